@@ -1,0 +1,80 @@
+"""kanslib: a MetalLB cluster that you can hold in your hand.
+
+    import kanslib
+    lab = kanslib.open_lab(story="failover")
+
+The same cell asks a recording of a real cluster, a live one, or a model of one, and says which answered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kanslib._version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kanslib import manifests
+    from kanslib.lab import Lab
+
+__all__ = ["Lab", "__version__", "manifests", "open_lab"]
+
+WORLDS = ("recorded", "live", "computed")
+
+
+def open_lab(story: str | None = None, *, world: str | None = None, recording: str | Path | None = None) -> Lab:
+    """Open a lab at the opening of a story, and say whose answers it gives.
+
+    `story`: a story of the course (default `l2`, the whole lesson) or of `recording`, a path; a `recording`
+    without a story is opened whole. `world`: `recorded` (default, or KANS_WORLD). Raises UnknownName for a
+    story that does not exist, RecordingError for a path that is no recording, WorldUnavailable for a world
+    that this edition does not have.
+    """
+    import os
+
+    from kanslib.errors import UnknownName, WorldUnavailable
+    from kanslib.lab import Lab
+    from kanslib.recording.format import Recording
+    from kanslib.stories import shipped
+    from kanslib.worlds.recorded import RecordedWorld
+
+    chosen = world or os.environ.get("KANS_WORLD") or "recorded"
+    if chosen not in WORLDS:
+        raise UnknownName("world", chosen, WORLDS)
+    if chosen != "recorded":
+        raise WorldUnavailable(
+            f"kanslib {__version__} has no {chosen} world yet; it answers from recordings of a real cluster.\n"
+            "next step: open_lab() without world= and with KANS_WORLD unset"
+        )
+    if recording is None:
+        story = story or "l2"
+        recording = shipped(story)
+    lab = Lab(opened := RecordedWorld(Recording.open(recording), story))
+    print(opened.banner())
+    if note := _edition_note():
+        print(note)
+    return lab
+
+
+def _edition_note() -> str:
+    """What a Jupyter kernel can tell of its notebook's age (Jupyter names the file in JPY_SESSION_NAME)."""
+    import os
+    from pathlib import Path
+
+    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    if not notebook.endswith(".ipynb"):
+        return ""
+    from kanslib.chapters import edition_note
+
+    return edition_note(Path(notebook))
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "Lab":
+        return importlib.import_module("kanslib.lab").Lab
+    if name in ("manifests", "iptables"):
+        return importlib.import_module(f"kanslib.{name}")
+    raise AttributeError(f"module 'kanslib' has no attribute {name!r}")

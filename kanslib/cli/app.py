@@ -1,0 +1,110 @@
+"""Commands, their options and help texts; the work is done elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from kanslib._version import __version__
+
+app = typer.Typer(
+    name="kans",
+    help="A MetalLB cluster that you can hold in your hand: open, run and check the course.",
+    epilog="Start with: kans lab",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kanslib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command(epilog="Example: kans lab --dir ~/metallb --no-browser")
+def lab(
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where your copy of the chapters lives; made if it is not there.")
+    ] = Path("kans-course"),
+    world: Annotated[str, typer.Option(help="Who answers: recorded.")] = "recorded",
+    port: Annotated[int, typer.Option(help="Port of JupyterLab; the next free one if it is taken.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Open JupyterLab on [bold]your own copy[/] of the chapters.
+
+    What you change stays: after an upgrade, chapters that you did not edit are replaced, and the new edition
+    of one that you did lies beside yours.
+    """
+    from kanslib.cli import labs
+
+    labs.open_lab(directory, world, port, browser)
+
+
+@app.command(epilog="Examples: kans run · kans run 03 06 · kans run --json > report.json")
+def run(
+    chapters: Annotated[
+        Optional[list[str]], typer.Argument(help="Chapters by number or name; all of them without one.")  # noqa: UP045
+    ] = None,
+    world: Annotated[str, typer.Option(help="Who answers: recorded.")] = "recorded",
+    workers: Annotated[int, typer.Option(help="Chapters at a time; 0: one per processor.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Execute chapters without a browser and print what each took. Exits with 1 if a cell fails."""
+    from kanslib.cli import runs
+
+    raise typer.Exit(runs.run(chapters or [], world, workers, json))
+
+
+@app.command(epilog="Example: kans verify my-recording.zip")
+def verify(
+    recordings: Annotated[
+        Optional[list[Path]], typer.Argument(help="Recordings; those that ship with the course without one.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """Check recordings: every file's size and sha256, order in time, format, secrets, addresses."""
+    from kanslib.cli import recordings as work
+
+    work.verify(recordings or [])
+
+
+@app.command(epilog="Example: kans convert raw/l2 raw/bgp course.zip --versions kind=v0.24.0")
+def convert(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RAW... OUT", help="Raw recordings, then what to write: a .zip or a directory."),
+    ],
+    title: Annotated[str, typer.Option(help="The recording's title.")] = "",
+    versions: Annotated[
+        list[str] | None,
+        typer.Option(help="What the raw files do not say, e.g. kind=v0.24.0. Repeatable."),
+    ] = None,
+    stand_in: Annotated[
+        Optional[list[str]], typer.Option(help="What was not the real thing, in words. Repeatable.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """Turn raw recordings into one recording of format 1."""
+    from kanslib.cli import recordings as work
+
+    work.convert(paths, title, versions or [], stand_in or [])
+
+
+@app.command(epilog="Example: kans doctor --json")
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """What works on this machine, what falls back to recordings, and the exact fix."""
+    from kanslib.cli import checkup
+
+    raise typer.Exit(checkup.doctor(json))

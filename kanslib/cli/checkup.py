@@ -1,0 +1,180 @@
+"""`kans doctor`: what this machine can do, what falls back, and the fix. Looks only; changes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+State = Literal["works", "falls back", "missing"]
+_MARKS: dict[State, str] = {
+    "works": "[green]✔ works[/]",
+    "falls back": "[yellow]↺ falls back[/]",
+    "missing": "[red]✘ missing[/]",
+}
+CAP_NET_RAW = 13
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: its state, what was found, what it is for, and how to mend it."""
+
+    what: str
+    state: State
+    found: str
+    needed_for: str
+    fix: str = ""
+
+
+def doctor(as_json: bool) -> int:
+    """Print the findings; 1 when the recorded course cannot be read here."""
+    findings = [look() for look in LOOKS]
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        _print(findings)
+    return 1 if any(finding.state == "missing" for finding in findings) else 0
+
+
+def _print(findings: list[Finding]) -> None:
+    table = Table("", "", "found", "for", "fix")
+    for one in findings:
+        table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for, one.fix)
+    console = Console(highlight=False)
+    console.print(table)
+    if all(one.state != "missing" for one in findings):
+        console.print("The whole course works here on recordings: kans lab")
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    good = sys.version_info >= (3, 11)
+    return Finding(
+        "Python",
+        "works" if good else "missing",
+        version,
+        "everything",
+        "" if good else "install Python 3.11 or newer",
+    )
+
+
+def _package(name: str, extra: str, needed_for: str, state: State) -> Callable[[], Finding]:
+    def look() -> Finding:
+        try:
+            return Finding(name, "works", importlib.metadata.version(name), needed_for)
+        except importlib.metadata.PackageNotFoundError:
+            return Finding(name, state, "not installed", needed_for, f"pip install 'kanslib[{extra}]'")
+
+    return look
+
+
+def _recordings() -> Finding:
+    from kanslib.errors import RecordingError
+    from kanslib.stories import stories
+
+    try:
+        number = len(stories())
+    except RecordingError as exc:
+        return Finding("recordings", "missing", str(exc), "every chapter", "reinstall kanslib")
+    return Finding("recordings", "works", f"{number} stories", "every chapter")
+
+
+def _docker() -> Finding:
+    fix = "install Docker and start it: https://docs.docker.com/engine/install/"
+    if shutil.which("docker") is None:
+        return Finding("Docker", "falls back", "no docker command", "a live cluster", fix)
+    code, said = _said(["docker", "version", "--format", "{{.Server.Version}}"])
+    if code:
+        return Finding(
+            "Docker",
+            "falls back",
+            "no engine answers",
+            "a live cluster",
+            "start Docker, or join its group: sudo usermod -aG docker $USER",
+        )
+    return Finding("Docker", "works", said, "a live cluster")
+
+
+def _tool(name: str, arguments: list[str], fix: str) -> Callable[[], Finding]:
+    def look() -> Finding:
+        if shutil.which(name) is None:
+            return Finding(name, "falls back", "not on the PATH", "a live cluster", fix)
+        code, said = _said([name, *arguments])
+        return Finding(name, "falls back" if code else "works", said, "a live cluster", fix if code else "")
+
+    return look
+
+
+def _said(command: list[str]) -> tuple[int, str]:
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return 1, type(exc).__name__
+    said = (ran.stdout or ran.stderr).strip().splitlines()
+    return ran.returncode, said[0] if said else ""
+
+
+def _inotify() -> Finding:
+    watches, instances = _sysctl("max_user_watches"), _sysctl("max_user_instances")
+    if watches is None or instances is None:
+        return Finding("inotify limits", "falls back", "not Linux: Docker's machine has its own", "a live cluster")
+    good = watches >= 65536 and instances >= 256
+    fix = "" if good else "sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512"
+    return Finding(
+        "inotify limits",
+        "works" if good else "falls back",
+        f"{watches} watches, {instances} instances",
+        "four nodes in kind",
+        fix,
+    )
+
+
+def _sysctl(name: str) -> int | None:
+    try:
+        return int(Path("/proc/sys/fs/inotify", name).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _capabilities() -> Finding:
+    try:
+        status = Path("/proc/self/status").read_text()
+        held = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff")), 16)
+    except (OSError, StopIteration, ValueError):
+        return Finding(
+            "CAP_NET_RAW",
+            "falls back",
+            "cannot be told here",
+            "ARP from this machine",
+            "ARP is asked from the client container instead",
+        )
+    if held >> CAP_NET_RAW & 1:
+        return Finding("CAP_NET_RAW", "works", "held", "ARP from this machine")
+    fix = "none needed: ARP is asked from the client container instead"
+    return Finding("CAP_NET_RAW", "falls back", "not held", "ARP from this machine", fix)
+
+
+LOOKS: tuple[Callable[[], Finding], ...] = (
+    _python,
+    _package("jupyterlab", "lab", "kans lab", "missing"),
+    _package("nbclient", "lab", "kans run", "missing"),
+    _recordings,
+    _docker,
+    _tool("kind", ["version"], "install kind v0.24.0: https://kind.sigs.k8s.io"),
+    _tool("kubectl", ["version", "--client"], "install kubectl: https://kubernetes.io/docs/tasks/tools/"),
+    _inotify,
+    _capabilities,
+    _package("kubernetes", "live", "a live cluster", "falls back"),
+    _package("scapy", "live", "ARP from this machine", "falls back"),
+)

@@ -1,0 +1,73 @@
+"""`kans lab`: a copy of the chapters that the learner owns, and JupyterLab on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from kanslib import chapters
+from kanslib.errors import KansError, UnknownName, WorldUnavailable
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
+    """Bring the copy up to date, say where it is, and run JupyterLab until it is stopped."""
+    check_world(world)
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise KansError("JupyterLab is not installed here. Fix: pip install 'kanslib[lab]'")
+    directory = directory.expanduser().resolve()
+    if any(
+        (parent / "kanslib" / "_version.py").exists() and parent.name == "site-packages" for parent in directory.parents
+    ):
+        raise KansError(f"{directory} is inside site-packages, where an upgrade would wipe your work: use --dir")
+    for line in report(chapters.bring_up_to_date(directory)):
+        console.print(line)
+    port, token = free_port(port), secrets.token_hex(16)
+    first = "00-start-here.ipynb"
+    console.print(f"your copy:  {directory}")
+    console.print(f"address:    [bold]http://localhost:{port}/lab/tree/{first}?token={token}[/]")
+    console.print("stop with Ctrl-C; your work stays in that directory")
+    command = [
+        sys.executable, "-m", "jupyterlab", str(directory / first), f"--ServerApp.root_dir={directory}",
+        f"--port={port}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0",
+        "--LabApp.news_url=None", "--log-level=WARN", *([] if browser else ["--no-browser"]),
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    ]  # fmt: skip
+    sys.exit(subprocess.run(command, env={**os.environ, "KANS_WORLD": world}, check=False).returncode)
+
+
+def check_world(world: str) -> None:
+    """Raise for a world that does not exist or that this edition does not have."""
+    from kanslib import WORLDS
+
+    if world not in WORLDS:
+        raise UnknownName("world", world, WORLDS)
+    if world != "recorded":
+        raise WorldUnavailable(f"this edition has no {world} world yet; fix: leave --world out")
+
+
+def report(copied: list[chapters.Copied]) -> list[str]:
+    """What was done to the learner's copy, in as few lines as it takes."""
+    fates = Counter(one.fate for one in copied)
+    lines = [f"{count} chapters {fate}" for fate, count in fates.items() if fate in ("new", "replaced")]
+    lines += [f"{one.chapter.name}: {one.fate}" for one in copied if one.fate == "yours kept"]
+    lines += [f"{one.chapter.name}: yours kept, the new edition is {one.beside.name}" for one in copied if one.beside]
+    return lines
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or the next port after it that is free on this machine."""
+    for port in range(wanted, wanted + 50):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise KansError(f"ports {wanted} to {wanted + 49} are all taken: give another one with --port")

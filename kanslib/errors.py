@@ -1,0 +1,72 @@
+"""Every error a learner can meet, on one page.
+
+    KansError
+    ├── NotRecorded        the recording has no answer to this question
+    ├── NodeDown           the place asked is down at this moment
+    ├── WorldUnavailable   this world is not to be had here
+    ├── UnknownName        a story, moment, place, kind or Service that does not exist
+    └── RecordingError     a recording that is damaged, truncated or too new
+
+Each message names the thing, what was expected, and the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class KansError(Exception):
+    """The base of everything kanslib raises on purpose."""
+
+
+class NotRecorded(KansError):
+    """The recording has no answer; says what it has.
+
+    >>> print(NotRecorded("curl svc9", ["curl svc1", "curl svc2"]))
+    not recorded: curl svc9
+    recorded here: curl svc1 · curl svc2
+    """
+
+    def __init__(self, asked: str, recorded: Iterable[str] = (), hint: str = "") -> None:
+        lines = [f"not recorded: {asked}"]
+        known = list(dict.fromkeys(recorded))
+        if known:
+            lines.append("recorded here: " + " · ".join(known))
+        if hint:
+            lines.append(hint)
+        super().__init__("\n".join(lines))
+
+
+class NodeDown(KansError):
+    """The place that was asked is down at the clock, in every world."""
+
+    def __init__(self, place: str, since: str, up: Iterable[str]) -> None:
+        super().__init__(
+            f"{place} is down (since {since}): nothing runs there, so nothing can answer.\n"
+            f"places that are up: {' · '.join(up)}"
+        )
+
+
+class WorldUnavailable(KansError):
+    """The world that was asked for cannot be had here."""
+
+
+class UnknownName(KansError):
+    """A name that does not exist, with the ones that do and the nearest of them."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        from difflib import get_close_matches
+
+        names = list(known)
+        near = get_close_matches(name, names, n=1)
+        guess = f" (did you mean {near[0]!r}?)" if near else ""
+        super().__init__(f"no {what} named {name!r}{guess}\nknown: {' · '.join(names) or '(none)'}")
+
+
+class RecordingError(KansError):
+    """A recording that cannot be trusted; names the file and, where there is one, the line."""
+
+    def __init__(self, file: str, problem: str, line: int | None = None) -> None:
+        self.file, self.line, self.problem = file, line, problem
+        where = file if line is None else f"{file}, line {line}"
+        super().__init__(f"{where}: {problem}")

@@ -1,0 +1,513 @@
+"""What a notebook holds: one object, asked the same way in every world."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kanslib.errors import NotRecorded, UnknownName
+from kanslib.recording.acts import documents, reference
+from kanslib.recording.format import Verb
+from kanslib.recording.objects import KubeObject, plural
+from kanslib.text import Text
+from kanslib.worlds.protocol import Done, Window, World
+
+if TYPE_CHECKING:
+    from kanslib.packets.capture import Frame
+    from kanslib.views.cluster_map import SVG
+    from kanslib.views.figures import TimelineFigure
+    from kanslib.views.tables import Table
+
+_POOL_ANNOTATION = "metallb.universe.tf/ip-allocated-from-pool"
+_LAYERS = {
+    "arp": lambda frame: frame.arp is not None,
+    "ip": lambda frame: frame.ip is not None,
+    "tcp": lambda frame: frame.tcp is not None,
+    "udp": lambda frame: frame.udp is not None,
+    "bgp": lambda frame: frame.tcp is not None and 179 in (frame.tcp.sport, frame.tcp.dport),
+    "memberlist": lambda frame: any(seg and 7946 in (seg.sport, seg.dport) for seg in (frame.tcp, frame.udp)),
+}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was watched, and when."""
+
+    window: Window
+    services: tuple[str, ...]
+
+
+class Lab:
+    """A MetalLB cluster in your hand. Open one with `kanslib.open_lab()`.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
+    recorded · story 'arp': ...
+    >>> lab.vip("svc1"), lab.leader("svc1")
+    ('172.18.255.200', 'myk8s-worker')
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._observed: Observed | None = None
+
+    def __repr__(self) -> str:
+        return f"<Lab: {self._world.provenance()}>"
+
+    # ── places and addresses ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def client(self) -> str:
+        """The client outside the cluster. Raises NotRecorded where there is none."""
+        return self._there(self._world.places().client, "a client")
+
+    @property
+    def control_plane(self) -> str:
+        """The control plane's node."""
+        return self._world.places().control_plane
+
+    @property
+    def router(self) -> str:
+        """The BGP router. Raises NotRecorded where none runs at this moment."""
+        return self._there(self._world.places().router, "a router at this moment")
+
+    @staticmethod
+    def _there(place: str | None, what: str) -> str:
+        if place is None:
+            raise NotRecorded(what, hint="the story 'bgp' has a router: kanslib.open_lab(story='bgp')")
+        return place
+
+    def address(self, place: str) -> str:
+        """The address of a node, the client or the router on the Docker network."""
+        known = self._world.places().addresses
+        if place not in known:
+            raise UnknownName("place", place, known)
+        return known[place]
+
+    def network(self) -> str:
+        """The Docker network's range, e.g. `172.18.0.0/16`."""
+        return self._world.places().network
+
+    def vip(self, service: str) -> str:
+        """The external address of a Service. Raises NotRecorded while it is pending."""
+        obj = self.object("service", service)
+        ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+        if not ingress:
+            raise NotRecorded(
+                f"an external address of {service}: it is pending or no LoadBalancer",
+                hint=f"lab.services() shows its type, lab.events({service!r}) why",
+            )
+        return str(ingress[0]["ip"])
+
+    def pool(self) -> list[str]:
+        """Every address that the pools of this moment may hand out, in order."""
+        out: list[str] = []
+        for pool in self.objects("ipaddresspools"):
+            for spec in pool["spec"]["addresses"]:
+                out += _addresses(spec)
+        return out
+
+    def leader(self, service: str) -> str | None:
+        """The node that last claimed to announce the Service on layer 2; None while no L2Advertisement covers it.
+
+        It is a claim, the newest nodeAssigned event (MetalLB v0.14.8 speaker/main.go handleService).
+        `arp_scan()` is the proof.
+        """
+        obj = self.object("service", service)
+        pool = obj["metadata"].get("annotations", {}).get(_POOL_ANNOTATION)
+        if pool is None or not self._advertised(pool):
+            return None
+        claims = [
+            event
+            for event in self._world.objects("events")
+            if event.get("reason") == "nodeAssigned"
+            and event["involvedObject"].get("uid") == obj["metadata"]["uid"]
+            and 'protocol "layer2"' in event["message"]
+        ]
+        if not claims:
+            return None
+        newest = max(claims, key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return str(newest["message"].split('"')[1])
+
+    def _advertised(self, pool: str) -> bool:
+        """True when some L2Advertisement covers the pool on some node."""
+        nodes = [node["metadata"].get("labels", {}) for node in self.objects("nodes")]
+        for advertisement in self._world.objects("l2advertisements"):
+            spec = advertisement.get("spec") or {}
+            names = spec.get("ipAddressPools")
+            selectors = [s.get("matchLabels", {}) for s in spec.get("nodeSelectors") or [{}]]
+            somewhere = any(s.items() <= labels.items() for s in selectors for labels in nodes)
+            if (not names or pool in names) and somewhere:
+                return True
+        return False
+
+    # ── looks ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def objects(self, kind: str, namespace: str | None = None) -> list[KubeObject]:
+        """The API objects of a kind (`"pods"`, `"svc"`, `"ServiceL2Status"`, …) as plain dicts."""
+        found = self._world.objects(kind)
+        return [obj for obj in found if namespace in (None, obj["metadata"].get("namespace"))]
+
+    def object(self, kind: str, name: str, namespace: str = "default") -> KubeObject:
+        """One API object as a plain dict; UnknownName says which there are."""
+        found = {
+            o["metadata"]["name"]: o for o in self.objects(kind) if o["metadata"].get("namespace") in (None, namespace)
+        }
+        if name not in found:
+            raise UnknownName(plural(kind).removesuffix("s"), name, found)
+        return found[name]
+
+    def table(self, kind: str, namespace: str | None = None) -> Table:
+        """`kubectl get KIND -o wide` as a DataFrame: kubectl's headers, all namespaces unless one is named."""
+        from kanslib.views import kubectl
+        from kanslib.views.tables import Table
+
+        rows = kubectl.rows(kind, self.objects(kind, namespace), self._world.now())
+        return Table.of(rows, self._world.provenance(), kubectl.columns(kind))
+
+    def nodes(self) -> Table:
+        """`kubectl get nodes -o wide`."""
+        return self.table("nodes")
+
+    def pods(self) -> Table:
+        """`kubectl get pods -A -o wide`."""
+        return self.table("pods")
+
+    def services(self) -> Table:
+        """`kubectl get svc -A -o wide`."""
+        return self.table("services")
+
+    def events(self, service: str) -> Table:
+        """The events of a Service, as `kubectl describe svc` lists them; a repeat is counted."""
+        from kanslib.views import kubectl
+        from kanslib.views.tables import Table
+
+        mine = [
+            event
+            for event in self._world.objects("events")
+            if event["involvedObject"]["kind"] == "Service" and event["involvedObject"]["name"] == service
+        ]
+        mine.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+        rows = [kubectl.described_event(event, self._world.now()) for event in mine]
+        return Table.of(rows, self._world.provenance(), ["TYPE", "REASON", "AGE", "FROM", "MESSAGE"])
+
+    def describe(self, service: str) -> Text:
+        """What `kubectl describe svc` printed of one Service."""
+        text = self._world.run("host", "kubectl describe svc")
+        section = text.section(rf"Name: +{service}\n")
+        if not section:
+            self.object("service", service)
+            raise NotRecorded(
+                f"kubectl describe of {service} at this moment",
+                hint="lab.events() and lab.object() have the rest",
+            )
+        return section
+
+    def containers(self) -> Table:
+        """`docker ps -a`: the containers of the course."""
+        from kanslib.views import answers
+
+        command = "docker ps -a --format 'table {{.ID}}\\t{{.Image}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}'"
+        return self._table_of(self._world.run("host", command), answers.columned)
+
+    @staticmethod
+    def _table_of(text: Text, rows: Any, columns: Sequence[str] | None = None) -> Table:
+        from kanslib.views.tables import Table
+
+        return Table.of(rows(text), text.provenance, columns)
+
+    def curl(self, target: str, times: int = 1, source: str | None = None) -> Table:
+        """Who answered `times` requests to a Service, `node:port` or address, asked from `source` (the client).
+
+        Columns COUNT, HOSTNAME and REMOTE, the address that the Pod saw as its client, where it was noted.
+        """
+        from kanslib.views import answers
+
+        text, sent = self._world.requests(self._resolve(target), times, source or self.client)
+        return self._table_of(text, lambda said: answers.requests(said, sent), ["COUNT", "HOSTNAME", "REMOTE"])
+
+    def _resolve(self, target: str) -> str:
+        name, colon, port = target.partition(":")
+        if name in self._world.places().addresses:
+            return self.address(name) + colon + port
+        services = {o["metadata"]["name"]: o for o in self.objects("services", "default")}
+        if name not in services:
+            if name.replace(".", "").isdigit():
+                return target
+            raise UnknownName("target", name, [*services, *self._world.places().addresses])
+        spec = services[name]["spec"]
+        return (self.vip(name) if spec["type"] == "LoadBalancer" else str(spec["clusterIP"])) + colon + port
+
+    def arp_scan(self, source: str | None = None) -> Table:
+        """Who answers ARP for the addresses of the pool, asked from `source` (default: the client)."""
+        from kanslib.views import answers
+
+        text = self._world.scan(source or self.client)
+        return self._table_of(
+            text, lambda said: answers.scanned(said, self._world.macs()), ["ADDRESS", "MAC", "HOLDER"]
+        )
+
+    def log(self, component: str, node: str | None = None) -> Text:
+        """The log of `speaker` or `controller` up to now; without a node those of all its Pods, in order of time."""
+        return self._world.log(component, node)
+
+    def run(self, place: str, command: str) -> Text:
+        """What `command` printed on a node, on the client, on the router, or on `host` (kubectl, docker)."""
+        return self._world.run(place, command)
+
+    def routes(self) -> Table:
+        """The router's BGP routes, one row a next hop."""
+        from kanslib.views import answers
+
+        nodes = {address: name for name, address in self._world.places().addresses.items()}
+        text = self._world.run(self.router, "vtysh -c 'show ip route bgp json'")
+        return self._table_of(
+            text, lambda said: answers.routes(said, nodes), ["PREFIX", "NEXT HOP", "NODE", "IN USE", "UP FOR"]
+        )
+
+    def chains(self, service: str, node: str | None = None, table: str = "nat") -> Table:
+        """The iptables rules a packet for the Service can pass on `node` (default: its leader), with their counters."""
+        from kanslib import iptables
+        from kanslib.views import chain_list
+
+        place = node or self.leader(service) or self.control_plane
+        text = self._world.run(place, "iptables-save -c")
+        ruleset = iptables.parse(text)
+        return self._table_of(
+            text, lambda _: chain_list.rows(ruleset, f"default/{service}", table=table), chain_list.COLUMNS
+        )
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, manifest: str | KubeObject) -> Text:
+        """`kubectl apply`: a manifest as YAML text or as a dict."""
+        return self._said(self._world.apply(_manifest(manifest)))
+
+    def delete(self, manifest: str | KubeObject) -> Text:
+        """`kubectl delete`: a manifest, or references such as `"pod/webpod1"` or `"svc/svc1 svc/svc2"`."""
+        if isinstance(manifest, str) and "\n" not in manifest and "/" in manifest:
+            return self._said(self._world.delete(manifest.split()))
+        return self._said(self._world.delete([reference(doc) for doc in _manifest(manifest)]))
+
+    def install_metallb(self) -> Text:
+        """Install MetalLB in native mode."""
+        return self._act("install_metallb")
+
+    def label(self, node: str, *labels: str) -> Text:
+        """`kubectl label node`: `"key=value"` sets a label, `"key-"` takes it off."""
+        return self._act("label", node, *labels)
+
+    def kill_node(self, name: str) -> Text:
+        """Kill a node's container, as a power cut would."""
+        return self._act("kill_node", self._node(name))
+
+    def start_node(self, name: str) -> Text:
+        """Start a killed node again."""
+        return self._act("start_node", self._node(name))
+
+    def cut_link(self, name: str) -> Text:
+        """Take a node's network interface down: it lives on, but nobody can hear it."""
+        return self._act("cut_link", self._node(name))
+
+    def mend_link(self, name: str) -> Text:
+        """Bring a node's network interface up again."""
+        return self._act("mend_link", self._node(name))
+
+    def start_router(self) -> Text:
+        """Start the BGP router (FRR) beside the cluster."""
+        return self._act("start_router")
+
+    def stop_router(self) -> Text:
+        """Stop the BGP router."""
+        return self._act("stop_router")
+
+    def route_client(self) -> Text:
+        """Route the client's traffic for the pool through the router."""
+        return self._act("route_client")
+
+    def unroute_client(self) -> Text:
+        """Take that route away again."""
+        return self._act("unroute_client")
+
+    def add_squatter(self, name: str = "squatter") -> Text:
+        """Start a container that holds a Service's address."""
+        return self._act("add_squatter", name)
+
+    def remove_squatter(self, name: str = "squatter") -> Text:
+        """Remove that container."""
+        return self._act("remove_squatter", name)
+
+    def restore(self) -> Text:
+        """Undo every act that is still in force. On a recording: back to the story's opening."""
+        self._world.at("opening", None)
+        return Text("back at the opening", self._world.provenance())
+
+    def _node(self, name: str) -> str:
+        nodes = self._world.places().nodes
+        if name not in nodes:
+            raise UnknownName("node", name, nodes)
+        return name
+
+    def _act(self, verb: Verb, *targets: str) -> Text:
+        return self._said(self._world.act(verb, targets))
+
+    @staticmethod
+    def _said(done: Done) -> Text:
+        return Text(done.output, done.provenance)
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observe(
+        self,
+        probes: Sequence[str] = (),
+        capture: str | None = None,
+        seconds: float = 0,
+        looks: Sequence[float] = (),
+    ) -> Iterator[None]:
+        """Watch around an act: probe these Services, capture this layer, for `seconds` after it has settled.
+
+        Live this sends requests, captures frames and makes full looks at `looks` seconds after the act. On a
+        recording all of this was done already: what was probed, captured and looked at can be looked up.
+        """
+        if capture is not None and capture not in _LAYERS:
+            raise UnknownName("layer", capture, _LAYERS)
+        for service in probes:
+            self.object("service", service)
+        del looks
+        yield
+        window = self._world.window(seconds)
+        self._observed = Observed(window, tuple(probes))
+        if seconds:
+            self._world.at_time(max(self._world.now(), window.end - 0.001))
+
+    def _observation(self) -> Observed:
+        return self._observed or Observed(self._world.window(float("inf")), ())
+
+    def probes(self, service: str) -> Table:
+        """Every request to the Service in the newest observation (else around the last act), one row each."""
+        from kanslib.views.tables import Table
+
+        window = self._observation().window
+        vip = self.vip(service)
+        rows = [
+            {
+                "SECONDS": round(row["t"] - window.zero, 3),
+                "OK": row["ok"],
+                "HOSTNAME": row.get("hostname", ""),
+                "REMOTE": str(row.get("remote", "")).partition(":")[0],
+                "ERROR": row.get("error", ""),
+                "MS": row["ms"],
+            }
+            for row in self._world.probes(window)
+            if row["to"] == vip
+        ]
+        return Table.of(rows, self._world.provenance(), ["SECONDS", "OK", "HOSTNAME", "REMOTE", "ERROR", "MS"])
+
+    def frames(self, layer: str = "arp") -> list[Frame]:
+        """The captured frames of a layer (arp, ip, tcp, udp, bgp, memberlist) in the newest observation."""
+        if layer not in _LAYERS:
+            raise UnknownName("layer", layer, _LAYERS)
+        return [frame for frame in self._world.frames(self._observation().window) if _LAYERS[layer](frame)]
+
+    def timeline(self) -> TimelineFigure:
+        """The newest observation (else the last act) on one time axis: requests, gossip, leaders, ARP, endpoints."""
+        from kanslib import timeline
+        from kanslib.views import figures
+
+        observed = self._observation()
+        window = observed.window
+        names = observed.services or tuple(self._load_balancers())
+        vips = {self.vip(name): name for name in names}
+        by_service: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        for row in self._world.probes(window):
+            if row["to"] in vips:
+                by_service[vips[row["to"]]].append(row)
+        events, nodes, slices = (self._world.changes(kind, window) for kind in ("events", "nodes", "endpointslices"))
+        marks = [
+            *timeline.marks(events, nodes, slices, window.zero),
+            *timeline.gossip(self._world.log("speaker", self.control_plane), window.zero),
+            *timeline.gratuitous(self.frames("arp"), vips, window.zero),
+        ]
+        shown = [mark for mark in marks if mark.at <= window.end - window.zero]
+        phases = {name: timeline.phases(rows, window.zero) for name, rows in by_service.items()}
+        provenance = self._world.provenance()
+        return figures.failover(
+            by_service, phases, sorted(shown, key=lambda m: m.at), window.zero, window.act, provenance
+        )
+
+    def _load_balancers(self) -> dict[str, str]:
+        """The Services with an external address, and that address."""
+        return {
+            o["metadata"]["name"]: o["status"]["loadBalancer"]["ingress"][0]["ip"]
+            for o in self.objects("services")
+            if o.get("status", {}).get("loadBalancer", {}).get("ingress")
+        }
+
+    def map(self) -> SVG:
+        """The cluster as a picture at this moment; `.describe()` says the same in words."""
+        from kanslib.views import cluster_map
+
+        places = self._world.places()
+        vips = {name: (address, self.leader(name)) for name, address in self._load_balancers().items()}
+        nodes = cluster_map.mapped(self.objects("nodes"), self.objects("pods"), vips)
+        outside = [(name, places.addresses.get(name, "")) if name else None for name in (places.client, places.router)]
+        homeless = [f"{name} {address}" for name, (address, leader) in vips.items() if leader is None]
+        return cluster_map.draw(nodes, outside[0], outside[1], homeless, self._world.provenance())
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def acts(self) -> Table:
+        """What was done so far in this story: seconds from its opening, and how long until it had settled."""
+        return self._times(self._world.acts(), ["MOMENT", "AT", "SETTLED AFTER", "DONE"])
+
+    def moments(self) -> Table:
+        """Every moment of this story; LOOKS AFTER: seconds after the act at which commands were run."""
+        return self._times(self._world.moments(), ["MOMENT", "AT", "SETTLED AFTER", "DONE", "LOOKS AFTER", "HERE"])
+
+    def _times(self, rows: list[dict[str, Any]], columns: list[str]) -> Table:
+        from kanslib.views.tables import Table
+
+        return Table.of(rows, self._world.provenance(), columns)
+
+    def at(self, moment: str | None = None, after: float | None = None, *, time: float | None = None) -> None:
+        """Be where an act had settled (`"kill-node"`), or `after` seconds after it was done, or at the `"opening"`.
+
+        `time` (Unix seconds) is for tools. UnknownName lists the moments there are.
+        """
+        if (moment is None) == (time is None):
+            raise TypeError("lab.at takes the name of a moment or time=, e.g. lab.at('kill-node', after=15)")
+        if time is not None:
+            self._world.at_time(time)
+        elif moment is not None:
+            self._world.at(moment, after)
+        self._observed = None
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [row["MOMENT"] for row in self._world.moments()]
+
+
+def _manifest(manifest: str | KubeObject) -> list[KubeObject]:
+    found = [manifest] if isinstance(manifest, dict) else documents(manifest)
+    if not found:
+        raise ValueError(
+            "the manifest is empty: expected YAML with at least one object, e.g. kanslib.manifests.services"
+        )
+    return found
+
+
+def _addresses(spec: str) -> list[str]:
+    """The addresses of a pool's entry, a range or a CIDR.
+
+    >>> _addresses("172.18.255.200-172.18.255.202")
+    ['172.18.255.200', '172.18.255.201', '172.18.255.202']
+    """
+    if "-" in spec:
+        first, last = (ipaddress.ip_address(part.strip()) for part in spec.split("-"))
+    else:
+        network = ipaddress.ip_network(spec)
+        first, last = network[0], network[-1]
+    return [str(type(first)(number)) for number in range(int(first), int(last) + 1)]

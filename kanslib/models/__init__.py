@@ -1,0 +1,1 @@
+"""What MetalLB and kube-proxy decide, worked out: pure functions, proved against recordings."""

@@ -1,0 +1,1 @@
+"""Bytes in, frames out. Nothing here imports more than the standard library."""

@@ -1,0 +1,176 @@
+"""The clock of a recorded world: where in a story we are, what was done, and what comes next.
+
+Everything follows from one number, `now` (Unix seconds); traffic adds what has already been asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from kanslib.errors import NotRecorded, UnknownName
+from kanslib.recording.format import Act, Read, Step, Story, Take
+
+OPENING = "opening"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A recorded read chosen for a moment, and what has to be said about the choice."""
+
+    read: Read
+    notes: tuple[str, ...]
+
+
+def named(acts: Iterable[Act], neutral: bool) -> list[Act]:
+    """The acts under the names a learner uses: unique, and in a neutral story without the diagnosis."""
+    counted: Counter[str] = Counter()
+    out = []
+    for act in acts:
+        name = re.sub(r"^(break|fix)-.*", r"\1", act.id) if neutral else act.id
+        counted[name] += 1
+        out.append(replace(act, id=name if counted[name] == 1 else f"{name}-{counted[name]}"))
+    return out
+
+
+class Clock:
+    """The moment in a story. `takes`: those the story runs over; `acts`: all acts of these takes."""
+
+    def __init__(self, story: Story, takes: Sequence[Take], acts: Sequence[Act]) -> None:
+        self.story, self.takes = story, takes
+        before = [act for act in acts if act.t < story.start]
+        self.acts = named((act for act in acts if story.start <= act.t < story.end), story.neutral)
+        self._whole = [*before, *self.acts, *(act for act in acts if act.t >= story.end)]
+        self.now = story.start
+        self._asked: list[Read] = []
+
+    @property
+    def take(self) -> Take:
+        """The take in which the clock stands."""
+        begun = [take for take in self.takes if take.start <= self.now]
+        return (begun or list(self.takes))[-1]
+
+    # ── where we are ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def last(self) -> Act | None:
+        """The last act begun at or before now, also one before the opening."""
+        done = [act for act in self._whole if act.t <= self.now and act.take == self.take.id]
+        return done[-1] if done else None
+
+    @property
+    def last_name(self) -> str:
+        """The name of the last act of this story; `opening` before the first."""
+        done = [act for act in self.acts if act.t <= self.now]
+        return done[-1].id if done else OPENING
+
+    @property
+    def following(self) -> Act | None:
+        """The next act of this story; None after the last."""
+        return next((act for act in self.acts if act.t > self.now), None)
+
+    @property
+    def until(self) -> float:
+        """The end of the stretch: when anything else was done next, in this story or after it."""
+        take = self.take
+        later = [act.t for act in self._whole if act.t > self.now and act.take == take.id]
+        return min([*later, take.end + 1])
+
+    @property
+    def since(self) -> float:
+        """The beginning of the stretch: the last act, or its settled moment once that has passed."""
+        last = self.last
+        if last is None:
+            return self.take.start
+        return last.settled if self.now >= last.settled else last.t
+
+    def steps_ahead(self) -> list[tuple[Act, Step]]:
+        """The steps that the story still has, each with its act."""
+        return [(act, step) for act in self.acts for step in act.steps if step.t > self.now]
+
+    # ── moving ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def move(self, moment: float) -> None:
+        """Stand at `moment`; what was asked since counts no more when the stretch is another one."""
+        before = self.since, self.until
+        self.now = moment
+        if (self.since, self.until) != before:
+            self._asked = []
+
+    def at(self, name: str, after: float | None = None) -> None:
+        """Stand where the act `name` had settled, or `after` seconds after it was done."""
+        known = {act.id: act for act in self.acts}
+        if name == OPENING:
+            return self.move(self.story.start + (after or 0.0))
+        if name not in known:
+            raise UnknownName("moment", name, [OPENING, *known])
+        act = known[name]
+        if after is None:
+            return self.move(act.settled)
+        if after < 0:
+            raise NotRecorded(
+                f"{after} s after {name}", hint="seconds after an act are counted forwards: use 0 or more"
+            )
+        self._refuse_beyond(act, after)
+        return self.move(act.t + after)
+
+    def _refuse_beyond(self, act: Act, after: float) -> None:
+        later = [other for other in self.acts if other.t > act.t]
+        end = later[0].t if later else self.story.end
+        if act.t + after > end:
+            what = f"then {later[0].id} was done: lab.at({later[0].id!r})" if later else "there the story ends"
+            raise NotRecorded(f"{after:g} s after {act.id}", hint=f"recorded until +{end - act.t:.1f} s; {what}")
+
+    def at_time(self, moment: float) -> None:
+        """Stand at a moment in Unix seconds, anywhere in the takes of this story."""
+        for take in self.takes:
+            if take.start <= moment <= take.end:
+                return self.move(moment)
+        spans = [f"{take.start:.3f}–{take.end:.3f} ({take.id})" for take in self.takes]
+        raise NotRecorded(f"the moment {moment}", spans)
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def look(self, reads: Sequence[Read]) -> Look | None:
+        """Of several recordings of one command the one that tells of now; None when none can.
+
+        The last at or before now that includes all traffic done so far, else the next one before anything
+        else was done; failing both, one from before the last act, which says so.
+        """
+        asked_until = max((read.end for read in self._asked), default=self.since)
+        stretch = [read for read in reads if self.since <= read.t < self.until]
+        settled = [read for read in stretch if asked_until <= read.t <= self.now]
+        ahead = [read for read in stretch if read.t > self.now and read.t >= asked_until]
+        earlier = [read for read in reads if self.take.start <= read.t <= self.now]
+        if settled:
+            return Look(settled[-1], self._distance(settled[-1]))
+        if ahead:
+            return Look(ahead[0], self._distance(ahead[0]))
+        if not earlier:
+            return None
+        stale = "from before the traffic" if earlier[-1] in stretch else f"from before {self.last_name}"
+        return Look(earlier[-1], (*self._distance(earlier[-1]), stale if self.last_name != OPENING else ""))
+
+    def ask(self, reads: Sequence[Read]) -> Look | None:
+        """Traffic: the next recorded one in this stretch; the same again when there is no other. Moves the clock."""
+        stretch = [read for read in reads if self.since <= read.t < self.until]
+        fresh = [read for read in stretch if read not in self._asked]
+        if not stretch:
+            return None
+        ahead = [read for read in fresh if read.t >= self.now]
+        read = (ahead or fresh or [read for read in self._asked if read in stretch])[-1 if not ahead else 0]
+        notes = () if fresh else ("again: the same recorded answer",)
+        self._asked.append(read)
+        distance = self._distance(read)
+        self.now = max(self.now, read.end)
+        return Look(read, (*distance, *notes))
+
+    def _distance(self, read: Read) -> tuple[str, ...]:
+        if read.t <= self.now <= read.end:
+            return ()
+        seconds = read.t - self.now if read.t > self.now else self.now - read.end
+        if seconds <= 5:
+            return ()
+        return (f"looked {seconds:.0f} s {'later' if read.t > self.now else 'earlier'}",)

@@ -1,0 +1,400 @@
+"""Raw recordings in, one recording of format 1 out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from kanslib.errors import RecordingError
+from kanslib.recording import settle
+from kanslib.recording.acts import Places, interpret
+from kanslib.recording.format import Act, Manifest, Recording, Step, Story, Take, Verb, Writer
+from kanslib.recording.objects import WatchEvent, key_of
+from kanslib.recording.raw import HOST, RawAct, RawRead, RawRecording
+from kanslib.text import moment_of
+
+# Verbs whose act is called after the verb, whatever the recording script called it.
+_NAMED_BY_VERB: set[Verb] = {
+    "create_cluster", "start_client", "install_metallb", "kill_node", "start_node", "cut_link", "mend_link",
+    "start_router", "stop_router", "route_client", "unroute_client",
+}  # fmt: skip
+_LOSSES: set[Verb] = {"kill_node", "cut_link"}
+_SET_UP: set[Verb] = {"create_cluster", "start_client"}
+
+REDACTIONS = (
+    "managedFields left out of every object",
+    "paths of the recording machine left out of commands",
+    "one command that asked every node in turn is kept as one read a node",
+    "what a later take repeats of an earlier one of the same cluster is kept once",
+)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter's story: it opens when `after` has settled and ends before `until`."""
+
+    name: str
+    title: str
+    after: str
+    until: str
+
+
+CHAPTERS = (
+    Chapter("service-types", "Three types of Service, before MetalLB", "start-client", "install-metallb"),
+    Chapter("metallb", "MetalLB from install to an address", "delete-service-types", "delete-services"),
+    Chapter("arp", "Who answers for the address?", "apply-services", "kill-node"),
+    Chapter("iptables", "From the leader to a pod", "apply-services", "kill-node"),
+    Chapter("election", "Who leads, and why", "apply-services", "apply-etp-local"),
+    Chapter("failover", "The leader dies", "apply-services-2", "apply-etp-local"),
+    Chapter("etp-local", "Traffic policy, affinity, source ranges", "include-leader", "break-no-l2advertisement"),
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What raw recordings do not say of themselves: a title, versions, and what was a stand-in."""
+
+    title: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: tuple[str, ...] = ()
+
+
+def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Recording:
+    """Write the raw recordings as one recording to `out` (a .zip, else a directory) and open it.
+
+    Raises RecordingError for a folder that is no raw recording or for two that overlap in time, and
+    FileExistsError when `out` exists.
+    """
+    if out.exists():
+        raise FileExistsError(out)
+    labels = labels or Labels()
+    sources = sorted((RawRecording(path) for path in raws), key=lambda raw: raw.span)
+    _refuse_overlap(sources)
+    writer = Writer()
+    takes = _takes(sources)
+    acts = [act for raw in sources for act in _acts(raw)]
+    _write_objects(sources, writer)
+    _write_logs(sources, writer)
+    _write_reads(sources, writer)
+    _write_captures(sources, writer)
+    _write_probes(sources, writer)
+    manifest = Manifest(
+        title=labels.title or ", ".join(raw.name for raw in sources),
+        versions={**_versions(sources), **labels.versions},
+        stand_ins=labels.stand_ins,
+        redactions=REDACTIONS,
+        takes=tuple(takes),
+        acts=tuple(acts),
+        stories=tuple(_stories(sources, takes, acts)),
+        files=writer.entries(),
+    )
+    writer.write(manifest, out)
+    return Recording.open(out)
+
+
+def _refuse_overlap(sources: Sequence[RawRecording]) -> None:
+    names = Counter(raw.name for raw in sources)
+    for name, count in names.items():
+        if count > 1:
+            raise RecordingError(name, "two raw recordings of this name: rename one folder")
+    for earlier, later in pairwise(sources):
+        if later.span[0] < earlier.span[1]:
+            raise RecordingError(str(later.path), f"overlaps in time with {earlier.name}: convert them one by one")
+
+
+# ── takes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _takes(sources: Sequence[RawRecording]) -> list[Take]:
+    addresses: dict[str, dict[str, str]] = {}
+    takes = []
+    for raw in sources:
+        known = addresses.setdefault(raw.cluster, {})
+        known |= _addresses(raw)
+        client, router = _client(raw), _router(raw)
+        takes.append(
+            Take(
+                id=raw.name,
+                start=raw.span[0],
+                end=raw.span[1],
+                cluster=raw.cluster,
+                network=raw.network,
+                client=client,
+                router=router,
+                control_plane=raw.control_plane,
+                nodes=tuple(sorted(raw.nodes)),
+                addresses={name: known[name] for name in (*sorted(raw.nodes), client, router) if name in known},
+            )
+        )
+    return takes
+
+
+def _addresses(raw: RawRecording) -> dict[str, str]:
+    found = dict(raw.node_addresses)
+    for act in raw.acts:
+        named = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", act.command)
+        if named:
+            found[named[1]] = named[2]
+    for read in raw.reads:
+        said = re.search(rb"^Interface: .* IPv4: (\S+)$", read.content, re.MULTILINE)
+        if said and "arp-scan" in read.command:
+            found.setdefault(read.place, said[1].decode())
+    return found
+
+
+def _router(raw: RawRecording) -> str | None:
+    return next((r.place for r in raw.reads if r.command.startswith("vtysh") and r.place not in raw.nodes), None)
+
+
+def _client(raw: RawRecording) -> str | None:
+    """The container, no node and no router, from which most requests and scans were made."""
+    asked = Counter(
+        read.place
+        for read in raw.reads
+        if re.search(r"\b(curl|arp-scan|ping)\b", read.command) and read.place not in (*raw.nodes, HOST)
+    )
+    asked.pop(_router(raw) or "", None)
+    return asked.most_common(1)[0][0] if asked else None
+
+
+# ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _acts(raw: RawRecording) -> list[Act]:
+    """The acts of one take: consecutive commands of one name are one act, repeats get a number."""
+    groups: list[tuple[str, list[Step]]] = []
+    for raw_act in raw.acts:
+        step = _step(raw, raw_act)
+        name = _name(raw_act, step)
+        if groups and (groups[-1][0] == name or _waits(groups[-1][1])):
+            groups[-1] = (name, [*groups[-1][1], step])
+        else:
+            groups.append((name, [step]))
+    changed = settle.changes(raw.watches)
+    counted: Counter[str] = Counter()
+    acts = []
+    for (name, steps), following in zip(groups, [*(g[1][0].t for g in groups[1:]), raw.span[1]], strict=True):
+        counted[name] += 1
+        numbered = name if counted[name] == 1 else f"{name}-{counted[name]}"
+        acts.append(Act(numbered, raw.name, _settled(raw, steps, changed, following), tuple(steps)))
+    return acts
+
+
+def _step(raw: RawRecording, act: RawAct) -> Step:
+    try:
+        verb, targets = interpret(act.command, act.stdin, act.output, Places(raw.nodes, raw.vips))
+    except ValueError as exc:
+        raise RecordingError(f"{raw.name}/acts.ndjson", f"act {act.label!r}: {exc}") from None
+    return Step(act.t, act.end, verb, targets, act.stdin, act.command, act.rc, act.output)
+
+
+def _waits(steps: Sequence[Step]) -> bool:
+    return all(step.verb == "wait" for step in steps)
+
+
+def _name(act: RawAct, step: Step) -> str:
+    if act.label.startswith(("break-", "fix-")) or step.verb not in _NAMED_BY_VERB:
+        return re.sub(r"-again$", "", act.label)
+    return step.verb.replace("_", "-")
+
+
+def _settled(raw: RawRecording, steps: Sequence[Step], changed: Sequence[float], until: float) -> float:
+    if steps[0].verb in _LOSSES:
+        noticed = settle.settled_after_loss(raw.watches, steps[0].targets[0], steps[0].t, until)
+        # never noticed in full before the next act: as far as it came
+        return noticed if noticed is not None else settle.settled_quietly(changed, steps[-1].end, until)
+    end = steps[-1].end
+    look = next((read.t for read in raw.reads if read.t >= end), until)
+    return settle.settled_quietly(changed, end, min(look, until))
+
+
+# ── stories ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stories(sources: Sequence[RawRecording], takes: Sequence[Take], acts: Sequence[Act]) -> Iterator[Story]:
+    told: set[str] = set()
+    for raw, take in zip(sources, takes, strict=True):
+        mine = [act for act in acts if act.take == take.id]
+        lessons = [act for act in mine if not act.id.startswith(("break-", "fix-"))]
+        if lessons or not mine:
+            yield Story(take.id, f"everything recorded in {take.id}", take.id, _opening(raw, mine), take.end)
+        for story in _chapters(take, mine):
+            if story.name not in told:
+                yield story
+            told.add(story.name)
+    number = 0
+    for raw, take in zip(sources, takes, strict=True):
+        mine = [act for act in acts if act.take == take.id]
+        for broken, following in zip(mine, [*mine[1:], None], strict=True):
+            fixed_at = following.t if following else take.end
+            looked = any(broken.end <= read.t < fixed_at for read in raw.reads)
+            if broken.id.startswith("break-") and looked:
+                number += 1
+                end = _until_next(mine, following, take)
+                yield Story(f"case-{number}", f"Case {number}", take.id, broken.settled, end, neutral=True)
+
+
+def _until_next(mine: Sequence[Act], act: Act | None, take: Take) -> float:
+    if act is None:
+        return take.end
+    after = mine[mine.index(act) + 1 :]
+    return after[0].t if after else take.end
+
+
+def _opening(raw: RawRecording, mine: Sequence[Act]) -> float:
+    """The cluster is there: its set-up has settled, or the watches have told what exists."""
+    ready = [events[0].t for kind, events in raw.watches.items() if kind in ("nodes", "pods", "services") and events]
+    opening = max([raw.span[0], *ready])
+    for act in mine:
+        if act.steps[0].verb not in _SET_UP:
+            break
+        opening = max(opening, act.settled)
+    return opening
+
+
+def _chapters(take: Take, mine: Sequence[Act]) -> Iterator[Story]:
+    known = {act.id: act for act in mine}
+    for chapter in CHAPTERS:
+        if chapter.after in known and chapter.until in known:
+            start, end = known[chapter.after].settled, known[chapter.until].t
+            if start < end:
+                yield Story(chapter.name, chapter.title, take.id, start, end)
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_objects(sources: Sequence[RawRecording], writer: Writer) -> None:
+    for kind in sorted({kind for raw in sources for kind in raw.watches}):
+        lines = [
+            {"t": event.t, "type": event.type, **({"object": event.object} if event.object else {})}
+            for event in _joined(sources, kind)
+        ]
+        writer.add(f"objects/{kind}.ndjson", _ndjson(lines))
+
+
+def _joined(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
+    """The watch events of all takes as one stream: a LIST where another cluster begins, else only what changed."""
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    for number, raw in enumerate(sources):
+        events = raw.watches.get(kind, [])
+        begins = raw.span[0]
+        if number and raw.cluster != sources[number - 1].cluster:
+            known.clear()
+            yield WatchEvent(begins, "LIST", {})
+        elif number:
+            yield from _caught_up(known, _listed(events), begins)
+        for event in events:
+            key = key_of(event.object)
+            if event.type == "ADDED" and known.get(key) == event.object:
+                continue
+            if event.type == "DELETED":
+                known.pop(key, None)
+            else:
+                known[key] = event.object
+            yield event
+
+
+def _listed(events: Sequence[WatchEvent]) -> list[WatchEvent]:
+    """What a watch tells when it connects: the leading ADDED lines, which come in one breath."""
+    listed: list[WatchEvent] = []
+    for event in events:
+        if event.type != "ADDED" or event.t > events[0].t + 1.0:
+            break
+        listed.append(event)
+    return listed
+
+
+def _caught_up(
+    known: dict[tuple[str, str], dict[str, Any]], listed: Sequence[WatchEvent], begins: float
+) -> Iterator[WatchEvent]:
+    """DELETED for what went away while nobody watched."""
+    still = {key_of(event.object) for event in listed}
+    moment = min([begins, *(event.t for event in listed[:1])])
+    for key in sorted(set(known) - still):
+        yield WatchEvent(moment, "DELETED", known.pop(key))
+
+
+def _write_logs(sources: Sequence[RawRecording], writer: Writer) -> None:
+    logs: dict[str, dict[str, None]] = {}
+    for raw in sources:
+        for file in sorted((raw.path / "logs").glob("*.log")):
+            logs.setdefault(file.name, {}).update(dict.fromkeys(file.read_text().splitlines()))
+    for name, lines in logs.items():
+        moment, stamped = 0.0, []
+        for line in lines:
+            moment = moment_of(line) or moment
+            stamped.append((moment, line))
+        ordered = [line for _, line in sorted(stamped, key=lambda pair: pair[0])]
+        writer.add(f"logs/{name}", "".join(line + "\n" for line in ordered).encode())
+
+
+def _write_reads(sources: Sequence[RawRecording], writer: Writer) -> None:
+    numbers: Counter[str] = Counter()
+    rows = []
+    for read in (read for raw in sources for read in raw.reads):
+        stem = f"reads/{_slug(read.place)}/{_slug(read.command)}"
+        numbers[stem] += 1
+        file = writer.add(f"{stem}/{numbers[stem]:03}{_suffix(read)}", read.content)
+        rows.append(
+            {
+                "t": read.t,
+                "end": read.end,
+                "place": read.place,
+                "command": read.command,
+                "rc": read.rc,
+                "file": file,
+            }
+        )
+    writer.add("reads.ndjson", _ndjson(rows))
+
+
+def _slug(words: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", words).strip("-.")[:60].strip("-.") or "command"
+
+
+def _suffix(read: RawRead) -> str:
+    return ".json" if read.content[:1] in (b"[", b"{") else ".txt"
+
+
+def _write_captures(sources: Sequence[RawRecording], writer: Writer) -> None:
+    for raw in sources:
+        for file in sorted((raw.path / "captures").glob("*.pcap*")):
+            writer.add(f"captures/{raw.name}/{file.name}", file.read_bytes())
+
+
+def _write_probes(sources: Sequence[RawRecording], writer: Writer) -> None:
+    for raw in sources:
+        for file in sorted((raw.path / "probes").glob("*.ndjson")):
+            rows = sorted(raw.rows(f"probes/{file.name}"), key=lambda row: row["t"])
+            writer.add(f"probes/{raw.name}/{file.name}", _ndjson(rows))
+
+
+def _ndjson(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows).encode()
+
+
+# ── versions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _versions(sources: Sequence[RawRecording]) -> dict[str, str]:
+    """What the recordings themselves say they were made with."""
+    found: dict[str, str] = {}
+    for raw in sources:
+        info = raw.nodes[raw.control_plane]["status"]["nodeInfo"]
+        found.setdefault("kubernetes", info["kubeletVersion"])
+        for event in raw.watches.get("daemonsets", []):
+            containers = event.object["spec"]["template"]["spec"]["containers"]
+            for image in (c["image"] for c in containers if event.object["metadata"]["name"] == "speaker"):
+                found.setdefault("metallb", image.rpartition(":")[2])
+        for read in raw.reads:
+            frr = re.search(rb"^frr version (\S+)", read.content[:300], re.MULTILINE)
+            if frr:
+                found.setdefault("frr", frr[1].decode())
+    return found

@@ -1,0 +1,72 @@
+"""Objects as of a moment, from the watch events of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+KubeObject = dict[str, Any]
+
+# kubectl's short names and singulars, for people who type what they type every day
+ALIASES = {
+    "no": "nodes", "po": "pods", "svc": "services", "ns": "namespaces", "ev": "events", "ep": "endpoints",
+    "ds": "daemonsets", "deploy": "deployments", "ipaddresspool": "ipaddresspools", "eps": "endpointslices",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WatchEvent:
+    """One line of a watch stream: at `t` (Unix seconds) the object was ADDED, MODIFIED or DELETED.
+
+    LIST has no object: what was known before is another cluster's.
+    """
+
+    t: float
+    type: str
+    object: KubeObject
+
+
+def plural(kind: str) -> str:
+    """The resource name of what a learner typed.
+
+    >>> [plural(kind) for kind in ("svc", "Service", "services", "pod", "ServiceL2Status")]
+    ['services', 'services', 'services', 'pods', 'servicel2statuses']
+    """
+    name = kind.lower()
+    name = ALIASES.get(name, name)
+    if name.endswith(("statuses", "endpoints")) or (
+        name.endswith("s") and not name.endswith("ss") and not name.endswith("status")
+    ):
+        return name
+    return name + ("es" if name.endswith(("s", "ss")) else "s")
+
+
+def key_of(obj: KubeObject) -> tuple[str, str]:
+    """Namespace (empty for none) and name: what tells objects of a kind apart, in the order of kubectl -A."""
+    meta = obj["metadata"]
+    return meta.get("namespace", ""), meta["name"]
+
+
+def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
+    """The objects that existed at `moment` (Unix seconds), sorted by namespace and name.
+
+    A watch that was connected again repeats ADDED for what it had told before: the newer one counts.
+    """
+    known: dict[tuple[str, str], KubeObject] = {}
+    for event in events:
+        if event.t > moment:
+            break
+        if event.type == "LIST":
+            known.clear()
+        elif event.type == "DELETED":
+            known.pop(key_of(event.object), None)
+        else:
+            known[key_of(event.object)] = event.object
+    return [known[key] for key in sorted(known)]
+
+
+def is_ready(obj: KubeObject) -> bool:
+    """True when the object's condition Ready is True."""
+    conditions = obj.get("status", {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -1,0 +1,98 @@
+"""Text that remembers where it comes from, and can be searched from the last act on."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from kanslib.provenance import Provenance
+
+_STAMP = re.compile(r"^(?:\[[^\]]+\] )?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z ")
+_NOISE = {"ts", "level", "caller", "component", "msg", "branch", "op", "stacktrace", "error"}
+
+
+def moment_of(line: str) -> float | None:
+    """Unix seconds at the start of a line of `kubectl logs --timestamps`; None where there is no timestamp.
+
+    >>> moment_of('2026-11-23T07:10:10.508964462Z {"msg":"hello"}')
+    1795417810.508964
+    """
+    found = _STAMP.match(line)
+    if not found:
+        return None
+    whole = datetime.fromisoformat(found[1] + "+00:00").timestamp()
+    return round(whole + float(found[2] or 0), 6)
+
+
+def in_words(line: str) -> str:
+    """A JSON log line as its message and the facts beside it; any other line as it is.
+
+    >>> in_words('2026-11-23T07:11:46Z {"level":"info","msg":"node event","node event":"NodeLeave"}')
+    'node event   node event=NodeLeave'
+    """
+    body = _STAMP.sub("", line, count=1)
+    try:
+        entry: Any = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(entry, dict):
+        return body
+    facts = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in entry.items()
+        if key not in _NOISE and value not in ("", None)
+    ]
+    return "   ".join([str(entry.get("msg", "")), *facts]).strip()
+
+
+class Text(str):
+    """A `str` with a provenance; what a command printed, or what a log says up to the clock.
+
+    >>> text = Text("one\\ntwo\\nthree", Provenance("recorded", 1795417845.0, "opening", "MetalLB v0.14.8"))
+    >>> text.matching("^t").splitlines()
+    ['two', 'three']
+    """
+
+    provenance: Provenance
+    _act: float | None
+
+    def __new__(cls, content: str, provenance: Provenance, act: float | None = None) -> Text:
+        text = super().__new__(cls, content)
+        text.provenance = provenance
+        text._act = act
+        return text
+
+    def matching(self, pattern: str, since_act: bool = False) -> Text:
+        """The lines in which the regular expression `pattern` is found, as a Text.
+
+        `since_act=True` keeps those from the last act on, writes the seconds since that act in front, and
+        shortens JSON log lines to their message and facts. Raises `re.error` for a pattern that is none.
+        """
+        search = re.compile(pattern).search
+        lines = [line for line in self.splitlines() if search(line)]
+        if since_act:
+            act = self._act if self._act is not None else float("-inf")
+            stamped = [(moment_of(line), line) for line in lines]
+            lines = [
+                f"{moment - act:+8.1f} s  {in_words(line)}" if self._act is not None else in_words(line)
+                for moment, line in stamped
+                if moment is not None and moment >= act
+            ]
+        return Text("\n".join(lines), self.provenance, self._act)
+
+    def section(self, start: str) -> Text:
+        """The block of lines that starts with a line matching `start`, up to the next blank line pair or the end."""
+        found = re.search(rf"(?ms)^{start}.*?(?=\n\n\n|\Z)", self)
+        return Text(found[0].rstrip("\n") if found else "", self.provenance, self._act)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(f"# {self.provenance}\n{self}")
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<div class="kans-answer"><small style="opacity:.75">{escape(str(self.provenance))}</small>'
+            f'<pre style="margin:.2em 0;white-space:pre;overflow-x:auto">{escape(str(self)) or "(nothing)"}</pre></div>'
+        )

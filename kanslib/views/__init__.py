@@ -1,0 +1,1 @@
+"""Data in, table or picture out. Nothing here asks a world."""

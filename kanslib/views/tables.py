@@ -1,0 +1,53 @@
+"""Tables: pandas DataFrames that remember where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from kanslib.provenance import Provenance
+
+
+class Table(pd.DataFrame):
+    """A DataFrame with a provenance, which a notebook shows above it.
+
+    >>> table = Table.of([{"NAME": "svc1"}], Provenance("recorded", 0.0, "opening", "MetalLB v0.14.8"))
+    >>> table.NAME.tolist()
+    ['svc1']
+    """
+
+    _metadata = ["provenance"]  # noqa: RUF012 (pandas reads it from the class)
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[Mapping[str, Any]], provenance: Provenance, columns: Sequence[str] | None = None
+    ) -> Table:
+        """A table of `rows`, its columns in their order; `columns` names them where there may be no row."""
+        table = cls(list(rows), columns=list(columns) if columns and not rows else None)
+        object.__setattr__(table, "provenance", provenance)
+        return table
+
+    @property
+    def _constructor(self) -> type[Table]:
+        return Table
+
+    def _repr_html_(self) -> str:
+        origin = getattr(self, "provenance", None)
+        head = f'<small style="opacity:.75">{escape(str(origin))}</small>' if origin else ""
+        if self.empty:
+            return f'<div class="kans-answer">{head}<pre>(none)</pre></div>'
+        plain_index = isinstance(self.index, pd.RangeIndex)
+        with pd.option_context("display.max_colwidth", None):
+            body = self.to_html(index=not plain_index, border=0, max_rows=60, notebook=True)
+        return f'<div class="kans-answer" style="overflow-x:auto">{head}{body}</div>'
+
+    def __repr__(self) -> str:
+        origin = getattr(self, "provenance", None)
+        head = f"# {origin}\n" if origin else ""
+        if self.empty:
+            return head + "(none)"
+        with pd.option_context("display.width", 200, "display.max_columns", 30, "display.max_colwidth", 90):
+            return head + self.to_string(index=not isinstance(self.index, pd.RangeIndex), max_rows=60)

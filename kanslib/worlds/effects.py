@@ -1,0 +1,86 @@
+"""What `kubectl apply` would change: manifests with the API's defaults filled in, compared with what is there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kanslib.recording.objects import KubeObject
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+_SERVICE_DEFAULTS = {
+    "type": "ClusterIP",
+    "sessionAffinity": "None",
+    "internalTrafficPolicy": "Cluster",
+}
+
+
+def canonical(document: KubeObject) -> KubeObject:
+    """The manifest with the API server's defaults, so that two ways to write one thing are equal.
+
+    >>> short = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+    >>> canonical(short)["spec"]["ports"]
+    [{'protocol': 'TCP', 'targetPort': 80, 'port': 80}]
+    """
+    meta = document.get("metadata", {})
+    spec = dict(document.get("spec") or {})
+    kind = document["kind"]
+    if kind == "Service":
+        spec = {**_SERVICE_DEFAULTS, **spec}
+        if spec["type"] in ("LoadBalancer", "NodePort"):
+            spec = {"externalTrafficPolicy": "Cluster", **spec}
+        if spec["type"] == "LoadBalancer":
+            spec = {"allocateLoadBalancerNodePorts": True, **spec}
+        spec["ports"] = [{"protocol": "TCP", "targetPort": p.get("port"), **p} for p in spec.get("ports", [])]
+    if kind == "IPAddressPool":
+        spec = {"autoAssign": True, "avoidBuggyIPs": False, **spec}
+    return {
+        "kind": kind,
+        "namespace": meta.get("namespace", "default"),
+        "name": meta["name"],
+        "labels": meta.get("labels") or {},
+        "annotations": {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED},
+        "spec": spec,
+    }
+
+
+def identity(document: KubeObject) -> tuple[str, str, str]:
+    """Kind, namespace and name: which object a manifest speaks of."""
+    meta = document["metadata"]
+    return document["kind"], meta.get("namespace", "default"), meta["name"]
+
+
+def already(document: KubeObject, existing: KubeObject | None) -> bool:
+    """True when applying `document` would leave `existing` as it is.
+
+    As kubectl: what the manifest says must be there, and what an earlier apply said but this one does not
+    must be gone.
+    """
+    if existing is None or existing["metadata"].get("deletionTimestamp"):
+        return False
+    wanted, there = canonical(document), canonical(existing)
+    parts = ("labels", "annotations", "spec")
+    if not all(_within(wanted[part], there[part]) for part in parts):
+        return False
+    applied_text = (existing["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if not applied_text:
+        return True
+    applied = canonical(json.loads(applied_text))
+    return all(_covers(wanted[part], applied[part]) for part in parts)
+
+
+def _within(wanted: Any, there: Any) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(there, dict) and all(k in there and _within(v, there[k]) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(there, list) or len(wanted) != len(there):
+            return False
+        return all(_within(a, b) for a, b in zip(wanted, there, strict=True))
+    return bool(wanted == there)
+
+
+def _covers(wanted: Any, applied: Any) -> bool:
+    if isinstance(applied, dict) and isinstance(wanted, dict):
+        return all(key in wanted and _covers(wanted[key], value) for key, value in applied.items())
+    return True

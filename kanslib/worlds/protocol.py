@@ -1,0 +1,82 @@
+"""What every world can be asked, whoever answers. A Lab knows nothing else of its world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kanslib.packets.capture import Frame
+from kanslib.provenance import Provenance
+from kanslib.recording.format import Verb
+from kanslib.recording.objects import KubeObject, WatchEvent
+from kanslib.text import Text
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an act: its moment's name, or that nothing had to change."""
+
+    moment: str
+    changed: bool
+    provenance: Provenance
+    output: str
+
+    def __str__(self) -> str:
+        return self.output
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time (Unix seconds) around an act at `zero`."""
+
+    start: float
+    zero: float
+    end: float
+    act: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places of a cluster by their role, and the addresses they have on the Docker network."""
+
+    client: str | None
+    control_plane: str
+    router: str | None
+    nodes: tuple[str, ...]
+    network: str
+    addresses: Mapping[str, str]
+
+
+class World(Protocol):
+    """A cluster that can be asked and acted on."""
+
+    def banner(self) -> str: ...
+    def provenance(self) -> Provenance: ...
+    def places(self) -> Places: ...
+
+    # reads
+    def objects(self, kind: str) -> list[KubeObject]: ...
+    def log(self, component: str, node: str | None) -> Text: ...
+    def run(self, place: str, command: str) -> Text: ...
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]: ...
+    def scan(self, source: str) -> Text: ...
+    def macs(self) -> dict[str, str]: ...
+
+    # acts
+    def apply(self, documents: Sequence[KubeObject]) -> Done: ...
+    def delete(self, references: Sequence[str]) -> Done: ...
+    def act(self, verb: Verb, targets: Sequence[str]) -> Done: ...
+
+    # observation
+    def window(self, seconds: float) -> Window: ...
+    def probes(self, window: Window) -> list[dict[str, Any]]: ...
+    def frames(self, window: Window) -> list[Frame]: ...
+    def changes(self, kind: str, window: Window) -> list[WatchEvent]: ...  # from the take's start to the window's end
+
+    # time
+    def now(self) -> float: ...
+    def acts(self) -> list[dict[str, Any]]: ...
+    def moments(self) -> list[dict[str, Any]]: ...
+    def at(self, moment: str, after: float | None) -> None: ...
+    def at_time(self, moment: float) -> None: ...

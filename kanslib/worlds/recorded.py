@@ -1,0 +1,461 @@
+"""The recorded world: a recording with a clock. It looks up; it never guesses."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from kanslib.errors import NodeDown, NotRecorded, UnknownName
+from kanslib.packets import capture
+from kanslib.packets.capture import Frame
+from kanslib.provenance import Provenance, utc
+from kanslib.recording.acts import documents, reference
+from kanslib.recording.clock import Clock, Look
+from kanslib.recording.format import Act, Read, Recording, Step, Story, Verb
+from kanslib.recording.objects import KubeObject, WatchEvent, as_of, plural
+from kanslib.recording.raw import HOST
+from kanslib.text import Text, moment_of
+from kanslib.worlds.effects import already, canonical, identity
+from kanslib.worlds.protocol import Done, Places, Window
+
+_CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
+_LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")
+_VERSION_NAMES = {"kubernetes": "Kubernetes", "metallb": "MetalLB", "frr": "FRR"}
+BEFORE_ACT = 5.0  # seconds of calm that an observation shows before its act
+
+
+class RecordedWorld:
+    """A story of a recording, or the whole of it, at a moment. Implements `World`.
+
+    >>> from kanslib.stories import shipped
+    >>> world = RecordedWorld(Recording.open(shipped("arp")), "arp")
+    >>> [s["metadata"]["name"] for s in world.objects("services")]
+    ['kubernetes', 'svc1', 'svc2', 'svc3', 'kube-dns', 'metallb-webhook-service']
+    """
+
+    def __init__(self, recording: Recording, story: str | None = None) -> None:
+        self.recording = recording
+        manifest = recording.manifest
+        stories = {known.name: known for known in manifest.stories}
+        if story is not None and story not in stories:
+            raise UnknownName("story", story, stories)
+        self.story = stories[story] if story is not None else self._whole()
+        takes = [take for take in manifest.takes if story is None or take.id == self.story.take]
+        ids = {take.id for take in takes}
+        self.clock = Clock(self.story, takes, [act for act in manifest.acts if act.take in ids])
+        self._watches: dict[str, list[WatchEvent]] = {}
+
+    def _whole(self) -> Story:
+        takes = self.recording.manifest.takes
+        openings = [story.start for story in self.recording.manifest.stories if story.take == takes[0].id]
+        start = min(openings, default=takes[0].start)
+        return Story("", self.recording.manifest.title, takes[0].id, start, takes[-1].end)
+
+    # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _versions(self) -> str:
+        told = self.recording.manifest.versions
+        order = {name: place for place, name in enumerate(("kind", "kubernetes", "metallb", "frr"))}
+        shown = sorted(told, key=lambda name: (order.get(name, 9), name))
+        if not self.clock.take.router:
+            shown = [name for name in shown if name != "frr"]
+        return " · ".join(f"{_VERSION_NAMES.get(name, name)} {told[name]}" for name in shown)
+
+    def provenance(self) -> Provenance:
+        return Provenance("recorded", self.clock.now, self.clock.last_name, self._versions)
+
+    def _looked(self, look: Look) -> Provenance:
+        return Provenance("recorded", look.read.t, self.clock.last_name, self._versions).noting(*look.notes)
+
+    def banner(self) -> str:
+        manifest = self.recording.manifest
+        name = f"story {self.story.name!r}: {self.story.title}" if self.story.name else self.story.title
+        lines = [f"recorded · {name}", f"{utc(self.clock.now)} · {self._versions}"]
+        if manifest.stand_ins:
+            lines.append("stand-ins: " + "; ".join(manifest.stand_ins))
+        return "\n".join(lines)
+
+    def places(self) -> Places:
+        take = self.clock.take
+        there = any(act.steps[0].verb == "start_router" and act.t <= self.clock.now for act in self._take_acts())
+        router = take.router if there else None
+        return Places(take.client, take.control_plane, router, take.nodes, take.network, take.addresses)
+
+    def _take_acts(self) -> list[Act]:
+        return [act for act in self.recording.manifest.acts if act.take == self.clock.take.id]
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _events(self, kind: str) -> list[WatchEvent]:
+        name = f"objects/{kind}.ndjson"
+        if kind not in self._watches:
+            if name not in self.recording.manifest.files:
+                kinds = [
+                    n[len("objects/") : -len(".ndjson")]
+                    for n in self.recording.manifest.files
+                    if n.startswith("objects/")
+                ]
+                raise NotRecorded(f"objects of kind {kind!r}", kinds)
+            rows = self.recording.rows(name)
+            self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
+        return self._watches[kind]
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        return as_of(self._events(plural(kind)), self.clock.now)
+
+    def changes(self, kind: str, window: Window) -> list[WatchEvent]:
+        start = self.clock.take.start
+        return [e for e in self._events(plural(kind)) if start <= e.t <= window.end and e.type != "LIST"]
+
+    @cached_property
+    def _reads(self) -> list[Read]:
+        return self.recording.reads()
+
+    def _here(self) -> list[Read]:
+        """The reads of the take in which the clock stands."""
+        take = self.clock.take
+        times = [read.t for read in self._reads]
+        return self._reads[bisect_left(times, take.start) : bisect_right(times, take.end)]
+
+    def _down(self) -> dict[str, str]:
+        """The nodes that were killed and not started again, with the act that did it."""
+        down: dict[str, str] = {}
+        for act in self._take_acts():
+            for step in act.steps:
+                if step.verb == "kill_node" and step.t <= self.clock.now:
+                    down[step.targets[0]] = act.id
+                if step.verb == "start_node" and step.t <= self.clock.now:
+                    down.pop(step.targets[0], None)
+        return down
+
+    def _refuse_down(self, place: str) -> None:
+        down = self._down()
+        if place in down:
+            take = self.clock.take
+            up = [p for p in (*take.nodes, take.client, self.places().router) if p and p not in down]
+            raise NodeDown(place, down[place], up)
+
+    def run(self, place: str, command: str) -> Text:
+        places = self.places()
+        known = [HOST, *places.nodes, *(p for p in (places.client, places.router) if p)]
+        if place not in known:
+            raise UnknownName("place", place, known)
+        self._refuse_down(place)
+        wanted = _normal(command)
+        here = [read for read in self._here() if read.place == place]
+        look = self.clock.look([read for read in here if _normal(read.command) == wanted])
+        if look is None:
+            raise NotRecorded(f"{command!r} on {place}", _commands(here))
+        return self._text(look)
+
+    def _text(self, look: Look) -> Text:
+        last = self.clock.last
+        return Text(self.recording.text(look.read.file), self._looked(look), last.t if last else None)
+
+    def log(self, component: str, node: str | None) -> Text:
+        if node is not None:
+            self._refuse_down(node)
+        pods = {
+            pod["metadata"]["name"]: pod["spec"].get("nodeName", "")
+            for pod in self.objects("pods")
+            if pod["metadata"]["name"].startswith(component + "-")
+        }
+        files = {name: f"logs/{name}@{where}.log" for name, where in pods.items() if node in (None, where)}
+        files = {name: file for name, file in files.items() if file in self.recording.manifest.files}
+        if not files:
+            logs = [
+                name[len("logs/") : -len(".log")] for name in self.recording.manifest.files if name.startswith("logs/")
+            ]
+            asked = f"a log of {component!r}" + (f" on {node}" if node else "") + " at this moment"
+            raise NotRecorded(asked, sorted(logs))
+        lines: list[tuple[float, str]] = []
+        for name, file in files.items():
+            prefix = f"[pod/{name}] " if len(files) > 1 else ""
+            lines += [(t, prefix + line) for t, line in self._stamped(file) if t <= self.clock.now]
+        last = self.clock.last
+        text = "\n".join(line for _, line in sorted(lines, key=lambda pair: pair[0]))
+        return Text(text, self.provenance(), last.t if last else None)
+
+    def _stamped(self, file: str) -> list[tuple[float, str]]:
+        moment, out = 0.0, []
+        for line in self.recording.text(file).splitlines():
+            moment = moment_of(line) or moment
+            out.append((moment, line))
+        return out
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        """What curl printed for `times` requests to `target` (address, with port or path) and how many there were."""
+        self._refuse_down(source)
+        sent = {read: _request(read.command) for read in self._here() if read.place == source}
+        mine = {read: request[1] for read, request in sent.items() if request and request[0] == _request_target(target)}
+        exact = [read for read, count in mine.items() if count == times]
+        look = self.clock.ask(exact) or self.clock.ask(list(mine))
+        if look is None:
+            others = [
+                f"{request[1]} to {request[0]}"
+                for read, request in sent.items()
+                if request and self.clock.since <= read.t < self.clock.until
+            ]
+            hint = "or move on: lab.moments() says where requests were recorded"
+            raise NotRecorded(f"{times} requests from {source} to {target} at this moment", others, hint)
+        count = mine[look.read]
+        notes = (f"{count} requests were recorded, not {times}",) if count != times else ()
+        text = self._text(look)
+        return Text(text, text.provenance.noting(*notes)), count
+
+    def scan(self, source: str) -> Text:
+        self._refuse_down(source)
+        scans = [read for read in self._here() if "arp-scan" in read.command]
+        look = self.clock.ask([read for read in scans if read.place == source])
+        if look is None:
+            now = {f"from {read.place}" for read in scans if self.clock.since <= read.t < self.clock.until}
+            raise NotRecorded(f"an ARP scan from {source} at this moment", sorted(now), "or move on: lab.moments()")
+        return self._text(look)
+
+    def macs(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for read in self._here():
+            if read.command == "ip -j addr" and read.place not in found.values():
+                for link in json.loads(self.recording.text(read.file)):
+                    if any(info["local"] == self.clock.take.addresses.get(read.place) for info in link["addr_info"]):
+                        found[link["address"]] = read.place
+        return found
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Done:
+        there = {identity(obj): obj for kind in {d["kind"] for d in documents} for obj in self._objects_or_none(kind)}
+        if all(already(document, there.get(identity(document))) for document in documents):
+            return self._done([f"{reference(d)} unchanged" for d in documents], changed=False)
+        wanted = {identity(document): canonical(document) for document in documents}
+        taken: dict[tuple[str, str, str], Any] = {}
+        output: list[str] = []
+        for act, step in self.clock.steps_ahead():
+            if step.verb == "wait" or (step.verb == "apply" and not taken and self._nothing_to_do(step)):
+                continue
+            if step.verb != "apply":
+                break
+            taken |= {identity(d): canonical(d) for d in _documents(step)}
+            output += step.output.splitlines()
+            if taken == wanted:
+                return self._advance(act, step, output)
+        raise self._unexpected("apply " + " ".join(reference(d) for d in documents))
+
+    def _nothing_to_do(self, step: Step) -> bool:
+        return all(line.endswith("unchanged") for line in step.output.splitlines())
+
+    def _objects_or_none(self, kind: str) -> list[KubeObject]:
+        try:
+            return self.objects(kind)
+        except NotRecorded:
+            return []
+
+    def delete(self, references: Sequence[str]) -> Done:
+        wanted = {_short(ref) for ref in references}
+        there = {
+            _short(f"{plural(kind)}/{obj['metadata']['name']}")
+            for kind in {ref.partition("/")[0] for ref in references}
+            for obj in self._objects_or_none(kind)
+        }
+        if not wanted & there:
+            return self._done([f"{ref} not found" for ref in references], changed=False)
+        taken: set[str] = set()
+        output: list[str] = []
+        for act, step in self.clock.steps_ahead():
+            if step.verb == "wait":
+                continue
+            if step.verb != "delete":
+                break
+            taken |= {_short(ref) for ref in step.targets}
+            output += step.output.splitlines()
+            if taken == wanted:
+                return self._advance(act, step, output)
+        raise self._unexpected("delete " + " ".join(references))
+
+    def act(self, verb: Verb, targets: Sequence[str]) -> Done:
+        if self._in_force(verb, targets):
+            return self._done([f"{_said(verb, targets)}: already so"], changed=False)
+        reached: tuple[Act, Step] | None = None
+        output: list[str] = []
+        for act, step in self.clock.steps_ahead():
+            if step.verb == "wait":
+                continue
+            if step.verb != verb or list(step.targets[: len(targets)]) != list(targets):
+                break
+            reached = act, step
+            output += step.output.splitlines()
+        if reached is None:
+            raise self._unexpected(_said(verb, targets))
+        return self._advance(*reached, output or [_said(verb, targets)])
+
+    def _in_force(self, verb: Verb, targets: Sequence[str]) -> bool:
+        """True when the newest act of this kind on these targets did the same and was not undone."""
+        undoing: dict[Verb, Verb] = {
+            "kill_node": "start_node", "start_node": "kill_node", "cut_link": "mend_link", "mend_link": "cut_link",
+            "start_router": "stop_router", "route_client": "unroute_client", "unroute_client": "route_client",
+            "add_squatter": "remove_squatter", "remove_squatter": "add_squatter",
+        }  # fmt: skip
+        if verb == "install_metallb":
+            return any(ns["metadata"]["name"] == "metallb-system" for ns in self.objects("namespaces"))
+        if verb == "label":
+            return self._labelled(*targets)
+        newest: Verb | None = None
+        for act in self._take_acts():
+            for step in act.steps:
+                if (
+                    step.t <= self.clock.now
+                    and step.verb in (verb, undoing.get(verb))
+                    and list(step.targets[: len(targets)]) == list(targets)
+                ):
+                    newest = step.verb
+        return newest == verb
+
+    def _labelled(self, node: str, *labels: str) -> bool:
+        objects = {obj["metadata"]["name"]: obj for obj in self.objects("nodes")}
+        if node not in objects:
+            raise UnknownName("node", node, objects)
+        there = objects[node]["metadata"].get("labels", {})
+        wanted = [label.partition("=") for label in labels]
+        return all(
+            (key[:-1] not in there) if not equals and key.endswith("-") else there.get(key) == value
+            for key, equals, value in wanted
+        )
+
+    def _advance(self, act: Act, step: Step, output: list[str]) -> Done:
+        self.clock.move(act.settled if step == act.steps[-1] else step.end)
+        return self._done(output, changed=True)
+
+    def _done(self, output: Iterable[str], changed: bool) -> Done:
+        return Done(self.clock.last_name, changed, self.provenance(), "\n".join(output))
+
+    def _unexpected(self, asked: str) -> NotRecorded:
+        ahead = self.clock.following
+        if ahead is None:
+            return NotRecorded(
+                asked, hint="nothing more was done in this story; lab.at('opening') goes back to its start"
+            )
+        if self.story.neutral:
+            return NotRecorded(asked, hint="that is not what was done here; look again, or go on with lab.at('fix')")
+        steps = " · ".join(_said(step.verb, step.targets) for step in ahead.steps if step.verb != "wait")
+        return NotRecorded(asked, [f"{ahead.id} ({steps})"], f"to go on as it was recorded: lab.at({ahead.id!r})")
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    def window(self, seconds: float) -> Window:
+        """From shortly before the last act to `seconds` after now, but not beyond the next act."""
+        last = self.clock.last
+        zero = last.t if last else self.clock.now
+        end = min(self.clock.now + seconds, self.clock.until)
+        return Window(zero - BEFORE_ACT, zero, end, self.clock.last_name)
+
+    def probes(self, window: Window) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for name in sorted(self.recording.manifest.files):
+            if name.startswith("probes/"):
+                found += [row for row in self.recording.rows(name) if window.start <= row["t"] <= window.end]
+        if not found:
+            spans = [f"{act.id}" for act in self.clock.acts if self._probed(act)]
+            raise NotRecorded(f"probes around {window.act}", spans)
+        return sorted(found, key=lambda row: row["t"])
+
+    def _probed(self, act: Act) -> bool:
+        return any(
+            next((True for row in self.recording.rows(name) if act.t <= row["t"] <= act.t + 1), False)
+            for name in self.recording.manifest.files
+            if name.startswith("probes/")
+        )
+
+    def frames(self, window: Window) -> list[Frame]:
+        found: dict[tuple[float, bytes], Frame] = {}
+        for name in self.recording.manifest.files:
+            if name.startswith(f"captures/{self.clock.take.id}/"):
+                for frame in capture.read(io.BytesIO(self.recording.read(name)), name):
+                    if window.start <= frame.time <= window.end:
+                        found.setdefault((round(frame.time, 6), frame.raw), frame)
+        return [found[key] for key in sorted(found, key=lambda key: key[0])]
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        return self.clock.now
+
+    def at(self, moment: str, after: float | None) -> None:
+        self.clock.at(moment, after)
+
+    def at_time(self, moment: float) -> None:
+        self.clock.at_time(moment)
+
+    def acts(self) -> list[dict[str, Any]]:
+        return [self._act_row(act) for act in self.clock.acts if act.t <= self.clock.now]
+
+    def _act_row(self, act: Act) -> dict[str, Any]:
+        done = " · ".join(_said(step.verb, step.targets) for step in act.steps if step.verb != "wait")
+        return {
+            "MOMENT": act.id,
+            "AT": round(act.t - self.story.start, 1),
+            "SETTLED AFTER": round(act.settled - act.t, 1),
+            "DONE": "" if self.story.neutral else done,
+        }
+
+    def moments(self) -> list[dict[str, Any]]:
+        opening = {"MOMENT": "opening", "AT": 0.0, "SETTLED AFTER": 0.0, "DONE": ""}
+        rows = [opening, *(self._act_row(act) for act in self.clock.acts)]
+        starts = [self.story.start, *(act.t for act in self.clock.acts)]
+        for row, start, end in zip(rows, starts, [*starts[1:], self.story.end], strict=True):
+            row["LOOKS AFTER"] = ", ".join(f"+{t:.0f}" for t in self._looks(start, end))
+            row["HERE"] = "←" if row["MOMENT"] == self.clock.last_name else ""
+        return rows
+
+    def _looks(self, start: float, end: float) -> list[float]:
+        """Seconds after `start` at which a round of reads began, before `end`."""
+        rounds: list[float] = []
+        before = float("-inf")
+        for read in self._here():
+            if start <= read.t < end:
+                if read.t - before > 5:
+                    rounds.append(read.t - start)
+                before = read.t
+        return rounds
+
+
+def _documents(step: Step) -> list[KubeObject]:
+    return documents(step.manifest)
+
+
+def _normal(command: str) -> str:
+    return " ".join(command.split())
+
+
+def _commands(reads: Sequence[Read]) -> list[str]:
+    return sorted({_normal(read.command) for read in reads}, key=lambda command: (len(command), command))
+
+
+def _short(ref: str) -> str:
+    kind, _, name = ref.partition("/")
+    return f"{plural(kind)}/{name}"
+
+
+def _said(verb: Verb, targets: Sequence[str]) -> str:
+    return " ".join([verb.replace("_", "-"), *targets])
+
+
+def _request_target(target: str) -> str:
+    return target.removeprefix("http://").removesuffix("/").removesuffix(":80")
+
+
+def _request(command: str) -> tuple[str, int] | None:
+    """Where a recorded curl went and how often; None for another command."""
+    found = _CURL.search(command)
+    if not found:
+        return None
+    loop = _LOOP.search(command)
+    times = 1
+    if loop:
+        times = int(loop["brace"] or loop["seq"] or 0) or len(loop["list"].split())
+    return _request_target(found["to"]), times
