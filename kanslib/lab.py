@@ -413,6 +413,10 @@ class Lab:
             raise UnknownName("layer", layer, _LAYERS)
         return [frame for frame in self._world.frames(self._observation().window) if _LAYERS[layer](frame)]
 
+    def seconds(self, moment: float) -> float:
+        """How long after the observed act a moment (Unix seconds, as in `frame.time`) was."""
+        return moment - self._observation().window.zero
+
     def timeline(self) -> TimelineFigure:
         """The newest observation (else the last act) on one time axis: requests, gossip, leaders, ARP, endpoints."""
         from kanslib import timeline
@@ -433,6 +437,7 @@ class Lab:
             *timeline.gratuitous(self.frames("arp"), vips, window.zero),
         ]
         shown = [mark for mark in marks if mark.at <= window.end - window.zero]
+        by_service = {name: rows for name, rows in by_service.items() if rows}
         phases = {name: timeline.phases(rows, window.zero) for name, rows in by_service.items()}
         provenance = self._world.provenance()
         return figures.failover(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -78,14 +79,18 @@ def execute(chapter: Path) -> tuple[Result, Any]:
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
+    from traitlets.config import Config
 
     notebook = nbformat.read(chapter, as_version=4)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     notebook.cells.append(nbformat.v4.new_code_cell(_MEMORY))
     began, error = time.monotonic(), ""
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
     try:
-        client.execute()
+        with tempfile.TemporaryDirectory(prefix="kans-") as private:
+            # kernels of one machine need no TCP port; Windows has no other way
+            channel = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{private}/kernel"}
+            config = Config({"KernelManager": channel})
+            NotebookClient(notebook, timeout=120, kernel_name="python3", config=config).execute()
     except CellExecutionError as exc:
         error = f"{exc.ename}: {exc.evalue}".strip()
     except Exception as exc:  # a kernel that dies or never starts: reported like a failing cell

@@ -60,6 +60,9 @@ class Frame:
     def _carries(self, protocol: int) -> bool:
         return self.ip is not None and self.ip.protocol == protocol and self.ip.fragment_offset == 0
 
+    def __repr__(self) -> str:
+        return f"<Frame {self}>"
+
     def __str__(self) -> str:
         if self.arp:
             return f"ARP {self.arp}"

@@ -47,7 +47,7 @@ class Chapter:
 
 CHAPTERS = (
     Chapter("service-types", "Three types of Service, before MetalLB", "start-client", "install-metallb"),
-    Chapter("metallb", "MetalLB from install to an address", "delete-service-types", "delete-services"),
+    Chapter("metallb", "MetalLB from install to an address", "delete-service-types", "kill-node"),
     Chapter("arp", "Who answers for the address?", "apply-services", "kill-node"),
     Chapter("iptables", "From the leader to a pod", "apply-services", "kill-node"),
     Chapter("election", "Who leads, and why", "apply-services", "apply-etp-local"),

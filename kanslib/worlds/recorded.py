@@ -6,7 +6,7 @@ import io
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -230,15 +230,12 @@ class RecordedWorld:
     # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, documents: Sequence[KubeObject]) -> Done:
-        there = {identity(obj): obj for kind in {d["kind"] for d in documents} for obj in self._objects_or_none(kind)}
-        if all(already(document, there.get(identity(document))) for document in documents):
+        if self._applied(documents):
             return self._done([f"{reference(d)} unchanged" for d in documents], changed=False)
         wanted = {identity(document): canonical(document) for document in documents}
         taken: dict[tuple[str, str, str], Any] = {}
         output: list[str] = []
-        for act, step in self.clock.steps_ahead():
-            if step.verb == "wait" or (step.verb == "apply" and not taken and self._nothing_to_do(step)):
-                continue
+        for act, step in self._ahead():
             if step.verb != "apply":
                 break
             taken |= {identity(d): canonical(d) for d in _documents(step)}
@@ -247,8 +244,20 @@ class RecordedWorld:
                 return self._advance(act, step, output)
         raise self._unexpected("apply " + " ".join(reference(d) for d in documents))
 
-    def _nothing_to_do(self, step: Step) -> bool:
-        return all(line.endswith("unchanged") for line in step.output.splitlines())
+    def _applied(self, documents: Sequence[KubeObject]) -> bool:
+        """True when applying the documents now would change nothing."""
+        kinds = {document["kind"] for document in documents}
+        there = {identity(obj): obj for kind in kinds for obj in self._objects_or_none(kind)}
+        return all(already(document, there.get(identity(document))) for document in documents)
+
+    def _ahead(self) -> Iterator[tuple[Act, Step]]:
+        """The steps still to come that change something, each with its act."""
+        first = True
+        for act, step in self.clock.steps_ahead():
+            idle = step.verb == "wait" or (first and step.verb == "apply" and self._applied(_documents(step)))
+            if not idle:
+                first = False
+                yield act, step
 
     def _objects_or_none(self, kind: str) -> list[KubeObject]:
         try:
@@ -267,9 +276,7 @@ class RecordedWorld:
             return self._done([f"{ref} not found" for ref in references], changed=False)
         taken: set[str] = set()
         output: list[str] = []
-        for act, step in self.clock.steps_ahead():
-            if step.verb == "wait":
-                continue
+        for act, step in self._ahead():
             if step.verb != "delete":
                 break
             taken |= {_short(ref) for ref in step.targets}
@@ -283,9 +290,7 @@ class RecordedWorld:
             return self._done([f"{_said(verb, targets)}: already so"], changed=False)
         reached: tuple[Act, Step] | None = None
         output: list[str] = []
-        for act, step in self.clock.steps_ahead():
-            if step.verb == "wait":
-                continue
+        for act, step in self._ahead():
             if step.verb != verb or list(step.targets[: len(targets)]) != list(targets):
                 break
             reached = act, step
@@ -335,7 +340,7 @@ class RecordedWorld:
         return Done(self.clock.last_name, changed, self.provenance(), "\n".join(output))
 
     def _unexpected(self, asked: str) -> NotRecorded:
-        ahead = self.clock.following
+        ahead = next((act for act, _ in self._ahead()), None)
         if ahead is None:
             return NotRecorded(
                 asked, hint="nothing more was done in this story; lab.at('opening') goes back to its start"
