@@ -38,11 +38,18 @@ def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
     console.print("stop with Ctrl-C; your work stays in that directory")
     command = [
         sys.executable, "-m", "jupyterlab", str(directory / first), f"--ServerApp.root_dir={directory}",
-        f"--port={port}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0",
-        "--LabApp.news_url=None", "--log-level=WARN", *([] if browser else ["--no-browser"]),
+        f"--port={port}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0", "--log-level=WARN",
+        *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]  # fmt: skip
-    sys.exit(subprocess.run(command, env={**os.environ, "KANS_WORLD": world}, check=False).returncode)
+    sys.exit(subprocess.run(command, env=environment(world), check=False).returncode)
+
+
+def environment(world: str) -> dict[str, str]:
+    """JupyterLab's environment: the world, and a configuration that keeps pop-ups away from a first visit."""
+    quiet = str(Path(__file__).parent / "jupyter")
+    paths = [quiet, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return {**os.environ, "KANS_WORLD": world, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
 
 
 def check_world(world: str) -> None:

@@ -19,8 +19,19 @@ _TELLING: dict[str, Callable[[KubeObject], Any]] = {
     "l2advertisements": lambda o: o.get("spec"),
     "bgppeers": lambda o: o.get("spec"),
     "bgpadvertisements": lambda o: o.get("spec"),
-    "events": lambda o: o["metadata"]["name"] if o.get("reason") in ("nodeAssigned", "AllocationFailed") else None,
+    "events": lambda o: o["message"],
 }
+
+
+def _is_claim(event: KubeObject) -> bool:
+    """A speaker's claim to lead, or the controller's word that it has no address to give."""
+    claimed = event.get("reason") == "nodeAssigned" and 'protocol "layer2"' in event["message"]
+    return claimed or event.get("reason") == "AllocationFailed"
+
+
+def _subject(kind: str, obj: KubeObject) -> tuple[str, str]:
+    """What a change is about: the object itself; for an event what it speaks of, so that a claim replaces another."""
+    return ("", obj["involvedObject"].get("uid", "")) if kind == "events" else key_of(obj)
 
 
 def changes(watches: Watches) -> list[float]:
@@ -29,11 +40,11 @@ def changes(watches: Watches) -> list[float]:
     for kind, telling in _TELLING.items():
         known: dict[tuple[str, str], Any] = {}
         for event in watches.get(kind, ()):
-            if event.type == "LIST":
+            if event.type == "LIST" or (kind == "events" and (event.type == "DELETED" or not _is_claim(event.object))):
                 continue
-            key, now = key_of(event.object), telling(event.object)
+            key, now = _subject(kind, event.object), telling(event.object)
             gone = event.type == "DELETED"
-            if (gone and kind != "events") or known.get(key) != now:
+            if gone or known.get(key) != now:
                 moments.append(event.t)
             known[key] = None if gone else now
     return sorted(moments)

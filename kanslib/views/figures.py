@@ -64,14 +64,16 @@ def failover(
     """
     figure = TimelineFigure()
     services = list(probes)
-    for service in services:
-        _add_requests(figure, service, probes[service], zero)
     lanes = [lane for lane in LANES if any(mark.lane == lane for mark in marks)]
+    rows = [*services, *lanes]
+    level = {name: len(rows) - place for place, name in enumerate(rows)}
+    for service in services:
+        _add_requests(figure, service, probes[service], zero, level[service])
     for lane in lanes:
-        _add_lane(figure, lane, [mark for mark in marks if mark.lane == lane])
+        _add_lane(figure, lane, [mark for mark in marks if mark.lane == lane], level[lane])
     figure.add_vline(x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act)
     figure.update_layout(
-        height=140 + 46 * (len(services) + len(lanes)),
+        height=140 + 46 * len(rows),
         margin={"l": 10, "r": 10, "t": 40, "b": 40},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -79,41 +81,38 @@ def failover(
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         hovermode="closest",
     )
-    figure.update_xaxes(title=f"seconds after {act}", gridcolor="rgba(125,125,125,.25)", zeroline=False)
-    figure.update_yaxes(
-        categoryorder="array",
-        categoryarray=[*reversed(lanes), *reversed(services)],
-        gridcolor="rgba(125,125,125,.25)",
-    )
+    grid = "rgba(125,125,125,.25)"
+    figure.update_xaxes(title=f"seconds after {act}", gridcolor=grid, zeroline=False)
+    figure.update_yaxes(tickvals=list(level.values()), ticktext=rows, gridcolor=grid, zeroline=False)
     return figure.describing(words(phases, marks, act), provenance)
 
 
-def _add_requests(figure: go.Figure, service: str, probes: Sequence[Mapping[str, Any]], zero: float) -> None:
+def _add_requests(
+    figure: go.Figure, service: str, probes: Sequence[Mapping[str, Any]], zero: float, level: float
+) -> None:
+    """Answered requests a little above the Service's line, failed ones below: half and half has to show as both."""
     first = not any(trace.legendgroup == "requests" for trace in figure.data)
-    for ok, name, colour, symbol in (
-        (True, "answered", BLUE, "circle"),
-        (False, "no answer", VERMILLION, "x"),
-    ):
+    for ok, name, colour, symbol in ((True, "answered", BLUE, "circle"), (False, "no answer", VERMILLION, "x")):
         mine = [probe for probe in probes if bool(probe["ok"]) is ok]
         said = [str(p.get("hostname") or p.get("error") or "") for p in mine]
         figure.add_scatter(
             x=[round(probe["t"] - zero, 3) for probe in mine],
-            y=[service] * len(mine),
+            y=[level + (0.16 if ok else -0.16)] * len(mine),
             text=said,
             mode="markers",
             name=name,
             legendgroup="requests" if ok else "failures",
             showlegend=first,
-            marker={"color": colour, "symbol": symbol, "size": 5 if ok else 9, "opacity": 0.5 if ok else 1},
+            marker={"color": colour, "symbol": symbol, "size": 5 if ok else 7, "opacity": 0.6 if ok else 1},
             hovertemplate=f"{service} %{{x:+.2f}} s · %{{text}}<extra></extra>",
         )
 
 
-def _add_lane(figure: go.Figure, lane: str, marks: Sequence[Mark]) -> None:
+def _add_lane(figure: go.Figure, lane: str, marks: Sequence[Mark], level: float) -> None:
     colour, symbol = LANES[lane]
     figure.add_scatter(
         x=[round(mark.at, 3) for mark in marks],
-        y=[lane] * len(marks),
+        y=[level] * len(marks),
         text=[mark.text for mark in marks],
         mode="markers",
         name=lane,

@@ -11,6 +11,10 @@ import pandas as pd
 from kanslib.provenance import Provenance
 
 
+# JupyterLab aligns cells to the right; words read better from the left
+_LEFT = ' style="text-align:left;white-space:nowrap"'
+
+
 class Table(pd.DataFrame):
     """A DataFrame with a provenance, which a notebook shows above it.
 
@@ -34,14 +38,18 @@ class Table(pd.DataFrame):
     def _constructor(self) -> type[Table]:
         return Table
 
+    def _has_labels(self) -> bool:
+        """True when the index says something; row numbers do not."""
+        return self.index.names != [None] or not pd.api.types.is_integer_dtype(self.index.dtype)
+
     def _repr_html_(self) -> str:
         origin = getattr(self, "provenance", None)
         head = f'<small style="opacity:.75">{escape(str(origin))}</small>' if origin else ""
         if self.empty:
             return f'<div class="kans-answer">{head}<pre>(none)</pre></div>'
-        plain_index = isinstance(self.index, pd.RangeIndex)
         with pd.option_context("display.max_colwidth", None):
-            body = self.to_html(index=not plain_index, border=0, max_rows=60, notebook=True)
+            body = self.to_html(index=self._has_labels(), border=0, max_rows=60, notebook=True, justify="left")
+        body = body.replace("<td>", f"<td{_LEFT}>").replace("<th>", f"<th{_LEFT}>")
         return f'<div class="kans-answer" style="overflow-x:auto">{head}{body}</div>'
 
     def __repr__(self) -> str:
@@ -50,4 +58,4 @@ class Table(pd.DataFrame):
         if self.empty:
             return head + "(none)"
         with pd.option_context("display.width", 200, "display.max_columns", 30, "display.max_colwidth", 90):
-            return head + self.to_string(index=not isinstance(self.index, pd.RangeIndex), max_rows=60)
+            return head + self.to_string(index=self._has_labels(), max_rows=60)

@@ -1,0 +1,5 @@
+"""`python -m kanslib` is `kans`."""
+
+from kanslib.cli import main
+
+main()
