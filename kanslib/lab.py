@@ -185,11 +185,8 @@ class Lab:
         from kanslib.views import kubectl
         from kanslib.views.tables import Table
 
-        mine = [
-            event
-            for event in self._world.objects("events")
-            if event["involvedObject"]["kind"] == "Service" and event["involvedObject"]["name"] == service
-        ]
+        uid = self.object("service", service)["metadata"]["uid"]
+        mine = [event for event in self._world.objects("events") if event["involvedObject"].get("uid") == uid]
         mine.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         rows = [kubectl.described_event(event, self._world.now()) for event in mine]
         return Table.of(rows, self._world.provenance(), ["TYPE", "REASON", "AGE", "FROM", "MESSAGE"])
@@ -233,10 +230,10 @@ class Lab:
         name, colon, port = target.partition(":")
         if name in self._world.places().addresses:
             return self.address(name) + colon + port
+        if name.replace(".", "").isdigit():
+            return target
         services = {o["metadata"]["name"]: o for o in self.objects("services", "default")}
         if name not in services:
-            if name.replace(".", "").isdigit():
-                return target
             raise UnknownName("target", name, [*services, *self._world.places().addresses])
         spec = services[name]["spec"]
         return (self.vip(name) if spec["type"] == "LoadBalancer" else str(spec["clusterIP"])) + colon + port
@@ -490,9 +487,6 @@ class Lab:
         elif moment is not None:
             self._world.at(moment, after)
         self._observed = None
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return [row["MOMENT"] for row in self._world.moments()]
 
 
 def _manifest(manifest: str | KubeObject) -> list[KubeObject]:

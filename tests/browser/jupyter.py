@@ -27,29 +27,32 @@ FLAGS = [
 def running(directory: Path) -> Iterator[str]:
     """`kans lab` on a fresh copy of the chapters; gives the address it printed."""
     command = [sys.executable, "-m", "kanslib", "lab", "--dir", str(directory), "--no-browser", "--port", "8931"]
-    lab = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    log = directory.with_suffix(".log")
+    with log.open("w") as out:
+        lab = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        assert lab.stdout is not None
-        for line in lab.stdout:
-            if found := re.search(r"http://\S+", line):
-                _wait_for(found[0])
-                yield found[0]
-                return
-        raise AssertionError("kans lab ended without saying its address")
+        yield _address(log)
     finally:
         os.killpg(lab.pid, signal.SIGTERM)
         lab.wait(20)
 
 
-def _wait_for(address: str) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(address, timeout=10).close()
-        except OSError:
-            time.sleep(0.3)
-        else:
-            return
-    raise AssertionError(f"nothing answers at {address}")
+def _address(log: Path) -> str:
+    """The address that `kans lab` said, once somebody answers there."""
+    for _ in range(200):
+        found = re.search(r"http://\S+", log.read_text())
+        if found and _answers(found[0]):
+            return found[0]
+        time.sleep(0.3)
+    raise AssertionError(f"no JupyterLab: {log.read_text()}")
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=10).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -77,8 +80,23 @@ def run_all(page: Page, address: str, chapter: str) -> None:
             page.wait_for_timeout(500)
             prompts = page.evaluate(_PROMPTS)
             if prompts and all(re.search(r"\d", prompt) for prompt in prompts):
+                page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
                 page.wait_for_timeout(1500)
                 return
             if not any("*" in prompt or re.search(r"\d", prompt) for prompt in prompts):
                 break
     raise AssertionError(f"{chapter}: cells that did not run: {prompts}")
+
+
+def scroll_to(page: Page, selector: str) -> None:
+    """Scroll the notebook until something that matches is in the middle of the view; fails when nothing ever is."""
+    panel = "document.querySelector('.jp-WindowedPanel-outer')"
+    for y in range(0, page.evaluate(f"{panel}.scrollHeight"), 400):
+        page.evaluate(f"{panel}.scrollTo(0, {y})")
+        page.wait_for_timeout(300)
+        found = page.locator(selector)
+        if found.count() and found.first.is_visible():
+            page.evaluate("s => document.querySelector(s).scrollIntoView({block: 'center'})", selector)
+            page.wait_for_timeout(1000)
+            return
+    raise AssertionError(f"nothing on the page is {selector}")

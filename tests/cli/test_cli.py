@@ -1,0 +1,108 @@
+"""The kans command as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kanslib import __version__
+
+
+def kans(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kanslib", *words]
+    env = {**os.environ, "COLUMNS": "120", **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+
+
+def test_version() -> None:
+    assert kans("--version").stdout == f"kanslib {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["lab", "run", "verify", "convert", "doctor"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    said = kans(command, "--help")
+    assert said.returncode == 0
+    assert f"kans {command}" in said.stdout.partition("Example")[2]
+
+
+def test_without_a_word_it_says_what_there_is() -> None:
+    assert "kans lab" in kans().stdout + kans().stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["verify", "nothing.zip"], "nothing.zip: no such recording"),
+        (["convert", "nothing", "out"], "nothing: holds no acts.ndjson: not a raw recording"),
+        (["convert", "alone"], "kans convert RAW... OUT"),
+        (["convert", "a", "b", "--versions", "kind"], "e.g. kind=v0.24.0"),
+        (["run", "13"], "no chapter named '13'"),
+        (["run", "--world", "live"], "no live world yet"),
+        (["lab", "--world", "mars"], "no world named 'mars'"),
+    ],
+)
+def test_a_mistake_is_one_message_and_no_traceback(words: list[str], said: str) -> None:
+    ran = kans(*words)
+    assert ran.returncode == 1
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr + ran.stdout
+
+
+def test_an_option_that_does_not_exist() -> None:
+    ran = kans("run", "--fast")
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+
+
+def test_convert_does_not_overwrite(tmp_path: Path) -> None:
+    ran = kans("convert", "raw", str(tmp_path))
+    assert ran.returncode == 1
+    assert "exists already" in ran.stderr
+
+
+def test_verify_what_ships() -> None:
+    ran = kans("verify")
+    assert ran.returncode == 0, ran.stderr
+    assert "whole, in order" in ran.stdout
+
+
+def test_run_reports_as_json() -> None:
+    ran = kans("run", "00", "--json")
+    assert ran.returncode == 0, ran.stderr
+    (chapter,) = json.loads(ran.stdout)["chapters"]
+    assert (chapter["chapter"], chapter["error"]) == ("00-start-here", "")
+    assert chapter["cells"] > 5
+    assert 0 < chapter["seconds"] < 60
+    assert 50 < chapter["peak_mb"] <= 200
+
+
+def test_run_exits_with_one_when_a_cell_fails(tmp_path: Path) -> None:
+    script = (
+        "import sys, json\nfrom pathlib import Path\nfrom kanslib import chapters\nfrom kanslib.cli import runs\n"
+        "source = chapters.shipped()[0]\nbook = json.loads(source.read_text())\n"
+        "code = next(c for c in book['cells'] if c['cell_type'] == 'code')\ncode['source'] = ['1 / 0']\n"
+        f"broken = Path({str(tmp_path)!r}, 'broken.ipynb')\nbroken.write_text(json.dumps(book))\n"
+        "chapters.pick = lambda names: [broken]\nsys.exit(runs.run([], 'recorded', 1, False))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 1
+    assert "ZeroDivisionError: division by zero" in ran.stdout
+
+
+def test_doctor_names_a_fix_for_whatever_falls_back() -> None:
+    ran = kans("doctor", "--json", PATH="/nowhere")
+    findings = {finding["what"]: finding for finding in json.loads(ran.stdout)}
+    assert ran.returncode == 0
+    assert findings["recordings"]["state"] == "works"
+    assert findings["Docker"]["state"] == "falls back"
+    assert all(one["fix"] for one in findings.values() if one["state"] != "works")
+    assert {"Python", "jupyterlab", "Docker", "kind", "kubectl", "inotify limits", "CAP_NET_RAW"} <= set(findings)
+
+
+def test_doctor_as_a_table() -> None:
+    assert "kans lab" in kans("doctor").stdout

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kanslib import iptables
+from kanslib.errors import UnknownName
+from kanslib.iptables.dump import DumpError
+from kanslib.lab import Lab
+from kanslib.recording.format import Recording
+
+
+def dumps(recording: Recording) -> list[str]:
+    files = {read.file for read in recording.reads() if "tables-save" in read.command and read.rc == 0}
+    return [recording.text(file) for file in sorted(files)]
+
+
+def test_every_recorded_dump_comes_back_byte_for_byte_and_loses_no_rule(recording: Recording) -> None:
+    found = dumps(recording)
+    assert len(found) > 200
+    for text in found:
+        ruleset = iptables.parse(text)
+        assert ruleset.save() == text
+        lines = [line for line in text.splitlines() if "-A " in line and not line.startswith("#")]
+        assert sorted(rule.raw for rule in ruleset.rules()) == sorted(lines)
+        assert all(rule.raw == text.splitlines()[rule.line - 1] for rule in ruleset.rules())
+
+
+def test_counters_quotes_and_double_blanks() -> None:
+    text = (
+        "*nat\n:X - [0:0]\n"
+        '[3:180] -A X -p tcp -m comment --comment "a \\"b\\" c" -m nfacct --nfacct-name  two -j Y\n'
+        "[0:0] -A X -m statistic --mode random --probability 0.33333333349 -j Z\nCOMMIT\n"
+    )
+    first, second = iptables.parse(text).chain("X")
+    assert (first.packets, first.bytes, first.comment, first.target) == (3, 180, 'a "b" c', "Y")
+    assert first.option("--nfacct-name") == "two"
+    assert second.probability == pytest.approx(1 / 3, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("-A X -j Y\n", "line 1: .* stands outside a table"),
+        ("*nat\n:X - [0:0]\n", "'nat' has no COMMIT: half a dump"),
+        ("*nat\n:X - [0:0]\nwhat is this\nCOMMIT\n", "line 3: 'what is this' is neither"),
+        ("*nat\n-A X -j Y\nCOMMIT\n", "line 2: the chain 'X' of table 'nat' was not declared"),
+    ],
+)
+def test_what_no_iptables_save_prints_is_refused_with_its_line(text: str, words: str) -> None:
+    with pytest.raises(DumpError, match=words):
+        iptables.parse(text)
+
+
+def test_nothing_is_an_empty_ruleset_and_windows_lines_are_read() -> None:
+    assert list(iptables.parse("").rules()) == []
+    text = "*nat\r\n:X - [0:0]\r\n-A X -j Y\r\nCOMMIT\r\n"
+    assert iptables.parse(text).chain("X").rules[0].target == "Y"
+    assert iptables.parse(text).save() == text
+
+
+def test_an_unknown_chain_names_the_known_ones() -> None:
+    with pytest.raises(UnknownName, match="known: X"):
+        iptables.parse("*nat\n:X - [0:0]\nCOMMIT\n").chain("KUBE-SERVICES")
+
+
+def test_the_chain_list_follows_the_hundred_requests(open_lab: Callable[..., Lab]) -> None:
+    lab = open_lab("iptables")
+    before = lab.chains("svc1")
+    answers = lab.curl("svc1", times=100).set_index("HOSTNAME").COUNT
+    after = lab.chains("svc1")
+    assert before.PACKETS.sum() == 0
+    dnat = after[after.TARGET == "DNAT"].PACKETS.tolist()
+    # one more single request was sent before the counters were read
+    assert sum(dnat) == answers.sum() + 1
+    assert abs(dnat[0] - answers["webpod1"]) + abs(dnat[1] - answers["webpod2"]) == 1
+    names = [name.rsplit("-", 1)[0] for name in dict.fromkeys(after.CHAIN)]
+    assert set(names) == {"KUBE", "KUBE-SVC", "KUBE-EXT", "KUBE-MARK", "KUBE-SEP"}

@@ -1,0 +1,64 @@
+"""Every chapter, executed twice without a network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kanslib import chapters
+
+NAMES = [chapter.stem for chapter in chapters.shipped()]
+
+
+def without_network() -> list[str]:
+    """The words before a command that take its network away; none where this machine does not allow it."""
+    command = ["unshare", "-rn"]
+    if shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+        return command
+    return []
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    found = []
+    for number in range(2):
+        out = tmp_path_factory.mktemp("run") / f"{number}.json"
+        script = Path(__file__).with_name("execute.py")
+        subprocess.run([*without_network(), sys.executable, str(script), str(out)], check=True, timeout=300)
+        found.append(json.loads(out.read_text()))
+    return found
+
+
+@pytest.mark.xdist_group("chapters")
+@pytest.mark.parametrize("name", NAMES)
+class TestChapter:
+    def test_no_cell_fails(self, runs: list[dict[str, Any]], name: str) -> None:
+        assert [run[name]["error"] for run in runs] == ["", ""]
+        kinds = [output["output_type"] for cell in runs[0][name]["outputs"] for output in cell]
+        assert "error" not in kinds
+
+    def test_nothing_is_said_on_stderr(self, runs: list[dict[str, Any]], name: str) -> None:
+        streams = [output for cell in runs[0][name]["outputs"] for output in cell if output["output_type"] == "stream"]
+        assert [stream["text"] for stream in streams if stream["name"] == "stderr"] == []
+
+    def test_twice_the_same(self, runs: list[dict[str, Any]], name: str) -> None:
+        assert runs[0][name]["outputs"] == runs[1][name]["outputs"]
+
+    def test_a_kernel_stays_below_200_megabytes(self, runs: list[dict[str, Any]], name: str) -> None:
+        assert 50 < runs[0][name]["peak_mb"] <= 200
+
+    def test_every_answer_says_where_it_comes_from(self, runs: list[dict[str, Any]], name: str) -> None:
+        tables = [
+            output["data"]["text/html"]
+            for cell in runs[0][name]["outputs"]
+            for output in cell
+            if "kans-answer" in output.get("data", {}).get("text/html", "")
+        ]
+        assert name.startswith("08") or tables
+        assert all("recorded 2026-11-23" in table for table in tables)

@@ -1,0 +1,94 @@
+"""How a chapter is made: short cells, text before each, no outputs, links that lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+import kanslib
+from kanslib import chapters
+
+CHAPTERS = chapters.shipped()
+# what only a recording can know: addresses, dates, counts of requests, seconds to the tenth
+FROM_THE_WORLD = re.compile(r"172\.18\.|10\.200\.|10\.10\.\d|02:42:|2026-|\b\d+\.\d+ ?s\b|\b\d+ of \d+\b")
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def cells(chapter: Path) -> list[dict[str, Any]]:
+    return list(json.loads(chapter.read_text())["cells"])
+
+
+def code(chapter: Path) -> list[str]:
+    return ["".join(cell["source"]) for cell in cells(chapter) if cell["cell_type"] == "code"]
+
+
+def prose(chapter: Path) -> str:
+    return "\n\n".join("".join(cell["source"]) for cell in cells(chapter) if cell["cell_type"] == "markdown")
+
+
+def test_there_are_nine() -> None:
+    assert [path.stem[:2] for path in CHAPTERS] == [f"{number:02}" for number in range(9)]
+
+
+def test_cells_are_few_and_short(chapter: Path) -> None:
+    lengths = [len(cell.splitlines()) for cell in code(chapter)]
+    assert chapter.stem[:2] in ("00", "08") or 15 <= len(lengths) <= 25
+    assert median(lengths) <= 4
+    assert max(lengths) <= 10
+
+
+def test_text_stands_before_each_cell(chapter: Path) -> None:
+    kinds = [cell["cell_type"] for cell in cells(chapter)]
+    assert kinds[0] == "markdown"
+    assert all(before == "markdown" for before, kind in pairwise(kinds) if kind == "code")
+
+
+def test_no_output_is_committed(chapter: Path) -> None:
+    assert all(not c["outputs"] and c["execution_count"] is None for c in cells(chapter) if c["cell_type"] == "code")
+
+
+def test_the_edition_is_the_librarys(chapter: Path) -> None:
+    assert json.loads(chapter.read_text())["metadata"]["kanslib"]["version"] == kanslib.__version__
+
+
+def test_cell_ids_are_unique(chapter: Path) -> None:
+    ids = [cell["id"] for cell in cells(chapter)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_numbers_of_the_recording_are_never_typed_in(chapter: Path) -> None:
+    typed = FROM_THE_WORLD.findall("\n".join([*code(chapter), prose(chapter)]))
+    assert typed == []
+
+
+def test_addresses_and_leaders_are_asked_for(chapter: Path) -> None:
+    assert not re.search(r"\d+\.\d+\.\d+\.\d+", "\n".join(code(chapter)))
+
+
+def test_there_is_something_to_predict_and_a_way_on(chapter: Path) -> None:
+    text = prose(chapter)
+    assert "**Predict.**" in text
+    assert re.search(r"\((0\d-[a-z-]+\.ipynb)\)", text)
+
+
+def test_links_to_chapters_lead_somewhere(chapter: Path) -> None:
+    names = {path.name for path in CHAPTERS}
+    assert set(re.findall(r"\]\((0\d[^)]*\.ipynb)\)", prose(chapter))) <= names
+
+
+def test_a_binder_badge_opens_this_chapter(chapter: Path) -> None:
+    assert f"urlpath=lab/tree/notebooks/en/{chapter.name})" in prose(chapter)
+
+
+def test_pictures_have_a_text(chapter: Path) -> None:
+    assert all(len(text) > 5 for text in re.findall(r"!\[([^\]]*)\]", prose(chapter)))

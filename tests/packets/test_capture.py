@@ -1,0 +1,117 @@
+"""The reader beside scapy's, frame by frame, on every capture that ships."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils import PcapNgWriter, RawPcapReader, rdpcap, wrpcap
+
+from kanslib.errors import RecordingError
+from kanslib.packets import capture
+from kanslib.packets.capture import Frame
+from kanslib.recording.format import Recording
+
+
+def captures(recording: Recording) -> list[str]:
+    return [name for name in recording.manifest.files if name.startswith("captures/")]
+
+
+def test_frames_and_times_are_those_of_scapy(recording: Recording) -> None:
+    for name in captures(recording):
+        content = recording.read(name)
+        mine = list(capture.read(io.BytesIO(content), name))
+        theirs = list(RawPcapReader(io.BytesIO(content)))
+        assert [frame.raw for frame in mine] == [raw for raw, _ in theirs]
+        assert [round(frame.time, 6) for frame in mine] == [round(m.sec + m.usec / 1e6, 6) for _, m in theirs]
+
+
+def test_arp_is_decoded_as_by_scapy(recording: Recording) -> None:
+    name = "captures/l2/lesson-arp.pcap"
+    for frame in capture.read(io.BytesIO(recording.read(name)), name):
+        theirs = Ether(frame.raw)[ARP]
+        assert frame.arp
+        mine = (
+            frame.arp.operation,
+            frame.arp.sender_mac,
+            frame.arp.sender_ip,
+            frame.arp.target_mac,
+            frame.arp.target_ip,
+        )
+        assert mine == (theirs.op, theirs.hwsrc, theirs.psrc, theirs.hwdst, theirs.pdst)
+        assert frame.arp.is_gratuitous == (theirs.psrc == theirs.pdst)
+
+
+@pytest.mark.parametrize("part", ["bgp/bgp.pcap", "l2/failover-memberlist.pcap"])
+def test_tcp_and_udp_are_decoded_as_by_scapy(recording: Recording, part: str) -> None:
+    frames = list(capture.read(io.BytesIO(recording.read(f"captures/{part}")), part))
+    for frame in frames[:400]:
+        theirs = Ether(frame.raw)
+        if frame.arp:
+            continue
+        assert frame.ip
+        assert (frame.ip.src, frame.ip.dst) == (theirs[IP].src, theirs[IP].dst)
+        if frame.tcp:
+            tcp = theirs[TCP]
+            assert (frame.tcp.sport, frame.tcp.dport, frame.tcp.seq, frame.tcp.ack) == (
+                tcp.sport,
+                tcp.dport,
+                tcp.seq,
+                tcp.ack,
+            )
+            assert set(frame.tcp.flags) == set(str(tcp.flags))
+        if frame.udp:
+            assert (frame.udp.sport, frame.udp.dport) == (theirs[UDP].sport, theirs[UDP].dport)
+
+
+def packets() -> list[Ether]:
+    return [
+        Ether(src="02:00:00:00:00:01", dst="ff:ff:ff:ff:ff:ff")
+        / ARP(psrc="10.0.0.1", pdst="10.0.0.2", hwsrc="02:00:00:00:00:01")
+    ] * 3
+
+
+@pytest.mark.parametrize("nano", [False, True])
+@pytest.mark.parametrize("endianness", ["<", ">"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_kind_of_pcap(tmp_path: Path, nano: bool, endianness: str, packed: bool) -> None:
+    path = tmp_path / ("x.pcap.gz" if packed else "x.pcap")
+    wrpcap(str(path), packets(), nano=nano, endianness=endianness, gz=packed)
+    mine, theirs = list(capture.read(path)), rdpcap(str(path))
+    assert [frame.raw for frame in mine] == [bytes(packet) for packet in theirs]
+    assert [frame.time for frame in mine] == pytest.approx([float(packet.time) for packet in theirs], abs=1e-6)
+
+
+def test_pcapng(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcapng"
+    with PcapNgWriter(str(path)) as out:
+        out.write(packets())
+    mine, theirs = list(capture.read(path)), rdpcap(str(path))
+    assert [frame.raw for frame in mine] == [bytes(packet) for packet in theirs]
+    assert [frame.time for frame in mine] == pytest.approx([float(packet.time) for packet in theirs], abs=1e-6)
+
+
+def test_what_is_no_capture_says_so(tmp_path: Path) -> None:
+    for content in (b"", b"PK\x03\x04 a zip", b"ab"):
+        (tmp_path / "no.pcap").write_bytes(content)
+        with pytest.raises(RecordingError, match="neither pcap nor pcapng"):
+            list(capture.read(tmp_path / "no.pcap"))
+
+
+@pytest.mark.parametrize("left", [10, 30, 45])
+def test_a_cut_capture_says_where(tmp_path: Path, left: int) -> None:
+    wrpcap(str(tmp_path / "cut.pcap"), packets())
+    (tmp_path / "cut.pcap").write_bytes((tmp_path / "cut.pcap").read_bytes()[:left])
+    with pytest.raises(RecordingError, match="cut off"):
+        list(capture.read(tmp_path / "cut.pcap"))
+
+
+def test_short_and_strange_frames_have_no_layers() -> None:
+    assert Frame(0, b"short").arp is None
+    tagged = bytes(12) + struct.pack("!HHH", 0x8100, 5, 0x0806) + bytes.fromhex("0001080006040002") + bytes(20)
+    assert Frame(0, tagged).arp is not None
+    assert Frame(0, bytes(12) + b"\x86\xdd" + bytes(60)).ip is None

@@ -1,0 +1,157 @@
+"""How a recorded lab answers: moments, looks, traffic (CONTRIBUTING.md, docs/recording-format.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kanslib.errors import NotRecorded, UnknownName
+from kanslib.lab import Lab
+from kanslib.recording.clock import Clock
+from kanslib.recording.format import Act, Read, Step, Story, Take
+
+OpenLab = Callable[..., Lab]
+
+
+def act(name: str, t: float, settled: float) -> Act:
+    return Act(name, "take", settled, (Step(t, t + 1, "apply", (), "", "", 0, ""),))
+
+
+def read(t: float) -> Read:
+    return Read(t, t + 0.5, "place", "command", 0, f"{t}")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    take = Take("take", 0, 100, "c", "10.0.0.0/24", "pc", None, "cp", ("cp",))
+    return Clock(Story("s", "", "take", 5, 95), [take], [act("one", 10, 20), act("two", 50, 60)])
+
+
+def chosen(clock: Clock, *times: float) -> tuple[float, tuple[str, ...]] | None:
+    look = clock.look([read(t) for t in times])
+    return (look.read.t, tuple(note for note in look.notes if note)) if look else None
+
+
+def test_a_look_is_the_last_one_at_or_before_now(clock: Clock) -> None:
+    clock.at("one")
+    clock.move(30)
+    assert chosen(clock, 22, 29, 40) == (29, ())
+
+
+def test_else_the_next_one_before_the_next_act(clock: Clock) -> None:
+    clock.at("one")
+    assert chosen(clock, 15, 32, 55) == (32, ("looked 12 s later",))
+
+
+def test_a_look_from_before_the_act_says_so(clock: Clock) -> None:
+    clock.at("one")
+    assert chosen(clock, 7, 55) == (7, ("looked 12 s earlier", "from before one"))
+
+
+def test_nothing_at_all(clock: Clock) -> None:
+    clock.at("one")
+    assert chosen(clock, 55) is None
+
+
+def test_before_it_has_settled_looks_from_the_act_on_count(clock: Clock) -> None:
+    clock.at("one", after=4)
+    assert chosen(clock, 12, 22) == (12, ())
+
+
+def test_a_look_after_traffic_includes_the_traffic(clock: Clock) -> None:
+    clock.at("one")
+    asked = clock.ask([read(25)])
+    assert asked is not None
+    assert clock.now == 25.5
+    assert chosen(clock, 24, 33) == (33, ("looked 8 s later",))
+    assert chosen(clock, 24) == (24, ("from before the traffic",))
+
+
+def test_the_same_traffic_again_is_marked(clock: Clock) -> None:
+    clock.at("one")
+    first, second, third = (clock.ask([read(25), read(35)]) for _ in range(3))
+    assert first
+    assert second
+    assert third
+    assert (first.read.t, second.read.t, third.read.t) == (25, 35, 35)
+    assert "again: the same recorded answer" in third.notes
+    assert not any("again" in note for note in (*first.notes, *second.notes))
+
+
+def test_traffic_of_another_stretch_does_not_answer(clock: Clock) -> None:
+    clock.at("one")
+    assert clock.ask([read(70)]) is None
+
+
+def test_moving_within_a_stretch_forgets_no_traffic_but_an_act_does(clock: Clock) -> None:
+    clock.at("one")
+    clock.ask([read(25)])
+    clock.at("two")
+    clock.at("one")
+    again = clock.ask([read(25)])
+    assert again is not None
+    assert not any("again" in note for note in again.notes)
+
+
+def test_after_counts_from_the_act_and_not_beyond_the_next(clock: Clock) -> None:
+    clock.at("one", after=15)
+    assert clock.now == 25
+    with pytest.raises(NotRecorded, match=r"recorded until \+40\.0 s; then two was done: lab\.at\('two'\)"):
+        clock.at("one", after=41)
+    with pytest.raises(NotRecorded, match="forwards"):
+        clock.at("one", after=-1)
+
+
+def test_unknown_moments_name_the_known_ones(clock: Clock) -> None:
+    with pytest.raises(UnknownName, match=r"did you mean 'two'\?\)\nknown: opening · one · two"):
+        clock.at("twoo")
+
+
+def test_repeats_get_a_number(open_lab: OpenLab) -> None:
+    moments = open_lab("l2").moments().MOMENT.tolist()
+    assert moments.index("apply-services") < moments.index("apply-services-2") < moments.index("kill-node")
+    assert len(set(moments)) == len(moments)
+
+
+def test_a_lab_starts_at_its_opening_and_acts_tells_what_was_done(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    assert lab.acts().empty
+    lab.at("start-node")
+    assert lab.acts().MOMENT.tolist() == ["kill-node", "start-node"]
+    lab.at("opening")
+    assert lab.acts().empty
+
+
+def test_settled_after_a_kill_means_noticed_by_all(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    victim = lab.leader("svc1")
+    lab.at("kill-node")
+    states = lab.nodes().set_index("NAME").STATUS
+    assert states[victim] == "NotReady"
+    assert victim not in {lab.leader(name) for name in ("svc1", "svc2", "svc3")}
+    slices = [s for s in lab.objects("endpointslices") if s["metadata"]["name"].startswith("svc")]
+    ready = {e["nodeName"] for s in slices for e in s["endpoints"] if e["conditions"]["ready"]}
+    assert victim not in ready
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_cases_are_neutral(open_lab: OpenLab, number: int) -> None:
+    lab = open_lab(f"case-{number}")
+    told = lab.moments()
+    assert told.MOMENT.tolist() == ["opening", "fix"]
+    assert set(told.DONE) == {""}
+    assert lab.acts().empty
+    lab.at("fix")
+    assert lab.acts().MOMENT.tolist() == ["fix"]
+    assert "break" not in str(lab.services().provenance)
+
+
+def test_any_moment_of_the_take_can_be_asked_for_in_unix_seconds(open_lab: OpenLab) -> None:
+    lab = open_lab("l2")
+    lab.at(time=1795417916.2)
+    assert lab.leader("svc1") == "myk8s-worker2"
+    with pytest.raises(NotRecorded, match=r"\(l2\)"):
+        lab.at(time=5.0)
+    with pytest.raises(TypeError):
+        lab.at()

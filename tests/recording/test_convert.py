@@ -1,0 +1,181 @@
+"""The converter, on the raw recordings themselves and on others of their layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kanslib.errors import RecordingError
+from kanslib.lab import Lab
+from kanslib.recording.convert import Labels, convert
+from kanslib.recording.verify import verify
+from kanslib.stories import shipped
+
+from ..conftest import RAW_NAMES
+
+LABELS = Labels(
+    "The course on kind",
+    {"kind": "v0.24.0"},
+    ("pod network: kindnetd of kind v0.23", "node images built by hand on Debian 12 (containerd 1.6.20)"),
+)
+# longer names first, so that none is part of another
+NAMES = {
+    "myk8s-control-plane": "edge-control-plane", "myk8s-worker3": "edge-w3", "myk8s-worker2": "edge-w2",
+    "myk8s-worker": "edge-w1", "mypc": "visitor", "172.18.": "172.31.", "172.18.0.0/16": "172.31.0.0/16",
+}  # fmt: skip
+
+
+def test_what_ships_is_what_the_converter_makes(raw: Path, tmp_path: Path) -> None:
+    made = convert([raw / name for name in RAW_NAMES], tmp_path / "all.zip", LABELS)
+    assert made.path.read_bytes() == shipped("l2").read_bytes()
+
+
+@pytest.mark.parametrize("name", RAW_NAMES)
+def test_each_raw_recording_converts_alone(raw: Path, tmp_path: Path, name: str, open_lab: Callable[..., Lab]) -> None:
+    made = convert([raw / name], tmp_path / name)
+    verify(made)
+    lab = open_lab(recording=tmp_path / name)
+    assert len(lab.nodes()) == 4
+    assert lab.client == "mypc"
+
+
+def renamed(source: Path, target: Path) -> Path:
+    """The same recording of a cluster with other names and addresses."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("captures"))
+    for path in sorted(target.rglob("*"), reverse=True):
+        path.chmod(0o755)
+        if path.is_file():
+            text = path.read_text()
+            for old, new in NAMES.items():
+                text = text.replace(old, new)
+            path.write_text(text)
+        name = path.name
+        for old, new in NAMES.items():
+            name = name.replace(old, new)
+        path.rename(path.with_name(name))
+    return target
+
+
+def test_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+    convert([renamed(raw / "ip-conflict", tmp_path / "elsewhere")], tmp_path / "out.zip")
+    lab = open_lab(recording=tmp_path / "out.zip")
+    assert lab.network() == "172.31.0.0/16"
+    assert lab.control_plane == "edge-control-plane"
+    assert lab.leader("svc1") == "edge-w1"
+    lab = open_lab("case-1", recording=tmp_path / "out.zip")
+    assert lab.arp_scan(source="visitor").HOLDER.tolist() == ["", "edge-w1", "edge-w1", "edge-w3"]
+
+
+def two_nodes(folder: Path) -> Path:
+    """A raw recording of a cluster of two nodes, as small as one can be."""
+
+    def write(name: str, *rows: dict[str, object]) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def node(name: str, address: str, **labels: str) -> dict[str, object]:
+        meta = {"name": name, "uid": f"uid-{name}", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": labels}
+        status = {
+            "addresses": [{"type": "InternalIP", "address": address}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "nodeInfo": {"kubeletVersion": "v1.99.0"},
+        }
+        return {"metadata": meta, "spec": {}, "status": status}
+
+    control = node("alpha", "10.5.0.2", **{"node-role.kubernetes.io/control-plane": ""})
+    write(
+        "objects/nodes.ndjson",
+        {"t": 100.5, "type": "ADDED", "object": control},
+        {"t": 100.6, "type": "ADDED", "object": node("beta", "10.5.0.3")},
+        {"t": 130.0, "type": "ADDED", "object": node("beta", "10.5.0.3")},
+    )
+    pool = "kind: IPAddressPool\nmetadata: {name: p, namespace: m}\nspec: {addresses: [10.5.9.1/32]}"
+    write(
+        "acts.ndjson",
+        {
+            "t": 110.0,
+            "end": 111.0,
+            "act": "apply-pool",
+            "cmd": "kubectl apply -f -",
+            "stdin": pool,
+            "rc": 0,
+            "out": "created",
+        },
+    )
+    write(
+        "reads.ndjson",
+        {
+            "t": 120.0,
+            "end": 120.1,
+            "step": "1",
+            "file": "reads/1/a.json",
+            "cmd": "docker exec alpha ip -j addr",
+            "rc": 0,
+        },
+        {
+            "t": 121.0,
+            "end": 121.1,
+            "step": "1",
+            "file": "reads/1/b.txt",
+            "cmd": "docker exec pc curl -s 10.5.9.1",
+            "rc": 0,
+        },
+    )
+    addresses = [{"address": "aa:bb", "addr_info": [{"local": "10.5.0.2", "prefixlen": 24}]}]
+    (folder / "reads/1").mkdir(parents=True)
+    (folder / "reads/1/a.json").write_text(json.dumps(addresses))
+    (folder / "reads/1/b.txt").write_text("Hostname: x\n")
+    return folder
+
+
+def test_another_number_of_nodes(tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+    made = convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")
+    verify(made)
+    lab = open_lab(recording=tmp_path / "out")
+    assert lab.nodes().NAME.tolist() == ["alpha", "beta"]
+    assert (lab.network(), lab.client, made.manifest.versions) == ("10.5.0.0/24", "pc", {"kubernetes": "v1.99.0"})
+    lab.at("apply-pool")
+    assert lab.curl("10.5.9.1").HOSTNAME.tolist() == ["x"]
+
+
+def test_a_watch_that_was_connected_again_repeats_itself_and_nothing_doubles(
+    tmp_path: Path, open_lab: Callable[..., Lab]
+) -> None:
+    convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")
+    lab = open_lab(recording=tmp_path / "out")
+    assert sum(node["metadata"]["name"] == "beta" for node in lab.objects("nodes")) == 1
+
+
+def test_takes_of_one_cluster_are_joined_and_another_cluster_starts_afresh(
+    recording: object, open_lab: Callable[..., Lab]
+) -> None:
+    lab = open_lab("bgp")
+    assert "10.10.1.3" in lab.pods().IP.tolist()  # webpod1, made again long before this take
+    silent = open_lab("bgp-silent")
+    assert "webpod1" not in silent.pods().NAME.tolist()
+
+
+def test_mistakes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"holds no acts\.ndjson"):
+        convert([tmp_path], tmp_path / "out")
+    broken = two_nodes(tmp_path / "broken")
+    (broken / "objects/nodes.ndjson").write_text('{"t": 1\n')
+    with pytest.raises(RecordingError, match=r"broken/objects/nodes\.ndjson, line 1"):
+        convert([broken], tmp_path / "out")
+    missing = two_nodes(tmp_path / "missing")
+    (missing / "reads/1/b.txt").unlink()
+    with pytest.raises(RecordingError, match=r"missing/reads/1/b\.txt"):
+        convert([missing], tmp_path / "out")
+    with pytest.raises(RecordingError, match="overlaps in time"):
+        convert([two_nodes(tmp_path / "one"), two_nodes(tmp_path / "two")], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileExistsError):
+        convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")

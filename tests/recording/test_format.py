@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kanslib.errors import RecordingError
+from kanslib.recording.format import FORMAT, MANIFEST, READS, FileEntry, Manifest, Recording, Writer
+from kanslib.recording.verify import verify
+from kanslib.stories import shipped, shipped_recordings
+
+
+@pytest.fixture
+def copy(recording: Recording, tmp_path: Path) -> Path:
+    """A small part of the shipped recording as a directory, whole in itself."""
+    writer = Writer()
+    names = [
+        n for n in recording.manifest.files if n.startswith(("objects/services", "probes/l2/exclude", "logs/speaker-2"))
+    ]
+    names += ["captures/l2/lesson-arp.pcap"]
+    reads = recording.reads()[:40]
+    for name in dict.fromkeys([*names, *(read.file for read in reads)]):
+        writer.add(name, recording.read(name))
+    writer.add(READS, "".join(json.dumps(vars(read)) + "\n" for read in reads).encode())
+    kept = recording.manifest
+    manifest = Manifest(
+        kept.title,
+        kept.versions,
+        kept.stand_ins,
+        kept.redactions,
+        kept.takes,
+        kept.acts,
+        kept.stories,
+        writer.entries(),
+    )
+    writer.write(manifest, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def promise(directory: Path, name: str, content: bytes) -> None:
+    """Write `content` and let the manifest vouch for it, as a careless tool would."""
+    import hashlib
+
+    (directory / name).parent.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_bytes(content)
+    data = json.loads((directory / MANIFEST).read_text())
+    data["files"][name] = vars(FileEntry(hashlib.sha256(content).hexdigest(), len(content)))
+    (directory / MANIFEST).write_text(json.dumps(data))
+
+
+def edit(directory: Path, name: str, change: Callable[[str], str]) -> None:
+    promise(directory, name, change((directory / name).read_text()).encode())
+
+
+def problem(directory: Path) -> RecordingError:
+    with pytest.raises(RecordingError) as caught:
+        verify(Recording.open(directory))
+    return caught.value
+
+
+def test_a_copy_verifies(copy: Path) -> None:
+    found = verify(Recording.open(copy))
+    assert found.reads == 40
+    assert found.frames > 1000
+    assert found.probes > 500
+
+
+def test_a_zip_and_a_directory_hold_the_same(copy: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "copy.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        for path in sorted(copy.rglob("*")):
+            if path.is_file():
+                out.write(path, path.relative_to(copy).as_posix())
+    assert verify(Recording.open(archive)) == verify(Recording.open(copy))
+
+
+def test_the_manifest_survives_a_round_trip(recording: Recording) -> None:
+    assert Manifest.from_json(recording.manifest.to_json()) == recording.manifest
+
+
+def test_what_ships_is_whole_and_small() -> None:
+    assert sum(path.stat().st_size for path in shipped_recordings()) <= 3_000_000
+    for path in shipped_recordings():
+        verify(Recording.open(path))
+
+
+def test_each_content_ships_once() -> None:
+    seen: set[str] = set()
+    for path in shipped_recordings():
+        hashes = [entry.sha256 for entry in Recording.open(path).manifest.files.values()]
+        assert len(set(hashes)) == len(hashes)
+        assert not seen & set(hashes)
+        seen |= set(hashes)
+
+
+def test_a_changed_byte_names_the_file(copy: Path) -> None:
+    path = copy / "objects/services.ndjson"
+    content = path.read_bytes()
+    path.write_bytes(content[:-10] + bytes([content[-10] ^ 1]) + content[-9:])
+    assert problem(copy).file == "objects/services.ndjson"
+    assert "sha256" in str(problem(copy))
+
+
+def test_a_cut_file_names_the_file(copy: Path) -> None:
+    path = copy / "captures/l2/lesson-arp.pcap"
+    path.write_bytes(path.read_bytes()[:-7])
+    assert "captures/l2/lesson-arp.pcap" in str(problem(copy))
+    assert "cut off" in str(problem(copy))
+
+
+def test_a_missing_file_and_a_stray_one_are_named(copy: Path) -> None:
+    (copy / "stray.txt").write_text("who put this here")
+    assert str(problem(copy)) == "stray.txt: the manifest does not list this file"
+    (copy / "stray.txt").unlink()
+    (copy / "objects/services.ndjson").unlink()
+    assert str(problem(copy)) == "objects/services.ndjson: the manifest lists this file, but it is missing"
+
+
+def test_a_bad_line_is_named_by_its_number(copy: Path) -> None:
+    edit(copy, "objects/services.ndjson", lambda text: text.replace("\n", "\n{broken\n", 1))
+    assert (problem(copy).file, problem(copy).line) == ("objects/services.ndjson", 2)
+
+
+def test_a_wrong_field_is_named_by_its_number(copy: Path) -> None:
+    edit(copy, "objects/services.ndjson", lambda text: text.replace('"type":"ADDED"', '"type":"BORN"', 1))
+    assert (problem(copy).file, problem(copy).line) == ("objects/services.ndjson", 1)
+
+
+def test_lines_out_of_order_are_named(copy: Path) -> None:
+    edit(copy, "probes/l2/exclude-label.ndjson", lambda text: "\n".join(text.splitlines()[::-1]) + "\n")
+    assert problem(copy).line == 2
+    assert "order of time" in str(problem(copy))
+
+
+def test_a_read_whose_file_is_not_there_is_named(copy: Path) -> None:
+    edit(copy, READS, lambda text: text.replace('"file": "reads/', '"file": "lost/', 1))
+    assert (problem(copy).file, problem(copy).line) == (READS, 1)
+
+
+def test_a_truncated_capture_is_named_even_when_the_manifest_vouches_for_it(copy: Path) -> None:
+    name = "captures/l2/lesson-arp.pcap"
+    promise(copy, name, (copy / name).read_bytes()[:-7])
+    assert "cut off in frame 1654" in str(problem(copy))
+
+
+@pytest.mark.parametrize(
+    ("secret", "what"),
+    [
+        ("Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6Ing.eyJpc3MiOiJrdWJlcm5ldGVzL3NlcnZpY2U", "JSON web token"),
+        ("-----BEGIN RSA PRIVATE KEY-----", "private key"),
+        ("kubeadm join --token abcdef.0123456789abcdef", "bootstrap token"),
+        ("open /home/somebody/kind.yaml", "path of the recording machine"),
+        ("inet 8.8.8.8/24", "outside the cluster: 8.8.8.8"),
+        ("    client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJ", "key data"),
+        ("password=hunter22", "password"),
+    ],
+)
+def test_what_must_not_be_there_is_found_with_its_line(copy: Path, secret: str, what: str) -> None:
+    promise(copy, "reads/host/oops/001.txt", f"harmless\n{secret}\n".encode())
+    assert problem(copy).line == 2
+    assert what in str(problem(copy))
+
+
+def test_the_same_content_twice_is_refused(copy: Path) -> None:
+    promise(copy, "objects/again.ndjson", (copy / "objects/services.ndjson").read_bytes())
+    assert "stored once" in str(problem(copy))
+
+
+def test_a_newer_format_says_so(copy: Path) -> None:
+    data = json.loads((copy / MANIFEST).read_text()) | {"format": FORMAT + 1}
+    (copy / MANIFEST).write_text(json.dumps(data))
+    assert "newer than this kanslib reads (1): upgrade kanslib" in str(problem(copy))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t[: len(t) // 2], lambda _: "[]", lambda t: t.replace('"acts"', '"deeds"')]
+)
+def test_a_damaged_manifest_is_one_clear_error(copy: Path, change: Callable[[str], str]) -> None:
+    (copy / MANIFEST).write_text(change((copy / MANIFEST).read_text()))
+    assert problem(copy).file == MANIFEST
+
+
+def test_a_truncated_zip_is_one_clear_error(tmp_path: Path) -> None:
+    whole = shipped("l2").read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RecordingError, match="damaged or cut off"):
+        Recording.open(tmp_path / "cut.zip")
+
+
+def test_a_zip_damaged_inside_names_the_file(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.zip"
+    shutil.copy(shipped("l2"), damaged)
+    with zipfile.ZipFile(damaged) as archive:
+        info = archive.getinfo("captures/l2/lesson-http.pcap")
+    content = bytearray(damaged.read_bytes())
+    middle = info.header_offset + info.compress_size // 2
+    content[middle : middle + 40] = bytes(40)
+    damaged.write_bytes(content)
+    with pytest.raises(RecordingError) as caught:
+        verify(Recording.open(damaged))
+    assert caught.value.file == "captures/l2/lesson-http.pcap"
+
+
+def test_no_recording_at_all(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="no such recording"):
+        Recording.open(tmp_path / "nothing")
+    with pytest.raises(RecordingError, match=r"holds no manifest\.json"):
+        Recording.open(tmp_path)

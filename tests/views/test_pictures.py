@@ -1,0 +1,90 @@
+"""Figures say in words what they show, hold their contrast, and come from data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import pytest
+
+from kanslib.lab import Lab
+from kanslib.views.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION, contrast
+
+OpenLab = Callable[..., Lab]
+LIGHT, DARK = "#ffffff", "#111111"
+
+
+@pytest.mark.parametrize("colour", [BLUE, VERMILLION, GREEN, PURPLE, GREY])
+@pytest.mark.parametrize("ground", [LIGHT, DARK])
+def test_marks_keep_three_to_one(colour: str, ground: str) -> None:
+    assert contrast(colour, ground) >= 3
+
+
+def test_text_on_a_badge_keeps_four_and_a_half_to_one() -> None:
+    assert contrast("#ffffff", BLUE) >= 4.5
+
+
+def test_the_map_is_valid_svg_with_words(open_lab: OpenLab) -> None:
+    picture = open_lab("failover").map()
+    root = ElementTree.fromstring(picture)
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == picture.describe()
+    drawn = " ".join(node.text or "" for node in root.iter() if node.tag.endswith("text"))
+    for name in ("myk8s-control-plane", "myk8s-worker3", "webpod1", "172.18.255.200", "ap-northeast-2c", "mypc"):
+        assert name in drawn
+        assert name in picture.describe()
+
+
+def test_the_map_follows_the_clock(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    before = lab.map().describe()
+    lab.at("kill-node")
+    after = lab.map()
+    assert "myk8s-worker (worker, 172.18.0.4, zone ap-northeast-2a): speaker; pods webpod1; leads svc1" in before
+    assert "NotReady" in after.describe()
+    assert "stroke-dasharray" in after  # a dead node is dashed, not only red
+    assert "leads svc1 172.18.255.200" in after.describe()
+
+
+def test_the_map_names_addresses_that_nobody_leads(open_lab: OpenLab) -> None:
+    assert "Nobody leads svc1 172.18.255.200" in open_lab("case-1").map().describe()
+
+
+def test_the_map_shows_the_router_once_it_runs(open_lab: OpenLab) -> None:
+    lab = open_lab("bgp")
+    assert "router" not in lab.map().describe()
+    lab.at("start-router")
+    assert "The router router at 172.18.0.200." in lab.map().describe()
+
+
+def test_the_timeline_shows_every_probe_and_tells_the_phases(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    with lab.observe(probes=["svc1"], seconds=120):
+        lab.kill_node("myk8s-worker")
+    figure = lab.timeline()
+    requests = [trace for trace in figure.data if trace.legendgroup in ("requests", "failures")]
+    assert sum(len(trace.x) for trace in requests) == len(lab.probes("svc1"))
+    symbols = {trace.name: trace.marker.symbol for trace in requests}
+    assert symbols["answered"] != symbols["no answer"]
+    words = figure.describe()
+    assert "dark (13 of 13 failed)" in words
+    assert "partly dark (60 of 112 failed)" in words
+    assert "partly dark (5 of 18 failed)" in words
+    for lane in (
+        "memberlist at +1.6 s",
+        "leader at +5.6 s",
+        "gratuitous ARP at +5.7 s",
+        "node at +38.2 s",
+        "endpoints at +38.2 s",
+    ):
+        assert lane in words
+
+
+def test_a_figure_never_offers_to_upload_itself(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node")
+    bundle = lab.timeline()._repr_mimebundle_()
+    plotly = next(value for key, value in bundle.items() if "plotly" in key)
+    assert plotly["config"]["showSendToCloud"] is False
+    assert json.dumps(plotly)
