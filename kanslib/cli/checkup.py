@@ -48,7 +48,8 @@ def doctor(as_json: bool) -> int:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table("", "", "found", "for", "fix")
+    table = Table("", "", "found", "for")
+    table.add_column("fix", overflow="fold")
     for one in findings:
         table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for, one.fix)
     console = Console(highlight=False)

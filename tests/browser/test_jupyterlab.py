@@ -16,7 +16,6 @@ from . import jupyter
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not jupyter.CHROMIUM and not os.environ.get("CI"), reason="no Chromium on this machine"),
-    pytest.mark.xdist_group("browser"),
 ]
 ARTEFACTS = Path(__file__).parent / "artefacts"
 

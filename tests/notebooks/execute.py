@@ -13,16 +13,23 @@ from kanslib import chapters
 from kanslib.cli.runs import execute
 
 
-def normalised(output: dict[str, Any]) -> dict[str, Any]:
-    """An output without what differs from run to run: the order number of the cell, addresses of objects."""
-    kept = {key: value for key, value in output.items() if key not in ("execution_count", "metadata")}
-    return dict(json.loads(re.sub(r"0x[0-9a-f]{6,}", "0x", json.dumps(kept, sort_keys=True))))
+def normalised(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Outputs without what differs from run to run: cell numbers, addresses of objects, where a text was cut."""
+    kept: list[dict[str, Any]] = []
+    for output in outputs:
+        plain = {key: value for key, value in output.items() if key not in ("execution_count", "metadata")}
+        told = dict(json.loads(re.sub(r"0x[0-9a-f]{6,}", "0x", json.dumps(plain, sort_keys=True))))
+        if kept and told["output_type"] == "stream" and kept[-1].get("name") == told["name"]:
+            kept[-1]["text"] += told["text"]
+        else:
+            kept.append(told)
+    return kept
 
 
 def told(chapter: Path) -> dict[str, Any]:
     result, notebook = execute(chapter)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    outputs = [[normalised(output) for output in cell.outputs] for cell in cells]
+    outputs = [normalised(cell.outputs) for cell in cells]
     return {"error": result.error, "seconds": result.seconds, "peak_mb": result.peak_mb, "outputs": outputs}
 
 

@@ -35,7 +35,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.xdist_group("chapters")
 @pytest.mark.parametrize("name", NAMES)
 class TestChapter:
     def test_no_cell_fails(self, runs: list[dict[str, Any]], name: str) -> None:
