@@ -101,7 +101,7 @@ def draw(
     )
     parts += [_node(node, _GAP + i * (_BOX + _GAP), height - _TOP - _GAP) for i, node in enumerate(nodes)]
     if homeless:
-        parts.append(_text(width - _GAP, 40, "no leader: " + ", ".join(homeless), VERMILLION, anchor="end"))
+        parts.append(_text(width - _GAP, 40, "✗ no leader: " + ", ".join(homeless), anchor="end", bold=True))
     words = describe(nodes, client, router, homeless)
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
@@ -142,7 +142,7 @@ def _node(node: MappedNode, x: int, height: int) -> str:
         _text(x + 12, _TOP + 24, node.name, bold=True),
         _text(x + 12, _TOP + 43, f"{node.address} · {node.role}"),
         _text(x + 12, _TOP + 61, node.zone),
-        _text(x + 12, _TOP + 83, _state(node), colour=VERMILLION if not node.ready else "currentColor"),
+        _text(x + 12, _TOP + 83, ("" if node.ready else "✗ ") + _state(node), bold=not node.ready),
     ]
     y = _TOP + 104
     for vip in node.vips:

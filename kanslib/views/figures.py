@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from kanslib.provenance import Provenance
 from kanslib.timeline import Mark, Phase
-from kanslib.views.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
+from kanslib.views.palette import BLUE, GREEN, GRID, INK, PAPER, PURPLE, VERMILLION
 
 LANES = {
     "memberlist": (PURPLE, "diamond"),
@@ -78,15 +78,15 @@ def failover(
     figure.update_layout(
         height=140 + 46 * len(rows),
         margin={"l": 10, "r": 10, "t": 40, "b": 40},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY, "size": 13},
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        font={"color": INK, "size": 13},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         hovermode="closest",
     )
-    grid = "rgba(125,125,125,.25)"
-    figure.update_xaxes(title=f"seconds after {act}", gridcolor=grid, zeroline=False)
-    figure.update_yaxes(tickvals=list(level.values()), ticktext=rows, gridcolor=grid, zeroline=False)
+    figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
+    room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the act
+    figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=rows, gridcolor=GRID, zeroline=False)
     return figure.describing(words(phases, marks, act), provenance)
 
 

@@ -25,6 +25,22 @@ def test_text_on_a_badge_keeps_four_and_a_half_to_one() -> None:
     assert contrast("#ffffff", BLUE) >= 4.5
 
 
+def test_text_of_a_figure_keeps_four_and_a_half_to_one(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node")
+    layout = lab.timeline().layout
+    assert contrast(layout.font.color, layout.paper_bgcolor) >= 4.5
+    assert layout.paper_bgcolor == layout.plot_bgcolor
+
+
+def test_text_of_the_map_follows_the_theme(open_lab: OpenLab) -> None:
+    for story, moment in (("failover", "kill-node"), ("case-1", "opening")):
+        lab = open_lab(story)
+        lab.at(moment)
+        texts = [node for node in ElementTree.fromstring(lab.map()).iter() if node.tag.endswith("text")]
+        assert {text.get("fill") for text in texts} <= {"currentColor", "#ffffff"}
+
+
 def test_the_map_is_valid_svg_with_words(open_lab: OpenLab) -> None:
     picture = open_lab("failover").map()
     root = ElementTree.fromstring(picture)
