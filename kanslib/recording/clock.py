@@ -6,9 +6,9 @@ Everything follows from one number, `now` (Unix seconds); traffic adds what has 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
 from kanslib.errors import NotRecorded, UnknownName
 from kanslib.recording.format import Act, Read, Step, Story, Take
@@ -26,13 +26,13 @@ class Look:
 
 def named(acts: Iterable[Act], neutral: bool) -> list[Act]:
     """The acts under the names a learner uses: unique, and in a neutral story without the diagnosis."""
-    counted: Counter[str] = Counter()
-    out = []
+    out: dict[str, Act] = {}
     for act in acts:
-        name = re.sub(r"^(break|fix)-.*", r"\1", act.id) if neutral else act.id
-        counted[name] += 1
-        out.append(replace(act, id=name if counted[name] == 1 else f"{name}-{counted[name]}"))
-    return out
+        own = re.sub(r"^(break|fix)-.*", r"\1", act.id) if neutral else act.id
+        numbered = (f"{re.sub(r'-[0-9]+$', '', own)}-{number}" for number in count(2))
+        name = next(name for name in chain([own], numbered) if name not in out)
+        out[name] = replace(act, id=name)
+    return list(out.values())
 
 
 class Clock:
@@ -65,11 +65,6 @@ class Clock:
         """The name of the last act of this story; `opening` before the first."""
         done = [act for act in self.acts if act.t <= self.now]
         return done[-1].id if done else OPENING
-
-    @property
-    def following(self) -> Act | None:
-        """The next act of this story; None after the last."""
-        return next((act for act in self.acts if act.t > self.now), None)
 
     @property
     def until(self) -> float:

@@ -10,6 +10,7 @@ from kanslib.errors import NotRecorded, UnknownName
 from kanslib.lab import Lab
 from kanslib.recording.clock import Clock
 from kanslib.recording.format import Act, Read, Step, Story, Take
+from kanslib.stories import shipped
 
 OpenLab = Callable[..., Lab]
 
@@ -112,6 +113,20 @@ def test_repeats_get_a_number(open_lab: OpenLab) -> None:
     moments = open_lab("l2").moments().MOMENT.tolist()
     assert moments.index("apply-services") < moments.index("apply-services-2") < moments.index("kill-node")
     assert len(set(moments)) == len(moments)
+
+
+def test_an_act_has_one_name_in_every_story(open_lab: OpenLab) -> None:
+    assert "apply-services-2" in open_lab("arp").moments().MOMENT.tolist()
+    assert "apply-services" not in open_lab("arp").moments().MOMENT.tolist()
+
+
+def test_a_recording_opened_whole_has_unique_moments_too(open_lab: OpenLab) -> None:
+    lab = open_lab(recording=shipped("l2"))
+    moments = lab.moments().MOMENT.tolist()
+    assert len(set(moments)) == len(moments)
+    assert {"apply-pods", "apply-pods-2", "apply-pods-3", "kill-node", "kill-node-2", "cut-link"} <= set(moments)
+    lab.at("kill-node-2", after=5)
+    assert lab.router == "router"
 
 
 def test_a_lab_starts_at_its_opening_and_acts_tells_what_was_done(open_lab: OpenLab) -> None:
