@@ -14,7 +14,6 @@ from kanslib.errors import KansError, UnknownName
 _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):(?P<bytes>\d+)\])?\s*$")
 _RULE = re.compile(r"(?:\[(?P<packets>\d+):(?P<bytes>\d+)\] )?-A (?P<chain>\S+)(?P<words>.*)$")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
-# what may follow a target's own options never starts with these
 _TARGETS = ("-j", "--jump", "-g", "--goto")
 
 

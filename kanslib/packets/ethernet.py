@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-BROADCAST = "ff:ff:ff:ff:ff:ff"
 ARP, IPV4, VLAN = 0x0806, 0x0800, 0x8100
 
 

@@ -53,7 +53,7 @@ def interpret(command: str, manifest: str, output: str, places: Places) -> tuple
     >>> interpret("kubectl delete svc svc1", "", 'service "svc1" deleted', places)
     ('delete', ('service/svc1',))
     """
-    words = shlex.split(command)
+    words = _words(command)
     if words[:1] == ["kubectl"]:
         return _kubectl(words, manifest, output)
     if words[:2] == ["kind", "create"]:
@@ -67,6 +67,13 @@ def interpret(command: str, manifest: str, output: str, places: Places) -> tuple
     if words[:2] == ["docker", "exec"]:
         return _docker_exec(words, places)
     return "wait", ()
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # an unbalanced quote: still good enough to tell what was done
+        return command.split()
 
 
 def _kubectl(words: list[str], manifest: str, output: str) -> tuple[Verb, tuple[str, ...]]:

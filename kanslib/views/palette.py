@@ -7,9 +7,6 @@ BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a
 # what figures are drawn on, so that their text keeps 4.5:1 in a light and in a dark notebook
 PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
 
-# every series has a mark of its own too: colour never speaks alone
-SERIES = (BLUE, VERMILLION, GREEN, PURPLE)
-
 
 def contrast(one: str, other: str) -> float:
     """The WCAG 2 contrast ratio of two #rrggbb colours, 1 to 21.

@@ -60,6 +60,19 @@ def renamed(source: Path, target: Path) -> Path:
     return target
 
 
+def test_the_whole_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+    verify(convert([renamed(raw / "l2", tmp_path / "evening-class")], tmp_path / "out.zip"))
+    lab = open_lab("failover", recording=tmp_path / "out.zip")
+    victim = lab.leader("svc1")
+    assert victim == "edge-w1"
+    with lab.observe(probes=["svc1"], seconds=60):
+        lab.kill_node(victim)
+    assert lab.leader("svc1") == "edge-w2"
+    assert "partly dark" in lab.timeline().describe()
+    lab = open_lab("evening-class", recording=tmp_path / "out.zip")
+    assert lab.address("visitor") == "172.31.0.100"
+
+
 def test_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
     convert([renamed(raw / "ip-conflict", tmp_path / "elsewhere")], tmp_path / "out.zip")
     lab = open_lab(recording=tmp_path / "out.zip")
