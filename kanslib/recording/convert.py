@@ -27,6 +27,13 @@ _NAMED_BY_VERB: set[Verb] = {
 _LOSSES: set[Verb] = {"kill_node", "cut_link"}
 _SET_UP: set[Verb] = {"create_cluster", "start_client"}
 
+# titles of whole takes; a take of another name is called after itself
+WHOLE = {
+    "l2": "The whole lesson, on layer 2",
+    "bgp": "MetalLB and a router that speaks BGP",
+    "bgp-silent": "A link is cut: under BGP, then on layer 2",
+}
+
 REDACTIONS = (
     "managedFields left out of every object",
     "paths of the recording machine left out of commands",
@@ -223,7 +230,7 @@ def _stories(sources: Sequence[RawRecording], takes: Sequence[Take], acts: Seque
         mine = [act for act in acts if act.take == take.id]
         lessons = [act for act in mine if not act.id.startswith(("break-", "fix-"))]
         if lessons or not mine:
-            yield Story(take.id, f"everything recorded in {take.id}", take.id, _opening(raw, mine), take.end)
+            yield Story(take.id, WHOLE.get(take.id, f"All of {take.id}"), take.id, _opening(raw, mine), take.end)
         for story in _chapters(take, mine):
             if story.name not in told:
                 yield story
