@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -39,10 +40,13 @@ def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
     command = [
         sys.executable, "-m", "jupyterlab", str(directory / first), f"--ServerApp.root_dir={directory}",
         f"--port={port}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0", "--log-level=WARN",
+        "--ServerApp.answer_yes=True",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]  # fmt: skip
-    sys.exit(subprocess.run(command, env=environment(world), check=False).returncode)
+    lab = subprocess.Popen(command, env=environment(world))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches JupyterLab too, which knows how to stop
+    sys.exit(lab.wait())
 
 
 def environment(world: str) -> dict[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,31 @@ def test_doctor_names_a_fix_for_whatever_falls_back() -> None:
 
 def test_doctor_as_a_table() -> None:
     assert "kans lab" in kans("doctor").stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+def test_ctrl_c_stops_jupyterlab_and_leaves_nothing_running(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [
+        sys.executable,
+        "-m",
+        "kanslib",
+        "lab",
+        "--dir",
+        str(tmp_path / "mine"),
+        "--no-browser",
+        "--port",
+        "8955",
+    ]
+    with log.open("w") as out:
+        lab = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while "JupyterLab extension loaded" not in log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(2)
+    os.killpg(lab.pid, signal.SIGINT)
+    lab.wait(30)
+    assert "9 chapters new" in log.read_text()
+    assert (tmp_path / "mine" / "03-arp.ipynb").is_file()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(lab.pid, 0)
