@@ -247,6 +247,14 @@ class Lab:
             text, lambda said: answers.scanned(said, self._world.macs()), ["ADDRESS", "MAC", "HOLDER"]
         )
 
+    def neighbours(self, place: str | None = None) -> Table:
+        """The ARP memory of a place (default: the client): which MAC address it remembers for which address."""
+        from kanslib.views import answers
+
+        text = self._world.run(place or self.client, "ip -j neigh")
+        columns = ["ADDRESS", "MAC", "HOLDER", "STATE"]
+        return self._table_of(text, lambda said: answers.neighbours(said, self._world.macs()), columns)
+
     def log(self, component: str, node: str | None = None) -> Text:
         """The log of `speaker` or `controller` up to now; without a node those of all its Pods, in order of time."""
         return self._world.log(component, node)

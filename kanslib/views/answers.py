@@ -60,6 +60,23 @@ def scanned(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"ADDRESS": ip, "MAC": mac, "HOLDER": macs.get(mac, "")} for ip, mac in _SCANNED.findall(text)]
 
 
+def neighbours(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
+    """What `ip -j neigh` printed: which MAC address a machine remembers for which address.
+
+    >>> neighbours('[{"dst":"10.0.0.1","lladdr":"02:00:00:00:00:01","state":["STALE"]}]', {})
+    [{'ADDRESS': '10.0.0.1', 'MAC': '02:00:00:00:00:01', 'HOLDER': '', 'STATE': 'STALE'}]
+    """
+    return [
+        {
+            "ADDRESS": entry["dst"],
+            "MAC": entry.get("lladdr", ""),
+            "HOLDER": macs.get(entry.get("lladdr", ""), ""),
+            "STATE": ", ".join(entry.get("state", [])),
+        }
+        for entry in sorted(json.loads(text), key=lambda entry: str(entry["dst"]))
+    ]
+
+
 def columned(text: str) -> list[dict[str, str]]:
     """A table that was printed in columns (docker ps, kubectl get), cut where its headers stand."""
     lines = text.splitlines()

@@ -227,6 +227,14 @@ def test_logs_end_at_the_clock(open_lab: OpenLab) -> None:
     assert told.strip().startswith("+5.6 s  memberlist: Marking myk8s-worker as failed")
 
 
+def test_the_client_remembers_the_leaders(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node", after=78)
+    remembered = lab.neighbours().set_index("ADDRESS").HOLDER
+    for service in ("svc1", "svc2", "svc3"):
+        assert remembered[lab.vip(service)] == lab.leader(service)
+
+
 def test_without_a_node_the_logs_of_all_speakers_are_one(open_lab: OpenLab) -> None:
     text = open_lab("failover").log("speaker")
     assert len({line.split("]")[0] for line in text.splitlines()}) == 4
