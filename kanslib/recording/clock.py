@@ -62,7 +62,9 @@ class Clock:
 
     @property
     def last_name(self) -> str:
-        """The name of the last act of this story; `opening` before the first."""
+        """The name of the last act of this story; `opening` before the first. Past the story's end any act counts."""
+        if self.now > self.story.end and not self.story.neutral and self.last:
+            return self.last.id
         done = [act for act in self.acts if act.t <= self.now]
         return done[-1].id if done else OPENING
 

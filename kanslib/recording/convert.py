@@ -230,7 +230,9 @@ def _stories(sources: Sequence[RawRecording], takes: Sequence[Take], acts: Seque
         mine = [act for act in acts if act.take == take.id]
         lessons = [act for act in mine if not act.id.startswith(("break-", "fix-"))]
         if lessons or not mine:
-            yield Story(take.id, WHOLE.get(take.id, f"All of {take.id}"), take.id, _opening(raw, mine), take.end)
+            # what was broken on purpose is told in cases: here its names would give the diagnoses away
+            end = next((act.t for act in mine if act.id.startswith("break-")), take.end)
+            yield Story(take.id, WHOLE.get(take.id, f"All of {take.id}"), take.id, _opening(raw, mine), end)
         for story in _chapters(take, mine):
             if story.name not in told:
                 yield story

@@ -9,7 +9,7 @@ import pytest
 from kanslib.errors import NotRecorded, UnknownName
 from kanslib.lab import Lab
 from kanslib.recording.clock import Clock
-from kanslib.recording.format import Act, Read, Step, Story, Take
+from kanslib.recording.format import Act, Read, Recording, Step, Story, Take
 from kanslib.stories import shipped
 
 OpenLab = Callable[..., Lab]
@@ -113,6 +113,11 @@ def test_repeats_get_a_number(open_lab: OpenLab) -> None:
     moments = open_lab("l2").moments().MOMENT.tolist()
     assert moments.index("apply-services") < moments.index("apply-services-2") < moments.index("kill-node")
     assert len(set(moments)) == len(moments)
+
+
+def test_no_story_but_the_cases_tells_what_was_broken(open_lab: OpenLab, recording: Recording) -> None:
+    for story in recording.manifest.stories:
+        assert not [name for name in open_lab(story.name).moments().MOMENT if name.startswith("break")], story.name
 
 
 def test_an_act_has_one_name_in_every_story(open_lab: OpenLab) -> None:
