@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Lab", "__version__", "manifests", "open_lab"]
 
-WORLDS = ("recorded", "live", "computed")
-
 
 def open_lab(story: str | None = None, *, world: str | None = None, recording: str | Path | None = None) -> Lab:
     """Open a lab at the opening of a story, and say whose answers it gives.
@@ -33,20 +31,13 @@ def open_lab(story: str | None = None, *, world: str | None = None, recording: s
     """
     import os
 
-    from kanslib.errors import UnknownName, WorldUnavailable
+    from kanslib import worlds
     from kanslib.lab import Lab
     from kanslib.recording.format import Recording
     from kanslib.stories import shipped
     from kanslib.worlds.recorded import RecordedWorld
 
-    chosen = world or os.environ.get("KANS_WORLD") or "recorded"
-    if chosen not in WORLDS:
-        raise UnknownName("world", chosen, WORLDS)
-    if chosen != "recorded":
-        raise WorldUnavailable(
-            f"kanslib {__version__} has no {chosen} world yet; it answers from recordings of a real cluster.\n"
-            "next step: open_lab() without world= and with KANS_WORLD unset"
-        )
+    worlds.check(world or os.environ.get("KANS_WORLD") or "recorded")
     if recording is None:
         story = story or "l2"
         recording = shipped(story)

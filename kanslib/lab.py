@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from kanslib.errors import NotRecorded, UnknownName
 from kanslib.recording.acts import documents, reference
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, plural
+from kanslib.recording.objects import KubeObject, claimed_leader, plural
 from kanslib.text import Text
-from kanslib.worlds.protocol import Done, Window, World
+from kanslib.worlds.protocol import Window, World
 
 if TYPE_CHECKING:
     from kanslib.packets.capture import Frame
@@ -123,14 +123,12 @@ class Lab:
         claims = [
             event
             for event in self._world.objects("events")
-            if event.get("reason") == "nodeAssigned"
-            and event["involvedObject"].get("uid") == obj["metadata"]["uid"]
-            and 'protocol "layer2"' in event["message"]
+            if event["involvedObject"].get("uid") == obj["metadata"]["uid"] and claimed_leader(event)
         ]
         if not claims:
             return None
         newest = max(claims, key=lambda event: int(event["metadata"]["resourceVersion"]))
-        return str(newest["message"].split('"')[1])
+        return claimed_leader(newest)
 
     def _advertised(self, pool: str) -> bool:
         """True when some L2Advertisement covers the pool on some node."""
@@ -289,13 +287,13 @@ class Lab:
 
     def apply(self, manifest: str | KubeObject) -> Text:
         """`kubectl apply`: a manifest as YAML text or as a dict."""
-        return self._said(self._world.apply(_manifest(manifest)))
+        return self._world.apply(_manifest(manifest))
 
     def delete(self, manifest: str | KubeObject) -> Text:
         """`kubectl delete`: a manifest, or references such as `"pod/webpod1"` or `"svc/svc1 svc/svc2"`."""
         if isinstance(manifest, str) and "\n" not in manifest and "/" in manifest:
-            return self._said(self._world.delete(manifest.split()))
-        return self._said(self._world.delete([reference(doc) for doc in _manifest(manifest)]))
+            return self._world.delete(manifest.split())
+        return self._world.delete([reference(doc) for doc in _manifest(manifest)])
 
     def install_metallb(self) -> Text:
         """Install MetalLB in native mode."""
@@ -357,11 +355,7 @@ class Lab:
         return name
 
     def _act(self, verb: Verb, *targets: str) -> Text:
-        return self._said(self._world.act(verb, targets))
-
-    @staticmethod
-    def _said(done: Done) -> Text:
-        return Text(done.output, done.provenance)
+        return self._world.act(verb, targets)
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 

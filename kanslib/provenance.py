@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 Source = Literal["live", "recorded", "computed"]
@@ -35,6 +36,10 @@ class Provenance:
     def __str__(self) -> str:
         place_in_story = [] if self.after == "opening" else [f"after {self.after}"]
         return " · ".join([f"{self.source} {utc(self.moment)}", *place_in_story, self.versions, *self.notes])
+
+    def html(self) -> str:
+        """The line that stands above an answer in a notebook."""
+        return f'<small style="opacity:.75">{escape(str(self))}</small>'
 
     def noting(self, *notes: str) -> Provenance:
         """The same provenance with more to say."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -25,6 +26,14 @@ def moment_of(line: str) -> float | None:
         return None
     whole = datetime.fromisoformat(found[1] + "+00:00").timestamp()
     return round(whole + float(found[2] or 0), 6)
+
+
+def stamped(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
+    """Each line with its moment (Unix seconds); a line without a timestamp belongs to the one before it."""
+    moment = 0.0
+    for line in lines:
+        moment = moment_of(line) or moment
+        yield moment, line
 
 
 def in_words(line: str) -> str:
@@ -93,6 +102,6 @@ class Text(str):
 
     def _repr_html_(self) -> str:
         return (
-            f'<div class="kans-answer"><small style="opacity:.75">{escape(str(self.provenance))}</small>'
+            f'<div class="kans-answer">{self.provenance.html()}'
             f'<pre style="margin:.2em 0;white-space:pre;overflow-x:auto">{escape(str(self)) or "(nothing)"}</pre></div>'
         )

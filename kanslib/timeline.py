@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from kanslib.packets.capture import Frame
-from kanslib.recording.objects import WatchEvent, is_ready, key_of
+from kanslib.recording.objects import WatchEvent, claimed_leader, is_ready, key_of
 from kanslib.text import moment_of
 
 _TOLD = re.compile(
@@ -54,10 +54,9 @@ def marks(
 
 def _leaders(events: Iterable[WatchEvent], zero: float) -> Iterable[Mark]:
     for event in events:
-        if event.t >= zero and event.type != "DELETED" and event.object.get("reason") == "nodeAssigned":
-            node, protocol = re.findall(r'"([^"]+)"', event.object["message"])[:2]
-            if protocol == "layer2":
-                yield Mark(event.t - zero, "leader", f"{event.object['involvedObject']['name']}: {node}")
+        node = claimed_leader(event.object)
+        if event.t >= zero and event.type != "DELETED" and node:
+            yield Mark(event.t - zero, "leader", f"{event.object['involvedObject']['name']}: {node}")
 
 
 def _readiness(nodes: Iterable[WatchEvent], zero: float) -> Iterable[Mark]:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from kanslib import chapters
-from kanslib.errors import KansError, UnknownName, WorldUnavailable
+from kanslib import chapters, worlds
+from kanslib.errors import KansError
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
     """Bring the copy up to date, say where it is, and run JupyterLab until it is stopped."""
-    check_world(world)
+    worlds.check(world)
     if importlib.util.find_spec("jupyterlab") is None:
         raise KansError("JupyterLab is not installed here. Fix: pip install 'kanslib[lab]'")
     directory = directory.expanduser().resolve()
@@ -54,16 +54,6 @@ def environment(world: str) -> dict[str, str]:
     quiet = str(Path(__file__).parent / "jupyter")
     paths = [quiet, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     return {**os.environ, "KANS_WORLD": world, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
-
-
-def check_world(world: str) -> None:
-    """Raise for a world that does not exist or that this edition does not have."""
-    from kanslib import WORLDS
-
-    if world not in WORLDS:
-        raise UnknownName("world", world, WORLDS)
-    if world != "recorded":
-        raise WorldUnavailable(f"this edition has no {world} world yet; fix: leave --world out")
 
 
 def report(copied: list[chapters.Copied]) -> list[str]:

@@ -32,13 +32,12 @@ def verify(paths: Sequence[Path]) -> None:
 
 
 def _verify(recording: Recording, name: str) -> Verified:
-    with _progress(name) as progress:
+    with _progress() as progress:
         task = progress.add_task(name, total=len(recording.manifest.files))
         return verify_recording(recording, lambda _file: progress.advance(task))
 
 
-def _progress(name: str) -> Progress:
-    del name
+def _progress() -> Progress:
     err = Console(stderr=True)
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True)
 

@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from kanslib import chapters
-from kanslib.cli.labs import check_world
+from kanslib import chapters, worlds
 from kanslib.errors import KansError
 
 _MEMORY = """
@@ -43,7 +42,7 @@ class Result:
 
 def run(names: Sequence[str], world: str, workers: int, as_json: bool) -> int:
     """Execute and report; 0 when every cell of every chapter ran."""
-    check_world(world)
+    worlds.check(world)
     if importlib.util.find_spec("nbclient") is None:
         raise KansError("running chapters needs nbclient. Fix: pip install 'kanslib[lab]'")
     chosen = chapters.pick(names)

@@ -83,6 +83,11 @@ class Clock:
             return self.take.start
         return last.settled if self.now >= last.settled else last.t
 
+    def stretch(self, reads: Iterable[Read]) -> list[Read]:
+        """Those of the reads that were made since the last act and before the next one."""
+        since, until = self.since, self.until
+        return [read for read in reads if since <= read.t < until]
+
     def steps_ahead(self) -> list[tuple[Act, Step]]:
         """The steps that the story still has, each with its act."""
         return [(act, step) for act in self.acts for step in act.steps if step.t > self.now]
@@ -137,7 +142,7 @@ class Clock:
         else was done; failing both, one from before the last act, which says so.
         """
         asked_until = max((read.end for read in self._asked), default=self.since)
-        stretch = [read for read in reads if self.since <= read.t < self.until]
+        stretch = self.stretch(reads)
         settled = [read for read in stretch if asked_until <= read.t <= self.now]
         ahead = [read for read in stretch if read.t > self.now and read.t >= asked_until]
         earlier = [read for read in reads if self.take.start <= read.t <= self.now]
@@ -152,12 +157,12 @@ class Clock:
 
     def ask(self, reads: Sequence[Read]) -> Look | None:
         """Traffic: the next recorded one in this stretch; the same again when there is no other. Moves the clock."""
-        stretch = [read for read in reads if self.since <= read.t < self.until]
-        fresh = [read for read in stretch if read not in self._asked]
+        stretch = self.stretch(reads)
         if not stretch:
             return None
-        ahead = [read for read in fresh if read.t >= self.now]
-        read = (ahead or fresh or [read for read in self._asked if read in stretch])[-1 if not ahead else 0]
+        fresh = [read for read in stretch if read not in self._asked]
+        again = [read for read in self._asked if read in stretch]
+        read = next((read for read in fresh if read.t >= self.now), (fresh or again)[-1])
         notes = () if fresh else ("again: the same recorded answer",)
         self._asked.append(read)
         distance = self._distance(read)

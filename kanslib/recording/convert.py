@@ -17,7 +17,7 @@ from kanslib.recording.acts import Places, interpret
 from kanslib.recording.format import Act, Manifest, Recording, Step, Story, Take, Verb, Writer
 from kanslib.recording.objects import WatchEvent, key_of
 from kanslib.recording.raw import HOST, RawAct, RawRead, RawRecording
-from kanslib.text import moment_of
+from kanslib.text import stamped
 
 # Verbs whose act is called after the verb, whatever the recording script called it.
 _NAMED_BY_VERB: set[Verb] = {
@@ -336,11 +336,7 @@ def _write_logs(sources: Sequence[RawRecording], writer: Writer) -> None:
         for file in sorted((raw.path / "logs").glob("*.log")):
             logs.setdefault(file.name, {}).update(dict.fromkeys(file.read_text().splitlines()))
     for name, lines in logs.items():
-        moment, stamped = 0.0, []
-        for line in lines:
-            moment = moment_of(line) or moment
-            stamped.append((moment, line))
-        ordered = [line for _, line in sorted(stamped, key=lambda pair: pair[0])]
+        ordered = [line for _, line in sorted(stamped(lines), key=lambda pair: pair[0])]
         writer.add(f"logs/{name}", "".join(line + "\n" for line in ordered).encode())
 
 

@@ -232,6 +232,11 @@ class Recording:
             found = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
         return sorted(set(found) - {MANIFEST})
 
+    def under(self, folder: str) -> dict[str, str]:
+        """The files of a folder that the manifest lists: name without folder and suffix, to the whole name."""
+        inside = (name for name in self.manifest.files if name.startswith(folder + "/"))
+        return {name.removeprefix(folder + "/").rpartition(".")[0]: name for name in inside}
+
     def read(self, name: str) -> bytes:
         """One file, checked against the manifest. RecordingError when it is missing, cut off or changed."""
         promised = self.manifest.files.get(name)

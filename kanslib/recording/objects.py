@@ -70,3 +70,17 @@ def is_ready(obj: KubeObject) -> bool:
     """True when the object's condition Ready is True."""
     conditions = obj.get("status", {}).get("conditions") or []
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def claimed_leader(event: KubeObject) -> str | None:
+    """The node that an event says to announce over layer 2; None for any other event.
+
+    MetalLB v0.14.8 speaker/main.go handleService: reason nodeAssigned, the node in quotes, then the protocol.
+
+    >>> claimed_leader({"reason": "nodeAssigned", "message": 'announcing from node "a" with protocol "layer2"'})
+    'a'
+    """
+    message = event.get("message", "")
+    if event.get("reason") != "nodeAssigned" or 'protocol "layer2"' not in message:
+        return None
+    return str(message.split('"')[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kanslib.recording.objects import KubeObject, WatchEvent, is_ready, key_of
+from kanslib.recording.objects import KubeObject, WatchEvent, claimed_leader, is_ready, key_of
 
 Watches = Mapping[str, Sequence[WatchEvent]]
 
@@ -19,35 +19,39 @@ _TELLING: dict[str, Callable[[KubeObject], Any]] = {
     "l2advertisements": lambda o: o.get("spec"),
     "bgppeers": lambda o: o.get("spec"),
     "bgpadvertisements": lambda o: o.get("spec"),
-    "events": lambda o: o["message"],
 }
-
-
-def _is_claim(event: KubeObject) -> bool:
-    """A speaker's claim to lead, or the controller's word that it has no address to give."""
-    claimed = event.get("reason") == "nodeAssigned" and 'protocol "layer2"' in event["message"]
-    return claimed or event.get("reason") == "AllocationFailed"
-
-
-def _subject(kind: str, obj: KubeObject) -> tuple[str, str]:
-    """What a change is about: the object itself; for an event what it speaks of, so that a claim replaces another."""
-    return ("", obj["involvedObject"].get("uid", "")) if kind == "events" else key_of(obj)
 
 
 def changes(watches: Watches) -> list[float]:
     """The moments (Unix seconds, sorted) at which something changed that a learner would notice."""
-    moments: list[float] = []
+    moments = _new_claims(watches.get("events", ()))
     for kind, telling in _TELLING.items():
         known: dict[tuple[str, str], Any] = {}
         for event in watches.get(kind, ()):
-            if event.type == "LIST" or (kind == "events" and (event.type == "DELETED" or not _is_claim(event.object))):
+            if event.type == "LIST":
                 continue
-            key, now = _subject(kind, event.object), telling(event.object)
+            key, now = key_of(event.object), telling(event.object)
             gone = event.type == "DELETED"
             if gone or known.get(key) != now:
                 moments.append(event.t)
             known[key] = None if gone else now
     return sorted(moments)
+
+
+def _new_claims(events: Sequence[WatchEvent]) -> list[float]:
+    """When a Service had another leader, or the controller said that it has no address to give."""
+    moments: list[float] = []
+    said: dict[str, str] = {}
+    for event in events:
+        if event.type in ("LIST", "DELETED"):
+            continue
+        if not claimed_leader(event.object) and event.object.get("reason") != "AllocationFailed":
+            continue
+        subject, message = event.object["involvedObject"].get("uid", ""), event.object["message"]
+        if said.get(subject) != message:
+            moments.append(event.t)
+        said[subject] = message
+    return moments
 
 
 def settled_quietly(changed: Sequence[float], end: float, until: float) -> float:
@@ -101,9 +105,7 @@ def _leaders_gone(events: Sequence[WatchEvent], node: str, lost: float, until: f
     for event in events:
         if event.t >= until or event.type in ("LIST", "DELETED") or event.object.get("reason") != "nodeAssigned":
             continue
-        message = event.object["message"]
-        announcer = message.split('"')[1] if 'protocol "layer2"' in message else ""
-        leader[event.object["involvedObject"]["name"]] = (announcer, event.t)
+        leader[event.object["involvedObject"]["name"]] = (claimed_leader(event.object) or "", event.t)
     if any(who == node for who, _ in leader.values()):
         return None
     return max((t for _, t in leader.values() if t > lost), default=lost)

@@ -45,10 +45,7 @@ class SVG(str):
         return self._words
 
     def _repr_html_(self) -> str:
-        return (
-            f'<div class="kans-answer"><small style="opacity:.75">{escape(str(self.provenance))}</small>'
-            f'<div style="overflow-x:auto">{self!s}</div></div>'
-        )
+        return f'<div class="kans-answer">{self.provenance.html()}<div style="overflow-x:auto">{self!s}</div></div>'
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text(f"# {self.provenance}\n{self._words}")

@@ -46,8 +46,8 @@ class TimelineFigure(go.Figure):
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        origin = escape(str(getattr(self, "_provenance", "")))
-        display(HTML(f'<small style="opacity:.75">{origin}</small>'))
+        if origin := getattr(self, "_provenance", None):
+            display(HTML(origin.html()))
         display(self._repr_mimebundle_(), raw=True)
         words = "<br>".join(escape(line) for line in self.describe().splitlines())
         display(HTML(f'<div class="kans-words"><b>In words</b><br>{words}</div>'))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -43,7 +42,7 @@ class Table(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         origin = getattr(self, "provenance", None)
-        head = f'<small style="opacity:.75">{escape(str(origin))}</small>' if origin else ""
+        head = origin.html() if origin else ""
         if self.empty:
             return f'<div class="kans-answer">{head}<pre>(none)</pre></div>'
         with pd.option_context("display.max_colwidth", None):

@@ -14,19 +14,6 @@ from kanslib.text import Text
 
 
 @dataclass(frozen=True)
-class Done:
-    """What came of an act: its moment's name, or that nothing had to change."""
-
-    moment: str
-    changed: bool
-    provenance: Provenance
-    output: str
-
-    def __str__(self) -> str:
-        return self.output
-
-
-@dataclass(frozen=True)
 class Window:
     """A stretch of time (Unix seconds) around an act at `zero`."""
 
@@ -64,9 +51,9 @@ class World(Protocol):
     def macs(self) -> dict[str, str]: ...
 
     # acts
-    def apply(self, documents: Sequence[KubeObject]) -> Done: ...
-    def delete(self, references: Sequence[str]) -> Done: ...
-    def act(self, verb: Verb, targets: Sequence[str]) -> Done: ...
+    def apply(self, documents: Sequence[KubeObject]) -> Text: ...
+    def delete(self, references: Sequence[str]) -> Text: ...
+    def act(self, verb: Verb, targets: Sequence[str]) -> Text: ...
 
     # observation
     def window(self, seconds: float) -> Window: ...

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,9 +19,9 @@ from kanslib.recording.clock import Clock, Look
 from kanslib.recording.format import Act, Read, Recording, Step, Story, Verb
 from kanslib.recording.objects import KubeObject, WatchEvent, as_of, plural
 from kanslib.recording.raw import HOST
-from kanslib.text import Text, moment_of
+from kanslib.text import Text, stamped
 from kanslib.worlds.effects import already, canonical, identity
-from kanslib.worlds.protocol import Done, Places, Window
+from kanslib.worlds.protocol import Places, Window
 
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
 _LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")
@@ -93,16 +93,11 @@ class RecordedWorld:
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _events(self, kind: str) -> list[WatchEvent]:
-        name = f"objects/{kind}.ndjson"
         if kind not in self._watches:
-            if name not in self.recording.manifest.files:
-                kinds = [
-                    n[len("objects/") : -len(".ndjson")]
-                    for n in self.recording.manifest.files
-                    if n.startswith("objects/")
-                ]
-                raise NotRecorded(f"objects of kind {kind!r}", kinds)
-            rows = self.recording.rows(name)
+            files = self.recording.under("objects")
+            if kind not in files:
+                raise NotRecorded(f"objects of kind {kind!r}", files)
+            rows = self.recording.rows(files[kind])
             self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
         return self._watches[kind]
 
@@ -120,8 +115,8 @@ class RecordedWorld:
     def _here(self) -> list[Read]:
         """The reads of the take in which the clock stands."""
         take = self.clock.take
-        times = [read.t for read in self._reads]
-        return self._reads[bisect_left(times, take.start) : bisect_right(times, take.end)]
+        first = bisect_left(self._reads, take.start, key=lambda read: read.t)
+        return self._reads[first : bisect_right(self._reads, take.end, key=lambda read: read.t)]
 
     def _down(self) -> dict[str, str]:
         """The nodes that were killed and not started again, with the act that did it."""
@@ -166,28 +161,23 @@ class RecordedWorld:
             for pod in self.objects("pods")
             if pod["metadata"]["name"].startswith(component + "-")
         }
-        files = {name: f"logs/{name}@{where}.log" for name, where in pods.items() if node in (None, where)}
-        files = {name: file for name, file in files.items() if file in self.recording.manifest.files}
+        logs = self.recording.under("logs")
+        files = {
+            name: logs[f"{name}@{where}"]
+            for name, where in pods.items()
+            if node in (None, where) and f"{name}@{where}" in logs
+        }
         if not files:
-            logs = [
-                name[len("logs/") : -len(".log")] for name in self.recording.manifest.files if name.startswith("logs/")
-            ]
             asked = f"a log of {component!r}" + (f" on {node}" if node else "") + " at this moment"
             raise NotRecorded(asked, sorted(logs))
         lines: list[tuple[float, str]] = []
         for name, file in files.items():
             prefix = f"[pod/{name}] " if len(files) > 1 else ""
-            lines += [(t, prefix + line) for t, line in self._stamped(file) if t <= self.clock.now]
+            stamped_lines = stamped(self.recording.text(file).splitlines())
+            lines += [(t, prefix + line) for t, line in stamped_lines if t <= self.clock.now]
         last = self.clock.last
         text = "\n".join(line for _, line in sorted(lines, key=lambda pair: pair[0]))
         return Text(text, self.provenance(), last.t if last else None)
-
-    def _stamped(self, file: str) -> list[tuple[float, str]]:
-        moment, out = 0.0, []
-        for line in self.recording.text(file).splitlines():
-            moment = moment_of(line) or moment
-            out.append((moment, line))
-        return out
 
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         """What curl printed for `times` requests to `target` (address, with port or path) and how many there were."""
@@ -197,11 +187,8 @@ class RecordedWorld:
         exact = [read for read, count in mine.items() if count == times]
         look = self.clock.ask(exact) or self.clock.ask(list(mine))
         if look is None:
-            others = [
-                f"{request[1]} to {request[0]}"
-                for read, request in sent.items()
-                if request and self.clock.since <= read.t < self.clock.until
-            ]
+            now = [request for read in self.clock.stretch(sent) if (request := sent[read])]
+            others = [f"{number} to {where}" for where, number in now]
             hint = "or move on: lab.moments() says where requests were recorded"
             raise NotRecorded(f"{times} requests from {source} to {target} at this moment", others, hint)
         count = mine[look.read]
@@ -214,7 +201,7 @@ class RecordedWorld:
         scans = [read for read in self._here() if "arp-scan" in read.command]
         look = self.clock.ask([read for read in scans if read.place == source])
         if look is None:
-            now = {f"from {read.place}" for read in scans if self.clock.since <= read.t < self.clock.until}
+            now = {f"from {read.place}" for read in self.clock.stretch(scans)}
             raise NotRecorded(f"an ARP scan from {source} at this moment", sorted(now), "or move on: lab.moments()")
         return self._text(look)
 
@@ -229,20 +216,27 @@ class RecordedWorld:
 
     # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def apply(self, documents: Sequence[KubeObject]) -> Done:
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
         if self._applied(documents):
-            return self._done([f"{reference(d)} unchanged" for d in documents], changed=False)
+            return self._told([f"{reference(d)} unchanged" for d in documents])
         wanted = {identity(document): canonical(document) for document in documents}
-        taken: dict[tuple[str, str, str], Any] = {}
+        asked = "apply " + " ".join(reference(d) for d in documents)
+        return self._follow("apply", wanted, lambda step: {identity(d): canonical(d) for d in _documents(step)}, asked)
+
+    def _follow(
+        self, verb: Verb, wanted: Mapping[Any, Any], effect: Callable[[Step], Mapping[Any, Any]], asked: str
+    ) -> Text:
+        """Take the next recorded steps of `verb` until together they have the wanted effect."""
+        taken: dict[Any, Any] = {}
         output: list[str] = []
         for act, step in self._ahead():
-            if step.verb != "apply":
+            if step.verb != verb:
                 break
-            taken |= {identity(d): canonical(d) for d in _documents(step)}
+            taken |= effect(step)
             output += step.output.splitlines()
             if taken == wanted:
                 return self._advance(act, step, output)
-        raise self._unexpected("apply " + " ".join(reference(d) for d in documents))
+        raise self._unexpected(asked)
 
     def _applied(self, documents: Sequence[KubeObject]) -> bool:
         """True when applying the documents now would change nothing."""
@@ -265,29 +259,21 @@ class RecordedWorld:
         except NotRecorded:
             return []
 
-    def delete(self, references: Sequence[str]) -> Done:
-        wanted = {_short(ref) for ref in references}
+    def delete(self, references: Sequence[str]) -> Text:
+        wanted = dict.fromkeys(map(_short, references))
         there = {
             _short(f"{plural(kind)}/{obj['metadata']['name']}")
             for kind in {ref.partition("/")[0] for ref in references}
             for obj in self._objects_or_none(kind)
         }
-        if not wanted & there:
-            return self._done([f"{ref} not found" for ref in references], changed=False)
-        taken: set[str] = set()
-        output: list[str] = []
-        for act, step in self._ahead():
-            if step.verb != "delete":
-                break
-            taken |= {_short(ref) for ref in step.targets}
-            output += step.output.splitlines()
-            if taken == wanted:
-                return self._advance(act, step, output)
-        raise self._unexpected("delete " + " ".join(references))
+        if not wanted.keys() & there:
+            return self._told([f"{ref} not found" for ref in references])
+        asked = "delete " + " ".join(references)
+        return self._follow("delete", wanted, lambda step: dict.fromkeys(map(_short, step.targets)), asked)
 
-    def act(self, verb: Verb, targets: Sequence[str]) -> Done:
+    def act(self, verb: Verb, targets: Sequence[str]) -> Text:
         if self._in_force(verb, targets):
-            return self._done([f"{_said(verb, targets)}: already so"], changed=False)
+            return self._told([f"{_said(verb, targets)}: already so"])
         reached: tuple[Act, Step] | None = None
         output: list[str] = []
         for act, step in self._ahead():
@@ -332,12 +318,12 @@ class RecordedWorld:
             for key, equals, value in wanted
         )
 
-    def _advance(self, act: Act, step: Step, output: list[str]) -> Done:
+    def _advance(self, act: Act, step: Step, output: list[str]) -> Text:
         self.clock.move(act.settled if step == act.steps[-1] else step.end)
-        return self._done(output, changed=True)
+        return self._told(output)
 
-    def _done(self, output: Iterable[str], changed: bool) -> Done:
-        return Done(self.clock.last_name, changed, self.provenance(), "\n".join(output))
+    def _told(self, output: Iterable[str]) -> Text:
+        return Text("\n".join(output), self.provenance())
 
     def _unexpected(self, asked: str) -> NotRecorded:
         ahead = next((act for act, _ in self._ahead()), None)
@@ -360,29 +346,20 @@ class RecordedWorld:
         return Window(zero - BEFORE_ACT, zero, end, self.clock.last_name)
 
     def probes(self, window: Window) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for name in sorted(self.recording.manifest.files):
-            if name.startswith("probes/"):
-                found += [row for row in self.recording.rows(name) if window.start <= row["t"] <= window.end]
+        files = self.recording.under(f"probes/{self.clock.take.id}").values()
+        rows = sorted((row for file in files for row in self.recording.rows(file)), key=lambda row: float(row["t"]))
+        found = [row for row in rows if window.start <= row["t"] <= window.end]
         if not found:
-            spans = [f"{act.id}" for act in self.clock.acts if self._probed(act)]
-            raise NotRecorded(f"probes around {window.act}", spans)
-        return sorted(found, key=lambda row: row["t"])
-
-    def _probed(self, act: Act) -> bool:
-        return any(
-            next((True for row in self.recording.rows(name) if act.t <= row["t"] <= act.t + 1), False)
-            for name in self.recording.manifest.files
-            if name.startswith("probes/")
-        )
+            probed = [act.id for act in self.clock.acts if any(act.t <= row["t"] <= act.t + 1 for row in rows)]
+            raise NotRecorded(f"probes around {window.act}", probed)
+        return found
 
     def frames(self, window: Window) -> list[Frame]:
         found: dict[tuple[float, bytes], Frame] = {}
-        for name in self.recording.manifest.files:
-            if name.startswith(f"captures/{self.clock.take.id}/"):
-                for frame in capture.read(io.BytesIO(self.recording.read(name)), name):
-                    if window.start <= frame.time <= window.end:
-                        found.setdefault((round(frame.time, 6), frame.raw), frame)
+        for name in self.recording.under(f"captures/{self.clock.take.id}").values():
+            for frame in capture.read(io.BytesIO(self.recording.read(name)), name):
+                if window.start <= frame.time <= window.end:
+                    found.setdefault((round(frame.time, 6), frame.raw), frame)
         return [found[key] for key in sorted(found, key=lambda key: key[0])]
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
