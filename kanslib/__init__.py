@@ -25,7 +25,8 @@ def open_lab(story: str | None = None, *, world: str | None = None, recording: s
     """Open a lab at the opening of a story, and say whose answers it gives.
 
     `story`: a story of the course (default `l2`, the whole lesson) or of `recording`, a path; a `recording`
-    without a story is opened whole. `world`: `recorded` (default, or KANS_WORLD). Raises UnknownName for a
+    without a story is opened whole. `world`: `recorded` (default) or `live`, the course's own cluster; else
+    what KANS_WORLD says. Raises UnknownName for a
     story that does not exist, RecordingError for a path that is no recording, WorldUnavailable for a world
     that this edition does not have.
     """
@@ -35,13 +36,19 @@ def open_lab(story: str | None = None, *, world: str | None = None, recording: s
     from kanslib.lab import Lab
     from kanslib.recording.format import Recording
     from kanslib.stories import shipped
+    from kanslib.worlds.protocol import World
     from kanslib.worlds.recorded import RecordedWorld
 
-    worlds.check(world or os.environ.get("KANS_WORLD") or "recorded")
-    if recording is None:
-        story = story or "l2"
-        recording = shipped(story)
-    lab = Lab(opened := RecordedWorld(Recording.open(recording), story))
+    asked = world or ("recorded" if recording else os.environ.get("KANS_WORLD")) or "recorded"
+    worlds.check(asked)
+
+    def recorded() -> RecordedWorld:
+        return RecordedWorld(
+            Recording.open(recording or shipped(story or "l2")), story or (None if recording else "l2")
+        )
+
+    opened: World = worlds.on_the_cluster(story or "l2", recorded) if asked == "live" else recorded()
+    lab = Lab(opened)
     print(opened.banner())
     if note := _edition_note():
         print(note)

@@ -4,6 +4,9 @@
     ├── NotRecorded        the recording has no answer to this question
     ├── NodeDown           the place asked is down at this moment
     ├── WorldUnavailable   this world is not to be had here
+    ├── ClusterError       the course's own cluster cannot be made, reached or changed
+    ├── NotSettled         an act was done, and what it causes has not come about in time
+    ├── NotServed          live cannot answer this here; a recording answers instead
     ├── UnknownName        a story, moment, place, kind or Service that does not exist
     └── RecordingError     a recording that is damaged, truncated or too new
 
@@ -70,3 +73,25 @@ class RecordingError(KansError):
         self.file, self.line, self.problem = file, line, problem
         where = file if line is None else f"{file}, line {line}"
         super().__init__(f"{where}: {problem}")
+
+
+class ClusterError(KansError):
+    """The course's own cluster cannot be made, reached or changed; says why and what to do."""
+
+
+class NotSettled(KansError):
+    """An act was done, but what it causes has not come about in time; says what is still missing."""
+
+    def __init__(self, act: str, seconds: float, missing: Iterable[str]) -> None:
+        super().__init__(
+            f"{act}: not settled after {seconds:.0f} s. Still missing: {'; '.join(missing)}\n"
+            "next step: look again with lab.map(), or lab.restore() to undo what was done"
+        )
+
+
+class NotServed(KansError):
+    """Live cannot answer this here, though the cluster is fine: a tool, a right or an image is missing."""
+
+    def __init__(self, asked: str, reason: str) -> None:
+        self.asked, self.reason = asked, reason
+        super().__init__(f"live cannot serve here: {asked}\nreason: {reason}\n`kans doctor` lists what would mend it")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kanslib.addressing import addresses
 from kanslib.errors import NotRecorded, UnknownName
 from kanslib.recording.acts import documents, reference
 from kanslib.recording.format import Verb
@@ -107,7 +107,7 @@ class Lab:
         out: list[str] = []
         for pool in self.objects("ipaddresspools"):
             for spec in pool["spec"]["addresses"]:
-                out += _addresses(spec)
+                out += addresses(spec)
         return out
 
     def leader(self, service: str) -> str | None:
@@ -236,6 +236,19 @@ class Lab:
         spec = services[name]["spec"]
         return (self.vip(name) if spec["type"] == "LoadBalancer" else str(spec["clusterIP"])) + colon + port
 
+    def follow(self, service: str) -> Table:
+        """One request to a Service, seen at the client, on the leader's wire and at the Pod: every packet, every place.
+
+        Columns SECONDS (from the first packet on), PLACE, INTERFACE, FROM, TO (address:port) and FLAGS. What the
+        nodes' memory says of the connection is in `lab.run(node, "conntrack -L -p tcp --dport 80")`.
+        """
+        from kanslib.views import answers
+        from kanslib.views.tables import Table
+
+        sightings, provenance = self._world.follow(self._resolve(service), service)
+        seen = [(one.place, one.interface, one.frames) for one in sightings]
+        return Table.of(answers.followed(seen), provenance, answers.FOLLOWED)
+
     def arp_scan(self, source: str | None = None) -> Table:
         """Who answers ARP for the addresses of the pool, asked from `source` (default: the client)."""
         from kanslib.views import answers
@@ -344,9 +357,9 @@ class Lab:
         return self._act("remove_squatter", name)
 
     def restore(self) -> Text:
-        """Undo every act that is still in force. On a recording: back to the story's opening."""
-        self._world.at("opening", None)
-        return Text("back at the opening", self._world.provenance())
+        """Undo every act that is still in force, and go back to the story's opening."""
+        self._observed = None
+        return self._world.restore()
 
     def _node(self, name: str) -> str:
         nodes = self._world.places().nodes
@@ -374,14 +387,13 @@ class Lab:
         """
         if capture is not None and capture not in _LAYERS:
             raise UnknownName("layer", capture, _LAYERS)
-        for service in probes:
-            self.object("service", service)
-        del looks
-        yield
+        vips = [self.vip(service) for service in probes]
+        with self._world.observing(vips, seconds, looks):
+            yield
         window = self._world.window(seconds)
         self._observed = Observed(window, tuple(probes))
         if seconds:
-            self._world.at_time(max(self._world.now(), window.end - 0.001))
+            self._world.passed(window)
 
     def _observation(self) -> Observed:
         return self._observed or Observed(self._world.window(float("inf")), ())
@@ -498,17 +510,3 @@ def _manifest(manifest: str | KubeObject) -> list[KubeObject]:
             "the manifest is empty: expected YAML with at least one object, e.g. kanslib.manifests.services"
         )
     return found
-
-
-def _addresses(spec: str) -> list[str]:
-    """The addresses of a pool's entry, a range or a CIDR.
-
-    >>> _addresses("172.18.255.200-172.18.255.202")
-    ['172.18.255.200', '172.18.255.201', '172.18.255.202']
-    """
-    if "-" in spec:
-        first, last = (ipaddress.ip_address(part.strip()) for part in spec.split("-"))
-    else:
-        network = ipaddress.ip_network(spec)
-        first, last = network[0], network[-1]
-    return [str(type(first)(number)) for number in range(int(first), int(last) + 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal
 
@@ -32,21 +32,27 @@ class Provenance:
     after: str
     versions: str
     notes: tuple[str, ...] = ()
+    instead_of_live: str = ""  # why a recording answers where a live cluster was asked
+
+    @property
+    def checkable(self) -> bool:
+        """True when the answer speaks of the world that was asked; a recording's in place of a live one does not."""
+        return not self.instead_of_live
 
     def __str__(self) -> str:
         place_in_story = [] if self.after == "opening" else [f"after {self.after}"]
-        return " · ".join([f"{self.source} {utc(self.moment)}", *place_in_story, self.versions, *self.notes])
+        instead = [f"NOT LIVE: {self.instead_of_live}"] if self.instead_of_live else []
+        return " · ".join([*instead, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions, *self.notes])
 
     def html(self) -> str:
         """The line that stands above an answer in a notebook."""
         return f'<small style="opacity:.75">{escape(str(self))}</small>'
 
+    @property
+    def style(self) -> str:
+        """CSS of an answer's frame: a bar beside all of it when a recording stands in for a live cluster."""
+        return "border-left:6px solid #D55E00;padding-left:.6em;" if self.instead_of_live else ""
+
     def noting(self, *notes: str) -> Provenance:
         """The same provenance with more to say."""
-        return Provenance(
-            self.source,
-            self.moment,
-            self.after,
-            self.versions,
-            (*self.notes, *(note for note in notes if note)),
-        )
+        return replace(self, notes=(*self.notes, *(note for note in notes if note)))

@@ -66,12 +66,12 @@ class Text(str):
     """
 
     provenance: Provenance
-    _act: float | None
+    act: float | None
 
     def __new__(cls, content: str, provenance: Provenance, act: float | None = None) -> Text:
         text = super().__new__(cls, content)
         text.provenance = provenance
-        text._act = act
+        text.act = act
         return text
 
     def matching(self, pattern: str, since_act: bool = False) -> Text:
@@ -83,25 +83,25 @@ class Text(str):
         search = re.compile(pattern).search
         lines = [line for line in self.splitlines() if search(line)]
         if since_act:
-            act = self._act if self._act is not None else float("-inf")
+            act = self.act if self.act is not None else float("-inf")
             stamped = [(moment_of(line), line) for line in lines]
             lines = [
-                f"{moment - act:+8.1f} s  {in_words(line)}" if self._act is not None else in_words(line)
+                f"{moment - act:+8.1f} s  {in_words(line)}" if self.act is not None else in_words(line)
                 for moment, line in stamped
                 if moment is not None and moment >= act
             ]
-        return Text("\n".join(lines), self.provenance, self._act)
+        return Text("\n".join(lines), self.provenance, self.act)
 
     def section(self, start: str) -> Text:
         """The block of lines that starts with a line matching `start`, up to the next blank line pair or the end."""
         found = re.search(rf"(?ms)^{start}.*?(?=\n\n\n|\Z)", self)
-        return Text(found[0].rstrip("\n") if found else "", self.provenance, self._act)
+        return Text(found[0].rstrip("\n") if found else "", self.provenance, self.act)
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text(f"# {self.provenance}\n{self}")
 
     def _repr_html_(self) -> str:
         return (
-            f'<div class="kans-answer">{self.provenance.html()}'
+            f'<div class="kans-answer" style="{self.provenance.style}">{self.provenance.html()}'
             f'<pre style="margin:.2em 0;white-space:pre;overflow-x:auto">{escape(str(self)) or "(nothing)"}</pre></div>'
         )

@@ -18,6 +18,11 @@ RAW = Path(os.environ.get("KANS_RAW_RECORDINGS", REPOSITORY.parent / "shared" / 
 RAW_NAMES = ("l2", "ip-conflict", "bgp", "bgp-silent")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Live tests share one cluster: one after the other, in this process."""
+    return 0 if config.option.markexpr.strip() == "live" else None
+
+
 @pytest.fixture(scope="session")
 def recording() -> Recording:
     return Recording.open(shipped("l2"))

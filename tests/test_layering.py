@@ -16,12 +16,15 @@ FORBIDDEN = {
     "packets": {"recording", "worlds", "views", "lab", "cli", "models", "iptables", "stories", "timeline"},
     "iptables": {"recording", "worlds", "views", "lab", "cli", "models", "packets", "stories", "timeline"},
     "models": {"recording", "worlds", "views", "lab", "cli", "stories", "timeline"},
-    "recording": {"worlds", "views", "lab", "cli", "models", "timeline"},
+    "recording": {"worlds", "cluster", "course", "views", "lab", "cli", "models", "timeline"},
+    "course.py": {"worlds", "cluster", "views", "lab", "cli"},
+    "addressing.py": {"worlds", "cluster", "course", "recording", "views", "lab", "cli"},
+    "cluster": {"worlds", "views", "lab", "cli"},
     "worlds": {"views", "lab", "cli"},
-    "views": {"worlds", "lab", "cli", "stories"},
+    "views": {"worlds", "cluster", "lab", "cli", "stories"},
     "timeline.py": {"worlds", "views", "lab", "cli", "stories"},
 }
-PURE = ("models", "packets", "iptables", "timeline.py", "recording")
+PURE = ("models", "packets", "iptables", "timeline.py", "recording", "course.py", "addressing.py")
 
 
 def files(room: str) -> list[Path]:

@@ -40,7 +40,7 @@ def lab(
     directory: Annotated[
         Path, typer.Option("--dir", help="Where your copy of the chapters lives; made if it is not there.")
     ] = Path("kans-course"),
-    world: Annotated[str, typer.Option(help="Who answers: recorded.")] = "recorded",
+    world: Annotated[str, typer.Option(help="Who answers: recorded, or live (needs: kans up).")] = "recorded",
     port: Annotated[int, typer.Option(help="Port of JupyterLab; the next free one if it is taken.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
@@ -59,7 +59,7 @@ def run(
     chapters: Annotated[
         Optional[list[str]], typer.Argument(help="Chapters by number or name; all of them without one.")  # noqa: UP045
     ] = None,
-    world: Annotated[str, typer.Option(help="Who answers: recorded.")] = "recorded",
+    world: Annotated[str, typer.Option(help="Who answers: recorded, or live (needs: kans up).")] = "recorded",
     workers: Annotated[int, typer.Option(help="Chapters at a time; 0: one per processor.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -67,6 +67,48 @@ def run(
     from kanslib.cli import runs
 
     raise typer.Exit(runs.run(chapters or [], world, workers, json))
+
+
+@app.command(epilog="Examples: kans up · kans up --metallb · kans up --metallb --manifest metallb-native.yaml")
+def up(
+    metallb: Annotated[bool, typer.Option("--metallb", help="Install MetalLB as well, as chapter 02 does.")] = False,
+    manifest: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="MetalLB's manifest as a file, where there is no internet (or METALLB_MANIFEST)."),
+    ] = None,
+) -> None:
+    """Make the course's own kind cluster and its client, or heal the one that is there."""
+    from kanslib.cli import clusters
+
+    clusters.up(metallb, manifest)
+
+
+@app.command(epilog="Example: kans down")
+def down() -> None:
+    """Remove exactly what [bold]kans up[/] and live chapters made."""
+    from kanslib.cli import clusters
+
+    clusters.down()
+
+
+@app.command(epilog="Example: kans record --out course.zip   (needs: kans up)")
+def record(
+    chapters: Annotated[
+        Optional[list[str]], typer.Argument(help="Chapters by number or name; the whole course without one.")  # noqa: UP045
+    ] = None,
+    out: Annotated[Path, typer.Option(help="What to write: a .zip or a directory.")] = Path("kans-recording.zip"),
+    title: Annotated[str, typer.Option(help="The recording's title.")] = "",
+    stand_in: Annotated[
+        Optional[list[str]], typer.Option(help="What was not the real thing, in words. Repeatable.")  # noqa: UP045
+    ] = None,
+    keep: Annotated[
+        Optional[Path], typer.Option(help="Keep the raw recording in this folder as well.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """Run the chapters on the course's live cluster and write what happened as a recording."""
+    from kanslib.cli import records
+
+    raise typer.Exit(records.record(chapters or [], out, title, stand_in or [], keep))
 
 
 @app.command(epilog="Example: kans verify my-recording.zip")
@@ -79,6 +121,18 @@ def verify(
     from kanslib.cli import recordings as work
 
     work.verify(recordings or [])
+
+
+@app.command(epilog="Example: kans diff old-metallb.zip new-metallb.zip")
+def diff(
+    a: Annotated[Path, typer.Argument(help="A recording.")],
+    b: Annotated[Path, typer.Argument(help="Another one.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+) -> None:
+    """Compare two recordings [bold]by meaning[/]: leaders, addresses, rules, routes, outages. 1: not alike."""
+    from kanslib.cli import recordings as work
+
+    raise typer.Exit(work.diff(a, b, json))
 
 
 @app.command(epilog="Example: kans convert raw/l2 raw/bgp course.zip --versions kind=v0.24.0")

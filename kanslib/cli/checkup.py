@@ -17,6 +17,8 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
+from kanslib.cli import gaps
+
 State = Literal["works", "falls back", "missing"]
 _MARKS: dict[State, str] = {
     "works": "[green]✔ works[/]",
@@ -41,7 +43,7 @@ def doctor(as_json: bool) -> int:
     """Print the findings; 1 when the recorded course cannot be read here."""
     findings = [look() for look in LOOKS]
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print(json.dumps([asdict(one) for one in [*findings, *_live()]], indent=1))
     else:
         _print(findings)
     return 1 if any(finding.state == "missing" for finding in findings) else 0
@@ -56,6 +58,31 @@ def _print(findings: list[Finding]) -> None:
     console.print(table)
     if all(one.state != "missing" for one in findings):
         console.print("The whole course works here on recordings: kans lab")
+    _print_live(console, _live())
+
+
+def _live() -> list[Finding]:
+    """Live, cell by cell: the cluster, and the cells that would fall back to the recording, and why."""
+    if none := gaps.no_cluster():
+        return [Finding("course cluster", "falls back", none, "live cells", "kans up")]
+    falling = [
+        Finding(f"{gap.chapter}, code cell {gap.cell}", "falls back", gap.code, "a live cell", gap.why)
+        for gap in gaps.gaps()
+    ]
+    return [Finding("course cluster", "works", "made by kans up", "live cells"), *falling]
+
+
+def _print_live(console: Console, live: list[Finding]) -> None:
+    cluster, *cells = live
+    if cluster.state != "works":
+        console.print(f"live: {cluster.found}")
+    elif not cells:
+        console.print("live: every cell of every chapter can be served by the course's cluster here")
+    else:
+        table = Table("live cell", "", "answered by the recording, because")
+        for cell in cells:
+            table.add_row(cell.what, cell.found, cell.fix)
+        console.print(table)
 
 
 def _python() -> Finding:

@@ -23,6 +23,10 @@ console = Console(highlight=False, soft_wrap=True)
 def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
     """Bring the copy up to date, say where it is, and run JupyterLab until it is stopped."""
     worlds.check(world)
+    if world == "live":
+        from kanslib.cluster import setup
+
+        setup.guard()
     if importlib.util.find_spec("jupyterlab") is None:
         raise KansError("JupyterLab is not installed here. Fix: pip install 'kanslib[lab]'")
     directory = directory.expanduser().resolve()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +18,7 @@ from kanslib.recording.format import Recording
 from kanslib.recording.verify import Verified
 from kanslib.recording.verify import verify as verify_recording
 from kanslib.stories import shipped_recordings
+from kanslib.worlds.compare import compare
 
 console = Console(highlight=False)
 
@@ -51,10 +54,30 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], stand_in
     for name, equals, value in pairs:
         if not (name and equals and value):
             raise KansError(f"--versions takes name=version, e.g. kind=v0.24.0, not {name + equals + value!r}")
-    labels = Labels(title, {name: value for name, _, value in pairs}, tuple(stand_ins))
+    written(raws, out, Labels(title, {name: value for name, _, value in pairs}, tuple(stand_ins)))
+
+
+def written(raws: Sequence[Path], out: Path, labels: Labels) -> None:
+    """Convert raw recordings to `out`, check the result and say what it is."""
     with console.status(f"converting {', '.join(raw.name for raw in raws)} …"):
         recording = convert_raw(raws, out, labels)
     _verify(recording, out.name)
     size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
     console.print(f"{out}: {len(recording.manifest.files)} files, {size / 1e6:.2f} MB, verified")
     console.print("stories: " + ", ".join(story.name for story in recording.manifest.stories))
+
+
+def diff(a: Path, b: Path, as_json: bool) -> int:
+    """Print where two recordings do not mean the same; 1 when they differ."""
+    with console.status(f"comparing {a.name} and {b.name} …"):
+        found = list(compare(Recording.open(a), Recording.open(b)))
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=1))
+        return 1 if found else 0
+    table = Table("story", "moment", "what", a.name, b.name)
+    for one in found:
+        table.add_row(one.story, one.moment, one.what, one.a, one.b)
+    if found:
+        console.print(table)
+    console.print(f"{len(found)} differences in meaning" if found else "the same in meaning")
+    return 1 if found else 0

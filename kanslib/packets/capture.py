@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,6 +111,26 @@ def _pcap(stream: BinaryIO, name: str, order: str, tick: float) -> Iterator[Fram
         if len(raw) < length:
             raise RecordingError(name, f"cut off in frame {number}: {len(raw)} of {length} bytes")
         yield Frame(seconds + fraction * tick, raw)
+
+
+def thinned(content: bytes, keep: Callable[[Frame], bool]) -> bytes:
+    """A pcap with only the frames for which `keep` holds; each as it was, with the length that it had on the wire.
+
+    Raises RecordingError for what is no pcap; what was cut off at the end is left out.
+    """
+    if content[:4] not in _PCAP:
+        raise RecordingError("capture", f"starts with {content[:4].hex() or 'nothing'}: not a pcap")
+    order, tick = _PCAP[content[:4]]
+    header, parts, at = struct.Struct(order + "IIII"), [content[:24]], 24
+    while at + 16 <= len(content):
+        seconds, fraction, length, _on_wire = header.unpack_from(content, at)
+        end = at + 16 + length
+        if end > len(content):
+            break
+        if keep(Frame(seconds + fraction * tick, content[at + 16 : end])):
+            parts.append(content[at:end])
+        at = end
+    return b"".join(parts)
 
 
 def _pcapng(stream: BinaryIO, name: str) -> Iterator[Frame]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import chain, count
 
 import yaml
 
@@ -42,6 +43,20 @@ def reference(obj: KubeObject) -> str:
     'service/svc1'
     """
     return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """The names of acts, made unique: a repeat gets the next free number.
+
+    >>> numbered(["apply-services", "delete-services", "apply-services", "apply-services-2"])
+    ['apply-services', 'delete-services', 'apply-services-2', 'apply-services-3']
+    """
+    taken: dict[str, None] = {}
+    for name in names:
+        stem = re.sub(r"-[0-9]+$", "", name)
+        tries = chain([name], (f"{stem}-{number}" for number in count(2)))
+        taken[next(one for one in tries if one not in taken)] = None
+    return list(taken)
 
 
 def interpret(command: str, manifest: str, output: str, places: Places) -> tuple[Verb, tuple[str, ...]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
 
 from kanslib.errors import NotRecorded, UnknownName
+from kanslib.recording.acts import numbered
 from kanslib.recording.format import Act, Read, Step, Story, Take
 
 OPENING = "opening"
@@ -26,13 +26,9 @@ class Look:
 
 def named(acts: Iterable[Act], neutral: bool) -> list[Act]:
     """The acts under the names a learner uses: unique, and in a neutral story without the diagnosis."""
-    out: dict[str, Act] = {}
-    for act in acts:
-        own = re.sub(r"^(break|fix)-.*", r"\1", act.id) if neutral else act.id
-        numbered = (f"{re.sub(r'-[0-9]+$', '', own)}-{number}" for number in count(2))
-        name = next(name for name in chain([own], numbered) if name not in out)
-        out[name] = replace(act, id=name)
-    return list(out.values())
+    found = list(acts)
+    own = [re.sub(r"^(break|fix)-.*", r"\1", act.id) if neutral else act.id for act in found]
+    return [replace(act, id=name) for act, name in zip(found, numbered(own), strict=True)]
 
 
 class Clock:

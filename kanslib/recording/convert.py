@@ -6,14 +6,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from kanslib.errors import RecordingError
 from kanslib.recording import settle
-from kanslib.recording.acts import Places, interpret
+from kanslib.recording.acts import Places, interpret, numbered
 from kanslib.recording.format import Act, Manifest, Recording, Step, Story, Take, Verb, Writer
 from kanslib.recording.objects import WatchEvent, key_of
 from kanslib.recording.raw import HOST, RawAct, RawRead, RawRecording
@@ -27,6 +27,7 @@ _NAMED_BY_VERB: set[Verb] = {
 _LOSSES: set[Verb] = {"kill_node", "cut_link"}
 _SET_UP: set[Verb] = {"create_cluster", "start_client"}
 
+WHOLE_LESSON = "l2"
 # titles of whole takes; a take of another name is called after itself
 WHOLE = {
     "l2": "The whole lesson, on layer 2",
@@ -39,6 +40,11 @@ REDACTIONS = (
     "paths of the recording machine left out of commands",
     "one command that asked every node in turn is kept as one read a node",
     "what a later take repeats of an earlier one of the same cluster is kept once",
+)
+RECORDER_REDACTIONS = (
+    "managedFields left out of every object",
+    "captures keep ARP, ping, BGP, and how the client's connections begin and end, 192 bytes of each frame",
+    "gossip (encrypted) is kept only around a node's loss and return",
 )
 
 
@@ -95,7 +101,7 @@ def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Re
         title=labels.title or ", ".join(raw.name for raw in sources),
         versions={**_versions(sources), **labels.versions},
         stand_ins=labels.stand_ins,
-        redactions=REDACTIONS,
+        redactions=RECORDER_REDACTIONS if any(raw.stories for raw in sources) else REDACTIONS,
         takes=tuple(takes),
         acts=tuple(acts),
         stories=tuple(_stories(sources, takes, acts)),
@@ -131,7 +137,7 @@ def _takes(sources: Sequence[RawRecording]) -> list[Take]:
                 start=raw.span[0],
                 end=raw.span[1],
                 cluster=raw.cluster,
-                network=raw.network,
+                network=raw.places.network if raw.places else raw.network,
                 client=client,
                 router=router,
                 control_plane=raw.control_plane,
@@ -143,6 +149,8 @@ def _takes(sources: Sequence[RawRecording]) -> list[Take]:
 
 
 def _addresses(raw: RawRecording) -> dict[str, str]:
+    if raw.places:
+        return dict(raw.places.addresses)
     found = dict(raw.node_addresses)
     for act in raw.acts:
         named = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", act.command)
@@ -156,11 +164,15 @@ def _addresses(raw: RawRecording) -> dict[str, str]:
 
 
 def _router(raw: RawRecording) -> str | None:
+    if raw.places:
+        return raw.places.router
     return next((r.place for r in raw.reads if r.command.startswith("vtysh") and r.place not in raw.nodes), None)
 
 
 def _client(raw: RawRecording) -> str | None:
     """The container, no node and no router, from which most requests and scans were made."""
+    if raw.places:
+        return raw.places.client
     asked = Counter(
         read.place
         for read in raw.reads
@@ -176,24 +188,28 @@ def _client(raw: RawRecording) -> str | None:
 def _acts(raw: RawRecording) -> list[Act]:
     """The acts of one take: consecutive commands of one name are one act, repeats get a number."""
     groups: list[tuple[str, list[Step]]] = []
+    ids: list[str] = []
     for raw_act in raw.acts:
         step = _step(raw, raw_act)
         name = _name(raw_act, step)
-        if groups and (groups[-1][0] == name or _waits(groups[-1][1])):
+        if groups and ids[-1] == raw_act.group and (groups[-1][0] == name or _waits(groups[-1][1])):
             groups[-1] = (name, [*groups[-1][1], step])
         else:
             groups.append((name, [step]))
+            ids.append(raw_act.group)
     changed = settle.changes(raw.watches)
-    counted: Counter[str] = Counter()
+    names = numbered(name for name, _ in groups)
+    ends = [*(steps[0].t for _, steps in groups[1:]), raw.span[1]]
     acts = []
-    for (name, steps), following in zip(groups, [*(g[1][0].t for g in groups[1:]), raw.span[1]], strict=True):
-        counted[name] += 1
-        numbered = name if counted[name] == 1 else f"{name}-{counted[name]}"
-        acts.append(Act(numbered, raw.name, _settled(raw, steps, changed, following), tuple(steps)))
+    for name, group, (_, steps), following in zip(names, ids, groups, ends, strict=True):
+        settled = raw.settled.get(group) or _settled(raw, steps, changed, following)
+        acts.append(Act(name, raw.name, settled, tuple(steps)))
     return acts
 
 
 def _step(raw: RawRecording, act: RawAct) -> Step:
+    if act.verb is not None:
+        return Step(act.t, act.end, act.verb, act.targets, act.stdin, act.command, act.rc, act.output)
     try:
         verb, targets = interpret(act.command, act.stdin, act.output, Places(raw.nodes, raw.vips))
     except ValueError as exc:
@@ -206,6 +222,8 @@ def _waits(steps: Sequence[Step]) -> bool:
 
 
 def _name(act: RawAct, step: Step) -> str:
+    if act.verb is not None:
+        return act.label
     if act.label.startswith(("break-", "fix-")) or step.verb not in _NAMED_BY_VERB:
         return re.sub(r"-again$", "", act.label)
     return step.verb.replace("_", "-")
@@ -225,6 +243,9 @@ def _settled(raw: RawRecording, steps: Sequence[Step], changed: Sequence[float],
 
 
 def _stories(sources: Sequence[RawRecording], takes: Sequence[Take], acts: Sequence[Act]) -> Iterator[Story]:
+    if any(raw.stories for raw in sources):
+        yield from (story for raw, take in zip(sources, takes, strict=True) for story in _opened(raw, take))
+        return
     told: set[str] = set()
     for raw, take in zip(sources, takes, strict=True):
         mine = [act for act in acts if act.take == take.id]
@@ -247,6 +268,29 @@ def _stories(sources: Sequence[RawRecording], takes: Sequence[Take], acts: Seque
                 number += 1
                 end = _until_next(mine, following, take)
                 yield Story(f"case-{number}", f"Case {number}", take.id, broken.settled, end, neutral=True)
+
+
+def _opened(raw: RawRecording, take: Take) -> Iterator[Story]:
+    """A journal's stories: each from its first opening until another one is opened; and the whole lesson."""
+    told: dict[str, Story] = {}
+    lesson: list[Story] = []
+    open_name = ""
+    for number, row in enumerate(raw.stories):
+        name, start = row["story"], float(row["t"])
+        if not name:
+            continue
+        later = raw.stories[number + 1 :]
+        end = next((float(r["t"]) for r in later if r["story"] != name), take.end)
+        if name not in told:
+            told[name] = Story(name, row["title"], take.id, start, end, row["neutral"])
+        elif name == open_name:  # opened again without another in between: the same stretch goes on
+            told[name] = replace(told[name], end=end)
+        open_name = name
+        if row["lesson"]:
+            lesson.append(told[name])
+    if len({story.name for story in lesson}) > 1 and WHOLE_LESSON not in told:
+        yield Story(WHOLE_LESSON, WHOLE[WHOLE_LESSON], take.id, lesson[0].start, max(one.end for one in lesson))
+    yield from told.values()
 
 
 def _until_next(mine: Sequence[Act], act: Act | None, take: Take) -> float:
@@ -365,6 +409,8 @@ def _slug(words: str) -> str:
 
 
 def _suffix(read: RawRead) -> str:
+    if read.command.startswith("tcpdump "):
+        return ".pcap"
     return ".json" if read.content[:1] in (b"[", b"{") else ".txt"
 
 

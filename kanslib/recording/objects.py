@@ -48,6 +48,12 @@ def key_of(obj: KubeObject) -> tuple[str, str]:
     return meta.get("namespace", ""), meta["name"]
 
 
+def identity(document: KubeObject) -> tuple[str, str, str]:
+    """Kind, namespace and name: which object a manifest speaks of."""
+    meta = document["metadata"]
+    return document["kind"], meta.get("namespace", "default"), meta["name"]
+
+
 def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
     """The objects that existed at `moment` (Unix seconds), sorted by namespace and name.
 

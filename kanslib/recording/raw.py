@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kanslib.errors import RecordingError
+from kanslib.recording.format import Verb
 from kanslib.recording.objects import KubeObject, WatchEvent
 
 _EXEC = re.compile(r"^docker exec (?:--?\w+ )*(?P<place>[\w.-]+) (?P<command>.*)$", re.DOTALL)
@@ -49,6 +50,21 @@ class RawAct:
     stdin: str
     rc: int
     output: str
+    # what a journal says beyond that: which steps are one act, and what they amount to
+    group: str = ""
+    verb: Verb | None = None
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RawPlaces:
+    """What a journal says of its places; a script's recording leaves it to be worked out."""
+
+    client: str | None
+    control_plane: str
+    router: str | None
+    network: str
+    addresses: Mapping[str, str]
 
 
 class RawRecording:
@@ -73,9 +89,32 @@ class RawRecording:
     @cached_property
     def acts(self) -> list[RawAct]:
         return [
-            RawAct(r["t"], r["end"], r["act"], r["cmd"], r.get("stdin") or "", r["rc"], r.get("out") or "")
+            RawAct(
+                r["t"], r["end"], r["act"], r["cmd"], r.get("stdin") or "", r["rc"], r.get("out") or "",
+                r.get("group", ""), r.get("verb"), tuple(r.get("targets", ())),
+            )
             for r in sorted(self.rows("acts.ndjson"), key=lambda row: row["t"])
-        ]
+        ]  # fmt: skip
+
+    @cached_property
+    def settled(self) -> dict[str, float]:
+        """When each group of steps had settled, where a journal waited for it."""
+        return {row["group"]: row["settled"] for row in self.rows("settled.ndjson")}
+
+    @cached_property
+    def stories(self) -> list[dict[str, Any]]:
+        """The stories that were opened while a journal was kept, in order; a row without a name closes the last."""
+        return sorted(self.rows("stories.ndjson"), key=lambda row: float(row["t"]))
+
+    @cached_property
+    def places(self) -> RawPlaces | None:
+        """What a journal says of its places."""
+        try:
+            said = json.loads((self.path / "places.json").read_text())
+        except FileNotFoundError:
+            return None
+        keys = ("client", "control_plane", "router", "network", "addresses")
+        return RawPlaces(*(said[key] for key in keys))
 
     @cached_property
     def watches(self) -> dict[str, list[WatchEvent]]:
@@ -101,6 +140,8 @@ class RawRecording:
 
     def _split(self, row: dict[str, Any], content: bytes) -> list[RawRead]:
         command = row["cmd"]
+        if "place" in row:
+            return [RawRead(row["t"], row["end"], row["place"], command, row["rc"], content)]
         loop = list(_EACH_NODE.finditer(command))
         if loop:
             return list(self._per_node(row, loop, content.decode()))

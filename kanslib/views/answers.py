@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from kanslib.packets.capture import Frame
 
 NO_ANSWER = "(no answer)"
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
@@ -58,6 +60,29 @@ def scanned(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
     [{'ADDRESS': '172.18.255.200', 'MAC': '02:42:ac:12:00:04', 'HOLDER': 'myk8s-worker'}]
     """
     return [{"ADDRESS": ip, "MAC": mac, "HOLDER": macs.get(mac, "")} for ip, mac in _SCANNED.findall(text)]
+
+
+FOLLOWED = ("SECONDS", "PLACE", "INTERFACE", "FROM", "TO", "FLAGS")
+
+
+def followed(seen: Iterable[tuple[str, str, Iterable[Frame]]]) -> list[dict[str, Any]]:
+    """The TCP packets that were seen at several (place, interface), in order of time."""
+    packets = [
+        (frame.time, place, interface, frame) for place, interface, frames in seen for frame in frames if frame.tcp
+    ]
+    packets.sort(key=lambda packet: packet[0])
+    return [
+        {
+            "SECONDS": round(time - packets[0][0], 6),
+            "PLACE": place,
+            "INTERFACE": interface,
+            "FROM": f"{frame.ip.src}:{frame.tcp.sport}",
+            "TO": f"{frame.ip.dst}:{frame.tcp.dport}",
+            "FLAGS": frame.tcp.flags,
+        }
+        for time, place, interface, frame in packets
+        if frame.ip and frame.tcp
+    ]
 
 
 def neighbours(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:

@@ -42,13 +42,13 @@ class Table(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         origin = getattr(self, "provenance", None)
-        head = origin.html() if origin else ""
+        head, style = (origin.html(), origin.style) if origin else ("", "")
         if self.empty:
-            return f'<div class="kans-answer">{head}<pre>(none)</pre></div>'
+            return f'<div class="kans-answer" style="{style}">{head}<pre>(none)</pre></div>'
         with pd.option_context("display.max_colwidth", None):
             body = self.to_html(index=self._has_labels(), border=0, max_rows=60, notebook=True, justify="left")
         body = body.replace("<td>", f"<td{_LEFT}>").replace("<th>", f"<th{_LEFT}>")
-        return f'<div class="kans-answer" style="overflow-x:auto">{head}{body}</div>'
+        return f'<div class="kans-answer" style="{style}overflow-x:auto">{head}{body}</div>'
 
     def __repr__(self) -> str:
         origin = getattr(self, "provenance", None)

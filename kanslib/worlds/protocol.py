@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +36,15 @@ class Places:
     addresses: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """The frames of one request as they were seen at one place, on one interface."""
+
+    place: str
+    interface: str
+    frames: tuple[Frame, ...]
+
+
 class World(Protocol):
     """A cluster that can be asked and acted on."""
 
@@ -49,6 +59,9 @@ class World(Protocol):
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]: ...
     def scan(self, source: str) -> Text: ...
     def macs(self) -> dict[str, str]: ...
+    def follow(
+        self, target: str, service: str
+    ) -> tuple[list[Sighting], Provenance]: ...  # one request, seen everywhere
 
     # acts
     def apply(self, documents: Sequence[KubeObject]) -> Text: ...
@@ -56,6 +69,10 @@ class World(Protocol):
     def act(self, verb: Verb, targets: Sequence[str]) -> Text: ...
 
     # observation
+    def observing(
+        self, vips: Sequence[str], seconds: float, looks: Sequence[float]
+    ) -> AbstractContextManager[None]: ...
+    def passed(self, window: Window) -> None: ...  # the observed time is over
     def window(self, seconds: float) -> Window: ...
     def probes(self, window: Window) -> list[dict[str, Any]]: ...
     def frames(self, window: Window) -> list[Frame]: ...
@@ -67,3 +84,4 @@ class World(Protocol):
     def moments(self) -> list[dict[str, Any]]: ...
     def at(self, moment: str, after: float | None) -> None: ...
     def at_time(self, moment: float) -> None: ...
+    def restore(self) -> Text: ...

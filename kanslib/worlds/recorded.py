@@ -7,6 +7,7 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -15,13 +16,13 @@ from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance, utc
 from kanslib.recording.acts import documents, reference
-from kanslib.recording.clock import Clock, Look
+from kanslib.recording.clock import OPENING, Clock, Look
+from kanslib.recording.effects import already, canonical, labelled
 from kanslib.recording.format import Act, Read, Recording, Step, Story, Verb
-from kanslib.recording.objects import KubeObject, WatchEvent, as_of, plural
+from kanslib.recording.objects import KubeObject, WatchEvent, as_of, identity, plural
 from kanslib.recording.raw import HOST
 from kanslib.text import Text, stamped
-from kanslib.worlds.effects import already, canonical, identity
-from kanslib.worlds.protocol import Places, Window
+from kanslib.worlds.protocol import Places, Sighting, Window
 
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
 _LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")
@@ -205,6 +206,26 @@ class RecordedWorld:
             raise NotRecorded(f"an ARP scan from {source} at this moment", sorted(now), "or move on: lab.moments()")
         return self._text(look)
 
+    def follow(self, target: str, service: str) -> tuple[list[Sighting], Provenance]:
+        del service
+        captures = [read for read in self._here() if read.command.startswith("tcpdump ")]
+        asked = {read: _request(read.command) for read in self._here() if "curl" in read.command}
+        followed = [
+            read for read, request in asked.items()
+            if request and request[0] == _request_target(target)
+            and any(one.t <= read.t and read.end <= one.end for one in captures)
+        ]  # fmt: skip
+        look = self.clock.ask(followed)
+        if look is None:
+            raise NotRecorded(f"a request to {target} followed from place to place", hint="story 'iptables' has one")
+        mine = [one for one in captures if one.t <= look.read.t and look.read.end <= one.end]
+        return [self._sighting(one) for one in mine], self._looked(look)
+
+    def _sighting(self, read: Read) -> Sighting:
+        interface = read.command.split()[2]
+        frames = capture.read(io.BytesIO(self.recording.read(read.file)), read.file)
+        return Sighting(read.place, interface, tuple(frames))
+
     def macs(self) -> dict[str, str]:
         found: dict[str, str] = {}
         for read in self._here():
@@ -295,7 +316,7 @@ class RecordedWorld:
         if verb == "install_metallb":
             return any(ns["metadata"]["name"] == "metallb-system" for ns in self.objects("namespaces"))
         if verb == "label":
-            return self._labelled(*targets)
+            return labelled(self.objects("nodes"), targets[0], targets[1:])
         newest: Verb | None = None
         for act in self._take_acts():
             for step in act.steps:
@@ -306,17 +327,6 @@ class RecordedWorld:
                 ):
                     newest = step.verb
         return newest == verb
-
-    def _labelled(self, node: str, *labels: str) -> bool:
-        objects = {obj["metadata"]["name"]: obj for obj in self.objects("nodes")}
-        if node not in objects:
-            raise UnknownName("node", node, objects)
-        there = objects[node]["metadata"].get("labels", {})
-        wanted = [label.partition("=") for label in labels]
-        return all(
-            (key[:-1] not in there) if not equals and key.endswith("-") else there.get(key) == value
-            for key, equals, value in wanted
-        )
 
     def _advance(self, act: Act, step: Step, output: list[str]) -> Text:
         self.clock.move(act.settled if step == act.steps[-1] else step.end)
@@ -337,6 +347,15 @@ class RecordedWorld:
         return NotRecorded(asked, [f"{ahead.id} ({steps})"], f"to go on as it was recorded: lab.at({ahead.id!r})")
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observing(self, vips: Sequence[str], seconds: float, looks: Sequence[float]) -> Iterator[None]:
+        """All of this was done when the recording was made."""
+        del vips, seconds, looks
+        yield
+
+    def passed(self, window: Window) -> None:
+        self.at_time(max(self.now(), window.end - 0.001))
 
     def window(self, seconds: float) -> Window:
         """From shortly before the last act to `seconds` after now, but not beyond the next act."""
@@ -372,6 +391,10 @@ class RecordedWorld:
 
     def at_time(self, moment: float) -> None:
         self.clock.at_time(moment)
+
+    def restore(self) -> Text:
+        self.at(OPENING, None)
+        return self._told(["back at the opening"])
 
     def acts(self) -> list[dict[str, Any]]:
         return [self._act_row(act) for act in self.clock.acts if act.t <= self.clock.now]

@@ -25,7 +25,7 @@ def test_version() -> None:
     assert kans("--version").stdout == f"kanslib {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["lab", "run", "verify", "convert", "doctor"])
+@pytest.mark.parametrize("command", ["lab", "run", "up", "down", "record", "verify", "diff", "convert", "doctor"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     said = kans(command, "--help")
     assert said.returncode == 0
@@ -44,7 +44,7 @@ def test_without_a_word_it_says_what_there_is() -> None:
         (["convert", "alone"], "kans convert RAW... OUT"),
         (["convert", "a", "b", "--versions", "kind"], "e.g. kind=v0.24.0"),
         (["run", "13"], "no chapter named '13'"),
-        (["run", "--world", "live"], "no live world yet"),
+        (["run", "--world", "computed"], "no computed world yet"),
         (["lab", "--world", "mars"], "no world named 'mars'"),
     ],
 )
@@ -53,6 +53,15 @@ def test_a_mistake_is_one_message_and_no_traceback(words: list[str], said: str) 
     assert ran.returncode == 1
     assert said in ran.stderr
     assert "Traceback" not in ran.stderr + ran.stdout
+
+
+@pytest.mark.parametrize("command", [("run", "--world", "live"), ("lab", "--world", "live"), ("up",), ("record",)])
+def test_without_docker_live_says_so_before_anything_is_changed(command: tuple[str, ...], tmp_path: Path) -> None:
+    ran = kans(*command, PATH=str(tmp_path), HOME=str(tmp_path))
+    assert ran.returncode == 1
+    assert "Docker" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_an_option_that_does_not_exist() -> None:

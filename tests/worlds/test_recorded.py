@@ -170,8 +170,10 @@ def test_a_command_that_was_not_run_names_those_that_were(open_lab: OpenLab) -> 
 
 
 def test_other_worlds_are_refused_with_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(WorldUnavailable, match="KANS_WORLD unset"):
-        kanslib.open_lab(world="live")
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
+        with pytest.raises(WorldUnavailable, match="KANS_WORLD unset"):
+            kanslib.open_lab(world="live")
     monkeypatch.setenv("KANS_WORLD", "computed")
     with pytest.raises(WorldUnavailable):
         kanslib.open_lab()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from kanslib.errors import UnknownName
 from kanslib.recording.objects import KubeObject
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -45,12 +47,6 @@ def canonical(document: KubeObject) -> KubeObject:
     }
 
 
-def identity(document: KubeObject) -> tuple[str, str, str]:
-    """Kind, namespace and name: which object a manifest speaks of."""
-    meta = document["metadata"]
-    return document["kind"], meta.get("namespace", "default"), meta["name"]
-
-
 def already(document: KubeObject, existing: KubeObject | None) -> bool:
     """True when applying `document` would leave `existing` as it is.
 
@@ -84,3 +80,16 @@ def _covers(wanted: Any, applied: Any) -> bool:
     if isinstance(applied, dict) and isinstance(wanted, dict):
         return all(key in wanted and _covers(wanted[key], value) for key, value in applied.items())
     return True
+
+
+def labelled(nodes: Iterable[KubeObject], name: str, labels: Iterable[str]) -> bool:
+    """True when `kubectl label node NAME LABELS` would change nothing; UnknownName when there is no such node."""
+    objects = {obj["metadata"]["name"]: obj for obj in nodes}
+    if name not in objects:
+        raise UnknownName("node", name, objects)
+    there = objects[name]["metadata"].get("labels", {})
+    wanted = [label.partition("=") for label in labels]
+    return all(
+        (key[:-1] not in there) if not equals and key.endswith("-") else there.get(key) == value
+        for key, equals, value in wanted
+    )

@@ -1,0 +1,349 @@
+"""Hands on the course's own cluster: do an act and wait for what it causes; bring the cluster to a state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from kanslib import course
+from kanslib.addressing import LESSON, plan
+from kanslib.cluster import acts, docker, setup, waits
+from kanslib.cluster.docker import ROUTER, SQUATTER, Ran
+from kanslib.cluster.kube import Watches
+from kanslib.cluster.waits import Say
+from kanslib.course import EXCLUDE, State
+from kanslib.errors import ClusterError, UnknownName
+from kanslib.recording.acts import reference
+from kanslib.recording.effects import already
+from kanslib.recording.format import Verb
+from kanslib.recording.objects import KubeObject, identity
+
+_PATIENCE = {"kill_node": 150.0, "cut_link": 150.0, "start_node": 180.0, "mend_link": 180.0, "install_metallb": 240.0}
+_LOSSES = ("kill_node", "cut_link")
+
+
+@dataclass(frozen=True)
+class Done:
+    """One step that was done: its verb and targets, its manifest, the command, what it printed, from when to when."""
+
+    verb: Verb
+    targets: tuple[str, ...]
+    manifest: str
+    command: str
+    output: str
+    t: float
+    end: float
+
+
+class Hands:
+    """Acts on the cluster. `told` hears of each step when it is done, `say` what is being waited for."""
+
+    def __init__(self, watches: Watches, say: Say, told: Callable[[Done], None] = lambda _done: None) -> None:
+        self.watches, self._say, self._told = watches, say, told
+        found = docker.network()
+        self.network = found.subnet if found else LESSON
+        self._led: dict[str, str] = {}  # who led what before a node was lost
+
+    # ── one step at a time ───────────────────────────────────────────────────────────────────────────────
+
+    def _in_force(self) -> list[acts.InForce]:
+        return acts.in_force(self.watches.objects)
+
+    def lost(self) -> dict[str, Verb]:
+        """The nodes that are killed or cut off now, and by which act."""
+        return {one.target: one.verb for one in self._in_force() if one.verb in _LOSSES}
+
+    def apply(self, documents: Sequence[KubeObject]) -> Done:
+        """`kubectl apply`, without waiting."""
+        targets = tuple(reference(document) for document in documents)
+        manifest = "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in documents)
+        return self._tell("apply", targets, [acts.apply(documents)], "kubectl apply -f -", manifest)
+
+    def delete(self, references: Sequence[str]) -> Done:
+        """`kubectl delete`, without waiting."""
+        return self._tell(
+            "delete", tuple(references), acts.delete(references), "kubectl delete " + " ".join(references)
+        )
+
+    def act(self, verb: Verb, targets: Sequence[str] = ()) -> Done:
+        """Any other act, without waiting. Raises ClusterError for one that must not be done now."""
+        if verb in _LOSSES:
+            self._refuse_second_loss(verb, targets[0])
+            self._led = waits.leaders(self.watches)
+        targets = self._full(verb, targets)
+        ran = self._perform(verb, targets)
+        command = " ".join(ran[0].command) if ran else verb
+        return self._tell(verb, targets, ran, command)
+
+    def _full(self, verb: Verb, targets: Sequence[str]) -> tuple[str, ...]:
+        if verb == "add_squatter":
+            return (SQUATTER, self._squatted())
+        if verb in ("start_router", "stop_router"):
+            return (ROUTER,)
+        return tuple(targets)
+
+    def _squatted(self) -> str:
+        return waits.ingress(next(iter(waits.load_balancers(self.watches)), {})) or plan(self.network).pool_first
+
+    def _tell(self, verb: Verb, targets: tuple[str, ...], ran: Sequence[Ran], command: str, manifest: str = "") -> Done:
+        now = time.time()
+        output = "\n".join(one.out.strip() for one in ran)
+        span = (ran[0].t, ran[-1].end) if ran else (now, now)
+        done = Done(verb, targets, manifest, command, output, *span)
+        self._told(done)
+        return done
+
+    def _refuse_second_loss(self, verb: Verb, node: str) -> None:
+        for other in self.lost():
+            if other != node:
+                raise ClusterError(
+                    f"{verb} {node} refused: {other} is lost already, and two lost nodes tell nothing new.\n"
+                    f"next step: lab.start_node({other!r}), lab.mend_link({other!r}) or lab.restore()"
+                )
+
+    def _perform(self, verb: Verb, targets: Sequence[str]) -> list[Ran]:
+        single: dict[Verb, Callable[[str], Ran]] = {
+            "kill_node": acts.kill_node, "start_node": acts.start_node,
+            "cut_link": acts.cut_link, "mend_link": acts.mend_link,
+        }  # fmt: skip
+        plain: dict[Verb, Callable[[], Ran]] = {
+            "stop_router": acts.stop_router, "route_client": acts.route_client,
+            "unroute_client": acts.unroute_client, "remove_squatter": acts.remove_squatter,
+        }  # fmt: skip
+        if verb in single:
+            return [single[verb](targets[0])]
+        if verb in plain:
+            return [plain[verb]()]
+        if verb == "label":
+            return [acts.label(targets[0], targets[1:])]
+        if verb == "add_squatter":
+            return [acts.add_squatter(targets[1]), acts.flush_client()]
+        if verb == "start_router":
+            return acts.start_router()
+        if verb == "install_metallb":
+            return [acts.install_metallb(setup.metallb_manifest())]
+        raise UnknownName("act", verb, [*single, *plain, "label", "add_squatter", "start_router", "install_metallb"])
+
+    # ── what it causes ───────────────────────────────────────────────────────────────────────────────────
+
+    def settle(self, name: str, steps: Sequence[Done]) -> float:
+        """Wait until what the steps cause has come about; the moment (Unix seconds) at which it had."""
+        if not steps:
+            return time.time()
+        last = steps[-1]
+        patience = max(_PATIENCE.get(step.verb, 60.0) for step in steps)
+        return waits.until_settled(name, self.watches, lambda: self._missing(last), last.end, self._say, patience)
+
+    def _missing(self, last: Done) -> Iterator[str]:
+        if last.verb in _LOSSES:
+            yield from waits.loss(self.watches, last.targets[0], last.t)
+        elif last.verb in ("start_node", "mend_link"):
+            yield from waits.back(self.watches, last.targets[0], self._led)
+            yield from waits.sessions(self.watches)
+        else:
+            yield from waits.everything(self.watches, list(self.lost()))
+
+    # ── a state ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def reach(self, wanted: State, name: str) -> float | None:
+        """Bring the cluster to a state: the moment (Unix seconds) at which it had settled; None if it was there."""
+        steps: list[Done] = []
+        for group in (
+            self._undone,
+            self._bare,
+            self._installed,
+            self._deleted,
+            self._applied,
+            self._extras,
+            self._failed,
+        ):
+            did = list(group(wanted))
+            steps += did
+            if did and group is not self._failed:
+                self.settle(name, did)
+        if not steps:
+            return None
+        return self.settle(name, steps)
+
+    def is_at(self, wanted: State) -> bool:
+        """True when bringing the cluster to this state would do nothing."""
+        force = {one.verb for one in self._in_force()}
+        installed = waits.installed(self.watches)
+        return (
+            force == _forces(wanted)
+            and installed == wanted.metallb
+            and not self._doomed(wanted)
+            and not self._lacking(wanted)
+        )
+
+    def _undone(self, wanted: State) -> Iterator[Done]:
+        """What is in force and should not be; a lost node first, since everything waits for it."""
+        for one in self._in_force():
+            if one.verb not in _forces(wanted):
+                yield self._tell(one.undo, (one.target,), acts.undo(one), f"undo {one.verb} {one.target}".strip())
+
+    def _bare(self, wanted: State) -> Iterator[Done]:
+        """Without MetalLB, where that is wanted."""
+        if waits.installed(self.watches) and not wanted.metallb:
+            self._say("removing MetalLB")
+            there = [obj for obj in self._there().values() if obj["kind"] not in ("Pod", "Service")]
+            if there:
+                yield self.delete([reference(obj) for obj in there])
+            ran = acts.uninstall_metallb(setup.metallb_manifest())
+            yield self._tell("delete", ("namespace/metallb-system",), [ran], "kubectl delete -f metallb-native.yaml")
+
+    def _installed(self, wanted: State) -> Iterator[Done]:
+        if wanted.metallb and not waits.installed(self.watches):
+            yield self.act("install_metallb")
+
+    def _there(self) -> dict[tuple[str, str, str], KubeObject]:
+        """The objects of the course that exist, by kind, namespace and name."""
+        kinds = {"Pod": "pods", "Service": "services", "IPAddressPool": "ipaddresspools"}
+        kinds |= {"L2Advertisement": "l2advertisements", "BGPPeer": "bgppeers", "BGPAdvertisement": "bgpadvertisements"}
+        known = course.every_object(self.network)
+        found = {}
+        for kind, plural in kinds.items():
+            for obj in self.watches.objects(plural):
+                key = (kind, obj["metadata"].get("namespace", "default"), obj["metadata"]["name"])
+                if key in known and not obj["metadata"].get("deletionTimestamp"):
+                    found[key] = {"kind": kind, **obj}
+        return found
+
+    def _deleted(self, wanted: State) -> Iterator[Done]:
+        doomed = self._doomed(wanted)
+        if doomed:
+            yield self.delete([reference(obj) for obj in doomed])
+
+    def _doomed(self, wanted: State) -> list[KubeObject]:
+        """What should not exist; and Services whose address or pool would not be the one of a fresh start."""
+        target = {identity(doc): doc for doc in wanted.objects(self.network)}
+        there = self._there()
+        gone = [obj for key, obj in there.items() if key not in target]
+        changed_pools = [
+            obj for key, obj in there.items()
+            if obj["kind"] == "IPAddressPool" and key in target and not already(target[key], obj)
+        ]  # fmt: skip
+        pools_move = bool(changed_pools) or any(obj["kind"] == "IPAddressPool" for obj in gone)
+        fresh = [
+            obj for key, obj in there.items()
+            if obj["kind"] == "Service" and key in target and self._needs_fresh_start(obj, target[key], pools_move)
+        ]  # fmt: skip
+        order = ["Pod", "Service", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "IPAddressPool"]
+        return sorted([*gone, *fresh, *changed_pools], key=lambda obj: order.index(obj["kind"]))
+
+    def _needs_fresh_start(self, service: KubeObject, target: KubeObject, pools_move: bool) -> bool:
+        """True for svc1, svc2, svc3 when their addresses would not be the first, second and third of the pool."""
+        name = service["metadata"]["name"]
+        if target["spec"].get("type") != "LoadBalancer" or name not in ("svc1", "svc2", "svc3"):
+            return False
+        asks = [obj["spec"].get("loadBalancerIP") or self._pool_asked(obj) for obj in (service, target)]
+        due = self._due(name)
+        return pools_move or asks[0] != asks[1] or (not asks[1] and waits.ingress(service) not in ("", due))
+
+    @staticmethod
+    def _pool_asked(obj: KubeObject) -> str:
+        return str(obj["metadata"].get("annotations", {}).get("metallb.universe.tf/address-pool", ""))
+
+    def _due(self, name: str) -> str:
+        from ipaddress import IPv4Address
+
+        return str(IPv4Address(plan(self.network).pool_first) + int(name.removeprefix("svc")) - 1)
+
+    def _applied(self, wanted: State) -> Iterator[Done]:
+        if wanted.router and ROUTER not in docker.containers():
+            yield self.act("start_router")
+        documents = self._lacking(wanted)
+        # a pool before the Services that draw on it, and a Service that asks for an address before the others
+        for kinds in (("Pod",), ("IPAddressPool",), ("L2Advertisement", "BGPPeer", "BGPAdvertisement"), ("Service",)):
+            batch = [doc for doc in documents if doc["kind"] in kinds]
+            if batch:
+                yield self.apply(batch)
+
+    def _lacking(self, wanted: State) -> list[KubeObject]:
+        there = self._there()
+        return [doc for doc in wanted.objects(self.network) if not already(doc, there.get(identity(doc)))]
+
+    def _extras(self, wanted: State) -> Iterator[Done]:
+        """What is wanted beside the objects: a route, a label, a squatter, no speakers."""
+        force = {one.verb for one in self._in_force()}
+        if wanted.routed and "route_client" not in force:
+            yield self.act("route_client")
+        if wanted.excluded and "label" not in force:
+            yield self.act("label", (self.resolve(wanted.excluded), f"{EXCLUDE}=true"))
+        if wanted.squatter and "add_squatter" not in force:
+            yield self.act("add_squatter", (SQUATTER,))
+        if not wanted.speakers and "patch" not in force:
+            yield self._tell("patch", ("ds/speaker",), [acts.speakers(wanted=False)], "kubectl patch ds speaker")
+
+    def _failed(self, wanted: State) -> Iterator[Done]:
+        if wanted.lost and not self.lost():
+            yield self.act(wanted.lost.verb, (self.resolve(wanted.lost.node),))
+
+    def resolve(self, role: str) -> str:
+        """The node that has a role now: `leader of svc1`, `node of webpod1`."""
+        what, _, of = role.partition(" of ")
+        if what == "leader":
+            leader = waits.leaders(self.watches).get(of)
+            if leader is None:
+                raise ClusterError(f"nobody leads {of} now: lab.events({of!r}) may say why")
+            return leader
+        pods = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in self.watches.objects("pods")}
+        return str(pods[of])
+
+    def delete_speaker_pod(self, service: str) -> Done:
+        """Delete the speaker Pod on the leader of a Service."""
+        leader = self.resolve(f"leader of {service}")
+        self._led = waits.leaders(self.watches)
+        (pod,) = [
+            pod["metadata"]["name"]
+            for pod in self.watches.objects("pods")
+            if pod["metadata"]["name"].startswith("speaker-") and pod["spec"].get("nodeName") == leader
+        ]
+        return self.delete([f"pod/{pod}"])
+
+
+def _forces(wanted: State) -> set[Verb]:
+    """The acts that are in force in a state."""
+    told: dict[Verb, bool] = {
+        "add_squatter": wanted.squatter, "route_client": wanted.routed, "start_router": wanted.router,
+        "label": bool(wanted.excluded), "patch": not wanted.speakers,
+    }  # fmt: skip
+    lost: set[Verb] = {wanted.lost.verb} if wanted.lost else set()
+    return {verb for verb, there in told.items() if there} | lost
+
+
+def heal(say: Say) -> list[str]:
+    """Undo every failure that is in force and wait until the cluster is whole; what was undone, in words."""
+    undone = []
+    for one in acts.in_force():
+        say(f"undoing {one.verb} {one.target}")
+        acts.undo(one)
+        undone.append(f"{one.verb} {one.target}".strip())
+    watches = Watches()
+    try:
+        waits.until_settled("healing", watches, lambda: _unwell(watches), time.time(), say, 180)
+    finally:
+        watches.close()
+    return undone
+
+
+def _unwell(watches: Watches) -> Iterator[str]:
+    from kanslib.recording.objects import is_ready
+
+    yield from (f"{n['metadata']['name']} to be Ready" for n in watches.objects("nodes") if not is_ready(n))
+    yield from waits.everything(watches)
+
+
+def with_metallb(manifest: str, say: Say) -> None:
+    """Install MetalLB and wait until it works."""
+    watches = Watches()
+    try:
+        if not waits.installed(watches):
+            say("installing MetalLB")
+            acts.install_metallb(manifest)
+            waits.until_settled("MetalLB", watches, lambda: waits.everything(watches), time.time(), say, 240)
+    finally:
+        watches.close()

@@ -1,0 +1,307 @@
+"""What one Python process holds of the course's own cluster: open watches, one capture, one journal, what it did.
+
+All labs of a kernel share one session. It ends with the process, and undoes the failures that it injected.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kanslib.cluster import acts, docker, setup, traffic
+from kanslib.cluster.docker import CLIENT, ROUTER, Ran
+from kanslib.cluster.kube import CONTROL_PLANE, Watches, kubectl, logs
+from kanslib.cluster.reach import Done, Hands
+from kanslib.errors import KansError, NotServed
+from kanslib.recording.format import Verb
+from kanslib.recording.journal import Journal
+
+RECORD = "KANS_RECORD"  # the folder of a recorder; each process leaves a journal there
+HOST = "host"
+_NODE_LOOKS = (
+    "iptables-save -c", "iptables -t nat -S", "iptables -t filter -S", "ip -j addr", "ip -j route", "ip -j neigh",
+    "conntrack -L -p tcp --dport 80",
+)  # fmt: skip
+_RULES = ("iptables -t nat -S", "iptables -t filter -S")
+_CLIENT_LOOKS = ("ip -j addr", "ip -j route", "ip -j neigh")
+_ROUTER_LOOKS = tuple(
+    f"vtysh -c '{show}'"
+    for show in (
+        "show bgp summary", "show ip route bgp", "show ip route bgp json", "show bgp ipv4 unicast",
+        "show bgp ipv4 unicast summary json", "show running-config",
+    )
+)  # fmt: skip
+DOCKER_PS = "docker ps -a --format 'table {{.ID}}\\t{{.Image}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}'"
+_HOST_LOOKS = (
+    "kubectl get nodes -o wide", "kubectl get pods -A -o wide", "kubectl get svc -A -o wide",
+    "kubectl get endpointslices -A", "kubectl describe svc", DOCKER_PS,
+)  # fmt: skip
+_BETWEEN = "<<<<kans>>>>"
+
+
+@dataclass
+class Acted:
+    """An act of this process: its name, when it was done and had settled (Unix seconds), and its steps."""
+
+    name: str
+    group: str
+    t: float
+    settled: float
+    steps: list[Done] = field(default_factory=list)
+
+
+class Session:
+    """The one connection of this process to the course's own cluster."""
+
+    def __init__(self) -> None:
+        setup.guard()
+        kept = os.environ.get(RECORD)
+        folder = Path(tempfile.mkdtemp(prefix="kans-", dir=kept))
+        self.thorough = kept is not None  # a recorder wants full looks around every act
+        self.journal = Journal(folder)
+        self._gone = threading.Event()
+        self.addresses: dict[str, str] = {}
+        self.macs: dict[str, str] = {}
+        self.watches = Watches(self.journal.event)
+        self.hands = Hands(self.watches, _progress, self._done)
+        self.acted: list[Acted] = []
+        self._doing: Acted | None = None
+        self._finish: Callable[[], None] | None = None
+        self.probes: list[dict[str, object]] = []
+        self.look_around()
+        self._capture = self._start_capture()
+        atexit.register(self.close)
+
+    # ── the wire ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def wire(self) -> Path:
+        """The file that the bridge's frames go to."""
+        return self.journal.path / "captures" / "bridge.pcap"
+
+    def _start_capture(self) -> traffic.Capture | NotServed:
+        found = docker.network()
+        if found is None:
+            return NotServed("a capture", f"there is no Docker network {docker.network_name()}")
+        condition = traffic.KEPT.format(client=self.addresses.get(CLIENT, found.gateway))
+        try:
+            return traffic.Capture("host", found.bridge, condition, self.wire, snap=192)
+        except NotServed as missing:
+            return missing
+
+    def captured(self) -> Path:
+        """The capture so far; NotServed where the bridge cannot be heard."""
+        if isinstance(self._capture, NotServed):
+            raise self._capture
+        time.sleep(0.2)  # tcpdump writes each frame as it comes, but docker passes it on
+        return self.wire
+
+    # ── places ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def look_around(self) -> dict[str, docker.Container]:
+        """The course's containers now; their addresses and MACs are remembered for when they are down."""
+        there = docker.containers()
+        for one in there.values():
+            if one.address:
+                self.addresses[one.name] = one.address
+                if one.name != docker.SQUATTER:  # whose MAC that is, is for the learner to find out
+                    self.macs[one.mac] = one.name
+        for node in self.watches.objects("nodes"):
+            for address in node.get("status", {}).get("addresses", []):
+                if address["type"] == "InternalIP":
+                    self.addresses.setdefault(node["metadata"]["name"], address["address"])
+        return there
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, place: str, command: str) -> Ran:
+        """Run a command at a place and keep what it printed."""
+        ran = self._run(place, command)
+        self.keep(place, command, ran)
+        return ran
+
+    def _run(self, place: str, command: str) -> Ran:
+        if place != HOST:
+            return docker.inside(place, command)
+        if command.startswith("kubectl "):
+            return kubectl(command.removeprefix("kubectl "))
+        if command == DOCKER_PS:
+            return _docker_ps()
+        raise NotServed(f"{command!r} on {HOST}", f"on {HOST} a lab runs kubectl and the docker ps of lab.containers()")
+
+    def keep(self, place: str, command: str, ran: Ran) -> None:
+        """Write down what a command printed."""
+        self.journal.read(place, command, (ran.t, ran.end), ran.rc, ran.said.encode())
+
+    def opens(self, finish: Callable[[], None]) -> None:
+        """Another story is opened: the last one is finished (for a recorder) and closed."""
+        last, self._finish = self._finish, finish
+        if last is not None and last != finish:
+            if self.thorough:
+                last()
+            self.journal.story(time.time())
+
+    def full_look(self) -> None:
+        """Everything that a learner may want to look at later, at every place, now."""
+        self._look_at({HOST: _HOST_LOOKS, CLIENT: _CLIENT_LOOKS, ROUTER: _ROUTER_LOOKS}, _NODE_LOOKS)
+
+    def look_at_rules(self) -> None:
+        """The rules of every node, and what the client remembers: what an act is about to change."""
+        self._look_at({CLIENT: ("ip -j neigh",)}, _RULES)
+
+    def _look_at(self, special: dict[str, tuple[str, ...]], node_looks: tuple[str, ...]) -> None:
+        there = self.look_around()
+        running = [one.name for one in there.values() if one.running]
+        plan = {name: special.get(name, () if there[name].owned else node_looks) for name in running}
+        plan |= {HOST: special[HOST]} if HOST in special else {}
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda item: self._look(*item), plan.items()))
+
+    def _look(self, place: str, commands: Sequence[str]) -> None:
+        """Several commands in one go: a shell that prints a line between their outputs."""
+        if not commands:
+            return
+        if place == HOST:
+            for command in commands:
+                self.read(place, command)
+            return
+        script = "; ".join(f"{command} 2>/dev/null; echo '{_BETWEEN}'$?" for command in commands)
+        ran = docker.inside(place, script)
+        parts = re.split(rf"{_BETWEEN}(\d+)\n", ran.out)
+        for command, text, rc in zip(commands, parts[::2], parts[1::2], strict=False):
+            self.journal.read(place, command, (ran.t, ran.end), int(rc), text.encode())
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _done(self, done: Done) -> None:
+        if self._doing is None:
+            return
+        if not self._doing.steps:
+            self._doing.t = done.t
+        self._doing.steps.append(done)
+        self.journal.act(
+            self._doing.group, self._doing.name, (done.t, done.end), done.verb, done.targets,
+            done.command, done.manifest, done.output,
+        )  # fmt: skip
+
+    def act(self, name: str, work: Callable[[], float | None]) -> Acted | None:
+        """Do an act under a name: `work` does its steps and returns when they had settled. None: nothing to do."""
+        if self.thorough:
+            self.look_at_rules()
+        acted = Acted(name, f"{time.time():.6f}", time.time(), 0.0)
+        self._doing = acted
+        try:
+            settled = work()
+        finally:
+            self._doing = None
+            self.look_around()
+            _progress("")
+        if not acted.steps:
+            return None
+        acted.settled = settled or acted.steps[-1].end
+        self.journal.settled(acted.group, acted.settled)
+        self.acted.append(acted)
+        if self.thorough:
+            self.full_look()
+        return acted
+
+    def doing(self) -> float | None:
+        """When the first step of the act that is being done was done (Unix seconds); None while there is none."""
+        doing = self._doing
+        return doing.t if doing and doing.steps else None
+
+    # ── what the journal needs to stand for itself ───────────────────────────────────────────────────────
+
+    def describe(self) -> None:
+        """Write down the places and the logs, so that the journal can be read as a recording."""
+        found = docker.network()
+        places = {
+            "client": CLIENT, "control_plane": CONTROL_PLANE, "network": found.subnet if found else "",
+            "router": ROUTER if ROUTER in self.addresses else None, "addresses": self.addresses, "macs": self.macs,
+        }  # fmt: skip
+        (self.journal.path / "places.json").write_text(json.dumps(places))
+        if not self.thorough:  # a recorder follows the logs itself
+            keep_logs(self.watches, self.journal)
+
+    def probe(self, row: dict[str, object]) -> None:
+        """One probe more."""
+        self.probes.append(row)
+        self.journal.probe("probes", row)
+
+    def close(self) -> None:
+        """Undo the failures that this process injected, and let go."""
+        if self._gone.is_set():
+            return
+        self._gone.set()
+        self.opens(lambda: None)
+        failures: set[Verb] = {"kill_node", "cut_link", "label", "patch", "add_squatter"}
+        if self.acted:
+            with contextlib.suppress(KansError):  # no cluster any more: nothing is in force
+                for one in acts.in_force(self.watches.objects):
+                    if one.verb in failures:
+                        print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)
+                        acts.undo(one)
+        with contextlib.suppress(KansError):
+            self.describe()
+        self.watches.close()
+        if isinstance(self._capture, traffic.Capture):
+            self._capture.stop()
+        if not self.thorough:
+            import shutil
+
+            shutil.rmtree(self.journal.path, ignore_errors=True)
+
+
+def keep_logs(watches: Watches, journal: Journal) -> None:
+    """Write down what MetalLB's logs have to say that was not written down yet."""
+    for component in ("speaker", "controller"):
+        for pod, node, text in logs(watches, component):
+            journal.log(pod, node, text)
+
+
+def _docker_ps() -> Ran:
+    """`docker ps -a` of the course's own containers and no others."""
+    names = [f"--filter=id={one.id}" for one in docker.containers().values() if not one.name.startswith("kans-")]
+    return docker.docker("ps", "-a", *names, "--format", DOCKER_PS.partition("'")[2].rstrip("'").replace("\\t", "\t"))
+
+
+_shown = threading.local()
+
+
+def _progress(line: str) -> None:
+    """One line that says what is being waited for: in place in a notebook, on the terminal's last line elsewhere."""
+    if "ipykernel" in sys.modules:
+        from IPython.display import HTML, display, update_display
+
+        html = HTML(f'<small style="opacity:.75">{line}</small>' if line else "")
+        if getattr(_shown, "handle", None) is None:
+            if line:
+                _shown.handle = display(html, display_id=True)
+        else:
+            update_display(html, display_id=_shown.handle.display_id)
+            if not line:
+                _shown.handle = None
+    elif sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+_session: Session | None = None
+
+
+def session() -> Session:
+    """This process's session; opened when it is first asked for."""
+    global _session  # noqa: PLW0603 (one connection a process)
+    if _session is None or _session._gone.is_set():
+        _session = Session()
+    return _session

@@ -1,0 +1,205 @@
+"""When has an act settled, live? What is still missing, in words, until nothing is; and then quiet."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from kanslib.cluster import docker
+from kanslib.cluster.docker import ROUTER, inside
+from kanslib.cluster.kube import Watches
+from kanslib.errors import NotSettled
+from kanslib.recording import settle
+from kanslib.recording.objects import KubeObject, claimed_leader, is_ready
+
+Say = Callable[[str], None]
+Missing = Callable[[], Iterator[str]]
+QUIET = 2.0  # seconds without a telling change after which nothing more is expected
+
+
+def until_settled(name: str, watches: Watches, missing: Missing, since: float, say: Say, timeout: float) -> float:
+    """Wait until nothing is missing and nothing has changed for a while.
+
+    Returns the moment (Unix seconds) of the last change, or of the last thing that was missing. Raises NotSettled.
+    """
+    began, complete = time.time(), 0.0
+    while True:
+        still = list(missing())
+        now = time.time()
+        if still:
+            complete = 0.0
+            say(f"{name}: {now - since:.0f} s · waiting for {still[0]}")
+        complete = complete or (0.0 if still else now)
+        last = max([since, *(t for t in settle.changes(watches.all()) if t >= since)])
+        if complete and now - max(last, since) >= QUIET:
+            return max(last, complete if complete - began > 1 else last)
+        if now - began > timeout:
+            raise NotSettled(name, now - since, still or ["a moment of quiet"])
+        time.sleep(0.25)
+
+
+def up_nodes(lost: Collection[str] = ()) -> list[str]:
+    """The nodes that run and can be asked."""
+    nodes = [one for one in docker.containers().values() if not one.owned]
+    return [one.name for one in nodes if one.running and one.name not in lost]
+
+
+# ── what can be missing ──────────────────────────────────────────────────────────────────────────────────
+
+
+def pods(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
+    """Pods that are not ready yet or not gone yet; those on lost nodes are not waited for."""
+    for pod in watches.objects("pods"):
+        meta, node = pod["metadata"], pod["spec"].get("nodeName", "")
+        if meta["namespace"] == "kube-system" or node in lost:
+            continue
+        if meta.get("deletionTimestamp"):
+            yield f"Pod {meta['name']} to be gone"
+        elif not is_ready(pod):
+            yield f"Pod {meta['name']} to be ready"
+
+
+def metallb(watches: Watches) -> Iterator[str]:
+    """What MetalLB lacks to work: its controller, a speaker on each node, its webhook."""
+    ready = {d["metadata"]["name"]: d.get("status", {}).get("readyReplicas", 0) for d in watches.objects("deployments")}
+    if not ready.get("controller"):
+        yield "MetalLB's controller"
+    for daemons in watches.objects("daemonsets"):
+        if daemons["metadata"]["name"] == "speaker":
+            status = daemons.get("status", {})
+            wanted, there = status.get("desiredNumberScheduled", 0), status.get("numberReady", 0)
+            if there < wanted or status.get("observedGeneration") != daemons["metadata"].get("generation"):
+                yield f"speakers ({there} of {wanted} ready)"
+    webhook = [
+        endpoint
+        for piece in watches.objects("endpointslices")
+        if piece["metadata"].get("labels", {}).get("kubernetes.io/service-name") == "metallb-webhook-service"
+        for endpoint in piece.get("endpoints") or []
+        if endpoint.get("conditions", {}).get("ready")
+    ]
+    if not webhook:
+        yield "MetalLB's webhook"
+
+
+def installed(watches: Watches) -> bool:
+    """True when MetalLB is there and not on its way out."""
+    return any(
+        space["metadata"]["name"] == "metallb-system" and not space["metadata"].get("deletionTimestamp")
+        for space in watches.objects("namespaces")
+    )
+
+
+def addresses(watches: Watches) -> Iterator[str]:
+    """LoadBalancers that have neither an address nor a reason why not."""
+    if not installed(watches) or not watches.objects("ipaddresspools"):
+        return
+    refused = {
+        event["involvedObject"].get("uid")
+        for event in watches.objects("events")
+        if event.get("reason") in ("AllocationFailed", "LoadBalancerFailed")
+    }
+    for service in load_balancers(watches):
+        if not ingress(service) and service["metadata"]["uid"] not in refused:
+            yield f"an address for {service['metadata']['name']}"
+
+
+def load_balancers(watches: Watches) -> list[KubeObject]:
+    """The Services of type LoadBalancer."""
+    return [service for service in watches.objects("services") if service["spec"].get("type") == "LoadBalancer"]
+
+
+def ingress(service: KubeObject) -> str:
+    """A Service's external address; empty while it is pending."""
+    found = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
+    return str(found[0].get("ip", ""))
+
+
+def rules(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
+    """Nodes whose rules do not yet say what the Services and their endpoints say."""
+    wanted = {(ingress(s), *_endpoints(watches, s)) for s in load_balancers(watches) if ingress(s)}
+    wanted = {row for row in wanted if len(row) > 1}
+    for node in up_nodes(lost):
+        there = _programmed(inside(node, "iptables -w -t nat -S", timeout=30).out)
+        if there != wanted:
+            yield f"the rules of {node}"
+
+
+def _endpoints(watches: Watches, service: KubeObject) -> list[str]:
+    name = service["metadata"]["name"]
+    return sorted(
+        address
+        for piece in watches.objects("endpointslices")
+        if piece["metadata"].get("labels", {}).get("kubernetes.io/service-name") == name
+        for endpoint in piece.get("endpoints") or []
+        if endpoint.get("conditions", {}).get("ready", True)
+        for address in endpoint["addresses"]
+    )
+
+
+def _programmed(dump: str) -> set[tuple[str, ...]]:
+    """The external addresses in a node's nat rules, each with the endpoints that its Service's chain leads to."""
+    found = set()
+    for vip, service in re.findall(r'-d ([\d.]+)/32 .*--comment "(\S+) loadbalancer IP"', dump):
+        ends = re.findall(rf'--comment "{re.escape(service)} -> ([\d.]+):\d+"', dump)
+        found.add((vip, *sorted(set(ends))))
+    return found
+
+
+def leaders(watches: Watches) -> dict[str, str]:
+    """The newest layer 2 claim for each Service that exists: its name and the node."""
+    uids = {service["metadata"]["uid"]: service["metadata"]["name"] for service in load_balancers(watches)}
+    claims = [e for e in watches.objects("events") if claimed_leader(e) and e["involvedObject"].get("uid") in uids]
+    claims.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return {uids[e["involvedObject"]["uid"]]: claimed_leader(e) or "" for e in claims}
+
+
+def back(watches: Watches, node: str, before: Mapping[str, str]) -> Iterator[str]:
+    """What a node that returned still lacks: readiness, its Pods, the Services that it led before."""
+    ready = {n["metadata"]["name"]: is_ready(n) for n in watches.objects("nodes")}
+    if not ready.get(node):
+        yield f"{node} to be Ready"
+    yield from pods(watches)
+    yield from rules(watches)
+    if watches.objects("l2advertisements"):
+        now = leaders(watches)
+        yield from (f"{name} to be led by {who} again" for name, who in before.items() if now.get(name) != who)
+
+
+def loss(watches: Watches, node: str, lost: float) -> Iterator[str]:
+    """Who has not noticed yet that a node was lost at `lost` (Unix seconds)."""
+    if settle.settled_after_loss(watches.all(), node, lost, float("inf")) is None:
+        ready = {n["metadata"]["name"]: is_ready(n) for n in watches.objects("nodes")}
+        layer2 = watches.objects("l2advertisements")
+        led = [name for name, leader in leaders(watches).items() if leader == node] if layer2 else []
+        yield from (f"another leader for {name}" for name in led)
+        if ready.get(node):
+            yield f"{node} to be NotReady"
+        elif not led:
+            yield "its endpoints to leave"
+    yield from rules(watches, {node})
+
+
+def sessions(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
+    """BGP sessions and routes that are not there yet, where a router runs and MetalLB was told of it."""
+    if ROUTER not in docker.containers() or not watches.objects("bgppeers"):
+        return
+    nodes = {node: one.address for node, one in docker.containers().items() if node in up_nodes(lost) and one.address}
+    summary = inside(ROUTER, "vtysh -c 'show bgp ipv4 unicast summary'").out
+    up = {line.split()[0] for line in summary.splitlines() if re.match(r"\d+\.\d+\.\d+\.\d+ .* \d+ +\d+ N/A$", line)}
+    yield from (f"the BGP session of {node}" for node, address in nodes.items() if address not in up)
+    if watches.objects("bgpadvertisements"):
+        routes = inside(ROUTER, "vtysh -c 'show ip route bgp'").out
+        for service in load_balancers(watches):
+            if ingress(service) and _endpoints(watches, service) and f"{ingress(service)}/32" not in routes:
+                yield f"a route to {service['metadata']['name']}"
+
+
+def everything(watches: Watches, lost: Sequence[str] = ()) -> Iterator[str]:
+    """All that an apply or a delete may have to wait for."""
+    yield from pods(watches, lost)
+    if installed(watches):
+        yield from metallb(watches) if not lost else ()
+    yield from addresses(watches)
+    yield from rules(watches, lost)
+    yield from sessions(watches, lost)

@@ -1,0 +1,195 @@
+"""Two recordings compared by what they mean: leaders, addresses, rules, routes, outages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kanslib import iptables, timeline
+from kanslib.errors import KansError
+from kanslib.recording.format import Recording
+from kanslib.recording.objects import KubeObject, claimed_leader
+from kanslib.worlds.recorded import RecordedWorld
+
+WITHIN = 12.0  # seconds by which the same outage may differ from one time to another (36.7–44.2 s were measured)
+_ROLE = "node-role.kubernetes.io/control-plane"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two recordings do not mean the same: story, moment, what, and what each says of it."""
+
+    story: str
+    moment: str
+    what: str
+    a: str
+    b: str
+
+
+def compare(a: Recording, b: Recording) -> Iterator[Difference]:
+    """Every difference in meaning, story by story and moment by moment.
+
+    >>> from kanslib.stories import shipped
+    >>> recording = Recording.open(shipped("arp"))
+    >>> list(compare(recording, recording))
+    []
+    """
+    for name in sorted({*a.manifest.versions, *b.manifest.versions}):
+        pair = a.manifest.versions.get(name, "—"), b.manifest.versions.get(name, "—")
+        if pair[0] != pair[1]:
+            yield Difference("", "", f"version of {name}", *pair)
+    stories = [{story.name: story for story in recording.manifest.stories} for recording in (a, b)]
+    for name in dict.fromkeys([*stories[0], *stories[1]]):
+        if name not in stories[0] or name not in stories[1]:
+            yield Difference(name, "", "story", *("told" if name in known else "—" for known in stories))
+            continue
+        yield from _compare_story(name, RecordedWorld(a, name), RecordedWorld(b, name))
+
+
+def _compare_story(name: str, a: RecordedWorld, b: RecordedWorld) -> Iterator[Difference]:
+    moments = [[act.id for act in world.clock.acts if act.id.partition("-")[0] != "prepare"] for world in (a, b)]
+    if moments[0] != moments[1]:
+        yield Difference(name, "", "moments", " · ".join(moments[0]), " · ".join(moments[1]))
+    for moment in ["opening", *(m for m in moments[0] if m in moments[1])]:
+        told = [meaning(world, moment) for world in (a, b)]
+        for what in dict.fromkeys([*told[0], *told[1]]):
+            pair = told[0].get(what, "—"), told[1].get(what, "—")
+            if not _alike(what, *pair):
+                yield Difference(name, moment, what, *pair)
+
+
+def _alike(what: str, a: str, b: str) -> bool:
+    """Equal; an outage is alike when it has the same phases at about the same seconds."""
+    if a == b:
+        return True
+    if "—" in (a, b):
+        return what.startswith(("outage", "rules", "routes"))  # not looked at in both: nothing to compare
+    if not what.startswith("outage"):
+        return False
+    if "none" in (a, b):
+        return False
+    parts = [[part.rpartition(" until +") for part in text.split(", ")] for text in (a, b)]
+    return [p[0] for p in parts[0]] == [p[0] for p in parts[1]] and all(
+        abs(float(x[2].rstrip(" s")) - float(y[2].rstrip(" s"))) <= WITHIN for x, y in zip(*parts, strict=True)
+    )
+
+
+def meaning(world: RecordedWorld, moment: str) -> dict[str, str]:
+    """What a story says at a moment, by what it is about, with nodes named by their roles.
+
+    >>> from kanslib.stories import shipped
+    >>> meaning(RecordedWorld(Recording.open(shipped("arp")), "arp"), "opening")["address of svc1"]
+    '172.18.255.200'
+    """
+    world.at(moment, None)
+    roles = _roles(world.objects("nodes"))
+    services = [o for o in world.objects("services") if o["metadata"]["namespace"] == "default"]
+    names = _names(world, services, roles)
+    told: dict[str, str] = {}
+    for service in services:
+        name = service["metadata"]["name"]
+        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+        told[f"address of {name}"] = ingress[0]["ip"] if ingress else "none"
+        if ingress:
+            told[f"leader of {name}"] = roles.get(_claim(world, service), "none")
+            told |= _rules(world, service, names)
+    return {**told, **_routes(world, names), **_outages(world, services)}
+
+
+def _roles(nodes: list[KubeObject]) -> dict[str, str]:
+    """Control plane, then the workers in order of their names."""
+    workers = sorted(n["metadata"]["name"] for n in nodes if _ROLE not in n["metadata"].get("labels", {}))
+    roles = {name: f"worker {number}" for number, name in enumerate(workers, 1)}
+    return {n["metadata"]["name"]: roles.get(n["metadata"]["name"], "control plane") for n in nodes}
+
+
+def _claim(world: RecordedWorld, service: KubeObject) -> str:
+    uid = service["metadata"]["uid"]
+    claims = [e for e in world.objects("events") if claimed_leader(e) and e["involvedObject"].get("uid") == uid]
+    claims.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return (claimed_leader(claims[-1]) or "") if claims else ""
+
+
+def _names(world: RecordedWorld, services: list[KubeObject], roles: Mapping[str, str]) -> dict[str, str]:
+    """Addresses and ports that differ from cluster to cluster, and what they stand for."""
+    names = {address: roles.get(place, place) for place, address in world.places().addresses.items()}
+    for pod in world.objects("pods"):
+        if pod["metadata"]["namespace"] == "default":
+            names[pod.get("status", {}).get("podIP", "")] = pod["metadata"]["name"]
+    for service in services:
+        name, spec = service["metadata"]["name"], service["spec"]
+        names[spec.get("clusterIP", "")] = f"clusterIP of {name}"
+        for port in spec.get("ports", []):
+            names[str(port.get("nodePort", ""))] = f"nodePort of {name}"
+            names[str(spec.get("healthCheckNodePort", ""))] = f"health port of {name}"
+    return {address: name for address, name in names.items() if address}
+
+
+def _rules(world: RecordedWorld, service: KubeObject, names: Mapping[str, str]) -> dict[str, str]:
+    """The nat rules of a Service on each node whose rules were read at this moment."""
+    comment = f"default/{service['metadata']['name']}"
+    told = {}
+    for node in world.places().nodes:
+        try:
+            dump = world.run(node, "iptables -t nat -S")
+            if any("from before" in note for note in dump.provenance.notes):
+                continue
+            saved = "*nat\n" + re.sub(r"(?m)^-[PN] (\S+)( \S+)?$", r":\1 -", dump) + "\nCOMMIT\n"
+            ruleset = iptables.parse(saved)
+        except KansError:
+            continue
+        lines = [
+            _renamed(rule.raw, names)
+            for chain in ruleset.path("KUBE-SERVICES", comment)
+            for rule in chain
+            if comment in rule.comment or chain.name != "KUBE-SERVICES"
+        ]
+        told[f"rules of {service['metadata']['name']}"] = " / ".join(sorted({*lines}))
+    return told
+
+
+def _renamed(line: str, names: Mapping[str, str]) -> str:
+    line = re.sub(r"KUBE-SEP-[A-Z0-9]{16}", "KUBE-SEP", line)
+    return re.sub(r"\d+\.\d+\.\d+\.\d+|(?<=port )\d+", lambda found: names.get(found[0], found[0]), line)
+
+
+def _routes(world: RecordedWorld, names: Mapping[str, str]) -> dict[str, str]:
+    router = world.places().router
+    if not router:
+        return {}
+    try:
+        text = world.run(router, "vtysh -c 'show ip route bgp json'")
+    except KansError:
+        return {}
+    if any("from before" in note for note in text.provenance.notes):
+        return {}
+    hops = {
+        prefix: sorted(
+            names.get(hop["ip"], hop["ip"]) for entry in entries for hop in entry["nexthops"] if hop.get("fib")
+        )
+        for prefix, entries in json.loads(text).items()
+    }
+    return {f"routes to {prefix}": ", ".join(found) for prefix, found in sorted(hops.items())}
+
+
+def _outages(world: RecordedWorld, services: list[KubeObject]) -> dict[str, str]:
+    last = world.clock.last
+    if last is None or world.clock.last_name == "opening":
+        return {}
+    window = world.window(float("inf"))
+    try:
+        rows = world.probes(window)
+    except KansError:
+        return {}
+    told = {}
+    for service in services:
+        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
+        mine = [row for row in rows if row["to"] == ingress[0].get("ip") and row["t"] >= window.zero]
+        # a failure now and then, long after, is chance: conntrack's memory (chapter 06)
+        phases = [phase for phase in timeline.phases(mine, window.zero) if phase.failed >= 5]
+        if mine:
+            parts = [f"{phase.name} until +{phase.end:.1f} s" for phase in phases]
+            told[f"outage of {service['metadata']['name']}"] = ", ".join(parts) or "none"
+    return told

@@ -1,0 +1,194 @@
+"""Where live cannot serve a cell, a recording answers it: marked across the whole output, and never for a check."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from kanslib.errors import KansError, NotServed, UnknownName
+from kanslib.packets.capture import Frame
+from kanslib.provenance import Provenance
+from kanslib.recording.format import Verb
+from kanslib.recording.objects import KubeObject, WatchEvent
+from kanslib.text import Text
+from kanslib.worlds.live import LiveWorld
+from kanslib.worlds.protocol import Places, Sighting, Window, World
+from kanslib.worlds.recorded import RecordedWorld
+
+T = TypeVar("T")
+
+
+class FallbackWorld:
+    """Live, and behind it the same story as it was recorded. Implements `World`.
+
+    A look that live cannot serve is answered by the recording, and the next one is live again. An act that
+    live cannot serve takes the rest of the section with it, until the next `lab.at` or `open_lab`.
+    """
+
+    def __init__(self, live: LiveWorld, recorded: Callable[[], RecordedWorld]) -> None:
+        self._live, self._open = live, recorded
+        self._instead: RecordedWorld | None = None
+        self._reason = ""
+
+    # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _now(self) -> World:
+        return self._instead or self._live
+
+    def _ask(self, question: Callable[[World], T]) -> T:
+        """The live answer; the recording's where live cannot serve it."""
+        if self._instead is not None:
+            return self._marked(question(self._instead))
+        try:
+            return question(self._live)
+        except NotServed as gap:
+            self._reason = gap.reason
+            try:
+                return self._marked(question(self._beside()))
+            except KansError:
+                raise gap from None
+
+    def _beside(self) -> RecordedWorld:
+        """The recording, at the moment where live stands."""
+        world = self._open()
+        with suppress(UnknownName):  # an act of the learner's own, which nobody recorded
+            world.at(self._live.standing, None)
+        return world
+
+    def _marked(self, answer: T) -> T:
+        _announce(self._reason)
+        if isinstance(answer, Text):
+            return Text(answer, self._mark(answer.provenance), answer.act)  # type: ignore[return-value]
+        if isinstance(answer, Provenance):
+            return self._mark(answer)  # type: ignore[return-value]
+        if isinstance(answer, tuple):
+            return tuple(self._marked(part) if isinstance(part, (Text, Provenance)) else part for part in answer)  # type: ignore[return-value]
+        return answer
+
+    def _mark(self, origin: Provenance) -> Provenance:
+        return replace(origin, instead_of_live=self._reason)
+
+    def banner(self) -> str:
+        return self._live.banner()
+
+    def provenance(self) -> Provenance:
+        return self._mark(self._instead.provenance()) if self._instead else self._live.provenance()
+
+    def places(self) -> Places:
+        return self._now.places()
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        return self._now.objects(kind)
+
+    def log(self, component: str, node: str | None) -> Text:
+        return self._ask(lambda world: world.log(component, node))
+
+    def run(self, place: str, command: str) -> Text:
+        return self._ask(lambda world: world.run(place, command))
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        return self._ask(lambda world: world.requests(target, times, source))
+
+    def scan(self, source: str) -> Text:
+        return self._ask(lambda world: world.scan(source))
+
+    def macs(self) -> dict[str, str]:
+        # the recording's nodes have other cards: whose card an address has is asked where the answer came from
+        return {**self._beside_macs(), **self._live.macs()}
+
+    def _beside_macs(self) -> dict[str, str]:
+        return self._open().macs() if self._reason else {}
+
+    def follow(self, target: str, service: str) -> tuple[list[Sighting], Provenance]:
+        return self._ask(lambda world: world.follow(target, service))
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        return self._acted(lambda world: world.apply(documents))
+
+    def delete(self, references: Sequence[str]) -> Text:
+        return self._acted(lambda world: world.delete(references))
+
+    def act(self, verb: Verb, targets: Sequence[str]) -> Text:
+        return self._acted(lambda world: world.act(verb, targets))
+
+    def _acted(self, deed: Callable[[World], Text]) -> Text:
+        if self._instead is not None:
+            return self._marked(deed(self._instead))
+        try:
+            return deed(self._live)
+        except NotServed as gap:
+            self._reason = gap.reason
+            self._instead = self._beside()
+            return self._marked(deed(self._instead))
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observing(self, vips: Sequence[str], seconds: float, looks: Sequence[float]) -> Iterator[None]:
+        with self._now.observing(vips, seconds, looks):
+            yield
+
+    def passed(self, window: Window) -> None:
+        self._now.passed(window)
+
+    def window(self, seconds: float) -> Window:
+        return self._now.window(seconds)
+
+    def probes(self, window: Window) -> list[dict[str, Any]]:
+        return self._ask(lambda world: world.probes(window if world is self._now else world.window(float("inf"))))
+
+    def frames(self, window: Window) -> list[Frame]:
+        return self._ask(lambda world: world.frames(window if world is self._now else world.window(float("inf"))))
+
+    def changes(self, kind: str, window: Window) -> list[WatchEvent]:
+        return self._now.changes(kind, window)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        return self._now.now()
+
+    def at(self, moment: str, after: float | None) -> None:
+        self._instead = None
+        try:
+            self._live.at(moment, after)
+        except NotServed as gap:
+            self._reason = gap.reason
+            self._instead = self._open()
+            self._instead.at(moment, after)
+            _announce(self._reason)
+
+    def at_time(self, moment: float) -> None:
+        self._now.at_time(moment)
+
+    def acts(self) -> list[dict[str, Any]]:
+        return self._now.acts()
+
+    def moments(self) -> list[dict[str, Any]]:
+        return self._now.moments()
+
+    def restore(self) -> Text:
+        self._instead = None
+        return self._live.restore()
+
+
+def _announce(reason: str) -> None:
+    """Say above a cell's output, whatever it is, that a recording answers in it."""
+    words = f"not live: answered by the recording, because {reason}"
+    if "ipykernel" in sys.modules:
+        from html import escape
+
+        from IPython.display import HTML, display
+
+        bar = "border-left:6px solid #D55E00;padding-left:.6em"
+        display(HTML(f'<div class="kans-not-live" style="{bar}">{escape(words)}</div>'))
+    else:
+        print(words)
