@@ -50,6 +50,8 @@ def open_lab(story: str | None = None, *, world: str | None = None, recording: s
     opened: World = worlds.on_the_cluster(story or "l2", recorded) if asked == "live" else recorded()
     lab = Lab(opened)
     print(opened.banner())
+    if asked == "recorded" and worlds.cluster_made():
+        print("a course cluster was made on this machine (kans up): world='live' asks it instead")
     if note := _edition_note():
         print(note)
     return lab

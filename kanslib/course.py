@@ -152,7 +152,7 @@ CHAPTERS: tuple[Script, ...] = (
         Moment("bgp-etp-local", BGP_LOCAL),
         Moment("cut-link", replace(BGP_LOCAL, lost=Loss("cut_link", _WORKER))),
         Moment("mend-link", BGP_LOCAL),
-        Moment("back-to-layer-2", replace(LAYER2, router=True)),
+        Moment("back-to-l2", replace(LAYER2, router=True)),
         Moment("cut-link-2", replace(LAYER2, router=True, lost=Loss("cut_link", _WORKER))),
         Moment("mend-link-2", replace(LAYER2, router=True)),
     )),

@@ -250,7 +250,10 @@ class Lab:
         return Table.of(answers.followed(seen), provenance, answers.FOLLOWED)
 
     def arp_scan(self, source: str | None = None) -> Table:
-        """Who answers ARP for the addresses of the pool, asked from `source` (default: the client)."""
+        """Who answers ARP for the addresses of the pool, asked from `source` (default: the client).
+
+        Live, `source="host"` asks from this machine, with scapy, where it is on Docker's bridge (Linux, CAP_NET_RAW).
+        """
         from kanslib.views import answers
 
         text = self._world.scan(source or self.client)

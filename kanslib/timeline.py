@@ -12,6 +12,7 @@ from kanslib.packets.capture import Frame
 from kanslib.recording.objects import WatchEvent, claimed_leader, is_ready, key_of
 from kanslib.text import moment_of
 
+LAST_WORDS = 1.0  # seconds after the first failure in which a dying node may still answer
 _TOLD = re.compile(
     r"memberlist: (Suspect|Marking) (\S+) |\"node event\":\"(NodeLeave|NodeJoin)\".*\"node name\":\"([^\"]+)\""
 )
@@ -141,8 +142,13 @@ def _boundaries(tries: Sequence[tuple[float, bool]], calm: float, run: int) -> I
         if before is not None:
             yield before + 1
         yield i
-        dark = next((n for n, (_, ok) in enumerate(tries[i:]) if ok), len(tries) - i)
-        if dark >= run:
-            yield i + dark
+        # a dying node answers a few times more: its Pods go before its network does
+        last_words = [n for n in range(i, len(tries)) if tries[n][0] - tries[i][0] < LAST_WORDS]
+        for start in last_words:
+            dark = next((n for n, (_, ok) in enumerate(tries[start:]) if ok), len(tries) - start)
+            if dark >= run:
+                yield start
+                yield start + dark
+                break
     if failed:
         yield failed[-1] + 1

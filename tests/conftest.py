@@ -10,6 +10,7 @@ import pytest
 
 import kanslib
 from kanslib.lab import Lab
+from kanslib.recording.convert import Labels, convert
 from kanslib.recording.format import Recording
 from kanslib.stories import shipped
 
@@ -38,6 +39,26 @@ def open_lab(capsys: pytest.CaptureFixture[str]) -> Callable[..., Lab]:
         return lab
 
     return quietly
+
+
+@pytest.fixture(scope="session")
+def reference(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw recordings, which no recorder of ours has made, as one recording: the truth beside the one that ships."""
+    out = tmp_path_factory.mktemp("reference") / "reference.zip"
+    labels = Labels("The course on kind", {"kind": "v0.24.0"}, ("a stand-in",))
+    convert([raw / name for name in RAW_NAMES], out, labels)
+    return out
+
+
+@pytest.fixture(scope="session")
+def reference_recording(reference: Path) -> Recording:
+    return Recording.open(reference)
+
+
+@pytest.fixture
+def open_reference(reference: Path, open_lab: Callable[..., Lab]) -> Callable[[str], Lab]:
+    """A lab on the reference recording."""
+    return lambda story: open_lab(story, recording=reference)
 
 
 @pytest.fixture(scope="session")

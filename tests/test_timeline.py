@@ -37,3 +37,13 @@ def test_each_request_belongs_to_one_phase_and_phases_join() -> None:
 
 def test_what_was_before_the_act_does_not_count() -> None:
     assert sum(phase.tried for phase in phases(tries((20, True)), 101)) == 10
+
+
+def test_a_last_answer_of_a_dying_node_does_not_hide_that_it_is_dark() -> None:
+    found = phases(
+        tries((5, True), (1, False), (1, True), (9, False), (3, True), (1, False), (1, True), (2, False), (60, True)),
+        100,
+    )
+    assert [(p.name, p.tried, p.failed) for p in found] == [
+        ("clean", 5, 0), ("partly dark", 2, 1), ("dark", 9, 9), ("partly dark", 7, 3), ("clean", 60, 0),
+    ]  # fmt: skip

@@ -27,6 +27,7 @@ except (OSError, StopIteration):
     import resource, sys
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))
 """
+_CLOSE = "from kanslib.cluster import session; session.close()"
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,16 @@ def execute(chapter: Path) -> tuple[Result, Any]:
 
     notebook = nbformat.read(chapter, as_version=4)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    notebook.cells.append(nbformat.v4.new_code_cell(_MEMORY))
+    live = os.environ.get("KANS_WORLD") == "live"
+    # a live lab leaves the cluster whole, and a recorder has the story told to its end, before the kernel goes
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in ([_CLOSE] if live else []) + [_MEMORY]]
     began, error = time.monotonic(), ""
     try:
         with tempfile.TemporaryDirectory(prefix="kans-") as private:
             # kernels of one machine need no TCP port; Windows has no other way
             channel = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{private}/kernel"}
             config = Config({"KernelManager": channel})
-            cell_seconds = 600 if os.environ.get("KANS_WORLD") == "live" else 120  # a failover takes its time
+            cell_seconds = 900 if live else 120  # a failover takes its time
             NotebookClient(notebook, timeout=cell_seconds, kernel_name="python3", config=config).execute()
     except CellExecutionError as exc:
         error = f"{exc.ename}: {exc.evalue}".strip()
@@ -102,6 +105,8 @@ def execute(chapter: Path) -> tuple[Result, Any]:
         error = f"{type(exc).__name__}: {exc}".splitlines()[0]
     seconds = time.monotonic() - began
     memory = notebook.cells.pop()
+    if live:
+        notebook.cells.pop()
     peak = int(memory.outputs[0].text) / 1024 if memory.get("outputs") and not error else 0.0
     return Result(chapter.stem, cells, round(seconds, 1), round(peak, 1), error), notebook
 

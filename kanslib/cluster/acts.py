@@ -263,6 +263,7 @@ def in_force(objects: Callable[[str], list[KubeObject]] | None = None) -> list[I
     there = docker.containers()
     with ThreadPoolExecutor(5) as pool:
         found = [one for some in pool.map(_in_force_at, there.values()) for one in some]
+    found.sort(key=lambda one: one.target != CONTROL_PLANE)  # undone first: the others are asked through it
     return [*found, *_in_the_api(objects or _asked)]
 
 

@@ -12,7 +12,7 @@ from kanslib import course
 from kanslib.addressing import LESSON, plan
 from kanslib.cluster import acts, docker, setup, waits
 from kanslib.cluster.docker import ROUTER, SQUATTER, Ran
-from kanslib.cluster.kube import Watches
+from kanslib.cluster.kube import Watches, kubectl
 from kanslib.cluster.waits import Say
 from kanslib.course import EXCLUDE, State
 from kanslib.errors import ClusterError, UnknownName
@@ -74,6 +74,9 @@ class Hands:
             self._refuse_second_loss(verb, targets[0])
             self._led = waits.leaders(self.watches)
         targets = self._full(verb, targets)
+        self._say(
+            f"{' '.join([verb.replace('_', '-'), *targets])} on the course's own cluster; lab.restore() undoes it"
+        )
         ran = self._perform(verb, targets)
         command = " ".join(ran[0].command) if ran else verb
         return self._tell(verb, targets, ran, command)
@@ -322,12 +325,23 @@ def heal(say: Say) -> list[str]:
         say(f"undoing {one.verb} {one.target}")
         acts.undo(one)
         undone.append(f"{one.verb} {one.target}".strip())
+    _wait_for_the_api(say)
     watches = Watches()
     try:
         waits.until_settled("healing", watches, lambda: _unwell(watches), time.time(), say, 180)
     finally:
         watches.close()
     return undone
+
+
+def _wait_for_the_api(say: Say) -> None:
+    """After a restart of the machine the control plane needs a while before it answers."""
+    for _ in range(240):
+        if kubectl("get --raw /readyz", timeout=20).out == "ok":
+            return
+        say("waiting for the API server")
+        time.sleep(0.5)
+    raise ClusterError("the API server does not answer two minutes after its node was started: kans down, then kans up")
 
 
 def _unwell(watches: Watches) -> Iterator[str]:

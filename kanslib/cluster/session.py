@@ -24,14 +24,15 @@ from kanslib.cluster.docker import CLIENT, ROUTER, Ran
 from kanslib.cluster.kube import CONTROL_PLANE, Watches, kubectl, logs
 from kanslib.cluster.reach import Done, Hands
 from kanslib.errors import KansError, NotServed
-from kanslib.recording.format import Verb
+from kanslib.recording.acts import stem
+from kanslib.recording.format import Recording, Verb
 from kanslib.recording.journal import Journal
 
 RECORD = "KANS_RECORD"  # the folder of a recorder; each process leaves a journal there
 HOST = "host"
 _NODE_LOOKS = (
     "iptables-save -c", "iptables -t nat -S", "iptables -t filter -S", "ip -j addr", "ip -j route", "ip -j neigh",
-    "conntrack -L -p tcp --dport 80",
+    "conntrack -L -p tcp --dport 80", "sysctl net.netfilter.nf_conntrack_tcp_timeout_syn_sent",
 )  # fmt: skip
 _RULES = ("iptables -t nat -S", "iptables -t filter -S")
 _CLIENT_LOOKS = ("ip -j addr", "ip -j route", "ip -j neigh")
@@ -55,6 +56,7 @@ class Acted:
     """An act of this process: its name, when it was done and had settled (Unix seconds), and its steps."""
 
     name: str
+    story: str
     group: str
     t: float
     settled: float
@@ -78,6 +80,8 @@ class Session:
         self.acted: list[Acted] = []
         self._doing: Acted | None = None
         self._finish: Callable[[], None] | None = None
+        self.story = ""
+        self.seen: Recording | None = None  # what was made of the journal to look back
         self.probes: list[dict[str, object]] = []
         self.look_around()
         self._capture = self._start_capture()
@@ -144,13 +148,13 @@ class Session:
         """Write down what a command printed."""
         self.journal.read(place, command, (ran.t, ran.end), ran.rc, ran.said.encode())
 
-    def opens(self, finish: Callable[[], None]) -> None:
-        """Another story is opened: the last one is finished (for a recorder) and closed."""
-        last, self._finish = self._finish, finish
-        if last is not None and last != finish:
+    def opens(self, story: str, finish: Callable[[], None]) -> None:
+        """A story is opened: another one before it is finished (for a recorder) and closed."""
+        if self._finish is not None and self.story != story:
             if self.thorough:
-                last()
+                self._finish()
             self.journal.story(time.time())
+        self.story, self._finish = story, finish
 
     def full_look(self) -> None:
         """Everything that a learner may want to look at later, at every place, now."""
@@ -191,7 +195,7 @@ class Session:
             self._doing.t = done.t
         self._doing.steps.append(done)
         self.journal.act(
-            self._doing.group, self._doing.name, (done.t, done.end), done.verb, done.targets,
+            self._doing.group, stem(self._doing.name), (done.t, done.end), done.verb, done.targets,
             done.command, done.manifest, done.output,
         )  # fmt: skip
 
@@ -199,7 +203,7 @@ class Session:
         """Do an act under a name: `work` does its steps and returns when they had settled. None: nothing to do."""
         if self.thorough:
             self.look_at_rules()
-        acted = Acted(name, f"{time.time():.6f}", time.time(), 0.0)
+        acted = Acted(name, self.story, f"{time.time():.6f}", time.time(), 0.0)
         self._doing = acted
         try:
             settled = work()
@@ -231,8 +235,7 @@ class Session:
             "router": ROUTER if ROUTER in self.addresses else None, "addresses": self.addresses, "macs": self.macs,
         }  # fmt: skip
         (self.journal.path / "places.json").write_text(json.dumps(places))
-        if not self.thorough:  # a recorder follows the logs itself
-            keep_logs(self.watches, self.journal)
+        keep_logs(self.watches, self.journal)
 
     def probe(self, row: dict[str, object]) -> None:
         """One probe more."""
@@ -244,14 +247,15 @@ class Session:
         if self._gone.is_set():
             return
         self._gone.set()
-        self.opens(lambda: None)
+        self.opens("", lambda: None)
         failures: set[Verb] = {"kill_node", "cut_link", "label", "patch", "add_squatter"}
-        if self.acted:
-            with contextlib.suppress(KansError):  # no cluster any more: nothing is in force
-                for one in acts.in_force(self.watches.objects):
-                    if one.verb in failures:
-                        print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)
-                        acts.undo(one)
+        mine = {(step.verb, step.targets[0]) for acted in self.acted for step in acted.steps if step.verb in failures}
+        with contextlib.suppress(KansError):  # no cluster any more: nothing is in force
+            # only its own: another kernel may be in the middle of a failure of its own
+            for one in acts.in_force(self.watches.objects) if mine else ():
+                if (one.verb, one.target) in mine:
+                    print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)
+                    acts.undo(one)
         with contextlib.suppress(KansError):
             self.describe()
         self.watches.close()
@@ -305,3 +309,9 @@ def session() -> Session:
     if _session is None or _session._gone.is_set():
         _session = Session()
     return _session
+
+
+def close() -> None:
+    """End this process's session, if there is one: undo the failures that it injected."""
+    if _session is not None:
+        _session.close()

@@ -159,13 +159,15 @@ class Capture:
 
     def __init__(self, network: str, interface: str, condition: str, file: Path, snap: int = 96) -> None:
         self._name = f"kans-capture-{uuid.uuid4().hex[:8]}"
+        # immediate: else the kernel keeps frames back for up to a second, and the last ones are lost at the end
+        tcpdump = f"tcpdump --immediate-mode -i {interface} -U -s {snap} -w - '{condition}'"
         with file.open("wb") as out:
             self._process = subprocess.Popen(
                 [
                     "docker", "run", "--rm", "-i", "--name", self._name, "--label", OWNED, "--network", network,
                     "--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN", CLIENT_IMAGE,
                     # standard input that has ended means that the lab is gone, however it went
-                    "sh", "-c", f"tcpdump -i {interface} -U -s {snap} -w - '{condition}' & cat; kill $!; wait",
+                    "sh", "-c", f"{tcpdump} & cat; kill $!; wait",
                 ],
                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE,
             )  # fmt: skip

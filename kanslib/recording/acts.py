@@ -45,6 +45,15 @@ def reference(obj: KubeObject) -> str:
     return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
 
 
+def stem(name: str) -> str:
+    """An act's name without the number of a repeat.
+
+    >>> stem("apply-services-2")
+    'apply-services'
+    """
+    return re.sub(r"-[0-9]+$", "", name)
+
+
 def numbered(names: Iterable[str]) -> list[str]:
     """The names of acts, made unique: a repeat gets the next free number.
 
@@ -53,8 +62,7 @@ def numbered(names: Iterable[str]) -> list[str]:
     """
     taken: dict[str, None] = {}
     for name in names:
-        stem = re.sub(r"-[0-9]+$", "", name)
-        tries = chain([name], (f"{stem}-{number}" for number in count(2)))
+        tries = chain([name], (f"{stem(name)}-{number}" for number in count(2)))
         taken[next(one for one in tries if one not in taken)] = None
     return list(taken)
 

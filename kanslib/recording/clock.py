@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from kanslib.errors import NotRecorded, UnknownName
-from kanslib.recording.acts import numbered
+from kanslib.recording.acts import numbered, stem
 from kanslib.recording.format import Act, Read, Step, Story, Take
 
 OPENING = "opening"
@@ -25,9 +25,9 @@ class Look:
 
 
 def named(acts: Iterable[Act], neutral: bool) -> list[Act]:
-    """The acts under the names a learner uses: unique, and in a neutral story without the diagnosis."""
+    """The acts under the names a learner uses: numbered within the story; a neutral one gives no diagnosis."""
     found = list(acts)
-    own = [re.sub(r"^(break|fix)-.*", r"\1", act.id) if neutral else act.id for act in found]
+    own = [re.sub(r"^(break|fix)-.*", r"\1", stem(act.id)) if neutral else stem(act.id) for act in found]
     return [replace(act, id=name) for act, name in zip(found, numbered(own), strict=True)]
 
 
@@ -37,7 +37,11 @@ class Clock:
     def __init__(self, story: Story, takes: Sequence[Take], acts: Sequence[Act]) -> None:
         self.story, self.takes = story, takes
         before = [act for act in acts if act.t < story.start]
-        self.acts = named((act for act in acts if story.start <= act.t < story.end), story.neutral)
+        mine = [act for act in acts if story.start <= act.t < story.end]
+        self.acts = named(mine, story.neutral)
+        # an act is also found under the name that it has in the whole recording
+        self._known = {old.id: act for old, act in zip(mine, self.acts, strict=True) if not story.neutral}
+        self._known |= {act.id: act for act in self.acts}
         self._whole = [*before, *self.acts, *(act for act in acts if act.t >= story.end)]
         self.now = story.start
         self._asked: list[Read] = []
@@ -99,12 +103,11 @@ class Clock:
 
     def at(self, name: str, after: float | None = None) -> None:
         """Stand where the act `name` had settled, or `after` seconds after it was done."""
-        known = {act.id: act for act in self.acts}
         if name == OPENING:
             return self.move(self.story.start + (after or 0.0))
-        if name not in known:
-            raise UnknownName("moment", name, [OPENING, *known])
-        act = known[name]
+        if name not in self._known:
+            raise UnknownName("moment", name, [OPENING, *(act.id for act in self.acts)])
+        act = self._known[name]
         if after is None:
             return self.move(act.settled)
         if after < 0:

@@ -213,6 +213,8 @@ class RawRecording:
         """From just before the first to the last moment of anything recorded here, logs and captures aside."""
         starts = [act.t for act in self.acts] + [read.t for read in self.reads]
         ends = [act.end for act in self.acts] + [read.end for read in self.reads]
+        moments = [float(row["t"]) for row in self.stories]
+        starts, ends = starts + moments, ends + moments
         for events in self.watches.values():
             ends += [event.t for event in events[-1:]]
         return min(starts) - 0.01, max(ends)

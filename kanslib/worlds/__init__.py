@@ -32,3 +32,10 @@ def on_the_cluster(story: str, recorded: Callable[[], RecordedWorld]) -> World:
     from kanslib.worlds.live import LiveWorld
 
     return FallbackWorld(LiveWorld(story), recorded)
+
+
+def cluster_made() -> bool:
+    """True when `kans up` has made a cluster on this machine; whether it runs is not looked at."""
+    from kanslib.cluster.setup import deed
+
+    return deed() is not None

@@ -187,8 +187,9 @@ def _outages(world: RecordedWorld, services: list[KubeObject]) -> dict[str, str]
     for service in services:
         ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
         mine = [row for row in rows if row["to"] == ingress[0].get("ip") and row["t"] >= window.zero]
-        # a failure now and then, long after, is chance: conntrack's memory (chapter 06)
-        phases = [phase for phase in timeline.phases(mine, window.zero) if phase.failed >= 5]
+        # what fails long after all have noticed is chance: conntrack's memory (chapter 06)
+        noticed = last.settled - window.zero
+        phases = [phase for phase in timeline.phases(mine, window.zero) if phase.failed >= 3 and phase.start < noticed]
         if mine:
             parts = [f"{phase.name} until +{phase.end:.1f} s" for phase in phases]
             told[f"outage of {service['metadata']['name']}"] = ", ".join(parts) or "none"

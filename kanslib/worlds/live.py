@@ -33,6 +33,7 @@ from kanslib.text import Text, stamped
 from kanslib.worlds.protocol import Places, Sighting, Window
 from kanslib.worlds.recorded import BEFORE_ACT, RecordedWorld
 
+_LOOK_TAKES = 1.0  # seconds: a look that is to tell of a moment begins before it
 PREPARE = "prepare"  # what is done to bring the cluster to where a story begins
 
 
@@ -50,22 +51,26 @@ class LiveWorld:
         self._to_opening()
 
     def _to_opening(self) -> None:
-        self._session.opens(self._finish)
-        self._session.act(PREPARE, lambda: self._hands.reach(self.script.opening, f"opening {self.script.name}"))
+        self._session.opens(self.script.name, self._finish)
+        opening = self.script.opening
+        if not self._hands.is_at(opening):
+            self._session.act(PREPARE, lambda: self._hands.reach(opening, f"opening {self.script.name}"))
         if self.script.neutral:
             deeds.flush_client()
+        if self._session.thorough:
+            self._session.full_look()
         self._opened = self._zero = time.time()
         self.standing = OPENING
         lesson = self.script in course.LESSON_PARTS
         self._session.journal.story(self._opened, self.script.name, self.script.title, self.script.neutral, lesson)
-        if self._session.thorough:
-            self._session.full_look()
 
     def _finish(self) -> None:
         """Do what the story has still to tell: a recorder wants all of it, whatever a chapter leaves out."""
         self._past = None
-        for moment in self.script.ahead(self.standing):
-            self._bring_to(moment)
+        told = {acted.name for acted in self._session.acted if acted.story == self.script.name}
+        for moment in self.script.moments:
+            if moment.id not in told:
+                self._bring_to(moment)
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -347,11 +352,11 @@ class LiveWorld:
         while not over.wait(0.2):
             doing = self._session.doing()
             zero = doing if doing else (self._session.acted[before].t if len(self._session.acted) > before else None)
-            if zero is not None and due and time.time() >= zero + due[0]:
+            if zero is not None and due and time.time() >= zero + due[0] - _LOOK_TAKES:
                 due.pop(0)
                 self._session.full_look()
             if remembers and time.time() >= neighbours:
-                neighbours = time.time() + 5
+                neighbours = time.time() + 3
                 self._session.read(CLIENT, "ip -j neigh")
 
     def passed(self, window: Window) -> None:
@@ -412,7 +417,8 @@ class LiveWorld:
         there = not moment.speaker_pod and self._hands.is_at(moment.after)
         if not there:
             before = self.script.before(moment)
-            self._session.act(PREPARE, lambda: self._hands.reach(before, f"before {moment.id}"))
+            if not self._hands.is_at(before):
+                self._session.act(PREPARE, lambda: self._hands.reach(before, f"before {moment.id}"))
             acted = self._session.act(moment.id, lambda: self._perform(moment))
             if acted:
                 self._stand(acted)
@@ -435,16 +441,20 @@ class LiveWorld:
                 "see it live: with lab.observe(looks=(15, 60)): lab.kill_node(…)\n"
                 f"or on the recording: kanslib.open_lab(story={self.script.name!r}, world='recorded')",
             )
-        self._past = self._journal_as_world()
+        self._past = self._journal_as_world(done[-1].t + after)
         self._past.at_time(done[-1].t + after)
         self.standing, self._zero = done[-1].name, done[-1].t
 
-    def _journal_as_world(self) -> RecordedWorld:
+    def _journal_as_world(self, moment: float) -> RecordedWorld:
+        """The journal so far as a recorded world; the one that was made last, if it reaches to that moment."""
         from kanslib.recording.convert import convert
 
-        self._session.describe()
-        journal = self._session.journal.path
-        return RecordedWorld(convert([journal], journal / f"seen-{time.time():.3f}.zip"))
+        kept = self._session.seen
+        if kept is None or kept.manifest.takes[-1].end < moment + _LOOK_TAKES:
+            self._session.describe()
+            journal = self._session.journal.path
+            kept = self._session.seen = convert([journal], journal / f"seen-{time.time():.3f}.zip")
+        return RecordedWorld(kept)
 
     def at_time(self, moment: float) -> None:
         done = [one for one in self._session.acted if one.t <= moment]

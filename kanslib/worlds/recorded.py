@@ -64,7 +64,8 @@ class RecordedWorld:
         told = self.recording.manifest.versions
         order = {name: place for place, name in enumerate(("kind", "kubernetes", "metallb", "frr"))}
         shown = sorted(told, key=lambda name: (order.get(name, 9), name))
-        if not self.clock.take.router:
+        routed = any(step.verb == "start_router" for act in self.clock.acts for step in act.steps)
+        if not routed and not self.places().router:
             shown = [name for name in shown if name != "frr"]
         return " · ".join(f"{_VERSION_NAMES.get(name, name)} {told[name]}" for name in shown)
 
@@ -84,8 +85,9 @@ class RecordedWorld:
 
     def places(self) -> Places:
         take = self.clock.take
-        there = any(act.steps[0].verb == "start_router" and act.t <= self.clock.now for act in self._take_acts())
-        router = take.router if there else None
+        steps = [step for act in self._take_acts() for step in act.steps if step.t <= self.clock.now]
+        newest = [step.verb for step in steps if step.verb in ("start_router", "stop_router")][-1:]
+        router = take.router if newest == ["start_router"] else None
         return Places(take.client, take.control_plane, router, take.nodes, take.network, take.addresses)
 
     def _take_acts(self) -> list[Act]:
@@ -418,10 +420,13 @@ class RecordedWorld:
         return rows
 
     def _looks(self, start: float, end: float) -> list[float]:
-        """Seconds after `start` at which a round of reads began, before `end`."""
+        """Seconds after `start` at which a round of reads began; the client's memory, read all along, is none."""
         rounds: list[float] = []
         before = float("-inf")
+        client = self.clock.take.client
         for read in self._here():
+            if (read.place, read.command) == (client, "ip -j neigh"):
+                continue
             if start <= read.t < end:
                 if read.t - before > 5:
                     rounds.append(read.t - start)

@@ -68,12 +68,10 @@ def test_an_unknown_chain_names_the_known_ones() -> None:
 def test_the_chain_list_follows_the_hundred_requests(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("iptables")
     before = lab.chains("svc1")
-    answers = lab.curl("svc1", times=100).set_index("HOSTNAME").COUNT
+    answers = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()
     after = lab.chains("svc1")
-    assert before.PACKETS.sum() == 0
-    dnat = after[after.TARGET == "DNAT"].PACKETS.tolist()
-    # one more single request was sent before the counters were read
-    assert sum(dnat) == answers.sum() + 1
-    assert abs(dnat[0] - answers["webpod1"]) + abs(dnat[1] - answers["webpod2"]) == 1
+    assert before.CHAIN.tolist() == after.CHAIN.tolist()
+    more = (after.PACKETS - before.PACKETS)[after.TARGET == "DNAT"]
+    assert sorted(more) == sorted(answers), "the kernel counted as many connections as the client had answers"
     names = [name.rsplit("-", 1)[0] for name in dict.fromkeys(after.CHAIN)]
     assert set(names) == {"KUBE", "KUBE-SVC", "KUBE-EXT", "KUBE-MARK", "KUBE-SEP"}

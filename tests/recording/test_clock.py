@@ -11,6 +11,7 @@ from kanslib.lab import Lab
 from kanslib.recording.clock import Clock
 from kanslib.recording.format import Act, Read, Recording, Step, Story, Take
 from kanslib.stories import shipped
+from kanslib.worlds.recorded import RecordedWorld
 
 OpenLab = Callable[..., Lab]
 
@@ -120,16 +121,26 @@ def test_no_story_but_the_cases_tells_what_was_broken(open_lab: OpenLab, recordi
         assert not [name for name in open_lab(story.name).moments().MOMENT if name.startswith("break")], story.name
 
 
-def test_an_act_has_one_name_in_every_story(open_lab: OpenLab) -> None:
-    assert "apply-services-2" in open_lab("arp").moments().MOMENT.tolist()
-    assert "apply-services" not in open_lab("arp").moments().MOMENT.tolist()
+def test_acts_are_numbered_within_the_story_and_found_under_their_name_in_the_whole(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    assert "apply-services" in lab.moments().MOMENT.tolist()
+    assert "apply-services-2" not in lab.moments().MOMENT.tolist()
+    lab.at("apply-services")
+    settled = lab.nodes().provenance.moment
+    world = lab._world
+    assert isinstance(world, RecordedWorld)
+    whole = {act.id: act.settled for act in world.recording.manifest.acts}
+    name = next(name for name, moment in whole.items() if moment == settled)
+    lab.at("opening")
+    lab.at(name)
+    assert lab.nodes().provenance.moment == settled
 
 
 def test_a_recording_opened_whole_has_unique_moments_too(open_lab: OpenLab) -> None:
     lab = open_lab(recording=shipped("l2"))
     moments = lab.moments().MOMENT.tolist()
     assert len(set(moments)) == len(moments)
-    assert {"apply-pods", "apply-pods-2", "apply-pods-3", "kill-node", "kill-node-2", "cut-link"} <= set(moments)
+    assert {"apply-pods", "apply-pods-2", "kill-node", "kill-node-2", "cut-link", "cut-link-2"} <= set(moments)
     lab.at("kill-node-2", after=5)
     assert lab.router == "router"
 
@@ -167,8 +178,8 @@ def test_cases_are_neutral(open_lab: OpenLab, number: int) -> None:
     assert "break" not in str(lab.services().provenance)
 
 
-def test_any_moment_of_the_take_can_be_asked_for_in_unix_seconds(open_lab: OpenLab) -> None:
-    lab = open_lab("l2")
+def test_any_moment_of_the_take_can_be_asked_for_in_unix_seconds(open_reference: OpenLab) -> None:
+    lab = open_reference("l2")
     lab.at(time=1795417916.2)
     assert lab.leader("svc1") == "myk8s-worker2"
     with pytest.raises(NotRecorded, match=r"\(l2\)"):

@@ -26,9 +26,19 @@ METALLB = "kubectl get ipaddresspools,l2advertisements,bgppeers,bgpadvertisement
 AGES = {"AGE", "LAST SEEN"}
 
 
+@pytest.fixture(scope="module", params=["shipped", "reference"])
+def told(request: pytest.FixtureRequest) -> Recording:
+    return request.getfixturevalue("recording" if request.param == "shipped" else "reference_recording")
+
+
 @pytest.fixture(scope="module")
-def lab(recording: Recording) -> Lab:
-    return Lab(RecordedWorld(recording))
+def lab(told: Recording) -> Lab:
+    return Lab(RecordedWorld(told))
+
+
+@pytest.fixture(scope="module")
+def reference_lab(reference_recording: Recording) -> Lab:
+    return Lab(RecordedWorld(reference_recording))
 
 
 def looks(recording: Recording, command: str) -> list[Read]:
@@ -43,18 +53,19 @@ def without_ages(row: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["nodes", "pods", "services", "endpointslices"])
-def test_every_recorded_step(recording: Recording, lab: Lab, kind: str) -> None:
-    reads = looks(recording, COMMANDS[kind])
+def test_every_recorded_step(told: Recording, lab: Lab, kind: str) -> None:
+    reads = looks(told, COMMANDS[kind])
     assert len(reads) >= 49
     for read in reads:
         lab.at(time=read.end)
-        printed = columned(recording.text(read.file))
+        printed = columned(told.text(read.file))
         table = lab.table(kind)
         assert table.columns.tolist() == list(printed[0]), read.file
         assert list(map(without_ages, table.to_dict("records"))) == list(map(without_ages, printed)), read.file
 
 
-def test_events_at_every_recorded_step(recording: Recording, lab: Lab) -> None:
+def test_events_at_every_recorded_step(reference_recording: Recording, reference_lab: Lab) -> None:
+    recording, lab = reference_recording, reference_lab
     # events of one second have no order of their own, so they compare as a bag
     for read in looks(recording, COMMANDS["events"]):
         lab.at(time=read.end)
@@ -69,7 +80,8 @@ def _hashable(row: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(without_ages(row).items()))
 
 
-def test_metallbs_own_kinds_at_every_recorded_step(recording: Recording, lab: Lab) -> None:
+def test_metallbs_own_kinds_at_every_recorded_step(reference_recording: Recording, reference_lab: Lab) -> None:
+    recording, lab = reference_recording, reference_lab
     seen: Counter[str] = Counter()
     for read in looks(recording, METALLB):
         lab.at(time=read.end)
@@ -86,10 +98,10 @@ def test_metallbs_own_kinds_at_every_recorded_step(recording: Recording, lab: La
     assert set(seen) == {"ipaddresspools", "l2advertisements", "bgppeers", "bgpadvertisements", "servicel2statuses"}
 
 
-def test_ages_are_those_of_kubectl_within_two_seconds(recording: Recording, lab: Lab) -> None:
-    for read in looks(recording, COMMANDS["services"])[:6]:
+def test_ages_are_those_of_kubectl_within_two_seconds(told: Recording, lab: Lab) -> None:
+    for read in looks(told, COMMANDS["services"])[:6]:
         lab.at(time=read.end)
-        printed = [row["AGE"] for row in columned(recording.text(read.file))]
+        printed = [row["AGE"] for row in columned(told.text(read.file))]
         for mine, theirs in zip(lab.services().AGE, printed, strict=True):
             if mine.rstrip("s").isdigit() and theirs.rstrip("s").isdigit():
                 assert abs(int(mine.rstrip("s")) - int(theirs.rstrip("s"))) <= 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kanslib import manifests
 from kanslib.errors import KansError, NotServed
 from kanslib.lab import Lab
 from kanslib.provenance import Provenance
@@ -22,7 +23,10 @@ class LiveWithGaps(RecordedWorld):
     """A world that answers like a live one, except for what `gaps` names."""
 
     gaps: tuple[str, ...] = ()
-    standing = "opening"
+
+    @property
+    def standing(self) -> str:
+        return self.clock.last_name
 
     def provenance(self) -> Provenance:
         return Provenance("live", 0.0, "opening", "")
@@ -70,6 +74,7 @@ def test_frames_that_live_cannot_capture_are_announced(capsys: pytest.CaptureFix
 
 def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
     lab = lab_with_gaps("bgp", "act")
+    lab.delete(manifests.l2advertisement)
     assert lab.start_router().provenance.instead_of_live == REASON
     assert lab.router == "router"
     assert lab.run(lab.router, "vtysh -c 'show bgp summary'").provenance.instead_of_live == REASON

@@ -40,15 +40,15 @@ def test_an_act_is_matched_by_its_effect_not_its_spelling(open_lab: OpenLab) -> 
     assert lab.acts().MOMENT.tolist()[-1] == "apply-pool"
 
 
-def test_one_call_may_be_several_recorded_acts(open_lab: OpenLab) -> None:
-    lab = open_lab("service-types")
+def test_one_call_may_be_several_recorded_acts(open_reference: OpenLab) -> None:
+    lab = open_reference("service-types")
     lab.apply(manifests.webpods)
     lab.apply(manifests.service_types)
     assert lab.acts().MOMENT.tolist()[-3:] == ["apply-svc-clusterip", "apply-svc-nodeport", "apply-svc-loadbalancer"]
 
 
-def test_a_field_that_is_left_out_again_is_a_change(open_lab: OpenLab) -> None:
-    lab = open_lab("etp-local")
+def test_a_field_that_is_left_out_again_is_a_change(open_reference: OpenLab) -> None:
+    lab = open_reference("etp-local")
     lab.at("apply-source-ranges")
     assert "configured" in lab.apply(manifests.services)
     assert lab.acts().MOMENT.tolist()[-1] == "restore-services"
@@ -107,8 +107,8 @@ def test_a_cut_off_node_still_answers_from_inside(open_lab: OpenLab) -> None:
     assert lab.run("myk8s-worker", "iptables-save -c").startswith("# Generated")
 
 
-def test_labels_are_matched_and_recognised(open_lab: OpenLab) -> None:
-    lab = open_lab("failover")
+def test_labels_are_matched_and_recognised(open_reference: OpenLab) -> None:
+    lab = open_reference("failover")
     lab.at("delete-speaker-pod")
     key = "node.kubernetes.io/exclude-from-external-load-balancers"
     assert lab.label("myk8s-worker", f"{key}=true") == "node/myk8s-worker labeled"
@@ -132,8 +132,8 @@ def test_restore_goes_back(open_lab: OpenLab) -> None:
     assert lab.leader("svc1") == "myk8s-worker"
 
 
-def test_a_count_that_was_not_recorded_says_so(open_lab: OpenLab) -> None:
-    answer = open_lab("arp").curl("svc1", times=50)
+def test_a_count_that_was_not_recorded_says_so(open_reference: OpenLab) -> None:
+    answer = open_reference("arp").curl("svc1", times=50)
     assert answer.COUNT.sum() == 100
     assert "100 requests were recorded, not 50" in str(answer.provenance)
 
@@ -198,8 +198,8 @@ def test_the_banner_says_whose_answers_these_are(capsys: pytest.CaptureFixture[s
         assert words in banner
 
 
-def test_every_kind_of_answer_carries_its_provenance(open_lab: OpenLab) -> None:
-    lab = open_lab("failover")
+def test_every_kind_of_answer_carries_its_provenance(open_reference: OpenLab) -> None:
+    lab = open_reference("failover")
     answers = [lab.nodes(), lab.events("svc1"), lab.describe("svc1"), lab.containers(), lab.arp_scan(), lab.moments()]
     answers += [lab.log("controller"), lab.map(), lab.kill_node("myk8s-worker"), lab.probes("svc1")]
     assert all(answer.provenance.source == "recorded" for answer in answers)
@@ -218,8 +218,8 @@ def test_events_are_counted_as_kubernetes_counts_them(open_lab: OpenLab) -> None
     assert sorted(mine) == sorted(repeats)
 
 
-def test_logs_end_at_the_clock(open_lab: OpenLab) -> None:
-    lab = open_lab("failover")
+def test_logs_end_at_the_clock(open_reference: OpenLab) -> None:
+    lab = open_reference("failover")
     assert "Marking" not in lab.log("speaker", lab.control_plane)
     lab.at("kill-node", after=5)
     assert "Suspect" in lab.log("speaker", lab.control_plane)
@@ -252,8 +252,11 @@ def can_keep(lab: Lab, service: str, leader: str) -> bool:
 
 
 @pytest.mark.parametrize("story", ["l2", "bgp-silent", "case-9"])
-def test_the_leader_answers_arp_at_every_recorded_scan(open_lab: OpenLab, story: str) -> None:
-    lab = open_lab(story)
+@pytest.mark.parametrize("whose", ["shipped", "reference"])
+def test_the_leader_answers_arp_at_every_recorded_scan(
+    request: pytest.FixtureRequest, open_lab: OpenLab, story: str, whose: str
+) -> None:
+    lab = open_lab(story) if whose == "shipped" else request.getfixturevalue("open_reference")(story)
     world = lab._world
     assert isinstance(world, RecordedWorld)
     network = ip_network("172.18.0.0/16")

@@ -1,0 +1,40 @@
+"""Which cells of which chapters fall back: read from the chapters themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kanslib.cli import gaps
+
+REASON = "it is not here"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "chapters", "call"),
+    [
+        ("a BGP router", {"07-bgp"}, "lab.start_router()"),
+        ("captures", {"03-arp", "04-iptables", "05-election", "06-failover", "07-bgp"}, 'trip = lab.follow("svc1")'),
+        ("ARP scans", {"03-arp", "06-failover", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
+    ],
+)
+def test_what_is_lacking_is_named_cell_by_cell(
+    monkeypatch: pytest.MonkeyPatch, lacking: str, chapters: set[str], call: str
+) -> None:
+    needs = [replace(need, lacking=lambda told=need.what == lacking: REASON if told else "") for need in gaps.NEEDS]
+    monkeypatch.setattr(gaps, "NEEDS", needs)
+    found = list(gaps.gaps())
+    assert {gap.chapter for gap in found} == chapters
+    assert call in {gap.code for gap in found}
+    assert {gap.why for gap in found} == {REASON}
+
+
+def test_where_nothing_is_lacking_every_cell_can_be_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "NEEDS", [replace(need, lacking=lambda: "") for need in gaps.NEEDS])
+    assert list(gaps.gaps()) == []
+
+
+def test_without_docker_no_cell_can_be_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert "every cell answers from the recordings" in gaps.no_cluster()

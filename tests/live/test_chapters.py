@@ -1,0 +1,86 @@
+"""Every chapter run live beside the recording: the same columns, the same rows once names of chance are masked.
+
+Run with `pytest -m live`; takes about half an hour, most of it waiting for what a failure causes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kanslib import chapters
+from kanslib.cli import runs
+
+pytestmark = pytest.mark.live
+# columns that say what a row is about; the others hold what chance or the clock decides
+KEYS = {"NAME", "HOSTNAME", "HOLDER", "NODE", "PREFIX", "MOMENT", "ADDRESS", "CHAIN", "REASON", "NAMES"}
+# how many rows there are is chance here: retries, ports, what a client happens to remember
+CHANCE = {"PORT", "SECONDS", "STATE", "REMOTE"}
+
+
+class Tables(HTMLParser):
+    """The tables of an output: column names, and rows of cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: list[str] = []
+        self.rows: list[list[str]] = []
+        self._cell: list[str] | None = None
+        self._head = False
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 (HTMLParser names it)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self._cell, self._head = [], tag == "th"
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th") and self._cell is not None:
+            text = "".join(self._cell).strip()
+            (self.heads if self._head else self.rows[-1]).append(text)
+            self._cell = None
+
+
+def masked(text: str) -> str:
+    """Names that chance made, without what chance made of them."""
+    text = re.sub(r"(KUBE-[A-Z]+)-[A-Z0-9]{16}", r"\1", text)
+    text = re.sub(r"\b(speaker|controller|coredns|kube-proxy|kindnet|l2|svc\d)-[a-z0-9]+(-[a-z0-9]{5})?\b", r"\1", text)
+    return re.sub(r"\b172\.18\.0\.\d+|\b10\.\d+\.\d+\.\d+", "IP", text)
+
+
+def tables(notebook: Any) -> Iterator[tuple[str, list[str], list[dict[str, str]]]]:
+    """Code, columns and rows of each cell that shows a table."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            html = output.get("data", {}).get("text/html", "")
+            if "kans-answer" in html and "<table" in html:
+                found = Tables()
+                found.feed(html)
+                rows = [dict(zip(found.heads, row, strict=False)) for row in found.rows if row]
+                yield cell.source, found.heads, rows
+
+
+@pytest.mark.parametrize("chapter", chapters.pick([]), ids=lambda path: path.stem)
+def test_a_chapter_says_the_same_live_as_recorded(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KANS_WORLD", "recorded")
+    recorded, told = runs.execute(chapter)
+    assert not recorded.error
+    monkeypatch.setenv("KANS_WORLD", "live")
+    live, seen = runs.execute(chapter)
+    assert not live.error
+    for (code, heads, rows), (_, live_heads, live_rows) in zip(tables(told), tables(seen), strict=True):
+        assert live_heads == heads, code
+        keys = KEYS & set(heads)
+        if CHANCE & set(heads):
+            continue
+        for key in keys:
+            assert sorted({masked(row[key]) for row in live_rows}) == sorted({masked(row[key]) for row in rows}), code

@@ -1,0 +1,204 @@
+"""`kans up` and `kans down` on a real Docker: from nothing, interrupted at random, and nothing left behind.
+
+Run with `pytest -m live`. Makes and removes the course's own cluster.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+
+import pytest
+
+from kanslib.cluster import acts, docker, setup
+from kanslib.cluster.kube import kubectl
+from kanslib.errors import ClusterError, WorldUnavailable
+from kanslib.lab import Lab
+
+pytestmark = pytest.mark.live
+SEED = 20261123
+
+
+def kans(*words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kanslib", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def leftovers() -> dict[str, list[str]]:
+    """What a machine shows of containers, networks, links, routes and namespaces."""
+    looks: dict[str, tuple[str, ...]] = {
+        "containers": ("docker", "ps", "-a", "--format", "{{.Names}}"),
+        "networks": ("docker", "network", "ls", "--format", "{{.Name}}"),
+        "volumes": ("docker", "volume", "ls", "-q"),
+        "routes": ("ip", "route"),
+        "links": ("ip", "-br", "link"),
+        "namespaces": ("ip", "netns"),
+    }
+    found = {what: docker.command(*look).out.splitlines() for what, look in looks.items()}
+    found["routes"] = [line.replace(" linkdown", "") for line in found["routes"]]
+    found["links"] = [line.split()[0] for line in found["links"]]
+    return {what: sorted(lines) for what, lines in found.items()}
+
+
+def healthy() -> bool:
+    nodes = kubectl("get nodes --no-headers").out.splitlines()
+    return len(nodes) == 4 and all(line.split()[1] == "Ready" for line in nodes) and not acts.in_force()
+
+
+def interrupted(code: str, after: float, how: signal.Signals) -> None:
+    """Run Python code, and stop it `after` seconds with a signal."""
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.DEVNULL)
+    time.sleep(after)
+    process.send_signal(how)
+    process.wait(60)
+
+
+INJECTION = """
+    import kanslib
+    lab = kanslib.open_lab(story="failover", world="live")
+    with lab.observe(probes=["svc1"], seconds=30, looks=(5,)):
+        lab.kill_node(lab.leader("svc1"))
+"""
+CUT = """
+    import kanslib
+    lab = kanslib.open_lab(story="case-9", world="live")
+    lab = kanslib.open_lab(story="election", world="live")
+    lab.at("exclude-leader")
+    lab.cut_link("myk8s-worker2")
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _whole_afterwards() -> object:
+    yield
+    assert kans("up", "--metallb").returncode == 0
+
+
+def test_from_nothing_up_and_down_leave_nothing_behind() -> None:
+    assert kans("down").returncode == 0
+    before = leftovers()
+    up = kans("up")
+    assert up.returncode == 0, up.stderr
+    assert "is made" in up.stdout
+    assert healthy()
+    again = kans("up")
+    assert "is there" in again.stdout
+    down = kans("down")
+    assert "removed" in down.stdout
+    assert leftovers() == before
+    assert setup.deed() is None
+    assert "nothing was there" in kans("down").stdout
+
+
+def test_without_a_cluster_live_says_what_to_do() -> None:
+    kans("down")
+    with pytest.raises(WorldUnavailable, match="Next step: kans up"):
+        setup.guard()
+
+
+def test_a_taken_port_is_one_clear_sentence_before_anything_is_changed() -> None:
+    import socket
+
+    kans("down")
+    before = leftovers()
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 30002))
+        taken.listen()
+        said = kans("up")
+    assert said.returncode == 1
+    assert "port 30002 is taken" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert leftovers() == before
+
+
+def test_a_cluster_of_somebody_else_is_left_alone() -> None:
+    kans("down")
+    made = docker.command(
+        "kind", "create", "cluster", "--name", docker.CLUSTER, "--image", docker.NODE_IMAGE, timeout=300
+    )
+    assert made.rc == 0, made.err
+    try:
+        for command in ("up", "down", "run"):
+            said = kans(command, *(["--world", "live"] if command == "run" else []))
+            assert said.returncode == 1
+            assert "leaves it alone" in said.stderr
+        with pytest.raises((ClusterError, WorldUnavailable), match="leaves it alone"):
+            acts.kill_node(f"{docker.CLUSTER}-worker")
+    finally:
+        docker.command("kind", "delete", "cluster", "--name", docker.CLUSTER)
+
+
+def test_interrupted_while_it_is_made_the_next_up_makes_a_whole_one() -> None:
+    kans("down")
+    chance = random.Random(SEED)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kanslib", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(3, 30))
+        process.kill()
+        process.wait()
+    up = kans("up", "--metallb")
+    assert up.returncode == 0, up.stderr
+    assert healthy()
+
+
+@pytest.mark.parametrize("code", [INJECTION, CUT], ids=["kill", "cut"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
+def test_interrupted_during_a_failure_the_next_up_heals(code: str, how: signal.Signals) -> None:
+    assert kans("up", "--metallb").returncode == 0
+    chance = random.Random(f"{SEED}{how}{code}")
+    interrupted(code, chance.uniform(8, 35), how)
+    time.sleep(1)
+    up = kans("up")
+    assert up.returncode == 0, up.stderr
+    assert healthy()
+    assert not [name for name in docker.containers() if name.startswith("kans-")]
+
+
+def test_interrupted_during_a_failure_down_removes_everything() -> None:
+    assert kans("up", "--metallb").returncode == 0
+    interrupted(INJECTION, 25, signal.SIGKILL)
+    assert kans("down").returncode == 0
+    assert docker.containers() == {}
+
+
+def test_on_another_docker_network_the_addresses_move_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kans("down")
+    name, subnet = "kans-elsewhere", "192.168.228.0/24"
+    docker.must(docker.docker("network", "create", name, "--subnet", subnet))
+    monkeypatch.setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", name)
+    code = """
+        import kanslib
+        lab = kanslib.open_lab(story="arp", world="live")
+        print(kanslib.manifests.pool.split()[-1], lab.vip("svc1"), lab.address(lab.client))
+        print(lab.arp_scan().HOLDER.tolist() == [lab.leader(s) for s in ("svc1", "svc2", "svc3")])
+    """
+    try:
+        assert kans("up", "--metallb").returncode == 0
+        said = docker.command(sys.executable, "-c", textwrap.dedent(code), timeout=200).out
+        assert "192.168.228.200-192.168.228.250 192.168.228.200 192.168.228.100\nTrue" in said
+    finally:
+        kans("down")
+        docker.docker("network", "rm", name)
+
+
+def test_without_the_routers_image_the_recording_answers(open_lab: Callable[..., Lab]) -> None:
+    assert kans("up", "--metallb").returncode == 0
+    name, kept = docker.ROUTER_IMAGE, "kans-test/kept:1"
+    docker.must(docker.docker("tag", name, kept))
+    docker.must(docker.docker("rmi", name))
+    try:
+        lab = open_lab(story="bgp", world="live")
+        said = lab.start_router()
+        assert not said.provenance.checkable
+        assert docker.ROUTER_IMAGE in said.provenance.instead_of_live
+        assert "07-bgp" in kans("doctor").stdout
+    finally:
+        docker.must(docker.docker("tag", kept, name))
+        docker.docker("rmi", kept)
