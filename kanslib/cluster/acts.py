@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import yaml
@@ -261,8 +260,8 @@ def in_force(objects: Callable[[str], list[KubeObject]] | None = None) -> list[I
     `objects` answers for the API where somebody watches it already.
     """
     there = docker.containers()
-    with ThreadPoolExecutor(5) as pool:
-        found = [one for some in pool.map(_in_force_at, there.values()) for one in some]
+    # one after the other: this runs at exit as well, when Python starts no threads any more
+    found = [one for container in there.values() for one in _in_force_at(container)]
     found.sort(key=lambda one: one.target != CONTROL_PLANE)  # undone first: the others are asked through it
     return [*found, *_in_the_api(objects or _asked)]
 

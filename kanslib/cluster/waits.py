@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from kanslib.cluster import docker
-from kanslib.cluster.docker import ROUTER, inside
+from kanslib.cluster.docker import CLIENT, ROUTER, inside
 from kanslib.cluster.kube import Watches
 from kanslib.errors import NotSettled
 from kanslib.recording import settle
@@ -162,8 +162,19 @@ def back(watches: Watches, node: str, before: Mapping[str, str]) -> Iterator[str
     yield from pods(watches)
     yield from rules(watches)
     if watches.objects("l2advertisements"):
-        now = leaders(watches)
-        yield from (f"{name} to be led by {who} again" for name, who in before.items() if now.get(name) != who)
+        now, vips = leaders(watches), {s["metadata"]["name"]: ingress(s) for s in load_balancers(watches)}
+        for name, who in before.items():
+            # a speaker that starts alone claims everything for a moment, and nobody takes the event back: ask the wire
+            if now.get(name) != who and not held(vips.get(name, ""), who):
+                yield f"{name} to be led by {who} again"
+
+
+def held(vip: str, node: str) -> bool:
+    """True when this node, and no other machine, answers ARP for an address."""
+    said = inside(CLIENT, f"arp-scan --interface=eth0 {vip}").out if vip else ""
+    macs = set(re.findall(rf"(?m)^{re.escape(vip)}\t(\S+)", said))
+    there = docker.containers().get(node)
+    return there is not None and macs == {there.mac}
 
 
 def loss(watches: Watches, node: str, lost: float) -> Iterator[str]:
