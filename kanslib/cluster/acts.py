@@ -167,7 +167,7 @@ def start_router() -> list[Ran]:
         )
         if ran.rc:
             docker.docker("rm", "-f", ROUTER)
-            raise NotServed("a BGP router", f"{ROUTER_IMAGE} cannot be started: {ran.err.strip().splitlines()[-1]}")
+            raise NotServed("a BGP router", f"{ROUTER_IMAGE} cannot be started: {docker.complaint(ran)}")
         done.append(ran)
         _wait_for_vtysh()
     lines = [

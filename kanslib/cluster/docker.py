@@ -63,9 +63,15 @@ def docker(*arguments: str, stdin: str | None = None, timeout: float = 120) -> R
 def must(ran: Ran) -> str:
     """What the command printed; ClusterError with its complaint when it failed."""
     if ran.rc:
-        complaint = (ran.err or ran.out).strip().splitlines() or [f"exit status {ran.rc}"]
-        raise ClusterError(f"{' '.join(ran.command[:6])}: {complaint[-1]}")
+        raise ClusterError(f"{' '.join(ran.command[:6])}: {complaint(ran)}")
     return ran.out
+
+
+def complaint(ran: Ran) -> str:
+    """The line in which a failed command says what went wrong; some end with a hint at their help text."""
+    lines = [line for line in (ran.err or ran.out).splitlines() if line.strip()]
+    telling = [line for line in lines if "rror" in line or "denied" in line]
+    return (telling or lines[-1:] or [f"exit status {ran.rc}"])[0].strip()
 
 
 def inside(place: str, script: str, stdin: str | None = None, timeout: float = 120) -> Ran:

@@ -125,9 +125,13 @@ class FallbackWorld:
         try:
             return deed(self._live)
         except NotServed as gap:
-            self._reason = gap.reason
-            self._instead = self._beside()
-            return self._marked(deed(self._instead))
+            self._reason, beside = gap.reason, self._beside()
+            try:
+                told = deed(beside)
+            except KansError:
+                raise gap from None
+            self._instead = beside
+            return self._marked(told)
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kanslib import manifests
 from kanslib.cluster import acts, docker, setup
 from kanslib.cluster.kube import kubectl
 from kanslib.errors import ClusterError, WorldUnavailable
@@ -52,10 +53,15 @@ def healthy() -> bool:
 
 def interrupted(code: str, after: float, how: signal.Signals) -> None:
     """Run Python code, and stop it `after` seconds with a signal."""
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.DEVNULL)
-    time.sleep(after)
-    process.send_signal(how)
-    process.wait(60)
+    # a job that a shell started in the background ignores Ctrl-C, and so would its children
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + textwrap.dedent(code)
+    process = subprocess.Popen([sys.executable, "-c", heeding], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(after)
+        process.send_signal(how)
+        process.wait(60)
+    finally:
+        process.kill()
 
 
 INJECTION = """
@@ -195,6 +201,7 @@ def test_without_the_routers_image_the_recording_answers(open_lab: Callable[...,
     docker.must(docker.docker("rmi", name))
     try:
         lab = open_lab(story="bgp", world="live")
+        lab.delete(manifests.l2advertisement)
         said = lab.start_router()
         assert not said.provenance.checkable
         assert docker.ROUTER_IMAGE in said.provenance.instead_of_live
