@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from kanslib import manifests
 from kanslib.addressing import LESSON
@@ -16,6 +17,11 @@ from kanslib.recording.format import Verb
 from kanslib.recording.objects import KubeObject, identity
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+@cache
+def _documents(network: str, name: str) -> tuple[KubeObject, ...]:
+    return tuple(documents(manifests.on(network, name)))
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,7 @@ class State:
         """The objects that are to exist, in the order in which they are applied."""
         found: dict[tuple[str, str, str], KubeObject] = {}
         for name in self.manifests:
-            for document in documents(manifests.on(network, name)):
-                found[identity(document)] = document
+            found |= {identity(document): document for document in _documents(network, name)}
         gone = {tuple(reference.split("/")) for reference in self.without}
         return [doc for (kind, _, name), doc in found.items() if (kind.lower(), name) not in gone]
 
@@ -181,7 +186,8 @@ WHOLE = _lesson(LESSON_PARTS)
 SCRIPTS = {script.name: script for script in (WHOLE, *CHAPTERS)}
 
 
-def every_object(network: str = LESSON) -> dict[tuple[str, str, str], KubeObject]:
-    """Every object that the course ever applies, by kind, namespace and name."""
+@cache
+def every_identity() -> frozenset[tuple[str, str, str]]:
+    """Every object that the course ever applies, by kind, namespace and name; the network changes none of them."""
     states = [script.opening for script in CHAPTERS] + [m.after for script in CHAPTERS for m in script.moments]
-    return {identity(doc): doc for state in states for doc in state.objects(network)}
+    return frozenset(identity(doc) for state in states for doc in state.objects())

@@ -11,7 +11,7 @@ from kanslib.addressing import addresses
 from kanslib.errors import NotRecorded, UnknownName
 from kanslib.recording.acts import documents, reference
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, claimed_leader, plural
+from kanslib.recording.objects import KubeObject, external_address, newest_claims, plural
 from kanslib.text import Text
 from kanslib.worlds.protocol import Window, World
 
@@ -94,13 +94,13 @@ class Lab:
     def vip(self, service: str) -> str:
         """The external address of a Service. Raises NotRecorded while it is pending."""
         obj = self.object("service", service)
-        ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-        if not ingress:
+        address = external_address(obj)
+        if not address:
             raise NotRecorded(
                 f"an external address of {service}: it is pending or no LoadBalancer",
                 hint=f"lab.services() shows its type, lab.events({service!r}) why",
             )
-        return str(ingress[0]["ip"])
+        return address
 
     def pool(self) -> list[str]:
         """Every address that the pools of this moment may hand out, in order."""
@@ -120,15 +120,7 @@ class Lab:
         pool = obj["metadata"].get("annotations", {}).get(_POOL_ANNOTATION)
         if pool is None or not self._advertised(pool):
             return None
-        claims = [
-            event
-            for event in self._world.objects("events")
-            if event["involvedObject"].get("uid") == obj["metadata"]["uid"] and claimed_leader(event)
-        ]
-        if not claims:
-            return None
-        newest = max(claims, key=lambda event: int(event["metadata"]["resourceVersion"]))
-        return claimed_leader(newest)
+        return newest_claims(self._world.objects("events")).get(obj["metadata"]["uid"])
 
     def _advertised(self, pool: str) -> bool:
         """True when some L2Advertisement covers the pool on some node."""
@@ -460,11 +452,7 @@ class Lab:
 
     def _load_balancers(self) -> dict[str, str]:
         """The Services with an external address, and that address."""
-        return {
-            o["metadata"]["name"]: o["status"]["loadBalancer"]["ingress"][0]["ip"]
-            for o in self.objects("services")
-            if o.get("status", {}).get("loadBalancer", {}).get("ingress")
-        }
+        return {o["metadata"]["name"]: address for o in self.objects("services") if (address := external_address(o))}
 
     def map(self) -> SVG:
         """The cluster as a picture at this moment; `.describe()` says the same in words."""

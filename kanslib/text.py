@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -34,6 +34,16 @@ def stamped(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
     for line in lines:
         moment = moment_of(line) or moment
         yield moment, line
+
+
+def merged(logs: Mapping[str, str]) -> list[tuple[float, str]]:
+    """The lines of several Pods' logs in order of time, each with its moment; with more than one the Pod in front."""
+    lines = [
+        (t, (f"[pod/{pod}] " if len(logs) > 1 else "") + line)
+        for pod, log in logs.items()
+        for t, line in stamped(log.splitlines())
+    ]
+    return sorted(lines, key=lambda pair: pair[0])
 
 
 def in_words(line: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from kanslib.cluster import docker, setup
+from kanslib.cluster import setup
+from kanslib.cluster.deed import CLUSTER
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -30,7 +31,7 @@ def up(metallb: bool, manifest: Path | None) -> None:
     for line in healed:
         console.print(f"undone: {line}")
     what = "is made" if made else "is there" if not healed else "is healed"
-    console.print(f"The cluster {docker.CLUSTER} {what} ({time.monotonic() - began:.0f} s).")
+    console.print(f"The cluster {CLUSTER} {what} ({time.monotonic() - began:.0f} s).")
     console.print(
         "kubectl's context: [bold]kind-myk8s[/]   next: [bold]kans lab --world live[/]   away with it: kans down"
     )

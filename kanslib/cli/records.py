@@ -39,7 +39,7 @@ def record(names: Sequence[str], out: Path, title: str, stand_ins: Sequence[str]
             console.print(f"[bold red]not recorded:[/] {', '.join(failed)} failed")
             return 1
         console.print(f"{len(chosen)} chapters in {time.monotonic() - began:.0f} s")
-        _write(raw, out, title, versions(lambda _line: None), stand_ins)
+        _write(raw, out, title, versions(), stand_ins)
     return 0
 
 

@@ -10,11 +10,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from kanslib.addressing import plan
 from kanslib.cluster import docker, setup
-from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE, ROUTER, ROUTER_IMAGE, SQUATTER, Ran, inside, must
+from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE, ROUTER, ROUTER_IMAGE, SQUATTER, Ran, checked, inside
 from kanslib.cluster.kube import CONTROL_PLANE, kubectl
 from kanslib.course import EXCLUDE
 from kanslib.errors import ClusterError, NotServed
@@ -37,19 +35,17 @@ UNDO: dict[Verb, Verb] = {
 # ── objects ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def apply(documents: Sequence[KubeObject]) -> Ran:
+def apply(manifest: str) -> Ran:
     """`kubectl apply -f -`. Asks again while MetalLB's webhook is starting."""
     import time
 
     setup.guard()
-    manifest = "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in documents)
     for _ in range(30):
         ran = kubectl("apply -f -", manifest)
         if ran.rc == 0 or "failed calling webhook" not in ran.err:
             break
         time.sleep(1)
-    must(ran)
-    return ran
+    return checked(ran)
 
 
 def delete(references: Sequence[str]) -> list[Ran]:
@@ -61,33 +57,25 @@ def delete(references: Sequence[str]) -> list[Ran]:
         system = kind.startswith(("ipaddresspool", "l2adv", "bgp")) or name.startswith(("speaker", "controller"))
         spaces.setdefault("metallb-system" if system else "default", []).append(reference)
     done = [kubectl(f"delete -n {space} --ignore-not-found {' '.join(refs)}") for space, refs in spaces.items()]
-    for ran in done:
-        must(ran)
-    return done
+    return [checked(ran) for ran in done]
 
 
 def install_metallb(manifest: str) -> Ran:
     """`kubectl apply` of MetalLB's own manifest."""
     setup.guard()
-    ran = kubectl("apply -f -", manifest)
-    must(ran)
-    return ran
+    return checked(kubectl("apply -f -", manifest))
 
 
 def uninstall_metallb(manifest: str) -> Ran:
     """`kubectl delete` of MetalLB's own manifest."""
     setup.guard()
-    ran = kubectl("delete --ignore-not-found --timeout=100s -f -", manifest, timeout=150)
-    must(ran)
-    return ran
+    return checked(kubectl("delete --ignore-not-found --timeout=100s -f -", manifest, timeout=150))
 
 
 def label(node: str, labels: Sequence[str]) -> Ran:
     """`kubectl label node`."""
     setup.guard()
-    ran = kubectl(f"label node {node} {' '.join(labels)} --overwrite")
-    must(ran)
-    return ran
+    return checked(kubectl(f"label node {node} {' '.join(labels)} --overwrite"))
 
 
 def speakers(wanted: bool) -> Ran:
@@ -95,9 +83,7 @@ def speakers(wanted: bool) -> Ran:
     setup.guard()
     selector = {"kubernetes.io/os": "linux", _NOWHERE: None if wanted else "label"}
     patch = json.dumps({"spec": {"template": {"spec": {"nodeSelector": selector}}}})
-    ran = kubectl(f"patch ds speaker -n metallb-system --type merge -p '{patch}'")
-    must(ran)
-    return ran
+    return checked(kubectl(f"patch ds speaker -n metallb-system --type merge -p '{patch}'"))
 
 
 # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,25 +100,19 @@ def _worker(node: str) -> None:
 def kill_node(node: str) -> Ran:
     """`docker kill` a worker, as a power cut would."""
     _worker(node)
-    ran = docker.docker("kill", "--signal", "KILL", node)
-    must(ran)
-    return ran
+    return checked(docker.docker("kill", "--signal", "KILL", node))
 
 
 def start_node(node: str) -> Ran:
     """`docker start` a killed worker."""
     _worker(node)
-    ran = docker.docker("start", node)
-    must(ran)
-    return ran
+    return checked(docker.docker("start", node))
 
 
 def cut_link(node: str) -> Ran:
     """Take a worker's interface down."""
     _worker(node)
-    ran = inside(node, "ip link set eth0 down")
-    must(ran)
-    return ran
+    return checked(inside(node, "ip link set eth0 down"))
 
 
 def mend_link(node: str) -> Ran:
@@ -140,9 +120,7 @@ def mend_link(node: str) -> Ran:
     _worker(node)
     found = docker.network()
     gateway = found.gateway if found else ""
-    ran = inside(node, f"ip link set eth0 up; ip route replace default via {gateway}")
-    must(ran)
-    return ran
+    return checked(inside(node, f"ip link set eth0 up; ip route replace default via {gateway}"))
 
 
 # ── beside the cluster ───────────────────────────────────────────────────────────────────────────────────
@@ -177,9 +155,7 @@ def start_router() -> list[Ran]:
         *(f"neighbor {address} peer-group MLB" for address in nodes),
         "address-family ipv4 unicast", "neighbor MLB activate", "maximum-paths 8", "exit-address-family",
     ]  # fmt: skip
-    done.append(inside(ROUTER, "vtysh " + " ".join(f"-c '{line}'" for line in lines)))
-    must(done[-1])
-    return done
+    return [*done, checked(inside(ROUTER, "vtysh " + " ".join(f"-c '{line}'" for line in lines)))]
 
 
 def _wait_for_vtysh() -> None:
@@ -195,9 +171,7 @@ def _wait_for_vtysh() -> None:
 def stop_router() -> Ran:
     """Remove the router's container."""
     setup.guard()
-    ran = docker.docker("rm", "-f", "-v", ROUTER)
-    must(ran)
-    return ran
+    return checked(docker.docker("rm", "-f", "-v", ROUTER))
 
 
 def route_client() -> Ran:
@@ -205,9 +179,7 @@ def route_client() -> Ran:
     setup.guard()
     mine = plan(_network().subnet)
     script = "; ".join(f"ip route replace {net} via {mine.router}" for net in mine.pool_networks)
-    ran = inside(CLIENT, script)
-    must(ran)
-    return ran
+    return checked(inside(CLIENT, script))
 
 
 def unroute_client() -> Ran:
@@ -220,17 +192,13 @@ def unroute_client() -> Ran:
 def add_squatter(address: str) -> Ran:
     """Start a container that holds an address of the pool."""
     setup.guard()
-    ran = docker.start(SQUATTER, CLIENT_IMAGE, address)
-    must(ran)
-    return ran
+    return checked(docker.start(SQUATTER, CLIENT_IMAGE, address))
 
 
 def remove_squatter() -> Ran:
     """Remove that container."""
     setup.guard()
-    ran = docker.docker("rm", "-f", "-v", SQUATTER)
-    must(ran)
-    return ran
+    return checked(docker.docker("rm", "-f", "-v", SQUATTER))
 
 
 def flush_client() -> Ran:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kanslib.cluster.deed import CLUSTER
 from kanslib.errors import ClusterError
 
-CLUSTER = "myk8s"
 CLIENT = "mypc"
 ROUTER = "router"
 SQUATTER = "squatter"
@@ -60,11 +60,16 @@ def docker(*arguments: str, stdin: str | None = None, timeout: float = 120) -> R
     return command("docker", *arguments, stdin=stdin, timeout=timeout)
 
 
-def must(ran: Ran) -> str:
-    """What the command printed; ClusterError with its complaint when it failed."""
+def checked(ran: Ran) -> Ran:
+    """The same command; ClusterError with its complaint when it failed."""
     if ran.rc:
         raise ClusterError(f"{' '.join(ran.command[:6])}: {complaint(ran)}")
-    return ran.out
+    return ran
+
+
+def must(ran: Ran) -> str:
+    """What the command printed; ClusterError with its complaint when it failed."""
+    return checked(ran).out
 
 
 def complaint(ran: Ran) -> str:

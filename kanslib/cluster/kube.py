@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kanslib.cluster import docker
-from kanslib.cluster.docker import CLUSTER, Ran
+from kanslib.cluster.deed import CLUSTER
+from kanslib.cluster.docker import Ran
 from kanslib.errors import ClusterError
 from kanslib.recording.objects import KubeObject, WatchEvent, as_of, key_of
 

@@ -16,10 +16,10 @@ from kanslib.cluster.kube import Watches, kubectl
 from kanslib.cluster.waits import Say
 from kanslib.course import EXCLUDE, State
 from kanslib.errors import ClusterError, UnknownName
-from kanslib.recording.acts import reference
+from kanslib.recording.acts import reference, said
 from kanslib.recording.effects import already
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, identity
+from kanslib.recording.objects import KubeObject, external_address, identity, is_ready
 
 _PATIENCE = {"kill_node": 150.0, "cut_link": 150.0, "start_node": 180.0, "mend_link": 180.0, "install_metallb": 240.0}
 _LOSSES = ("kill_node", "cut_link")
@@ -60,7 +60,7 @@ class Hands:
         """`kubectl apply`, without waiting."""
         targets = tuple(reference(document) for document in documents)
         manifest = "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in documents)
-        return self._tell("apply", targets, [acts.apply(documents)], "kubectl apply -f -", manifest)
+        return self._tell("apply", targets, [acts.apply(manifest)], "kubectl apply -f -", manifest)
 
     def delete(self, references: Sequence[str]) -> Done:
         """`kubectl delete`, without waiting."""
@@ -74,9 +74,7 @@ class Hands:
             self._refuse_second_loss(verb, targets[0])
             self._led = waits.leaders(self.watches)
         targets = self._full(verb, targets)
-        self._say(
-            f"{' '.join([verb.replace('_', '-'), *targets])} on the course's own cluster; lab.restore() undoes it"
-        )
+        self._say(f"{said(verb, targets)} on the course's own cluster; lab.restore() undoes it")
         ran = self._perform(verb, targets)
         command = " ".join(ran[0].command) if ran else verb
         return self._tell(verb, targets, ran, command)
@@ -89,7 +87,7 @@ class Hands:
         return tuple(targets)
 
     def _squatted(self) -> str:
-        return waits.ingress(next(iter(waits.load_balancers(self.watches)), {})) or plan(self.network).pool_first
+        return external_address(next(iter(waits.load_balancers(self.watches)), {})) or plan(self.network).pool_first
 
     def _tell(self, verb: Verb, targets: tuple[str, ...], ran: Sequence[Ran], command: str, manifest: str = "") -> Done:
         now = time.time()
@@ -206,7 +204,7 @@ class Hands:
         """The objects of the course that exist, by kind, namespace and name."""
         kinds = {"Pod": "pods", "Service": "services", "IPAddressPool": "ipaddresspools"}
         kinds |= {"L2Advertisement": "l2advertisements", "BGPPeer": "bgppeers", "BGPAdvertisement": "bgpadvertisements"}
-        known = course.every_object(self.network)
+        known = course.every_identity()
         found = {}
         for kind, plural in kinds.items():
             for obj in self.watches.objects(plural):
@@ -244,7 +242,7 @@ class Hands:
             return False
         asks = [obj["spec"].get("loadBalancerIP") or self._pool_asked(obj) for obj in (service, target)]
         due = self._due(name)
-        return pools_move or asks[0] != asks[1] or (not asks[1] and waits.ingress(service) not in ("", due))
+        return pools_move or asks[0] != asks[1] or (not asks[1] and external_address(service) not in ("", due))
 
     @staticmethod
     def _pool_asked(obj: KubeObject) -> str:
@@ -345,8 +343,6 @@ def _wait_for_the_api(say: Say) -> None:
 
 
 def _unwell(watches: Watches) -> Iterator[str]:
-    from kanslib.recording.objects import is_ready
-
     yield from (f"{n['metadata']['name']} to be Ready" for n in watches.objects("nodes") if not is_ready(n))
     yield from waits.everything(watches)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,7 @@ def _write_places(journals: Sequence[Path], raw: Path) -> None:
     (raw / "places.json").write_text(json.dumps(places))
 
 
-def versions(say: Callable[[str], None]) -> dict[str, str]:
+def versions() -> dict[str, str]:
     """What the recording was made with, as far as the objects do not say it themselves."""
     told = docker.command("kind", "version").out.split()
-    say(" ".join(told))
     return {"kind": told[1]} if len(told) > 1 else {}

@@ -232,7 +232,7 @@ class Session:
         found = docker.network()
         places = {
             "client": CLIENT, "control_plane": CONTROL_PLANE, "network": found.subnet if found else "",
-            "router": ROUTER if ROUTER in self.addresses else None, "addresses": self.addresses, "macs": self.macs,
+            "router": ROUTER if ROUTER in self.addresses else None, "addresses": self.addresses,
         }  # fmt: skip
         (self.journal.path / "places.json").write_text(json.dumps(places))
         keep_logs(self.watches, self.journal)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -17,7 +15,8 @@ import yaml
 from kanslib import manifests
 from kanslib.addressing import plan
 from kanslib.cluster import docker
-from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE, CLUSTER, NODE_IMAGE, must
+from kanslib.cluster.deed import CLUSTER, Deed, deed, forget, write
+from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE, NODE_IMAGE, must
 from kanslib.cluster.kube import CONTROL_PLANE, kubectl
 from kanslib.errors import ClusterError, WorldUnavailable
 
@@ -33,41 +32,13 @@ _PROC = Path("/proc/sys/fs/inotify")
 # ── whose cluster is this? ───────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Deed:
-    """What `kans up` made, written down before it is made: only this may be acted on and removed."""
-
-    began: float
-    network_made: bool
-    containers: tuple[str, ...] = field(default=())
-
-
-def _deed_file() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(home) / "kanslib" / f"{CLUSTER}.json"
-
-
-def deed() -> Deed | None:
-    """What `kans up` wrote down; None when it made nothing."""
-    try:
-        said = json.loads(_deed_file().read_text())
-        return Deed(said["began"], said["network_made"], tuple(said["containers"]))
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
-
-
-def _write(made: Deed) -> None:
-    _deed_file().parent.mkdir(parents=True, exist_ok=True)
-    _deed_file().write_text(json.dumps(asdict(made)))
-
-
 def _nodes() -> dict[str, docker.Container]:
     return {name: one for name, one in docker.containers().items() if not one.owned}
 
 
-def _ours() -> bool:
-    """True when the cluster that is there is the one that `kans up` made, whole or half."""
-    made, nodes = deed(), _nodes()
+def _ours(nodes: Mapping[str, docker.Container]) -> bool:
+    """True when these nodes are of the cluster that `kans up` made, whole or half."""
+    made = deed()
     if made is None or not nodes:
         return False
     if made.containers:
@@ -86,9 +57,10 @@ def guard() -> None:
     """Raise WorldUnavailable unless the kind cluster that is up is the course's own, made by `kans up`."""
     if not docker.here():
         raise WorldUnavailable(f"no Docker engine answers here, so there is no live world.\n{_RECORDED}")
-    if not _nodes():
+    nodes = _nodes()
+    if not nodes:
         raise WorldUnavailable(f"there is no course cluster here. Next step: kans up.\n{_RECORDED}")
-    if not _ours():
+    if not _ours(nodes):
         raise WorldUnavailable(_not_ours())
 
 
@@ -133,8 +105,8 @@ def _too_little() -> Iterator[str]:
 
 
 def _in_the_way() -> Iterator[str]:
-    if _nodes():
-        if not _ours():
+    if nodes := _nodes():
+        if not _ours(nodes):
             yield _not_ours()
         return
     yield from (
@@ -189,7 +161,7 @@ def _whole() -> bool:
 
 
 def _make(say: Say) -> None:
-    _write(Deed(time.time(), network_made=docker.network() is None))
+    write(Deed(time.time(), network_made=docker.network() is None))
     config = manifests.kind_cluster
     arguments = ["kind", "create", "cluster", "--name", CLUSTER, "--image", NODE_IMAGE, "--config", "-", "--wait", "0s"]
     say(f"making the kind cluster {CLUSTER} ({NODE_IMAGE})")
@@ -209,7 +181,7 @@ def _make(say: Say) -> None:
         raise ClusterError("kind could not make the cluster: " + "\n".join(line for line in told if line)[-800:])
     _wait_ready(say)
     made = deed()
-    _write(Deed(made.began if made else 0.0, bool(made and made.network_made), tuple(c.id for c in _nodes().values())))
+    write(Deed(made.began if made else 0.0, bool(made and made.network_made), tuple(c.id for c in _nodes().values())))
 
 
 def _wait_ready(say: Say) -> None:
@@ -266,7 +238,7 @@ def down(say: Say) -> bool:
     """Remove exactly what `kans up` and the course made since. True when there was something."""
     if not docker.here():
         raise ClusterError("no Docker engine answers here, so there is nothing that could be removed")
-    if _nodes() and not _ours():
+    if (nodes := _nodes()) and not _ours(nodes):
         raise ClusterError(_not_ours())
     return _remove_made(say)
 
@@ -286,7 +258,7 @@ def _remove_made(say: Say) -> bool:
             must(docker.docker("rm", "-f", "-v", *left))
     if made and made.network_made and docker.network():
         docker.docker("network", "rm", docker.network_name())  # refused while others use it: then it stays
-    _deed_file().unlink(missing_ok=True)
+    forget()
     return bool(beside or nodes)
 
 

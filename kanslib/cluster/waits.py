@@ -11,7 +11,7 @@ from kanslib.cluster.docker import CLIENT, ROUTER, inside
 from kanslib.cluster.kube import Watches
 from kanslib.errors import NotSettled
 from kanslib.recording import settle
-from kanslib.recording.objects import KubeObject, claimed_leader, is_ready
+from kanslib.recording.objects import KubeObject, endpoints_of, external_address, is_ready, newest_claims
 
 Say = Callable[[str], None]
 Missing = Callable[[], Iterator[str]]
@@ -41,8 +41,11 @@ def until_settled(name: str, watches: Watches, missing: Missing, since: float, s
 
 def up_nodes(lost: Collection[str] = ()) -> list[str]:
     """The nodes that run and can be asked."""
-    nodes = [one for one in docker.containers().values() if not one.owned]
-    return [one.name for one in nodes if one.running and one.name not in lost]
+    return [one.name for one in docker.containers().values() if _up(one, lost)]
+
+
+def _up(one: docker.Container, lost: Collection[str]) -> bool:
+    return not one.owned and one.running and one.name not in lost
 
 
 # ── what can be missing ──────────────────────────────────────────────────────────────────────────────────
@@ -71,14 +74,8 @@ def metallb(watches: Watches) -> Iterator[str]:
             wanted, there = status.get("desiredNumberScheduled", 0), status.get("numberReady", 0)
             if there < wanted or status.get("observedGeneration") != daemons["metadata"].get("generation"):
                 yield f"speakers ({there} of {wanted} ready)"
-    webhook = [
-        endpoint
-        for piece in watches.objects("endpointslices")
-        if piece["metadata"].get("labels", {}).get("kubernetes.io/service-name") == "metallb-webhook-service"
-        for endpoint in piece.get("endpoints") or []
-        if endpoint.get("conditions", {}).get("ready")
-    ]
-    if not webhook:
+    webhook = endpoints_of(watches.objects("endpointslices"), "metallb-webhook-service")
+    if not any(endpoint.get("conditions", {}).get("ready") for endpoint in webhook):
         yield "MetalLB's webhook"
 
 
@@ -100,7 +97,7 @@ def addresses(watches: Watches) -> Iterator[str]:
         if event.get("reason") in ("AllocationFailed", "LoadBalancerFailed")
     }
     for service in load_balancers(watches):
-        if not ingress(service) and service["metadata"]["uid"] not in refused:
+        if not external_address(service) and service["metadata"]["uid"] not in refused:
             yield f"an address for {service['metadata']['name']}"
 
 
@@ -109,15 +106,9 @@ def load_balancers(watches: Watches) -> list[KubeObject]:
     return [service for service in watches.objects("services") if service["spec"].get("type") == "LoadBalancer"]
 
 
-def ingress(service: KubeObject) -> str:
-    """A Service's external address; empty while it is pending."""
-    found = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
-    return str(found[0].get("ip", ""))
-
-
 def rules(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
     """Nodes whose rules do not yet say what the Services and their endpoints say."""
-    wanted = {(ingress(s), *_endpoints(watches, s)) for s in load_balancers(watches) if ingress(s)}
+    wanted = {(external_address(s), *_endpoints(watches, s)) for s in load_balancers(watches) if external_address(s)}
     wanted = {row for row in wanted if len(row) > 1}
     for node in up_nodes(lost):
         there = _programmed(inside(node, "iptables -w -t nat -S", timeout=30).out)
@@ -126,12 +117,9 @@ def rules(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
 
 
 def _endpoints(watches: Watches, service: KubeObject) -> list[str]:
-    name = service["metadata"]["name"]
     return sorted(
         address
-        for piece in watches.objects("endpointslices")
-        if piece["metadata"].get("labels", {}).get("kubernetes.io/service-name") == name
-        for endpoint in piece.get("endpoints") or []
+        for endpoint in endpoints_of(watches.objects("endpointslices"), service["metadata"]["name"])
         if endpoint.get("conditions", {}).get("ready", True)
         for address in endpoint["addresses"]
     )
@@ -148,10 +136,9 @@ def _programmed(dump: str) -> set[tuple[str, ...]]:
 
 def leaders(watches: Watches) -> dict[str, str]:
     """The newest layer 2 claim for each Service that exists: its name and the node."""
-    uids = {service["metadata"]["uid"]: service["metadata"]["name"] for service in load_balancers(watches)}
-    claims = [e for e in watches.objects("events") if claimed_leader(e) and e["involvedObject"].get("uid") in uids]
-    claims.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
-    return {uids[e["involvedObject"]["uid"]]: claimed_leader(e) or "" for e in claims}
+    claims = newest_claims(watches.objects("events"))
+    uids = {service["metadata"]["name"]: service["metadata"]["uid"] for service in load_balancers(watches)}
+    return {name: claims[uid] for name, uid in uids.items() if uid in claims}
 
 
 def back(watches: Watches, node: str, before: Mapping[str, str]) -> Iterator[str]:
@@ -162,7 +149,7 @@ def back(watches: Watches, node: str, before: Mapping[str, str]) -> Iterator[str
     yield from pods(watches)
     yield from rules(watches)
     if watches.objects("l2advertisements"):
-        now, vips = leaders(watches), {s["metadata"]["name"]: ingress(s) for s in load_balancers(watches)}
+        now, vips = leaders(watches), {s["metadata"]["name"]: external_address(s) for s in load_balancers(watches)}
         for name, who in before.items():
             # a speaker that starts alone claims everything for a moment, and nobody takes the event back: ask the wire
             if now.get(name) != who and not held(vips.get(name, ""), who):
@@ -193,16 +180,18 @@ def loss(watches: Watches, node: str, lost: float) -> Iterator[str]:
 
 def sessions(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
     """BGP sessions and routes that are not there yet, where a router runs and MetalLB was told of it."""
-    if ROUTER not in docker.containers() or not watches.objects("bgppeers"):
+    there = docker.containers()
+    if ROUTER not in there or not watches.objects("bgppeers"):
         return
-    nodes = {node: one.address for node, one in docker.containers().items() if node in up_nodes(lost) and one.address}
+    nodes = {name: one.address for name, one in there.items() if _up(one, lost) and one.address}
     summary = inside(ROUTER, "vtysh -c 'show bgp ipv4 unicast summary'").out
     up = {line.split()[0] for line in summary.splitlines() if re.match(r"\d+\.\d+\.\d+\.\d+ .* \d+ +\d+ N/A$", line)}
     yield from (f"the BGP session of {node}" for node, address in nodes.items() if address not in up)
     if watches.objects("bgpadvertisements"):
         routes = inside(ROUTER, "vtysh -c 'show ip route bgp'").out
         for service in load_balancers(watches):
-            if ingress(service) and _endpoints(watches, service) and f"{ingress(service)}/32" not in routes:
+            vip = external_address(service)
+            if vip and _endpoints(watches, service) and f"{vip}/32" not in routes:
                 yield f"a route to {service['metadata']['name']}"
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
 import yaml
 
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject
+from kanslib.recording.objects import KubeObject, plural
 
 _DELETED = re.compile(r'^([a-z0-9.-]+) "([^"]+)"(?: force)? deleted', re.MULTILINE)
 
@@ -43,6 +43,25 @@ def reference(obj: KubeObject) -> str:
     'service/svc1'
     """
     return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+
+
+def spelled(ref: str) -> str:
+    """A reference in one spelling, whatever the learner typed.
+
+    >>> spelled("svc/svc1"), spelled("Service/svc1")
+    ('services/svc1', 'services/svc1')
+    """
+    kind, _, name = ref.partition("/")
+    return f"{plural(kind)}/{name}"
+
+
+def said(verb: Verb, targets: Sequence[str]) -> str:
+    """An act in words.
+
+    >>> said("kill_node", ["myk8s-worker"])
+    'kill-node myk8s-worker'
+    """
+    return " ".join([verb.replace("_", "-"), *targets])
 
 
 def stem(name: str) -> str:

@@ -90,3 +90,26 @@ def claimed_leader(event: KubeObject) -> str | None:
     if event.get("reason") != "nodeAssigned" or 'protocol "layer2"' not in message:
         return None
     return str(message.split('"')[1])
+
+
+def newest_claims(events: Iterable[KubeObject]) -> dict[str, str]:
+    """Who claimed last to lead on layer 2: the Service's uid, and the node."""
+    claims = [event for event in events if claimed_leader(event)]
+    claims.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return {event["involvedObject"].get("uid", ""): claimed_leader(event) or "" for event in claims}
+
+
+def external_address(service: KubeObject) -> str:
+    """A Service's external address; empty while it is pending, and for one that is no LoadBalancer."""
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
+    return str(ingress[0].get("ip", ""))
+
+
+def endpoints_of(slices: Iterable[KubeObject], service: str) -> list[KubeObject]:
+    """The endpoints that the slices of a Service name, ready or not."""
+    return [
+        endpoint
+        for piece in slices
+        if piece["metadata"].get("labels", {}).get("kubernetes.io/service-name") == service
+        for endpoint in piece.get("endpoints") or []
+    ]

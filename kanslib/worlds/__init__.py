@@ -36,6 +36,6 @@ def on_the_cluster(story: str, recorded: Callable[[], RecordedWorld]) -> World:
 
 def cluster_made() -> bool:
     """True when `kans up` has made a cluster on this machine; whether it runs is not looked at."""
-    from kanslib.cluster.setup import deed
+    from kanslib.cluster.deed import deed
 
     return deed() is not None

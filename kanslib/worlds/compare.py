@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kanslib import iptables, timeline
 from kanslib.errors import KansError
 from kanslib.recording.format import Recording
-from kanslib.recording.objects import KubeObject, claimed_leader
+from kanslib.recording.objects import KubeObject, external_address, newest_claims
 from kanslib.worlds.recorded import RecordedWorld
 
 WITHIN = 12.0  # seconds by which the same outage may differ from one time to another (36.7–44.2 s were measured)
@@ -87,13 +87,14 @@ def meaning(world: RecordedWorld, moment: str) -> dict[str, str]:
     roles = _roles(world.objects("nodes"))
     services = [o for o in world.objects("services") if o["metadata"]["namespace"] == "default"]
     names = _names(world, services, roles)
+    claims = newest_claims(world.objects("events"))
     told: dict[str, str] = {}
     for service in services:
         name = service["metadata"]["name"]
-        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-        told[f"address of {name}"] = ingress[0]["ip"] if ingress else "none"
-        if ingress:
-            told[f"leader of {name}"] = roles.get(_claim(world, service), "none")
+        address = external_address(service)
+        told[f"address of {name}"] = address or "none"
+        if address:
+            told[f"leader of {name}"] = roles.get(claims.get(service["metadata"]["uid"], ""), "none")
             told |= _rules(world, service, names)
     return {**told, **_routes(world, names), **_outages(world, services)}
 
@@ -103,13 +104,6 @@ def _roles(nodes: list[KubeObject]) -> dict[str, str]:
     workers = sorted(n["metadata"]["name"] for n in nodes if _ROLE not in n["metadata"].get("labels", {}))
     roles = {name: f"worker {number}" for number, name in enumerate(workers, 1)}
     return {n["metadata"]["name"]: roles.get(n["metadata"]["name"], "control plane") for n in nodes}
-
-
-def _claim(world: RecordedWorld, service: KubeObject) -> str:
-    uid = service["metadata"]["uid"]
-    claims = [e for e in world.objects("events") if claimed_leader(e) and e["involvedObject"].get("uid") == uid]
-    claims.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
-    return (claimed_leader(claims[-1]) or "") if claims else ""
 
 
 def _names(world: RecordedWorld, services: list[KubeObject], roles: Mapping[str, str]) -> dict[str, str]:
@@ -185,8 +179,7 @@ def _outages(world: RecordedWorld, services: list[KubeObject]) -> dict[str, str]
         return {}
     told = {}
     for service in services:
-        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
-        mine = [row for row in rows if row["to"] == ingress[0].get("ip") and row["t"] >= window.zero]
+        mine = [row for row in rows if row["to"] == external_address(service) and row["t"] >= window.zero]
         # what fails long after all have noticed is chance: conntrack's memory (chapter 06)
         noticed = last.settled - window.zero
         phases = [phase for phase in timeline.phases(mine, window.zero) if phase.failed >= 3 and phase.start < noticed]

@@ -15,6 +15,7 @@ from kanslib import course, manifests
 from kanslib.addressing import LESSON, addresses
 from kanslib.cluster import acts as deeds
 from kanslib.cluster import docker, traffic
+from kanslib.cluster.deed import CLUSTER
 from kanslib.cluster.docker import CLIENT, ROUTER
 from kanslib.cluster.kube import CONTROL_PLANE, PATHS, kubectl, logs
 from kanslib.cluster.reach import Done
@@ -24,12 +25,12 @@ from kanslib.errors import ClusterError, NodeDown, NotRecorded, RecordingError, 
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance
-from kanslib.recording.acts import numbered, reference
+from kanslib.recording.acts import numbered, reference, said, spelled
 from kanslib.recording.clock import OPENING
 from kanslib.recording.effects import already, labelled
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, WatchEvent, identity, plural
-from kanslib.text import Text, stamped
+from kanslib.recording.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
+from kanslib.text import Text, merged
 from kanslib.worlds.protocol import Places, Sighting, Window
 from kanslib.worlds.recorded import BEFORE_ACT, RecordedWorld
 
@@ -76,7 +77,7 @@ class LiveWorld:
 
     def banner(self) -> str:
         name = f"story {self.script.name!r}: {self.script.title}"
-        return f"live · {name}\nthe course's own cluster {docker.CLUSTER}, now · {self._versions()}"
+        return f"live · {name}\nthe course's own cluster {CLUSTER}, now · {self._versions()}"
 
     def provenance(self) -> Provenance:
         if self._past:
@@ -132,11 +133,7 @@ class LiveWorld:
             raise NotRecorded(
                 f"a log of {component!r}" + (f" on {node}" if node else ""), hint="lab.pods() shows who runs where"
             )
-        lines: list[tuple[float, str]] = []
-        for pod, _, text in found:
-            prefix = f"[pod/{pod}] " if len(found) > 1 else ""
-            lines += [(t, prefix + line) for t, line in stamped(text.splitlines())]
-        return self._text("\n".join(line for _, line in sorted(lines, key=lambda pair: pair[0])))
+        return self._text("\n".join(line for _, line in merged({pod: text for pod, _, text in found})))
 
     def _told_by_past(self, text: Text) -> Text:
         return Text(text, self._remembered(text.provenance), self._zero)
@@ -240,13 +237,11 @@ class LiveWorld:
         leader = waits.leaders(self._session.watches).get(service)
         if leader:
             yield leader, "eth0", port[0]
-        for piece in self.objects("endpointslices"):
-            if piece["metadata"].get("labels", {}).get("kubernetes.io/service-name") == service:
-                for endpoint in piece.get("endpoints") or []:
-                    node, address = endpoint["nodeName"], endpoint["addresses"][0]
-                    found = re.search(r"dev (\S+)", docker.inside(node, f"ip route get {address}").out)
-                    if found:
-                        yield node, found[1], port[1]
+        for endpoint in endpoints_of(self.objects("endpointslices"), service):
+            node, address = endpoint["nodeName"], endpoint["addresses"][0]
+            found = re.search(r"dev (\S+)", docker.inside(node, f"ip route get {address}").out)
+            if found:
+                yield node, found[1], port[1]
 
     def _port(self, service: str) -> tuple[int, int]:
         spec = next(o for o in self.objects("services") if o["metadata"]["name"] == service)["spec"]["ports"][0]
@@ -265,11 +260,11 @@ class LiveWorld:
 
     def delete(self, references: Sequence[str]) -> Text:
         known = {
-            f"{plural(kind)}/{obj['metadata']['name']}"
+            spelled(f"{kind}/{obj['metadata']['name']}")
             for kind in {ref.partition("/")[0] for ref in references}
             for obj in self.objects(kind)
         }
-        wanted = {f"{plural(kind)}/{name}" for kind, _, name in (ref.partition("/") for ref in references)}
+        wanted = set(map(spelled, references))
         if not wanted & known:
             return self._text("\n".join(f"{ref} not found" for ref in references))
         return self._do("delete", wanted, lambda: [self._hands.delete(references)])
@@ -277,7 +272,7 @@ class LiveWorld:
     def act(self, verb: Verb, targets: Sequence[str]) -> Text:
         if self._in_force(verb, targets):
             self._past = None
-            return self._text(f"{' '.join([verb.replace('_', '-'), *targets])}: already so")
+            return self._text(f"{said(verb, targets)}: already so")
         return self._do(verb, set(targets), lambda: [self._hands.act(verb, targets)])
 
     def _in_force(self, verb: Verb, targets: Sequence[str]) -> bool:
@@ -412,10 +407,10 @@ class LiveWorld:
         return None
 
     def _bring_to(self, moment: Moment) -> None:
-        if self.standing == moment.id and self._hands.is_at(moment.after):
+        there = self._hands.is_at(moment.after)
+        if self.standing == moment.id and there:
             return
-        there = not moment.speaker_pod and self._hands.is_at(moment.after)
-        if not there:
+        if moment.speaker_pod or not there:
             before = self.script.before(moment)
             if not self._hands.is_at(before):
                 self._session.act(PREPARE, lambda: self._hands.reach(before, f"before {moment.id}"))
@@ -474,7 +469,7 @@ class LiveWorld:
         return [self._row(acted) for acted in self._mine()]
 
     def _row(self, acted: Acted) -> dict[str, Any]:
-        done = " · ".join(" ".join([step.verb.replace("_", "-"), *step.targets]) for step in acted.steps)
+        done = " · ".join(said(step.verb, step.targets) for step in acted.steps)
         return {
             "MOMENT": acted.name,
             "AT": round(acted.t - self._opened, 1),
@@ -506,7 +501,7 @@ def _is_about(moment: Moment, before: course.State, verb: Verb, about: set[Any])
     if verb == "apply":
         return {key for key, doc in now.items() if then.get(key) != doc} == about
     if verb == "delete":
-        return {f"{plural(kind)}/{name}" for kind, _, name in then.keys() - now.keys()} == about
+        return {spelled(f"{kind}/{name}") for kind, _, name in then.keys() - now.keys()} == about
     lost, lost_before = moment.after.lost, before.lost
     expected: dict[str, bool] = {
         "install_metallb": moment.after.metallb and not before.metallb,

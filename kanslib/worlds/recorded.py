@@ -15,13 +15,13 @@ from kanslib.errors import NodeDown, NotRecorded, UnknownName
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance, utc
-from kanslib.recording.acts import documents, reference
+from kanslib.recording.acts import documents, reference, said, spelled
 from kanslib.recording.clock import OPENING, Clock, Look
 from kanslib.recording.effects import already, canonical, labelled
 from kanslib.recording.format import Act, Read, Recording, Step, Story, Verb
 from kanslib.recording.objects import KubeObject, WatchEvent, as_of, identity, plural
 from kanslib.recording.raw import HOST
-from kanslib.text import Text, stamped
+from kanslib.text import Text, merged
 from kanslib.worlds.protocol import Places, Sighting, Window
 
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
@@ -173,13 +173,9 @@ class RecordedWorld:
         if not files:
             asked = f"a log of {component!r}" + (f" on {node}" if node else "") + " at this moment"
             raise NotRecorded(asked, sorted(logs))
-        lines: list[tuple[float, str]] = []
-        for name, file in files.items():
-            prefix = f"[pod/{name}] " if len(files) > 1 else ""
-            stamped_lines = stamped(self.recording.text(file).splitlines())
-            lines += [(t, prefix + line) for t, line in stamped_lines if t <= self.clock.now]
+        lines = merged({name: self.recording.text(file) for name, file in files.items()})
         last = self.clock.last
-        text = "\n".join(line for _, line in sorted(lines, key=lambda pair: pair[0]))
+        text = "\n".join(line for t, line in lines if t <= self.clock.now)
         return Text(text, self.provenance(), last.t if last else None)
 
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
@@ -283,20 +279,20 @@ class RecordedWorld:
             return []
 
     def delete(self, references: Sequence[str]) -> Text:
-        wanted = dict.fromkeys(map(_short, references))
+        wanted = dict.fromkeys(map(spelled, references))
         there = {
-            _short(f"{plural(kind)}/{obj['metadata']['name']}")
+            spelled(f"{plural(kind)}/{obj['metadata']['name']}")
             for kind in {ref.partition("/")[0] for ref in references}
             for obj in self._objects_or_none(kind)
         }
         if not wanted.keys() & there:
             return self._told([f"{ref} not found" for ref in references])
         asked = "delete " + " ".join(references)
-        return self._follow("delete", wanted, lambda step: dict.fromkeys(map(_short, step.targets)), asked)
+        return self._follow("delete", wanted, lambda step: dict.fromkeys(map(spelled, step.targets)), asked)
 
     def act(self, verb: Verb, targets: Sequence[str]) -> Text:
         if self._in_force(verb, targets):
-            return self._told([f"{_said(verb, targets)}: already so"])
+            return self._told([f"{said(verb, targets)}: already so"])
         reached: tuple[Act, Step] | None = None
         output: list[str] = []
         for act, step in self._ahead():
@@ -305,8 +301,8 @@ class RecordedWorld:
             reached = act, step
             output += step.output.splitlines()
         if reached is None:
-            raise self._unexpected(_said(verb, targets))
-        return self._advance(*reached, output or [_said(verb, targets)])
+            raise self._unexpected(said(verb, targets))
+        return self._advance(*reached, output or [said(verb, targets)])
 
     def _in_force(self, verb: Verb, targets: Sequence[str]) -> bool:
         """True when the newest act of this kind on these targets did the same and was not undone."""
@@ -345,7 +341,7 @@ class RecordedWorld:
             )
         if self.story.neutral:
             return NotRecorded(asked, hint="that is not what was done here; look again, or go on with lab.at('fix')")
-        steps = " · ".join(_said(step.verb, step.targets) for step in ahead.steps if step.verb != "wait")
+        steps = " · ".join(said(step.verb, step.targets) for step in ahead.steps if step.verb != "wait")
         return NotRecorded(asked, [f"{ahead.id} ({steps})"], f"to go on as it was recorded: lab.at({ahead.id!r})")
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
@@ -402,7 +398,7 @@ class RecordedWorld:
         return [self._act_row(act) for act in self.clock.acts if act.t <= self.clock.now]
 
     def _act_row(self, act: Act) -> dict[str, Any]:
-        done = " · ".join(_said(step.verb, step.targets) for step in act.steps if step.verb != "wait")
+        done = " · ".join(said(step.verb, step.targets) for step in act.steps if step.verb != "wait")
         return {
             "MOMENT": act.id,
             "AT": round(act.t - self.story.start, 1),
@@ -444,15 +440,6 @@ def _normal(command: str) -> str:
 
 def _commands(reads: Sequence[Read]) -> list[str]:
     return sorted({_normal(read.command) for read in reads}, key=lambda command: (len(command), command))
-
-
-def _short(ref: str) -> str:
-    kind, _, name = ref.partition("/")
-    return f"{plural(kind)}/{name}"
-
-
-def _said(verb: Verb, targets: Sequence[str]) -> str:
-    return " ".join([verb.replace("_", "-"), *targets])
 
 
 def _request_target(target: str) -> str:

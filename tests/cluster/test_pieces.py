@@ -10,6 +10,7 @@ import pytest
 from kanslib.cluster import kube, traffic, waits
 from kanslib.errors import ClusterError
 from kanslib.lab import Lab
+from kanslib.recording.objects import external_address
 from kanslib.views import answers
 from kanslib.worlds.recorded import _request
 
@@ -26,7 +27,7 @@ def test_what_a_nodes_rules_say_is_what_services_and_endpoints_say(open_lab: Cal
     lab = open_lab(story)
     watches: Any = RecordedWatches(lab)
     wanted = {
-        (waits.ingress(service), *waits._endpoints(watches, service)) for service in waits.load_balancers(watches)
+        (external_address(service), *waits._endpoints(watches, service)) for service in waits.load_balancers(watches)
     }
     assert len(wanted) == 3
     for node in lab.nodes().NAME:

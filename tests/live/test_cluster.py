@@ -17,6 +17,7 @@ import pytest
 
 from kanslib import manifests
 from kanslib.cluster import acts, docker, setup
+from kanslib.cluster.deed import CLUSTER, deed
 from kanslib.cluster.kube import kubectl
 from kanslib.errors import ClusterError, WorldUnavailable
 from kanslib.lab import Lab
@@ -97,7 +98,7 @@ def test_from_nothing_up_and_down_leave_nothing_behind() -> None:
     down = kans("down")
     assert "removed" in down.stdout
     assert leftovers() == before
-    assert setup.deed() is None
+    assert deed() is None
     assert "nothing was there" in kans("down").stdout
 
 
@@ -124,9 +125,7 @@ def test_a_taken_port_is_one_clear_sentence_before_anything_is_changed() -> None
 
 def test_a_cluster_of_somebody_else_is_left_alone() -> None:
     kans("down")
-    made = docker.command(
-        "kind", "create", "cluster", "--name", docker.CLUSTER, "--image", docker.NODE_IMAGE, timeout=300
-    )
+    made = docker.command("kind", "create", "cluster", "--name", CLUSTER, "--image", docker.NODE_IMAGE, timeout=300)
     assert made.rc == 0, made.err
     try:
         for command in ("up", "down", "run"):
@@ -134,9 +133,9 @@ def test_a_cluster_of_somebody_else_is_left_alone() -> None:
             assert said.returncode == 1
             assert "leaves it alone" in said.stderr
         with pytest.raises((ClusterError, WorldUnavailable), match="leaves it alone"):
-            acts.kill_node(f"{docker.CLUSTER}-worker")
+            acts.kill_node(f"{CLUSTER}-worker")
     finally:
-        docker.command("kind", "delete", "cluster", "--name", docker.CLUSTER)
+        docker.command("kind", "delete", "cluster", "--name", CLUSTER)
 
 
 def test_interrupted_while_it_is_made_the_next_up_makes_a_whole_one() -> None:
