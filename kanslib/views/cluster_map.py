@@ -98,7 +98,8 @@ def draw(
     )
     parts += [_node(node, _GAP + i * (_BOX + _GAP), height - _TOP - _GAP) for i, node in enumerate(nodes)]
     if homeless:
-        parts.append(_text(width - _GAP, 40, "✗ no leader: " + ", ".join(homeless), anchor="end", bold=True))
+        parts.append(_text(_GAP, height + 10, "✗ no leader: " + ", ".join(homeless), bold=True))
+        height += 24  # a line of its own: beside the router it would cover it
     words = describe(nodes, client, router, homeless)
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
