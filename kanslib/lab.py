@@ -16,7 +16,9 @@ from kanslib.text import Text
 from kanslib.worlds.protocol import Window, World
 
 if TYPE_CHECKING:
+    from kanslib.iptables import Routing, Ruleset
     from kanslib.packets.capture import Frame
+    from kanslib.views.chain_walk import Trace
     from kanslib.views.cluster_map import SVG
     from kanslib.views.figures import TimelineFigure
     from kanslib.views.tables import Table
@@ -281,15 +283,103 @@ class Lab:
 
     def chains(self, service: str, node: str | None = None, table: str = "nat") -> Table:
         """The iptables rules a packet for the Service can pass on `node` (default: its leader), with their counters."""
-        from kanslib import iptables
         from kanslib.views import chain_list
 
         place = node or self.leader(service) or self.control_plane
         text = self._world.run(place, "iptables-save -c")
-        ruleset = iptables.parse(text)
+        ruleset = self.rules(place)
         return self._table_of(
             text, lambda _: chain_list.rows(ruleset, f"default/{service}", table=table), chain_list.COLUMNS
         )
+
+    def rules(self, node: str) -> Ruleset:
+        """All iptables rules of a node at this moment, with their counters: `iptables-save -c`, read.
+
+        Raises NodeDown while the node is down.
+        """
+        from kanslib import iptables
+
+        return iptables.parse(self._world.run(node, "iptables-save -c"))
+
+    def rule_changes(self, before: Ruleset, after: Ruleset) -> Table:
+        """What is different between two looks at a node's rules: gone, come, and by how much counters moved."""
+        from kanslib.views import rule_changes
+        from kanslib.views.tables import Table
+
+        return Table.of(rule_changes.rows(before.diff(after)), self._world.provenance(), rule_changes.COLUMNS)
+
+    def trace(self, target: str, source: str | None = None, node: str | None = None) -> Trace:
+        """Every way a new connection to `target` can go through the iptables rules of one node, at this moment.
+
+        `target`: a Service, `node:port` or `address:port`; `source`: the client (default), a node or a Pod. `node`:
+        whose rules; default: the source's own node, the target's if it is one, else the Service's leader. The answer
+        is worked out from the node's rules, addresses and routes; as a list it holds an Outcome for each way, in a
+        notebook it is a picture, `describe()` says it in words.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="iptables")  # doctest: +ELLIPSIS
+        recorded · story 'iptables': ...
+        >>> [(str(way.probability), way.verdict) for way in lab.trace("svc1")]
+        [('1/2', 'ACCEPT'), ('1/2', 'ACCEPT')]
+        """
+        from kanslib.iptables import Packet
+        from kanslib.views.chain_walk import Trace
+
+        sender = source or self.client
+        src, home = self._sender(sender)
+        address, port = self._aimed(target)
+        place = node or home or self._receiver(target, address)
+        routing = self._routing(place)
+        arrives = None if sender == place else routing.route(src)
+        packet = Packet(src, address, dport=port, in_interface=arrives.dev if arrives else None)
+        text = self._world.run(place, "iptables-save -c")
+        title = f"{sender} to {target} ({address}:{port}), by the rules of {place}"
+        return Trace(
+            self.rules(place).trace(packet, routing), title, text.provenance.noting("worked out from that node's rules")
+        )
+
+    def _routing(self, node: str) -> Routing:
+        from kanslib.iptables import Routing
+
+        return Routing.read(*(self._world.run(node, command) for command in ("ip -j addr", "ip -j route")))
+
+    def _sender(self, source: str) -> tuple[str, str | None]:
+        """The address of who asks, and the node whose rules catch it there; None for who is outside."""
+        places = self._world.places()
+        if source in places.addresses:
+            return places.addresses[source], source if source in places.nodes else None
+        pods = {pod["metadata"]["name"]: pod for pod in self.objects("pods", "default")}
+        if source not in pods:
+            raise UnknownName("source", source, [*places.addresses, *pods])
+        address = pods[source].get("status", {}).get("podIP")
+        if not address:
+            raise NotRecorded(f"an address of the Pod {source}", hint="lab.pods() shows its state")
+        return address, pods[source]["spec"]["nodeName"]
+
+    def _aimed(self, target: str) -> tuple[str, int]:
+        """The address and the port that a target names; without a port, the Service's first one."""
+        address, _, port = self._resolve(target).partition(":")
+        if port:
+            return address, int(port)
+        services = [o for o in self.objects("services", "default") if o["metadata"]["name"] == target]
+        if not services:
+            raise ValueError(f"{target!r} names no port; expected a Service, node:port or address:port")
+        return address, int(services[0]["spec"]["ports"][0]["port"])
+
+    def _receiver(self, target: str, address: str) -> str:
+        """The node that a packet from outside comes to."""
+        places = self._world.places()
+        for place in places.nodes:
+            if places.addresses.get(place) == address:
+                return place
+        vips = {vip: service for service, vip in self._load_balancers().items()}
+        leader = self.leader(vips[address]) if address in vips else None
+        if leader is None:
+            raise NotRecorded(
+                f"the node that a packet to {target} comes to: nobody leads {address}",
+                hint=f"name the node whose rules you mean: lab.trace({target!r}, node={self.control_plane!r})",
+            )
+        return leader
 
     # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,5 +1,24 @@
-"""iptables-save text, read and written back; no kernel, no root."""
+"""iptables-save text, read, written back, compared and walked; no kernel, no root."""
 
-from kanslib.iptables.dump import Chain, Rule, Ruleset, parse
+from kanslib.iptables.diff import Difference, Moved, diff
+from kanslib.iptables.dump import Chain, DumpError, Rule, Ruleset, parse
+from kanslib.iptables.packet import Packet, PacketError, Routing
+from kanslib.iptables.tracer import Assumption, Outcome, Step, TraceError
 
-__all__ = ["Chain", "Rule", "Ruleset", "parse"]
+__all__ = [
+    "Assumption",
+    "Chain",
+    "Difference",
+    "DumpError",
+    "Moved",
+    "Outcome",
+    "Packet",
+    "PacketError",
+    "Routing",
+    "Rule",
+    "Ruleset",
+    "Step",
+    "TraceError",
+    "diff",
+    "parse",
+]

@@ -42,10 +42,24 @@ def test_counters_quotes_and_double_blanks() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("-A X -j Y\n", "line 1: .* stands outside a table"),
-        ("*nat\n:X - [0:0]\n", "'nat' has no COMMIT: half a dump"),
-        ("*nat\n:X - [0:0]\nwhat is this\nCOMMIT\n", "line 3: 'what is this' is neither"),
-        ("*nat\n-A X -j Y\nCOMMIT\n", "line 2: the chain 'X' of table 'nat' was not declared"),
+        ("-A X -j Y\n", r"line 1, column 1: expected a table .* looks like `iptables -S`"),
+        ("*nat\n:X - [0:0]\n", "line 3.*COMMIT of the table 'nat', which began in line 1: half a dump"),
+        ("*nat\n:X - [0:0]\n*filter\n", "line 3.*COMMIT before another table: 'nat' began in line 1"),
+        ("*nat\n:X - [0:0]\nCOMMIT\n*nat\n", "line 4.*each table once: 'nat' stands above already"),
+        ("*nat\n:X - [0:0]\n:X - [0:0]\nCOMMIT\n", "line 3.*each chain once: 'X'"),
+        ("*nat\n:X MAYBE [0:0]\nCOMMIT\n", "line 2.*':NAME POLICY"),
+        ("*nat\n:X - [0:0]\nwhat is this\nCOMMIT\n", "line 3, column 1: expected a rule"),
+        ("*nat\n-A X -j Y\nCOMMIT\n", "line 2, column 4: expected a chain that was declared before"),
+        ('*nat\n:X - [0:0]\n-A X -m comment --comment "open\nCOMMIT\n', "line 3, column 27: expected a closing quote"),
+        ("*nat\n:X - [0:0]\n-A X -p tcp -m tcp --dport 80x -j Y\nCOMMIT\n", "line 3, column 20: .*0 to 65535"),
+        ("*nat\n:X - [0:0]\n-A X -s 10.0.0.300/8 -j Y\nCOMMIT\n", "line 3, column 6: .*an address or a range"),
+        ("*nat\n:X - [0:0]\n-A X -p tcp -j\nCOMMIT\n", "line 3, column 15: expected a value for -j"),
+        ("*nat\n:X - [0:0]\n-A X tcp -j Y\nCOMMIT\n", "line 3, column 6: expected an option"),
+        ("*nat\n:X - [0:0]\n-A X -j Y -j Z\nCOMMIT\n", "line 3, column 11: expected one target; Y"),
+        ("*nat\n:X - [0:0]\n-A X -j Y !\nCOMMIT\n", "line 3, column 11: expected an option behind it"),
+        ("*nat\n:X - [0:0]\n-A X -m conntrack --ctstate OLD -j Y\nCOMMIT\n", "line 3.*states out of NEW"),
+        ("*nat\n:X - [0:0]\n-A X -j MARK --set-xmark 0x4000/zz\nCOMMIT\n", "line 3.*a mark such as 0x4000"),
+        ("*nat\n:X - [0:0]\n-A X -j DNAT --to-destination 10.0.0:80\nCOMMIT\n", "line 3.*an address and a port"),
     ],
 )
 def test_what_no_iptables_save_prints_is_refused_with_its_line(text: str, words: str) -> None:

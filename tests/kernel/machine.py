@@ -1,0 +1,122 @@
+"""The test's end of a machine in a namespace, and how well counts fit probabilities."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kanslib.iptables import Packet, Routing
+
+INSIDE = Path(__file__).with_name("inside.py")
+_UNSHARE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
+
+
+@cache
+def obstacle() -> str:
+    """Why no kernel can be asked here; empty where one can."""
+    missing = [name for name in ("unshare", "ip", "iptables-nft-restore") if not shutil.which(name)]
+    if missing:
+        return f"no {', '.join(missing)} (Debian: apt-get install iptables iproute2 util-linux)"
+    tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip()
+
+
+def needs_kernel() -> None:
+    """Skip where no namespace can be made; never in CI."""
+    if reason := obstacle():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI has to ask the kernel: {reason}")
+        pytest.skip(reason)
+
+
+class Machine:
+    """Asks the process inside; each method is one of its commands."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def _ask(self, *command: Any) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline() or '{"error": "the machine is gone"}')
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["ok"]
+
+    def interfaces(self, routing: Routing) -> None:
+        addresses = [[held.dev, held.address, held.prefix] for held in routing.interfaces if ":" not in held.address]
+        routes = [[f"{_dotted(r.value)}/{r.prefix}", r.gateway or "", r.dev] for r in routing.routes if r.bits == 32]
+        self._ask("interfaces", addresses, routes)
+
+    def listen(self, ports: Sequence[int]) -> None:
+        self._ask("listen", list(ports))
+
+    def accounts(self, names: Sequence[str]) -> None:
+        self._ask("accounts", list(names))
+
+    def load(self, dump: str, flavour: str) -> None:
+        self._ask("load", dump, flavour)
+
+    def save(self, flavour: str) -> str:
+        return str(self._ask("save", flavour))
+
+    def send(self, packet: Packet, count: int, sources: Sequence[str] = ()) -> dict[tuple[str, str, str, int], int]:
+        """How many left by (interface, src, dst, dport)."""
+        seen = self._ask("send", asdict(packet), list(sources) or [packet.src], count)
+        return {(name, src, dst, dport): number for name, src, dst, dport, number in seen}
+
+
+def _dotted(value: int) -> str:
+    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+@contextmanager
+def machine(routing: Routing) -> Iterator[Machine]:
+    """A machine with these interfaces and routes, for as long as the block lasts."""
+    needs_kernel()
+    process = subprocess.Popen(
+        [*_UNSHARE, sys.executable, str(INSIDE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        made = Machine(process)
+        made.interfaces(routing)
+        yield made
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        process.wait(20)
+
+
+SIGMAS = 6.2  # of one comparison in a thousand million
+
+
+def fits(seen: int, of: int, probability: Fraction) -> bool:
+    """True when a count is what so many throws with this probability give; exact where nothing is left to chance."""
+    if probability in (0, 1):
+        return seen == of * probability
+    expected = float(of * probability)
+    spread = (expected * float(1 - probability)) ** 0.5
+    return abs(seen - expected) <= SIGMAS * spread + 1
+
+
+def chi_squared(seen: dict[Any, int], wanted: dict[Any, Fraction]) -> tuple[float, float]:
+    """The χ² of counts against probabilities, and the bound that chance passes once in a thousand million times."""
+    of = sum(seen.values())
+    found = sum((seen.get(key, 0) - of * float(p)) ** 2 / (of * float(p)) for key, p in wanted.items() if p)
+    freedom = max(1, len([p for p in wanted.values() if p]) - 1)
+    spread = 2 / (9 * freedom)  # Wilson and Hilferty's approximation
+    return found, float(freedom * (1 - spread + 6 * spread**0.5) ** 3)
