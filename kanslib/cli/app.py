@@ -156,6 +156,43 @@ def convert(
     work.convert(paths, title, versions or [], stand_in or [])
 
 
+@app.command(
+    epilog="Examples: iptables-save | kans trace - --from 10.0.0.9 --to 10.0.0.1:80/tcp · "
+    "kubectl -n kube-system exec ds/kube-proxy -- iptables-save | kans trace - --from 192.0.2.7 --to 192.0.2.50:443"
+)
+def trace(
+    dump: Annotated[str, typer.Argument(help="What iptables-save or ip6tables-save printed: a file, or - for a pipe.")],
+    source: Annotated[str, typer.Option("--from", help="The packet's source address.")],
+    to: Annotated[str, typer.Option("--to", help="Where it goes: ADDRESS:PORT/PROTOCOL (tcp if not said).")],
+    interface: Annotated[str, typer.Option("--in", help="The interface it comes in by.")] = "eth0",
+    own: Annotated[
+        bool, typer.Option("--own", help="The machine itself sends it: no interface, OUTPUT first.")
+    ] = False,
+    sport: Annotated[Optional[int], typer.Option(help="Its source port, if rules ask for it.")] = None,  # noqa: UP045
+    state: Annotated[str, typer.Option(help="What conntrack thinks of it: NEW, ESTABLISHED, …")] = "NEW",
+    addresses: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="`ip -j addr` of that machine, in a file: which addresses are its own."),
+    ] = None,
+    routes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="`ip -j route` of that machine, in a file: by which interface it goes on."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print every way as JSON.")] = False,
+    svg: Annotated[Optional[Path], typer.Option(help="Write the picture to this file as well.")] = None,  # noqa: UP045
+) -> None:
+    """Walk a packet through [bold]your own[/] iptables rules: every way it can go, and how likely each is.
+
+    Needs no root and no cluster, only the text. Exits with 1 when no way is accepted.
+    """
+    from kanslib.cli import traces
+    from kanslib.iptables import Packet
+
+    address, port, protocol = traces.target(to)
+    packet = Packet(source, address, protocol, sport, port, None if own else interface, ctstate=state)
+    raise typer.Exit(traces.trace(dump, packet, addresses, routes, json, svg))
+
+
 @app.command(epilog="Example: kans doctor --json")
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """What works on this machine, what falls back to recordings, and the exact fix."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kanslib.errors import KansError, UnknownName
 from kanslib.iptables import matches, targets
-from kanslib.iptables.syntax import BadRule, Body, body
+from kanslib.iptables.syntax import TARGETS, BadRule, Body, body
 
 if TYPE_CHECKING:
     from kanslib.iptables.diff import Difference
@@ -112,13 +112,8 @@ class Rule:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What in the rule no match or target of iptables 1.8 explains; empty for nearly every rule."""
-        rule = self.body
-        builtin = targets.action(rule, is_chain=False)
-        lost = (
-            [builtin.name] if isinstance(builtin, targets.UnknownTarget) and rule.target and rule.target.options else []
-        )
-        return (*rule.unknown, *(f"-j {name}" for name in lost))
+        """What in the rule iptables 1.8 does not explain; empty for nearly every rule."""
+        return self.body.unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +193,14 @@ class Ruleset:
     @cached_property
     def unknown(self) -> tuple[tuple[Rule, str], ...]:
         """Every rule with something that this grammar does not know, and what that is."""
-        return tuple((rule, said) for rule in self.rules() for said in rule.unknown)
+        found = []
+        for rule in self.rules():
+            body = rule.body
+            found += [(rule, said) for said in body.unknown]
+            target = body.target
+            if target and not body.unknown and target.name not in {**TARGETS, **self.tables[rule.table]}:
+                found.append((rule, f"-j {target}"))
+        return tuple(found)
 
     def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
         """Every way the packet can go, with its exact probability, verdict, final packet and the rules on the way.

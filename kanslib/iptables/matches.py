@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -348,8 +347,8 @@ def matches(body: Body) -> tuple[Match, ...]:
     for name, field, words in (("-i", "in_interface", "comes in by"), ("-o", "out_interface", "goes out by")):
         if option := body.own.get(name):
             found.append(Named(field, option.value, option.negated, f"the packet {words} {option.value}"))
-    if (option := body.own.get("-p")) and (protocol := _protocol(option)):
-        found.append(OfProtocol(protocol, option.negated))
+    if option := body.own.get("-p"):
+        found += _protocol(option)
     if (option := body.own.get("-f")) and not option.negated:
         found.append(Asked("the packet is a later fragment", False))
     for part in body.matches:
@@ -388,15 +387,17 @@ def _network(field: str, option: Option) -> Match:
     return InNetwork(field, tuple(networks), option.negated, f"the {side} is in {option.value}")
 
 
-def _protocol(option: Option) -> int:
-    if option.value.isdigit() and int(option.value) < 256:
-        return int(option.value)
-    if option.value in PROTOCOLS:
-        return PROTOCOLS[option.value]
-    try:
-        return socket.getprotobyname(option.value)
-    except OSError:
-        raise _bad(option, "a protocol: a number up to 255 or a name such as tcp") from None
+def _protocol(option: Option) -> list[Match]:
+    """`-p`: a number, a name that everybody knows, or one that only the machine of the dump knew (/etc/protocols)."""
+    if option.value.isdecimal() and option.value.isascii():
+        if int(option.value) > 255:
+            raise _bad(option, "a protocol: a number up to 255 or a name such as tcp")
+        value = int(option.value)
+    elif option.value in PROTOCOLS:
+        value = PROTOCOLS[option.value]
+    else:
+        return [Asked(f"the protocol is {option.value}", option.negated)]
+    return [OfProtocol(value, option.negated)] if value else []
 
 
 def _numbers(option: Option, low: int, high: int, comma: bool = False) -> Ranges:
@@ -405,19 +406,15 @@ def _numbers(option: Option, low: int, high: int, comma: bool = False) -> Ranges
     for text in option.value.split(",") if comma else [option.value]:
         first, colon, last = text.partition(":")
         try:
-            bottom = _number(first) if first else low
-            top = (_number(last) if last else high) if colon else bottom
+            bottom = int(first, 0) if first else low
+            top = (int(last, 0) if last else high) if colon else bottom
             if not (first or colon) or not low <= bottom <= high or not low <= top <= high:
                 raise ValueError
-        except (ValueError, OSError):
+        except ValueError:
             raise _bad(option, f"a number from {low} to {high}, or a range such as {low}:{high}") from None
         if bottom <= top:
             ranges.append((bottom, top))
     return tuple(ranges)
-
-
-def _number(text: str) -> int:
-    return int(text, 0) if text[0].isdigit() else socket.getservbyname(text)
 
 
 _SAID = {"sport": "the source port is", "dport": "the destination port is", "length": "the packet's length is"}

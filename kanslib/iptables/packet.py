@@ -65,6 +65,8 @@ class Packet:
                     number(value)
             except ValueError:
                 raise PacketError(f"{field}={value!r} is no address; expected one such as 172.18.255.200") from None
+        if self.src and self.dst and (":" in self.src) != (":" in self.dst):
+            raise PacketError(f"src={self.src!r}, dst={self.dst!r}: expected addresses of one family, IPv4 or IPv6")
         for field in ("sport", "dport"):
             port = getattr(self, field)
             if port is not None and not 0 <= port <= 65535:

@@ -201,11 +201,11 @@ class Body:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What the grammar does not know, in words of the rule."""
-        parts = [*self.matches, *([self.target] if self.target else [])]
+        """What the grammar does not know, in words of the rule: matches, options, the target with strange options."""
         whole = [f"-m {part}" for part in self.matches if not part.known]
-        single = [str(option) for part in parts if part.known for option in part.options if not option.known]
-        return (*whole, *single)
+        single = [str(option) for part in self.matches if part.known for option in part.options if not option.known]
+        strange = self.target and any(not option.known for option in self.target.options)
+        return (*whole, *single, *([f"-j {self.target}"] if strange else []))
 
 
 class BadRule(ValueError):

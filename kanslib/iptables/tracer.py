@@ -7,6 +7,7 @@ security at FORWARD; mangle, nat at POSTROUTING. What the machine sends itself s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -43,10 +44,16 @@ class TraceError(KansError):
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """What an outcome takes for granted because nobody told it: a statement, and whether it is taken to hold."""
+    """What an outcome takes for granted because nobody told it: a statement, and whether it is taken to hold.
+
+    Where the statement is about a number of the packet, `field` names it and `values` has a bit for each value for
+    which the statement is true.
+    """
 
     text: str
     holds: bool
+    field: str = ""
+    values: int = dataclasses.field(default=0, repr=False)
 
     def __str__(self) -> str:
         return self.text if self.holds else f"not: {self.text}"
@@ -211,7 +218,7 @@ class _Way:
         self.tracked = 1 << STATES.index(packet.ctstate) if packet.ctstate else (1 << len(STATES)) - 1
         self.connmark: int | None = 0 if packet.ctstate == "NEW" else None
         self.natted: frozenset[str] = frozenset()
-        self.assumed: dict[str, bool] = {}
+        self.assumed: dict[str, Assumption] = {}
         self.possible: dict[str, int] = {}
         self.notes: tuple[str, ...] = ()
         self.probability = Fraction(1)
@@ -280,7 +287,7 @@ class _Way:
         """Whether the match holds by what was assumed on this way; None while that is open."""
         if not question.field:
             answer = self.assumed.get(question.text)
-            return None if answer is None else answer == question.wanted
+            return None if answer is None else answer.holds == question.wanted
         possible = self._possible(question.field)
         inside = possible & question.values
         if inside == possible:
@@ -301,7 +308,7 @@ class _Way:
                 self.tracked = left
             else:
                 self.possible[question.field] = left
-        self.assumed[question.text] = answer
+        self.assumed[question.text] = Assumption(question.text, answer, question.field, question.values)
 
     def note(self, text: str) -> None:
         if text not in self.notes:
@@ -428,8 +435,8 @@ class _Walk:
         if isinstance(kind, str):
             return kind != "UNICAST"
         if kind.text not in way.assumed:
-            way.assumed[kind.text] = False
-        return way.assumed[kind.text]
+            way.assume(kind, False)
+        return way.assumed[kind.text].holds
 
     def _routed(self, way: _Way) -> Outcome | None:
         if way.looped or self._is_local(way):
@@ -504,7 +511,7 @@ class _Walk:
         """The Outcome when the action stops the packet."""
         if isinstance(action, targets.Verdict) and action.name != "ACCEPT":
             return self._end(way, action.name, action.how)
-        if isinstance(action, targets.UnknownTarget) and not way.assumed[_lets_on(action)]:
+        if isinstance(action, targets.UnknownTarget) and not way.assumed[_lets_on(action)].holds:
             return self._end(way, action.name.split()[0])
         return None
 
@@ -578,7 +585,7 @@ class _Walk:
             way.original, src=way.src, dst=way.dst, sport=way.sport, dport=way.dport, mark=way.mark,
             out_interface=way.out_interface or None, ttl=way.ttl,
         )  # fmt: skip
-        assumes = tuple(Assumption(text, holds) for text, holds in way.assumed.items())
+        assumes = tuple(way.assumed.values())
         return Outcome(way.probability, verdict, packet, tuple(reversed(steps)), assumes, way.notes, way.hook, how)
 
 
@@ -670,7 +677,7 @@ def _redirected(way: _Way) -> str | None:
         bits = number(way.dst)[0]
         held = [one.address for one in way.routing.interfaces if one.dev == way.in_interface]
         return next((address for address in held if number(address)[0] == bits), None)
-    way.assumed["the new destination is an address of this machine"] = True
+    way.assume(Question("the new destination is an address of this machine"), True)
     return None
 
 

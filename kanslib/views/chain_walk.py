@@ -16,8 +16,8 @@ from kanslib.iptables.syntax import TARGETS
 from kanslib.provenance import Provenance
 from kanslib.views.palette import BLUE, GREEN, GREY, VERMILLION
 
-_WIDTH, _BETWEEN, _LINE, _MARGIN = 330, 96, 17, 12
-_CHARS = 50  # of a line in a box
+_WIDTH, _BETWEEN, _LINE, _MARGIN = 340, 96, 17, 12
+_CHARS = 52  # of a line in a box
 SHOWN, DRAWN_AT_MOST = 4, 6  # branches drawn one by one, before the rest becomes one box
 _STYLE = """
 .kw-step:focus{outline:none}.kw-step .kw-raw{visibility:hidden}
@@ -214,7 +214,7 @@ def _tall(box: Box) -> int:
 def draw(root: Box, summary: str) -> str:
     """The boxes as SVG; the raw rule of a step stands at the foot while the step is hovered or has the focus."""
     depth, tall = _depth(root), _tall(root)
-    width = _MARGIN * 2 + depth * _WIDTH + (depth - 1) * _BETWEEN
+    width = max(720, _MARGIN * 2 + depth * _WIDTH + (depth - 1) * _BETWEEN)  # the rule at the foot needs room
     foot = _MARGIN * 2 + tall
     body = "".join(_drawn(root, _MARGIN, _MARGIN, foot, width))
     return (

@@ -41,7 +41,10 @@ def saved_outputs(page: Page, notebook: Path) -> list[dict[str, Any]]:
     return [output for cell in cells for output in cell.get("outputs", [])]
 
 
-@pytest.mark.parametrize(("chapter", "picture"), [("06-failover", ".js-plotly-plot"), ("02-metallb", "svg[role=img]")])
+@pytest.mark.parametrize(
+    ("chapter", "picture"),
+    [("06-failover", ".js-plotly-plot"), ("02-metallb", "svg[role=img]"), ("04-iptables", "svg[role=group]")],
+)
 def test_a_chapter_runs_and_shows_its_pictures(
     course: tuple[str, Path], browser: Browser, chapter: str, picture: str
 ) -> None:

@@ -1,0 +1,55 @@
+"""What has to hold for any text at all: it is read whole and given back, or refused with one error that says where."""
+
+from __future__ import annotations
+
+import re
+
+from kanslib import iptables
+from kanslib.iptables import DumpError, Packet, Ruleset, TraceError
+
+_A_RULE = re.compile(r"\s*(?:\[\d+:\d+\]\s+)?(?:-A|--append)\s")
+PACKETS = (
+    Packet("172.18.0.100", "172.18.255.200", dport=80, in_interface="eth0"),
+    Packet("10.10.1.2", "10.200.1.10", "udp", 4711, 53, "veth1", ctstate=None),
+    Packet("172.18.0.3", "172.18.0.3", dport=30080),
+    Packet("fd00::1", "fd00::2", "ipv6-icmp", in_interface="eth0", icmp_type="128"),
+)
+
+
+def holds(text: str) -> bool:
+    """Check a text; False when it was refused. Raises AssertionError for anything lost, and lets any crash through."""
+    try:
+        ruleset = iptables.parse(text)
+    except DumpError as error:
+        refused = error
+    else:
+        whole(ruleset, text)
+        return True
+    assert 1 <= refused.line <= text.count("\n") + 1
+    assert refused.column >= 1
+    assert refused.expected
+    return False
+
+
+def whole(ruleset: Ruleset, text: str) -> None:
+    """Nothing of the text is lost, and every packet's ways can be told."""
+    assert ruleset.save() == text
+    lines = text.split("\n")
+    rules = list(ruleset.rules())
+    assert all(lines[rule.line - 1].removesuffix("\r") == rule.raw for rule in rules)
+    assert len({rule.line for rule in rules}) == len(rules)
+    wanted = sum(bool(_A_RULE.match(line)) for line in lines)
+    assert len(rules) == wanted, "a rule was lost"
+    for rule in rules:
+        assert isinstance(rule.unknown, tuple)
+        assert rule.target is None or rule.target
+    for packet in PACKETS:
+        try:
+            ways = ruleset.trace(packet)
+        except TraceError:
+            continue
+        assert ways
+        for way in ways:
+            assert 0 < way.probability <= 1
+            assert way.explain()
+    assert not ruleset.diff(iptables.parse(text))

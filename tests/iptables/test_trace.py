@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from fractions import Fraction
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from kanslib import iptables
+from kanslib.iptables import Assumption, Outcome, Packet, Routing, TraceError
+from kanslib.iptables.packet import PacketError
+from kanslib.lab import Lab
+from kanslib.recording.format import Recording
+
+from .kube_dump import kube_dump, pod, vip
+from .rulesets import ROUTING, dumps, packets
+from .test_dump import dumps as recorded
+
+OpenLab = Callable[..., Lab]
+COMING = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0")
+
+QUICK = settings(
+    max_examples=150,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def filtered(*rules: str, policy: str = "ACCEPT", chains: tuple[str, ...] = ()) -> str:
+    declared = "".join(f":{name} - [0:0]\n" for name in chains)
+    return f"*filter\n:FORWARD {policy} [0:0]\n{declared}" + "".join(f"-A {rule}\n" for rule in rules) + "COMMIT\n"
+
+
+def ways(*rules: str, packet: Packet = COMING, policy: str = "ACCEPT", chains: tuple[str, ...] = ()) -> list[Outcome]:
+    return iptables.parse(filtered(*rules, policy=policy, chains=chains)).trace(packet, ROUTING)
+
+
+def verdicts(*rules: str, **options: object) -> list[str]:
+    return [way.verdict for way in ways(*rules, **options)]  # type: ignore[arg-type]
+
+
+# ── what the cluster did ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_pod_saw_the_source_that_the_trace_promises(open_lab: OpenLab) -> None:
+    lab = open_lab("iptables")
+    walk = lab.trace("svc1")
+    promised = {way.packet.src for way in walk}
+    assert set(lab.curl("svc1").REMOTE) <= promised
+    trip = lab.follow("svc1")
+    first = trip[trip.FLAGS == "S"]
+    at_the_pod = first.iloc[-1]
+    assert (at_the_pod.FROM.partition(":")[0], at_the_pod.TO) in {
+        (way.packet.src, f"{way.packet.dst}:{way.packet.dport}") for way in walk
+    }
+
+
+def test_a_hundred_requests_were_counted_as_the_trace_says(open_lab: OpenLab) -> None:
+    lab = open_lab("iptables")
+    before = lab.rules("myk8s-worker")
+    walk = lab.trace("svc1")
+    answers = lab.curl("svc1", times=100).COUNT.tolist()
+    moved = {one.rule.text: one.packets for one in before.diff(lab.rules("myk8s-worker")).moved}
+    nat = {rule.text: sum(w.probability for w in walk if rule in w.walked) for w in walk for rule in w.walked}
+    for text, probability in nat.items():
+        if (text.startswith(("-A KUBE-EXT", "-A KUBE-S")) and "svc1" in text) or "KUBE-EXT-" in text:
+            if probability == 1:
+                assert moved[text] == 100
+            else:
+                assert abs(moved[text] - 100 * probability) < 6 * (100 * probability * (1 - probability)) ** 0.5
+                assert moved[text] in answers
+
+
+def test_each_recorded_request_was_answered_as_the_trace_says(open_lab: OpenLab) -> None:
+    """Traffic policy, affinity, source ranges: who answered, whom it took for its client, or nobody."""
+    lab = open_lab("etp-local")
+    lab.at("apply-etp-local")
+    (way,) = lab.trace("svc1")
+    said = lab.curl("svc1").iloc[0]
+    assert (way.packet.src, said.REMOTE) == (lab.address(lab.client),) * 2
+    assert [way.verdict for way in lab.trace("svc1", node="myk8s-worker3")] == ["DROP"]
+    lab.at("apply-source-ranges")
+    assert [way.verdict for way in lab.trace("svc2", source="myk8s-worker3")] == ["DROP"]
+    assert lab.curl("svc2", source="myk8s-worker3").HOSTNAME.tolist() == ["(no answer): timed out"]
+    assert {way.verdict for way in lab.trace("svc2")} == {"ACCEPT"}
+
+
+def test_affinity_parts_on_what_earlier_packets_did(open_lab: OpenLab) -> None:
+    lab = open_lab("etp-local")
+    lab.at("apply-session-affinity")
+    walk = lab.trace("svc3")
+    new = [way for way in walk if not any(assumed.holds for assumed in way.assumes)]
+    assert [way.probability for way in new] == [Fraction(1, 2)] * 2
+    known = [way for way in walk if way not in new]
+    assert [way.probability for way in known] == [1, 1]
+    assert {way.packet.dst for way in known} == {way.packet.dst for way in new}
+    assert len(lab.curl("svc3", times=100)) == 1
+
+
+def test_the_dead_endpoint_stays_until_its_rules_go(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node", after=15)
+    early = lab.trace("svc1")
+    lab.at("kill-node")
+    late = lab.trace("svc1")
+    assert [way.probability for way in early] == [Fraction(1, 2)] * 2
+    assert [way.probability for way in late] == [1]
+    dead = {way.packet.dst for way in early} - {way.packet.dst for way in late}
+    assert lab.pods().set_index("IP").NODE[dead.pop()] == "myk8s-worker"
+
+
+def test_a_nodeport_shares_all_but_what_brings_the_packet_in(open_lab: OpenLab) -> None:
+    lab = open_lab("iptables")
+    leader = lab.leader("svc1")
+    port = lab.object("service", "svc1")["spec"]["ports"][0]["nodePort"]
+    by_vip, by_port = ({rule.text for rule in lab.trace(to)[0].walked} for to in ("svc1", f"{leader}:{port}"))
+    chains = {text.split()[1] for text in by_vip ^ by_port}
+    assert chains == {"KUBE-SERVICES", "KUBE-NODEPORTS"}
+
+
+def test_a_trace_names_what_it_was_not_told(open_lab: OpenLab) -> None:
+    lab = open_lab("metallb")
+    with pytest.raises(Exception, match=r"no source named 'nobody'"):
+        lab.trace("svc1", source="nobody")
+    assert "worked out from that node's rules" in str(open_lab("iptables").trace("svc1").provenance)
+
+
+# ── the same, however it is walked ───────────────────────────────────────────────────────────────────────────
+
+
+def shown(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
+    return [(way.probability, way.verdict, way.packet, way.walked, way.assumes) for way in outcomes]
+
+
+def test_the_index_changes_nothing_on_recorded_dumps(recording: Recording) -> None:
+    for text in recorded(recording)[::25]:
+        ruleset = iptables.parse(text)
+        for rule in ruleset.chain("KUBE-SERVICES"):
+            address, port = rule.option("-d"), rule.option("--dport")
+            if address and port:
+                to = Packet(
+                    "172.18.0.100", address.removesuffix("/32"), rule.option("-p") or "", None, int(port), "eth0"
+                )
+                assert shown(ruleset.trace(to)) == shown(ruleset._tracer.trace_naively(to))
+
+
+@QUICK
+@given(text=dumps(), packet=packets(), told=st.booleans())
+def test_what_is_not_told_parts_into_what_each_packet_does(text: str, packet: Packet, told: bool) -> None:
+    """Of the ways of a packet that says little, those that agree with a packet that says all are that packet's ways."""
+    from kanslib.iptables import tracer
+
+    text = "\n".join(line for line in text.split("\n") if not re.search("(?i)connmark|-m ttl|--ports", line))
+    little = Packet(packet.src, packet.dst, "udp", in_interface=packet.in_interface, ctstate=None)
+    routing = ROUTING if told else None
+    least, tracer.INDEXED_FROM = tracer.INDEXED_FROM, 1
+    try:
+        ruleset = iptables.parse(text)
+        outcomes = ruleset.trace(little, routing)
+        assert shown(outcomes) == shown(ruleset._tracer.trace_naively(little, routing))
+    finally:
+        tracer.INDEXED_FROM = least
+    if routing is None:
+        return  # the routing decision does not part the way: another machine's address is assumed, and said
+    agreeing = [way for way in outcomes if all(agrees(assumed, packet) for assumed in way.assumes)]
+    whole = ruleset.trace(packet, ROUTING)
+    assert changes(agreeing) == changes(whole)
+    assert sum(way.probability for way in agreeing) == 1
+
+
+def changes(outcomes: list[Outcome]) -> dict[object, Fraction]:
+    """The share of each verdict and each list of rules that do something."""
+    found: dict[object, Fraction] = {}
+    for way in outcomes:
+        key = way.verdict, tuple(rule for rule in way.walked if rule.target)
+        found[key] = found.get(key, Fraction(0)) + way.probability
+    return found
+
+
+def agrees(assumed: Assumption, packet: Packet) -> bool:
+    if assumed.field == "ctstate":
+        return bool(assumed.values & 1) == assumed.holds  # NEW is the first of the states
+    if assumed.field:
+        return bool(assumed.values >> getattr(packet, assumed.field) & 1) == assumed.holds
+    address, _, rest = assumed.text.partition(" ")
+    assert rest == "is an address of this machine", assumed
+    return (ROUTING.type_of(address) == "LOCAL") == assumed.holds
+
+
+def test_five_thousand_services_take_no_longer_than_twenty() -> None:
+    def seconds(services: int) -> float:
+        ruleset = iptables.parse(kube_dump(services))
+        packet = Packet("172.18.0.100", vip(services // 2), dport=80, in_interface="eth0")
+        assert [way.packet.dst for way in ruleset.trace(packet)] == [pod(services // 2, n, 2) for n in range(2)]
+        best = 1.0
+        for _ in range(5):
+            began = time.perf_counter()
+            for _ in range(100):
+                ruleset.trace(packet)
+            best = min(best, time.perf_counter() - began)
+        return best
+
+    assert seconds(5000) < 2.5 * seconds(20), "bench/iptables_dumps.py has the figure"
+
+
+def test_two_hundred_endpoints_have_a_two_hundredth_each() -> None:
+    found = iptables.parse(kube_dump(3, 200)).trace(Packet("172.18.0.100", vip(1), dport=80, in_interface="eth0"))
+    assert len({way.packet.dst for way in found}) == 200
+    assert sum(way.probability for way in found) == 1
+    assert max(abs(way.probability - Fraction(1, 200)) for way in found) < Fraction(1, 10**8)
+
+
+# ── chains ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_jumps_come_back_and_gotos_do_not() -> None:
+    back = ("FORWARD -j one", "FORWARD -j DROP", "one -j two", "one -j ACCEPT", "two -j RETURN")
+    assert verdicts(*back, chains=("one", "two")) == ["ACCEPT"]
+    gone = ("FORWARD -j one", "FORWARD -j DROP", "one -g two", "one -j ACCEPT", "two -j RETURN")
+    assert verdicts(*gone, chains=("one", "two")) == ["DROP"], "from a goto's chain back to the one that jumped"
+    assert verdicts("FORWARD -g one", "FORWARD -j DROP", chains=("one",)) == ["ACCEPT"], "the policy"
+
+
+def test_policies_and_how_they_are_told() -> None:
+    (way,) = ways("FORWARD -s 10.9.9.9 -j ACCEPT", policy="DROP")
+    assert (way.verdict, way.how, way.walked) == ("DROP", "policy of filter FORWARD", ())
+    assert way.explain().endswith("1 → DROP at FORWARD (policy of filter FORWARD)")
+    (way,) = ways("FORWARD -j REJECT --reject-with icmp-port-unreachable")
+    assert (way.verdict, way.how) == ("REJECT", "icmp-port-unreachable")
+
+
+def test_circles_and_depths_are_refused() -> None:
+    with pytest.raises(TraceError, match="line 7: one → two → one: a circle"):
+        ways("FORWARD -j one", "one -j two", "two -j one", chains=("one", "two"))
+    with pytest.raises(TraceError, match="a → a: a circle"):
+        ways("FORWARD -g a", "a -g a", chains=("a",))
+    deep = [f"c{n} -j c{n + 1}" for n in range(600)]
+    with pytest.raises(TraceError, match="more than 500 chains deep"):
+        ways("FORWARD -j c0", *deep, chains=tuple(f"c{n}" for n in range(601)))
+    often = [f"c{n} -j c{n + 1}" for n in range(22) for _ in (1, 2)]
+    with pytest.raises(TraceError, match="chains call each other too often"):
+        ways("FORWARD -j c0", *often, chains=tuple(f"c{n}" for n in range(23)))
+    many = [f"FORWARD -m set --match-set s{n} src -j MARK --set-xmark {1 << n:#x}/0x0" for n in range(16)]
+    with pytest.raises(TraceError, match="more than 10,000 ways"):
+        ways(*many)
+
+
+# ── what is not told ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_question_that_is_not_answered_parts_the_way_and_stays_answered() -> None:
+    rules = (
+        "FORWARD -m set --match-set bad src -j MARK --set-xmark 0x1/0x1",
+        "FORWARD -m set ! --match-set bad src -j DROP",
+    )
+    bad, good = ways(*rules)
+    assert (bad.verdict, bad.packet.mark, str(bad.assumes[0])) == ("ACCEPT", 1, "-m set --match-set bad src")
+    assert (good.verdict, str(good.assumes[0])) == ("DROP", "not: -m set --match-set bad src")
+    assert [bad.probability, good.probability] == [1, 1], "each is certain, given what it assumes"
+
+
+def test_ports_that_are_not_told_are_narrowed_down() -> None:
+    rules = (
+        "FORWARD -p udp -m udp --dport 0:99 -j MARK --set-xmark 0x1/0x1",
+        "FORWARD -p udp -m udp --dport 50 -j DROP",
+        "FORWARD -p udp -m udp --dport 100:65535 -j REJECT",
+    )
+    unknown = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, None, "eth0")
+    found = [(way.verdict, way.packet.mark) for way in ways(*rules, packet=unknown)]
+    assert found == [("DROP", 1), ("ACCEPT", 1), ("REJECT", 0)], "no way has a port that is both below and above 100"
+
+
+def test_states_exclude_each_other() -> None:
+    rules = (
+        "FORWARD -m conntrack --ctstate NEW -j DROP",
+        "FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+        "FORWARD -m conntrack --ctstate INVALID,UNTRACKED -j REJECT",
+        "FORWARD -j DROP",
+    )
+    unknown = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0", ctstate=None)
+    assert [way.verdict for way in ways(*rules, packet=unknown)] == ["DROP", "ACCEPT", "REJECT"]
+
+
+def test_nat_is_for_first_packets_only() -> None:
+    text = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp -j DNAT --to-destination 10.0.1.21\nCOMMIT\n"
+    later = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0", ctstate="ESTABLISHED")
+    (way,) = iptables.parse(text).trace(later, ROUTING)
+    assert way.packet.dst == "10.0.1.20"
+    assert "follow conntrack's memory" in way.notes[0]
+    (way,) = iptables.parse(text).trace(COMING, ROUTING)
+    assert way.packet.dst == "10.0.1.21"
+
+
+def test_an_unknown_target_may_end_the_way_or_not() -> None:
+    ruleset = iptables.parse(filtered("FORWARD -j TARPIT --tarpit", "FORWARD -j DROP"))
+    on, ended = ruleset.trace(COMING, ROUTING)
+    assert (on.verdict, ended.verdict) == ("DROP", "TARPIT")
+    assert [said for _, said in ruleset.unknown] == ["-j TARPIT --tarpit"]
+
+
+def test_an_old_or_broken_line_is_kept_and_told() -> None:
+    text = "*nat\n:X - [0:0]\n-A X -s ! 10.0.0.0/8 -j DNAT [unsupported revision]\n-A X -m shiny --new 3 -j Y\nCOMMIT\n"
+    ruleset = iptables.parse(text)
+    assert ruleset.save() == text
+    assert [said for _, said in ruleset.unknown] == ["-j DNAT [unsupported revision]", "-m shiny --new 3"]
+    assert ruleset.chain("X").rules[0].body.own["-s"].negated
+
+
+def test_without_routes_a_trace_says_what_it_assumes() -> None:
+    (way,) = iptables.parse(filtered("FORWARD -j ACCEPT")).trace(COMING)
+    assert [str(assumed) for assumed in way.assumes] == ["not: 10.0.1.20 is an address of this machine"]
+    (way,) = iptables.parse(filtered("FORWARD -j ACCEPT")).trace(Packet("10.0.0.7", "127.0.0.1", in_interface="lo"))
+    assert (way.hook, way.assumes) == ("INPUT", ())
+
+
+def test_the_routing_decides() -> None:
+    nowhere = Routing.read("[]", "[]")
+    (way,) = iptables.parse(filtered("FORWARD -j ACCEPT")).trace(COMING, nowhere)
+    assert way.verdict == "NO ROUTE"
+    (way,) = ways("FORWARD -o eth1 -j DROP")
+    assert (way.verdict, way.packet.out_interface) == ("DROP", "eth1")
+    with pytest.raises(PacketError, match="not what `ip -j addr`"):
+        Routing.read("eth0", "[]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"src": "here", "dst": "10.0.0.1"}, "src='here' is no address"),
+        ({"src": "10.0.0.1", "dst": "fd00::1"}, "one family"),
+        ({"src": "10.0.0.1", "dst": "10.0.0.2", "dport": 70000}, "dport=70000 is no port"),
+        ({"src": "10.0.0.1", "dst": "10.0.0.2", "ctstate": "OLD"}, "expected one of NEW"),
+        ({"src": "10.0.0.1", "dst": "10.0.0.2", "protocol": "carrier pigeon"}, "expected a number or one of"),
+    ],
+)
+def test_a_packet_that_cannot_be_is_refused(arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(PacketError, match=words):
+        Packet(**arguments)  # type: ignore[arg-type]
