@@ -25,9 +25,9 @@ _CHAIN = re.compile(
     r":(?P<name>\S+) (?P<policy>ACCEPT|DROP|QUEUE|REJECT|-)(?: \[(?P<packets>\d+):(?P<bytes>\d+)\])?\s*"
 )
 _RULE = re.compile(r"\s*(?:\[(?P<packets>\d+):(?P<bytes>\d+)\]\s+)?(?:-A|--append)\s+(?P<chain>[^\s\"]+)(?=\s|$)")
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}"
-_PORT = r"(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])(?![0-9])"
+_PORT = r"(?:0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])(?![0-9])"
 _MARK = r"0x[0-9a-f]{1,8}"
 _NETWORK = rf"{_ADDRESS}/(?:3[0-2]|[12]?[0-9])"
 # A line in the forms that kube-proxy's rules have when iptables-save prints them. It is known to be good without being

@@ -655,6 +655,11 @@ def _translate(way: _Way, action: targets.Translate) -> None:
         address = first if first == last else None
         if address is None:
             way.note(f"{action.kind}: one of {first} to {last}; the kernel takes a hash of the addresses")
+    for given, other in ((address, way.original.dst), (address, way.original.src)):
+        if given and other and number(given)[0] != number(other)[0]:
+            raise TraceError(
+                f"{action.kind} to {given} for {way.original}: the rules are of the other family of addresses"
+            )
     port = way.dport if to_destination else way.sport
     if action.ports:
         first_port, last_port = action.ports

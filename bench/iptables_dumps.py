@@ -1,0 +1,110 @@
+"""Reading and tracing iptables dumps: seconds beside a plain loop, shlex and iptables-restore --test, in one run.
+
+    python bench/iptables_dumps.py          (iptables-restore is left out where it is not installed or not allowed)
+
+Every line is the best of some runs; ratios are what counts, since all of it runs on the same machine.
+"""
+
+from __future__ import annotations
+
+import gc
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from kanslib import iptables
+from kanslib.iptables import Packet, Ruleset
+from tests.iptables.kube_dump import kube_dump, vip
+
+
+def best(work: Callable[[], object], runs: int) -> float:
+    """The shortest of some runs, in seconds."""
+    found = []
+    for _ in range(runs):
+        gc.collect()
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def reading(text: str) -> Table:
+    rules = sum(line.startswith("-A") for line in text.split("\n"))
+    plain = best(lambda: [line.split() for line in text.splitlines()], 5)
+    table = Table("reading", "seconds", "beside the plain loop", title=f"{rules:,} rules, {len(text) / 1e6:.1f} MB")
+    jobs: list[tuple[str, Callable[[], object], int]] = [
+        ("kanslib: parse", lambda: iptables.parse(text), 5),
+        ("kanslib: parse, then take every rule apart", lambda: [rule.body for rule in iptables.parse(text).rules()], 1),
+        ("plain loop: split each line, keep the words", lambda: [line.split() for line in text.splitlines()], 5),
+        ("plain loop: split each line, keep nothing", lambda: [None for line in text.splitlines() if line.split()], 5),
+        ("shlex.split each line", lambda: [shlex.split(line) for line in text.splitlines()], 1),
+    ]
+    if shutil.which("iptables-legacy-restore"):
+        jobs += [
+            (f"iptables-{kind}-restore --test", lambda kind=kind: restore(kind, text), 2) for kind in ("legacy", "nft")
+        ]  # type: ignore[misc]
+    for name, work, runs in jobs:
+        seconds = best(work, runs)
+        table.add_row(name, f"{seconds:.3f}", f"{seconds / plain:.2f} ×")
+    return table
+
+
+def restore(kind: str, text: str) -> None:
+    command = ["unshare", "-rn", f"iptables-{kind}-restore", "--test"]
+    subprocess.run(command, input=text, text=True, check=True, capture_output=True)
+
+
+def tracing() -> Table:
+    table = Table("Services", "rules", "first trace, ms", "then, µs", "a second", "beside 20 Services")
+    least = 0.0
+    for services in (20, 500, 5000):
+        ruleset = iptables.parse(kube_dump(services))
+        packet = Packet("172.18.0.100", vip(services // 2), dport=80, in_interface="eth0")
+        began = time.perf_counter()
+        ruleset.trace(packet)
+        first = time.perf_counter() - began
+        seconds = best(lambda r=ruleset, p=packet: [r.trace(p) for _ in range(300)], 5) / 300  # type: ignore[misc]
+        least = least or seconds
+        rules = sum(len(filed.lines) for filed in ruleset.tables["nat"].values())
+        times = f"{seconds / least:.2f} ×"
+        table.add_row(
+            str(services), f"{rules:,}", f"{first * 1e3:.1f}", f"{seconds * 1e6:.0f}", f"{1 / seconds:,.0f}", times
+        )
+    return table
+
+
+def memory(text: str) -> Table:
+    table = Table("held after", "bytes a rule")
+    rules = sum(line.startswith("-A") for line in text.split("\n"))
+    for name, work in (("parse", lambda r: r), ("parse and a trace", trace_one)):
+        gc.collect()
+        tracemalloc.start()
+        kept = work(iptables.parse(text))
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        table.add_row(name, f"{held / rules:.0f}")
+        del kept
+    return table
+
+
+def trace_one(ruleset: Ruleset) -> Ruleset:
+    ruleset.trace(Packet("172.18.0.100", vip(3), dport=80, in_interface="eth0"))
+    return ruleset
+
+
+if __name__ == "__main__":
+    console = Console()
+    big = kube_dump(8334)
+    for made in (reading(big), tracing(), memory(big)):
+        console.print(made)

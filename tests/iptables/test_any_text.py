@@ -1,0 +1,124 @@
+"""Texts of every size and kind: given back byte for byte, or refused with one error that says where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from kanslib import iptables
+from kanslib.iptables import matches, targets
+from kanslib.iptables.dump import KNOWN_GOOD, DumpError
+from kanslib.recording.format import Recording
+from kanslib.stories import shipped
+
+from .invariants import holds
+from .kube_dump import kube_dump
+from .rulesets import dumps
+
+FAST = settings(
+    max_examples=200,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_every_raw_dump_comes_back(raw: Path) -> None:
+    found = [path for path in raw.rglob("*") if path.name.endswith(("iptables-save-c", "ip6tables-save"))]
+    assert len(found) > 300
+    for path in found:
+        text = path.read_bytes().decode()
+        ruleset = iptables.parse(text)
+        assert ruleset.save().encode() == path.read_bytes()
+        assert sum(1 for _ in ruleset.rules()) == sum("-A " in line for line in text.splitlines())
+        assert ruleset.unknown == (), "every match and target of kube-proxy, kindnet and Docker is known"
+
+
+def test_a_hundred_thousand_rules_come_back() -> None:
+    text = kube_dump(8334)
+    ruleset = iptables.parse(text)
+    assert ruleset.save() == text
+    assert sum(len(filed.lines) for filed in ruleset.tables["nat"].values()) == text.count("\n-A ") > 100_000
+
+
+@FAST
+@given(line=st.from_regex(KNOWN_GOOD, fullmatch=True))
+def test_a_line_known_to_be_good_can_always_be_taken_apart(line: str) -> None:
+    chain = KNOWN_GOOD.fullmatch(line)[1]  # type: ignore[index]
+    rule = next(iptables.parse(f"*nat\n:{chain} - [0:0]\n{line}\nCOMMIT\n").rules())
+    assert matches.matches(rule.body) is not None
+    assert targets.action(rule.body, is_chain=False)
+    assert rule.unknown == () or rule.target not in targets.VERDICTS
+
+
+@FAST
+@given(text=dumps(), cut=st.floats(0, 1), windows=st.booleans(), counted=st.booleans())
+def test_whole_or_refused(text: str, cut: float, windows: bool, counted: bool) -> None:
+    if counted:
+        text = text.replace("\n-A ", "\n[17:1020] -A ")
+    if windows:
+        text = text.replace("\n", "\r\n")
+    assert holds(text)
+    half = text[: int(len(text) * cut)]
+    whole = half.count("COMMIT") == half.count("*raw") + half.count("*mangle") + half.count("*nat") + half.count(
+        "*filter"
+    )
+    tail = half.rsplit("COMMIT", 1)[-1].strip()
+    assert holds(half) == (whole and not tail), "half a dump is an error, not half an answer"
+
+
+@FAST
+@given(number=st.integers(0, 400), at=st.integers(0, 30_000), put=st.text(max_size=8), out=st.integers(0, 9))
+def test_recorded_dumps_with_something_spilt_on_them(number: int, at: int, put: str, out: int) -> None:
+    recording = Recording.open(shipped("l2"))
+    files = sorted({read.file for read in recording.reads() if "tables-save" in read.command and read.rc == 0})
+    text = recording.text(files[number % len(files)])
+    at %= len(text)
+    holds(text[:at] + put + text[at + out :])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '-A X -p tcp -m comment --comment "a \\"b\\" \\\\ c" -m nfacct --nfacct-name  two -j ACCEPT',
+        "-A X -m comment --comment one-word -j ACCEPT",
+        "-A X -s ! 10.0.0.0/8 -p tcp --dport 80 -m comment --comment old -j ACCEPT",
+        "-A X -p tcp -m multiport ! --dports 80,443,8000:9000 -j ACCEPT",
+        "-A X -m set ! --match-set cali40all-ipam-pools dst -j MASQUERADE --random-fully",
+        "-A X -m physdev --physdev-is-bridged -m owner ! --uid-owner 0-99 -m mac --mac-source 00:11:22:33:44:55",
+        '-A X -m limit --limit 3/min --limit-burst 5 -j LOG --log-prefix "dropped: " --log-level 7',
+        '-A X -m string --string "GET /" --algo bm --to 65535 -j REJECT --reject-with tcp-reset',
+        "-A X -p icmp -m icmp --icmp-type 8/0 -m statistic --mode nth --every 3 --packet 0 -j ACCEPT",
+        "-A X -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m recent --update --seconds 60 --hitcount 4 --name SSH "
+        "--mask 255.255.255.255 --rsource -j DROP",
+        "-A X -m conntrack --ctstate RELATED,ESTABLISHED -m mark --mark 0x4000/0x4000 -g Y",
+        "-A X -m hashlimit --hashlimit-upto 20/sec --hashlimit-mode srcip --hashlimit-name one -j RETURN",
+        "-A X ! -s 10.0.0.0/255.0.255.0 -i eth+ ! -o lo -m addrtype ! --dst-type LOCAL -j NFLOG --nflog-group 5",
+        "[5:300] -A X -m u32 --u32 0x0=0x0 -m time --weekdays Mon -m connlimit --connlimit-above 3 -j NFQUEUE",
+        "-A X -p tcp -j TPROXY --on-port 15001 --on-ip 127.0.0.1 --tproxy-mark 0x1/0x1",
+    ],
+)
+def test_what_firewalls_write_is_known(line: str) -> None:
+    text = f"*filter\n:X - [0:0]\n:Y - [0:0]\n{line}\nCOMMIT\n"
+    ruleset = iptables.parse(text)
+    assert ruleset.unknown == ()
+    assert ruleset.save() == text
+    assert holds(text)
+
+
+def test_other_line_ends_do_not_end_a_line() -> None:
+    text = '*nat\n:X - [0:0]\n-A X -m comment --comment "a\x0bb\x85c\u2028d" -j ACCEPT\nCOMMIT\n'
+    ruleset = iptables.parse(text)
+    assert ruleset.chain("X").rules[0].comment == "a\x0bb\x85c\u2028d"
+    assert ruleset.save() == text
+
+
+def test_an_error_points_at_the_word() -> None:
+    with pytest.raises(DumpError) as caught:
+        iptables.parse("*nat\n:X - [0:0]\n-A X -p tcp -m tcp --dport http -j ACCEPT\nCOMMIT\n")
+    error = caught.value
+    assert (error.line, error.column, error.text[error.column - 1 :][:7]) == (3, 20, "--dport")
+    assert str(error).endswith("\n" + " " * 21 + "^")
