@@ -121,10 +121,9 @@ def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool)
             assert found <= most, (flow.packet, counted, dict(wanted))
             squared, bound = squared + found, bound + len(possible) - 1
     after = iptables.parse(made.save(flavour))
-    for rule, mean, spread in counts(iptables.parse(text), sent):
+    for rule, position, mean, spread in counts(iptables.parse(text), sent):
         if not quiet and rule.table != "nat":
             continue
-        position = iptables.parse(text).chain(rule.chain, rule.table).rules.index(rule)
         packets = after.chain(rule.chain, rule.table).rules[position].packets
         assert packets is not None
         off = abs(packets - mean) / spread if spread else 0.0
@@ -133,8 +132,8 @@ def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool)
     return {"χ²": squared, "freedom": bound, "worst rule, σ": worst}
 
 
-def counts(ruleset: Ruleset, sent: list[Flow]) -> Iterator[tuple[Rule, float, float]]:
-    """What each rule should count after all flows: mean and standard deviation."""
+def counts(ruleset: Ruleset, sent: list[Flow]) -> Iterator[tuple[Rule, int, float, float]]:
+    """What each rule, at its position in its chain, should count after all flows: mean and standard deviation."""
     mean: dict[Rule, Fraction] = defaultdict(Fraction)
     variance: dict[Rule, Fraction] = defaultdict(Fraction)
     for flow in sent:
@@ -148,8 +147,10 @@ def counts(ruleset: Ruleset, sent: list[Flow]) -> Iterator[tuple[Rule, float, fl
         for rule, value in once.items():
             mean[rule] += EACH * value
             variance[rule] += EACH * (square[rule] - value**2)
-    for rule in ruleset.rules():
-        yield rule, float(mean[rule]), float(variance[rule]) ** 0.5
+    for table in ruleset.tables:
+        for name in ruleset.names(table):
+            for position, rule in enumerate(ruleset.chain(name, table)):
+                yield rule, position, float(mean[rule]), float(variance[rule]) ** 0.5
 
 
 def all_dumps(recording: Recording) -> tuple[int, int, float, float]:
