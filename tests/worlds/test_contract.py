@@ -85,6 +85,23 @@ def test_the_rules_say_what_the_services_say(open_story: Open) -> None:
     assert len(ends) == 2
 
 
+def test_the_trace_promises_what_the_pods_see_and_the_kernel_counts(open_story: Open) -> None:
+    lab = open_story("iptables")
+    leader = str(lab.leader("svc1"))
+    walk = lab.trace("svc1")
+    assert [str(way.probability) for way in walk] == ["1/2", "1/2"]
+    pods = lab.pods().set_index("IP").NAME
+    assert {pods[way.packet.dst] for way in walk} == {"webpod1", "webpod2"}
+    before = lab.rules(leader)
+    answers = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()
+    moved = lab.rule_changes(before, lab.rules(leader))
+    dnat = moved[moved.CHAIN.eq("KUBE-SEP") & moved.COMMENT.str.contains("svc1") & moved.TO.str.contains(":")]
+    assert {pods[to.partition(":")[0]]: packets for to, packets in zip(dnat.TO, dnat.PACKETS, strict=True)} == dict(
+        answers
+    )
+    assert set(lab.curl("svc1").REMOTE) <= {way.packet.src for way in walk}
+
+
 def test_an_apply_that_changes_nothing_says_so(open_story: Open) -> None:
     lab = open_story("arp")
     moment = lab.acts()
