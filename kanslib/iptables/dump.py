@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kanslib.errors import KansError, UnknownName
 from kanslib.iptables import matches, targets
 from kanslib.iptables.syntax import TARGETS, BadRule, Body, body
+from kanslib.iptables.syntax import words as cut
 
 if TYPE_CHECKING:
     from kanslib.iptables.diff import Difference
@@ -83,10 +84,8 @@ class Rule:
     @property
     def words(self) -> tuple[str, ...]:
         """The rule's options and values, quotes taken off."""
-        from kanslib.iptables.syntax import words
-
         found = _RULE.match(self.raw)
-        return tuple(word.text for word in words(self.raw, found.end() if found else 0))
+        return tuple(word.text for word in cut(self.raw, found.end() if found else 0))
 
     def option(self, name: str) -> str | None:
         """The value after an option, e.g. `--comment`; None where the rule has none."""

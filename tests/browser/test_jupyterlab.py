@@ -72,3 +72,17 @@ def test_an_old_notebook_says_that_it_is_old(course: tuple[str, Path], browser: 
     jupyter.run_all(page, address, "old")
     assert "the edition of kanslib 0.0.1" in page.locator(".jp-OutputArea").first.inner_text()
     page.close()
+
+
+def test_a_rule_shows_itself_to_who_walks_there_by_keyboard(course: tuple[str, Path], browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    jupyter.run_all(page, course[0], "04-iptables")
+    jupyter.scroll_to(page, ".jp-OutputArea svg[role=group]")
+    steps = page.locator(".jp-OutputArea svg[role=group]").first.locator(".kw-step")
+    assert not steps.nth(1).locator(".kw-raw").is_visible()
+    steps.nth(0).focus()
+    page.keyboard.press("Tab")
+    raw = steps.nth(1).locator(".kw-raw")
+    assert raw.is_visible()
+    assert "-A KUBE-SERVICES" in raw.inner_html()
+    page.close()
