@@ -283,11 +283,12 @@ class Lab:
 
     def chains(self, service: str, node: str | None = None, table: str = "nat") -> Table:
         """The iptables rules a packet for the Service can pass on `node` (default: its leader), with their counters."""
+        from kanslib import iptables
         from kanslib.views import chain_list
 
         place = node or self.leader(service) or self.control_plane
         text = self._world.run(place, "iptables-save -c")
-        ruleset = self.rules(place)
+        ruleset = iptables.parse(text)
         return self._table_of(
             text, lambda _: chain_list.rows(ruleset, f"default/{service}", table=table), chain_list.COLUMNS
         )
@@ -322,7 +323,7 @@ class Lab:
         >>> [(str(way.probability), way.verdict) for way in lab.trace("svc1")]
         [('1/2', 'ACCEPT'), ('1/2', 'ACCEPT')]
         """
-        from kanslib.iptables import Packet
+        from kanslib.iptables import Packet, parse
         from kanslib.views.chain_walk import Trace
 
         sender = source or self.client
@@ -334,9 +335,8 @@ class Lab:
         packet = Packet(src, address, dport=port, in_interface=arrives.dev if arrives else None)
         text = self._world.run(place, "iptables-save -c")
         title = f"{sender} to {target} ({address}:{port}), by the rules of {place}"
-        return Trace(
-            self.rules(place).trace(packet, routing), title, text.provenance.noting("worked out from that node's rules")
-        )
+        provenance = text.provenance.noting("worked out from that node's rules")
+        return Trace(parse(text).trace(packet, routing), title, provenance)
 
     def _routing(self, node: str) -> Routing:
         from kanslib.iptables import Routing

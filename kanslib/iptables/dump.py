@@ -150,12 +150,6 @@ class Ruleset:
     tables: Mapping[str, Mapping[str, Filed]] = field(repr=False)
     _chains: dict[tuple[str, str], Chain] = field(default_factory=dict, repr=False)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ruleset) and self.lines == other.lines
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.lines))
-
     def save(self) -> str:
         """The same bytes that were parsed."""
         return "\n".join(self.lines)
@@ -197,7 +191,8 @@ class Ruleset:
             body = rule.body
             found += [(rule, said) for said in body.unknown]
             target = body.target
-            if target and not body.unknown and target.name not in {**TARGETS, **self.tables[rule.table]}:
+            known = target is None or target.name in TARGETS or target.name in self.tables[rule.table]
+            if not known and not body.unknown:
                 found.append((rule, f"-j {target}"))
         return tuple(found)
 

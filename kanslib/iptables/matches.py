@@ -11,7 +11,6 @@ from typing import Protocol
 from kanslib.iptables.packet import PROTOCOLS, STATES, WITH_PORTS, Packet, number
 from kanslib.iptables.syntax import BadRule, Body, Option, Part
 
-_NAMES = {value: name for name, value in reversed(PROTOCOLS.items())}
 _FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128, "ALL": 63, "NONE": 0}
 _ICMP = {
     "any": "255", "echo-reply": "0", "pong": "0", "destination-unreachable": "3", "network-unreachable": "3/0",
@@ -417,7 +416,7 @@ def _numbers(option: Option, low: int, high: int, comma: bool = False) -> Ranges
     return tuple(ranges)
 
 
-_SAID = {"sport": "the source port is", "dport": "the destination port is", "length": "the packet's length is"}
+_SAID = {"sport": "the source port is", "dport": "the destination port is"}
 
 
 def _ports(part: Part) -> list[Match]:
@@ -624,12 +623,3 @@ _BUILD: dict[str, Callable[[Part], list[Match]]] = {
     "statistic": _statistic, "addrtype": _addrtype, "recent": _recent, "iprange": _iprange, "mac": _mac,
     "owner": _owner,
 }  # fmt: skip
-
-
-def name_of(protocol: int) -> str:
-    """A protocol's name; its number as text where it has none.
-
-    >>> name_of(6), name_of(254)
-    ('tcp', '254')
-    """
-    return _NAMES.get(protocol, str(protocol))

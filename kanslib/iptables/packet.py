@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -144,7 +143,7 @@ class Routing:
                 for info in link.get("addr_info", [])
                 if "local" in info
             ]
-            return Routing(tuple(held), tuple(r for entry in json.loads(routes) for r in _routes(entry)))
+            return Routing(tuple(held), tuple(map(_route, json.loads(routes))))
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {exc!r}") from None
 
@@ -193,14 +192,14 @@ def well_known(bits: int, value: int) -> str:
     return "MULTICAST" if value >> 120 == 0xFF else ""
 
 
-def _routes(entry: dict[str, object]) -> Sequence[Route]:
+def _route(entry: dict[str, object]) -> Route:
     dst = str(entry["dst"])
     hops = entry.get("nexthops") or [entry]
     hop = hops[0] if isinstance(hops, list) else entry  # of several equal ones the kernel's hash chooses
     dev, gateway, metric = str(hop.get("dev", "")), hop.get("gateway"), int(str(entry.get("metric", 0)))
     if dst == "default":
         bits = 128 if ":" in str(gateway or "") else 32
-        return [Route(bits, 0, 0, dev, str(gateway) if gateway else None, metric)]
+        return Route(bits, 0, 0, dev, str(gateway) if gateway else None, metric)
     address, _, prefix = dst.partition("/")
     bits, value = number(address)
-    return [Route(bits, value, int(prefix or bits), dev, str(gateway) if gateway else None, metric)]
+    return Route(bits, value, int(prefix or bits), dev, str(gateway) if gateway else None, metric)

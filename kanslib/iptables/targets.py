@@ -10,6 +10,7 @@ from kanslib.iptables.syntax import TARGETS, BadRule, Body, Option, Part
 
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "QUEUE", "NFQUEUE", "SYNPROXY")
 ALL = 0xFFFFFFFF
+_MARKING = ("--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _set(option: Option) -> tuple[int, int]:
 
 
 def _mark(target: Part) -> Action:
-    option = target.option("--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark")
+    option = target.option(*_MARKING)
     return SetMark(*_set(option)) if option else UnknownTarget(str(target))
 
 
@@ -162,7 +163,7 @@ def _connection_mark(target: Part) -> Action:
             return UnknownTarget(str(target))  # nfmask and ctmask differ
         mask = value_and_mask(masks)[0] if masks else ALL
         return SetConnectionMark("save" if target.option("--save-mark") else "restore", 0, mask)
-    option = target.option("--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark")
+    option = target.option(*_MARKING)
     return SetConnectionMark("set", *_set(option)) if option else UnknownTarget(str(target))
 
 

@@ -8,13 +8,12 @@ security at FORWARD; mangle, nat at POSTROUTING. What the machine sends itself s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
 
 from kanslib.errors import KansError
 from kanslib.iptables import matches, targets
@@ -22,9 +21,6 @@ from kanslib.iptables.dump import KNOWN_GOOD, Chain, Rule, Ruleset
 from kanslib.iptables.matches import DOMAINS, Chance, InNetwork, InRange, Match, Question
 from kanslib.iptables.packet import PROTOCOLS, STATES, Packet, Routing, endpoint, number, well_known
 from kanslib.iptables.targets import Action
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEEPEST, MOST_WAYS, MOST_STEPS = 500, 10_000, 2_000_000
 INDEXED_FROM = 16  # shorter chains are walked rule by rule

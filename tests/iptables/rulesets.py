@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from kanslib.iptables import Packet, Routing
@@ -25,6 +26,14 @@ HOOKS = {
 
 # Linux switches conntrack on in a namespace when the first rule needs it; until then nat is not asked at all
 WATCHED = [":watched - [0:0]", "-A watched -m conntrack --ctstate NEW"]
+
+# without shrinking, which takes minutes: what fails names its rule anyway
+TRIES = settings(
+    max_examples=200,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def maybe(text: str) -> st.SearchStrategy[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanslib import iptables
@@ -16,14 +16,7 @@ from kanslib.stories import shipped
 
 from .invariants import holds
 from .kube_dump import kube_dump
-from .rulesets import dumps
-
-FAST = settings(
-    max_examples=200,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+from .rulesets import TRIES, dumps
 
 
 def test_every_raw_dump_comes_back(raw: Path) -> None:
@@ -44,7 +37,7 @@ def test_a_hundred_thousand_rules_come_back() -> None:
     assert sum(len(filed.lines) for filed in ruleset.tables["nat"].values()) == text.count("\n-A ") > 100_000
 
 
-@FAST
+@TRIES
 @given(line=st.from_regex(KNOWN_GOOD, fullmatch=True))
 def test_a_line_known_to_be_good_can_always_be_taken_apart(line: str) -> None:
     chain = KNOWN_GOOD.fullmatch(line)[1]  # type: ignore[index]
@@ -54,7 +47,7 @@ def test_a_line_known_to_be_good_can_always_be_taken_apart(line: str) -> None:
     assert rule.unknown == () or rule.target not in targets.VERDICTS
 
 
-@FAST
+@TRIES
 @given(text=dumps(), cut=st.floats(0, 1), windows=st.booleans(), counted=st.booleans())
 def test_whole_or_refused(text: str, cut: float, windows: bool, counted: bool) -> None:
     if counted:
@@ -70,7 +63,7 @@ def test_whole_or_refused(text: str, cut: float, windows: bool, counted: bool) -
     assert holds(half) == (whole and not tail), "half a dump is an error, not half an answer"
 
 
-@FAST
+@TRIES
 @given(number=st.integers(0, 400), at=st.integers(0, 30_000), put=st.text(max_size=8), out=st.integers(0, 9))
 def test_recorded_dumps_with_something_spilt_on_them(number: int, at: int, put: str, out: int) -> None:
     recording = Recording.open(shipped("l2"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanslib import iptables
@@ -16,18 +16,13 @@ from kanslib.lab import Lab
 from kanslib.recording.format import Recording
 
 from .kube_dump import kube_dump, pod, vip
-from .rulesets import ROUTING, dumps, packets
+from .rulesets import ROUTING, TRIES, dumps, packets
 from .test_dump import dumps as recorded
 
 OpenLab = Callable[..., Lab]
 COMING = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0")
 
-QUICK = settings(
-    max_examples=150,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+QUICK = settings(TRIES, max_examples=150)
 
 
 def filtered(*rules: str, policy: str = "ACCEPT", chains: tuple[str, ...] = ()) -> str:

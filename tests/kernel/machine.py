@@ -59,7 +59,7 @@ class Machine:
 
     def interfaces(self, routing: Routing) -> None:
         addresses = [[held.dev, held.address, held.prefix] for held in routing.interfaces if ":" not in held.address]
-        routes = [[f"{_dotted(r.value)}/{r.prefix}", r.gateway or "", r.dev] for r in routing.routes if r.bits == 32]
+        routes = [[f"{dotted(r.value)}/{r.prefix}", r.gateway or "", r.dev] for r in routing.routes if r.bits == 32]
         self._ask("interfaces", addresses, routes)
 
     def listen(self, ports: Sequence[int]) -> None:
@@ -80,7 +80,7 @@ class Machine:
         return {(name, src, dst, dport): number for name, src, dst, dport, number in seen}
 
 
-def _dotted(value: int) -> str:
+def dotted(value: int) -> str:
     return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
 
 

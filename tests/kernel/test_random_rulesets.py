@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kanslib import iptables
 from kanslib.iptables import Packet
-from tests.iptables.rulesets import PORTS, ROUTING, dumps, packets
+from tests.iptables.rulesets import PORTS, ROUTING, TRIES, dumps, packets
 
 from .machine import Machine, machine
 from .test_recorded_dumps import Flow, check
@@ -25,13 +25,7 @@ def machines() -> Iterator[dict[str, Machine]]:
         yield {"nft": nft, "legacy": legacy}
 
 
-# without shrinking: each try asks the kernel, and a failure names its rule anyway
-@settings(
-    max_examples=200,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@TRIES
 @given(
     text=dumps(),
     kinds=st.lists(packets(), min_size=1, max_size=4, unique=True),

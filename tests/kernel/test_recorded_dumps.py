@@ -15,7 +15,7 @@ from kanslib import iptables
 from kanslib.iptables import Outcome, Packet, Routing, Rule, Ruleset
 from kanslib.recording.format import Recording
 
-from .machine import SIGMAS, Machine, chi_squared, fits, machine, needs_kernel
+from .machine import SIGMAS, Machine, chi_squared, dotted, fits, machine, needs_kernel
 
 EACH = 150  # connections of a flow
 CLIENT = "172.18.0.100"
@@ -66,7 +66,7 @@ def flows(ruleset: Ruleset, routing: Routing) -> Iterator[Flow]:
     """To every address and NodePort of a Service: from outside, from a Pod of this node, from the node itself."""
     own = next(held.address for held in routing.interfaces if held.dev == "eth0")
     pods = [(route.value, route.dev) for route in routing.routes if route.prefix == 32 and route.dev.startswith("veth")]
-    senders = [(CLIENT, "eth0"), (own, None), *[(_dotted(value), dev) for value, dev in pods[:1]]]
+    senders = [(CLIENT, "eth0"), (own, None), *[(dotted(value), dev) for value, dev in pods[:1]]]
     for number, (dst, protocol, dport) in enumerate(targets(ruleset, own)):
         for src, dev in senders:
             packet = Packet(src, dst, protocol, dport=dport, in_interface=dev)
@@ -89,10 +89,6 @@ def targets(ruleset: Ruleset, own: str) -> list[tuple[str, str, int]]:
             if protocol and port and not (chain == "KUBE-NODEPORTS" and rule.option("-d")):
                 found.append(((rule.option("-d") or own).removesuffix("/32"), protocol, int(port)))
     return list(dict.fromkeys(found))
-
-
-def _dotted(value: int) -> str:
-    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
 
 
 def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool) -> dict[str, float]:
