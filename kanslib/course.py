@@ -12,9 +12,9 @@ from functools import cache
 
 from kanslib import manifests
 from kanslib.addressing import LESSON
+from kanslib.objects import KubeObject, identity
 from kanslib.recording.acts import documents, numbered
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, identity
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from kanslib.addressing import addresses
 from kanslib.errors import NotRecorded, UnknownName
+from kanslib.objects import KubeObject, external_address, newest_claims, plural
 from kanslib.recording.acts import documents, reference
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, external_address, newest_claims, plural
 from kanslib.text import Text
 from kanslib.worlds.protocol import Window, World
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from kanslib.objects import WatchEvent, claimed_leader, is_ready, key_of
 from kanslib.packets.capture import Frame
-from kanslib.recording.objects import WatchEvent, claimed_leader, is_ready, key_of
 from kanslib.text import moment_of
 
 LAST_WORDS = 1.0  # seconds after the first failure in which a dying node may still answer

@@ -9,7 +9,7 @@ import pytest
 from kanslib import course
 from kanslib.addressing import plan
 from kanslib.errors import ClusterError
-from kanslib.recording.objects import identity
+from kanslib.objects import identity
 
 
 @pytest.mark.parametrize("script", course.SCRIPTS.values(), ids=lambda script: script.name)

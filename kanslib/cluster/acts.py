@@ -16,8 +16,8 @@ from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE, ROUTER, ROUTER_IMAGE, S
 from kanslib.cluster.kube import CONTROL_PLANE, kubectl
 from kanslib.course import EXCLUDE
 from kanslib.errors import ClusterError, NotServed
+from kanslib.objects import KubeObject
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject
 
 _NOWHERE = "no-such"
 _ROUTER_START = (

@@ -14,7 +14,7 @@ from kanslib.cluster import docker
 from kanslib.cluster.deed import CLUSTER
 from kanslib.cluster.docker import Ran
 from kanslib.errors import ClusterError
-from kanslib.recording.objects import KubeObject, WatchEvent, as_of, key_of
+from kanslib.objects import KubeObject, WatchEvent, as_of, key_of
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient

@@ -16,10 +16,10 @@ from kanslib.cluster.kube import Watches, kubectl
 from kanslib.cluster.waits import Say
 from kanslib.course import EXCLUDE, State
 from kanslib.errors import ClusterError, UnknownName
+from kanslib.objects import KubeObject, external_address, identity, is_ready
 from kanslib.recording.acts import reference, said
 from kanslib.recording.effects import already
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, external_address, identity, is_ready
 
 _PATIENCE = {"kill_node": 150.0, "cut_link": 150.0, "start_node": 180.0, "mend_link": 180.0, "install_metallb": 240.0}
 _LOSSES = ("kill_node", "cut_link")

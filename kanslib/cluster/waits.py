@@ -10,8 +10,8 @@ from kanslib.cluster import docker
 from kanslib.cluster.docker import CLIENT, ROUTER, inside
 from kanslib.cluster.kube import Watches
 from kanslib.errors import NotSettled
+from kanslib.objects import KubeObject, endpoints_of, external_address, is_ready, newest_claims
 from kanslib.recording import settle
-from kanslib.recording.objects import KubeObject, endpoints_of, external_address, is_ready, newest_claims
 
 Say = Callable[[str], None]
 Missing = Callable[[], Iterator[str]]

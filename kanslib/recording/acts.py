@@ -10,8 +10,8 @@ from itertools import chain, count
 
 import yaml
 
+from kanslib.objects import KubeObject, plural
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, plural
 
 _DELETED = re.compile(r'^([a-z0-9.-]+) "([^"]+)"(?: force)? deleted', re.MULTILINE)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from kanslib.errors import RecordingError
+from kanslib.objects import WatchEvent, key_of
 from kanslib.recording import settle
 from kanslib.recording.acts import Places, interpret, numbered
 from kanslib.recording.format import Act, Manifest, Recording, Step, Story, Take, Verb, Writer
-from kanslib.recording.objects import WatchEvent, key_of
 from kanslib.recording.raw import HOST, RawAct, RawRead, RawRecording
 from kanslib.text import stamped
 

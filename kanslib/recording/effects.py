@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kanslib.errors import UnknownName
-from kanslib.recording.objects import KubeObject
+from kanslib.objects import KubeObject
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 

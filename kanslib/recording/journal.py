@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kanslib.objects import WatchEvent
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import WatchEvent
 
 
 class Journal:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from kanslib.errors import RecordingError
+from kanslib.objects import KubeObject, WatchEvent
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, WatchEvent
 
 _EXEC = re.compile(r"^docker exec (?:--?\w+ )*(?P<place>[\w.-]+) (?P<command>.*)$", re.DOTALL)
 _EACH_NODE = re.compile(

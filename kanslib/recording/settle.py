@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kanslib.recording.objects import KubeObject, WatchEvent, claimed_leader, is_ready, key_of
+from kanslib.objects import KubeObject, WatchEvent, claimed_leader, is_ready, key_of
 
 Watches = Mapping[str, Sequence[WatchEvent]]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from kanslib.objects import KubeObject, is_ready
 from kanslib.provenance import Provenance
-from kanslib.recording.objects import KubeObject, is_ready
 from kanslib.views.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
 _BOX, _GAP, _TOP = 200, 16, 96

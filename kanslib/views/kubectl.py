@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from kanslib.recording.objects import KubeObject, is_ready, plural
+from kanslib.objects import KubeObject, is_ready, plural
 
 Row = dict[str, str]
 NONE = "<none>"

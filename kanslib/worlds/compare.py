@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from kanslib import iptables, timeline
 from kanslib.errors import KansError
+from kanslib.objects import KubeObject, external_address, newest_claims
 from kanslib.recording.format import Recording
-from kanslib.recording.objects import KubeObject, external_address, newest_claims
 from kanslib.worlds.recorded import RecordedWorld
 
 WITHIN = 12.0  # seconds by which the same outage may differ from one time to another (36.7–44.2 s were measured)

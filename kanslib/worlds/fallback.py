@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from kanslib.errors import KansError, NotServed, UnknownName
+from kanslib.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, WatchEvent
 from kanslib.text import Text
 from kanslib.worlds.live import LiveWorld
 from kanslib.worlds.protocol import Places, Sighting, Window, World

@@ -22,6 +22,7 @@ from kanslib.cluster.reach import Done
 from kanslib.cluster.session import HOST, Acted, session
 from kanslib.course import Moment, Script
 from kanslib.errors import ClusterError, NodeDown, NotRecorded, RecordingError, UnknownName
+from kanslib.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance
@@ -29,7 +30,6 @@ from kanslib.recording.acts import numbered, reference, said, spelled
 from kanslib.recording.clock import OPENING
 from kanslib.recording.effects import already, labelled
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
 from kanslib.text import Text, merged
 from kanslib.worlds.protocol import Places, Sighting, Window
 from kanslib.worlds.recorded import BEFORE_ACT, RecordedWorld

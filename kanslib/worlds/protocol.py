@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kanslib.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance
 from kanslib.recording.format import Verb
-from kanslib.recording.objects import KubeObject, WatchEvent
 from kanslib.text import Text
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from kanslib.errors import NodeDown, NotRecorded, UnknownName
+from kanslib.objects import KubeObject, WatchEvent, as_of, identity, plural
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance, utc
@@ -19,7 +20,6 @@ from kanslib.recording.acts import documents, reference, said, spelled
 from kanslib.recording.clock import OPENING, Clock, Look
 from kanslib.recording.effects import already, canonical, labelled
 from kanslib.recording.format import Act, Read, Recording, Step, Story, Verb
-from kanslib.recording.objects import KubeObject, WatchEvent, as_of, identity, plural
 from kanslib.recording.raw import HOST
 from kanslib.text import Text, merged
 from kanslib.worlds.protocol import Places, Sighting, Window

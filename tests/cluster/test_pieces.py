@@ -10,7 +10,7 @@ import pytest
 from kanslib.cluster import kube, traffic, waits
 from kanslib.errors import ClusterError
 from kanslib.lab import Lab
-from kanslib.recording.objects import external_address
+from kanslib.objects import external_address
 from kanslib.views import answers
 from kanslib.worlds.recorded import _request
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from kanslib.lab import Lab
+from kanslib.objects import WatchEvent
 from kanslib.packets import capture
 from kanslib.recording.convert import convert
 from kanslib.recording.format import Recording
 from kanslib.recording.journal import Journal
-from kanslib.recording.objects import WatchEvent
 from kanslib.recording.verify import verify
 from kanslib.worlds.recorded import RecordedWorld
 

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from kanslib.lab import Lab
+from kanslib.objects import plural
 from kanslib.recording.format import Read, Recording
-from kanslib.recording.objects import plural
 from kanslib.views.answers import columned
 from kanslib.worlds.recorded import RecordedWorld
 

@@ -99,10 +99,15 @@ def newest_claims(events: Iterable[KubeObject]) -> dict[str, str]:
     return {event["involvedObject"].get("uid", ""): claimed_leader(event) or "" for event in claims}
 
 
+def external_addresses(service: KubeObject) -> list[str]:
+    """A Service's external addresses; none while it is pending, and for one that is no LoadBalancer."""
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    return [one["ip"] for one in ingress if one.get("ip")]
+
+
 def external_address(service: KubeObject) -> str:
-    """A Service's external address; empty while it is pending, and for one that is no LoadBalancer."""
-    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
-    return str(ingress[0].get("ip", ""))
+    """The first of a Service's external addresses; empty while it has none."""
+    return next(iter(external_addresses(service)), "")
 
 
 def endpoints_of(slices: Iterable[KubeObject], service: str) -> list[KubeObject]:
