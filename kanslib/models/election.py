@@ -245,7 +245,7 @@ def _standing(node: KubeObject, pool: Pool | None, alive: frozenset[str], homes:
     covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
     if name not in alive:
         return Standing(name, False, "speaker", "no speaker of its answers")
-    if _network_unavailable(node):
+    if network_unavailable(node):
         return Standing(name, False, "network", "its condition NetworkUnavailable is True")
     if EXCLUDE in labels:
         return Standing(name, False, "exclude label", f"it carries the label {EXCLUDE}")
@@ -257,6 +257,7 @@ def _standing(node: KubeObject, pool: Pool | None, alive: frozenset[str], homes:
     return Standing(name, True, "candidate", f"its speaker is alive and {', '.join(covering)} selects it{here}")
 
 
-def _network_unavailable(node: KubeObject) -> bool:
+def network_unavailable(node: KubeObject) -> bool:
+    """True when the node's condition NetworkUnavailable is True; unknown or missing counts as available."""
     said = node.get("status", {}).get("conditions") or []
     return any(one["type"] == "NetworkUnavailable" and one["status"] == "True" for one in said)

@@ -8,6 +8,8 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kanslib.text import stamped
+
 
 @dataclass(frozen=True)
 class Config:
@@ -123,14 +125,19 @@ def members(log: str) -> frozenset[str]:
     >>> sorted(members(lab.log("speaker", lab.control_plane)))
     ['myk8s-control-plane', 'myk8s-worker2', 'myk8s-worker3']
     """
-    alive: set[str] = set()
-    for line in log.splitlines():
+    return beliefs(log)[-1][1]
+
+
+def beliefs(log: str) -> list[tuple[float, frozenset[str]]]:
+    """Whom a speaker believed alive from which moment on (Unix seconds), by its own log; nobody before the first."""
+    found: list[tuple[float, frozenset[str]]] = [(float("-inf"), frozenset())]
+    for moment, line in stamped(log.splitlines()):
         start = line.find("{")
         if '"node event":"' not in line or start < 0:
             continue
         entry = json.loads(line[start:])
-        if entry["node event"] == "NodeLeave":
-            alive.discard(entry["node name"])
-        elif entry["node event"] == "NodeJoin":
-            alive.add(entry["node name"])
-    return frozenset(alive)
+        alive = found[-1][1] - {entry["node name"]}
+        if entry["node event"] != "NodeLeave":
+            alive |= {entry["node name"]}
+        found.append((moment, alive))
+    return found

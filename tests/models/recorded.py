@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from kanslib.models import kubeproxy
+from kanslib.models import kubeproxy, memberlist
 from kanslib.objects import KubeObject, WatchEvent, as_of, plural
 from kanslib.recording.format import Read, Recording, Take
 
@@ -41,6 +41,10 @@ class Told:
     def at(self, moment: float, kind: str) -> list[KubeObject]:
         return as_of(self.watch(plural(kind)), moment)
 
+    def objects(self, moment: float) -> Callable[[str], list[KubeObject]]:
+        """What `lab.objects` would be at a moment."""
+        return lambda kind: self.at(moment, kind)
+
     def reads(self, command: str) -> Iterator[Read]:
         """Every read of a command that printed something."""
         for read in self.recording.reads():
@@ -51,7 +55,9 @@ class Told:
         return self.recording.text(read.file)
 
     def take(self, moment: float) -> Take:
-        return next(take for take in self.recording.manifest.takes if take.start <= moment <= take.end)
+        """The take of a moment; between two takes the one before."""
+        takes = self.recording.manifest.takes
+        return [take for take in takes if take.start <= moment or take is takes[0]][-1]
 
     def heard(self, node: str, moment: float) -> float:
         """Until when a node had heard of the API at a moment: always, unless its link was cut."""
@@ -96,3 +102,32 @@ def comparable(rules: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str],
         return "~" if "must be the last rule" in line else comment[1] if comment else ""
 
     return {key: sorted(lines, key=service) if key[1] in SHARED else lines for key, lines in rules.items()}
+
+
+def speaker_logs(told: Told) -> dict[str, list[str]]:
+    """The logs of every node's speakers, one after the other."""
+    found: dict[str, list[str]] = {}
+    for name, file in sorted(told.recording.under("logs").items()):
+        pod, _, node = name.partition("@")
+        if pod.startswith("speaker-"):
+            found.setdefault(node, []).append(told.recording.text(file))
+    return found
+
+
+def believed(told: Told, node: str) -> list[tuple[float, frozenset[str]]]:
+    """Whom a node's speakers thought alive, from when on: nobody once their Pod is gone."""
+    known = {entry for log in speaker_logs(told).get(node, []) for entry in memberlist.beliefs(log)[1:]}
+    known |= {
+        (event.t, frozenset())
+        for event in told.watch("pods")
+        if event.type == "DELETED"
+        and event.object["spec"].get("nodeName") == node
+        and event.object["metadata"]["name"].startswith("speaker-")
+    }
+    return sorted(known, key=lambda entry: entry[0])
+
+
+def alive(told: Told, moment: float) -> frozenset[str]:
+    """Whom the control plane's speaker thinks alive at a moment: it is never killed in the course."""
+    known = [who for t, who in believed(told, told.take(moment).control_plane) if t <= moment]
+    return known[-1] if known else frozenset()
