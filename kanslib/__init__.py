@@ -17,28 +17,36 @@ if TYPE_CHECKING:
 
     from kanslib import manifests
     from kanslib.lab import Lab
+    from kanslib.worlds.protocol import World
 
 __all__ = ["Lab", "__version__", "manifests", "open_lab"]
 
 
-def open_lab(story: str | None = None, *, world: str | None = None, recording: str | Path | None = None) -> Lab:
+def open_lab(
+    story: str | None = None,
+    *,
+    world: str | None = None,
+    recording: str | Path | None = None,
+    manifest: str | None = None,
+) -> Lab:
     """Open a lab at the opening of a story, and say whose answers it gives.
 
     `story`: a story of the course (default `l2`, the whole lesson) or of `recording`, a path; a `recording`
-    without a story is opened whole. `world`: `recorded` (default) or `live`, the course's own cluster; else
-    what KANS_WORLD says. Raises UnknownName for a
-    story that does not exist, RecordingError for a path that is no recording, WorldUnavailable for a world
-    that this edition does not have.
+    without a story is opened whole. `world`: `recorded` (default), `live`, the course's own cluster, or `computed`,
+    a twin that is worked out from the story's opening; else what KANS_WORLD says. `manifest`: YAML of a kind
+    configuration and of objects; the twin starts from these instead, and the world is `computed`. Raises UnknownName
+    for a story that does not exist, RecordingError for a path that is no recording, WorldUnavailable without a
+    cluster to ask.
     """
     import os
 
     from kanslib import worlds
-    from kanslib.lab import Lab
     from kanslib.recording.format import Recording
     from kanslib.stories import shipped
-    from kanslib.worlds.protocol import World
     from kanslib.worlds.recorded import RecordedWorld
 
+    if manifest is not None:
+        return _opened(worlds.from_a_manifest(manifest))
     asked = world or ("recorded" if recording else os.environ.get("KANS_WORLD")) or "recorded"
     worlds.check(asked)
 
@@ -47,14 +55,24 @@ def open_lab(story: str | None = None, *, world: str | None = None, recording: s
             Recording.open(recording or shipped(story or "l2")), story or (None if recording else "l2")
         )
 
-    opened: World = worlds.on_the_cluster(story or "l2", recorded) if asked == "live" else recorded()
-    lab = Lab(opened)
-    print(opened.banner())
-    if asked == "recorded" and worlds.cluster_made():
+    if asked == "live":
+        return _opened(worlds.on_the_cluster(story or "l2", recorded))
+    if asked == "computed":
+        return _opened(worlds.worked_out(recorded))
+    return _opened(worlds.with_a_twin(recorded()))
+
+
+def _opened(world: World) -> Lab:
+    """The lab on a world, once it has said whose answers it gives."""
+    from kanslib import worlds
+    from kanslib.lab import Lab
+
+    print(world.banner())
+    if world.provenance().source == "recorded" and worlds.cluster_made():
         print("a course cluster was made on this machine (kans up): world='live' asks it instead")
     if note := _edition_note():
         print(note)
-    return lab
+    return Lab(world)
 
 
 def _edition_note() -> str:

@@ -6,14 +6,15 @@ the names of both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from kanslib import manifests
 from kanslib.addressing import LESSON
 from kanslib.objects import KubeObject, identity
-from kanslib.recording.acts import documents, numbered
+from kanslib.recording.acts import documents, numbered, reference, spelled
 from kanslib.recording.format import Verb
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -87,6 +88,90 @@ class Script:
         """The state from which the story comes to a moment."""
         place = self.moments.index(moment)
         return self.moments[place - 1].after if place else self.opening
+
+
+def leads_to(moment: Moment, before: State, verb: Verb, about: set[Any]) -> bool:
+    """True when this is the act by which the script comes to the moment."""
+    now = {identity(doc): doc for doc in moment.after.objects(LESSON)}
+    then = {identity(doc): doc for doc in before.objects(LESSON)}
+    if verb == "apply":
+        return {key for key, doc in now.items() if then.get(key) != doc} == about
+    if verb == "delete":
+        return {spelled(f"{kind}/{name}") for kind, _, name in then.keys() - now.keys()} == about
+    lost, lost_before = moment.after.lost, before.lost
+    expected: dict[str, bool] = {
+        "install_metallb": moment.after.metallb and not before.metallb,
+        "start_router": moment.after.router and not before.router,
+        "route_client": moment.after.routed and not before.routed,
+        "kill_node": bool(lost and not lost_before and lost.verb == verb),
+        "cut_link": bool(lost and not lost_before and lost.verb == verb),
+        "start_node": bool(lost_before and not lost and lost_before.verb == "kill_node"),
+        "mend_link": bool(lost_before and not lost and lost_before.verb == "cut_link"),
+        "label": bool(moment.after.excluded) != bool(before.excluded)
+        and any(str(one).endswith("-") for one in about) == (not moment.after.excluded),
+    }
+    return expected.get(verb, False)
+
+
+@dataclass(frozen=True)
+class Do:
+    """One step from a state to another: an act with its documents, its references, or the role of its node."""
+
+    verb: Verb
+    documents: tuple[KubeObject, ...] = ()
+    references: tuple[str, ...] = ()
+    role: str = ""  # "leader of svc1": who that is, is known when it is done
+
+
+def steps(before: State, after: State, network: str = LESSON) -> Iterator[Do]:
+    """What has to be done to come from one state to the other, in order."""
+    if before.lost and not after.lost:
+        yield Do("start_node" if before.lost.verb == "kill_node" else "mend_link", role="lost")
+    undone: dict[Verb, bool] = {
+        "remove_squatter": before.squatter and not after.squatter, "unroute_client": before.routed and not after.routed,
+        "stop_router": before.router and not after.router, "patch": after.speakers and not before.speakers,
+        "install_metallb": after.metallb and not before.metallb, "start_router": after.router and not before.router,
+    }  # fmt: skip
+    yield from (Do(verb) for verb, there in undone.items() if there)
+    if before.excluded and not after.excluded:
+        yield Do("label", references=(f"{EXCLUDE}-",), role="excluded")
+    then = {identity(doc): doc for doc in before.objects(network)}
+    now = {identity(doc): doc for doc in after.objects(network)}
+    gone = _in_the_way(then, now)
+    if gone:
+        yield Do("delete", references=tuple(reference(then[key]) for key in gone))
+    kept = {key: doc for key, doc in then.items() if key not in gone}
+    order = ("Pod", "IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement", "Service")
+    changed = sorted((doc for key, doc in now.items() if kept.get(key) != doc), key=lambda d: order.index(d["kind"]))
+    if changed:
+        yield Do("apply", documents=tuple(changed))
+    if after.routed and not before.routed:
+        yield Do("route_client")
+    if after.excluded and not before.excluded:
+        yield Do("label", references=(f"{EXCLUDE}=true",), role=after.excluded)
+    if after.squatter and not before.squatter:
+        yield Do("add_squatter")
+    if after.lost and not before.lost:
+        yield Do(after.lost.verb, role=after.lost.node)
+
+
+def _in_the_way(
+    then: dict[tuple[str, str, str], KubeObject], now: dict[tuple[str, str, str], KubeObject]
+) -> list[tuple[str, str, str]]:
+    """What is to go: what is not wanted, and what holds an address that it would not get again."""
+    pools = [key for key, doc in then.items() if key[0] == "IPAddressPool" and now.get(key) != doc]
+    fresh = [
+        key for key, doc in then.items()
+        if key[0] == "Service" and key in now and doc["spec"].get("type") == "LoadBalancer"
+        and (pools or _wish(doc) != _wish(now[key]))
+    ]  # fmt: skip
+    order = ["Pod", "Service", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "IPAddressPool"]
+    gone = [key for key in then if key not in now]
+    return sorted(dict.fromkeys([*gone, *fresh, *pools]), key=lambda key: order.index(key[0]))
+
+
+def _wish(service: KubeObject) -> tuple[Any, Any]:
+    return service["metadata"].get("annotations"), service["spec"].get("loadBalancerIP")
 
 
 BARE = State()

@@ -2,6 +2,7 @@
 
     KansError
     ├── NotRecorded        the recording has no answer to this question
+    ├── NotComputed        the twin does not work this out
     ├── NodeDown           the place asked is down at this moment
     ├── WorldUnavailable   this world is not to be had here
     ├── ClusterError       the course's own cluster cannot be made, reached or changed
@@ -30,11 +31,30 @@ class NotRecorded(KansError):
     recorded here: curl svc1 · curl svc2
     """
 
-    def __init__(self, asked: str, recorded: Iterable[str] = (), hint: str = "") -> None:
-        lines = [f"not recorded: {asked}"]
+    def __init__(self, asked: str, recorded: Iterable[str] = (), hint: str = "", *, also: str = "") -> None:
         known = list(dict.fromkeys(recorded))
+        self.asked, self.parts = asked, (asked, known, hint)
+        lines = [f"not recorded: {asked}"]
         if known:
             lines.append("recorded here: " + " · ".join(known))
+        lines += [line for line in (hint, also) if line]
+        super().__init__("\n".join(lines))
+
+
+class NotComputed(KansError):
+    """The twin does not work this out; says what it does.
+
+    >>> print(NotComputed("objects of kind Ingress", ["Pod", "Service"]))
+    not computed: objects of kind Ingress
+    computed here: Pod · Service
+    """
+
+    def __init__(self, asked: str, computed: Iterable[str] = (), hint: str = "") -> None:
+        self.asked = asked
+        lines = [f"not computed: {asked}"]
+        known = list(dict.fromkeys(computed))
+        if known:
+            lines.append("computed here: " + " · ".join(known))
         if hint:
             lines.append(hint)
         super().__init__("\n".join(lines))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kanslib.addressing import addresses
 from kanslib.errors import NotRecorded, UnknownName
-from kanslib.objects import KubeObject, external_address, newest_claims, plural
+from kanslib.models.pools import pool_of, pools
+from kanslib.objects import KubeObject, external_address, external_addresses, newest_claims, plural
 from kanslib.recording.acts import documents, reference
 from kanslib.recording.format import Verb
 from kanslib.text import Text
@@ -17,13 +18,13 @@ from kanslib.worlds.protocol import Window, World
 
 if TYPE_CHECKING:
     from kanslib.iptables import Routing, Ruleset
+    from kanslib.models.election import Election
     from kanslib.packets.capture import Frame
     from kanslib.views.chain_walk import Trace
     from kanslib.views.cluster_map import SVG
     from kanslib.views.figures import TimelineFigure
     from kanslib.views.tables import Table
 
-_POOL_ANNOTATION = "metallb.universe.tf/ip-allocated-from-pool"
 _LAYERS = {
     "arp": lambda frame: frame.arp is not None,
     "ip": lambda frame: frame.ip is not None,
@@ -119,22 +120,47 @@ class Lab:
         `arp_scan()` is the proof.
         """
         obj = self.object("service", service)
-        pool = obj["metadata"].get("annotations", {}).get(_POOL_ANNOTATION)
-        if pool is None or not self._advertised(pool):
+        pool = pool_of(pools(self.objects), external_addresses(obj))
+        if pool is None or not any(one.nodes for one in pool.layer2):
             return None
         return newest_claims(self._world.objects("events")).get(obj["metadata"]["uid"])
 
-    def _advertised(self, pool: str) -> bool:
-        """True when some L2Advertisement covers the pool on some node."""
-        nodes = [node["metadata"].get("labels", {}) for node in self.objects("nodes")]
-        for advertisement in self._world.objects("l2advertisements"):
-            spec = advertisement.get("spec") or {}
-            names = spec.get("ipAddressPools")
-            selectors = [s.get("matchLabels", {}) for s in spec.get("nodeSelectors") or [{}]]
-            somewhere = any(s.items() <= labels.items() for s in selectors for labels in nodes)
-            if (not names or pool in names) and somewhere:
-                return True
-        return False
+    def election(self, service: str) -> Election:
+        """Who leads a Service on layer 2, who else could, and what keeps each other node out, worked out.
+
+        From the objects of this moment and from whom the control plane's speaker believes alive
+        (MetalLB v0.14.8 speaker/layer2_controller.go ShouldAnnounce). `print` it, or ask `.leader`, `.successors`,
+        `.without(node)`, `.standings`.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="election")  # doctest: +ELLIPSIS
+        recorded · story 'election': ...
+        >>> lab.election("svc1").order
+        ('myk8s-worker', 'myk8s-worker2', 'myk8s-worker3')
+        """
+        from kanslib.models import election, memberlist
+
+        self.object("service", service)
+        alive = memberlist.members(self._world.log("speaker", self.control_plane))
+        return election.explain(self.objects, service, alive)
+
+    def compare(self) -> Table:
+        """Recorded beside computed, at this moment: the twin starts where the story opens and repeats its acts.
+
+        Columns WHAT, RECORDED, COMPUTED and DIFFERENCE, in parts that are not the same (rules are compared one by one).
+        """
+        from kanslib.views.tables import Table
+        from kanslib.worlds.beside import pairs, twin_of
+
+        recorded = getattr(self._world, "recorded", None)
+        if recorded is None or getattr(self._world, "twin", None) is not None:
+            raise NotRecorded("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
+        rows = [
+            {"WHAT": pair.what, "RECORDED": pair.recorded, "COMPUTED": pair.computed, "DIFFERENCE": pair.differs}
+            for pair in pairs(recorded, twin_of(recorded))
+        ]
+        columns = ["WHAT", "RECORDED", "COMPUTED", "DIFFERENCE"]
+        return Table.of(rows, self._world.provenance().noting("beside its twin"), columns)
 
     # ── looks ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -32,16 +32,17 @@ class Provenance:
     after: str
     versions: str
     notes: tuple[str, ...] = ()
-    instead_of_live: str = ""  # why a recording answers where a live cluster was asked
+    instead: str = ""  # why a recording answers where another world was asked
+    asked: Source = "live"  # the world that was asked, when a recording answers instead
 
     @property
     def checkable(self) -> bool:
-        """True when the answer speaks of the world that was asked; a recording's in place of a live one does not."""
-        return not self.instead_of_live
+        """True when the answer speaks of the world that was asked; a recording's in place of another's does not."""
+        return not self.instead
 
     def __str__(self) -> str:
         place_in_story = [] if self.after == "opening" else [f"after {self.after}"]
-        instead = [f"NOT LIVE: {self.instead_of_live}"] if self.instead_of_live else []
+        instead = [f"NOT {self.asked.upper()}: {self.instead}"] if self.instead else []
         return " · ".join([*instead, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions, *self.notes])
 
     def html(self) -> str:
@@ -50,8 +51,8 @@ class Provenance:
 
     @property
     def style(self) -> str:
-        """CSS of an answer's frame: a bar beside all of it when a recording stands in for a live cluster."""
-        return "border-left:6px solid #D55E00;padding-left:.6em;" if self.instead_of_live else ""
+        """CSS of an answer's frame: a bar beside all of it when a recording stands in for another world."""
+        return "border-left:6px solid #D55E00;padding-left:.6em;" if self.instead else ""
 
     def noting(self, *notes: str) -> Provenance:
         """The same provenance with more to say."""

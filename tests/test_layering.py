@@ -15,7 +15,9 @@ HEAVY = {"kubernetes", "scapy", "pandas", "plotly", "ipywidgets", "IPython", "nu
 FORBIDDEN = {
     "packets": {"recording", "worlds", "views", "lab", "cli", "models", "iptables", "stories", "timeline"},
     "iptables": {"recording", "worlds", "views", "lab", "cli", "models", "packets", "stories", "timeline"},
-    "models": {"recording", "worlds", "views", "lab", "cli", "stories", "timeline"},
+    "models": {"recording", "worlds", "twin", "views", "lab", "cli", "stories", "timeline"},
+    "twin": {"worlds", "cluster", "views", "lab", "cli", "stories", "timeline"},
+    "objects.py": {"recording", "worlds", "cluster", "course", "views", "lab", "cli", "models", "twin", "timeline"},
     "recording": {"worlds", "cluster", "course", "views", "lab", "cli", "models", "timeline"},
     "course.py": {"worlds", "cluster", "views", "lab", "cli"},
     "addressing.py": {"worlds", "cluster", "course", "recording", "views", "lab", "cli"},
@@ -24,7 +26,7 @@ FORBIDDEN = {
     "views": {"worlds", "cluster", "lab", "cli", "stories"},
     "timeline.py": {"worlds", "views", "lab", "cli", "stories"},
 }
-PURE = ("models", "packets", "iptables", "timeline.py", "recording", "course.py", "addressing.py")
+PURE = ("models", "twin", "objects.py", "packets", "iptables", "timeline.py", "recording", "course.py", "addressing.py")
 
 
 def files(room: str) -> list[Path]:

@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kanslib._version import __version__
-from kanslib.errors import UnknownName, WorldUnavailable
+from kanslib.errors import UnknownName
+from kanslib.provenance import utc
 
 if TYPE_CHECKING:
     from kanslib.worlds.protocol import World
     from kanslib.worlds.recorded import RecordedWorld
 
 WORLDS = ("recorded", "live", "computed")
+METALLB = ("IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement")
 
 
 def check(world: str) -> None:
-    """Raise UnknownName for a world that does not exist, WorldUnavailable for one that this edition lacks."""
+    """Raise UnknownName for a world that does not exist."""
     if world not in WORLDS:
         raise UnknownName("world", world, WORLDS)
-    if world == "computed":
-        raise WorldUnavailable(
-            f"kanslib {__version__} has no {world} world yet; it answers from recordings and from a live cluster.\n"
-            "next step: name no world, or live"
-        )
 
 
 def on_the_cluster(story: str, recorded: Callable[[], RecordedWorld]) -> World:
@@ -32,6 +28,44 @@ def on_the_cluster(story: str, recorded: Callable[[], RecordedWorld]) -> World:
     from kanslib.worlds.live import LiveWorld
 
     return FallbackWorld(LiveWorld(story), recorded)
+
+
+def with_a_twin(recorded: RecordedWorld) -> World:
+    """A recording, and a twin for the acts that nobody recorded."""
+    from kanslib.worlds.meeting import MeetingWorld
+
+    return MeetingWorld(recorded)
+
+
+def worked_out(recorded: Callable[[], RecordedWorld]) -> World:
+    """A twin at the opening of a story; behind it the recording, for what the twin does not work out."""
+    from kanslib import course
+    from kanslib.worlds.computed import ComputedWorld
+    from kanslib.worlds.fallback import FallbackWorld
+    from kanslib.worlds.origins import recorded_moment
+
+    start = recorded()
+    since = f"the opening of a recording of {utc(start.now())}"
+    twin = ComputedWorld(recorded_moment(start), since, course.SCRIPTS.get(start.story.name), start.story.title)
+    return FallbackWorld(twin, recorded)
+
+
+def from_a_manifest(manifest: str) -> World:
+    """A twin of a cluster that nobody has: the nodes of a kind configuration, with the objects beside it applied."""
+    import time
+
+    from kanslib.worlds.computed import ComputedWorld
+    from kanslib.worlds.origins import from_manifest
+
+    origin, documents = from_manifest(manifest, float(int(time.time())))
+    world = ComputedWorld(
+        origin, "a manifest", title=f"{len(origin.objects['nodes'])} nodes, worked out from a manifest"
+    )
+    if any(document["kind"] in METALLB for document in documents):
+        world.act("install_metallb", ())
+    if documents:
+        world.apply(documents)
+    return world
 
 
 def cluster_made() -> bool:

@@ -11,6 +11,7 @@ from kanslib import iptables, timeline
 from kanslib.errors import KansError
 from kanslib.objects import KubeObject, external_address, newest_claims
 from kanslib.recording.format import Recording
+from kanslib.worlds.protocol import World
 from kanslib.worlds.recorded import RecordedWorld
 
 WITHIN = 12.0  # seconds by which the same outage may differ from one time to another (36.7–44.2 s were measured)
@@ -76,7 +77,7 @@ def _alike(what: str, a: str, b: str) -> bool:
     )
 
 
-def meaning(world: RecordedWorld, moment: str) -> dict[str, str]:
+def meaning(world: World, moment: str) -> dict[str, str]:
     """What a story says at a moment, by what it is about, with nodes named by their roles.
 
     >>> from kanslib.stories import shipped
@@ -106,7 +107,7 @@ def _roles(nodes: list[KubeObject]) -> dict[str, str]:
     return {n["metadata"]["name"]: roles.get(n["metadata"]["name"], "control plane") for n in nodes}
 
 
-def _names(world: RecordedWorld, services: list[KubeObject], roles: Mapping[str, str]) -> dict[str, str]:
+def _names(world: World, services: list[KubeObject], roles: Mapping[str, str]) -> dict[str, str]:
     """Addresses and ports that differ from cluster to cluster, and what they stand for."""
     names = {address: roles.get(place, place) for place, address in world.places().addresses.items()}
     for pod in world.objects("pods"):
@@ -121,7 +122,7 @@ def _names(world: RecordedWorld, services: list[KubeObject], roles: Mapping[str,
     return {address: name for address, name in names.items() if address}
 
 
-def _rules(world: RecordedWorld, service: KubeObject, names: Mapping[str, str]) -> dict[str, str]:
+def _rules(world: World, service: KubeObject, names: Mapping[str, str]) -> dict[str, str]:
     """The nat rules of a Service on each node whose rules were read at this moment."""
     comment = f"default/{service['metadata']['name']}"
     told = {}
@@ -149,7 +150,7 @@ def _renamed(line: str, names: Mapping[str, str]) -> str:
     return re.sub(r"\d+\.\d+\.\d+\.\d+|(?<=port )\d+", lambda found: names.get(found[0], found[0]), line)
 
 
-def _routes(world: RecordedWorld, names: Mapping[str, str]) -> dict[str, str]:
+def _routes(world: World, names: Mapping[str, str]) -> dict[str, str]:
     router = world.places().router
     if not router:
         return {}
@@ -168,9 +169,9 @@ def _routes(world: RecordedWorld, names: Mapping[str, str]) -> dict[str, str]:
     return {f"routes to {prefix}": ", ".join(found) for prefix, found in sorted(hops.items())}
 
 
-def _outages(world: RecordedWorld, services: list[KubeObject]) -> dict[str, str]:
-    last = world.clock.last
-    if last is None or world.clock.last_name == "opening":
+def _outages(world: World, services: list[KubeObject]) -> dict[str, str]:
+    done = world.acts()
+    if not done:
         return {}
     window = world.window(float("inf"))
     try:
@@ -181,7 +182,7 @@ def _outages(world: RecordedWorld, services: list[KubeObject]) -> dict[str, str]
     for service in services:
         mine = [row for row in rows if row["to"] == external_address(service) and row["t"] >= window.zero]
         # what fails long after all have noticed is chance: conntrack's memory (chapter 06)
-        noticed = last.settled - window.zero
+        noticed = float(done[-1]["SETTLED AFTER"])
         phases = [phase for phase in timeline.phases(mine, window.zero) if phase.failed >= 3 and phase.start < noticed]
         if mine:
             parts = [f"{phase.name} until +{phase.end:.1f} s" for phase in phases]

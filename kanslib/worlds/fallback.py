@@ -1,66 +1,85 @@
-"""Where live cannot serve a cell, a recording answers it: marked across the whole output, and never for a check."""
+"""Where a live or a computed world cannot serve a cell, a recording does: marked across it, never for a check."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from kanslib.errors import KansError, NotServed, UnknownName
+from kanslib.errors import KansError, NotComputed, NotServed, UnknownName
 from kanslib.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
-from kanslib.provenance import Provenance
+from kanslib.provenance import Provenance, Source
 from kanslib.recording.format import Verb
 from kanslib.text import Text
-from kanslib.worlds.live import LiveWorld
+from kanslib.worlds import aloud
 from kanslib.worlds.protocol import Places, Sighting, Window, World
 from kanslib.worlds.recorded import RecordedWorld
 
 T = TypeVar("T")
+GAPS = (NotServed, NotComputed)  # what a recording can answer instead
+
+
+class Asked(World, Protocol):
+    """A world that knows at which moment of its story it stands."""
+
+    @property
+    def standing(self) -> str: ...
 
 
 class FallbackWorld:
-    """Live, and behind it the same story as it was recorded. Implements `World`.
+    """Live or computed, and behind it the same story as it was recorded. Implements `World`.
 
-    A look that live cannot serve is answered by the recording, and the next one is live again. An act that
-    live cannot serve takes the rest of the section with it, until the next `lab.at` or `open_lab`.
+    A look that the world cannot serve is answered by the recording, and the next one is its own again. An act that
+    it cannot serve takes the rest of the section with it, until the next `lab.at` or `open_lab`.
     """
 
-    def __init__(self, live: LiveWorld, recorded: Callable[[], RecordedWorld]) -> None:
-        self._live, self._open = live, recorded
+    def __init__(self, asked: Asked, recorded: Callable[[], RecordedWorld]) -> None:
+        self._asked, self._open = asked, recorded
         self._instead: RecordedWorld | None = None
+        self._beside_at: tuple[str, RecordedWorld] | None = None
         self._reason = ""
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def _now(self) -> World:
-        return self._instead or self._live
+        return self._instead or self._asked
 
     def _ask(self, question: Callable[[World], T]) -> T:
-        """The live answer; the recording's where live cannot serve it."""
+        """The world's own answer; the recording's where it cannot serve one."""
         if self._instead is not None:
             return self._marked(question(self._instead))
         try:
-            return question(self._live)
-        except NotServed as gap:
-            self._reason = gap.reason
+            return question(self._asked)
+        except GAPS as gap:
+            self._reason = _reason(gap)
             try:
                 return self._marked(question(self._beside()))
             except KansError:
                 raise gap from None
 
     def _beside(self) -> RecordedWorld:
-        """The recording, at the moment where live stands."""
+        """The recording, at the moment where the world stands."""
+        standing = self._asked.standing
+        if self._beside_at and self._beside_at[0] == standing:
+            return self._beside_at[1]
         world = self._open()
-        with suppress(UnknownName):  # an act of the learner's own, which nobody recorded
-            world.at(self._live.standing, None)
+        if self._source == "computed":
+            world.at(standing, None)  # after an act of the learner's own nothing that was recorded is true
+        else:
+            with suppress(UnknownName):
+                world.at(standing, None)
+        self._beside_at = (standing, world)
         return world
 
+    @property
+    def _source(self) -> Source:
+        return self._asked.provenance().source
+
     def _marked(self, answer: T) -> T:
-        _announce(self._reason)
+        _announce(self._reason, self._source)
         if isinstance(answer, Text):
             return Text(answer, self._mark(answer.provenance), answer.act)  # type: ignore[return-value]
         if isinstance(answer, Provenance):
@@ -70,13 +89,13 @@ class FallbackWorld:
         return answer
 
     def _mark(self, origin: Provenance) -> Provenance:
-        return replace(origin, instead_of_live=self._reason)
+        return replace(origin, instead=self._reason, asked=self._source)
 
     def banner(self) -> str:
-        return self._live.banner()
+        return self._asked.banner()
 
     def provenance(self) -> Provenance:
-        return self._mark(self._instead.provenance()) if self._instead else self._live.provenance()
+        return self._mark(self._instead.provenance()) if self._instead else self._asked.provenance()
 
     def places(self) -> Places:
         return self._now.places()
@@ -100,7 +119,7 @@ class FallbackWorld:
 
     def macs(self) -> dict[str, str]:
         # the recording's nodes have other cards: whose card an address has is asked where the answer came from
-        return {**self._beside_macs(), **self._live.macs()}
+        return {**self._beside_macs(), **self._asked.macs()}
 
     def _beside_macs(self) -> dict[str, str]:
         return self._open().macs() if self._reason else {}
@@ -123,10 +142,11 @@ class FallbackWorld:
         if self._instead is not None:
             return self._marked(deed(self._instead))
         try:
-            return deed(self._live)
-        except NotServed as gap:
-            self._reason, beside = gap.reason, self._beside()
+            return deed(self._asked)
+        except GAPS as gap:
+            self._reason = _reason(gap)
             try:
+                beside = self._beside()
                 told = deed(beside)
             except KansError:
                 raise gap from None
@@ -161,14 +181,14 @@ class FallbackWorld:
         return self._now.now()
 
     def at(self, moment: str, after: float | None) -> None:
-        self._instead = None
+        self._instead = self._beside_at = None
         try:
-            self._live.at(moment, after)
-        except NotServed as gap:
-            self._reason = gap.reason
+            self._asked.at(moment, after)
+        except GAPS as gap:
+            self._reason = _reason(gap)
             self._instead = self._open()
             self._instead.at(moment, after)
-            _announce(self._reason)
+            _announce(self._reason, self._source)
 
     def at_time(self, moment: float) -> None:
         self._now.at_time(moment)
@@ -181,18 +201,15 @@ class FallbackWorld:
 
     def restore(self) -> Text:
         self._instead = None
-        return self._live.restore()
+        return self._asked.restore()
 
 
-def _announce(reason: str) -> None:
+def _reason(gap: Exception) -> str:
+    """Why the world cannot serve, in a few words."""
+    return gap.reason if isinstance(gap, NotServed) else f"the twin does not work out {getattr(gap, 'asked', gap)}"
+
+
+def _announce(reason: str, source: Source) -> None:
     """Say above a cell's output, whatever it is, that a recording answers in it."""
-    words = f"not live: answered by the recording, because {reason}"
-    if "ipykernel" in sys.modules:
-        from html import escape
-
-        from IPython.display import HTML, display
-
-        bar = "border-left:6px solid #D55E00;padding-left:.6em"
-        display(HTML(f'<div class="kans-not-live" style="{bar}">{escape(words)}</div>'))
-    else:
-        print(words)
+    words = f"not {source}: answered by the recording, because {reason}"
+    aloud.say(words, aloud.INSTEAD, "kans-not-live")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kanslib import course, manifests
-from kanslib.addressing import LESSON, addresses
+from kanslib.addressing import addresses
 from kanslib.cluster import acts as deeds
 from kanslib.cluster import docker, traffic
 from kanslib.cluster.deed import CLUSTER
@@ -308,7 +308,7 @@ class LiveWorld:
 
     def _name(self, verb: Verb, about: set[Any]) -> str:
         ahead = self.script.ahead(self.standing)
-        moment = next((m for m in ahead if _is_about(m, self.script.before(m), verb, about)), None)
+        moment = next((m for m in ahead if course.leads_to(m, self.script.before(m), verb, about)), None)
         if moment:
             return moment.id
         plain = verb.replace("_", "-")
@@ -492,26 +492,3 @@ class LiveWorld:
             }
             for name in names
         ]
-
-
-def _is_about(moment: Moment, before: course.State, verb: Verb, about: set[Any]) -> bool:
-    """True when this is the act by which the script comes to the moment."""
-    now = {identity(doc): doc for doc in moment.after.objects(LESSON)}
-    then = {identity(doc): doc for doc in before.objects(LESSON)}
-    if verb == "apply":
-        return {key for key, doc in now.items() if then.get(key) != doc} == about
-    if verb == "delete":
-        return {spelled(f"{kind}/{name}") for kind, _, name in then.keys() - now.keys()} == about
-    lost, lost_before = moment.after.lost, before.lost
-    expected: dict[str, bool] = {
-        "install_metallb": moment.after.metallb and not before.metallb,
-        "start_router": moment.after.router and not before.router,
-        "route_client": moment.after.routed and not before.routed,
-        "kill_node": bool(lost and not lost_before and lost.verb == verb),
-        "cut_link": bool(lost and not lost_before and lost.verb == verb),
-        "start_node": bool(lost_before and not lost and lost_before.verb == "kill_node"),
-        "mend_link": bool(lost_before and not lost and lost_before.verb == "cut_link"),
-        "label": bool(moment.after.excluded) != bool(before.excluded)
-        and any(str(one).endswith("-") for one in about) == (not moment.after.excluded),
-    }
-    return expected.get(verb, False)

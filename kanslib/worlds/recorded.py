@@ -121,6 +121,26 @@ class RecordedWorld:
         first = bisect_left(self._reads, take.start, key=lambda read: read.t)
         return self._reads[first : bisect_right(self._reads, take.end, key=lambda read: read.t)]
 
+    def in_force(self) -> list[tuple[Verb, str]]:
+        """What was done to nodes and places and not undone since, with its target (empty where there is none)."""
+        undone: dict[Verb, Verb] = {
+            "start_node": "kill_node", "mend_link": "cut_link", "stop_router": "start_router",
+            "unroute_client": "route_client", "remove_squatter": "add_squatter",
+        }  # fmt: skip
+        force: dict[tuple[Verb, str], None] = {}
+        for act in self._take_acts():
+            for step in act.steps:
+                target = step.targets[0] if step.targets and step.verb != "route_client" else ""
+                if step.t > self.clock.now:
+                    continue
+                if step.verb in undone.values():
+                    force[step.verb, target] = None
+                elif step.verb in undone:
+                    did = undone[step.verb]
+                    for one in [one for one in force if one[0] == did and target in (one[1], "")]:
+                        del force[one]
+        return list(force)
+
     def _down(self) -> dict[str, str]:
         """The nodes that were killed and not started again, with the act that did it."""
         down: dict[str, str] = {}

@@ -44,7 +44,6 @@ def test_without_a_word_it_says_what_there_is() -> None:
         (["convert", "alone"], "kans convert RAW... OUT"),
         (["convert", "a", "b", "--versions", "kind"], "e.g. kind=v0.24.0"),
         (["run", "13"], "no chapter named '13'"),
-        (["run", "--world", "computed"], "no computed world yet"),
         (["lab", "--world", "mars"], "no world named 'mars'"),
     ],
 )

@@ -203,7 +203,7 @@ def test_without_the_routers_image_the_recording_answers(open_lab: Callable[...,
         lab.delete(manifests.l2advertisement)
         said = lab.start_router()
         assert not said.provenance.checkable
-        assert docker.ROUTER_IMAGE in said.provenance.instead_of_live
+        assert docker.ROUTER_IMAGE in said.provenance.instead
         assert "07-bgp" in kans("doctor").stdout
     finally:
         docker.must(docker.docker("tag", kept, name))

@@ -11,7 +11,6 @@ from kanslib.lab import Lab
 from kanslib.recording.clock import Clock
 from kanslib.recording.format import Act, Read, Recording, Step, Story, Take
 from kanslib.stories import shipped
-from kanslib.worlds.recorded import RecordedWorld
 
 OpenLab = Callable[..., Lab]
 
@@ -127,8 +126,7 @@ def test_acts_are_numbered_within_the_story_and_found_under_their_name_in_the_wh
     assert "apply-services-2" not in lab.moments().MOMENT.tolist()
     lab.at("apply-services")
     settled = lab.nodes().provenance.moment
-    world = lab._world
-    assert isinstance(world, RecordedWorld)
+    world = lab._world.recorded  # type: ignore[attr-defined]
     whole = {act.id: act.settled for act in world.recording.manifest.acts}
     name = next(name for name, moment in whole.items() if moment == settled)
     lab.at("opening")

@@ -60,7 +60,7 @@ def test_a_look_that_live_cannot_serve_is_answered_and_marked(capsys: pytest.Cap
     scan = lab.arp_scan()
     assert scan.ADDRESS.tolist() == lab.pool()[:3]
     assert scan.provenance.source == "recorded"
-    assert scan.provenance.instead_of_live == REASON
+    assert scan.provenance.instead == REASON
     assert not scan.provenance.checkable, "such an answer must never feed a check"
     assert REASON in capsys.readouterr().out
     assert "border-left" in scan._repr_html_()
@@ -75,9 +75,9 @@ def test_frames_that_live_cannot_capture_are_announced(capsys: pytest.CaptureFix
 def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
     lab = lab_with_gaps("bgp", "act")
     lab.delete(manifests.l2advertisement)
-    assert lab.start_router().provenance.instead_of_live == REASON
+    assert lab.start_router().provenance.instead == REASON
     assert lab.router == "router"
-    assert lab.run(lab.router, "vtysh -c 'show bgp summary'").provenance.instead_of_live == REASON
+    assert lab.run(lab.router, "vtysh -c 'show bgp summary'").provenance.instead == REASON
     lab.at("opening")
     assert lab.nodes().provenance.source == "live"
 

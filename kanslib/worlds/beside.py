@@ -1,0 +1,177 @@
+"""A recording and its twin, side by side: what the cluster did, and what the models say it had to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kanslib import iptables
+from kanslib.errors import KansError
+from kanslib.models import election
+from kanslib.models.endpoints import SERVICE_NAME, conditions, entries
+from kanslib.models.memberlist import members
+from kanslib.objects import KubeObject, external_addresses, newest_claims
+from kanslib.worlds.computed import ComputedWorld
+from kanslib.worlds.origins import recorded_moment
+from kanslib.worlds.protocol import World
+from kanslib.worlds.recorded import RecordedWorld
+
+OF_KUBE_PROXY = re.compile(r"KUBE-(?!KUBELET|PROXY-CANARY|IPTABLES|FIREWALL)")
+_LAST_WORDS = 1.5  # seconds
+_STALE = ("from before", "looked")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One thing that both say: recorded and computed, in words; `differs`: how many parts are not the same."""
+
+    what: str
+    recorded: str
+    computed: str
+    differs: int
+
+
+def twin_of(recorded: RecordedWorld) -> ComputedWorld:
+    """A twin that starts where the story opens and does what the recording did until its clock's moment."""
+    opening = RecordedWorld(recorded.recording, recorded.story.name or None)
+    twin = ComputedWorld(recorded_moment(opening), "the opening of the recording", title=recorded.story.title)
+    done = [act for act in recorded.clock.acts if act.t <= recorded.now()]
+    twin.redo(done)
+    if done and recorded.now() < done[-1].settled:
+        twin.at(done[-1].id, recorded.now() - done[-1].t)
+    return twin
+
+
+def _calm(recorded: RecordedWorld) -> RecordedWorld:
+    """The recording a moment after an act had settled: what is written last about it is written then."""
+    clock = recorded.clock
+    if clock.last is None or recorded.now() < clock.last.settled:
+        return recorded
+    later = RecordedWorld(recorded.recording, recorded.story.name or None)
+    later.at_time(min(max(recorded.now(), clock.last.settled + _LAST_WORDS), clock.until - 0.001, clock.take.end))
+    return later
+
+
+def pairs(recorded: RecordedWorld, computed: ComputedWorld) -> Iterator[Pair]:
+    """Everything that both can tell of this moment, in order: addresses, leaders, notes, endpoints, rules, routes."""
+    a, b = meaning(_calm(recorded)), meaning(computed)
+    for what in dict.fromkeys([*a, *b]):
+        if what.startswith(("rules", "routes")) and not (what in a and what in b):
+            continue  # nobody looked
+        mine, theirs = a.get(what, ()), b.get(what, ())
+        yield Pair(what, _told(mine), _told(theirs), len(set(mine) ^ set(theirs)))
+
+
+def _told(parts: tuple[str, ...]) -> str:
+    return ", ".join(parts) if len(parts) <= 4 else f"{len(parts)} rules"
+
+
+def meaning(world: World) -> dict[str, tuple[str, ...]]:
+    """What a world says at its moment, by what it is about; what a cluster draws by lot goes by its name."""
+    names = _names(world)
+    told: dict[str, tuple[str, ...]] = {}
+    claims, notes = newest_claims(world.objects("events")), _notes(world)
+    for service in world.objects("services"):
+        meta = service["metadata"]
+        name = meta["name"]
+        if meta.get("namespace") != "default" or name == "kubernetes":
+            continue
+        told[f"address of {name}"] = tuple(external_addresses(service))
+        told[f"endpoints of {name}"] = tuple(_endpoints(world, name, names))
+        if service["spec"].get("type") == "LoadBalancer":
+            led = election.explain(world.objects, name, _alive(world)).leader
+            if led:
+                told[f"leader of {name}"] = (claims.get(meta["uid"], ""),)
+            told[f"ServiceL2Status of {name}"] = tuple(sorted(notes.get(name, set())))
+    for node in world.places().nodes:
+        told |= _rules(world, node, names)
+    return {**told, **_routes(world)}
+
+
+def _alive(world: World) -> frozenset[str] | None:
+    try:
+        return members(world.log("speaker", world.places().control_plane))
+    except KansError:
+        return None
+
+
+def _notes(world: World) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for note in world.objects("servicel2statuses"):
+        if note.get("status"):
+            found.setdefault(note["metadata"]["labels"]["metallb.io/service-name"], set()).add(note["status"]["node"])
+    return found
+
+
+def _endpoints(world: World, service: str, names: Mapping[str, str]) -> Iterator[str]:
+    pieces = [
+        o for o in world.objects("endpointslices") if o["metadata"].get("labels", {}).get(SERVICE_NAME) == service
+    ]
+    for entry in sorted(entries(pieces), key=lambda one: str(one["addresses"])):
+        ready, _, terminating = conditions(entry)
+        state = "" if ready else " (terminating)" if terminating else " (not ready)"
+        yield names.get(entry["addresses"][0], entry["addresses"][0]) + state
+
+
+def _names(world: World) -> dict[str, str]:
+    """Addresses and ports that are drawn by lot, and what they stand for."""
+    names = {pod.get("status", {}).get("podIP", ""): _pod_name(pod) for pod in world.objects("pods") if _own_ip(pod)}
+    for service in world.objects("services"):
+        name, spec = service["metadata"]["name"], service["spec"]
+        names[spec.get("clusterIP", "")] = f"clusterIP of {name}"
+        for port in spec.get("ports", []):
+            names[str(port.get("nodePort", ""))] = f"nodePort of {name}"
+        names[str(spec.get("healthCheckNodePort", ""))] = f"health port of {name}"
+    return {address: name for address, name in names.items() if address}
+
+
+def _own_ip(pod: KubeObject) -> bool:
+    return not pod["spec"].get("hostNetwork")
+
+
+def _pod_name(pod: KubeObject) -> str:
+    """The Pod's name; without the letters that were drawn for it."""
+    name: str = pod["metadata"]["name"]
+    return name.rpartition("-")[0] if pod["metadata"].get("generateName") or "metallb" in str(pod["metadata"]) else name
+
+
+def _rules(world: World, node: str, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """kube-proxy's rules on a node, where somebody looked at them at this moment."""
+    try:
+        dump = world.run(node, "iptables-save -c")
+    except KansError:
+        return {}
+    if any(note.startswith(_STALE) for note in dump.provenance.notes):
+        return {}
+    ruleset = iptables.parse(dump)
+    lines = [
+        rule.text for rule in ruleset.rules() if rule.table in ("nat", "filter") and OF_KUBE_PROXY.match(rule.chain)
+    ]
+    ends = {line.split()[1]: line.rpartition(" ")[2] for line in lines if "--to-destination" in line}
+    ends = {chain: f"SEP of {_renamed(target, names, {})}" for chain, target in ends.items()}
+    return {f"rules on {node}": tuple(sorted(_renamed(line, names, ends) for line in lines))}
+
+
+def _renamed(line: str, names: Mapping[str, str], chains: Mapping[str, str]) -> str:
+    line = re.sub(r"KUBE-SEP-[A-Z0-9]{16}", lambda found: chains.get(found[0], found[0]), line)
+    return re.sub(r"\d+\.\d+\.\d+\.\d+|(?<=port )\d+", lambda found: names.get(found[0], found[0]), line)
+
+
+def _routes(world: World) -> dict[str, tuple[str, ...]]:
+    router = world.places().router
+    if not router:
+        return {}
+    try:
+        text = world.run(router, "vtysh -c 'show ip route bgp json'")
+    except KansError:
+        return {}
+    if any(note.startswith(_STALE) for note in text.provenance.notes):
+        return {}
+    return {
+        f"routes to {prefix}": tuple(
+            sorted(hop["ip"] for entry in entries_ for hop in entry["nexthops"] if hop.get("fib"))
+        )
+        for prefix, entries_ in json.loads(text).items()
+    }

@@ -1,0 +1,165 @@
+"""Where a recording and its twin meet: what was not recorded is worked out, from the recorded moment on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kanslib.errors import NotComputed, NotRecorded
+from kanslib.objects import KubeObject, WatchEvent
+from kanslib.packets.capture import Frame
+from kanslib.provenance import Provenance, utc
+from kanslib.recording.clock import OPENING
+from kanslib.recording.format import Verb
+from kanslib.text import Text
+from kanslib.worlds import aloud
+from kanslib.worlds.computed import ComputedWorld
+from kanslib.worlds.origins import recorded_moment
+from kanslib.worlds.protocol import Places, Sighting, Window, World
+from kanslib.worlds.recorded import RecordedWorld
+
+
+class MeetingWorld:
+    """A recording, and a twin for the acts that nobody recorded. Implements `World`.
+
+    The first such act starts the twin at the recorded moment, and says so; from then on the twin answers, until
+    `lab.at` goes to a moment of the recording.
+    """
+
+    def __init__(self, recorded: RecordedWorld) -> None:
+        self.recorded = recorded
+        self.twin: ComputedWorld | None = None
+
+    @property
+    def _now(self) -> World:
+        return self.twin or self.recorded
+
+    def banner(self) -> str:
+        return self.recorded.banner()
+
+    def provenance(self) -> Provenance:
+        return self._now.provenance()
+
+    def places(self) -> Places:
+        return self._now.places()
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        return self._now.objects(kind)
+
+    def log(self, component: str, node: str | None) -> Text:
+        return self._now.log(component, node)
+
+    def run(self, place: str, command: str) -> Text:
+        return self._now.run(place, command)
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        return self._now.requests(target, times, source)
+
+    def scan(self, source: str) -> Text:
+        return self._now.scan(source)
+
+    def macs(self) -> dict[str, str]:
+        return self._now.macs()
+
+    def follow(self, target: str, service: str) -> tuple[list[Sighting], Provenance]:
+        return self._now.follow(target, service)
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        return self._acted(lambda world: world.apply(documents))
+
+    def delete(self, references: Sequence[str]) -> Text:
+        return self._acted(lambda world: world.delete(references))
+
+    def act(self, verb: Verb, targets: Sequence[str]) -> Text:
+        return self._acted(lambda world: world.act(verb, targets))
+
+    def _acted(self, deed: Callable[[World], Text]) -> Text:
+        if self.twin is not None:
+            return deed(self.twin)
+        try:
+            return deed(self.recorded)
+        except NotRecorded as gap:
+            twin = self._twin_from_here()
+            try:
+                told = deed(twin)
+            except NotComputed as unknown:
+                raise NotRecorded(*gap.parts, also=str(unknown)) from None
+            self.twin = twin
+            back = self.recorded.clock.last_name
+            aloud.say(
+                f"not recorded: {gap.asked} · computed from here on, from the recorded moment after {back}; "
+                f"lab.at({back!r}) goes back to the recording",
+                aloud.COMPUTED,
+                "kans-computed",
+            )
+            return told
+
+    def _twin_from_here(self) -> ComputedWorld:
+        recorded = self.recorded
+        since = f"the recorded moment {utc(recorded.now())}"
+        if recorded.clock.last_name != OPENING:
+            since += f", after {recorded.clock.last_name}"
+        return ComputedWorld(recorded_moment(recorded), since, title=recorded.story.title)
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observing(self, vips: Sequence[str], seconds: float, looks: Sequence[float]) -> Iterator[None]:
+        before = self.twin
+        yield
+        if self.twin is not None and self.twin is not before:
+            with self.twin.observing(vips, seconds, looks):
+                pass
+
+    def passed(self, window: Window) -> None:
+        self._now.passed(window)
+
+    def window(self, seconds: float) -> Window:
+        return self._now.window(seconds)
+
+    def probes(self, window: Window) -> list[dict[str, Any]]:
+        return self._now.probes(window)
+
+    def frames(self, window: Window) -> list[Frame]:
+        return self._now.frames(window)
+
+    def changes(self, kind: str, window: Window) -> list[WatchEvent]:
+        return self._now.changes(kind, window)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        return self._now.now()
+
+    def at(self, moment: str, after: float | None) -> None:
+        if self.twin is not None and moment in {row["MOMENT"] for row in self.twin.moments()} - {OPENING}:
+            return self.twin.at(moment, after)
+        self.twin = None
+        return self.recorded.at(moment, after)
+
+    def at_time(self, moment: float) -> None:
+        self._now.at_time(moment)
+
+    def acts(self) -> list[dict[str, Any]]:
+        return [*self.recorded.acts(), *self._computed(self.twin.acts() if self.twin else [])]
+
+    def moments(self) -> list[dict[str, Any]]:
+        rows = self.recorded.moments()
+        if self.twin is None:
+            return rows
+        mine = [row for row in self.twin.moments() if row["MOMENT"] != OPENING]
+        return [*({**row, "HERE": ""} for row in rows), *self._computed(mine)]
+
+    def _computed(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The twin's acts in the recording's seconds."""
+        offset = self.recorded.now() - self.recorded.story.start
+        return [{**row, "AT": round(row["AT"] + offset, 1), "DONE": f"{row['DONE']} (computed)"} for row in rows]
+
+    def restore(self) -> Text:
+        self.twin = None
+        return self.recorded.restore()
