@@ -33,7 +33,7 @@ class Tables(HTMLParser):
         self._cell: list[str] | None = None
         self._head = False
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 (HTMLParser names it)
+    def handle_starttag(self, tag: str, attrs: object) -> None:
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
