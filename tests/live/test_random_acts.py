@@ -145,8 +145,9 @@ class Both:
         for vip in vips:
             self.scans += 1
             computed = self.twin.answers(vip, self.twin.cluster.now, CLIENT)
-            if [holders[vip]] * (vip in holders) != computed:
-                yield f"who answers for {vip}: {holders.get(vip)}, computed {computed}"
+            real = [holders[vip]] if vip in holders else []
+            if real != computed:
+                yield f"who answers for {vip}: {real}, computed {computed}"
 
 
 def _messages(events: list[KubeObject], uid: str) -> set[tuple[str, str]]:
