@@ -144,6 +144,50 @@ class Lab:
         alive = memberlist.members(self._world.log("speaker", self.control_plane))
         return election.explain(self.objects, service, alive)
 
+    def claims(self) -> Table:
+        """Every claim to lead a Service so far, in order: who said it, for which address, and who the candidates were.
+
+        Columns AT (seconds after the first), SERVICE, ADDRESS, CANDIDATES (worked out from the objects of that moment)
+        and LEADER (the node in the event nodeAssigned).
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
+        recorded · story 'arp': ...
+        >>> lab.claims()[["SERVICE", "LEADER"]].iloc[-1].tolist()
+        ['svc3', 'myk8s-worker3']
+        """
+        from kanslib.models import memberlist, replay
+        from kanslib.views.tables import Table
+
+        window = Window(self._world.now(), self._world.now(), self._world.now(), "")
+        beliefs = memberlist.beliefs(self._world.log("speaker", self.control_plane))
+        found = replay.claims(lambda kind: self._world.changes(kind, window), beliefs)
+        start = found[0].t if found else 0.0
+        rows = [
+            {
+                "AT": round(claim.t - start, 1),
+                "SERVICE": claim.service,
+                "ADDRESS": claim.address,
+                "CANDIDATES": list(claim.candidates),
+                "LEADER": claim.node,
+            }
+            for claim in found
+        ]
+        return Table.of(rows, self._world.provenance(), ["AT", "SERVICE", "ADDRESS", "CANDIDATES", "LEADER"])
+
+    def hash_order(self, *services: str, joins: Sequence[str] = (), leaves: Sequence[str] = ()) -> SVG:
+        """The election as a picture: every candidate on a line by its hash, for each Service; the leftmost leads.
+
+        `joins` and `leaves`: nodes to imagine there or away; who leads then stands beside it. `describe()` says it in
+        words. Without names: every Service with an address.
+        """
+        from kanslib.views import hash_order
+
+        names = services or tuple(self._load_balancers())
+        candidates = self.election(names[0]).candidates
+        provenance = self._world.provenance().noting("order worked out from the hash")
+        return hash_order.draw({name: self.vip(name) for name in names}, candidates, provenance, joins, leaves)
+
     def compare(self) -> Table:
         """Recorded beside computed, at this moment: the twin starts where the story opens and repeats its acts.
 

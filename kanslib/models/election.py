@@ -213,7 +213,7 @@ def elect(
     serving = [entry for entry in entries(slices) if can_serve(entry)]
     local = service["spec"].get("externalTrafficPolicy") == "Local"
     homes = frozenset(entry.get("nodeName") or "" for entry in serving) if local else None
-    standings = tuple(_standing(node, pool, alive, homes) for node in nodes)
+    standings = tuple(standing(node, pool, alive, homes) for node in nodes)
     hindrance = _hindrance(service, ips, pool, bool(serving), standings)
     usable = [] if hindrance else [one.node for one in standings if one.candidate]
     ranked = order(usable, ips[0]) if ips else []
@@ -240,7 +240,8 @@ def _hindrance(
     return ""
 
 
-def _standing(node: KubeObject, pool: Pool | None, alive: frozenset[str], homes: frozenset[str] | None) -> Standing:
+def standing(node: KubeObject, pool: Pool | None, alive: frozenset[str], homes: frozenset[str] | None) -> Standing:
+    """Whether one node may lead: MetalLB's questions in its order; `homes`: the nodes with an endpoint, for Local."""
     name, labels = node["metadata"]["name"], node["metadata"].get("labels", {})
     covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
     if name not in alive:

@@ -51,6 +51,16 @@ class Config:
         return cls(cluster_cidr, addresses, zones)
 
 
+def pod_range(nodes: Iterable[KubeObject]) -> str:
+    """The range of all Pods, as far as the nodes' own ranges tell it: kind gives a cluster a /16. Empty without nodes.
+
+    >>> pod_range([{"spec": {"podCIDR": "10.10.3.0/24"}}])
+    '10.10.0.0/16'
+    """
+    own = [cidr for node in nodes if (cidr := node["spec"].get("podCIDR"))]
+    return str(ip_network(own[0]).supernet(new_prefix=16)) if own else ""
+
+
 @dataclass(frozen=True)
 class Rules:
     """The rules of kube-proxy's own chains by table: chain names to lines, without counters."""

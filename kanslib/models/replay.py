@@ -13,7 +13,7 @@ from typing import Any
 from kanslib.models import allocation, election
 from kanslib.models.endpoints import slices_of
 from kanslib.models.pools import pool_of, pools
-from kanslib.objects import KubeObject, WatchEvent, key_of
+from kanslib.objects import KubeObject, WatchEvent, claimed_leader, external_addresses, key_of
 
 Watches = Callable[[str], Sequence[WatchEvent]]  # a kind's watch stream, in order of time
 Memberships = Sequence[
@@ -181,6 +181,48 @@ def leaders(watches: Watches, memberships: Memberships) -> list[Led]:
 def _speaker(event: WatchEvent) -> bool:
     labels: dict[str, str] = event.object.get("metadata", {}).get("labels", {})
     return labels.get("component") == "speaker"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """At `t` a node said that it leads a Service; `candidates`: who might have, by what all the speakers knew."""
+
+    t: float
+    service: str
+    address: str
+    node: str
+    candidates: tuple[str, ...]
+
+
+def claims(watches: Watches, memberships: Memberships) -> list[Claim]:
+    """Every claim to lead on layer 2, with the candidates of that moment worked out beside it.
+
+    A claim by somebody else than the first in order is one that its speaker made on a view of its own: it had just
+    started, or heard of a change a moment before or after the others.
+    """
+    kinds = (*CONFIG, "services", "endpointslices", "events")
+    changes: list[tuple[float, int, str, Any]] = [(t, 0, "members", alive) for t, alive in memberships]
+    changes += [(event.t, 1, kind, event) for kind, event in merged(watches, kinds)]
+    store, alive, found = Store(), frozenset[str](), list[Claim]()
+    for t, _, kind, change in sorted(changes, key=lambda row: row[:2]):
+        if kind == "members":
+            alive = change
+        elif kind != "events":
+            store.take(kind, change)
+        elif change.type in ("ADDED", "MODIFIED") and (node := claimed_leader(change.object)):
+            found += _claim(store, alive, t, node, change.object["involvedObject"]["uid"])
+    return found
+
+
+def _claim(store: Store, alive: frozenset[str], t: float, node: str, uid: str) -> list[Claim]:
+    service = next((one for one in store.objects("services") if one["metadata"]["uid"] == uid), None)
+    if service is None:
+        return []
+    key, ips = allocation.key_of_service(service), external_addresses(service)
+    pieces = slices_of(store.objects("endpointslices"), *key.split("/"))
+    pool = pool_of(pools(store.objects), ips)
+    standing_ = election.elect(service, ips, pool, pieces, store.objects("nodes"), alive)
+    return [Claim(t, service["metadata"]["name"], ips[0], node, tuple(standing_.candidates))] if ips else []
 
 
 @dataclass

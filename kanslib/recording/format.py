@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from kanslib.errors import RecordingError
+from kanslib.objects import WatchEvent
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -203,6 +204,7 @@ class Recording:
 
     def __init__(self, path: Path, manifest: Manifest, archive: zipfile.ZipFile | None) -> None:
         self.path, self.manifest, self._archive = path, manifest, archive
+        self._watches: dict[str, list[WatchEvent]] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -273,6 +275,13 @@ class Recording:
             if not isinstance(row, dict):
                 raise RecordingError(name, "not a JSON object", number)
             yield row
+
+    def watch(self, kind: str) -> list[WatchEvent]:
+        """The watch events of a kind, in order; read once."""
+        if kind not in self._watches:
+            rows = self.rows(f"objects/{kind}.ndjson")
+            self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
+        return self._watches[kind]
 
     def reads(self) -> list[Read]:
         """Every recorded command output, in order of time."""

@@ -22,21 +22,29 @@ from kanslib.twin.track import Track
 
 SYSTEM = "metallb-system"
 _ROUND, _BURST = 1.1, 5.0  # seconds between gratuitous ARPs, and how long after the last sync (announcer.go spamLoop)
+_EVENTS, _EVENT_EACH = 25.0, 300.0  # client-go's defaultSpamBurst, and the seconds until one more is allowed
 _CONFIG = ("ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "nodes", "namespaces")
 Announced = dict[str, frozenset[str]]  # an address, and the nodes that answer for it
 
 
 class Events:
-    """The events of Services: a repeat is counted, as the recorder of client-go does."""
+    """The events of Services: a repeat is counted, and who says too much about one Service is not heard any more.
+
+    client-go v0.30 tools/record/events_cache.go: a process may write 25 events about an object, then one in 5 minutes.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._left: dict[tuple[str, str], tuple[float, float]] = {}  # process, object: events it may write, as of when
         self._known: dict[tuple[str, str, str], str] = {}
         for event in cluster.objects("events"):
             self._known[_about(event)] = event["metadata"]["name"]
 
-    def write(self, service: KubeObject, author: str, told: allocation.Told) -> None:
+    def write(self, service: KubeObject, author: str, told: allocation.Told, process: str) -> None:
+        """One event of an author, `metallb-speaker` say; `process`: which of them wrote it."""
         meta, now = service["metadata"], stamp(self._cluster.now)
+        if not self._may(process, meta["uid"]):
+            return
         place = (meta["uid"], told.reason, told.message)
         if place in self._known:
             event = copy.deepcopy(self._cluster.get("events", self._known[place], meta["namespace"]) or {})
@@ -51,6 +59,12 @@ class Events:
             }  # fmt: skip
             self._known[place] = name
         self._cluster.put("events", event)
+
+    def _may(self, process: str, uid: str) -> bool:
+        left, since = self._left.get((process, uid), (_EVENTS, self._cluster.now))
+        left = min(_EVENTS, left + (self._cluster.now - since) / _EVENT_EACH)
+        self._left[process, uid] = (left - 1 if left >= 1 else left, self._cluster.now)
+        return left >= 1
 
 
 def _about(event: KubeObject) -> tuple[str, str, str]:
@@ -106,7 +120,7 @@ class Controller:
             return
         decision = self._desk.converge(service)
         for told in decision.events:
-            self._events.write(service, "metallb-controller", told)
+            self._events.write(service, "metallb-controller", told, "controller")
             self._say(key, decision, told)
         fresh = copy.deepcopy(service)
         notes = fresh["metadata"].setdefault("annotations", {})
@@ -272,7 +286,7 @@ class Speakers:
                 self._shout(node, ip)
         if node not in self._lost:
             message = f'announcing from node "{node}" with protocol "{protocol}"'
-            self._events.write(service, "metallb-speaker", allocation.Told("Normal", "nodeAssigned", message))
+            self._events.write(service, "metallb-speaker", allocation.Told("Normal", "nodeAssigned", message), node)
 
     def _shout(self, node: str, ip: str) -> None:
         """Gratuitous ARP: a round at once, then every 1.1 s until 5 s after the last sync."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from kanslib import manifests
 from kanslib.addressing import LESSON, plan
 from kanslib.course import EXCLUDE
 from kanslib.errors import KansError
+from kanslib.models.kubeproxy import pod_range
 from kanslib.objects import KubeObject, external_address
 from kanslib.recording.acts import documents
 from kanslib.recording.format import Verb
@@ -45,7 +46,7 @@ def recorded_moment(world: RecordedWorld) -> Origin:
         network=places.network,
         addresses={**take.addresses, **places.addresses},
         macs=macs,
-        cluster_cidr=_pod_range(objects.get("nodes", [])),
+        cluster_cidr=pod_range(objects.get("nodes", [])) or CLUSTER_CIDR,
         control_plane=places.control_plane,
         client=places.client,
         router=places.router,
@@ -70,12 +71,6 @@ def _remembered(world: RecordedWorld) -> list[dict[str, Any]]:
     client = world.places().client
     text = _or_none(lambda: str(world.run(client, "ip -j neigh"))) if client else None
     return json.loads(text) if text else []
-
-
-def _pod_range(nodes: Sequence[KubeObject]) -> str:
-    """The range that holds every node's Pods."""
-    ranges = [node["spec"].get("podCIDR", "") for node in nodes if node["spec"].get("podCIDR")]
-    return ".".join(ranges[0].split(".")[:2]) + ".0.0/16" if ranges else CLUSTER_CIDR
 
 
 def from_manifest(text: str, moment: float) -> tuple[Origin, list[KubeObject]]:

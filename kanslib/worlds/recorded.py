@@ -49,7 +49,6 @@ class RecordedWorld:
         takes = [take for take in manifest.takes if story is None or take.id == self.story.take]
         ids = {take.id for take in takes}
         self.clock = Clock(self.story, takes, [act for act in manifest.acts if act.take in ids])
-        self._watches: dict[str, list[WatchEvent]] = {}
 
     def _whole(self) -> Story:
         takes = self.recording.manifest.takes
@@ -96,20 +95,18 @@ class RecordedWorld:
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _events(self, kind: str) -> list[WatchEvent]:
-        if kind not in self._watches:
-            files = self.recording.under("objects")
-            if kind not in files:
-                raise NotRecorded(f"objects of kind {kind!r}", files)
-            rows = self.recording.rows(files[kind])
-            self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
-        return self._watches[kind]
+        files = self.recording.under("objects")
+        if kind not in files:
+            raise NotRecorded(f"objects of kind {kind!r}", files)
+        return self.recording.watch(kind)
 
     def objects(self, kind: str) -> list[KubeObject]:
         return as_of(self._events(plural(kind)), self.clock.now)
 
     def changes(self, kind: str, window: Window) -> list[WatchEvent]:
-        start = self.clock.take.start
-        return [e for e in self._events(plural(kind)) if start <= e.t <= window.end and e.type != "LIST"]
+        events = [e for e in self._events(plural(kind)) if e.t <= window.end]
+        first = max((place + 1 for place, e in enumerate(events) if e.type == "LIST"), default=0)
+        return events[first:]  # before that it was another cluster
 
     @cached_property
     def _reads(self) -> list[Read]:

@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -22,7 +23,7 @@ from kanslib.cluster.kube import kubectl
 from kanslib.course import EXCLUDE
 from kanslib.lab import Lab
 from kanslib.models import election
-from kanslib.objects import KubeObject, external_addresses, newest_claims
+from kanslib.objects import KubeObject, claimed_leader, external_addresses, newest_claims
 from kanslib.twin.api import Numbers
 from kanslib.twin.twin import Origin, Twin
 from kanslib.views import answers
@@ -35,7 +36,7 @@ KINDS = (
     "nodes", "namespaces", "pods", "services", "endpointslices", "events", "ipaddresspools", "l2advertisements",
     "bgpadvertisements", "bgppeers", "servicel2statuses", "daemonsets", "deployments", "leases",
 )  # fmt: skip
-SETTLES_WITHIN = 20.0  # seconds
+SETTLES_WITHIN = 60.0  # seconds; on a busy machine the controller manager takes its time
 
 
 class AsDrawn(Numbers):
@@ -75,7 +76,7 @@ class Both:
             cluster_cidr="10.10.0.0/16", control_plane=lab.control_plane, client=lab.client,
         )  # fmt: skip
         self.twin = Twin(origin, AsDrawn(self.live.objects))
-        self.rules = self.scans = 0
+        self.rules = self.scans = self.races = 0
 
     def do(self, live: Callable[[], Any], twin: Callable[[], Any]) -> None:
         live()
@@ -113,11 +114,27 @@ class Both:
                 yield f"address of {name}: {a}, computed {b}"
             led = election.explain(self.twin.cluster.objects, name, self.twin.speakers.views[self.control_plane]).leader
             uids = real[name]["metadata"]["uid"], twin[name]["metadata"]["uid"]
-            if led and {claims.get(uids[0]), mine.get(uids[1])} != {led}:
-                yield f"leader of {name}: {claims.get(uids[0])}, computed {led}, the twin's claim {mine.get(uids[1])}"
+            if led and mine.get(uids[1]) != led:
+                yield f"leader of {name}: computed {led}, the twin's own claim {mine.get(uids[1])}"
+            if led and claims.get(uids[0]) != led:
+                self.races += 1
+                if not self._claimed_together(uids[0], led):
+                    yield f"leader of {name}: {claims.get(uids[0])}, computed {led}"
             said, told = (_messages(objects, uid) for objects, uid in zip(self._events(), uids, strict=True))
             if said != told:
                 yield f"events of {name}: {said}, computed {told}"
+
+    def _claimed_together(self, uid: str, leader: str) -> bool:
+        """A speaker that heard of a change later than the others may write last; the leader has claimed then, too.
+
+        And a leader that has written 25 events about a Service is not heard any more (client-go's spam filter).
+        """
+        mine = [event for event in self.live.objects("events") if event["involvedObject"].get("uid") == uid]
+        told = {node: event for event in mine if (node := claimed_leader(event))}
+        if leader not in told:
+            return False
+        when = {node: datetime.fromisoformat(event["lastTimestamp"]).timestamp() for node, event in told.items()}
+        return max(when.values()) - when[leader] <= 2 or told[leader].get("count", 1) >= 20
 
     def _events(self) -> tuple[list[KubeObject], list[KubeObject]]:
         return self.live.objects("events"), self.twin.cluster.objects("events")
@@ -319,5 +336,5 @@ def test_random_acts_lead_both_to_the_same(open_lab: Callable[..., Lab]) -> None
     finally:
         hand.clear()
         lab.restore()
-        print(f"\nseed {SEED}: {len(done)} acts, {both.rules} rules and {both.scans} ARP answers compared; "
-              f"equal within {slowest:.1f} s at the most")  # fmt: skip
+        print(f"\nseed {SEED}: {len(done)} acts; compared {both.rules} rules, {both.scans} ARP answers")
+        print(f"equal within {slowest:.1f} s at the most; {both.races} looks found an older claim written last")

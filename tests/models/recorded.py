@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from kanslib.models import kubeproxy, memberlist
 from kanslib.objects import KubeObject, WatchEvent, as_of, plural
@@ -25,18 +24,8 @@ class Told:
 
     recording: Recording
 
-    @cached_property
-    def _watches(self) -> dict[str, list[WatchEvent]]:
-        return {}
-
     def watch(self, kind: str) -> list[WatchEvent]:
-        files = self.recording.under("objects")
-        if kind not in files:
-            return []
-        if kind not in self._watches:
-            rows = self.recording.rows(files[kind])
-            self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
-        return self._watches[kind]
+        return self.recording.watch(kind) if kind in self.recording.under("objects") else []
 
     def at(self, moment: float, kind: str) -> list[KubeObject]:
         return as_of(self.watch(plural(kind)), moment)
