@@ -40,7 +40,7 @@ def lab(
     directory: Annotated[
         Path, typer.Option("--dir", help="Where your copy of the chapters lives; made if it is not there.")
     ] = Path("kans-course"),
-    world: Annotated[str, typer.Option(help="Who answers: recorded, or live (needs: kans up).")] = "recorded",
+    world: Annotated[str, typer.Option(help="Who answers: recorded, computed, or live (needs: kans up).")] = "recorded",
     port: Annotated[int, typer.Option(help="Port of JupyterLab; the next free one if it is taken.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
@@ -59,7 +59,7 @@ def run(
     chapters: Annotated[
         Optional[list[str]], typer.Argument(help="Chapters by number or name; all of them without one.")  # noqa: UP045
     ] = None,
-    world: Annotated[str, typer.Option(help="Who answers: recorded, or live (needs: kans up).")] = "recorded",
+    world: Annotated[str, typer.Option(help="Who answers: recorded, computed, or live (needs: kans up).")] = "recorded",
     workers: Annotated[int, typer.Option(help="Chapters at a time; 0: one per processor.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
