@@ -45,6 +45,8 @@ def open_lab(
     from kanslib.stories import shipped
     from kanslib.worlds.recorded import RecordedWorld
 
+    if manifest is not None and world not in (None, "computed"):
+        raise ValueError(f"a manifest is worked out, so its world is computed, not {world}")
     if manifest is not None:
         return _opened(worlds.from_a_manifest(manifest))
     asked = world or ("recorded" if recording else os.environ.get("KANS_WORLD")) or "recorded"

@@ -195,10 +195,11 @@ class Lab:
         """
         from kanslib.views.tables import Table
         from kanslib.worlds.beside import pairs, twin_of
+        from kanslib.worlds.meeting import MeetingWorld
 
-        recorded = getattr(self._world, "recorded", None)
-        if recorded is None or getattr(self._world, "twin", None) is not None:
+        if not isinstance(self._world, MeetingWorld) or self._world.twin is not None:
             raise NotRecorded("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
+        recorded = self._world.recorded
         rows = [
             {"WHAT": pair.what, "RECORDED": pair.recorded, "COMPUTED": pair.computed, "DIFFERENCE": pair.differs}
             for pair in pairs(recorded, twin_of(recorded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 KubeObject = dict[str, Any]
@@ -54,22 +54,39 @@ def identity(document: KubeObject) -> tuple[str, str, str]:
     return document["kind"], meta.get("namespace", "default"), meta["name"]
 
 
-def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
-    """The objects that existed at `moment` (Unix seconds), sorted by namespace and name.
+@dataclass
+class Store:
+    """The objects of some kinds as a stream of changes leaves them.
 
     A watch that was connected again repeats ADDED for what it had told before: the newer one counts.
     """
-    known: dict[tuple[str, str], KubeObject] = {}
-    for event in events:
-        if event.t > moment:
-            break
+
+    kinds: dict[str, dict[tuple[str, str], KubeObject]] = field(default_factory=dict)
+
+    def take(self, kind: str, event: WatchEvent) -> None:
+        """One change."""
+        known = self.kinds.setdefault(kind, {})
         if event.type == "LIST":
             known.clear()
         elif event.type == "DELETED":
             known.pop(key_of(event.object), None)
         else:
             known[key_of(event.object)] = event.object
-    return [known[key] for key in sorted(known)]
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        """The objects of a kind, by namespace and name."""
+        known = self.kinds.get(kind, {})
+        return [known[key] for key in sorted(known)]
+
+
+def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
+    """The objects that existed at `moment` (Unix seconds), by namespace and name, from the watch events of one kind."""
+    store = Store()
+    for event in events:
+        if event.t > moment:
+            break
+        store.take("", event)
+    return store.objects("")
 
 
 def is_ready(obj: KubeObject) -> bool:

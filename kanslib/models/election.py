@@ -12,6 +12,7 @@ from kanslib.models.endpoints import can_serve, entries, slices_of
 from kanslib.models.pools import Objects, Pool, asked, pool_of, pools
 from kanslib.objects import KubeObject, external_addresses, is_ready
 
+Names = frozenset[str]
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
@@ -240,8 +241,8 @@ def _hindrance(
     return ""
 
 
-def standing(node: KubeObject, pool: Pool | None, alive: frozenset[str], homes: frozenset[str] | None) -> Standing:
-    """Whether one node may lead: MetalLB's questions in its order; `homes`: the nodes with an endpoint, for Local."""
+def standing(node: KubeObject, pool: Pool | None, alive: Names, homes: Names | None) -> Standing:
+    """Whether one node may lead, by MetalLB's questions; `homes`: for Local, who has an endpoint."""
     name, labels = node["metadata"]["name"], node["metadata"].get("labels", {})
     covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
     if name not in alive:
@@ -253,7 +254,7 @@ def standing(node: KubeObject, pool: Pool | None, alive: frozenset[str], homes: 
     if not covering:
         return Standing(name, False, "advertisement", "no L2Advertisement of the pool selects it")
     if homes is not None and name not in homes:
-        return Standing(name, False, "local endpoint", "externalTrafficPolicy is Local, and no endpoint here can serve")
+        return Standing(name, False, "local endpoint", "the policy is Local, and no endpoint here can serve")
     here = " and has an endpoint" if homes is not None else ""
     return Standing(name, True, "candidate", f"its speaker is alive and {', '.join(covering)} selects it{here}")
 

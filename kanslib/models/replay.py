@@ -13,7 +13,7 @@ from typing import Any
 from kanslib.models import allocation, election
 from kanslib.models.endpoints import slices_of
 from kanslib.models.pools import pool_of, pools
-from kanslib.objects import KubeObject, WatchEvent, claimed_leader, external_addresses, key_of
+from kanslib.objects import KubeObject, Store, WatchEvent, claimed_leader, external_addresses, key_of
 
 Watches = Callable[[str], Sequence[WatchEvent]]  # a kind's watch stream, in order of time
 Memberships = Sequence[
@@ -40,27 +40,6 @@ class Led:
     service: str
     leader: str | None
     noted: str | None
-
-
-@dataclass
-class Store:
-    """The objects of some kinds as a stream of changes leaves them."""
-
-    kinds: dict[str, dict[tuple[str, str], KubeObject]] = field(default_factory=dict)
-
-    def take(self, kind: str, event: WatchEvent) -> None:
-        known = self.kinds.setdefault(kind, {})
-        if event.type == "LIST":
-            known.clear()
-        elif event.type == "DELETED":
-            known.pop(key_of(event.object), None)
-        else:
-            known[key_of(event.object)] = event.object
-
-    def objects(self, kind: str) -> list[KubeObject]:
-        """The objects of a kind, by namespace and name."""
-        known = self.kinds.get(kind, {})
-        return [known[key] for key in sorted(known)]
 
 
 def merged(watches: Watches, kinds: Sequence[str]) -> Iterator[tuple[str, WatchEvent]]:

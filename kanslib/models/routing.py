@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from kanslib.models.election import EXCLUDE, network_unavailable, speakers
@@ -190,9 +190,3 @@ def silence(hold: float) -> Loss:
     Loss(earliest=6.0, latest=9.0)
     """
     return Loss(round(hold * 2 / 3, 3), float(hold))
-
-
-def shares(hops: Mapping[str, tuple[str, ...]], prefix: str) -> dict[str, float]:
-    """The share of connections that each next hop gets of a prefix when flows hash evenly."""
-    chosen = hops.get(prefix, ())
-    return {hop: 1 / len(chosen) for hop in chosen}

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from kanslib.models.replay import Store
-from kanslib.objects import KubeObject, WatchEvent, key_of
+from kanslib.objects import KubeObject, Store, WatchEvent, key_of
 from kanslib.twin.api import Numbers, stamp
 from kanslib.twin.delays import DELAYS, Delays
 

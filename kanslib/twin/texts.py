@@ -107,14 +107,13 @@ def nat_listing(rules: Rules) -> str:
 # ── a node's network ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def addresses(node: str, own: str, prefix: int, mac: str, pods: Sequence[tuple[str, str]], gateway: str) -> str:
+def addresses(own: str, prefix: int, mac: str, pods: Sequence[tuple[str, str]], gateway: str) -> str:
     """`ip -j addr` of a node: lo, a veth for each Pod (name and address) with the gateway's address, eth0."""
 
     def link(index: int, name: str, address: str, local: str, length: int, scope: str = "global") -> dict[str, Any]:
         info = {"family": "inet", "local": local, "prefixlen": length, "scope": scope, "label": name}
         return {"ifindex": index, "ifname": name, "operstate": "UP", "address": address, "addr_info": [info]}
 
-    del node
     veths = [link(2 + place, _veth(name), "", gateway, 32) for place, (name, _) in enumerate(pods)]
     own_link = link(2 + len(pods), "eth0", mac, own, prefix)
     return json.dumps([link(1, "lo", "00:00:00:00:00:00", "127.0.0.1", 8, "host"), *veths, own_link])

@@ -86,7 +86,7 @@ class Traffic:
         origin, pods = self._twin.origin, texts.pods_of(node, self._twin.objects("pods", moment))
         prefix = IPv4Network(origin.network).prefixlen
         own, mac = origin.addresses.get(node, ""), origin.macs.get(node, "")
-        return texts.addresses(node, own, prefix, mac, pods, str(self._range(node, moment)[1]))
+        return texts.addresses(own, prefix, mac, pods, str(self._range(node, moment)[1]))
 
     def routes(self, node: str, moment: float) -> str:
         """`ip -j route` of a node."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from kanslib.errors import ClusterError, NotComputed, UnknownName
 from kanslib.models import kubeproxy, routing
 from kanslib.models.pools import pools
-from kanslib.objects import KubeObject, as_of, external_address, is_ready, plural
+from kanslib.objects import KubeObject, as_of, external_address, plural
 from kanslib.recording.acts import reference
 from kanslib.recording.effects import already
 from kanslib.recording.format import Verb
@@ -421,9 +421,6 @@ class Twin:
         squatter = self.squatter.at(moment)
         others = [squatter[0]] if squatter and squatter[1] == address else []
         return [one for one in [*others, *found] if one != asker]
-
-    def ready_nodes(self, moment: float) -> Collection[str]:
-        return [node["metadata"]["name"] for node in self.objects("nodes", moment) if is_ready(node)]
 
 
 def _container(name: str) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from kanslib.errors import KansError
 from kanslib.models import election
 from kanslib.models.endpoints import SERVICE_NAME, conditions, entries
 from kanslib.models.memberlist import members
-from kanslib.objects import KubeObject, external_addresses, newest_claims
+from kanslib.objects import external_addresses, newest_claims
+from kanslib.worlds.by_name import drawn, looked_at, next_hops, renamed
 from kanslib.worlds.computed import ComputedWorld
 from kanslib.worlds.origins import recorded_moment
 from kanslib.worlds.protocol import World
@@ -20,7 +20,6 @@ from kanslib.worlds.recorded import RecordedWorld
 
 OF_KUBE_PROXY = re.compile(r"KUBE-(?!KUBELET|PROXY-CANARY|IPTABLES|FIREWALL)")
 _LAST_WORDS = 1.5  # seconds
-_STALE = ("from before", "looked")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _told(parts: tuple[str, ...]) -> str:
 
 def meaning(world: World) -> dict[str, tuple[str, ...]]:
     """What a world says at its moment, by what it is about; what a cluster draws by lot goes by its name."""
-    names = _names(world)
+    names = drawn(world)
     told: dict[str, tuple[str, ...]] = {}
     claims, notes = newest_claims(world.objects("events")), _notes(world)
     for service in world.objects("services"):
@@ -115,63 +114,22 @@ def _endpoints(world: World, service: str, names: Mapping[str, str]) -> Iterator
         yield names.get(entry["addresses"][0], entry["addresses"][0]) + state
 
 
-def _names(world: World) -> dict[str, str]:
-    """Addresses and ports that are drawn by lot, and what they stand for."""
-    names = {pod.get("status", {}).get("podIP", ""): _pod_name(pod) for pod in world.objects("pods") if _own_ip(pod)}
-    for service in world.objects("services"):
-        name, spec = service["metadata"]["name"], service["spec"]
-        names[spec.get("clusterIP", "")] = f"clusterIP of {name}"
-        for port in spec.get("ports", []):
-            names[str(port.get("nodePort", ""))] = f"nodePort of {name}"
-        names[str(spec.get("healthCheckNodePort", ""))] = f"health port of {name}"
-    return {address: name for address, name in names.items() if address}
-
-
-def _own_ip(pod: KubeObject) -> bool:
-    return not pod["spec"].get("hostNetwork")
-
-
-def _pod_name(pod: KubeObject) -> str:
-    """The Pod's name; without the letters that were drawn for it."""
-    name: str = pod["metadata"]["name"]
-    return name.rpartition("-")[0] if pod["metadata"].get("generateName") or "metallb" in str(pod["metadata"]) else name
-
-
 def _rules(world: World, node: str, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """kube-proxy's rules on a node, where somebody looked at them at this moment."""
-    try:
-        dump = world.run(node, "iptables-save -c")
-    except KansError:
+    dump = looked_at(world, node, "iptables-save -c")
+    if dump is None or any(note.startswith("looked") for note in dump.provenance.notes):
         return {}
-    if any(note.startswith(_STALE) for note in dump.provenance.notes):
-        return {}
-    ruleset = iptables.parse(dump)
-    lines = [
-        rule.text for rule in ruleset.rules() if rule.table in ("nat", "filter") and OF_KUBE_PROXY.match(rule.chain)
-    ]
+    found = [rule for rule in iptables.parse(dump).rules() if rule.table in ("nat", "filter")]
+    lines = [rule.text for rule in found if OF_KUBE_PROXY.match(rule.chain)]
     ends = {line.split()[1]: line.rpartition(" ")[2] for line in lines if "--to-destination" in line}
-    ends = {chain: f"SEP of {_renamed(target, names, {})}" for chain, target in ends.items()}
-    return {f"rules on {node}": tuple(sorted(_renamed(line, names, ends) for line in lines))}
+    ends = {chain: f"SEP of {renamed(target, names)}" for chain, target in ends.items()}
+    return {f"rules on {node}": tuple(sorted(_by_endpoint(renamed(line, names), ends) for line in lines))}
 
 
-def _renamed(line: str, names: Mapping[str, str], chains: Mapping[str, str]) -> str:
-    line = re.sub(r"KUBE-SEP-[A-Z0-9]{16}", lambda found: chains.get(found[0], found[0]), line)
-    return re.sub(r"\d+\.\d+\.\d+\.\d+|(?<=port )\d+", lambda found: names.get(found[0], found[0]), line)
+def _by_endpoint(line: str, ends: Mapping[str, str]) -> str:
+    """A rule with the chains of endpoints, whose names hash an address, called by where they lead."""
+    return re.sub(r"KUBE-SEP-[A-Z0-9]{16}", lambda found: ends.get(found[0], found[0]), line)
 
 
 def _routes(world: World) -> dict[str, tuple[str, ...]]:
-    router = world.places().router
-    if not router:
-        return {}
-    try:
-        text = world.run(router, "vtysh -c 'show ip route bgp json'")
-    except KansError:
-        return {}
-    if any(note.startswith(_STALE) for note in text.provenance.notes):
-        return {}
-    return {
-        f"routes to {prefix}": tuple(
-            sorted(hop["ip"] for entry in entries_ for hop in entry["nexthops"] if hop.get("fib"))
-        )
-        for prefix, entries_ in json.loads(text).items()
-    }
+    return {f"routes to {prefix}": tuple(hops) for prefix, hops in next_hops(world).items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from kanslib import iptables, timeline
 from kanslib.errors import KansError
 from kanslib.objects import KubeObject, external_address, newest_claims
 from kanslib.recording.format import Recording
+from kanslib.worlds.by_name import drawn, looked_at, next_hops, renamed
 from kanslib.worlds.protocol import World
 from kanslib.worlds.recorded import RecordedWorld
 
@@ -87,7 +87,7 @@ def meaning(world: World, moment: str) -> dict[str, str]:
     world.at(moment, None)
     roles = _roles(world.objects("nodes"))
     services = [o for o in world.objects("services") if o["metadata"]["namespace"] == "default"]
-    names = _names(world, services, roles)
+    names = _names(world, roles)
     claims = newest_claims(world.objects("events"))
     told: dict[str, str] = {}
     for service in services:
@@ -107,19 +107,9 @@ def _roles(nodes: list[KubeObject]) -> dict[str, str]:
     return {n["metadata"]["name"]: roles.get(n["metadata"]["name"], "control plane") for n in nodes}
 
 
-def _names(world: World, services: list[KubeObject], roles: Mapping[str, str]) -> dict[str, str]:
+def _names(world: World, roles: Mapping[str, str]) -> dict[str, str]:
     """Addresses and ports that differ from cluster to cluster, and what they stand for."""
-    names = {address: roles.get(place, place) for place, address in world.places().addresses.items()}
-    for pod in world.objects("pods"):
-        if pod["metadata"]["namespace"] == "default":
-            names[pod.get("status", {}).get("podIP", "")] = pod["metadata"]["name"]
-    for service in services:
-        name, spec = service["metadata"]["name"], service["spec"]
-        names[spec.get("clusterIP", "")] = f"clusterIP of {name}"
-        for port in spec.get("ports", []):
-            names[str(port.get("nodePort", ""))] = f"nodePort of {name}"
-            names[str(spec.get("healthCheckNodePort", ""))] = f"health port of {name}"
-    return {address: name for address, name in names.items() if address}
+    return {address: roles.get(place, place) for place, address in world.places().addresses.items()} | drawn(world)
 
 
 def _rules(world: World, service: KubeObject, names: Mapping[str, str]) -> dict[str, str]:
@@ -127,17 +117,13 @@ def _rules(world: World, service: KubeObject, names: Mapping[str, str]) -> dict[
     comment = f"default/{service['metadata']['name']}"
     told = {}
     for node in world.places().nodes:
-        try:
-            dump = world.run(node, "iptables -t nat -S")
-            if any("from before" in note for note in dump.provenance.notes):
-                continue
-            saved = "*nat\n" + re.sub(r"(?m)^-[PN] (\S+)( \S+)?$", r":\1 -", dump) + "\nCOMMIT\n"
-            ruleset = iptables.parse(saved)
-        except KansError:
+        dump = looked_at(world, node, "iptables -t nat -S")
+        if dump is None:
             continue
+        saved = "*nat\n" + re.sub(r"(?m)^-[PN] (\S+)( \S+)?$", r":\1 -", dump) + "\nCOMMIT\n"
         lines = [
-            _renamed(rule.raw, names)
-            for chain in ruleset.path("KUBE-SERVICES", comment)
+            re.sub(r"KUBE-SEP-[A-Z0-9]{16}", "KUBE-SEP", renamed(rule.raw, names))
+            for chain in iptables.parse(saved).path("KUBE-SERVICES", comment)
             for rule in chain
             if comment in rule.comment or chain.name != "KUBE-SERVICES"
         ]
@@ -145,28 +131,11 @@ def _rules(world: World, service: KubeObject, names: Mapping[str, str]) -> dict[
     return told
 
 
-def _renamed(line: str, names: Mapping[str, str]) -> str:
-    line = re.sub(r"KUBE-SEP-[A-Z0-9]{16}", "KUBE-SEP", line)
-    return re.sub(r"\d+\.\d+\.\d+\.\d+|(?<=port )\d+", lambda found: names.get(found[0], found[0]), line)
-
-
 def _routes(world: World, names: Mapping[str, str]) -> dict[str, str]:
-    router = world.places().router
-    if not router:
-        return {}
-    try:
-        text = world.run(router, "vtysh -c 'show ip route bgp json'")
-    except KansError:
-        return {}
-    if any("from before" in note for note in text.provenance.notes):
-        return {}
-    hops = {
-        prefix: sorted(
-            names.get(hop["ip"], hop["ip"]) for entry in entries for hop in entry["nexthops"] if hop.get("fib")
-        )
-        for prefix, entries in json.loads(text).items()
+    return {
+        f"routes to {prefix}": ", ".join(sorted(names.get(hop, hop) for hop in hops))
+        for prefix, hops in next_hops(world).items()
     }
-    return {f"routes to {prefix}": ", ".join(found) for prefix, found in sorted(hops.items())}
 
 
 def _outages(world: World, services: list[KubeObject]) -> dict[str, str]:

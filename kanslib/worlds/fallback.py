@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from kanslib.errors import KansError, NotComputed, NotServed, UnknownName
-from kanslib.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance, Source
-from kanslib.recording.format import Verb
 from kanslib.text import Text
 from kanslib.worlds import aloud
-from kanslib.worlds.protocol import Places, Sighting, Window, World
+from kanslib.worlds.forwarding import ForwardingWorld
+from kanslib.worlds.protocol import Sighting, Window, World
 from kanslib.worlds.recorded import RecordedWorld
 
 T = TypeVar("T")
@@ -28,7 +27,7 @@ class Asked(World, Protocol):
     def standing(self) -> str: ...
 
 
-class FallbackWorld:
+class FallbackWorld(ForwardingWorld):
     """Live or computed, and behind it the same story as it was recorded. Implements `World`.
 
     A look that the world cannot serve is answered by the recording, and the next one is its own again. An act that
@@ -97,13 +96,7 @@ class FallbackWorld:
     def provenance(self) -> Provenance:
         return self._mark(self._instead.provenance()) if self._instead else self._asked.provenance()
 
-    def places(self) -> Places:
-        return self._now.places()
-
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def objects(self, kind: str) -> list[KubeObject]:
-        return self._now.objects(kind)
 
     def log(self, component: str, node: str | None) -> Text:
         return self._ask(lambda world: world.log(component, node))
@@ -129,15 +122,6 @@ class FallbackWorld:
 
     # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def apply(self, documents: Sequence[KubeObject]) -> Text:
-        return self._acted(lambda world: world.apply(documents))
-
-    def delete(self, references: Sequence[str]) -> Text:
-        return self._acted(lambda world: world.delete(references))
-
-    def act(self, verb: Verb, targets: Sequence[str]) -> Text:
-        return self._acted(lambda world: world.act(verb, targets))
-
     def _acted(self, deed: Callable[[World], Text]) -> Text:
         if self._instead is not None:
             return self._marked(deed(self._instead))
@@ -155,30 +139,13 @@ class FallbackWorld:
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def observing(self, vips: Sequence[str], seconds: float, looks: Sequence[float]) -> Iterator[None]:
-        with self._now.observing(vips, seconds, looks):
-            yield
-
-    def passed(self, window: Window) -> None:
-        self._now.passed(window)
-
-    def window(self, seconds: float) -> Window:
-        return self._now.window(seconds)
-
     def probes(self, window: Window) -> list[dict[str, Any]]:
         return self._ask(lambda world: world.probes(window if world is self._now else world.window(float("inf"))))
 
     def frames(self, window: Window) -> list[Frame]:
         return self._ask(lambda world: world.frames(window if world is self._now else world.window(float("inf"))))
 
-    def changes(self, kind: str, window: Window) -> list[WatchEvent]:
-        return self._now.changes(kind, window)
-
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    def now(self) -> float:
-        return self._now.now()
 
     def at(self, moment: str, after: float | None) -> None:
         self._instead = self._beside_at = None
@@ -189,15 +156,6 @@ class FallbackWorld:
             self._instead = self._open()
             self._instead.at(moment, after)
             _announce(self._reason, self._source)
-
-    def at_time(self, moment: float) -> None:
-        self._now.at_time(moment)
-
-    def acts(self) -> list[dict[str, Any]]:
-        return self._now.acts()
-
-    def moments(self) -> list[dict[str, Any]]:
-        return self._now.moments()
 
     def restore(self) -> Text:
         self._instead = None

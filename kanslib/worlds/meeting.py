@@ -7,20 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from kanslib.errors import NotComputed, NotRecorded
-from kanslib.objects import KubeObject, WatchEvent
-from kanslib.packets.capture import Frame
-from kanslib.provenance import Provenance, utc
+from kanslib.provenance import utc
 from kanslib.recording.clock import OPENING
-from kanslib.recording.format import Verb
 from kanslib.text import Text
 from kanslib.worlds import aloud
 from kanslib.worlds.computed import ComputedWorld
+from kanslib.worlds.forwarding import ForwardingWorld
 from kanslib.worlds.origins import recorded_moment
-from kanslib.worlds.protocol import Places, Sighting, Window, World
+from kanslib.worlds.protocol import World
 from kanslib.worlds.recorded import RecordedWorld
 
 
-class MeetingWorld:
+class MeetingWorld(ForwardingWorld):
     """A recording, and a twin for the acts that nobody recorded. Implements `World`.
 
     The first such act starts the twin at the recorded moment, and says so; from then on the twin answers, until
@@ -35,48 +33,7 @@ class MeetingWorld:
     def _now(self) -> World:
         return self.twin or self.recorded
 
-    def banner(self) -> str:
-        return self.recorded.banner()
-
-    def provenance(self) -> Provenance:
-        return self._now.provenance()
-
-    def places(self) -> Places:
-        return self._now.places()
-
-    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def objects(self, kind: str) -> list[KubeObject]:
-        return self._now.objects(kind)
-
-    def log(self, component: str, node: str | None) -> Text:
-        return self._now.log(component, node)
-
-    def run(self, place: str, command: str) -> Text:
-        return self._now.run(place, command)
-
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
-        return self._now.requests(target, times, source)
-
-    def scan(self, source: str) -> Text:
-        return self._now.scan(source)
-
-    def macs(self) -> dict[str, str]:
-        return self._now.macs()
-
-    def follow(self, target: str, service: str) -> tuple[list[Sighting], Provenance]:
-        return self._now.follow(target, service)
-
     # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    def apply(self, documents: Sequence[KubeObject]) -> Text:
-        return self._acted(lambda world: world.apply(documents))
-
-    def delete(self, references: Sequence[str]) -> Text:
-        return self._acted(lambda world: world.delete(references))
-
-    def act(self, verb: Verb, targets: Sequence[str]) -> Text:
-        return self._acted(lambda world: world.act(verb, targets))
 
     def _acted(self, deed: Callable[[World], Text]) -> Text:
         if self.twin is not None:
@@ -116,34 +73,13 @@ class MeetingWorld:
             with self.twin.observing(vips, seconds, looks):
                 pass
 
-    def passed(self, window: Window) -> None:
-        self._now.passed(window)
-
-    def window(self, seconds: float) -> Window:
-        return self._now.window(seconds)
-
-    def probes(self, window: Window) -> list[dict[str, Any]]:
-        return self._now.probes(window)
-
-    def frames(self, window: Window) -> list[Frame]:
-        return self._now.frames(window)
-
-    def changes(self, kind: str, window: Window) -> list[WatchEvent]:
-        return self._now.changes(kind, window)
-
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    def now(self) -> float:
-        return self._now.now()
 
     def at(self, moment: str, after: float | None) -> None:
         if self.twin is not None and moment in {row["MOMENT"] for row in self.twin.moments()} - {OPENING}:
             return self.twin.at(moment, after)
         self.twin = None
         return self.recorded.at(moment, after)
-
-    def at_time(self, moment: float) -> None:
-        self._now.at_time(moment)
 
     def acts(self) -> list[dict[str, Any]]:
         return [*self.recorded.acts(), *self._computed(self.twin.acts() if self.twin else [])]

@@ -38,6 +38,39 @@ def test_the_order_of_the_input_does_not_matter() -> None:
     assert election.order(WORKERS[::-1], "172.18.255.201") == election.order(iter(WORKERS), "172.18.255.201")
 
 
+def test_every_claim_of_the_lesson_but_those_of_a_speaker_that_has_just_started(open_lab: Callable[..., Lab]) -> None:
+    lab = open_lab("l2")
+    lab.at("delete-speaker-pod")
+    claims = lab.claims()
+    rows = zip(claims.CANDIDATES, claims.ADDRESS, claims.LEADER, strict=True)
+    wrong = claims[[election.order(able, ip)[0] != leader for able, ip, leader in rows]]
+    assert len(claims) > 60
+    assert set(wrong.LEADER) == {"myk8s-worker"}
+    assert wrong.AT.max() - wrong.AT.min() < 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "after", "node", "rule"),
+    [
+        ("opening", None, "myk8s-control-plane", "exclude label"),
+        ("exclude-leader", None, "myk8s-worker", "exclude label"),
+        ("kill-node", 15, "myk8s-worker", "speaker"),
+        ("apply-etp-local", None, "myk8s-worker3", "local endpoint"),
+    ],
+)
+def test_an_election_says_what_keeps_a_node_out(
+    open_lab: Callable[..., Lab], moment: str, after: float | None, node: str, rule: str
+) -> None:
+    lab = open_lab("l2")
+    lab.at("apply-services")
+    if moment != "opening":
+        lab.at(moment, after)
+    found = lab.election("svc1")
+    assert {one.node: one.rule for one in found.standings}[node] == rule
+    assert found.leader == lab.leader("svc1")
+    assert found.without(str(found.leader)) == (found.successors or (None,))[0]
+
+
 def test_how_the_lessons_pool_spreads(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("election")
     leaders = pd.Series([election.order(WORKERS, ip)[0] for ip in lab.pool()]).value_counts()

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from kanslib.lab import Lab
-from kanslib.views.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION, contrast
+from kanslib.models.election import order
+from kanslib.views.palette import BLUE, GREEN, GREY, PAPER, PURPLE, VERMILLION, contrast
 
 OpenLab = Callable[..., Lab]
 LIGHT, DARK = "#ffffff", "#111111"
@@ -73,6 +74,32 @@ def test_the_map_shows_the_router_once_it_runs(open_lab: OpenLab) -> None:
     assert "router" not in lab.map().describe()
     lab.at("start-router")
     assert "The router router at 172.18.0.200." in lab.map().describe()
+
+
+def test_the_hash_order_is_a_picture_of_the_election(open_lab: OpenLab) -> None:
+    lab = open_lab("election")
+    vips = {service: lab.vip(service) for service in ("svc1", "svc2", "svc3")}
+    picture = lab.hash_order(*vips)
+    root = ElementTree.fromstring(picture)
+    assert root.get("aria-label") == picture.describe()
+    texts = [node for node in root.iter() if node.tag.endswith("text")]
+    assert all(contrast(str(text.get("fill")), PAPER) >= 4.5 for text in texts)
+    for service, ip in vips.items():
+        assert f"{service} {ip}: led by {lab.leader(service)}" in picture.describe()
+    shapes = [tag.rpartition("}")[2] for node in root.iter() for tag in [node.tag] if "}g" in node.tag]
+    assert len(shapes) == 3 * 3 + 3  # a mark for each node on each line, and in the legend
+
+
+def test_the_hash_order_shows_what_a_join_and_a_leave_change(open_lab: OpenLab) -> None:
+    lab = open_lab("election")
+    gone = str(lab.leader("svc1"))
+    nodes = [node for node in lab.election("svc1").candidates if node != gone] + ["myk8s-worker4"]
+    words = lab.hash_order("svc1", "svc3", joins=["myk8s-worker4"], leaves=[gone]).describe()
+    assert words.startswith(f"myk8s-worker4 joins. {gone} leaves. ")
+    assert f"moves from {gone} to {order(nodes, lab.vip('svc1'))[0]}" in words
+    assert f"svc3 {lab.vip('svc3')}: led by {lab.leader('svc3')}" in words
+    alone = lab.hash_order("svc1", leaves=lab.election("svc1").candidates).describe()
+    assert "to nobody" in alone
 
 
 def test_the_timeline_shows_every_probe_and_tells_the_phases(open_reference: OpenLab) -> None:
