@@ -19,7 +19,7 @@ import yaml
 from kanslib import course, manifests
 from kanslib.cluster import acts, docker, traffic
 from kanslib.cluster.docker import CLIENT
-from kanslib.cluster.kube import kubectl
+from kanslib.cluster.kube import CONTROL_PLANE, kubectl
 from kanslib.course import EXCLUDE
 from kanslib.lab import Lab
 from kanslib.models import election
@@ -46,22 +46,22 @@ class AsDrawn(Numbers):
         super().__init__()
         self._objects = objects
 
-    def _real(self, kind: str, name: str) -> KubeObject:
+    def _real(self, kind: str, name: str, field: str = "metadata") -> KubeObject:
         for _ in range(100):  # the watch may be a moment behind
             for one in self._objects(kind):
-                if one["metadata"]["name"] == name:
+                if one["metadata"]["name"] == name and (field in one or field in one["spec"]):
                     return one
             time.sleep(0.1)
-        raise AssertionError(f"the cluster has no {name} among its {kind}")
+        raise AssertionError(f"the cluster has no {name} with {field} among its {kind}")
 
     def cluster_ip(self, name: str, network: IPv4Network, taken: Any) -> str:
         return str(self._real("services", name)["spec"]["clusterIP"])
 
     def node_port(self, name: str, taken: Any) -> int:
         service, _, health = name.partition(" ")
-        spec = self._real("services", service)["spec"]
         if health:
-            return int(spec["healthCheckNodePort"])
+            return int(self._real("services", service, "healthCheckNodePort")["spec"]["healthCheckNodePort"])
+        spec = self._real("services", service)["spec"]
         return next(int(port["nodePort"]) for port in spec["ports"] if port["nodePort"] not in taken)
 
     def pod_ip(self, name: str, network: IPv4Network, taken: Any, last: str) -> str:
@@ -326,7 +326,40 @@ EXTRA = {
 }  # fmt: skip
 
 
-def test_random_acts_lead_both_to_the_same(open_lab: Callable[..., Lab]) -> None:
+MANIFEST = "/etc/kubernetes/manifests/kube-controller-manager.yaml"
+STARTED = "bootstrapsigner,tokencleaner"
+
+
+@pytest.fixture
+def steady() -> Iterator[None]:
+    """A controller manager that lives: without a cloud, v1.31.0's service-lb-controller panics at every changed policy.
+
+    k8s.io/cloud-provider v0.31.0 controllers/service/controller.go needsUpdate writes an event with a recorder that was
+    never made. After a few of those the restarts take minutes, and nobody keeps endpoints meanwhile.
+    """
+    changed = f"{STARTED},-service-lb-controller"
+    try:
+        _controllers(STARTED, changed)
+        yield
+    finally:
+        _controllers(changed, STARTED)
+
+
+def _controllers(before: str, after: str) -> None:
+    """Start other controllers on the course's own cluster, and wait until they run."""
+    # written elsewhere first: the kubelet starts whatever file it meets in that folder
+    edit = f"sed 's/--controllers=\\*,{before}$/--controllers=*,{after}/' {MANIFEST} > /tmp/edited"
+    docker.inside(CONTROL_PLANE, f"{edit} && cp /tmp/edited {MANIFEST}")
+    for _ in range(120):
+        time.sleep(1)
+        shown = "{.items[*].spec.containers[0].command} {.items[*].status.containerStatuses[0].ready}"
+        told = kubectl(f"get pods -n kube-system -l component=kube-controller-manager -o jsonpath='{shown}'")
+        if f'{after}"' in told.out.replace("'", '"') and "true" in told.out:
+            return
+    raise AssertionError(f"kube-controller-manager did not come back: {told.out}")
+
+
+def test_random_acts_lead_both_to_the_same(open_lab: Callable[..., Lab], steady: None) -> None:
     lab = open_lab("election", world="live")
     assert course.SCRIPTS["election"].opening == course.LAYER2
     both = Both(lab)
