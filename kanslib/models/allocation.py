@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from kanslib.models.pools import Pool, buggy, pool_of
@@ -79,7 +79,7 @@ class Allocator:
             if pool is None:
                 del self.holdings[key]
             elif pool.name != held.pool:
-                self.holdings[key] = Holding(pool.name, held.ips, held.ports, held.sharing, held.backend)
+                self.holdings[key] = replace(held, pool=pool.name)
 
     def release(self, key: str) -> bool:
         """Forget a Service (`namespace/name`); True when it held an address."""
@@ -107,19 +107,20 @@ class Allocator:
             reason, say = ("LoadBalancerFailed", f"invalid requested loadbalancer IPs: {why}")
             if ips:
                 return Decision(ips, self._pool(key), (*events, Told("Warning", reason, say)))
-            return Decision((), "", (*events, self._failed(key, why)), bool(held) and self._still_there(held))
+            return self._failed(key, why, events, held)
         if ips and asked and sorted(ips) != sorted(asked):
             ips = self._clear(key)
         if not ips:
             try:
                 ips = self._allocate(key, service, asked)
             except _Refused as why:
-                return Decision((), "", (*events, self._failed(key, why)), bool(held) and self._still_there(held))
+                return self._failed(key, why, events, held)
             events.append(Told("Normal", "IPAllocated", f"Assigned IP {_quoted(ips)}"))
         return Decision(ips, self._pool(key), tuple(events))
 
-    def _failed(self, key: str, why: _Refused) -> Told:
-        return Told("Warning", "AllocationFailed", f'Failed to allocate IP for "{key}": {why}')
+    def _failed(self, key: str, why: _Refused, events: list[Told], held: Holding | None) -> Decision:
+        told = Told("Warning", "AllocationFailed", f'Failed to allocate IP for "{key}": {why}')
+        return Decision((), "", (*events, told), self._still_there(held))
 
     def _still_there(self, held: Holding | None) -> bool:
         return held is not None and pool_of(self.pools, held.ips) is not None

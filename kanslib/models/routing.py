@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kanslib.models.election import EXCLUDE, network_unavailable, speakers
 from kanslib.models.endpoints import by_service, can_serve, entries, selects
@@ -106,6 +106,7 @@ def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[R
     living = set(speakers(objects) if alive is None else alive)
     nodes = {node["metadata"]["name"]: node for node in objects("nodes") if node["metadata"]["name"] in living}
     configured, slices = pools(objects), by_service(asked(objects, "endpointslices"))
+    known = peers(objects)
     found: dict[tuple[str, str, str], Route] = {}
     for service in objects("services"):
         meta, ips = service["metadata"], external_addresses(service)
@@ -116,16 +117,11 @@ def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[R
         for name, node in nodes.items():
             if reason_not_to(node, service, pool, slices.get(key, [])):
                 continue
-            for route in _routes(node, "/".join(key), ips, pool.bgp, peers(objects)):
+            for route in _routes(node, "/".join(key), ips, pool.bgp, known):
                 place = (route.peer, route.prefix, name)
                 before = found[place].services if place in found else ()
-                found[place] = _with_services(route, (*before, *route.services))
+                found[place] = replace(route, services=tuple(dict.fromkeys((*before, *route.services))))
     return sorted(found.values(), key=lambda one: (one.peer, one.prefix, one.node))
-
-
-def _with_services(route: Route, services: tuple[str, ...]) -> Route:
-    names = tuple(dict.fromkeys(services))
-    return Route(route.prefix, route.node, route.next_hop, route.peer, route.local_pref, route.communities, names)
 
 
 def _routes(

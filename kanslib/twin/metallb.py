@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kanslib.models import allocation, election, memberlist, replay, routing
-from kanslib.models.endpoints import by_service
+from kanslib.models.endpoints import by_service, slices_of
 from kanslib.models.pools import Pool, pool_of, pools
 from kanslib.objects import KubeObject, external_addresses, is_ready
 from kanslib.twin.api import stamp
@@ -222,8 +222,8 @@ class Speakers:
     def _knowing(self, key: str, node: str) -> Any:
         """What an announcement rests on: when it changes, it is made anew."""
         space, name = key.split("/")
-        service = self.cluster.get("services", name, space) or {"metadata": {}, "spec": {}}
-        slices = by_service(self.cluster.objects("endpointslices")).get((space, name), [])
+        service = self._service(key) or {"metadata": {}, "spec": {}}
+        slices = slices_of(self.cluster.objects("endpointslices"), space, name)
         nodes = [(one["metadata"]["name"], one["metadata"].get("labels")) for one in self.cluster.objects("nodes")]
         ends = [piece.get("endpoints") for piece in slices]
         return (

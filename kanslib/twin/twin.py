@@ -92,7 +92,7 @@ class Twin:
         settled = self.cluster.settle()
         kinds = ("services", "endpointslices")
         written = [self.cluster.history[kind][-1].t + self.delays.proxy for kind in kinds if self.cluster.history[kind]]
-        self.cluster.run(max(settled, *(t for t in written)))
+        self.cluster.run(max([settled, *written]))
         return self.cluster.now
 
     def apply(self, documents: Sequence[KubeObject]) -> list[str]:

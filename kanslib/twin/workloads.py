@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from kanslib.models.endpoints import SERVICE_NAME
@@ -81,7 +81,7 @@ class Workloads:
         network = IPv4Network((self.cluster.get("nodes", node) or {})["spec"]["podCIDR"])
         here = [one for one in self.cluster.objects("pods") if one["spec"].get("nodeName") == node]
         taken = [one.get("status", {}).get("podIP", "") for one in here if not one["spec"].get("hostNetwork")]
-        last = self._last_ip.get(node) or max((ip for ip in taken if ip), key=_number, default="")
+        last = self._last_ip.get(node) or max((ip for ip in taken if ip), key=IPv4Address, default="")
         chosen = self.cluster.numbers.pod_ip(pod["metadata"]["name"], network, taken, last)
         self._last_ip[node] = chosen
         return chosen
@@ -246,7 +246,3 @@ def _slice_port(port: Mapping[str, Any], pods: list[KubeObject]) -> dict[str, An
         ]
         target = known[0] if known else 0
     return {"name": port.get("name", ""), "protocol": port.get("protocol", "TCP"), "port": target}
-
-
-def _number(ip: str) -> tuple[int, ...]:
-    return tuple(map(int, ip.split(".")))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kanslib import iptables
 from kanslib.errors import KansError
 from kanslib.models import election
-from kanslib.models.endpoints import SERVICE_NAME, conditions, entries
+from kanslib.models.endpoints import conditions, entries, slices_of
 from kanslib.models.memberlist import members
 from kanslib.objects import external_addresses, newest_claims
 from kanslib.worlds.by_name import drawn, looked_at, next_hops, renamed
@@ -105,9 +105,7 @@ def _notes(world: World) -> dict[str, set[str]]:
 
 
 def _endpoints(world: World, service: str, names: Mapping[str, str]) -> Iterator[str]:
-    pieces = [
-        o for o in world.objects("endpointslices") if o["metadata"].get("labels", {}).get(SERVICE_NAME) == service
-    ]
+    pieces = slices_of(world.objects("endpointslices"), "default", service)
     for entry in sorted(entries(pieces), key=lambda one: str(one["addresses"])):
         ready, _, terminating = conditions(entry)
         state = "" if ready else " (terminating)" if terminating else " (not ready)"

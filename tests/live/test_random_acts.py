@@ -241,8 +241,7 @@ class Hand:
             return self.scale_up()
         name = self.dice.choice(sorted(self.pods))
         del self.pods[name]
-        self.both.do(lambda: acts.delete([f"pod/{name}"]), lambda: self.both.twin.delete([f"pod/{name}"]))
-        return f"delete pod/{name}"
+        return self._delete(f"pod/{name}")
 
     def add_service(self) -> str:
         if len(self.services) >= 8:
@@ -292,8 +291,7 @@ class Hand:
             return self.add_service()
         name = self.dice.choice(sorted(self.services))
         del self.services[name]
-        self.both.do(lambda: acts.delete([f"service/{name}"]), lambda: self.both.twin.delete([f"service/{name}"]))
-        return f"delete service/{name}"
+        return self._delete(f"service/{name}")
 
     def advertise(self) -> str:
         """Another choice of nodes that may announce."""
@@ -302,6 +300,10 @@ class Hand:
         doc["spec"]["ipAddressPools"] = ["my-ippool", "extra"]
         doc["spec"]["nodeSelectors"] = [{"matchLabels": {"mynode": name}} for name in sorted(chosen)]
         return self._apply(doc)
+
+    def _delete(self, ref: str) -> str:
+        self.both.do(lambda: acts.delete([ref]), lambda: self.both.twin.delete([ref]))
+        return f"delete {ref}"
 
     def _apply(self, doc: KubeObject) -> str:
         self.both.do(lambda: acts.apply(yaml.safe_dump(doc)), lambda: self.both.twin.apply([doc]))
