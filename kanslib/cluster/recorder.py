@@ -17,8 +17,8 @@ from typing import Any
 from kanslib.cluster import docker, setup
 from kanslib.cluster.kube import Watches
 from kanslib.cluster.session import keep_logs
-from kanslib.packets import capture
 from kanslib.packets.capture import Frame
+from kanslib.packets.records import thinned
 from kanslib.recording.journal import Journal
 
 _ROWS = ("acts.ndjson", "settled.ndjson", "stories.ndjson")
@@ -96,7 +96,7 @@ def _write_captures(journals: Sequence[Path], raw: Path) -> None:
     told = list(_told(list(_rows(raw / "stories.ndjson"))))
     for number, path in enumerate(journals):
         for file in sorted((path / "captures").glob("*.pcap")):
-            thin = capture.thinned(file.read_bytes(), lambda frame: _tells(frame, told, around))
+            thin = thinned(file.read_bytes(), lambda time, raw: _tells(Frame(time, raw), told, around))
             (raw / "captures" / f"{number:02}-{file.name}").write_bytes(thin)
 
 

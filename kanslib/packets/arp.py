@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from socket import inet_ntoa
+from typing import NamedTuple
 
-from kanslib.packets.ethernet import mac
+from kanslib.packets.malformed import Malformed, enough
 
 REQUEST, REPLY = 1, 2
+NOBODY, EVERYBODY = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
+_HEADER = struct.Struct("!HHBBH")
 
 
-@dataclass(frozen=True)
-class Arp:
+class Arp(NamedTuple):
     """One question or answer: 28 bytes, five fields that matter.
 
     >>> raw = bytes.fromhex("0001080006040002" "0242ac120004" "ac12ffc8" "0242ac120064" "ac120064")
@@ -27,25 +28,43 @@ class Arp:
     target_ip: str
 
     @classmethod
-    def parse(cls, raw: bytes) -> Arp | None:
-        """The message in `raw`; None when it is cut off or not for IPv4 over Ethernet."""
-        if len(raw) < 28:
-            return None
-        hardware, protocol, hardware_size, protocol_size, operation = struct.unpack_from("!HHBBH", raw)
+    def parse(cls, raw: bytes) -> Arp:
+        """The message in `raw`. Malformed when it is cut off or not for IPv4 over Ethernet."""
+        enough("ARP", raw, 8, "header")
+        hardware, protocol, hardware_size, protocol_size, operation = _HEADER.unpack_from(raw)
         if (hardware, protocol, hardware_size, protocol_size) != (1, 0x0800, 6, 4):
-            return None
-        return cls(
-            operation,
-            mac(raw[8:14]),
-            str(IPv4Address(raw[14:18])),
-            mac(raw[18:24]),
-            str(IPv4Address(raw[24:28])),
-        )
+            raise Malformed("ARP", f"hardware {hardware}, protocol {protocol:#06x}: not for IPv4 over Ethernet")
+        enough("ARP", raw, 28)
+        return cls(operation, raw[8:14].hex(":"), inet_ntoa(raw[14:18]), raw[18:24].hex(":"), inet_ntoa(raw[24:28]))
 
     @property
     def is_gratuitous(self) -> bool:
         """True when the sender speaks of its own address: nobody asked. 0.0.0.0 as sender is a probe, not this."""
         return self.sender_ip == self.target_ip
+
+    @property
+    def is_probe(self) -> bool:
+        """True when somebody asks for an address that it wants for itself and does not have yet (RFC 5227, 2.1)."""
+        return self.operation == REQUEST and self.sender_ip == "0.0.0.0"
+
+    @property
+    def oddity(self) -> str:
+        """What in a gratuitous message is not as RFC 5227 has it, in words; empty where all is.
+
+        RFC 5227 announces with a *request* and leaves the target's MAC address as zeros, as nobody is asked for it.
+        MetalLB says everything twice, request and reply, both with the broadcast address as the target's (v0.14.8
+        internal/layer2/arp.go gratuitous): nobody can have that address, so no receiver takes it for its own.
+        """
+        if not self.is_gratuitous:
+            return ""
+        said = []
+        if self.operation == REPLY:
+            said.append("a reply that nobody asked for")
+        if self.target_mac == EVERYBODY:
+            said.append(f"target MAC {EVERYBODY}, where RFC 5227 has zeros: as MetalLB does it")
+        elif self.target_mac != NOBODY:
+            said.append(f"target MAC {self.target_mac}, where RFC 5227 has zeros")
+        return "; ".join(said)
 
     def __str__(self) -> str:
         if self.operation == REPLY:

@@ -1,64 +1,166 @@
-"""Captures: pcap and pcapng, of either byte order, micro- and nanoseconds, gzipped or not.
-
-pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. Only Ethernet is decoded.
-"""
+"""Captures, frame by frame: what was on the wire when, and its layers."""
 
 from __future__ import annotations
 
-import gzip
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar, overload
 
-from kanslib.errors import RecordingError
 from kanslib.packets import ethernet, ip
 from kanslib.packets.arp import Arp
 from kanslib.packets.ethernet import Ethernet
-from kanslib.packets.ip import Ipv4
+from kanslib.packets.http import Http
+from kanslib.packets.icmp import Icmp, Icmpv6
+from kanslib.packets.ip import Ipv4, Ipv6
+from kanslib.packets.malformed import Malformed
+from kanslib.packets.records import CaptureWarning, batches
 from kanslib.packets.tcp import Tcp, Udp
 
-_PCAP = {
-    b"\xd4\xc3\xb2\xa1": ("<", 1e-6),
-    b"\xa1\xb2\xc3\xd4": (">", 1e-6),
-    b"\x4d\x3c\xb2\xa1": ("<", 1e-9),
-    b"\xa1\xb2\x3c\x4d": (">", 1e-9),
-}
-_PCAPNG = b"\x0a\x0d\x0d\x0a"
-_INTERFACE, _ENHANCED = 1, 6
+if TYPE_CHECKING:
+    from scapy.packet import Packet
+
+__all__ = ["CaptureWarning", "Frame", "read"]
+
+T = TypeVar("T")
+_UNTAGGED = {kind.to_bytes(2): kind for kind in (ethernet.IPV4, ethernet.ARP, ethernet.IPV6)}
+
+
+class _Layer(Generic[T]):
+    """A layer of a frame: read when it is asked for, once; None where there is none or it cannot be read."""
+
+    def __init__(self, parse: Callable[[Frame], T | None]) -> None:
+        self.parse, self.__doc__ = parse, parse.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, frame: None, owner: type) -> _Layer[T]: ...
+    @overload
+    def __get__(self, frame: Frame, owner: type) -> T | None: ...
+    def __get__(self, frame: Frame | None, owner: type) -> T | _Layer[T] | None:
+        if frame is None:
+            return self
+        try:
+            value = self.parse(frame)
+        except Malformed as wrong:
+            frame.__dict__.setdefault("_wrong", []).append(wrong)
+            value = None
+        frame.__dict__[self.name] = value
+        return value
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One captured frame: `time` in Unix seconds, `raw` bytes, and its layers, None where it has none."""
+    """One captured frame: `time` in Unix seconds, `raw` bytes, and its layers, None where it has none.
+
+    `length`: bytes on the wire (0: as many as were captured); `number`: its place in the capture, from 1;
+    `link`: the kind of network (https://www.tcpdump.org/linktypes.html), 1 is Ethernet.
+    A layer that does not hold what it promises is None, and `malformed` says what is wrong with it.
+
+    >>> frame = Frame(0, bytes.fromhex("ffffffffffff" "0242ac120004" "0806" "0001080006040001" "0242"))
+    >>> frame.arp, str(frame.malformed)
+    (None, 'ARP: 10 bytes, expected 28')
+    """
 
     time: float
     raw: bytes
+    length: int = 0
+    number: int = 0
+    link: int = ethernet.ETHERNET
 
-    @cached_property
+    @property
+    def malformed(self) -> Malformed | None:
+        """What is wrong with the first layer that cannot be read; None when all can."""
+        for layer in ("arp", "tcp", "udp", "icmp", "icmpv6"):
+            getattr(self, layer)
+        wrong: list[Malformed] = self.__dict__.get("_wrong", [])
+        return wrong[0] if wrong else None
+
+    @property
+    def is_cut(self) -> bool:
+        """True when only the beginning of the frame was captured (tcpdump's snap length)."""
+        return self.length > len(self.raw)
+
+    @_Layer
     def ethernet(self) -> Ethernet | None:
-        return Ethernet.parse(self.raw)
+        """Who sends to whom on the wire."""
+        return Ethernet.parse(self.raw) if self.link == ethernet.ETHERNET else None
 
-    @cached_property
+    @_Layer
+    def _carried(self) -> tuple[int, bytes] | None:
+        raw = self.raw
+        if self.link != ethernet.ETHERNET:
+            return ethernet.carried(self.link, raw)
+        kind = raw[12:14]
+        if kind in _UNTAGGED:  # most frames: no need for the addresses
+            return _UNTAGGED[kind], raw[14:]
+        found = self.ethernet
+        return (found.type, found.payload) if found else None
+
+    @_Layer
     def arp(self) -> Arp | None:
-        return Arp.parse(self.ethernet.payload) if self.ethernet and self.ethernet.type == ethernet.ARP else None
+        """The question or the answer, if it is ARP."""
+        found = self._carried
+        return Arp.parse(found[1]) if found and found[0] == ethernet.ARP else None
 
-    @cached_property
-    def ip(self) -> Ipv4 | None:
-        return Ipv4.parse(self.ethernet.payload) if self.ethernet and self.ethernet.type == ethernet.IPV4 else None
+    def _ip(self) -> Ipv4 | Ipv6 | None:
+        """The IP packet, of either version."""
+        found = self._carried
+        if not found:
+            return None
+        if found[0] == ethernet.IPV4:
+            return Ipv4.parse(found[1])
+        return Ipv6.parse(found[1]) if found[0] == ethernet.IPV6 else None
 
-    @cached_property
+    ip = _Layer["Ipv4 | Ipv6"](_ip)
+
+    def _packet(self, protocol: int) -> Ipv4 | Ipv6 | None:
+        """The packet, if it carries the beginning of this protocol."""
+        packet = self.ip
+        return packet if packet and packet.protocol == protocol and not packet.fragment_offset else None
+
+    @_Layer
     def tcp(self) -> Tcp | None:
-        return Tcp.parse(self.ip.payload) if self._carries(ip.TCP) and self.ip else None
+        """The TCP segment."""
+        packet = self._packet(ip.TCP)
+        return Tcp.parse(packet.payload, packet.carries) if packet else None
 
-    @cached_property
+    @_Layer
     def udp(self) -> Udp | None:
-        return Udp.parse(self.ip.payload) if self._carries(ip.UDP) and self.ip else None
+        """The UDP datagram."""
+        packet = self._packet(ip.UDP)
+        return Udp.parse(packet.payload) if packet else None
 
-    def _carries(self, protocol: int) -> bool:
-        return self.ip is not None and self.ip.protocol == protocol and self.ip.fragment_offset == 0
+    @_Layer
+    def icmp(self) -> Icmp | None:
+        """The ICMP message."""
+        packet = self._packet(ip.ICMP)
+        return Icmp.parse(packet.payload) if isinstance(packet, Ipv4) else None
+
+    @_Layer
+    def icmpv6(self) -> Icmpv6 | None:
+        """The ICMPv6 message, neighbour discovery included."""
+        packet = self._packet(ip.ICMPV6)
+        return Icmpv6.parse(packet.payload) if isinstance(packet, Ipv6) else None
+
+    @property
+    def http(self) -> Http | None:
+        """The first line of an HTTP message that begins in this frame."""
+        return Http.parse(self.tcp.payload) if self.tcp and self.tcp.payload else None
+
+    def to_scapy(self) -> Packet:
+        """This frame as scapy's packet, to go on with there. Needs scapy (GPL-2.0-only), which is an extra."""
+        from scapy.layers.inet import IP
+        from scapy.layers.inet6 import IPv6
+        from scapy.layers.l2 import CookedLinux, Ether
+
+        version = self.raw[0] >> 4 if self.raw else 4
+        kinds = {ethernet.ETHERNET: Ether, ethernet.COOKED: CookedLinux}
+        packet = kinds.get(self.link, IPv6 if version == 6 else IP)(self.raw)
+        packet.time = self.time
+        return packet
 
     def __repr__(self) -> str:
         return f"<Frame {self}>"
@@ -67,107 +169,32 @@ class Frame:
         if self.arp:
             return f"ARP {self.arp}"
         if self.ip and self.tcp:
-            return f"TCP {self.ip.src}:{self.tcp.sport} > {self.ip.dst}:{self.tcp.dport} [{self.tcp.flags}]"
+            told = f" {self.http}" if self.http else ""
+            return f"TCP {self.ip.src}:{self.tcp.sport} > {self.ip.dst}:{self.tcp.dport} [{self.tcp.flags}]{told}"
         if self.ip and self.udp:
             return f"UDP {self.ip.src}:{self.udp.sport} > {self.ip.dst}:{self.udp.dport}"
-        return f"frame of {len(self.raw)} bytes"
+        if self.ip and (said := self.icmp or self.icmpv6):
+            return f"ICMP {self.ip.src} > {self.ip.dst} {said.meaning}"
+        return f"frame of {len(self.raw)} bytes" + (f" ({self.malformed})" if self.malformed else "")
 
 
 def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
-    """The frames of a capture, one at a time, in the order of the file.
+    """The frames of a capture, one at a time, in the order of the file: pcap or pcapng, gzipped or not.
 
-    Raises RecordingError, naming the frame, for what is no capture or breaks off in the middle.
+    Raises RecordingError for what is no capture. Where one breaks off or is damaged, what came before is read, and
+    one CaptureWarning says where.
+
     """
     if isinstance(source, (str, Path)):
         path = Path(source)
         with path.open("rb") as stream:
             yield from read(stream, path.name)
         return
-    label = name or getattr(source, "name", "capture")
-    magic = source.read(4)
-    if magic[:2] == b"\x1f\x8b":
-        source.seek(-len(magic), 1)
-        with gzip.open(source) as unpacked:
-            yield from read(unpacked, label)  # type: ignore[arg-type]
-    elif magic in _PCAP:
-        yield from _pcap(source, label, *_PCAP[magic])
-    elif magic == _PCAPNG:
-        yield from _pcapng(source, label)
-    else:
-        raise RecordingError(label, f"starts with {magic.hex() or 'nothing'}: neither pcap nor pcapng")
-
-
-def _pcap(stream: BinaryIO, name: str, order: str, tick: float) -> Iterator[Frame]:
-    if len(stream.read(20)) < 20:
-        raise RecordingError(name, "cut off in the header of the capture")
-    header = struct.Struct(order + "IIII")
     number = 0
-    while head := stream.read(16):
-        number += 1
-        if len(head) < 16:
-            raise RecordingError(name, f"cut off in the header of frame {number}")
-        seconds, fraction, length, _on_wire = header.unpack(head)
-        raw = stream.read(length)
-        if len(raw) < length:
-            raise RecordingError(name, f"cut off in frame {number}: {len(raw)} of {length} bytes")
-        yield Frame(seconds + fraction * tick, raw)
-
-
-def thinned(content: bytes, keep: Callable[[Frame], bool]) -> bytes:
-    """A pcap with only the frames for which `keep` holds; each as it was, with the length that it had on the wire.
-
-    Raises RecordingError for what is no pcap; what was cut off at the end is left out.
-    """
-    if content[:4] not in _PCAP:
-        raise RecordingError("capture", f"starts with {content[:4].hex() or 'nothing'}: not a pcap")
-    order, tick = _PCAP[content[:4]]
-    header, parts, at = struct.Struct(order + "IIII"), [content[:24]], 24
-    while at + 16 <= len(content):
-        seconds, fraction, length, _on_wire = header.unpack_from(content, at)
-        end = at + 16 + length
-        if end > len(content):
-            break
-        if keep(Frame(seconds + fraction * tick, content[at + 16 : end])):
-            parts.append(content[at:end])
-        at = end
-    return b"".join(parts)
-
-
-def _pcapng(stream: BinaryIO, name: str) -> Iterator[Frame]:
-    order, ticks, number = "<", list[float](), 0
-    block_type = _PCAPNG
-    while block_type:
-        size_raw = stream.read(4)
-        if block_type == _PCAPNG:
-            bom = stream.read(4)
-            order = "<" if bom == b"\x4d\x3c\x2b\x1a" else ">"
-            ticks = []
-        if len(size_raw) < 4:
-            raise RecordingError(name, f"cut off after frame {number}")
-        (size,) = struct.unpack(order + "I", size_raw)
-        read_already = 12 if block_type == _PCAPNG else 8
-        body = stream.read(size - read_already)
-        if size < 12 or len(body) < size - read_already:
-            raise RecordingError(name, f"cut off after frame {number}")
-        (kind,) = struct.unpack(order + "I", block_type)
-        if kind == _INTERFACE:
-            ticks.append(_resolution(body, order))
-        elif kind == _ENHANCED:
+    for batch in batches(source, name or getattr(source, "name", "capture")):
+        piece = batch.piece
+        for start, size, length, time, link in zip(
+            batch.starts, batch.captured, batch.lengths, batch.times, batch.links, strict=True
+        ):
             number += 1
-            interface, high, low, length = struct.unpack_from(order + "IIII", body)
-            yield Frame(((high << 32) | low) * ticks[interface], body[20 : 20 + length])
-        block_type = stream.read(4)
-
-
-def _resolution(body: bytes, order: str) -> float:
-    """Seconds per tick of an interface: its option if_tsresol (9), a microsecond without one."""
-    at = 8
-    while at + 4 <= len(body) - 4:
-        code, length = struct.unpack_from(order + "HH", body, at)
-        if code == 0:
-            break
-        if code == 9:
-            value = body[at + 4]
-            return float(2.0 ** -(value & 127) if value & 128 else 10.0**-value)
-        at += 4 + (length + 3) // 4 * 4
-    return 1e-6
+            yield Frame(time, piece[start : start + size], length, number, link)

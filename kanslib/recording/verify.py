@@ -6,12 +6,14 @@ import hashlib
 import io
 import ipaddress
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kanslib.errors import RecordingError
 from kanslib.packets import capture
+from kanslib.packets.records import CaptureWarning
 from kanslib.recording.format import MANIFEST, READS, Recording, Take
 from kanslib.text import moment_of
 
@@ -109,10 +111,19 @@ def _check_file(recording: Recording, name: str, content: bytes) -> tuple[str, i
     if name.startswith("probes/"):
         return "probes", _check_rows(recording, name, _is_probe)
     if name.startswith("captures/"):
-        return "frames", sum(1 for _ in capture.read(io.BytesIO(content), name))
+        return "frames", _check_capture(name, content)
     if name.startswith("logs/"):
         _in_order(name, _log_moments(name, recording.text(name)), "log")
     return "", 0
+
+
+def _check_capture(name: str, content: bytes) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CaptureWarning)
+        try:
+            return sum(1 for _ in capture.read(io.BytesIO(content), name))
+        except CaptureWarning as cut:
+            raise RecordingError(name, str(cut).removeprefix(f"{name}: ")) from None
 
 
 def _log_moments(name: str, text: str) -> Iterator[tuple[int, float]]:

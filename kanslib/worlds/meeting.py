@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kanslib.errors import NotComputed, NotRecorded
 from kanslib.provenance import utc
 from kanslib.recording.clock import OPENING
 from kanslib.text import Text
 from kanslib.worlds import aloud
-from kanslib.worlds.computed import ComputedWorld
 from kanslib.worlds.forwarding import ForwardingWorld
-from kanslib.worlds.origins import recorded_moment
 from kanslib.worlds.protocol import World
 from kanslib.worlds.recorded import RecordedWorld
+
+if TYPE_CHECKING:
+    from kanslib.worlds.computed import ComputedWorld
 
 
 class MeetingWorld(ForwardingWorld):
@@ -57,6 +58,10 @@ class MeetingWorld(ForwardingWorld):
             return told
 
     def _twin_from_here(self) -> ComputedWorld:
+        # most labs never need a twin, and it is most of what opening one would take
+        from kanslib.worlds.computed import ComputedWorld
+        from kanslib.worlds.origins import recorded_moment
+
         recorded = self.recorded
         since = f"the recorded moment {utc(recorded.now())}"
         if recorded.clock.last_name != OPENING:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
+import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import PcapNgWriter, RawPcapReader, rdpcap, wrpcap
 
 from kanslib.errors import RecordingError
-from kanslib.packets import capture
-from kanslib.packets.capture import Frame
+from kanslib.packets import bgp, capture
+from kanslib.packets.capture import CaptureWarning, Frame
 from kanslib.recording.format import Recording
 
 
@@ -106,12 +110,64 @@ def test_what_is_no_capture_says_so(tmp_path: Path) -> None:
             list(capture.read(tmp_path / "no.pcap"))
 
 
-@pytest.mark.parametrize("left", [10, 30, 45])
-def test_a_cut_capture_says_where(tmp_path: Path, left: int) -> None:
+def test_a_header_that_is_cut_off_is_no_capture(tmp_path: Path) -> None:
     wrpcap(str(tmp_path / "cut.pcap"), packets())
-    (tmp_path / "cut.pcap").write_bytes((tmp_path / "cut.pcap").read_bytes()[:left])
+    (tmp_path / "cut.pcap").write_bytes((tmp_path / "cut.pcap").read_bytes()[:10])
     with pytest.raises(RecordingError, match="cut off"):
         list(capture.read(tmp_path / "cut.pcap"))
+
+
+@pytest.mark.parametrize(("left", "whole"), [(30, 0), (45, 0), (90, 1), (110, 1), (160, 2)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_cut_capture_gives_what_is_there_and_one_warning(tmp_path: Path, left: int, whole: int, packed: bool) -> None:
+    wrpcap(str(tmp_path / "cut.pcap"), packets())
+    content = (tmp_path / "cut.pcap").read_bytes()[:left]
+    (tmp_path / "cut.pcap").write_bytes(gzip.compress(content) if packed else content)
+    with pytest.warns(CaptureWarning, match=f"cut off in frame {whole + 1}; {whole} frames were read") as told:
+        assert len(list(capture.read(tmp_path / "cut.pcap"))) == whole
+    assert len(told) == 1
+
+
+def test_a_damaged_gzip_gives_what_is_there_and_one_warning(tmp_path: Path) -> None:
+    wrpcap(str(tmp_path / "x.pcap"), packets())
+    packed = gzip.compress((tmp_path / "x.pcap").read_bytes())
+    with pytest.warns(CaptureWarning, match="cannot be unpacked") as told:
+        assert list(capture.read(io.BytesIO(packed[:-9])))
+    assert len(told) == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.integers(0, 7))
+def test_no_bytes_crash_the_reader(noise: bytes, kind: int) -> None:
+    """Frames of noise, captures of noise, BGP of noise: an answer or a named error, never another exception."""
+    prefixes = [
+        b"",
+        bytes(12) + b"\x08\x00E",
+        bytes(12) + b"\x86\xdd`",
+        bytes(12) + b"\x08\x06",
+        bytes(12) + b"\x81\x00",
+    ]
+    for link in (1, 101, 113, 276, 147):
+        frame = Frame(0, prefixes[kind % 5] + noise, link=link)
+        assert str(frame)
+        assert frame.malformed is None or str(frame.malformed)
+    assert bgp.parse(bgp.MARKER + struct.pack("!HB", 19 + len(noise), kind) + noise).name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CaptureWarning)
+        for header in (
+            b"\xd4\xc3\xb2\xa1" + bytes(16) + b"\x01\0\0\0",
+            bytes.fromhex("0a0d0d0a1c0000004d3c2b1a") + bytes(12) + b"\x1c\0\0\0",
+        ):
+            for one in capture.read(io.BytesIO(header + noise)):
+                assert str(one)
+
+
+def test_a_length_that_cannot_be_ends_the_reading(tmp_path: Path) -> None:
+    wrpcap(str(tmp_path / "x.pcap"), packets())
+    content = bytearray((tmp_path / "x.pcap").read_bytes())
+    content[24 + 58 + 8 : 24 + 58 + 12] = b"\xff\xff\xff\x7f"
+    with pytest.warns(CaptureWarning, match="damaged"):
+        assert len(list(capture.read(io.BytesIO(bytes(content))))) == 1
 
 
 def test_short_and_strange_frames_have_no_layers() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from kanslib.lab import Lab
 from kanslib.objects import WatchEvent
-from kanslib.packets import capture
+from kanslib.packets.capture import Frame
+from kanslib.packets.records import thinned
 from kanslib.recording.convert import convert
 from kanslib.recording.format import Recording
 from kanslib.recording.journal import Journal
@@ -83,9 +84,9 @@ def test_the_router_is_there_from_its_start_to_its_end(told: Recording) -> None:
 def test_a_capture_can_be_thinned_without_touching_what_is_kept(recording: Recording) -> None:
     name = next(name for name in recording.manifest.files if name.endswith(".pcap"))
     content = recording.read(name)
-    thin = capture.thinned(content, lambda frame: frame.arp is not None)
-    assert capture.thinned(content, lambda _frame: True) == content
-    assert capture.thinned(content[:-3], lambda _frame: True) == content[: len(content) - len(_last(content))]
+    thin = thinned(content, lambda time, raw: Frame(time, raw).arp is not None)
+    assert thinned(content, lambda _time, _raw: True) == content
+    assert thinned(content[:-3], lambda _time, _raw: True) == content[: len(content) - len(_last(content))]
     assert 0 < len(thin) <= len(content)
 
 

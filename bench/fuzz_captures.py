@@ -1,0 +1,66 @@
+"""Fuzz the reader of captures, its layers and BGP with atheris, from real captures on.
+
+    pip install atheris && python bench/fuzz_captures.py -max_total_time=600
+
+Ends with a traceback and the input when bytes crash it, hang it (25 s), or give other columns than frames.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+with atheris.instrument_imports(include=["kanslib.packets"]):
+    from kanslib.errors import RecordingError
+    from kanslib.packets import bgp, capture
+    from kanslib.recording.format import Recording
+    from kanslib.stories import shipped
+    from tests.packets.odd import all_of_them
+    from tests.packets.test_table import same
+
+seen = {"read": 0, "refused": 0}
+warnings.simplefilter("ignore", capture.CaptureWarning)
+
+
+def one(data: bytes) -> None:
+    try:
+        frames = list(capture.read(io.BytesIO(data)))
+        for frame in frames:
+            assert str(frame)
+            assert frame.http is None or str(frame.http)
+        for heard in bgp.messages(frames):
+            assert str(heard.message)
+        if data[:2] != b"\x1f\x8b":
+            same(data)
+        seen["read"] += 1
+    except RecordingError:
+        seen["refused"] += 1
+    if (total := sum(seen.values())) % 20_000 == 0:
+        print(f"{total:,} captures: {seen}", flush=True)
+
+
+def corpus(folder: Path) -> None:
+    """The beginning of every real capture, and the odd ones."""
+    recording = Recording.open(shipped("l2"))
+    for number, name in enumerate(recording.under("captures").values()):
+        (folder / f"real-{number}").write_bytes(recording.read(name)[:3000])
+    for number, (_, content) in enumerate(all_of_them()):
+        (folder / f"odd-{number}").write_bytes(content[:4000])
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        corpus(Path(folder))
+        atheris.Setup([sys.argv[0], folder, "-max_len=6000", "-timeout=25", *sys.argv[1:]], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
