@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kanslib.iptables import Routing, Ruleset
     from kanslib.models.election import Election
     from kanslib.packets.capture import Frame
+    from kanslib.timeline import Outage
     from kanslib.views.chain_walk import Trace
     from kanslib.views.cluster_map import SVG
     from kanslib.views.figures import TimelineFigure
@@ -56,6 +57,7 @@ class Lab:
     def __init__(self, world: World) -> None:
         self._world = world
         self._observed: Observed | None = None
+        self._apart: tuple[tuple[Window, tuple[str, ...], str], Outage] | None = None
 
     def __repr__(self) -> str:
         return f"<Lab: {self._world.provenance()}>"
@@ -585,31 +587,72 @@ class Lab:
         return moment - self._observation().window.zero
 
     def timeline(self) -> TimelineFigure:
-        """The newest observation (else the last act) on one time axis: requests, gossip, leaders, ARP, endpoints."""
-        from kanslib import timeline
+        """The newest observation (else the last act) on one time axis: requests and phases above, what happened below.
+
+        `describe()` says it in words; the tables behind it are `lab.phases()`, `lab.failures(service)`, `lab.marks()`.
+        """
         from kanslib.views import figures
 
+        return figures.failover(self._outage(), self._world.provenance())
+
+    def phases(self, service: str | None = None) -> Table:
+        """The phases of an outage, computed from every request of the newest observation, one row each.
+
+        Columns SERVICE, PHASE, FROM and TO (seconds after the act), TRIED, FAILED, ANSWERED (the share, with its 95 %
+        interval), BECAUSE (why requests failed, counted), ENDED BY (what ended the phase) and EVIDENCE.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> lab.phases("svc1")[["PHASE", "FAILED"]].values.tolist()[1:]
+        [['VIP dark', 9], ['partly dark', 48], ['healthy with stragglers', 4]]
+        """
+        from kanslib.views import outage
+        from kanslib.views.tables import Table
+
+        rows = outage.phase_rows(self._outage(), self._known(service))
+        return Table.of(rows, self._world.provenance(), outage.PHASES)
+
+    def failures(self, service: str) -> Table:
+        """Every request to a Service that failed in the newest observation, and why.
+
+        Columns SECONDS (after the act), REASON, WHAT HAPPENED, PORT (the client's) and EVIDENCE (frames, objects).
+        """
+        from kanslib.views import outage
+        from kanslib.views.tables import Table
+
+        rows = outage.failure_rows(self._outage(), self._known(service) or service)
+        return Table.of(rows, self._world.provenance(), outage.FAILURES)
+
+    def marks(self, lane: str | None = None) -> Table:
+        """What happened around the act, in order: seconds, lane, words, and where it can be read.
+
+        Lanes: memberlist, speaker, leader, gratuitous ARP, BGP, node, endpoints, rules; one of them, or all.
+        """
+        from kanslib.timeline.marks import LANES
+        from kanslib.views import outage
+        from kanslib.views.tables import Table
+
+        if lane is not None and lane not in LANES:
+            raise UnknownName("lane", lane, LANES)
+        rows = outage.mark_rows(self._outage(), lane)
+        return Table.of(rows, self._world.provenance(), outage.MARKS)
+
+    def _known(self, service: str | None) -> str | None:
+        if service is not None:
+            self.object("service", service)
+        return service
+
+    def _outage(self) -> Outage:
+        from kanslib.worlds.outage import outage
+
         observed = self._observation()
-        window = observed.window
         names = observed.services or tuple(self._load_balancers())
-        vips = {self.vip(name): name for name in names}
-        by_service: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        for row in self._world.probes(window):
-            if row["to"] in vips:
-                by_service[vips[row["to"]]].append(row)
-        events, nodes, slices = (self._world.changes(kind, window) for kind in ("events", "nodes", "endpointslices"))
-        marks = [
-            *timeline.marks(events, nodes, slices, window.zero),
-            *timeline.gossip(self._world.log("speaker", self.control_plane), window.zero),
-            *timeline.gratuitous(self.frames("arp"), vips, window.zero),
-        ]
-        shown = [mark for mark in marks if mark.at <= window.end - window.zero]
-        by_service = {name: rows for name, rows in by_service.items() if rows}
-        phases = {name: timeline.phases(rows, window.zero) for name, rows in by_service.items()}
-        provenance = self._world.provenance()
-        return figures.failover(
-            by_service, phases, sorted(shown, key=lambda m: m.at), window.zero, window.act, provenance
-        )
+        key = (observed.window, names, self._world.provenance().source)
+        if self._apart is None or self._apart[0] != key:
+            self._apart = (key, outage(self._world, observed.window, {self.vip(name): name for name in names}))
+        return self._apart[1]
 
     def _load_balancers(self) -> dict[str, str]:
         """The Services with an external address, and that address."""

@@ -196,7 +196,7 @@ def parse(raw: bytes, wide_as: bool = True) -> Message:
         if kind == KEEPALIVE and reader.left:
             raise Malformed("BGP", f"a KEEPALIVE of {len(raw)} bytes, expected 19")
     except Malformed as wrong:
-        problem = wrong
+        problem = wrong.with_traceback(None)
     if len(raw) < int(str(found.get("length", 0))):
         problem = Malformed("BGP", f"cut off: {len(raw)} of {found['length']} bytes were captured")
     return Message(kind, raw, pieces=tuple(reader.pieces), problem=problem, **found)  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ class _Layer(Generic[T]):
         try:
             value = self.parse(frame)
         except Malformed as wrong:
-            frame.__dict__.setdefault("_wrong", []).append(wrong)
+            frame.__dict__.setdefault("_wrong", []).append(wrong.with_traceback(None))
             value = None
         frame.__dict__[self.name] = value
         return value
@@ -56,7 +56,7 @@ class Frame:
     """One captured frame: `time` in Unix seconds, `raw` bytes, and its layers, None where it has none.
 
     `length`: bytes on the wire (0: as many as were captured); `number`: its place in the capture, from 1;
-    `link`: the kind of network (https://www.tcpdump.org/linktypes.html), 1 is Ethernet.
+    `link`: the kind of network (https://www.tcpdump.org/linktypes.html), 1 is Ethernet; `source`: the capture's name.
     A layer that does not hold what it promises is None, and `malformed` says what is wrong with it.
 
     >>> frame = Frame(0, bytes.fromhex("ffffffffffff" "0242ac120004" "0806" "0001080006040001" "0242"))
@@ -69,6 +69,7 @@ class Frame:
     length: int = 0
     number: int = 0
     link: int = ethernet.ETHERNET
+    source: str = ""
 
     @property
     def malformed(self) -> Malformed | None:
@@ -190,11 +191,11 @@ def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
         with path.open("rb") as stream:
             yield from read(stream, path.name)
         return
-    number = 0
-    for batch in batches(source, name or getattr(source, "name", "capture")):
+    number, told = 0, name or str(getattr(source, "name", "capture"))
+    for batch in batches(source, told):
         piece = batch.piece
         for start, size, length, time, link in zip(
             batch.starts, batch.captured, batch.lengths, batch.times, batch.links, strict=True
         ):
             number += 1
-            yield Frame(time, piece[start : start + size], length, number, link)
+            yield Frame(time, piece[start : start + size], length, number, link, told)

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
+from kanslib.models import causes
 from kanslib.objects import KubeObject
 from kanslib.packets.capture import Frame
 from kanslib.twin import texts
@@ -27,12 +28,16 @@ _NO_ANSWER, _REFUSED = 28, 7  # curl's exit codes
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request: the Pod that answered and whom it saw as its client, or why nothing came back."""
+    """What came of a request: the Pod that answered and whom it saw as its client, or why nothing came back.
+
+    `failure` says it in words, `cause` as one of kanslib.models.causes.
+    """
 
     hostname: str = ""
     remote: str = ""
     failure: str = ""
     code: int = 0
+    cause: str = ""
 
 
 class Ports:
@@ -125,12 +130,14 @@ class Traffic:
         if source in twin.nodes(moment):
             return self._through(source, source, address, port, moment, dice, sport)
         node, failure = self._first_hop(address, moment, dice)
+        routed = twin.routed.at(moment)
         if failure:
-            return Answer(failure=failure, code=_NO_ANSWER)
+            return Answer(failure=failure, code=_NO_ANSWER, cause=causes.UNREACHABLE if routed else causes.NO_ARP)
         if node not in twin.nodes(moment):
-            return Answer(failure=f"{node} has no such service: refused", code=_REFUSED)
+            return Answer(failure=f"{node} has no such service: refused", code=_REFUSED, cause=causes.REFUSED)
         if node in twin.unreachable.at(moment):
-            return Answer(failure=f"{node} is silent", code=_NO_ANSWER)
+            cause = causes.HOP_GONE if routed else causes.LEADER_GONE
+            return Answer(failure=f"{node} is silent", code=_NO_ANSWER, cause=cause)
         return self._through(source, node, address, port, moment, dice, sport)
 
     def _first_hop(self, address: str, moment: float, dice: random.Random) -> tuple[str, str]:
@@ -178,21 +185,24 @@ class Traffic:
         before = self._unanswered.get((node, address, sport)) if sport else None
         if before and before[0] > moment and sport:
             self._unanswered[node, address, sport] = (moment + SYN_SENT, before[1])
-            return Answer(failure=f"conntrack on {node} still sends this port to {before[1]}", code=_NO_ANSWER)
+            failure = f"conntrack on {node} still sends this port to {before[1]}"
+            return Answer(failure=failure, code=_NO_ANSWER, cause=causes.REMEMBERED)
         way = self._way(source, node, address, port, moment, dice)
         if way.verdict != "ACCEPT":
             code = _REFUSED if way.verdict == "REJECT" else _NO_ANSWER
-            return Answer(failure=f"{way.verdict} on {node}", code=code)
+            return Answer(failure=f"{way.verdict} on {node}", code=code, cause=causes.REFUSED)
         self._count(node, way)
         pod = self._pod(way.packet.dst or "", moment)
         if pod is None:
             refused = way.packet.dst in self._twin.origin.addresses.values()
-            return Answer(failure=f"nobody is at {way.packet.dst}", code=_REFUSED if refused else _NO_ANSWER)
+            cause, code = (causes.REFUSED, _REFUSED) if refused else (causes.ENDPOINT_GONE, _NO_ANSWER)
+            return Answer(failure=f"nobody is at {way.packet.dst}", code=code, cause=cause)
         home = pod["spec"]["nodeName"]
         if home in self._twin.unreachable.at(moment):
             if sport:
                 self._unanswered[node, address, sport] = (moment + SYN_SENT, way.packet.dst or "")
-            return Answer(failure=f"a SYN to {pod['metadata']['name']} on {home}, which is silent", code=_NO_ANSWER)
+            failure = f"a SYN to {pod['metadata']['name']} on {home}, which is silent"
+            return Answer(failure=failure, code=_NO_ANSWER, cause=causes.ENDPOINT_GONE)
         return Answer(pod["metadata"]["name"], way.packet.src or "")
 
     def _way(self, source: str, node: str, address: str, port: int, moment: float, dice: random.Random) -> Outcome:
@@ -307,7 +317,8 @@ class Traffic:
         answer = self.request(client, vip, 80, t, dice, port)
         row: dict[str, Any] = {"t": t, "to": vip, "ok": not answer.failure, "ms": round(1 + dice.expovariate(1), 1)}
         if answer.failure:
-            return {**row, "error": answer.failure, "ms": 500.0 if answer.code == _NO_ANSWER else 1.0}
+            row |= {"error": answer.failure, "cause": answer.cause}
+            return {**row, "ms": 500.0 if answer.code == _NO_ANSWER else 1.0}
         return {**row, "hostname": answer.hostname, "remote": f"{answer.remote}:{port}"}
 
 

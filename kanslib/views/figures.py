@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
 
 from kanslib.provenance import Provenance
-from kanslib.timeline import Mark, Phase
-from kanslib.views.palette import BLUE, GREEN, GRID, INK, PAPER, PURPLE, VERMILLION
+from kanslib.timeline import Attempt, Mark, Outage, Phase
+from kanslib.timeline.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
+from kanslib.views.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 
 LANES = {
     "memberlist": (PURPLE, "diamond"),
+    "speaker": (PURPLE, "star-triangle-up"),
     "leader": (BLUE, "star"),
     "gratuitous ARP": (GREEN, "triangle-up"),
+    "BGP": (BLUE, "cross"),
     "node": (VERMILLION, "square"),
     "endpoints": (GREEN, "hexagon"),
+    "rules": (GREY, "hourglass"),
 }
+# colour and how dense it is: light and dark differ without it, and the name stands above
+_BANDS = {DARK: (VERMILLION, 0.35), PARTLY: (VERMILLION, 0.14), HEALTHY: (BLUE, 0.06), STRAGGLERS: (PURPLE, 0.12)}
+_ROOM_FOR_A_NAME = 0.12  # of the axis
 _CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
 
 
@@ -53,27 +60,22 @@ class TimelineFigure(go.Figure):
         display(HTML(f'<div class="kans-words"><b>In words</b><br>{words}</div>'))
 
 
-def failover(
-    probes: Mapping[str, Sequence[Mapping[str, Any]]],
-    phases: Mapping[str, Sequence[Phase]],
-    marks: Sequence[Mark],
-    zero: float,
-    act: str,
-    provenance: Provenance,
-) -> TimelineFigure:
+def failover(outage: Outage, provenance: Provenance) -> TimelineFigure:
     """One time axis (seconds after the act): every request of each Service above, everything that happened below.
 
-    `probes` and `phases` by Service; a request that failed is a cross, one that was answered a dot.
+    A request that failed is a cross, one that was answered a dot; the band behind them is the phase, by its name.
     """
     figure = TimelineFigure()
-    services = list(probes)
-    lanes = [lane for lane in LANES if any(mark.lane == lane for mark in marks)]
+    services = list(outage.attempts)
+    lanes = [lane for lane in LANES if any(mark.lane == lane for mark in outage.marks)]
     rows = [*services, *lanes]
     level = {name: len(rows) - place for place, name in enumerate(rows)}
     for service in services:
-        _add_requests(figure, service, probes[service], zero, level[service])
+        _add_phases(figure, outage.phases[service], level[service])
+        _add_requests(figure, service, outage.attempts[service], level[service])
     for lane in lanes:
-        _add_lane(figure, lane, [mark for mark in marks if mark.lane == lane], level[lane])
+        _add_lane(figure, lane, [mark for mark in outage.marks if mark.lane == lane], level[lane])
+    act = outage.act
     figure.add_vline(x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act)
     figure.update_layout(
         height=140 + 46 * len(rows),
@@ -87,19 +89,33 @@ def failover(
     figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
     room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the act
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=rows, gridcolor=GRID, zeroline=False)
-    return figure.describing(words(phases, marks, act), provenance)
+    return figure.describing(words(outage), provenance)
 
 
-def _add_requests(
-    figure: go.Figure, service: str, probes: Sequence[Mapping[str, Any]], zero: float, level: float
-) -> None:
+def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> None:
+    """The phases as bands that carry their names, where there is room for one."""
+    whole = phases[-1].end - phases[0].start if phases else 0.0
+    for phase in phases:
+        colour, pattern = _BANDS[phase.name]
+        figure.add_shape(
+            type="rect", x0=phase.start, x1=phase.end, y0=level - 0.42, y1=level + 0.42, fillcolor=colour,
+            opacity=pattern, line={"width": 1, "color": colour}, layer="below",
+        )  # fmt: skip
+        if phase.end - phase.start > whole * _ROOM_FOR_A_NAME:
+            figure.add_annotation(
+                x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False, font={"size": 11},
+                text=f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name,
+            )  # fmt: skip
+
+
+def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], level: float) -> None:
     """Answered requests a little above the Service's line, failed ones below: half and half has to show as both."""
     first = not any(trace.legendgroup == "requests" for trace in figure.data)
     for ok, name, colour, symbol in ((True, "answered", BLUE, "circle"), (False, "no answer", VERMILLION, "x")):
-        mine = [probe for probe in probes if bool(probe["ok"]) is ok]
-        said = [str(p.get("hostname") or p.get("error") or "") for p in mine]
+        mine = [attempt for attempt in attempts if attempt.is_ok is ok]
+        said = [str(one.reason) if one.reason else one.hostname or one.error for one in mine]
         figure.add_scatter(
-            x=[round(probe["t"] - zero, 3) for probe in mine],
+            x=[round(attempt.at, 3) for attempt in mine],
             y=[level + (0.16 if ok else -0.16)] * len(mine),
             text=said,
             mode="markers",
@@ -125,20 +141,23 @@ def _add_lane(figure: go.Figure, lane: str, marks: Sequence[Mark], level: float)
     )
 
 
-def words(phases: Mapping[str, Sequence[Phase]], marks: Sequence[Mark], act: str) -> str:
+def words(outage: Outage) -> str:
     """The timeline in sentences, one a line: each Service's phases, then the first of each kind of event."""
     sentences = []
-    for service, stretches in phases.items():
-        said = [
-            f"{phase.start:+.1f} to {phase.end:+.1f} s {phase.name} ({phase.failed} of {phase.tried} failed)"
-            for phase in stretches
-        ]
+    for service, stretches in outage.phases.items():
+        said = [_phase_in_words(phase) for phase in stretches]
         sentences.append(f"{service}: " + "; ".join(said) + ".")
     firsts: dict[str, Mark] = {}
-    for mark in marks:
+    for mark in outage.marks:
         if mark.at > 0:
             firsts.setdefault(mark.lane, mark)
     if firsts:
         told = [f"{lane} at {mark.at:+.1f} s ({mark.text})" for lane, mark in firsts.items()]
-        sentences.append(f"First after {act}: " + "; ".join(told) + ".")
+        sentences.append(f"First after {outage.act}: " + "; ".join(told) + ".")
     return "\n".join(sentences)
+
+
+def _phase_in_words(phase: Phase) -> str:
+    causes = ": " + ", ".join(f"{kind} {count}" for kind, count in phase.causes) if phase.causes else ""
+    failed = f"{phase.failed} of {phase.tried} failed{causes}"
+    return f"{phase.start:+.1f} to {phase.end:+.1f} s {phase.name} ({failed})"

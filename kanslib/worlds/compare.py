@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kanslib import iptables, timeline
+from kanslib import iptables
 from kanslib.errors import KansError
 from kanslib.objects import KubeObject, external_address, newest_claims
 from kanslib.recording.format import Recording
+from kanslib.timeline.phases import DARK, PARTLY, Phase
 from kanslib.worlds.by_name import drawn, looked_at, next_hops, renamed
+from kanslib.worlds.outage import outage
 from kanslib.worlds.protocol import World
 from kanslib.worlds.recorded import RecordedWorld
 
@@ -138,22 +140,23 @@ def _routes(world: World, names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _is_trouble(phase: Phase, noticed: float) -> bool:
+    return phase.name in (DARK, PARTLY) and phase.failed >= 3 and phase.start < noticed
+
+
 def _outages(world: World, services: list[KubeObject]) -> dict[str, str]:
     done = world.acts()
     if not done:
         return {}
-    window = world.window(float("inf"))
+    vips = {external_address(service): service["metadata"]["name"] for service in services}
     try:
-        rows = world.probes(window)
+        found = outage(world, world.window(float("inf")), vips)
     except KansError:
         return {}
+    # what fails long after all have noticed is chance: conntrack's memory (chapter 06)
+    noticed = float(done[-1]["SETTLED AFTER"])
     told = {}
-    for service in services:
-        mine = [row for row in rows if row["to"] == external_address(service) and row["t"] >= window.zero]
-        # what fails long after all have noticed is chance: conntrack's memory (chapter 06)
-        noticed = float(done[-1]["SETTLED AFTER"])
-        phases = [phase for phase in timeline.phases(mine, window.zero) if phase.failed >= 3 and phase.start < noticed]
-        if mine:
-            parts = [f"{phase.name} until +{phase.end:.1f} s" for phase in phases]
-            told[f"outage of {service['metadata']['name']}"] = ", ".join(parts) or "none"
+    for name, phases in found.phases.items():
+        parts = [f"{phase.name} until +{phase.end:.1f} s" for phase in phases if _is_trouble(phase, noticed)]
+        told[f"outage of {name}"] = ", ".join(parts) or "none"
     return told

@@ -30,6 +30,7 @@ from kanslib.worlds.protocol import Places, Sighting, Window
 from kanslib.worlds.recorded import BEFORE_ACT
 
 MODELS = "as Kubernetes v1.31 and MetalLB v0.14.8 work"
+_RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has written it
 _PAUSE = 1.0  # seconds between what was looked at last and the next act
 _READS = (
     "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip -j addr", "ip -j route", "ip -j neigh",
@@ -303,6 +304,20 @@ class ComputedWorld:
 
     def frames(self, window: Window) -> list[Frame]:
         return self._traffic.frames(window.start, window.end)
+
+    def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
+        """A twin can be looked at any time: before the act, after it, and after each change of an endpoint."""
+        changed = [event.t for event in self.changes("endpointslices", window) if event.t > window.zero]
+        moments = {window.zero - 1, window.zero + 1, *(moment + _RULES_WRITTEN for moment in changed)}
+        here, found = self._now, []
+        for moment in sorted(one for one in moments if self._origin.moment <= one <= window.end):
+            self._now = moment
+            down = self._twin.down.at(moment)
+            for node in self.places().nodes:
+                if node not in down:
+                    found.append((moment, node, str(self.run(node, command))))
+        self._now = here
+        return found
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -145,6 +145,11 @@ class FallbackWorld(ForwardingWorld):
     def frames(self, window: Window) -> list[Frame]:
         return self._ask(lambda world: world.frames(window if world is self._now else world.window(float("inf"))))
 
+    def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
+        return self._ask(
+            lambda world: world.looks(command, window if world is self._now else world.window(float("inf")))
+        )
+
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def at(self, moment: str, after: float | None) -> None:

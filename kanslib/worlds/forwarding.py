@@ -89,6 +89,9 @@ class ForwardingWorld(ABC):
     def frames(self, window: Window) -> list[Frame]:
         return self._now.frames(window)
 
+    def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
+        return self._now.looks(command, window)
+
     def changes(self, kind: str, window: Window) -> list[WatchEvent]:
         return self._now.changes(kind, window)
 

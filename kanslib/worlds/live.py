@@ -382,6 +382,10 @@ class LiveWorld:
             pass
         return frames
 
+    def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
+        """What this kernel's own looks at the nodes have printed."""
+        return self._journal_as_world(window.end).looks(command, window) if self._session.acted else []
+
     def changes(self, kind: str, window: Window) -> list[WatchEvent]:
         return [event for event in self._session.watches.events(plural(kind)) if event.t <= window.end]
 

@@ -27,6 +27,7 @@ from kanslib.worlds.protocol import Places, Sighting, Window
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
 _LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")
 _VERSION_NAMES = {"kubernetes": "Kubernetes", "metallb": "MetalLB", "frr": "FRR"}
+_LOOK = 10.0  # seconds: the look before an act was made so long before it at the most
 BEFORE_ACT = 5.0  # seconds of calm that an observation shows before its act
 
 
@@ -395,6 +396,14 @@ class RecordedWorld:
                 if window.start <= frame.time <= window.end:
                     found.setdefault((round(frame.time, 6), frame.raw), frame)
         return [found[key] for key in sorted(found, key=lambda key: key[0])]
+
+    def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
+        nodes = self.clock.take.nodes
+        return [
+            (read.t, read.place, self.recording.text(read.file))
+            for read in self._here()
+            if read.place in nodes and _normal(read.command) == command and window.start - _LOOK <= read.t <= window.end
+        ]
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

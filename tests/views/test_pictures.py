@@ -112,15 +112,17 @@ def test_the_timeline_shows_every_probe_and_tells_the_phases(open_reference: Ope
     symbols = {trace.name: trace.marker.symbol for trace in requests}
     assert symbols["answered"] != symbols["no answer"]
     words = figure.describe()
-    assert "dark (13 of 13 failed)" in words
-    assert "partly dark (60 of 112 failed)" in words
-    assert "partly dark (5 of 18 failed)" in words
+    assert "VIP dark (13 of 13 failed: leader gone 11, unreachable 2)" in words
+    assert "partly dark (60 of 112 failed: endpoint gone 60)" in words
+    assert "healthy with stragglers (5 of" in words
     for lane in (
         "memberlist at +1.6 s",
+        "speaker at +5.6 s",
         "leader at +5.6 s",
         "gratuitous ARP at +5.7 s",
         "node at +38.2 s",
         "endpoints at +38.2 s",
+        "rules at +",
     ):
         assert lane in words
 

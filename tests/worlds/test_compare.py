@@ -40,7 +40,7 @@ def test_the_outages_that_ship_are_like_those_of_the_reference(recording: Record
     for service in ("svc1", "svc2", "svc3"):
         what = f"outage of {service}"
         assert _alike(what, ours[what], theirs[what]), (ours[what], theirs[what])
-    assert ours["outage of svc1"].startswith("dark until")
+    assert ours["outage of svc1"].startswith("VIP dark until")
     assert ours["outage of svc3"].startswith("partly dark until")
 
 
@@ -53,8 +53,8 @@ def test_another_leader_is_a_difference(recording: Recording) -> None:
 
 
 def test_an_outage_differs_by_its_phases_and_its_length_but_not_by_chance() -> None:
-    short, long = "dark until +5.4 s, partly dark until +36.7 s", "dark until +6.2 s, partly dark until +44.2 s"
+    short, long = "VIP dark until +5.4 s, partly dark until +36.7 s", "VIP dark until +6.2 s, partly dark until +44.2 s"
     assert _alike("outage of svc1", short, long)
-    assert not _alike("outage of svc1", short, "dark until +36.7 s")
-    assert not _alike("outage of svc1", short, "dark until +5.4 s, partly dark until +96.7 s")
+    assert not _alike("outage of svc1", short, "VIP dark until +36.7 s")
+    assert not _alike("outage of svc1", short, "VIP dark until +5.4 s, partly dark until +96.7 s")
     assert not _alike("outage of svc1", short, "none")

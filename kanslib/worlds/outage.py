@@ -1,0 +1,56 @@
+"""What a world saw around an act, put on one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+
+from kanslib.errors import KansError
+from kanslib.packets import bgp
+from kanslib.packets.capture import Frame
+from kanslib.timeline import Mark, Outage, Wire, explained, noted
+from kanslib.timeline import marks as lanes
+from kanslib.worlds.protocol import Window, World
+
+
+def outage(world: World, window: Window, vips: Mapping[str, str]) -> Outage:
+    """The attempts to these VIPs (address: Service) in a window, each failure with its reason, and all that happened.
+
+    Raises NotRecorded where nothing was probed.
+    """
+    probes, frames = world.probes(window), world.frames(window)
+    marks = sorted(
+        (mark for mark in _marks(world, window, vips, frames) if mark.at <= window.end - window.zero),
+        key=lambda mark: mark.at,
+    )
+    wire = Wire(frames, world.macs())
+    attempts = {}
+    for vip, service in vips.items():
+        found = explained(noted(probes, frames, vip, window.zero), wire, vip, window.zero, marks, service)
+        if found:
+            attempts[service] = tuple(found)
+    return Outage(window.act, window.zero, attempts, tuple(marks))
+
+
+def _is_bgp(frame: Frame) -> bool:
+    return frame.tcp is not None and bgp.PORT in (frame.tcp.sport, frame.tcp.dport)
+
+
+def _marks(world: World, window: Window, vips: Mapping[str, str], frames: list[Frame]) -> Iterator[Mark]:
+    zero = window.zero
+    events, nodes, slices = (world.changes(kind, window) for kind in ("events", "nodes", "endpointslices"))
+    places = world.places()
+    names = {address: place for place, address in places.addresses.items()}
+    yield from lanes.marks(events, nodes, slices, zero)
+    yield from lanes.gratuitous(frames, vips, zero)
+    # a hold time is agreed on when a session opens, long before it is needed
+    whole_story = world.frames(replace(window, start=0.0)) if any(map(_is_bgp, frames)) else []
+    yield from lanes.sessions(whole_story, names, zero)
+    for node in places.nodes:
+        try:
+            log = world.log("speaker", node)
+        except KansError:  # it is down, or its log was not kept
+            continue
+        yield from chain(lanes.gossip(log, zero, node), lanes.announcements(log, zero, node, vips))
+    yield from lanes.rules(world.looks("iptables-save -c", window), vips.values(), zero)
