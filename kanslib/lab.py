@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kanslib.addressing import addresses
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kanslib.models.election import Election
     from kanslib.packets.capture import Frame
     from kanslib.timeline import Outage
+    from kanslib.timeline.claims import Learned, Story
     from kanslib.views.chain_walk import Trace
     from kanslib.views.cluster_map import SVG
     from kanslib.views.figures import TimelineFigure
@@ -638,6 +639,70 @@ class Lab:
             raise UnknownName("lane", lane, LANES)
         rows = outage.mark_rows(self._outage(), lane)
         return Table.of(rows, self._world.provenance(), outage.MARKS)
+
+    def arp_story(self) -> TimelineFigure:
+        """The ARP of the newest observation as a picture: who asked, answered, announced, and what the client believed.
+
+        The bar behind each address is the client's neighbour cache, as Linux keeps it, worked out from the frames.
+        """
+        from kanslib.views import arp_story
+
+        window, names = self._observation().window, {vip: name for name, vip in self._load_balancers().items()}
+        story, memory = self._arp(window)
+        places = self._world.places()
+        told = arp_story.Told(window, names, self._world.macs(), places.client or "the client")
+        return arp_story.draw(story, memory, told, self._world.provenance())
+
+    def announcements(self, service: str | None = None) -> Table:
+        """The gratuitous ARP of the newest observation, one row for each run of rounds.
+
+        Columns AT (seconds after the act), ADDRESS, HOLDER (whose network card), ROUNDS, GAPS (seconds between them),
+        REQUESTS, REPLIES, SECONDS (how long it went on) and ODD (what RFC 5227 has otherwise).
+        """
+        from kanslib.views import arp_story
+        from kanslib.views.tables import Table
+
+        window, vip = self._observation().window, self.vip(service) if service else None
+        story, _ = self._arp(window)
+        rows = arp_story.announcement_rows(story.announcements(vip), window, self._world.macs())
+        return Table.of(rows, self._world.provenance(), arp_story.ANNOUNCEMENTS)
+
+    def remembered(self) -> Table:
+        """How the client's neighbour cache changed in the newest observation: which frame told it what.
+
+        Columns AT (seconds after the act), ADDRESS, HOLDER, BECAUSE and FRAME; worked out from the frames as Linux does
+        it. `lab.neighbours()` is what the client itself says.
+        """
+        from kanslib.views import arp_story
+        from kanslib.views.tables import Table
+
+        window = self._observation().window
+        _, memory = self._arp(window)
+        rows = arp_story.memory_rows(memory, window, self._world.macs())
+        return Table.of(rows, self._world.provenance().noting("worked out from the frames"), arp_story.MEMORY)
+
+    def conflicts(self) -> Table:
+        """Addresses for which two machines answered ARP in the newest observation.
+
+        Columns AT (seconds after the act), ADDRESS, HOLDERS and FRAMES.
+        """
+        from kanslib.views import arp_story
+        from kanslib.views.tables import Table
+
+        window = self._observation().window
+        story, _ = self._arp(window)
+        rows = arp_story.conflict_rows(story, window, self._world.macs())
+        return Table.of(rows, self._world.provenance(), arp_story.CONFLICTS)
+
+    def _arp(self, window: Window) -> tuple[Story, list[Learned]]:
+        """The ARP of a window, and the client's neighbour cache through all of what was captured until its end."""
+        from kanslib.timeline.claims import Story
+
+        everything = self._world.frames(replace(window, start=0.0))
+        inside = Story.of(frame for frame in everything if frame.time >= window.start)
+        client = self._world.places().client or ""
+        mac = next((mac for mac, place in self._world.macs().items() if place == client), "")
+        return inside, Story.of(everything).cache(self.address(client), mac) if client else []
 
     def _known(self, service: str | None) -> str | None:
         if service is not None:

@@ -48,6 +48,15 @@ class Arp(NamedTuple):
         return self.operation == REQUEST and self.sender_ip == "0.0.0.0"
 
     @property
+    def is_objection(self) -> bool:
+        """True for a reply to an announcement: the sender thinks that the announced address is its own.
+
+        A speaker that leads answers every question for its address, another speaker's announcement as well (MetalLB
+        v0.14.8 internal/layer2/arp.go processRequest): it shows when two of them believe that they lead.
+        """
+        return self.is_gratuitous and self.operation == REPLY and self.target_mac not in (EVERYBODY, NOBODY)
+
+    @property
     def oddity(self) -> str:
         """What in a gratuitous message is not as RFC 5227 has it, in words; empty where all is.
 
@@ -57,6 +66,8 @@ class Arp(NamedTuple):
         """
         if not self.is_gratuitous:
             return ""
+        if self.is_objection:
+            return f"an answer to an announcement by {self.target_mac}: two machines think that the address is theirs"
         said = []
         if self.operation == REPLY:
             said.append("a reply that nobody asked for")
