@@ -19,6 +19,7 @@ from kanslib.worlds.protocol import Window, World
 if TYPE_CHECKING:
     from kanslib.iptables import Routing, Ruleset
     from kanslib.models.election import Election
+    from kanslib.packets.bgp import Heard
     from kanslib.packets.capture import Frame
     from kanslib.timeline import Outage
     from kanslib.timeline.claims import Learned, Story
@@ -703,6 +704,72 @@ class Lab:
         client = self._world.places().client or ""
         mac = next((mac for mac, place in self._world.macs().items() if place == client), "")
         return inside, Story.of(everything).cache(self.address(client), mac) if client else []
+
+    def messages(self, place: str | None = None) -> Table:
+        """The BGP messages of the newest observation, of one node or of all; KEEPALIVEs in a row are counted.
+
+        Columns AT (seconds after the act), FROM, TO, MESSAGE, SAYS and FRAME.
+        """
+        from kanslib.views import bgp
+        from kanslib.views.tables import Table
+
+        zero = self._observation().window.zero
+        rows = bgp.message_rows(self._heard(place), self._names(), zero)
+        return Table.of(rows, self._world.provenance(), bgp.MESSAGES)
+
+    def decoded(self, message: str = "UPDATE", place: str | None = None) -> Table:
+        """The first BGP message of a type in the newest observation (sent by `place`), byte by byte.
+
+        Columns OFFSET, BYTES (hexadecimal), FIELD (indented as it is nested) and SAYS. Raises NotRecorded where there
+        is none.
+        """
+        from kanslib.views import bgp
+        from kanslib.views.tables import Table
+
+        heard = [one for one in self._heard(place) if place is None or one.flow.src == self.address(place)]
+        mine = [one.message for one in heard if one.message.name == message.upper()]
+        if not mine:
+            asked = f"a BGP {message} around {self._observation().window.act}"
+            raise NotRecorded(asked, sorted({one.message.name for one in heard}), "lab.messages() lists them")
+        return Table.of(bgp.byte_rows(mine[0]), self._world.provenance(), bgp.BYTES)
+
+    def bgp_states(self, node: str) -> SVG:
+        """BGP's finite state machine as one node walked it in this story until now, by the messages on the wire."""
+        from kanslib.models import bgp
+        from kanslib.views import bgp as views
+
+        window = self._observation().window
+        whole_story = self._world.frames(replace(window, start=0.0))
+        steps = bgp.walk(whole_story, self.address(self._node(node)), self.address(self.router))
+        return views.draw_states(steps, node, self.router, window.zero, self._world.provenance())
+
+    def ecmp(self, service: str) -> Table:
+        """How many connections to a Service the router sent to each next hop, measured beside an even share.
+
+        Columns NEXT HOP, CONNECTIONS, MEASURED (share with its 95 % interval), COMPUTED, PORTS SEEN AGAIN (client ports
+        that were used more than once) and ELSEWHERE THEN (how many of them took another way).
+        """
+        from kanslib.views import bgp
+        from kanslib.views.tables import Table
+
+        window, places = self._observation().window, self._world.macs()
+        vip, routes = self.vip(service), self.routes()
+        hops = routes[(f"{vip}/32" == routes.PREFIX) & (routes["IN USE"] == "yes")].NODE.tolist()
+        since = [frame for frame in self._world.frames(window) if frame.time >= window.zero]
+        rows = bgp.share_rows(since, vip, hops, places)
+        return Table.of(rows, self._world.provenance(), bgp.SHARES)
+
+    def _heard(self, place: str | None) -> list[Heard]:
+        from kanslib.packets import bgp
+
+        window = self._observation().window
+        address = self.address(place) if place else None
+        inside = bgp.messages(self._world.frames(window))
+        return [one for one in inside if address in (None, one.flow.src, one.flow.dst)]
+
+    def _names(self) -> dict[str, str]:
+        """Places by their address."""
+        return {address: place for place, address in self._world.places().addresses.items()}
 
     def _known(self, service: str | None) -> str | None:
         if service is not None:

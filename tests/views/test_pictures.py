@@ -117,7 +117,7 @@ def test_the_timeline_shows_every_probe_and_tells_the_phases(open_reference: Ope
     assert "healthy with stragglers (5 of" in words
     for lane in (
         "memberlist at +1.6 s",
-        "speaker at +5.6 s",
+        "speaker at +5.7 s",
         "leader at +5.6 s",
         "gratuitous ARP at +5.7 s",
         "node at +38.2 s",
