@@ -595,7 +595,7 @@ class Lab:
         """
         from kanslib.views import figures
 
-        return figures.failover(self._outage(), self._world.provenance())
+        return figures.failover(self.outage(), self._world.provenance())
 
     def phases(self, service: str | None = None) -> Table:
         """The phases of an outage, computed from every request of the newest observation, one row each.
@@ -613,7 +613,7 @@ class Lab:
         from kanslib.views import outage
         from kanslib.views.tables import Table
 
-        rows = outage.phase_rows(self._outage(), self._known(service))
+        rows = outage.phase_rows(self.outage(), self._known(service))
         return Table.of(rows, self._world.provenance(), outage.PHASES)
 
     def failures(self, service: str) -> Table:
@@ -624,7 +624,7 @@ class Lab:
         from kanslib.views import outage
         from kanslib.views.tables import Table
 
-        rows = outage.failure_rows(self._outage(), self._known(service) or service)
+        rows = outage.failure_rows(self.outage(), self._known(service) or service)
         return Table.of(rows, self._world.provenance(), outage.FAILURES)
 
     def marks(self, lane: str | None = None) -> Table:
@@ -638,7 +638,7 @@ class Lab:
 
         if lane is not None and lane not in LANES:
             raise UnknownName("lane", lane, LANES)
-        rows = outage.mark_rows(self._outage(), lane)
+        rows = outage.mark_rows(self.outage(), lane)
         return Table.of(rows, self._world.provenance(), outage.MARKS)
 
     def arp_story(self) -> TimelineFigure:
@@ -696,14 +696,9 @@ class Lab:
         return Table.of(rows, self._world.provenance(), arp_story.CONFLICTS)
 
     def _arp(self, window: Window) -> tuple[Story, list[Learned]]:
-        """The ARP of a window, and the client's neighbour cache through all of what was captured until its end."""
-        from kanslib.timeline.claims import Story
+        from kanslib.worlds.outage import arp
 
-        everything = self._world.frames(replace(window, start=0.0))
-        inside = Story.of(frame for frame in everything if frame.time >= window.start)
-        client = self._world.places().client or ""
-        mac = next((mac for mac, place in self._world.macs().items() if place == client), "")
-        return inside, Story.of(everything).cache(self.address(client), mac) if client else []
+        return arp(self._world, window)
 
     def messages(self, place: str | None = None) -> Table:
         """The BGP messages of the newest observation, of one node or of all; KEEPALIVEs in a row are counted.
@@ -776,7 +771,8 @@ class Lab:
             self.object("service", service)
         return service
 
-    def _outage(self) -> Outage:
+    def outage(self) -> Outage:
+        """The newest observation taken apart, as data: attempts with their reasons and frames, phases, marks."""
         from kanslib.worlds.outage import outage
 
         observed = self._observation()

@@ -193,6 +193,41 @@ def trace(
     raise typer.Exit(traces.trace(dump, packet, addresses, routes, json, svg))
 
 
+@app.command(
+    epilog="Examples: kans timeline failover.pcap --vip 192.0.2.50 · "
+    "kans timeline client.pcap router.pcapng.gz speaker@node1.log --zero 2026-11-23T13:31:18 · kans timeline course.zip"
+)
+def timeline(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RECORDING|PCAP|LOG...",
+            help="Captures (pcap, pcapng, gz), speakers' logs (kubectl logs --timestamps; NAME@NODE.log), recordings.",
+        ),
+    ],
+    vip: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="The address that the story is about; those announced by ARP if not said. Repeatable."),
+    ] = None,
+    zero: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The moment to count from: Unix seconds or a UTC time; the first failure if not said."),
+    ] = None,
+    act: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Of a recording: only this act. Repeatable."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("timeline.html"),
+) -> None:
+    """Take an outage apart from [bold]your own[/] captures and logs: phases, why requests failed, who had the address.
+
+    Prints it in words and writes one HTML page that needs nothing else.
+    """
+    from kanslib.cli import timelines
+
+    timelines.timeline(paths, vip or [], zero, act or [], out)
+
+
 @app.command(epilog="Example: kans doctor --json")
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """What works on this machine, what falls back to recordings, and the exact fix."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from kanslib.objects import KubeObject, WatchEvent, claimed_leader, is_ready, key_of
 from kanslib.packets import bgp
@@ -180,22 +183,21 @@ def sessions(frames: Iterable[Frame], names: Mapping[str, str], zero: float) -> 
     section 6.5), when nothing else had ended the session.
     """
     kept = list(frames)
-    last: dict[Flow, tuple[float, Frame]] = {}
+    heard_at: dict[Flow, list[Frame]] = defaultdict(list)
     hold: dict[Flow, int] = {}
     found = []
-    for heard in bgp.messages(kept):
-        flow, message, frame = heard
-        last[flow] = (frame.time, frame)
+    for flow, message, frame in bgp.messages(kept):
+        heard_at[flow].append(frame)
         if message.type == bgp.OPEN:
             hold[flow] = message.hold_time or 0
         elif message.type in (bgp.UPDATE, bgp.NOTIFICATION) and frame.time >= zero:
             who = names.get(flow.src, flow.src)
             found.append(Mark(frame.time - zero, "BGP", f"{who}: {message}", Evidence.of(frame)))
-    ended = _closings(kept, set(last), names, zero)
+    ended = _closings(kept, set(heard_at), names, zero)
     found += list({id(mark): mark for mark, _ in ended.values() if mark.at >= 0}.values())
     end = kept[-1].time if kept else 0.0
     closed = {flow: moment for flow, (_, moment) in ended.items()}
-    found += _expiries(last, hold, closed, end, names, zero)
+    found += [mark for mark in _expiries(heard_at, hold, closed, end, names, zero) if mark.at >= 0]
     return sorted(found, key=lambda mark: mark.at)
 
 
@@ -219,15 +221,22 @@ def _closings(
 
 
 def _expiries(
-    last: Mapping[Flow, tuple[float, Frame]], hold: Mapping[Flow, int], closed: Mapping[Flow, float], end: float,
+    heard_at: Mapping[Flow, list[Frame]], hold: Mapping[Flow, int], closed: Mapping[Flow, float], end: float,
     names: Mapping[str, str], zero: float,
 ) -> Iterator[Mark]:  # fmt: skip
-    for flow, (moment, frame) in last.items():
+    """Silences of one side longer than the hold time while others were heard; else the capture has a hole there."""
+    everybody = sorted((frame.time, flow) for flow, frames in heard_at.items() for frame in frames)
+    for flow, frames in heard_at.items():
         agreed = min(hold.get(flow, 0), hold.get(flow.back, 0))
-        over = moment + agreed
         gone = min(closed.get(flow, end + 1), closed.get(flow.back, end + 1))
-        if not agreed or over < zero or over >= min(gone, end):
-            continue
-        who, other = names.get(flow.dst, flow.dst), names.get(flow.src, flow.src)
-        text = f"{who}: hold timer for {other} over, {agreed} s after its last message"
-        yield Mark(over - zero, "BGP", text, Evidence.of(frame))
+        for frame, following in zip_longest(frames, frames[1:]):
+            over = frame.time + agreed
+            until = min(following.time if following else end, gone, end)
+            if not agreed or over >= until:
+                continue
+            first = bisect_left(everybody, frame.time, key=lambda one: one[0])
+            last = bisect_left(everybody, over, key=lambda one: one[0])
+            if any(other not in (flow, flow.back) for _, other in everybody[first:last]):
+                who, silent = names.get(flow.dst, flow.dst), names.get(flow.src, flow.src)
+                text = f"{who}: hold timer for {silent} over, {agreed} s after its last message"
+                yield Mark(over - zero, "BGP", text, Evidence.of(frame))

@@ -16,6 +16,7 @@ from kanslib.views.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, V
 ANNOUNCEMENTS = ["AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ODD"]
 MEMORY = ["AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME"]
 CONFLICTS = ["AT", "ADDRESS", "HOLDERS", "FRAMES"]
+SCANS = ["AT", "WHO", "ASKED", "ANSWERED"]
 # kind of message: how high above its line, its colour, its mark
 _KINDS = {
     "question": (0.24, GREY, "circle-open"),
@@ -138,7 +139,7 @@ def words(story: Story, memory: Sequence[Learned], told: Told) -> Iterator[str]:
             continue
         counts = {kind: sum(_kind(frame) == kind for frame in mine) for kind in _KINDS}
         said = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count)
-        line = f"{service} {address}: {said}."
+        line = f"{address if service == address else f'{service} {address}'}: {said}."
         for one in story.announcements(address):
             at = one.rounds[0] - told.window.zero
             line += (
@@ -197,4 +198,17 @@ def conflict_rows(story: Story, window: Window, places: Mapping[str, str]) -> li
             "FRAMES": ", ".join(map(str, conflict.frames)),
         }
         for conflict in story.conflicts()
+    ]
+
+
+def scan_rows(story: Story, window: Window, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Who asked for many addresses in a row."""
+    return [
+        {
+            "AT": round(scan.first - window.zero, 2),
+            "WHO": places.get(scan.mac, scan.ip),
+            "ASKED": scan.asked,
+            "ANSWERED": ", ".join(scan.answered),
+        }
+        for scan in story.scans()
     ]

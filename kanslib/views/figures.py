@@ -101,10 +101,12 @@ def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> Non
             type="rect", x0=phase.start, x1=phase.end, y0=level - 0.42, y1=level + 0.42, fillcolor=colour,
             opacity=pattern, line={"width": 1, "color": colour}, layer="below",
         )  # fmt: skip
-        if phase.end - phase.start > whole * _ROOM_FOR_A_NAME:
+        told = f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name
+        if phase.end - phase.start < whole * _ROOM_FOR_A_NAME:
+            told = "dark" if phase.name == DARK else ""
+        if told:
             figure.add_annotation(
-                x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False, font={"size": 11},
-                text=f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name,
+                x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False, font={"size": 11}, text=told
             )  # fmt: skip
 
 

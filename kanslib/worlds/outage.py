@@ -11,6 +11,7 @@ from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.timeline import Mark, Outage, Wire, explained, noted
 from kanslib.timeline import marks as lanes
+from kanslib.timeline.claims import Learned, Story
 from kanslib.worlds.protocol import Window, World
 
 
@@ -31,6 +32,17 @@ def outage(world: World, window: Window, vips: Mapping[str, str]) -> Outage:
         if found:
             attempts[service] = tuple(found)
     return Outage(window.act, window.zero, attempts, tuple(marks))
+
+
+def arp(world: World, window: Window) -> tuple[Story, list[Learned]]:
+    """The ARP of a window, and the client's neighbour cache through all of what was captured until its end."""
+    everything = world.frames(replace(window, start=0.0))
+    inside = Story.of(frame for frame in everything if frame.time >= window.start)
+    places = world.places()
+    if not places.client:
+        return inside, []
+    mac = next((mac for mac, place in world.macs().items() if place == places.client), "")
+    return inside, Story.of(everything).cache(places.addresses.get(places.client, ""), mac)
 
 
 def _is_bgp(frame: Frame) -> bool:

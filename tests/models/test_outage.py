@@ -41,7 +41,7 @@ def fits(stretches: tuple[Stretch, ...], phases: list[Phase]) -> None:
 def test_recorded_outages_are_as_expected(open_lab: OpenLab, story: str, act: str, service: str, setup: Setup) -> None:
     lab = open_lab(story)
     lab.at(act)
-    fits(expected(setup), trouble(lab._outage(), service))
+    fits(expected(setup), trouble(lab.outage(), service))
 
 
 @pytest.mark.parametrize(("story", "act", "service", "setup"), CASES)
@@ -50,8 +50,8 @@ def test_the_outages_of_the_reference_are_as_expected(
 ) -> None:
     lab = open_reference(story)
     lab.at(act)
-    if service in lab._outage().phases:
-        fits(expected(setup), trouble(lab._outage(), service))
+    if service in lab.outage().phases:
+        fits(expected(setup), trouble(lab.outage(), service))
 
 
 def test_a_killed_node_under_bgp_is_expected_to_cost_nothing(open_lab: OpenLab) -> None:
@@ -59,7 +59,7 @@ def test_a_killed_node_under_bgp_is_expected_to_cost_nothing(open_lab: OpenLab) 
     assert expected(setup) == ()
     lab = open_lab("bgp")
     lab.at("kill-node-2")
-    assert trouble(lab._outage(), "svc1") == []
+    assert trouble(lab.outage(), "svc1") == []
 
 
 def test_what_shortens_an_outage() -> None:

@@ -29,7 +29,7 @@ TRUTH = 0.5  # seconds
 def taken_apart(lab: Lab, act: str) -> tuple[Outage, list[dict[str, object]]]:
     """The outage of an act, and the rows that the client noted of it."""
     lab.at(act)
-    outage = lab._outage()
+    outage = lab.outage()
     window = lab._observation().window
     return outage, [row for row in lab._world.probes(window) if row["t"] >= window.zero]
 

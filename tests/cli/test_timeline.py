@@ -1,0 +1,100 @@
+"""`kans timeline` on somebody's own files: the raw captures and logs, and a recording."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kanslib.cli.app import app
+from kanslib.errors import KansError
+from kanslib.recording.format import Recording
+from kanslib.stories import shipped
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def bridge(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The capture of chapter 06, gzipped, as somebody would send it."""
+    path = tmp_path_factory.mktemp("own") / "bridge.pcap.gz"
+    path.write_bytes(gzip.compress(recording.read("captures/course/05-bridge.pcap"), mtime=0))
+    return path
+
+
+def told(*arguments: str | Path) -> str:
+    ran = runner.invoke(app, ["timeline", *map(str, arguments)], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def test_a_capture_alone_tells_the_outage(bridge: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.html"
+    said = told(bridge, "--out", out)
+    for vip in ("172.18.255.200", "172.18.255.201"):
+        line = next(line for line in said.splitlines() if line.startswith(f"{vip}: +"))
+        assert "VIP dark (9 of 9 failed: leader gone 9)" in line
+        assert "partly dark (48 of" in line
+        assert "healthy with stragglers" in line
+        assert "172.18.0.100 believes: 172.18.0.5 from" in said
+    page = out.read_text()
+    assert page.startswith("<!doctype html>")
+    assert "endpoint gone" in page
+    assert "as MetalLB does it" in page
+    assert "11,529 frames" in page
+
+
+def test_the_page_needs_nothing_else(bridge: Path, tmp_path: Path) -> None:
+    told(bridge, "--out", tmp_path / "t.html")
+    page = (tmp_path / "t.html").read_text()
+    assert 'src="http' not in page
+    assert '<link rel="stylesheet" href="http' not in page
+
+
+def test_logs_stand_on_the_same_clock(bridge: Path, recording: Recording, tmp_path: Path) -> None:
+    logs = []
+    for name, file in recording.under("logs").items():
+        if name.startswith("speaker-"):
+            logs.append(tmp_path / f"{name}.log")
+            logs[-1].write_text(recording.text(file))
+    said = told(
+        bridge, *logs, "--vip", "172.18.255.200", "--zero", "2026-11-23T13:31:18.7376", "--out", tmp_path / "t.html"
+    )
+    assert "memberlist at +1.3 s (myk8s-worker3 suspects myk8s-worker)" in said
+    assert "speaker at +5.3 s (myk8s-worker2 announces 172.18.255.200 (layer2))" in said
+
+
+def test_a_recording_is_told_act_by_act(tmp_path: Path) -> None:
+    said = told(shipped("l2"), "--act", "cut-link", "--out", tmp_path / "t.html")
+    assert "next hop gone 13" in said
+    assert "router: hold timer for myk8s-worker over" in said
+
+
+def test_a_capture_that_is_cut_off_says_so_on_the_page(bridge: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(gzip.decompress(bridge.read_bytes())[:700_001])
+    told(cut, "--out", tmp_path / "t.html")
+    assert "cut off in frame" in (tmp_path / "t.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        (b"hello\n", "neither pcap nor pcapng"),
+        (b"\xd4\xc3\xb2\xa1" + bytes(16) + b"\x01\0\0\0", "name the address with --vip"),
+    ],
+)
+def test_what_cannot_be_told_says_what_was_expected(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "x.pcap"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(KansError, match=message):
+        told(path, "--out", tmp_path / "t.html")
+
+
+def test_a_moment_that_is_none_says_how_it_should_look(bridge: Path, tmp_path: Path) -> None:
+    with pytest.raises(KansError, match="expected Unix seconds"):
+        told(bridge, "--zero", "yesterday", "--out", tmp_path / "t.html")
