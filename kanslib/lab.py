@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kanslib.models.election import Election
     from kanslib.packets.bgp import Heard
     from kanslib.packets.capture import Frame
+    from kanslib.provenance import Provenance
     from kanslib.timeline import Outage
     from kanslib.timeline.claims import Learned, Story
     from kanslib.views.chain_walk import Trace
@@ -708,9 +709,8 @@ class Lab:
         from kanslib.views import bgp
         from kanslib.views.tables import Table
 
-        zero = self._observation().window.zero
-        rows = bgp.message_rows(self._heard(place), self._names(), zero)
-        return Table.of(rows, self._world.provenance(), bgp.MESSAGES)
+        window, heard, provenance = self._heard(place)
+        return Table.of(bgp.message_rows(heard, self._names(), window.zero), provenance, bgp.MESSAGES)
 
     def decoded(self, message: str = "UPDATE", place: str | None = None) -> Table:
         """The first BGP message of a type in the newest observation (sent by `place`), byte by byte.
@@ -721,22 +721,24 @@ class Lab:
         from kanslib.views import bgp
         from kanslib.views.tables import Table
 
-        heard = [one for one in self._heard(place) if place is None or one.flow.src == self.address(place)]
-        mine = [one.message for one in heard if one.message.name == message.upper()]
+        window, heard, provenance = self._heard(place)
+        said = [one.message for one in heard if place is None or one.flow.src == self.address(place)]
+        mine = [one for one in said if one.name == message.upper()]
         if not mine:
-            asked = f"a BGP {message} around {self._observation().window.act}"
-            raise NotRecorded(asked, sorted({one.message.name for one in heard}), "lab.messages() lists them")
-        return Table.of(bgp.byte_rows(mine[0]), self._world.provenance(), bgp.BYTES)
+            raise NotRecorded(
+                f"a BGP {message} around {window.act}", sorted({one.name for one in said}), "lab.messages() lists them"
+            )
+        return Table.of(bgp.byte_rows(mine[0]), provenance, bgp.BYTES)
 
     def bgp_states(self, node: str) -> SVG:
         """BGP's finite state machine as one node walked it in this story until now, by the messages on the wire."""
         from kanslib.models import bgp
         from kanslib.views import bgp as views
 
-        window = self._observation().window
-        whole_story = self._world.frames(replace(window, start=0.0))
-        steps = bgp.walk(whole_story, self.address(self._node(node)), self.address(self.router))
-        return views.draw_states(steps, node, self.router, window.zero, self._world.provenance())
+        router, observed = self.router, self._observation().window
+        window, whole_story, provenance = self._world.segments(replace(observed, start=0.0))
+        steps = bgp.walk(whole_story, self.address(self._node(node)), self.address(router))
+        return views.draw_states(steps, node, router, window.zero, provenance)
 
     def ecmp(self, service: str) -> Table:
         """How many connections to a Service the router sent to each next hop, measured beside an even share.
@@ -747,20 +749,19 @@ class Lab:
         from kanslib.views import bgp
         from kanslib.views.tables import Table
 
-        window, places = self._observation().window, self._world.macs()
         vip, routes = self.vip(service), self.routes()
         hops = routes[(f"{vip}/32" == routes.PREFIX) & (routes["IN USE"] == "yes")].NODE.tolist()
-        since = [frame for frame in self._world.frames(window) if frame.time >= window.zero]
-        rows = bgp.share_rows(since, vip, hops, places)
-        return Table.of(rows, self._world.provenance(), bgp.SHARES)
+        window, frames, provenance = self._world.segments(self._observation().window)
+        since = (frame for frame in frames if frame.time >= window.zero)
+        return Table.of(bgp.share_rows(since, vip, hops, self._world.macs()), provenance, bgp.SHARES)
 
-    def _heard(self, place: str | None) -> list[Heard]:
+    def _heard(self, place: str | None) -> tuple[Window, list[Heard], Provenance]:
         from kanslib.packets import bgp
 
-        window = self._observation().window
+        window, frames, provenance = self._world.segments(self._observation().window)
         address = self.address(place) if place else None
-        inside = bgp.messages(self._world.frames(window))
-        return [one for one in inside if address in (None, one.flow.src, one.flow.dst)]
+        heard = [one for one in bgp.messages(frames) if address in (None, one.flow.src, one.flow.dst)]
+        return window, heard, provenance
 
     def _names(self) -> dict[str, str]:
         """Places by their address."""

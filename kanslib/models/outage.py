@@ -8,7 +8,7 @@ BFD does so sooner (RFC 5880). conntrack's memory comes on top and hits single c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kanslib.models.memberlist import LAN, Config, earliest, latest, typical
@@ -40,6 +40,14 @@ class Setup:
     next_hops: int = 2
     hold: float = 90.0
     bfd: float | None = None
+
+    def but(self, **changes: Any) -> Setup:
+        """The same setup with something changed.
+
+        >>> Setup().but(endpoints=6).endpoints
+        6
+        """
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def noted(probes: Iterable[Mapping[str, Any]], frames: Iterable[Frame], vip: str
     return [
         Attempt(
             round(moment - zero, 6), bool(probe["ok"]), float(probe.get("ms", 0)), str(probe.get("error") or ""),
-            str(probe.get("hostname") or ""), _port(first), first, _told(probe),
+            str(probe.get("hostname") or ""), _port(first) or probe.get("port"), first, _told(probe),
         )
         for place, (moment, probe) in enumerate(zip(moments, mine, strict=True))
         for first in (_one_connection(syns[place]),)

@@ -315,7 +315,8 @@ class Traffic:
     def _probe(self, vip: str, t: float, port: int, dice: random.Random) -> dict[str, Any]:
         client = self._twin.origin.client or ""
         answer = self.request(client, vip, 80, t, dice, port)
-        row: dict[str, Any] = {"t": t, "to": vip, "ok": not answer.failure, "ms": round(1 + dice.expovariate(1), 1)}
+        row: dict[str, Any] = {"t": t, "to": vip, "ok": not answer.failure, "port": port}
+        row["ms"] = round(1 + dice.expovariate(1), 1)
         if answer.failure:
             row |= {"error": answer.failure, "cause": answer.cause}
             return {**row, "ms": 500.0 if answer.code == _NO_ANSWER else 1.0}

@@ -305,6 +305,9 @@ class ComputedWorld:
     def frames(self, window: Window) -> list[Frame]:
         return self._traffic.frames(window.start, window.end)
 
+    def segments(self, window: Window) -> tuple[Window, list[Frame], Provenance]:
+        raise NotComputed(f"TCP segments around {window.act}", ["ARP frames"])
+
     def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
         """A twin can be looked at any time: before the act, after it, and after each change of an endpoint."""
         changed = [event.t for event in self.changes("endpointslices", window) if event.t > window.zero]

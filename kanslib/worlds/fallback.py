@@ -145,6 +145,15 @@ class FallbackWorld(ForwardingWorld):
     def frames(self, window: Window) -> list[Frame]:
         return self._ask(lambda world: world.frames(window if world is self._now else world.window(float("inf"))))
 
+    def segments(self, window: Window) -> tuple[Window, list[Frame], Provenance]:
+        def question(world: World) -> tuple[Window, list[Frame], Provenance]:
+            if world is self._now:
+                return world.segments(window)
+            other = world.window(float("inf"))
+            return world.segments(replace(other, start=min(window.start, other.start)))
+
+        return self._ask(question)
+
     def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
         return self._ask(
             lambda world: world.looks(command, window if world is self._now else world.window(float("inf")))

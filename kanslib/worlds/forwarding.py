@@ -89,6 +89,9 @@ class ForwardingWorld(ABC):
     def frames(self, window: Window) -> list[Frame]:
         return self._now.frames(window)
 
+    def segments(self, window: Window) -> tuple[Window, list[Frame], Provenance]:
+        return self._now.segments(window)
+
     def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
         return self._now.looks(command, window)
 

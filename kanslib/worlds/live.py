@@ -382,6 +382,9 @@ class LiveWorld:
             pass
         return frames
 
+    def segments(self, window: Window) -> tuple[Window, list[Frame], Provenance]:
+        return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()
+
     def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
         """What this kernel's own looks at the nodes have printed."""
         return self._journal_as_world(window.end).looks(command, window) if self._session.acted else []

@@ -76,6 +76,9 @@ class World(Protocol):
     def window(self, seconds: float) -> Window: ...
     def probes(self, window: Window) -> list[dict[str, Any]]: ...
     def frames(self, window: Window) -> list[Frame]: ...
+    def segments(
+        self, window: Window
+    ) -> tuple[Window, list[Frame], Provenance]: ...  # TCP on the wire, and of which window
     def looks(
         self, command: str, window: Window
     ) -> list[tuple[float, str, str]]: ...  # when, at which node, what it printed

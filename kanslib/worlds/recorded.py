@@ -397,6 +397,9 @@ class RecordedWorld:
                     found.setdefault((round(frame.time, 6), frame.raw), frame)
         return [found[key] for key in sorted(found, key=lambda key: key[0])]
 
+    def segments(self, window: Window) -> tuple[Window, list[Frame], Provenance]:
+        return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()
+
     def looks(self, command: str, window: Window) -> list[tuple[float, str, str]]:
         nodes = self.clock.take.nodes
         return [
