@@ -134,12 +134,12 @@ FIELDS = [
     "bgp.notify.minor_error",
 ]
 
+pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
 Row = dict[str, str]
 
 
 def tshark(path: Path, *more: str) -> list[Row]:
     """Each frame's fields as tshark prints them; several values of one are joined with |. `more`: preferences."""
-    assert shutil.which("tshark"), "this test needs tshark: apt-get install tshark"
     command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-E", "separator=/t", "-E", "aggregator=|"]
     for preference in (*PREFERENCES, *more):
         command += ["-o", preference]
