@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from kanslib import manifests
     from kanslib.lab import Lab
+    from kanslib.views.tables import Table
     from kanslib.worlds.protocol import World
 
-__all__ = ["Lab", "__version__", "manifests", "open_lab"]
+__all__ = ["Lab", "__version__", "manifests", "open_lab", "outages"]
 
 
 def open_lab(
@@ -62,6 +63,25 @@ def open_lab(
     if asked == "computed":
         return _opened(worlds.worked_out(recorded))
     return _opened(worlds.with_a_twin(recorded()))
+
+
+def outages(service: str = "svc1", recording: str | Path | None = None) -> Table:
+    """Every recorded way to lose a leader or a node, side by side: one row for each act that was probed.
+
+    Columns ACT, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS (each second counts by the share of
+    requests that failed in it) and BECAUSE. `recording`: a path; the course's own without one.
+    """
+    from kanslib.recording.format import Recording
+    from kanslib.stories import shipped
+    from kanslib.views import outage as views
+    from kanslib.views.tables import Table
+    from kanslib.worlds.outage import of_recording
+
+    told = list(of_recording(Recording.open(recording or shipped("l2"))))
+    rows = [
+        views.summary_row(one.act, one.story, one.outage, service) for one in told if service in one.outage.attempts
+    ]
+    return Table.of(rows, told[-1].world.provenance(), views.SIDE_BY_SIDE)
 
 
 def _opened(world: World) -> Lab:

@@ -715,8 +715,8 @@ class Lab:
     def decoded(self, message: str = "UPDATE", place: str | None = None) -> Table:
         """The first BGP message of a type in the newest observation (sent by `place`), byte by byte.
 
-        Columns OFFSET, BYTES (hexadecimal), FIELD (indented as it is nested) and SAYS. Raises NotRecorded where there
-        is none.
+        Columns OFFSET, BYTES (hexadecimal), FIELD (a dot for each level of nesting) and SAYS. Raises NotRecorded
+        where there is none.
         """
         from kanslib.views import bgp
         from kanslib.views.tables import Table

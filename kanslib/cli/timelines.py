@@ -11,8 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from kanslib.errors import KansError, NotRecorded, RecordingError
-from kanslib.objects import external_address
+from kanslib.errors import KansError, RecordingError
 from kanslib.packets import capture
 from kanslib.packets.capture import CaptureWarning, Frame
 from kanslib.provenance import Provenance, utc
@@ -23,7 +22,6 @@ from kanslib.timeline.claims import Story
 from kanslib.views import arp_story, figures, report
 from kanslib.worlds import outage as worlds
 from kanslib.worlds.protocol import Window
-from kanslib.worlds.recorded import RecordedWorld
 
 console = Console(highlight=False, soft_wrap=True)
 Facts = list[tuple[str, str]]
@@ -73,29 +71,12 @@ def _of_recording(path: Path, acts: Sequence[str], facts: Facts) -> Iterator[rep
     recording = Recording.open(path)
     told = recording.manifest
     facts.append((path.name, f"{told.title}; {', '.join(f'{k} {v}' for k, v in told.versions.items())}"))
-    done: set[float] = set()  # a moment belongs to several stories
-    for story in told.stories:
-        world = RecordedWorld(recording, story.name)
-        for name in [row["MOMENT"] for row in world.moments()[1:]]:
-            if acts and name not in acts:
-                continue
-            world.at(name, None)
-            window = world.window(float("inf"))
-            chapter = None if window.zero in done else _of_act(world, window, f"{name} ({story.name})")
-            done.add(window.zero)
-            if chapter:
-                yield chapter
-
-
-def _of_act(world: RecordedWorld, window: Window, title: str) -> report.Chapter | None:
-    services = {ip: one["metadata"]["name"] for one in world.objects("services") if (ip := external_address(one))}
-    try:
-        outage = worlds.outage(world, window, services)
-    except NotRecorded:  # nothing was asked around this act
-        return None
-    story, memory = worlds.arp(world, window)
-    told = arp_story.Told(window, services, world.macs(), world.places().client or "the client")
-    return report.Chapter(title, outage, story, memory, told, world.provenance())
+    for one in worlds.of_recording(recording, acts):
+        story, memory = worlds.arp(one.world, one.window)
+        client = one.world.places().client or "the client"
+        sides = arp_story.Told(one.window, one.services, one.world.macs(), client)
+        title = f"{one.act} ({one.story})"
+        yield report.Chapter(title, one.outage, story, memory, sides, one.world.provenance())
 
 
 # ── captures and logs ────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,7 @@ learner opens: a stretch of a take from an opening to a closing moment.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ from typing import Any, Literal, Self
 
 from kanslib.errors import RecordingError
 from kanslib.objects import WatchEvent
+from kanslib.packets import capture
+from kanslib.packets.capture import Frame
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -205,6 +208,8 @@ class Recording:
     def __init__(self, path: Path, manifest: Manifest, archive: zipfile.ZipFile | None) -> None:
         self.path, self.manifest, self._archive = path, manifest, archive
         self._watches: dict[str, list[WatchEvent]] = {}
+        self._frames: dict[str, tuple[Frame, ...]] = {}
+        self._probes: dict[str, tuple[dict[str, Any], ...]] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -282,6 +287,23 @@ class Recording:
             rows = self.rows(f"objects/{kind}.ndjson")
             self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
         return self._watches[kind]
+
+    def frames(self, take: str) -> tuple[Frame, ...]:
+        """Every captured frame of a take, in order of time, those that two captures hold once; read once."""
+        if take not in self._frames:
+            found: dict[tuple[float, bytes], Frame] = {}
+            for name in self.under(f"captures/{take}").values():
+                for frame in capture.read(io.BytesIO(self.read(name)), name):
+                    found.setdefault((round(frame.time, 6), frame.raw), frame)
+            self._frames[take] = tuple(sorted(found.values(), key=lambda frame: frame.time))
+        return self._frames[take]
+
+    def probes(self, take: str) -> tuple[dict[str, Any], ...]:
+        """Every probe of a take as it was noted, in order of time; read once."""
+        if take not in self._probes:
+            rows = (row for file in self.under(f"probes/{take}").values() for row in self.rows(file))
+            self._probes[take] = tuple(sorted(rows, key=lambda row: float(row["t"])))
+        return self._probes[take]
 
     def reads(self) -> list[Read]:
         """Every recorded command output, in order of time."""

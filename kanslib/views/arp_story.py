@@ -89,7 +89,9 @@ def draw(story: Story, memory: Sequence[Learned], told: Told, provenance: Proven
             mode="markers", name=kind, marker={"color": colour, "symbol": symbol, "size": 9},
             hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
         )  # fmt: skip
-    figure.add_vline(x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=window.act)
+    figure.add_vline(
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=window.act, annotation_yshift=14
+    )
     figure.update_layout(
         height=170 + 90 * len(addresses), margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER,
         plot_bgcolor=PAPER, font={"color": INK, "size": 13}, hovermode="closest",

@@ -46,12 +46,12 @@ def message_rows(heard: Iterable[bgp.Heard], names: Mapping[str, str], zero: flo
 
 
 def byte_rows(message: bgp.Message) -> list[dict[str, Any]]:
-    """A message byte by byte: where each field begins, its bytes, its name (indented as it is nested), what it says."""
+    """A message byte by byte: where each field begins, its bytes, its name (a dot for each nesting), its words."""
     return [
         {
             "OFFSET": piece.start,
             "BYTES": piece.raw.hex(" ") if len(piece.raw) <= 16 else piece.raw[:15].hex(" ") + " …",
-            "FIELD": "\u2003" * piece.depth + piece.name,
+            "FIELD": "· " * piece.depth + piece.name,
             "SAYS": piece.says,
         }
         for piece in message.pieces
@@ -182,7 +182,7 @@ def _arrow_right(start: int, end: int, labels: Sequence[str], lift: int) -> str:
 def _wrapped(label: str) -> list[str]:
     """A label in lines that fit between two boxes."""
     lines = [""]
-    for word in label.split():
+    for word in label.split(" "):
         if lines[-1] and len(lines[-1]) + len(word) > 17:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()

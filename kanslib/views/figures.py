@@ -76,7 +76,9 @@ def failover(outage: Outage, provenance: Provenance) -> TimelineFigure:
     for lane in lanes:
         _add_lane(figure, lane, [mark for mark in outage.marks if mark.lane == lane], level[lane])
     act = outage.act
-    figure.add_vline(x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act)
+    figure.add_vline(
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act, annotation_yshift=14
+    )
     figure.update_layout(
         height=140 + 46 * len(rows),
         margin={"l": 10, "r": 10, "t": 40, "b": 40},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from kanslib.timeline import Outage, Phase
+from kanslib.timeline.phases import DARK, PARTLY
 
+SIDE_BY_SIDE = ["ACT", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE"]
 PHASES = ["SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE"]
 FAILURES = ["SECONDS", "REASON", "WHAT HAPPENED", "PORT", "EVIDENCE"]
 MARKS = ["AT", "LANE", "WHAT", "EVIDENCE"]
@@ -19,6 +22,24 @@ def answered(phase: Phase) -> str:
     """
     low, high = phase.interval
     return f"{phase.success:.0%}".replace("%", " %") + f" ({low * 100:.0f}–{high * 100:.0f})"
+
+
+def summary_row(act: str, story: str, outage: Outage, service: str) -> dict[str, Any]:
+    """One outage in one row: how long it was dark and partly dark, and what both sum up to as seconds of no service."""
+    phases = outage.phases[service]
+    seconds = {name: sum(one.end - one.start for one in phases if one.name == name) for name in (DARK, PARTLY)}
+    lost = sum((one.end - one.start) * (1 - one.success) for one in phases if one.name in (DARK, PARTLY))
+    causes = Counter(one.reason.kind for one in outage.failures(service) if one.reason)
+    return {
+        "ACT": act,
+        "STORY": story,
+        "DARK": round(seconds[DARK], 1),
+        "PARTLY": round(seconds[PARTLY], 1),
+        "TRIED": sum(one.tried for one in phases),
+        "FAILED": sum(one.failed for one in phases),
+        "LOST SECONDS": round(lost, 1),
+        "BECAUSE": ", ".join(f"{kind} ×{count}" for kind, count in causes.most_common()),
+    }
 
 
 def phase_rows(outage: Outage, service: str | None) -> list[dict[str, Any]]:

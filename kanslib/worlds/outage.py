@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
+from typing import NamedTuple
 
-from kanslib.errors import KansError
+from kanslib.errors import KansError, NotRecorded
+from kanslib.objects import external_address
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
+from kanslib.recording.format import Recording
 from kanslib.timeline import Mark, Outage, Wire, explained, noted
 from kanslib.timeline import marks as lanes
 from kanslib.timeline.claims import Learned, Story
 from kanslib.worlds.protocol import Window, World
+from kanslib.worlds.recorded import RecordedWorld
 
 
 def outage(world: World, window: Window, vips: Mapping[str, str]) -> Outage:
@@ -32,6 +37,37 @@ def outage(world: World, window: Window, vips: Mapping[str, str]) -> Outage:
         if found:
             attempts[service] = tuple(found)
     return Outage(window.act, window.zero, attempts, tuple(marks))
+
+
+class Told(NamedTuple):
+    """An act of a recording that was watched: its name, its story, the world at that moment, what came of it."""
+
+    act: str
+    story: str
+    world: RecordedWorld
+    window: Window
+    services: Mapping[str, str]
+    outage: Outage
+
+
+def of_recording(recording: Recording, acts: Collection[str] = ()) -> Iterator[Told]:
+    """Every act of a recording around which Services were probed; only `acts`, where they are named."""
+    done: set[float] = set()  # a moment belongs to several stories
+    for story in recording.manifest.stories:
+        world = RecordedWorld(recording, story.name)
+        for name in [row["MOMENT"] for row in world.moments()[1:]]:
+            if acts and name not in acts:
+                continue
+            world.at(name, None)
+            window = world.window(float("inf"))
+            services = {
+                ip: one["metadata"]["name"] for one in world.objects("services") if (ip := external_address(one))
+            }
+            if window.zero in done:
+                continue
+            done.add(window.zero)
+            with suppress(NotRecorded):  # nothing was asked around this act
+                yield Told(name, story.name, world, window, services, outage(world, window, services))
 
 
 def arp(world: World, window: Window) -> tuple[Story, list[Learned]]:

@@ -381,21 +381,22 @@ class RecordedWorld:
         return Window(zero - BEFORE_ACT, zero, end, self.clock.last_name)
 
     def probes(self, window: Window) -> list[dict[str, Any]]:
-        files = self.recording.under(f"probes/{self.clock.take.id}").values()
-        rows = sorted((row for file in files for row in self.recording.rows(file)), key=lambda row: float(row["t"]))
-        found = [row for row in rows if window.start <= row["t"] <= window.end]
+        rows = self.recording.probes(self.clock.take.id)
+
+        def between(start: float, end: float) -> list[dict[str, Any]]:
+            first = bisect_left(rows, start, key=lambda row: float(row["t"]))
+            return list(rows[first : bisect_right(rows, end, key=lambda row: float(row["t"]))])
+
+        found = between(window.start, window.end)
         if not found:
-            probed = [act.id for act in self.clock.acts if any(act.t <= row["t"] <= act.t + 1 for row in rows)]
+            probed = [act.id for act in self.clock.acts if between(act.t, act.t + 1)]
             raise NotRecorded(f"probes around {window.act}", probed)
         return found
 
     def frames(self, window: Window) -> list[Frame]:
-        found: dict[tuple[float, bytes], Frame] = {}
-        for name in self.recording.under(f"captures/{self.clock.take.id}").values():
-            for frame in capture.read(io.BytesIO(self.recording.read(name)), name):
-                if window.start <= frame.time <= window.end:
-                    found.setdefault((round(frame.time, 6), frame.raw), frame)
-        return [found[key] for key in sorted(found, key=lambda key: key[0])]
+        frames = self.recording.frames(self.clock.take.id)
+        first = bisect_left(frames, window.start, key=lambda frame: frame.time)
+        return list(frames[first : bisect_right(frames, window.end, key=lambda frame: frame.time)])
 
     def segments(self, window: Window) -> tuple[Window, list[Frame], Provenance]:
         return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()

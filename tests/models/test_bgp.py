@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,22 +10,11 @@ import pytest
 
 from kanslib.lab import Lab
 from kanslib.models.bgp import ESTABLISHED, IDLE, STATES, walk
-from kanslib.packets import capture
-from kanslib.packets.capture import Frame
-from kanslib.recording.format import Recording, Take
+from kanslib.recording.format import Recording
 
 OpenLab = Callable[..., Lab]
 # Neighbor V AS MsgRcvd MsgSent TblVer InQ OutQ Up/Down State/PfxRcd
 _ROW = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\s+4\s+\d+\s+\d+\s+\d+\s+\d+\s+\d+\s+\d+\s+(\S+)\s+(\S+)", re.MULTILINE)
-
-
-def frames_of(recording: Recording, take: Take) -> list[Frame]:
-    found: list[Frame] = []
-    for name in recording.under("captures").values():
-        if name.startswith(f"captures/{take.id}/"):
-            found += capture.read(io.BytesIO(recording.read(name)), name)
-    unique = {(frame.time, frame.raw): frame for frame in found if frame.tcp}
-    return sorted(unique.values(), key=lambda frame: frame.time)
 
 
 def compared(recording: Recording) -> tuple[int, list[str]]:
@@ -35,7 +23,7 @@ def compared(recording: Recording) -> tuple[int, list[str]]:
     for take in recording.manifest.takes:
         if not take.router:
             continue
-        frames = frames_of(recording, take)
+        frames = recording.frames(take.id)
         walks = {
             address: walk(frames, address, take.addresses[take.router])
             for node, address in take.addresses.items()
@@ -73,7 +61,7 @@ def test_a_session_is_established_when_the_router_of_the_reference_says_so(refer
 
 def test_a_walk_goes_through_the_states_in_order(recording: Recording) -> None:
     take = next(take for take in recording.manifest.takes if take.router)
-    steps = walk(frames_of(recording, take), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
+    steps = walk(recording.frames(take.id), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
     assert steps[0].before == IDLE
     assert all(step.before in STATES and step.after in STATES for step in steps)
     assert all(one.after == other.before for one, other in pairwise(steps))
@@ -102,6 +90,6 @@ def test_an_update_is_told_byte_by_byte(open_lab: OpenLab) -> None:
     raw = bytes.fromhex("".join(told.BYTES).replace(" ", ""))
     assert len(raw) == int.from_bytes(raw[16:18])
     assert told.OFFSET.tolist() == sorted(told.OFFSET)
-    assert (told.FIELD.str.strip() == "AS_PATH").sum() == 0  # it is the name of an attribute, and stands beside it
+    assert (told.FIELD.str.strip("· ") == "AS_PATH").sum() == 0  # it is the name of an attribute, and stands beside it
     assert "AS_PATH" in told.SAYS.tolist()
     assert lab.address("myk8s-worker") in told.SAYS.tolist()

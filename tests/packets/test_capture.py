@@ -175,3 +175,12 @@ def test_short_and_strange_frames_have_no_layers() -> None:
     tagged = bytes(12) + struct.pack("!HHH", 0x8100, 5, 0x0806) + bytes.fromhex("0001080006040002") + bytes(20)
     assert Frame(0, tagged).arp is not None
     assert Frame(0, bytes(12) + b"\x86\xdd" + bytes(60)).ip is None
+
+
+def test_a_frame_goes_on_in_scapy(recording: Recording) -> None:
+    name = captures(recording)[0]
+    for frame in list(capture.read(io.BytesIO(recording.read(name)), name))[:50]:
+        packet = frame.to_scapy()
+        assert bytes(packet) == frame.raw
+        assert float(packet.time) == frame.time
+        assert (ARP in packet) == (frame.arp is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from statistics import median
@@ -10,19 +9,11 @@ from statistics import median
 import pytest
 
 from kanslib.lab import Lab
-from kanslib.packets import capture
-from kanslib.packets.capture import Frame
 from kanslib.recording.format import Recording, Take
 from kanslib.timeline.claims import Learned, Story, held_at
 
 OpenLab = Callable[..., Lab]
 ASIDE = 0.05  # seconds between a frame on the bridge and what the kernel made of it
-
-
-def frames_of(recording: Recording, take: str) -> list[Frame]:
-    names = [name for name in recording.under("captures").values() if name.startswith(f"captures/{take}/")]
-    found = [frame for name in names for frame in capture.read(io.BytesIO(recording.read(name)), name)]
-    return sorted({(frame.time, frame.raw): frame for frame in found}.values(), key=lambda frame: frame.time)
 
 
 def client_of(recording: Recording, take: Take) -> tuple[str, str]:
@@ -40,7 +31,7 @@ def compared(recording: Recording) -> tuple[int, list[str]]:
     same, wrong = 0, []
     for take in recording.manifest.takes:
         ip, mac = client_of(recording, take)
-        changes = Story.of(frames_of(recording, take.id)).cache(ip, mac)
+        changes = Story.of(recording.frames(take.id)).cache(ip, mac)
         known = {change.address for change in changes}
         for read in recording.reads():
             if read.place != take.client or read.command != "ip -j neigh" or not take.start <= read.t <= take.end:
@@ -122,7 +113,7 @@ def test_where_one_leads_there_is_no_conflict(open_lab: OpenLab) -> None:
 def test_speakers_that_object_both_believed_that_they_lead(open_lab: OpenLab, recording: Recording) -> None:
     """An announcement that is answered: each time, both have claimed the Service within seconds of it."""
     lab = open_lab("l2")
-    story = Story.of(frames_of(recording, "course"))
+    story = Story.of(recording.frames("course"))
     places = lab._world.macs()
     objections = story.objections()
     assert len(objections) >= 10
@@ -139,7 +130,7 @@ def test_speakers_that_object_both_believed_that_they_lead(open_lab: OpenLab, re
 
 
 def test_a_scan_is_known_as_one_and_leaves_no_entry(recording: Recording) -> None:
-    story = Story.of(frames_of(recording, "course"))
+    story = Story.of(recording.frames("course"))
     scans = story.scans()
     looked = [read for read in recording.reads() if "arp-scan" in read.command]
     told = [read for read in looked if any(scan.first - 1 <= read.end and read.t <= scan.last + 1 for scan in scans)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+import kanslib
 from kanslib.lab import Lab
 from kanslib.models.causes import HOP_GONE, LEADER_GONE, REMEMBERED, UNKNOWN
 from kanslib.timeline import Mark, Outage, Phase
@@ -149,3 +150,14 @@ def test_a_twins_outage_has_the_phases_of_the_recorded_one(open_lab: OpenLab) ->
             assert set(dict(mine.causes)) == set(dict(theirs.causes))
             assert mine.interval[0] <= theirs.interval[1]
             assert theirs.interval[0] <= mine.interval[1]
+
+
+def test_all_ways_to_go_side_by_side(open_lab: OpenLab) -> None:
+    rows = kanslib.outages("svc1").set_index(["STORY", "ACT"])
+    polite = [("l2", "exclude-leader"), ("l2", "delete-speaker-pod"), ("bgp", "kill-node")]
+    torn = [("l2", "kill-node"), ("bgp-silent", "cut-link"), ("bgp-silent", "cut-link-2")]
+    assert all(rows["FAILED"][way] == 0 and rows["LOST SECONDS"][way] == 0 for way in polite)
+    assert all(rows["FAILED"][way] > 10 and rows["LOST SECONDS"][way] > 3 for way in torn)
+    lab = open_lab("failover")
+    lab.at("kill-node")
+    assert rows["TRIED"]["l2", "kill-node"] == lab.phases("svc1").TRIED.sum()
