@@ -359,7 +359,8 @@ class LiveWorld:
 
     def window(self, seconds: float) -> Window:
         del seconds
-        return Window(self._zero - BEFORE_ACT, self._zero, time.time(), self.standing)
+        later = [one.t for one in self._session.acted if one.t > self._zero]
+        return Window(self._zero - BEFORE_ACT, self._zero, min([time.time(), *later]), self.standing)
 
     def probes(self, window: Window) -> list[dict[str, Any]]:
         rows = sorted(self._session.probes, key=lambda row: float(str(row["t"])))
