@@ -55,7 +55,7 @@ def open_lab(
 
     def recorded() -> RecordedWorld:
         return RecordedWorld(
-            Recording.open(recording or shipped(story or "l2")), story or (None if recording else "l2")
+            Recording.shared(recording or shipped(story or "l2")), story or (None if recording else "l2")
         )
 
     if asked == "live":
@@ -77,7 +77,7 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
     from kanslib.views.tables import Table
     from kanslib.worlds.outage import of_recording
 
-    told = list(of_recording(Recording.open(recording or shipped("l2"))))
+    told = list(of_recording(Recording.shared(recording or shipped("l2"))))
     rows = [
         views.summary_row(one.act, one.story, one.outage, service) for one in told if service in one.outage.attempts
     ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from kanslib.addressing import addresses
 from kanslib.errors import NotRecorded, UnknownName
@@ -14,6 +15,7 @@ from kanslib.objects import KubeObject, external_address, external_addresses, ne
 from kanslib.recording.acts import documents, reference
 from kanslib.recording.format import Verb
 from kanslib.text import Text
+from kanslib.worlds import aloud
 from kanslib.worlds.protocol import Window, World
 
 if TYPE_CHECKING:
@@ -22,11 +24,15 @@ if TYPE_CHECKING:
     from kanslib.packets.bgp import Heard
     from kanslib.packets.capture import Frame
     from kanslib.provenance import Provenance
+    from kanslib.teach.desk import Desk, Prediction, Quest
+    from kanslib.teach.exercise import Exercise
+    from kanslib.teach.ideas import Truth
     from kanslib.timeline import Outage
     from kanslib.timeline.claims import Learned, Story
     from kanslib.views.chain_walk import Trace
     from kanslib.views.cluster_map import SVG
     from kanslib.views.figures import TimelineFigure
+    from kanslib.views.progress import ProgressReport
     from kanslib.views.tables import Table
 
 _LAYERS = {
@@ -37,6 +43,27 @@ _LAYERS = {
     "bgp": lambda frame: frame.tcp is not None and 179 in (frame.tcp.sport, frame.tcp.dport),
     "memberlist": lambda frame: any(seg and 7946 in (seg.sport, seg.dport) for seg in (frame.tcp, frame.udp)),
 }
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _look(method: Callable[Concatenate[Lab, P], R]) -> Callable[Concatenate[Lab, P], R]:
+    """A look scores what was predicted of it; a look that another look makes for itself scores nothing."""
+
+    @wraps(method)
+    def looking(lab: Lab, /, *args: P.args, **options: P.kwargs) -> R:
+        lab._depth += 1
+        try:
+            found = method(lab, *args, **options)
+        finally:
+            lab._depth -= 1
+        if lab._depth == 0:
+            lab._looked(method.__name__)
+        return found
+
+    return looking
 
 
 @dataclass(frozen=True)
@@ -60,7 +87,10 @@ class Lab:
     def __init__(self, world: World) -> None:
         self._world = world
         self._observed: Observed | None = None
+        self._desk: Desk | None = None
         self._apart: tuple[tuple[Window, tuple[str, ...], str], Outage] | None = None
+
+        self._depth = 0  # looks within looks
 
     def __repr__(self) -> str:
         return f"<Lab: {self._world.provenance()}>"
@@ -118,6 +148,7 @@ class Lab:
                 out += addresses(spec)
         return out
 
+    @_look
     def leader(self, service: str) -> str | None:
         """The node that last claimed to announce the Service on layer 2; None while no L2Advertisement covers it.
 
@@ -130,6 +161,7 @@ class Lab:
             return None
         return newest_claims(self._world.objects("events")).get(obj["metadata"]["uid"])
 
+    @_look
     def election(self, service: str) -> Election:
         """Who leads a Service on layer 2, who else could, and what keeps each other node out, worked out.
 
@@ -149,6 +181,7 @@ class Lab:
         alive = memberlist.members(self._world.log("speaker", self.control_plane))
         return election.explain(self.objects, service, alive)
 
+    @_look
     def claims(self) -> Table:
         """Every claim to lead a Service so far, in order: who said it, for which address, and who the candidates were.
 
@@ -180,6 +213,7 @@ class Lab:
         ]
         return Table.of(rows, self._world.provenance(), ["AT", "SERVICE", "ADDRESS", "CANDIDATES", "LEADER"])
 
+    @_look
     def hash_order(self, *services: str, joins: Sequence[str] = (), leaves: Sequence[str] = ()) -> SVG:
         """The election as a picture: every candidate on a line by its hash, for each Service; the leftmost leads.
 
@@ -284,6 +318,7 @@ class Lab:
 
         return Table.of(rows(text), text.provenance, columns)
 
+    @_look
     def curl(self, target: str, times: int = 1, source: str | None = None) -> Table:
         """Who answered `times` requests to a Service, `node:port` or address, asked from `source` (the client).
 
@@ -319,6 +354,7 @@ class Lab:
         seen = [(one.place, one.interface, one.frames) for one in sightings]
         return Table.of(answers.followed(seen), provenance, answers.FOLLOWED)
 
+    @_look
     def arp_scan(self, source: str | None = None) -> Table:
         """Who answers ARP for the addresses of the pool, asked from `source` (default: the client).
 
@@ -339,14 +375,17 @@ class Lab:
         columns = ["ADDRESS", "MAC", "HOLDER", "STATE"]
         return self._table_of(text, lambda said: answers.neighbours(said, self._world.macs()), columns)
 
+    @_look
     def log(self, component: str, node: str | None = None) -> Text:
         """The log of `speaker` or `controller` up to now; without a node those of all its Pods, in order of time."""
         return self._world.log(component, node)
 
+    @_look
     def run(self, place: str, command: str) -> Text:
         """What `command` printed on a node, on the client, on the router, or on `host` (kubectl, docker)."""
         return self._world.run(place, command)
 
+    @_look
     def routes(self) -> Table:
         """The router's BGP routes, one row a next hop."""
         from kanslib.views import answers
@@ -357,6 +396,7 @@ class Lab:
             text, lambda said: answers.routes(said, nodes), ["PREFIX", "NEXT HOP", "NODE", "IN USE", "UP FOR"]
         )
 
+    @_look
     def chains(self, service: str, node: str | None = None, table: str = "nat") -> Table:
         """The iptables rules a packet for the Service can pass on `node` (default: its leader), with their counters."""
         from kanslib import iptables
@@ -385,6 +425,7 @@ class Lab:
 
         return Table.of(rule_changes.rows(before.diff(after)), self._world.provenance(), rule_changes.COLUMNS)
 
+    @_look
     def trace(self, target: str, source: str | None = None, node: str | None = None) -> Trace:
         """Every way a new connection to `target` can go through the iptables rules of one node, at this moment.
 
@@ -589,6 +630,7 @@ class Lab:
         """How long after the observed act a moment (Unix seconds, as in `frame.time`) was."""
         return moment - self._observation().window.zero
 
+    @_look
     def timeline(self) -> TimelineFigure:
         """The newest observation (else the last act) on one time axis: requests and phases above, what happened below.
 
@@ -598,6 +640,7 @@ class Lab:
 
         return figures.failover(self.outage(), self._world.provenance())
 
+    @_look
     def phases(self, service: str | None = None) -> Table:
         """The phases of an outage, computed from every request of the newest observation, one row each.
 
@@ -628,6 +671,7 @@ class Lab:
         rows = outage.failure_rows(self.outage(), self._known(service) or service)
         return Table.of(rows, self._world.provenance(), outage.FAILURES)
 
+    @_look
     def marks(self, lane: str | None = None) -> Table:
         """What happened around the act, in order: seconds, lane, words, and where it can be read.
 
@@ -642,6 +686,7 @@ class Lab:
         rows = outage.mark_rows(self.outage(), lane)
         return Table.of(rows, self._world.provenance(), outage.MARKS)
 
+    @_look
     def arp_story(self) -> TimelineFigure:
         """The ARP of the newest observation as a picture: who asked, answered, announced, and what the client believed.
 
@@ -655,6 +700,7 @@ class Lab:
         told = arp_story.Told(window, names, self._world.macs(), places.client or "the client")
         return arp_story.draw(story, memory, told, self._world.provenance())
 
+    @_look
     def announcements(self, service: str | None = None) -> Table:
         """The gratuitous ARP of the newest observation, one row for each run of rounds.
 
@@ -682,6 +728,20 @@ class Lab:
         _, memory = self._arp(window)
         rows = arp_story.memory_rows(memory, window, self._world.macs())
         return Table.of(rows, self._world.provenance().noting("worked out from the frames"), arp_story.MEMORY)
+
+    @_look
+    def beliefs(self, service: str) -> TimelineFigure:
+        """Who each one believed to have a Service's address in the newest observation: a line each, drawn and in words.
+
+        Every speaker by its own gossip (whom it thought alive, and so who leads), the client by its neighbour cache,
+        the API by its newest event. While a network is broken they need not agree.
+        """
+        from kanslib.views import beliefs
+        from kanslib.worlds import outage
+
+        window, vip = self._observation().window, self.vip(service)
+        held = outage.beliefs(self._world, window, service, vip)
+        return beliefs.draw(held, f"Who has {service} ({vip})?", window.act, self._world.provenance())
 
     def conflicts(self) -> Table:
         """Addresses for which two machines answered ARP in the newest observation.
@@ -787,6 +847,7 @@ class Lab:
         """The Services with an external address, and that address."""
         return {o["metadata"]["name"]: address for o in self.objects("services") if (address := external_address(o))}
 
+    @_look
     def map(self) -> SVG:
         """The cluster as a picture at this moment; `.describe()` says the same in words."""
         from kanslib.views import cluster_map
@@ -797,6 +858,59 @@ class Lab:
         outside = [(name, places.addresses.get(name, "")) if name else None for name in (places.client, places.router)]
         homeless = [f"{name} {address}" for name, (address, leader) in vips.items() if leader is None]
         return cluster_map.draw(nodes, outside[0], outside[1], homeless, self._world.provenance())
+
+    # ── learning ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def exercise(self, name: str) -> Quest:
+        """An exercise by its id: show it to read it, then `.check(answer)`, `.hint()`, `.solution()`.
+
+        The right answer is worked out from this lab, at this moment. UnknownName lists the ids there are.
+        """
+        return self._at_desk.exercise(name)
+
+    def predict(self, name: str, guess: Any = None) -> Prediction:
+        """A question before a look: `.answer(guess)` writes it down, and the look that shows the answer scores it."""
+        return self._at_desk.predict(name, guess)
+
+    def progress(self, token: str | None = None) -> ProgressReport:
+        """What you have done so far, as a picture and as `.table`; `.token` carries it to another machine.
+
+        It is kept in a file of yours (`.path`) and nowhere else. `token`: put another machine's progress beside it.
+        """
+        from kanslib.views import progress
+
+        kept = self._at_desk.progress
+        if token is not None:
+            kept.take(token)
+        return progress.ProgressReport(kept, self._at_desk.catalog)
+
+    @property
+    def _at_desk(self) -> Desk:
+        from kanslib.teach.catalog import CATALOG
+        from kanslib.teach.desk import Desk
+        from kanslib.teach.progress import default_path, load
+
+        if self._desk is None:
+            self._desk = Desk(CATALOG, load(default_path()), self._truth)
+        return self._desk
+
+    def _truth(self, exercise: Exercise) -> Truth:
+        """The right answer, as it stands here and now; what another world had to answer does not count."""
+        if not self._world.provenance().checkable:
+            raise NotRecorded(
+                f"an answer of this world to {exercise.id!r}",
+                hint="what a recording answers in place of another world is for looking, not for checking",
+            )
+        self._depth += 1
+        try:
+            return exercise.truth(self)
+        finally:
+            self._depth -= 1
+
+    def _looked(self, look: str) -> None:
+        """Score what was predicted of this look."""
+        for said in self._desk.looked(look) if self._desk else ():
+            aloud.show(said, said.html())
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

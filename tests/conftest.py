@@ -24,6 +24,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if config.option.markexpr.strip() == "live" else None
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_progress(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test writes what a learner has done."""
+    os.environ["KANS_PROGRESS"] = str(tmp_path_factory.mktemp("progress") / "progress.json")
+
+
 @pytest.fixture(scope="session")
 def recording() -> Recording:
     return Recording.open(shipped("l2"))

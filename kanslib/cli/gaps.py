@@ -62,7 +62,14 @@ def _no_scan() -> str:
 
 NEEDS = (
     Need("a BGP router", re.compile(r"start_router|lab\.router|lab\.routes|route_client"), _no_router),
-    Need("captures", re.compile(r"lab\.frames|lab\.follow|\bcapture="), _no_capture),
+    Need(
+        "captures",
+        re.compile(
+            r"lab\.(frames|follow|announcements|arp_story|remembered|conflicts|beliefs|timeline|phases|failures)\b"
+            r"|lab\.(messages|decoded|bgp_states|ecmp|outage|marks)\b|\bcapture="
+        ),
+        _no_capture,
+    ),
     Need("ARP scans", re.compile(r"arp_scan"), _no_scan),
 )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from socket import inet_ntoa
 from typing import NamedTuple
 
+from kanslib.packets.ethernet import mac
+from kanslib.packets.ip import four
 from kanslib.packets.malformed import Malformed, enough
 
 REQUEST, REPLY = 1, 2
@@ -35,7 +36,7 @@ class Arp(NamedTuple):
         if (hardware, protocol, hardware_size, protocol_size) != (1, 0x0800, 6, 4):
             raise Malformed("ARP", f"hardware {hardware}, protocol {protocol:#06x}: not for IPv4 over Ethernet")
         enough("ARP", raw, 28)
-        return cls(operation, raw[8:14].hex(":"), inet_ntoa(raw[14:18]), raw[18:24].hex(":"), inet_ntoa(raw[24:28]))
+        return cls(operation, mac(raw[8:14]), four(raw[14:18]), mac(raw[18:24]), four(raw[24:28]))
 
     @property
     def is_gratuitous(self) -> bool:

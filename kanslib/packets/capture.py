@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, overload
 
 from kanslib.packets import ethernet, ip
 from kanslib.packets.arp import Arp
@@ -42,12 +42,20 @@ class _Layer(Generic[T]):
     def __get__(self, frame: Frame | None, owner: type) -> T | _Layer[T] | None:
         if frame is None:
             return self
+        kept: dict[str, Any] | None = frame.__dict__.get("_kept")
+        if kept and self.name in kept:
+            return kept[self.name]  # type: ignore[no-any-return]
         try:
             value = self.parse(frame)
         except Malformed as wrong:
-            frame.__dict__.setdefault("_wrong", []).append(wrong.with_traceback(None))
             value = None
-        frame.__dict__[self.name] = value
+            frame.__dict__.setdefault("_wrong", []).append(wrong.with_traceback(None))
+        else:
+            if value is None:
+                return None  # soon found out again: a recording has many frames, and each has few layers
+        if kept is None:
+            kept = frame.__dict__["_kept"] = {}
+        kept[self.name] = value
         return value
 
 
@@ -89,7 +97,7 @@ class Frame:
         """Who sends to whom on the wire."""
         return Ethernet.parse(self.raw) if self.link == ethernet.ETHERNET else None
 
-    @_Layer
+    @property
     def _carried(self) -> tuple[int, bytes] | None:
         raw = self.raw
         if self.link != ethernet.ETHERNET:

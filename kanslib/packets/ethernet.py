@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 from kanslib.packets.malformed import Malformed, enough
@@ -15,6 +16,7 @@ _TYPE_AND_PORTS = struct.Struct("!12xH")
 _TAG = struct.Struct("!HH")
 
 
+@lru_cache(maxsize=4096)
 def mac(raw: bytes) -> str:
     """Six bytes as people write a MAC address.
 
@@ -48,7 +50,7 @@ class Ethernet(NamedTuple):
         start, vlans = 14, tuple[Vlan, ...]()
         if kind in _TAGS:
             kind, start, vlans = _tags(raw, kind)
-        return cls(raw[0:6].hex(":"), raw[6:12].hex(":"), kind, raw[start:], vlans)
+        return cls(mac(raw[0:6]), mac(raw[6:12]), kind, raw[start:], vlans)
 
 
 def _tags(raw: bytes, kind: int) -> tuple[int, int, tuple[Vlan, ...]]:

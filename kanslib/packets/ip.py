@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ _HEADER4 = struct.Struct("!BBHHHBBH")
 _HEADER6 = struct.Struct("!IHBB")
 _HOP, _ROUTING, _FRAGMENT, _DESTINATION, _MOBILITY, _HIP, _SHIM = 0, 43, 44, 60, 135, 139, 140
 _EXTENSIONS = {_HOP, _ROUTING, _FRAGMENT, _DESTINATION, _MOBILITY, _HIP, _SHIM}
+
+
+four = lru_cache(maxsize=4096)(inet_ntoa)  # a capture names the same few addresses again and again
 
 
 class Ipv4(NamedTuple):
@@ -51,7 +55,7 @@ class Ipv4(NamedTuple):
         if length < header:
             raise Malformed("IPv4", f"total length {length}, expected at least its header's {header}")
         return tuple.__new__(cls, (
-            inet_ntoa(raw[12:16]), inet_ntoa(raw[16:20]), protocol, ttl, (flags & 0x1FFF) * 8, raw[header:length],
+            four(raw[12:16]), four(raw[16:20]), protocol, ttl, (flags & 0x1FFF) * 8, raw[header:length],
             length, header, tos, ident, flags & 0x4000 != 0, flags & 0x2000 != 0, checksum,
         ))  # fmt: skip
 

@@ -20,7 +20,9 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from sys import intern
 from typing import Any, Literal, Self
 
 from kanslib.errors import RecordingError
@@ -208,6 +210,7 @@ class Recording:
     def __init__(self, path: Path, manifest: Manifest, archive: zipfile.ZipFile | None) -> None:
         self.path, self.manifest, self._archive = path, manifest, archive
         self._watches: dict[str, list[WatchEvent]] = {}
+        self._reads: list[Read] | None = None
         self._frames: dict[str, tuple[Frame, ...]] = {}
         self._probes: dict[str, tuple[dict[str, Any], ...]] = {}
 
@@ -230,6 +233,15 @@ class Recording:
         except (zipfile.BadZipFile, EOFError, OSError) as exc:
             raise RecordingError(str(path), f"not a whole zip ({exc}): damaged or cut off") from None
         return cls(path, Manifest.from_json(_decode(text, MANIFEST)), archive)
+
+    @classmethod
+    def shared(cls, path: str | Path) -> Recording:
+        """As `open`; a zip that was opened before, and did not change since, is the same object: it is read once."""
+        path = Path(path).expanduser()
+        if not path.is_file():
+            return cls.open(path)
+        told = path.stat()
+        return _opened_before(path.resolve(), told.st_mtime_ns, told.st_size)
 
     def names(self) -> list[str]:
         """The files that are there, sorted; the manifest is not one of them."""
@@ -301,19 +313,34 @@ class Recording:
     def probes(self, take: str) -> tuple[dict[str, Any], ...]:
         """Every probe of a take as it was noted, in order of time; read once."""
         if take not in self._probes:
-            rows = (row for file in self.under(f"probes/{take}").values() for row in self.rows(file))
+            found = (row for file in self.under(f"probes/{take}").values() for row in self.rows(file))
+            rows = ({intern(key): _one_copy(value) for key, value in row.items()} for row in found)
             self._probes[take] = tuple(sorted(rows, key=lambda row: float(row["t"])))
         return self._probes[take]
 
     def reads(self) -> list[Read]:
-        """Every recorded command output, in order of time."""
+        """Every recorded command output, in order of time; read once."""
+        if self._reads is not None:
+            return self._reads
         out = []
         for number, row in enumerate(self.rows(READS), 1):
             try:
                 out.append(Read(**row))
             except TypeError as exc:
                 raise RecordingError(READS, f"not a read of format {FORMAT}: {exc}", number) from None
+        self._reads = out
         return out
+
+
+def _one_copy(value: Any) -> Any:
+    """Thousands of rows say the same few things."""
+    return intern(value) if isinstance(value, str) and len(value) < 60 else value
+
+
+@lru_cache(maxsize=2)
+def _opened_before(path: Path, changed: int, size: int) -> Recording:
+    del changed, size
+    return Recording.open(path)
 
 
 def _decode(content: bytes, name: str) -> str:

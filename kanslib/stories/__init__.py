@@ -19,7 +19,7 @@ def shipped_recordings() -> list[Path]:
 @cache
 def stories() -> dict[str, Path]:
     """Every story that ships, with the recording that holds it."""
-    return {story.name: path for path in shipped_recordings() for story in Recording.open(path).manifest.stories}
+    return {story.name: path for path in shipped_recordings() for story in Recording.shared(path).manifest.stories}
 
 
 def shipped(story: str) -> Path:

@@ -24,6 +24,7 @@ from kanslib.models.causes import (
 )
 from kanslib.packets.arp import REPLY, REQUEST
 from kanslib.packets.capture import Frame
+from kanslib.packets.ethernet import ETHERNET, mac
 from kanslib.timeline.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class Wire:
         self._asked: dict[str, list[Frame]] = defaultdict(list)
         self._owned: dict[str, dict[str, None]] = defaultdict(dict)
         for frame in self.frames:
-            if frame.ethernet:
-                self._heard[frame.ethernet.source].append(frame.time)
+            if frame.link == ETHERNET and len(frame.raw) >= 14:  # its addresses alone: there are many frames
+                self._heard[mac(frame.raw[6:12])].append(frame.time)
             self._note(frame)
 
     def _note(self, frame: Frame) -> None:

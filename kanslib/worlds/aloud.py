@@ -18,3 +18,13 @@ def say(words: str, colour: str, kind: str) -> None:
 
     bar = f"border-left:6px solid {colour};padding-left:.6em"
     display(HTML(f'<div class="{kind}" style="{bar}">{escape(words)}</div>'))
+
+
+def show(words: str, html: str) -> None:
+    """Show an answer above a cell's output: as HTML in a notebook, as words elsewhere."""
+    if "ipykernel" not in sys.modules:
+        print(words)
+        return
+    from IPython.display import HTML, display
+
+    display(HTML(html))

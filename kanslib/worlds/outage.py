@@ -9,12 +9,15 @@ from itertools import chain
 from typing import NamedTuple
 
 from kanslib.errors import KansError, NotRecorded
-from kanslib.objects import external_address
+from kanslib.models import election
+from kanslib.objects import WatchEvent, as_of, external_address, newest_claims, plural
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.recording.format import Recording
 from kanslib.timeline import Mark, Outage, Wire, explained, noted
+from kanslib.timeline import beliefs as sides
 from kanslib.timeline import marks as lanes
+from kanslib.timeline.beliefs import Belief
 from kanslib.timeline.claims import Learned, Story
 from kanslib.worlds.protocol import Window, World
 from kanslib.worlds.recorded import RecordedWorld
@@ -68,6 +71,51 @@ def of_recording(recording: Recording, acts: Collection[str] = ()) -> Iterator[T
             done.add(window.zero)
             with suppress(NotRecorded):  # nothing was asked around this act
                 yield Told(name, story.name, world, window, services, outage(world, window, services))
+
+
+_ELECTING = ("nodes", "services", "endpointslices", "ipaddresspools", "l2advertisements")
+
+
+def _candidates(world: World, window: Window, service: str) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """Which nodes may lead a Service if all are alive, by the API's objects, from when on (Unix seconds)."""
+    changes = {kind: world.changes(kind, window) for kind in _ELECTING}
+    moments = sorted(event.t for events in changes.values() for event in events if event.t > window.start)
+    everybody = frozenset(world.places().nodes)
+    before: tuple[str, ...] | None = None
+    for moment in (window.start, *moments):
+        with suppress(KansError):
+            found = _candidates_at(changes, moment, service, everybody)
+            if found != before:
+                yield (float("-inf") if before is None else moment), found
+                before = found
+
+
+def _candidates_at(
+    changes: Mapping[str, list[WatchEvent]], moment: float, service: str, everybody: frozenset[str]
+) -> tuple[str, ...]:
+    now = {kind: as_of(events, moment) for kind, events in changes.items()}
+    return tuple(election.explain(lambda kind: now.get(plural(kind), []), service, everybody).candidates)
+
+
+def beliefs(world: World, window: Window, service: str, address: str) -> list[Belief]:
+    """Who each speaker, the client and the API's events believed to have an address, in a window."""
+    stretch = window.start - window.zero, window.end - window.zero
+    story, memory = arp(world, window)
+    del story
+    events = world.changes("events", window)
+    claims = newest_claims([event.object for event in events if event.t < window.zero and event.type != "DELETED"])
+    uid = next(one["metadata"]["uid"] for one in world.objects("services") if one["metadata"]["name"] == service)
+    told = lanes.marks(events, (), (), window.zero)
+    found = sides.of_api(told, service, claims.get(uid, ""), stretch)
+    candidates = list(_candidates(world, window, service))
+    places = world.places()
+    if places.client:
+        found += sides.of_client(places.client, memory, world.macs(), address, window.zero, stretch)
+    for node in places.nodes:
+        with suppress(KansError):  # it is down, or its log was not kept
+            log = world.log("speaker", node)
+            found += sides.of_speaker(node, log, candidates, address, window.zero, stretch)
+    return found
 
 
 def arp(world: World, window: Window) -> tuple[Story, list[Learned]]:

@@ -8,7 +8,6 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 from kanslib.errors import NodeDown, NotRecorded, UnknownName
@@ -109,15 +108,12 @@ class RecordedWorld:
         first = max((place + 1 for place, e in enumerate(events) if e.type == "LIST"), default=0)
         return events[first:]  # before that it was another cluster
 
-    @cached_property
-    def _reads(self) -> list[Read]:
-        return self.recording.reads()
-
     def _here(self) -> list[Read]:
         """The reads of the take in which the clock stands."""
         take = self.clock.take
-        first = bisect_left(self._reads, take.start, key=lambda read: read.t)
-        return self._reads[first : bisect_right(self._reads, take.end, key=lambda read: read.t)]
+        reads = self.recording.reads()
+        first = bisect_left(reads, take.start, key=lambda read: read.t)
+        return reads[first : bisect_right(reads, take.end, key=lambda read: read.t)]
 
     def in_force(self) -> list[tuple[Verb, str]]:
         """What was done to nodes and places and not undone since, with its target (empty where there is none)."""

@@ -14,9 +14,9 @@ REASON = "it is not here"
 @pytest.mark.parametrize(
     ("lacking", "chapters", "call"),
     [
-        ("a BGP router", {"07-bgp"}, "lab.start_router()"),
+        ("a BGP router", {"07-bgp"}, 'lab.at("cut-link", after=5)'),
         ("captures", {"03-arp", "04-iptables", "05-election", "06-failover", "07-bgp"}, 'trip = lab.follow("svc1")'),
-        ("ARP scans", {"03-arp", "06-failover", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
+        ("ARP scans", {"03-arp", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
     ],
 )
 def test_what_is_lacking_is_named_cell_by_cell(

@@ -1,0 +1,200 @@
+"""An exercise or a prediction as a notebook holds it: asked, checked, helped with, and noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+from kanslib.errors import KansError, UnknownName
+from kanslib.teach.exercise import Exercise, Outcome, Verdict, explained, judge, understood, untried
+from kanslib.teach.ideas import Truth
+from kanslib.teach.progress import Progress
+
+# a word and a sign for each outcome: never the colour alone. The colours keep 3:1 on a light and a dark ground.
+_SIGNS = {
+    Outcome.NOT_TRIED: ("○", "not tried", "#7d7d7d"),
+    Outcome.WRONG: ("✗", "not yet", "#d55e00"),
+    Outcome.RIGHT: ("✓", "right", "#009e73"),
+    Outcome.RIGHT_AFTER_HELP: ("✓", "right, after help", "#0072b2"),
+}
+
+
+class Said(str):
+    """Words to a learner; a notebook shows them beside a bar, a terminal as they are."""
+
+    _head: str
+    _colour: str
+
+    def __new__(cls, words: str, head: str = "", colour: str = "#7d7d7d") -> Said:
+        said = super().__new__(cls, f"{head}: {words}" if head else words)
+        said._head, said._colour = head, colour
+        said._words = words
+        return said
+
+    _words: str
+
+    def html(self) -> str:
+        """The words beside a bar, announced to screen readers."""
+        head = f"<b>{escape(self._head)}</b><br>" if self._head else ""
+        words = escape(self._words).replace("\n", "<br>")
+        return (
+            f'<div class="kans-said" role="status" style="border-left:6px solid {self._colour};padding:.2em .8em">'
+            f"{head}{words}</div>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(str(self))
+
+
+def verdict_said(verdict: Verdict, note: str = "") -> Said:
+    """A verdict in words, with its sign."""
+    sign, head, colour = _SIGNS[verdict.outcome]
+    return Said(verdict.words + (f"\n{note}" if note else ""), f"{sign} {head}", colour)
+
+
+class Quest:
+    """One exercise on a lab: `.check(answer)`, `.hint()`, `.solution()`. Showing it asks the question."""
+
+    def __init__(self, exercise: Exercise, truth: Callable[[], Truth], progress: Progress) -> None:
+        self.exercise, self._truth, self._progress = exercise, truth, progress
+        self._given = 0
+
+    @property
+    def question(self) -> str:
+        """The question, with its choices in letters."""
+        lines = [self.exercise.question]
+        lines += [f"  {chr(97 + place)}) {choice.says}" for place, choice in enumerate(self.exercise.choices)]
+        if self.exercise.starter:
+            lines += ["", self.exercise.starter]
+        return "\n".join(lines)
+
+    def judged(self, answer: Any) -> Verdict:
+        """The answer judged and noted; what cannot be asked at this moment is not tried, and says what to do."""
+        if untried(answer):
+            return judge(self.exercise, answer, Truth(None))
+        try:
+            truth = self._truth()
+        except KansError as exc:
+            return Verdict(Outcome.NOT_TRIED, f"This cannot be checked at this moment. {exc}")
+        entry = self._progress.of(self.exercise.id)
+        was_helped = entry.saw_solution or entry.hints > 0
+        verdict = judge(self.exercise, answer, truth, was_helped)
+        self._progress.tried(self.exercise.id, verdict.outcome, verdict.idea.id if verdict.idea else "")
+        return verdict
+
+    def check(self, answer: Any = None) -> Said:
+        """Say whether an answer is right, and if not, what may have led to it."""
+        return verdict_said(self.judged(answer), self._progress.notice)
+
+    def hint(self) -> Said:
+        """The next hint, from vague to near."""
+        hints = self.exercise.hints
+        place = min(self._given, len(hints) - 1)
+        self._given += 1
+        self._progress.helped(self.exercise.id, hints=place + 1)
+        more = f"{len(hints) - place - 1} more" if place + 1 < len(hints) else "the last one; .solution() tells all"
+        return Said(hints[place], f"Hint {place + 1} ({more})")
+
+    def solution(self) -> Said:
+        """The answer, worked out from this lab, and why."""
+        try:
+            words = explained(self.exercise, self._truth())
+        except KansError as exc:
+            return Said(f"It cannot be worked out at this moment. {exc}", "Solution")
+        self._progress.helped(self.exercise.id, solution=True)
+        return Said(words, "Solution")
+
+    def __repr__(self) -> str:
+        return f"{self.question}\n→ .check(answer), .hint(), .solution()"
+
+    def _repr_html_(self) -> str:
+        asked = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
+        entry = self._progress.of(self.exercise.id)
+        sign = _SIGNS[Outcome(entry.outcome)][0]
+        return (
+            f'<div class="kans-asked" style="border-left:6px solid #0072b2;padding:.2em .8em">{sign} {asked}'
+            "<br><small>answer with <code>.check(…)</code>; <code>.hint()</code> and <code>.solution()</code> help"
+            "</small></div>"
+        )
+
+
+class Prediction(Quest):
+    """A guess before a look: kept until the look happens, then scored."""
+
+    def __init__(self, exercise: Exercise, truth: Callable[[], Truth], progress: Progress) -> None:
+        super().__init__(exercise, truth, progress)
+        self.guess: Any = None
+
+    def answer(self, guess: Any) -> Said:
+        """Write the guess down. It is scored by the look that shows the answer, and not before."""
+        if untried(guess):
+            return Said(f"No guess yet. Expected: an answer to “{self.exercise.question}”", "○ not tried")
+        try:
+            understood(self.exercise, guess)
+        except ValueError as exc:
+            return Said(str(exc), "○ not tried")
+        self.guess = guess
+        return Said("Written down. Now look.", "Your prediction")
+
+    def _repr_html_(self) -> str:
+        asked = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
+        said = (
+            f"Your guess: {escape(str(self.guess))}. Now look."
+            if self.guess is not None
+            else (
+                f"write your guess into the cell, <code>lab.predict({self.exercise.id!r}, '…')</code>, run it, and look"
+            )
+        )
+        return (
+            '<div class="kans-asked" style="border-left:6px solid #0072b2;padding:.2em .8em">'
+            f"<b>Predict.</b> {asked}<br><small>{said}</small></div>"
+        )
+
+    def __repr__(self) -> str:
+        return f"Predict. {self.question}\n→ .answer(guess), then look"
+
+
+class Desk:
+    """A lab's exercises: hands them out, keeps predictions until their look, notes what came of them."""
+
+    def __init__(self, catalog: Mapping[str, Exercise], progress: Progress, truth: Callable[[Exercise], Truth]) -> None:
+        self.catalog, self.progress, self._truth = catalog, progress, truth
+        self._open: dict[str, Prediction] = {}
+
+    def _known(self, name: str) -> Exercise:
+        if name not in self.catalog:
+            raise UnknownName("exercise", name, self.catalog)
+        return self.catalog[name]
+
+    def exercise(self, name: str) -> Quest:
+        """One exercise by its id."""
+        exercise = self._known(name)
+        return Quest(exercise, lambda: self._truth(exercise), self.progress)
+
+    def predict(self, name: str, guess: Any = None) -> Prediction:
+        """One prediction by its id; with a guess, it is written down at once."""
+        exercise = self._known(name)
+        made = Prediction(exercise, lambda: self._truth(exercise), self.progress)
+        if guess is not None:
+            made.answer(guess)
+        self._open[name] = made
+        return made
+
+    def looked(self, look: str) -> list[Said]:
+        """Score the predictions that this look reveals; what cannot be told yet stays open."""
+        scored = []
+        for name, made in list(self._open.items()):
+            if look not in made.exercise.reveals or made.guess is None:
+                continue
+            verdict = made.judged(made.guess)
+            if verdict.outcome is Outcome.NOT_TRIED:
+                continue
+            del self._open[name]
+            sign, _, colour = _SIGNS[verdict.outcome]
+            head = f"{sign} Your prediction: {made.guess}"
+            scored.append(Said(verdict.words, head, colour))
+        return scored

@@ -1,0 +1,232 @@
+"""What is asked, how an answer is understood, and how it is judged. Pure: the truth comes from whoever asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from kanslib.teach.ideas import Idea, Truth
+
+Kind = Literal["choice", "number", "names", "code"]
+_LONGEST = 2000  # characters of an answer: more is not read
+_PLACEHOLDERS = {"", "...", "?", "____", "your answer"}
+
+
+class Outcome(Enum):
+    """What can come of an answer."""
+
+    NOT_TRIED = "not tried"
+    WRONG = "wrong"
+    RIGHT = "right"
+    RIGHT_AFTER_HELP = "right after help"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several answers: its key, which stays, and its words."""
+
+    key: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A question with its answer, its hints and the wrong ideas behind other answers.
+
+    `truth` works the right answer out from a lab: the key of a choice, a number, or a set of names; for `code` it gives
+    the cases to try, as (arguments, expected). `because` explains, with `{truth}` for the answer. `within` is how far
+    off a number may be, relative to the truth. `reveals`: the looks that score a prediction; `after`: the act that must
+    have been done before.
+    """
+
+    id: str
+    chapter: str
+    question: str
+    kind: Kind
+    truth: Callable[[Any], Truth]
+    hints: tuple[str, ...]
+    because: str
+    ideas: tuple[Idea, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    within: float = 0.0
+    unit: str = ""
+    reveals: tuple[str, ...] = ()
+    after: str = ""
+    starter: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How an answer was judged, in words; `idea` is the wrong idea that it shows, if one was recognised."""
+
+    outcome: Outcome
+    words: str
+    idea: Idea | None = None
+
+
+class NotUnderstood(ValueError):
+    """An answer that is none: says what was expected."""
+
+
+def untried(answer: Any) -> bool:
+    """True for no answer at all: None, an empty text or collection, a placeholder."""
+    if answer is None or answer is Ellipsis:
+        return True
+    if isinstance(answer, str):
+        return answer.strip().lower() in _PLACEHOLDERS
+    return isinstance(answer, (list, tuple, set, frozenset, dict)) and not answer
+
+
+def understood(exercise: Exercise, answer: Any) -> Any:
+    """The answer in the form that the truth has. NotUnderstood says what was expected."""
+    if isinstance(answer, str) and len(answer) > _LONGEST:
+        raise NotUnderstood(f"that text is {len(answer):,} characters long; expected {expects(exercise)}")
+    reader: dict[Kind, Callable[[Exercise, Any], Any]] = {
+        "choice": _choice, "number": _number, "names": _names, "code": _code,
+    }  # fmt: skip
+    return reader[exercise.kind](exercise, answer)
+
+
+def expects(exercise: Exercise) -> str:
+    """What an answer should look like, in words."""
+    if exercise.kind == "choice":
+        letters = ", ".join(repr(chr(97 + place)) for place in range(len(exercise.choices)))
+        return f"one of {letters}"
+    if exercise.kind == "number":
+        return f"a number{' of ' + exercise.unit if exercise.unit else ''}, e.g. 3.5"
+    if exercise.kind == "code":
+        return "a function"
+    return "a name or a list of names, e.g. ['svc1', 'svc2']"
+
+
+def _choice(exercise: Exercise, answer: Any) -> str:
+    """A choice by its letter, its key or its words."""
+    if isinstance(answer, str):
+        said = answer.strip().lower().strip("().")
+        for place, choice in enumerate(exercise.choices):
+            if said in (chr(97 + place), choice.key.lower(), choice.says.lower()):
+                return choice.key
+    raise NotUnderstood(f"{_shown(answer)} is none of the choices; expected {expects(exercise)}")
+
+
+def _number(exercise: Exercise, answer: Any) -> float:
+    if isinstance(answer, str):
+        text = answer.strip().replace("%", "").removesuffix(exercise.unit).strip()
+        try:
+            answer = float(text)
+        except ValueError:
+            raise NotUnderstood(f"{_shown(answer)} is no number; expected {expects(exercise)}") from None
+    if isinstance(answer, bool) or not isinstance(answer, (int, float)) or not math.isfinite(answer):
+        raise NotUnderstood(f"{_shown(answer)} is no number; expected {expects(exercise)}")
+    return float(answer)
+
+
+def _names(exercise: Exercise, answer: Any) -> frozenset[str]:
+    parts: Collection[Any] = answer.replace(",", " ").split() if isinstance(answer, str) else answer
+    if not isinstance(parts, (list, tuple, set, frozenset)) or not all(isinstance(part, str) for part in parts):
+        raise NotUnderstood(f"{_shown(answer)} holds no names; expected {expects(exercise)}")
+    return frozenset(part.strip() for part in parts)
+
+
+def _code(exercise: Exercise, answer: Any) -> Callable[..., Any]:
+    if not callable(answer):
+        raise NotUnderstood(f"{_shown(answer)} cannot be called; expected {expects(exercise)}")
+    return answer  # type: ignore[no-any-return]
+
+
+def _shown(answer: Any) -> str:
+    text = repr(answer) if isinstance(answer, (str, int, float, bool)) else f"a {type(answer).__name__}"
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def judge(exercise: Exercise, answer: Any, truth: Truth, was_helped: bool = False) -> Verdict:
+    """An answer judged against the truth. Never raises: what cannot be understood is not tried, and said so."""
+    if untried(answer):
+        return Verdict(Outcome.NOT_TRIED, f"Not tried yet. An answer is {expects(exercise)}.")
+    try:
+        said = understood(exercise, answer)
+    except NotUnderstood as exc:
+        return Verdict(Outcome.NOT_TRIED, str(exc))
+    is_code = exercise.kind == "code"
+    wrong = _first_counterexample(said, truth.value) if is_code else _mistake(exercise, said, truth.value)
+    if wrong is None:
+        outcome = Outcome.RIGHT_AFTER_HELP if was_helped else Outcome.RIGHT
+        return Verdict(outcome, explained(exercise, truth))
+    idea = next((one for one in exercise.ideas if _recognises(one, said, truth)), None)
+    words = wrong if idea is None else f"{idea.says}\n{wrong}" if is_code else idea.says
+    return Verdict(Outcome.WRONG, words, idea)
+
+
+def explained(exercise: Exercise, truth: Truth) -> str:
+    """The answer with its explanation."""
+    return exercise.because.replace("{truth}", told(exercise, truth.value))
+
+
+def told(exercise: Exercise, truth: Any) -> str:
+    """The truth in words."""
+    if exercise.kind == "choice":
+        return next((choice.says for choice in exercise.choices if choice.key == truth), str(truth))
+    if exercise.kind == "number":
+        return f"{truth:g}{' ' + exercise.unit if exercise.unit else ''}"
+    if exercise.kind == "names":
+        return ", ".join(sorted(truth))
+    return f"{len(truth)} cases"
+
+
+def _recognises(idea: Idea, said: Any, truth: Truth) -> bool:
+    try:
+        return bool(idea.recognise(said, truth))
+    except Exception:  # a learner's function may do anything
+        return False
+
+
+def _mistake(exercise: Exercise, said: Any, truth: Any) -> str | None:
+    """Why an understood answer is wrong, in words; None when it is right."""
+    if exercise.kind == "number":
+        room = exercise.within * max(abs(truth), 1e-9)
+        if abs(said - truth) <= room + 1e-12:
+            return None
+        return f"{said:g} is too {'much' if said > truth else 'little'}."
+    if exercise.kind == "names":
+        if said == frozenset(truth):
+            return None
+        more, fewer = sorted(said - set(truth)), len(set(truth) - said)
+        parts = [f"not {', '.join(more)}"] if more else []
+        parts += [f"{fewer} {'is' if fewer == 1 else 'are'} missing"] if fewer else []
+        return "Not yet: " + "; ".join(parts) + "."
+    return None if said == truth else "No. Look once more; a hint helps: .hint()"
+
+
+def _first_counterexample(function: Callable[..., Any], cases: Collection[tuple[tuple[Any, ...], Any]]) -> str | None:
+    """The first case in which a learner's function says something else than the cluster did; None for none."""
+    for place, (arguments, expected) in enumerate(cases):
+        call = ", ".join(_short(argument) for argument in arguments)
+        try:
+            got = function(*arguments)
+        except Exception as exc:  # it is the learner's: whatever it raises is an answer
+            return f"Your function ended with {type(exc).__name__}: {str(exc)[:200]}, when called with ({call})."
+        if not _alike(got, expected):
+            return (
+                f"Right in {place} of {place + 1} cases so far. Called with ({call}) it says {_short(got)}; "
+                f"the cluster said {_short(expected)}."
+            )
+    return None
+
+
+def _alike(got: Any, expected: Any) -> bool:
+    try:
+        if isinstance(expected, float):
+            return math.isclose(float(got), expected, rel_tol=1e-6, abs_tol=1e-9)
+        if isinstance(expected, (list, tuple)):
+            return len(got) == len(expected) and all(map(_alike, got, expected))
+        return bool(got == expected)
+    except Exception:
+        return False
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "…"
