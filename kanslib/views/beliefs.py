@@ -41,7 +41,9 @@ def draw(beliefs: Sequence[Belief], title: str, act: str, provenance: Provenance
             textposition="inside", insidetextanchor="middle", textfont={"color": INK},
             hovertemplate="%{y}: " + (leader or _NOBODY) + " from %{base:+.1f} s<extra></extra>",
         )  # fmt: skip
-    figure.add_vline(x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act)
+    figure.add_vline(
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act, annotation_yshift=14
+    )
     figure.update_layout(
         barmode="overlay", height=150 + 42 * len(who), margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER,
         plot_bgcolor=PAPER, font={"color": INK, "size": 13}, title={"text": title, "font": {"size": 14}},
