@@ -12,6 +12,7 @@ from kanslib.addressing import addresses
 from kanslib.errors import NotRecorded, UnknownName
 from kanslib.models.pools import pool_of, pools
 from kanslib.objects import KubeObject, external_address, external_addresses, newest_claims, plural
+from kanslib.packets.bgp import is_bgp
 from kanslib.recording.acts import documents, reference
 from kanslib.recording.format import Verb
 from kanslib.text import Text
@@ -28,19 +29,18 @@ if TYPE_CHECKING:
     from kanslib.teach.exercise import Exercise
     from kanslib.teach.ideas import Truth
     from kanslib.timeline import Outage
-    from kanslib.timeline.claims import Learned, Story
     from kanslib.views.chain_walk import Trace
     from kanslib.views.cluster_map import SVG
     from kanslib.views.figures import TimelineFigure
     from kanslib.views.progress import ProgressReport
     from kanslib.views.tables import Table
 
-_LAYERS = {
+_LAYERS: dict[str, Callable[[Frame], bool]] = {
     "arp": lambda frame: frame.arp is not None,
     "ip": lambda frame: frame.ip is not None,
     "tcp": lambda frame: frame.tcp is not None,
     "udp": lambda frame: frame.udp is not None,
-    "bgp": lambda frame: frame.tcp is not None and 179 in (frame.tcp.sport, frame.tcp.dport),
+    "bgp": is_bgp,
     "memberlist": lambda frame: any(seg and 7946 in (seg.sport, seg.dport) for seg in (frame.tcp, frame.udp)),
 }
 
@@ -693,9 +693,10 @@ class Lab:
         The bar behind each address is the client's neighbour cache, as Linux keeps it, worked out from the frames.
         """
         from kanslib.views import arp_story
+        from kanslib.worlds import outage
 
         window, names = self._observation().window, {vip: name for name, vip in self._load_balancers().items()}
-        story, memory = self._arp(window)
+        story, memory = outage.story(self._world, window), outage.memory(self._world, window)
         places = self._world.places()
         told = arp_story.Told(window, names, self._world.macs(), places.client or "the client")
         return arp_story.draw(story, memory, told, self._world.provenance())
@@ -709,9 +710,10 @@ class Lab:
         """
         from kanslib.views import arp_story
         from kanslib.views.tables import Table
+        from kanslib.worlds import outage
 
         window, vip = self._observation().window, self.vip(service) if service else None
-        story, _ = self._arp(window)
+        story = outage.story(self._world, window)
         rows = arp_story.announcement_rows(story.announcements(vip), window, self._world.macs())
         return Table.of(rows, self._world.provenance(), arp_story.ANNOUNCEMENTS)
 
@@ -723,9 +725,10 @@ class Lab:
         """
         from kanslib.views import arp_story
         from kanslib.views.tables import Table
+        from kanslib.worlds import outage
 
         window = self._observation().window
-        _, memory = self._arp(window)
+        memory = outage.memory(self._world, window)
         rows = arp_story.memory_rows(memory, window, self._world.macs())
         return Table.of(rows, self._world.provenance().noting("worked out from the frames"), arp_story.MEMORY)
 
@@ -750,16 +753,12 @@ class Lab:
         """
         from kanslib.views import arp_story
         from kanslib.views.tables import Table
+        from kanslib.worlds import outage
 
         window = self._observation().window
-        story, _ = self._arp(window)
+        story = outage.story(self._world, window)
         rows = arp_story.conflict_rows(story, window, self._world.macs())
         return Table.of(rows, self._world.provenance(), arp_story.CONFLICTS)
-
-    def _arp(self, window: Window) -> tuple[Story, list[Learned]]:
-        from kanslib.worlds.outage import arp
-
-        return arp(self._world, window)
 
     def messages(self, place: str | None = None) -> Table:
         """The BGP messages of the newest observation, of one node or of all; KEEPALIVEs in a row are counted.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from kanslib.errors import KansError, RecordingError
 from kanslib.packets import capture
@@ -72,7 +72,7 @@ def _of_recording(path: Path, acts: Sequence[str], facts: Facts) -> Iterator[rep
     told = recording.manifest
     facts.append((path.name, f"{told.title}; {', '.join(f'{k} {v}' for k, v in told.versions.items())}"))
     for one in worlds.of_recording(recording, acts):
-        story, memory = worlds.arp(one.world, one.window)
+        story, memory = worlds.story(one.world, one.window), worlds.memory(one.world, one.window)
         client = one.world.places().client or "the client"
         sides = arp_story.Told(one.window, one.services, one.world.macs(), client)
         title = f"{one.act} ({one.story})"
@@ -122,7 +122,11 @@ def _read(paths: Sequence[Path], facts: Facts) -> _Read:
                 logs[node] = logs.get(node, "") + log  # one node may have had several speakers
                 facts.append((path.name, f"a log of {len(log.splitlines()):,} lines"))
             else:
-                frames += _capture(path, facts, lambda done, task=task: progress.update(task, completed=done))
+
+                def read_so_far(size: int, task: TaskID = task) -> None:
+                    progress.update(task, completed=size)
+
+                frames += _capture(path, facts, read_so_far)
             progress.update(task, completed=path.stat().st_size)
     return _Read(sorted(frames, key=lambda frame: frame.time), logs)
 
@@ -136,7 +140,7 @@ def _as_log(path: Path) -> str | None:
     return path.read_text(errors="replace")
 
 
-def _capture(path: Path, facts: Facts, told: object) -> list[Frame]:
+def _capture(path: Path, facts: Facts, told: Callable[[int], object]) -> list[Frame]:
     counts = {"frames": 0, "malformed": 0}
     wrong: list[str] = []
 
@@ -144,7 +148,7 @@ def _capture(path: Path, facts: Facts, told: object) -> list[Frame]:
         with path.open("rb") as stream:
             for frame in capture.read(stream, path.name):
                 counts["frames"] += 1
-                if counts["frames"] % 5000 == 0 and callable(told):
+                if counts["frames"] % 5000 == 0:
                     told(stream.tell())
                 if frame.malformed and not frame.is_cut:
                     counts["malformed"] += 1

@@ -17,7 +17,6 @@ from kanslib.packets.stream import Flow, chunks
 
 PORT = 179
 MARKER = b"\xff" * 16
-LONGEST = 65_535  # RFC 8654; 4,096 without that extension
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, REFRESH = 1, 2, 3, 4, 5
 TYPES = {1: "OPEN", 2: "UPDATE", 3: "NOTIFICATION", 4: "KEEPALIVE", 5: "ROUTE-REFRESH"}
 _FAMILIES = {1: "IPv4", 2: "IPv6", 25: "L2VPN"}
@@ -404,12 +403,17 @@ class _Side:
     is_wide: bool | None = None  # said that it can four-byte AS numbers
 
 
+def is_bgp(frame: Frame, port: int = PORT) -> bool:
+    """True when a frame is part of a BGP session, by its port."""
+    return frame.tcp is not None and port in (frame.tcp.sport, frame.tcp.dport)
+
+
 def messages(frames: Iterable[Frame], port: int = PORT) -> Iterator[Heard]:
     """Every BGP message of a capture, however TCP has cut it into segments, in the order in which they were complete.
 
     After bytes that are no message, or were not captured, reading goes on at the next marker.
     """
-    mine = (frame for frame in frames if frame.tcp and port in (frame.tcp.sport, frame.tcp.dport))
+    mine = (frame for frame in frames if is_bgp(frame, port))
     sides: dict[Flow, _Side] = {}
     for chunk in chunks(_restarting(mine, sides)):
         side = sides.setdefault(chunk.flow, _Side())

@@ -6,7 +6,6 @@ pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. Read a piece at 
 from __future__ import annotations
 
 import gzip
-import io
 import struct
 import warnings
 import zlib
@@ -23,6 +22,7 @@ _PCAP = {
     b"\x4d\x3c\xb2\xa1": ("<", 1e-9),
     b"\xa1\xb2\x3c\x4d": (">", 1e-9),
 }
+_PCAP_HEADER = 24
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _SECTION, _INTERFACE, _OLD, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 _LONGEST_BLOCK = 1 << 24
@@ -87,7 +87,9 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
         raise RecordingError(name, f"{why}: neither pcap nor pcapng")
     if len(source.piece) < 24:
         raise RecordingError(name, "cut off in the header of the capture")
-    reader = _Pcap(source) if magic in _PCAP else _Pcapng()
+    reader: _Pcap | _Pcapng = _Pcapng()
+    if magic in _PCAP:
+        reader, source.at = _Pcap(source.piece), _PCAP_HEADER
     damage = ""
     while not damage and (source.at < len(source.piece) or source.fill()):
         batch = Batch(source.piece, [], [], [], [], [])
@@ -105,11 +107,10 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
 class _Pcap:
     """Reads the records of a pcap, which all have one header and one link type."""
 
-    def __init__(self, source: _Source) -> None:
-        order, self.tick = _PCAP[source.piece[:4]]
+    def __init__(self, piece: bytes) -> None:
+        order, self.tick = _PCAP[piece[:4]]
         self.header = struct.Struct(order + "IIII")
-        self.link = struct.unpack_from(order + "I", source.piece, 20)[0] & 0xFFFF
-        source.at = 24
+        self.link = struct.unpack_from(order + "I", piece, 20)[0] & 0xFFFF
 
     def read(self, into: Batch, at: int) -> tuple[int, str]:
         """Put the whole records from `at` on into the batch; where it stopped, and what is wrong there, if anything."""
@@ -215,12 +216,9 @@ def thinned(content: bytes, keep: Callable[[float, bytes], bool]) -> bytes:
     """
     if content[:4] not in _PCAP or len(content) < 24:
         raise RecordingError("capture", f"starts with {content[:4].hex() or 'nothing'}: not a pcap")
-    source = _Source(io.BytesIO(b""))
-    source.piece = content
     batch = Batch(content, [], [], [], [], [])
-    reader = _Pcap(source)
-    reader.read(batch, source.at)
-    parts = [content[:24]]
+    _Pcap(content).read(batch, _PCAP_HEADER)
+    parts = [content[:_PCAP_HEADER]]
     for start, size, time in zip(batch.starts, batch.captured, batch.times, strict=True):
         if keep(time, content[start : start + size]):
             parts.append(content[start - 16 : start + size])

@@ -32,11 +32,6 @@ class Attempt:
     syns: tuple[Frame, ...] = ()
     reason: Reason | None = None
 
-    @property
-    def sent(self) -> float | None:
-        """When its first SYN was seen (Unix seconds)."""
-        return self.syns[0].time if self.syns else None
-
     def because(self, reason: Reason) -> Attempt:
         """The same attempt, with the reason for its failure."""
         return replace(self, reason=reason)

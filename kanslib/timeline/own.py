@@ -25,8 +25,7 @@ def telling(frames: Iterable[Frame]) -> Iterator[Frame]:
         heard.add(sign)
         tcp, icmp = frame.tcp, frame.icmp
         begins_or_ends = tcp is not None and bool(set("SFR") & set(tcp.flags))
-        is_bgp = tcp is not None and bgp.PORT in (tcp.sport, tcp.dport)
-        if is_new or frame.arp or begins_or_ends or is_bgp or (icmp and icmp.type == 3):
+        if is_new or frame.arp or begins_or_ends or bgp.is_bgp(frame) or (icmp and icmp.type == 3):
             yield frame
 
 

@@ -1,27 +1,17 @@
-"""Who each one believed to have an address, as a picture and as rows."""
+"""Who each one believed to have an address, as a picture and in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from kanslib.provenance import Provenance
 from kanslib.timeline.beliefs import Belief, disagreements
 from kanslib.views.figures import TimelineFigure
 from kanslib.views.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 
-BELIEFS = ["WHO", "FROM", "TO", "BELIEVES"]
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, GREY)
 _NOBODY = "nobody"
-
-
-def rows(beliefs: Sequence[Belief]) -> list[dict[str, Any]]:
-    """One row for each stretch."""
-    return [
-        {"WHO": one.who, "FROM": round(one.start, 1), "TO": round(one.end, 1), "BELIEVES": one.leader or _NOBODY}
-        for one in beliefs
-    ]
 
 
 def draw(beliefs: Sequence[Belief], title: str, act: str, provenance: Provenance) -> TimelineFigure:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import sys
+from html import escape
 
 INSTEAD, COMPUTED = "#D55E00", "#0072B2"
 
 
 def say(words: str, colour: str, kind: str) -> None:
     """Print the words; in a notebook with a bar beside them. `kind`: the CSS class."""
-    if "ipykernel" not in sys.modules:
-        print(words)
-        return
-    from html import escape
-
-    from IPython.display import HTML, display
-
     bar = f"border-left:6px solid {colour};padding-left:.6em"
-    display(HTML(f'<div class="{kind}" style="{bar}">{escape(words)}</div>'))
+    show(words, f'<div class="{kind}" style="{bar}">{escape(words)}</div>')
 
 
 def show(words: str, html: str) -> None:

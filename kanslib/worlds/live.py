@@ -6,8 +6,9 @@ import io
 import re
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -374,14 +375,10 @@ class LiveWorld:
 
     def frames(self, window: Window) -> list[Frame]:
         kept = self._session.captured().read_bytes()
-        frames = []
-        try:
-            for frame in capture.read(io.BytesIO(kept), "bridge"):
-                if window.start <= frame.time <= window.end:
-                    frames.append(frame)
-        except RecordingError:  # the last frame is still being written
-            pass
-        return frames
+        with warnings.catch_warnings(), suppress(RecordingError):
+            warnings.simplefilter("ignore", capture.CaptureWarning)  # the last frame is still being written
+            return [f for f in capture.read(io.BytesIO(kept), "bridge") if window.start <= f.time <= window.end]
+        return []
 
     def segments(self, window: Window) -> tuple[Window, list[Frame], Provenance]:
         return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()

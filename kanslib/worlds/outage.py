@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from kanslib.errors import KansError, NotRecorded
 from kanslib.models import election
-from kanslib.objects import WatchEvent, as_of, external_address, newest_claims, plural
+from kanslib.objects import Store, external_address, newest_claims, plural
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.recording.format import Recording
@@ -78,30 +78,24 @@ _ELECTING = ("nodes", "services", "endpointslices", "ipaddresspools", "l2adverti
 
 def _candidates(world: World, window: Window, service: str) -> Iterator[tuple[float, tuple[str, ...]]]:
     """Which nodes may lead a Service if all are alive, by the API's objects, from when on (Unix seconds)."""
-    changes = {kind: world.changes(kind, window) for kind in _ELECTING}
-    moments = sorted(event.t for events in changes.values() for event in events if event.t > window.start)
-    everybody = frozenset(world.places().nodes)
+    changes = sorted(
+        ((kind, event) for kind in _ELECTING for event in world.changes(kind, window)), key=lambda pair: pair[1].t
+    )
+    everybody, known = frozenset(world.places().nodes), Store()
     before: tuple[str, ...] | None = None
-    for moment in (window.start, *moments):
+    for moment, together in groupby(changes, key=lambda pair: max(pair[1].t, window.start)):
+        for kind, event in together:
+            known.take(kind, event)
         with suppress(KansError):
-            found = _candidates_at(changes, moment, service, everybody)
+            found = tuple(election.explain(lambda kind: known.objects(plural(kind)), service, everybody).candidates)
             if found != before:
                 yield (float("-inf") if before is None else moment), found
                 before = found
 
 
-def _candidates_at(
-    changes: Mapping[str, list[WatchEvent]], moment: float, service: str, everybody: frozenset[str]
-) -> tuple[str, ...]:
-    now = {kind: as_of(events, moment) for kind, events in changes.items()}
-    return tuple(election.explain(lambda kind: now.get(plural(kind), []), service, everybody).candidates)
-
-
 def beliefs(world: World, window: Window, service: str, address: str) -> list[Belief]:
     """Who each speaker, the client and the API's events believed to have an address, in a window."""
     stretch = window.start - window.zero, window.end - window.zero
-    story, memory = arp(world, window)
-    del story
     events = world.changes("events", window)
     claims = newest_claims([event.object for event in events if event.t < window.zero and event.type != "DELETED"])
     uid = next(one["metadata"]["uid"] for one in world.objects("services") if one["metadata"]["name"] == service)
@@ -110,7 +104,7 @@ def beliefs(world: World, window: Window, service: str, address: str) -> list[Be
     candidates = list(_candidates(world, window, service))
     places = world.places()
     if places.client:
-        found += sides.of_client(places.client, memory, world.macs(), address, window.zero, stretch)
+        found += sides.of_client(places.client, memory(world, window), world.macs(), address, window.zero, stretch)
     for node in places.nodes:
         with suppress(KansError):  # it is down, or its log was not kept
             log = world.log("speaker", node)
@@ -118,19 +112,19 @@ def beliefs(world: World, window: Window, service: str, address: str) -> list[Be
     return found
 
 
-def arp(world: World, window: Window) -> tuple[Story, list[Learned]]:
-    """The ARP of a window, and the client's neighbour cache through all of what was captured until its end."""
-    everything = world.frames(replace(window, start=0.0))
-    inside = Story.of(frame for frame in everything if frame.time >= window.start)
+def story(world: World, window: Window) -> Story:
+    """The ARP of a window."""
+    return Story.of(world.frames(window))
+
+
+def memory(world: World, window: Window) -> list[Learned]:
+    """The client's neighbour cache through all of what was captured until the end of a window."""
     places = world.places()
     if not places.client:
-        return inside, []
+        return []
     mac = next((mac for mac, place in world.macs().items() if place == places.client), "")
-    return inside, Story.of(everything).cache(places.addresses.get(places.client, ""), mac)
-
-
-def _is_bgp(frame: Frame) -> bool:
-    return frame.tcp is not None and bgp.PORT in (frame.tcp.sport, frame.tcp.dport)
+    whole_story = Story.of(world.frames(replace(window, start=0.0)))
+    return whole_story.cache(places.addresses.get(places.client, ""), mac)
 
 
 def _marks(world: World, window: Window, vips: Mapping[str, str], frames: list[Frame]) -> Iterator[Mark]:
@@ -141,7 +135,7 @@ def _marks(world: World, window: Window, vips: Mapping[str, str], frames: list[F
     yield from lanes.marks(events, nodes, slices, zero)
     yield from lanes.gratuitous(frames, vips, zero)
     # a hold time is agreed on when a session opens, long before it is needed
-    whole_story = world.frames(replace(window, start=0.0)) if any(map(_is_bgp, frames)) else []
+    whole_story = world.frames(replace(window, start=0.0)) if any(map(bgp.is_bgp, frames)) else []
     yield from lanes.sessions(whole_story, names, zero)
     for node in places.nodes:
         try:
