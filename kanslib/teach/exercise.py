@@ -38,8 +38,8 @@ class Exercise:
 
     `truth` works the right answer out from a lab: the key of a choice, a number, or a set of names; for `code` it gives
     the cases to try, as (arguments, expected). `because` explains, with `{truth}` for the answer. `within` is how far
-    off a number may be, relative to the truth. `reveals`: the looks that score a prediction; `after`: the act that must
-    have been done before.
+    off a number may be, relative to the truth. `reveals`: the looks that score a prediction. `quiz`: it belongs to the
+    chapter's summary. A form offers `options` of a lab for names, and a slider over `scale` (from, to, step).
     """
 
     id: str
@@ -54,8 +54,10 @@ class Exercise:
     within: float = 0.0
     unit: str = ""
     reveals: tuple[str, ...] = ()
-    after: str = ""
     starter: str = ""
+    quiz: bool = False
+    options: Callable[[Any], list[str]] | None = None
+    scale: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _choice(exercise: Exercise, answer: Any) -> str:
     if isinstance(answer, str):
         said = answer.strip().lower().strip("().")
         for place, choice in enumerate(exercise.choices):
-            if said in (chr(97 + place), choice.key.lower(), choice.says.lower()):
+            if said in (chr(97 + place), choice.key.lower(), choice.says.lower().strip("().")):
                 return choice.key
     raise NotUnderstood(f"{_shown(answer)} is none of the choices; expected {expects(exercise)}")
 
@@ -119,9 +121,13 @@ def _number(exercise: Exercise, answer: Any) -> float:
             answer = float(text)
         except ValueError:
             raise NotUnderstood(f"{_shown(answer)} is no number; expected {expects(exercise)}") from None
-    if isinstance(answer, bool) or not isinstance(answer, (int, float)) or not math.isfinite(answer):
+    try:
+        value = float("nan") if isinstance(answer, bool) or not isinstance(answer, (int, float)) else float(answer)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
         raise NotUnderstood(f"{_shown(answer)} is no number; expected {expects(exercise)}")
-    return float(answer)
+    return value
 
 
 def _names(exercise: Exercise, answer: Any) -> frozenset[str]:

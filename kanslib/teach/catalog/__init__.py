@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kanslib.teach.catalog import election, failover, wire
+from kanslib.teach.catalog import addresses, election, failover, routes, rules, services, wire
 from kanslib.teach.exercise import Exercise
 
-CATALOG: dict[str, Exercise] = {one.id: one for part in (wire, election, failover) for one in part.EXERCISES}
+_PARTS = (services, addresses, wire, rules, election, failover, routes)
+CATALOG: dict[str, Exercise] = {one.id: one for part in _PARTS for one in part.EXERCISES}

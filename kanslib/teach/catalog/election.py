@@ -4,29 +4,89 @@ from __future__ import annotations
 
 from typing import Any
 
+from kanslib.errors import NotRecorded
 from kanslib.models import election
-from kanslib.objects import endpoints_of
+from kanslib.teach.catalog import sources
+from kanslib.teach.catalog.asked import balancers, nodes, with_endpoints
 from kanslib.teach.exercise import Choice, Exercise
-from kanslib.teach.ideas import Idea, Truth, chose, names
+from kanslib.teach.ideas import Idea, Truth, behaves, chose, names, number
 
 _NODE = "myk8s-worker4"  # the one that chapter 05 imagines
-_LABEL = "MetalLB issues #2274, #2285, #2353, #2505; kind issue #3506"
-_STICKY = "MetalLB issues #561, #795, #800, #1907"
-
-
-def _with_endpoints(lab: Any) -> set[str]:
-    slices = lab.objects("endpointslices", "default")
-    return {one["nodeName"] for one in endpoints_of(slices, "svc1") if one.get("nodeName")}
 
 
 def _leader(lab: Any) -> Truth:
     held = lab.election("svc1")
-    return Truth({held.leader}, {"control plane": {lab.control_plane}, "endpoints": _with_endpoints(lab)})
+    return Truth({held.leader}, {"control plane": {lab.control_plane}, "endpoints": with_endpoints(lab)})
 
 
 def _candidates(lab: Any) -> Truth:
-    everybody = {node["metadata"]["name"] for node in lab.objects("nodes")}
-    return Truth(set(lab.election("svc1").candidates), {"everybody": everybody, "endpoints": _with_endpoints(lab)})
+    return Truth(set(lab.election("svc1").candidates), {"everybody": nodes(lab), "endpoints": with_endpoints(lab)})
+
+
+def _hashed(lab: Any) -> Truth:
+    """Which text, hashed, puts every leader of this moment first."""
+    able = list(lab.election("svc1").candidates)
+    led = {one["metadata"]["name"]: lab.leader(one["metadata"]["name"]) for one in balancers(lab)}
+    if None in led.values() or not led:
+        raise NotRecorded("Services that are led by somebody", hint="lab.at('opening')")
+    fits = {}
+    for what in ("address", "name"):
+        texts = {name: lab.vip(name) if what == "address" else f"default/{name}" for name in led}
+        fits[what] = all(election.order(able, texts[name])[0] == leader for name, leader in led.items())
+    return Truth("address" if fits["address"] else "name")
+
+
+def _taken(lab: Any) -> Truth:
+    old, pool = list(lab.election("svc1").candidates), lab.pool()
+    return Truth(float(len(election.taken_by(_NODE, old, pool))), {"pool": len(pool)})
+
+
+def _even(lab: Any) -> Truth:
+    """How far the most and the least loaded candidate are apart, over the whole pool."""
+    counts = election.spread(lab.election("svc1").candidates, lab.pool()).counts
+    return Truth("uneven" if max(counts.values()) - min(counts.values()) > 1 else "even")
+
+
+def _cordoned(lab: Any) -> Truth:
+    """The election with the leader cordoned: does it come out otherwise?"""
+    leader = lab.election("svc1").leader
+
+    def objects(kind: str) -> list[Any]:
+        return [
+            {**one, "spec": {**one.get("spec", {}), "unschedulable": True}}
+            if kind == "nodes" and one["metadata"]["name"] == leader
+            else one
+            for one in lab.objects(kind)
+        ]
+
+    return Truth("stays" if election.explain(objects, "svc1").leader == leader else "moves")
+
+
+def _renamed(lab: Any) -> Truth:
+    """Every address of the pool, before and after a candidate has another name: which leaders change, and how."""
+    old, pool = list(lab.election("svc1").candidates), lab.pool()
+    gone = old[0]
+    now = [_NODE, *old[1:]]
+    pairs = [(election.order(old, ip)[0], election.order(now, ip)[0]) for ip in pool]
+    moved = {(before == gone, after == _NODE) for before, after in pairs if before != after}
+    if (False, False) in moved:
+        return Truth("all")
+    return Truth("both" if any(not led for led, _ in moved) else "its own" if moved else "none")
+
+
+def _cut_in_two(lab: Any) -> Truth:
+    """How many leaders an address has when the speakers can only hear half of each other."""
+    held = lab.election("svc1")
+    if len(held.candidates) < 2:
+        raise NotRecorded("two candidates at this moment", hint="lab.at('opening')")
+    able = list(held.candidates)
+    halves = (able[:1], able[1:])
+    claims = {election.order(half, held.address)[0] for half in halves}
+    return Truth("two" if len(claims) == 2 else "one")
+
+
+def _by_name(nodes: Any, _address: Any) -> Any:
+    return min(nodes)
 
 
 def _moves_of_a_newcomer(lab: Any) -> Truth:
@@ -64,13 +124,13 @@ EXERCISES = (
                 "control-plane-may-lead",
                 "The control plane runs a speaker, but it carries the label exclude-from-external-load-balancers: "
                 "it takes part in the gossip and never leads.",
-                _LABEL, names("control plane"),
+                sources.LABEL, names("control plane"),
             ),
             Idea(
                 "leader-has-the-pod",
                 "Those are the nodes with a Pod of svc1. With the policy Cluster that plays no part: any candidate may "
                 "lead, and pass the packet on.",
-                "MetalLB itself did it so before 0.11.0 (commit de027b1d)", names("endpoints"),
+                sources.ENDPOINTS_FIRST, names("endpoints"),
             ),
         ),
         reveals=("election", "hash_order", "leader"),
@@ -83,12 +143,12 @@ EXERCISES = (
             Idea(
                 "every-speaker-is-a-candidate",
                 "A speaker runs on every node, but a label can take a node out of the race. The control plane has it.",
-                _LABEL, names("everybody"),
+                sources.LABEL, names("everybody"),
             ),
             Idea(
                 "only-nodes-with-endpoints",
                 "Only the policy Local asks for an endpoint on the node. svc1 has the policy Cluster.",
-                "MetalLB itself did it so before 0.11.0 (commit de027b1d)", names("endpoints"),
+                sources.ENDPOINTS_FIRST, names("endpoints"),
             ),
         ),
         reveals=("election",),
@@ -108,7 +168,7 @@ EXERCISES = (
             Idea(
                 "election-balances",
                 "Nobody counts how many a node leads already. The shares are even only as far as chance allows.",
-                "MetalLB issue #2284", chose("evened out"),
+                sources.UNEVEN, chose("evened out"),
             ),
         ),
         reveals=("hash_order",),
@@ -125,7 +185,7 @@ EXERCISES = (
             Idea(
                 "leaders-are-sticky",
                 "You would want that, and many have asked for it. But a speaker keeps no memory of who led.",
-                _STICKY, chose("stay"),
+                sources.STICKY, chose("stay"),
             ),
         ),
         reveals=("leader", "election"),
@@ -139,5 +199,135 @@ EXERCISES = (
             "The text is the node's name, a '#', the address; the smallest leads: min(nodes, key=…)",
         ),
         because="Right in {truth} that a real cluster decided: the smallest sha256 of name#address leads.",
+        ideas=(
+            Idea(
+                "order-is-alphabetic",
+                "Your function takes the first by name. Then one node would lead every address, and no node that "
+                "joins with a later name would ever lead any.",
+                sources.BRIEF, behaves(_by_name),
+            ),
+        ),
+    ),
+    Exercise(
+        "what-is-hashed", "05", "A leader is found by a hash of its node's name and of something else. Of what?",
+        "choice", _hashed, quiz=True,
+        choices=(
+            Choice("name", "the Service's namespace and name"), Choice("address", "the Service's external address"),
+            Choice("load", "how many addresses the node leads already"),
+        ),
+        hints=("Two Services that share an address must have one leader.", "lab.hash_order() has a line for each …"),
+        because="{truth}: so Services that share an address share its leader.",
+        ideas=(
+            Idea(
+                "the-services-name-is-hashed",
+                "It was so until 0.10. Then two Services that share an address could have two leaders, and were half "
+                "dead.",
+                sources.NAME_HASHED, chose("name"),
+            ),
+            Idea(
+                "the-least-loaded-leads",
+                "That would need somebody who counts, and everybody would have to agree on the count. It has been "
+                "asked for.",
+                sources.PREFERRED, chose("load"),
+            ),
+        ),
+    ),
+    Exercise(
+        "addresses-for-a-newcomer", "05", f"{_NODE} joins. About how many of the pool's addresses will it lead?",
+        "number", _taken, unit="addresses", within=0.4, scale=(0, 51, 1),
+        hints=("Each address is a fair draw among four.", "A quarter of the pool, give or take."),
+        because="{truth}: near a quarter, as chance has it.",
+        ideas=(
+            Idea(
+                "leaders-stay-when-a-node-joins",
+                "A leader stays *unless* the newcomer's hash is smaller, and among so many addresses it often is.",
+                "MetalLB docs, concepts/layer2 (adding or removing nodes)", number(lambda _: 0, 0.0),
+            ),
+            Idea(
+                "newcomer-stirs-everything",
+                "All addresses are worked out again, that is true. But the old nodes' hashes are what they were, so "
+                "only those move that the newcomer wins.",
+                sources.LESSON + " (it has to say that they do not)", number(lambda truth: truth.facts["pool"]),
+            ),
+        ),
+    ),
+    Exercise(
+        "how-even", "05", "Three nodes share all addresses of the pool. How evenly?", "choice", _even,
+        choices=(
+            Choice("even", "as evenly as can be: they differ by one at the most"),
+            Choice("uneven", "only as evenly as chance allows"),
+        ),
+        hints=("Does anybody count?", "Three dice thrown fifty times do not fall equally often either."),
+        because="{truth}: nobody counts.",
+        ideas=(
+            Idea(
+                "a-hash-is-fair-in-the-small",
+                "In the long run, yes. A pool is a short run, and the differences have been reported as a fault.",
+                "MetalLB issue #2284; MetalLB PR #2246", chose("even"),
+            ),
+        ),
+    ),
+    Exercise(
+        "does-a-cordon-move-it", "05", "You cordon the leader (kubectl cordon). What happens to its VIPs?", "choice",
+        _cordoned, quiz=True,
+        choices=(Choice("moves", "they move to other nodes"), Choice("stays", "nothing")),
+        hints=("Which questions does a speaker ask about a node?", "None about spec.unschedulable, in v0.14.8."),
+        because="{truth}. It says where new Pods may go, and the speaker is not new.",
+        ideas=(
+            Idea(
+                "cordon-moves-the-vip",
+                "You are in company: 0.14.9 did it so, and 0.15.0 took it back. In v0.14.8 nobody asks.",
+                sources.CORDON, chose("moves"),
+            ),
+        ),
+    ),
+    Exercise(
+        "rename-a-node", "05", "You rename a node. Which VIPs may change their leader?", "choice", _renamed, quiz=True,
+        choices=(
+            Choice("none", "none: it is the same machine"), Choice("its own", "those that it led"),
+            Choice("both", "those that it led, and those that the new name wins"), Choice("all", "any of them"),
+        ),
+        hints=("A name goes and a name comes.", "A leave moves the leaver's, a join takes what it wins."),
+        because="{truth}: for the hash, one node left and another one joined.",
+        ideas=(
+            Idea(
+                "machines-lead-not-names",
+                "The speakers know no machines. They hash a name, and the name is another one.",
+                sources.STICKY, chose("none"),
+            ),
+            Idea(
+                "a-leave-without-a-join",
+                "Those move for sure. But the new name has hashes of its own, and where one is the smallest, it leads.",
+                "MetalLB docs, concepts/layer2 (adding or removing nodes)", chose("its own"),
+            ),
+            Idea(
+                "every-change-deals-anew",
+                "All is worked out again, and for most addresses with the same result: the other names did not change.",
+                sources.LESSON + " (it has to say that they do not)", chose("all"),
+            ),
+        ),
+    ),
+    Exercise(
+        "cut-in-two", "05",
+        "The network breaks in two, with candidates on both sides. How many speakers announce svc1?", "choice",
+        _cut_in_two, quiz=True,
+        choices=(
+            Choice("one", "one: the side with more nodes decides"), Choice("two", "two, one on each side"),
+            Choice("none", "none, until they agree again"),
+        ),
+        hints=("Whom does a speaker ask before it announces?", "Nobody. It goes by whom it believes alive."),
+        because="{truth}. Each is right on its own side, and the clients there are served.",
+        ideas=(
+            Idea(
+                "a-majority-decides",
+                "There is no quorum, and by design: each side goes on for the clients that it can reach.",
+                sources.SPLIT, chose("one"),
+            ),
+            Idea(
+                "speakers-rather-keep-quiet",
+                "Nothing tells a speaker that it is cut off. It sees others die, and takes over what they led.",
+                "MetalLB docs, concepts/layer2 (brain split)", chose("none"),
+            ),
+        ),
     ),
 )  # fmt: skip

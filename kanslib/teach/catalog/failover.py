@@ -2,29 +2,155 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from kanslib.errors import NotRecorded
+from kanslib.models import causes, outage
+from kanslib.models.memberlist import Config
+from kanslib.objects import endpoints_of, is_ready, newest_claims
+from kanslib.teach.catalog import sources
+from kanslib.teach.catalog.asked import balancers
 from kanslib.teach.exercise import Choice, Exercise
-from kanslib.teach.ideas import Idea, Truth, chose
+from kanslib.teach.ideas import Idea, Truth, behaves, chose
 from kanslib.timeline.phases import DARK, PARTLY
 
 _BINS = ((1.0, "under 1"), (10.0, "1 to 10"), (60.0, "about 40"))
+_KILL = "kill a node first, or lab.at('kill-node')"
+
+
+def _bin(seconds: float) -> str:
+    return next((name for bound, name in _BINS if seconds < bound), "a minute")
 
 
 def _declared_dead(lab: Any) -> Truth:
     verdicts = [mark.at for mark in lab.outage().marks if mark.lane == "memberlist" and " declares dead " in mark.text]
     if not verdicts:
-        raise NotRecorded("a speaker that was declared dead", hint="kill a node first, or lab.at('kill-node')")
-    return Truth(next((name for bound, name in _BINS if verdicts[0] < bound), "a minute"))
+        raise NotRecorded("a speaker that was declared dead", hint=_KILL)
+    return Truth(_bin(verdicts[0]))
+
+
+def _phases(lab: Any, service: str) -> Any:
+    phases = lab.outage().phases.get(service)
+    if not phases:
+        raise NotRecorded(f"requests to {service} around this act", hint=_KILL)
+    return phases
 
 
 def _bystander(lab: Any) -> Truth:
-    phases = lab.outage().phases.get("svc3")
-    if not phases:
-        raise NotRecorded("requests to svc3 around this act", hint="kill a node first, or lab.at('kill-node')")
-    names = {phase.name for phase in phases if phase.end - phase.start > 1}
+    names = {phase.name for phase in _phases(lab, "svc3") if phase.end - phase.start > 1}
     return Truth("dark" if DARK in names else "partly" if PARTLY in names else "nothing")
+
+
+def _ended(lab: Any) -> Truth:
+    """What ended the long phase in which a share of the requests failed."""
+    held, long = lab.outage(), [one for one in _phases(lab, "svc1") if one.name == PARTLY and one.end - one.start > 5]
+    mark = held.ended_by("svc1", long[-1]) if long else None
+    if mark is None:
+        raise NotRecorded("the end of a long phase with failures", hint=_KILL)
+    lanes = {"endpoints": "not ready", "node": "not ready", "rules": "not ready", "memberlist": "gossip"}
+    return Truth(lanes.get(mark.lane, mark.lane))
+
+
+def _lost(lab: Any) -> set[str]:
+    """The nodes that are not Ready, or that the newest act took away."""
+    gone = {node["metadata"]["name"] for node in lab.objects("nodes") if not is_ready(node)}
+    if not gone:
+        raise NotRecorded("a node that is NotReady at this moment", hint=_KILL)
+    return gone
+
+
+def _shown_of_the_pod(lab: Any) -> Truth:
+    gone = _lost(lab)
+    pods = [one for one in lab.objects("pods", "default") if one["spec"].get("nodeName") in gone]
+    if not pods:
+        raise NotRecorded("a Pod on a dead node", hint=_KILL)
+    if pods[0]["metadata"].get("deletionTimestamp"):
+        return Truth("terminating")
+    return Truth("running" if pods[0]["status"]["phase"] == "Running" else "unknown")
+
+
+def _all_on_the_dead_node(lab: Any) -> Truth:
+    """Whether anything would make the Pods of svc1 anew: somebody who owns them."""
+    selector = lab.object("service", "svc1")["spec"]["selector"].items()
+    pods = [one for one in lab.objects("pods", "default") if selector <= one["metadata"].get("labels", {}).items()]
+    if not pods:
+        raise NotRecorded("Pods of svc1 at this moment", hint="lab.at('opening')")
+    owned = any(one["metadata"].get("ownerReferences") for one in pods)
+    setup = outage.Setup(endpoints=len(pods), lost=len(pods))
+    dark = max(stretch.end for stretch in outage.expected(setup) if stretch.share == 1.0)
+    if not owned:
+        return Truth("back", {"dark": dark})
+    return Truth("evicted", {"dark": dark})
+
+
+def _helps_most(lab: Any) -> Truth:
+    """The setting that saves most, worked out for as many endpoints as svc1 has now."""
+    slices = lab.objects("endpointslices", "default")
+    count = max(2, len(endpoints_of(slices, "svc1")))
+    now = outage.Setup(endpoints=count, lost=1)
+    ways = {
+        "endpoints": now.but(endpoints=3 * count),
+        "gossip": now.but(memberlist=Config(probe_interval=0.5)),
+        "probe": now,  # a dead kubelet runs no readiness probe
+    }
+    lost = {name: outage.lost_seconds(way) for name, way in ways.items()}
+    return Truth(min(lost, key=lambda name: lost[name]))
+
+
+def _polite(lab: Any) -> Truth:
+    """How long nothing got through around the last act, in a seemly unit."""
+    if lab.acts().MOMENT.iloc[-1:].tolist() != ["delete-speaker-pod"]:
+        raise NotRecorded("a leader's speaker Pod that was deleted", hint="lab.at('delete-speaker-pod')")
+    _phases(lab, "svc1")
+    return Truth(_bin(lab.outage().dark_seconds("svc1")))
+
+
+def _stale(lab: Any) -> Truth:
+    """Which of the places that name a leader names a dead node."""
+    gone = _lost(lab)
+    status = {one["status"].get("node") for one in lab.objects("servicel2statuses")}
+    newest = newest_claims(lab.objects("events"))
+    claims = {newest.get(one["metadata"]["uid"]) for one in balancers(lab)}
+    if gone & status and not gone & claims:
+        return Truth("status")
+    return Truth("events" if gone & claims else "nobody")
+
+
+def _remembers(lab: Any) -> Truth:
+    """Why requests failed after the trouble was over."""
+    late = lab.outage().stragglers("svc1")
+    if not late:
+        raise NotRecorded("requests to svc1 that failed late", hint="lab.at('kill-node', after=78)")
+    kinds = {one.reason.kind for one in late if one.reason}
+    if causes.REMEMBERED in kinds:
+        return Truth("conntrack")
+    return Truth("arp" if causes.NO_ARP in kinds or causes.LEADER_GONE in kinds else "rules")
+
+
+def _gaps(lab: Any) -> Truth:
+    """Every probed Service around every act so far, as attempts, and its longest time without an answer."""
+    held = lab.outage()
+    cases = []
+    for attempts in held.attempts.values():
+        for share in (1, 2, 3):
+            rows = [(round(one.at, 3), one.is_ok) for one in attempts[::share]]
+            answered = [at for at, ok in rows if ok]
+            if len(answered) > 2:
+                gap = max(later - earlier for earlier, later in pairwise(answered))
+                cases.append(((rows,), round(gap, 3)))
+    if not cases:
+        raise NotRecorded("requests around this act", hint=_KILL)
+    return Truth(cases)
+
+
+def _share_of_failures(rows: Any) -> float:
+    return float(sum(not ok for _, ok in rows) * 0.05)
+
+
+def _first_to_last(rows: Any) -> float:
+    bad = [at for at, ok in rows if not ok]
+    return float(round(bad[-1] - bad[0], 3)) if bad else 0.0
 
 
 EXERCISES = (
@@ -45,13 +171,18 @@ EXERCISES = (
                 "failover-takes-a-minute",
                 "That is what clients felt, and the lesson says it. But it is not the gossip that takes so long: keep "
                 "the thought for two more cells.",
-                "the lesson", chose("a minute"),
+                sources.LESSON, chose("a minute"),
             ),
             Idea(
                 "node-ready-moves-the-vip",
                 "Forty seconds is Kubernetes' patience with a silent node. MetalLB does not look at it: its speakers "
                 "have a gossip of their own (since 0.9.2).",
                 "MetalLB issue #524, measured before there was gossip", chose("about 40"),
+            ),
+            Idea(
+                "the-dead-say-goodbye",
+                "At once would need somebody who says it. A process that ends politely does; a power cut does not.",
+                "MetalLB PR #2956, about how long detection has to take", chose("under 1"),
             ),
         ),
         reveals=("log", "timeline", "phases", "marks"),
@@ -70,9 +201,176 @@ EXERCISES = (
                 "only-the-leaders-services-suffer",
                 "The leader of svc3 lives and takes every packet. But it shares them out among Pods, and one of those "
                 "is gone.",
-                "MetalLB issue #767", chose("nothing"),
+                sources.PODS_GONE, chose("nothing"),
             ),
         ),
         reveals=("timeline", "phases"),
+    ),
+    Exercise(
+        "what-ends-the-long-part", "06", "For half a minute a share of the requests failed. What ended it?", "choice",
+        _ended, quiz=True,
+        choices=(
+            Choice("gossip", "the gossip's verdict"), Choice("not ready", "Kubernetes calls the node NotReady"),
+            Choice("new pods", "new Pods are started elsewhere"),
+        ),
+        hints=("What do the rules of the living nodes still hold?", "lab.phases(): look at ENDED BY."),
+        because="{truth}, takes its endpoints out, and kube-proxy takes them out of the rules.",
+        ideas=(
+            Idea(
+                "failover-moves-the-pods",
+                "New Pods come minutes later, if at all. It got better before that, when the dead one left the rules.",
+                sources.EVICTION, chose("new pods"),
+            ),
+            Idea(
+                "the-new-leader-ends-it",
+                "It ended the dark part, some seconds after the kill. The new leader still sends a share to the dead "
+                "Pod.",
+                sources.PODS_GONE, chose("gossip"),
+            ),
+        ),
+    ),
+    Exercise(
+        "what-kubectl-says-of-the-pod", "06",
+        "Its node has been dead for over a minute. What does kubectl get pods say about the Pod on it?", "choice",
+        _shown_of_the_pod,
+        choices=(
+            Choice("running", "Running"), Choice("unknown", "Unknown, or Failed"),
+            Choice("terminating", "Terminating: it is being moved"),
+        ),
+        hints=("Who reports a Pod's state?", "The kubelet of its node. It is dead."),
+        because="{truth}: nobody on that node can report anything else.",
+        ideas=(
+            Idea(
+                "pods-move-at-once",
+                "Kubernetes waits five minutes before it gives Pods of a silent node up (their tolerations say so).",
+                sources.EVICTION, chose("terminating"),
+            ),
+        ),
+        reveals=("pods",),
+    ),
+    Exercise(
+        "write-the-outage", "06",
+        "Write the outage: from attempts [(seconds, answered), …] in order to the longest time between two answers.",
+        "code", _gaps,
+        starter="def longest_gap(attempts):\n    ...",
+        hints=(
+            "Keep the seconds of those that were answered; the others only fill the gap.",
+            "times = [at for at, ok in attempts if ok]; the largest difference of neighbours",
+        ),
+        because="Right in {truth}: what was answered tells how long nothing was.",
+        ideas=(
+            Idea(
+                "failures-are-seconds",
+                "You counted failures and took each for a probe's interval. A failed request takes its whole timeout, "
+                "so there are fewer of them than you think.",
+                sources.SLOW, behaves(_share_of_failures),
+            ),
+            Idea(
+                "first-to-last-failure",
+                "From the first failure to the last lie half a minute of half success, and stragglers after that. "
+                "That is how a minute of outage is felt.",
+                sources.LESSON, behaves(_first_to_last),
+            ),
+        ),
+    ),
+    Exercise(
+        "what-helps-most", "06", "Which of these shortens such an outage most?", "choice", _helps_most,
+        choices=(
+            Choice("probe", "a readiness probe on the Pods"), Choice("endpoints", "three times as many Pods"),
+            Choice("gossip", "a gossip twice as fast"),
+        ),
+        hints=("Which part of it is the longest?", "With more Pods the dead ones are a smaller share."),
+        because="{truth}: the long part becomes mild.",
+        ideas=(
+            Idea(
+                "faster-gossip-is-the-cure",
+                "It shortens the dark part, by two seconds of six. The long part does not know gossip.",
+                "MetalLB PR #2956", chose("gossip"),
+            ),
+        ),
+        reveals=(),
+    ),
+    Exercise(
+        "how-long-is-a-goodbye", "06",
+        "The leader's speaker Pod is deleted, and says good-bye. How long does nothing get through?", "choice",
+        _polite,
+        choices=(
+            Choice("under 1", "under 1 s"), Choice("1 to 10", "1–10 s"), Choice("about 40", "about 40 s"),
+        ),
+        hints=("Whom has the gossip to suspect?", "Nobody: it is told."),
+        because="{truth}. The node lives, its rules stand, and the others know at once.",
+        ideas=(
+            Idea(
+                "every-loss-takes-its-time",
+                "That was a death without a word. A speaker that is told to stop leaves the gossip first.",
+                "MetalLB docs until v0.9.3 (a lease of ten seconds)", chose("1 to 10"),
+            ),
+        ),
+        reveals=("phases", "timeline"),
+    ),
+    Exercise(
+        "who-names-the-dead", "06", "The leader is dead, another one leads. Who still names the dead one?", "choice",
+        _stale, quiz=True,
+        choices=(
+            Choice("nobody", "nobody"), Choice("events", "the newest event of the Service"),
+            Choice("status", "the object ServiceL2Status"),
+        ),
+        hints=("Who would have to take its word back?", "lab.table('servicel2statuses')"),
+        because="{truth}: in v0.14.8 only the speaker that wrote it could clean it up.",
+        ideas=(
+            Idea(
+                "status-objects-are-current",
+                "One would think so. An object that a dead speaker wrote stays, and the new leader cannot change it.",
+                sources.STATUS, chose("nobody"),
+            ),
+        ),
+    ),
+    Exercise(
+        "who-remembers-the-dead-pod", "06",
+        "Everything had settled, and a few requests still failed. Who sent them to the dead Pod?", "choice",
+        _remembers, quiz=True,
+        choices=(
+            Choice("arp", "the client's ARP memory"), Choice("conntrack", "the leader's connection tracking"),
+            Choice("rules", "rules that kube-proxy had not renewed"),
+        ),
+        hints=("What do the failed ones have in common?", "Each port had failed before. Who keeps a note of ports?"),
+        because="{truth}: an unanswered SYN is remembered for two minutes, with the Pod that was chosen for it.",
+        ideas=(
+            Idea(
+                "it-is-always-the-arp-cache",
+                "Often it is, with routers that forget slowly. Here the packets do reach the new leader; look at the "
+                "frames.",
+                "MetalLB issue #2009", chose("arp"),
+            ),
+        ),
+    ),
+    Exercise(
+        "all-pods-on-the-dead-node", "06",
+        "All Pods of svc1 (as this chapter made them) were on the dead node. When is the Service back?", "choice",
+        _all_on_the_dead_node, quiz=True,
+        choices=(
+            Choice("vip", "in seconds, with the VIP"), Choice("not ready", "after forty seconds, with NotReady"),
+            Choice("evicted", "after five minutes, when the Pods are made anew elsewhere"),
+            Choice("back", "when the node is back"),
+        ),
+        hints=("Who makes a Pod anew?", "Its owner. Look for ownerReferences."),
+        because="{truth}: nobody owns these Pods, so nobody makes them anew. A Deployment would.",
+        ideas=(
+            Idea(
+                "the-vip-is-the-service",
+                "The VIP moves in seconds, and nobody is behind it.",
+                sources.PODS_GONE, chose("vip"),
+            ),
+            Idea(
+                "evicted-pods-come-back",
+                "Those of a Deployment do, five or six minutes later. A bare Pod has nobody who wants it back.",
+                sources.EVICTION, chose("evicted"),
+            ),
+            Idea(
+                "not-ready-heals",
+                "NotReady takes the dead endpoints out. It puts none in.",
+                "MetalLB issue #733", chose("not ready"),
+            ),
+        ),
     ),
 )  # fmt: skip

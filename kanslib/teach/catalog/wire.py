@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 from kanslib.errors import NotRecorded
+from kanslib.models import election
+from kanslib.teach.catalog import sources
+from kanslib.teach.catalog.asked import advertisements, nodes, with_an_address, with_endpoints
 from kanslib.teach.exercise import Choice, Exercise
-from kanslib.teach.ideas import Idea, Truth, chose
+from kanslib.teach.ideas import Idea, Truth, chose, names
+
+_LIES = "lab.at('delete-l2advertisement')"
 
 
 def _ping(lab: Any) -> Truth:
@@ -25,7 +31,131 @@ def _rounds(lab: Any) -> Truth:
     return Truth("once" if rows.ROUNDS[0] == 1 else "a few" if rows.SECONDS[0] < 10 else "for ever")
 
 
+def _answering(lab: Any) -> Truth:
+    """Whoever answered for svc1 on the captured wire, beside two sets that people expect."""
+    vip, macs = lab.vip("svc1"), lab._world.macs()
+    said = [f.arp for f in lab.frames("arp") if f.arp.operation == 2 and f.arp.sender_ip == vip]
+    if not said:
+        raise NotRecorded("an ARP answer for svc1 around this moment", hint="lab.at('apply-services') has some")
+    return Truth(
+        {macs.get(one.sender_mac, one.sender_mac) for one in said},
+        {"everybody": nodes(lab), "endpoints": with_endpoints(lab)},
+    )
+
+
+def _of_two(lab: Any) -> Truth:
+    """Whether one network card answers for more than one VIP."""
+    leaders = Counter(lab.leader(one["metadata"]["name"]) for one in with_an_address(lab))
+    leaders.pop(None, None)
+    return Truth("yes" if max(leaders.values(), default=0) > 1 else "no")
+
+
+def _mac(lab: Any) -> Truth:
+    holders = _answering(lab).value
+    return Truth("card" if holders <= nodes(lab) else "virtual")
+
+
+def _warm(lab: Any) -> Truth:
+    """After the advertisement is gone: does the client still have a way, by what it remembers?"""
+    if any(advertisements(lab, one) for one in with_an_address(lab)):
+        raise NotRecorded("a moment without an L2Advertisement", hint=_LIES)
+    known = lab.neighbours().set_index("ADDRESS")
+    vip = lab.vip("svc1")
+    return Truth("works" if vip in known.index and known.MAC[vip] else "dead")
+
+
+def _shares(lab: Any) -> Truth:
+    """How many machines take svc1's packets from the clients."""
+    return Truth("one" if election.explain(lab.objects, "svc1").leader else "none")
+
+
+def _from_a_node(lab: Any) -> Truth:
+    """Where a node's own packet for the VIP is caught: by its rules, or on the wire."""
+    outside = sorted(nodes(lab) - {lab.leader("svc1")})[0]
+    ways = lab.trace("svc1", source=outside)
+    caught = all(way.packet.dst != lab.vip("svc1") for way in ways)
+    return Truth("rules" if caught else "metallb")
+
+
+def _replies(lab: Any) -> Truth:
+    """Answers as they were on the wire, and what each says; every other kind of ARP frame is no answer."""
+    cases = []
+    for frame in lab.frames("arp"):
+        said = frame.arp
+        told = (said.sender_ip, said.sender_mac) if said.operation == 2 else None
+        case = ((bytes(frame.ethernet.payload[:28]),), told)
+        if case not in cases:
+            cases.append(case)
+    if not any(told for _, told in cases):
+        raise NotRecorded("an ARP answer around this moment", hint="lab.at('apply-services') has some")
+    return Truth(cases[:40])
+
+
 EXERCISES = (
+    Exercise(
+        "one-machine-for-two", "03", "May one machine answer for two addresses?", "choice", _of_two,
+        choices=(Choice("yes", "yes, for as many as it likes"), Choice("no", "no, one MAC address has one IP address")),
+        hints=("What does a router with several networks do?", "Compare the column MAC of the scan."),
+        because="{truth}. ARP has no rule against it.",
+        ideas=(
+            Idea(
+                "one-vip-per-node",
+                "Two VIPs on one node look like a fault, and were reported as one. ARP does not mind, and nobody "
+                "spreads VIPs evenly.",
+                sources.UNEVEN, chose("no"),
+            ),
+        ),
+        reveals=("arp_scan",),
+    ),
+    Exercise(
+        "who-answers-for-svc1", "03", "Which machines answer when a client asks for the address of svc1?", "names",
+        _answering, options=lambda lab: sorted(nodes(lab)),
+        hints=("Every node hears the question.", "Three speakers keep silent: they know that they do not lead."),
+        because="{truth}, and no other.",
+        ideas=(
+            Idea(
+                "all-speakers-answer",
+                "All of them hear the question. With kube-proxy in IPVS mode and without strictARP all of them would "
+                "answer, and that is a fault. Here only the leader does.",
+                sources.STRICT_ARP, names("everybody"),
+            ),
+            Idea(
+                "nodes-with-pods-answer",
+                "Those run the Pods. Who answers ARP does not depend on it, with the policy Cluster; it did before "
+                "0.11.",
+                sources.ENDPOINTS_FIRST, names("endpoints"),
+            ),
+        ),
+        reveals=("arp_scan",),
+    ),
+    Exercise(
+        "whose-mac", "03", "Whose MAC address stands in the answer for a VIP?", "choice", _mac, quiz=True,
+        choices=(
+            Choice("virtual", "a virtual one that moves along with the VIP"),
+            Choice("card", "that of the leader's own network card"), Choice("pod", "that of the Pod"),
+        ),
+        hints=("What would have to change at a failover, the IP address or the MAC?", "HOLDER is whose card it is."),
+        because="{truth}. So at a failover everybody has to learn another one.",
+        ideas=(
+            Idea(
+                "virtual-mac",
+                "Keepalived can do that (VRRP has MAC addresses of its own). A speaker answers with the card that the "
+                "question came in by.",
+                sources.KEEPALIVED, chose("virtual"),
+            ),
+        ),
+    ),
+    Exercise(
+        "read-the-answer", "03",
+        "Write a reader: from the 28 bytes of an ARP message to (address, MAC) if it is an answer, else None.", "code",
+        _replies,
+        starter="def read(message):\n    ...",
+        hints=(
+            "Bytes 6 and 7 are the operation; 2 is an answer. The sender's MAC address begins at 8.",
+            "message[8:14].hex(':') and '.'.join(map(str, message[14:18]))",
+        ),
+        because="Right on {truth} from the wire: operation at 6, the sender's MAC at 8, the sender's address at 14.",
+    ),
     Exercise(
         "does-the-vip-answer-ping", "03", "The address answers ARP. Will it answer a ping?", "choice", _ping,
         choices=(Choice("yes", "yes: somebody has it"), Choice("no", "no")),
@@ -36,7 +166,7 @@ EXERCISES = (
                 "vip-is-on-an-interface",
                 "Ping asks a kernel that owns the address. No interface of the leader has it: the speaker only says so "
                 "by ARP. Test the port that the Service offers.",
-                "MetalLB issues #259, #469, #1828, #2013, #2721", chose("yes"),
+                sources.PING, chose("yes"),
             ),
         ),
         reveals=("run",),
@@ -55,9 +185,65 @@ EXERCISES = (
                 "gratuitous-arp-goes-on",
                 "After its rounds a speaker is silent until something changes. A switch or a client that forgets has "
                 "to ask by itself.",
-                "MetalLB issues #1761, #2910", chose("for ever"),
+                sources.FORGETS, chose("for ever"),
             ),
         ),
         reveals=("announcements", "arp_story"),
+    ),
+    Exercise(
+        "does-curl-survive", "03",
+        "The advertisement is gone and nobody answers ARP. Does curl still work, from this client?", "choice", _warm,
+        choices=(Choice("works", "yes"), Choice("dead", "no")),
+        hints=("Does the client ask each time?", "lab.neighbours() shows what it remembers."),
+        because="{truth}: by what the client remembers of the address.",
+        ideas=(
+            Idea(
+                "no-answer-no-traffic",
+                "A client that remembers does not ask. That is why a Service can seem fine and break later, when the "
+                "entry ends.",
+                sources.WARM, chose("dead"),
+            ),
+        ),
+        reveals=("curl",),
+    ),
+    Exercise(
+        "what-carries-the-traffic", "03", "svc1 gets ten times the traffic. How many nodes take it from the clients?",
+        "choice", _shares, quiz=True,
+        choices=(
+            Choice("one", "one: the leader"), Choice("pods", "those with a Pod"), Choice("all", "all workers, evenly"),
+        ),
+        hints=("How many answers does one question get?", "Distribution happens behind the leader, not before it."),
+        because="{truth}. Its link is the limit, however many nodes there are.",
+        ideas=(
+            Idea(
+                "layer-2-balances-nodes",
+                "Many posts have it so. Layer 2 is a failover and no balancing: one node takes all, and only then the "
+                "Pods share.",
+                sources.BALANCES, chose("all"),
+            ),
+            Idea(
+                "clients-reach-the-pods-nodes",
+                "Behind the leader, yes. But every packet comes to one node first, whether or not it runs a Pod.",
+                sources.ENDPOINTS_FIRST, chose("pods"),
+            ),
+        ),
+    ),
+    Exercise(
+        "what-a-curl-on-a-node-proves", "03", "curl to the VIP works when you run it on a node. What does it prove?",
+        "choice", _from_a_node, quiz=True,
+        choices=(
+            Choice("metallb", "that MetalLB announces the address"), Choice("rules", "that kube-proxy wrote its rules"),
+            Choice("leader", "that this node leads"),
+        ),
+        hints=("Does that packet ever leave the node as one for the VIP?", "lab.trace('svc1', source=a node)"),
+        because="{truth}: the node's own rules catch the packet before anybody asks the wire.",
+        ideas=(
+            Idea(
+                "curl-on-a-node-tests-metallb",
+                "MetalLB's own troubleshooting page begins with this one. The packet meets the node's rules and never "
+                "asks for the address.",
+                sources.FROM_A_NODE, chose("metallb"),
+            ),
+        ),
     ),
 )  # fmt: skip
