@@ -59,10 +59,10 @@ def open_lab(
         )
 
     if asked == "live":
-        return _opened(worlds.on_the_cluster(story or "l2", recorded))
+        return _opened(worlds.on_the_cluster(story or "l2", recorded), story or "l2")
     if asked == "computed":
-        return _opened(worlds.worked_out(recorded))
-    return _opened(worlds.with_a_twin(recorded()))
+        return _opened(worlds.worked_out(recorded), story or "l2")
+    return _opened(worlds.with_a_twin(recorded()), story or ("" if recording else "l2"))
 
 
 def outages(service: str = "svc1", recording: str | Path | None = None) -> Table:
@@ -84,7 +84,7 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
     return Table.of(rows, told[-1].world.provenance(), views.SIDE_BY_SIDE)
 
 
-def _opened(world: World) -> Lab:
+def _opened(world: World, story: str = "") -> Lab:
     """The lab on a world, once it has said whose answers it gives."""
     from kanslib import worlds
     from kanslib.lab import Lab
@@ -94,7 +94,7 @@ def _opened(world: World) -> Lab:
         print("a course cluster was made on this machine (kans up): world='live' asks it instead")
     if note := _edition_note():
         print(note)
-    return Lab(world)
+    return Lab(world, story)
 
 
 def _edition_note() -> str:

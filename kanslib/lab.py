@@ -60,10 +60,18 @@ def _look(method: Callable[Concatenate[Lab, P], R]) -> Callable[Concatenate[Lab,
         finally:
             lab._depth -= 1
         if lab._depth == 0:
-            lab._looked(method.__name__)
+            lab._looked(_kind_of_look(method.__name__, args))
         return found
 
     return looking
+
+
+def _kind_of_look(method: str, args: tuple[Any, ...]) -> str:
+    """What was looked at: the kind of objects, whichever way they were asked for, else the look's own name."""
+    if method in ("table", "objects", "object") and args and isinstance(args[0], str):
+        kind = plural(args[0])
+        return "pool" if kind == "ipaddresspools" else kind
+    return method
 
 
 @dataclass(frozen=True)
@@ -84,13 +92,14 @@ class Lab:
     ('172.18.255.200', 'myk8s-worker')
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, story: str = "") -> None:
+        self._world, self._story = world, story
         self._observed: Observed | None = None
         self._desk: Desk | None = None
         self._apart: tuple[tuple[Window, tuple[str, ...], str], Outage] | None = None
 
         self._depth = 0  # looks within looks
+        self.looked_at: dict[str, int] = {}  # what was looked at in this lab, and how often
 
     def __repr__(self) -> str:
         return f"<Lab: {self._world.provenance()}>"
@@ -125,10 +134,12 @@ class Lab:
             raise UnknownName("place", place, known)
         return known[place]
 
+    @_look
     def network(self) -> str:
         """The Docker network's range, e.g. `172.18.0.0/16`."""
         return self._world.places().network
 
+    @_look
     def vip(self, service: str) -> str:
         """The external address of a Service. Raises NotRecorded while it is pending."""
         obj = self.object("service", service)
@@ -140,6 +151,7 @@ class Lab:
             )
         return address
 
+    @_look
     def pool(self) -> list[str]:
         """Every address that the pools of this moment may hand out, in order."""
         out: list[str] = []
@@ -178,6 +190,8 @@ class Lab:
         from kanslib.models import election, memberlist
 
         self.object("service", service)
+        if self.control_plane not in election.speakers(self.objects):
+            return election.explain(self.objects, service)  # nobody there who could say whom the gossip knows
         alive = memberlist.members(self._world.log("speaker", self.control_plane))
         return election.explain(self.objects, service, alive)
 
@@ -248,11 +262,13 @@ class Lab:
 
     # ── looks ────────────────────────────────────────────────────────────────────────────────────────────
 
+    @_look
     def objects(self, kind: str, namespace: str | None = None) -> list[KubeObject]:
         """The API objects of a kind (`"pods"`, `"svc"`, `"ServiceL2Status"`, …) as plain dicts."""
         found = self._world.objects(kind)
         return [obj for obj in found if namespace in (None, obj["metadata"].get("namespace"))]
 
+    @_look
     def object(self, kind: str, name: str, namespace: str = "default") -> KubeObject:
         """One API object as a plain dict; UnknownName says which there are."""
         found = {
@@ -262,6 +278,7 @@ class Lab:
             raise UnknownName(plural(kind).removesuffix("s"), name, found)
         return found[name]
 
+    @_look
     def table(self, kind: str, namespace: str | None = None) -> Table:
         """`kubectl get KIND -o wide` as a DataFrame: kubectl's headers, all namespaces unless one is named."""
         from kanslib.views import kubectl
@@ -270,18 +287,22 @@ class Lab:
         rows = kubectl.rows(kind, self.objects(kind, namespace), self._world.now())
         return Table.of(rows, self._world.provenance(), kubectl.columns(kind))
 
+    @_look
     def nodes(self) -> Table:
         """`kubectl get nodes -o wide`."""
         return self.table("nodes")
 
+    @_look
     def pods(self) -> Table:
         """`kubectl get pods -A -o wide`."""
         return self.table("pods")
 
+    @_look
     def services(self) -> Table:
         """`kubectl get svc -A -o wide`."""
         return self.table("services")
 
+    @_look
     def events(self, service: str) -> Table:
         """The events of a Service, as `kubectl describe svc` lists them; a repeat is counted."""
         from kanslib.views import kubectl
@@ -293,6 +314,7 @@ class Lab:
         rows = [kubectl.described_event(event, self._world.now()) for event in mine]
         return Table.of(rows, self._world.provenance(), ["TYPE", "REASON", "AGE", "FROM", "MESSAGE"])
 
+    @_look
     def describe(self, service: str) -> Text:
         """What `kubectl describe svc` printed of one Service."""
         text = self._world.run("host", "kubectl describe svc")
@@ -305,6 +327,7 @@ class Lab:
             )
         return section
 
+    @_look
     def containers(self) -> Table:
         """`docker ps -a`: the containers of the course."""
         from kanslib.views import answers
@@ -341,6 +364,7 @@ class Lab:
         spec = services[name]["spec"]
         return (self.vip(name) if spec["type"] == "LoadBalancer" else str(spec["clusterIP"])) + colon + port
 
+    @_look
     def follow(self, service: str) -> Table:
         """One request to a Service, seen at the client, on the leader's wire and at the Pod: every packet, every place.
 
@@ -367,6 +391,7 @@ class Lab:
             text, lambda said: answers.scanned(said, self._world.macs()), ["ADDRESS", "MAC", "HOLDER"]
         )
 
+    @_look
     def neighbours(self, place: str | None = None) -> Table:
         """The ARP memory of a place (default: the client): which MAC address it remembers for which address."""
         from kanslib.views import answers
@@ -418,6 +443,7 @@ class Lab:
 
         return iptables.parse(self._world.run(node, "iptables-save -c"))
 
+    @_look
     def rule_changes(self, before: Ruleset, after: Ruleset) -> Table:
         """What is different between two looks at a node's rules: gone, come, and by how much counters moved."""
         from kanslib.views import rule_changes
@@ -600,6 +626,7 @@ class Lab:
     def _observation(self) -> Observed:
         return self._observed or Observed(self._world.window(float("inf")), ())
 
+    @_look
     def probes(self, service: str) -> Table:
         """Every request to the Service in the newest observation (else around the last act), one row each."""
         from kanslib.views.tables import Table
@@ -660,6 +687,7 @@ class Lab:
         rows = outage.phase_rows(self.outage(), self._known(service))
         return Table.of(rows, self._world.provenance(), outage.PHASES)
 
+    @_look
     def failures(self, service: str) -> Table:
         """Every request to a Service that failed in the newest observation, and why.
 
@@ -717,6 +745,7 @@ class Lab:
         rows = arp_story.announcement_rows(story.announcements(vip), window, self._world.macs())
         return Table.of(rows, self._world.provenance(), arp_story.ANNOUNCEMENTS)
 
+    @_look
     def remembered(self) -> Table:
         """How the client's neighbour cache changed in the newest observation: which frame told it what.
 
@@ -746,6 +775,7 @@ class Lab:
         held = outage.beliefs(self._world, window, service, vip)
         return beliefs.draw(held, f"Who has {service} ({vip})?", window.act, self._world.provenance())
 
+    @_look
     def conflicts(self) -> Table:
         """Addresses for which two machines answered ARP in the newest observation.
 
@@ -760,6 +790,7 @@ class Lab:
         rows = arp_story.conflict_rows(story, window, self._world.macs())
         return Table.of(rows, self._world.provenance(), arp_story.CONFLICTS)
 
+    @_look
     def messages(self, place: str | None = None) -> Table:
         """The BGP messages of the newest observation, of one node or of all; KEEPALIVEs in a row are counted.
 
@@ -771,6 +802,7 @@ class Lab:
         window, heard, provenance = self._heard(place)
         return Table.of(bgp.message_rows(heard, self._names(), window.zero), provenance, bgp.MESSAGES)
 
+    @_look
     def decoded(self, message: str = "UPDATE", place: str | None = None) -> Table:
         """The first BGP message of a type in the newest observation (sent by `place`), byte by byte.
 
@@ -789,6 +821,7 @@ class Lab:
             )
         return Table.of(bgp.byte_rows(mine[0]), provenance, bgp.BYTES)
 
+    @_look
     def bgp_states(self, node: str) -> SVG:
         """BGP's finite state machine as one node walked it in this story until now, by the messages on the wire."""
         from kanslib.models import bgp
@@ -799,6 +832,7 @@ class Lab:
         steps = bgp.walk(whole_story, self.address(self._node(node)), self.address(router))
         return views.draw_states(steps, node, router, window.zero, provenance)
 
+    @_look
     def ecmp(self, service: str) -> Table:
         """How many connections to a Service the router sent to each next hop, measured beside an even share.
 
@@ -900,14 +934,20 @@ class Lab:
                 f"an answer of this world to {exercise.id!r}",
                 hint="what a recording answers in place of another world is for looking, not for checking",
             )
+        if exercise.story not in ("", self._story):
+            raise NotRecorded(
+                f"{exercise.id} in the story {self._story!r}", hint=f"kanslib.open_lab(story={exercise.story!r})"
+            )
         self._depth += 1
         try:
-            return exercise.truth(self)
+            with self._world.undisturbed():
+                return exercise.truth(self)
         finally:
             self._depth -= 1
 
     def _looked(self, look: str) -> None:
-        """Score what was predicted of this look."""
+        """Note the look, and score what was predicted of it."""
+        self.looked_at[look] = self.looked_at.get(look, 0) + 1
         for said in self._desk.looked(look) if self._desk else ():
             aloud.show(said, said.html())
 

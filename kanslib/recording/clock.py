@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from kanslib.errors import NotRecorded, UnknownName
@@ -45,6 +46,12 @@ class Clock:
         self._whole = [*before, *self.acts, *(act for act in acts if act.t >= story.end)]
         self.now = story.start
         self._asked: list[Read] = []
+
+    def copy(self) -> Clock:
+        """The same clock, to be moved on its own."""
+        twin = copy(self)
+        twin._asked = list(self._asked)
+        return twin
 
     @property
     def take(self) -> Take:

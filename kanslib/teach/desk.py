@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from kanslib.errors import KansError, UnknownName
-from kanslib.teach.exercise import Exercise, Outcome, Verdict, explained, judge, understood, untried
+from kanslib.teach.exercise import Choice, Exercise, Outcome, Verdict, explained, judge, understood, untried
 from kanslib.teach.ideas import Truth
 from kanslib.teach.progress import Progress
 
@@ -56,6 +56,10 @@ def verdict_said(verdict: Verdict, note: str = "") -> Said:
     return Said(verdict.words + (f"\n{note}" if note else ""), f"{sign} {head}", colour)
 
 
+def _lettered(choices: Sequence[Choice]) -> list[str]:
+    return [f"  {chr(97 + place)}) {choice.says}" for place, choice in enumerate(choices)]
+
+
 class Quest:
     """One exercise on a lab: `.check(answer)`, `.hint()`, `.solution()`. Showing it asks the question."""
 
@@ -67,7 +71,9 @@ class Quest:
     def question(self) -> str:
         """The question, with its choices in letters."""
         lines = [self.exercise.question]
-        lines += [f"  {chr(97 + place)}) {choice.says}" for place, choice in enumerate(self.exercise.choices)]
+        lines += _lettered(self.exercise.choices)
+        for part, choices in self.exercise.parts.items():
+            lines += [f"{part}:", *_lettered(choices)]
         if self.exercise.starter:
             lines += ["", self.exercise.starter]
         return "\n".join(lines)
@@ -86,9 +92,12 @@ class Quest:
         self._progress.tried(self.exercise.id, verdict.outcome, verdict.idea.id if verdict.idea else "")
         return verdict
 
-    def check(self, answer: Any = None) -> Said:
-        """Say whether an answer is right, and if not, what may have led to it."""
-        return verdict_said(self.judged(answer), self._progress.notice)
+    def check(self, answer: Any = None, /, **parts: Any) -> Said:
+        """Say whether an answer is right, and if not, what may have led to it.
+
+        A diagnosis is given in its parts: `.check(cause=…, fix=…, evidence=…)`.
+        """
+        return verdict_said(self.judged(parts or answer), self._progress.notice)
 
     def hint(self) -> Said:
         """The next hint, from vague to near."""
@@ -102,7 +111,8 @@ class Quest:
     def solution(self) -> Said:
         """The answer, worked out from this lab, and why."""
         try:
-            words = explained(self.exercise, self._truth())
+            truth = self._truth()
+            words = explained(self.exercise, truth)
         except KansError as exc:
             return Said(f"It cannot be worked out at this moment. {exc}", "Solution")
         self._progress.helped(self.exercise.id, solution=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
 from kanslib.teach.ideas import Idea, Truth
 
-Kind = Literal["choice", "number", "names", "code"]
+Kind = Literal["choice", "number", "names", "code", "diagnosis"]
 _LONGEST = 2000  # characters of an answer: more is not read
 _PLACEHOLDERS = {"", "...", "?", "____", "your answer"}
 
@@ -40,6 +40,8 @@ class Exercise:
     the cases to try, as (arguments, expected). `because` explains, with `{truth}` for the answer. `within` is how far
     off a number may be, relative to the truth. `reveals`: the looks that score a prediction. `quiz`: it belongs to the
     chapter's summary. A form offers `options` of a lab for names, and a slider over `scale` (from, to, step).
+    A `diagnosis` has `parts`: the choices for its cause, its fix and its evidence, each by name. `story`: the only one
+    in which it can be asked.
     """
 
     id: str
@@ -55,6 +57,8 @@ class Exercise:
     unit: str = ""
     reveals: tuple[str, ...] = ()
     starter: str = ""
+    story: str = ""
+    parts: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     quiz: bool = False
     options: Callable[[Any], list[str]] | None = None
     scale: tuple[float, float, float] | None = None
@@ -88,6 +92,7 @@ def understood(exercise: Exercise, answer: Any) -> Any:
         raise NotUnderstood(f"that text is {len(answer):,} characters long; expected {expects(exercise)}")
     reader: dict[Kind, Callable[[Exercise, Any], Any]] = {
         "choice": _choice, "number": _number, "names": _names, "code": _code,
+        "diagnosis": _diagnosis,
     }  # fmt: skip
     return reader[exercise.kind](exercise, answer)
 
@@ -101,14 +106,30 @@ def expects(exercise: Exercise) -> str:
         return f"a number{' of ' + exercise.unit if exercise.unit else ''}, e.g. 3.5"
     if exercise.kind == "code":
         return "a function"
+    if exercise.kind == "diagnosis":
+        return ", ".join(f"{part}=…" for part in exercise.parts) + ", each one of its choices, by letter or in words"
     return "a name or a list of names, e.g. ['svc1', 'svc2']"
 
 
 def _choice(exercise: Exercise, answer: Any) -> str:
     """A choice by its letter, its key or its words."""
+    return _chosen(exercise, exercise.choices, answer)
+
+
+def _diagnosis(exercise: Exercise, answer: Any) -> dict[str, str]:
+    """Every part of a diagnosis by the key of its choice."""
+    parts = list(exercise.parts)
+    if isinstance(answer, (list, tuple)) and len(answer) == len(parts):
+        answer = dict(zip(parts, answer, strict=True))
+    if not isinstance(answer, dict) or set(answer) != set(parts) or any(untried(said) for said in answer.values()):
+        raise NotUnderstood(f"a diagnosis has {len(parts)} parts; expected {expects(exercise)}")
+    return {part: _chosen(exercise, exercise.parts[part], answer[part]) for part in parts}
+
+
+def _chosen(exercise: Exercise, choices: Collection[Choice], answer: Any) -> str:
     if isinstance(answer, str):
         said = answer.strip().lower().strip("().")
-        for place, choice in enumerate(exercise.choices):
+        for place, choice in enumerate(choices):
             if said in (chr(97 + place), choice.key.lower(), choice.says.lower().strip("().")):
                 return choice.key
     raise NotUnderstood(f"{_shown(answer)} is none of the choices; expected {expects(exercise)}")
@@ -157,7 +178,12 @@ def judge(exercise: Exercise, answer: Any, truth: Truth, was_helped: bool = Fals
     except NotUnderstood as exc:
         return Verdict(Outcome.NOT_TRIED, str(exc))
     is_code = exercise.kind == "code"
-    wrong = _first_counterexample(said, truth.value) if is_code else _mistake(exercise, said, truth.value)
+    if is_code:
+        wrong = _first_counterexample(said, truth.value)
+    elif exercise.kind == "diagnosis":
+        wrong = _misdiagnosed(exercise, said, truth)
+    else:
+        wrong = _mistake(exercise, said, truth.value)
     if wrong is None:
         outcome = Outcome.RIGHT_AFTER_HELP if was_helped else Outcome.RIGHT
         return Verdict(outcome, explained(exercise, truth))
@@ -179,6 +205,8 @@ def told(exercise: Exercise, truth: Any) -> str:
         return f"{truth:g}{' ' + exercise.unit if exercise.unit else ''}"
     if exercise.kind == "names":
         return ", ".join(sorted(truth))
+    if exercise.kind == "diagnosis":
+        return next(choice.says for choice in exercise.parts["cause"] if choice.key == truth)
     return f"{len(truth)} cases"
 
 
@@ -204,6 +232,21 @@ def _mistake(exercise: Exercise, said: Any, truth: Any) -> str | None:
         parts += [f"{fewer} {'is' if fewer == 1 else 'are'} missing"] if fewer else []
         return "Not yet: " + "; ".join(parts) + "."
     return None if said == truth else "No. Look once more; a hint helps: .hint()"
+
+
+def _misdiagnosed(exercise: Exercise, said: Mapping[str, str], truth: Truth) -> str | None:
+    """What is wrong with a diagnosis: its cause, what it rests on, or its fix, in that order; None when nothing is."""
+    facts, words = truth.facts, {part: {one.key: one.says for one in exercise.parts[part]} for part in said}
+    if said["cause"] != truth.value:
+        return f"Not that. What this cluster says to it: {facts['rulings'][said['cause']]}."
+    evidence = words["evidence"][said["evidence"]]
+    if said["evidence"] not in facts["proofs"]:
+        return f"The cause is right, and {evidence} shows its effect at best. What shows the cause itself?"
+    if said["evidence"] not in facts["looked"]:
+        return f"The cause is right. But {evidence} is not among your looks in this lab: look, then say so."
+    if said["fix"] not in facts["fixes"]:
+        return f"Cause and evidence are right. “{words['fix'][said['fix']]}” would leave the cause where it is."
+    return None
 
 
 def _first_counterexample(function: Callable[..., Any], cases: Collection[tuple[tuple[Any, ...], Any]]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -323,6 +323,9 @@ class ComputedWorld:
         return found
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def now(self) -> float:
         return self._now

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -39,6 +39,7 @@ class FallbackWorld(ForwardingWorld):
         self._instead: RecordedWorld | None = None
         self._beside_at: tuple[str, RecordedWorld] | None = None
         self._reason = ""
+        self._is_alone = False
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -53,6 +54,8 @@ class FallbackWorld(ForwardingWorld):
         try:
             return question(self._asked)
         except GAPS as gap:
+            if self._is_alone:
+                raise
             self._reason = _reason(gap)
             try:
                 return self._marked(question(self._beside()))
@@ -158,6 +161,15 @@ class FallbackWorld(ForwardingWorld):
         return self._ask(
             lambda world: world.looks(command, window if world is self._now else world.window(float("inf")))
         )
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        self._is_alone = True
+        try:
+            with self._now.undisturbed():
+                yield
+        finally:
+            self._is_alone = False
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

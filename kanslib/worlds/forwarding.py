@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from kanslib.objects import KubeObject, WatchEvent
@@ -97,6 +97,9 @@ class ForwardingWorld(ABC):
 
     def changes(self, kind: str, window: Window) -> list[WatchEvent]:
         return self._now.changes(kind, window)
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        return self._now.undisturbed()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -391,6 +391,9 @@ class LiveWorld:
         return [event for event in self._session.watches.events(plural(kind)) if event.t <= window.end]
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def now(self) -> float:
         return self._past.now() if self._past else time.time()

@@ -86,6 +86,9 @@ class World(Protocol):
         self, kind: str, window: Window
     ) -> list[WatchEvent]: ...  # from the cluster's beginning to the window's end
 
+    # a check's questions: no clock moves, and nobody else answers
+    def undisturbed(self) -> AbstractContextManager[None]: ...
+
     # time
     def now(self) -> float: ...
     def acts(self) -> list[dict[str, Any]]: ...

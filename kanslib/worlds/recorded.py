@@ -407,6 +407,14 @@ class RecordedWorld:
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        clock, self.clock = self.clock, self.clock.copy()
+        try:
+            yield
+        finally:
+            self.clock = clock
+
     def now(self) -> float:
         return self.clock.now
 
