@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kanslib.packets.bgp import Heard
     from kanslib.packets.capture import Frame
     from kanslib.provenance import Provenance
-    from kanslib.teach.desk import Desk, Prediction, Quest
+    from kanslib.teach.desk import Desk, Prediction, Quest, Quiz
     from kanslib.teach.exercise import Exercise
     from kanslib.teach.ideas import Truth
     from kanslib.timeline import Outage
@@ -905,6 +905,10 @@ class Lab:
         """A question before a look: `.answer(guess)` writes it down, and the look that shows the answer scores it."""
         return self._at_desk.predict(name, guess)
 
+    def quiz(self, chapter: str) -> Quiz:
+        """The summary quiz of a chapter (`"03"`): show it to answer it, or `.check(answer, answer, …)` in order."""
+        return self._at_desk.quiz(chapter)
+
     def progress(self, token: str | None = None) -> ProgressReport:
         """What you have done so far, as a picture and as `.table`; `.token` carries it to another machine.
 
@@ -924,7 +928,7 @@ class Lab:
         from kanslib.teach.progress import default_path, load
 
         if self._desk is None:
-            self._desk = Desk(CATALOG, load(default_path()), self._truth)
+            self._desk = Desk(CATALOG, load(default_path()), self._truth, self._offered)
         return self._desk
 
     def _truth(self, exercise: Exercise) -> Truth:
@@ -942,6 +946,14 @@ class Lab:
         try:
             with self._world.undisturbed():
                 return exercise.truth(self)
+        finally:
+            self._depth -= 1
+
+    def _offered(self, options: Callable[[Lab], list[str]]) -> list[str]:
+        """The names that a form offers, which is no look."""
+        self._depth += 1
+        try:
+            return options(self)
         finally:
             self._depth -= 1
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from kanslib.errors import KansError, UnknownName
 from kanslib.teach.exercise import Choice, Exercise, Outcome, Verdict, explained, judge, understood, untried
@@ -18,6 +19,9 @@ _SIGNS = {
     Outcome.RIGHT: ("✓", "right", "#009e73"),
     Outcome.RIGHT_AFTER_HELP: ("✓", "right, after help", "#0072b2"),
 }
+
+
+Q = TypeVar("Q", bound="Quest")
 
 
 class Said(str):
@@ -63,9 +67,22 @@ def _lettered(choices: Sequence[Choice]) -> list[str]:
 class Quest:
     """One exercise on a lab: `.check(answer)`, `.hint()`, `.solution()`. Showing it asks the question."""
 
-    def __init__(self, exercise: Exercise, truth: Callable[[], Truth], progress: Progress) -> None:
-        self.exercise, self._truth, self._progress = exercise, truth, progress
+    def __init__(
+        self,
+        exercise: Exercise,
+        truth: Callable[[], Truth],
+        progress: Progress,
+        options: Callable[[], list[str]] = list,
+    ) -> None:
+        self.exercise, self._truth, self._progress, self._options = exercise, truth, progress, options
         self._given = 0
+
+    def options(self) -> list[str]:
+        """The names that a form offers; none where the lab cannot say them now."""
+        try:
+            return self._options()
+        except KansError:
+            return []
 
     @property
     def question(self) -> str:
@@ -121,23 +138,39 @@ class Quest:
     def __repr__(self) -> str:
         return f"{self.question}\n→ .check(answer), .hint(), .solution()"
 
+    @property
+    def _sign(self) -> str:
+        """What came of it so far: a sign, and the word for who cannot see it."""
+        sign, words, _ = _SIGNS[Outcome(self._progress.of(self.exercise.id).outcome)]
+        return f'<span role="img" aria-label="{words}">{sign}</span>'
+
+    def question_html(self) -> str:
+        """The question alone, as a form shows it above its own choices."""
+        asked = escape(self.exercise.question)
+        starter = f"<pre>{escape(self.exercise.starter)}</pre>" if self.exercise.starter else ""
+        return f'<div class="kans-asked">{self._sign} {asked}{starter}</div>'
+
     def _repr_html_(self) -> str:
         asked = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
-        entry = self._progress.of(self.exercise.id)
-        sign = _SIGNS[Outcome(entry.outcome)][0]
         return (
-            f'<div class="kans-asked" style="border-left:6px solid #0072b2;padding:.2em .8em">{sign} {asked}'
+            f'<div class="kans-asked" style="border-left:6px solid #0072b2;padding:.2em .8em">{self._sign} {asked}'
             "<br><small>answer with <code>.check(…)</code>; <code>.hint()</code> and <code>.solution()</code> help"
             "</small></div>"
         )
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        """A form in a notebook that lives; the question elsewhere."""
+        return _shown([self], self._repr_html_(), repr(self))
 
 
 class Prediction(Quest):
     """A guess before a look: kept until the look happens, then scored."""
 
-    def __init__(self, exercise: Exercise, truth: Callable[[], Truth], progress: Progress) -> None:
-        super().__init__(exercise, truth, progress)
-        self.guess: Any = None
+    guess: Any = None
+
+    def question_html(self) -> str:
+        """The question alone."""
+        return f'<div class="kans-asked"><b>Predict.</b> {escape(self.exercise.question)}</div>'
 
     def answer(self, guess: Any) -> Said:
         """Write the guess down. It is scored by the look that shows the answer, and not before."""
@@ -168,11 +201,53 @@ class Prediction(Quest):
         return f"Predict. {self.question}\n→ .answer(guess), then look"
 
 
+class Quiz:
+    """The questions at the end of a chapter, to be answered without looking. Showing it asks them."""
+
+    def __init__(self, quests: Sequence[Quest]) -> None:
+        self.quests = tuple(quests)
+
+    def check(self, *answers: Any) -> Said:
+        """Answers to the questions, in order; what is left out is not tried."""
+        lines = []
+        for place, quest in enumerate(self.quests):
+            verdict = quest.judged(answers[place] if place < len(answers) else None)
+            sign, head, _ = _SIGNS[verdict.outcome]
+            lines.append(f"{place + 1}. {sign} {head}. {verdict.words}")
+        return Said("\n".join(lines), f"Quiz, {len(self.quests)} questions")
+
+    def __repr__(self) -> str:
+        asked = "\n".join(f"{place + 1}. {quest.question}" for place, quest in enumerate(self.quests))
+        return f"{asked}\n→ .check(answer, answer, …)"
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p><b>{place + 1}.</b></p>{one._repr_html_()}" for place, one in enumerate(self.quests))
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        return _shown(self.quests, self._repr_html_(), repr(self))
+
+
+def _shown(quests: Sequence[Quest], html: str, words: str) -> dict[str, Any]:
+    """What a cell shows of exercises: their forms where a kernel lives, and what stays of them elsewhere."""
+    if "ipykernel" in sys.modules:
+        from kanslib.teach import widgets
+
+        if widgets.in_a_notebook():
+            return widgets.bundle(widgets.forms(quests), html, words)
+    return {"text/html": html, "text/plain": words}
+
+
 class Desk:
     """A lab's exercises: hands them out, keeps predictions until their look, notes what came of them."""
 
-    def __init__(self, catalog: Mapping[str, Exercise], progress: Progress, truth: Callable[[Exercise], Truth]) -> None:
-        self.catalog, self.progress, self._truth = catalog, progress, truth
+    def __init__(
+        self,
+        catalog: Mapping[str, Exercise],
+        progress: Progress,
+        truth: Callable[[Exercise], Truth],
+        ask: Callable[[Callable[[Any], list[str]]], list[str]],
+    ) -> None:
+        self.catalog, self.progress, self._truth, self._ask = catalog, progress, truth, ask
         self._open: dict[str, Prediction] = {}
 
     def _known(self, name: str) -> Exercise:
@@ -182,13 +257,25 @@ class Desk:
 
     def exercise(self, name: str) -> Quest:
         """One exercise by its id."""
+        return self._made(Quest, name)
+
+    def _made(self, kind: type[Q], name: str) -> Q:
         exercise = self._known(name)
-        return Quest(exercise, lambda: self._truth(exercise), self.progress)
+        names = exercise.options
+        options = (lambda: self._ask(names)) if names else list
+        return kind(exercise, lambda: self._truth(exercise), self.progress, options)
+
+    def quiz(self, chapter: str) -> Quiz:
+        """The summary quiz of a chapter."""
+        number = str(chapter).zfill(2)[:2]
+        chosen = [name for name, one in self.catalog.items() if one.quiz and one.chapter == number]
+        if not chosen:
+            raise UnknownName("quiz", chapter, sorted({one.chapter for one in self.catalog.values() if one.quiz}))
+        return Quiz([self.exercise(name) for name in chosen])
 
     def predict(self, name: str, guess: Any = None) -> Prediction:
         """One prediction by its id; with a guess, it is written down at once."""
-        exercise = self._known(name)
-        made = Prediction(exercise, lambda: self._truth(exercise), self.progress)
+        made = self._made(Prediction, name)
         if guess is not None:
             made.answer(guess)
         self._open[name] = made
