@@ -21,6 +21,7 @@ from kanslib.worlds.protocol import Window, World
 
 if TYPE_CHECKING:
     from kanslib.iptables import Routing, Ruleset
+    from kanslib.machine import TimeMachine
     from kanslib.models.election import Election
     from kanslib.packets.bgp import Heard
     from kanslib.packets.capture import Frame
@@ -879,6 +880,18 @@ class Lab:
     def _load_balancers(self) -> dict[str, str]:
         """The Services with an external address, and that address."""
         return {o["metadata"]["name"]: address for o in self.objects("services") if (address := external_address(o))}
+
+    def time_machine(self, service: str = "svc1") -> TimeMachine:
+        """The whole story of this lab as it was recorded, under a slider: map, time axis, addresses, a packet's way.
+
+        Show it to walk through; `.at(seconds)` gives one scene, `.table` the stops, `.describe()` the story in words.
+        The clock of this lab stays where it is.
+        """
+        from kanslib import worlds
+        from kanslib.machine import TimeMachine
+
+        recorded = worlds.as_recorded(self._world)
+        return TimeMachine(Lab(recorded, self._story), recorded, service)
 
     @_look
     def map(self) -> SVG:

@@ -50,6 +50,20 @@ def worked_out(recorded: Callable[[], RecordedWorld]) -> World:
     return FallbackWorld(twin, recorded)
 
 
+def as_recorded(world: World) -> RecordedWorld:
+    """The recording behind a world, at its opening, with a clock of its own. NotRecorded where there is none."""
+    from kanslib.errors import NotRecorded
+    from kanslib.worlds.fallback import FallbackWorld
+    from kanslib.worlds.meeting import MeetingWorld
+    from kanslib.worlds.recorded import RecordedWorld
+
+    if isinstance(world, MeetingWorld):
+        return RecordedWorld(world.recorded.recording, world.recorded.story.name or None)
+    if isinstance(world, FallbackWorld):
+        return world.as_recorded()
+    raise NotRecorded("this cluster: it was worked out from a manifest", hint="open a story: kanslib.open_lab(story=…)")
+
+
 def from_a_manifest(manifest: str) -> World:
     """A twin of a cluster that nobody has: the nodes of a kind configuration, with the objects beside it applied."""
     import time

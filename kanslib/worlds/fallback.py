@@ -62,6 +62,10 @@ class FallbackWorld(ForwardingWorld):
             except KansError:
                 raise gap from None
 
+    def as_recorded(self) -> RecordedWorld:
+        """The recording of this story, at its opening."""
+        return self._open()
+
     def _beside(self) -> RecordedWorld:
         """The recording, at the moment where the world stands."""
         standing = self._asked.standing

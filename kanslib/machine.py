@@ -1,0 +1,146 @@
+"""The time machine: a lab of its own on a recorded story, and a slider that moves its clock."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from kanslib.errors import KansError, NotRecorded
+from kanslib.timeline import marks as lanes
+from kanslib.timeline.claims import held_at
+from kanslib.views.tables import Table
+from kanslib.views.time_machine import Film, Scene, Stop, scene_html
+from kanslib.worlds import outage
+from kanslib.worlds.protocol import Window
+
+if TYPE_CHECKING:
+    from kanslib.lab import Lab
+    from kanslib.worlds.recorded import RecordedWorld
+
+_ON_PAPER = 12  # scenes that a page without a kernel holds
+
+
+class TimeMachine:
+    """A recorded story, to be walked through: show it for a slider, `.at(seconds)` for a scene, `.table` for the stops.
+
+    Its clock is its own: the lab's stays where it is.
+    """
+
+    def __init__(self, lab: Lab, world: RecordedWorld, service: str) -> None:
+        self._lab, self._world, self._service = lab, world, service
+        story = world.story
+        self._window = Window(story.start, story.start, story.end, "opening")
+        self._memory = outage.memory(world, self._window)
+        self.film = Film(story.title, round(story.end - story.start, 1), tuple(self._stops()), self._attempts())
+
+    def _stops(self) -> list[Stop]:
+        """The acts, and what they led to: leaders, nodes, endpoints."""
+        window = self._window
+        events, nodes, slices = (self._world.changes(kind, window) for kind in ("events", "nodes", "endpointslices"))
+        acts = [Stop(float(row["AT"]), "acts", str(row["MOMENT"])) for row in self._world.moments()]
+        found = [
+            Stop(round(mark.at, 1), mark.lane, mark.text)
+            for mark in lanes.marks(events, nodes, slices, window.zero)
+            if mark.at <= self.film_end
+        ]
+        return sorted(chain(acts, found), key=lambda stop: (stop.at, stop.lane != "acts"))
+
+    @property
+    def film_end(self) -> float:
+        """How long the story lasts, in seconds."""
+        return self._window.end - self._window.start
+
+    def _attempts(self) -> dict[str, list[tuple[float, bool]]]:
+        """When each Service was asked, and whether it answered; of the moments at which it had an address."""
+        found: dict[str, list[tuple[float, bool]]] = {}
+        names: dict[str, str] = {}
+        for event in self._world.changes("services", self._window):
+            for ingress in event.object.get("status", {}).get("loadBalancer", {}).get("ingress", []):
+                names[ingress["ip"]] = event.object["metadata"]["name"]
+        try:
+            probes = self._world.probes(self._window)
+        except NotRecorded:
+            return {}
+        for row in probes:
+            if row["to"] in names:
+                found.setdefault(names[row["to"]], []).append((row["t"] - self._window.zero, bool(row["ok"])))
+        return dict(sorted(found.items()))
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def at(self, seconds: float) -> Scene:
+        """The scene so many seconds after the opening (held within the story)."""
+        at = round(min(max(seconds, 0.0), self.film.end), 1)
+        self._lab.at(time=min(self._window.start + at, self._window.end))
+        walk, words = self._walk()
+        return Scene(
+            at, self.film.latest(at).says, self._lab.map(), list(self._beliefs(at)), walk, words,
+            self._world.provenance(),
+        )  # fmt: skip
+
+    def _beliefs(self, at: float) -> Iterator[dict[str, str]]:
+        remembered, macs = held_at(self._memory, self._window.zero + at), self._world.macs()
+        for name, vip in self._lab._load_balancers().items():
+            mac = remembered.get(vip, "")
+            yield {
+                "SERVICE": name, "ADDRESS": vip, "LEADER BY THE API": self._lab.leader(name) or "nobody",
+                "CLIENT REMEMBERS": macs.get(mac, mac) or "nothing",
+            }  # fmt: skip
+
+    def _walk(self) -> tuple[str, str]:
+        """The way of a packet from the client, as a picture and in words; why there is none, where there is none."""
+        try:
+            trace = self._lab.trace(self._service)
+        except KansError as exc:
+            words = f"No packet can be followed to {self._service} at this moment: {str(exc).splitlines()[0]}"
+            return f"<p>{escape(words)}</p>", words
+        return f"<p>{escape(trace.summary)}</p>{trace.svg()}", trace.summary
+
+    def describe(self) -> str:
+        """The story in words: every stop with its seconds."""
+        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.says}" for stop in self.film.stops]
+        return "\n".join([f"{self.film.title}, {self.film.end:.0f} s:", *lines])
+
+    @property
+    def table(self) -> Table:
+        """The stops: SECONDS after the opening, LANE, and what happened."""
+        rows = [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.says} for stop in self.film.stops]
+        return Table.of(rows, self._world.provenance(), ["SECONDS", "LANE", "WHAT"])
+
+    # ── showing ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def html(self) -> str:
+        """The story on paper: one scene for each act, folded; what a page without a kernel shows."""
+        acts = [stop for stop in self.film.stops if stop.lane == "acts"]
+        shown = acts[:_ON_PAPER]
+        parts = []
+        for place, stop in enumerate(shown):
+            later = acts[place + 1].at if place + 1 < len(acts) else self.film.end
+            scene = self.at(min(self._settled(stop), later))
+            scene = replace(scene, walk=f"<p>{escape(scene.walk_words)}</p>")  # a drawn one is many times as large
+            opened = " open" if place == 0 else ""
+            summary = f"{stop.at:.0f} s: {escape(stop.says)}"
+            parts.append(f"<details{opened}><summary>{summary}</summary>{scene_html(scene, self.film)}</details>")
+        left = len(acts) - len(shown)
+        more = f"<p>{left} more acts: with a kernel, the slider has them.</p>" if left else ""
+        return f'<div class="kans-time">{"".join(parts)}{more}</div>'
+
+    def _settled(self, stop: Stop) -> float:
+        row = next(row for row in self._world.moments() if row["MOMENT"] == stop.says)
+        return stop.at + float(row["SETTLED AFTER"] or 0.0)
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        if "ipykernel" in sys.modules:
+            from kanslib.machine_form import form
+            from kanslib.teach.widgets import bundle, in_a_notebook
+
+            if in_a_notebook():
+                return bundle(form(self), self.html(), self.describe())
+        return {"text/html": self.html(), "text/plain": self.describe()}
+
+    def __repr__(self) -> str:
+        return self.describe()
