@@ -918,6 +918,10 @@ class Lab:
         """A question before a look: `.answer(guess)` writes it down, and the look that shows the answer scores it."""
         return self._at_desk.predict(name, guess)
 
+    def predict_all(self, *names: str) -> Quiz:
+        """Several predictions at once; each is scored by the look that shows its answer, in whichever lab."""
+        return self._at_desk.predict_all(names)
+
     def quiz(self, chapter: str) -> Quiz:
         """The summary quiz of a chapter (`"03"`): show it to answer it, or `.check(answer, answer, …)` in order."""
         return self._at_desk.quiz(chapter)

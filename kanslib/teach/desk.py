@@ -202,19 +202,19 @@ class Prediction(Quest):
 
 
 class Quiz:
-    """The questions at the end of a chapter, to be answered without looking. Showing it asks them."""
+    """Several questions at once: a chapter's summary, or predictions. Showing it asks them."""
 
     def __init__(self, quests: Sequence[Quest]) -> None:
         self.quests = tuple(quests)
 
     def check(self, *answers: Any) -> Said:
-        """Answers to the questions, in order; what is left out is not tried."""
+        """Answers to the questions, in order; what is left out is not tried. Predictions are written down."""
         lines = []
         for place, quest in enumerate(self.quests):
-            verdict = quest.judged(answers[place] if place < len(answers) else None)
-            sign, head, _ = _SIGNS[verdict.outcome]
-            lines.append(f"{place + 1}. {sign} {head}. {verdict.words}")
-        return Said("\n".join(lines), f"Quiz, {len(self.quests)} questions")
+            answer = answers[place] if place < len(answers) else None
+            said = quest.answer(answer) if isinstance(quest, Prediction) else quest.check(answer)
+            lines.append(f"{place + 1}. {said}")
+        return Said("\n".join(lines), f"{len(self.quests)} questions")
 
     def __repr__(self) -> str:
         asked = "\n".join(f"{place + 1}. {quest.question}" for place, quest in enumerate(self.quests))
@@ -237,6 +237,9 @@ def _shown(quests: Sequence[Quest], html: str, words: str) -> dict[str, Any]:
     return {"text/html": html, "text/plain": words}
 
 
+_written: dict[str, Prediction] = {}  # guesses that wait for their look, whichever lab makes it
+
+
 class Desk:
     """A lab's exercises: hands them out, keeps predictions until their look, notes what came of them."""
 
@@ -248,7 +251,6 @@ class Desk:
         ask: Callable[[Callable[[Any], list[str]]], list[str]],
     ) -> None:
         self.catalog, self.progress, self._truth, self._ask = catalog, progress, truth, ask
-        self._open: dict[str, Prediction] = {}
 
     def _known(self, name: str) -> Exercise:
         if name not in self.catalog:
@@ -278,19 +280,23 @@ class Desk:
         made = self._made(Prediction, name)
         if guess is not None:
             made.answer(guess)
-        self._open[name] = made
+        _written[name] = made
         return made
+
+    def predict_all(self, names: Sequence[str]) -> Quiz:
+        """Several predictions at once."""
+        return Quiz([self.predict(name) for name in names])
 
     def looked(self, look: str) -> list[Said]:
         """Score the predictions that this look reveals; what cannot be told yet stays open."""
         scored = []
-        for name, made in list(self._open.items()):
+        for name, made in list(_written.items()):
             if look not in made.exercise.reveals or made.guess is None:
                 continue
-            verdict = made.judged(made.guess)
+            verdict = self._made(Prediction, name).judged(made.guess)  # by what this lab shows
             if verdict.outcome is Outcome.NOT_TRIED:
                 continue
-            del self._open[name]
+            del _written[name]
             sign, _, colour = _SIGNS[verdict.outcome]
             head = f"{sign} Your prediction: {made.guess}"
             scored.append(Said(verdict.words, head, colour))

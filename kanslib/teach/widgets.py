@@ -112,7 +112,9 @@ def _slider(scale: tuple[float, float, float], unit: str) -> Field:
 
 def _text(quest: Quest) -> Field:
     is_code = quest.exercise.kind == "code"
+    own = quest.exercise.starter.removeprefix("def ").partition("(")[0]
     text = ipw.Text(
+        own,
         description="function" if is_code else "answer", layout={"width": "420px", "max_width": "100%"},
         placeholder="the name of your function" if is_code else "", style={"description_width": "initial"},
     )  # fmt: skip
@@ -134,7 +136,7 @@ def _named(name: str) -> Any:
 def _parts(quest: Quest) -> Field:
     drops = {
         part: ipw.Dropdown(
-            options=[(_NOTHING, None), *((choice.says, choice.key) for choice in choices)], description=part,
+            options=[(_NOTHING, None), *((choice.says, choice.key) for choice in choices)], description=part, index=0,
             layout={"width": "640px", "max_width": "100%"}, style={"description_width": "5em"},
         )
         for part, choices in quest.exercise.parts.items()

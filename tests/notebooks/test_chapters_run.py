@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from kanslib import chapters
+from kanslib.teach.catalog import CATALOG
 
 NAMES = [chapter.stem for chapter in chapters.shipped()]
 
@@ -30,8 +32,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     for number in range(2):
         out = tmp_path_factory.mktemp("run") / f"{number}.json"
         script = Path(__file__).with_name("execute.py")
-        subprocess.run([*without_network(), sys.executable, str(script), str(out)], check=True, timeout=300)
-        found.append(json.loads(out.read_text()))
+        private = {**os.environ, "KANS_PROGRESS": str(out.with_name("progress.json"))}
+        command = [*without_network(), sys.executable, str(script), str(out)]
+        subprocess.run(command, check=True, timeout=300, env=private)
+        found.append(json.loads(out.read_text()) | {"learned": out.with_name("progress.json").exists()})
     return found
 
 
@@ -48,6 +52,21 @@ class TestChapter:
 
     def test_twice_the_same(self, runs: list[dict[str, Any]], name: str) -> None:
         assert runs[0][name]["outputs"] == runs[1][name]["outputs"]
+
+    def test_no_cell_takes_longer_than_three_seconds(self, runs: list[dict[str, Any]], name: str) -> None:
+        seconds, cell = min((run[name]["slowest"] for run in runs), key=lambda slowest: slowest[0])
+        assert 0 < seconds <= 3, cell
+
+    def test_running_all_gives_no_answer_away(self, runs: list[dict[str, Any]], name: str) -> None:
+        said = json.dumps(runs[0][name]["outputs"], ensure_ascii=False)
+        for exercise in CATALOG.values():
+            if exercise.chapter == name[:2]:
+                assert exercise.because.replace("{truth}", "").strip(" .:") not in said
+                assert all(hint not in said for hint in exercise.hints)
+                assert all(idea.says not in said for idea in exercise.ideas)
+
+    def test_running_all_is_no_try(self, runs: list[dict[str, Any]], name: str) -> None:
+        assert [run["learned"] for run in runs] == [False, False]
 
     def test_a_kernel_stays_below_200_megabytes(self, runs: list[dict[str, Any]], name: str) -> None:
         assert 50 < runs[0][name]["peak_mb"] <= 200

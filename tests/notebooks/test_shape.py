@@ -13,6 +13,7 @@ import pytest
 
 import kanslib
 from kanslib import chapters
+from kanslib.teach.catalog import CATALOG
 
 CHAPTERS = chapters.shipped()
 # what only a recording can know: addresses, dates, counts of requests, seconds to the tenth
@@ -75,10 +76,39 @@ def test_addresses_and_leaders_are_asked_for(chapter: Path) -> None:
     assert not re.search(r"\d+\.\d+\.\d+\.\d+", "\n".join(code(chapter)))
 
 
+def asked_in(chapter: Path) -> list[str]:
+    """The exercises that a chapter asks, by id: single ones, several at once, and those of its quiz."""
+    text = "\n".join(code(chapter))
+    named = [name for call in re.findall(r"\.(?:predict|predict_all|exercise)\(([^)]*)\)", text, re.DOTALL)
+             for name in re.findall(r'"([a-z0-9-]+)"', call)]  # fmt: skip
+    for number in re.findall(r'\.quiz\("(\d\d)"\)', text):
+        named += [name for name, one in CATALOG.items() if one.quiz and one.chapter == number]
+    return named
+
+
 def test_there_is_something_to_predict_and_a_way_on(chapter: Path) -> None:
+    assert asked_in(chapter)
+    assert re.search(r"\((0\d-[a-z-]+\.ipynb)\)", prose(chapter))
+
+
+def test_a_chapter_asks_its_own_exercises_and_ends_with_a_quiz(chapter: Path) -> None:
+    number = chapter.stem[:2]
+    mine = {name for name, one in CATALOG.items() if one.chapter == number} - {"what-is-wrong"}
+    asked = asked_in(chapter)
+    assert set(asked) <= set(CATALOG)
+    assert number == "00" or set(asked) == mine
+    assert len(asked) == len(set(asked))
+    assert number in ("00", "08") or f'lab.quiz("{number}")' in code(chapter)[-3:]
+
+
+def test_sections_say_how_long_they_take(chapter: Path) -> None:
     text = prose(chapter)
-    assert "**Predict.**" in text
-    assert re.search(r"\((0\d-[a-z-]+\.ipynb)\)", text)
+    sections = re.findall(r"^## .+\n\n(.+)", text, re.MULTILINE)
+    minutes = [re.fullmatch(r"\*(\d+) minutes?\*", line) for line in sections]
+    assert all(minutes)
+    total = re.search(r"\*about (\d+) minutes", text)
+    assert total
+    assert int(total[1]) == sum(int(found[1]) for found in minutes if found)
 
 
 def test_links_to_chapters_lead_somewhere(chapter: Path) -> None:

@@ -58,6 +58,7 @@ HELD: dict[str, str | Callable[[Truth], Any]] = {
     "gratuitous-arp-goes-on": "every few seconds, for ever", "no-answer-no-traffic": "no",
     "layer-2-balances-nodes": "all workers, evenly", "clients-reach-the-pods-nodes": "those with a Pod",
     "curl-on-a-node-tests-metallb": "that MetalLB announces the address",
+    "kube-proxy-takes-turns": "in turn: first, second, first, second",
     "leader-serves-alone": lambda _: 1, "one-way-for-each-node": lambda _: 4,
     "layer-2-keeps-the-source": "the client", "only-the-leader-has-the-rules": "it is dropped",
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],

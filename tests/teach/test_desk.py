@@ -10,6 +10,7 @@ import pytest
 import kanslib
 from kanslib.errors import UnknownName
 from kanslib.lab import Lab
+from kanslib.teach import desk
 
 OpenLab = Callable[..., Lab]
 
@@ -17,6 +18,7 @@ OpenLab = Callable[..., Lab]
 @pytest.fixture(autouse=True)
 def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
+    desk._written.clear()
     return tmp_path / "progress.json"
 
 

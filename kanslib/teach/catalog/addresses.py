@@ -238,7 +238,7 @@ EXERCISES = (
     ),
     Exercise(
         "who-wakes-the-waiting", "02", "An address comes back. Does the Service that waits have to be touched?",
-        "choice", _freed,
+        "choice", _freed, quiz=True,
         choices=(Choice("by itself", "no, it gets the address"), Choice("touched", "yes, it has to be applied again")),
         hints=("Who notices that a Service was deleted?", "The controller looks at everybody then."),
         because="{truth}. Each address that comes back makes the controller look at all Services again.",
@@ -270,7 +270,7 @@ EXERCISES = (
     Exercise(
         "newer-annotation", "02",
         "You wish for an address with the annotation metallb.io/loadBalancerIPs, as new docs have it. On v0.14.8?",
-        "choice", _newer_annotation,
+        "choice", _newer_annotation, quiz=True,
         choices=(
             Choice("obeyed", "the Service gets that address"), Choice("ignored", "it gets any address"),
             Choice("refused", "it waits, with a warning"),

@@ -114,6 +114,7 @@ def _cases(lab: Any) -> Truth:
 EXERCISES = (
     Exercise(
         "leader-of-svc1", "05", "Which node leads svc1 at this moment?", "names", _leader,
+        options=lambda lab: sorted(nodes(lab)),
         hints=(
             "A speaker decides alone, from what everybody knows: the nodes' names and the address.",
             "lab.hash_order('svc1') draws it; the leftmost leads.",
@@ -137,6 +138,7 @@ EXERCISES = (
     ),
     Exercise(
         "candidates-of-svc1", "05", "Which nodes are candidates for svc1?", "names", _candidates,
+        quiz=True, options=lambda lab: sorted(nodes(lab)),
         hints=("Not every node with a speaker is one.", "print(lab.election('svc1')) says who is out, and why."),
         because="They are {truth}.",
         ideas=(
@@ -156,7 +158,7 @@ EXERCISES = (
     Exercise(
         "who-moves-for-a-newcomer", "05",
         f"A fourth worker ({_NODE}) joins. Where do the addresses go that change their leader?", "choice",
-        _moves_of_a_newcomer,
+        _moves_of_a_newcomer, quiz=True,
         choices=(
             Choice("newcomer", "all of them to the newcomer"),
             Choice("all about", "some to the newcomer, some from one old node to another"),
@@ -252,7 +254,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "how-even", "05", "Three nodes share all addresses of the pool. How evenly?", "choice", _even,
+        "how-even", "05", "Three nodes share all addresses of the pool. How evenly?", "choice", _even, quiz=True,
         choices=(
             Choice("even", "as evenly as can be: they differ by one at the most"),
             Choice("uneven", "only as evenly as chance allows"),

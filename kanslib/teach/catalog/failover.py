@@ -274,7 +274,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "what-helps-most", "06", "Which of these shortens such an outage most?", "choice", _helps_most,
+        "what-helps-most", "06", "Which of these shortens such an outage most?", "choice", _helps_most, quiz=True,
         choices=(
             Choice("probe", "a readiness probe on the Pods"), Choice("endpoints", "three times as many Pods"),
             Choice("gossip", "a gossip twice as fast"),
@@ -288,7 +288,6 @@ EXERCISES = (
                 "MetalLB PR #2956", chose("gossip"),
             ),
         ),
-        reveals=(),
     ),
     Exercise(
         "how-long-is-a-goodbye", "06",

@@ -79,9 +79,10 @@ def _lonely(lab: Any) -> Truth:
 
 
 def _lost_share(lab: Any) -> float:
-    phases = lab.outage().phases.get("svc1")
-    if not phases:
-        raise NotRecorded("requests to svc1 around this act", hint="lab.at('kill-node')")
+    held = lab.outage()
+    phases = held.phases.get("svc1")
+    if not phases or not held.act.startswith("kill-node"):
+        raise NotRecorded("requests to svc1 around a node's death", hint="lab.at('kill-node')")
     return max((one.end for one in phases if one.name in (DARK, PARTLY)), default=0.0)
 
 
@@ -92,8 +93,9 @@ def _killed(lab: Any) -> Truth:
 
 def _session_end(lab: Any) -> Truth:
     """What the router's session with the silent node ended by."""
-    said = [mark.text for mark in lab.outage().marks if mark.lane == "BGP" and "router" in mark.text]
-    if not said:
+    held = lab.outage()
+    said = [mark.text for mark in held.marks if mark.lane == "BGP" and "router" in mark.text]
+    if not said or not held.act.startswith("cut-link"):
         raise NotRecorded("a BGP session that ended", hint="lab.at('cut-link') in the story 'bgp-silent'")
     return Truth("hold" if any("hold timer" in text for text in said) else "closed")
 
@@ -115,9 +117,7 @@ def _disturbed(lab: Any) -> Truth:
     Linux divides the hash by shares of its range (net/ipv4/fib_semantics.c fib_select_multipath): who leaves moves the
     borders of the others.
     """
-    hops = sorted(set(_hops(lab)))
-    if len(hops) < 3:
-        hops = sorted(nodes(lab) - excluded(lab))
+    hops = sorted(nodes(lab) - excluded(lab))
     before = [hops[place * len(hops) // 1000] for place in range(1000)]
     rest = [hop for hop in hops if hop != hops[0]]
     after = [rest[place * len(rest) // 1000] for place in range(1000)]
@@ -154,7 +154,7 @@ EXERCISES = (
         "one-leader-under-bgp", "07", "How many next hops has svc1 at this moment?", "number", _next_hops,
         unit="next hops", scale=(0, 8, 1),
         hints=("Which nodes may announce, and has each a reason to?", "lab.routes()"),
-        because="{truth}.",
+        because="{truth}: every node that may announce it and, with Local, has an endpoint.",
         ideas=(
             Idea(
                 "bgp-needs-one-leader",

@@ -44,6 +44,16 @@ def _of_three(lab: Any) -> Truth:
     return Truth("rest" if told == [0.33, 0.5, 1.0] else "thirds" if told == [0.33] * 3 else "halves")
 
 
+def _chosen(lab: Any) -> Truth:
+    """By which match the rules of svc1 choose an endpoint, where there are two or more."""
+    rules = lab.rules(lab.leader("svc1") or lab.control_plane)
+    mine = [rule.raw for rule in rules.rules() if "KUBE-SVC-" in rule.chain and "default/svc1" in rule.text]
+    matched = {"dice" if "--mode random" in text else "turns" for text in mine if "-m statistic" in text}
+    if len(matched) != 1:
+        raise NotRecorded("two endpoints behind svc1 at this moment", hint="lab.at('opening')")
+    return Truth(matched.pop())
+
+
 def _dice(lab: Any) -> Truth:
     """Every KUBE-SVC chain of every node that is up, as (number of endpoints) → chances; then larger ones, computed."""
     cases = []
@@ -86,6 +96,14 @@ def _source_seen(lab: Any) -> Truth:
     return Truth("client" if seen == {lab.address(lab.client)} else "leader")
 
 
+def _as_local(lab: Any) -> tuple[list[Any], list[Any], kubeproxy.Config]:
+    """svc1 with the policy Local, its endpoints, and how this cluster's kube-proxy writes rules."""
+    service = lab.object("service", "svc1")
+    local = {**service, "spec": {**service["spec"], "externalTrafficPolicy": "Local"}}
+    slices = [one for one in lab.objects("endpointslices") if one["metadata"]["name"].startswith("svc1")]
+    return [local], slices, kubeproxy.Config.of(lab.objects("nodes"), kubeproxy.pod_range(lab.objects("nodes")))
+
+
 def _must_be_local(lab: Any) -> None:
     if lab.object("service", "svc1")["spec"].get("externalTrafficPolicy") != "Local":
         raise NotRecorded("externalTrafficPolicy: Local at this moment", hint=_LOCAL)
@@ -98,19 +116,26 @@ def _local_leaders(lab: Any) -> Truth:
 
 
 def _local_elsewhere(lab: Any) -> Truth:
-    _must_be_local(lab)
+    """The rule that kube-proxy writes for svc1 with Local, on a node that has none of its Pods."""
     empty = sorted(nodes(lab) - with_endpoints(lab) - {lab.control_plane})
-    verdicts = {way.verdict for node in empty for way in lab.trace("svc1", node=node)}
-    return Truth("dropped" if verdicts == {"DROP"} else "refused" if verdicts == {"REJECT"} else "passed on")
+    if not empty:
+        raise NotRecorded("a worker without a Pod of svc1 at this moment")
+    services, slices, config = _as_local(lab)
+    rules = kubeproxy.filter_rules(services, slices, empty[0], config)
+    refusals = {line.partition(" -j ")[2] for line in rules if "no local endpoints" in line}
+    return Truth("dropped" if refusals == {"DROP"} else "refused" if refusals else "passed on")
 
 
 def _local_costs(lab: Any) -> Truth:
-    """How many of svc1's Pods its leader still sends to."""
-    _must_be_local(lab)
-    reached = {way.packet.dst for way in lab.trace("svc1") if way.verdict == "ACCEPT"}
-    slices = [one for one in lab.objects("endpointslices") if one["metadata"]["name"].startswith("svc1")]
-    pods = {address for one in slices for end in one["endpoints"] for address in end["addresses"]}
-    return Truth("pods" if reached < pods else "nothing")
+    """To how many of its endpoints svc1 would still be sent, with Local, by a node that has one of them."""
+    home = min(with_endpoints(lab), default=None)
+    if home is None:
+        raise NotRecorded("a ready Pod of svc1 at this moment")
+    services, slices, config = _as_local(lab)
+    lines = kubeproxy.nat_rules(services, slices, home, config)
+    local = [line for line in lines if line.startswith("-A KUBE-SVL-") and "KUBE-SEP-" in line]
+    everywhere = [line for line in lines if line.startswith("-A KUBE-SVC-") and "KUBE-SEP-" in line]
+    return Truth("pods" if 0 < len(local) < len(everywhere) else "nothing")
 
 
 def _firewalls(lab: Any) -> Truth:
@@ -146,13 +171,30 @@ EXERCISES = (
     ),
     Exercise(
         "chances-of-three", "04", "Three endpoints, three rules in KUBE-SVC. Which chances stand on them?", "choice",
-        _of_three,
+        _of_three, quiz=True,
         choices=(
             Choice("thirds", "1/3, 1/3, 1/3"), Choice("rest", "1/3, 1/2, and none (always)"),
             Choice("halves", "1/2, 1/2, 1/2"),
         ),
         hints=("Rules are tried from top to bottom.", "Who comes to the second rule was not taken by the first."),
         because="{truth}: each is a share of what is left.",
+    ),
+    Exercise(
+        "how-pods-are-chosen", "04", "How does a node choose a Pod for each new connection?", "choice", _chosen,
+        quiz=True,
+        choices=(
+            Choice("turns", "in turn: first, second, first, second"), Choice("dice", "by dice, each time anew"),
+            Choice("load", "the one with the fewest connections"),
+        ),
+        hints=("Count a hundred answers. Is it fifty and fifty?", "Which match stands on the rules of KUBE-SVC?"),
+        because="{truth}: statistic mode random. Neither turns nor load are known to a rule.",
+        ideas=(
+            Idea(
+                "kube-proxy-takes-turns",
+                "Turns would give fifty and fifty, each time. The counts of chapter 01 stray from it, as dice do.",
+                sources.BRIEF, chose("turns"),
+            ),
+        ),
     ),
     Exercise(
         "write-kube-svc", "04",
@@ -227,7 +269,7 @@ EXERCISES = (
     ),
     Exercise(
         "local-without-a-pod", "04", "With Local, a packet comes to a node that has no Pod of the Service. Then?",
-        "choice", _local_elsewhere,
+        "choice", _local_elsewhere, quiz=True,
         choices=(
             Choice("passed on", "it is passed on to another node"), Choice("refused", "it is refused with a reset"),
             Choice("dropped", "it is dropped without a word"),
@@ -270,7 +312,7 @@ EXERCISES = (
             Choice("local", "only with the policy Local"),
         ),
         hints=("Look at the rules of svc1 for one.", "Which field names who may come in?"),
-        because="{truth}.",
+        because="It is there {truth}: it stands before KUBE-EXT and lets in who may.",
         ideas=(
             Idea(
                 "firewall-chain-is-always-there",

@@ -109,7 +109,7 @@ EXERCISES = (
     ),
     Exercise(
         "who-answers-for-svc1", "03", "Which machines answer when a client asks for the address of svc1?", "names",
-        _answering, options=lambda lab: sorted(nodes(lab)),
+        _answering, quiz=True, options=lambda lab: sorted(nodes(lab)),
         hints=("Every node hears the question.", "Three speakers keep silent: they know that they do not lead."),
         because="{truth}, and no other.",
         ideas=(
