@@ -113,7 +113,7 @@ class TimeMachine:
 
     # ── showing ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def html(self) -> str:
+    def _repr_html_(self) -> str:
         """The story on paper: one scene for each act, folded; what a page without a kernel shows."""
         acts = [stop for stop in self.film.stops if stop.lane == "acts"]
         shown = acts[:_ON_PAPER]
@@ -139,8 +139,8 @@ class TimeMachine:
             from kanslib.teach.widgets import bundle, in_a_notebook
 
             if in_a_notebook():
-                return bundle(form(self), self.html(), self.describe())
-        return {"text/html": self.html(), "text/plain": self.describe()}
+                return bundle(form(self), self._repr_html_(), self.describe())
+        return {"text/html": self._repr_html_(), "text/plain": self.describe()}
 
     def __repr__(self) -> str:
         return self.describe()

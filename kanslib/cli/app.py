@@ -228,6 +228,23 @@ def timeline(
     timelines.timeline(paths, vip or [], zero, act or [], out)
 
 
+@app.command(epilog="Examples: kans challenge · kans challenge --case 4 · kans challenge --world live")
+def challenge(
+    world: Annotated[
+        str, typer.Option(help="Which cluster: recorded, computed, or live (needs: kans up --metallb).")
+    ] = "recorded",
+    case: Annotated[Optional[int], typer.Option(help="This case, 1 to 9; one at random without it.")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(help="Draw the same case again.")] = None,  # noqa: UP045
+) -> None:
+    """A [bold]broken cluster[/] and a complaint: look, then name cause, fix and evidence. Exits with 1 if you don't.
+
+    With --world live the course's own cluster is broken for you, and mended when you are through or stop with Ctrl-C.
+    """
+    from kanslib.cli import challenge as work
+
+    raise typer.Exit(work.challenge(world, case, seed))
+
+
 @app.command(epilog="Example: kans doctor --json")
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """What works on this machine, what falls back to recordings, and the exact fix."""

@@ -101,7 +101,13 @@ def draw(story: Story, memory: Sequence[Learned], told: Told, provenance: Proven
     figure.update_xaxes(title=f"seconds after {window.act}", gridcolor=GRID, zeroline=False)
     room = [0.4, len(addresses) + 0.9]
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=names, gridcolor=GRID, zeroline=False)
-    return figure.describing("\n".join(words(story, memory, told)), provenance)
+    rows = [
+        {"AT": round(frame.time - window.zero, 2), "ADDRESS": _about(frame), "KIND": _kind(frame),
+         "WHAT": _says(frame, told)}
+        for frame in story.frames
+        if _about(frame) in level
+    ]  # fmt: skip
+    return figure.describing("\n".join(words(story, memory, told)), provenance, rows)
 
 
 def _beliefs(memory: Sequence[Learned], address: str, told: Told) -> Iterator[tuple[float, float, str]]:

@@ -41,7 +41,11 @@ def draw(beliefs: Sequence[Belief], title: str, act: str, provenance: Provenance
     )  # fmt: skip
     figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
     figure.update_yaxes(categoryorder="array", categoryarray=who[::-1], gridcolor=GRID)
-    return figure.describing("\n".join([*words(beliefs), told(beliefs)]), provenance)
+    rows = [
+        {"WHO": one.who, "FROM": round(one.start, 1), "TO": round(one.end, 1), "LEADER": one.leader or _NOBODY}
+        for one in beliefs
+    ]
+    return figure.describing("\n".join([*words(beliefs), told(beliefs)]), provenance, rows)
 
 
 def words(beliefs: Sequence[Belief]) -> list[str]:

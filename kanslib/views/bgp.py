@@ -135,6 +135,10 @@ def draw_states(steps: Sequence[Step], me: str, peer: str, zero: float, provenan
         f"<title>BGP states of {escape(me)}</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
         words,
         provenance,
+        [
+            {"AT": round(step.time - zero, 1), "BEFORE": step.before, "EVENT": step.event, "AFTER": step.after}
+            for step in steps
+        ],
     )
 
 

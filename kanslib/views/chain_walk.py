@@ -8,13 +8,16 @@ from fractions import Fraction
 from html import escape
 from itertools import pairwise
 from textwrap import wrap
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import arrived, said, share, short
 from kanslib.iptables.syntax import TARGETS
 from kanslib.provenance import Provenance
 from kanslib.views.palette import BLUE, GREEN, GREY, VERMILLION
+
+if TYPE_CHECKING:
+    from kanslib.views.tables import Table
 
 _WIDTH, _BETWEEN, _LINE, _MARGIN = 340, 96, 17, 12
 _CHARS = 52  # of a line in a box
@@ -93,6 +96,19 @@ class Trace(Sequence[Outcome]):
         explained = [way.explain() for way in self.outcomes[:DRAWN_AT_MOST]]
         others = [f"{share(way.probability)} → {arrived(way)}" for way in self.outcomes[DRAWN_AT_MOST:]]
         return "\n\n".join([self.summary, *explained, "\n".join(others)]).rstrip()
+
+    @property
+    def table(self) -> Table:
+        """Every step of every way, one row each: WAY, SHARE, HOOK, CHAIN, RULE and where the way ENDS."""
+        from kanslib.views.tables import Table
+
+        rows = [
+            {"WAY": number, "SHARE": share(way.probability), "HOOK": step.hook, "CHAIN": step.rule.chain,
+             "RULE": step.rule.raw, "ENDS": _end(way)}
+            for number, way in enumerate(self.outcomes, 1)
+            for step in telling(way)
+        ]  # fmt: skip
+        return Table.of(rows, self.provenance)
 
     def svg(self) -> str:
         """The picture, as SVG."""

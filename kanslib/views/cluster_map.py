@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kanslib.objects import KubeObject, is_ready
 from kanslib.provenance import Provenance
 from kanslib.views.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
+
+if TYPE_CHECKING:
+    from kanslib.views.tables import Table
 
 _BOX, _GAP, _TOP = 200, 16, 96
 
@@ -30,15 +33,23 @@ class MappedNode:
 
 
 class SVG(str):
-    """An SVG text with its words; a notebook shows the picture, `describe()` says the same."""
+    """An SVG text with its words and rows; a notebook shows the picture, `describe()` and `table` say the same."""
 
     provenance: Provenance
     _words: str
+    _rows: Sequence[Mapping[str, Any]]
 
-    def __new__(cls, content: str, words: str, provenance: Provenance) -> SVG:
+    def __new__(cls, content: str, words: str, provenance: Provenance, rows: Sequence[Mapping[str, Any]] = ()) -> SVG:
         picture = super().__new__(cls, content)
-        picture._words, picture.provenance = words, provenance
+        picture._words, picture.provenance, picture._rows = words, provenance, rows
         return picture
+
+    @property
+    def table(self) -> Table:
+        """What the picture is drawn from."""
+        from kanslib.views.tables import Table
+
+        return Table.of(self._rows, self.provenance)
 
     def describe(self) -> str:
         """What the picture shows, in sentences."""
@@ -108,7 +119,15 @@ def draw(
         f"<title>Cluster map</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
         words,
         provenance,
+        [_row(node) for node in nodes],
     )
+
+
+def _row(node: MappedNode) -> dict[str, Any]:
+    return {
+        "NODE": node.name, "ADDRESS": node.address, "ROLE": node.role, "ZONE": node.zone, "STATE": _state(node),
+        "PODS": ", ".join(node.pods), "LEADS": ", ".join(node.vips),
+    }  # fmt: skip
 
 
 def _text(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -13,6 +13,7 @@ from kanslib.provenance import Provenance
 from kanslib.timeline import Attempt, Mark, Outage, Phase
 from kanslib.timeline.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.views.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
+from kanslib.views.tables import Table
 
 LANES = {
     "memberlist": (PURPLE, "diamond"),
@@ -33,11 +34,17 @@ _CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
 class TimelineFigure(go.Figure):
     """A plotly figure that can also be read: `describe()` tells it, and a notebook shows both."""
 
-    def describing(self, words: str, provenance: Provenance) -> TimelineFigure:
-        """The same figure, with its words and its provenance."""
+    def describing(self, words: str, provenance: Provenance, rows: Sequence[Mapping[str, Any]]) -> TimelineFigure:
+        """The same figure, with its words, its provenance and its rows."""
         object.__setattr__(self, "_words", words)
         object.__setattr__(self, "_provenance", provenance)
+        object.__setattr__(self, "_rows", rows)
         return self
+
+    @property
+    def table(self) -> Table:
+        """What the figure is drawn from."""
+        return Table.of(getattr(self, "_rows", ()), getattr(self, "_provenance"))  # noqa: B009 (plotly guards names)
 
     def describe(self) -> str:
         """What the figure shows, in sentences."""
@@ -91,7 +98,7 @@ def failover(outage: Outage, provenance: Provenance) -> TimelineFigure:
     figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
     room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the act
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=rows, gridcolor=GRID, zeroline=False)
-    return figure.describing(words(outage), provenance)
+    return figure.describing(words(outage), provenance, _rows(outage))
 
 
 def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> None:
@@ -143,6 +150,21 @@ def _add_lane(figure: go.Figure, lane: str, marks: Sequence[Mark], level: float)
         marker={"color": colour, "symbol": symbol, "size": 11},
         hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
     )
+
+
+def _rows(outage: Outage) -> list[dict[str, Any]]:
+    """The phases of each Service, then what happened, in one list."""
+    phases = [
+        {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": one.name,
+         "FAILED": f"{one.failed}/{one.tried}"}
+        for service, found in outage.phases.items()
+        for one in found
+    ]  # fmt: skip
+    marks = [
+        {"LINE": mark.lane, "AT": round(mark.at, 1), "UNTIL": "", "WHAT": mark.text, "FAILED": ""}
+        for mark in outage.marks
+    ]
+    return [*phases, *marks]
 
 
 def words(outage: Outage) -> str:

@@ -67,6 +67,18 @@ def draw(
         f"<title>Hash order</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
         words,
         provenance,
+        [
+            {
+                "SERVICE": row.name,
+                "ADDRESS": row.ip,
+                "ORDER": number,
+                "NODE": node,
+                "HASH": f"{place:.4f}",
+                "LEADS": node == row.after,
+            }
+            for row in found
+            for number, (node, place) in enumerate(row.places, 1)
+        ],
     )
 
 

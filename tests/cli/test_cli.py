@@ -25,7 +25,9 @@ def test_version() -> None:
     assert kans("--version").stdout == f"kanslib {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["lab", "run", "up", "down", "record", "verify", "diff", "convert", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["lab", "run", "up", "down", "record", "verify", "diff", "convert", "challenge", "doctor"]
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     said = kans(command, "--help")
     assert said.returncode == 0

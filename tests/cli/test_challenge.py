@@ -1,0 +1,81 @@
+"""`kans challenge`, as somebody types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kanslib.teach.catalog.faults import CAUSES as CHOICES
+from kanslib.teach.catalog.faults import COMPLAINTS, EVIDENCE, FIXES, MENDS, PROOFS
+
+# what to type to have looked at a kind of evidence
+TYPED = {
+    "services": "services", "events": "events svc2\nevents svc3", "election": "election svc1", "arp_scan": "arp-scan",
+    "l2advertisements": "advertisements", "pool": "pool", "network": "network", "endpointslices": "endpoints",
+    "pods": "pods", "daemonsets": "daemonset", "nodes": "nodes",
+}  # fmt: skip
+BROKEN = {1: "no advertisement", 4: "no endpoints", 6: "local nowhere", 7: "sharing refused", 9: "conflict"}
+
+
+def play(tmp_path: Path, typed: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kanslib", "challenge", *words]
+    env = {**os.environ, "COLUMNS": "120", "KANS_PROGRESS": str(tmp_path / "progress.json")}
+    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=120, check=False, env=env)
+
+
+def diagnosis(cause: str, fix: str, evidence: str) -> str:
+    """What to type for a diagnosis, when only that evidence was looked at."""
+    places = [choice.key for choice in CHOICES], [choice.key for choice in FIXES]
+    assert evidence in {choice.key for choice in EVIDENCE}
+    return f"diagnose\n{places[0].index(cause) + 1}\n{places[1].index(fix) + 1}\n1\n"
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_case_is_solved_by_looking(tmp_path: Path, case: int) -> None:
+    cause = BROKEN[case]
+    proof, fix = sorted(PROOFS[cause])[0], sorted(MENDS[cause])[0]
+    wrong = "conflict" if cause != "conflict" else "no endpoints"
+    typed = f"diagnose\n{TYPED[proof]}\n" + diagnosis(wrong, fix, proof) + diagnosis(cause, fix, proof)
+    ran = play(tmp_path, typed, "--case", str(case))
+    assert ran.returncode == 0, ran.stdout[-1500:]
+    assert COMPLAINTS[f"case-{case}"] in ran.stdout
+    assert "you have made none yet" in ran.stdout
+    assert "Not that. What this cluster says to it" in ran.stdout
+    assert '"outcome": "right"' in (tmp_path / "progress.json").read_text()
+
+
+def test_who_leaves_has_not_solved_it(tmp_path: Path) -> None:
+    assert play(tmp_path, "", "--case", "1").returncode == 1
+    assert play(tmp_path, "quit\n", "--case", "1").returncode == 1
+    gone = play(tmp_path, "hint\nsolution\n", "--case", "1")
+    assert gone.returncode == 1
+    assert "Hint 1 (1 more)" in gone.stdout
+    assert "no L2Advertisement covers the pool" in gone.stdout
+
+
+def test_mistakes_are_answered(tmp_path: Path) -> None:
+    typed = "zebra\ncurl\nevents nothing\nservices\ndiagnose\n99\n\nhelp\nquit\n"
+    said = play(tmp_path, typed, "--case", "5").stdout
+    assert "no look is called 'zebra'" in said
+    assert "of which Service? curl SERVICE" in said
+    assert "no service named 'nothing'" in said
+    assert "a number from 1 to 10" in said
+
+
+def test_a_seed_draws_the_same_case(tmp_path: Path) -> None:
+    drawn = [
+        play(tmp_path, "quit\n", "--seed", str(seed)).stdout.partition("What is wrong?")[0] for seed in (1, 1, 2, 3)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) > 1
+
+
+def test_an_unknown_case_names_those_there_are(tmp_path: Path) -> None:
+    ran = play(tmp_path, "", "--case", "12")
+    assert ran.returncode == 1
+    assert "no case named '12'" in ran.stderr
+    assert "Traceback" not in ran.stderr

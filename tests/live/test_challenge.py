@@ -1,0 +1,67 @@
+"""`kans challenge --world live`: the course's cluster is broken, diagnosed, and whole again, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kanslib.cluster import session
+from kanslib.course import LAYER2
+from kanslib.teach.catalog.faults import CAUSES, FIXES, MENDS, PROOFS
+from tests.cli.test_challenge import TYPED
+
+pytestmark = pytest.mark.live
+BROKEN = {
+    1: "no advertisement", 2: "pool exhausted", 3: "foreign network", 4: "no endpoints", 5: "selects nobody",
+    6: "local nowhere", 7: "sharing refused", 8: "no speakers", 9: "conflict",
+}  # fmt: skip
+
+
+def started(tmp_path: Path, case: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "kanslib", "challenge", "--world", "live", "--case", str(case)]
+    env = {**os.environ, "COLUMNS": "120", "KANS_PROGRESS": str(tmp_path / "progress.json")}
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def is_whole() -> bool:
+    session.close()
+    whole = session.session().hands.is_at(LAYER2)
+    session.close()
+    return whole
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_live_case_is_solved_and_mended(tmp_path: Path, case: int) -> None:
+    cause = BROKEN[case]
+    proof, fix = sorted(PROOFS[cause])[0], sorted(MENDS[cause])[0]
+    numbers = [[one.key for one in CAUSES].index(cause) + 1, [one.key for one in FIXES].index(fix) + 1]
+    typed = f"{TYPED[proof]}\ndiagnose\n{numbers[0]}\n{numbers[1]}\n1\n"
+    game = started(tmp_path, case)
+    said, _ = game.communicate(typed, timeout=400)
+    assert game.returncode == 0, said[-2500:]
+    assert "breaks the course's own cluster on purpose" in said
+    assert said.rstrip().endswith("the cluster is whole again")
+    assert is_whole()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_it_gets_the_cluster_back(tmp_path: Path, how: signal.Signals) -> None:
+    game = started(tmp_path, 5)
+    assert game.stdout
+    while "Your looks:" not in (line := game.stdout.readline()):
+        assert line, "it ended before it asked"
+    time.sleep(1)
+    game.send_signal(how)
+    rest = game.stdout.read()
+    assert game.wait(300) == 1
+    assert "the cluster is whole again" in rest
+    assert is_whole()
