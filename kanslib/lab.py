@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from kanslib.addressing import addresses
-from kanslib.errors import NotRecorded, UnknownName
+from kanslib.errors import KansError, NotRecorded, UnknownName
 from kanslib.models.pools import pool_of, pools
 from kanslib.objects import KubeObject, external_address, external_addresses, newest_claims, plural
 from kanslib.packets.bgp import is_bgp
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kanslib.packets.bgp import Heard
     from kanslib.packets.capture import Frame
     from kanslib.provenance import Provenance
+    from kanslib.recording.clock import Clock
     from kanslib.teach.desk import Desk, Prediction, Quest, Quiz
     from kanslib.teach.exercise import Exercise
     from kanslib.teach.ideas import Truth
@@ -945,11 +946,31 @@ class Lab:
         from kanslib.teach.progress import default_path, load
 
         if self._desk is None:
-            self._desk = Desk(CATALOG, load(default_path()), self._truth, self._offered)
+            self._desk = Desk(CATALOG, load(default_path()), self._asked_here, self._offered)
         return self._desk
 
     def _truth(self, exercise: Exercise) -> Truth:
         """The right answer, as it stands here and now; what another world had to answer does not count."""
+        return self._asked_here()(exercise)
+
+    def _asked_here(self) -> Callable[[Exercise], Truth]:
+        """How to find a right answer for a question that is asked now, and may be answered when the clock has moved.
+
+        The moment of asking counts, where it can be stood at again and has an answer; else the moment of answering.
+        """
+        stood, observed = self._world.stands(), self._observed
+
+        def truth(exercise: Exercise) -> Truth:
+            try:
+                return self._judged(exercise, stood, observed)
+            except KansError:
+                if stood is None:
+                    raise
+            return self._judged(exercise, None, self._observed)
+
+        return truth
+
+    def _judged(self, exercise: Exercise, stood: Clock | None, observed: Observed | None) -> Truth:
         if not self._world.provenance().checkable:
             raise NotRecorded(
                 f"an answer of this world to {exercise.id!r}",
@@ -960,11 +981,13 @@ class Lab:
                 f"{exercise.id} in the story {self._story!r}", hint=f"kanslib.open_lab(story={exercise.story!r})"
             )
         self._depth += 1
+        now, self._observed = self._observed, observed
         try:
-            with self._world.undisturbed():
+            with self._world.undisturbed(stood):
                 return exercise.truth(self)
         finally:
             self._depth -= 1
+            self._observed = now
 
     def _offered(self, options: Callable[[Lab], list[str]]) -> list[str]:
         """The names that a form offers, which is no look."""
@@ -977,8 +1000,11 @@ class Lab:
     def _looked(self, look: str) -> None:
         """Note the look, and score what was predicted of it."""
         self.looked_at[look] = self.looked_at.get(look, 0) + 1
-        for said in self._desk.looked(look) if self._desk else ():
-            aloud.show(said, said.html())
+        from kanslib.teach.desk import is_waited_for
+
+        if is_waited_for(look):
+            for said in self._at_desk.looked(look):
+                aloud.show(said, said.html())
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

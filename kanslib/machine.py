@@ -78,7 +78,7 @@ class TimeMachine:
         self._lab.at(time=min(self._window.start + at, self._window.end))
         walk, words = self._walk()
         return Scene(
-            at, self.film.latest(at).says, self._lab.map(), list(self._beliefs(at)), walk, words,
+            at, self.film.latest(at), self._lab.map(), list(self._beliefs(at)), walk, words,
             self._world.provenance(),
         )  # fmt: skip
 

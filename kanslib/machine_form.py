@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as ipw
 
+from kanslib.teach.widgets import keyed
 from kanslib.views.time_machine import Stop, scene_html
 
 if TYPE_CHECKING:
@@ -39,4 +40,4 @@ def form(machine: TimeMachine) -> ipw.Widget:
     on.on_click(stepper(1))
     slider.observe(show, "value")
     show()
-    return ipw.VBox([ipw.HBox([slider, back, on], layout={"flex_flow": "row wrap"}), scene])
+    return keyed(ipw.VBox([ipw.HBox([slider, back, on], layout={"flex_flow": "row wrap"}), scene]))

@@ -35,6 +35,7 @@ class Look:
     ask: Callable[[Lab, str], Any]
 
 
+_SOUND = "arp"  # a story that opens on a sound cluster
 _SPEAKER = ("daemonset", "speaker", "metallb-system")
 LOOKS = {
     "services": Look("services", "kubectl get svc", lambda lab, _: lab.services()),
@@ -75,33 +76,34 @@ def challenge(world: str, case: int | None, seed: int | None) -> int:
     name = f"case-{case}" if case else random.Random(seed).choice(names)
     if world == "live":
         console.print("This breaks the course's own cluster on purpose, and mends it when you are through.")
-    with _broken(name, world) as lab:
-        console.print(f"\n{COMPLAINTS[name]}\n\nWhat is wrong? {_list()}")
-        return 0 if _asked(lab, lab.exercise(name)) else 1
+    with _mending() if world == "live" else contextlib.nullcontext():
+        try:
+            lab = kanslib.open_lab(name, world=world)
+            console.print(f"\n{COMPLAINTS[name]}\n\nWhat is wrong? {_list()}")
+            return 0 if _asked(lab, lab.exercise(name)) else 1
+        except KeyboardInterrupt:
+            console.print("")
+            return 1
 
 
 @contextmanager
-def _broken(name: str, world: str) -> Iterator[Lab]:
-    """A lab on a broken cluster. A live one is whole again afterwards, also after Ctrl-C and a polite kill."""
+def _mending() -> Iterator[None]:
+    """The course's own cluster is whole again afterwards, also after Ctrl-C and a polite kill."""
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop) if world == "live" else None
-    lab = None
+    before = {sign: signal.signal(sign, stop) for sign in (signal.SIGINT, signal.SIGTERM)}
     try:
-        lab = kanslib.open_lab(name, world=world)
-        yield lab
-    except KeyboardInterrupt:
-        console.print("")
+        yield
     finally:
-        if world == "live":
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C does not leave the cluster broken
-            console.print("mending the cluster …")
-            (lab or kanslib.open_lab(name, world=world)).at("fix")
-            console.print("the cluster is whole again")
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, before)
+        for sign in before:
+            signal.signal(sign, signal.SIG_IGN)  # a second Ctrl-C does not leave the cluster broken
+        console.print("mending the cluster …")
+        kanslib.open_lab(_SOUND, world="live")
+        console.print("the cluster is whole again")
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 def _list() -> str:

@@ -240,6 +240,11 @@ def _shown(quests: Sequence[Quest], html: str, words: str) -> dict[str, Any]:
 _written: dict[str, Prediction] = {}  # guesses that wait for their look, whichever lab makes it
 
 
+def is_waited_for(look: str) -> bool:
+    """True when a guess waits for this look."""
+    return any(look in made.exercise.reveals and made.guess is not None for made in _written.values())
+
+
 class Desk:
     """A lab's exercises: hands them out, keeps predictions until their look, notes what came of them."""
 
@@ -247,10 +252,10 @@ class Desk:
         self,
         catalog: Mapping[str, Exercise],
         progress: Progress,
-        truth: Callable[[Exercise], Truth],
+        asked: Callable[[], Callable[[Exercise], Truth]],
         ask: Callable[[Callable[[Any], list[str]]], list[str]],
     ) -> None:
-        self.catalog, self.progress, self._truth, self._ask = catalog, progress, truth, ask
+        self.catalog, self.progress, self._asked, self._ask = catalog, progress, asked, ask
 
     def _known(self, name: str) -> Exercise:
         if name not in self.catalog:
@@ -265,7 +270,8 @@ class Desk:
         exercise = self._known(name)
         names = exercise.options
         options = (lambda: self._ask(names)) if names else list
-        return kind(exercise, lambda: self._truth(exercise), self.progress, options)
+        truth = self._asked()
+        return kind(exercise, lambda: truth(exercise), self.progress, options)
 
     def quiz(self, chapter: str) -> Quiz:
         """The summary quiz of a chapter."""

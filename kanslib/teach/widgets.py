@@ -10,12 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as ipw
+from IPython.display import HTML
 
 from kanslib.teach.desk import Prediction, Quest
 from kanslib.teach.exercise import Choice
 
 _WIDE = {"width": "auto", "max_width": "100%"}
 _NOTHING = "(choose)"
+# JupyterLab takes arrow keys, Enter and Space for itself wherever no text is typed; in a form they belong to the form.
+# It looks for the attribute at the very thing that has the focus.
+_KEYS = """<script>
+document.currentScript.closest('.kans-form')?.addEventListener(
+  'focusin', event => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'));
+</script>"""
 
 
 class Field:
@@ -61,6 +68,15 @@ def form(quest: Quest) -> ipw.Widget:
         ]
     box = ipw.VBox([question, field.widget, ipw.HBox(buttons, layout={"flex_flow": "row wrap"}), verdict])
     box.layout = {"border_left": "6px solid #0072b2", "padding": "2px 12px", "margin": "4px 0 12px 0"}
+    return keyed(box)
+
+
+def keyed(box: ipw.Box) -> ipw.Box:
+    """The same box; keys that are pressed in it stay in it."""
+    script = ipw.Output(layout={"display": "none"})
+    script.append_display_data(HTML(_KEYS))
+    box.children = (*box.children, script)
+    box.add_class("kans-form")
     return box
 
 

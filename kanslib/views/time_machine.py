@@ -24,6 +24,10 @@ class Stop:
     says: str
 
 
+def _said(stop: Stop) -> str:
+    return stop.says if stop.lane == "acts" else f"{stop.lane} {stop.says}"
+
+
 @dataclass(frozen=True)
 class Film:
     """A whole story: how many seconds it lasts, its stops, and per Service when requests were answered or not."""
@@ -39,9 +43,10 @@ class Film:
         after = [stop for stop in self.stops if stop.at > at + 0.05]
         return (before[-1] if before else None), (after[0] if after else None)
 
-    def latest(self, at: float) -> Stop:
-        """The stop at or before a moment."""
-        return [stop for stop in self.stops if stop.at <= at + 0.05][-1]
+    def latest(self, at: float) -> str:
+        """What happened last at or before a moment; several things may have happened at once."""
+        before = [stop for stop in self.stops if stop.at <= at + 0.05]
+        return "; ".join(_said(stop) for stop in before if before[-1].at - stop.at < 0.05)
 
 
 @dataclass(frozen=True)

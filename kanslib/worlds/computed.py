@@ -17,7 +17,7 @@ from kanslib.objects import KubeObject, WatchEvent, external_address, identity, 
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance, utc
 from kanslib.recording.acts import documents, numbered, reference, said, spelled
-from kanslib.recording.clock import OPENING
+from kanslib.recording.clock import OPENING, Clock
 from kanslib.recording.effects import already, labelled
 from kanslib.recording.format import Act, Verb
 from kanslib.recording.raw import HOST
@@ -324,7 +324,11 @@ class ComputedWorld:
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def undisturbed(self) -> AbstractContextManager[None]:
+    def stands(self) -> Clock | None:
+        return None
+
+    def undisturbed(self, stood: Clock | None = None) -> AbstractContextManager[None]:
+        del stood
         return nullcontext()
 
     def now(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from kanslib.errors import KansError, NotComputed, NotServed, UnknownName
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance, Source
+from kanslib.recording.clock import Clock
 from kanslib.text import Text
 from kanslib.worlds import aloud
 from kanslib.worlds.forwarding import ForwardingWorld
@@ -167,10 +168,10 @@ class FallbackWorld(ForwardingWorld):
         )
 
     @contextmanager
-    def undisturbed(self) -> Iterator[None]:
+    def undisturbed(self, stood: Clock | None = None) -> Iterator[None]:
         self._is_alone = True
         try:
-            with self._now.undisturbed():
+            with self._now.undisturbed(stood):
                 yield
         finally:
             self._is_alone = False

@@ -10,6 +10,7 @@ from typing import Any
 from kanslib.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance
+from kanslib.recording.clock import Clock
 from kanslib.recording.format import Verb
 from kanslib.text import Text
 from kanslib.worlds.protocol import Places, Sighting, Window, World
@@ -98,8 +99,11 @@ class ForwardingWorld(ABC):
     def changes(self, kind: str, window: Window) -> list[WatchEvent]:
         return self._now.changes(kind, window)
 
-    def undisturbed(self) -> AbstractContextManager[None]:
-        return self._now.undisturbed()
+    def stands(self) -> Clock | None:
+        return self._now.stands()
+
+    def undisturbed(self, stood: Clock | None = None) -> AbstractContextManager[None]:
+        return self._now.undisturbed(stood)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -28,7 +28,7 @@ from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance
 from kanslib.recording.acts import numbered, reference, said, spelled
-from kanslib.recording.clock import OPENING
+from kanslib.recording.clock import OPENING, Clock
 from kanslib.recording.effects import already, labelled
 from kanslib.recording.format import Verb
 from kanslib.text import Text, merged
@@ -392,7 +392,11 @@ class LiveWorld:
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def undisturbed(self) -> AbstractContextManager[None]:
+    def stands(self) -> Clock | None:
+        return None
+
+    def undisturbed(self, stood: Clock | None = None) -> AbstractContextManager[None]:
+        del stood
         return nullcontext()
 
     def now(self) -> float:

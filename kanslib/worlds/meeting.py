@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanslib.errors import NotComputed, NotRecorded
 from kanslib.provenance import utc
-from kanslib.recording.clock import OPENING
+from kanslib.recording.clock import OPENING, Clock
 from kanslib.text import Text
 from kanslib.worlds import aloud
 from kanslib.worlds.forwarding import ForwardingWorld
@@ -67,6 +67,17 @@ class MeetingWorld(ForwardingWorld):
         if recorded.clock.last_name != OPENING:
             since += f", after {recorded.clock.last_name}"
         return ComputedWorld(recorded_moment(recorded), since, title=recorded.story.title)
+
+    @contextmanager
+    def undisturbed(self, stood: Clock | None = None) -> Iterator[None]:
+        twin = self.twin
+        if stood is not None:  # it was asked while the recording still answered
+            self.twin = None
+        try:
+            with self._now.undisturbed(stood):
+                yield
+        finally:
+            self.twin = twin
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 

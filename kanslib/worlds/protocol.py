@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from kanslib.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance
+from kanslib.recording.clock import Clock
 from kanslib.recording.format import Verb
 from kanslib.text import Text
 
@@ -86,8 +87,9 @@ class World(Protocol):
         self, kind: str, window: Window
     ) -> list[WatchEvent]: ...  # from the cluster's beginning to the window's end
 
-    # a check's questions: no clock moves, and nobody else answers
-    def undisturbed(self) -> AbstractContextManager[None]: ...
+    # a check's questions: no clock moves, and nobody else answers; they are asked where a recording once `stood`
+    def stands(self) -> Clock | None: ...
+    def undisturbed(self, stood: Clock | None = None) -> AbstractContextManager[None]: ...
 
     # time
     def now(self) -> float: ...

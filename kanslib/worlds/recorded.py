@@ -407,9 +407,12 @@ class RecordedWorld:
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    def stands(self) -> Clock | None:
+        return self.clock.copy()
+
     @contextmanager
-    def undisturbed(self) -> Iterator[None]:
-        clock, self.clock = self.clock, self.clock.copy()
+    def undisturbed(self, stood: Clock | None = None) -> Iterator[None]:
+        clock, self.clock = self.clock, (stood or self.clock).copy()
         try:
             yield
         finally:

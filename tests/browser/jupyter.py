@@ -96,7 +96,38 @@ def scroll_to(page: Page, selector: str) -> None:
         page.wait_for_timeout(300)
         found = page.locator(selector)
         if found.count() and found.first.is_visible():
-            page.evaluate("s => document.querySelector(s).scrollIntoView({block: 'center'})", selector)
+            found.first.evaluate("one => one.scrollIntoView({block: 'center'})")
             page.wait_for_timeout(1000)
             return
     raise AssertionError(f"nothing on the page is {selector}")
+
+
+def scrolled(page: Page) -> Iterator[None]:
+    """Go through a notebook from its beginning to its end, a screen at a time: only what is in view exists."""
+    panel = "document.querySelector('.jp-WindowedPanel-outer')"
+    y = 0
+    while y < page.evaluate(f"{panel}.scrollHeight"):
+        page.evaluate(f"{panel}.scrollTo(0, {y})")
+        page.wait_for_timeout(700)
+        yield
+        y += 800
+
+
+def choose_theme(page: Page, name: str) -> None:
+    """A theme, by the menu."""
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.get_by_role("menuitem", name="Theme", exact=True).hover()
+    page.get_by_role("menuitem", name=name, exact=True).click()
+    page.wait_for_timeout(1500)
+
+
+def run_from(page: Page, text: str, cells: int) -> None:
+    """Run a number of cells, the first of them the one that holds a text, with Shift-Enter."""
+    cell = page.locator(".jp-CodeCell", has_text=text).first
+    cell.locator(".jp-InputPrompt").click()
+    done = 0
+    while done < cells:
+        is_code = page.locator(".jp-Cell.jp-mod-active.jp-CodeCell").count() > 0
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_timeout(1500)
+        done += is_code

@@ -1,0 +1,64 @@
+"""What a chapter asks can be answered: each guess is scored by a look that follows, each exercise after running all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kanslib import chapters
+from kanslib.teach import desk
+from kanslib.teach.desk import Desk, Prediction, Quest
+from kanslib.teach.exercise import Exercise, Outcome
+
+Asked = tuple[list[Quest], list[Prediction]]
+
+
+def some_answer(exercise: Exercise) -> Any:
+    """An answer that can be understood, right or wrong."""
+    return {"choice": "a", "number": 1, "names": ["myk8s-worker"]}[exercise.kind]
+
+
+@pytest.fixture(params=chapters.shipped(), ids=lambda path: path.stem)
+def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
+    """Everything that a chapter asked while all of its cells ran, every prediction with a guess."""
+    monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setattr(desk, "_written", {})
+    made: Asked = ([], [])
+    make = Desk._made
+
+    def noted(self: Desk, kind: Any, name: str) -> Any:
+        quest = make(self, kind, name)
+        made[1 if kind is Prediction else 0].append(quest)
+        return quest
+
+    monkeypatch.setattr(Desk, "_made", noted)
+    predict = Desk.predict
+    monkeypatch.setattr(
+        Desk, "predict", lambda self, name, _=None: predict(self, name, some_answer(self.catalog[name]))
+    )
+    names: dict[str, Any] = {}
+    for cell in json.loads(Path(request.param).read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), Path(request.param).name, "exec"), names)
+    return made
+
+
+def test_every_guess_was_scored_and_every_exercise_can_be_checked(asked: Asked) -> None:
+    exercises, predictions = asked
+    assert exercises or predictions
+    assert [name for name in desk._written if name] == []
+    for quest in exercises:
+        truth = quest._truth()
+        assert truth.value not in (None, "", set()), quest.exercise.id
+
+
+def test_a_function_that_a_chapter_begins_with_is_judged_and_not_yet_right(asked: Asked) -> None:
+    exercises, _ = asked
+    for quest in exercises:
+        if quest.exercise.kind == "code":
+            verdict = quest.judged(lambda *_: None)
+            assert verdict.outcome is Outcome.WRONG
+            assert "the cluster said" in verdict.words
