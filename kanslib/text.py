@@ -113,5 +113,6 @@ class Text(str):
     def _repr_html_(self) -> str:
         return (
             f'<div class="kans-answer" style="{self.provenance.style}">{self.provenance.html()}'
-            f'<pre style="margin:.2em 0;white-space:pre;overflow-x:auto">{escape(str(self)) or "(nothing)"}</pre></div>'
+            '<pre tabindex="0" role="group" aria-label="text" style="margin:.2em 0;white-space:pre;overflow-x:auto">'
+            f"{escape(str(self)) or '(nothing)'}</pre></div>"
         )

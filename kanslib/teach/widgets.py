@@ -18,10 +18,18 @@ from kanslib.teach.exercise import Choice
 _WIDE = {"width": "auto", "max_width": "100%"}
 _NOTHING = "(choose)"
 # JupyterLab takes arrow keys, Enter and Space for itself wherever no text is typed; in a form they belong to the form.
-# It looks for the attribute at the very thing that has the focus.
+# It looks for the attribute at the very thing that has the focus. And ipywidgets gives no name to a slider's handle.
 _KEYS = """<script>
-document.currentScript.closest('.kans-form')?.addEventListener(
-  'focusin', event => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'));
+{
+  const form = document.currentScript.closest('.kans-form');
+  const name = () => form.querySelectorAll('[role=slider]:not([aria-label])').forEach(handle => handle.setAttribute(
+    'aria-label', handle.closest('.widget-slider')?.querySelector('.widget-label')?.textContent || 'value'));
+  if (form) {
+    form.addEventListener('focusin', event => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'));
+    new MutationObserver(name).observe(form, {childList: true, subtree: true});
+    name();
+  }
+}
 </script>"""
 
 

@@ -14,6 +14,7 @@ from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import arrived, said, share, short
 from kanslib.iptables.syntax import TARGETS
 from kanslib.provenance import Provenance
+from kanslib.scroll import scrolling
 from kanslib.views.palette import BLUE, GREEN, GREY, VERMILLION
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Trace(Sequence[Outcome]):
         return (
             f'<div class="kans-answer" style="{self.provenance.style}">{self.provenance.html()}'
             f"<details open><summary>{escape(self.summary)}</summary>"
-            f'<div style="overflow-x:auto">{self.svg()}</div></details>'
+            f"{scrolling(self.svg(), 'the ways of the packet')}</details>"
             f'<details><summary>The same in words</summary><pre style="white-space:pre-wrap">'
             f"{escape(self.describe())}</pre></details></div>"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanslib.objects import KubeObject, is_ready
 from kanslib.provenance import Provenance
+from kanslib.scroll import scrolling
 from kanslib.views.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class SVG(str):
         return self._words
 
     def _repr_html_(self) -> str:
-        return f'<div class="kans-answer">{self.provenance.html()}<div style="overflow-x:auto">{self!s}</div></div>'
+        return f'<div class="kans-answer">{self.provenance.html()}{scrolling(str(self), "picture")}</div>'
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text(f"# {self.provenance}\n{self._words}")

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kanslib.provenance import Provenance
+from kanslib.scroll import scrolling
 
 # JupyterLab aligns cells to the right; words read better from the left
 _LEFT = ' style="text-align:left;white-space:nowrap"'
@@ -48,7 +49,7 @@ class Table(pd.DataFrame):
         with pd.option_context("display.max_colwidth", None):
             body = self.to_html(index=self._has_labels(), border=0, max_rows=60, notebook=True, justify="left")
         body = body.replace("<td>", f"<td{_LEFT}>").replace("<th>", f"<th{_LEFT}>")
-        return f'<div class="kans-answer" style="{style}overflow-x:auto">{head}{body}</div>'
+        return f'<div class="kans-answer" style="{style}">{head}{scrolling(body, "table")}</div>'
 
     def __repr__(self) -> str:
         origin = getattr(self, "provenance", None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from kanslib.provenance import Provenance
+from kanslib.scroll import scrolling
 from kanslib.views.cluster_map import SVG
 from kanslib.views.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
@@ -131,8 +132,7 @@ def scene_html(scene: Scene, film: Film) -> str:
     last = f"<p>{scene.at:.1f} s after the opening · last: <b>{escape(scene.says)}</b></p>"
     return (
         f'<div class="kans-scene">{scene.provenance.html()}{last}'
-        f'<div style="overflow-x:auto">{strip(film, scene.at)}</div>'
-        f'<div style="overflow-x:auto">{scene.map!s}</div>'
+        f"{scrolling(strip(film, scene.at), 'time axis')}{scrolling(str(scene.map), 'cluster map')}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f'<div style="overflow-x:auto">{scene.walk}</div></div>'
+        f"{scrolling(scene.walk, 'the ways of a packet')}</div>"
     )

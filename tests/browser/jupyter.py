@@ -76,16 +76,23 @@ def run_all(page: Page, address: str, chapter: str) -> None:
         page.wait_for_timeout(2000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        for _ in range(60):
-            page.wait_for_timeout(500)
-            prompts = page.evaluate(_PROMPTS)
-            if prompts and all(re.search(r"\d", prompt) for prompt in prompts):
-                page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
-                page.wait_for_timeout(1500)
-                return
-            if not any("*" in prompt or re.search(r"\d", prompt) for prompt in prompts):
-                break
-    raise AssertionError(f"{chapter}: cells that did not run: {prompts}")
+        if settled(page):
+            page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+            page.wait_for_timeout(1500)
+            return
+    raise AssertionError(f"{chapter}: cells that did not run: {page.evaluate(_PROMPTS)}")
+
+
+def settled(page: Page) -> bool:
+    """Wait until every cell has its number; False when nothing runs."""
+    for _ in range(60):
+        page.wait_for_timeout(500)
+        prompts = page.evaluate(_PROMPTS)
+        if prompts and all(re.search(r"\d", prompt) for prompt in prompts):
+            return True
+        if not any("*" in prompt or re.search(r"\d", prompt) for prompt in prompts):
+            return False
+    return False
 
 
 def scroll_to(page: Page, selector: str) -> None:
@@ -108,16 +115,16 @@ def scrolled(page: Page) -> Iterator[None]:
     y = 0
     while y < page.evaluate(f"{panel}.scrollHeight"):
         page.evaluate(f"{panel}.scrollTo(0, {y})")
-        page.wait_for_timeout(700)
+        page.wait_for_timeout(500)
         yield
-        y += 800
+        y += 900
 
 
 def choose_theme(page: Page, name: str) -> None:
     """A theme, by the menu."""
     page.get_by_role("menuitem", name="Settings", exact=True).click()
-    page.get_by_role("menuitem", name="Theme", exact=True).hover()
-    page.get_by_role("menuitem", name=name, exact=True).click()
+    page.locator(".lm-Menu-item", has_text=re.compile(r"^\s*Theme\s*$")).hover()
+    page.locator(".lm-Menu-item", has_text=re.compile(rf"^\s*{name}\s*$")).click()
     page.wait_for_timeout(1500)
 
 
