@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, TypeVar
 
 from kanslib.errors import KansError, UnknownName
-from kanslib.teach.exercise import Choice, Exercise, Outcome, Verdict, explained, judge, understood, untried
+from kanslib.teach.exercise import Choice, Exercise, Outcome, Verdict, explained, judge, told, understood, untried
 from kanslib.teach.ideas import Truth
 from kanslib.teach.progress import Progress
 
@@ -76,6 +76,7 @@ class Quest:
     ) -> None:
         self.exercise, self._truth, self._progress, self._options = exercise, truth, progress, options
         self._given = 0
+        self.truth: Truth | None = None  # by which the last answer was judged
 
     def options(self) -> list[str]:
         """The names that a form offers; none where the lab cannot say them now."""
@@ -103,6 +104,7 @@ class Quest:
             truth = self._truth()
         except KansError as exc:
             return Verdict(Outcome.NOT_TRIED, f"This cannot be checked at this moment. {exc}")
+        self.truth = truth
         entry = self._progress.of(self.exercise.id)
         was_helped = entry.saw_solution or entry.hints > 0
         verdict = judge(self.exercise, answer, truth, was_helped)
@@ -299,11 +301,14 @@ class Desk:
         for name, made in list(_written.items()):
             if look not in made.exercise.reveals or made.guess is None:
                 continue
-            verdict = self._made(Prediction, name).judged(made.guess)  # by what this lab shows
-            if verdict.outcome is Outcome.NOT_TRIED:
+            quest = self._made(Prediction, name)
+            verdict = quest.judged(made.guess)  # by what this lab shows
+            if verdict.outcome is Outcome.NOT_TRIED or quest.truth is None:
                 continue
             del _written[name]
             sign, _, colour = _SIGNS[verdict.outcome]
-            head = f"{sign} Your prediction: {made.guess}"
-            scored.append(Said(verdict.words, head, colour))
+            asked = made.exercise
+            head = f"{sign} Your prediction: {told(asked, understood(asked, made.guess))}"
+            seen = f"Here: {told(asked, quest.truth.value)}. " if verdict.outcome is Outcome.WRONG else ""
+            scored.append(Said(seen + verdict.words, head, colour))
         return scored

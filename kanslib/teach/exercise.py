@@ -194,11 +194,12 @@ def judge(exercise: Exercise, answer: Any, truth: Truth, was_helped: bool = Fals
 
 def explained(exercise: Exercise, truth: Truth) -> str:
     """The answer with its explanation."""
-    return exercise.because.replace("{truth}", told(exercise, truth.value))
+    words = exercise.because.replace("{truth}", told(exercise, truth.value))
+    return words[:1].upper() + words[1:]
 
 
 def told(exercise: Exercise, truth: Any) -> str:
-    """The truth in words."""
+    """A truth, or an answer that was understood, in words."""
     if exercise.kind == "choice":
         return next((choice.says for choice in exercise.choices if choice.key == truth), str(truth))
     if exercise.kind == "number":

@@ -42,8 +42,8 @@ def test_a_prediction_is_scored_by_its_look_and_once(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == ""
     lab.timeline()
     told = capsys.readouterr().out
-    assert "✗ Your prediction: about a minute: That is what clients felt" in told
-    assert "✓ Your prediction: b: a share of failures" in told
+    assert "✗ Your prediction: about a minute: Here: 1–10 s. That is what clients felt" in told
+    assert "✓ Your prediction: a share of failures for a while: A share of failures" in told
     lab.timeline()
     lab.phases()
     assert capsys.readouterr().out == ""
@@ -101,3 +101,76 @@ def test_progress_is_a_picture_and_a_table(open_lab: OpenLab) -> None:
     assert report._repr_html_().count("<rect") == len(report.table)
     other = open_lab("failover")
     assert other.progress(token=report.token).table.OUTCOME.tolist() == report.table.OUTCOME.tolist()
+
+
+def test_a_guess_is_scored_by_whichever_lab_makes_the_look(capsys: pytest.CaptureFixture[str]) -> None:
+    kanslib.open_lab("metallb").predict("one-too-many", "c")
+    twin = kanslib.open_lab("case-2")
+    capsys.readouterr()
+    twin.events("svc3")
+    said = capsys.readouterr().out
+    assert "✗ Your prediction: no address, and silence" in said
+    assert "Here: no address, and a warning" in said
+
+
+def test_several_guesses_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lab = kanslib.open_lab("failover")
+    asked = lab.predict_all("seconds-until-declared-dead", "does-svc3-notice")
+    assert "2. And svc3" in repr(asked)
+    said = asked.check("d", "purple")
+    assert "1. Your prediction: Written down" in said
+    assert "2. ○ not tried: 'purple' is none of the choices" in said
+
+
+def test_a_quiz_is_checked_in_order_and_what_is_left_out_is_not_tried(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    lab.at("apply-services")
+    quiz = lab.quiz("03")
+    said = quiz.check("myk8s-worker", "a")
+    assert "1. ✓ right" in said
+    assert "2. ✗ not yet" in said
+    assert said.count("Not tried yet") == len(quiz.quests) - 2
+    assert lab.quiz("3").quests[0].exercise is quiz.quests[0].exercise
+    with pytest.raises(UnknownName, match="no quiz named '12'"):
+        lab.quiz("12")
+
+
+def test_a_question_is_judged_by_the_moment_at_which_it_was_asked(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    asked = lab.exercise("leader-of-svc1")
+    before = lab.leader("svc1")
+    lab.at("kill-node")
+    assert lab.leader("svc1") != before
+    assert "✓ right" in asked.check(before)
+    assert "✓ right" in lab.exercise("leader-of-svc1").check(lab.leader("svc1"))
+
+
+def test_what_had_no_answer_when_it_was_asked_is_judged_when_it_has_one(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    asked = lab.exercise("does-svc3-notice")
+    assert "cannot be checked at this moment" in asked.check("b")
+    lab.at("kill-node")
+    assert "✓ right" in asked.check("b")
+
+
+def test_an_act_of_ones_own_does_not_change_what_was_asked_before_it(open_lab: OpenLab) -> None:
+    lab = open_lab("election")
+    asked, before = lab.exercise("leader-of-svc1"), lab.leader("svc1")
+    lab.label("myk8s-worker", "node.kubernetes.io/exclude-from-external-load-balancers=true")
+    lab.label("myk8s-worker2", "node.kubernetes.io/exclude-from-external-load-balancers=true")  # computed from here on
+    assert lab.leader("svc1") != before
+    assert "✓ right" in asked.check(before)
+    assert lab._world.provenance().source == "computed"
+
+
+def test_another_worlds_answer_never_feeds_a_check(open_lab: OpenLab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = open_lab("arp", world="computed")
+    assert "0 received" in lab.run(lab.client, f"ping -c 2 -W 1 {lab.vip('svc1')}")  # the recording's, marked
+    assert "NOT COMPUTED" not in capsys.readouterr().err
+    assert "cannot be checked at this moment" in lab.exercise("does-the-vip-answer-ping").check("no")
+
+
+def test_on_a_terminal_a_question_is_text_and_gives_nothing_away(open_lab: OpenLab) -> None:
+    shown = open_lab("election").exercise("rename-a-node")._repr_mimebundle_()
+    assert set(shown) == {"text/html", "text/plain"}
+    assert "c) those that it led, and those that the new name wins" in shown["text/plain"]

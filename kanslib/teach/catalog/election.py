@@ -274,7 +274,7 @@ EXERCISES = (
         _cordoned, quiz=True,
         choices=(Choice("moves", "they move to other nodes"), Choice("stays", "nothing")),
         hints=("Which questions does a speaker ask about a node?", "None about spec.unschedulable, in v0.14.8."),
-        because="{truth}. It says where new Pods may go, and the speaker is not new.",
+        because="{truth}. A cordon says where new Pods may go, and the speaker is not new.",
         ideas=(
             Idea(
                 "cordon-moves-the-vip",

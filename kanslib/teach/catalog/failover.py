@@ -31,10 +31,11 @@ def _declared_dead(lab: Any) -> Truth:
 
 
 def _phases(lab: Any, service: str) -> Any:
-    phases = lab.outage().phases.get(service)
-    if not phases:
-        raise NotRecorded(f"requests to {service} around this act", hint=_KILL)
-    return phases
+    """The phases of an outage by which a node was lost."""
+    held = lab.outage()
+    if not held.phases.get(service) or not held.act.startswith("kill-node"):
+        raise NotRecorded(f"requests to {service} around a node's death", hint=_KILL)
+    return held.phases[service]
 
 
 def _bystander(lab: Any) -> Truth:
@@ -102,8 +103,10 @@ def _polite(lab: Any) -> Truth:
     """How long nothing got through around the last act, in a seemly unit."""
     if lab.acts().MOMENT.iloc[-1:].tolist() != ["delete-speaker-pod"]:
         raise NotRecorded("a leader's speaker Pod that was deleted", hint="lab.at('delete-speaker-pod')")
-    _phases(lab, "svc1")
-    return Truth(_bin(lab.outage().dark_seconds("svc1")))
+    held = lab.outage()
+    if not held.phases.get("svc1"):
+        raise NotRecorded("requests to svc1 around this act", hint="with lab.observe(probes=['svc1'], seconds=5): …")
+    return Truth(_bin(held.dark_seconds("svc1")))
 
 
 def _stale(lab: Any) -> Truth:
