@@ -26,7 +26,7 @@ FLAGS = [
 @contextmanager
 def running(directory: Path) -> Iterator[str]:
     """`kans lab` on a fresh copy of the chapters; gives the address it printed."""
-    command = [sys.executable, "-m", "kanslib", "lab", "--dir", str(directory), "--no-browser", "--port", "8931"]
+    command = [sys.executable, "-m", "kanslib", "lab", "--dir", str(directory), "--no-browser", "--port", _port()]
     log = directory.with_suffix(".log")
     with log.open("w") as out:
         lab = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
@@ -35,6 +35,11 @@ def running(directory: Path) -> Iterator[str]:
     finally:
         os.killpg(lab.pid, signal.SIGTERM)
         lab.wait(20)
+
+
+def _port() -> str:
+    """A port for each worker of the suite: two that look for a free one at once would find the same."""
+    return str(8931 + 50 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
 
 
 def _address(log: Path) -> str:

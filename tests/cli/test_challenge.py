@@ -54,7 +54,7 @@ def test_who_leaves_has_not_solved_it(tmp_path: Path) -> None:
     gone = play(tmp_path, "hint\nsolution\n", "--case", "1")
     assert gone.returncode == 1
     assert "Hint 1 (1 more)" in gone.stdout
-    assert "no L2Advertisement covers the pool" in gone.stdout
+    assert "Solution: No L2Advertisement covers the pool" in gone.stdout
 
 
 def test_mistakes_are_answered(tmp_path: Path) -> None:

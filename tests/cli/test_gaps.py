@@ -14,8 +14,12 @@ REASON = "it is not here"
 @pytest.mark.parametrize(
     ("lacking", "chapters", "call"),
     [
-        ("a BGP router", {"07-bgp"}, 'lab.at("cut-link", after=5)'),
-        ("captures", {"03-arp", "04-iptables", "05-election", "06-failover", "07-bgp"}, 'trip = lab.follow("svc1")'),
+        ("a BGP router", {"07-bgp"}, "lab.route_client()"),
+        (
+            "captures",
+            {"00-start-here", "03-arp", "04-iptables", "05-election", "06-failover", "07-bgp"},
+            'trip = lab.follow("svc1")',
+        ),
         ("ARP scans", {"03-arp", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
     ],
 )
