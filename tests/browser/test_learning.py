@@ -143,7 +143,14 @@ def answer_by_keyboard(page: Page) -> None:
     asked = form(page, "You cordon the leader (kubectl cordon).")
     asked.get_by_role("radio").first.focus()
     page.keyboard.press("ArrowDown")
-    page.keyboard.press("Tab")
+    focus = "document.activeElement.innerText || document.activeElement.type"
+    way = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        way.append(page.evaluate(focus))
+    assert way == ["Check", "Hint", "Solution", "radio"]  # and on to the next question
+    for _ in range(3):
+        page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     asked.get_by_text("✓ right").wait_for()
 

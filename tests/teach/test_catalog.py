@@ -255,19 +255,22 @@ def test_a_function_that_is_wrong_gets_its_first_counterexample(open_lab: OpenLa
     assert words in verdict.words
 
 
-def test_the_computed_world_answers_too(open_lab: OpenLab) -> None:
-    for name in ("leader-of-svc1", "seconds-until-declared-dead", "does-svc3-notice", "how-often-announced"):
-        story, moment = PLACES[name]
-        lab = open_lab(story, world="computed")
-        lab.at(moment)
-        assert lab._truth(CATALOG[name]).value == open_at(open_lab, name)._truth(CATALOG[name]).value
+# a twin sends no frames of BGP, and follows its client's memory only from the first request on
+NOT_COMPUTED = {
+    "does-the-vip-answer-ping", "does-curl-survive", "bytes-of-an-update", "cards-or-hash",
+    "what-ends-a-silent-session",
+}  # fmt: skip
 
 
-def open_at(open_lab: OpenLab, name: str) -> Lab:
-    story, moment = PLACES[name]
-    lab = open_lab(story)
-    lab.at(moment)
-    return lab
+@pytest.mark.parametrize("where", sorted({place for name, place in PLACES.items() if CATALOG[name].chapter != "08"}))
+def test_the_computed_world_answers_as_the_recorded_one(open_lab: OpenLab, where: tuple[str, str]) -> None:
+    story, moment = where
+    twin, recorded = open_lab(story, world="computed"), open_lab(story)
+    twin.at(moment)
+    recorded.at(moment)
+    for name, place in PLACES.items():
+        if place == where and name not in NOT_COMPUTED and CATALOG[name].kind != "code":
+            assert twin._truth(CATALOG[name]).value == recorded._truth(CATALOG[name]).value, name
 
 
 def test_no_chapter_types_an_answer_in() -> None:

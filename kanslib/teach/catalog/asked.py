@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kanslib.errors import NotRecorded
+from kanslib.models.endpoints import slices_of
 from kanslib.models.pools import L2Advertisement, pool_of, pools
 from kanslib.objects import KubeObject, endpoints_of, external_address, external_addresses
 
@@ -23,9 +24,17 @@ def excluded(lab: Any) -> set[str]:
 
 def with_endpoints(lab: Any, service: str = "svc1") -> set[str]:
     """The nodes that run a ready Pod of a Service."""
-    slices = lab.objects("endpointslices", "default")
-    ready = [one for one in endpoints_of(slices, service) if one.get("conditions", {}).get("ready") is not False]
+    ready = [
+        one
+        for one in endpoints_of(slices(lab, service), service)
+        if one.get("conditions", {}).get("ready") is not False
+    ]
     return {one["nodeName"] for one in ready if one.get("nodeName")}
+
+
+def slices(lab: Any, service: str = "svc1") -> list[KubeObject]:
+    """The EndpointSlices of a Service."""
+    return slices_of(lab.objects("endpointslices"), "default", service)
 
 
 def balancers(lab: Any) -> list[KubeObject]:

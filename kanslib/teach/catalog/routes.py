@@ -10,7 +10,7 @@ from kanslib.errors import NotRecorded
 from kanslib.models.pools import pool_of, pools
 from kanslib.objects import external_addresses
 from kanslib.teach.catalog import sources
-from kanslib.teach.catalog.asked import excluded, nodes, with_endpoints
+from kanslib.teach.catalog.asked import excluded, nodes, slices, with_endpoints
 from kanslib.teach.exercise import Choice, Exercise
 from kanslib.teach.ideas import Idea, Truth, chose, names, number
 from kanslib.timeline.phases import DARK, PARTLY
@@ -71,8 +71,9 @@ def _lonely(lab: Any) -> Truth:
     hops = _hops(lab)
     if lab.object("service", "svc1")["spec"].get("externalTrafficPolicy") != "Local":
         raise NotRecorded("externalTrafficPolicy: Local at this moment", hint="lab.at('bgp-etp-local')")
-    slices = [one for one in lab.objects("endpointslices") if one["metadata"]["name"].startswith("svc1")]
-    homes = [end["nodeName"] for one in slices for end in one["endpoints"] if end["conditions"]["ready"] is not False]
+    homes = [
+        end["nodeName"] for one in slices(lab) for end in one["endpoints"] if end["conditions"]["ready"] is not False
+    ]
     counts = {hop: homes.count(hop) for hop in hops}
     fewest = min(counts.values())
     return Truth(100 / len(hops) / fewest, {"even": 100 / (3 + fewest)})

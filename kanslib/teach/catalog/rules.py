@@ -10,7 +10,7 @@ from kanslib.iptables import Packet
 from kanslib.models import kubeproxy
 from kanslib.objects import external_address
 from kanslib.teach.catalog import sources
-from kanslib.teach.catalog.asked import nodes, with_an_address, with_endpoints
+from kanslib.teach.catalog.asked import nodes, slices, with_an_address, with_endpoints
 from kanslib.teach.exercise import Choice, Exercise
 from kanslib.teach.ideas import Idea, Truth, chose, names, number
 
@@ -28,16 +28,16 @@ def _chances(count: int) -> list[Fraction]:
 
 def _of_three(lab: Any) -> Truth:
     """The rules of svc1, if it had three endpoints: the model that equals this cluster's rules, given one more."""
-    slices = [one for one in lab.objects("endpointslices") if one["metadata"]["name"].startswith("svc1")]
-    if not slices or not slices[0].get("endpoints"):
+    pieces = slices(lab)
+    if not pieces or not pieces[0].get("endpoints"):
         raise NotRecorded("endpoints of svc1 at this moment", hint="lab.at('opening')")
-    first = slices[0]["endpoints"][0]
+    first = pieces[0]["endpoints"][0]
     address = first["addresses"][0].rpartition(".")[0]
     three = [{**first, "addresses": [f"{address}.{last}"]} for last in (201, 202, 203)]
     config = kubeproxy.Config.of(lab.objects("nodes"), kubeproxy.pod_range(lab.objects("nodes")))
     node = sorted(nodes(lab))[0]
     service = [one for one in lab.objects("services") if one["metadata"]["name"] == "svc1"]
-    lines = kubeproxy.nat_rules(service, [{**slices[0], "endpoints": three}], node, config)
+    lines = kubeproxy.nat_rules(service, [{**pieces[0], "endpoints": three}], node, config)
     dice = [line for line in lines if line.startswith("-A KUBE-SVC-") and "KUBE-SEP" in line]
     thrown = [line.partition("--probability ")[2].split(" ")[0] for line in dice]
     told = [round(float(chance), 2) if chance else 1.0 for chance in thrown]
@@ -100,8 +100,8 @@ def _as_local(lab: Any) -> tuple[list[Any], list[Any], kubeproxy.Config]:
     """svc1 with the policy Local, its endpoints, and how this cluster's kube-proxy writes rules."""
     service = lab.object("service", "svc1")
     local = {**service, "spec": {**service["spec"], "externalTrafficPolicy": "Local"}}
-    slices = [one for one in lab.objects("endpointslices") if one["metadata"]["name"].startswith("svc1")]
-    return [local], slices, kubeproxy.Config.of(lab.objects("nodes"), kubeproxy.pod_range(lab.objects("nodes")))
+    pieces = slices(lab)
+    return [local], pieces, kubeproxy.Config.of(lab.objects("nodes"), kubeproxy.pod_range(lab.objects("nodes")))
 
 
 def _must_be_local(lab: Any) -> None:
@@ -120,8 +120,8 @@ def _local_elsewhere(lab: Any) -> Truth:
     empty = sorted(nodes(lab) - with_endpoints(lab) - {lab.control_plane})
     if not empty:
         raise NotRecorded("a worker without a Pod of svc1 at this moment")
-    services, slices, config = _as_local(lab)
-    rules = kubeproxy.filter_rules(services, slices, empty[0], config)
+    services, pieces, config = _as_local(lab)
+    rules = kubeproxy.filter_rules(services, pieces, empty[0], config)
     refusals = {line.partition(" -j ")[2] for line in rules if "no local endpoints" in line}
     return Truth("dropped" if refusals == {"DROP"} else "refused" if refusals else "passed on")
 
@@ -131,8 +131,8 @@ def _local_costs(lab: Any) -> Truth:
     home = min(with_endpoints(lab), default=None)
     if home is None:
         raise NotRecorded("a ready Pod of svc1 at this moment")
-    services, slices, config = _as_local(lab)
-    lines = kubeproxy.nat_rules(services, slices, home, config)
+    services, pieces, config = _as_local(lab)
+    lines = kubeproxy.nat_rules(services, pieces, home, config)
     local = [line for line in lines if line.startswith("-A KUBE-SVL-") and "KUBE-SEP-" in line]
     everywhere = [line for line in lines if line.startswith("-A KUBE-SVC-") and "KUBE-SEP-" in line]
     return Truth("pods" if 0 < len(local) < len(everywhere) else "nothing")
