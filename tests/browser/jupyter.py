@@ -29,7 +29,9 @@ def running(directory: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "kanslib", "lab", "--dir", str(directory), "--no-browser", "--port", _port()]
     log = directory.with_suffix(".log")
     with log.open("w") as out:
-        lab = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        # a theme that a test chooses is not for who runs the tests
+        env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(directory.with_suffix(".settings"))}
+        lab = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, env=env)
     try:
         yield _address(log)
     finally:
