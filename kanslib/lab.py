@@ -56,11 +56,8 @@ def _look(method: Callable[Concatenate[Lab, P], R]) -> Callable[Concatenate[Lab,
 
     @wraps(method)
     def looking(lab: Lab, /, *args: P.args, **options: P.kwargs) -> R:
-        lab._depth += 1
-        try:
+        with lab._within_a_look():
             found = method(lab, *args, **options)
-        finally:
-            lab._depth -= 1
         if lab._depth == 0:
             lab._looked(_kind_of_look(method.__name__, args))
         return found
@@ -980,20 +977,24 @@ class Lab:
             raise NotRecorded(
                 f"{exercise.id} in the story {self._story!r}", hint=f"kanslib.open_lab(story={exercise.story!r})"
             )
-        self._depth += 1
         now, self._observed = self._observed, observed
         try:
-            with self._world.undisturbed(stood):
+            with self._within_a_look(), self._world.undisturbed(stood):
                 return exercise.truth(self)
         finally:
-            self._depth -= 1
             self._observed = now
 
     def _offered(self, options: Callable[[Lab], list[str]]) -> list[str]:
         """The names that a form offers, which is no look."""
+        with self._within_a_look():
+            return options(self)
+
+    @contextmanager
+    def _within_a_look(self) -> Iterator[None]:
+        """What is looked at in here belongs to something else, and is no look of the learner's."""
         self._depth += 1
         try:
-            return options(self)
+            yield
         finally:
             self._depth -= 1
 

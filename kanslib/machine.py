@@ -35,13 +35,14 @@ class TimeMachine:
         story = world.story
         self._window = Window(story.start, story.start, story.end, "opening")
         self._memory = outage.memory(world, self._window)
+        self._moments = world.moments()
         self.film = Film(story.title, round(story.end - story.start, 1), tuple(self._stops()), self._attempts())
 
     def _stops(self) -> list[Stop]:
         """The acts, and what they led to: leaders, nodes, endpoints."""
         window = self._window
         events, nodes, slices = (self._world.changes(kind, window) for kind in ("events", "nodes", "endpointslices"))
-        acts = [Stop(float(row["AT"]), "acts", str(row["MOMENT"])) for row in self._world.moments()]
+        acts = [Stop(float(row["AT"]), "acts", str(row["MOMENT"])) for row in self._moments]
         found = [
             Stop(round(mark.at, 1), mark.lane, mark.text)
             for mark in lanes.marks(events, nodes, slices, window.zero)
@@ -130,7 +131,7 @@ class TimeMachine:
         return f'<div class="kans-time">{"".join(parts)}{more}</div>'
 
     def _settled(self, stop: Stop) -> float:
-        row = next(row for row in self._world.moments() if row["MOMENT"] == stop.says)
+        row = next(row for row in self._moments if row["MOMENT"] == stop.says)
         return stop.at + float(row["SETTLED AFTER"] or 0.0)
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from html import escape
 
-ATTRIBUTES = 'tabindex="0" role="group" style="overflow-x:auto"'
-
 
 def scrolling(html: str, what: str) -> str:
     """HTML in a box that scrolls sideways; `what` it is, for who hears it.
@@ -13,4 +11,4 @@ def scrolling(html: str, what: str) -> str:
     >>> scrolling("…", "cluster map")
     '<div tabindex="0" role="group" style="overflow-x:auto" aria-label="cluster map">…</div>'
     """
-    return f'<div {ATTRIBUTES} aria-label="{escape(what)}">{html}</div>'
+    return f'<div tabindex="0" role="group" style="overflow-x:auto" aria-label="{escape(what)}">{html}</div>'

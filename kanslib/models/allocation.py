@@ -140,12 +140,12 @@ class Allocator:
             say = f'current IP for "{key}" not allowed by config, will attempt for new IP assignment: {why}'
             events.append(Told("Normal", "ClearAssignment", say))
             return self._clear(key)
-        wanted = _annotation(service, "address-pool")
+        wanted = annotation(service, "address-pool")
         return self._clear(key) if wanted and wanted != self._pool(key) else ips
 
     def _allocate(self, key: str, service: KubeObject, asked: tuple[str, ...]) -> tuple[str, ...]:
         """A Service's own wish first, then the pool it names, then any pool (service.go allocateIPs)."""
-        wanted = _annotation(service, "address-pool")
+        wanted = annotation(service, "address-pool")
         if asked:
             if _families(asked) != _family(service):
                 raise _Refused(
@@ -242,13 +242,14 @@ def _allowed(pool: Pool, ip: str) -> bool:
     return ip in pool and not (pool.avoid_buggy_ips and buggy(ip_address(ip)))
 
 
-def _annotation(service: KubeObject, name: str) -> str:
+def annotation(service: KubeObject, name: str) -> str:
+    """What a Service wishes for in one of MetalLB's annotations; empty without it."""
     return str((service["metadata"].get("annotations") or {}).get(PREFIX + name, ""))
 
 
 def _requested(service: KubeObject) -> tuple[str, ...]:
     """The addresses a Service asks for by annotation or by spec.loadBalancerIP (getDesiredLbIPs)."""
-    by_annotation, by_spec = _annotation(service, "loadBalancerIPs"), service["spec"].get("loadBalancerIP", "")
+    by_annotation, by_spec = annotation(service, "loadBalancerIPs"), service["spec"].get("loadBalancerIP", "")
     if by_annotation and by_spec:
         raise _Refused(f"service can not have both {PREFIX}loadBalancerIPs and svc.Spec.LoadBalancerIP")
     if by_spec and not _address(by_spec):
@@ -280,7 +281,7 @@ def _sharing(service: KubeObject) -> tuple[str, str]:
     spec, backend = service["spec"], ""
     if spec.get("externalTrafficPolicy") == "Local":
         backend = ",".join(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items()))
-    return _annotation(service, "allow-shared-ip"), backend
+    return annotation(service, "allow-shared-ip"), backend
 
 
 def _families(ips: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from kanslib.models import election
-from kanslib.models.allocation import PREFIX
+from kanslib.models.allocation import annotation
 from kanslib.models.endpoints import can_serve, entries, slices_of
 from kanslib.models.pools import BGPAdvertisement, L2Advertisement, Objects, Pool, asked, pool_of, pools
 from kanslib.objects import KubeObject, external_addresses
@@ -86,18 +86,16 @@ def _exhausted(patient: Patient) -> Ruling:
 
 
 def _wish(service: KubeObject) -> str:
-    annotations = service["metadata"].get("annotations") or {}
-    return str(service["spec"].get("loadBalancerIP") or annotations.get(PREFIX + "loadBalancerIPs", ""))
+    return str(service["spec"].get("loadBalancerIP") or annotation(service, "loadBalancerIPs"))
 
 
 def _sharing(patient: Patient) -> Ruling:
-    key = PREFIX + "allow-shared-ip"
     holders = {ip: one for one in patient.services for ip in external_addresses(one)}
     for one in patient.waiting:
         holder = holders.get(_wish(one))
         if holder is None:
             continue
-        keys = [(each["metadata"].get("annotations") or {}).get(key) for each in (one, holder)]
+        keys = [annotation(each, "allow-shared-ip") for each in (one, holder)]
         if keys[0] != keys[1] or not keys[0]:
             fact = f"{_name(one)} asks for {_wish(one)}, which {_name(holder)} has, and they carry no common key"
             return Ruling(True, fact)

@@ -67,15 +67,16 @@ def _fresh(service: KubeObject) -> KubeObject:
     return {**service, "status": {}}
 
 
+def _pool(addresses: str) -> KubeObject:
+    return {"metadata": {"name": "imagined", "namespace": "metallb-system"}, "spec": {"addresses": [addresses]}}
+
+
 def _small_desk(lab: Any) -> tuple[Allocator, list[KubeObject]]:
     """A controller whose pool has one address less than there are Services, and the Services."""
     mine = with_an_address(lab)
     network = ip_address(lab.pool()[0])
     last = network + len(mine) - 2
-    pool = {
-        "metadata": {"name": "small", "namespace": "metallb-system"},
-        "spec": {"addresses": [f"{network}-{last}"]},
-    }
+    pool = _pool(f"{network}-{last}")
     small = pools(lambda kind: [pool] if kind == "ipaddresspools" else lab.objects(kind))
     return Allocator(small), [_fresh(one) for one in mine]
 
@@ -100,10 +101,7 @@ def _freed(lab: Any) -> Truth:
 def _of_another_network(lab: Any) -> Truth:
     """What the controller makes of a pool of a network that is not the clients'."""
     service = _fresh(balancer(lab, _APPLY))
-    pool = {
-        "metadata": {"name": "elsewhere", "namespace": "metallb-system"},
-        "spec": {"addresses": ["192.168.77.10-192.168.77.20"]},
-    }
+    pool = _pool("192.168.77.10-192.168.77.20")
     desk = Allocator(pools(lambda kind: [pool] if kind == "ipaddresspools" else []))
     given = desk.converge(service).ips
     if not given:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kanslib.errors import NotRecorded
+from kanslib.models.election import EXCLUDE
 from kanslib.models.endpoints import slices_of
 from kanslib.models.pools import L2Advertisement, pool_of, pools
 from kanslib.objects import KubeObject, endpoints_of, external_address, external_addresses
-
-EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 def nodes(lab: Any) -> set[str]:
