@@ -74,14 +74,15 @@ class TimeMachine:
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
 
     def at(self, seconds: float) -> Scene:
-        """The scene so many seconds after the opening (held within the story)."""
+        """The scene so many seconds after the opening (held within the story). No look of the learner's."""
         at = round(min(max(seconds, 0.0), self.film.end), 1)
         self._lab.at(time=min(self._window.start + at, self._window.end))
-        walk, words = self._walk()
-        return Scene(
-            at, self.film.latest(at), self._lab.map(), list(self._beliefs(at)), walk, words,
-            self._world.provenance(),
-        )  # fmt: skip
+        with self._lab._within_a_look():
+            walk, words = self._walk()
+            return Scene(
+                at, self.film.latest(at), self._lab.map(), list(self._beliefs(at)), walk, words,
+                self._world.provenance(),
+            )  # fmt: skip
 
     def _beliefs(self, at: float) -> Iterator[dict[str, str]]:
         remembered, macs = held_at(self._memory, self._window.zero + at), self._world.macs()

@@ -10,6 +10,7 @@ import pytest
 import kanslib
 from kanslib.errors import UnknownName
 from kanslib.lab import Lab
+from kanslib.machine import TimeMachine
 from kanslib.teach import desk
 
 OpenLab = Callable[..., Lab]
@@ -56,6 +57,21 @@ def test_looks_that_the_library_makes_for_itself_score_nothing(capsys: pytest.Ca
     capsys.readouterr()
     lab.map()
     assert capsys.readouterr().out == ""
+    lab.leader("svc1")
+    assert "Your prediction: myk8s-worker2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("show", [lambda machine: machine.at(20), lambda machine: machine._repr_mimebundle_()])
+def test_the_time_machine_scores_nothing(
+    capsys: pytest.CaptureFixture[str], show: Callable[[TimeMachine], object]
+) -> None:
+    lab = kanslib.open_lab("failover")
+    lab.predict("leader-of-svc1", "myk8s-worker2")
+    machine = lab.time_machine()
+    capsys.readouterr()
+    assert show(machine)
+    assert capsys.readouterr().out == ""
+    assert lab.looked_at == {}
     lab.leader("svc1")
     assert "Your prediction: myk8s-worker2" in capsys.readouterr().out
 
