@@ -240,6 +240,7 @@ class Lab:
         provenance = self._world.provenance().noting("order worked out from the hash")
         return hash_order.draw({name: self.vip(name) for name in names}, candidates, provenance, joins, leaves)
 
+    @_look
     def compare(self) -> Table:
         """Recorded beside computed, at this moment: the twin starts where the story opens and repeats its acts.
 
@@ -433,6 +434,7 @@ class Lab:
             text, lambda _: chain_list.rows(ruleset, f"default/{service}", table=table), chain_list.COLUMNS
         )
 
+    @_look
     def rules(self, node: str) -> Ruleset:
         """All iptables rules of a node at this moment, with their counters: `iptables-save -c`, read.
 
@@ -614,7 +616,8 @@ class Lab:
         """
         if capture is not None and capture not in _LAYERS:
             raise UnknownName("layer", capture, _LAYERS)
-        vips = [self.vip(service) for service in probes]
+        with self._within_a_look():
+            vips = [self.vip(service) for service in probes]
         with self._world.observing(vips, seconds, looks):
             yield
         window = self._world.window(seconds)
@@ -646,6 +649,7 @@ class Lab:
         ]
         return Table.of(rows, self._world.provenance(), ["SECONDS", "OK", "HOSTNAME", "REMOTE", "ERROR", "MS"])
 
+    @_look
     def frames(self, layer: str = "arp") -> list[Frame]:
         """The captured frames of a layer (arp, ip, tcp, udp, bgp, memberlist) in the newest observation."""
         if layer not in _LAYERS:
@@ -865,15 +869,19 @@ class Lab:
         return service
 
     def outage(self) -> Outage:
-        """The newest observation taken apart, as data: attempts with their reasons and frames, phases, marks."""
+        """The newest observation taken apart, as data: attempts with their reasons and frames, phases, marks.
+
+        It is for code to work on, and no look: it scores no prediction.
+        """
         from kanslib.worlds.outage import outage
 
         observed = self._observation()
-        names = observed.services or tuple(self._load_balancers())
-        key = (observed.window, names, self._world.provenance().source)
-        if self._apart is None or self._apart[0] != key:
-            self._apart = (key, outage(self._world, observed.window, {self.vip(name): name for name in names}))
-        return self._apart[1]
+        with self._within_a_look():
+            names = observed.services or tuple(self._load_balancers())
+            key = (observed.window, names, self._world.provenance().source)
+            if self._apart is None or self._apart[0] != key:
+                self._apart = (key, outage(self._world, observed.window, {self.vip(name): name for name in names}))
+            return self._apart[1]
 
     def _load_balancers(self) -> dict[str, str]:
         """The Services with an external address, and that address."""

@@ -61,6 +61,30 @@ def test_looks_that_the_library_makes_for_itself_score_nothing(capsys: pytest.Ca
     assert "Your prediction: myk8s-worker2" in capsys.readouterr().out
 
 
+def test_an_outage_as_data_and_an_observation_are_no_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    lab = kanslib.open_lab("failover")
+    lab.predict("external-ip-without-metallb", "a")
+    capsys.readouterr()
+    with lab.observe(probes=["svc1", "svc2"], seconds=10):
+        lab.kill_node("myk8s-worker")
+    assert lab.outage().phases
+    assert lab.looked_at == {}
+    assert capsys.readouterr().out == ""
+    with lab.observe(probes=["svc1"]):
+        lab.services()  # the learner's own, while it is observed
+    assert lab.looked_at == {"services": 1}
+    assert "Your prediction" in capsys.readouterr().out
+
+
+def test_what_a_learner_asks_for_is_a_look(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    lab.rules(lab.control_plane)
+    lab.frames("arp")
+    lab.frames("tcp")
+    lab.compare()
+    assert lab.looked_at == {"rules": 1, "frames": 2, "compare": 1}
+
+
 @pytest.mark.parametrize("show", [lambda machine: machine.at(20), lambda machine: machine._repr_mimebundle_()])
 def test_the_time_machine_scores_nothing(
     capsys: pytest.CaptureFixture[str], show: Callable[[TimeMachine], object]
