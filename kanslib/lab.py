@@ -244,21 +244,23 @@ class Lab:
     def compare(self) -> Table:
         """Recorded beside computed, at this moment: the twin starts where the story opens and repeats its acts.
 
-        Columns WHAT, RECORDED, COMPUTED and DIFFERENCE, in parts that are not the same (rules are compared one by one).
+        In a computed lab: its own twin where it stands, beside the recording at the same moment of the story. Columns
+        WHAT, RECORDED, COMPUTED and DIFFERENCE, in parts that are not the same (rules are compared one by one). Raises
+        NotRecorded where there is no such moment.
         """
+        from kanslib import worlds
         from kanslib.views.tables import Table
-        from kanslib.worlds.beside import pairs, twin_of
-        from kanslib.worlds.meeting import MeetingWorld
+        from kanslib.worlds.beside import pairs
 
-        if not isinstance(self._world, MeetingWorld) or self._world.twin is not None:
-            raise NotRecorded("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
-        recorded = self._world.recorded
+        recorded, computed = worlds.recorded_and_computed(self._world)
         rows = [
             {"WHAT": pair.what, "RECORDED": pair.recorded, "COMPUTED": pair.computed, "DIFFERENCE": pair.differs}
-            for pair in pairs(recorded, twin_of(recorded))
+            for pair in pairs(recorded, computed)
         ]
         columns = ["WHAT", "RECORDED", "COMPUTED", "DIFFERENCE"]
-        return Table.of(rows, self._world.provenance().noting("beside its twin"), columns)
+        origin = self._world.provenance()
+        other = "its recording" if origin.source == "computed" else "its twin"
+        return Table.of(rows, origin.noting(f"beside {other}"), columns)
 
     # ── looks ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kanslib.errors import UnknownName
+from kanslib.errors import NotRecorded, UnknownName
 from kanslib.provenance import utc
 
 if TYPE_CHECKING:
+    from kanslib.worlds.computed import ComputedWorld
     from kanslib.worlds.protocol import World
     from kanslib.worlds.recorded import RecordedWorld
 
@@ -52,7 +53,6 @@ def worked_out(recorded: Callable[[], RecordedWorld]) -> World:
 
 def as_recorded(world: World) -> RecordedWorld:
     """The recording behind a world, at its opening, with a clock of its own. NotRecorded where there is none."""
-    from kanslib.errors import NotRecorded
     from kanslib.worlds.fallback import FallbackWorld
     from kanslib.worlds.meeting import MeetingWorld
     from kanslib.worlds.recorded import RecordedWorld
@@ -61,7 +61,26 @@ def as_recorded(world: World) -> RecordedWorld:
         return RecordedWorld(world.recorded.recording, world.recorded.story.name or None)
     if isinstance(world, FallbackWorld):
         return world.as_recorded()
-    raise NotRecorded("this cluster: it was worked out from a manifest", hint="open a story: kanslib.open_lab(story=…)")
+    raise _of_a_manifest()
+
+
+def recorded_and_computed(world: World) -> tuple[RecordedWorld, ComputedWorld]:
+    """The recording behind a world and a twin of it, at the moment of that world. NotRecorded where one is missing."""
+    from kanslib.worlds.beside import twin_of
+    from kanslib.worlds.fallback import FallbackWorld
+    from kanslib.worlds.meeting import MeetingWorld
+
+    if isinstance(world, MeetingWorld):
+        if world.twin is not None:
+            raise NotRecorded("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
+        return world.recorded, twin_of(world.recorded)
+    if isinstance(world, FallbackWorld):
+        return world.recorded_and_computed()
+    raise _of_a_manifest()
+
+
+def _of_a_manifest() -> NotRecorded:
+    return NotRecorded("this cluster: it was worked out from a manifest", hint="open a story: kanslib.open_lab('l2')")
 
 
 def from_a_manifest(manifest: str) -> World:

@@ -425,6 +425,11 @@ class ComputedWorld:
 
     # ── for comparing ────────────────────────────────────────────────────────────────────────────────────
 
+    def seconds_unsettled(self) -> float | None:
+        """How long ago the last act was done, while it has not settled; None afterwards, and at the opening."""
+        last = self._last()
+        return self._now - last.t if last and self._now < last.settled else None
+
     def alive(self) -> frozenset[str]:
         """The nodes whose speakers the control plane's speaker thinks alive."""
         return memberlist.members(self._log_of("speaker", self._origin.control_plane))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from kanslib.errors import KansError, NotComputed, NotServed, UnknownName
+from kanslib.errors import KansError, NotComputed, NotRecorded, NotServed, UnknownName
 from kanslib.packets.capture import Frame
 from kanslib.provenance import Provenance, Source
 from kanslib.recording.clock import Clock
@@ -16,6 +16,9 @@ from kanslib.worlds import aloud
 from kanslib.worlds.forwarding import ForwardingWorld
 from kanslib.worlds.protocol import Sighting, Window, World
 from kanslib.worlds.recorded import RecordedWorld
+
+if TYPE_CHECKING:
+    from kanslib.worlds.computed import ComputedWorld
 
 T = TypeVar("T")
 GAPS = (NotServed, NotComputed)  # what a recording can answer instead
@@ -66,6 +69,23 @@ class FallbackWorld(ForwardingWorld):
     def as_recorded(self) -> RecordedWorld:
         """The recording of this story, at its opening."""
         return self._open()
+
+    def recorded_and_computed(self) -> tuple[RecordedWorld, ComputedWorld]:
+        """The recording and a twin at the moment where the world stands. NotRecorded where one of them is missing."""
+        from kanslib.worlds.beside import twin_of
+        from kanslib.worlds.computed import ComputedWorld
+
+        if self._instead is not None:
+            return self._instead, twin_of(self._instead)
+        twin, recorded = self._asked, self._open()
+        if not isinstance(twin, ComputedWorld):
+            story = f"kanslib.open_lab({recorded.story.name!r}, world='recorded')"
+            raise NotRecorded("the cluster as it is now", hint=f"a recording has a twin to compare with: {story}")
+        known = [str(row["MOMENT"]) for row in recorded.moments()]
+        if twin.standing not in known:
+            raise NotRecorded(f"the moment {twin.standing}", known, "lab.at('opening'), and then lab.compare()")
+        recorded.at(twin.standing, twin.seconds_unsettled())
+        return recorded, twin
 
     def _beside(self) -> RecordedWorld:
         """The recording, at the moment where the world stands."""

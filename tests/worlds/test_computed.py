@@ -207,6 +207,42 @@ def test_compare_shows_both_and_no_difference(open_lab: OpenLab) -> None:
         lab.compare()
 
 
+@pytest.mark.parametrize(("moment", "after"), [("opening", None), ("kill-node", 20), ("kill-node", None)])
+def test_compare_works_where_a_computed_lab_stands(open_lab: OpenLab, moment: str, after: float | None) -> None:
+    lab = open_lab("failover", world="computed")
+    lab.at(moment, after=after)
+    table = lab.compare()
+    assert table.DIFFERENCE.sum() == 0
+    assert {"leader of svc1", "endpoints of svc2", "ServiceL2Status of svc3"} <= set(table.WHAT)
+    assert table.provenance.source == "computed"
+    leaders = table.set_index("WHAT").RECORDED
+    recorded = open_lab("failover")
+    recorded.at(moment, after=after)
+    assert leaders["leader of svc1"] == recorded.leader("svc1")
+
+
+def test_compare_shows_where_a_computed_lab_went_another_way(open_lab: OpenLab) -> None:
+    lab = open_lab("failover", world="computed")
+    lab.kill_node(str(lab.leader("svc3")))  # the story's kill-node is of another one
+    table = lab.compare().set_index("WHAT")
+    assert table.DIFFERENCE["leader of svc3"] == 2
+    assert table.COMPUTED["leader of svc3"] == lab.leader("svc3")
+
+
+def test_a_moment_that_was_not_recorded_cannot_be_compared_and_the_hint_leads_to_one(open_lab: OpenLab) -> None:
+    lab = open_lab("arp", world="computed")
+    lab.label("myk8s-worker", "a=b")
+    with pytest.raises(NotRecorded, match=r"the moment label-a\n.*\nlab.at\('opening'\)"):
+        lab.compare()
+    lab.at("opening")
+    assert lab.compare().DIFFERENCE.sum() == 0
+
+
+def test_what_has_no_recording_cannot_be_compared(open_lab: OpenLab) -> None:
+    with pytest.raises(NotRecorded, match=r"worked out from a manifest\nopen a story: kanslib\.open_lab\('l2'\)"):
+        open_lab(manifest=manifests.kind_cluster).compare()
+
+
 def test_a_case_may_be_mended_in_ways_that_nobody_tried(open_lab: OpenLab) -> None:
     lab = open_lab("case-4")
     assert lab.election("svc1").why_nobody == "no endpoint can serve"

@@ -82,6 +82,15 @@ def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
     assert lab.nodes().provenance.source == "live"
 
 
+def test_a_live_cluster_is_not_compared_but_its_recording_is() -> None:
+    lab = lab_with_gaps("bgp", "act")
+    with pytest.raises(KansError, match=r"open_lab\('bgp', world='recorded'\)"):
+        lab.compare()
+    lab.delete(manifests.l2advertisement)
+    lab.start_router()  # from here on the recording answers
+    assert lab.compare().DIFFERENCE.sum() == 0
+
+
 def test_what_nobody_recorded_either_says_what_live_lacks() -> None:
     lab = lab_with_gaps("failover", "scan")
     with pytest.raises(KansError, match=REASON):
