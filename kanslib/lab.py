@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from kanslib import manifests
 from kanslib.addressing import addresses
 from kanslib.errors import KansError, NotRecorded, UnknownName
 from kanslib.models.pools import pool_of, pools
@@ -530,14 +531,24 @@ class Lab:
     # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, manifest: str | KubeObject) -> Text:
-        """`kubectl apply`: a manifest as YAML text or as a dict."""
-        return self._world.apply(_manifest(manifest))
+        """`kubectl apply`: a manifest as YAML text or as a dict; one of the course has this lab's addresses then."""
+        return self._world.apply(self._documents(manifest))
 
     def delete(self, manifest: str | KubeObject) -> Text:
         """`kubectl delete`: a manifest, or references such as `"pod/webpod1"` or `"svc/svc1 svc/svc2"`."""
         if isinstance(manifest, str) and "\n" not in manifest and "/" in manifest:
             return self._world.delete(manifest.split())
-        return self._world.delete([reference(doc) for doc in _manifest(manifest)])
+        return self._world.delete([reference(doc) for doc in self._documents(manifest)])
+
+    def _documents(self, manifest: str | KubeObject) -> list[KubeObject]:
+        if isinstance(manifest, manifests.Manifest) and manifest.name:
+            manifest = manifests.on(self._world.places().network, manifest.name)
+        found = [manifest] if isinstance(manifest, dict) else documents(manifest)
+        if not found:
+            raise ValueError(
+                "the manifest is empty: expected YAML with at least one object, e.g. kanslib.manifests.services"
+            )
+        return found
 
     def install_metallb(self) -> Text:
         """Install MetalLB in native mode."""
@@ -1044,12 +1055,3 @@ class Lab:
         elif moment is not None:
             self._world.at(moment, after)
         self._observed = None
-
-
-def _manifest(manifest: str | KubeObject) -> list[KubeObject]:
-    found = [manifest] if isinstance(manifest, dict) else documents(manifest)
-    if not found:
-        raise ValueError(
-            "the manifest is empty: expected YAML with at least one object, e.g. kanslib.manifests.services"
-        )
-    return found

@@ -1,5 +1,7 @@
 """The YAML of the course, as text that `lab.apply` takes and a notebook shows.
 
+It has the lesson's addresses. A lab on another Docker network applies it with its own.
+
 >>> from kanslib import manifests
 >>> print(manifests.pool)
 apiVersion: metallb.io/v1beta1
@@ -21,7 +23,6 @@ from typing import Any
 from kanslib.addressing import LESSON, moved
 
 _HERE = Path(__file__).parent
-_network = LESSON
 
 NAMES = (
     "kind_cluster", "webpods", "service_types", "pool", "l2advertisement", "services",
@@ -30,7 +31,14 @@ NAMES = (
 
 
 class Manifest(str):
-    """YAML text; a notebook shows it with its colours."""
+    """YAML text; a notebook shows it with its colours. `name`: what it is called here, if it is one of the course."""
+
+    name: str
+
+    def __new__(cls, text: str, name: str = "") -> Manifest:
+        manifest = super().__new__(cls, text)
+        manifest.name = name
+        return manifest
 
     def _repr_markdown_(self) -> str:
         return f"```yaml\n{self}```"
@@ -45,19 +53,13 @@ def on(network: str, name: str) -> Manifest:
     >>> "172.20.0.200" in on("172.20.0.0/16", "bgp")
     True
     """
-    return Manifest(moved((_HERE / f"{name}.yaml").read_text(), network))
-
-
-def use(network: str) -> None:
-    """From now on `manifests.pool` and the others speak of this Docker network: a live lab's own."""
-    global _network  # noqa: PLW0603 (a notebook reads `manifests.pool`, which has no lab to ask)
-    _network = network
+    return Manifest(moved((_HERE / f"{name}.yaml").read_text(), network), name)
 
 
 def __getattr__(name: str) -> Manifest:
     if name not in NAMES:
         raise AttributeError(f"no manifest {name!r}; there are: {', '.join(NAMES)}")
-    return on(_network, name)
+    return on(LESSON, name)
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import replace
 from typing import Any
 
-from kanslib import course, manifests
+from kanslib import course
 from kanslib.addressing import addresses
 from kanslib.cluster import acts as deeds
 from kanslib.cluster import docker, traffic
@@ -49,7 +49,6 @@ class LiveWorld:
         self._hands = self._session.hands
         self.script: Script = course.SCRIPTS[story]
         self._past: RecordedWorld | None = None
-        manifests.use(self._hands.network)
         self._to_opening()
 
     def _to_opening(self) -> None:

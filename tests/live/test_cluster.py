@@ -181,13 +181,15 @@ def test_on_another_docker_network_the_addresses_move_with_it(monkeypatch: pytes
     code = """
         import kanslib
         lab = kanslib.open_lab(story="arp", world="live")
-        print(kanslib.manifests.pool.split()[-1], lab.vip("svc1"), lab.address(lab.client))
+        print(lab.pool()[0], lab.pool()[-1], lab.vip("svc1"), lab.address(lab.client))
+        print(lab.apply(kanslib.manifests.pool))
         print(lab.arp_scan().HOLDER.tolist() == [lab.leader(s) for s in ("svc1", "svc2", "svc3")])
     """
     try:
         assert kans("up", "--metallb").returncode == 0
         said = docker.command(sys.executable, "-c", textwrap.dedent(code), timeout=200).out
-        assert "192.168.228.200-192.168.228.250 192.168.228.200 192.168.228.100\nTrue" in said
+        assert "192.168.228.200 192.168.228.250 192.168.228.200 192.168.228.100\n" in said
+        assert "my-ippool unchanged\nTrue" in said
     finally:
         kans("down")
         docker.docker("network", "rm", name)
