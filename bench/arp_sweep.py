@@ -16,14 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 import kanslib
-from kanslib.cluster import acts, docker, traffic
+from kanslib.cluster import actions, docker, probes
 
 RUNS = 3
 
 
 def arp_scan(first: str, last: str, bridge: str) -> tuple[float, set[tuple[str, str]]]:
     """arp-scan on the bridge: the seconds that it says it took, and (address, MAC) of every answer."""
-    said = docker.must(
+    said = docker.check_output(
         docker.docker(
             "run", "--rm", "--label", docker.OWNED, "--network", "host", "--cap-add", "NET_RAW", docker.CLIENT_IMAGE,
             "arp-scan", f"--interface={bridge}", f"{first}-{last}",
@@ -37,19 +37,19 @@ def sweep(first: str, last: str, bridge: str) -> tuple[float, set[tuple[str, str
     """Ours, with scapy."""
     addresses = [str(IPv4Address(number)) for number in range(int(IPv4Address(first)), int(IPv4Address(last)) + 1)]
     began = time.perf_counter()
-    found = traffic.sweep(addresses, bridge)
+    found = probes.sweep(addresses, bridge)
     return time.perf_counter() - began, set(found)
 
 
 def main() -> int:
-    kanslib.open_lab(story="arp", world="live")
+    kanslib.open_lab(story="arp", backend="live")
     network = docker.network()
     assert network is not None
     top = IPv4Network(network.subnet).broadcast_address
     ranges = [(f"{size} addresses", str(top - size + 1), str(top)) for size in (56, 256, 1024)]
     table = Table("range", "arp-scan s", "sweep s", "sweep / arp-scan", "answers", "the same")
     good = True
-    acts.add_squatter(str(top - 55))
+    actions.add_conflicting_host(str(top - 55))
     try:
         for name, first, last in ranges:
             theirs = [arp_scan(first, last, network.bridge) for _ in range(RUNS)]
@@ -62,7 +62,7 @@ def main() -> int:
                 f"{seconds[1] / seconds[0]:.2f}", str(len(heard[1])), "yes" if heard[0] == heard[1] else "NO",
             )  # fmt: skip
     finally:
-        acts.remove_squatter()
+        actions.remove_conflicting_host()
     Console().print(table)
     return 0 if good else 1
 

@@ -20,10 +20,10 @@ from scapy.layers.inet import TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapReader
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+from kanslib.course.recordings import shipped
 from kanslib.packets import capture, table
 from kanslib.recording.format import Recording
-from kanslib.stories import shipped
 
 SYN = 2
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 with atheris.instrument_imports(include=["kanslib.packets"]):
-    from kanslib.errors import RecordingError
+    from kanslib.course.recordings import shipped
+    from kanslib.exceptions import RecordingError
     from kanslib.packets import bgp, capture
     from kanslib.recording.format import Recording
-    from kanslib.stories import shipped
-    from tests.packets.odd import all_of_them
+    from tests.packets.malformed_captures import all_of_them
     from tests.packets.test_table import same
 
 seen = {"read": 0, "refused": 0}

@@ -16,13 +16,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
-from kanslib.models import election, kubeproxy
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.comparison.simulation import replay_in_simulator
+from kanslib.course.recordings import shipped
+from kanslib.k8s import kubeproxy
+from kanslib.metallb import election
 from kanslib.recording.format import Recording
-from kanslib.stories import shipped
-from kanslib.worlds.beside import twin_of
-from kanslib.worlds.recorded import RecordedWorld
 
 NODES, ADDRESSES, SERVICES = 1_000, 10_000, 5_000
 
@@ -90,9 +91,9 @@ def stories() -> Table:
     table = Table("twin", "recorded seconds", "computed in", "times faster")
     recording = Recording.open(shipped("l2"))
     for story in ("failover", "bgp-silent", "etp-local"):
-        world = RecordedWorld(recording, story)
-        world.at(world.clock.acts[-1].id, None)
-        seconds = took(lambda world=world: twin_of(world))  # type: ignore[misc]
+        world = RecordedBackend(recording, story)
+        world.at(world.clock.actions[-1].id, None)
+        seconds = took(lambda world=world: replay_in_simulator(world))  # type: ignore[misc]
         lasted = world.now() - world.story.start
         table.add_row(story, f"{lasted:.0f}", f"{seconds:.2f} s", f"{lasted / seconds:,.0f}")
     return table

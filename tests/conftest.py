@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import kanslib
-from kanslib.lab import Lab
-from kanslib.recording.convert import Labels, convert
+from kanslib.course.recordings import shipped
+from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
-from kanslib.stories import shipped
+from kanslib.recording.raw.convert import Labels, convert
 
 REPOSITORY = Path(__file__).parent.parent
 RAW = Path(os.environ.get("KANS_RAW_RECORDINGS", REPOSITORY.parent / "shared" / "recordings"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "kanslib"
+PACKAGE = Path(__file__).parent.parent / "src" / "kanslib"
 HEAVY = {"kubernetes", "scapy", "pandas", "plotly", "ipywidgets", "IPython", "numpy"}
 # each room, and the rooms it must not know
 FORBIDDEN = {
@@ -98,7 +98,7 @@ def test_import_kanslib_takes_a_tenth_of_a_second_at_most() -> None:
 
 def test_opening_the_recording_takes_a_fifth_of_a_second_at_most() -> None:
     code = (
-        "import time; import kanslib, kanslib.stories, kanslib.worlds.recorded; t = time.perf_counter();"
+        "import time; import kanslib, kanslib.course.recordings, kanslib.backends.recorded; t = time.perf_counter();"
         "kanslib.open_lab(story='failover'); print(time.perf_counter() - t)"
     )
     assert min(float(in_a_fresh_python(code).splitlines()[-1]) for _ in range(3)) < 0.2

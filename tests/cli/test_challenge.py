@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kanslib.teach.catalog.faults import CAUSES as CHOICES
-from kanslib.teach.catalog.faults import COMPLAINTS, EVIDENCE, FIXES, MENDS, PROOFS
+from kanslib.exercises.catalog.ch08_broken_labs import CAUSES as CHOICES
+from kanslib.exercises.catalog.ch08_broken_labs import COMPLAINTS, EVIDENCE, FIXES, MENDS, PROOFS
 
 # what to type to have looked at a kind of evidence
 TYPED = {

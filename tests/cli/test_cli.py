@@ -46,7 +46,7 @@ def test_without_a_word_it_says_what_there_is() -> None:
         (["convert", "alone"], "kans convert RAW... OUT"),
         (["convert", "a", "b", "--versions", "kind"], "e.g. kind=v0.24.0"),
         (["run", "13"], "no chapter named '13'"),
-        (["lab", "--world", "mars"], "no world named 'mars'"),
+        (["lab", "--backend", "mars"], "no world named 'mars'"),
     ],
 )
 def test_a_mistake_is_one_message_and_no_traceback(words: list[str], said: str) -> None:
@@ -56,7 +56,7 @@ def test_a_mistake_is_one_message_and_no_traceback(words: list[str], said: str) 
     assert "Traceback" not in ran.stderr + ran.stdout
 
 
-@pytest.mark.parametrize("command", [("run", "--world", "live"), ("lab", "--world", "live"), ("up",), ("record",)])
+@pytest.mark.parametrize("command", [("run", "--backend", "live"), ("lab", "--backend", "live"), ("up",), ("record",)])
 def test_without_docker_live_says_so_before_anything_is_changed(command: tuple[str, ...], tmp_path: Path) -> None:
     ran = kans(*command, PATH=str(tmp_path), HOME=str(tmp_path))
     assert ran.returncode == 1
@@ -95,7 +95,8 @@ def test_run_reports_as_json() -> None:
 
 def test_run_exits_with_one_when_a_cell_fails(tmp_path: Path) -> None:
     script = (
-        "import sys, json\nfrom pathlib import Path\nfrom kanslib import chapters\nfrom kanslib.cli import runs\n"
+        "import sys, json\nfrom pathlib import Path\nfrom kanslib.course import chapters\n"
+        "from kanslib.cli import run as runs\n"
         "source = chapters.shipped()[0]\nbook = json.loads(source.read_text())\n"
         "code = next(c for c in book['cells'] if c['cell_type'] == 'code')\ncode['source'] = ['1 / 0']\n"
         f"broken = Path({str(tmp_path)!r}, 'broken.ipynb')\nbroken.write_text(json.dumps(book))\n"

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from kanslib.cli.app import app
-from kanslib.errors import KansError
+from kanslib.course.recordings import shipped
+from kanslib.exceptions import KanslibError
 from kanslib.recording.format import Recording
-from kanslib.stories import shipped
 
 runner = CliRunner()
 
@@ -91,10 +91,10 @@ def test_what_cannot_be_told_says_what_was_expected(tmp_path: Path, content: byt
     path = tmp_path / "x.pcap"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(KansError, match=message):
+    with pytest.raises(KanslibError, match=message):
         told(path, "--out", tmp_path / "t.html")
 
 
 def test_a_moment_that_is_none_says_how_it_should_look(bridge: Path, tmp_path: Path) -> None:
-    with pytest.raises(KansError, match="expected Unix seconds"):
+    with pytest.raises(KanslibError, match="expected Unix seconds"):
         told(bridge, "--zero", "yesterday", "--out", tmp_path / "t.html")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from kanslib.cluster import kube, traffic, waits
-from kanslib.errors import ClusterError
-from kanslib.lab import Lab
-from kanslib.objects import external_address
-from kanslib.views import answers
-from kanslib.worlds.recorded import _request
+from kanslib.backends.recorded import _request
+from kanslib.cluster import api, probes, readiness
+from kanslib.exceptions import ClusterError
+from kanslib.k8s.objects import external_address
+from kanslib.lab.lab import Lab
+from kanslib.render import command_tables
 
 
 class RecordedWatches:
@@ -27,18 +27,19 @@ def test_what_a_nodes_rules_say_is_what_services_and_endpoints_say(open_lab: Cal
     lab = open_lab(story)
     watches: Any = RecordedWatches(lab)
     wanted = {
-        (external_address(service), *waits._endpoints(watches, service)) for service in waits.load_balancers(watches)
+        (external_address(service), *readiness._endpoints(watches, service))
+        for service in readiness.load_balancers(watches)
     }
     assert len(wanted) == 3
     for node in lab.nodes().NAME:
-        assert waits._programmed(lab.run(node, "iptables -t nat -S")) == wanted
+        assert readiness._programmed(lab.run(node, "iptables -t nat -S")) == wanted
 
 
 def test_rules_from_before_an_act_are_told_from_those_after_it(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("failover")
-    before = waits._programmed(lab.run("myk8s-worker3", "iptables -t nat -S"))
+    before = readiness._programmed(lab.run("myk8s-worker3", "iptables -t nat -S"))
     lab.at("kill-node")
-    after = waits._programmed(lab.run("myk8s-worker3", "iptables -t nat -S"))
+    after = readiness._programmed(lab.run("myk8s-worker3", "iptables -t nat -S"))
     assert {len(row) for row in before} == {3}
     assert {len(row) for row in after} == {2}
 
@@ -46,34 +47,34 @@ def test_rules_from_before_an_act_are_told_from_those_after_it(open_lab: Callabl
 def test_the_leaders_that_live_waits_for_are_those_that_a_lab_tells(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("election")
     watches: Any = RecordedWatches(lab)
-    assert waits.leaders(watches) == {name: lab.leader(name) for name in ("svc1", "svc2", "svc3")}
+    assert readiness.leaders(watches) == {name: lab.leader(name) for name in ("svc1", "svc2", "svc3")}
 
 
 def test_requests_are_sent_so_that_a_recording_finds_them_again() -> None:
     for target in ("172.18.255.200", "172.18.0.3:31861"):
         for times in (1, 100):
-            assert _request(traffic.requested(target, times)) == (target, times)
+            assert _request(probes.requested(target, times)) == (target, times)
 
 
 def test_a_probe_that_failed_says_why() -> None:
-    row = traffic.probed("1795417889.7|172.18.255.200|;000;0.501;Connection timed out after 501 milliseconds\n")
+    row = probes.probed("1795417889.7|172.18.255.200|;000;0.501;Connection timed out after 501 milliseconds\n")
     assert (row["ok"], row["error"], row["ms"]) == (False, "Connection timed out after 501 milliseconds", 501.0)
 
 
 def test_a_sweep_prints_what_arp_scan_would() -> None:
-    text = traffic.printed([("172.18.255.200", "02:42:ac:12:00:04"), ("172.18.255.200", "02:42:ac:12:00:09")])
-    assert [row["MAC"][-2:] for row in answers.scanned(text, {})] == ["04", "09"]
+    text = probes.printed([("172.18.255.200", "02:42:ac:12:00:04"), ("172.18.255.200", "02:42:ac:12:00:09")])
+    assert [row["MAC"][-2:] for row in command_tables.arp_scan_rows(text, {})] == ["04", "09"]
     assert text.count("DUP") == 1
 
 
 def test_nothing_outside_kinds_network_is_scanned() -> None:
-    assert traffic.within(["172.18.255.200", "192.168.77.10"], "172.18.0.0/16") == ["172.18.255.200"]
+    assert probes.within(["172.18.255.200", "192.168.77.10"], "172.18.0.0/16") == ["172.18.255.200"]
     with pytest.raises(ClusterError, match="no further than kind's network"):
-        traffic.within(["192.168.77.10"], "172.18.0.0/16")
+        probes.within(["192.168.77.10"], "172.18.0.0/16")
 
 
 def test_a_container_runtimes_log_reads_like_kubectls() -> None:
     raw = (
         '2026-11-23T12:00:00.1Z stderr P {"a":\n2026-11-23T12:00:00.1Z stderr F 1}\n2026-11-23T12:00:01Z stdout F b c\n'
     )
-    assert list(kube._as_kubectl(raw)) == ['2026-11-23T12:00:00.1Z {"a":1}\n', "2026-11-23T12:00:01Z b c\n"]
+    assert list(api._as_kubectl(raw)) == ['2026-11-23T12:00:00.1Z {"a":1}\n', "2026-11-23T12:00:01Z b c\n"]

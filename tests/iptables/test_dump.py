@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from kanslib import iptables
-from kanslib.errors import UnknownName
+from kanslib.exceptions import UnknownNameError
 from kanslib.iptables.dump import DumpError
-from kanslib.lab import Lab
+from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
 
 
@@ -75,7 +75,7 @@ def test_nothing_is_an_empty_ruleset_and_windows_lines_are_read() -> None:
 
 
 def test_an_unknown_chain_names_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="known: X"):
+    with pytest.raises(UnknownNameError, match="known: X"):
         iptables.parse("*nat\n:X - [0:0]\nCOMMIT\n").chain("KUBE-SERVICES")
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kanslib import iptables
 from kanslib.iptables import Assumption, Outcome, Packet, Routing, TraceError
 from kanslib.iptables.packet import PacketError
-from kanslib.lab import Lab
+from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
 
 from .kube_dump import kube_dump, pod, vip
@@ -46,7 +46,7 @@ def test_the_pod_saw_the_source_that_the_trace_promises(open_lab: OpenLab) -> No
     walk = lab.trace("svc1")
     promised = {way.packet.src for way in walk}
     assert set(lab.curl("svc1").REMOTE) <= promised
-    trip = lab.follow("svc1")
+    trip = lab.capture_path("svc1")
     first = trip[trip.FLAGS == "S"]
     at_the_pod = first.iloc[-1]
     assert (at_the_pod.FROM.partition(":")[0], at_the_pod.TO) in {

@@ -19,7 +19,7 @@ import pytest
 
 from kanslib.iptables import Packet, Routing
 
-INSIDE = Path(__file__).with_name("inside.py")
+INSIDE = Path(__file__).with_name("namespace_runner.py")
 _UNSHARE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
 
 

@@ -1,4 +1,4 @@
-"""`kans challenge --world live`: the course's cluster is broken, diagnosed, and whole again, whatever happens."""
+"""`kans challenge --backend live`: the course's cluster is broken, diagnosed, and whole again, whatever happens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kanslib.cluster import session
-from kanslib.course import LAYER2
-from kanslib.teach.catalog.faults import CAUSES, FIXES, MENDS, PROOFS
+from kanslib.course.stories import LAYER2
+from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, FIXES, MENDS, PROOFS
 from tests.cli.test_challenge import TYPED
 
 pytestmark = pytest.mark.live
@@ -24,7 +24,7 @@ BROKEN = {
 
 
 def started(tmp_path: Path, case: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "kanslib", "challenge", "--world", "live", "--case", str(case)]
+    command = [sys.executable, "-m", "kanslib", "challenge", "--backend", "live", "--case", str(case)]
     env = {**os.environ, "COLUMNS": "120", "KANS_PROGRESS": str(tmp_path / "progress.json")}
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
@@ -34,7 +34,7 @@ def started(tmp_path: Path, case: int) -> subprocess.Popen[str]:
 
 def is_whole() -> bool:
     session.close()
-    whole = session.session().hands.is_at(LAYER2)
+    whole = session.session().reconciler.is_at(LAYER2)
     session.close()
     return whole
 

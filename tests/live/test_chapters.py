@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from kanslib import chapters
-from kanslib.cli import runs
+from kanslib.cli import run
+from kanslib.course import chapters
 
 pytestmark = pytest.mark.live
 # columns that say what a row is about; the others hold what chance or the clock decides
@@ -71,11 +71,11 @@ def tables(notebook: Any) -> Iterator[tuple[str, list[str], list[dict[str, str]]
 
 @pytest.mark.parametrize("chapter", chapters.pick([]), ids=lambda path: path.stem)
 def test_a_chapter_says_the_same_live_as_recorded(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KANS_WORLD", "recorded")
-    recorded, told = runs.execute(chapter)
+    monkeypatch.setenv("KANS_BACKEND", "recorded")
+    recorded, told = run.execute(chapter)
     assert not recorded.error
-    monkeypatch.setenv("KANS_WORLD", "live")
-    live, seen = runs.execute(chapter)
+    monkeypatch.setenv("KANS_BACKEND", "live")
+    live, seen = run.execute(chapter)
     assert not live.error
     for (code, heads, rows), (_, live_heads, live_rows) in zip(tables(told), tables(seen), strict=True):
         assert live_heads == heads, code

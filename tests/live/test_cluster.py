@@ -15,12 +15,12 @@ from collections.abc import Callable
 
 import pytest
 
-from kanslib import manifests
-from kanslib.cluster import acts, docker, setup
-from kanslib.cluster.deed import CLUSTER, deed
-from kanslib.cluster.kube import kubectl
-from kanslib.errors import ClusterError, WorldUnavailable
-from kanslib.lab import Lab
+from kanslib.cluster import actions, docker, lifecycle
+from kanslib.cluster.api import kubectl
+from kanslib.cluster.state_file import CLUSTER, load_state
+from kanslib.course import manifests
+from kanslib.exceptions import BackendUnavailableError, ClusterError
+from kanslib.lab.lab import Lab
 
 pytestmark = pytest.mark.live
 SEED = 20261123
@@ -49,7 +49,7 @@ def leftovers() -> dict[str, list[str]]:
 
 def healthy() -> bool:
     nodes = kubectl("get nodes --no-headers").out.splitlines()
-    return len(nodes) == 4 and all(line.split()[1] == "Ready" for line in nodes) and not acts.in_force()
+    return len(nodes) == 4 and all(line.split()[1] == "Ready" for line in nodes) and not actions.active_actions()
 
 
 def interrupted(code: str, after: float, how: signal.Signals) -> None:
@@ -67,16 +67,16 @@ def interrupted(code: str, after: float, how: signal.Signals) -> None:
 
 INJECTION = """
     import kanslib
-    lab = kanslib.open_lab(story="failover", world="live")
-    with lab.observe(probes=["svc1"], seconds=30, looks=(5,)):
+    lab = kanslib.open_lab(story="failover", backend="live")
+    with lab.observe(probes=["svc1"], seconds=30, queries_at=(5,)):
         lab.kill_node(lab.leader("svc1"))
 """
 CUT = """
     import kanslib
-    lab = kanslib.open_lab(story="case-9", world="live")
-    lab = kanslib.open_lab(story="election", world="live")
+    lab = kanslib.open_lab(story="case-9", backend="live")
+    lab = kanslib.open_lab(story="election", backend="live")
     lab.at("exclude-leader")
-    lab.cut_link("myk8s-worker2")
+    lab.link_down("myk8s-worker2")
 """
 
 
@@ -98,14 +98,14 @@ def test_from_nothing_up_and_down_leave_nothing_behind() -> None:
     down = kans("down")
     assert "removed" in down.stdout
     assert leftovers() == before
-    assert deed() is None
+    assert load_state() is None
     assert "nothing was there" in kans("down").stdout
 
 
 def test_without_a_cluster_live_says_what_to_do() -> None:
     kans("down")
-    with pytest.raises(WorldUnavailable, match="Next step: kans up"):
-        setup.guard()
+    with pytest.raises(BackendUnavailableError, match="Next step: kans up"):
+        lifecycle.guard()
 
 
 def test_a_taken_port_is_one_clear_sentence_before_anything_is_changed() -> None:
@@ -129,11 +129,11 @@ def test_a_cluster_of_somebody_else_is_left_alone() -> None:
     assert made.rc == 0, made.err
     try:
         for command in ("up", "down", "run"):
-            said = kans(command, *(["--world", "live"] if command == "run" else []))
+            said = kans(command, *(["--backend", "live"] if command == "run" else []))
             assert said.returncode == 1
             assert "leaves it alone" in said.stderr
-        with pytest.raises((ClusterError, WorldUnavailable), match="leaves it alone"):
-            acts.kill_node(f"{CLUSTER}-worker")
+        with pytest.raises((ClusterError, BackendUnavailableError), match="leaves it alone"):
+            actions.kill_node(f"{CLUSTER}-worker")
     finally:
         docker.command("kind", "delete", "cluster", "--name", CLUSTER)
 
@@ -176,13 +176,13 @@ def test_interrupted_during_a_failure_down_removes_everything() -> None:
 def test_on_another_docker_network_the_addresses_move_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     kans("down")
     name, subnet = "kans-elsewhere", "192.168.228.0/24"
-    docker.must(docker.docker("network", "create", name, "--subnet", subnet))
+    docker.check_output(docker.docker("network", "create", name, "--subnet", subnet))
     monkeypatch.setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", name)
     code = """
         import kanslib
-        lab = kanslib.open_lab(story="arp", world="live")
+        lab = kanslib.open_lab(story="arp", backend="live")
         print(lab.pool()[0], lab.pool()[-1], lab.vip("svc1"), lab.address(lab.client))
-        print(lab.apply(kanslib.manifests.pool))
+        print(lab.apply(kanslib.course.manifests.pool))
         print(lab.arp_scan().HOLDER.tolist() == [lab.leader(s) for s in ("svc1", "svc2", "svc3")])
     """
     try:
@@ -198,15 +198,15 @@ def test_on_another_docker_network_the_addresses_move_with_it(monkeypatch: pytes
 def test_without_the_routers_image_the_recording_answers(open_lab: Callable[..., Lab]) -> None:
     assert kans("up", "--metallb").returncode == 0
     name, kept = docker.ROUTER_IMAGE, "kans-test/kept:1"
-    docker.must(docker.docker("tag", name, kept))
-    docker.must(docker.docker("rmi", name))
+    docker.check_output(docker.docker("tag", name, kept))
+    docker.check_output(docker.docker("rmi", name))
     try:
-        lab = open_lab(story="bgp", world="live")
+        lab = open_lab(story="bgp", backend="live")
         lab.delete(manifests.l2advertisement)
         said = lab.start_router()
         assert not said.provenance.checkable
         assert docker.ROUTER_IMAGE in said.provenance.instead
         assert "07-bgp" in kans("doctor").stdout
     finally:
-        docker.must(docker.docker("tag", kept, name))
+        docker.check_output(docker.docker("tag", kept, name))
         docker.docker("rmi", kept)

@@ -10,11 +10,11 @@ from collections import defaultdict
 import pytest
 
 import kanslib
-from kanslib.errors import KansError
-from kanslib.lab import Lab
-from kanslib.objects import external_address
-from kanslib.teach.catalog import CATALOG
-from tests.teach.test_catalog import PLACES
+from kanslib.exceptions import KanslibError
+from kanslib.exercises.catalog import CATALOG
+from kanslib.k8s.objects import external_address
+from kanslib.lab.lab import Lab
+from tests.exercises.test_catalog import PLACES
 
 pytestmark = pytest.mark.live
 TOGETHER: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -41,7 +41,7 @@ def at(lab: Lab, moment: str) -> None:
 @pytest.mark.parametrize("where", TOGETHER, ids="-".join)
 def test_exercises_are_answered_live_as_on_the_recording(where: tuple[str, str]) -> None:
     story, moment = where
-    live, recorded = kanslib.open_lab(story, world="live"), kanslib.open_lab(story, world="recorded")
+    live, recorded = kanslib.open_lab(story, backend="live"), kanslib.open_lab(story, backend="recorded")
     at(live, moment)
     recorded.at(moment)
     missing, other = {}, {}
@@ -49,7 +49,7 @@ def test_exercises_are_answered_live_as_on_the_recording(where: tuple[str, str])
         exercise = CATALOG[name]
         try:
             truth = live._truth(exercise)
-        except KansError as exc:
+        except KanslibError as exc:
             if name not in CHANCE:
                 missing[name] = str(exc)
             continue

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kanslib import chapters
-from kanslib.cli.runs import execute
+from kanslib.cli.run import execute
+from kanslib.course import chapters
 
 
 def normalised(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

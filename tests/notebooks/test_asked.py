@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from kanslib import chapters
-from kanslib.teach import desk
-from kanslib.teach.desk import Desk, Prediction, Quest
-from kanslib.teach.exercise import Exercise, Outcome
+from kanslib.course import chapters
+from kanslib.exercises import session
+from kanslib.exercises.exercise import AnswerOutcome, Exercise
+from kanslib.exercises.session import ExerciseSession, ExerciseView, Prediction
 
-Asked = tuple[list[Quest], list[Prediction]]
+Asked = tuple[list[ExerciseView], list[Prediction]]
 
 
 def some_answer(exercise: Exercise) -> Any:
@@ -25,19 +25,19 @@ def some_answer(exercise: Exercise) -> Any:
 def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     """Everything that a chapter asked while all of its cells ran, every prediction with a guess."""
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
-    monkeypatch.setattr(desk, "_written", {})
+    monkeypatch.setattr(session, "_written", {})
     made: Asked = ([], [])
-    make = Desk._made
+    make = ExerciseSession._made
 
-    def noted(self: Desk, kind: Any, name: str) -> Any:
+    def noted(self: ExerciseSession, kind: Any, name: str) -> Any:
         quest = make(self, kind, name)
         made[1 if kind is Prediction else 0].append(quest)
         return quest
 
-    monkeypatch.setattr(Desk, "_made", noted)
-    predict = Desk.predict
+    monkeypatch.setattr(ExerciseSession, "_made", noted)
+    predict = ExerciseSession.predict
     monkeypatch.setattr(
-        Desk, "predict", lambda self, name, _=None: predict(self, name, some_answer(self.catalog[name]))
+        ExerciseSession, "predict", lambda self, name, _=None: predict(self, name, some_answer(self.catalog[name]))
     )
     names: dict[str, Any] = {}
     for cell in json.loads(Path(request.param).read_text())["cells"]:
@@ -49,7 +49,7 @@ def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_every_guess_was_scored_and_every_exercise_can_be_checked(asked: Asked) -> None:
     exercises, predictions = asked
     assert exercises or predictions
-    assert [name for name in desk._written if name] == []
+    assert [name for name in session._written if name] == []
     for quest in exercises:
         truth = quest._truth()
         assert truth.value not in (None, "", set()), quest.exercise.id
@@ -59,6 +59,6 @@ def test_a_function_that_a_chapter_begins_with_is_judged_and_not_yet_right(asked
     exercises, _ = asked
     for quest in exercises:
         if quest.exercise.kind == "code":
-            verdict = quest.judged(lambda *_: None)
-            assert verdict.outcome is Outcome.WRONG
+            verdict = quest.assess(lambda *_: None)
+            assert verdict.outcome is AnswerOutcome.WRONG
             assert "the cluster said" in verdict.words

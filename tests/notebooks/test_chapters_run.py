@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from kanslib import chapters
-from kanslib.teach.catalog import CATALOG
+from kanslib.course import chapters
+from kanslib.exercises.catalog import CATALOG
 
 NAMES = [chapter.stem for chapter in chapters.shipped()]
 
@@ -61,9 +61,9 @@ class TestChapter:
         said = json.dumps(runs[0][name]["outputs"], ensure_ascii=False)
         for exercise in CATALOG.values():
             if exercise.chapter == name[:2]:
-                assert exercise.because.replace("{truth}", "").strip(" .:") not in said
+                assert exercise.explanation.replace("{truth}", "").strip(" .:") not in said
                 assert all(hint not in said for hint in exercise.hints)
-                assert all(idea.says not in said for idea in exercise.ideas)
+                assert all(idea.text not in said for idea in exercise.misconceptions)
 
     def test_running_all_is_no_try(self, runs: list[dict[str, Any]], name: str) -> None:
         assert [run["learned"] for run in runs] == [False, False]

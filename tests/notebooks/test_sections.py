@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kanslib import chapters
+from kanslib.course import chapters
 
 Section = tuple[str, list[str]]
 

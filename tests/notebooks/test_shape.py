@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import kanslib
-from kanslib import chapters
-from kanslib.teach.catalog import CATALOG
+from kanslib.course import chapters
+from kanslib.exercises.catalog import CATALOG
 
 CHAPTERS = chapters.shipped()
 # what only a recording can know: addresses, dates, counts of requests, seconds to the tenth

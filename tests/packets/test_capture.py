@@ -15,7 +15,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import PcapNgWriter, RawPcapReader, rdpcap, wrpcap
 
-from kanslib.errors import RecordingError
+from kanslib.exceptions import RecordingError
 from kanslib.packets import bgp, capture
 from kanslib.packets.capture import CaptureWarning, Frame
 from kanslib.recording.format import Recording

@@ -14,9 +14,9 @@ import pytest
 
 from kanslib.packets import bgp, capture, ethernet
 from kanslib.packets.capture import CaptureWarning, Frame
-from kanslib.packets.ip import Ipv4, Ipv6
+from kanslib.packets.ip import IPv4, IPv6
 from kanslib.recording.format import Recording
-from tests.packets import odd
+from tests.packets import malformed_captures
 
 PREFERENCES = (
     "tcp.relative_sequence_numbers:FALSE", "ip.defragment:FALSE",
@@ -247,7 +247,7 @@ def _arp(out: Differences, frame: Frame, row: Row) -> None:
 
 def _ip(out: Differences, frame: Frame, row: Row) -> None:
     packet = frame.ip
-    if isinstance(packet, Ipv4):
+    if isinstance(packet, IPv4):
         ours = (
             packet.header_length, packet.tos, packet.length, packet.id, packet.dont_fragment, packet.more_fragments,
             packet.ttl, packet.protocol, packet.checksum, packet.src, packet.dst,
@@ -260,7 +260,7 @@ def _ip(out: Differences, frame: Frame, row: Row) -> None:
         )  # fmt: skip
         out.check(frame, "IPv4", ours, theirs)
         out.check(frame, "fragment", packet.fragment_offset, (number(row["ip.frag_offset"]) or 0) * 8)
-    elif isinstance(packet, Ipv6):
+    elif isinstance(packet, IPv6):
         ours6 = (
             packet.src,
             packet.dst,
@@ -337,9 +337,9 @@ def _icmp(out: Differences, frame: Frame, row: Row) -> None:
         theirs = tuple(number(row[f"icmpv6.{x}"]) for x in ("type", "code", "checksum"))
         out.check(frame, "ICMPv6", (six.type, six.code, six.checksum), theirs)
         target = first(row["icmpv6.nd.ns.target_address"]) or first(row["icmpv6.nd.na.target_address"])
-        out.check(frame, "neighbour", (six.target, six.link_address), (target, first(row["icmpv6.opt.linkaddr"])))
+        out.check(frame, "neighbor", (six.target, six.link_address), (target, first(row["icmpv6.opt.linkaddr"])))
         flags = tuple(yes(row[f"icmpv6.nd.na.flag.{x}"]) for x in "rso")
-        out.check(frame, "neighbour flags", (six.is_router, six.is_solicited, six.is_override), flags)
+        out.check(frame, "neighbor flags", (six.is_router, six.is_solicited, six.is_override), flags)
         echo = (number(row["icmpv6.echo.identifier"]), number(row["icmpv6.echo.sequence_number"]))
         out.check(frame, "echo", (six.id, six.sequence), echo)
     else:
@@ -444,10 +444,10 @@ def test_every_capture_of_the_reference_is_read_as_by_tshark(reference_recording
 
 
 def test_there_are_fifty_odd_captures() -> None:
-    assert len(odd.MAKERS) >= 50
+    assert len(malformed_captures.MAKERS) >= 50
 
 
-@pytest.mark.parametrize("name", odd.MAKERS)
+@pytest.mark.parametrize("name", malformed_captures.MAKERS)
 def test_an_odd_capture_is_read_as_by_tshark(odd_captures: dict[str, bytes], tmp_path: Path, name: str) -> None:
     content = odd_captures[name]
     assert list(capture.read(io.BytesIO(content)))

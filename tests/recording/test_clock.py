@@ -6,32 +6,32 @@ from collections.abc import Callable
 
 import pytest
 
-from kanslib.errors import NotRecorded, UnknownName
-from kanslib.lab import Lab
+from kanslib.course.recordings import shipped
+from kanslib.exceptions import NotRecordedError, UnknownNameError
+from kanslib.lab.lab import Lab
 from kanslib.recording.clock import Clock
-from kanslib.recording.format import Act, Read, Recording, Step, Story, Take
-from kanslib.stories import shipped
+from kanslib.recording.format import Action, CommandOutput, RecordedStep, Recording, Segment, Story
 
 OpenLab = Callable[..., Lab]
 
 
-def act(name: str, t: float, settled: float) -> Act:
-    return Act(name, "take", settled, (Step(t, t + 1, "apply", (), "", "", 0, ""),))
+def act(name: str, t: float, settled: float) -> Action:
+    return Action(name, "take", settled, (RecordedStep(t, t + 1, "apply", (), "", "", 0, ""),))
 
 
-def read(t: float) -> Read:
-    return Read(t, t + 0.5, "place", "command", 0, f"{t}")
+def read(t: float) -> CommandOutput:
+    return CommandOutput(t, t + 0.5, "place", "command", 0, f"{t}")
 
 
 @pytest.fixture
 def clock() -> Clock:
-    take = Take("take", 0, 100, "c", "10.0.0.0/24", "pc", None, "cp", ("cp",))
+    take = Segment("take", 0, 100, "c", "10.0.0.0/24", "pc", None, "cp", ("cp",))
     return Clock(Story("s", "", "take", 5, 95), [take], [act("one", 10, 20), act("two", 50, 60)])
 
 
 def chosen(clock: Clock, *times: float) -> tuple[float, tuple[str, ...]] | None:
-    look = clock.look([read(t) for t in times])
-    return (look.read.t, tuple(note for note in look.notes if note)) if look else None
+    look = clock.match([read(t) for t in times])
+    return (look.output.t, tuple(note for note in look.notes if note)) if look else None
 
 
 def test_a_look_is_the_last_one_at_or_before_now(clock: Clock) -> None:
@@ -62,7 +62,7 @@ def test_before_it_has_settled_looks_from_the_act_on_count(clock: Clock) -> None
 
 def test_a_look_after_traffic_includes_the_traffic(clock: Clock) -> None:
     clock.at("one")
-    asked = clock.ask([read(25)])
+    asked = clock.match_next([read(25)])
     assert asked is not None
     assert clock.now == 25.5
     assert chosen(clock, 24, 33) == (33, ("looked 8 s later",))
@@ -71,26 +71,26 @@ def test_a_look_after_traffic_includes_the_traffic(clock: Clock) -> None:
 
 def test_the_same_traffic_again_is_marked(clock: Clock) -> None:
     clock.at("one")
-    first, second, third = (clock.ask([read(25), read(35)]) for _ in range(3))
+    first, second, third = (clock.match_next([read(25), read(35)]) for _ in range(3))
     assert first
     assert second
     assert third
-    assert (first.read.t, second.read.t, third.read.t) == (25, 35, 35)
+    assert (first.output.t, second.output.t, third.output.t) == (25, 35, 35)
     assert "again: the same recorded answer" in third.notes
     assert not any("again" in note for note in (*first.notes, *second.notes))
 
 
 def test_traffic_of_another_stretch_does_not_answer(clock: Clock) -> None:
     clock.at("one")
-    assert clock.ask([read(70)]) is None
+    assert clock.match_next([read(70)]) is None
 
 
 def test_moving_within_a_stretch_forgets_no_traffic_but_an_act_does(clock: Clock) -> None:
     clock.at("one")
-    clock.ask([read(25)])
+    clock.match_next([read(25)])
     clock.at("two")
     clock.at("one")
-    again = clock.ask([read(25)])
+    again = clock.match_next([read(25)])
     assert again is not None
     assert not any("again" in note for note in again.notes)
 
@@ -98,14 +98,14 @@ def test_moving_within_a_stretch_forgets_no_traffic_but_an_act_does(clock: Clock
 def test_after_counts_from_the_act_and_not_beyond_the_next(clock: Clock) -> None:
     clock.at("one", after=15)
     assert clock.now == 25
-    with pytest.raises(NotRecorded, match=r"recorded until \+40\.0 s; then two was done: lab\.at\('two'\)"):
+    with pytest.raises(NotRecordedError, match=r"recorded until \+40\.0 s; then two was done: lab\.at\('two'\)"):
         clock.at("one", after=41)
-    with pytest.raises(NotRecorded, match="forwards"):
+    with pytest.raises(NotRecordedError, match="forwards"):
         clock.at("one", after=-1)
 
 
 def test_unknown_moments_name_the_known_ones(clock: Clock) -> None:
-    with pytest.raises(UnknownName, match=r"did you mean 'two'\?\)\nknown: opening · one · two"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'two'\?\)\nknown: opening · one · two"):
         clock.at("twoo")
 
 
@@ -126,7 +126,7 @@ def test_acts_are_numbered_within_the_story_and_found_under_their_name_in_the_wh
     assert "apply-services-2" not in lab.moments().MOMENT.tolist()
     lab.at("apply-services")
     settled = lab.nodes().provenance.moment
-    world = lab._world.recorded  # type: ignore[attr-defined]
+    world = lab._backend.recorded  # type: ignore[attr-defined]
     whole = {act.id: act.settled for act in world.recording.manifest.acts}
     name = next(name for name, moment in whole.items() if moment == settled)
     lab.at("opening")
@@ -180,7 +180,7 @@ def test_any_moment_of_the_take_can_be_asked_for_in_unix_seconds(open_reference:
     lab = open_reference("l2")
     lab.at(time=1795417916.2)
     assert lab.leader("svc1") == "myk8s-worker2"
-    with pytest.raises(NotRecorded, match=r"\(l2\)"):
+    with pytest.raises(NotRecordedError, match=r"\(l2\)"):
         lab.at(time=5.0)
     with pytest.raises(TypeError):
         lab.at()

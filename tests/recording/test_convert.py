@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kanslib.errors import RecordingError
-from kanslib.lab import Lab
-from kanslib.recording.convert import Labels, convert
+from kanslib.exceptions import RecordingError
+from kanslib.lab.lab import Lab
+from kanslib.recording.raw.convert import Labels, convert
 from kanslib.recording.verify import verify
 
 from ..conftest import RAW_NAMES

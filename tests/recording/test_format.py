@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kanslib.errors import RecordingError
+from kanslib.course.recordings import shipped, shipped_recordings
+from kanslib.exceptions import RecordingError
 from kanslib.packets import capture
 from kanslib.recording.format import FORMAT, MANIFEST, READS, FileEntry, Manifest, Recording, Writer
 from kanslib.recording.verify import verify
-from kanslib.stories import shipped, shipped_recordings
 
 
 def smallest(files: Mapping[str, FileEntry], folder: str) -> str:

@@ -1,0 +1,120 @@
+"""kanslib: a MetalLB cluster that you can hold in your hand.
+
+    import kanslib
+    lab = kanslib.open_lab(story="failover")
+
+The same cell asks a recording of a real cluster, a live one, or a model of one, and says which answered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kanslib._version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kanslib.backends.base import Backend
+    from kanslib.course import manifests
+    from kanslib.lab.lab import Lab
+    from kanslib.render.tables import Table
+
+__all__ = ["Lab", "__version__", "manifests", "open_lab", "outages"]
+
+
+def open_lab(
+    story: str | None = None,
+    *,
+    backend: str | None = None,
+    recording: str | Path | None = None,
+    manifest: str | None = None,
+) -> Lab:
+    """Open a lab at the opening of a story, and say whose answers it gives.
+
+    `story`: a story of the course (default `l2`, the whole lesson) or of `recording`, a path; a `recording`
+    without a story is opened whole. `world`: `recorded` (default), `live`, the course's own cluster, or `computed`,
+    a twin that is worked out from the story's opening; else what KANS_BACKEND says. `manifest`: YAML of a kind
+    configuration and of objects; the simulator starts from these instead. Raises UnknownNameError
+    for a story that does not exist, RecordingError for a path that is no recording, BackendUnavailableError without a
+    cluster to ask.
+    """
+    import os
+
+    from kanslib.backends import factory
+    from kanslib.backends.recorded import RecordedBackend
+    from kanslib.course.recordings import shipped
+    from kanslib.recording.format import Recording
+
+    if manifest is not None and backend not in (None, "simulated"):
+        raise ValueError(f"a manifest is worked out, so its world is computed, not {backend}")
+    if manifest is not None:
+        return _opened(factory.simulate_manifest(manifest))
+    asked = backend or ("recorded" if recording else os.environ.get("KANS_BACKEND")) or "recorded"
+    factory.validate_backend_name(asked)
+
+    def recorded() -> RecordedBackend:
+        return RecordedBackend(
+            Recording.shared(recording or shipped(story or "l2")), story or (None if recording else "l2")
+        )
+
+    if asked == "live":
+        return _opened(factory.connect(story or "l2", recorded), story or "l2")
+    if asked == "simulated":
+        return _opened(factory.simulate_story(recorded), story or "l2")
+    return _opened(factory.with_simulator(recorded()), story or ("" if recording else "l2"))
+
+
+def outages(service: str = "svc1", recording: str | Path | None = None) -> Table:
+    """Every recorded way to lose a leader or a node, side by side: one row for each act that was probed.
+
+    Columns ACT, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS (each second counts by the share of
+    requests that failed in it) and BECAUSE. `recording`: a path; the course's own without one.
+    """
+    from kanslib.backends.observation import observed_actions
+    from kanslib.course.recordings import shipped
+    from kanslib.recording.format import Recording
+    from kanslib.render import outage_tables as views
+    from kanslib.render.tables import Table
+
+    told = list(observed_actions(Recording.shared(recording or shipped("l2"))))
+    rows = [
+        views.summary_row(one.act, one.story, one.outage, service) for one in told if service in one.outage.attempts
+    ]
+    return Table.from_rows(rows, told[-1].world.provenance(), views.SIDE_BY_SIDE)
+
+
+def _opened(world: Backend, story: str = "") -> Lab:
+    """The lab on a world, once it has said whose answers it gives."""
+    from kanslib.backends import factory
+    from kanslib.lab.lab import Lab
+
+    print(world.banner())
+    if world.provenance().source == "recorded" and factory.owned_cluster_exists():
+        print("a course cluster was made on this machine (kans up): backend='live' asks it instead")
+    if note := _edition_note():
+        print(note)
+    return Lab(world, story)
+
+
+def _edition_note() -> str:
+    """What a Jupyter kernel can tell of its notebook's age (Jupyter names the file in JPY_SESSION_NAME)."""
+    import os
+    from pathlib import Path
+
+    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    if not notebook.endswith(".ipynb"):
+        return ""
+    from kanslib.course.chapters import version_notice
+
+    return version_notice(Path(notebook))
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "Lab":
+        return importlib.import_module("kanslib.lab.lab").Lab
+    if name in ("manifests", "iptables"):
+        return importlib.import_module(f"kanslib.{name}")
+    raise AttributeError(f"module 'kanslib' has no attribute {name!r}")

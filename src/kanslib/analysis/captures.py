@@ -1,0 +1,86 @@
+"""The same story from anybody's captures and logs: what is worth keeping of them, and one clock for all. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from kanslib.analysis import timeline_events as lanes
+from kanslib.analysis.attempts import Attempt, attempts_from_capture
+from kanslib.analysis.failure_reasons import CaptureIndex, explain_failures
+from kanslib.analysis.outage import Outage
+from kanslib.analysis.timeline_events import TimelineEvent
+from kanslib.packets import bgp
+from kanslib.packets.capture import Frame
+
+_SIGN_OF_LIFE = 2  # of a network card, a second: enough to know when it fell silent
+
+
+def relevant_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """What of a capture the story needs: ARP, how TCP connections begin and end, ICMP errors, BGP, signs of life."""
+    heard: set[tuple[str, int]] = set()
+    for frame in frames:
+        sign = (frame.ethernet.source, int(frame.time * _SIGN_OF_LIFE)) if frame.ethernet else ("", 0)
+        is_new = sign not in heard
+        heard.add(sign)
+        tcp, icmp = frame.tcp, frame.icmp
+        begins_or_ends = tcp is not None and bool(set("SFR") & set(tcp.flags))
+        if is_new or frame.arp or begins_or_ends or bgp.is_bgp(frame) or (icmp and icmp.type == 3):
+            yield frame
+
+
+def likely_vips(frames: Iterable[Frame], most: int = 8) -> list[str]:
+    """Which addresses the story is about: those that were announced by gratuitous ARP, else the busiest servers."""
+    announced: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    own: set[str] = set()
+    for frame in frames:
+        if frame.arp and frame.arp.is_gratuitous:
+            announced[frame.arp.sender_ip] += 1
+        if frame.tcp and frame.ip and frame.tcp.flags == "S" and frame.tcp.dport != bgp.PORT:
+            asked[frame.ip.dst] += 1
+            own.add(frame.ip.src)
+    both = [ip for ip, _ in asked.most_common() if ip in announced]
+    return (both or [ip for ip, _ in asked.most_common() if ip not in own] or list(announced))[:most]
+
+
+def first_failure(attempts: Iterable[Sequence[Attempt]]) -> float | None:
+    """When the first attempt was made that failed, on the attempts' clock; None when all were answered."""
+    return min((one.at for each in attempts for one in each if not one.is_ok), default=None)
+
+
+def outage_from_captures(
+    frames: Sequence[Frame],
+    logs: Mapping[str, str],
+    vips: Mapping[str, str],
+    zero: float | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Outage:
+    """What captures (in order of time) and speakers' logs (by node) tell of some VIPs (address: name).
+
+    `zero` (Unix seconds): the moment from which seconds are counted; without one, the first attempt that failed.
+    `names`: who has an address.
+    """
+    start = frames[0].time if frames else 0.0
+    act = "the moment given"
+    if zero is None:
+        found = first_failure(attempts_from_capture(frames, vip, start) for vip in vips)
+        zero, act = (start, "the first frame") if found is None else (start + found, "the first failure")
+    marks = list(_timeline_events(frames, logs, vips, names or {}, zero))
+    wire = CaptureIndex(frames)
+    attempts = {
+        name: tuple(explain_failures(attempts_from_capture(frames, vip, zero), wire, vip, zero, marks, name))
+        for vip, name in vips.items()
+    }
+    with_attempts = {name: tries for name, tries in attempts.items() if tries}
+    return Outage(act, zero, with_attempts, tuple(sorted(marks, key=lambda mark: mark.at)))
+
+
+def _timeline_events(
+    frames: Sequence[Frame], logs: Mapping[str, str], vips: Mapping[str, str], names: Mapping[str, str], zero: float
+) -> Iterator[TimelineEvent]:
+    yield from lanes.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero)
+    yield from lanes.bgp_session_events(frames, names, zero)
+    for node, log in logs.items():
+        yield from lanes.memberlist_events(log, zero, node)
+        yield from lanes.announcement_events(log, zero, node, vips)

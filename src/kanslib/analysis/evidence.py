@@ -1,0 +1,27 @@
+"""What a number rests on: a frame, a line of a log, an event, a change of an object, a command's output."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kanslib.packets.capture import Frame
+
+
+class Evidence(NamedTuple):
+    """Where it can be read (`frame 700 of 05-bridge.pcap`), and what stands there.
+
+    >>> print(Evidence("event svc1.18a", "announcing from node a"))
+    event svc1.18a: announcing from node a
+    """
+
+    source: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.text}"
+
+    @classmethod
+    def of(cls, frame: Frame) -> Evidence:
+        """A frame as evidence."""
+        source = f" of {frame.source.rpartition('/')[2]}" if frame.source else ""
+        return cls(f"frame {frame.number}{source}" if frame.number else "a frame", str(frame))

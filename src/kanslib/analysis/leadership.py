@@ -1,0 +1,120 @@
+"""Who each one believed to have an address: speakers by their gossip, the client by its cache, the API's events. Pure.
+
+MetalLB has no common view: each speaker computes the leader from the members that *it* thinks alive (v0.14.8
+speaker/layer2_controller.go ShouldAnnounce). While a network is broken there are as many truths as sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from kanslib.analysis.arp import NeighborUpdate
+from kanslib.analysis.timeline_events import TimelineEvent
+from kanslib.metallb import election, memberlist
+from kanslib.text import with_timestamps
+
+_BEGINS = "MetalLB speaker starting"
+API = "the API's newest event"
+
+
+@dataclass(frozen=True)
+class LeaderView:
+    """From `start` to `end` (seconds after the act) `who` believed that `leader` has the address; empty: nobody."""
+
+    viewer: str
+    start: float
+    end: float
+    leader: str
+
+
+Candidates = Sequence[tuple[float, Sequence[str]]]
+
+
+def speaker_views(
+    node: str, log: str, candidates: Candidates, address: str, zero: float, stretch: tuple[float, float]
+) -> list[LeaderView]:
+    """What one speaker believed: the first by hash of the candidates that its own log has alive.
+
+    `candidates`: which nodes may lead by the API's objects, from when on (Unix seconds, the first one long before).
+    `stretch`: from when to when, in seconds after `zero`.
+    """
+    gossip, away = memberlist.membership_history(log), _absences(log)
+    moments = {*(t for t, _ in gossip), *(t for t, _ in candidates), *(t for pair in away for t in pair)}
+    changes: list[tuple[float, str | None]] = []
+    for moment in sorted(moments):
+        if any(gone <= moment < back for gone, back in away):
+            changes.append((moment - zero, None))
+            continue
+        since = max((back for _, back in away if back <= moment), default=float("-inf"))
+        alive = next(members for t, members in reversed(gossip) if t <= moment and (t >= since or not members))
+        able = [one for one in _at(candidates, moment) if one in alive]
+        changes.append((moment - zero, election.order(able, address)[0] if able else ""))
+    return _views(node, changes, stretch)
+
+
+def _absences(log: str) -> list[tuple[float, float]]:
+    """When a speaker did not run: from its last word to its next beginning."""
+    found, last = [], float("-inf")
+    for moment, line in with_timestamps(log.splitlines()):
+        if _BEGINS in line:
+            found.append((last, moment))
+        last = moment
+    return found
+
+
+def _at(candidates: Candidates, moment: float) -> Sequence[str]:
+    return next((nodes for t, nodes in reversed(candidates) if t <= moment), ())
+
+
+def client_views(
+    client: str, memory: Iterable[NeighborUpdate], places: Mapping[str, str], address: str, zero: float,
+    stretch: tuple[float, float],
+) -> list[LeaderView]:  # fmt: skip
+    """What the client believed, by its neighbor cache. `places`: whose network card a MAC address is."""
+    changes = [(one.time - zero, places.get(one.mac, one.mac)) for one in memory if one.address == address]
+    return _views(client, changes, stretch)
+
+
+def api_views(
+    marks: Iterable[TimelineEvent], service: str, before: str, stretch: tuple[float, float]
+) -> list[LeaderView]:
+    """What the newest nodeAssigned event said; `before`: who it named when the stretch began."""
+    changes = [(stretch[0], before)]
+    for mark in marks:
+        name, _, leader = mark.text.partition(": ")
+        if mark.lane == "leader" and name == service:
+            changes.append((mark.at, leader))
+    return _views(API, changes, stretch)
+
+
+def _views(who: str, changes: Sequence[tuple[float, str | None]], stretch: tuple[float, float]) -> list[LeaderView]:
+    """Changes as stretches: cut to what is shown, and put together where nothing changed. None: it did not run."""
+    first, last = stretch
+    out: list[LeaderView] = []
+    ends = [*(moment for moment, _ in changes[1:]), last]
+    for (moment, leader), end in zip(changes, ends, strict=False):
+        start, until = max(moment, first), min(end, last)
+        if start >= until or leader is None:
+            continue
+        if out and out[-1].leader == leader and out[-1].end == start:
+            out[-1] = LeaderView(who, out[-1].start, until, leader)
+        else:
+            out.append(LeaderView(who, start, until, leader))
+    return out
+
+
+def disagreements(beliefs: Iterable[LeaderView]) -> list[tuple[float, float, dict[str, str]]]:
+    """The stretches in which not all believed the same: from when, to when, and who believed what."""
+    known = list(beliefs)
+    edges = sorted({edge for one in known for edge in (one.start, one.end)})
+    out: list[tuple[float, float, dict[str, str]]] = []
+    for start, end in pairwise(edges):
+        views = {one.viewer: one.leader for one in known if one.start <= start and one.end >= end}
+        if len(set(views.values())) > 1:
+            if out and out[-1][1] == start and out[-1][2] == views:
+                out[-1] = (out[-1][0], end, views)
+            else:
+                out.append((start, end, views))
+    return out

@@ -1,0 +1,68 @@
+"""An outage taken apart: attempts with their reasons, phases, and what happened, on one clock. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from kanslib.analysis.attempts import Attempt
+from kanslib.analysis.evidence import Evidence
+from kanslib.analysis.phases import DARK, PARTLY, STRAGGLERS, Phase, phases
+from kanslib.analysis.timeline_events import TimelineEvent
+
+_CAUSES = {
+    DARK: ("gratuitous ARP", "leader", "speaker", "BGP"),
+    PARTLY: ("endpoints", "BGP", "rules", "node"),
+}
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What an act did to Services: `attempts` by Service, `marks` on the same clock (seconds after the act)."""
+
+    action: str
+    zero: float
+    attempts: Mapping[str, tuple[Attempt, ...]]
+    events: tuple[TimelineEvent, ...] = ()
+    phases: Mapping[str, tuple[Phase, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = {service: tuple(phases(attempts)) for service, attempts in self.attempts.items()}
+        object.__setattr__(self, "phases", found)
+
+    def failures(self, service: str) -> Iterator[Attempt]:
+        """The failed attempts from the act on."""
+        return (attempt for attempt in self.attempts[service] if not attempt.is_ok and attempt.at >= 0)
+
+    def ended_by(self, service: str, phase: Phase) -> TimelineEvent | None:
+        """What ended a phase: the mark of a fitting lane that lies within half a second (or the attempts' distance)."""
+        lanes = _CAUSES.get(phase.name, ())
+        room = max(phase.within, 0.5)
+        near = [mark for mark in self._about(service) if mark.lane in lanes and abs(mark.at - phase.end) <= room]
+        return min(near, key=lambda mark: (lanes.index(mark.lane), abs(mark.at - phase.end)), default=None)
+
+    def _about(self, service: str) -> Iterator[TimelineEvent]:
+        """The marks that speak of this Service, or of none."""
+        others = [name for name in self.attempts if name != service]
+        for mark in self.events:
+            words = set(mark.text.replace(":", " ").split())
+            if service in words or not words.intersection(others):
+                yield mark
+
+    def evidence(self, service: str, phase: Phase) -> tuple[Evidence, ...]:
+        """What a phase rests on: the first and the last failed attempt in it, and what ended it."""
+        inside = [one for one in self.failures(service) if phase.start <= one.at <= phase.end]
+        shown = [item for one in inside[:1] + inside[-1:] if one.reason for item in one.reason.evidence[:1]]
+        ended = self.ended_by(service, phase)
+        if ended and ended.evidence:
+            shown.append(ended.evidence)
+        return tuple(dict.fromkeys(shown))
+
+    def dark_seconds(self, service: str) -> float:
+        """How long nothing got through, in all phases together."""
+        return round(sum(phase.end - phase.start for phase in self.phases[service] if phase.name == DARK), 3)
+
+    def stragglers(self, service: str) -> tuple[Attempt, ...]:
+        """The failures after the trouble was over."""
+        calm = [phase for phase in self.phases[service] if phase.name == STRAGGLERS]
+        return tuple(one for one in self.failures(service) if any(p.start <= one.at <= p.end for p in calm))

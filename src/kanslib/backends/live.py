@@ -1,0 +1,514 @@
+"""The live world: the course's own kind cluster. It asks, it acts, it waits until what it did has settled."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
+from typing import Any
+
+from kanslib.answer import Provenance
+from kanslib.backends.base import HopCapture, TimeWindow, Topology
+from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, RecordedBackend
+from kanslib.cluster import actions as deeds
+from kanslib.cluster import docker
+from kanslib.cluster import probes as traffic
+from kanslib.cluster.api import CONTROL_PLANE, PATHS, kubectl, logs
+from kanslib.cluster.docker import CLIENT, ROUTER
+from kanslib.cluster.reconciler import CompletedStep
+from kanslib.cluster.session import HOST, CompletedAction, session
+from kanslib.cluster.state_file import CLUSTER
+from kanslib.course import stories
+from kanslib.course.addressing import addresses
+from kanslib.course.stories import ScriptedMoment, StoryScript
+from kanslib.exceptions import ClusterError, NodeDownError, NotRecordedError, RecordingError, UnknownNameError
+from kanslib.k8s.apply import has_labels, is_applied
+from kanslib.k8s.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
+from kanslib.packets import capture
+from kanslib.packets.capture import Frame
+from kanslib.recording.clock import OPENING, Clock
+from kanslib.recording.format import Verb
+from kanslib.recording.raw.commands import canonical_reference, deduplicate, describe, reference
+from kanslib.text import Text, merge_logs
+
+_QUERY_SECONDS = 1.0  # seconds: a look that is to tell of a moment begins before it
+PREPARE = "prepare"  # what is done to bring the cluster to where a story begins
+
+
+class LiveBackend:
+    """A story on the course's own cluster. Implements `World`."""
+
+    def __init__(self, story: str) -> None:
+        if story not in stories.SCRIPTED_STORIES:
+            raise UnknownNameError("story", story, stories.SCRIPTED_STORIES)
+        self._session = session()
+        self._reconciler = self._session.reconciler
+        self.script: StoryScript = stories.SCRIPTED_STORIES[story]
+        self._journal_backend: RecordedBackend | None = None
+        self._to_opening()
+
+    def _to_opening(self) -> None:
+        self._session.open_story(self.script.name, self._finish)
+        opening = self.script.opening
+        if not self._reconciler.is_at(opening):
+            self._session.run_action(
+                PREPARE, lambda: self._reconciler.reconcile(opening, f"opening {self.script.name}")
+            )
+        if self.script.hide_actions:
+            deeds.flush_client()
+        if self._session.is_recording:
+            self._session.query_everything()
+        self._opened = self._zero = time.time()
+        self.standing = OPENING
+        lesson = self.script in stories.LESSON_PARTS
+        self._session.journal.story(self._opened, self.script.name, self.script.title, self.script.hide_actions, lesson)
+
+    def _finish(self) -> None:
+        """Do what the story has still to tell: a recorder wants all of it, whatever a chapter leaves out."""
+        self._journal_backend = None
+        told = {acted.name for acted in self._session.completed if acted.story == self.script.name}
+        for moment in self.script.moments:
+            if moment.id not in told:
+                self._bring_to(moment)
+
+    # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
+
+    def banner(self) -> str:
+        name = f"story {self.script.name!r}: {self.script.title}"
+        return f"live · {name}\nthe course's own cluster {CLUSTER}, now · {self._versions()}"
+
+    def provenance(self) -> Provenance:
+        if self._journal_backend:
+            return self._journal_provenance(self._journal_backend.provenance())
+        return Provenance("live", time.time(), self.standing, self._versions())
+
+    def _journal_provenance(self, origin: Provenance) -> Provenance:
+        notes = (*origin.notes, "as this kernel saw it then")
+        return replace(origin, source="live", after=self.standing, versions=self._versions(), notes=notes)
+
+    def _versions(self) -> str:
+        nodes = self._session.watches.objects("nodes")
+        told = [f"Kubernetes {nodes[0]['status']['nodeInfo']['kubeletVersion']}"] if nodes else []
+        for daemons in self._session.watches.objects("daemonsets"):
+            if daemons["metadata"]["name"] == "speaker":
+                image = daemons["spec"]["template"]["spec"]["containers"][0]["image"]
+                told.append(f"MetalLB {image.rpartition(':')[2]}")
+        return " · ".join(told)
+
+    def topology(self) -> Topology:
+        there = self._session.refresh_containers()
+        nodes = tuple(name for name, one in there.items() if not one.owned)
+        router = ROUTER if ROUTER in there else None
+        known = {name: self._session.addresses.get(name, "") for name in (*nodes, CLIENT, ROUTER) if name in there}
+        return Topology(
+            CLIENT if CLIENT in there else None, CONTROL_PLANE, router, nodes, self._reconciler.network, known
+        )
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        if self._journal_backend:
+            return self._journal_backend.objects(kind)
+        if plural(kind) in PATHS:
+            return self._session.watches.objects(plural(kind))
+        return self._listed(plural(kind))
+
+    def _listed(self, kind: str) -> list[KubeObject]:
+        import json
+
+        ran = kubectl(f"get {kind} -A -o json")
+        if ran.rc:
+            raise UnknownNameError("kind", kind, PATHS)
+        return sorted(
+            json.loads(ran.out)["items"], key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"])
+        )
+
+    def log(self, component: str, node: str | None) -> Text:
+        if self._journal_backend:
+            return self._text_from_journal(self._journal_backend.log(component, node))
+        if node is not None:
+            self._refuse_down(node)
+        found = [entry for entry in logs(self._session.watches, component) if node in (None, entry[1])]
+        if not found:
+            raise NotRecordedError(
+                f"a log of {component!r}" + (f" on {node}" if node else ""), hint="lab.pods() shows who runs where"
+            )
+        return self._text("\n".join(line for _, line in merge_logs({pod: text for pod, _, text in found})))
+
+    def _text_from_journal(self, text: Text) -> Text:
+        return Text(text, self._journal_provenance(text.provenance), self._zero)
+
+    def _text(self, content: str, moment: float | None = None) -> Text:
+        origin = self.provenance()
+        return Text(content, replace(origin, moment=moment) if moment else origin, self._zero)
+
+    def run(self, place: str, command: str) -> Text:
+        if self._journal_backend:
+            return self._text_from_journal(self._journal_backend.run(place, command))
+        self._refuse_down(place)
+        ran = self._session.read(place, command)
+        return self._text(ran.output, ran.t)
+
+    def _refuse_down(self, place: str) -> None:
+        if place == HOST:
+            return
+        there = {name: one for name, one in self._session.refresh_containers().items() if not name.startswith("kans-")}
+        if place not in there:
+            raise UnknownNameError("place", place, [HOST, *there])
+        if not there[place].running:
+            since = next(
+                (a.name for a in reversed(self._session.completed) for s in a.steps if s.targets[:1] == (place,)),
+                "before this lab was opened",
+            )
+            raise NodeDownError(place, since, [name for name, one in there.items() if one.running])
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        self._refuse_past("requests")
+        self._refuse_down(source)
+        ran = self._session.read(source, traffic.requested(target, times))
+        return self._text(ran.out, ran.t), times
+
+    def _refuse_past(self, what: str) -> None:
+        if self._journal_backend:
+            raise NotRecordedError(
+                f"{what} at a moment that has passed",
+                hint=f"back to now: lab.at({self.standing!r}); or in the recorded world, where the clock goes anywhere",
+            )
+
+    def arp_scan(self, source: str) -> Text:
+        self._refuse_past("an ARP scan")
+        wanted = traffic.within(self._pool(), self._reconciler.network)
+        if source == HOST:
+            return self._scapy_scan(wanted)
+        self._refuse_down(source)
+        command, ran = traffic.scan(source, wanted)
+        self._session.keep(source, command, ran)
+        return self._text(ran.out, ran.t)
+
+    def _scapy_scan(self, wanted: Sequence[str]) -> Text:
+        found = docker.network()
+        began = time.time()
+        text = traffic.printed(traffic.sweep(wanted, found.bridge if found else ""))
+        command = f"arp-scan (scapy) {wanted[0]}-{wanted[-1]}"
+        self._session.journal.read(HOST, command, (began, time.time()), 0, text.encode())
+        return self._text(text, began)
+
+    def _pool(self) -> list[str]:
+        pools = self.objects("ipaddresspools")
+        found = [ip for pool in pools for spec in pool["spec"]["addresses"] for ip in addresses(spec)]
+        if not found:
+            raise ClusterError("there is no IPAddressPool, so there is nothing to scan: lab.apply(manifests.pool)")
+        return found
+
+    def mac_owners(self) -> dict[str, str]:
+        self._session.refresh_containers()
+        return dict(self._session.macs)
+
+    def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
+        self._refuse_past("a request")
+        ways = list(self._capture_points(service))
+        files = [self._session.journal.path / "reads" / f"hop-{time.time():.6f}-{i}.pcap" for i in range(len(ways))]
+        began = time.time()
+        captures = [
+            traffic.Capture(f"container:{place}", interface, f"tcp port {port}", file, snap=128)
+            for (place, interface, port), file in zip(ways, files, strict=True)
+        ]
+        self._session.read(CLIENT, traffic.requested(target, 1))
+        for place, _, port in ways:
+            if place != CLIENT:
+                self._session.read(place, f"conntrack -L -p tcp --dport {port}")
+        for one in captures:
+            one.stop()
+        sightings = []
+        for (place, interface, port), file in zip(ways, files, strict=True):
+            content = file.read_bytes()
+            file.unlink()
+            command = f"tcpdump -i {interface} tcp port {port}"
+            self._session.journal.read(place, command, (began, time.time()), 0, content)
+            sightings.append(HopCapture(place, interface, tuple(capture.read(io.BytesIO(content), command))))
+        return sightings, self.provenance()
+
+    def _capture_points(self, service: str) -> Iterator[tuple[str, str, int]]:
+        """Where a request to the Service can be seen: place, interface, port."""
+        from kanslib.cluster import readiness
+
+        port = self._port(service)
+        yield CLIENT, "eth0", port[0]
+        leader = readiness.leaders(self._session.watches).get(service)
+        if leader:
+            yield leader, "eth0", port[0]
+        for endpoint in endpoints_of(self.objects("endpointslices"), service):
+            node, address = endpoint["nodeName"], endpoint["addresses"][0]
+            found = re.search(r"dev (\S+)", docker.exec_in(node, f"ip route get {address}").out)
+            if found:
+                yield node, found[1], port[1]
+
+    def _port(self, service: str) -> tuple[int, int]:
+        spec = next(o for o in self.objects("services") if o["metadata"]["name"] == service)["spec"]["ports"][0]
+        return int(spec["port"]), int(spec["targetPort"])
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        kinds = {document["kind"] for document in documents}
+        there = {identity(obj): obj for kind in kinds for obj in self._session.watches.objects(plural(kind))}
+        if all(is_applied(document, there.get(identity(document))) for document in documents):
+            self._journal_backend = None
+            return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
+        keys = {identity(document) for document in documents}
+        return self._perform_named("apply", keys, lambda: [self._reconciler.apply(documents)])
+
+    def delete(self, references: Sequence[str]) -> Text:
+        known = {
+            canonical_reference(f"{kind}/{obj['metadata']['name']}")
+            for kind in {ref.partition("/")[0] for ref in references}
+            for obj in self.objects(kind)
+        }
+        wanted = set(map(canonical_reference, references))
+        if not wanted & known:
+            return self._text("\n".join(f"{ref} not found" for ref in references))
+        return self._perform_named("delete", wanted, lambda: [self._reconciler.delete(references)])
+
+    def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
+        if self._is_active(verb, targets):
+            self._journal_backend = None
+            return self._text(f"{describe(verb, targets)}: already so")
+        return self._perform_named(verb, set(targets), lambda: [self._reconciler.perform(verb, targets)])
+
+    def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
+        from kanslib.cluster import readiness
+
+        if verb == "install_metallb":
+            return readiness.installed(self._session.watches)
+        if verb == "label":
+            return has_labels(self.objects("nodes"), targets[0], targets[1:])
+        force = {(one.verb, one.target) for one in deeds.active_actions(self._session.watches.objects)}
+        target = targets[0] if targets and verb in ("kill_node", "cut_link", "start_node", "mend_link") else None
+        undoes = {undo: did for did, undo in deeds.UNDO.items()}
+        named = {v for v, t in force if target in (None, t)}
+        return undoes[verb] not in named if verb in undoes else verb in named
+
+    def _perform_named(self, verb: Verb, about: set[Any], work: Any) -> Text:
+        """Do an act of the learner's, named as the script names it where it is the script's next of its kind."""
+        self._journal_backend = None
+        done: list[CompletedStep] = []
+        name = self._name(verb, about)
+
+        def both() -> float:
+            done.extend(work())
+            return self._reconciler.settle(name, done)
+
+        acted = self._session.run_action(name, both)
+        if acted:
+            self._stand_at(acted)
+        return self._text("\n".join(step.output for step in done).strip())
+
+    def _stand_at(self, acted: CompletedAction) -> None:
+        self.standing, self._zero = acted.name, acted.t
+
+    def _name(self, verb: Verb, about: set[Any]) -> str:
+        ahead = self.script.ahead(self.standing)
+        moment = next((m for m in ahead if stories.leads_to(m, self.script.before(m), verb, about)), None)
+        if moment:
+            return moment.id
+        plain = verb.replace("_", "-")
+        if verb in ("apply", "delete") and about:
+            plain += "-" + sorted(str(one[2]) if isinstance(one, tuple) else one.rpartition("/")[2] for one in about)[0]
+        return deduplicate([*(acted.name for acted in self._own_actions()), plain])[-1]
+
+    def _own_actions(self) -> list[CompletedAction]:
+        return [acted for acted in self._session.completed if acted.t >= self._opened and acted.name != PREPARE]
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
+        self._journal_backend = None
+        before = len(self._session.completed)
+        probes = traffic.Probes(vips, lambda row: self._session.probe(dict(row)))
+        over = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(before, queries_at, bool(vips), over), daemon=True)
+        time.sleep(3.0 if vips else 0.5)  # a stretch of calm, to compare with
+        watcher.start()
+        try:
+            yield
+            acted = self._session.completed[before:]
+            zero = acted[0].t if acted else time.time()
+            end = max([zero + offset for offset in queries_at] + [time.time() + seconds])
+            time.sleep(max(0.0, end - time.time()))
+        finally:
+            over.set()
+            watcher.join(20)
+            probes.stop()
+
+    def _watch(self, before: int, looks: Sequence[float], remembers: bool, over: threading.Event) -> None:
+        """Full looks at their seconds after the act's first step; and what the client remembers, again and again."""
+        due, neighbors = sorted(looks), time.time()
+        while not over.wait(0.2):
+            doing = self._session.action_started()
+            zero = (
+                doing
+                if doing
+                else (self._session.completed[before].t if len(self._session.completed) > before else None)
+            )
+            if zero is not None and due and time.time() >= zero + due[0] - _QUERY_SECONDS:
+                due.pop(0)
+                self._session.query_everything()
+            if remembers and time.time() >= neighbors:
+                neighbors = time.time() + 3
+                self._session.read(CLIENT, "ip -j neigh")
+
+    def advance_to(self, window: TimeWindow) -> None:
+        """Time passes by itself here."""
+
+    def window(self, seconds: float) -> TimeWindow:
+        del seconds
+        later = [one.t for one in self._session.completed if one.t > self._zero]
+        return TimeWindow(self._zero - CALM_BEFORE_ACTION_S, self._zero, min([time.time(), *later]), self.standing)
+
+    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
+        rows = sorted(self._session.probes, key=lambda row: float(str(row["t"])))
+        found = [row for row in rows if window.start <= float(str(row["t"])) <= window.end]
+        if not found:
+            raise NotRecordedError(
+                f"probes around {window.action}",
+                hint="live, requests are sent while you observe: with lab.observe(probes=['svc1']): …",
+            )
+        return found
+
+    def frames(self, window: TimeWindow) -> list[Frame]:
+        kept = self._session.captured().read_bytes()
+        with warnings.catch_warnings(), suppress(RecordingError):
+            warnings.simplefilter("ignore", capture.CaptureWarning)  # the last frame is still being written
+            return [f for f in capture.read(io.BytesIO(kept), "bridge") if window.start <= f.time <= window.end]
+        return []
+
+    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
+        return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()
+
+    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
+        """What this kernel's own looks at the nodes have printed."""
+        return self._backend_of_journal(window.end).command_outputs(command, window) if self._session.completed else []
+
+    def watch_events(self, kind: str, window: TimeWindow) -> list[WatchEvent]:
+        return [event for event in self._session.watches.events(plural(kind)) if event.t <= window.end]
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def position(self) -> Clock | None:
+        return None
+
+    def isolated(self, stood: Clock | None = None) -> AbstractContextManager[None]:
+        del stood
+        return nullcontext()
+
+    def now(self) -> float:
+        return self._journal_backend.now() if self._journal_backend else time.time()
+
+    def at(self, moment: str, after: float | None) -> None:
+        if after is not None:
+            return self._go_to_seen(moment, after)
+        self._journal_backend = None
+        if moment == OPENING:
+            if self.standing != OPENING or not self._reconciler.is_at(self.script.opening):
+                self._to_opening()
+            return None
+        known = {one.id: one for one in self.script.moments}
+        acted = {one.name for one in self._own_actions()}
+        if moment not in known and moment not in acted:
+            raise UnknownNameError("moment", moment, [OPENING, *known])
+        if moment in known:
+            self._bring_to(known[moment])
+        return None
+
+    def _bring_to(self, moment: ScriptedMoment) -> None:
+        there = self._reconciler.is_at(moment.after)
+        if self.standing == moment.id and there:
+            return
+        if moment.speaker_pod or not there:
+            before = self.script.before(moment)
+            if not self._reconciler.is_at(before):
+                self._session.run_action(PREPARE, lambda: self._reconciler.reconcile(before, f"before {moment.id}"))
+            acted = self._session.run_action(moment.id, lambda: self._perform(moment))
+            if acted:
+                self._stand_at(acted)
+        self.standing = moment.id
+        done = [one for one in self._session.completed if one.name == moment.id]
+        self._zero = done[-1].t if done else time.time()
+
+    def _perform(self, moment: ScriptedMoment) -> float | None:
+        if moment.speaker_pod:
+            return self._reconciler.settle(moment.id, [self._reconciler.delete_speaker_pod("svc1")])
+        return self._reconciler.reconcile(moment.after, moment.id)
+
+    def _go_to_seen(self, moment: str, after: float) -> None:
+        """Stand at a moment that this kernel itself has seen."""
+        done = [one for one in self._session.completed if one.name == moment]
+        if not done or done[-1].t + after > time.time():
+            raise NotRecordedError(
+                f"{after:g} s after {moment}: this kernel did not see it",
+                [f"{one.name} (until +{time.time() - one.t:.0f} s)" for one in self._session.completed],
+                "see it live: with lab.observe(queries_at=(15, 60)): lab.kill_node(…)\n"
+                f"or on the recording: kanslib.open_lab(story={self.script.name!r}, backend='recorded')",
+            )
+        self._journal_backend = self._backend_of_journal(done[-1].t + after)
+        self._journal_backend.at_time(done[-1].t + after)
+        self.standing, self._zero = done[-1].name, done[-1].t
+
+    def _backend_of_journal(self, moment: float) -> RecordedBackend:
+        """The journal so far as a recorded world; the one that was made last, if it reaches to that moment."""
+        from kanslib.recording.raw.convert import convert
+
+        kept = self._session.seen
+        if kept is None or kept.manifest.takes[-1].end < moment + _QUERY_SECONDS:
+            self._session.describe()
+            journal = self._session.journal.path
+            kept = self._session.seen = convert([journal], journal / f"seen-{time.time():.3f}.zip")
+        return RecordedBackend(kept)
+
+    def at_time(self, moment: float) -> None:
+        done = [one for one in self._session.completed if one.t <= moment]
+        if not done or moment > time.time():
+            raise NotRecordedError(
+                f"the moment {moment}", hint="live, a lab remembers only what this kernel itself has seen"
+            )
+        self._go_to_seen(done[-1].name, moment - done[-1].t)
+
+    def restore(self) -> Text:
+        """Undo what is in force, and bring the cluster back to the story's opening."""
+        undone = [f"{one.verb} {one.target}".strip() for one in deeds.active_actions(self._session.watches.objects)]
+        self.at(OPENING, None)
+        return self._text("back at the opening" + (f"; undone: {', '.join(undone)}" if undone else ""))
+
+    def actions(self) -> list[dict[str, Any]]:
+        return [self._row(acted) for acted in self._own_actions()]
+
+    def _row(self, acted: CompletedAction) -> dict[str, Any]:
+        done = " · ".join(describe(step.verb, step.targets) for step in acted.steps)
+        return {
+            "MOMENT": acted.name,
+            "AT": round(acted.t - self._opened, 1),
+            "SETTLED AFTER": round(acted.settled - acted.t, 1),
+            "DONE": "" if self.script.hide_actions else done,
+        }
+
+    def moments(self) -> list[dict[str, Any]]:
+        done = {row["MOMENT"]: row for row in self.actions()}
+        names = [OPENING, *(moment.id for moment in self.script.moments)]
+        names += [name for name in done if name not in names]
+        empty = {"AT": None, "SETTLED AFTER": None, "DONE": ""}
+        return [
+            {
+                **empty,
+                "MOMENT": name,
+                **done.get(name, {}),
+                "LOOKS AFTER": "",
+                "HERE": "←" if name == self.standing else "",
+            }
+            for name in names
+        ]

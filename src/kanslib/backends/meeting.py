@@ -1,0 +1,117 @@
+"""Where a recording and its twin meet: what was not recorded is worked out, from the recorded moment on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kanslib.answer import utc
+from kanslib.backends.base import Backend
+from kanslib.backends.forwarding import ForwardingBackend
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.exceptions import NotRecordedError, NotSimulatedError
+from kanslib.recording.clock import OPENING, Clock
+from kanslib.render import notices
+from kanslib.text import Text
+
+if TYPE_CHECKING:
+    from kanslib.backends.simulated import SimulatedBackend
+
+
+class RecordedOrSimulatedBackend(ForwardingBackend):
+    """A recording, and a twin for the acts that nobody recorded. Implements `World`.
+
+    The first such act starts the twin at the recorded moment, and says so; from then on the twin answers, until
+    `lab.at` goes to a moment of the recording.
+    """
+
+    def __init__(self, recorded: RecordedBackend) -> None:
+        self.recorded = recorded
+        self.simulated: SimulatedBackend | None = None
+
+    @property
+    def _now(self) -> Backend:
+        return self.simulated or self.recorded
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _acted(self, deed: Callable[[Backend], Text]) -> Text:
+        if self.simulated is not None:
+            return deed(self.simulated)
+        try:
+            return deed(self.recorded)
+        except NotRecordedError as gap:
+            twin = self._simulate_from_here()
+            try:
+                told = deed(twin)
+            except NotSimulatedError as unknown:
+                raise NotRecordedError(*gap.parts, also=str(unknown)) from None
+            self.simulated = twin
+            back = self.recorded.clock.last_name
+            notices.notice(
+                f"not recorded: {gap.asked} · computed from here on, from the recorded moment after {back}; "
+                f"lab.at({back!r}) goes back to the recording",
+                notices.SIMULATED_COLOUR,
+                "kans-computed",
+            )
+            return told
+
+    def _simulate_from_here(self) -> SimulatedBackend:
+        # most labs never need a twin, and it is most of what opening one would take
+        from kanslib.backends.initial_state import from_recording
+        from kanslib.backends.simulated import SimulatedBackend
+
+        recorded = self.recorded
+        since = f"the recorded moment {utc(recorded.now())}"
+        if recorded.clock.last_name != OPENING:
+            since += f", after {recorded.clock.last_name}"
+        return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title)
+
+    @contextmanager
+    def undisturbed(self, stood: Clock | None = None) -> Iterator[None]:
+        twin = self.simulated
+        if stood is not None:  # it was asked while the recording still answered
+            self.simulated = None
+        try:
+            with self._now.isolated(stood):
+                yield
+        finally:
+            self.simulated = twin
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observing(self, vips: Sequence[str], seconds: float, looks: Sequence[float]) -> Iterator[None]:
+        before = self.simulated
+        yield
+        if self.simulated is not None and self.simulated is not before:
+            with self.simulated.observe(vips, seconds, looks):
+                pass
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def at(self, moment: str, after: float | None) -> None:
+        if self.simulated is not None and moment in {row["MOMENT"] for row in self.simulated.moments()} - {OPENING}:
+            return self.simulated.at(moment, after)
+        self.simulated = None
+        return self.recorded.at(moment, after)
+
+    def acts(self) -> list[dict[str, Any]]:
+        return [*self.recorded.actions(), *self._simulated_rows(self.simulated.actions() if self.simulated else [])]
+
+    def moments(self) -> list[dict[str, Any]]:
+        rows = self.recorded.moments()
+        if self.simulated is None:
+            return rows
+        mine = [row for row in self.simulated.moments() if row["MOMENT"] != OPENING]
+        return [*({**row, "HERE": ""} for row in rows), *self._simulated_rows(mine)]
+
+    def _simulated_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The twin's acts in the recording's seconds."""
+        offset = self.recorded.now() - self.recorded.story.start
+        return [{**row, "AT": round(row["AT"] + offset, 1), "DONE": f"{row['DONE']} (computed)"} for row in rows]
+
+    def restore(self) -> Text:
+        self.simulated = None
+        return self.recorded.restore()

@@ -1,0 +1,507 @@
+"""The recorded world: a recording with a clock. It looks up; it never guesses."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kanslib.answer import Provenance, utc
+from kanslib.backends.base import HopCapture, TimeWindow, Topology
+from kanslib.exceptions import NodeDownError, NotRecordedError, UnknownNameError
+from kanslib.k8s.apply import has_labels, is_applied, with_defaults
+from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, identity, plural
+from kanslib.packets import capture
+from kanslib.packets.capture import Frame
+from kanslib.recording.clock import OPENING, Clock, OutputMatch
+from kanslib.recording.format import Action, CommandOutput, RecordedStep, Recording, Story, Verb
+from kanslib.recording.raw.commands import canonical_reference, describe, documents, reference
+from kanslib.recording.raw.files import HOST
+from kanslib.text import Text, merge_logs
+
+_CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
+_LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")
+_VERSION_NAMES = {"kubernetes": "Kubernetes", "metallb": "MetalLB", "frr": "FRR"}
+_QUERY_BEFORE_ACTION_S = 10.0  # seconds: the look before an act was made so long before it at the most
+CALM_BEFORE_ACTION_S = 5.0  # seconds of calm that an observation shows before its act
+
+
+class RecordedBackend:
+    """A story of a recording, or the whole of it, at a moment. Implements `World`.
+
+    >>> from kanslib.course.recordings import shipped
+    >>> world = RecordedWorld(Recording.open(shipped("arp")), "arp")
+    >>> [s["metadata"]["name"] for s in world.objects("services")]
+    ['kubernetes', 'svc1', 'svc2', 'svc3', 'kube-dns', 'metallb-webhook-service']
+    """
+
+    def __init__(self, recording: Recording, story: str | None = None) -> None:
+        self.recording = recording
+        manifest = recording.manifest
+        stories = {known.name: known for known in manifest.stories}
+        if story is not None and story not in stories:
+            raise UnknownNameError("story", story, stories)
+        self.story = stories[story] if story is not None else self._whole()
+        takes = [take for take in manifest.takes if story is None or take.id == self.story.take]
+        ids = {take.id for take in takes}
+        self.clock = Clock(self.story, takes, [act for act in manifest.acts if act.take in ids])
+
+    def _whole(self) -> Story:
+        takes = self.recording.manifest.takes
+        openings = [story.start for story in self.recording.manifest.stories if story.take == takes[0].id]
+        start = min(openings, default=takes[0].start)
+        return Story("", self.recording.manifest.title, takes[0].id, start, takes[-1].end)
+
+    # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _versions(self) -> str:
+        told = self.recording.manifest.versions
+        order = {name: place for place, name in enumerate(("kind", "kubernetes", "metallb", "frr"))}
+        shown = sorted(told, key=lambda name: (order.get(name, 9), name))
+        routed = any(step.verb == "start_router" for act in self.clock.actions for step in act.steps)
+        if not routed and not self.topology().router:
+            shown = [name for name in shown if name != "frr"]
+        return " · ".join(f"{_VERSION_NAMES.get(name, name)} {told[name]}" for name in shown)
+
+    def provenance(self) -> Provenance:
+        return Provenance("recorded", self.clock.now, self.clock.last_name, self._versions)
+
+    def _provenance_of(self, look: OutputMatch) -> Provenance:
+        return Provenance("recorded", look.output.t, self.clock.last_name, self._versions).with_notes(*look.notes)
+
+    def banner(self) -> str:
+        manifest = self.recording.manifest
+        name = f"story {self.story.name!r}: {self.story.title}" if self.story.name else self.story.title
+        lines = [f"recorded · {name}", f"{utc(self.clock.now)} · {self._versions}"]
+        if manifest.stand_ins:
+            lines.append("stand-ins: " + "; ".join(manifest.stand_ins))
+        return "\n".join(lines)
+
+    def topology(self) -> Topology:
+        take = self.clock.segment
+        steps = [step for act in self._take_acts() for step in act.steps if step.t <= self.clock.now]
+        newest = [step.verb for step in steps if step.verb in ("start_router", "stop_router")][-1:]
+        router = take.router if newest == ["start_router"] else None
+        return Topology(take.client, take.control_plane, router, take.nodes, take.network, take.addresses)
+
+    def _take_acts(self) -> list[Action]:
+        return [act for act in self.recording.manifest.acts if act.take == self.clock.segment.id]
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _events(self, kind: str) -> list[WatchEvent]:
+        files = self.recording.under("objects")
+        if kind not in files:
+            raise NotRecordedError(f"objects of kind {kind!r}", files)
+        return self.recording.watch(kind)
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        return as_of(self._events(plural(kind)), self.clock.now)
+
+    def watch_events(self, kind: str, window: TimeWindow) -> list[WatchEvent]:
+        events = [e for e in self._events(plural(kind)) if e.t <= window.end]
+        first = max((place + 1 for place, e in enumerate(events) if e.type == "LIST"), default=0)
+        return events[first:]  # before that it was another cluster
+
+    def _outputs_here(self) -> list[CommandOutput]:
+        """The reads of the take in which the clock stands."""
+        take = self.clock.segment
+        reads = self.recording.reads()
+        first = bisect_left(reads, take.start, key=lambda read: read.t)
+        return reads[first : bisect_right(reads, take.end, key=lambda read: read.t)]
+
+    def active_actions(self) -> list[tuple[Verb, str]]:
+        """What was done to nodes and places and not undone since, with its target (empty where there is none)."""
+        undone: dict[Verb, Verb] = {
+            "start_node": "kill_node", "mend_link": "cut_link", "stop_router": "start_router",
+            "unroute_client": "route_client", "remove_squatter": "add_squatter",
+        }  # fmt: skip
+        force: dict[tuple[Verb, str], None] = {}
+        for act in self._take_acts():
+            for step in act.steps:
+                target = step.targets[0] if step.targets and step.verb != "route_client" else ""
+                if step.t > self.clock.now:
+                    continue
+                if step.verb in undone.values():
+                    force[step.verb, target] = None
+                elif step.verb in undone:
+                    did = undone[step.verb]
+                    for one in [one for one in force if one[0] == did and target in (one[1], "")]:
+                        del force[one]
+        return list(force)
+
+    def _down(self) -> dict[str, str]:
+        """The nodes that were killed and not started again, with the act that did it."""
+        down: dict[str, str] = {}
+        for act in self._take_acts():
+            for step in act.steps:
+                if step.verb == "kill_node" and step.t <= self.clock.now:
+                    down[step.targets[0]] = act.id
+                if step.verb == "start_node" and step.t <= self.clock.now:
+                    down.pop(step.targets[0], None)
+        return down
+
+    def _refuse_down(self, place: str) -> None:
+        down = self._down()
+        if place in down:
+            take = self.clock.segment
+            up = [p for p in (*take.nodes, take.client, self.topology().router) if p and p not in down]
+            raise NodeDownError(place, down[place], up)
+
+    def run(self, place: str, command: str) -> Text:
+        places = self.topology()
+        known = [HOST, *places.nodes, *(p for p in (places.client, places.router) if p)]
+        if place not in known:
+            raise UnknownNameError("place", place, known)
+        self._refuse_down(place)
+        wanted = _normal(command)
+        here = [read for read in self._outputs_here() if read.place == place]
+        look = self.clock.match([read for read in here if _normal(read.command) == wanted])
+        if look is None:
+            raise NotRecordedError(f"{command!r} on {place}", _commands(here))
+        return self._text(look)
+
+    def _text(self, look: OutputMatch) -> Text:
+        last = self.clock.last
+        return Text(self.recording.text(look.output.file), self._provenance_of(look), last.t if last else None)
+
+    def log(self, component: str, node: str | None) -> Text:
+        if node is not None:
+            self._refuse_down(node)
+        pods = {
+            pod["metadata"]["name"]: pod["spec"].get("nodeName", "")
+            for pod in self.objects("pods")
+            if pod["metadata"]["name"].startswith(component + "-")
+        }
+        logs = self.recording.under("logs")
+        files = {
+            name: logs[f"{name}@{where}"]
+            for name, where in pods.items()
+            if node in (None, where) and f"{name}@{where}" in logs
+        }
+        if not files:
+            asked = f"a log of {component!r}" + (f" on {node}" if node else "") + " at this moment"
+            raise NotRecordedError(asked, sorted(logs))
+        lines = merge_logs({name: self.recording.text(file) for name, file in files.items()})
+        last = self.clock.last
+        text = "\n".join(line for t, line in lines if t <= self.clock.now)
+        return Text(text, self.provenance(), last.t if last else None)
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        """What curl printed for `times` requests to `target` (address, with port or path) and how many there were."""
+        self._refuse_down(source)
+        sent = {read: _request(read.command) for read in self._outputs_here() if read.place == source}
+        mine = {read: request[1] for read, request in sent.items() if request and request[0] == _request_target(target)}
+        exact = [read for read, count in mine.items() if count == times]
+        look = self.clock.match_next(exact) or self.clock.match_next(list(mine))
+        if look is None:
+            now = [request for read in self.clock.outputs_now(sent) if (request := sent[read])]
+            others = [f"{number} to {where}" for where, number in now]
+            hint = "or move on: lab.moments() says where requests were recorded"
+            raise NotRecordedError(f"{times} requests from {source} to {target} at this moment", others, hint)
+        count = mine[look.output]
+        notes = (f"{count} requests were recorded, not {times}",) if count != times else ()
+        text = self._text(look)
+        return Text(text, text.provenance.with_notes(*notes)), count
+
+    def arp_scan(self, source: str) -> Text:
+        self._refuse_down(source)
+        scans = [read for read in self._outputs_here() if "arp-scan" in read.command]
+        look = self.clock.match_next([read for read in scans if read.place == source])
+        if look is None:
+            now = {f"from {read.place}" for read in self.clock.outputs_now(scans)}
+            raise NotRecordedError(
+                f"an ARP scan from {source} at this moment", sorted(now), "or move on: lab.moments()"
+            )
+        return self._text(look)
+
+    def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
+        del service
+        captures = [read for read in self._outputs_here() if read.command.startswith("tcpdump ")]
+        asked = {read: _request(read.command) for read in self._outputs_here() if "curl" in read.command}
+        followed = [
+            read for read, request in asked.items()
+            if request and request[0] == _request_target(target)
+            and any(one.t <= read.t and read.end <= one.end for one in captures)
+        ]  # fmt: skip
+        look = self.clock.match_next(followed)
+        if look is None:
+            raise NotRecordedError(
+                f"a request to {target} followed from place to place", hint="story 'iptables' has one"
+            )
+        mine = [one for one in captures if one.t <= look.output.t and look.output.end <= one.end]
+        return [self._sighting(one) for one in mine], self._provenance_of(look)
+
+    def _sighting(self, read: CommandOutput) -> HopCapture:
+        interface = read.command.split()[2]
+        frames = capture.read(io.BytesIO(self.recording.read(read.file)), read.file)
+        return HopCapture(read.place, interface, tuple(frames))
+
+    def mac_owners(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for read in self._outputs_here():
+            if read.command == "ip -j addr" and read.place not in found.values():
+                for link in json.loads(self.recording.text(read.file)):
+                    if any(info["local"] == self.clock.segment.addresses.get(read.place) for info in link["addr_info"]):
+                        found[link["address"]] = read.place
+        return found
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        if self._applied(documents):
+            return self._text_of([f"{reference(d)} unchanged" for d in documents])
+        wanted = {identity(document): with_defaults(document) for document in documents}
+        asked = "apply " + " ".join(reference(d) for d in documents)
+        return self._take_recorded_steps(
+            "apply", wanted, lambda step: {identity(d): with_defaults(d) for d in _documents(step)}, asked
+        )
+
+    def _take_recorded_steps(
+        self, verb: Verb, wanted: Mapping[Any, Any], effect: Callable[[RecordedStep], Mapping[Any, Any]], asked: str
+    ) -> Text:
+        """Take the next recorded steps of `verb` until together they have the wanted effect."""
+        taken: dict[Any, Any] = {}
+        output: list[str] = []
+        for act, step in self._steps_ahead():
+            if step.verb != verb:
+                break
+            taken |= effect(step)
+            output += step.output.splitlines()
+            if taken == wanted:
+                return self._advance(act, step, output)
+        raise self._unexpected(asked)
+
+    def _applied(self, documents: Sequence[KubeObject]) -> bool:
+        """True when applying the documents now would change nothing."""
+        kinds = {document["kind"] for document in documents}
+        there = {identity(obj): obj for kind in kinds for obj in self._objects_or_none(kind)}
+        return all(is_applied(document, there.get(identity(document))) for document in documents)
+
+    def _steps_ahead(self) -> Iterator[tuple[Action, RecordedStep]]:
+        """The steps still to come that change something, each with its act."""
+        first = True
+        for act, step in self.clock.steps_ahead():
+            idle = step.verb == "wait" or (first and step.verb == "apply" and self._applied(_documents(step)))
+            if not idle:
+                first = False
+                yield act, step
+
+    def _objects_or_none(self, kind: str) -> list[KubeObject]:
+        try:
+            return self.objects(kind)
+        except NotRecordedError:
+            return []
+
+    def delete(self, references: Sequence[str]) -> Text:
+        wanted = dict.fromkeys(map(canonical_reference, references))
+        there = {
+            canonical_reference(f"{plural(kind)}/{obj['metadata']['name']}")
+            for kind in {ref.partition("/")[0] for ref in references}
+            for obj in self._objects_or_none(kind)
+        }
+        if not wanted.keys() & there:
+            return self._text_of([f"{ref} not found" for ref in references])
+        asked = "delete " + " ".join(references)
+        return self._take_recorded_steps(
+            "delete", wanted, lambda step: dict.fromkeys(map(canonical_reference, step.targets)), asked
+        )
+
+    def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
+        if self._is_active(verb, targets):
+            return self._text_of([f"{describe(verb, targets)}: already so"])
+        reached: tuple[Action, RecordedStep] | None = None
+        output: list[str] = []
+        for act, step in self._steps_ahead():
+            if step.verb != verb or list(step.targets[: len(targets)]) != list(targets):
+                break
+            reached = act, step
+            output += step.output.splitlines()
+        if reached is None:
+            raise self._unexpected(describe(verb, targets))
+        return self._advance(*reached, output or [describe(verb, targets)])
+
+    def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
+        """True when the newest act of this kind on these targets did the same and was not undone."""
+        undoing: dict[Verb, Verb] = {
+            "kill_node": "start_node", "start_node": "kill_node", "cut_link": "mend_link", "mend_link": "cut_link",
+            "start_router": "stop_router", "route_client": "unroute_client", "unroute_client": "route_client",
+            "add_squatter": "remove_squatter", "remove_squatter": "add_squatter",
+        }  # fmt: skip
+        if verb == "install_metallb":
+            return any(ns["metadata"]["name"] == "metallb-system" for ns in self.objects("namespaces"))
+        if verb == "label":
+            return has_labels(self.objects("nodes"), targets[0], targets[1:])
+        newest: Verb | None = None
+        for act in self._take_acts():
+            for step in act.steps:
+                if (
+                    step.t <= self.clock.now
+                    and step.verb in (verb, undoing.get(verb))
+                    and list(step.targets[: len(targets)]) == list(targets)
+                ):
+                    newest = step.verb
+        return newest == verb
+
+    def _advance(self, act: Action, step: RecordedStep, output: list[str]) -> Text:
+        self.clock.move(act.settled if step == act.steps[-1] else step.end)
+        return self._text_of(output)
+
+    def _text_of(self, output: Iterable[str]) -> Text:
+        return Text("\n".join(output), self.provenance())
+
+    def _unexpected(self, asked: str) -> NotRecordedError:
+        ahead = next((act for act, _ in self._steps_ahead()), None)
+        if ahead is None:
+            return NotRecordedError(
+                asked, hint="nothing more was done in this story; lab.at('opening') goes back to its start"
+            )
+        if self.story.neutral:
+            return NotRecordedError(
+                asked, hint="that is not what was done here; look again, or go on with lab.at('fix')"
+            )
+        steps = " · ".join(describe(step.verb, step.targets) for step in ahead.steps if step.verb != "wait")
+        return NotRecordedError(asked, [f"{ahead.id} ({steps})"], f"to go on as it was recorded: lab.at({ahead.id!r})")
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
+        """All of this was done when the recording was made."""
+        del vips, seconds, queries_at
+        yield
+
+    def advance_to(self, window: TimeWindow) -> None:
+        self.at_time(max(self.now(), window.end - 0.001))
+
+    def window(self, seconds: float) -> TimeWindow:
+        """From shortly before the last act to `seconds` after now, but not beyond the next act."""
+        last = self.clock.last
+        zero = last.t if last else self.clock.now
+        end = min(self.clock.now + seconds, self.clock.until)
+        return TimeWindow(zero - CALM_BEFORE_ACTION_S, zero, end, self.clock.last_name)
+
+    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
+        rows = self.recording.probes(self.clock.segment.id)
+
+        def between(start: float, end: float) -> list[dict[str, Any]]:
+            first = bisect_left(rows, start, key=lambda row: float(row["t"]))
+            return list(rows[first : bisect_right(rows, end, key=lambda row: float(row["t"]))])
+
+        found = between(window.start, window.end)
+        if not found:
+            probed = [act.id for act in self.clock.actions if between(act.t, act.t + 1)]
+            raise NotRecordedError(f"probes around {window.action}", probed)
+        return found
+
+    def frames(self, window: TimeWindow) -> list[Frame]:
+        frames = self.recording.frames(self.clock.segment.id)
+        first = bisect_left(frames, window.start, key=lambda frame: frame.time)
+        return list(frames[first : bisect_right(frames, window.end, key=lambda frame: frame.time)])
+
+    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
+        return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()
+
+    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
+        nodes = self.clock.segment.nodes
+        return [
+            (read.t, read.place, self.recording.text(read.file))
+            for read in self._outputs_here()
+            if read.place in nodes
+            and _normal(read.command) == command
+            and window.start - _QUERY_BEFORE_ACTION_S <= read.t <= window.end
+        ]
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def position(self) -> Clock | None:
+        return self.clock.copy()
+
+    @contextmanager
+    def isolated(self, stood: Clock | None = None) -> Iterator[None]:
+        clock, self.clock = self.clock, (stood or self.clock).copy()
+        try:
+            yield
+        finally:
+            self.clock = clock
+
+    def now(self) -> float:
+        return self.clock.now
+
+    def at(self, moment: str, after: float | None) -> None:
+        self.clock.at(moment, after)
+
+    def at_time(self, moment: float) -> None:
+        self.clock.at_time(moment)
+
+    def restore(self) -> Text:
+        self.at(OPENING, None)
+        return self._text_of(["back at the opening"])
+
+    def actions(self) -> list[dict[str, Any]]:
+        return [self._act_row(act) for act in self.clock.actions if act.t <= self.clock.now]
+
+    def _act_row(self, act: Action) -> dict[str, Any]:
+        done = " · ".join(describe(step.verb, step.targets) for step in act.steps if step.verb != "wait")
+        return {
+            "MOMENT": act.id,
+            "AT": round(act.t - self.story.start, 1),
+            "SETTLED AFTER": round(act.settled - act.t, 1),
+            "DONE": "" if self.story.neutral else done,
+        }
+
+    def moments(self) -> list[dict[str, Any]]:
+        opening = {"MOMENT": "opening", "AT": 0.0, "SETTLED AFTER": 0.0, "DONE": ""}
+        rows = [opening, *(self._act_row(act) for act in self.clock.actions)]
+        starts = [self.story.start, *(act.t for act in self.clock.actions)]
+        for row, start, end in zip(rows, starts, [*starts[1:], self.story.end], strict=True):
+            row["LOOKS AFTER"] = ", ".join(f"+{t:.0f}" for t in self._query_rounds(start, end))
+            row["HERE"] = "←" if row["MOMENT"] == self.clock.last_name else ""
+        return rows
+
+    def _query_rounds(self, start: float, end: float) -> list[float]:
+        """Seconds after `start` at which a round of reads began; the client's memory, read all along, is none."""
+        rounds: list[float] = []
+        before = float("-inf")
+        client = self.clock.segment.client
+        for read in self._outputs_here():
+            if (read.place, read.command) == (client, "ip -j neigh"):
+                continue
+            if start <= read.t < end:
+                if read.t - before > 5:
+                    rounds.append(read.t - start)
+                before = read.t
+        return rounds
+
+
+def _documents(step: RecordedStep) -> list[KubeObject]:
+    return documents(step.manifest)
+
+
+def _normal(command: str) -> str:
+    return " ".join(command.split())
+
+
+def _commands(reads: Sequence[CommandOutput]) -> list[str]:
+    return sorted({_normal(read.command) for read in reads}, key=lambda command: (len(command), command))
+
+
+def _request_target(target: str) -> str:
+    return target.removeprefix("http://").removesuffix("/").removesuffix(":80")
+
+
+def _request(command: str) -> tuple[str, int] | None:
+    """Where a recorded curl went and how often; None for another command."""
+    found = _CURL.search(command)
+    if not found:
+        return None
+    loop = _LOOP.search(command)
+    times = 1
+    if loop:
+        times = int(loop["brace"] or loop["seq"] or 0) or len(loop["list"].split())
+    return _request_target(found["to"]), times

@@ -1,0 +1,485 @@
+"""The computed world: a twin with a clock. It may be asked anything that its models know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from kanslib.answer import Provenance, utc
+from kanslib.backends.base import HopCapture, TimeWindow, Topology
+from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
+from kanslib.course import stories
+from kanslib.course.addressing import addresses
+from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
+from kanslib.exceptions import NodeDownError, NotSimulatedError, UnknownNameError
+from kanslib.k8s.apply import has_labels, is_applied
+from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
+from kanslib.metallb import memberlist
+from kanslib.packets.capture import Frame
+from kanslib.recording.clock import OPENING, Clock
+from kanslib.recording.format import Action, Verb
+from kanslib.recording.raw.commands import canonical_reference, deduplicate, describe, documents, reference
+from kanslib.recording.raw.files import HOST
+from kanslib.simulator import command_output
+from kanslib.simulator.api_server import IdGenerator
+from kanslib.simulator.network import SimulatedNetwork
+from kanslib.simulator.simulator import InitialState, Simulator
+from kanslib.text import Text, merge_logs
+
+MODELS = "as Kubernetes v1.31 and MetalLB v0.14.8 work"
+_RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has written it
+_PAUSE = 1.0  # seconds between what was looked at last and the next act
+_READS = (
+    "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip -j addr", "ip -j route", "ip -j neigh",
+    "vtysh -c 'show ip route bgp json'",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SimulatedAction:
+    """An act of the twin's: its name, when it was done and when it had settled, and how to do it again."""
+
+    name: str
+    t: float
+    settled: float
+    done: str
+    perform: Callable[[Simulator], list[str]]
+
+
+class SimulatedBackend:
+    """A cluster that is worked out, from an origin on. Implements `World`.
+
+    >>> from kanslib.recording.format import Recording
+    >>> from kanslib.course.recordings import shipped
+    >>> from kanslib.backends.initial_state import recorded_moment
+    >>> from kanslib.backends.recorded import RecordedWorld
+    >>> recorded = RecordedWorld(Recording.open(shipped("failover")), "failover")
+    >>> world = ComputedWorld(recorded_moment(recorded), "a recording", script=course.SCRIPTS["failover"])
+    >>> world.act("kill_node", ["myk8s-worker3"])
+    'kill-node myk8s-worker3'
+    >>> round(world.acts()[0]["SETTLED AFTER"], 1) > 30
+    True
+    """
+
+    def __init__(
+        self,
+        origin: InitialState,
+        since: str,
+        script: StoryScript | None = None,
+        title: str = "",
+        seed: int = 0,
+        numbers: Callable[[], IdGenerator] = IdGenerator,
+    ) -> None:
+        self._start, self._since, self._seed, self._numbers = origin, since, seed, numbers
+        self.script, self._title = script, title or (script.title if script else "")
+        self._done: list[SimulatedAction] = []
+        self._vips: tuple[str, ...] = ()
+        self._probed: dict[tuple[float, float, tuple[str, ...]], list[dict[str, Any]]] = {}
+        self._reset()
+
+    def _reset(self) -> None:
+        """The twin at its origin, with nothing done yet."""
+        self._simulator = Simulator(self._start, self._numbers())
+        self._network = SimulatedNetwork(self._simulator, self._seed)
+        self._done, self._probed = [], {}
+        self._now, self.standing = self._start.moment, OPENING
+
+    # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
+
+    def banner(self) -> str:
+        name = f"story {self.script.name!r}: {self._title}" if self.script else self._title or "a cluster of your own"
+        return f"computed · {name}\nworked out from {self._since}, {MODELS}; seed {self._seed}"
+
+    def provenance(self) -> Provenance:
+        return Provenance("simulated", self._now, self.standing, f"from {self._since}", (MODELS,))
+
+    def topology(self) -> Topology:
+        origin, nodes = self._start, tuple(self._simulator.nodes(self._now))
+        router = self._simulator.router.at(self._now)
+        known = {place: ip for place, ip in origin.addresses.items() if place in (*nodes, origin.client)}
+        if router:
+            known[router] = origin.addresses.get(router) or origin.router_address
+        return Topology(origin.client, origin.control_plane, router, nodes, origin.network, known)
+
+    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        return self._simulator.objects(plural(kind), self._now)
+
+    def watch_events(self, kind: str, window: TimeWindow) -> list[WatchEvent]:
+        return [event for event in self._simulator.cluster.history.get(plural(kind), []) if event.t <= window.end]
+
+    def log(self, component: str, node: str | None) -> Text:
+        if component not in ("speaker", "controller"):
+            raise NotSimulatedError(f"a log of {component!r}", ["speaker", "controller"])
+        if node is not None:
+            self._refuse_down(node)
+        nodes = [node] if node else self._simulator.nodes(self._now)
+        told = {f"{component}@{one}": self._log_of(component, one) for one in nodes}
+        lines = merge_logs({pod: text for pod, text in told.items() if text})
+        return self._text("\n".join(line for t, line in lines if t <= self._now))
+
+    def _log_of(self, component: str, node: str) -> str:
+        """What a node's Pod had logged before the twin began, and what the twin adds."""
+        told = self._simulator.speakers.logs if component == "speaker" else self._simulator.controller.logs
+        return "\n".join(filter(None, [self._start.log(component, node), *told.get(node, [])]))
+
+    def _text(self, content: str) -> Text:
+        last = self._last()
+        return Text(content, self.provenance(), last.t if last else None)
+
+    def _last(self) -> SimulatedAction | None:
+        done = [act for act in self._done if act.t <= self._now]
+        return done[-1] if done else None
+
+    def _refuse_down(self, place: str) -> None:
+        down = self._simulator.down.at(self._now)
+        if place in down:
+            since = next((act.name for act in reversed(self._done) if place in act.done.split()), "the beginning")
+            raise NodeDownError(place, since, [node for node in self._simulator.nodes(self._now) if node not in down])
+
+    def run(self, place: str, command: str) -> Text:
+        places, wanted = self.topology(), " ".join(command.split())
+        known = [HOST, *places.nodes, *(one for one in (places.client, places.router) if one)]
+        if place not in known:
+            raise UnknownNameError("place", place, known)
+        self._refuse_down(place)
+        text = self._printed(place, wanted, places)
+        if text is None:
+            raise NotSimulatedError(f"{command!r} on {place}", _READS)
+        return self._text(text)
+
+    def _printed(self, place: str, command: str, places: Topology) -> str | None:
+        if place == places.client:
+            return self._network.neighbors(self._now) if command == "ip -j neigh" else None
+        if place == places.router:
+            routes = "vtysh -c 'show ip route bgp json'"
+            return command_output.frr_routes(self._simulator.next_hops(self._now), "") if command == routes else None
+        if place not in places.nodes:
+            return None
+        printed: dict[str, Callable[[], str]] = {
+            "iptables-save -c": lambda: self._network.dump(place, self._now),
+            "iptables-save": lambda: re.sub(r"(?m)^\[\d+:\d+\] ", "", self._network.dump(place, self._now)),
+            "iptables -t nat -S": lambda: command_output.nat_listing(self._simulator.rules(place, self._now)),
+            "ip -j addr": lambda: self._network.addresses(place, self._now),
+            "ip -j route": lambda: self._network.routes(place, self._now),
+        }
+        return printed[command]() if command in printed else None
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        self._refuse_down(source)
+        text = self._network.requests(source, target, times, self._now)
+        self._now += times * 0.01
+        return self._text(text), times
+
+    def arp_scan(self, source: str) -> Text:
+        self._refuse_down(source)
+        pools = self.objects("ipaddresspools")
+        asked = [ip for pool in pools for spec in pool["spec"]["addresses"] for ip in addresses(spec)]
+        return self._text(self._network.scan(source, asked, self._now))
+
+    def mac_owners(self) -> dict[str, str]:
+        return {self._network.mac(place): place for place in self._simulator.nodes(self._now)}
+
+    def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
+        raise NotSimulatedError(
+            f"a request to {service} ({target}), packet by packet", hint="lab.trace() walks its first one"
+        )
+
+    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        there = {identity(obj): obj for document in documents for obj in self._or_none(document["kind"])}
+        if all(is_applied(document, there.get(identity(document))) for document in documents):
+            return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
+        about = {identity(document) for document in documents}
+        asked = "apply " + " ".join(reference(document) for document in documents)
+        return self._do("apply", about, asked, lambda twin: twin.apply(documents))
+
+    def _or_none(self, kind: str) -> list[KubeObject]:
+        try:
+            return [{"kind": kind, **obj} for obj in self.objects(kind)]
+        except NotSimulatedError:
+            return []
+
+    def delete(self, references: Sequence[str]) -> Text:
+        wanted = set(map(canonical_reference, references))
+        there = {
+            canonical_reference(f"{kind}/{obj['metadata']['name']}")
+            for kind in {ref.partition("/")[0] for ref in references}
+            for obj in self._or_none(kind)
+        }
+        if not wanted & there:
+            return self._text("\n".join(f"{ref} not found" for ref in references))
+        return self._do("delete", wanted, "delete " + " ".join(references), lambda twin: twin.delete(references))
+
+    def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
+        if self._is_active(verb, targets):
+            return self._text(f"{describe(verb, targets)}: already so")
+        return self._do(verb, set(targets), describe(verb, targets), lambda twin: twin.perform(verb, targets))
+
+    def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
+        twin, now = self._simulator, self._now
+        target = targets[0] if targets else ""
+        if verb == "label":
+            return has_labels(self.objects("nodes"), target, targets[1:])
+        lost, down = target in twin.unreachable.at(now), target in twin.down.at(now)
+        force: dict[str, bool] = {
+            "install_metallb": any(one["metadata"]["name"] == "metallb-system" for one in self.objects("namespaces")),
+            "kill_node": down, "start_node": not down, "cut_link": lost and not down, "mend_link": not lost,
+            "start_router": twin.router.at(now) is not None, "stop_router": twin.router.at(now) is None,
+            "route_client": twin.routed.at(now), "unroute_client": not twin.routed.at(now),
+            "add_squatter": twin.conflicting_host.at(now) is not None,
+            "remove_squatter": twin.conflicting_host.at(now) is None,
+        }  # fmt: skip
+        return force.get(verb, False)
+
+    def _do(self, verb: Verb, about: set[Any], asked: str, deed: Callable[[Simulator], list[str]]) -> Text:
+        self._drop_later_actions()
+        name = self._name(verb, about)
+        return self._text("\n".join(self._perform(name, asked, self._now + _PAUSE, deed)))
+
+    def _drop_later_actions(self) -> None:
+        """Undo what was done after where the clock stands: another future begins here."""
+        kept = [act for act in self._done if act.t <= self._now]
+        if len(kept) == len(self._done):
+            return
+        moment = self._now
+        self._reset()
+        for act in kept:
+            self._perform(act.name, act.done, act.t, act.perform)
+        self._now = moment
+
+    def _perform(self, name: str, done: str, t: float, deed: Callable[[Simulator], list[str]]) -> list[str]:
+        self._simulator.advance(max(t, self._simulator.cluster.now))
+        t = self._simulator.cluster.now
+        output = deed(self._simulator)
+        settled = self._simulator.settle()
+        self._done.append(SimulatedAction(name, t, settled, done, deed))
+        self._now, self.standing = settled, name
+        return output
+
+    def _name(self, verb: Verb, about: set[Any]) -> str:
+        ahead = self.script.ahead(self.standing) if self.script else []
+        moment = next(
+            (m for m in ahead if self.script and stories.leads_to(m, self.script.before(m), verb, about)), None
+        )
+        if moment:
+            return moment.id
+        plain = verb.replace("_", "-")
+        names = sorted(str(one[2]) if isinstance(one, tuple) else one.rpartition("/")[2] for one in about)
+        if names:
+            plain += "-" + names[0].partition("=")[0].rpartition("/")[2]
+        return deduplicate([*(act.name for act in self._done), plain])[-1]
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
+        del seconds, queries_at
+        self._vips = tuple(vips)
+        yield
+
+    def advance_to(self, window: TimeWindow) -> None:
+        self._now = max(self._now, window.end - 0.001)
+        self._simulator.advance(self._now)
+
+    def window(self, seconds: float) -> TimeWindow:
+        last = self._last()
+        zero = last.t if last else self._now
+        later = [act.t for act in self._done if act.t > self._now]
+        most = self._now + 180 if seconds == float("inf") else self._now + seconds
+        return TimeWindow(zero - CALM_BEFORE_ACTION_S, zero, min([most, *later]), last.name if last else OPENING)
+
+    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
+        self._simulator.advance(max(window.end, self._simulator.cluster.now))
+        everyone = tuple(ip for one in self.objects("services") if (ip := external_address(one)))
+        place = (window.start, window.end, self._vips or everyone)
+        if place not in self._probed:
+            start = max(window.start, self._start.moment)
+            self._probed[place] = self._network.fork().probes(place[2], start, window.end)
+        return self._probed[place]
+
+    def frames(self, window: TimeWindow) -> list[Frame]:
+        return self._network.frames(window.start, window.end)
+
+    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
+        raise NotSimulatedError(f"TCP segments around {window.action}", ["ARP frames"])
+
+    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
+        """A twin can be looked at any time: before the act, after it, and after each change of an endpoint."""
+        changed = [event.t for event in self.watch_events("endpointslices", window) if event.t > window.zero]
+        moments = {window.zero - 1, window.zero + 1, *(moment + _RULES_WRITTEN for moment in changed)}
+        here, found = self._now, []
+        for moment in sorted(one for one in moments if self._start.moment <= one <= window.end):
+            self._now = moment
+            down = self._simulator.down.at(moment)
+            for node in self.topology().nodes:
+                if node not in down:
+                    found.append((moment, node, str(self.run(node, command))))
+        self._now = here
+        return found
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def position(self) -> Clock | None:
+        return None
+
+    def isolated(self, stood: Clock | None = None) -> AbstractContextManager[None]:
+        del stood
+        return nullcontext()
+
+    def now(self) -> float:
+        return self._now
+
+    def at(self, moment: str, after: float | None) -> None:
+        done = [act for act in self._done if act.name == moment]
+        if moment == OPENING:
+            if self._done:
+                self._reset()
+            self._now, self.standing = self._start.moment, OPENING
+            self._now += after or 0.0
+            self._simulator.advance(self._now)
+        elif done:
+            self._stand_at(done[-1], after)
+        elif self.script and moment in [one.id for one in self.script.moments]:
+            self._follow_the_script(moment)
+            self._stand_at(self._done[-1], after)
+        else:
+            known = [one.id for one in self.script.moments] if self.script else []
+            raise UnknownNameError("moment", moment, [OPENING, *known, *(act.name for act in self._done)])
+
+    def _stand_at(self, act: SimulatedAction, after: float | None) -> None:
+        later = [other.t for other in self._done if other.t > act.t]
+        moment = act.settled if after is None else act.t + after
+        if after is not None and (after < 0 or (later and moment >= later[0])):
+            raise NotSimulatedError(f"{after:g} s after {act.name}: the next act was done before")
+        self._now, self.standing = moment, act.name
+        self._simulator.advance(max(moment, self._simulator.cluster.now))
+
+    def _follow_the_script(self, until: str) -> None:
+        """Do what the story does, from its opening to one of its moments."""
+        if self.script is None:
+            return
+        self._reset()
+        for moment in self.script.moments:
+            self._perform(moment.id, moment.id, self._now + _PAUSE, self._doing(moment, self.script))
+            if moment.id == until:
+                return
+
+    def replay(self, acts: Sequence[Action]) -> None:
+        """Do what a recording did, each act at its own moment: its commands, not what came of them."""
+        self._reset()
+        for act in acts:
+            done = " · ".join(describe(step.verb, step.targets) for step in act.steps if step.verb != "wait")
+            self._perform(act.id, done, act.t, lambda twin, act=act: _replay_steps(twin, act))  # type: ignore[misc]
+
+    def _doing(self, moment: ScriptedMoment, script: StoryScript) -> Callable[[Simulator], list[str]]:
+        def deed(twin: Simulator) -> list[str]:
+            if moment.speaker_pod:
+                return twin.delete([f"pod/{_speaker_pod(twin)}"])
+            output = []
+            for do in stories.plan_steps(script.before(moment), moment.after, self._start.network):
+                output += _perform_step(twin, do)
+            return output
+
+        return deed
+
+    def at_time(self, moment: float) -> None:
+        if moment < self._start.moment:
+            raise NotSimulatedError(f"the moment {utc(moment)}: the twin begins at {utc(self._start.moment)}")
+        done = [act for act in self._done if act.t <= moment]
+        self._now, self.standing = moment, done[-1].name if done else OPENING
+        self._simulator.advance(max(moment, self._simulator.cluster.now))
+
+    def restore(self) -> Text:
+        self.at(OPENING, None)
+        return self._text("back at the opening")
+
+    def actions(self) -> list[dict[str, Any]]:
+        return [self._row(act) for act in self._done if act.t <= self._now]
+
+    def _row(self, act: SimulatedAction) -> dict[str, Any]:
+        hidden = self.script is not None and self.script.hide_actions
+        return {
+            "MOMENT": act.name,
+            "AT": round(act.t - self._start.moment, 1),
+            "SETTLED AFTER": round(act.settled - act.t, 1),
+            "DONE": "" if hidden else act.done,
+        }
+
+    def moments(self) -> list[dict[str, Any]]:
+        done = {act.name: self._row(act) for act in self._done}
+        scripted = [one.id for one in self.script.moments] if self.script else []
+        names = [OPENING, *scripted, *(name for name in done if name not in scripted)]
+        empty = {"AT": None, "SETTLED AFTER": None, "DONE": ""}
+        return [
+            {
+                **empty, "MOMENT": name, **done.get(name, {}), "LOOKS AFTER": "any",
+                "HERE": "←" if name == self.standing else "",
+            }
+            for name in names
+        ]  # fmt: skip
+
+    # ── for comparing ────────────────────────────────────────────────────────────────────────────────────
+
+    def seconds_unsettled(self) -> float | None:
+        """How long ago the last act was done, while it has not settled; None afterwards, and at the opening."""
+        last = self._last()
+        return self._now - last.t if last and self._now < last.settled else None
+
+    def alive(self) -> frozenset[str]:
+        """The nodes whose speakers the control plane's speaker thinks alive."""
+        return memberlist.members(self._log_of("speaker", self._start.control_plane))
+
+
+def _perform_step(twin: Simulator, do: PlannedStep) -> list[str]:
+    """One step of a script, done to a twin."""
+    if do.verb == "apply":
+        return twin.apply(do.documents)
+    if do.verb == "delete":
+        return twin.delete(do.references)
+    targets = [_node_of_role(twin, do.role)] if do.role else []
+    return twin.perform(do.verb, [*targets, *do.references])
+
+
+def _replay_steps(twin: Simulator, act: Action) -> list[str]:
+    """The steps of a recorded act, done to a twin, each at its moment."""
+    output: list[str] = []
+    for step in act.steps:
+        twin.advance(max(step.t, twin.cluster.now))
+        if step.verb == "apply":
+            output += twin.apply(documents(step.manifest))
+        elif step.verb == "delete":
+            output += twin.delete(step.targets)
+        elif step.verb == "patch" and not re.search("remove|undo|rollout", step.command):
+            twin.remove_speakers()
+        elif step.verb not in ("wait", "create_cluster", "start_client"):
+            output += twin.perform(step.verb, step.targets)
+    return output
+
+
+def _node_of_role(twin: Simulator, role: str) -> str:
+    """The node that has a role now: `leader of svc1`, `node of webpod1`, `lost`, `excluded`."""
+    what, _, of = role.partition(" of ")
+    if what == "lost":
+        return next(iter(twin.unreachable.now | twin.down.now))
+    if what == "excluded":
+        workers = [
+            node for node in twin.cluster.objects("nodes") if node["metadata"]["name"] != twin.start.control_plane
+        ]
+        return str(next(n["metadata"]["name"] for n in workers if stories.EXCLUDE_LABEL in n["metadata"]["labels"]))
+    if what == "leader":
+        uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in twin.cluster.objects("services")}
+        return newest_leaders(twin.cluster.objects("events"))[uids[of]]
+    pods = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in twin.cluster.objects("pods")}
+    return str(pods[of])
+
+
+def _speaker_pod(twin: Simulator) -> str:
+    leader = _node_of_role(twin, "leader of svc1")
+    pods = [pod for pod in twin.cluster.objects("pods") if pod["spec"].get("nodeName") == leader]
+    return str(next(pod["metadata"]["name"] for pod in pods if pod["metadata"]["name"].startswith("speaker-")))

@@ -1,0 +1,29 @@
+"""The `kans` command."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run `kans`; a user's mistake becomes one message and exit code 1, never a traceback."""
+    from kanslib.cli.app import app
+    from kanslib.exceptions import KanslibError
+
+    try:
+        app()
+    except KanslibError as exc:
+        _fail(str(exc))
+    except FileExistsError as exc:
+        _fail(f"{exc.args[0]} exists already: name another file or remove it first")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    words = Text.assemble(("kans: ", "bold red"), message)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(words)
+    sys.exit(1)

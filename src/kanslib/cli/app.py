@@ -1,0 +1,257 @@
+"""Commands, their options and help texts; the work is done elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from kanslib._version import __version__
+
+app = typer.Typer(
+    name="kans",
+    help="A MetalLB cluster that you can hold in your hand: open, run and check the course.",
+    epilog="Start with: kans lab",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kanslib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command(epilog="Example: kans lab --dir ~/metallb --no-browser")
+def lab(
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where your copy of the chapters lives; made if it is not there.")
+    ] = Path("kans-course"),
+    backend: Annotated[
+        str, typer.Option(help="Who answers: recorded, computed, or live (needs: kans up).")
+    ] = "recorded",
+    port: Annotated[int, typer.Option(help="Port of JupyterLab; the next free one if it is taken.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Open JupyterLab on [bold]your own copy[/] of the chapters.
+
+    What you change stays: after an upgrade, chapters that you did not edit are replaced, and the new edition
+    of one that you did lies beside yours.
+    """
+    from kanslib.cli import lab as labs
+
+    labs.open_lab(directory, backend, port, browser)
+
+
+@app.command(epilog="Examples: kans run · kans run 03 06 · kans run --json > report.json")
+def run(
+    chapters: Annotated[
+        Optional[list[str]], typer.Argument(help="Chapters by number or name; all of them without one.")  # noqa: UP045
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="Who answers: recorded, computed, or live (needs: kans up).")
+    ] = "recorded",
+    workers: Annotated[int, typer.Option(help="Chapters at a time; 0: one per processor.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Execute chapters without a browser and print what each took. Exits with 1 if a cell fails."""
+    from kanslib.cli import run as runs
+
+    raise typer.Exit(runs.run(chapters or [], backend, workers, json))
+
+
+@app.command(epilog="Examples: kans up · kans up --metallb · kans up --metallb --manifest metallb-native.yaml")
+def up(
+    metallb: Annotated[bool, typer.Option("--metallb", help="Install MetalLB as well, as chapter 02 does.")] = False,
+    manifest: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="MetalLB's manifest as a file, where there is no internet (or METALLB_MANIFEST)."),
+    ] = None,
+) -> None:
+    """Make the course's own kind cluster and its client, or heal the one that is there."""
+    from kanslib.cli import up as clusters
+
+    clusters.up(metallb, manifest)
+
+
+@app.command(epilog="Example: kans down")
+def down() -> None:
+    """Remove exactly what [bold]kans up[/] and live chapters made."""
+    from kanslib.cli import up as clusters
+
+    clusters.down()
+
+
+@app.command(epilog="Example: kans record --out course.zip   (needs: kans up)")
+def record(
+    chapters: Annotated[
+        Optional[list[str]], typer.Argument(help="Chapters by number or name; the whole course without one.")  # noqa: UP045
+    ] = None,
+    out: Annotated[Path, typer.Option(help="What to write: a .zip or a directory.")] = Path("kans-recording.zip"),
+    title: Annotated[str, typer.Option(help="The recording's title.")] = "",
+    stand_in: Annotated[
+        Optional[list[str]], typer.Option(help="What was not the real thing, in words. Repeatable.")  # noqa: UP045
+    ] = None,
+    keep: Annotated[
+        Optional[Path], typer.Option(help="Keep the raw recording in this folder as well.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """Run the chapters on the course's live cluster and write what happened as a recording."""
+    from kanslib.cli import record as records
+
+    raise typer.Exit(records.record(chapters or [], out, title, stand_in or [], keep))
+
+
+@app.command(epilog="Example: kans verify my-recording.zip")
+def verify(
+    recordings: Annotated[
+        Optional[list[Path]], typer.Argument(help="Recordings; those that ship with the course without one.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """Check recordings: every file's size and sha256, order in time, format, secrets, addresses."""
+    from kanslib.cli import verify as work
+
+    work.verify(recordings or [])
+
+
+@app.command(epilog="Example: kans diff old-metallb.zip new-metallb.zip")
+def diff(
+    a: Annotated[Path, typer.Argument(help="A recording.")],
+    b: Annotated[Path, typer.Argument(help="Another one.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+) -> None:
+    """Compare two recordings [bold]by meaning[/]: leaders, addresses, rules, routes, outages. 1: not alike."""
+    from kanslib.cli import verify as work
+
+    raise typer.Exit(work.diff(a, b, json))
+
+
+@app.command(epilog="Example: kans convert raw/l2 raw/bgp course.zip --versions kind=v0.24.0")
+def convert(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RAW... OUT", help="Raw recordings, then what to write: a .zip or a directory."),
+    ],
+    title: Annotated[str, typer.Option(help="The recording's title.")] = "",
+    versions: Annotated[
+        list[str] | None,
+        typer.Option(help="What the raw files do not say, e.g. kind=v0.24.0. Repeatable."),
+    ] = None,
+    stand_in: Annotated[
+        Optional[list[str]], typer.Option(help="What was not the real thing, in words. Repeatable.")  # noqa: UP045
+    ] = None,
+) -> None:
+    """Turn raw recordings into one recording of format 1."""
+    from kanslib.cli import verify as work
+
+    work.convert(paths, title, versions or [], stand_in or [])
+
+
+@app.command(
+    epilog="Examples: iptables-save | kans trace - --from 10.0.0.9 --to 10.0.0.1:80/tcp · "
+    "kubectl -n kube-system exec ds/kube-proxy -- iptables-save | kans trace - --from 192.0.2.7 --to 192.0.2.50:443"
+)
+def trace(
+    dump: Annotated[str, typer.Argument(help="What iptables-save or ip6tables-save printed: a file, or - for a pipe.")],
+    source: Annotated[str, typer.Option("--from", help="The packet's source address.")],
+    to: Annotated[str, typer.Option("--to", help="Where it goes: ADDRESS:PORT/PROTOCOL (tcp if not said).")],
+    interface: Annotated[str, typer.Option("--in", help="The interface it comes in by.")] = "eth0",
+    own: Annotated[
+        bool, typer.Option("--own", help="The machine itself sends it: no interface, OUTPUT first.")
+    ] = False,
+    sport: Annotated[Optional[int], typer.Option(help="Its source port, if rules ask for it.")] = None,  # noqa: UP045
+    state: Annotated[str, typer.Option(help="What conntrack thinks of it: NEW, ESTABLISHED, …")] = "NEW",
+    addresses: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="`ip -j addr` of that machine, in a file: which addresses are its own."),
+    ] = None,
+    routes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="`ip -j route` of that machine, in a file: by which interface it goes on."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print every way as JSON.")] = False,
+    svg: Annotated[Optional[Path], typer.Option(help="Write the picture to this file as well.")] = None,  # noqa: UP045
+) -> None:
+    """Walk a packet through [bold]your own[/] iptables rules: every way it can go, and how likely each is.
+
+    Needs no root and no cluster, only the text. Exits with 1 when no way is accepted.
+    """
+    from kanslib.cli import trace as traces
+    from kanslib.iptables import Packet
+
+    address, port, protocol = traces.target(to)
+    packet = Packet(source, address, protocol, sport, port, None if own else interface, ctstate=state)
+    raise typer.Exit(traces.trace(dump, packet, addresses, routes, json, svg))
+
+
+@app.command(
+    epilog="Examples: kans timeline failover.pcap --vip 192.0.2.50 · "
+    "kans timeline client.pcap router.pcapng.gz speaker@node1.log --zero 2026-11-23T13:31:18 · kans timeline course.zip"
+)
+def timeline(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RECORDING|PCAP|LOG...",
+            help="Captures (pcap, pcapng, gz), speakers' logs (kubectl logs --timestamps; NAME@NODE.log), recordings.",
+        ),
+    ],
+    vip: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="The address that the story is about; those announced by ARP if not said. Repeatable."),
+    ] = None,
+    zero: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The moment to count from: Unix seconds or a UTC time; the first failure if not said."),
+    ] = None,
+    act: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Of a recording: only this act. Repeatable."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("timeline.html"),
+) -> None:
+    """Take an outage apart from [bold]your own[/] captures and logs: phases, why requests failed, who had the address.
+
+    Prints it in words and writes one HTML page that needs nothing else.
+    """
+    from kanslib.cli import timeline as timelines
+
+    timelines.timeline(paths, vip or [], zero, act or [], out)
+
+
+@app.command(epilog="Examples: kans challenge · kans challenge --case 4 · kans challenge --backend live")
+def challenge(
+    backend: Annotated[
+        str, typer.Option(help="Which cluster: recorded, computed, or live (needs: kans up --metallb).")
+    ] = "recorded",
+    case: Annotated[Optional[int], typer.Option(help="This case, 1 to 9; one at random without it.")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(help="Draw the same case again.")] = None,  # noqa: UP045
+) -> None:
+    """A [bold]broken cluster[/] and a complaint: look, then name cause, fix and evidence. Exits with 1 if you don't.
+
+    With --backend live the course's own cluster is broken for you, and mended when you are through or stop with Ctrl-C.
+    """
+    from kanslib.cli import challenge as work
+
+    raise typer.Exit(work.challenge(backend, case, seed))
+
+
+@app.command(epilog="Example: kans doctor --json")
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """What works on this machine, what falls back to recordings, and the exact fix."""
+    from kanslib.cli import doctor as checkup
+
+    raise typer.Exit(checkup.doctor(json))

@@ -1,0 +1,208 @@
+"""`kans doctor`: what this machine can do, what falls back, and the fix. Looks only; changes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from kanslib.cli import unsupported
+
+CheckState = Literal["works", "falls back", "missing"]
+_MARKS: dict[CheckState, str] = {
+    "works": "[green]✔ works[/]",
+    "falls back": "[yellow]↺ falls back[/]",
+    "missing": "[red]✘ missing[/]",
+}
+CAP_NET_RAW = 13
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One thing that was looked at: its state, what was found, what it is for, and how to mend it."""
+
+    what: str
+    state: CheckState
+    found: str
+    needed_for: str
+    fix: str = ""
+
+
+def doctor(as_json: bool) -> int:
+    """Print the findings; 1 when the recorded course cannot be read here."""
+    findings = [look() for look in LOOKS]
+    if as_json:
+        print(json.dumps([asdict(one) for one in [*findings, *_live()]], indent=1))
+    else:
+        _print(findings)
+    return 1 if any(finding.state == "missing" for finding in findings) else 0
+
+
+def _print(findings: list[CheckResult]) -> None:
+    table = Table("", "", "found", "for")
+    table.add_column("fix", overflow="fold")
+    for one in findings:
+        table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for, one.fix)
+    console = Console(highlight=False)
+    console.print(table)
+    if all(one.state != "missing" for one in findings):
+        console.print("The whole course works here on recordings: kans lab")
+    _print_live(console, _live())
+
+
+def _live() -> list[CheckResult]:
+    """Live, cell by cell: the cluster, and the cells that would fall back to the recording, and why."""
+    if none := unsupported.no_cluster():
+        return [CheckResult("course cluster", "falls back", none, "live cells", "kans up")]
+    falling = [
+        CheckResult(f"{gap.chapter}, code cell {gap.cell}", "falls back", gap.code, "a live cell", gap.why)
+        for gap in unsupported.unsupported_cells()
+    ]
+    return [CheckResult("course cluster", "works", "made by kans up", "live cells"), *falling]
+
+
+def _print_live(console: Console, live: list[CheckResult]) -> None:
+    cluster, *cells = live
+    if cluster.state != "works":
+        console.print(f"live: {cluster.found}")
+    elif not cells:
+        console.print("live: every cell of every chapter can be served by the course's cluster here")
+    else:
+        table = Table("live cell", "", "answered by the recording, because")
+        for cell in cells:
+            table.add_row(cell.what, cell.found, cell.fix)
+        console.print(table)
+
+
+def _python() -> CheckResult:
+    version = platform.python_version()
+    good = sys.version_info >= (3, 11)
+    return CheckResult(
+        "Python",
+        "works" if good else "missing",
+        version,
+        "everything",
+        "" if good else "install Python 3.11 or newer",
+    )
+
+
+def _package(name: str, extra: str, needed_for: str, state: CheckState) -> Callable[[], CheckResult]:
+    def look() -> CheckResult:
+        try:
+            return CheckResult(name, "works", importlib.metadata.version(name), needed_for)
+        except importlib.metadata.PackageNotFoundError:
+            return CheckResult(name, state, "not installed", needed_for, f"pip install 'kanslib[{extra}]'")
+
+    return look
+
+
+def _recordings() -> CheckResult:
+    from kanslib.course.recordings import stories
+    from kanslib.exceptions import RecordingError
+
+    try:
+        number = len(stories())
+    except RecordingError as exc:
+        return CheckResult("recordings", "missing", str(exc), "every chapter", "reinstall kanslib")
+    return CheckResult("recordings", "works", f"{number} stories", "every chapter")
+
+
+def _docker() -> CheckResult:
+    fix = "install Docker and start it: https://docs.docker.com/engine/install/"
+    if shutil.which("docker") is None:
+        return CheckResult("Docker", "falls back", "no docker command", "a live cluster", fix)
+    code, said = _said(["docker", "version", "--format", "{{.Server.Version}}"])
+    if code:
+        return CheckResult(
+            "Docker",
+            "falls back",
+            "no engine answers",
+            "a live cluster",
+            "start Docker, or join its group: sudo usermod -aG docker $USER",
+        )
+    return CheckResult("Docker", "works", said, "a live cluster")
+
+
+def _tool(name: str, arguments: list[str], fix: str) -> Callable[[], CheckResult]:
+    def look() -> CheckResult:
+        if shutil.which(name) is None:
+            return CheckResult(name, "falls back", "not on the PATH", "a live cluster", fix)
+        code, said = _said([name, *arguments])
+        return CheckResult(name, "falls back" if code else "works", said, "a live cluster", fix if code else "")
+
+    return look
+
+
+def _said(command: list[str]) -> tuple[int, str]:
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return 1, type(exc).__name__
+    said = (ran.stdout or ran.stderr).strip().splitlines()
+    return ran.returncode, said[0] if said else ""
+
+
+def _inotify() -> CheckResult:
+    watches, instances = _sysctl("max_user_watches"), _sysctl("max_user_instances")
+    if watches is None or instances is None:
+        return CheckResult("inotify limits", "falls back", "not Linux: Docker's machine has its own", "a live cluster")
+    good = watches >= 65536 and instances >= 256
+    fix = "" if good else "sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512"
+    return CheckResult(
+        "inotify limits",
+        "works" if good else "falls back",
+        f"{watches} watches, {instances} instances",
+        "four nodes in kind",
+        fix,
+    )
+
+
+def _sysctl(name: str) -> int | None:
+    try:
+        return int(Path("/proc/sys/fs/inotify", name).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _capabilities() -> CheckResult:
+    try:
+        status = Path("/proc/self/status").read_text()
+        held = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff")), 16)
+    except (OSError, StopIteration, ValueError):
+        return CheckResult(
+            "CAP_NET_RAW",
+            "falls back",
+            "cannot be told here",
+            "ARP from this machine",
+            "ARP is asked from the client container instead",
+        )
+    if held >> CAP_NET_RAW & 1:
+        return CheckResult("CAP_NET_RAW", "works", "held", "ARP from this machine")
+    fix = "none needed: ARP is asked from the client container instead"
+    return CheckResult("CAP_NET_RAW", "falls back", "not held", "ARP from this machine", fix)
+
+
+LOOKS: tuple[Callable[[], CheckResult], ...] = (
+    _python,
+    _package("jupyterlab", "lab", "kans lab", "missing"),
+    _package("nbclient", "lab", "kans run", "missing"),
+    _recordings,
+    _docker,
+    _tool("kind", ["version"], "install kind v0.24.0: https://kind.sigs.k8s.io"),
+    _tool("kubectl", ["version", "--client"], "install kubectl: https://kubernetes.io/docs/tasks/tools/"),
+    _inotify,
+    _capabilities,
+    _package("kubernetes", "live", "a live cluster", "falls back"),
+    _package("scapy", "live", "ARP from this machine", "falls back"),
+)

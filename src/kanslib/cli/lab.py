@@ -1,0 +1,79 @@
+"""`kans lab`: a copy of the chapters that the learner owns, and JupyterLab on it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from kanslib.backends import factory
+from kanslib.course import chapters
+from kanslib.exceptions import KanslibError
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
+    """Bring the copy up to date, say where it is, and run JupyterLab until it is stopped."""
+    factory.validate_backend_name(world)
+    if world == "live":
+        from kanslib.cluster import lifecycle
+
+        lifecycle.guard()
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise KanslibError("JupyterLab is not installed here. Fix: pip install 'kanslib[lab]'")
+    directory = directory.expanduser().resolve()
+    if any(
+        (parent / "kanslib" / "_version.py").exists() and parent.name == "site-packages" for parent in directory.parents
+    ):
+        raise KanslibError(f"{directory} is inside site-packages, where an upgrade would wipe your work: use --dir")
+    for line in report(chapters.sync(directory)):
+        console.print(line)
+    port, token = free_port(port), secrets.token_hex(16)
+    first = "00-start-here.ipynb"
+    console.print(f"your copy:  {directory}")
+    console.print(f"address:    [bold]http://localhost:{port}/lab/tree/{first}?token={token}[/]")
+    console.print("stop with Ctrl-C; your work stays in that directory")
+    command = [
+        sys.executable, "-m", "jupyterlab", str(directory / first), f"--ServerApp.root_dir={directory}",
+        f"--port={port}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0", "--log-level=WARN",
+        "--ServerApp.answer_yes=True",
+        *([] if browser else ["--no-browser"]),
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    ]  # fmt: skip
+    lab = subprocess.Popen(command, env=environment(world))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches JupyterLab too, which knows how to stop
+    sys.exit(lab.wait())
+
+
+def environment(world: str) -> dict[str, str]:
+    """JupyterLab's environment: the world, and a configuration that keeps pop-ups away from a first visit."""
+    quiet = str(Path(__file__).parent / "jupyter")
+    paths = [quiet, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return {**os.environ, "KANS_BACKEND": world, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+
+
+def report(copied: list[chapters.CopyResult]) -> list[str]:
+    """What was done to the learner's copy, in as few lines as it takes."""
+    fates = Counter(one.fate for one in copied)
+    lines = [f"{count} chapters {fate}" for fate, count in fates.items() if fate in ("new", "replaced")]
+    lines += [f"{one.chapter.name}: {one.fate}" for one in copied if one.fate == "yours kept"]
+    lines += [f"{one.chapter.name}: yours kept, the new edition is {one.beside.name}" for one in copied if one.beside]
+    return lines
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or the next port after it that is free on this machine."""
+    for port in range(wanted, wanted + 50):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise KanslibError(f"ports {wanted} to {wanted + 49} are all taken: give another one with --port")

@@ -1,0 +1,124 @@
+"""`kans run`: chapters executed headless, several at a time."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from kanslib.backends import factory
+from kanslib.course import chapters
+from kanslib.exceptions import KanslibError
+
+_MEMORY = """
+try:
+    print(next(l.split()[1] for l in open("/proc/self/status") if l.startswith("VmHWM")))
+except (OSError, StopIteration):
+    import resource, sys
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))
+"""
+_CLOSE = "from kanslib.cluster import session; session.close()"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One chapter's run: code cells, seconds, peak memory of its kernel in MB, and the error that ended it."""
+
+    chapter: str
+    cells: int
+    seconds: float
+    peak_mb: float
+    error: str = ""
+
+
+def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
+    """Execute and report; 0 when every cell of every chapter ran."""
+    factory.validate_backend_name(backend)
+    if importlib.util.find_spec("nbclient") is None:
+        raise KanslibError("running chapters needs nbclient. Fix: pip install 'kanslib[lab]'")
+    chosen = chapters.pick(names)
+    os.environ["KANS_BACKEND"] = backend
+    if backend == "live":
+        from kanslib.cluster import lifecycle
+
+        lifecycle.guard()
+        workers = 1  # one cluster: one chapter after the other
+    began = time.monotonic()
+    results = _execute_all(chosen, workers or os.cpu_count() or 1)
+    seconds = round(time.monotonic() - began, 1)
+    failed = [result for result in results if result.error]
+    if as_json:
+        print(json.dumps({"seconds": seconds, "chapters": [asdict(result) for result in results]}, indent=1))
+    else:
+        _print(results, seconds)
+    return 1 if failed else 0
+
+
+def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    results: dict[Path, Result] = {}
+    with (
+        Progress(*bar, console=Console(stderr=True), transient=True) as progress,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        task = progress.add_task("running chapters", total=len(chosen))
+        waiting = {pool.submit(execute, chapter): chapter for chapter in chosen}
+        for done in as_completed(waiting):
+            results[waiting[done]] = done.result()[0]
+            progress.advance(task)
+    return [results[chapter] for chapter in chosen]
+
+
+def execute(chapter: Path) -> tuple[Result, Any]:
+    """Run one chapter in a fresh kernel: its result, and the executed notebook."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+    from traitlets.config import Config
+
+    notebook = nbformat.read(chapter, as_version=4)
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    live = os.environ.get("KANS_BACKEND") == "live"
+    # a live lab leaves the cluster whole, and a recorder has the story told to its end, before the kernel goes
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in ([_CLOSE] if live else []) + [_MEMORY]]
+    began, error = time.monotonic(), ""
+    try:
+        with tempfile.TemporaryDirectory(prefix="kans-") as private:
+            # kernels of one machine need no TCP port; Windows has no other way
+            channel = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{private}/kernel"}
+            config = Config({"KernelManager": channel})
+            cell_seconds = 900 if live else 120  # a failover takes its time
+            NotebookClient(notebook, timeout=cell_seconds, kernel_name="python3", config=config).execute()
+    except CellExecutionError as exc:
+        error = f"{exc.ename}: {exc.evalue}".strip()
+    except Exception as exc:  # a kernel that dies or never starts: reported like a failing cell
+        error = f"{type(exc).__name__}: {exc}".splitlines()[0]
+    seconds = time.monotonic() - began
+    memory = notebook.cells.pop()
+    if live:
+        notebook.cells.pop()
+    peak = int(memory.outputs[0].text) / 1024 if memory.get("outputs") and not error else 0.0
+    return Result(chapter.stem, cells, round(seconds, 1), round(peak, 1), error), notebook
+
+
+def _print(results: Sequence[Result], seconds: float) -> None:
+    table = Table("chapter", "cells", "seconds", "peak MB", "result")
+    for result in results:
+        verdict = f"[bold red]{result.error.splitlines()[0]}[/]" if result.error else "ok"
+        table.add_row(result.chapter, str(result.cells), f"{result.seconds:.1f}", f"{result.peak_mb:.0f}", verdict)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{len(results)} chapters in {seconds:.1f} s")
+    for result in (result for result in results if result.error):
+        console.print(f"{result.chapter}: {result.error}", markup=False)

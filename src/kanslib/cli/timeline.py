@@ -1,0 +1,196 @@
+"""`kans timeline`: anybody's captures, logs or recordings as one story, in the terminal and as a page."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+from kanslib.analysis import captures
+from kanslib.analysis.arp import ARPAnalysis
+from kanslib.answer import Provenance, utc
+from kanslib.backends import observation as worlds
+from kanslib.backends.base import TimeWindow
+from kanslib.exceptions import KanslibError, RecordingError
+from kanslib.packets import capture
+from kanslib.packets.capture import CaptureWarning, Frame
+from kanslib.recording.format import MANIFEST, Recording
+from kanslib.render import arp_timeline, outage_timeline, report
+from kanslib.text import timestamp_of
+
+console = Console(highlight=False, soft_wrap=True)
+Facts = list[tuple[str, str]]
+
+
+def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, acts: Sequence[str], out: Path) -> None:
+    """Read everything, say it in words, write the page."""
+    for path in paths:
+        if not path.exists():
+            raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
+    recordings = [path for path in paths if _is_recording(path)]
+    others = [path for path in paths if path not in recordings]
+    facts: Facts = []
+    chapters = [chapter for path in recordings for chapter in _of_recording(path, acts, facts)]
+    if others:
+        chapters += _of_files(others, vips, _moment(zero), facts)
+    for chapter in chapters:
+        console.print(f"\n[bold]{chapter.title}[/]")
+        console.print(outage_timeline.words(chapter.outage) or "no attempt and no event", markup=False)
+        console.print("\n".join(arp_timeline.words(chapter.story, chapter.memory, chapter.told)), markup=False)
+    out.write_text(report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, chapters))
+    console.print(f"\nwritten: {out} ({out.stat().st_size / 1e6:.1f} MB, opens in any browser, needs no network)")
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix == ".zip" or (path / MANIFEST).is_file()
+
+
+def _moment(text: str | None) -> float | None:
+    """Unix seconds of `--zero`: a number, or a date and time (UTC where it says no zone)."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text if "+" in text or text.endswith("Z") else text + "+00:00").timestamp()
+    except ValueError:
+        raise KanslibError(f"--zero {text!r}: expected Unix seconds, or a time such as 2026-11-23T13:31:18.7") from None
+
+
+# ── recordings ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _of_recording(path: Path, acts: Sequence[str], facts: Facts) -> Iterator[report.ReportSection]:
+    recording = Recording.open(path)
+    told = recording.manifest
+    facts.append((path.name, f"{told.title}; {', '.join(f'{k} {v}' for k, v in told.versions.items())}"))
+    for one in worlds.observed_actions(recording, acts):
+        story, memory = worlds.arp_analysis(one.world, one.window), worlds.neighbor_updates(one.world, one.window)
+        client = one.world.topology().client or "the client"
+        sides = arp_timeline.PlotContext(one.window, one.services, one.world.mac_owners(), client)
+        title = f"{one.act} ({one.story})"
+        yield report.ReportSection(title, one.outage, story, memory, sides, one.world.provenance())
+
+
+# ── captures and logs ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What files held: frames worth keeping, logs by node."""
+
+    frames: list[Frame]
+    logs: dict[str, str]
+
+
+def _of_files(
+    paths: Sequence[Path], vips: Sequence[str], zero: float | None, facts: Facts
+) -> list[report.ReportSection]:
+    found = _read(paths, facts)
+    wanted = list(vips) or captures.likely_vips(found.frames)
+    if not wanted and not found.logs:
+        raise KanslibError(
+            "no capture has an ARP announcement or a TCP connection in it: name the address with --vip, "
+            "or capture with: tcpdump -i any -w x.pcap 'arp or tcp'"
+        )
+    outage = captures.outage_from_captures(found.frames, found.logs, {vip: vip for vip in wanted}, zero)
+    story = ARPAnalysis.of(found.frames)
+    client, mac = _client(found.frames, wanted)
+    ends = [frame.time for frame in found.frames] or [outage.zero]
+    window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
+    told = arp_timeline.PlotContext(
+        window, {vip: vip for vip in wanted}, _owners(story, wanted), client or "the client"
+    )
+    memory = story.neighbor_updates(client, mac) if client else []
+    provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
+    return [
+        report.ReportSection(f"{', '.join(wanted)} from {utc(ends[0])} on", outage, story, memory, told, provenance)
+    ]
+
+
+def _read(paths: Sequence[Path], facts: Facts) -> _Read:
+    frames: list[Frame] = []
+    logs: dict[str, str] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        for path in paths:
+            task = progress.add_task(path.name, total=path.stat().st_size)
+            log = _as_log(path)
+            if log is not None:
+                node = path.stem.rpartition("@")[2]
+                logs[node] = logs.get(node, "") + log  # one node may have had several speakers
+                facts.append((path.name, f"a log of {len(log.splitlines()):,} lines"))
+            else:
+
+                def read_so_far(size: int, task: TaskID = task) -> None:
+                    progress.update(task, completed=size)
+
+                frames += _capture(path, facts, read_so_far)
+            progress.update(task, completed=path.stat().st_size)
+    return _Read(sorted(frames, key=lambda frame: frame.time), logs)
+
+
+def _as_log(path: Path) -> str | None:
+    """The text of a log with timestamps; None for anything else."""
+    with path.open("rb") as stream:
+        first = stream.readline(400)
+    if b"\0" in first or timestamp_of(first.decode(errors="replace")) is None:
+        return None
+    return path.read_text(errors="replace")
+
+
+def _capture(path: Path, facts: Facts, told: Callable[[int], object]) -> list[Frame]:
+    counts = {"frames": 0, "malformed": 0}
+    wrong: list[str] = []
+
+    def counted() -> Iterator[Frame]:
+        with path.open("rb") as stream:
+            for frame in capture.read(stream, path.name):
+                counts["frames"] += 1
+                if counts["frames"] % 5000 == 0:
+                    told(stream.tell())
+                if frame.malformed and not frame.is_cut:
+                    counts["malformed"] += 1
+                    wrong.append(f"frame {frame.number}: {frame.malformed}")
+                    del wrong[5:]
+                yield frame
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", CaptureWarning)
+        try:
+            kept = list(captures.relevant_frames(counted()))
+        except RecordingError as exc:
+            raise KanslibError(f"{exc}; and no log with timestamps (kubectl logs --timestamps) either") from None
+    seconds = kept[-1].time - kept[0].time if kept else 0.0
+    facts.append((path.name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
+    facts.extend((path.name, str(one.message)) for one in said)
+    if counts["malformed"]:
+        facts.append((path.name, f"{counts['malformed']:,} malformed frames, e.g. {'; '.join(wrong)}"))
+    return kept
+
+
+def _client(frames: Sequence[Frame], vips: Sequence[str]) -> tuple[str, str]:
+    """The address and the MAC address of who asks the VIPs most; empty when nobody does."""
+    asked: dict[tuple[str, str], int] = {}
+    for frame in frames:
+        if frame.tcp and frame.ip and frame.ethernet and frame.tcp.flags == "S" and frame.ip.dst in vips:
+            key = frame.ip.src, frame.ethernet.source
+            asked[key] = asked.get(key, 0) + 1
+    return max(asked, key=lambda key: asked[key], default=("", ""))
+
+
+def _owners(story: ARPAnalysis, vips: Sequence[str]) -> dict[str, str]:
+    """Whose network card is which, by the first address that each spoke for, VIPs aside."""
+    owners: dict[str, str] = {}
+    for address in story.addresses:
+        if address not in vips:
+            for claim in story.ownership(address):
+                owners.setdefault(claim.mac, address)
+    return owners

@@ -1,0 +1,102 @@
+"""`kans trace`: a packet walked through somebody's own iptables rules."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from kanslib import iptables
+from kanslib.answer import Provenance
+from kanslib.exceptions import KanslibError
+from kanslib.iptables import Outcome, Packet, Routing, Ruleset
+from kanslib.iptables.explain import arrived, share
+from kanslib.render.packet_trace import Trace
+
+console = Console(highlight=False, soft_wrap=True)
+_TO = re.compile(
+    r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:/\[\]]+|[0-9a-fA-F:]*::?[0-9a-fA-F:]+))(?::(?P<port>\d+))?(?:/(?P<protocol>\w+))?"
+)
+
+
+def target(text: str) -> tuple[str, int | None, str]:
+    """`ADDRESS[:PORT][/PROTOCOL]` as its parts.
+
+    >>> target("172.18.255.200:80/tcp"), target("[fd00::1]:53/udp"), target("10.0.0.1")
+    (('172.18.255.200', 80, 'tcp'), ('fd00::1', 53, 'udp'), ('10.0.0.1', None, 'tcp'))
+    """
+    found = _TO.fullmatch(text)
+    if not found:
+        raise KanslibError(
+            f"--to {text!r}: expected ADDRESS:PORT/PROTOCOL, e.g. 172.18.255.200:80/tcp or [fd00::1]:53/udp"
+        )
+    port = int(found["port"]) if found["port"] else None
+    return found["six"] or found["four"], port, found["protocol"] or "tcp"
+
+
+def read(dump: str) -> str:
+    """The text of a file, or of the pipe for `-`."""
+    if dump == "-":
+        if sys.stdin.isatty():
+            raise KanslibError("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
+        return sys.stdin.buffer.read().decode(errors="surrogateescape")
+    try:
+        return Path(dump).read_bytes().decode(errors="surrogateescape")
+    except OSError as exc:
+        raise KanslibError(
+            f"{dump}: {exc.strerror}; expected a file that iptables-save wrote, or - for a pipe"
+        ) from None
+
+
+def trace(
+    dump: str, packet: Packet, addresses: Path | None, routes: Path | None, as_json: bool, svg: Path | None
+) -> int:
+    """Print every way the packet can go; 1 when none is accepted."""
+    if (addresses is None) != (routes is None):
+        raise KanslibError(
+            "--addresses and --routes belong together: `ip -j addr` and `ip -j route` of the same machine"
+        )
+    routing = Routing.read(read(str(addresses)), read(str(routes))) if addresses and routes else None
+    ruleset = iptables.parse(read(dump))
+    ways = ruleset.trace(packet, routing)
+    title = f"{packet}/{packet.protocol}"
+    name = "a pipe" if dump == "-" else dump
+    walked = Trace(ways, title, Provenance("simulated", time.time(), "opening", f"worked out from {name}"))
+    if svg is not None:
+        svg.write_text(walked.svg())
+    if as_json:
+        print(json.dumps([_plain(way) for way in ways], indent=1))
+    else:
+        _say(ruleset, walked)
+    return 0 if any(way.verdict == "ACCEPT" for way in ways) else 1
+
+
+def _say(ruleset: Ruleset, walked: Trace) -> None:
+    if not ruleset.tables:
+        Console(stderr=True).print("the dump is empty: no rules, so everything is let through")
+    console.print(walked.describe(), markup=False)
+    unknown = ruleset.unknown
+    if unknown:
+        console.print(f"\nnot known to this reader, taken as 'may match or not': {len(unknown)} places", markup=False)
+        for rule, said in unknown[:10]:
+            console.print(f"  line {rule.line}: {said}", markup=False)
+
+
+def _plain(way: Outcome) -> dict[str, object]:
+    return {
+        "probability": [way.probability.numerator, way.probability.denominator],
+        "share": share(way.probability),
+        "verdict": way.verdict,
+        "ends": arrived(way),
+        "packet": {name: value for name, value in vars(way.packet).items() if value is not None},
+        "assumes": [{"statement": one.text, "holds": one.holds} for one in way.assumes],
+        "notes": list(way.notes),
+        "walked": [
+            {"hook": step.hook, "table": step.rule.table, "line": step.rule.line, "rule": step.rule.raw}
+            for step in way.steps
+        ],
+    }

@@ -1,0 +1,103 @@
+"""What of the chapters a live cluster can serve on this machine, cell by cell. Looks only; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kanslib.course import chapters
+from kanslib.exceptions import KanslibError
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Something that a live cell may need: by which calls it is told, and why it is not there (empty: it is)."""
+
+    what: str
+    calls: re.Pattern[str]
+    lacking: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class UnsupportedCell:
+    """A cell that live cannot serve here: chapter, the number of the code cell, its first line, and why."""
+
+    chapter: str
+    cell: int
+    code: str
+    why: str
+
+
+def _no_image(image: str) -> str:
+    from kanslib.cluster import docker
+
+    return "" if docker.docker("image", "inspect", image).rc == 0 else f"the image {image} is not here: docker pull it"
+
+
+def _no_router() -> str:
+    from kanslib.cluster import docker
+
+    return _no_image(docker.ROUTER_IMAGE)
+
+
+def _no_capture() -> str:
+    from kanslib.cluster import docker
+
+    rootless = "rootless" in docker.docker("info", "--format", "{{.SecurityOptions}}").out
+    return "Docker runs without root here, and cannot hear its own bridge" if rootless else ""
+
+
+def _no_scan() -> str:
+    from kanslib.cluster import docker
+
+    if docker.CLIENT not in docker.containers():
+        return ""
+    found = docker.exec_in(docker.CLIENT, "command -v arp-scan").rc == 0
+    return "" if found else f"the client's image {docker.CLIENT_IMAGE} has no arp-scan"
+
+
+REQUIREMENTS = (
+    Requirement("a BGP router", re.compile(r"start_router|lab\.router|lab\.routes|route_client"), _no_router),
+    Requirement(
+        "captures",
+        re.compile(
+            r"lab\.(frames|follow|announcements|arp_story|remembered|conflicts|beliefs|timeline|phases|failures)\b"
+            r"|lab\.(messages|decoded|bgp_states|ecmp|outage|marks)\b|\bcapture="
+        ),
+        _no_capture,
+    ),
+    Requirement("ARP scans", re.compile(r"arp_scan"), _no_scan),
+)
+
+
+def no_cluster() -> str:
+    """Why no cell can be live here; empty when a course cluster is up."""
+    if shutil.which("docker") is None:
+        return "no Docker: every cell answers from the recordings"
+    from kanslib.cluster import lifecycle
+
+    try:
+        lifecycle.guard()
+    except KanslibError as exc:
+        return str(exc).splitlines()[0]
+    return ""
+
+
+def unsupported_cells() -> Iterator[UnsupportedCell]:
+    """Every cell of every chapter that would fall back to the recording in a live lab, and why."""
+    lacking = {need.what: (need, why) for need in REQUIREMENTS if (why := need.lacking())}
+    for chapter in chapters.pick([]):
+        for number, code in enumerate(_code(chapter), 1):
+            for need, why in lacking.values():
+                if need.calls.search(code):
+                    yield UnsupportedCell(chapter.stem, number, code.splitlines()[0], why)
+
+
+def _code(chapter: Path) -> Iterator[str]:
+    for cell in json.loads(chapter.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            yield "".join(cell["source"])

@@ -1,0 +1,189 @@
+"""The Kubernetes API of the course's own cluster: kubectl on its control plane, and watches kept open."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from kanslib.cluster import docker
+from kanslib.cluster.docker import CommandResult
+from kanslib.cluster.state_file import CLUSTER
+from kanslib.exceptions import ClusterError
+from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, key_of
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+CONTROL_PLANE = f"{CLUSTER}-control-plane"
+PATHS = {
+    "nodes": "/api/v1/nodes",
+    "namespaces": "/api/v1/namespaces",
+    "pods": "/api/v1/pods",
+    "services": "/api/v1/services",
+    "endpoints": "/api/v1/endpoints",
+    "events": "/api/v1/events",
+    "endpointslices": "/apis/discovery.k8s.io/v1/endpointslices",
+    "leases": "/apis/coordination.k8s.io/v1/leases",
+    "daemonsets": "/apis/apps/v1/daemonsets",
+    "deployments": "/apis/apps/v1/deployments",
+    "ipaddresspools": "/apis/metallb.io/v1beta1/ipaddresspools",
+    "l2advertisements": "/apis/metallb.io/v1beta1/l2advertisements",
+    "bgpadvertisements": "/apis/metallb.io/v1beta1/bgpadvertisements",
+    "bgppeers": "/apis/metallb.io/v1beta2/bgppeers",
+    "servicel2statuses": "/apis/metallb.io/v1beta1/servicel2statuses",
+}
+
+
+def kubectl(arguments: str, stdin: str | None = None, timeout: float = 120) -> CommandResult:
+    """`kubectl ARGUMENTS` on the control plane: it can reach no other cluster, and needs none on this machine."""
+    return docker.exec_in(
+        CONTROL_PLANE, f"kubectl --kubeconfig /etc/kubernetes/admin.conf {arguments}", stdin, timeout=timeout
+    )
+
+
+def client() -> ApiClient:
+    """A client of the course's own cluster, whatever the learner's kubeconfig says."""
+    try:
+        from kubernetes.config import new_client_from_config_dict
+    except ImportError:
+        raise ClusterError("a live world needs the kubernetes package. Fix: pip install 'kanslib[live]'") from None
+    text = docker.check_output(docker.docker("exec", CONTROL_PLANE, "cat", "/etc/kubernetes/admin.conf"))
+    config = yaml.safe_load(text)
+    port = docker.check_output(docker.docker("port", CONTROL_PLANE, "6443/tcp")).split()[0].rpartition(":")[2]
+    for cluster in config["clusters"]:
+        cluster["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    made: ApiClient = new_client_from_config_dict(config)  # type: ignore[no-untyped-call]
+    return made
+
+
+class Watches:
+    """What the API server tells of every kind, from now on: one open watch a kind, kept in memory.
+
+    `told` hears each event as well (the journal). Close it when done.
+    """
+
+    def __init__(self, told: Callable[[str, WatchEvent], None] = lambda _kind, _event: None) -> None:
+        self._told, self._stop = told, threading.Event()
+        self._events: dict[str, list[WatchEvent]] = {kind: [] for kind in PATHS}
+        self._listed = {kind: threading.Event() for kind in PATHS}
+        self._api = client()
+        self._threads = [
+            threading.Thread(target=self._follow, args=(kind,), name=f"watch-{kind}", daemon=True) for kind in PATHS
+        ]
+        for thread in self._threads:
+            thread.start()
+        for kind, listed in self._listed.items():
+            if not listed.wait(30):
+                raise ClusterError(f"the API server of {CLUSTER} does not list {kind}: is the control plane up?")
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+
+    def events(self, kind: str) -> list[WatchEvent]:
+        """Every watch event of a kind so far, in order of time."""
+        return list(self._events[kind])
+
+    def all(self) -> dict[str, list[WatchEvent]]:
+        """Every watch event so far, by kind."""
+        return {kind: self.events(kind) for kind in PATHS}
+
+    def objects(self, kind: str) -> list[KubeObject]:
+        """The objects of a kind now."""
+        return as_of(self.events(kind), float("inf"))
+
+    def _tell(self, kind: str, type_: str, obj: KubeObject) -> None:
+        obj.get("metadata", {}).pop("managedFields", None)
+        event = WatchEvent(time.time(), type_, obj)
+        self._events[kind].append(event)
+        self._told(kind, event)
+
+    def _follow(self, kind: str) -> None:
+        """List, then watch from there; list again when the connection was lost."""
+        while not self._stop.is_set():
+            try:
+                version = self._list(kind)
+                self._listed[kind].set()
+                for line in self._lines(PATHS[kind], version):
+                    change = json.loads(line)
+                    if change["type"] in ("ERROR", "BOOKMARK"):
+                        break
+                    self._tell(kind, change["type"], change["object"])
+                    if self._stop.is_set():
+                        return
+            except Exception:  # a lost connection, a definition that is not there yet: ask again
+                self._stop.wait(0.5)
+
+    def _get(self, path: str, **query: str) -> Any:
+        # the client's own connections: its generated methods parse every object, which a stream does not need
+        answer = self._api.rest_client.pool_manager.request(
+            "GET", self._api.configuration.host + path, fields=query, preload_content=False, timeout=300, retries=False
+        )
+        if answer.status == 404:
+            raise LookupError(path)
+        if answer.status != 200:
+            raise ConnectionError(f"{path}: HTTP {answer.status}")
+        return answer
+
+    def _list(self, kind: str) -> str:
+        try:
+            listed = json.loads(self._get(PATHS[kind]).data)
+        except LookupError:  # MetalLB is not installed, or not any more
+            self._forget(kind, set())
+            self._listed[kind].set()
+            raise
+        items = listed["items"]
+        names = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
+        self._forget(kind, {key_of(item) for item in items})
+        known = {key_of(obj): obj["metadata"]["resourceVersion"] for obj in self.objects(kind)}
+        for item in items:
+            if known.get(key_of(item)) != item["metadata"]["resourceVersion"]:
+                self._tell(kind, "ADDED" if key_of(item) not in known else "MODIFIED", {**names, **item})
+        return str(listed["metadata"]["resourceVersion"])
+
+    def _forget(self, kind: str, still: set[tuple[str, str]]) -> None:
+        for obj in self.objects(kind):
+            if key_of(obj) not in still:
+                self._tell(kind, "DELETED", obj)
+
+    def _lines(self, path: str, version: str) -> Iterator[bytes]:
+        response = self._get(path, watch="1", resourceVersion=version, timeoutSeconds="240")
+        buffer = b""
+        for part in response.stream(1 << 16, decode_content=True):
+            *lines, buffer = (buffer + part).split(b"\n")
+            yield from (line for line in lines if line)
+
+
+def logs(watches: Watches, component: str) -> Iterator[tuple[str, str, str]]:
+    """Pod, node and log of each Pod of `speaker` or `controller`, as `kubectl logs --timestamps` prints it.
+
+    Read from the nodes' own files: a node that is cut off cannot be asked through the API, but it still writes.
+    A node that does not run is passed over.
+    """
+    running = {name for name, one in docker.containers().items() if one.running}
+    for pod in watches.objects("pods"):
+        meta, node = pod["metadata"], pod["spec"].get("nodeName", "")
+        if meta["name"].startswith(component + "-") and meta["namespace"] == "metallb-system" and node in running:
+            folder = f"/var/log/pods/metallb-system_{meta['name']}_{meta['uid']}/{component}"
+            ran = docker.exec_in(node, f"cat $(ls -tr {folder}/*.log)")
+            if ran.rc == 0:
+                yield meta["name"], node, "".join(_as_kubectl(ran.out))
+
+
+def _as_kubectl(text: str) -> Iterator[str]:
+    """Lines of a container runtime's log (moment, stream, P for a part or F for a full line) without the middle."""
+    begun = ""
+    for line in text.splitlines():
+        moment, _, rest = line.partition(" ")
+        _stream, _, rest = rest.partition(" ")
+        tag, _, words = rest.partition(" ")
+        begun = begun or f"{moment} "
+        begun += words
+        if tag == "F":
+            yield begun + "\n"
+            begun = ""

@@ -1,0 +1,79 @@
+"""Which address is whose on the Docker network: the lesson's plan, and the same plan on another network. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, summarize_address_range
+
+from kanslib.exceptions import ClusterError
+
+LESSON_NETWORK = "172.18.0.0/16"
+
+
+@dataclass(frozen=True)
+class AddressPlan:
+    """The addresses of the course on one Docker network."""
+
+    network: str
+    client: str
+    router: str
+    pool_first: str
+    pool_last: str
+
+    @property
+    def pool_networks(self) -> list[str]:
+        """The pool as CIDRs, for a route."""
+        first, last = IPv4Address(self.pool_first), IPv4Address(self.pool_last)
+        return [str(network) for network in summarize_address_range(first, last)]
+
+
+def address_plan(network: str) -> AddressPlan:
+    """The lesson's addresses moved to `network`: client, router, and 51 pool addresses at its upper end.
+
+    Raises ClusterError for a network of fewer than 256 addresses.
+
+    >>> plan("172.18.0.0/16").pool_first, plan("192.168.228.0/24").pool_first
+    ('172.18.255.200', '192.168.228.200')
+    """
+    net = IPv4Network(network)
+    if net.num_addresses < 256:
+        raise ClusterError(f"the Docker network {network} is too small for the course: it needs 256 addresses (a /24)")
+    wide = net.num_addresses >= 65536
+    base, top = net.network_address, net.broadcast_address
+    return AddressPlan(
+        network=network,
+        client=str(base + 100),
+        router=str(base + 200 if wide else base + 150),
+        pool_first=str(top - 55),
+        pool_last=str(top - 5),
+    )
+
+
+def move_addresses(text: str, network: str) -> str:
+    """A text of the lesson with every address of its plan moved to `network`.
+
+    >>> moved("peerAddress: 172.18.0.200", "172.20.0.0/16")
+    'peerAddress: 172.20.0.200'
+    """
+    if network == LESSON_NETWORK:
+        return text
+    old, new = address_plan(LESSON_NETWORK), address_plan(network)
+    known = {old.client: new.client, old.router: new.router}
+    for offset in range(51):
+        known[str(IPv4Address(old.pool_first) + offset)] = str(IPv4Address(new.pool_first) + offset)
+    return re.sub(r"\b172\.18\.\d+\.\d+\b", lambda found: known.get(found[0], found[0]), text)
+
+
+def addresses(spec: str) -> list[str]:
+    """The addresses of a pool's entry, a range or a CIDR.
+
+    >>> addresses("172.18.255.200-172.18.255.202")
+    ['172.18.255.200', '172.18.255.201', '172.18.255.202']
+    """
+    if "-" in spec:
+        first, last = (IPv4Address(part.strip()) for part in spec.split("-"))
+    else:
+        network = IPv4Network(spec)
+        first, last = network[0], network[-1]
+    return [str(IPv4Address(number)) for number in range(int(first), int(last) + 1)]

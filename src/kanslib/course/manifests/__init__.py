@@ -1,0 +1,66 @@
+"""The YAML of the course, as text that `lab.apply` takes and a notebook shows.
+
+It has the lesson's addresses. A lab on another Docker network applies it with its own.
+
+>>> from kanslib import manifests
+>>> print(manifests.pool)
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata:
+  name: my-ippool
+  namespace: metallb-system
+spec:
+  addresses:
+  - 172.18.255.200-172.18.255.250
+<BLANKLINE>
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kanslib.course.addressing import LESSON_NETWORK, move_addresses
+
+_HERE = Path(__file__).parent
+
+NAMES = (
+    "kind_cluster", "webpods", "service_types", "pool", "l2advertisement", "services",
+    "services_local", "session_affinity", "source_ranges", "bgp",
+)  # fmt: skip
+
+
+class CourseManifest(str):
+    """YAML text; a notebook shows it with its colours. `name`: what it is called here, if it is one of the course."""
+
+    name: str
+
+    def __new__(cls, text: str, name: str = "") -> CourseManifest:
+        manifest = super().__new__(cls, text)
+        manifest.name = name
+        return manifest
+
+    def _repr_markdown_(self) -> str:
+        return f"```yaml\n{self}```"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(str(self))
+
+
+def on(network: str, name: str) -> CourseManifest:
+    """A manifest of the course (or of a broken lab: `broken/…`) with its addresses moved to a Docker network.
+
+    >>> "172.20.0.200" in on("172.20.0.0/16", "bgp")
+    True
+    """
+    return CourseManifest(move_addresses((_HERE / f"{name}.yaml").read_text(), network), name)
+
+
+def __getattr__(name: str) -> CourseManifest:
+    if name not in NAMES:
+        raise AttributeError(f"no manifest {name!r}; there are: {', '.join(NAMES)}")
+    return on(LESSON_NETWORK, name)
+
+
+def __dir__() -> list[str]:
+    return [*NAMES, "Manifest"]

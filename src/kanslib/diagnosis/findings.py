@@ -1,0 +1,196 @@
+"""What can be wrong when a VIP does not work, and what speaks for or against each cause. Pure.
+
+Each ruling is read off the objects of one moment (and, for an address conflict, off who answered ARP), so it holds for
+a recorded, a live and a computed cluster alike. The order follows a packet from the outside in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
+from kanslib.k8s.objects import KubeObject, external_addresses
+from kanslib.metallb import election
+from kanslib.metallb.allocation import annotation
+from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Objects, Pool, pool_of, pools, requested_pool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a cause is at work here, and the fact that says so (or rules it out)."""
+
+    holds: bool
+    fact: str
+
+
+@dataclass(frozen=True)
+class ClusterSnapshot:
+    """What is looked at: `objects` by kind, the clients' `network`, and who `answered` ARP for each VIP, if known."""
+
+    objects: Objects
+    network: str
+    answered: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    @property
+    def services(self) -> list[KubeObject]:
+        """The Services of type LoadBalancer."""
+        found = (one for one in self.objects("services") if one["spec"].get("type") == "LoadBalancer")
+        return sorted(found, key=_name)
+
+    @property
+    def waiting(self) -> list[KubeObject]:
+        """Those of them that have no address."""
+        return [one for one in self.services if not external_addresses(one)]
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """The pools with what advertises them."""
+        return pools(lambda kind: requested_pool(self.objects, kind))
+
+    @property
+    def announced(self) -> list[tuple[KubeObject, Pool]]:
+        """The Services that have an address, each with the pool that it comes from."""
+        known = self.pools
+        pairs = ((one, pool_of(known, external_addresses(one))) for one in self.services)
+        return [(one, pool) for one, pool in pairs if pool is not None and external_addresses(one)]
+
+    def serving(self, service: KubeObject) -> bool:
+        """True when an endpoint of the Service can serve."""
+        pieces = slices_of(self.objects("endpointslices"), service["metadata"].get("namespace", ""), _name(service))
+        return any(can_serve(entry) for entry in endpoints_in(pieces))
+
+
+def _name(obj: KubeObject) -> str:
+    return str(obj["metadata"]["name"])
+
+
+def _listed(names: Collection[str]) -> str:
+    found = sorted(names)
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+
+
+def _ads(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:
+    return [*pool.layer2, *pool.bgp]
+
+
+def _exhausted(patient: ClusterSnapshot) -> Finding:
+    room = {ip for pool in patient.pools.values() if pool.auto_assign for ip in pool.addresses()}
+    used = {ip for one in patient.services for ip in external_addresses(one)}
+    waiting = [_name(one) for one in patient.waiting if not _wish(one)]
+    if waiting and room and room <= used:
+        return Finding(True, f"{_listed(waiting)} waits, and all {len(room)} addresses of the pools are in use")
+    free = len(room - used)
+    return Finding(False, f"{free} of {len(room)} addresses are free")
+
+
+def _wish(service: KubeObject) -> str:
+    return str(service["spec"].get("loadBalancerIP") or annotation(service, "loadBalancerIPs"))
+
+
+def _sharing(patient: ClusterSnapshot) -> Finding:
+    holders = {ip: one for one in patient.services for ip in external_addresses(one)}
+    for one in patient.waiting:
+        holder = holders.get(_wish(one))
+        if holder is None:
+            continue
+        keys = [annotation(each, "allow-shared-ip") for each in (one, holder)]
+        if keys[0] != keys[1] or not keys[0]:
+            fact = f"{_name(one)} asks for {_wish(one)}, which {_name(holder)} has, and they carry no common key"
+            return Finding(True, fact)
+    return Finding(False, "no Service that waits asks for an address that another one has")
+
+
+def _foreign(patient: ClusterSnapshot) -> Finding:
+    near = ip_network(patient.network)
+    far = [(_name(one), ip) for one in patient.services for ip in external_addresses(one) if ip_address(ip) not in near]
+    if far:
+        return Finding(True, f"{far[0][0]} has {far[0][1]}, which is not in the clients' network {patient.network}")
+    return Finding(False, f"every address that was given is in the clients' network {patient.network}")
+
+
+def _unadvertised(patient: ClusterSnapshot) -> Finding:
+    bare = {pool.name for _, pool in patient.announced if not pool.layer2 and not pool.bgp}
+    if bare:
+        return Finding(True, f"no advertisement covers the pool {_listed(bare)}")
+    named = {ad.name for _, pool in patient.announced for ad in _ads(pool)}
+    return Finding(False, f"{_listed(named) or 'an advertisement'} covers the pool")
+
+
+def _selects_nobody(patient: ClusterSnapshot) -> Finding:
+    for _, pool in patient.announced:
+        ads = _ads(pool)
+        if ads and not any(ad.nodes for ad in ads):
+            return Finding(True, f"the node selector of {ads[0].name} matches no node")
+    selected = {node for _, pool in patient.announced for ad in _ads(pool) for node in ad.nodes}
+    if not selected:
+        return Finding(False, "there is no advertisement whose node selector could be wrong")
+    return Finding(False, f"the advertisement selects {_listed(selected)}")
+
+
+def _speakerless(patient: ClusterSnapshot) -> Finding:
+    alive = election.speakers(patient.objects)
+    if not alive:
+        return Finding(True, "no speaker Pod is there")
+    return Finding(False, f"{len(alive)} speaker Pods are ready")
+
+
+def _no_endpoints(patient: ClusterSnapshot) -> Finding:
+    idle = [one for one in patient.services if not patient.serving(one)]
+    if idle:
+        selector = idle[0]["spec"].get("selector") or {}
+        said = ",".join(f"{key}={value}" for key, value in selector.items())
+        return Finding(True, f"{_name(idle[0])} selects {said}, and no ready Pod carries that")
+    return Finding(False, "every Service has ready endpoints")
+
+
+def _local_nowhere(patient: ClusterSnapshot) -> Finding:
+    alive = frozenset(election.speakers(patient.objects))
+    for one, pool in patient.announced:
+        if one["spec"].get("externalTrafficPolicy") != "Local":
+            continue
+        pieces = slices_of(patient.objects("endpointslices"), one["metadata"].get("namespace", ""), _name(one))
+        told = (external_addresses(one), pool, pieces, patient.objects("nodes"), alive)
+        open_to_all = {**one, "spec": {**one["spec"], "externalTrafficPolicy": "Cluster"}}
+        if election.elect(open_to_all, *told).leader and not election.elect(one, *told).leader:
+            fact = f"{_name(one)} is Local, and no node that may announce it has one of its Pods"
+            return Finding(True, fact)
+    return Finding(False, "no Service is kept from every node by the policy Local")
+
+
+def _excluded(patient: ClusterSnapshot) -> Finding:
+    free = [
+        _name(node) for node in patient.objects("nodes")
+        if election.EXCLUDE not in node["metadata"].get("labels", {})
+    ]  # fmt: skip
+    if not free:
+        return Finding(True, "every node carries the label that keeps load balancers away")
+    return Finding(False, f"{_listed(free)} carry no exclude label")
+
+
+def _conflict(patient: ClusterSnapshot) -> Finding:
+    for vip, holders in sorted(patient.answered.items()):
+        if len(holders) > 1:
+            return Finding(True, f"{len(holders)} machines answer for {vip}")
+    return Finding(False, "no address was answered for by two machines")
+
+
+CAUSES: dict[str, Callable[[ClusterSnapshot], Finding]] = {
+    "pool exhausted": _exhausted, "sharing refused": _sharing, "foreign network": _foreign,
+    "no advertisement": _unadvertised, "selects nobody": _selects_nobody, "no speakers": _speakerless,
+    "all excluded": _excluded, "no endpoints": _no_endpoints, "local nowhere": _local_nowhere, "conflict": _conflict,
+}  # fmt: skip
+
+
+def find(patient: ClusterSnapshot) -> dict[str, Finding]:
+    """Every cause with what speaks for or against it.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="case-4")  # doctest: +ELLIPSIS
+    recorded · story 'case-4': ...
+    >>> found = rulings(Patient(lab.objects, lab.network()))
+    >>> [(cause, ruling.fact) for cause, ruling in found.items() if ruling.holds]
+    [('no endpoints', 'svc1 selects app=webpood, and no ready Pod carries that')]
+    """
+    return {cause: rule(patient) for cause, rule in CAUSES.items()}

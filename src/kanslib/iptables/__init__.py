@@ -1,0 +1,24 @@
+"""iptables-save text, read, written back, compared and walked; no kernel, no root."""
+
+from kanslib.iptables.diff import CounterChange, RulesetDifference, diff
+from kanslib.iptables.dump import Chain, DumpError, Rule, Ruleset, parse
+from kanslib.iptables.packet import Packet, PacketError, Routing
+from kanslib.iptables.tracer import Assumption, Outcome, Step, TraceError
+
+__all__ = [
+    "Assumption",
+    "Chain",
+    "CounterChange",
+    "DumpError",
+    "Outcome",
+    "Packet",
+    "PacketError",
+    "Routing",
+    "Rule",
+    "Ruleset",
+    "RulesetDifference",
+    "Step",
+    "TraceError",
+    "diff",
+    "parse",
+]

@@ -1,0 +1,128 @@
+"""A packet's way in words: what each chain of kube-proxy is for, and what a rule did."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from kanslib.iptables.packet import endpoint
+
+if TYPE_CHECKING:
+    from kanslib.iptables.dump import Rule
+    from kanslib.iptables.tracer import Outcome, Step
+
+_HASHED = re.compile(r"^(KUBE-(?:SVC|SVL|EXT|SEP|FW|XLB))-\w+$")
+_SERVICE = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
+# by the chain a rule stands in and where it leads: kube-proxy v1.31 pkg/proxy/iptables/proxier.go
+_MEANINGS = {
+    ("PREROUTING", "KUBE-SERVICES"): "a new connection: is it for a Service?",
+    ("OUTPUT", "KUBE-SERVICES"): "a new connection of this machine's own: is it for a Service?",
+    ("KUBE-SERVICES", "KUBE-SVC"): "it asks for the ClusterIP of {service}",
+    ("KUBE-SERVICES", "KUBE-SVL"): "it asks for the ClusterIP of {service}, which keeps traffic on its node",
+    ("KUBE-SERVICES", "KUBE-EXT"): "it asks for the external address of {service}",
+    ("KUBE-SERVICES", "KUBE-FW"): "it asks for the external address of {service}, which lets only some sources in",
+    ("KUBE-SERVICES", "KUBE-NODEPORTS"): "it asks for an address of this machine: is it a NodePort?",
+    ("KUBE-SERVICES", "REJECT"): "{service} has no endpoints",
+    ("KUBE-NODEPORTS", "KUBE-EXT"): "it asks for the NodePort of {service}",
+    ("KUBE-FW", "KUBE-EXT"): "its source is let in",
+    ("KUBE-FW", ""): "its source is not let in; KUBE-PROXY-FIREWALL will drop it",
+    ("KUBE-EXT", "KUBE-MARK-MASQ"): "came from outside, so mark for masquerade",
+    ("KUBE-EXT", "KUBE-SVC"): "on to all endpoints",
+    ("KUBE-EXT", "KUBE-SVL"): "on to the endpoints of this node alone, and no mark: the source stays",
+    ("KUBE-SVC", "KUBE-MARK-MASQ"): "came from outside the Pods' network, so mark for masquerade",
+    ("KUBE-SVL", "KUBE-MARK-MASQ"): "came from outside the Pods' network, so mark for masquerade",
+    ("KUBE-SEP", "KUBE-MARK-MASQ"): "the endpoint asks itself, so mark for masquerade",
+    ("KUBE-POSTROUTING", "RETURN"): "no mark: the source stays",
+    ("KUBE-FORWARD", "ACCEPT"): "let through: {comment}",
+    ("KUBE-EXTERNAL-SERVICES", "DROP"): "{comment}: dropped",
+    ("KUBE-EXTERNAL-SERVICES", "REJECT"): "{comment}: refused",
+    ("KUBE-PROXY-FIREWALL", "DROP"): "{comment}: dropped",
+}
+
+_MARKS = {
+    "KUBE-MARK-MASQ": "the mark 0x4000: to be masqueraded when it leaves",
+    "KUBE-POSTROUTING": "the mark is taken off again",
+}
+
+
+def short(chain: str) -> str:
+    """A chain's name without kube-proxy's hash.
+
+    >>> short("KUBE-EXT-DLGPAL4ZCYSJ7UPR"), short("KUBE-MARK-MASQ")
+    ('KUBE-EXT', 'KUBE-MARK-MASQ')
+    """
+    found = _HASHED.match(chain)
+    return found[1] if found else chain
+
+
+def describe_rule(step: Step) -> str:
+    """What a rule did to the packet, in words that need no iptables."""
+    rule = step.rule
+    chain, target, comment = short(rule.chain), short(rule.target or ""), rule.comment
+    if target == "MARK" and chain in _MARKS:
+        return _MARKS[chain]
+    if step.did:
+        return step.did
+    if chain in ("KUBE-SVC", "KUBE-SVL") and target == "KUBE-SEP":
+        return _chosen(step)
+    meaning = _MEANINGS.get((chain, target))
+    if meaning is not None:
+        service = _SERVICE.search(comment)
+        return meaning.format(service=service[0] if service else "a Service", comment=comment or "no reason given")
+    return f"{comment or _condition(rule)} → {rule.target}" if rule.target else comment or _condition(rule)
+
+
+def _chosen(step: Step) -> str:
+    endpoint_name = step.rule.comment.partition(" -> ")[2] or "this endpoint"
+    if "recent" in step.rule.words:
+        return f"this client was sent to {endpoint_name} before, so again"
+    if step.chance == 1:
+        return f"{endpoint_name}: the last endpoint takes all that is left"
+    return f"the dice choose {endpoint_name}, {share(step.chance)} of what comes here"
+
+
+def _condition(rule: Rule) -> str:
+    """The rule's own words between its chain and its target."""
+    words = rule.text.split(maxsplit=2)
+    return re.sub(r"(?:^| )-[jg] .*$", "", words[2]).strip() if len(words) > 2 else ""
+
+
+def share(chance: Fraction) -> str:
+    """A probability as people say it: `1/3` for 715827883/2147483648, `12.5 %` for what is no simple share.
+
+    >>> share(Fraction(715827883, 2**31)), share(Fraction(1, 2)), share(Fraction(271, 1000))
+    ('1/3', '1/2', '27.1 %')
+    """
+    simple = chance.limit_denominator(1000)
+    if simple.numerator in (0, 1) and abs(simple - chance) < Fraction(1, 10**6):
+        return str(simple)
+    return f"{float(chance) * 100:.4g} %"
+
+
+def arrived(outcome: Outcome) -> str:
+    """Where the way ended, in one sentence."""
+    packet = outcome.packet
+    ends = endpoint(packet.dst, packet.dport)
+    how = f" ({outcome.how})" if outcome.how else ""
+    if outcome.verdict != "ACCEPT":
+        return f"{outcome.verdict} at {outcome.hook}{how}"
+    out = f" by {packet.out_interface}" if packet.out_interface else ""
+    if outcome.hook == "INPUT":
+        return f"ACCEPT: this machine itself takes it, at {ends}, from {endpoint(packet.src, packet.sport)}"
+    return f"ACCEPT: on to {ends}{out}, from {endpoint(packet.src, packet.sport)}"
+
+
+def explain(outcome: Outcome) -> str:
+    """The way in words: one line a rule under the hook where it stood, then where it ended."""
+    lines: list[str] = []
+    hook = ""
+    for step in outcome.steps:
+        if step.hook != hook:
+            hook = step.hook
+            lines.append(hook)
+        lines.append(f"  {short(step.rule.chain)}: {describe_rule(step)}   (line {step.rule.line})")
+    lines.append(f"{share(outcome.probability)} → {arrived(outcome)}")
+    lines += [f"assumed: {assumption}" for assumption in outcome.assumes]
+    lines += [f"note: {note}" for note in outcome.notes]
+    return "\n".join(lines)

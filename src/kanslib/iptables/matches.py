@@ -1,0 +1,627 @@
+"""What a rule asks of a packet, each question answered yes, no, not told, or by chance (Linux net/netfilter/xt_*.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Protocol
+
+from kanslib.iptables.packet import PROTOCOLS, STATES, WITH_PORTS, Packet, number
+from kanslib.iptables.syntax import Module, Option, RuleOptions, RuleSyntaxError
+
+_FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128, "ALL": 63, "NONE": 0}
+_ICMP = {
+    "any": "255", "echo-reply": "0", "pong": "0", "destination-unreachable": "3", "network-unreachable": "3/0",
+    "host-unreachable": "3/1", "protocol-unreachable": "3/2", "port-unreachable": "3/3", "fragmentation-needed": "3/4",
+    "source-quench": "4", "redirect": "5", "echo-request": "8", "ping": "8", "router-advertisement": "9",
+    "router-solicitation": "10", "time-exceeded": "11", "ttl-exceeded": "11", "parameter-problem": "12",
+    "timestamp-request": "13", "timestamp-reply": "14",
+}  # fmt: skip
+_ICMP6 = {
+    "destination-unreachable": "1", "no-route": "1/0", "port-unreachable": "1/4", "packet-too-big": "2",
+    "time-exceeded": "3", "ttl-exceeded": "3", "parameter-problem": "4", "echo-request": "128", "ping": "128",
+    "echo-reply": "129", "router-solicitation": "133", "router-advertisement": "134", "redirect": "137",
+    "neighbor-solicitation": "135", "neighbour-solicitation": "135", "neighbor-advertisement": "136",
+    "neighbour-advertisement": "136",
+}  # fmt: skip
+HALF = 1 << 31  # of what statistic's numbers are shares
+Ranges = tuple[tuple[int, int], ...]
+# what can be narrowed down when it is not told: how many values there are
+DOMAINS = {
+    "sport": 65536,
+    "dport": 65536,
+    "length": 65536,
+    "ttl": 256,
+    "tcp_flags": 256,
+    "icmp_type": 65536,
+    "ctstate": 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What a packet does not say. The match holds when the answer is `wanted`.
+
+    With a `field`, the question is whether its value lies in `values` (a bit for each value).
+    """
+
+    text: str
+    wanted: bool = True
+    field: str = ""
+    values: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probability:
+    """A throw of dice: the match holds with this probability."""
+
+    probability: Fraction
+
+
+Answer = bool | Unknown | Probability
+
+
+class PacketState(Protocol):
+    """What a match may ask about the packet on its way."""
+
+    original: Packet
+    protocol: int
+    mark: int
+    connmark: int | None
+    natted: frozenset[str]  # DNAT, SNAT: what was done to the connection
+
+    @property
+    def states(self) -> int: ...  # a bit for each of STATES that is possible here
+    @property
+    def unconnected(self) -> bool: ...  # conntrack has no connection for it
+    def name(self, field: str) -> str | None: ...
+    def address(self, field: str) -> tuple[int, int] | None: ...
+    def value(self, field: str) -> int | None: ...
+    def type_of(self, field: str) -> str | Unknown: ...
+
+
+class Match(Protocol):
+    """One thing that a rule asks."""
+
+    def holds(self, way: PacketState) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkMatch:
+    """`-s`, `-d`: an address in one of some ranges (bits, value, mask)."""
+
+    field: str
+    networks: tuple[tuple[int, int, int], ...]
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        address = way.address(self.field)
+        if address is None:
+            return Unknown(self.text, not self.negated)
+        bits, value = address
+        for family, network, mask in self.networks:
+            if family == bits and value & mask == network:
+                return not self.negated
+        return self.negated
+
+    @property
+    def host(self) -> tuple[int, int] | None:
+        """The one address that matches, if it is just one."""
+        if self.negated or len(self.networks) != 1:
+            return None
+        bits, value, mask = self.networks[0]
+        return (bits, value) if mask == (1 << bits) - 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class IPRangeMatch:
+    """`iprange`: an address between two others."""
+
+    field: str
+    bits: int
+    first: int
+    last: int
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        address = way.address(self.field)
+        if address is None:
+            return Unknown(self.text, not self.negated)
+        return (address[0] == self.bits and self.first <= address[1] <= self.last) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class NameMatch:
+    """`-i`, `-o`, a MAC address: a name, with `+` at its end for any that begins so."""
+
+    field: str
+    pattern: str
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        name = way.name(self.field)
+        if name is None:
+            return Unknown(self.text, not self.negated)
+        if self.pattern.endswith("+"):
+            return name.startswith(self.pattern[:-1]) != self.negated
+        return (name == self.pattern) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolMatch:
+    """`-p`."""
+
+    protocol: int
+    negated: bool
+
+    def holds(self, way: PacketState) -> Answer:
+        return (way.protocol == self.protocol) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class RangeMatch:
+    """A number of the packet in one of some ranges: ports, length, ttl, icmp type."""
+
+    field: str
+    ranges: Ranges
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        value = way.value(self.field)
+        if value is None:
+            if self.field in ("sport", "dport") and way.protocol not in WITH_PORTS:
+                return False
+            return Unknown(self.text, not self.negated, self.field, bits_of(self.ranges))
+        for low, high in self.ranges:
+            if low <= value <= high:
+                return not self.negated
+        return self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class EitherPortMatch:
+    """`multiport --ports`: the source port or the destination port in one of some ranges."""
+
+    ranges: Ranges
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        answers = [RangeMatch(field, self.ranges, False, self.text).holds(way) for field in ("sport", "dport")]
+        if True in answers:
+            return not self.negated
+        unsure = next((answer for answer in answers if isinstance(answer, Unknown)), None)
+        if unsure is None:
+            return self.negated
+        both = all(isinstance(answer, Unknown) for answer in answers)
+        if both:
+            return Unknown(self.text, not self.negated)
+        return Unknown(unsure.text, not self.negated, unsure.field, unsure.values)
+
+
+@dataclass(frozen=True, slots=True)
+class TCPFlagsMatch:
+    """`tcp --tcp-flags MASK SET`, `--syn`."""
+
+    mask: int
+    wanted: int
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        flags = way.value("tcp_flags")
+        if flags is None:
+            found = sum(1 << value for value in range(256) if value & self.mask == self.wanted)
+            return Unknown(self.text, not self.negated, "tcp_flags", found)
+        return (flags & self.mask == self.wanted) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class ConntrackMatch:
+    """`conntrack --ctstate`, `state`: what conntrack thinks of the connection."""
+
+    states: int
+    natted: frozenset[str]
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        if self.natted & way.natted:
+            return not self.negated
+        inside = way.states & self.states
+        if inside == way.states:
+            return not self.negated
+        if not inside:
+            return self.negated
+        return Unknown(self.text, not self.negated, "ctstate", self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkMatch:
+    """`mark`: the packet's mark under a mask."""
+
+    value: int
+    mask: int
+    negated: bool
+
+    def holds(self, way: PacketState) -> Answer:
+        return (way.mark & self.mask == self.value) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class ConnmarkMatch:
+    """`connmark`: the connection's mark under a mask."""
+
+    value: int
+    mask: int
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        if way.unconnected:
+            return False
+        if way.connmark is None:
+            return Unknown(self.text, not self.negated)
+        return (way.connmark & self.mask == self.value) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class RandomMatch:
+    """`statistic`: random with a share of 2^31, or every n-th packet, taken as its share 1/n."""
+
+    chance: Probability
+
+    def holds(self, way: PacketState) -> Answer:  # noqa: ARG002
+        return self.chance
+
+
+@dataclass(frozen=True, slots=True)
+class AddrTypeMatch:
+    """`addrtype`: whether an address is the machine's own, a broadcast, …"""
+
+    field: str
+    types: frozenset[str]
+    negated: bool
+
+    def holds(self, way: PacketState) -> Answer:
+        kind = way.type_of(self.field)
+        if isinstance(kind, str):
+            return (kind in self.types) != self.negated
+        if "LOCAL" in self.types:
+            return Unknown(kind.text, not self.negated)
+        if "UNICAST" in self.types:  # not told whether it is the machine's own: if it is not, it is another's
+            return Unknown(kind.text, self.negated)
+        return self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerMatch:
+    """`owner --uid-owner`: who sent it; a packet from elsewhere has no owner here (Linux net/netfilter/xt_owner.c)."""
+
+    first: int
+    last: int
+    negated: bool
+    text: str
+
+    def holds(self, way: PacketState) -> Answer:
+        if way.original.in_interface is not None:
+            return self.negated
+        if way.original.uid is None:
+            return Unknown(self.text, not self.negated)
+        return (self.first <= way.original.uid <= self.last) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class UndecidableMatch:
+    """What no packet says: history (`recent`, `limit`), sets, contents; and what this grammar does not know."""
+
+    text: str
+    negated: bool
+
+    def holds(self, way: PacketState) -> Answer:  # noqa: ARG002
+        return Unknown(self.text, not self.negated)
+
+
+@lru_cache(maxsize=4096)
+def bits_of(ranges: Ranges) -> int:
+    """A number with a bit set for each value in the ranges."""
+    bits = 0
+    for low, high in ranges:
+        bits |= ((1 << (high - low + 1)) - 1) << low
+    return bits
+
+
+def matches(body: RuleOptions) -> tuple[Match, ...]:
+    """Everything that a rule asks, in its order; what always holds (`comment`, `nfacct`) is left out."""
+    found: list[Match] = []
+    for name, field in (("-s", "src"), ("-d", "dst")):
+        if option := body.own.get(name):
+            found.append(_network(field, option))
+    for name, field, words in (("-i", "in_interface", "comes in by"), ("-o", "out_interface", "goes out by")):
+        if option := body.own.get(name):
+            found.append(NameMatch(field, option.value, option.negated, f"the packet {words} {option.value}"))
+    if option := body.own.get("-p"):
+        found += _protocol(option)
+    if (option := body.own.get("-f")) and not option.negated:
+        found.append(UndecidableMatch("the packet is a later fragment", False))
+    for part in body.matches:
+        if not part.known or any(not option.known for option in part.options):
+            found.append(UndecidableMatch(f"-m {part}" if part.name else str(part).strip(), False))
+        elif part.name not in _ALWAYS:
+            found += _BUILD.get(part.name, _asked)(part)
+    return tuple(found)
+
+
+def _asked(part: Module) -> list[Match]:
+    said = part.options[0] if len(part.options) == 1 else None
+    if said and said.negated:  # `! --match-set a src`: the question is the one without the `!`
+        return [UndecidableMatch(" ".join(["-m", part.name, said.name, *said.values]), True)]
+    return [UndecidableMatch(f"-m {part}", False)]
+
+
+def _bad(option: Option, expected: str) -> RuleSyntaxError:
+    return RuleSyntaxError(option.column, str(option), expected)
+
+
+def _network(field: str, option: Option) -> Match:
+    networks = []
+    for text in option.value.split(","):
+        address, _, mask = text.partition("/")
+        try:
+            bits, value = number(address)
+            full = (1 << bits) - 1
+            cover = (full ^ (full >> int(mask))) if mask.isdigit() else number(mask)[1] if mask else full
+            if mask.isdigit() and int(mask) > bits:
+                raise ValueError
+        except ValueError:
+            raise _bad(option, "an address or a range, such as 10.0.0.0/8") from None
+        networks.append((bits, value & cover, cover))
+    side = "source" if field == "src" else "destination"
+    return NetworkMatch(field, tuple(networks), option.negated, f"the {side} is in {option.value}")
+
+
+def _protocol(option: Option) -> list[Match]:
+    """`-p`: a number, a name that everybody knows, or one that only the machine of the dump knew (/etc/protocols)."""
+    if option.value.isdecimal() and option.value.isascii():
+        if int(option.value) > 255:
+            raise _bad(option, "a protocol: a number up to 255 or a name such as tcp")
+        value = int(option.value)
+    elif option.value in PROTOCOLS:
+        value = PROTOCOLS[option.value]
+    else:
+        return [UndecidableMatch(f"the protocol is {option.value}", option.negated)]
+    return [ProtocolMatch(value, option.negated)] if value else []
+
+
+def _numbers(option: Option, low: int, high: int, comma: bool = False) -> Ranges:
+    """`80`, `1024:65535`, `:80`, with commas where an option takes a list."""
+    ranges = []
+    for text in option.value.split(",") if comma else [option.value]:
+        first, colon, last = text.partition(":")
+        try:
+            bottom = int(first, 0) if first else low
+            top = (int(last, 0) if last else high) if colon else bottom
+            if not (first or colon) or not low <= bottom <= high or not low <= top <= high:
+                raise ValueError
+        except ValueError:
+            raise _bad(option, f"a number from {low} to {high}, or a range such as {low}:{high}") from None
+        if bottom <= top:
+            ranges.append((bottom, top))
+    return tuple(ranges)
+
+
+_SAID = {"sport": "the source port is", "dport": "the destination port is"}
+
+
+def _ports(part: Module) -> list[Match]:
+    found: list[Match] = []
+    for option in part.options:
+        field = option.name.removeprefix("--").removesuffix("s")
+        if field in ("sport", "dport"):
+            said = f"{_SAID[field]} {'one of ' if ',' in option.value else ''}{option.value}"
+            ranges = _numbers(option, 0, 65535, comma=part.name == "multiport")
+            found.append(RangeMatch(field, ranges, option.negated, said))
+        elif option.name == "--ports":
+            ranges = _numbers(option, 0, 65535, comma=True)
+            found.append(
+                EitherPortMatch(ranges, option.negated, f"the source or the destination port is {option.value}")
+            )
+        elif option.name == "--tcp-flags":
+            mask, wanted = (_flag_bits(option, value) for value in option.values)
+            said = f"of the flags {option.values[0]} just {option.values[1]} are set"
+            found.append(TCPFlagsMatch(mask, wanted, option.negated, said))
+        elif option.name == "--syn":
+            found.append(TCPFlagsMatch(23, 2, option.negated, "of the flags FIN,SYN,RST,ACK just SYN are set"))
+        else:
+            found.append(UndecidableMatch(f"-m {part.name} {option.name} {' '.join(option.values)}", option.negated))
+    return found
+
+
+def _flag_bits(option: Option, value: str) -> int:
+    try:
+        return flags(value)
+    except ValueError:
+        raise _bad(option, f"flags out of {', '.join(_FLAGS)}") from None
+
+
+def flags(text: str) -> int:
+    """TCP flags by name as bits: `SYN,ACK` is 18. Raises ValueError for other names."""
+    try:
+        return sum(_FLAGS[name] for name in {*text.upper().split(",")} if name)
+    except KeyError as exc:
+        raise ValueError(f"no TCP flag {exc}") from None
+
+
+def icmp(text: str, names: dict[str, str] | None = None) -> tuple[int, int]:
+    """An ICMP type as the range of type·256+code that it stands for: `8`, `3/4`, `echo-request`."""
+    kind, slash, code = (names or _ICMP).get(text, text).partition("/")
+    low = int(kind) << 8 | (int(code) if slash else 0)
+    if not 0 <= low < 65536 or (slash and int(code) > 255):
+        raise ValueError(f"no ICMP type {text!r}")
+    return (0, 65535) if kind == "255" and not slash and names is not _ICMP6 else (low, low if slash else low | 255)
+
+
+def _icmp(part: Module) -> list[Match]:
+    found: list[Match] = []
+    for option in part.options:
+        try:
+            span = icmp(option.value, _ICMP6 if part.name == "icmp6" else _ICMP)
+        except ValueError:
+            raise _bad(option, "an ICMP type such as 8, 3/4 or echo-request") from None
+        found.append(RangeMatch("icmp_type", (span,), option.negated, f"the ICMP type is {option.value}"))
+    return found
+
+
+def _conntrack(part: Module) -> list[Match]:
+    found: list[Match] = []
+    for option in part.options:
+        said = " ".join(["-m", part.name, option.name, *option.values])
+        if option.name in ("--ctstate", "--state"):
+            names = option.value.split(",")
+            if not {*names} <= {*STATES, "DNAT", "SNAT"}:
+                raise _bad(option, f"states out of {', '.join(STATES)}, DNAT, SNAT")
+            states = sum(1 << STATES.index(name) for name in {*names} if name in STATES)
+            said = f"conntrack's state is {' or '.join(names)}"
+            found.append(ConntrackMatch(states, frozenset(names) & {"DNAT", "SNAT"}, option.negated, said))
+        elif option.name in ("--ctorigsrc", "--ctorigdst"):
+            match = _network("src" if option.name.endswith("src") else "dst", option)
+            assert isinstance(match, NetworkMatch)
+            found.append(NetworkMatch("original " + match.field, match.networks, match.negated, said))
+        else:
+            found.append(UndecidableMatch(said, option.negated))
+    return found
+
+
+def value_and_mask(option: Option) -> tuple[int, int]:
+    """`0x4000/0x4000`, `5`: a mark and its mask."""
+    value, slash, mask = option.value.partition("/")
+    try:
+        pair = int(value, 0), int(mask, 0) if slash else 0xFFFFFFFF
+        if not all(0 <= part <= 0xFFFFFFFF for part in pair):
+            raise ValueError
+        return pair
+    except ValueError:
+        raise _bad(option, "a mark such as 0x4000/0x4000") from None
+
+
+def _mark(part: Module) -> list[Match]:
+    pairs = [(option, *value_and_mask(option)) for option in part.options]
+    if part.name == "mark":
+        return [MarkMatch(value, mask, option.negated) for option, value, mask in pairs]
+    return [
+        ConnmarkMatch(value, mask, option.negated, f"the connection's mark is {option.value}")
+        for option, value, mask in pairs
+    ]
+
+
+def _statistic(part: Module) -> list[Match]:
+    mode, share, every = (part.option(name) for name in ("--mode", "--probability", "--every"))
+    if mode is None or (share if mode.value == "random" else every) is None:
+        return [UndecidableMatch(f"-m {part}", False)]
+    try:
+        if share and mode.value == "random":
+            if not 0 <= float(share.value) <= 1:
+                raise ValueError
+            chance = Fraction(int(float(share.value) * HALF + 0.5), HALF)
+            return [RandomMatch(Probability(1 - chance if share.negated else chance))]
+        assert every
+        chance = Fraction(1, int(every.value, 0))
+        return [RandomMatch(Probability(1 - chance if every.negated else chance))]
+    except (ValueError, ZeroDivisionError):
+        raise _bad(share or every or mode, "a probability from 0 to 1, or a number from 1 on") from None
+
+
+_TYPES = {
+    "UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW",
+    "NAT", "XRESOLVE",
+}  # fmt: skip
+
+
+def _addrtype(part: Module) -> list[Match]:
+    if limit := part.option("--limit-iface-in", "--limit-iface-out"):
+        return [UndecidableMatch(f"-m {part}", limit.negated)]
+    found: list[Match] = []
+    for option in part.options:
+        types = frozenset(option.value.split(","))
+        if not types <= _TYPES:
+            raise _bad(option, f"types out of {', '.join(sorted(_TYPES))}")
+        found.append(AddrTypeMatch(option.name[2:5], types, option.negated))
+    return found
+
+
+def _recent(part: Module) -> list[Match]:
+    """`--set` only notes the address; whether it was noted before depends on earlier packets."""
+    if part.option("--set"):
+        return []
+    name = part.option("--name")
+    seconds = part.option("--seconds")
+    hits = part.option("--hitcount")
+    said = f"the list {name.value if name else 'DEFAULT'} holds its address"
+    said += f", seen in the last {seconds.value} s" if seconds else ""
+    said += f", at least {hits.value} times" if hits else ""
+    check = part.option("--rcheck", "--update", "--remove")
+    return [UndecidableMatch(said, bool(check and check.negated))]
+
+
+def _iprange(part: Module) -> list[Match]:
+    found: list[Match] = []
+    for option in part.options:
+        first, _, last = option.value.partition("-")
+        try:
+            (bits, low), (_, high) = number(first), number(last or first)
+        except ValueError:
+            raise _bad(option, "a range such as 10.0.0.1-10.0.0.9") from None
+        field = option.name[2:5]
+        side = "source" if field == "src" else "destination"
+        found.append(IPRangeMatch(field, bits, low, high, option.negated, f"the {side} is in {option.value}"))
+    return found
+
+
+def _sizes(part: Module) -> list[Match]:
+    """length, ttl and hl: a number of the packet's header."""
+    found: list[Match] = []
+    for option in part.options:
+        field, top = ("length", 65535) if part.name == "length" else ("ttl", 255)
+        if part.name == "length":
+            ranges = _numbers(option, 0, top)
+        else:
+            ((value, _),) = _numbers(option, 0, top) or ((0, 0),)
+            ranges = {"-lt": ((0, value - 1),), "-gt": ((value + 1, top),)}.get(option.name[-3:], ((value, value),))
+        ranges = tuple((low, high) for low, high in ranges if low <= high)
+        found.append(RangeMatch(field, ranges, option.negated, f"-m {part.name} {option.name} {option.value}"))
+    return found
+
+
+def _mac(part: Module) -> list[Match]:
+    return [
+        NameMatch("source_mac", option.value.lower(), option.negated, f"the source MAC is {option.value.lower()}")
+        for option in part.options
+    ]
+
+
+def _owner(part: Module) -> list[Match]:
+    found: list[Match] = []
+    for option in part.options:
+        first, _, last = option.value.partition("-")
+        said = f"the sender is {option.name.removeprefix('--').removesuffix('-owner')} {option.value}"
+        if option.name == "--uid-owner" and first.isdigit() and (last or first).isdigit():
+            found.append(OwnerMatch(int(first), int(last or first), option.negated, said))
+        else:
+            found.append(UndecidableMatch(said, option.negated))
+    return found
+
+
+_ALWAYS = {"comment", "nfacct"}
+_BUILD: dict[str, Callable[[Module], list[Match]]] = {
+    **dict.fromkeys(("tcp", "udp", "udplite", "sctp", "dccp", "multiport"), _ports),
+    **dict.fromkeys(("icmp", "icmp6"), _icmp), **dict.fromkeys(("conntrack", "state"), _conntrack),
+    **dict.fromkeys(("mark", "connmark"), _mark), **dict.fromkeys(("length", "ttl", "hl"), _sizes),
+    "statistic": _statistic, "addrtype": _addrtype, "recent": _recent, "iprange": _iprange, "mac": _mac,
+    "owner": _owner,
+}  # fmt: skip

@@ -1,0 +1,205 @@
+"""The packet that is walked through the rules, and what the machine knows beside its rules: addresses and routes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+
+from kanslib.exceptions import KanslibError
+
+PROTOCOLS = {
+    "all": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50,
+    "ah": 51, "ipv6-icmp": 58, "icmpv6": 58, "ospf": 89, "ipip": 94, "vrrp": 112, "sctp": 132, "udplite": 136,
+}  # fmt: skip
+WITH_PORTS = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
+STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
+
+
+class PacketError(KanslibError):
+    """A packet or a routing table that cannot be; names the field and what was expected."""
+
+
+@lru_cache(maxsize=65536)
+def number(address: str) -> tuple[int, int]:
+    """An address as (bits, value): `10.0.0.1` is (32, 167772161). Raises ValueError for what is no address."""
+    parsed = ip_address(address)
+    return parsed.max_prefixlen, int(parsed)
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet as it comes to a machine. What is None is not known: a rule that asks for it makes the way branch.
+
+    Without `in_interface` the machine itself sends it. `ctstate` is conntrack's opinion of it; `source_mac`, `uid`
+    (the sender's, for what the machine sends itself), `length` (bytes), `ttl`, `tcp_flags` (`"SYN,ACK"`, `""` for
+    none) and `icmp_type` (`"8"`, `"3/4"`) are for rules of firewalls that ask for them. Raises PacketError.
+
+    >>> Packet("172.18.0.100", "172.18.255.200", dport=80, in_interface="eth0").dport
+    80
+    """
+
+    src: str | None
+    dst: str | None
+    protocol: str = "tcp"
+    sport: int | None = None
+    dport: int | None = None
+    in_interface: str | None = None
+    out_interface: str | None = None
+    mark: int = 0
+    ctstate: str | None = "NEW"
+    tcp_flags: str | None = None
+    icmp_type: str | None = None
+    length: int | None = None
+    ttl: int | None = None
+    source_mac: str | None = None
+    uid: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("src", "dst"):
+            try:
+                value = getattr(self, field)
+                if value is not None:
+                    number(value)
+            except ValueError:
+                raise PacketError(f"{field}={value!r} is no address; expected one such as 172.18.255.200") from None
+        if self.src and self.dst and (":" in self.src) != (":" in self.dst):
+            raise PacketError(f"src={self.src!r}, dst={self.dst!r}: expected addresses of one family, IPv4 or IPv6")
+        for field in ("sport", "dport"):
+            port = getattr(self, field)
+            if port is not None and not 0 <= port <= 65535:
+                raise PacketError(f"{field}={port} is no port; expected 0 to 65535, or None for not known")
+        if self.ctstate is not None and self.ctstate not in STATES:
+            raise PacketError(f"ctstate={self.ctstate!r}; expected one of {', '.join(STATES)}, or None for not known")
+        if self.protocol not in PROTOCOLS and not self.protocol.isdigit():
+            raise PacketError(f"protocol={self.protocol!r}; expected a number or one of {', '.join(PROTOCOLS)}")
+
+    def __str__(self) -> str:
+        return f"{endpoint(self.src, self.sport)} → {endpoint(self.dst, self.dport)}"
+
+
+def endpoint(address: str | None, port: int | None) -> str:
+    """An address with its port; `?` for an address that is not known, no port for one that is not.
+
+    >>> endpoint("10.0.0.1", 80), endpoint(None, None)
+    ('10.0.0.1:80', '?')
+    """
+    shown = "?" if address is None else f"[{address}]" if ":" in address and port is not None else address
+    return shown if port is None else f"{shown}:{port}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A line of the main routing table: which addresses (`value` of `bits`, the first `prefix` of them) go where."""
+
+    bits: int
+    value: int
+    prefix: int
+    dev: str
+    gateway: str | None = None
+    metric: int = 0
+
+    def covers(self, bits: int, value: int) -> bool:
+        """True when an address lies in the route's range."""
+        return bits == self.bits and (value ^ self.value) >> (bits - self.prefix) == 0
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An address of the machine on one of its interfaces."""
+
+    dev: str
+    address: str
+    prefix: int
+    scope: str = "global"
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What a machine knows beside its rules: its own addresses and its main routing table.
+
+    `Routing.read(addr, route)` makes one of what `ip -j addr` and `ip -j route` print. Policy routing
+    (`ip rule`) is not looked at.
+    """
+
+    interfaces: tuple[Interface, ...]
+    routes: tuple[Route, ...]
+
+    @staticmethod
+    def read(addresses: str, routes: str) -> Routing:
+        """From the texts of `ip -j addr` and `ip -j route`. Raises PacketError for texts that are neither.
+
+        >>> here = Routing.read(
+        ...     '[{"ifname":"eth0","addr_info":[{"local":"10.0.0.2","prefixlen":24,"scope":"global"}]}]',
+        ...     '[{"dst":"default","gateway":"10.0.0.1","dev":"eth0"}]')
+        >>> here.type_of("10.0.0.2"), here.route("8.8.8.8").gateway
+        ('LOCAL', '10.0.0.1')
+        """
+        try:
+            held = [
+                Interface(link["ifname"], info["local"], info["prefixlen"], info.get("scope", "global"))
+                for link in json.loads(addresses)
+                for info in link.get("addr_info", [])
+                if "local" in info
+            ]
+            return Routing(tuple(held), tuple(map(_route, json.loads(routes))))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {exc!r}") from None
+
+    def type_of(self, address: str) -> str:
+        """LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type)."""
+        bits, value = number(address)
+        if fixed := well_known(bits, value):
+            return fixed
+        for held in self.interfaces:
+            own_bits, own = number(held.address)
+            if own_bits != bits:
+                continue
+            if own == value:
+                return "LOCAL"
+            host = bits - held.prefix
+            if bits == 32 and host > 1 and (own ^ value) >> host == 0 and value & (1 << host) - 1 == (1 << host) - 1:
+                return "BROADCAST"
+        return "UNICAST"
+
+    def route(self, address: str) -> Route | None:
+        """The route to an address: the longest prefix, then the lowest metric; None where there is none."""
+        bits, value = number(address)
+        found = [route for route in self.routes if route.covers(bits, value)]
+        return min(found, key=lambda route: (-route.prefix, route.metric), default=None)
+
+    def source(self, dev: str, towards: str) -> str | None:
+        """The address that MASQUERADE takes on `dev` (Linux net/ipv4/devinet.c inet_select_addr)."""
+        bits, value = number(towards)
+        here = [held for held in self.interfaces if held.scope == "global" and number(held.address)[0] == bits]
+        mine = [held for held in here if held.dev == dev]
+        near = [held for held in mine if (number(held.address)[1] ^ value) >> (bits - held.prefix) == 0]
+        chosen = next(iter([*near, *mine, *here]), None)
+        return chosen.address if chosen else None
+
+
+def well_known(bits: int, value: int) -> str:
+    """The type of an address that every machine agrees on; empty for any other."""
+    if bits == 32:
+        if value >> 24 == 127:
+            return "LOCAL"
+        if value in (0, 0xFFFFFFFF) or value >> 24 == 0:
+            return "BROADCAST"
+        return "MULTICAST" if value >> 28 == 0xE else ""
+    if value == 1:
+        return "LOCAL"
+    return "MULTICAST" if value >> 120 == 0xFF else ""
+
+
+def _route(entry: dict[str, object]) -> Route:
+    dst = str(entry["dst"])
+    hops = entry.get("nexthops") or [entry]
+    hop = hops[0] if isinstance(hops, list) else entry  # of several equal ones the kernel's hash chooses
+    dev, gateway, metric = str(hop.get("dev", "")), hop.get("gateway"), int(str(entry.get("metric", 0)))
+    if dst == "default":
+        bits = 128 if ":" in str(gateway or "") else 32
+        return Route(bits, 0, 0, dev, str(gateway) if gateway else None, metric)
+    address, _, prefix = dst.partition("/")
+    bits, value = number(address)
+    return Route(bits, value, int(prefix or bits), dev, str(gateway) if gateway else None, metric)

@@ -1,0 +1,359 @@
+"""A rule's text taken apart into its options: which match or target each belongs to, and whether it is negated.
+
+The grammar is that of iptables 1.8 (iptables-extensions(8)). What it does not know is kept, marked as not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_WORD = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _table(text: str) -> dict[str, dict[str, int]]:
+    """`module: --option=values …` lines as a dict; an option without `=` takes no value."""
+    out = {}
+    for line in text.strip().splitlines():
+        module, _, options = line.partition(":")
+        pairs = (option.partition("=") for option in options.split())
+        out[module.strip()] = {"--" + name: int(count or 0) for name, _, count in pairs}
+    return out
+
+
+_BASE = {
+    "-s": 1, "-d": 1, "-i": 1, "-o": 1, "-p": 1, "-f": 0, "-m": 1, "-j": 1, "-g": 1, "-c": 2,
+}  # fmt: skip
+_LONG = {
+    "--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d", "--in-interface": "-i",
+    "--out-interface": "-o", "--protocol": "-p", "--proto": "-p", "--fragment": "-f", "--match": "-m", "--jump": "-j",
+    "--goto": "-g", "--set-counters": "-c",
+}  # fmt: skip
+_ALIASES = {
+    "--source-port": "--sport", "--destination-port": "--dport", "--source-ports": "--sports",
+    "--destination-ports": "--dports",
+}  # fmt: skip
+MATCHES = _table(
+    """
+tcp: sport=1 dport=1 tcp-flags=2 syn tcp-option=1
+udp: sport=1 dport=1
+udplite: sport=1 dport=1
+sctp: sport=1 dport=1 chunk-types=2
+dccp: sport=1 dport=1 dccp-types=1 dccp-option=1
+icmp: icmp-type=1
+icmp6: icmpv6-type=1
+multiport: sports=1 dports=1 ports=1
+addrtype: src-type=1 dst-type=1 limit-iface-in limit-iface-out
+conntrack: ctstate=1 ctproto=1 ctorigsrc=1 ctorigdst=1 ctreplsrc=1 ctrepldst=1 ctorigsrcport=1 ctorigdstport=1 \
+ ctreplsrcport=1 ctrepldstport=1 ctstatus=1 ctexpire=1 ctdir=1
+state: state=1
+mark: mark=1
+connmark: mark=1
+statistic: mode=1 probability=1 every=1 packet=1
+comment: comment=1
+nfacct: nfacct-name=1
+recent: name=1 set rcheck update remove rsource rdest mask=1 seconds=1 reap hitcount=1 rttl
+limit: limit=1 limit-burst=1
+hashlimit: hashlimit-upto=1 hashlimit-above=1 hashlimit-burst=1 hashlimit-mode=1 hashlimit-srcmask=1 \
+ hashlimit-dstmask=1 hashlimit-name=1 hashlimit-htable-size=1 hashlimit-htable-max=1 hashlimit-htable-expire=1 \
+ hashlimit-htable-gcinterval=1 hashlimit-rate-match hashlimit-rate-interval=1 hashlimit=1
+set: match-set=2 return-nomatch update-counters=0 update-subcounters=0 packets-eq=1 packets-lt=1 packets-gt=1 \
+ bytes-eq=1 bytes-lt=1 bytes-gt=1
+physdev: physdev-in=1 physdev-out=1 physdev-is-in physdev-is-out physdev-is-bridged
+owner: uid-owner=1 gid-owner=1 socket-exists suppl-groups pid-owner=1 sid-owner=1 cmd-owner=1
+mac: mac-source=1
+string: algo=1 from=1 to=1 string=1 hex-string=1 icase
+iprange: src-range=1 dst-range=1
+length: length=1
+ttl: ttl-eq=1 ttl-lt=1 ttl-gt=1 ttl=1
+hl: hl-eq=1 hl-lt=1 hl-gt=1
+pkttype: pkt-type=1
+dscp: dscp=1 dscp-class=1
+tos: tos=1
+time: timestart=1 timestop=1 days=1 weekdays=1 monthdays=1 datestart=1 datestop=1 kerneltz utc localtz contiguous
+quota: quota=1
+connlimit: connlimit-upto=1 connlimit-above=1 connlimit-mask=1 connlimit-saddr connlimit-daddr
+connbytes: connbytes=1 connbytes-dir=1 connbytes-mode=1
+connlabel: label=1 set
+helper: helper=1
+cgroup: cgroup=1 path=1
+bpf: bytecode=1 object-pinned=1
+u32: u32=1
+socket: transparent nowildcard restore-skmark
+rpfilter: loose validmark accept-local invert
+policy: dir=1 pol=1 strict reqid=1 spi=1 proto=1 mode=1 tunnel-src=1 tunnel-dst=1 next
+realm: realm=1
+rateest: rateest=1 rateest1=1 rateest2=1 rateest-delta rateest-bps rateest-pps rateest-lt rateest-gt rateest-eq
+devgroup: src-group=1 dst-group=1
+cpu: cpu=1
+tcpmss: mss=1
+ecn: ecn-tcp-cwr ecn-tcp-ece ecn-ip-ect=1
+osf: genre=1 ttl=1 log=1
+ah: ahspi=1 ahlen=1 ahres
+esp: espspi=1
+cluster: cluster-total-nodes=1 cluster-local-node=1 cluster-local-nodemask=1 cluster-hash-seed=1
+rt: rt-type=1 rt-segsleft=1 rt-len=1 rt-0-res rt-0-addrs=1 rt-0-not-strict
+hbh: hbh-len=1 hbh-opts=1
+frag: fragid=1 fraglen=1 fragres fragfirst fragmore fraglast
+ipv6header: soft header=1
+""".replace("\\\n", " ")
+)
+TARGETS = _table("""
+DNAT: to-destination=1 random persistent
+SNAT: to-source=1 random random-fully persistent
+MASQUERADE: to-ports=1 random random-fully
+REDIRECT: to-ports=1 random
+NETMAP: to=1
+MARK: set-xmark=1 set-mark=1 and-mark=1 or-mark=1 xor-mark=1
+CONNMARK: set-xmark=1 set-mark=1 and-mark=1 or-mark=1 xor-mark=1 save-mark restore-mark mask=1 nfmask=1 ctmask=1
+REJECT: reject-with=1
+LOG: log-prefix=1 log-level=1 log-tcp-sequence log-tcp-options log-ip-options log-uid log-macdecode
+NFLOG: nflog-group=1 nflog-prefix=1 nflog-range=1 nflog-size=1 nflog-threshold=1
+NFQUEUE: queue-num=1 queue-balance=1 queue-bypass queue-cpu-fanout
+CT: notrack helper=1 ctevents=1 expevents=1 zone=1 zone-orig=1 zone-reply=1 timeout=1
+TPROXY: on-port=1 on-ip=1 tproxy-mark=1
+TCPMSS: set-mss=1 clamp-mss-to-pmtu
+TTL: ttl-set=1 ttl-dec=1 ttl-inc=1
+HL: hl-set=1 hl-dec=1 hl-inc=1
+TOS: set-tos=1 and-tos=1 or-tos=1 xor-tos=1
+DSCP: set-dscp=1 set-dscp-class=1
+CLASSIFY: set-class=1
+CHECKSUM: checksum-fill
+SET: add-set=2 del-set=2 map-set=2 exist timeout=1 map-mark map-prio map-queue
+TEE: gateway=1 oif=1
+TRACE:
+NOTRACK:
+AUDIT: type=1
+SECMARK: selctx=1
+CONNSECMARK: save restore
+IDLETIMER: timeout=1 label=1 alarm
+LED: led-trigger-id=1 led-delay=1 led-always-blink
+RATEEST: rateest-name=1 rateest-interval=1 rateest-ewmalog=1
+SYNPROXY: mss=1 wscale=1 sack-perm timestamp ecn
+TCPOPTSTRIP: strip-options=1
+ECN: ecn-tcp-remove
+ULOG: ulog-nlgroup=1 ulog-prefix=1 ulog-cprange=1 ulog-qthreshold=1
+ACCEPT:
+DROP:
+RETURN:
+QUEUE:
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of a rule, without its quotes, and the column it starts in (from 1)."""
+
+    text: str
+    column: int
+    quoted: bool
+
+    @property
+    def is_option(self) -> bool:
+        return not self.quoted and self.text[:1] == "-" and len(self.text) > 1 and not self.text[1].isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option with its values; `known` is False for one that the grammar does not have."""
+
+    name: str
+    values: tuple[str, ...]
+    negated: bool
+    column: int
+    known: bool = True
+
+    @property
+    def value(self) -> str:
+        return self.values[0] if self.values else ""
+
+    def __str__(self) -> str:
+        return " ".join([*(["!"] if self.negated else []), self.name, *self.values])
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A match or the target of a rule: its name, its options, and whether the grammar knows it."""
+
+    name: str
+    options: tuple[Option, ...]
+    known: bool
+
+    def option(self, *names: str) -> Option | None:
+        """The first of these options that stands there."""
+        return next((option for option in self.options if option.name in names), None)
+
+    def __str__(self) -> str:
+        return " ".join([self.name, *map(str, self.options)])
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """All that a rule says: the options of its own (`-s`, `-d`, `-p`, `-i`, `-o`, `-f`), its matches, its target."""
+
+    own: Mapping[str, Option]
+    matches: tuple[Module, ...]
+    target: Module | None
+    goto: bool
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What the grammar does not know, in words of the rule: matches, options, the target with strange options."""
+        whole = [f"-m {part}" for part in self.matches if not part.known]
+        single = [str(option) for part in self.matches if part.known for option in part.options if not option.known]
+        strange = self.target and any(not option.known for option in self.target.options)
+        return (*whole, *single, *([f"-j {self.target}"] if strange else []))
+
+
+class RuleSyntaxError(ValueError):
+    """A rule that cannot be read: the column (from 1), the text there, and what was expected."""
+
+    def __init__(self, column: int, text: str, expected: str) -> None:
+        self.column, self.text, self.expected = column, text, expected
+        super().__init__(f"column {column}: {text!r}: expected {expected}")
+
+
+def tokenize(text: str, start: int = 0) -> Iterator[Token]:
+    """The words of a rule from a position on, as iptables-restore cuts them: quotes hold blanks, `\\` escapes in them.
+
+    >>> [word.text for word in words('--comment "a \\\\"b\\\\" c"  -j X')]
+    ['--comment', 'a "b" c', '-j', 'X']
+    """
+    position = start
+    while True:
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if position == len(text):
+            return
+        found = _WORD.match(text, position)
+        if found is None or (found.end() < len(text) and not text[found.end()].isspace()):
+            at = text.index('"', position if found is None else found.end())
+            raise RuleSyntaxError(at + 1, text[at : at + 20], 'a closing quote (")')
+        raw, quoted = found[0], '"' in found[0]
+        if quoted:
+            raw = _QUOTED.sub(lambda q: _ESCAPED.sub(r"\1", q[1]), raw)
+        yield Token(raw, position + 1, quoted)
+        position = found.end()
+
+
+def parse_options(text: str, start: int = 0) -> RuleOptions:
+    """Read a rule's options, from the position behind `-A CHAIN` on. BadRule says where it cannot be read."""
+    return _OptionReader([*tokenize(text, start)], len(text.rstrip())).read()
+
+
+class _OptionReader:
+    """Goes through the words once; remembers which match or target the next option may belong to."""
+
+    def __init__(self, found: list[Token], end: int) -> None:
+        self.words, self.end, self.at = found, end, 0
+        self.own: dict[str, Option] = {}
+        self.parts: list[tuple[str, list[Option], bool]] = []
+        self.target: tuple[str, list[Option], bool] | None = None
+        self.goto = False
+
+    def read(self) -> RuleOptions:
+        while self.at < len(self.words):
+            self._option()
+        parts = tuple(Module(name, tuple(options), known) for name, options, known in self.parts)
+        target = Module(self.target[0], tuple(self.target[1]), self.target[2]) if self.target else None
+        return RuleOptions(self.own, parts, target, self.goto)
+
+    def _option(self) -> None:
+        word = self.words[self.at]
+        negated = word.text == "!" and not word.quoted
+        if negated:
+            self.at += 1
+            if self.at == len(self.words):
+                raise RuleSyntaxError(word.column, "!", "an option behind it, such as -s")
+            word = self.words[self.at]
+        if not word.is_option:
+            if negated or not self._left_over(word):
+                raise RuleSyntaxError(word.column, word.text, "an option, such as -p, -m or -j")
+            self.at += 1
+            return
+        name = _LONG.get(word.text, word.text)
+        if name in _BASE and not self._belongs(word.text):
+            self.at += 1
+            self._of_its_own(name, word, negated)
+        else:
+            self._of_a_part(word, negated)
+
+    def _left_over(self, word: Token) -> bool:
+        """A word that no option takes, behind something with a target: `-j DNAT [unsupported revision]`."""
+        if self.target is None:
+            return False
+        self.target[1].append(Option(word.text, (), False, word.column, known=False))
+        return True
+
+    def _belongs(self, name: str) -> bool:
+        """True for a long name that the newest match has, too (`--dst` of nothing, `--proto` of policy)."""
+        current = self.target or (self.parts[-1] if self.parts else None)
+        table = TARGETS if self.target else MATCHES
+        return current is not None and name in table.get(current[0], {})
+
+    def _of_its_own(self, name: str, word: Token, negated: bool) -> None:
+        if name in ("-m", "-j", "-g"):
+            value = self._values(word, 1, negated=False)[0][0]
+            if negated:
+                raise RuleSyntaxError(word.column, word.text, "no ! before it")
+            if name == "-m":
+                module = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6"}.get(value, value)
+                self.parts.append((module, [], module in MATCHES))
+                return
+            if self.target is not None:
+                raise RuleSyntaxError(word.column, word.text, f"one target; {self.target[0]} stands there already")
+            self.target, self.goto = (value, [], True), name == "-g"
+            return
+        values, inner = self._values(word, _BASE[name], negated)
+        if name in self.own:
+            raise RuleSyntaxError(word.column, word.text, f"{name} only once")
+        self.own[name] = Option(name, values, negated or inner, word.column)
+
+    def _values(self, word: Token, count: int, negated: bool) -> tuple[tuple[str, ...], bool]:
+        """The next words as values; an old save writes `-s ! 10.0.0.0/8`."""
+        inner = False
+        following = self.words[self.at] if self.at < len(self.words) else None
+        if count and following and following.text == "!" and not following.quoted and not negated:
+            inner, self.at = True, self.at + 1
+        values = self.words[self.at : self.at + count]
+        if len(values) < count or any(value.is_option and value.text in _BASE for value in values):
+            column = values[0].column if values else self.end + 1
+            expected = f"{'a value' if count == 1 else f'{count} values'} for {word.text}"
+            raise RuleSyntaxError(column, values[0].text if values else "", expected)
+        self.at += count
+        return tuple(value.text for value in values), inner
+
+    def _of_a_part(self, word: Token, negated: bool) -> None:
+        self.at += 1
+        name = _ALIASES.get(word.text, word.text)
+        home, options = self._home(name)
+        if home is None:
+            values, follow = [], self.at
+            while follow < len(self.words) and not self.words[follow].is_option and self.words[follow].text != "!":
+                values.append(self.words[follow].text)
+                follow += 1
+            self.at = follow
+            options.append(Option(name, tuple(values), negated, word.column, known=False))
+            return
+        given, inner = self._values(word, home[name], negated)
+        options.append(Option(name, given, negated or inner, word.column))
+
+    def _home(self, name: str) -> tuple[dict[str, int] | None, list[Option]]:
+        """Whose option it is: the target's, the newest match's that has it, else the protocol's own match."""
+        if self.target is not None:
+            options = TARGETS.get(self.target[0], {})
+            return (options if name in options else None), self.target[1]
+        for module, given, _known in reversed(self.parts):
+            if name in MATCHES.get(module, {}):
+                return MATCHES[module], given
+        protocol = self.own["-p"].value if "-p" in self.own else ""
+        implied = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp6", "ipv6-icmp": "icmp6"}.get(protocol, protocol)
+        if name in MATCHES.get(implied, {}) and not any(module == implied for module, _, _ in self.parts):
+            self.parts.append((implied, [], True))
+            return MATCHES[implied], self.parts[-1][1]
+        if not self.parts:
+            self.parts.append(("", [], True))
+        return None, self.parts[-1][1]

@@ -1,0 +1,213 @@
+"""What a rule does with a packet that it matched: a verdict, another chain, a change (Linux net/netfilter/xt_*.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kanslib.iptables.matches import value_and_mask
+from kanslib.iptables.packet import number
+from kanslib.iptables.syntax import TARGETS, Module, Option, RuleOptions, RuleSyntaxError
+
+VERDICTS = ("ACCEPT", "DROP", "REJECT", "QUEUE", "NFQUEUE", "SYNPROXY")
+ALL = 0xFFFFFFFF
+_MARKING = ("--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The walk through this table ends; ACCEPT lets the packet go on to the next table."""
+
+    name: str
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """On to another chain; its end leads back, unless it was a goto."""
+
+    chain: str
+    goto: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Back to where the chain was called from; in a built-in chain: its policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetMark:
+    """MARK: the bits under `mask` are cleared, then `value` is xored in."""
+
+    value: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetConnectionMark:
+    """CONNMARK: like MARK on the connection (`set`), or between the two (`save`, `restore`)."""
+
+    what: str
+    value: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class Translate:
+    """DNAT, SNAT, MASQUERADE, REDIRECT: a new address, a new port; None keeps what there is or is not told.
+
+    `addresses` (first, last); `ports` (first, last); `random`: the kernel picks the port.
+    """
+
+    kind: str
+    addresses: tuple[str, str] | None
+    ports: tuple[int, int] | None
+    random: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MapNetwork:
+    """NETMAP: the network's part of the address is replaced."""
+
+    bits: int
+    network: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class Untracked:
+    """CT --notrack, NOTRACK: conntrack is not to look at the packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoEffect:
+    """The packet goes on as it was: LOG and the like, or no target at all."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownTarget:
+    """A target that this grammar does not know: whether the packet goes on is not told."""
+
+    name: str
+
+
+Action = (
+    Verdict
+    | Jump
+    | Return
+    | SetMark
+    | SetConnectionMark
+    | Translate
+    | MapNetwork
+    | Untracked
+    | NoEffect
+    | UnknownTarget
+)
+
+
+def action(body: RuleOptions, is_chain: bool) -> Action:
+    """What the rule does; `is_chain`: its target is a chain of its table."""
+    target = body.target
+    if target is None:
+        return NoEffect()
+    if is_chain or body.goto:
+        return Jump(target.name, body.goto) if is_chain else UnknownTarget(target.name)
+    if target.name not in TARGETS:
+        return UnknownTarget(str(target))
+    if target.name == "RETURN":
+        return Return()
+    if target.name in VERDICTS:
+        how = target.option("--reject-with", "--queue-num")
+        return Verdict(target.name, how.value if how else "")
+    changed = _change(target)
+    if isinstance(changed, UnknownTarget) or all(option.known for option in target.options):
+        return changed
+    return UnknownTarget(str(target))
+
+
+def _change(target: Module) -> Action:
+    if target.name == "MARK":
+        return _mark(target)
+    if target.name == "CONNMARK":
+        return _connection_mark(target)
+    if target.name in ("DNAT", "SNAT", "MASQUERADE", "REDIRECT"):
+        return _translate(target)
+    if target.name == "NETMAP":
+        return _netmap(target)
+    if target.name == "TPROXY":  # handed to a local socket: the walk of this table ends
+        return Verdict("ACCEPT")
+    if target.name == "NOTRACK" or (target.name == "CT" and target.option("--notrack")):
+        return Untracked()
+    return NoEffect(target.name)
+
+
+def _set(option: Option) -> tuple[int, int]:
+    """Any of the mark options as (value, mask) of: mark = (mark & ~mask) ^ value."""
+    value, mask = value_and_mask(option)
+    return {
+        "--set-xmark": (value, mask), "--set-mark": (value, mask | value), "--and-mark": (0, ALL & ~value),
+        "--or-mark": (value, value), "--xor-mark": (value, 0),
+    }[option.name]  # fmt: skip
+
+
+def _mark(target: Module) -> Action:
+    option = target.option(*_MARKING)
+    return SetMark(*_set(option)) if option else UnknownTarget(str(target))
+
+
+def _connection_mark(target: Module) -> Action:
+    masks = target.option("--mask", "--nfmask", "--ctmask")
+    if target.option("--save-mark", "--restore-mark"):
+        if len({option.value for option in target.options if option.values}) > 1:
+            return UnknownTarget(str(target))  # nfmask and ctmask differ
+        mask = value_and_mask(masks)[0] if masks else ALL
+        return SetConnectionMark("save" if target.option("--save-mark") else "restore", 0, mask)
+    option = target.option(*_MARKING)
+    return SetConnectionMark("set", *_set(option)) if option else UnknownTarget(str(target))
+
+
+def _translate(target: Module) -> Action:
+    to = target.option("--to-destination", "--to-source", "--to-ports")
+    random = target.option("--random", "--random-fully") is not None
+    if to is None:
+        if target.name in ("DNAT", "SNAT"):
+            return UnknownTarget(str(target))
+        return Translate(target.name, None, None, random)
+    addresses, ports = (("", to.value) if to.name == "--to-ports" else _split(to.value)) if to.value else ("", "")
+    try:
+        first, _, last = addresses.partition("-")
+        for address in filter(None, (first, last)):
+            number(address)
+        low, _, high = ports.partition("/")[0].partition("-")
+        span = (int(low), int(high or low)) if ports else None
+        if span and not 0 <= span[0] <= span[1] <= 65535:
+            raise ValueError
+    except ValueError:
+        raise RuleSyntaxError(to.column, str(to), "an address and a port, such as 10.244.1.2:8080") from None
+    return Translate(target.name, (first, last or first) if first else None, span, random)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """`10.0.0.1-10.0.0.9:80`, `[fd00::1]:80`, `:80`, `fd00::1` as addresses and ports."""
+    if text.startswith("["):
+        addresses, _, rest = text[1:].partition("]")
+        return addresses, rest.removeprefix(":")
+    if text.count(":") > 1:
+        return text, ""
+    addresses, _, ports = text.partition(":")
+    return addresses, ports
+
+
+def _netmap(target: Module) -> Action:
+    to = target.option("--to")
+    if to is None:
+        return UnknownTarget(str(target))
+    address, _, prefix = to.value.partition("/")
+    try:
+        bits, value = number(address)
+        length = int(prefix) if prefix else bits
+        mask = ((1 << bits) - 1) ^ ((1 << (bits - length)) - 1)
+    except ValueError:
+        raise RuleSyntaxError(to.column, str(to), "a range such as 10.0.0.0/24") from None
+    return MapNetwork(bits, value & mask, mask)

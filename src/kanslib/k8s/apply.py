@@ -1,0 +1,95 @@
+"""What `kubectl apply` would change: manifests with the API's defaults filled in, compared with what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from kanslib.exceptions import UnknownNameError
+from kanslib.k8s.objects import KubeObject
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+_SERVICE_DEFAULTS = {
+    "type": "ClusterIP",
+    "sessionAffinity": "None",
+    "internalTrafficPolicy": "Cluster",
+}
+
+
+def with_defaults(document: KubeObject) -> KubeObject:
+    """The manifest with the API server's defaults, so that two ways to write one thing are equal.
+
+    >>> short = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+    >>> canonical(short)["spec"]["ports"]
+    [{'protocol': 'TCP', 'targetPort': 80, 'port': 80}]
+    """
+    meta = document.get("metadata", {})
+    spec = dict(document.get("spec") or {})
+    kind = document["kind"]
+    if kind == "Service":
+        spec = {**_SERVICE_DEFAULTS, **spec}
+        if spec["type"] in ("LoadBalancer", "NodePort"):
+            spec = {"externalTrafficPolicy": "Cluster", **spec}
+        if spec["type"] == "LoadBalancer":
+            spec = {"allocateLoadBalancerNodePorts": True, **spec}
+        spec["ports"] = [{"protocol": "TCP", "targetPort": p.get("port"), **p} for p in spec.get("ports", [])]
+    if kind == "IPAddressPool":
+        spec = {"autoAssign": True, "avoidBuggyIPs": False, **spec}
+    return {
+        "kind": kind,
+        "namespace": meta.get("namespace", "default"),
+        "name": meta["name"],
+        "labels": meta.get("labels") or {},
+        "annotations": {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED},
+        "spec": spec,
+    }
+
+
+def is_applied(document: KubeObject, existing: KubeObject | None) -> bool:
+    """True when applying `document` would leave `existing` as it is.
+
+    As kubectl: what the manifest says must be there, and what an earlier apply said but this one does not
+    must be gone.
+    """
+    if existing is None or existing["metadata"].get("deletionTimestamp"):
+        return False
+    wanted, there = with_defaults(document), with_defaults(existing)
+    parts = ("labels", "annotations", "spec")
+    if not all(_within(wanted[part], there[part]) for part in parts):
+        return False
+    applied_text = (existing["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if not applied_text:
+        return True
+    applied = with_defaults(json.loads(applied_text))
+    return all(_is_subset(wanted[part], applied[part]) for part in parts)
+
+
+def _within(wanted: Any, there: Any) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(there, dict) and all(k in there and _within(v, there[k]) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(there, list) or len(wanted) != len(there):
+            return False
+        return all(_within(a, b) for a, b in zip(wanted, there, strict=True))
+    return bool(wanted == there)
+
+
+def _is_subset(wanted: Any, applied: Any) -> bool:
+    if isinstance(applied, dict) and isinstance(wanted, dict):
+        return all(key in wanted and _is_subset(wanted[key], value) for key, value in applied.items())
+    return True
+
+
+def has_labels(nodes: Iterable[KubeObject], name: str, labels: Iterable[str]) -> bool:
+    """True when `kubectl label node NAME LABELS` would change nothing; UnknownNameError when there is no such node."""
+    objects = {obj["metadata"]["name"]: obj for obj in nodes}
+    if name not in objects:
+        raise UnknownNameError("node", name, objects)
+    there = objects[name]["metadata"].get("labels", {})
+    wanted = [label.partition("=") for label in labels]
+    return all(
+        (key[:-1] not in there) if not equals and key.endswith("-") else there.get(key) == value
+        for key, equals, value in wanted
+    )

@@ -1,0 +1,446 @@
+"""The iptables rules that kube-proxy v1.31 writes, as iptables-save prints them.
+
+Kubernetes v1.31 pkg/proxy/iptables/proxier.go syncProxyRules. kube-proxy walks
+Services in no fixed order; here they come sorted, so that the same cluster gives the same text.
+Within a chain of its own (KUBE-SVC-…, KUBE-EXT-…, …) the order is kube-proxy's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+from kanslib.k8s.endpoints import Endpoint, by_service, conditions
+from kanslib.k8s.objects import KubeObject
+
+_LARGE = 1000  # endpoints; beyond, kube-proxy saves the comments of endpoints' rules (largeClusterEndpointsThreshold)
+_ZONE = "topology.kubernetes.io/zone"
+_NOT_FOR_US = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+MARK = "0x4000"
+
+
+@dataclass(frozen=True)
+class Config:
+    """How a kube-proxy is set up, and what it knows of nodes.
+
+    `cluster_cidr`: the Pods' range ("" where no detector of local traffic is configured). `addresses` and `zones`:
+    the nodes' own addresses and zones. `nfacct`: whether the kernel has its counters (since v1.31).
+    """
+
+    cluster_cidr: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    zones: Mapping[str, str] = field(default_factory=dict)
+    ipv6: bool = False
+    masquerade_all: bool = False
+    localhost_nodeports: bool = True
+    nfacct: bool = True
+
+    @classmethod
+    def of(cls, nodes: Iterable[KubeObject], cluster_cidr: str = "") -> Config:
+        """The configuration of a cluster's kube-proxies, with the nodes' addresses and zones from their objects."""
+        addresses, zones = {}, {}
+        for node in nodes:
+            name = node["metadata"]["name"]
+            told = node.get("status", {}).get("addresses") or []
+            addresses[name] = next((a["address"] for a in told if a["type"] == "InternalIP"), "")
+            zones[name] = node["metadata"].get("labels", {}).get(_ZONE, "")
+        return cls(cluster_cidr, addresses, zones)
+
+
+def pod_range(nodes: Iterable[KubeObject]) -> str:
+    """The range of all Pods, as far as the nodes' own ranges tell it: kind gives a cluster a /16. Empty without nodes.
+
+    >>> pod_range([{"spec": {"podCIDR": "10.10.3.0/24"}}])
+    '10.10.0.0/16'
+    """
+    own = [cidr for node in nodes if (cidr := node["spec"].get("podCIDR"))]
+    return str(ip_network(own[0]).supernet(new_prefix=16)) if own else ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of kube-proxy's own chains by table: chain names to lines, without counters."""
+
+    nat: Mapping[str, list[str]]
+    filter: Mapping[str, list[str]]
+
+    def lines(self, table: str) -> list[str]:
+        """All rules of a table (`nat` or `filter`) as iptables-save lists them: chain by chain, by name."""
+        chains: Mapping[str, list[str]] = {"nat": self.nat, "filter": self.filter}[table]
+        return [line for chain in sorted(chains) for line in chains[chain]]
+
+
+def chain_hash(*parts: str) -> str:
+    """The 16 characters at the end of a chain's name (portProtoHash, servicePortEndpointChainName).
+
+    >>> hashed("default/nginx", "tcp"), hashed("default/nginx", "tcp", "10.244.1.5:80")
+    ('2CMXP7HKUVJN7L6M', 'IZW656N5ZXYN5BEC')
+    """
+    return base64.b32encode(hashlib.sha256("".join(parts).encode()).digest()).decode()[:16]
+
+
+def probability(choices: int) -> str:
+    """1/choices as iptables-save prints it: ten digits from kube-proxy, rounded to the kernel's 2³¹ sides.
+
+    >>> probability(2), probability(3), probability(7)
+    ('0.50000000000', '0.33333333349', '0.14285714272')
+    """
+    sides = 2**31
+    return f"{math.floor(float(f'{1 / choices:.10f}') * sides + 0.5) / sides:.11f}"
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """One port of a Service, as kube-proxy sees it: `name` is `namespace/service:port`."""
+
+    name: str
+    protocol: str
+    cluster_ip: str
+    port: int
+    node_port: int
+    external_ips: tuple[str, ...]
+    vips: tuple[str, ...]
+    source_ranges: tuple[str, ...]
+    health_port: int
+    affinity: int  # seconds; 0 for none
+    external_local: bool
+    internal_local: bool
+    topology: bool
+
+    def chain(self, kind: str) -> str:
+        """The name of one of its chains, e.g. `KUBE-SVC-…` for kind `SVC`."""
+        return f"KUBE-{kind}-{chain_hash(self.name, self.protocol)}"
+
+    def endpoint_chain(self, endpoint: Endpoint) -> str:
+        return f"KUBE-SEP-{chain_hash(self.name, self.protocol, str(endpoint))}"
+
+    @property
+    def external(self) -> bool:
+        """Reached by something other than its ClusterIP."""
+        return bool(self.node_port or self.vips or self.external_ips)
+
+
+@dataclass(frozen=True)
+class EndpointSelection:
+    """The endpoints of a Service port by traffic policy, on one node (pkg/proxy/topology.go CategorizeEndpoints)."""
+
+    cluster: tuple[Endpoint, ...]
+    local: tuple[Endpoint, ...]
+    anywhere: bool
+
+    @property
+    def all(self) -> list[Endpoint]:
+        return list(dict.fromkeys((*self.cluster, *self.local)))
+
+
+def nat_rules(
+    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
+) -> list[str]:
+    """The rules of the KUBE-* chains of the nat table that kube-proxy writes on `node`, as iptables-save prints them.
+
+    Sorted by chain; no counters. Kubernetes v1.31 pkg/proxy/iptables/proxier.go syncProxyRules.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="iptables")  # doctest: +ELLIPSIS
+    recorded · story 'iptables': ...
+    >>> config = Config.of(lab.objects("nodes"), cluster_cidr="10.10.0.0/16")
+    >>> rules = nat_rules(lab.objects("services"), lab.objects("endpointslices"), lab.leader("svc1"), config)
+    >>> recorded = lab.rules(lab.leader("svc1")).chain("KUBE-SVC-DLGPAL4ZCYSJ7UPR")
+    >>> [rule.text for rule in recorded] == [rule for rule in rules if rule.startswith(f"-A {recorded.name} ")]
+    True
+    """
+    return write(services, endpointslices, node, config).lines("nat")
+
+
+def filter_rules(
+    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
+) -> list[str]:
+    """The rules of the KUBE-* chains of the filter table, as `nat_rules` gives those of nat."""
+    return write(services, endpointslices, node, config).lines("filter")
+
+
+def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config) -> Rules:
+    """Every rule that kube-proxy writes on `node` for these Services and EndpointSlices, by table and chain."""
+    slices = by_service(endpointslices)
+    known: list[tuple[ServicePort, list[Endpoint]]] = []
+    for service in sorted(services, key=lambda o: (o["metadata"].get("namespace", "default"), o["metadata"]["name"])):
+        meta = service["metadata"]
+        mine = slices.get((meta.get("namespace", "default"), meta["name"]), [])
+        known += [(one, _endpoints(mine, name, one.protocol, config)) for name, one in _ports(service, config.ipv6)]
+    sheet = _RuleWriter(node, config, sum(len(endpoints) for _, endpoints in known) > _LARGE)
+    sheet.postrouting()
+    for one, endpoints in known:
+        sheet.service(one, _select_endpoints(endpoints, one, node, config.zones.get(node, "")))
+    sheet.closing()
+    return Rules(sheet.nat, sheet.filter)
+
+
+def _ports(service: KubeObject, ipv6: bool) -> list[tuple[str, ServicePort]]:
+    """The ports of a Service that this family's kube-proxy serves; none for a headless or a delegated one."""
+    meta, spec = service["metadata"], service["spec"]
+    cluster_ips = [ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if ip and ip != "None"]
+    mine = [ip for ip in cluster_ips if _is_ipv6(ip) == ipv6]
+    if spec.get("type") == "ExternalName" or not mine or any(label in meta.get("labels", {}) for label in _NOT_FOR_US):
+        return []
+    kind, external = spec.get("type", "ClusterIP"), tuple(ip for ip in spec.get("externalIPs") or [])
+    outside = kind in ("NodePort", "LoadBalancer") or bool(external)
+    local = outside and spec.get("externalTrafficPolicy") == "Local"
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    vips = [one["ip"] for one in ingress if one.get("ip") and one.get("ipMode", "VIP") == "VIP"]
+    ranges = [str(ip_network(cidr.strip(), strict=False)) for cidr in spec.get("loadBalancerSourceRanges") or []]
+    sticky = spec.get("sessionAffinityConfig", {}).get("clientIP", {}).get("timeoutSeconds", 10800)
+    hints = meta.get("annotations", {})
+    hint = hints.get("service.kubernetes.io/topology-aware-hints", hints.get("service.kubernetes.io/topology-mode", ""))
+    found = []
+    for port in spec.get("ports") or []:
+        name = f"{meta.get('namespace', 'default')}/{meta['name']}" + (f":{port['name']}" if port.get("name") else "")
+        one = ServicePort(
+            name=name,
+            protocol=port.get("protocol", "TCP").lower(),
+            cluster_ip=mine[0],
+            port=port["port"],
+            node_port=port.get("nodePort", 0),
+            external_ips=tuple(ip for ip in external if _is_ipv6(ip) == ipv6),
+            vips=tuple(ip for ip in vips if _is_ipv6(ip) == ipv6),
+            source_ranges=tuple(cidr for cidr in ranges if _is_ipv6(cidr) == ipv6),
+            health_port=spec.get("healthCheckNodePort", 0) if kind == "LoadBalancer" and local else 0,
+            affinity=sticky if spec.get("sessionAffinity") == "ClientIP" else 0,
+            external_local=local,
+            internal_local=spec.get("internalTrafficPolicy") == "Local",
+            topology=hint not in ("", "disabled", "Disabled"),
+        )
+        found.append((port.get("name") or "", one))
+    return found
+
+
+def _is_ipv6(address: str) -> bool:
+    return ":" in address
+
+
+def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, config: Config) -> list[Endpoint]:
+    """The endpoints of a Service port, sorted as kube-proxy sorts them: as text."""
+    found: dict[str, Endpoint] = {}
+    for piece in slices:
+        if (piece.get("addressType", "IPv4") == "IPv6") != config.ipv6:
+            continue
+        numbers = [
+            one["port"]
+            for one in piece.get("ports") or []
+            if (one.get("name") or "") == port and one.get("protocol", "TCP").lower() == protocol and one.get("port")
+        ]
+        for number in numbers:
+            for entry in piece.get("endpoints") or []:
+                zones = frozenset(zone["name"] for zone in (entry.get("hints") or {}).get("forZones") or [])
+                one = Endpoint(entry["addresses"][0], number, entry.get("nodeName") or "", *conditions(entry), zones)
+                found[str(one)] = one
+    return [found[text] for text in sorted(found)]
+
+
+def _select_endpoints(endpoints: Sequence[Endpoint], one: ServicePort, node: str, zone: str) -> EndpointSelection:
+    ready = [ep for ep in endpoints if ep.ready]
+    leaving = [ep for ep in endpoints if not ep.ready and ep.serving and ep.terminating]
+    cluster: list[Endpoint] = []
+    if one.external or not one.internal_local:
+        cluster = ready
+        if one.topology and zone and ready and all(ep.zones for ep in ready):
+            near = [ep for ep in ready if zone in ep.zones]
+            cluster = near or ready
+        cluster = cluster or [ep for ep in endpoints if ep.serving and ep.terminating]
+    local: list[Endpoint] = []
+    if one.internal_local or (one.external_local and one.external):
+        local = [ep for ep in ready if ep.node == node] or [ep for ep in leaving if ep.node == node]
+        return EndpointSelection(tuple(cluster), tuple(local), bool(ready or leaving or cluster))
+    return EndpointSelection(tuple(cluster), (), bool(cluster))
+
+
+class _RuleWriter:
+    """The rules of one node while they are written."""
+
+    def __init__(self, node: str, config: Config, large: bool) -> None:
+        self.config, self.large = config, large
+        self.address = config.addresses.get(node, "")
+        top = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL")
+        self.filter: dict[str, list[str]] = {chain: [] for chain in top}
+        nat = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ")
+        self.nat: dict[str, list[str]] = {chain: [] for chain in nat}
+
+    def _nat(self, chain: str, *words: str) -> None:
+        self.nat.setdefault(chain, []).append(" ".join(["-A", chain, *filter(None, words)]))
+
+    def _filter(self, chain: str, *words: str) -> None:
+        self.filter.setdefault(chain, []).append(" ".join(["-A", chain, *filter(None, words)]))
+
+    def _host(self, address: str) -> str:
+        return f"{ip_address(address)}/{128 if _is_ipv6(address) else 32}"
+
+    # ── what every node has ──────────────────────────────────────────────────────────────────────────────
+
+    def postrouting(self) -> None:
+        self._nat("KUBE-POSTROUTING", f"-m mark ! --mark {MARK}/{MARK} -j RETURN")
+        self._nat("KUBE-POSTROUTING", f"-j MARK --set-xmark {MARK}/0x0")
+        said = _comment("kubernetes service traffic requiring SNAT")
+        self._nat("KUBE-POSTROUTING", said, "-j MASQUERADE --random-fully")
+        self._nat("KUBE-MARK-MASQ", f"-j MARK --set-xmark {MARK}/{MARK}")
+        if self.config.localhost_nodeports and not self.config.ipv6:
+            said = _comment("block incoming localnet connections")
+            states = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"
+            self._filter("KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", said, states, "-j DROP")
+
+    def closing(self) -> None:
+        said = _comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
+        besides = "! -d ::1/128" if self.config.ipv6 else "" if self.config.localhost_nodeports else "! -d 127.0.0.0/8"
+        self._nat("KUBE-SERVICES", besides, said, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
+        counted = _counted("ct_state_invalid_dropped_pkts") if self.config.nfacct else ""
+        self._filter("KUBE-FORWARD", "-m conntrack --ctstate INVALID", counted, "-j DROP")
+        self._filter("KUBE-FORWARD", _comment("kubernetes forwarding rules"), f"-m mark --mark {MARK}/{MARK} -j ACCEPT")
+        said = _comment("kubernetes forwarding conntrack rule")
+        self._filter("KUBE-FORWARD", said, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+
+    # ── one Service port ─────────────────────────────────────────────────────────────────────────────────
+
+    def service(self, one: ServicePort, to: EndpointSelection) -> None:
+        inside = bool(to.local) if one.internal_local else to.anywhere
+        outside = bool(to.local) if one.external_local else to.anywhere
+        self._portals(one, to, inside)
+        if not outside:
+            self._refusals(one, to)
+        if one.health_port:
+            said = _comment(f"{one.name} health check node port")
+            self._filter("KUBE-NODEPORTS", "-p tcp", said, f"-m tcp --dport {one.health_port} -j ACCEPT")
+        if inside:
+            self._masquerade_strangers(one)
+        if one.external and to.anywhere:
+            self._external(one, outside)
+        if self._firewalled(one, to):
+            self._firewall(one)
+        if to.cluster and (one.external or not one.internal_local):
+            self._dice(one, one.chain("SVC"), to.cluster)
+        if to.local:
+            self._dice(one, one.chain("SVL"), to.local)
+        for endpoint in to.all:
+            self._endpoint(one, endpoint)
+
+    def _firewalled(self, one: ServicePort, to: EndpointSelection) -> bool:
+        return to.anywhere and bool(one.vips) and bool(one.source_ranges)
+
+    def _aimed(self, one: ServicePort, address: str, said: str, port: int) -> list[str]:
+        to = f"-d {self._host(address)}" if address else ""
+        return [to, f"-p {one.protocol}", said, f"-m {one.protocol} --dport {port}"]
+
+    def _portals(self, one: ServicePort, to: EndpointSelection, inside: bool) -> None:
+        """What brings a packet in: the ClusterIP, external addresses, VIPs, NodePorts."""
+        here = self._aimed(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
+        if inside:
+            self._nat("KUBE-SERVICES", *here, f"-j {one.chain('SVL' if one.internal_local else 'SVC')}")
+        else:
+            why = "has no local endpoints" if to.anywhere else "has no endpoints"
+            here = self._aimed(one, one.cluster_ip, _comment(f"{one.name} {why}"), one.port)
+            self._filter("KUBE-SERVICES", *here, "-j DROP" if to.anywhere else self._reject())
+        if not to.anywhere:
+            return
+        ext = f"-j {one.chain('EXT')}"
+        for address in one.external_ips:
+            self._nat("KUBE-SERVICES", *self._aimed(one, address, _comment(f"{one.name} external IP"), one.port), ext)
+        guarded = self._firewalled(one, to)
+        for vip in one.vips:
+            said = _comment(f"{one.name} loadbalancer IP")
+            through = f"-j {one.chain('FW')}" if guarded else ext
+            self._nat("KUBE-SERVICES", *self._aimed(one, vip, said, one.port), through)
+            if guarded:
+                said = _comment(f"{one.name} traffic not accepted by {one.chain('FW')}")
+                self._filter("KUBE-PROXY-FIREWALL", *self._aimed(one, vip, said, one.port), "-j DROP")
+        if one.node_port:
+            self._node_port(one, ext)
+
+    def _node_port(self, one: ServicePort, ext: str) -> None:
+        port = f"-m {one.protocol} --dport {one.node_port}"
+        said = _comment(one.name)
+        if self.config.localhost_nodeports and self.config.nfacct and not self.config.ipv6:
+            counted = _counted("localhost_nps_accepted_pkts")
+            self._nat("KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {one.protocol}", said, port, counted, ext)
+        self._nat("KUBE-NODEPORTS", f"-p {one.protocol}", said, port, ext)
+
+    def _refusals(self, one: ServicePort, to: EndpointSelection) -> None:
+        """Where nobody can take what comes from outside: REJECT without any endpoint, DROP without a local one."""
+        said = _comment(f"{one.name} has no {'local ' if to.anywhere else ''}endpoints")
+        verdict = "-j DROP" if to.anywhere else self._reject()
+        for address in (*one.external_ips, *one.vips):
+            self._filter("KUBE-EXTERNAL-SERVICES", *self._aimed(one, address, said, one.port), verdict)
+        if one.node_port:
+            port = f"-m addrtype --dst-type LOCAL -m {one.protocol} --dport {one.node_port}"
+            self._filter("KUBE-EXTERNAL-SERVICES", f"-p {one.protocol}", said, port, verdict)
+
+    def _reject(self) -> str:
+        return f"-j REJECT --reject-with icmp{'6' if self.config.ipv6 else ''}-port-unreachable"
+
+    def _masquerade_strangers(self, one: ServicePort) -> None:
+        """Traffic to the ClusterIP that no Pod sent has to come back this way."""
+        pods = "" if self.config.masquerade_all else self.config.cluster_cidr
+        if not pods and not self.config.masquerade_all:
+            return
+        here = self._aimed(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
+        chain = one.chain("SVL" if one.internal_local else "SVC")
+        self._nat(chain, f"! -s {pods}" if pods else "", *here, "-j KUBE-MARK-MASQ")
+
+    def _external(self, one: ServicePort, outside: bool) -> None:
+        chain, everywhere = one.chain("EXT"), f"-j {one.chain('SVC')}"
+        self.nat.setdefault(chain, [])
+        where = f"for {one.name} external destinations"
+        if not one.external_local:
+            self._nat(chain, _comment(f"masquerade traffic {where}"), "-j KUBE-MARK-MASQ")
+        else:
+            if self.config.cluster_cidr:
+                said = _comment(f"pod traffic {where}")
+                self._nat(chain, f"-s {self.config.cluster_cidr}", said, everywhere)
+            from_here = "-m addrtype --src-type LOCAL"
+            self._nat(chain, _comment(f"masquerade LOCAL traffic {where}"), from_here, "-j KUBE-MARK-MASQ")
+            self._nat(chain, _comment(f"route LOCAL traffic {where}"), from_here, everywhere)
+        if outside:
+            self._nat(chain, f"-j {one.chain('SVL')}" if one.external_local else everywhere)
+
+    def _firewall(self, one: ServicePort) -> None:
+        chain, said = one.chain("FW"), _comment(f"{one.name} loadbalancer IP")
+        allowed = list(one.source_ranges)
+        if self.address and any(ip_address(self.address) in ip_network(cidr) for cidr in allowed):
+            allowed += [self._host(vip) for vip in one.vips]
+        for cidr in allowed:
+            source = "" if cidr.endswith("/0") else f"-s {cidr}"
+            self._nat(chain, source, said, f"-j {one.chain('EXT')}")
+        self._nat(chain, _comment(f"other traffic to {one.name} will be dropped by KUBE-PROXY-FIREWALL"))
+
+    def _dice(self, one: ServicePort, chain: str, endpoints: Sequence[Endpoint]) -> None:
+        """Who was here goes where it went before; whoever is new throws the dice."""
+        named = [(one.endpoint_chain(ep), "" if self.large else _comment(f"{one.name} -> {ep}")) for ep in endpoints]
+        if one.affinity:
+            for endpoint, said in named:
+                known = f"-m recent --rcheck --seconds {one.affinity} --reap {self._remembered(endpoint)}"
+                self._nat(chain, said, known, f"-j {endpoint}")
+        for place, (endpoint, said) in enumerate(named):
+            left = len(named) - place
+            chance = f"-m statistic --mode random --probability {probability(left)}" if left > 1 else ""
+            self._nat(chain, said, chance, f"-j {endpoint}")
+
+    def _remembered(self, chain: str) -> str:
+        mask = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" if self.config.ipv6 else "255.255.255.255"
+        return f"--name {chain} --mask {mask} --rsource"
+
+    def _endpoint(self, one: ServicePort, endpoint: Endpoint) -> None:
+        chain = one.endpoint_chain(endpoint)
+        said = "" if self.large else _comment(one.name)
+        self._nat(chain, f"-s {self._host(endpoint.address)}", said, "-j KUBE-MARK-MASQ")
+        noted = f"-m recent --set {self._remembered(chain)}" if one.affinity else ""
+        protocol = f"-m {one.protocol} -j DNAT --to-destination {endpoint}"
+        self._nat(chain, f"-p {one.protocol}", said, noted, protocol)
+
+
+def _comment(text: str) -> str:
+    return f'-m comment --comment "{text}"'
+
+
+def _counted(name: str) -> str:
+    """A match of nfacct; iptables-save prints two blanks before the name."""
+    return f"-m nfacct --nfacct-name  {name}"

@@ -1,0 +1,152 @@
+"""The time machine: a lab of its own on a recorded story, and a slider that moves its clock."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from kanslib.analysis import timeline_events as lanes
+from kanslib.analysis.arp import neighbors_at
+from kanslib.backends import observation
+from kanslib.backends.base import TimeWindow
+from kanslib.exceptions import KanslibError, NotRecordedError
+from kanslib.render.tables import Table
+from kanslib.render.time_machine import Scene, StoryTimeline, TimelineStop, scene_html
+
+if TYPE_CHECKING:
+    from kanslib.backends.recorded import RecordedBackend
+    from kanslib.lab.lab import Lab
+
+_ON_PAPER = 12  # scenes that a page without a kernel holds
+
+
+class TimeMachine:
+    """A recorded story, to be walked through: show it for a slider, `.at(seconds)` for a scene, `.table` for the stops.
+
+    Its clock is its own: the lab's stays where it is.
+    """
+
+    def __init__(self, lab: Lab, world: RecordedBackend, service: str) -> None:
+        self._lab, self._world, self._service = lab, world, service
+        story = world.story
+        self._window = TimeWindow(story.start, story.start, story.end, "opening")
+        self._memory = observation.neighbor_updates(world, self._window)
+        self._moments = world.moments()
+        self.film = StoryTimeline(
+            story.title, round(story.end - story.start, 1), tuple(self._stops()), self._attempts()
+        )
+
+    def _stops(self) -> list[TimelineStop]:
+        """The acts, and what they led to: leaders, nodes, endpoints."""
+        window = self._window
+        events, nodes, slices = (
+            self._world.watch_events(kind, window) for kind in ("events", "nodes", "endpointslices")
+        )
+        acts = [TimelineStop(float(row["AT"]), "acts", str(row["MOMENT"])) for row in self._moments]
+        found = [
+            TimelineStop(round(mark.at, 1), mark.lane, mark.text)
+            for mark in lanes.cluster_events(events, nodes, slices, window.zero)
+            if mark.at <= self.film_end
+        ]
+        return sorted(chain(acts, found), key=lambda stop: (stop.at, stop.lane != "acts"))
+
+    @property
+    def film_end(self) -> float:
+        """How long the story lasts, in seconds."""
+        return self._window.end - self._window.start
+
+    def _attempts(self) -> dict[str, list[tuple[float, bool]]]:
+        """When each Service was asked, and whether it answered; of the moments at which it had an address."""
+        found: dict[str, list[tuple[float, bool]]] = {}
+        names: dict[str, str] = {}
+        for event in self._world.watch_events("services", self._window):
+            for ingress in event.object.get("status", {}).get("loadBalancer", {}).get("ingress", []):
+                names[ingress["ip"]] = event.object["metadata"]["name"]
+        try:
+            probes = self._world.probes(self._window)
+        except NotRecordedError:
+            return {}
+        for row in probes:
+            if row["to"] in names:
+                found.setdefault(names[row["to"]], []).append((row["t"] - self._window.zero, bool(row["ok"])))
+        return dict(sorted(found.items()))
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def at(self, seconds: float) -> Scene:
+        """The scene so many seconds after the opening (held within the story). No look of the learner's."""
+        at = round(min(max(seconds, 0.0), self.film.end), 1)
+        self._lab.at(time=min(self._window.start + at, self._window.end))
+        with self._lab._uncounted():
+            walk, words = self._walk()
+            return Scene(
+                at, self.film.latest(at), self._lab.map(), list(self._beliefs(at)), walk, words,
+                self._world.provenance(),
+            )  # fmt: skip
+
+    def _beliefs(self, at: float) -> Iterator[dict[str, str]]:
+        remembered, macs = neighbors_at(self._memory, self._window.zero + at), self._world.mac_owners()
+        for name, vip in self._lab._load_balancers().items():
+            mac = remembered.get(vip, "")
+            yield {
+                "SERVICE": name, "ADDRESS": vip, "LEADER BY THE API": self._lab.leader(name) or "nobody",
+                "CLIENT REMEMBERS": macs.get(mac, mac) or "nothing",
+            }  # fmt: skip
+
+    def _walk(self) -> tuple[str, str]:
+        """The way of a packet from the client, as a picture and in words; why there is none, where there is none."""
+        try:
+            trace = self._lab.trace(self._service)
+        except KanslibError as exc:
+            words = f"No packet can be followed to {self._service} at this moment: {str(exc).splitlines()[0]}"
+            return f"<p>{escape(words)}</p>", words
+        return f"<p>{escape(trace.summary)}</p>{trace.svg()}", trace.summary
+
+    def describe(self) -> str:
+        """The story in words: every stop with its seconds."""
+        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.says}" for stop in self.film.stops]
+        return "\n".join([f"{self.film.title}, {self.film.end:.0f} s:", *lines])
+
+    @property
+    def table(self) -> Table:
+        """The stops: SECONDS after the opening, LANE, and what happened."""
+        rows = [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.says} for stop in self.film.stops]
+        return Table.from_rows(rows, self._world.provenance(), ["SECONDS", "LANE", "WHAT"])
+
+    # ── showing ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _repr_html_(self) -> str:
+        """The story on paper: one scene for each act, folded; what a page without a kernel shows."""
+        acts = [stop for stop in self.film.stops if stop.lane == "acts"]
+        shown = acts[:_ON_PAPER]
+        parts = []
+        for place, stop in enumerate(shown):
+            later = acts[place + 1].at if place + 1 < len(acts) else self.film.end
+            scene = self.at(min(self._settled(stop), later))
+            scene = replace(scene, walk=f"<p>{escape(scene.walk_words)}</p>")  # a drawn one is many times as large
+            opened = " open" if place == 0 else ""
+            summary = f"{stop.at:.0f} s: {escape(stop.says)}"
+            parts.append(f"<details{opened}><summary>{summary}</summary>{scene_html(scene, self.film)}</details>")
+        left = len(acts) - len(shown)
+        more = f"<p>{left} more acts: with a kernel, the slider has them.</p>" if left else ""
+        return f'<div class="kans-time">{"".join(parts)}{more}</div>'
+
+    def _settled(self, stop: TimelineStop) -> float:
+        row = next(row for row in self._moments if row["MOMENT"] == stop.says)
+        return stop.at + float(row["SETTLED AFTER"] or 0.0)
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+        if "ipykernel" in sys.modules:
+            from kanslib.exercises.forms import in_a_notebook, mimebundle
+            from kanslib.render.time_machine_widget import time_machine_widget
+
+            if in_a_notebook():
+                return mimebundle(time_machine_widget(self), self._repr_html_(), self.describe())
+        return {"text/html": self._repr_html_(), "text/plain": self.describe()}
+
+    def __repr__(self) -> str:
+        return self.describe()

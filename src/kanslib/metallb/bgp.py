@@ -1,0 +1,188 @@
+"""Who advertises which prefix over BGP, and where a router then sends (MetalLB v0.14.8 speaker/bgp_controller.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from kanslib.k8s.endpoints import by_service, can_serve, endpoints_in, selects
+from kanslib.k8s.objects import KubeObject, external_addresses
+from kanslib.metallb.config import BGPAdvertisement, Objects, Pool, pool_of, pools, requested_pool
+from kanslib.metallb.election import EXCLUDE, network_unavailable, speakers
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A BGPPeer: the router's address, both AS numbers, how long silence is borne (seconds), who connects to it."""
+
+    name: str
+    address: str
+    asn: int
+    my_asn: int
+    hold: float = 90.0
+    nodes: frozenset[str] = frozenset()
+
+    @property
+    def internal(self) -> bool:
+        """iBGP: both sides in one AS. Only then LOCAL_PREF is sent."""
+        return self.asn == self.my_asn
+
+
+@dataclass(frozen=True)
+class BGPRoute:
+    """One prefix that a node advertises to a peer, with itself as the next hop; the Services it stands for."""
+
+    prefix: str
+    node: str
+    next_hop: str
+    peer: str
+    local_pref: int
+    communities: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+def peers(objects: Objects) -> list[Peer]:
+    """The BGPPeers, each with the nodes whose speakers connect to it."""
+    nodes = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in objects("nodes")}
+    found = []
+    for obj in requested_pool(objects, "bgppeers"):
+        spec = obj["spec"]
+        selectors = spec.get("nodeSelectors") or [{}]
+        names = frozenset(name for name, labels in nodes.items() if any(selects(one, labels) for one in selectors))
+        hold = _seconds(spec.get("holdTime", "90s"))
+        address, asn, mine = spec["peerAddress"], spec["peerASN"], spec["myASN"]
+        found.append(Peer(obj["metadata"]["name"], address, asn, mine, hold, names))
+    return found
+
+
+def _seconds(duration: str) -> float:
+    """A Go duration such as `1m30s` in seconds."""
+    units, total, number = {"h": 3600.0, "m": 60.0, "s": 1.0}, 0.0, ""
+    for sign in duration:
+        if sign in units:
+            total, number = total + float(number) * units[sign], ""
+        else:
+            number += sign
+    return total
+
+
+def why_not_advertised(node: KubeObject, service: KubeObject, pool: Pool | None, slices: Iterable[KubeObject]) -> str:
+    """Why a node does not advertise a Service over BGP, in the speaker's word; empty when it does (ShouldAnnounce)."""
+    name = node["metadata"]["name"]
+    if pool is None or not any(name in one.nodes for one in pool.bgp):
+        return "notOwner"
+    if network_unavailable(node):
+        return "nodeNetworkUnavailable"
+    if EXCLUDE in node["metadata"].get("labels", {}):
+        return "nodeLabeledExcludeBalancers"
+    known = list(endpoints_in(slices))
+    if service["spec"].get("externalTrafficPolicy") == "Local":
+        here = [entry for entry in known if entry.get("nodeName") == name]
+        return "" if _healthy(here) else "noLocalEndpoints"
+    return "" if _healthy(known) else "noEndpoints"
+
+
+def _healthy(known: Iterable[KubeObject]) -> bool:
+    """True when some address can serve in every slice that names it: one refusal outweighs (hasHealthyEndpoint)."""
+    verdicts: dict[str, bool] = {}
+    for entry in known:
+        for address in entry["addresses"]:
+            verdicts[address] = verdicts.get(address, True) and can_serve(entry)
+    return any(verdicts.values())
+
+
+def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[BGPRoute]:
+    """Every route that speakers advertise, sorted by peer, prefix and node.
+
+    `objects`: `lab.objects`, or a function like it. `alive`: the nodes whose speakers are there to speak; without it
+    those whose speaker Pod is Ready. A prefix that several Services need is advertised once.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="bgp-silent")  # doctest: +ELLIPSIS
+    recorded · story 'bgp-silent': ...
+    >>> [(route.prefix, route.node) for route in advertised(lab.objects)][:2]
+    [('172.18.255.200/32', 'myk8s-worker'), ('172.18.255.200/32', 'myk8s-worker2')]
+    """
+    living = set(speakers(objects) if alive is None else alive)
+    nodes = {node["metadata"]["name"]: node for node in objects("nodes") if node["metadata"]["name"] in living}
+    configured, slices = pools(objects), by_service(requested_pool(objects, "endpointslices"))
+    known = peers(objects)
+    found: dict[tuple[str, str, str], BGPRoute] = {}
+    for service in objects("services"):
+        meta, ips = service["metadata"], external_addresses(service)
+        key = (meta.get("namespace", "default"), meta["name"])
+        pool = pool_of(configured, ips)
+        if service["spec"].get("type") != "LoadBalancer" or pool is None:
+            continue
+        for name, node in nodes.items():
+            if why_not_advertised(node, service, pool, slices.get(key, [])):
+                continue
+            for route in _routes(node, "/".join(key), ips, pool.bgp, known):
+                place = (route.peer, route.prefix, name)
+                before = found[place].services if place in found else ()
+                found[place] = replace(route, services=tuple(dict.fromkeys((*before, *route.services))))
+    return sorted(found.values(), key=lambda one: (one.peer, one.prefix, one.node))
+
+
+def _routes(
+    node: KubeObject, service: str, ips: Iterable[str], ads: Iterable[BGPAdvertisement], known: Iterable[Peer]
+) -> list[BGPRoute]:
+    name = node["metadata"]["name"]
+    told = node.get("status", {}).get("addresses") or []
+    own = next((one["address"] for one in told if one["type"] == "InternalIP"), "")
+    mine = [ad for ad in ads if name in ad.nodes]
+    return [
+        BGPRoute(ad.prefix(ip), name, own, peer.name, ad.local_pref if peer.internal else 0, ad.communities, (service,))
+        for peer in known
+        if name in peer.nodes
+        for ad in mine
+        if not ad.peers or peer.name in ad.peers
+        for ip in ips
+    ]
+
+
+def next_hops(routes: Iterable[BGPRoute], peer: str, most: int = 64) -> dict[str, tuple[str, ...]]:
+    """The router's view: each prefix and the next hops it shares its connections among, at most `most` of them.
+
+    All paths are one AS long, so the highest LOCAL_PREF decides (0 counts as FRR's default, 100), and all that are
+    left are equal: ECMP.
+
+    >>> a = Route("192.0.2.1/32", "a", "172.18.0.2", "router", 0, (), ("default/web",))
+    >>> b = Route("192.0.2.1/32", "b", "172.18.0.3", "router", 0, (), ("default/web",))
+    >>> next_hops([a, b], "router")
+    {'192.0.2.1/32': ('172.18.0.2', '172.18.0.3')}
+    """
+    by_prefix: dict[str, list[BGPRoute]] = {}
+    for route in routes:
+        if route.peer == peer:
+            by_prefix.setdefault(route.prefix, []).append(route)
+    return {prefix: _best(found, most) for prefix, found in sorted(by_prefix.items())}
+
+
+def _best(found: list[BGPRoute], most: int) -> tuple[str, ...]:
+    top = max(route.local_pref or 100 for route in found)
+    hops = {route.next_hop for route in found if (route.local_pref or 100) == top}
+    return tuple(sorted(hops, key=lambda ip: tuple(map(int, ip.split("."))) if "." in ip else (ip,))[:most])
+
+
+@dataclass(frozen=True)
+class DetectionWindow:
+    """Seconds until a session that falls silent is given up: between the two, for a hold time of `hold`."""
+
+    earliest: float
+    latest: float
+
+    @property
+    def typical(self) -> float:
+        return (self.earliest + self.latest) / 2
+
+
+def hold_timer_expiry(hold: float) -> DetectionWindow:
+    """When the router gives up a peer that says nothing more: the hold time, less the age of the last KEEPALIVE.
+
+    MetalLB sends one each third of the hold time. A node whose kernel closes the connection is given up at once.
+
+    >>> silence(9)
+    Loss(earliest=6.0, latest=9.0)
+    """
+    return DetectionWindow(round(hold * 2 / 3, 3), float(hold))

@@ -1,0 +1,265 @@
+"""Who leads a VIP on layer 2 (MetalLB v0.14.8 speaker/layer2_controller.go, ShouldAnnounce)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from kanslib.exceptions import UnknownNameError
+from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
+from kanslib.k8s.objects import KubeObject, external_addresses, is_ready
+from kanslib.metallb.config import Objects, Pool, pool_of, pools, requested_pool
+
+Names = frozenset[str]
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+def order(nodes: Iterable[str], ip: str) -> list[str]:
+    """The usable nodes in the order in which they would lead `ip`, the leader first.
+
+    Every speaker computes this alone and comes to the same result: sorted by the bytes of
+    sha256(node + "#" + ip). Raises TypeError for a single string or a table, which would be iterated wrongly.
+
+    >>> order(["myk8s-worker", "myk8s-worker2", "myk8s-worker3"], "172.18.255.200")[0]
+    'myk8s-worker'
+    """
+    if isinstance(nodes, str) or hasattr(nodes, "columns"):
+        raise TypeError("nodes has to be a list of node names, for a table: order(table['NAME'], ip)")
+    return sorted(nodes, key=lambda node: sort_key(node, ip))
+
+
+def sort_key(node: str, ip: str) -> bytes:
+    """What is compared: the 32 bytes of sha256(node + "#" + ip). The smallest leads.
+
+    >>> rank("kind-worker2", "172.18.255.200").hex()[:8]
+    '3599cdb1'
+    """
+    return hashlib.sha256(f"{node}#{ip}".encode()).digest()
+
+
+def leaders(nodes: Iterable[str], ips: Iterable[str]) -> dict[str, str]:
+    """The leader of every address, for many addresses at once; none where there is no node."""
+    names = [(node.encode(), node) for node in nodes]
+    sha256, found = hashlib.sha256, {}
+    for ip in ips:
+        tail = b"#" + ip.encode()
+        best, leader = b"\xff" * 33, ""
+        for encoded, node in names:
+            digest = sha256(encoded + tail).digest()
+            if digest < best:
+                best, leader = digest, node
+        if leader:
+            found[ip] = leader
+    return found
+
+
+# ── what a join or a leave changes ───────────────────────────────────────────────────────────────────────
+
+
+def won_by_new_node(newcomer: str, nodes: Collection[str], ips: Iterable[str]) -> list[str]:
+    """The addresses that a joining node would lead: it takes what it wins, and nothing else moves.
+
+    >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
+    >>> taken_by("myk8s-worker4", workers, ["172.18.255.200", "172.18.255.201", "172.18.255.207"])
+    ['172.18.255.207']
+    """
+    return [ip for ip, leader in leaders([*nodes, newcomer], ips).items() if leader == newcomer]
+
+
+def successors_of(leaver: str, nodes: Collection[str], ips: Iterable[str]) -> dict[str, str]:
+    """Who takes over each address that a leaving node leads; the others stay where they are."""
+    mine = [ip for ip, leader in leaders(nodes, ips).items() if leader == leaver]
+    return leaders([node for node in nodes if node != leaver], mine)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How many of some addresses each node leads, and how far that is from even."""
+
+    counts: Mapping[str, int]
+
+    @property
+    def expected(self) -> float:
+        """The even share."""
+        return sum(self.counts.values()) / len(self.counts)
+
+    @property
+    def deviation(self) -> float:
+        """By how much a node's count strays from the even share by chance alone (standard deviation)."""
+        nodes, total = len(self.counts), sum(self.counts.values())
+        return math.sqrt(total * (1 / nodes) * (1 - 1 / nodes))
+
+    def __str__(self) -> str:
+        told = "/".join(str(count) for count in self.counts.values())
+        return f"{told}: an even share is {self.expected:.1f}, and chance alone strays by {self.deviation:.1f}"
+
+
+def distribution(nodes: Iterable[str], ips: Iterable[str]) -> Distribution:
+    """How evenly the addresses of a pool spread over the candidates: each is a throw of a fair dice, and no more.
+
+    >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
+    >>> print(spread(workers, [f"172.18.255.{n}" for n in range(200, 251)]))
+    19/14/18: an even share is 17.0, and chance alone strays by 3.4
+    """
+    counts = dict.fromkeys(nodes, 0)
+    for leader in leaders(list(counts), ips).values():
+        counts[leader] += 1
+    return Distribution(counts)
+
+
+# ── one Service, explained ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Whether a node may lead, the rule that decided, and the fact behind it."""
+
+    node: str
+    candidate: bool
+    rule: str
+    fact: str
+
+
+@dataclass(frozen=True)
+class Election:
+    """One Service's election: every node's standing, and the candidates in hash order.
+
+    `why_nobody` says what keeps the whole Service from being announced; empty when nothing does.
+    """
+
+    service: str
+    address: str
+    eligibilities: tuple[Eligibility, ...]
+    order: tuple[str, ...]
+    why_nobody: str = ""
+
+    @property
+    def candidates(self) -> list[str]:
+        return [one.node for one in self.eligibilities if one.candidate]
+
+    @property
+    def leader(self) -> str | None:
+        return self.order[0] if self.order else None
+
+    @property
+    def successors(self) -> tuple[str, ...]:
+        """Who would take over, one after the other."""
+        return self.order[1:]
+
+    def without(self, *nodes: str) -> str | None:
+        """Who would lead if these nodes left; None if nobody were left."""
+        return next((node for node in self.order if node not in nodes), None)
+
+    def __str__(self) -> str:
+        head = f"{self.service} {self.address or '(no address)'}: "
+        head += f"led by {self.leader}" if self.leader else f"led by nobody: {self.why_nobody}"
+        lines = [f"  {'in ' if one.candidate else 'out'}  {one.node}: {one.fact}" for one in self.eligibilities]
+        line = [f"  order: {' → '.join(self.order)}"] if self.order else []
+        return "\n".join([head, *lines, *line])
+
+
+def explain(objects: Objects, service: str, alive: Iterable[str] | None = None) -> Election:
+    """Who leads a Service, who else could, and for every node which rule lets it in or keeps it out.
+
+    `objects`: `lab.objects`, or any function from a kind to the objects of that kind. `service`: a name in `default`,
+    or `namespace/name`. `alive`: the nodes whose speakers answer (`memberlist.members` of a log); without it those
+    whose speaker Pod is Ready, which the API knows half a minute later than the speakers. The questions in MetalLB's
+    own order (v0.14.8 speaker/layer2_controller.go ShouldAnnounce); UnknownNameError for a Service that does not exist.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="election")  # doctest: +ELLIPSIS
+    recorded · story 'election': ...
+    >>> print(explain(lab.objects, "svc3"))
+    svc3 172.18.255.202: led by myk8s-worker3
+      out  myk8s-control-plane: it carries the label node.kubernetes.io/exclude-from-external-load-balancers
+      in   myk8s-worker: its speaker is alive and my-l2-advertise selects it
+      in   myk8s-worker2: its speaker is alive and my-l2-advertise selects it
+      in   myk8s-worker3: its speaker is alive and my-l2-advertise selects it
+      order: myk8s-worker3 → myk8s-worker2 → myk8s-worker
+    """
+    namespace, _, name = service.rpartition("/")
+    known = {(o["metadata"].get("namespace", "default"), o["metadata"]["name"]): o for o in objects("services")}
+    if (namespace or "default", name) not in known:
+        raise UnknownNameError("service", service, [one for _, one in known])
+    obj = known[namespace or "default", name]
+    ips = external_addresses(obj)
+    pieces = slices_of(requested_pool(objects, "endpointslices"), namespace or "default", name)
+    living = frozenset(speakers(objects) if alive is None else alive)
+    return elect(obj, ips, pool_of(pools(objects), ips), pieces, objects("nodes"), living)
+
+
+def speakers(objects: Objects) -> list[str]:
+    """The nodes whose speaker Pod is Ready and is to stay, as the API has it."""
+    return [
+        pod["spec"]["nodeName"]
+        for pod in objects("pods")
+        if pod["metadata"].get("labels", {}).get("component") == "speaker"
+        and is_ready(pod)
+        and not pod["metadata"].get("deletionTimestamp")
+    ]
+
+
+def elect(
+    service: KubeObject,
+    ips: list[str],
+    pool: Pool | None,
+    slices: list[KubeObject],
+    nodes: Iterable[KubeObject],
+    alive: frozenset[str],
+) -> Election:
+    """The election of one Service from what the speakers know: pure, and what `explain` looks up for you."""
+    name = service["metadata"]["name"]
+    serving = [entry for entry in endpoints_in(slices) if can_serve(entry)]
+    local = service["spec"].get("externalTrafficPolicy") == "Local"
+    homes = frozenset(entry.get("nodeName") or "" for entry in serving) if local else None
+    standings = tuple(eligibility(node, pool, alive, homes) for node in nodes)
+    hindrance = _why_not_eligible(service, ips, pool, bool(serving), standings)
+    usable = [] if hindrance else [one.node for one in standings if one.candidate]
+    ranked = order(usable, ips[0]) if ips else []
+    return Election(name, ips[0] if ips else "", standings, tuple(ranked), hindrance)
+
+
+def _why_not_eligible(
+    service: KubeObject, ips: list[str], pool: Pool | None, serving: bool, standings: tuple[Eligibility, ...]
+) -> str:
+    if service["spec"].get("type") != "LoadBalancer":
+        return "it is no LoadBalancer"
+    if service["spec"].get("loadBalancerClass"):
+        return f"its loadBalancerClass {service['spec']['loadBalancerClass']} is not MetalLB's"
+    if not ips:
+        return "it has no address"
+    if pool is None:
+        return "no pool holds its address"
+    if not serving:
+        return "no endpoint can serve"
+    if not pool.layer2:
+        return f"no L2Advertisement covers the pool {pool.name}"
+    if not any(one.candidate for one in standings):
+        return "no node is a candidate"
+    return ""
+
+
+def eligibility(node: KubeObject, pool: Pool | None, alive: Names, homes: Names | None) -> Eligibility:
+    """Whether one node may lead, by MetalLB's questions; `homes`: for Local, who has an endpoint."""
+    name, labels = node["metadata"]["name"], node["metadata"].get("labels", {})
+    covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
+    if name not in alive:
+        return Eligibility(name, False, "speaker", "no speaker of its answers")
+    if network_unavailable(node):
+        return Eligibility(name, False, "network", "its condition NetworkUnavailable is True")
+    if EXCLUDE in labels:
+        return Eligibility(name, False, "exclude label", f"it carries the label {EXCLUDE}")
+    if not covering:
+        return Eligibility(name, False, "advertisement", "no L2Advertisement of the pool selects it")
+    if homes is not None and name not in homes:
+        return Eligibility(name, False, "local endpoint", "the policy is Local, and no endpoint here can serve")
+    here = " and has an endpoint" if homes is not None else ""
+    return Eligibility(name, True, "candidate", f"its speaker is alive and {', '.join(covering)} selects it{here}")
+
+
+def network_unavailable(node: KubeObject) -> bool:
+    """True when the node's condition NetworkUnavailable is True; unknown or missing counts as available."""
+    said = node.get("status", {}).get("conditions") or []
+    return any(one["type"] == "NetworkUnavailable" and one["status"] == "True" for one in said)

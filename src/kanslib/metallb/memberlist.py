@@ -1,0 +1,143 @@
+"""When speakers notice that one of them is gone (hashicorp/memberlist v0.5.1, as MetalLB v0.14.8 uses it)."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kanslib.text import with_timestamps
+
+
+@dataclass(frozen=True)
+class MemberlistConfig:
+    """memberlist's settings (config.go DefaultLANConfig); times in seconds."""
+
+    probe_interval: float = 1.0  # one member is probed each interval
+    probe_timeout: float = 0.5  # then others are asked to probe, until the interval is over
+    suspicion_mult: int = 4
+    suspicion_max_mult: int = 6
+    awareness_max: int = 8
+
+
+LAN = MemberlistConfig()
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Seconds from a member's sudden death until it is suspected and until it is declared dead."""
+
+    suspect: float
+    dead: float
+
+    def __str__(self) -> str:
+        return f"suspected after {self.suspect:.1f} s, dead after {self.dead:.1f} s"
+
+
+def suspicion_timeout(members: int, confirmations: int = 0, config: MemberlistConfig = LAN) -> float:
+    """How long a suspected member has to answer, in seconds, when others have confirmed the suspicion.
+
+    memberlist v0.5.1 state.go suspectNode, suspicion.go remainingSuspicionTime: it starts long and shrinks with each
+    confirmation. Below four members nobody can confirm enough, and the short one holds from the start.
+
+    >>> [suspicion_timeout(4, confirmations) for confirmations in (0, 1, 2)], suspicion_timeout(3)
+    ([24.0, 11.381, 4.0], 4.0)
+    """
+    shortest = config.suspicion_mult * max(1.0, math.log10(max(1.0, members))) * config.probe_interval
+    longest = config.suspicion_max_mult * shortest
+    wanted = config.suspicion_mult - 2
+    if members - 2 < wanted or wanted < 1:
+        return shortest
+    share = math.log(confirmations + 1) / math.log(wanted + 1)
+    return max(shortest, math.floor(1000 * (longest - share * (longest - shortest))) / 1000)
+
+
+def detection(first_probes: Iterable[float], members: int, config: MemberlistConfig = LAN) -> Detection:
+    """When a dead member is suspected and declared dead, given when each survivor first probes it (seconds).
+
+    A probe fails when its interval is over. The first failure starts the suspicion; each later one confirms it.
+
+    >>> noticed([0.6, 1.9, 2.7], members=4)
+    Detection(suspect=1.6, dead=5.6)
+    """
+    failures = sorted(probe + config.probe_interval for probe in first_probes)
+    suspect = failures[0]
+    dead = suspect + suspicion_timeout(members, 0, config)
+    for confirmations, failure in enumerate(failures[1:], 1):
+        if failure >= dead:
+            break
+        dead = max(failure, suspect + suspicion_timeout(members, confirmations, config))
+    return Detection(round(suspect, 3), round(dead, 3))
+
+
+def earliest(members: int, config: MemberlistConfig = LAN) -> Detection:
+    """The fastest that a sudden death can be noticed: everybody probes the dead member at once."""
+    return detection([0.0] * (members - 1), members, config)
+
+
+def latest(members: int, config: MemberlistConfig = LAN) -> Detection:
+    """The slowest while survivors hear each other: all had just probed it, and it comes last in their next round."""
+    return detection([(2 * (members - 1) - 1) * config.probe_interval] * (members - 1), members, config)
+
+
+def typical(members: int, config: MemberlistConfig = LAN) -> Detection:
+    """What to expect: the survivors' next probes lie evenly over one round of `members - 1` intervals.
+
+    >>> typical(4)
+    Detection(suspect=1.75, dead=5.75)
+    """
+    survivors, turn = members - 1, (members - 1) * config.probe_interval
+    return detection([turn * (place + 1) / (survivors + 1) for place in range(survivors)], members, config)
+
+
+def sample(members: int, seed: int, config: MemberlistConfig = LAN) -> Detection:
+    """One possible course: each survivor comes to the dead member at its own moment of the round."""
+    dice, turn = random.Random(seed), (members - 1) * config.probe_interval
+    return detection([dice.uniform(0, turn) for _ in range(members - 1)], members, config)
+
+
+def isolated_detection(members: int, config: MemberlistConfig = LAN) -> tuple[float, ...]:
+    """When a member that is cut off declares the others dead, at the earliest: seconds after its first probe.
+
+    Nobody confirms what it suspects, so the long timeout holds. And it doubts itself: a failed probe that nobody
+    helped with counts against its own health (awareness.go), and the less healthy, the slower it probes.
+
+    >>> alone(4)
+    (25.0, 28.0, 32.0)
+    """
+    flat, moment, told = suspicion_timeout(members, 0, config), 0.0, []
+    for turn in range(members - 1):
+        slower = 1 if turn == 0 else min(turn + 2, config.awareness_max)
+        moment += slower * config.probe_interval
+        told.append(moment + flat)
+    return tuple(told)
+
+
+def members(log: str) -> frozenset[str]:
+    """The nodes whose speakers a speaker believes alive, by its own log so far (speakerlist.go: "node event").
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+    recorded · story 'failover': ...
+    >>> lab.at("kill-node", after=15)
+    >>> sorted(members(lab.log("speaker", lab.control_plane)))
+    ['myk8s-control-plane', 'myk8s-worker2', 'myk8s-worker3']
+    """
+    return membership_history(log)[-1][1]
+
+
+def membership_history(log: str) -> list[tuple[float, frozenset[str]]]:
+    """Whom a speaker believed alive from which moment on (Unix seconds), by its own log; nobody before the first."""
+    found: list[tuple[float, frozenset[str]]] = [(float("-inf"), frozenset())]
+    for moment, line in with_timestamps(log.splitlines()):
+        start = line.find("{")
+        if '"node event":"' not in line or start < 0:
+            continue
+        entry = json.loads(line[start:])
+        alive = found[-1][1] - {entry["node name"]}
+        if entry["node event"] != "NodeLeave":
+            alive |= {entry["node name"]}
+        found.append((moment, alive))
+    return found

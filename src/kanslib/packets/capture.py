@@ -1,0 +1,209 @@
+"""Captures, frame by frame: what was on the wire when, and its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, overload
+
+from kanslib.packets import ethernet, ip
+from kanslib.packets.arp import ARP
+from kanslib.packets.ethernet import Ethernet
+from kanslib.packets.http import HTTP
+from kanslib.packets.icmp import ICMP, ICMPv6
+from kanslib.packets.ip import IPv4, IPv6
+from kanslib.packets.malformed import MalformedPacketError
+from kanslib.packets.pcap import CaptureWarning, batches
+from kanslib.packets.tcp import TCP, UDP
+
+if TYPE_CHECKING:
+    from scapy.packet import Packet
+
+__all__ = ["CaptureWarning", "Frame", "read"]
+
+T = TypeVar("T")
+_UNTAGGED = {kind.to_bytes(2): kind for kind in (ethernet.IPV4, ethernet.ARP, ethernet.IPV6)}
+
+
+class _Layer(Generic[T]):
+    """A layer of a frame: read when it is asked for, once; None where there is none or it cannot be read."""
+
+    def __init__(self, parse: Callable[[Frame], T | None]) -> None:
+        self.parse, self.__doc__ = parse, parse.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, frame: None, owner: type) -> _Layer[T]: ...
+    @overload
+    def __get__(self, frame: Frame, owner: type) -> T | None: ...
+    def __get__(self, frame: Frame | None, owner: type) -> T | _Layer[T] | None:
+        if frame is None:
+            return self
+        kept: dict[str, Any] | None = frame.__dict__.get("_kept")
+        if kept and self.name in kept:
+            return kept[self.name]  # type: ignore[no-any-return]
+        try:
+            value = self.parse(frame)
+        except MalformedPacketError as wrong:
+            value = None
+            frame.__dict__.setdefault("_wrong", []).append(wrong.with_traceback(None))
+        else:
+            if value is None:
+                return None  # soon found out again: a recording has many frames, and each has few layers
+        if kept is None:
+            kept = frame.__dict__["_kept"] = {}
+        kept[self.name] = value
+        return value
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One captured frame: `time` in Unix seconds, `raw` bytes, and its layers, None where it has none.
+
+    `length`: bytes on the wire (0: as many as were captured); `number`: its place in the capture, from 1;
+    `link`: the kind of network (https://www.tcpdump.org/linktypes.html), 1 is Ethernet; `source`: the capture's name.
+    A layer that does not hold what it promises is None, and `malformed` says what is wrong with it.
+
+    >>> frame = Frame(0, bytes.fromhex("ffffffffffff" "0242ac120004" "0806" "0001080006040001" "0242"))
+    >>> frame.arp, str(frame.malformed)
+    (None, 'ARP: 10 bytes, expected 28')
+    """
+
+    time: float
+    raw: bytes
+    length: int = 0
+    number: int = 0
+    link: int = ethernet.ETHERNET
+    source: str = ""
+
+    @property
+    def malformed(self) -> MalformedPacketError | None:
+        """What is wrong with the first layer that cannot be read; None when all can."""
+        for layer in ("arp", "tcp", "udp", "icmp", "icmpv6"):
+            getattr(self, layer)
+        wrong: list[MalformedPacketError] = self.__dict__.get("_wrong", [])
+        return wrong[0] if wrong else None
+
+    @property
+    def is_cut(self) -> bool:
+        """True when only the beginning of the frame was captured (tcpdump's snap length)."""
+        return self.length > len(self.raw)
+
+    @_Layer
+    def ethernet(self) -> Ethernet | None:
+        """Who sends to whom on the wire."""
+        return Ethernet.parse(self.raw) if self.link == ethernet.ETHERNET else None
+
+    @property
+    def _carried(self) -> tuple[int, bytes] | None:
+        raw = self.raw
+        if self.link != ethernet.ETHERNET:
+            return ethernet.carried(self.link, raw)
+        kind = raw[12:14]
+        if kind in _UNTAGGED:  # most frames: no need for the addresses
+            return _UNTAGGED[kind], raw[14:]
+        found = self.ethernet
+        return (found.type, found.payload) if found else None
+
+    @_Layer
+    def arp(self) -> ARP | None:
+        """The question or the answer, if it is ARP."""
+        found = self._carried
+        return ARP.parse(found[1]) if found and found[0] == ethernet.ARP else None
+
+    def _ip(self) -> IPv4 | IPv6 | None:
+        """The IP packet, of either version."""
+        found = self._carried
+        if not found:
+            return None
+        if found[0] == ethernet.IPV4:
+            return IPv4.parse(found[1])
+        return IPv6.parse(found[1]) if found[0] == ethernet.IPV6 else None
+
+    ip = _Layer["IPv4 | IPv6"](_ip)
+
+    def _packet(self, protocol: int) -> IPv4 | IPv6 | None:
+        """The packet, if it carries the beginning of this protocol."""
+        packet = self.ip
+        return packet if packet and packet.protocol == protocol and not packet.fragment_offset else None
+
+    @_Layer
+    def tcp(self) -> TCP | None:
+        """The TCP segment."""
+        packet = self._packet(ip.TCP)
+        return TCP.parse(packet.payload, packet.carries) if packet else None
+
+    @_Layer
+    def udp(self) -> UDP | None:
+        """The UDP datagram."""
+        packet = self._packet(ip.UDP)
+        return UDP.parse(packet.payload) if packet else None
+
+    @_Layer
+    def icmp(self) -> ICMP | None:
+        """The ICMP message."""
+        packet = self._packet(ip.ICMP)
+        return ICMP.parse(packet.payload) if isinstance(packet, IPv4) else None
+
+    @_Layer
+    def icmpv6(self) -> ICMPv6 | None:
+        """The ICMPv6 message, neighbor discovery included."""
+        packet = self._packet(ip.ICMPV6)
+        return ICMPv6.parse(packet.payload) if isinstance(packet, IPv6) else None
+
+    @property
+    def http(self) -> HTTP | None:
+        """The first line of an HTTP message that begins in this frame."""
+        return HTTP.parse(self.tcp.payload) if self.tcp and self.tcp.payload else None
+
+    def to_scapy(self) -> Packet:
+        """This frame as scapy's packet, to go on with there. Needs scapy (GPL-2.0-only), which is an extra."""
+        from scapy.layers.inet import IP
+        from scapy.layers.inet6 import IPv6
+        from scapy.layers.l2 import CookedLinux, Ether
+
+        version = self.raw[0] >> 4 if self.raw else 4
+        kinds = {ethernet.ETHERNET: Ether, ethernet.COOKED: CookedLinux}
+        packet = kinds.get(self.link, IPv6 if version == 6 else IP)(self.raw)
+        packet.time = self.time
+        return packet
+
+    def __repr__(self) -> str:
+        return f"<Frame {self}>"
+
+    def __str__(self) -> str:
+        if self.arp:
+            return f"ARP {self.arp}"
+        if self.ip and self.tcp:
+            told = f" {self.http}" if self.http else ""
+            return f"TCP {self.ip.src}:{self.tcp.sport} > {self.ip.dst}:{self.tcp.dport} [{self.tcp.flags}]{told}"
+        if self.ip and self.udp:
+            return f"UDP {self.ip.src}:{self.udp.sport} > {self.ip.dst}:{self.udp.dport}"
+        if self.ip and (said := self.icmp or self.icmpv6):
+            return f"ICMP {self.ip.src} > {self.ip.dst} {said.meaning}"
+        return f"frame of {len(self.raw)} bytes" + (f" ({self.malformed})" if self.malformed else "")
+
+
+def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
+    """The frames of a capture, one at a time, in the order of the file: pcap or pcapng, gzipped or not.
+
+    Raises RecordingError for what is no capture. Where one breaks off or is damaged, what came before is read, and
+    one CaptureWarning says where.
+
+    """
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        with path.open("rb") as stream:
+            yield from read(stream, path.name)
+        return
+    number, told = 0, name or str(getattr(source, "name", "capture"))
+    for batch in batches(source, told):
+        piece = batch.piece
+        for start, size, length, time, link in zip(
+            batch.starts, batch.captured, batch.lengths, batch.times, batch.links, strict=True
+        ):
+            number += 1
+            yield Frame(time, piece[start : start + size], length, number, link, told)

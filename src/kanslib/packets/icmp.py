@@ -1,0 +1,127 @@
+"""ICMP (RFC 792), ICMPv6 (RFC 4443) and neighbor discovery (RFC 4861)."""
+
+from __future__ import annotations
+
+import struct
+from socket import AF_INET6, inet_ntop
+from typing import NamedTuple
+
+from kanslib.packets.ip import IPv4, IPv6
+from kanslib.packets.malformed import MalformedPacketError, enough
+
+_UNREACHABLE = {
+    0: "network unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable",
+    4: "fragmentation needed", 9: "network prohibited", 10: "host prohibited", 13: "prohibited by a filter",
+}  # fmt: skip
+_UNREACHABLE_6 = {
+    0: "no route", 1: "prohibited by a filter", 3: "address unreachable", 4: "port unreachable",
+}  # fmt: skip
+_ERRORS, _ECHOES = {3, 4, 5, 11, 12}, {0, 8}
+_ECHO = struct.Struct("!HH")
+SOLICITATION, ADVERTISEMENT = 135, 136
+
+
+class Quoted(NamedTuple):
+    """The packet that an error is about: where it came from and went to. Ports are None where they are cut off."""
+
+    src: str
+    dst: str
+    protocol: int
+    sport: int | None
+    dport: int | None
+
+
+class ICMP(NamedTuple):
+    """One message: `type`, `code`; `id` and `sequence` of an echo; `quoted`, the packet that an error is about."""
+
+    type: int
+    code: int
+    checksum: int
+    id: int | None = None
+    sequence: int | None = None
+    quoted: Quoted | None = None
+    payload: bytes = b""
+
+    @classmethod
+    def parse(cls, raw: bytes) -> ICMP:
+        """The message in `raw`. Malformed when its header is cut off."""
+        enough("ICMP", raw, 8, "header")
+        kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
+        if kind in _ECHOES:
+            ident, sequence = _ECHO.unpack_from(raw, 4)
+            return cls(kind, code, checksum, ident, sequence, payload=raw[8:])
+        return cls(kind, code, checksum, quoted=_quoted(raw[8:]) if kind in _ERRORS else None, payload=raw[8:])
+
+    @property
+    def meaning(self) -> str:
+        """The message in words, e.g. `host unreachable`."""
+        if self.type == 3:
+            return _UNREACHABLE.get(self.code, f"unreachable, code {self.code}")
+        names = {0: "echo reply", 8: "echo request", 5: "redirect", 11: "time exceeded", 12: "parameter problem"}
+        return names.get(self.type, f"type {self.type}")
+
+
+class ICMPv6(NamedTuple):
+    """As Icmp; `target` and `link_address` of a neighbor solicitation or advertisement, with its three flags."""
+
+    type: int
+    code: int
+    checksum: int
+    id: int | None = None
+    sequence: int | None = None
+    quoted: Quoted | None = None
+    target: str | None = None
+    link_address: str | None = None
+    is_router: bool = False
+    is_solicited: bool = False
+    is_override: bool = False
+
+    @classmethod
+    def parse(cls, raw: bytes) -> ICMPv6:
+        """The message in `raw`. Malformed when its header, or a neighbor message, is cut off."""
+        enough("ICMPv6", raw, 8, "header")
+        kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
+        if kind in (128, 129):
+            return cls(kind, code, checksum, *_ECHO.unpack_from(raw, 4))
+        if kind in (SOLICITATION, ADVERTISEMENT):
+            enough("ICMPv6", raw, 24, "neighbor message")
+            flags = raw[4] if kind == ADVERTISEMENT else 0
+            return cls(
+                kind, code, checksum, target=inet_ntop(AF_INET6, raw[8:24]), link_address=_link_address(raw[24:]),
+                is_router=bool(flags & 128), is_solicited=bool(flags & 64), is_override=bool(flags & 32),
+            )  # fmt: skip
+        return cls(kind, code, checksum, quoted=_quoted(raw[8:]) if kind < 128 else None)
+
+    @property
+    def meaning(self) -> str:
+        """The message in words, e.g. `neighbor advertisement`."""
+        if self.type == 1:
+            return _UNREACHABLE_6.get(self.code, f"unreachable, code {self.code}")
+        names = {
+            2: "packet too big", 3: "time exceeded", 4: "parameter problem", 128: "echo request", 129: "echo reply",
+            133: "router solicitation", 134: "router advertisement", SOLICITATION: "neighbor solicitation",
+            ADVERTISEMENT: "neighbor advertisement", 137: "redirect", 143: "multicast listener report",
+        }  # fmt: skip
+        return names.get(self.type, f"type {self.type}")
+
+
+def _quoted(raw: bytes) -> Quoted | None:
+    """The packet that an error quotes; None where not even its addresses are there."""
+    try:
+        packet = IPv6.parse(raw) if raw[:1] and raw[0] >> 4 == 6 else IPv4.parse(raw)
+    except MalformedPacketError:
+        return None
+    if packet.fragment_offset or len(packet.payload) < 4 or packet.protocol not in (6, 17):
+        return Quoted(packet.src, packet.dst, packet.protocol, None, None)
+    return Quoted(packet.src, packet.dst, packet.protocol, *_ECHO.unpack_from(packet.payload))
+
+
+def _link_address(options: bytes) -> str | None:
+    """The MAC address among the options (source 1, target 2) of a neighbor message."""
+    at = 0
+    while at + 2 <= len(options) and options[at + 1]:
+        size = options[at + 1] * 8
+        if options[at] in (1, 2) and at + 8 <= len(options):
+            return options[at + 2 : at + 8].hex(":")
+        at += size
+    return None

@@ -1,0 +1,108 @@
+"""IPv4 (RFC 791) and IPv6 (RFC 8200)."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from socket import AF_INET6, inet_ntoa, inet_ntop
+from typing import NamedTuple
+
+from kanslib.packets.malformed import MalformedPacketError, enough
+
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+_HEADER4 = struct.Struct("!BBHHHBBH")
+_HEADER6 = struct.Struct("!IHBB")
+_HOP, _ROUTING, _FRAGMENT, _DESTINATION, _MOBILITY, _HIP, _SHIM = 0, 43, 44, 60, 135, 139, 140
+_EXTENSIONS = {_HOP, _ROUTING, _FRAGMENT, _DESTINATION, _MOBILITY, _HIP, _SHIM}
+
+
+four = lru_cache(maxsize=4096)(inet_ntoa)  # a capture names the same few addresses again and again
+
+
+class IPv4(NamedTuple):
+    """Source, destination, protocol number and what they carry. A later fragment has no transport header.
+
+    `length` is the packet's own word for its size in bytes, header included; `payload` is what was captured of it.
+    """
+
+    src: str
+    dst: str
+    protocol: int
+    ttl: int
+    fragment_offset: int
+    payload: bytes
+    length: int
+    header_length: int = 20
+    tos: int = 0
+    id: int = 0
+    dont_fragment: bool = False
+    more_fragments: bool = False
+    checksum: int = 0
+
+    @classmethod
+    def parse(cls, raw: bytes) -> IPv4:
+        """The packet in `raw`. Malformed when its header is cut off, not version 4, or its lengths cannot be."""
+        if len(raw) < 20:
+            raise MalformedPacketError("IPv4", f"header of {len(raw)} bytes, expected 20")
+        first, tos, length, ident, flags, ttl, protocol, checksum = _HEADER4.unpack_from(raw)
+        header = (first & 15) * 4
+        if first >> 4 != 4:
+            raise MalformedPacketError("IPv4", f"version {first >> 4}, expected 4")
+        if header < 20 or len(raw) < header:
+            raise MalformedPacketError("IPv4", f"header length {header}, expected 20 to {min(60, len(raw))}")
+        if length == 0:  # a card that splits packets by itself (TSO) leaves the length to it
+            length = len(raw)
+        if length < header:
+            raise MalformedPacketError("IPv4", f"total length {length}, expected at least its header's {header}")
+        return tuple.__new__(cls, (
+            four(raw[12:16]), four(raw[16:20]), protocol, ttl, (flags & 0x1FFF) * 8, raw[header:length],
+            length, header, tos, ident, flags & 0x4000 != 0, flags & 0x2000 != 0, checksum,
+        ))  # fmt: skip
+
+    @property
+    def carries(self) -> int:
+        """The size of what it carries, in bytes, captured or not."""
+        return self.length - self.header_length
+
+
+class IPv6(NamedTuple):
+    """As Ipv4; `protocol` is what comes after the extension headers, `length` the size of all after the first 40."""
+
+    src: str
+    dst: str
+    protocol: int
+    ttl: int
+    fragment_offset: int
+    payload: bytes
+    length: int
+    header_length: int = 40
+    traffic_class: int = 0
+    flow: int = 0
+    next_header: int = 0
+
+    @classmethod
+    def parse(cls, raw: bytes) -> IPv6:
+        """The packet in `raw`. Malformed when a header is cut off or it is not version 6."""
+        enough("IPv6", raw, 40, "header")
+        first, length, following, hops = _HEADER6.unpack_from(raw)
+        if first >> 28 != 6:
+            raise MalformedPacketError("IPv6", f"version {first >> 28}, expected 6")
+        protocol, start, offset = following, 40, 0
+        while protocol in _EXTENSIONS and offset == 0:
+            enough("IPv6", raw[start:], 8, "extension header")
+            size = 8 if protocol == _FRAGMENT else (raw[start + 1] + 1) * 8
+            if protocol == _FRAGMENT:
+                offset = int.from_bytes(raw[start + 2 : start + 4]) & 0xFFF8
+            protocol, start = raw[start], start + size
+        end = 40 + length if length else len(raw)
+        if start > max(end, len(raw)):
+            raise MalformedPacketError("IPv6", f"extension headers end at {start}, the packet at {end}")
+        return cls(
+            inet_ntop(AF_INET6, raw[8:24]), inet_ntop(AF_INET6, raw[24:40]), protocol, hops, offset,
+            raw[start:end], length, start, first >> 20 & 0xFF, first & 0xFFFFF, following,
+        )  # fmt: skip
+
+    @property
+    def carries(self) -> int:
+        """The size of what comes after all headers, in bytes, captured or not."""
+        return 40 + self.length - self.header_length if self.length else len(self.payload)

@@ -1,0 +1,225 @@
+"""The records of a capture file: pcap and pcapng, of either byte order, micro- and nanoseconds, gzipped or not.
+
+pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. Read a piece at a time, whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, NamedTuple
+
+from kanslib.exceptions import RecordingError
+
+_PIECE = 1 << 20
+LONGEST = 262_144  # bytes of one frame: more is damage (tcpdump's MAXIMUM_SNAPLEN)
+_PCAP = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1e-6),
+    b"\xa1\xb2\xc3\xd4": (">", 1e-6),
+    b"\x4d\x3c\xb2\xa1": ("<", 1e-9),
+    b"\xa1\xb2\x3c\x4d": (">", 1e-9),
+}
+_PCAP_HEADER = 24
+_PCAPNG = b"\x0a\x0d\x0d\x0a"
+_SECTION, _INTERFACE, _OLD, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
+_LONGEST_BLOCK = 1 << 24
+
+
+class CaptureWarning(UserWarning):
+    """A capture that breaks off or is damaged: what came before it was read."""
+
+
+class Batch(NamedTuple):
+    """Some frames of a capture, in the order of the file: a piece of it, and where each frame lies in that piece.
+
+    `starts`, `captured` and `lengths` are in bytes (`lengths`: on the wire), `times` in Unix seconds.
+    """
+
+    piece: bytes
+    starts: list[int]
+    captured: list[int]
+    lengths: list[int]
+    times: list[float]
+    links: list[int]
+
+
+class _Source:
+    """A stream that is read in pieces: `piece` is what is at hand, from `at` on not yet used up."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        # read1 gives what there is; a gzip that is cut off would keep its last good bytes back otherwise
+        self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+        self.piece, self.at, self.frames, self.damage = b"", 0, 0, ""
+
+    def fill(self) -> bool:
+        """Read on; False when there is no more. What was not used up stays in front."""
+        try:
+            more = self._read(_PIECE)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
+            more, self.damage = b"", f"cannot be unpacked further ({exc})"
+        self.piece, self.at = self.piece[self.at :] + more, 0
+        return bool(more)
+
+
+def batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
+    """The frames of a capture, a piece of the file at a time.
+
+    Raises RecordingError for what is no capture. Warns once (CaptureWarning) where it breaks off or is damaged.
+    """
+    magic = stream.read(4)
+    stream.seek(-len(magic), 1)
+    if magic[:2] == b"\x1f\x8b":
+        with gzip.open(stream) as unpacked:
+            yield from _batches(_Source(unpacked), name)  # type: ignore[arg-type]
+    else:
+        yield from _batches(_Source(stream), name)
+
+
+def _batches(source: _Source, name: str) -> Iterator[Batch]:
+    while source.fill() and len(source.piece) < 24:
+        pass  # a pipe may give a few bytes at a time
+    magic = source.piece[:4]
+    if magic not in _PCAP and magic != _PCAPNG:
+        why = source.damage or f"starts with {magic.hex() or 'nothing'}"
+        raise RecordingError(name, f"{why}: neither pcap nor pcapng")
+    if len(source.piece) < 24:
+        raise RecordingError(name, "cut off in the header of the capture")
+    reader: _Pcap | _Pcapng = _Pcapng()
+    if magic in _PCAP:
+        reader, source.at = _Pcap(source.piece), _PCAP_HEADER
+    damage = ""
+    while not damage and (source.at < len(source.piece) or source.fill()):
+        batch = Batch(source.piece, [], [], [], [], [])
+        source.at, damage = reader.read(batch, source.at)
+        source.frames += len(batch.starts)
+        if batch.starts:
+            yield batch
+        if not damage and not source.fill() and source.at < len(source.piece):
+            damage = f"cut off in frame {source.frames + 1}"
+    if source.damage or damage:
+        told = f"{name}: {source.damage or damage}; {source.frames} frames were read"
+        warnings.warn(CaptureWarning(told), stacklevel=2)
+
+
+class _Pcap:
+    """Reads the records of a pcap, which all have one header and one link type."""
+
+    def __init__(self, piece: bytes) -> None:
+        order, self.tick = _PCAP[piece[:4]]
+        self.header = struct.Struct(order + "IIII")
+        self.link = struct.unpack_from(order + "I", piece, 20)[0] & 0xFFFF
+
+    def read(self, into: Batch, at: int) -> tuple[int, str]:
+        """Put the whole records from `at` on into the batch; where it stopped, and what is wrong there, if anything."""
+        piece, end, unpack, tick = into.piece, len(into.piece), self.header.unpack_from, self.tick
+        starts, captured, lengths, times = into.starts, into.captured, into.lengths, into.times
+        damage = ""
+        while at + 16 <= end:
+            seconds, fraction, size, length = unpack(piece, at)
+            if size > LONGEST:
+                damage = f"a frame after {len(starts)} others here says that it has {size:,} bytes: damaged from there"
+                break
+            if at + 16 + size > end:
+                break
+            starts.append(at + 16)
+            captured.append(size)
+            lengths.append(length)
+            times.append(seconds + fraction * tick)
+            at += 16 + size
+        into.links.extend([self.link] * len(starts))
+        return at, damage
+
+
+class _Interface(NamedTuple):
+    link: int
+    snap: int
+    tick: float  # seconds
+    offset: int  # seconds to add
+
+
+class _Pcapng:
+    """Reads the blocks of a pcapng: sections, their interfaces, and three kinds of frames."""
+
+    def __init__(self) -> None:
+        self.order, self.interfaces = "<", list[_Interface]()
+
+    def read(self, into: Batch, at: int) -> tuple[int, str]:
+        """As `_Pcap.read`."""
+        piece, end = into.piece, len(into.piece)
+        while at + 12 <= end:
+            kind = struct.unpack_from(self.order + "I", piece, at)[0]
+            if kind == _SECTION:
+                self.order = "<" if piece[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">"
+                self.interfaces = []
+            (size,) = struct.unpack_from(self.order + "I", piece, at + 4)
+            if size < 12 or size > _LONGEST_BLOCK:
+                return at, f"a block says that it has {size:,} bytes: damaged from there"
+            if at + size > end:
+                break
+            try:
+                self._take(kind, into, at + 8, at + size - 4)
+            except (struct.error, IndexError):
+                return at, "a block does not fit its kind: damaged from there"
+            at += size
+        return at, ""
+
+    def _take(self, kind: int, into: Batch, at: int, end: int) -> None:
+        order, piece = self.order, into.piece
+        if kind == _INTERFACE:
+            self.interfaces.append(_interface(piece[at:end], order))
+        elif kind == _ENHANCED:
+            number, high, low, size, length = struct.unpack_from(order + "IIIII", piece, at)
+            self._add(into, number, high << 32 | low, (at + 20, size, length), end)
+        elif kind == _OLD:
+            number, _drops, high, low, size, length = struct.unpack_from(order + "HHIIII", piece, at)
+            self._add(into, number, high << 32 | low, (at + 20, size, length), end)
+        elif kind == _SIMPLE:
+            (length,) = struct.unpack_from(order + "I", piece, at)
+            snap = self.interfaces[0].snap or length
+            self._add(into, 0, None, (at + 4, min(length, snap, end - at - 4), length), end)
+
+    def _add(self, into: Batch, number: int, ticks: int | None, where: tuple[int, int, int], end: int) -> None:
+        interface, (start, size, length) = self.interfaces[number], where
+        if start + size > end:
+            raise IndexError(size)
+        into.starts.append(start)
+        into.captured.append(size)
+        into.lengths.append(length)
+        into.times.append(0.0 if ticks is None else interface.offset + ticks * interface.tick)
+        into.links.append(interface.link)
+
+
+def _interface(body: bytes, order: str) -> _Interface:
+    """Link type, snap length, and its clock: options if_tsresol (9) and if_tsoffset (14)."""
+    link, _reserved, snap = struct.unpack_from(order + "HHI", body)
+    at, tick, offset = 8, 1e-6, 0
+    while at + 4 <= len(body):
+        code, size = struct.unpack_from(order + "HH", body, at)
+        value = body[at + 4 : at + 4 + size]
+        if code == 0:
+            break
+        if code == 9 and len(value) == 1:
+            tick = 2.0 ** -(value[0] & 127) if value[0] & 128 else 10.0 ** -value[0]
+        if code == 14 and len(value) == 8:
+            (offset,) = struct.unpack(order + "q", value)
+        at += 4 + (size + 3) // 4 * 4
+    return _Interface(link, snap, tick, offset)
+
+
+def filter_pcap(content: bytes, keep: Callable[[float, bytes], bool]) -> bytes:
+    """A pcap with only the frames for which `keep(time, raw)` holds; each as it was, with its length on the wire.
+
+    Raises RecordingError for what is no pcap; what was cut off at the end is left out.
+    """
+    if content[:4] not in _PCAP or len(content) < 24:
+        raise RecordingError("capture", f"starts with {content[:4].hex() or 'nothing'}: not a pcap")
+    batch = Batch(content, [], [], [], [], [])
+    _Pcap(content).read(batch, _PCAP_HEADER)
+    parts = [content[:_PCAP_HEADER]]
+    for start, size, time in zip(batch.starts, batch.captured, batch.times, strict=True):
+        if keep(time, content[start : start + size]):
+            parts.append(content[start - 16 : start + size])
+    return b"".join(parts)

@@ -1,0 +1,451 @@
+"""Raw recordings in, one recording of format 1 out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from kanslib.exceptions import RecordingError
+from kanslib.k8s.objects import WatchEvent, key_of
+from kanslib.recording.format import Action, Manifest, RecordedStep, Recording, Segment, Story, Verb, Writer
+from kanslib.recording.raw import settling
+from kanslib.recording.raw.commands import ClusterNames, deduplicate, interpret
+from kanslib.recording.raw.files import HOST, RawAction, RawOutput, RawRecording
+from kanslib.text import with_timestamps
+
+# Verbs whose act is called after the verb, whatever the recording script called it.
+_NAMED_BY_VERB: set[Verb] = {
+    "create_cluster", "start_client", "install_metallb", "kill_node", "start_node", "cut_link", "mend_link",
+    "start_router", "stop_router", "route_client", "unroute_client",
+}  # fmt: skip
+_LOSSES: set[Verb] = {"kill_node", "cut_link"}
+_SET_UP: set[Verb] = {"create_cluster", "start_client"}
+
+WHOLE_LESSON = "l2"
+# titles of whole takes; a take of another name is called after itself
+WHOLE = {
+    "l2": "The whole lesson, on layer 2",
+    "bgp": "MetalLB and a router that speaks BGP",
+    "bgp-silent": "A link is cut: under BGP, then on layer 2",
+}
+
+REDACTIONS = (
+    "managedFields left out of every object",
+    "paths of the recording machine left out of commands",
+    "one command that asked every node in turn is kept as one read a node",
+    "what a later take repeats of an earlier one of the same cluster is kept once",
+)
+RECORDER_REDACTIONS = (
+    "managedFields left out of every object",
+    "captures keep ARP, ping, BGP, and how the client's connections begin and end, 192 bytes of each frame",
+    "gossip (encrypted) is kept only around a node's loss and return",
+)
+
+
+@dataclass(frozen=True)
+class ChapterSpan:
+    """A chapter's story: it opens when `after` has settled and ends before `until`."""
+
+    name: str
+    title: str
+    after: str
+    until: str
+
+
+CHAPTERS = (
+    ChapterSpan("service-types", "Three types of Service, before MetalLB", "start-client", "install-metallb"),
+    ChapterSpan("metallb", "MetalLB from install to an address", "delete-service-types", "kill-node"),
+    ChapterSpan("arp", "Who answers for the address?", "apply-services", "kill-node"),
+    ChapterSpan("iptables", "From the leader to a pod", "apply-services", "kill-node"),
+    ChapterSpan("election", "Who leads, and why", "apply-services", "apply-etp-local"),
+    ChapterSpan("failover", "The leader dies", "apply-services-2", "apply-etp-local"),
+    ChapterSpan("etp-local", "Traffic policy, affinity, source ranges", "include-leader", "break-no-l2advertisement"),
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What raw recordings do not say of themselves: a title, versions, and what was a stand-in."""
+
+    title: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: tuple[str, ...] = ()
+
+
+def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Recording:
+    """Write the raw recordings as one recording to `out` (a .zip, else a directory) and open it.
+
+    Raises RecordingError for a folder that is no raw recording or for two that overlap in time, and
+    FileExistsError when `out` exists.
+    """
+    if out.exists():
+        raise FileExistsError(out)
+    labels = labels or Labels()
+    sources = sorted((RawRecording(path) for path in raws), key=lambda raw: raw.span)
+    _refuse_overlap(sources)
+    writer = Writer()
+    takes = _takes(sources)
+    acts = [act for raw in sources for act in _acts(raw)]
+    _write_objects(sources, writer)
+    _write_logs(sources, writer)
+    _write_reads(sources, writer)
+    _write_captures(sources, writer)
+    _write_probes(sources, writer)
+    manifest = Manifest(
+        title=labels.title or ", ".join(raw.name for raw in sources),
+        versions={**_versions(sources), **labels.versions},
+        stand_ins=labels.stand_ins,
+        redactions=RECORDER_REDACTIONS if any(raw.stories for raw in sources) else REDACTIONS,
+        takes=tuple(takes),
+        acts=tuple(acts),
+        stories=tuple(_stories(sources, takes, acts)),
+        files=writer.entries(),
+    )
+    writer.write(manifest, out)
+    return Recording.open(out)
+
+
+def _refuse_overlap(sources: Sequence[RawRecording]) -> None:
+    names = Counter(raw.name for raw in sources)
+    for name, count in names.items():
+        if count > 1:
+            raise RecordingError(name, "two raw recordings of this name: rename one folder")
+    for earlier, later in pairwise(sources):
+        if later.span[0] < earlier.span[1]:
+            raise RecordingError(str(later.path), f"overlaps in time with {earlier.name}: convert them one by one")
+
+
+# ── takes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _takes(sources: Sequence[RawRecording]) -> list[Segment]:
+    addresses: dict[str, dict[str, str]] = {}
+    takes = []
+    for raw in sources:
+        known = addresses.setdefault(raw.cluster, {})
+        known |= _addresses(raw)
+        client, router = _client(raw), _router(raw)
+        takes.append(
+            Segment(
+                id=raw.name,
+                start=raw.span[0],
+                end=raw.span[1],
+                cluster=raw.cluster,
+                network=raw.places.network if raw.places else raw.network,
+                client=client,
+                router=router,
+                control_plane=raw.control_plane,
+                nodes=tuple(sorted(raw.nodes)),
+                addresses={name: known[name] for name in (*sorted(raw.nodes), client, router) if name in known},
+            )
+        )
+    return takes
+
+
+def _addresses(raw: RawRecording) -> dict[str, str]:
+    if raw.places:
+        return dict(raw.places.addresses)
+    found = dict(raw.node_addresses)
+    for act in raw.acts:
+        named = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", act.command)
+        if named:
+            found[named[1]] = named[2]
+    for read in raw.reads:
+        said = re.search(rb"^Interface: .* IPv4: (\S+)$", read.content, re.MULTILINE)
+        if said and "arp-scan" in read.command:
+            found.setdefault(read.place, said[1].decode())
+    return found
+
+
+def _router(raw: RawRecording) -> str | None:
+    if raw.places:
+        return raw.places.router
+    return next((r.place for r in raw.reads if r.command.startswith("vtysh") and r.place not in raw.nodes), None)
+
+
+def _client(raw: RawRecording) -> str | None:
+    """The container, no node and no router, from which most requests and scans were made."""
+    if raw.places:
+        return raw.places.client
+    asked = Counter(
+        read.place
+        for read in raw.reads
+        if re.search(r"\b(curl|arp-scan|ping)\b", read.command) and read.place not in (*raw.nodes, HOST)
+    )
+    asked.pop(_router(raw) or "", None)
+    return asked.most_common(1)[0][0] if asked else None
+
+
+# ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _acts(raw: RawRecording) -> list[Action]:
+    """The acts of one take: consecutive commands of one name are one act, repeats get a number."""
+    groups: list[tuple[str, list[RecordedStep]]] = []
+    ids: list[str] = []
+    for raw_act in raw.acts:
+        step = _step(raw, raw_act)
+        name = _name(raw_act, step)
+        if groups and ids[-1] == raw_act.group and (groups[-1][0] == name or _waits(groups[-1][1])):
+            groups[-1] = (name, [*groups[-1][1], step])
+        else:
+            groups.append((name, [step]))
+            ids.append(raw_act.group)
+    changed = settling.changes(raw.watches)
+    names = deduplicate(name for name, _ in groups)
+    ends = [*(steps[0].t for _, steps in groups[1:]), raw.span[1]]
+    acts = []
+    for name, group, (_, steps), following in zip(names, ids, groups, ends, strict=True):
+        settled = raw.settled.get(group) or _settled(raw, steps, changed, following)
+        acts.append(Action(name, raw.name, settled, tuple(steps)))
+    return acts
+
+
+def _step(raw: RawRecording, act: RawAction) -> RecordedStep:
+    if act.verb is not None:
+        return RecordedStep(act.t, act.end, act.verb, act.targets, act.stdin, act.command, act.rc, act.output)
+    try:
+        verb, targets = interpret(act.command, act.stdin, act.output, ClusterNames(raw.nodes, raw.vips))
+    except ValueError as exc:
+        raise RecordingError(f"{raw.name}/acts.ndjson", f"act {act.label!r}: {exc}") from None
+    return RecordedStep(act.t, act.end, verb, targets, act.stdin, act.command, act.rc, act.output)
+
+
+def _waits(steps: Sequence[RecordedStep]) -> bool:
+    return all(step.verb == "wait" for step in steps)
+
+
+def _name(act: RawAction, step: RecordedStep) -> str:
+    if act.verb is not None:
+        return act.label
+    if act.label.startswith(("break-", "fix-")) or step.verb not in _NAMED_BY_VERB:
+        return re.sub(r"-again$", "", act.label)
+    return step.verb.replace("_", "-")
+
+
+def _settled(raw: RawRecording, steps: Sequence[RecordedStep], changed: Sequence[float], until: float) -> float:
+    if steps[0].verb in _LOSSES:
+        noticed = settling.settled_after_loss(raw.watches, steps[0].targets[0], steps[0].t, until)
+        # never noticed in full before the next act: as far as it came
+        return noticed if noticed is not None else settling.settled_quietly(changed, steps[-1].end, until)
+    end = steps[-1].end
+    look = next((read.t for read in raw.reads if read.t >= end), until)
+    return settling.settled_quietly(changed, end, min(look, until))
+
+
+# ── stories ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stories(sources: Sequence[RawRecording], takes: Sequence[Segment], acts: Sequence[Action]) -> Iterator[Story]:
+    if any(raw.stories for raw in sources):
+        yield from (story for raw, take in zip(sources, takes, strict=True) for story in _opened(raw, take))
+        return
+    told: set[str] = set()
+    for raw, take in zip(sources, takes, strict=True):
+        mine = [act for act in acts if act.take == take.id]
+        lessons = [act for act in mine if not act.id.startswith(("break-", "fix-"))]
+        if lessons or not mine:
+            # what was broken on purpose is told in cases: here its names would give the diagnoses away
+            end = next((act.t for act in mine if act.id.startswith("break-")), take.end)
+            yield Story(take.id, WHOLE.get(take.id, f"All of {take.id}"), take.id, _opening(raw, mine), end)
+        for story in _chapters(take, mine):
+            if story.name not in told:
+                yield story
+            told.add(story.name)
+    number = 0
+    for raw, take in zip(sources, takes, strict=True):
+        mine = [act for act in acts if act.take == take.id]
+        for broken, following in zip(mine, [*mine[1:], None], strict=True):
+            fixed_at = following.t if following else take.end
+            looked = any(broken.end <= read.t < fixed_at for read in raw.reads)
+            if broken.id.startswith("break-") and looked:
+                number += 1
+                end = _until_next(mine, following, take)
+                yield Story(f"case-{number}", f"Case {number}", take.id, broken.settled, end, neutral=True)
+
+
+def _opened(raw: RawRecording, take: Segment) -> Iterator[Story]:
+    """A journal's stories: each from its first opening until another one is opened; and the whole lesson."""
+    told: dict[str, Story] = {}
+    lesson: list[Story] = []
+    open_name = ""
+    for number, row in enumerate(raw.stories):
+        name, start = row["story"], float(row["t"])
+        if not name:
+            continue
+        later = raw.stories[number + 1 :]
+        end = next((float(r["t"]) for r in later if r["story"] != name), take.end)
+        if name not in told:
+            told[name] = Story(name, row["title"], take.id, start, end, row["neutral"])
+        elif name == open_name:  # opened again without another in between: the same stretch goes on
+            told[name] = replace(told[name], end=end)
+        open_name = name
+        if row["lesson"]:
+            lesson.append(told[name])
+    if len({story.name for story in lesson}) > 1 and WHOLE_LESSON not in told:
+        yield Story(WHOLE_LESSON, WHOLE[WHOLE_LESSON], take.id, lesson[0].start, max(one.end for one in lesson))
+    yield from told.values()
+
+
+def _until_next(mine: Sequence[Action], act: Action | None, take: Segment) -> float:
+    if act is None:
+        return take.end
+    after = mine[mine.index(act) + 1 :]
+    return after[0].t if after else take.end
+
+
+def _opening(raw: RawRecording, mine: Sequence[Action]) -> float:
+    """The cluster is there: its set-up has settled, or the watches have told what exists."""
+    ready = [events[0].t for kind, events in raw.watches.items() if kind in ("nodes", "pods", "services") and events]
+    opening = max([raw.span[0], *ready])
+    for act in mine:
+        if act.steps[0].verb not in _SET_UP:
+            break
+        opening = max(opening, act.settled)
+    return opening
+
+
+def _chapters(take: Segment, mine: Sequence[Action]) -> Iterator[Story]:
+    known = {act.id: act for act in mine}
+    for chapter in CHAPTERS:
+        if chapter.after in known and chapter.until in known:
+            start, end = known[chapter.after].settled, known[chapter.until].t
+            if start < end:
+                yield Story(chapter.name, chapter.title, take.id, start, end)
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _write_objects(sources: Sequence[RawRecording], writer: Writer) -> None:
+    for kind in sorted({kind for raw in sources for kind in raw.watches}):
+        lines = [
+            {"t": event.t, "type": event.type, **({"object": event.object} if event.object else {})}
+            for event in _joined(sources, kind)
+        ]
+        writer.add(f"objects/{kind}.ndjson", _ndjson(lines))
+
+
+def _joined(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
+    """The watch events of all takes as one stream: a LIST where another cluster begins, else only what changed."""
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    for number, raw in enumerate(sources):
+        events = raw.watches.get(kind, [])
+        begins = raw.span[0]
+        if number and raw.cluster != sources[number - 1].cluster:
+            known.clear()
+            yield WatchEvent(begins, "LIST", {})
+        elif number:
+            yield from _caught_up(known, _listed(events), begins)
+        for event in events:
+            key = key_of(event.object)
+            if event.type == "ADDED" and known.get(key) == event.object:
+                continue
+            if event.type == "DELETED":
+                known.pop(key, None)
+            else:
+                known[key] = event.object
+            yield event
+
+
+def _listed(events: Sequence[WatchEvent]) -> list[WatchEvent]:
+    """What a watch tells when it connects: the leading ADDED lines, which come in one breath."""
+    listed: list[WatchEvent] = []
+    for event in events:
+        if event.type != "ADDED" or event.t > events[0].t + 1.0:
+            break
+        listed.append(event)
+    return listed
+
+
+def _caught_up(
+    known: dict[tuple[str, str], dict[str, Any]], listed: Sequence[WatchEvent], begins: float
+) -> Iterator[WatchEvent]:
+    """DELETED for what went away while nobody watched."""
+    still = {key_of(event.object) for event in listed}
+    moment = min([begins, *(event.t for event in listed[:1])])
+    for key in sorted(set(known) - still):
+        yield WatchEvent(moment, "DELETED", known.pop(key))
+
+
+def _write_logs(sources: Sequence[RawRecording], writer: Writer) -> None:
+    logs: dict[str, dict[str, None]] = {}
+    for raw in sources:
+        for file in sorted((raw.path / "logs").glob("*.log")):
+            logs.setdefault(file.name, {}).update(dict.fromkeys(file.read_text().splitlines()))
+    for name, lines in logs.items():
+        ordered = [line for _, line in sorted(with_timestamps(lines), key=lambda pair: pair[0])]
+        writer.add(f"logs/{name}", "".join(line + "\n" for line in ordered).encode())
+
+
+def _write_reads(sources: Sequence[RawRecording], writer: Writer) -> None:
+    numbers: Counter[str] = Counter()
+    rows = []
+    for read in (read for raw in sources for read in raw.reads):
+        stem = f"reads/{_slug(read.place)}/{_slug(read.command)}"
+        numbers[stem] += 1
+        file = writer.add(f"{stem}/{numbers[stem]:03}{_suffix(read)}", read.content)
+        rows.append(
+            {
+                "t": read.t,
+                "end": read.end,
+                "place": read.place,
+                "command": read.command,
+                "rc": read.rc,
+                "file": file,
+            }
+        )
+    writer.add("reads.ndjson", _ndjson(rows))
+
+
+def _slug(words: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", words).strip("-.")[:60].strip("-.") or "command"
+
+
+def _suffix(read: RawOutput) -> str:
+    if read.command.startswith("tcpdump "):
+        return ".pcap"
+    return ".json" if read.content[:1] in (b"[", b"{") else ".txt"
+
+
+def _write_captures(sources: Sequence[RawRecording], writer: Writer) -> None:
+    for raw in sources:
+        for file in sorted((raw.path / "captures").glob("*.pcap*")):
+            writer.add(f"captures/{raw.name}/{file.name}", file.read_bytes())
+
+
+def _write_probes(sources: Sequence[RawRecording], writer: Writer) -> None:
+    for raw in sources:
+        for file in sorted((raw.path / "probes").glob("*.ndjson")):
+            rows = sorted(raw.rows(f"probes/{file.name}"), key=lambda row: row["t"])
+            writer.add(f"probes/{raw.name}/{file.name}", _ndjson(rows))
+
+
+def _ndjson(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows).encode()
+
+
+# ── versions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _versions(sources: Sequence[RawRecording]) -> dict[str, str]:
+    """What the recordings themselves say they were made with."""
+    found: dict[str, str] = {}
+    for raw in sources:
+        info = raw.nodes[raw.control_plane]["status"]["nodeInfo"]
+        found.setdefault("kubernetes", info["kubeletVersion"])
+        for event in raw.watches.get("daemonsets", []):
+            containers = event.object["spec"]["template"]["spec"]["containers"]
+            for image in (c["image"] for c in containers if event.object["metadata"]["name"] == "speaker"):
+                found.setdefault("metallb", image.rpartition(":")[2])
+        for read in raw.reads:
+            frr = re.search(rb"^frr version (\S+)", read.content[:300], re.MULTILINE)
+            if frr:
+                found.setdefault("frr", frr[1].decode())
+    return found

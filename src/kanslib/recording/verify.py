@@ -1,0 +1,199 @@
+"""Is this recording whole, in order, and free of what it must not hold?"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import ipaddress
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kanslib.exceptions import RecordingError
+from kanslib.packets import capture
+from kanslib.packets.pcap import CaptureWarning
+from kanslib.recording.format import MANIFEST, READS, Recording, Segment
+from kanslib.text import timestamp_of
+
+# name of what was found, and how it looks
+_SECRETS = (
+    ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
+    ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
+    ("a certificate", re.compile(r"-----BEGIN CERTIFICATE-----")),
+    ("key data of a kubeconfig", re.compile(r"\b(?:client-key-data|client-certificate-data|token): \S{16,}")),
+    ("a bootstrap token", re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])")),
+    ("a memberlist key", re.compile(r'"secretkey"\s*:\s*"[A-Za-z0-9+/=]{16,}"')),
+    ("a password", re.compile(r"(?i)\bpassword\s*[=:]\s*[^\s\"'{}]{4,}")),
+    (
+        "a path of the recording machine",
+        re.compile(r"(?<![\w.])/(?:home|Users)/[\w.-]+/\S*|(?<![\w.])/root/\S+"),
+    ),
+)
+_ADDRESS = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.-]*\w)")
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What was checked: numbers of files, bytes, watch events, reads, frames and probes."""
+
+    files: int
+    bytes: int
+    events: int
+    reads: int
+    frames: int
+    probes: int
+
+
+def verify(recording: Recording, progress: Callable[[str], None] = lambda _name: None) -> VerifyReport:
+    """Check everything; RecordingError names the first file (and line) that is wrong.
+
+    >>> from kanslib.course.recordings import shipped
+    >>> verify(Recording.open(shipped("l2"))).files > 1000
+    True
+    """
+    manifest = recording.manifest
+    _check_manifest(recording)
+    counts = {"events": 0, "reads": 0, "frames": 0, "probes": 0}
+    seen: dict[bytes, str] = {}
+    allowed = _own_networks(recording)
+    total = 0
+    for name in manifest.files:
+        progress(name)
+        content = recording.read(name)
+        total += len(content)
+        twin = seen.setdefault(hashlib.sha256(content).digest(), name)
+        if twin != name:
+            raise RecordingError(name, f"holds the same content as {twin}: each content is stored once")
+        kind, number = _check_file(recording, name, content)
+        if kind:
+            counts[kind] += number
+        if not name.endswith((".pcap", ".pcapng", ".gz")):
+            _check_words(name, recording.text(name), allowed)
+    return VerifyReport(len(manifest.files), total, **counts)
+
+
+def _check_manifest(recording: Recording) -> None:
+    manifest = recording.manifest
+    present, listed = set(recording.names()), set(manifest.files)
+    for name in sorted(listed - present):
+        raise RecordingError(name, "the manifest lists this file, but it is missing")
+    for name in sorted(present - listed):
+        raise RecordingError(name, "the manifest does not list this file")
+    takes = {take.id: take for take in manifest.takes}
+    _in_order(MANIFEST, ((None, take.start) for take in manifest.takes), "takes")
+    _in_order(MANIFEST, ((None, act.t) for act in manifest.acts), "acts")
+    for act in manifest.acts:
+        if act.take not in takes:
+            raise RecordingError(MANIFEST, f"act {act.id!r} belongs to no take ({act.take!r})")
+        if act.settled < act.t:
+            raise RecordingError(MANIFEST, f"act {act.id!r} settled before it began")
+    for story in manifest.stories:
+        take = takes.get(story.take)
+        if take is None or not take.start <= story.start <= story.end <= take.end + 1e-6:
+            raise RecordingError(MANIFEST, f"story {story.name!r} is not inside its take ({story.take!r})")
+
+
+def _in_order(name: str, moments: Iterable[tuple[int | None, float]], what: str) -> None:
+    before = float("-inf")
+    for line, moment in moments:
+        if moment < before:
+            raise RecordingError(name, f"not in order of time ({what})", line)
+        before = moment
+
+
+def _check_file(recording: Recording, name: str, content: bytes) -> tuple[str, int]:
+    if name == READS:
+        return "reads", _check_reads(recording)
+    if name.startswith("objects/"):
+        return "events", _check_rows(recording, name, _is_watch_event)
+    if name.startswith("probes/"):
+        return "probes", _check_rows(recording, name, _is_probe)
+    if name.startswith("captures/"):
+        return "frames", _check_capture(name, content)
+    if name.startswith("logs/"):
+        _in_order(name, _log_moments(name, recording.text(name)), "log")
+    return "", 0
+
+
+def _check_capture(name: str, content: bytes) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CaptureWarning)
+        try:
+            return sum(1 for _ in capture.read(io.BytesIO(content), name))
+        except CaptureWarning as cut:
+            raise RecordingError(name, str(cut).removeprefix(f"{name}: ")) from None
+
+
+def _log_moments(name: str, text: str) -> Iterator[tuple[int, float]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        moment = timestamp_of(line)
+        if moment is None and number == 1:
+            raise RecordingError(name, "does not start with a timestamp", 1)
+        if moment is not None:
+            yield number, moment
+
+
+def _check_reads(recording: Recording) -> int:
+    reads = recording.reads()
+    for number, read in enumerate(reads, 1):
+        if read.file not in recording.manifest.files:
+            raise RecordingError(READS, f"names a file that is not there: {read.file}", number)
+    _in_order(READS, ((number, read.t) for number, read in enumerate(reads, 1)), "reads")
+    return len(reads)
+
+
+def _check_rows(recording: Recording, name: str, good: Callable[[dict[str, Any]], bool]) -> int:
+    moments = []
+    for number, row in enumerate(recording.rows(name), 1):
+        if not isinstance(row.get("t"), (int, float)) or not good(row):
+            raise RecordingError(name, "a field is missing or of the wrong type", number)
+        moments.append((number, float(row["t"])))
+    _in_order(name, moments, name.partition("/")[0])
+    return len(moments)
+
+
+def _is_watch_event(row: dict[str, Any]) -> bool:
+    if row.get("type") == "LIST":
+        return True
+    obj = row.get("object")
+    named = isinstance(obj, dict) and isinstance(obj.get("metadata", {}).get("name"), str)
+    return named and row.get("type") in ("ADDED", "MODIFIED", "DELETED")
+
+
+def _is_probe(row: dict[str, Any]) -> bool:
+    return isinstance(row.get("to"), str) and isinstance(row.get("ok"), bool)
+
+
+def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
+    """Where a cluster's own addresses lie: private, loopback, link-local, unspecified, broadcast ranges.
+
+    The Docker network of each take is added: a classroom may run it on an unusual range.
+    """
+    own = [
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "0.0.0.0/8",
+        "255.0.0.0/8",
+    ]
+    takes: tuple[Segment, ...] = recording.manifest.takes
+    return [ipaddress.IPv4Network(network) for network in (*own, *(take.network for take in takes))]
+
+
+def _check_words(name: str, text: str, allowed: list[ipaddress.IPv4Network]) -> None:
+    for what, pattern in _SECRETS:
+        found = pattern.search(text)
+        if found:
+            raise RecordingError(name, f"holds {what}", text[: found.start()].count("\n") + 1)
+    for said in dict.fromkeys(_ADDRESS.findall(text)):
+        try:
+            address = ipaddress.IPv4Address(said)
+        except ValueError:
+            continue
+        if not any(address in network for network in allowed):
+            line = text[: text.find(said)].count("\n") + 1
+            raise RecordingError(name, f"holds an address from outside the cluster: {said}", line)

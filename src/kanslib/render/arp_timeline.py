@@ -1,0 +1,224 @@
+"""The ARP of an observation: a picture, and its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kanslib.analysis.arp import Announcement, ARPAnalysis, NeighborUpdate
+from kanslib.answer import Provenance
+from kanslib.packets.arp import REPLY, REQUEST
+from kanslib.packets.capture import Frame
+from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.render.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
+
+ANNOUNCEMENTS = ["AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ODD"]
+NEIGHBOR_UPDATES = ["AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME"]
+CONFLICTS = ["AT", "ADDRESS", "HOLDERS", "FRAMES"]
+SCANS = ["AT", "WHO", "ASKED", "ANSWERED"]
+# kind of message: how high above its line, its colour, its mark
+_KINDS = {
+    "question": (0.24, GREY, "circle-open"),
+    "answer": (0.08, BLUE, "circle"),
+    "announcement": (-0.08, GREEN, "triangle-up"),
+    "objection": (-0.24, VERMILLION, "x"),
+}
+
+
+class Window(Protocol):
+    """The stretch of time that is shown, in Unix seconds, and its act."""
+
+    @property
+    def start(self) -> float: ...
+    @property
+    def zero(self) -> float: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def action(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class PlotContext:
+    """What a picture says beside the frames: its window, Services by address, places by MAC address, the client."""
+
+    window: Window
+    services: Mapping[str, str]
+    places: Mapping[str, str]
+    client: str
+
+
+def _kind(frame: Frame) -> str:
+    if frame.arp is None or frame.arp.is_objection:
+        return "objection"
+    if frame.arp.is_gratuitous:
+        return "announcement"
+    return "answer" if frame.arp.operation == REPLY else "question"
+
+
+def _about(frame: Frame) -> str:
+    """The address that a message is about."""
+    if frame.arp is None:
+        return ""
+    return frame.arp.target_ip if frame.arp.operation == REQUEST else frame.arp.sender_ip
+
+
+def draw(
+    story: ARPAnalysis, memory: Sequence[NeighborUpdate], told: PlotContext, provenance: Provenance
+) -> TimelineFigure:
+    """One line an address, time to the right: messages as marks, the client's belief as a bar that names the holder."""
+    figure, window = TimelineFigure(), told.window
+    addresses = [address for address in told.services if any(_about(frame) == address for frame in story.frames)]
+    level = {address: len(addresses) - place for place, address in enumerate(addresses)}
+    for address in addresses:
+        for start, end, holder in _beliefs(memory, address, told):
+            x0, x1 = (moment - window.zero for moment in (start, end))
+            figure.add_shape(
+                type="rect", x0=x0, x1=x1, y0=level[address] - 0.4, y1=level[address] + 0.4, fillcolor=PURPLE,
+                opacity=0.14, line={"width": 1, "color": PURPLE}, layer="below",
+            )  # fmt: skip
+            figure.add_annotation(
+                x=(x0 + x1) / 2, y=level[address] + 0.4, yshift=8, showarrow=False, font={"size": 11},
+                text=f"{told.client} thinks: {holder}",
+            )  # fmt: skip
+    for kind, (height, colour, symbol) in _KINDS.items():
+        mine = [frame for frame in story.frames if _kind(frame) == kind and _about(frame) in level]
+        figure.add_scatter(
+            x=[round(frame.time - window.zero, 3) for frame in mine],
+            y=[level[_about(frame)] + height for frame in mine],
+            text=[_says(frame, told) for frame in mine],
+            mode="markers", name=kind, marker={"color": colour, "symbol": symbol, "size": 9},
+            hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=window.action, annotation_yshift=14
+    )
+    figure.update_layout(
+        height=170 + 90 * len(addresses), margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER, font={"color": INK, "size": 13}, hovermode="closest",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+    )  # fmt: skip
+    names = [f"{told.services[address]}<br>{address}" for address in addresses]
+    figure.update_xaxes(title=f"seconds after {window.action}", gridcolor=GRID, zeroline=False)
+    room = [0.4, len(addresses) + 0.9]
+    figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=names, gridcolor=GRID, zeroline=False)
+    rows = [
+        {"AT": round(frame.time - window.zero, 2), "ADDRESS": _about(frame), "KIND": _kind(frame),
+         "WHAT": _says(frame, told)}
+        for frame in story.frames
+        if _about(frame) in level
+    ]  # fmt: skip
+    return figure.with_description("\n".join(words(story, memory, told)), provenance, rows)
+
+
+def _beliefs(memory: Sequence[NeighborUpdate], address: str, told: PlotContext) -> Iterator[tuple[float, float, str]]:
+    """The stretches in which the client believed one holder of an address, cut to the window."""
+    changes = [change for change in memory if change.address == address]
+    ends = [*(change.time for change in changes[1:]), told.window.end]
+    for change, following in zip(changes, ends, strict=False):
+        start, end = max(change.time, told.window.start), min(following, told.window.end)
+        if start < end:
+            yield start, end, _holder(change.mac, told.places)
+
+
+def _holder(mac: str, places: Mapping[str, str]) -> str:
+    return places.get(mac, mac)
+
+
+def _says(frame: Frame, told: PlotContext) -> str:
+    arp = frame.arp
+    if arp is None:
+        return ""
+    who = _holder(arp.sender_mac, told.places)
+    kind = _kind(frame)
+    verb = {
+        "question": f"{who} asks who has {arp.target_ip}",
+        "answer": f"{who} answers {_holder(arp.target_mac, told.places)}",
+        "announcement": f"{who} announces itself ({'reply' if arp.operation == REPLY else 'request'})",
+        "objection": f"{who} answers the announcement of {_holder(arp.target_mac, told.places)}",
+    }[kind]
+    return f"{verb} · frame {frame.number}"
+
+
+def words(story: ARPAnalysis, memory: Sequence[NeighborUpdate], told: PlotContext) -> Iterator[str]:
+    """The picture in sentences, one address a line."""
+    for address, service in told.services.items():
+        mine = [frame for frame in story.frames if _about(frame) == address]
+        if not mine:
+            continue
+        counts = {kind: sum(_kind(frame) == kind for frame in mine) for kind in _KINDS}
+        said = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count)
+        line = f"{address if service == address else f'{service} {address}'}: {said}."
+        for one in story.announcements(address):
+            at = one.rounds[0] - told.window.zero
+            line += (
+                f" {_holder(one.mac, told.places)} announces itself from {at:+.1f} s on, in {len(one.rounds)} rounds."
+            )
+        beliefs = [
+            f"{holder} from {start - told.window.zero:+.1f} s" for start, _, holder in _beliefs(memory, address, told)
+        ]
+        if beliefs:
+            line += f" {told.client} believes: {', then '.join(beliefs)}."
+        yield line
+
+
+def announcement_rows(
+    announcements: Sequence[Announcement], window: Window, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """One row for each run of gratuitous ARP."""
+    return [
+        {
+            "AT": round(one.rounds[0] - window.zero, 2),
+            "ADDRESS": one.address,
+            "HOLDER": _holder(one.mac, places),
+            "ROUNDS": len(one.rounds),
+            "GAPS": " ".join(f"{gap:.1f}" for gap in one.gaps),
+            "REQUESTS": one.requests,
+            "REPLIES": one.replies,
+            "SECONDS": round(one.seconds, 1),
+            "ODD": "; ".join(dict.fromkeys(part for odd in one.oddities for part in odd.split("; "))),
+        }
+        for one in announcements
+    ]
+
+
+def neighbor_rows(memory: Sequence[NeighborUpdate], window: Window, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The changes of a neighbor cache within a window."""
+    return [
+        {
+            "AT": round(change.time - window.zero, 2),
+            "ADDRESS": change.address,
+            "HOLDER": _holder(change.mac, places),
+            "BECAUSE": change.reason,
+            "FRAME": change.frame,
+        }
+        for change in memory
+        if window.start <= change.time <= window.end
+    ]
+
+
+def conflict_rows(story: ARPAnalysis, window: Window, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Addresses with two holders."""
+    return [
+        {
+            "AT": round(conflict.first - window.zero, 2),
+            "ADDRESS": conflict.address,
+            "HOLDERS": ", ".join(_holder(mac, places) for mac in conflict.macs),
+            "FRAMES": ", ".join(map(str, conflict.frames)),
+        }
+        for conflict in story.conflicts()
+    ]
+
+
+def scan_rows(story: ARPAnalysis, window: Window, places: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Who asked for many addresses in a row."""
+    return [
+        {
+            "AT": round(scan.first - window.zero, 2),
+            "WHO": places.get(scan.mac, scan.ip),
+            "ASKED": scan.asked,
+            "ANSWERED": ", ".join(scan.answered),
+        }
+        for scan in story.scans()
+    ]

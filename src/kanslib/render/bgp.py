@@ -1,0 +1,218 @@
+"""BGP as rows and as a picture: messages, their bytes, the state machine as it was walked, shares of next hops."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from itertools import groupby, pairwise
+from typing import Any
+
+from kanslib.analysis.phases import wilson
+from kanslib.answer import Provenance
+from kanslib.packets import bgp
+from kanslib.packets.bgp_fsm import STATES, Transition
+from kanslib.packets.capture import Frame
+from kanslib.render.cluster_map import SVG
+from kanslib.render.palette import BLUE, GREY, INK, PAPER, VERMILLION
+
+MESSAGES = ["AT", "FROM", "TO", "MESSAGE", "SAYS", "FRAME"]
+BYTES = ["OFFSET", "BYTES", "FIELD", "SAYS"]
+SHARES = ["NEXT HOP", "CONNECTIONS", "MEASURED", "COMPUTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN"]
+_BOX, _GAP, _HIGH, _TOP = 118, 120, 44, 96
+
+
+def message_rows(heard: Iterable[bgp.CapturedMessage], names: Mapping[str, str], zero: float) -> list[dict[str, Any]]:
+    """One row a message; KEEPALIVEs in a row of one sender are counted."""
+    rows: list[dict[str, Any]] = []
+    quiet: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in heard:
+        sender, receiver = (names.get(address, address) for address in (one.flow.src, one.flow.dst))
+        message = one.message
+        again = quiet.get((sender, receiver))
+        if message.type == bgp.KEEPALIVE and again:
+            again["count"] += 1
+            again["row"]["SAYS"] = f"×{again['count']}, the last at {one.frame.time - zero:+.1f} s"
+            continue
+        row = {
+            "AT": round(one.frame.time - zero, 2), "FROM": sender, "TO": receiver, "MESSAGE": message.name,
+            "SAYS": str(message).removeprefix(message.name).strip(), "FRAME": one.frame.number,
+        }  # fmt: skip
+        rows.append(row)
+        quiet.pop((sender, receiver), None)
+        if message.type == bgp.KEEPALIVE:
+            quiet[sender, receiver] = {"count": 1, "row": row}
+    return rows
+
+
+def byte_rows(message: bgp.Message) -> list[dict[str, Any]]:
+    """A message byte by byte: where each field begins, its bytes, its name (a dot for each nesting), its words."""
+    return [
+        {
+            "OFFSET": piece.start,
+            "BYTES": piece.raw.hex(" ") if len(piece.raw) <= 16 else piece.raw[:15].hex(" ") + " …",
+            "FIELD": "· " * piece.depth + piece.name,
+            "SAYS": piece.says,
+        }
+        for piece in message.fields
+    ]
+
+
+def share_rows(
+    frames: Iterable[Frame], vip: str, hops: Sequence[str], places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """How many connections to a VIP each next hop got from the router, beside an even share.
+
+    `places`: whose network card is which. A SYN is seen twice, before the router and behind it; the second one shows
+    the way. The same client port again is the same flow for the router's hash: it should take the same way while the
+    next hops stay the same.
+    """
+    ways: dict[str, list[str]] = defaultdict(list)
+    for port, copies in _connections(frames, vip):
+        if len({mac for _, mac in copies}) > 1:
+            mac = copies[-1][1]
+            ways[port].append(places.get(mac, mac))
+    counts = Counter(hop for taken in ways.values() for hop in taken)
+    total = counts.total()
+    rows = []
+    for hop in dict.fromkeys([*hops, *counts]):
+        low, high = wilson(counts[hop], total)
+        again = [taken for taken in ways.values() if taken[0] == hop and len(taken) > 1]
+        rows.append(
+            {
+                "NEXT HOP": hop,
+                "CONNECTIONS": counts[hop],
+                "MEASURED": f"{counts[hop] / total:.0%} ({low * 100:.0f}–{high * 100:.0f})" if total else "",
+                "COMPUTED": f"{1 / len(hops):.0%}" if hop in hops else "0%",
+                "PORTS SEEN AGAIN": len(again),
+                "ELSEWHERE THEN": sum(len(set(taken)) > 1 for taken in again),
+            }
+        )
+    return rows
+
+
+def _connections(frames: Iterable[Frame], vip: str) -> Iterator[tuple[str, list[tuple[float, str]]]]:
+    """Each connection to a VIP by the client's port: when its SYN was seen, and to which network card it went."""
+    seen: dict[tuple[str, int], list[tuple[float, str]]] = defaultdict(list)
+    for frame in frames:
+        if frame.tcp and frame.tcp.flags == "S" and frame.ip and frame.ip.dst == vip and frame.ethernet:
+            key = f"{frame.ip.src}:{frame.tcp.sport}", frame.tcp.seq
+            seen[key].append((frame.time, frame.ethernet.destination))
+    for (port, _), copies in seen.items():
+        yield port, copies
+
+
+def draw_states(steps: Sequence[Transition], me: str, peer: str, zero: float, provenance: Provenance) -> SVG:
+    """The states from left to right; on each arrow what was on the wire when it was taken, and when."""
+    taken: dict[tuple[str, str], list[Transition]] = defaultdict(list)
+    for step in steps:
+        taken[step.before, step.after].append(step)
+    width = len(STATES) * _BOX + (len(STATES) - 1) * _GAP + 40
+    down = [pair for pair in taken if pair[1] == "Idle" and pair[0] != "Idle"]
+    skipped = [
+        pair for pair in taken if pair[0] != pair[1] and pair not in down
+        and STATES.index(pair[1]) - STATES.index(pair[0]) > 1
+    ]  # fmt: skip
+    height = _TOP + _HIGH + 60 + 34 * len(down) + 20
+    last = steps[-1].after if steps else "Idle"
+    parts = [_state(place, name, name == last) for place, name in enumerate(STATES)]
+    for place, (one, other) in enumerate(pairwise(STATES)):
+        parts.append(_arrow_right(place, place + 1, _labels(taken.get((one, other), ()), zero), 0))
+    for number, (one, other) in enumerate(skipped):
+        where = STATES.index(one), STATES.index(other)
+        parts.append(_arrow_right(*where, _labels(taken[one, other], zero), 46 + 14 * number))
+    for place, name in enumerate(STATES):
+        parts += _loops(place, taken.get((name, name), ()))
+    for number, (one, _) in enumerate(down):
+        parts.append(_arrow_back(STATES.index(one), _TOP + _HIGH + 40 + 34 * number, _labels(taken[one, "Idle"], zero)))
+    words = describe_states(steps, me, peer, zero)
+    return SVG(
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
+        f' viewBox="0 0 {width} {height}"'
+        f' style="max-width:{width}px;width:100%;min-width:760px;font:12px sans-serif;background:{PAPER};color:{INK}">'
+        f'<defs><marker id="kans-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
+        f' orient="auto"><path d="M0 0L8 4L0 8z" fill="{INK}"/></marker></defs>'
+        f"<title>BGP states of {escape(me)}</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
+        words,
+        provenance,
+        [
+            {"AT": round(step.time - zero, 1), "BEFORE": step.before, "EVENT": step.event, "AFTER": step.after}
+            for step in steps
+        ],
+    )
+
+
+def _left(place: int) -> int:
+    return 20 + place * (_BOX + _GAP)
+
+
+def _state(place: int, name: str, is_last: bool) -> str:
+    colour, thick = (BLUE, 4) if is_last else (GREY, 2)
+    x = _left(place)
+    return (
+        f'<rect x="{x}" y="{_TOP}" width="{_BOX}" height="{_HIGH}" rx="8" fill="none" stroke="{colour}"'
+        f' stroke-width="{thick}"/>' + _text(x + _BOX / 2, _TOP + 27, name, bold=True)
+    )
+
+
+def _text(x: float, y: float, words: str, bold: bool = False) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}" text-anchor="middle"{weight}>{escape(words)}</text>'
+
+
+def _labels(steps: Sequence[Transition], zero: float) -> list[str]:
+    """What was on the wire, and when for the first and the last time."""
+    out = []
+    for event, group in groupby(sorted(steps, key=lambda step: step.event), key=lambda step: step.event):
+        when = [step.time - zero for step in group]
+        out.append(f"{event} {when[0]:+.1f}\u00a0s" + (f" (×{len(when)})" if len(when) > 1 else ""))
+    return out
+
+
+def _arrow_right(start: int, end: int, labels: Sequence[str], lift: int) -> str:
+    x1, x2, y = _left(start) + _BOX, _left(end), _TOP + _HIGH // 2
+    if lift:
+        x1, x2, y = x1 - _BOX // 2, x2 + _BOX // 2, _TOP
+        path = f"M{x1} {y}C{x1} {y - lift} {x2} {y - lift} {x2} {y - 2}"
+    else:
+        path = f"M{x1} {y}L{x2 - 2} {y}"
+    dash = "" if labels else ' stroke-dasharray="4 4"'
+    line = f'<path d="{path}" fill="none" stroke="{INK}" stroke-width="1.5" marker-end="url(#kans-head)"{dash}/>'
+    words = [word for label in labels for word in _wrapped(label)]
+    top = (_TOP - lift * 0.75 - 4 if lift else y - 8) - 14 * (len(words) - 1)
+    return line + "".join(_text((x1 + x2) / 2, top + 14 * place, word) for place, word in enumerate(words))
+
+
+def _wrapped(label: str) -> list[str]:
+    """A label in lines that fit between two boxes."""
+    lines = [""]
+    for word in label.split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) > 17:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _loops(place: int, steps: Sequence[Transition]) -> list[str]:
+    """What changes nothing is counted under its state."""
+    counts = Counter(step.event for step in steps)
+    x = _left(place) + _BOX / 2
+    return [
+        _text(x, _TOP + _HIGH + 16 + 13 * number, f"{event} ×{count}")
+        for number, (event, count) in enumerate(counts.most_common(4))
+    ]
+
+
+def _arrow_back(start: int, y: float, labels: Sequence[str]) -> str:
+    x1, x2, bottom = _left(start) + _BOX - 14, _left(0) + 20, _TOP + _HIGH
+    path = f"M{x1} {bottom}L{x1} {y + 24}L{x2} {y + 24}L{x2} {bottom + 2}"
+    line = f'<path d="{path}" fill="none" stroke="{VERMILLION}" stroke-width="1.5" marker-end="url(#kans-head)"/>'
+    return line + _text((x1 + x2) / 2, y + 19, "; ".join(labels))
+
+
+def describe_states(steps: Sequence[Transition], me: str, peer: str, zero: float) -> str:
+    """The walk in sentences."""
+    moves = [step for step in steps if step.before != step.after]
+    said = [f"{step.time - zero:+.1f} s {step.event}: {step.before} to {step.after}" for step in moves]
+    last = steps[-1].after if steps else "Idle"
+    return f"{me} towards {peer}: " + ("; ".join(said) or "nothing was on the wire") + f". At the end: {last}."

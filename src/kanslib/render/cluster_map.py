@@ -1,0 +1,202 @@
+"""The cluster as a picture: zones, nodes, speakers, pods, VIPs beside their leader, the client. Accessible SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from kanslib.answer import Provenance
+from kanslib.k8s.objects import KubeObject, is_ready
+from kanslib.render.html import scrollable
+from kanslib.render.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
+
+if TYPE_CHECKING:
+    from kanslib.render.tables import Table
+
+_BOX, _GAP, _TOP = 200, 16, 96
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """What is drawn of one node."""
+
+    name: str
+    address: str
+    zone: str
+    role: str
+    ready: bool
+    speaker: bool
+    excluded: bool
+    pods: tuple[str, ...]
+    vips: tuple[str, ...]
+
+
+class SVG(str):
+    """An SVG text with its words and rows; a notebook shows the picture, `describe()` and `table` say the same."""
+
+    provenance: Provenance
+    _words: str
+    _rows: Sequence[Mapping[str, Any]]
+
+    def __new__(cls, content: str, words: str, provenance: Provenance, rows: Sequence[Mapping[str, Any]] = ()) -> SVG:
+        picture = super().__new__(cls, content)
+        picture._words, picture.provenance, picture._rows = words, provenance, rows
+        return picture
+
+    @property
+    def table(self) -> Table:
+        """What the picture is drawn from."""
+        from kanslib.render.tables import Table
+
+        return Table.from_rows(self._rows, self.provenance)
+
+    def describe(self) -> str:
+        """What the picture shows, in sentences."""
+        return self._words
+
+    def _repr_html_(self) -> str:
+        return f'<div class="kans-answer">{self.provenance.html()}{scrollable(str(self), "picture")}</div>'
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(f"# {self.provenance}\n{self._words}")
+
+
+def node_views(
+    nodes: Sequence[KubeObject], pods: Sequence[KubeObject], vips: Mapping[str, tuple[str, str | None]]
+) -> list[NodeView]:
+    """What the map shows of each node. `vips`: Service name to its address and its leader, None for nobody."""
+    out = []
+    for node in nodes:
+        name = node["metadata"]["name"]
+        labels = node["metadata"].get("labels", {})
+        mine = [pod for pod in pods if pod["spec"].get("nodeName") == name]
+        addresses = node.get("status", {}).get("addresses", [])
+        out.append(
+            NodeView(
+                name,
+                next((a["address"] for a in addresses if a["type"] == "InternalIP"), ""),
+                labels.get("topology.kubernetes.io/zone", ""),
+                "control plane" if "node-role.kubernetes.io/control-plane" in labels else "worker",
+                is_ready(node),
+                any(pod["metadata"].get("labels", {}).get("component") == "speaker" for pod in mine),
+                "node.kubernetes.io/exclude-from-external-load-balancers" in labels,
+                tuple(_pod_words(pod) for pod in mine if pod["metadata"]["namespace"] == "default"),
+                tuple(f"{service} {address}" for service, (address, leader) in vips.items() if leader == name),
+            )
+        )
+    return out
+
+
+def _pod_words(pod: KubeObject) -> str:
+    return str(pod["metadata"]["name"]) + ("" if is_ready(pod) else " (not ready)")
+
+
+def draw(
+    nodes: Sequence[NodeView],
+    client: tuple[str, str] | None,
+    router: tuple[str, str] | None,
+    homeless: Sequence[str],
+    provenance: Provenance,
+) -> SVG:
+    """The map as SVG. `client` and `router`: name and address; `homeless`: VIPs that no node leads."""
+    rows = max([len(node.pods) + len(node.vips) for node in nodes], default=0)
+    height = _TOP + 118 + 24 * rows
+    width = max(1, len(nodes)) * (_BOX + _GAP) + _GAP
+    parts = [_outside(client, BLUE, _GAP), _outside(router, PURPLE, _GAP + _BOX + _GAP)]
+    parts.append(
+        f'<line x1="{_GAP}" y1="{_TOP - 26}" x2="{width - _GAP}" y2="{_TOP - 26}" stroke="{GREY}" stroke-width="3"/>'
+    )
+    parts += [_node(node, _GAP + i * (_BOX + _GAP), height - _TOP - _GAP) for i, node in enumerate(nodes)]
+    if homeless:
+        parts.append(_text(_GAP, height + 10, "✗ no leader: " + ", ".join(homeless), bold=True))
+        height += 24  # a line of its own: beside the router it would cover it
+    words = describe(nodes, client, router, homeless)
+    return SVG(
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
+        f' viewBox="0 0 {width} {height}" '
+        f'style="max-width:{width}px;width:100%;min-width:640px;font:13px sans-serif">'
+        f"<title>Cluster map</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
+        words,
+        provenance,
+        [_row(node) for node in nodes],
+    )
+
+
+def _row(node: NodeView) -> dict[str, Any]:
+    return {
+        "NODE": node.name, "ADDRESS": node.address, "ROLE": node.role, "ZONE": node.zone, "STATE": _state(node),
+        "PODS": ", ".join(node.pods), "LEADS": ", ".join(node.vips),
+    }  # fmt: skip
+
+
+def _text(
+    x: float, y: float, words: str, colour: str = "currentColor", anchor: str = "start", bold: bool = False
+) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
+
+
+def _outside(who: tuple[str, str] | None, colour: str, x: int) -> str:
+    if who is None:
+        return ""
+    name, address = who
+    return (
+        f'<rect x="{x}" y="8" width="{_BOX}" height="40" rx="20" fill="none" stroke="{colour}" stroke-width="2"/>'
+        + _text(x + _BOX / 2, 33, f"{name}  {address}", anchor="middle")
+        + f'<line x1="{x + _BOX / 2}" y1="48" x2="{x + _BOX / 2}" y2="{_TOP - 26}" stroke="{GREY}" stroke-width="2"/>'
+    )
+
+
+def _node(node: NodeView, x: int, height: int) -> str:
+    colour = GREY if node.ready else VERMILLION
+    dash = "" if node.ready else ' stroke-dasharray="6 4"'
+    lines = [
+        f'<line x1="{x + _BOX / 2}" y1="{_TOP - 26}" x2="{x + _BOX / 2}" y2="{_TOP}" stroke="{GREY}" '
+        'stroke-width="2"/>',
+        f'<rect x="{x}" y="{_TOP}" width="{_BOX}" height="{height}" rx="8" fill="none" stroke="{colour}" '
+        f'stroke-width="2"{dash}/>',
+        _text(x + 12, _TOP + 24, node.name, bold=True),
+        _text(x + 12, _TOP + 43, f"{node.address} · {node.role}"),
+        _text(x + 12, _TOP + 61, node.zone),
+        _text(x + 12, _TOP + 83, ("" if node.ready else "✗ ") + _state(node), bold=not node.ready),
+    ]
+    y = _TOP + 104
+    for vip in node.vips:
+        lines.append(f'<rect x="{x + 8}" y="{y - 15}" width="{_BOX - 16}" height="21" rx="4" fill="{BLUE}"/>')
+        lines.append(_text(x + 14, y, f"★ {vip}", "#ffffff", bold=True))
+        y += 24
+    for pod in node.pods:
+        lines.append(f'<circle cx="{x + 18}" cy="{y - 5}" r="6" fill="none" stroke="{GREEN}" stroke-width="3"/>')
+        lines.append(_text(x + 32, y, pod))
+        y += 24
+    return "".join(lines)
+
+
+def _state(node: NodeView) -> str:
+    speaker = "speaker" if node.speaker else "no speaker"
+    return ", ".join([*([] if node.ready else ["NotReady"]), speaker, *(["may not lead"] if node.excluded else [])])
+
+
+def describe(
+    nodes: Sequence[NodeView],
+    client: tuple[str, str] | None,
+    router: tuple[str, str] | None,
+    homeless: Sequence[str],
+) -> str:
+    """The map in sentences."""
+    said = [
+        f"{len(nodes)} nodes on one network" + (f", and the client {client[0]} at {client[1]}" if client else "") + "."
+    ]
+    if router:
+        said.append(f"The router {router[0]} at {router[1]}.")
+    for node in nodes:
+        has = [_state(node)]
+        has += [f"pods {', '.join(node.pods)}"] if node.pods else []
+        has += [f"leads {', '.join(node.vips)}"] if node.vips else []
+        zone = f", zone {node.zone}" if node.zone else ""
+        said.append(f"{node.name} ({node.role}, {node.address}{zone}): {'; '.join(has)}.")
+    if homeless:
+        said.append(f"Nobody leads {', '.join(homeless)}.")
+    return " ".join(said)

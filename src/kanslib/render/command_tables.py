@@ -1,0 +1,133 @@
+"""What commands printed, as rows: curl counts, ARP scans, docker ps, a router's routes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kanslib.packets.capture import Frame
+
+NO_ANSWER = "(no answer)"
+_COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
+_HOSTNAME = re.compile(r"^Hostname: (\S+)$")
+_REMOTE = re.compile(r"^RemoteAddr: (\S+):\d+$")
+_EXIT = re.compile(r"^curl exit (\d+)$")
+_SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\t", re.MULTILINE)
+# what curl's exit codes mean; 1 here is grep's, which found nothing in no answer
+_EXITS = {"1": "", "7": ": connection refused or no route", "28": ": timed out", "52": ": empty reply"}
+
+
+def request_rows(text: str, times: int) -> list[dict[str, Any]]:
+    """Who answered `times` requests and how often; REMOTE is the client's address as the Pod saw it, if it said.
+
+    >>> requests("     52 Hostname: webpod1\\n     48 Hostname: webpod2\\n", 100)[0]
+    {'COUNT': 52, 'HOSTNAME': 'webpod1', 'REMOTE': ''}
+    """
+    counts: dict[tuple[str, str], int] = {}
+    counted = _COUNTED.findall(text)
+    if counted:
+        counts = {(name, ""): int(number) for number, name in counted}
+    else:
+        for key in _one_by_one(text):
+            counts[key] = counts.get(key, 0) + 1
+    missing = times - sum(counts.values())
+    if missing > 0:
+        counts[NO_ANSWER, ""] = counts.get((NO_ANSWER, ""), 0) + missing
+    return [
+        {"COUNT": number, "HOSTNAME": name, "REMOTE": remote}
+        for (name, remote), number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def _one_by_one(text: str) -> list[tuple[str, str]]:
+    answers: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        if found := _HOSTNAME.match(line):
+            answers.append((found[1], ""))
+        elif (found := _REMOTE.match(line)) and answers:
+            answers[-1] = (answers[-1][0], found[1])
+        elif found := _EXIT.match(line):
+            answers.append((NO_ANSWER + _EXITS.get(found[1], f": curl exit {found[1]}"), ""))
+    return answers
+
+
+def arp_scan_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
+    """The answers of an ARP scan; HOLDER is the node whose MAC it is, empty for one that is no node's.
+
+    >>> scanned("172.18.255.200\\t02:42:ac:12:00:04\\t(Unknown)\\n", {"02:42:ac:12:00:04": "myk8s-worker"})
+    [{'ADDRESS': '172.18.255.200', 'MAC': '02:42:ac:12:00:04', 'HOLDER': 'myk8s-worker'}]
+    """
+    return [{"ADDRESS": ip, "MAC": mac, "HOLDER": macs.get(mac, "")} for ip, mac in _SCANNED.findall(text)]
+
+
+PATH_COLUMNS = ("SECONDS", "PLACE", "INTERFACE", "FROM", "TO", "FLAGS")
+
+
+def path_rows(seen: Iterable[tuple[str, str, Iterable[Frame]]]) -> list[dict[str, Any]]:
+    """The TCP packets that were seen at several (place, interface), in order of time."""
+    packets = [
+        (frame.time, place, interface, frame) for place, interface, frames in seen for frame in frames if frame.tcp
+    ]
+    packets.sort(key=lambda packet: packet[0])
+    return [
+        {
+            "SECONDS": round(time - packets[0][0], 6),
+            "PLACE": place,
+            "INTERFACE": interface,
+            "FROM": f"{frame.ip.src}:{frame.tcp.sport}",
+            "TO": f"{frame.ip.dst}:{frame.tcp.dport}",
+            "FLAGS": frame.tcp.flags,
+        }
+        for time, place, interface, frame in packets
+        if frame.ip and frame.tcp
+    ]
+
+
+def neighbor_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
+    """What `ip -j neigh` printed: which MAC address a machine remembers for which address.
+
+    >>> neighbors('[{"dst":"10.0.0.1","lladdr":"02:00:00:00:00:01","state":["STALE"]}]', {})
+    [{'ADDRESS': '10.0.0.1', 'MAC': '02:00:00:00:00:01', 'HOLDER': '', 'STATE': 'STALE'}]
+    """
+    return [
+        {
+            "ADDRESS": entry["dst"],
+            "MAC": entry.get("lladdr", ""),
+            "HOLDER": macs.get(entry.get("lladdr", ""), ""),
+            "STATE": ", ".join(entry.get("state", [])),
+        }
+        for entry in sorted(json.loads(text), key=lambda entry: str(entry["dst"]))
+    ]
+
+
+def column_rows(text: str) -> list[dict[str, str]]:
+    """A table that was printed in columns (docker ps, kubectl get), cut where its headers stand."""
+    lines = text.splitlines()
+    if not lines:
+        return []
+    heads = list(re.finditer(r"\S+(?: \S+)*", lines[0]))
+    spans = [
+        (h.group(), h.start(), following.start() if following else None)
+        for h, following in zip(heads, [*heads[1:], None], strict=True)
+    ]
+    return [{name: line[start:end].strip() for name, start, end in spans} for line in lines[1:] if line.strip()]
+
+
+def route_rows(text: str, nodes: Mapping[str, str]) -> list[dict[str, str]]:
+    """FRR's `show ip route bgp json` as rows, one a next hop; `nodes`: address to name."""
+    out = []
+    for prefix, entries in sorted(json.loads(text).items()):
+        for entry in entries:
+            for hop in entry.get("nexthops", []):
+                out.append(
+                    {
+                        "PREFIX": prefix,
+                        "NEXT HOP": hop.get("ip", ""),
+                        "NODE": nodes.get(hop.get("ip", ""), ""),
+                        "IN USE": "yes" if hop.get("fib") else "no",
+                        "UP FOR": entry.get("uptime", ""),
+                    }
+                )
+    return out

@@ -1,0 +1,128 @@
+"""The election as a picture: for each address a line from the smallest hash to the largest, with the nodes. SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from kanslib.answer import Provenance
+from kanslib.metallb import election
+from kanslib.render.cluster_map import SVG
+from kanslib.render.palette import BLUE, GREEN, GREY, INK, PAPER, PURPLE, VERMILLION
+
+_LEFT, _WIDTH, _ROW, _TOP = 190, 560, 74, 46
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, GREY)
+_SHAPES = ("circle", "square", "triangle", "diamond", "cross")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One address: the nodes from the smallest hash on, with the place of each between 0 and 1, before and after."""
+
+    name: str
+    ip: str
+    places: tuple[tuple[str, float], ...]
+    before: str
+    after: str
+
+
+def rows(vips: Mapping[str, str], nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> list[Row]:
+    """Each address with every node on its line; who leads it, and who would after the joins and leaves."""
+    after = [node for node in (*nodes, *joins) if node not in leaves]
+    found = []
+    for name, ip in vips.items():
+        ordered = election.order(dict.fromkeys([*nodes, *joins]), ip)
+        places = tuple((node, int.from_bytes(election.sort_key(node, ip)[:8], "big") / 2**64) for node in ordered)
+        first = [next(iter(election.order(some, ip)), "") for some in (nodes, after)]
+        found.append(Row(name, ip, places, *first))
+    return found
+
+
+def draw(
+    vips: Mapping[str, str],
+    nodes: Sequence[str],
+    provenance: Provenance,
+    joins: Sequence[str] = (),
+    leaves: Sequence[str] = (),
+) -> SVG:
+    """The nodes on a line for each address: leftmost leads. A leaver is hollow, a newcomer has a dashed ring."""
+    found = rows(vips, nodes, joins, leaves)
+    everybody = list(dict.fromkeys([*nodes, *joins]))
+    height = _TOP + _ROW * len(found) + 30 + 20 * len(everybody)
+    parts = [_text(_LEFT, 22, "smallest hash: leads"), _text(_LEFT + _WIDTH, 22, "largest", anchor="end")]
+    for number, row in enumerate(found):
+        parts.append(_row(row, _TOP + _ROW * number + 30, everybody, joins, leaves))
+    legend = _TOP + _ROW * len(found) + 20
+    for number, node in enumerate(everybody):
+        parts.append(_mark(node, _LEFT + 8, legend + 20 * number, everybody, node in leaves, node in joins))
+        state = " (joins)" if node in joins else " (leaves)" if node in leaves else ""
+        parts.append(_text(_LEFT + 26, legend + 5 + 20 * number, node + state))
+    words = describe(found, joins, leaves)
+    width = _LEFT + _WIDTH + 40
+    return SVG(
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
+        f' viewBox="0 0 {width} {height}" style="max-width:{width}px;width:100%;min-width:560px;'
+        f'font:13px sans-serif;background:{PAPER};color:{INK}">'
+        f"<title>Hash order</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
+        words,
+        provenance,
+        [
+            {
+                "SERVICE": row.name,
+                "ADDRESS": row.ip,
+                "ORDER": number,
+                "NODE": node,
+                "HASH": f"{place:.4f}",
+                "LEADS": node == row.after,
+            }
+            for row in found
+            for number, (node, place) in enumerate(row.places, 1)
+        ],
+    )
+
+
+def _text(x: float, y: float, words: str, anchor: str = "start", bold: bool = False) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
+
+
+def _row(row: Row, y: int, everybody: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> str:
+    line = f'<line x1="{_LEFT}" y1="{y}" x2="{_LEFT + _WIDTH}" y2="{y}" stroke="{GREY}" stroke-width="2"/>'
+    told = row.before if row.before == row.after else f"{row.before} → {row.after or 'nobody'}"
+    parts = [line, _text(12, y - 6, row.name, bold=True), _text(12, y + 12, row.ip)]
+    for node, place in row.places:
+        x = _LEFT + 8 + place * (_WIDTH - 16)
+        parts.append(_mark(node, x, y, everybody, node in leaves, node in joins))
+        if node == row.after:
+            parts.append(_text(x, y - 14, "★", anchor="middle", bold=True))
+    parts.append(_text(_LEFT, y + 27, told, bold=row.before != row.after))
+    return "".join(parts)
+
+
+def _mark(node: str, x: float, y: float, everybody: Sequence[str], hollow: bool, new: bool) -> str:
+    """A node's own shape and colour, so that neither is needed alone."""
+    number = everybody.index(node) % len(_COLOURS)
+    colour, shape = _COLOURS[number], _SHAPES[number]
+    fill = f'fill="{PAPER if hollow else colour}" stroke="{colour}" stroke-width="2.5"'
+    drawn = {
+        "circle": f'<circle cx="{x:.1f}" cy="{y}" r="8" {fill}/>',
+        "square": f'<rect x="{x - 7:.1f}" y="{y - 7}" width="14" height="14" {fill}/>',
+        "triangle": f'<path d="M{x:.1f} {y - 9}l9 16h-18z" {fill}/>',
+        "diamond": f'<path d="M{x:.1f} {y - 10}l10 10l-10 10l-10-10z" {fill}/>',
+        "cross": f'<path d="M{x - 3:.1f} {y - 9}h6v6h6v6h-6v6h-6v-6h-6v-6h6z" {fill}/>',
+    }[shape]
+    ring = f'<circle cx="{x:.1f}" cy="{y}" r="13" fill="none" stroke="{colour}" stroke-dasharray="3 3"/>' if new else ""
+    return f"<g><title>{escape(node)}</title>{drawn}{ring}</g>"
+
+
+def describe(found: Sequence[Row], joins: Sequence[str], leaves: Sequence[str]) -> str:
+    """The picture in sentences."""
+    said = [f"{', '.join(joins)} joins."] if joins else []
+    said += [f"{', '.join(leaves)} leaves."] if leaves else []
+    for row in found:
+        line = ", ".join(node for node, _ in row.places)
+        stays = row.before == row.after
+        moves = f"led by {row.before}" if stays else f"moves from {row.before} to {row.after or 'nobody'}"
+        said.append(f"{row.name} {row.ip}: {moves}; from the smallest hash on: {line}.")
+    return " ".join(said)

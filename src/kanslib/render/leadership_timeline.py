@@ -1,0 +1,73 @@
+"""Who each one believed to have an address, as a picture and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from kanslib.analysis.leadership import LeaderView, disagreements
+from kanslib.answer import Provenance
+from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.render.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
+
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, GREY)
+_NOBODY = "nobody"
+
+
+def draw(beliefs: Sequence[LeaderView], title: str, act: str, provenance: Provenance) -> TimelineFigure:
+    """One line for each who believes, time to the right: a bar for each stretch, with the name that was believed."""
+    figure = TimelineFigure()
+    who = list(dict.fromkeys(one.viewer for one in beliefs))
+    leaders = list(dict.fromkeys(one.leader for one in beliefs))
+    colours = {leader: _COLOURS[place % len(_COLOURS)] for place, leader in enumerate(leaders)}
+    whole = max((one.end for one in beliefs), default=1.0) - min((one.start for one in beliefs), default=0.0)
+    for leader in leaders:
+        mine = [one for one in beliefs if one.leader == leader]
+        figure.add_bar(
+            orientation="h", base=[one.start for one in mine], x=[one.end - one.start for one in mine],
+            y=[one.viewer for one in mine], name=leader or _NOBODY, marker={"color": colours[leader], "opacity": 0.28,
+            "line": {"color": colours[leader], "width": 2}}, width=0.7,
+            text=[(leader or _NOBODY) if one.end - one.start > whole * 0.1 else "" for one in mine],
+            textposition="inside", insidetextanchor="middle", textfont={"color": INK},
+            hovertemplate="%{y}: " + (leader or _NOBODY) + " from %{base:+.1f} s<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act, annotation_yshift=14
+    )
+    figure.update_layout(
+        barmode="overlay", height=150 + 42 * len(who), margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER, font={"color": INK, "size": 13}, title={"text": title, "font": {"size": 14}},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+    )  # fmt: skip
+    figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
+    figure.update_yaxes(categoryorder="array", categoryarray=who[::-1], gridcolor=GRID)
+    rows = [
+        {"WHO": one.viewer, "FROM": round(one.start, 1), "TO": round(one.end, 1), "LEADER": one.leader or _NOBODY}
+        for one in beliefs
+    ]
+    return figure.with_description("\n".join([*words(beliefs), describe_views(beliefs)]), provenance, rows)
+
+
+def words(beliefs: Sequence[LeaderView]) -> list[str]:
+    """The picture in sentences, one for each who believes."""
+    out = []
+    for who in dict.fromkeys(one.viewer for one in beliefs):
+        mine = [one for one in beliefs if one.viewer == who]
+        said = [mine[0].leader or _NOBODY]
+        said += [
+            f"{one.leader or _NOBODY} from {one.start:+.1f} s"
+            for before, one in pairwise(mine)
+            if one.leader != before.leader
+        ]
+        ends = f" (until {mine[-1].end:+.1f} s)" if mine[-1].end < max(one.end for one in beliefs) - 0.1 else ""
+        out.append(f"{who}: {', then '.join(said)}{ends}.")
+    return out
+
+
+def describe_views(beliefs: Sequence[LeaderView]) -> str:
+    """For how long not all agreed."""
+    split = disagreements(beliefs)
+    if not split:
+        return "All agreed, all the time."
+    seconds = sum(end - start for start, end, _ in split)
+    return f"Not all agreed for {seconds:.1f} s, between {split[0][0]:+.1f} and {split[-1][1]:+.1f} s."

@@ -1,0 +1,189 @@
+"""Plotly figures. Each says in words what it shows (`describe()`), and is drawn from a table you can have too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from kanslib.analysis import Attempt, Outage, Phase, TimelineEvent
+from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
+from kanslib.answer import Provenance
+from kanslib.render.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
+from kanslib.render.tables import Table
+
+LANES = {
+    "memberlist": (PURPLE, "diamond"),
+    "speaker": (PURPLE, "star-triangle-up"),
+    "leader": (BLUE, "star"),
+    "gratuitous ARP": (GREEN, "triangle-up"),
+    "BGP": (BLUE, "cross"),
+    "node": (VERMILLION, "square"),
+    "endpoints": (GREEN, "hexagon"),
+    "rules": (GREY, "hourglass"),
+}
+# colour and how dense it is: light and dark differ without it, and the name stands above
+_BANDS = {DARK: (VERMILLION, 0.35), PARTLY: (VERMILLION, 0.14), HEALTHY: (BLUE, 0.06), STRAGGLERS: (PURPLE, 0.12)}
+_ROOM_FOR_A_NAME = 0.12  # of the axis
+_CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
+
+
+class TimelineFigure(go.Figure):
+    """A plotly figure that can also be read: `describe()` tells it, and a notebook shows both."""
+
+    def with_description(self, words: str, provenance: Provenance, rows: Sequence[Mapping[str, Any]]) -> TimelineFigure:
+        """The same figure, with its words, its provenance and its rows."""
+        object.__setattr__(self, "_words", words)
+        object.__setattr__(self, "_provenance", provenance)
+        object.__setattr__(self, "_rows", rows)
+        return self
+
+    @property
+    def table(self) -> Table:
+        """What the figure is drawn from."""
+        return Table.from_rows(getattr(self, "_rows", ()), getattr(self, "_provenance"))  # noqa: B009 (plotly guards names)
+
+    def describe(self) -> str:
+        """What the figure shows, in sentences."""
+        return str(getattr(self, "_words", ""))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
+        """Plotly's own kind whatever renderer is set, as it needs no network, and the words for who cannot draw it."""
+        del include, exclude, options
+        drawn = {**json.loads(self.to_json()), "config": _CONFIG}
+        words = f"# {getattr(self, '_provenance', '')}\n{self.describe()}"
+        return {"application/vnd.plotly.v1+json": drawn, "text/plain": words}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        if origin := getattr(self, "_provenance", None):
+            display(HTML(origin.html()))
+        display(self._repr_mimebundle_(), raw=True)
+        words = "<br>".join(escape(line) for line in self.describe().splitlines())
+        display(HTML(f'<div class="kans-words"><b>In words</b><br>{words}</div>'))
+
+
+def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
+    """One time axis (seconds after the act): every request of each Service above, everything that happened below.
+
+    A request that failed is a cross, one that was answered a dot; the band behind them is the phase, by its name.
+    """
+    figure = TimelineFigure()
+    services = list(outage.attempts)
+    lanes = [lane for lane in LANES if any(mark.lane == lane for mark in outage.events)]
+    rows = [*services, *lanes]
+    level = {name: len(rows) - place for place, name in enumerate(rows)}
+    for service in services:
+        _add_phases(figure, outage.phases[service], level[service])
+        _add_requests(figure, service, outage.attempts[service], level[service])
+    for lane in lanes:
+        _add_lane(figure, lane, [mark for mark in outage.events if mark.lane == lane], level[lane])
+    act = outage.action
+    figure.add_vline(
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act, annotation_yshift=14
+    )
+    figure.update_layout(
+        height=140 + 46 * len(rows),
+        margin={"l": 10, "r": 10, "t": 40, "b": 40},
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
+        font={"color": INK, "size": 13},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        hovermode="closest",
+    )
+    figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
+    room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the act
+    figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=rows, gridcolor=GRID, zeroline=False)
+    return figure.with_description(words(outage), provenance, _rows(outage))
+
+
+def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> None:
+    """The phases as bands that carry their names, where there is room for one."""
+    whole = phases[-1].end - phases[0].start if phases else 0.0
+    for phase in phases:
+        colour, pattern = _BANDS[phase.name]
+        figure.add_shape(
+            type="rect", x0=phase.start, x1=phase.end, y0=level - 0.42, y1=level + 0.42, fillcolor=colour,
+            opacity=pattern, line={"width": 1, "color": colour}, layer="below",
+        )  # fmt: skip
+        told = f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name
+        if phase.end - phase.start < whole * _ROOM_FOR_A_NAME:
+            told = "dark" if phase.name == DARK else ""
+        if told:
+            figure.add_annotation(
+                x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False, font={"size": 11}, text=told
+            )  # fmt: skip
+
+
+def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], level: float) -> None:
+    """Answered requests a little above the Service's line, failed ones below: half and half has to show as both."""
+    first = not any(trace.legendgroup == "requests" for trace in figure.data)
+    for ok, name, colour, symbol in ((True, "answered", BLUE, "circle"), (False, "no answer", VERMILLION, "x")):
+        mine = [attempt for attempt in attempts if attempt.is_ok is ok]
+        said = [str(one.reason) if one.reason else one.hostname or one.error for one in mine]
+        figure.add_scatter(
+            x=[round(attempt.at, 3) for attempt in mine],
+            y=[level + (0.16 if ok else -0.16)] * len(mine),
+            text=said,
+            mode="markers",
+            name=name,
+            legendgroup="requests" if ok else "failures",
+            showlegend=first,
+            marker={"color": colour, "symbol": symbol, "size": 5 if ok else 7, "opacity": 0.6 if ok else 1},
+            hovertemplate=f"{service} %{{x:+.2f}} s · %{{text}}<extra></extra>",
+        )
+
+
+def _add_lane(figure: go.Figure, lane: str, marks: Sequence[TimelineEvent], level: float) -> None:
+    colour, symbol = LANES[lane]
+    figure.add_scatter(
+        x=[round(mark.at, 3) for mark in marks],
+        y=[level] * len(marks),
+        text=[mark.text for mark in marks],
+        mode="markers",
+        name=lane,
+        showlegend=False,
+        marker={"color": colour, "symbol": symbol, "size": 11},
+        hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
+    )
+
+
+def _rows(outage: Outage) -> list[dict[str, Any]]:
+    """The phases of each Service, then what happened, in one list."""
+    phases = [
+        {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": one.name,
+         "FAILED": f"{one.failed}/{one.tried}"}
+        for service, found in outage.phases.items()
+        for one in found
+    ]  # fmt: skip
+    marks = [
+        {"LINE": mark.lane, "AT": round(mark.at, 1), "UNTIL": "", "WHAT": mark.text, "FAILED": ""}
+        for mark in outage.events
+    ]
+    return [*phases, *marks]
+
+
+def words(outage: Outage) -> str:
+    """The timeline in sentences, one a line: each Service's phases, then the first of each kind of event."""
+    sentences = []
+    for service, stretches in outage.phases.items():
+        said = [_phase_in_words(phase) for phase in stretches]
+        sentences.append(f"{service}: " + "; ".join(said) + ".")
+    firsts: dict[str, TimelineEvent] = {}
+    for mark in outage.events:
+        if mark.at > 0:
+            firsts.setdefault(mark.lane, mark)
+    if firsts:
+        told = [f"{lane} at {mark.at:+.1f} s ({mark.text})" for lane, mark in firsts.items()]
+        sentences.append(f"First after {outage.action}: " + "; ".join(told) + ".")
+    return "\n".join(sentences)
+
+
+def _phase_in_words(phase: Phase) -> str:
+    causes = ": " + ", ".join(f"{kind} {count}" for kind, count in phase.causes) if phase.causes else ""
+    failed = f"{phase.failed} of {phase.tried} failed{causes}"
+    return f"{phase.start:+.1f} to {phase.end:+.1f} s {phase.name} ({failed})"

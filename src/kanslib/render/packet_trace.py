@@ -1,0 +1,312 @@
+"""The ways of a packet as a picture: boxes of rules, thicker lines for likelier ways. Accessible SVG and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from html import escape
+from itertools import pairwise
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, overload
+
+from kanslib.answer import Provenance
+from kanslib.iptables import Outcome, Step
+from kanslib.iptables.explain import arrived, describe_rule, share, short
+from kanslib.iptables.syntax import TARGETS
+from kanslib.render.html import scrollable
+from kanslib.render.palette import BLUE, GREEN, GREY, VERMILLION
+
+if TYPE_CHECKING:
+    from kanslib.render.tables import Table
+
+_WIDTH, _BETWEEN, _LINE, _MARGIN = 340, 96, 17, 12
+_CHARS = 52  # of a line in a box
+SHOWN, DRAWN_AT_MOST = 4, 6  # branches drawn one by one, before the rest becomes one box
+_STYLE = """
+.kw-step:focus{outline:none}.kw-step .kw-raw{visibility:hidden}
+.kw-step:hover .kw-raw,.kw-step:focus .kw-raw{visibility:visible}
+.kw-step .kw-mark{fill:currentColor;fill-opacity:0}
+.kw-step:hover .kw-mark,.kw-step:focus .kw-mark{fill-opacity:.13;stroke:currentColor;stroke-width:1.5}
+"""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rules that a packet matches one after the other; then it ends (`ends`), or ways part (`parts`)."""
+
+    steps: tuple[Step, ...]
+    label: str  # on the line that leads here
+    given: tuple[str, ...]  # what this way takes for granted, and the others here do not
+    weight: float  # how thick that line is: the share of what came to where the ways part
+    ends: tuple[Outcome, ...]
+    parts: tuple[Box, ...]
+    more: int = 0  # how many further ways this box stands for
+
+    @property
+    def height(self) -> int:
+        return sum(_step_height(step) for step in self.steps) + _LINE * len([*self.opening, *self.closing]) + 14
+
+    @property
+    def opening(self) -> list[str]:
+        """The lines at the head of the box: on what condition the packet comes here."""
+        return [line for given in self.given for line in wrap(f"if {given}", _CHARS)]
+
+    @property
+    def closing(self) -> list[str]:
+        """The lines at the foot of the box: where it ends."""
+        if self.more:
+            return [f"{self.more} more ways like these", "(in words: below)"]
+        lines = []
+        for way in self.ends[:1]:
+            lines += wrap(("✓ " if way.verdict == "ACCEPT" else "✗ ") + arrived(way), _CHARS)
+        return lines
+
+
+class Trace(Sequence[Outcome]):
+    """Every way a packet can go: a list of outcomes, a picture in a notebook, `describe()` in words."""
+
+    def __init__(self, outcomes: Sequence[Outcome], title: str, provenance: Provenance) -> None:
+        self.outcomes, self.title, self.provenance = tuple(outcomes), title, provenance
+
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Outcome, ...]: ...
+    def __getitem__(self, index: int | slice) -> Outcome | tuple[Outcome, ...]:
+        return self.outcomes[index]
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def __repr__(self) -> str:
+        return f"<Trace: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """The packet and where it can end, in a line."""
+        number = len(self.outcomes)
+        ends = list(dict.fromkeys(f"{share(way.probability)} {_end(way)}" for way in self.outcomes))
+        shown = ", ".join(ends[:3]) + (f", and {len(ends) - 3} more" if len(ends) > 3 else "")
+        told = {assumed.text for way in self.outcomes for assumed in way.assumes if assumed.holds}
+        shown += "; which of them depends on what is not told" if told else ""
+        return f"{self.title}: {number} way{'s' if number != 1 else ''} ({shown})"
+
+    def describe(self) -> str:
+        """The same in words: the first ways rule by rule, the others by where they end."""
+        explained = [way.explain() for way in self.outcomes[:DRAWN_AT_MOST]]
+        others = [f"{share(way.probability)} → {arrived(way)}" for way in self.outcomes[DRAWN_AT_MOST:]]
+        return "\n\n".join([self.summary, *explained, "\n".join(others)]).rstrip()
+
+    @property
+    def table(self) -> Table:
+        """Every step of every way, one row each: WAY, SHARE, HOOK, CHAIN, RULE and where the way ENDS."""
+        from kanslib.render.tables import Table
+
+        rows = [
+            {"WAY": number, "SHARE": share(way.probability), "HOOK": step.hook, "CHAIN": step.rule.chain,
+             "RULE": step.rule.raw, "ENDS": _end(way)}
+            for number, way in enumerate(self.outcomes, 1)
+            for step in leads_somewhere(way)
+        ]  # fmt: skip
+        return Table.from_rows(rows, self.provenance)
+
+    def svg(self) -> str:
+        """The picture, as SVG."""
+        return draw(tree(self.outcomes), self.summary)
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<div class="kans-answer" style="{self.provenance.style}">{self.provenance.html()}'
+            f"<details open><summary>{escape(self.summary)}</summary>"
+            f"{scrollable(self.svg(), 'the ways of the packet')}</details>"
+            f'<details><summary>The same in words</summary><pre style="white-space:pre-wrap">'
+            f"{escape(self.describe())}</pre></details></div>"
+        )
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(f"# {self.provenance}\n{self.describe()}")
+
+
+def _end(way: Outcome) -> str:
+    return (way.packet.dst or "?") if way.verdict == "ACCEPT" else way.verdict
+
+
+# ── from outcomes to boxes ───────────────────────────────────────────────────────────────────────────────────
+
+
+def leads_somewhere(outcome: Outcome) -> tuple[Step, ...]:
+    """The steps that say something: jumps out of FORWARD and POSTROUTING, or to where nothing matched, are left out."""
+    kept = [
+        step
+        for step, following in pairwise([*outcome.steps, None])
+        if step is not None and not _in_vain(step, following)
+    ]
+    return tuple(kept)
+
+
+def _in_vain(step: Step, following: Step | None) -> bool:
+    body = step.rule.body
+    chain = body.target.name if body.target else ""
+    if not chain or chain in TARGETS:
+        return False
+    return following is None or following.rule.chain != chain or step.rule.chain in ("FORWARD", "POSTROUTING", "INPUT")
+
+
+_Walked = tuple[Outcome, tuple[Step, ...]]  # a way, and its steps that say something
+
+
+def tree(outcomes: Sequence[Outcome]) -> Box:
+    """The ways as boxes: what they have in common comes first, then they part."""
+    return _box([(way, leads_somewhere(way)) for way in outcomes], 0, "", (), 1.0)
+
+
+def _box(ways: list[_Walked], start: int, label: str, given: tuple[str, ...], weight: float) -> Box:
+    common = start
+    first = ways[0][1]
+    while common < len(first) and all(len(s) > common and s[common].rule == first[common].rule for _, s in ways):
+        common += 1
+    steps = first[start:common]
+    if len(ways) == 1:
+        return Box(first[start:], label, given, weight, (ways[0][0],), ())
+    groups: dict[object, list[_Walked]] = {}
+    for number, (way, walked) in enumerate(ways):
+        key: object = walked[common].rule if len(walked) > common else number
+        groups.setdefault(key, []).append((way, walked))
+    found = list(groups.values())
+    drawn = found if len(found) <= DRAWN_AT_MOST else found[:SHOWN]
+    parts = [_box(group, common, *_line(group, ways)) for group in drawn]
+    if rest := [way for group in found[len(drawn) :] for way in group]:
+        text, given_rest, share_of_rest = _line(rest, ways)
+        ends = tuple(way for way, _ in rest)
+        parts.append(Box((), f"together {text}", given_rest, share_of_rest, ends, (), len(rest)))
+    return Box(steps, label, given, weight, (), tuple(parts))
+
+
+def _line(group: list[_Walked], of: list[_Walked]) -> tuple[str, tuple[str, ...], float]:
+    """What stands on the line to a group: its share of what comes here, and what it takes for granted."""
+    open_ones = {
+        a.text
+        for way, _ in of
+        for a in way.assumes
+        if any(b.text == a.text and b != a for w, _ in of for b in w.assumes)
+    }
+    given = tuple(
+        str(assumed)
+        for assumed in group[0][0].assumes
+        if assumed.text in open_ones and all(assumed in way.assumes for way, _ in group)
+    )
+    first = group[0][0]
+    chance = _mass(group, first) / _mass(of, first)
+    return ("if: " if given else "") + share(chance), given, float(chance)
+
+
+def _together(one: Outcome, other: Outcome) -> bool:
+    """True when both can come about in the same world: they do not contradict each other in what they assume."""
+    taken = {assumed.text: assumed.holds for assumed in other.assumes}
+    return all(taken.get(assumed.text, assumed.holds) == assumed.holds for assumed in one.assumes)
+
+
+def _mass(ways: list[_Walked], like: Outcome) -> Fraction:
+    """The probability of the ways that can come about in the same world as `like`."""
+    return sum((way.probability for way, _ in ways if _together(way, like)), Fraction(0))
+
+
+# ── from boxes to SVG ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _words(step: Step) -> list[str]:
+    return wrap(describe_rule(step), _CHARS, max_lines=2, placeholder=" …")
+
+
+def _step_height(step: Step) -> int:
+    return _LINE * (1 + len(_words(step))) + 5
+
+
+def _tall(box: Box) -> int:
+    """How much room a box and all behind it need."""
+    return max(box.height, sum(_tall(part) + 14 for part in box.parts) - 14)
+
+
+def draw(root: Box, summary: str) -> str:
+    """The boxes as SVG; the raw rule of a step stands at the foot while the step is hovered or has the focus."""
+    depth, tall = _depth(root), _tall(root)
+    width = max(720, _MARGIN * 2 + depth * _WIDTH + (depth - 1) * _BETWEEN)  # the rule at the foot needs room
+    foot = _MARGIN * 2 + tall
+    body = "".join(_drawn(root, _MARGIN, _MARGIN, foot, width))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="group" aria-label="{escape(summary)}" '
+        f'viewBox="0 0 {width} {foot + 5 * _LINE}" style="width:100%;max-width:{width}px;min-width:{min(width, 700)}px;'
+        f'font:12.5px sans-serif"><style>{_STYLE}</style><title>{escape(summary)}</title>'
+        f'<text x="{_MARGIN}" y="{foot + _LINE}" fill="currentColor" opacity=".75">'
+        f"Point at a rule, or walk through them with the Tab key: it stands here as iptables has it.</text>{body}</svg>"
+    )
+
+
+def _depth(box: Box) -> int:
+    return 1 + max((_depth(part) for part in box.parts), default=0)
+
+
+def _drawn(box: Box, x: int, top: int, foot: int, width: int) -> Iterator[str]:
+    tall = _tall(box)
+    y = top + (tall - box.height) // 2
+    good = all(way.verdict == "ACCEPT" for way in box.ends)
+    colour = GREY if not box.ends else GREEN if good else VERMILLION
+    dash = "" if good else ' stroke-dasharray="7 4"'
+    yield (
+        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{box.height}" rx="8" fill="none" stroke="{colour}" '
+        f'stroke-width="2"{dash}/>'
+    )
+    at = y + 6
+    for line in box.opening:
+        yield f'<text x="{x + 10}" y="{at + 13}" fill="currentColor" font-style="italic">{escape(line)}</text>'
+        at += _LINE
+    for step in box.steps:
+        yield _step(step, x, at, foot, width)
+        at += _step_height(step)
+    for line in box.closing:
+        yield f'<text x="{x + 10}" y="{at + 13}" fill="currentColor" font-weight="bold">{escape(line)}</text>'
+        at += _LINE
+    below = top + (tall - sum(_tall(part) + 14 for part in box.parts) + 14) // 2
+    for part in box.parts:
+        middle = below + _tall(part) // 2
+        yield _edge(x + _WIDTH, y + box.height // 2, middle, part)
+        yield from _drawn(part, x + _WIDTH + _BETWEEN, below, foot, width)
+        below += _tall(part) + 14
+
+
+def _edge(x: int, start: int, end: int, part: Box) -> str:
+    half = x + _BETWEEN // 2
+    thick = 1.5 + 8 * part.weight
+    beside = end - 8 if end <= start else end + 16
+    return (
+        f'<path d="M{x},{start} C{half},{start} {half},{end} {x + _BETWEEN},{end}" fill="none" stroke="{BLUE}" '
+        f'stroke-width="{thick:.1f}"/>'
+        f'<g role="img" aria-label="{escape(part.label)}"><title>{escape(part.label)}</title>'
+        f'<text x="{x + _BETWEEN - 6}" y="{beside}" text-anchor="end" fill="currentColor" font-weight="bold">'
+        f"{escape(part.label)}</text></g>"
+    )
+
+
+def _step(step: Step, x: int, y: int, foot: int, width: int) -> str:
+    words, rule = _words(step), step.rule
+    counted = f" · {rule.packets:,} packets so far" if rule.packets is not None else ""
+    raw = [f"{rule.table}, line {rule.line}{counted}", *wrap(rule.text, width // 8)]
+    lines = "".join(
+        f'<text x="{x + 10}" y="{y + 13 + _LINE * (number + 1)}" fill="currentColor">{escape(line)}</text>'
+        for number, line in enumerate(words)
+    )
+    strip = "".join(
+        f'<text x="{_MARGIN}" y="{foot + _LINE * (2 + number)}" fill="currentColor" '
+        f'font-family="monospace" font-size="12">{escape(line)}</text>'
+        for number, line in enumerate(raw[:3])
+    )
+    hook = "" if rule.chain == step.hook else f'<tspan font-weight="normal" opacity=".75"> · {step.hook}</tspan>'
+    spoken = f"{step.hook}, {short(rule.chain)}: {describe_rule(step)}. Rule: {rule.text}"
+    return (
+        f'<g class="kw-step" tabindex="0" role="img" aria-label="{escape(spoken)}"><title>{escape(rule.text)}</title>'
+        f'<rect class="kw-mark" x="{x + 3}" y="{y}" width="{_WIDTH - 6}" height="{_step_height(step) - 2}" rx="4"/>'
+        f'<text x="{x + 10}" y="{y + 13}" fill="currentColor" font-weight="bold">{escape(short(rule.chain))}'
+        f"{hook}</text>{lines}"
+        f'<g class="kw-raw" aria-hidden="true">{strip}</g></g>'
+    )

@@ -1,0 +1,60 @@
+"""Tables: pandas DataFrames that remember where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from kanslib.answer import Provenance
+from kanslib.render.html import scrollable
+
+# JupyterLab aligns cells to the right; words read better from the left
+_LEFT = ' style="text-align:left;white-space:nowrap"'
+
+
+class Table(pd.DataFrame):
+    """A DataFrame with a provenance, which a notebook shows above it.
+
+    >>> table = Table.of([{"NAME": "svc1"}], Provenance("recorded", 0.0, "opening", "MetalLB v0.14.8"))
+    >>> table.NAME.tolist()
+    ['svc1']
+    """
+
+    _metadata = ["provenance"]  # noqa: RUF012 (pandas reads it from the class)
+
+    @classmethod
+    def from_rows(
+        cls, rows: Sequence[Mapping[str, Any]], provenance: Provenance, columns: Sequence[str] | None = None
+    ) -> Table:
+        """A table of `rows`, its columns in their order; `columns` names them where there may be no row."""
+        table = cls(list(rows), columns=list(columns) if columns and not rows else None)
+        object.__setattr__(table, "provenance", provenance)
+        return table
+
+    @property
+    def _constructor(self) -> type[Table]:
+        return Table
+
+    def _has_labels(self) -> bool:
+        """True when the index says something; row numbers do not."""
+        return self.index.names != [None] or not pd.api.types.is_integer_dtype(self.index.dtype)
+
+    def _repr_html_(self) -> str:
+        origin = getattr(self, "provenance", None)
+        head, style = (origin.html(), origin.style) if origin else ("", "")
+        if self.empty:
+            return f'<div class="kans-answer" style="{style}">{head}<pre>(none)</pre></div>'
+        with pd.option_context("display.max_colwidth", None):
+            body = self.to_html(index=self._has_labels(), border=0, max_rows=60, notebook=True, justify="left")
+        body = body.replace("<td>", f"<td{_LEFT}>").replace("<th>", f"<th{_LEFT}>")
+        return f'<div class="kans-answer" style="{style}">{head}{scrollable(body, "table")}</div>'
+
+    def __repr__(self) -> str:
+        origin = getattr(self, "provenance", None)
+        head = f"# {origin}\n" if origin else ""
+        if self.empty:
+            return head + "(none)"
+        with pd.option_context("display.width", 200, "display.max_columns", 30, "display.max_colwidth", 90):
+            return head + self.to_string(index=self._has_labels(), max_rows=60)

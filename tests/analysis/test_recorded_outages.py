@@ -1,0 +1,163 @@
+"""Every recorded outage taken apart, and held to what logs, events and the client itself say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import kanslib
+from kanslib.analysis import Outage, Phase, TimelineEvent
+from kanslib.analysis.causes import HOP_GONE, LEADER_GONE, REMEMBERED, UNKNOWN
+from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
+from kanslib.lab.lab import Lab
+
+OpenLab = Callable[..., Lab]
+SHIPPED = [
+    ("failover", "kill-node"), ("failover", "start-node"), ("failover", "delete-speaker-pod"),
+    ("election", "exclude-leader"), ("election", "include-leader"), ("bgp", "kill-node-2"),
+    ("bgp-silent", "cut-link"), ("bgp-silent", "cut-link-2"),
+]  # fmt: skip
+REFERENCE = [
+    ("failover", "kill-node"), ("failover", "start-node"), ("failover", "delete-speaker-pod"),
+    ("election", "exclude-leader"), ("etp-local", "delete-leaders-endpoint"),
+    ("bgp", "kill-node"),
+    ("bgp-silent", "cut-link"), ("bgp-silent", "mend-link"), ("bgp-silent", "cut-link-2"),
+]  # fmt: skip
+TRUTH = 0.5  # seconds
+
+
+def taken_apart(lab: Lab, act: str) -> tuple[Outage, list[dict[str, object]]]:
+    """The outage of an act, and the rows that the client noted of it."""
+    lab.at(act)
+    outage = lab.outage()
+    window = lab._observation().window
+    return outage, [row for row in lab._backend.probes(window) if row["t"] >= window.zero]
+
+
+def check(lab: Lab, act: str) -> list[str]:
+    """Everything that has to hold of any outage; returns what was compared, in words."""
+    outage, rows = taken_apart(lab, act)
+    said = []
+    for service, phases in outage.phases.items():
+        mine = [row for row in rows if row["to"] == lab.vip(service)]
+        assert sum(phase.tried for phase in phases) == len(mine)
+        assert sum(phase.failed for phase in phases) == sum(not row["ok"] for row in mine)
+        for phase in phases:
+            exact(phase, mine, outage.zero)
+        for failure in outage.failures(service):
+            assert failure.reason, f"{service} {failure.at}"
+            assert failure.reason.kind != UNKNOWN, f"{service} {failure.at}: {failure.error} {failure.reason}"
+            assert failure.reason.evidence
+        said += [boundary(outage, service, phase) for phase in phases[:-1] if phase.name in (DARK, PARTLY)]
+    return [one for one in said if one]
+
+
+def exact(phase: Phase, rows: list[dict[str, object]], zero: float) -> None:
+    """A phase counts the client's own rows between its ends."""
+    inside = [row for row in rows if phase.start <= round(float(str(row["t"])) - zero, 6) <= phase.end]
+    assert (phase.tried, phase.failed) == (len(inside), sum(not row["ok"] for row in inside))
+
+
+def boundary(outage: Outage, service: str, phase: Phase) -> str:
+    """The end of a phase beside the moment at which its cause ended, by the cluster's own account."""
+    causes = dict(phase.causes)
+    if phase.name == DARK or causes.get(LEADER_GONE, 0) > phase.failed / 2:
+        truth = first(
+            outage, lambda m: m.lane == "speaker" and f"announces {service} " in m.text and "stops" not in m.text
+        )
+    elif causes.get(HOP_GONE, 0) > phase.failed / 2:
+        truth = first(outage, lambda m: m.lane == "BGP" and "hold timer" in m.text and m.text.startswith("router"))
+    elif phase.end - phase.start < 1.0:  # a dying node's last words
+        return ""
+    else:
+        truth = first(outage, lambda m: m.lane == "endpoints" and m.text.startswith(f"{service}: "))
+    assert abs(phase.end - truth.at) <= TRUTH, f"{service} {phase.name}: {phase.end} s, {truth.text} at {truth.at} s"
+    ended = outage.ended_by(service, phase)
+    assert ended
+    assert ended.evidence
+    return f"{service} {phase.name} ends {phase.end:.2f} s, {truth.lane} {truth.at:.2f} s ({phase.end - truth.at:+.2f})"
+
+
+def first(outage: Outage, wanted: Callable[[TimelineEvent], bool]) -> TimelineEvent:
+    return next(mark for mark in outage.events if mark.at > 0 and wanted(mark))
+
+
+@pytest.mark.parametrize(("story", "act"), SHIPPED)
+def test_a_shipped_outage(open_lab: OpenLab, story: str, act: str) -> None:
+    print(f"shipped {act}:", *check(open_lab(story), act), sep="\n  ")
+
+
+@pytest.mark.parametrize(("story", "act"), REFERENCE)
+def test_an_outage_of_the_reference(open_reference: OpenLab, story: str, act: str) -> None:
+    print(f"reference {act}:", *check(open_reference(story), act), sep="\n  ")
+
+
+def names(outage: Outage, service: str) -> list[str]:
+    return [phase.name for phase in outage.phases[service] if phase.end - phase.start > 1]
+
+
+def test_a_killed_leader_under_layer_2(open_lab: OpenLab) -> None:
+    outage, _ = taken_apart(open_lab("failover"), "kill-node")
+    for led_by_the_victim in ("svc1", "svc2"):
+        assert names(outage, led_by_the_victim) == [DARK, PARTLY, STRAGGLERS]
+        assert 4 < outage.dark_seconds(led_by_the_victim) < 9
+    assert names(outage, "svc3") == [PARTLY, STRAGGLERS]  # its leader lived, its endpoint did not
+    assert outage.dark_seconds("svc3") == 0
+    late = [one for service in outage.attempts for one in outage.stragglers(service)]
+    assert len(late) == 17
+    assert {one.reason.kind for one in late if one.reason} == {REMEMBERED}
+
+
+def test_polite_ways_to_go_hurt_nobody(open_lab: OpenLab) -> None:
+    for story, act in (("failover", "delete-speaker-pod"), ("election", "exclude-leader")):
+        outage, _ = taken_apart(open_lab(story), act)
+        assert names(outage, "svc1") == [HEALTHY]
+
+
+def test_a_killed_node_under_bgp_closes_its_session_at_once(open_lab: OpenLab) -> None:
+    outage, _ = taken_apart(open_lab("bgp"), "kill-node-2")
+    assert names(outage, "svc1") == [HEALTHY]
+    closed = first(outage, lambda mark: mark.lane == "BGP")
+    assert closed.text == "myk8s-worker closes its session with router"
+    assert closed.at < 0.5
+
+
+def test_a_silent_node_under_bgp_costs_the_hold_time(open_lab: OpenLab) -> None:
+    outage, _ = taken_apart(open_lab("bgp-silent"), "cut-link")
+    assert names(outage, "svc1") == [PARTLY, HEALTHY]
+    trouble = next(phase for phase in outage.phases["svc1"] if phase.name == PARTLY)
+    assert dict(trouble.causes) == {HOP_GONE: trouble.failed}
+    low, high = trouble.interval
+    assert low < 0.5 < high  # one of two next hops
+
+
+def test_rules_are_on_the_same_clock(open_lab: OpenLab) -> None:
+    outage, _ = taken_apart(open_lab("failover"), "kill-node")
+    gone = next(mark for mark in outage.events if mark.lane == "endpoints")
+    changed = [mark for mark in outage.events if mark.lane == "rules" and "svc1 to" in mark.text]
+    assert len(changed) == 3  # every node that lives
+    assert all(mark.at > gone.at for mark in changed)
+
+
+def test_a_twins_outage_has_the_phases_of_the_recorded_one(open_lab: OpenLab) -> None:
+    for act in ("kill-node",):
+        recorded, _ = taken_apart(open_lab("failover"), act)
+        computed, _ = taken_apart(open_lab("failover", backend="simulated"), act)
+        for service in recorded.attempts:
+            assert names(computed, service) == names(recorded, service)
+        for mine, theirs in zip(computed.phases["svc1"], recorded.phases["svc1"][1:], strict=True):
+            assert set(dict(mine.causes)) == set(dict(theirs.causes))
+            assert mine.interval[0] <= theirs.interval[1]
+            assert theirs.interval[0] <= mine.interval[1]
+
+
+def test_all_ways_to_go_side_by_side(open_lab: OpenLab) -> None:
+    rows = kanslib.outages("svc1").set_index(["STORY", "ACT"])
+    polite = [("l2", "exclude-leader"), ("l2", "delete-speaker-pod"), ("bgp", "kill-node")]
+    torn = [("l2", "kill-node"), ("bgp-silent", "cut-link"), ("bgp-silent", "cut-link-2")]
+    assert all(rows["FAILED"][way] == 0 and rows["LOST SECONDS"][way] == 0 for way in polite)
+    assert all(rows["FAILED"][way] > 10 and rows["LOST SECONDS"][way] > 3 for way in torn)
+    lab = open_lab("failover")
+    lab.at("kill-node")
+    assert rows["TRIED"]["l2", "kill-node"] == lab.phases("svc1").TRIED.sum()

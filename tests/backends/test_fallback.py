@@ -1,0 +1,97 @@
+"""Where live cannot serve a cell, the recording does, and says so. The gap itself is made: a right that is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kanslib.answer import Provenance
+from kanslib.backends.fallback import FallbackBackend
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.course import manifests
+from kanslib.course.recordings import shipped
+from kanslib.exceptions import KanslibError, UnsupportedError
+from kanslib.lab.lab import Lab
+from kanslib.recording.format import Recording
+from kanslib.text import Text
+
+REASON = "CAP_NET_RAW is missing"
+
+
+class LiveWithGaps(RecordedBackend):
+    """A world that answers like a live one, except for what `gaps` names."""
+
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> str:
+        return self.clock.last_name
+
+    def provenance(self) -> Provenance:
+        return Provenance("live", 0.0, "opening", "")
+
+    def _refuse(self, asked: str) -> None:
+        if asked in self.gaps:
+            raise UnsupportedError(asked, REASON)
+
+    def scan(self, source: str) -> Text:
+        self._refuse("scan")
+        return super().arp_scan(source)
+
+    def act(self, verb: Any, targets: Any) -> Text:
+        self._refuse("act")
+        return super().perform(verb, targets)
+
+    def frames(self, window: Any) -> Any:
+        self._refuse("frames")
+        return super().frames(window)
+
+
+def lab_with_gaps(story: str, *gaps: str) -> Lab:
+    live = LiveWithGaps(Recording.open(shipped(story)), story)
+    live.gaps = gaps
+    world: Any = FallbackBackend(live, lambda: RecordedBackend(Recording.open(shipped(story)), story))  # type: ignore[arg-type]
+    return Lab(world)
+
+
+def test_a_look_that_live_cannot_serve_is_answered_and_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    lab = lab_with_gaps("arp", "scan")
+    scan = lab.arp_scan()
+    assert scan.ADDRESS.tolist() == lab.pool()[:3]
+    assert scan.provenance.source == "recorded"
+    assert scan.provenance.instead == REASON
+    assert not scan.provenance.checkable, "such an answer must never feed a check"
+    assert REASON in capsys.readouterr().out
+    assert "border-left" in scan._repr_html_()
+    assert lab.nodes().provenance.source == "live", "the next look is live again"
+
+
+def test_frames_that_live_cannot_capture_are_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lab_with_gaps("arp", "frames").frames("arp")
+    assert f"answered by the recording, because {REASON}" in capsys.readouterr().out
+
+
+def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
+    lab = lab_with_gaps("bgp", "act")
+    lab.delete(manifests.l2advertisement)
+    assert lab.start_router().provenance.instead == REASON
+    assert lab.router == "router"
+    assert lab.run(lab.router, "vtysh -c 'show bgp summary'").provenance.instead == REASON
+    lab.at("opening")
+    assert lab.nodes().provenance.source == "live"
+
+
+def test_a_live_cluster_is_not_compared_but_its_recording_is() -> None:
+    lab = lab_with_gaps("bgp", "act")
+    with pytest.raises(KanslibError, match=r"open_lab\('bgp', backend='recorded'\)"):
+        lab.compare()
+    lab.delete(manifests.l2advertisement)
+    lab.start_router()  # from here on the recording answers
+    assert lab.compare().DIFFERENCE.sum() == 0
+
+
+def test_what_nobody_recorded_either_says_what_live_lacks() -> None:
+    lab = lab_with_gaps("failover", "scan")
+    with pytest.raises(KanslibError, match=REASON):
+        lab.arp_scan(source="nobody")

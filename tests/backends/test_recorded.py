@@ -1,0 +1,271 @@
+"""Acts, places and refusals of a recorded lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+import kanslib
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.course import manifests
+from kanslib.exceptions import BackendUnavailableError, NodeDownError, NotRecordedError, UnknownNameError
+from kanslib.lab.lab import Lab
+from kanslib.recording.format import Recording
+from kanslib.recording.raw.commands import documents
+from kanslib.render.command_tables import arp_scan_rows
+
+OpenLab = Callable[..., Lab]
+SERVICES = ("svc1", "svc2", "svc3")
+
+
+def test_applying_moves_the_clock_and_applying_again_does_not(open_lab: OpenLab) -> None:
+    lab = open_lab("metallb")
+    lab.install_metallb()
+    assert lab.apply(manifests.pool) == "ipaddresspool.metallb.io/my-ippool created\n".strip()
+    before = lab.services().provenance.moment
+    assert lab.apply(manifests.pool) == "ipaddresspool/my-ippool unchanged"
+    assert lab.services().provenance.moment == before
+
+
+def test_an_act_is_matched_by_its_effect_not_its_spelling(open_lab: OpenLab) -> None:
+    lab = open_lab("metallb")
+    lab.install_metallb()
+    pool = {
+        "kind": "IPAddressPool",
+        "apiVersion": "metallb.io/v1beta1",
+        "metadata": {"namespace": "metallb-system", "name": "my-ippool"},
+        "spec": {"autoAssign": True, "addresses": ["172.18.255.200-172.18.255.250"]},
+    }
+    lab.apply(pool)
+    assert lab.acts().MOMENT.tolist()[-1] == "apply-pool"
+
+
+def test_one_call_may_be_several_recorded_acts(open_reference: OpenLab) -> None:
+    lab = open_reference("service-types")
+    lab.apply(manifests.webpods)
+    lab.apply(manifests.service_types)
+    assert lab.acts().MOMENT.tolist()[-3:] == ["apply-svc-clusterip", "apply-svc-nodeport", "apply-svc-loadbalancer"]
+
+
+def test_a_field_that_is_left_out_again_is_a_change(open_reference: OpenLab) -> None:
+    lab = open_reference("etp-local")
+    lab.at("apply-source-ranges")
+    assert "configured" in lab.apply(manifests.services)
+    assert lab.acts().MOMENT.tolist()[-1] == "restore-services"
+
+
+def test_what_was_not_done_names_what_was(recording: Recording) -> None:
+    world = RecordedBackend(recording, "failover")
+    with pytest.raises(NotRecordedError) as caught:
+        world.perform("kill_node", ["myk8s-worker3"])
+    assert str(caught.value) == (
+        "not recorded: kill-node myk8s-worker3\n"
+        "recorded here: kill-node (kill-node myk8s-worker)\n"
+        "to go on as it was recorded: lab.at('kill-node')"
+    )
+    with pytest.raises(NotRecordedError, match=r"lab\.at\('kill-node'\)"):
+        world.apply(documents(manifests.services_local))
+
+
+def test_in_a_case_nothing_gives_the_cause_away(recording: Recording) -> None:
+    world = RecordedBackend(recording, "case-1")
+    with pytest.raises(NotRecordedError) as caught:
+        world.apply(documents(manifests.services_local))
+    assert "l2advertisement" not in str(caught.value).lower()
+
+
+def test_a_case_is_fixed_by_the_right_act(open_lab: OpenLab) -> None:
+    lab = open_lab("case-1")
+    assert lab.leader("svc1") is None
+    lab.apply(manifests.l2advertisement)
+    assert lab.leader("svc1") == "myk8s-worker"
+    lab = open_lab("case-9")
+    lab.remove_conflicting_host()
+    assert "squatter" not in lab.objects("pods")
+
+
+def test_killing_twice_is_harmless_and_a_dead_node_does_not_answer(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    victim = lab.leader("svc1")
+    assert victim
+    lab.kill_node(victim)
+    assert lab.kill_node(victim) == f"kill-node {victim}: already so"
+    for ask in (
+        lambda: lab.run(victim, "iptables-save -c"),
+        lambda: lab.log("speaker", victim),
+        lambda: lab.curl("svc1", source=victim),
+    ):
+        with pytest.raises(NodeDownError, match=rf"{victim} is down \(since kill-node\)"):
+            ask()
+    lab.start_node(victim)
+    assert lab.run(victim, "iptables-save -c").startswith("# Generated")
+
+
+def test_a_cut_off_node_still_answers_from_inside(open_lab: OpenLab) -> None:
+    lab = open_lab("bgp-silent")
+    lab.at("cut-link-2", after=60)
+    assert lab.run("myk8s-worker", "iptables-save -c").startswith("# Generated")
+
+
+def test_labels_are_matched_and_recognised(open_reference: OpenLab) -> None:
+    lab = open_reference("failover")
+    lab.at("delete-speaker-pod")
+    key = "node.kubernetes.io/exclude-from-external-load-balancers"
+    assert lab.label("myk8s-worker", f"{key}=true") == "node/myk8s-worker labeled"
+    assert "already so" in lab.label("myk8s-worker", f"{key}=true")
+    assert lab.label("myk8s-worker", f"{key}-") == "node/myk8s-worker unlabeled"
+    assert "already so" in lab.label("myk8s-worker", f"{key}-")
+
+
+def test_deleting_by_reference(open_lab: OpenLab) -> None:
+    lab = open_lab("metallb")
+    lab.at("apply-services")
+    assert lab.delete("svc/svc1 svc/svc2 svc/svc3").count("deleted") == 3
+    assert "not found" in lab.delete(manifests.services)
+    assert not {"svc1", "svc2", "svc3"} & set(lab.services().NAME)
+
+
+def test_restore_goes_back(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.kill_node("myk8s-worker")
+    lab.restore()
+    assert lab.leader("svc1") == "myk8s-worker"
+
+
+def test_a_count_that_was_not_recorded_says_so(open_reference: OpenLab) -> None:
+    answer = open_reference("arp").curl("svc1", times=50)
+    assert answer.COUNT.sum() == 100
+    assert "100 requests were recorded, not 50" in str(answer.provenance)
+
+
+def test_traffic_that_was_never_sent_is_refused(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    with pytest.raises(NotRecordedError, match=r"1 requests from myk8s-worker2 to 172\.18\.255\.200"):
+        lab.curl("svc1", source="myk8s-worker2")
+    with pytest.raises(NotRecordedError, match="ARP scan from myk8s-worker2"):
+        lab.arp_scan(source="myk8s-worker2")
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda lab: lab.kill_node("worker"), "no node named 'worker'"),
+        (lambda lab: lab.object("svc", "svc9"), "no service named 'svc9'"),
+        (lambda lab: lab.curl("svc9"), "no target named 'svc9'"),
+        (lambda lab: lab.address("moon"), "no place named 'moon'"),
+        (lambda lab: lab.run("moon", "date"), "no place named 'moon'"),
+        (lambda lab: lab.frames("token-ring"), "no layer named 'token-ring'"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_known_ones(
+    open_lab: OpenLab, ask: Callable[[Lab], object], words: str
+) -> None:
+    with pytest.raises(UnknownNameError, match=words):
+        ask(open_lab("arp"))
+
+
+def test_a_command_that_was_not_run_names_those_that_were(open_lab: OpenLab) -> None:
+    with pytest.raises(NotRecordedError, match=r"recorded here: .*iptables-save -c"):
+        open_lab("arp").run("myk8s-worker", "nft list ruleset")
+
+
+def test_other_worlds_are_refused_with_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
+        with pytest.raises(BackendUnavailableError, match="KANS_BACKEND unset"):
+            kanslib.open_lab(backend="live")
+    monkeypatch.setenv("KANS_BACKEND", "imagined")
+    with pytest.raises(UnknownNameError, match="recorded · live · computed"):
+        kanslib.open_lab()
+    with pytest.raises(UnknownNameError, match="no world named 'dead'"):
+        kanslib.open_lab(backend="dead")
+    with pytest.raises(UnknownNameError, match="no story named 'l3'"):
+        kanslib.open_lab("l3", backend="recorded")
+
+
+def test_the_banner_says_whose_answers_these_are(capsys: pytest.CaptureFixture[str]) -> None:
+    kanslib.open_lab("bgp")
+    banner = capsys.readouterr().out
+    for words in (
+        "recorded",
+        "2026-11-23",
+        "kind v0.24.0",
+        "Kubernetes v1.31.0",
+        "MetalLB v0.14.8",
+        "FRR 8.4.4",
+        "stand-ins",
+    ):
+        assert words in banner
+
+
+def test_every_kind_of_answer_carries_its_provenance(open_reference: OpenLab) -> None:
+    lab = open_reference("failover")
+    answers = [lab.nodes(), lab.events("svc1"), lab.describe("svc1"), lab.containers(), lab.arp_scan(), lab.moments()]
+    answers += [lab.log("controller"), lab.map(), lab.kill_node("myk8s-worker"), lab.probes("svc1")]
+    assert all(answer.provenance.source == "recorded" for answer in answers)
+    assert "recorded 2026-11-23" in lab.nodes()._repr_html_()
+    assert "recorded 2026-11-23" in repr(lab.nodes())
+    assert "recorded 2026-11-23" in lab.log("controller")._repr_html_()
+
+
+def test_events_are_counted_as_kubernetes_counts_them(open_lab: OpenLab) -> None:
+    lab = open_lab("etp-local")
+    lab.at("delete-leaders-endpoint")
+    text = lab.describe("svc1").partition("Events:")[2]
+    ages = [line.split("metallb")[0].split(None, 2)[2].strip() for line in text.splitlines()[3:] if line.strip()]
+    repeats = [age.partition("(")[2].partition(" ")[0] for age in ages]
+    mine = [age.partition("(")[2].partition(" ")[0] for age in lab.events("svc1").AGE]
+    assert sorted(mine) == sorted(repeats)
+
+
+def test_logs_end_at_the_clock(open_reference: OpenLab) -> None:
+    lab = open_reference("failover")
+    assert "Marking" not in lab.log("speaker", lab.control_plane)
+    lab.at("kill-node", after=5)
+    assert "Suspect" in lab.log("speaker", lab.control_plane)
+    assert "Marking" not in lab.log("speaker", lab.control_plane)
+    lab.at("kill-node", after=6)
+    told = lab.log("speaker", lab.control_plane).matching("Marking", since_action=True)
+    assert told.strip().startswith("+5.6 s  memberlist: Marking myk8s-worker as failed")
+
+
+def test_the_client_remembers_the_leaders(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node", after=78)
+    remembered = lab.neighbors().set_index("ADDRESS").HOLDER
+    for service in ("svc1", "svc2", "svc3"):
+        assert remembered[lab.vip(service)] == lab.leader(service)
+
+
+def test_without_a_node_the_logs_of_all_speakers_are_one(open_lab: OpenLab) -> None:
+    text = open_lab("failover").log("speaker")
+    assert len({line.split("]")[0] for line in text.splitlines()}) == 4
+
+
+def can_keep(lab: Lab, service: str, leader: str) -> bool:
+    """A claim outlives its reason: without speakers, without endpoints, or (Local) without one of the leader's own."""
+    speakers = [pod for pod in lab.objects("pods") if pod["metadata"].get("labels", {}).get("component") == "speaker"]
+    slices = [s for s in lab.objects("endpointslices") if s["metadata"]["name"].startswith(f"{service}-")]
+    ready = {e["nodeName"] for s in slices for e in s.get("endpoints") or [] if e["conditions"]["ready"]}
+    local = lab.object("service", service)["spec"]["externalTrafficPolicy"] == "Local"
+    return bool(speakers) and (leader in ready if local else bool(ready))
+
+
+@pytest.mark.parametrize("story", ["l2", "bgp-silent", "case-9"])
+@pytest.mark.parametrize("whose", ["shipped", "reference"])
+def test_the_leader_answers_arp_at_every_recorded_scan(
+    request: pytest.FixtureRequest, open_lab: OpenLab, story: str, whose: str
+) -> None:
+    lab = open_lab(story) if whose == "shipped" else request.getfixturevalue("open_reference")(story)
+    world = lab._backend.recorded  # type: ignore[attr-defined]
+    network = ip_network("172.18.0.0/16")
+    for read in [read for read in world._here() if "arp-scan" in read.command]:
+        lab.at(time=read.end)
+        rows = arp_scan_rows(world.recording.text(read.file), world.macs())
+        answered = {(row["ADDRESS"], row["HOLDER"]) for row in rows if row["HOLDER"]}
+        here = {name: ip for name, ip in lab._load_balancers().items() if ip_address(ip) in network}
+        claims = {name: leader for name in here if (leader := lab.leader(name))}
+        kept = {(here[name], leader) for name, leader in claims.items() if can_keep(lab, name, leader)}
+        assert answered == kept, f"after {lab.acts().MOMENT.tolist()[-1:]}"

@@ -1,0 +1,289 @@
+"""The twin beside the recordings: it repeats their acts, without looking at what came of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+import kanslib
+from kanslib.backends.initial_state import from_recording
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.backends.simulated import SimulatedBackend
+from kanslib.comparison.recordings import _alike, meaning
+from kanslib.comparison.simulation import compare_with_simulator, replay_in_simulator
+from kanslib.course import manifests, stories
+from kanslib.exceptions import ClusterError, KanslibError, NotRecordedError
+from kanslib.lab.lab import Lab
+from kanslib.metallb.election import order
+from kanslib.recording.format import Recording
+
+OpenLab = Callable[..., Lab]
+CHAPTERS = [script.name for script in stories.CHAPTERS]
+# a speaker that has just started claims all, and its event may come last: explained, claim by claim, in test_replay
+OLDER_BELIEFS = {("delete-speaker-pod", "leader of svc3"), ("delete-leaders-endpoint", "leader of svc2")}
+
+
+def _all_equal(world: RecordedBackend, act: str) -> int:
+    """How much was compared at this moment."""
+    compared = 0
+    for pair in compare_with_simulator(world, replay_in_simulator(world)):
+        compared += 1
+        if (act, pair.what) not in OLDER_BELIEFS:
+            assert not pair.differs, f"{act}: {pair}"
+    return compared
+
+
+@pytest.mark.parametrize("story", CHAPTERS)
+def test_the_twin_comes_to_every_moment_of_the_recording(recording: Recording, story: str) -> None:
+    """Addresses, leaders, notes, endpoints, every node's rules, routes: at every act of every story."""
+    world, compared = RecordedBackend(recording, story), 0
+    for act in world.clock.actions:
+        world.at(act.id, None)
+        compared += _all_equal(world, act.id)
+    print(f"\n{story}: {compared} compared")
+    assert compared >= 12 or not world.clock.actions
+
+
+@pytest.mark.parametrize("story", ["l2", "metallb", "election", "failover", "etp-local", "case-2", "case-7", "case-9"])
+def test_the_twin_comes_to_every_moment_of_a_cluster_it_has_never_seen(
+    reference_recording: Recording, story: str
+) -> None:
+    world, compared = RecordedBackend(reference_recording, story), 0
+    for act in world.clock.actions:
+        if act.id == "apply-svc-nodeport":  # the next one was done before its endpoints were written
+            continue
+        world.at(act.id, None)
+        compared += _all_equal(world, act.id)
+    print(f"\n{story}: {compared} compared")
+    assert compared >= 12
+
+
+@pytest.mark.parametrize("story", ["election", "failover", "bgp", "bgp-silent"])
+def test_outages_have_the_recorded_phases(recording: Recording, story: str) -> None:
+    """By the script, not by the recording's moments: dark and partly dark for about as long as it was."""
+    recorded = RecordedBackend(recording, story)
+    computed = SimulatedBackend(from_recording(recorded), "a recording", stories.SCRIPTED_STORIES[story])
+    outages = 0
+    for moment in stories.SCRIPTED_STORIES[story].moments:
+        a, b = meaning(recorded, moment.id), meaning(computed, moment.id)
+        for what in [name for name in a if name.startswith("outage")]:
+            assert _alike(what, a[what], b.get(what, "—")), f"{moment.id} {what}: {a[what]} | {b.get(what)}"
+            outages += a[what] != "none"
+    assert outages or story in ("election", "bgp")  # there nobody missed an answer
+
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_kill_takes_its_time(open_lab: OpenLab) -> None:
+    lab = open_lab("failover", backend="simulated")
+    victim = str(lab.leader("svc1"))
+    lab.kill_node(victim)
+    lab.at("kill-node", after=4)
+    assert lab.leader("svc1") == victim  # a claim: nobody knows yet
+    assert victim not in set(lab.arp_scan().HOLDER)
+    lab.at("kill-node", after=15)
+    assert lab.leader("svc1") == order(["myk8s-worker2", "myk8s-worker3"], lab.vip("svc1"))[0]
+    assert len(list(lab.trace("svc1"))) == 2  # the dead endpoint is still in the rules
+    lab.at("kill-node")
+    assert len(list(lab.trace("svc1"))) == 1
+
+
+def test_late_failures_are_ports_that_conntrack_remembers(open_lab: OpenLab) -> None:
+    lab = open_lab("failover", backend="simulated")
+    with lab.observe(probes=["svc1", "svc2", "svc3"], seconds=80):
+        lab.kill_node(str(lab.leader("svc1")))
+    late = [
+        error
+        for service in ("svc1", "svc2", "svc3")
+        for error in lab.probes(service).query("SECONDS > 45 and not OK").ERROR
+    ]
+    assert late
+    assert all("conntrack" in error for error in late)
+
+
+def test_a_cut_off_node_keeps_its_old_rules_and_believes_itself_alone(open_lab: OpenLab) -> None:
+    lab = open_lab("bgp-silent", backend="simulated")
+    lab.at("cut-link-2")
+    cut = lab.acts().DONE.tolist()[-1]
+    node = "myk8s-worker"
+    assert cut
+    assert len(lab.rules(node).chain(_svc1(lab, node))) > len(lab.rules("myk8s-worker2").chain(_svc1(lab, node)))
+    told = lab.log("speaker", node=node).matching("Marking .*0 peer confirmations", since_action=True)
+    seconds = [float(line.split()[0]) for line in told.splitlines()]
+    assert [round(b - a) for a, b in pairwise(seconds)] == [3, 4]
+
+
+def _svc1(lab: Lab, node: str) -> str:
+    chains = lab.chains("svc1", node=node).CHAIN
+    return str(next(name for name in chains if name.startswith("KUBE-SVC")))
+
+
+def test_acting_in_the_past_begins_another_future(open_lab: OpenLab) -> None:
+    lab = open_lab("arp", backend="simulated")
+    lab.delete(manifests.services)
+    lab.at("opening")
+    assert lab.leader("svc1")
+    lab.label("myk8s-worker", "node.kubernetes.io/exclude-from-external-load-balancers=true")
+    assert lab.acts().MOMENT.tolist() == ["label-exclude-from-external-load-balancers"]
+
+
+def test_the_same_seed_gives_the_same_world(open_lab: OpenLab) -> None:
+    texts = []
+    for _ in range(2):
+        lab = open_lab("metallb", backend="simulated")
+        lab.at("apply-services")
+        texts.append(
+            (lab.services().to_string(), str(lab.run("myk8s-worker", "iptables-save -c")), str(lab.curl("svc1", 5)))
+        )
+    assert texts[0] == texts[1]
+
+
+# ── from a manifest ──────────────────────────────────────────────────────────────────────────────────────
+
+
+SIX = """kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes: [{role: control-plane}, {role: worker}, {role: worker}, {role: worker}, {role: worker}, {role: worker}]
+networking: {podSubnet: 10.20.0.0/16, serviceSubnet: 10.96.0.0/24}
+"""
+
+
+def test_a_cluster_that_nobody_has(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\n---\n".join([SIX, manifests.webpods, manifests.pool, manifests.l2advertisement, manifests.services])
+    lab = kanslib.open_lab(manifest=text)
+    assert "computed · 6 nodes" in capsys.readouterr().out
+    workers = [name for name in lab.nodes().NAME if name != lab.control_plane]
+    assert len(workers) == 5
+    for service in ("svc1", "svc2", "svc3"):
+        assert lab.leader(service) == order(workers, lab.vip(service))[0]
+    assert dict(lab.curl("svc1", times=200).groupby("HOSTNAME").COUNT.sum()).keys() == {"webpod1", "webpod2"}
+    assert "10.20." in lab.rules(workers[0]).save()
+    lone = kanslib.open_lab(manifest="kind: Cluster\nnodes: [{role: control-plane}]")
+    assert "exclude" not in str(lone.object("node", lone.control_plane)["metadata"]["labels"])
+
+
+# ── where recording and twin meet ────────────────────────────────────────────────────────────────────────
+
+
+def test_an_act_that_was_not_recorded_is_computed_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    lab = kanslib.open_lab("failover")
+    capsys.readouterr()
+    third = str(lab.leader("svc3"))
+    killed = lab.kill_node(third)
+    said = capsys.readouterr().out
+    assert "not recorded: kill-node myk8s-worker3 · computed from here on" in said
+    assert killed.provenance.source == "simulated"
+    assert "from the recorded moment" in str(killed.provenance)
+    assert lab.leader("svc3") == order(["myk8s-worker", "myk8s-worker2"], lab.vip("svc3"))[0]
+    assert lab.leader("svc1") == "myk8s-worker"
+    assert lab.acts().DONE.tolist()[-1] == "kill-node myk8s-worker3 (computed)"
+    lab.at("kill-node")  # the recording's own
+    assert lab.nodes().provenance.source == "recorded"
+    assert lab.leader("svc3") == third
+
+
+def test_what_neither_knows_is_refused_with_both_reasons(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    with pytest.raises(
+        NotRecordedError, match=re.compile("not recorded: .*not computed: objects of kind Ingress", re.DOTALL)
+    ):
+        lab.apply({"kind": "Ingress", "metadata": {"name": "web"}, "spec": {}})
+    assert lab.nodes().provenance.source == "recorded"
+
+
+def test_compare_shows_both_and_no_difference(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    lab.at("apply-services")
+    table = lab.compare()
+    assert list(table.columns) == ["WHAT", "RECORDED", "COMPUTED", "DIFFERENCE"]
+    assert table.DIFFERENCE.sum() == 0
+    assert {"leader of svc1", "address of svc3", "rules on myk8s-worker2", "ServiceL2Status of svc2"} <= set(table.WHAT)
+    lab.kill_node("myk8s-worker2")
+    with pytest.raises(KanslibError, match="needs a moment of a recording"):
+        lab.compare()
+
+
+@pytest.mark.parametrize(("moment", "after"), [("opening", None), ("kill-node", 20), ("kill-node", None)])
+def test_compare_works_where_a_computed_lab_stands(open_lab: OpenLab, moment: str, after: float | None) -> None:
+    lab = open_lab("failover", backend="simulated")
+    lab.at(moment, after=after)
+    table = lab.compare()
+    assert table.DIFFERENCE.sum() == 0
+    assert {"leader of svc1", "endpoints of svc2", "ServiceL2Status of svc3"} <= set(table.WHAT)
+    assert table.provenance.source == "simulated"
+    leaders = table.set_index("WHAT").RECORDED
+    recorded = open_lab("failover")
+    recorded.at(moment, after=after)
+    assert leaders["leader of svc1"] == recorded.leader("svc1")
+
+
+def test_compare_shows_where_a_computed_lab_went_another_way(open_lab: OpenLab) -> None:
+    lab = open_lab("failover", backend="simulated")
+    lab.kill_node(str(lab.leader("svc3")))  # the story's kill-node is of another one
+    table = lab.compare().set_index("WHAT")
+    assert table.DIFFERENCE["leader of svc3"] == 2
+    assert table.COMPUTED["leader of svc3"] == lab.leader("svc3")
+
+
+def test_a_moment_that_was_not_recorded_cannot_be_compared_and_the_hint_leads_to_one(open_lab: OpenLab) -> None:
+    lab = open_lab("arp", backend="simulated")
+    lab.label("myk8s-worker", "a=b")
+    with pytest.raises(NotRecordedError, match=r"the moment label-a\n.*\nlab.at\('opening'\)"):
+        lab.compare()
+    lab.at("opening")
+    assert lab.compare().DIFFERENCE.sum() == 0
+
+
+def test_what_has_no_recording_cannot_be_compared(open_lab: OpenLab) -> None:
+    with pytest.raises(NotRecordedError, match=r"worked out from a manifest\nopen a story: kanslib\.open_lab\('l2'\)"):
+        open_lab(manifest=manifests.kind_cluster).compare()
+
+
+def test_a_case_may_be_mended_in_ways_that_nobody_tried(open_lab: OpenLab) -> None:
+    lab = open_lab("case-4")
+    assert lab.election("svc1").why_nobody == "no endpoint can serve"
+    service = lab.object("service", "svc1")
+    lab.apply(
+        {"kind": "Service", "metadata": {"name": "svc1"}, "spec": {**service["spec"], "selector": {"app": "webpod"}}}
+    )
+    assert lab.leader("svc1") == "myk8s-worker"
+
+
+# ── what the API and MetalLB would say ───────────────────────────────────────────────────────────────────
+
+
+def test_an_exhausted_pool_says_so_and_the_next_free_address_goes_to_who_waits(open_lab: OpenLab) -> None:
+    lab = open_lab("metallb", backend="simulated")
+    lab.at("apply-pool")
+    meta = {"name": "my-ippool", "namespace": "metallb-system"}
+    small = {"kind": "IPAddressPool", "metadata": meta, "spec": {"addresses": ["172.18.255.200/31"]}}
+    lab.apply(small)
+    lab.apply(manifests.services)
+    assert 'Failed to allocate IP for "default/svc3": no available IPs' in lab.events("svc3").MESSAGE.tolist()
+    lab.delete("svc/svc1")
+    assert lab.vip("svc3") == "172.18.255.200"
+    overlapping = {**small, "metadata": {"name": "other", "namespace": "metallb-system"}}
+    with pytest.raises(ClusterError, match=r"webhook denies it: .* overlaps"):
+        lab.apply(overlapping)
+
+
+def test_sharing_needs_the_same_key_and_other_ports(open_lab: OpenLab) -> None:
+    lab = open_lab("arp", backend="simulated")
+
+    def shared(name: str, port: int, key: str) -> dict[str, object]:
+        notes = {"metallb.universe.tf/allow-shared-ip": key, "metallb.universe.tf/loadBalancerIPs": "172.18.255.230"}
+        spec = {"type": "LoadBalancer", "selector": {"app": "webpod"}, "ports": [{"port": port, "targetPort": 80}]}
+        return {"kind": "Service", "metadata": {"name": name, "annotations": notes}, "spec": spec}
+
+    lab.apply(shared("a", 80, "key"))
+    lab.apply(shared("b", 81, "key"))
+    assert lab.vip("a") == lab.vip("b") == "172.18.255.230"
+    assert lab.leader("a") == lab.leader("b")
+    lab.apply(shared("c", 82, "other"))
+    assert any("can't change sharing key" in message for message in lab.events("c").MESSAGE)
+    lab.apply(shared("d", 80, "key"))
+    assert 'port TCP/80 is already in use on "172.18.255.230"' in lab.events("d").MESSAGE.tolist()[-1]

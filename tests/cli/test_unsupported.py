@@ -1,0 +1,47 @@
+"""Which cells of which chapters fall back: read from the chapters themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kanslib.cli import unsupported
+
+REASON = "it is not here"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "chapters", "call"),
+    [
+        ("a BGP router", {"07-bgp"}, "lab.route_client()"),
+        (
+            "captures",
+            {"00-start-here", "03-arp", "04-iptables", "05-election", "06-failover", "07-bgp"},
+            'trip = lab.capture_path("svc1")',
+        ),
+        ("ARP scans", {"03-arp", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
+    ],
+)
+def test_what_is_lacking_is_named_cell_by_cell(
+    monkeypatch: pytest.MonkeyPatch, lacking: str, chapters: set[str], call: str
+) -> None:
+    needs = [
+        replace(need, lacking=lambda told=need.what == lacking: REASON if told else "")
+        for need in unsupported.REQUIREMENTS
+    ]
+    monkeypatch.setattr(unsupported, "NEEDS", needs)
+    found = list(unsupported.unsupported_cells())
+    assert {gap.chapter for gap in found} == chapters
+    assert call in {gap.code for gap in found}
+    assert {gap.why for gap in found} == {REASON}
+
+
+def test_where_nothing_is_lacking_every_cell_can_be_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unsupported, "NEEDS", [replace(need, lacking=lambda: "") for need in unsupported.REQUIREMENTS])
+    assert list(unsupported.unsupported_cells()) == []
+
+
+def test_without_docker_no_cell_can_be_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert "every cell answers from the recordings" in unsupported.no_cluster()

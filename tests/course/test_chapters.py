@@ -1,0 +1,85 @@
+"""A learner's copy: what they changed stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kanslib.course import chapters
+from kanslib.exceptions import UnknownNameError
+
+
+@pytest.fixture
+def edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two chapters that 'ship', in a directory that the test may change."""
+    home = tmp_path / "edition"
+    home.mkdir()
+    for name in ("00-a.ipynb", "01-b.ipynb"):
+        write(home / name, "first edition")
+    monkeypatch.setattr(chapters, "shipped", lambda _language="en": sorted(home.glob("*.ipynb")))
+    return home
+
+
+def write(path: Path, text: str, outputs: bool = False) -> None:
+    cell = {"cell_type": "code", "source": [text], "outputs": [{"text": "x"}] if outputs else []}
+    path.write_text(json.dumps({"cells": [cell], "metadata": {"kanslib": {"version": "0.1.0"}}}))
+
+
+def fates(directory: Path) -> list[str]:
+    return [one.fate for one in chapters.sync(directory)]
+
+
+def test_first_and_second_time(edition: Path, tmp_path: Path) -> None:
+    assert fates(tmp_path / "mine") == ["new", "new"]
+    assert fates(tmp_path / "mine") == ["unchanged", "unchanged"]
+
+
+def test_running_a_chapter_is_no_edit(edition: Path, tmp_path: Path) -> None:
+    fates(tmp_path / "mine")
+    write(tmp_path / "mine/00-a.ipynb", "first edition", outputs=True)
+    write(edition / "00-a.ipynb", "second edition")
+    assert fates(tmp_path / "mine") == ["replaced", "unchanged"]
+    assert "second edition" in (tmp_path / "mine/00-a.ipynb").read_text()
+
+
+def test_an_edit_survives_and_the_new_edition_lies_beside_it(edition: Path, tmp_path: Path) -> None:
+    fates(tmp_path / "mine")
+    write(tmp_path / "mine/00-a.ipynb", "my own words")
+    assert fates(tmp_path / "mine") == ["yours kept", "unchanged"]
+    write(edition / "00-a.ipynb", "second edition")
+    assert fates(tmp_path / "mine") == ["new edition beside yours", "unchanged"]
+    assert "my own words" in (tmp_path / "mine/00-a.ipynb").read_text()
+    beside = list((tmp_path / "mine").glob("00-a.kanslib-*.ipynb"))
+    assert len(beside) == 1
+    assert "second edition" in beside[0].read_text()
+
+
+def test_a_lost_state_file_loses_no_edit(edition: Path, tmp_path: Path) -> None:
+    fates(tmp_path / "mine")
+    write(tmp_path / "mine/00-a.ipynb", "my own words")
+    (tmp_path / "mine" / chapters.STATE).write_text("not json")
+    fates(tmp_path / "mine")
+    assert "my own words" in (tmp_path / "mine/00-a.ipynb").read_text()
+
+
+def test_a_deleted_chapter_comes_back(edition: Path, tmp_path: Path) -> None:
+    fates(tmp_path / "mine")
+    (tmp_path / "mine/01-b.ipynb").unlink()
+    assert fates(tmp_path / "mine") == ["unchanged", "new"]
+
+
+def test_a_notebook_knows_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "x.ipynb", "text")
+    assert chapters.version_notice(tmp_path / "x.ipynb") == ""
+    monkeypatch.setattr(chapters, "__version__", "0.10.0")
+    assert "the edition of kanslib 0.1.0, the library is 0.10.0" in chapters.version_notice(tmp_path / "x.ipynb")
+    assert chapters.version_notice(tmp_path / "nothing.ipynb") == ""
+
+
+def test_chapters_are_picked_by_number_or_name() -> None:
+    assert [path.stem for path in chapters.pick(["03", "election"])] == ["03-arp", "05-election"]
+    assert len(chapters.pick([])) == 9
+    with pytest.raises(UnknownNameError, match="no chapter named '9'"):
+        chapters.pick(["9"])

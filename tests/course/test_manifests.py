@@ -1,0 +1,74 @@
+"""The course's manifests are the lesson's; a lab on another Docker network applies them with its own addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from unittest.mock import MagicMock
+
+import pytest
+
+from kanslib.backends.base import Topology
+from kanslib.backends.live import LiveBackend
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.course import manifests
+from kanslib.k8s.objects import KubeObject
+from kanslib.lab.lab import Lab
+from kanslib.recording.format import Recording
+from kanslib.text import Text
+
+ELSEWHERE = "172.20.0.0/16"
+
+
+class WorldElsewhere(RecordedBackend):
+    """The same cluster on another Docker network; keeps what it is asked to apply and to delete."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(recording, "arp")
+        self.applied: list[KubeObject] = []
+        self.deleted: list[str] = []
+
+    def places(self) -> Topology:
+        return replace(super().topology(), network=ELSEWHERE)
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        self.applied += documents
+        return Text("", self.provenance())
+
+    def delete(self, references: Sequence[str]) -> Text:
+        self.deleted += references
+        return Text("", self.provenance())
+
+
+def ranges(world: WorldElsewhere) -> list[str]:
+    return [spec for pool in world.applied for spec in pool["spec"]["addresses"]]
+
+
+def test_a_lab_applies_a_manifest_with_the_addresses_of_its_own_network(recording: Recording) -> None:
+    world = WorldElsewhere(recording)
+    Lab(world).apply(manifests.pool)
+    assert ranges(world) == ["172.20.255.200-172.20.255.250"]
+    Lab(world).apply(manifests.on("172.30.0.0/16", "broken/small_pool"))
+    assert ranges(world)[1].startswith("172.20.255.")
+    Lab(world).delete(manifests.pool)
+    assert world.deleted == ["ipaddresspool/my-ippool"]
+
+
+def test_text_of_the_learners_own_is_left_alone(recording: Recording) -> None:
+    world = WorldElsewhere(recording)
+    own = str(manifests.pool.replace("200-", "210-"))
+    for text in (own, manifests.CourseManifest(own)):
+        Lab(world).apply(text)
+    assert ranges(world) == ["172.18.255.210-172.18.255.250"] * 2
+
+
+def test_a_live_lab_on_another_network_leaves_the_manifests_alone(
+    monkeypatch: pytest.MonkeyPatch, recording: Recording
+) -> None:
+    session = MagicMock(thorough=False, hands=MagicMock(network=ELSEWHERE))
+    monkeypatch.setattr("kanslib.backends.live.session", lambda: session)
+    LiveBackend("arp")
+    assert "172.18.255.200-172.18.255.250" in manifests.pool
+    lab = Lab(RecordedBackend(recording, "metallb"))
+    lab.install_metallb()
+    assert "created" in lab.apply(manifests.pool)

@@ -1,0 +1,126 @@
+"""Broken labs: each recorded fault is found, nothing else is; a diagnosis is judged in all its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kanslib.diagnosis.findings import CAUSES as RULES
+from kanslib.diagnosis.findings import ClusterSnapshot, find
+from kanslib.exercises.catalog import CATALOG
+from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES, MENDS, PROOFS
+from kanslib.exercises.exercise import AnswerOutcome, assess
+from kanslib.lab.lab import Lab
+
+OpenLab = Callable[..., Lab]
+# what was broken on purpose (shared/recordings: the names of the acts); the stories do not say it
+BROKEN = {
+    "case-1": "no advertisement", "case-2": "pool exhausted", "case-3": "foreign network", "case-4": "no endpoints",
+    "case-5": "selects nobody", "case-6": "local nowhere", "case-7": "sharing refused", "case-8": "no speakers",
+    "case-9": "conflict",
+}  # fmt: skip
+# a look that shows each cause
+LOOKS: dict[str, Callable[[Lab], object]] = {
+    "events": lambda lab: [lab.events(name) for name in ("svc1", "svc2", "svc3")],
+    "services": lambda lab: lab.services(), "pool": lambda lab: lab.pool(), "network": lambda lab: lab.network(),
+    "l2advertisements": lambda lab: lab.table("l2advertisements"), "election": lambda lab: lab.election("svc1"),
+    "pods": lambda lab: lab.pods(), "daemonsets": lambda lab: lab.object("daemonset", "speaker", "metallb-system"),
+    "endpointslices": lambda lab: lab.objects("endpointslices"), "nodes": lambda lab: lab.nodes(),
+    "arp_scan": lambda lab: lab.arp_scan(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN)
+class TestCase:
+    def test_the_fault_is_found_and_no_other(self, open_lab: OpenLab, case: str) -> None:
+        assert open_lab(case)._truth(CATALOG[case]).facts["causes"] == [BROKEN[case]]
+
+    def test_after_the_fix_nothing_is_wrong(self, open_lab: OpenLab, case: str) -> None:
+        lab = open_lab(case)
+        lab.at("fix")
+        said = lab.exercise(case).check(cause="conflict", fix="flush", evidence="curl")
+        assert "nothing is wrong here" in said
+
+    def test_every_look_that_proves_it_can_be_made(self, open_lab: OpenLab, case: str) -> None:
+        for proof in PROOFS[BROKEN[case]]:
+            lab = open_lab(case)
+            LOOKS[proof](lab)
+            for fix in MENDS[BROKEN[case]]:
+                verdict = lab.exercise(case).assess({"cause": BROKEN[case], "fix": fix, "evidence": proof})
+                assert verdict.outcome is AnswerOutcome.RIGHT, (proof, fix, verdict.words)
+
+    def test_every_other_cause_is_ruled_out_by_a_fact(self, open_lab: OpenLab, case: str) -> None:
+        truth = open_lab(case)._truth(CATALOG[case])
+        for cause in RULES:
+            if cause != BROKEN[case]:
+                verdict = assess(CATALOG[case], (cause, "flush", "curl"), truth)
+                assert verdict.outcome is AnswerOutcome.WRONG
+                assert truth.facts["rulings"][cause] in verdict.words
+
+    def test_the_right_cause_without_a_look_is_not_enough(self, open_lab: OpenLab, case: str) -> None:
+        lab = open_lab(case)
+        proof, fix = sorted(PROOFS[BROKEN[case]])[0], sorted(MENDS[BROKEN[case]])[0]
+        said = lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence=proof)
+        assert "not among your looks" in said
+        assert "not yet" in said
+
+    def test_an_effect_is_no_proof_and_a_wrong_fix_is_none(self, open_lab: OpenLab, case: str) -> None:
+        lab = open_lab(case)
+        proof, fix = sorted(PROOFS[BROKEN[case]])[0], sorted(MENDS[BROKEN[case]])[0]
+        lab.leader("svc1")
+        LOOKS[proof](lab)
+        assert "effect at best" in lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence="leader")
+        assert "would leave the cause" in lab.exercise(case).check(cause=BROKEN[case], fix="restart", evidence=proof)
+
+    def test_acts_and_names_give_nothing_away(self, open_lab: OpenLab, case: str) -> None:
+        lab = open_lab(case)
+        shown = f"{lab!r} {lab.acts()} {lab.moments()} {lab.exercise(case).question.partition('cause:')[0]}".lower()
+        assert not any(word in shown for word in ("break", "selector", "exhausted", "squatter", "small_pool", "subnet"))
+
+    def test_the_computed_world_has_the_same_fault(self, open_lab: OpenLab, case: str) -> None:
+        assert open_lab(case, backend="simulated")._truth(CATALOG["what-is-wrong"]).value == BROKEN[case]
+
+
+def test_a_case_is_checked_in_its_own_story(open_lab: OpenLab) -> None:
+    said = open_lab("case-1").exercise("case-2").check(cause="a", fix="a", evidence="a")
+    assert "kanslib.open_lab(story='case-2')" in said
+
+
+def test_a_diagnosis_needs_its_parts(open_lab: OpenLab) -> None:
+    quest = open_lab("case-1").exercise("case-1")
+    for answer in (
+        "a",
+        ("a", "b"),
+        {"cause": "a"},
+        ("a", "b", ""),
+        ("a", "b", 17),
+        ("zebra", "a", "a"),
+        3.5,
+        [None] * 3,
+    ):
+        assert "not tried" in quest.check(answer), answer
+    assert "Not tried yet" in quest.check()
+
+
+def test_looks_are_noted_as_what_they_show(open_lab: OpenLab) -> None:
+    lab = open_lab("case-1")
+    lab.vip("svc1")
+    lab.exercise("case-1").check(("conflict", "flush", "curl"))
+    assert set(lab.queries) == {"vip"}
+    lab.object("l2advertisement", "x") if lab.objects("L2Advertisement") else lab.table("ipaddresspools")
+    assert {"l2advertisements", "pool"} <= set(lab.queries)
+
+
+def test_the_tables_of_causes_fit_together() -> None:
+    causes = {one.key for one in CAUSES}
+    assert causes == set(RULES) == set(MENDS) == set(PROOFS)
+    assert set.union(*MENDS.values()) < {one.key for one in FIXES}
+    assert set.union(*PROOFS.values()) < {one.key for one in EVIDENCE}
+    assert set(BROKEN) == set(COMPLAINTS)
+
+
+def test_a_sound_cluster_has_no_fault(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    found = find(ClusterSnapshot(lab.objects, lab.network(), {"172.18.255.200": {"02:42:ac:12:00:05"}}))
+    assert [cause for cause, ruling in found.items() if ruling.holds] == []

@@ -1,0 +1,113 @@
+"""The tables beside what kubectl printed, at every recorded step, column by column."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.k8s.objects import plural
+from kanslib.lab.lab import Lab
+from kanslib.recording.format import CommandOutput, Recording
+from kanslib.render.command_tables import column_rows
+
+COMMANDS = {
+    "nodes": "kubectl get nodes -o wide",
+    "pods": "kubectl get pods -A -o wide",
+    "services": "kubectl get svc -A -o wide",
+    "endpointslices": "kubectl get endpointslices -A",
+    "events": "kubectl get events -A --sort-by=.metadata.creationTimestamp",
+}
+METALLB = "kubectl get ipaddresspools,l2advertisements,bgppeers,bgpadvertisements,servicel2statuses -A"
+# ages move while one looks
+AGES = {"AGE", "LAST SEEN"}
+
+
+@pytest.fixture(scope="module", params=["shipped", "reference"])
+def told(request: pytest.FixtureRequest) -> Recording:
+    return request.getfixturevalue("recording" if request.param == "shipped" else "reference_recording")
+
+
+@pytest.fixture(scope="module")
+def lab(told: Recording) -> Lab:
+    return Lab(RecordedBackend(told))
+
+
+@pytest.fixture(scope="module")
+def reference_lab(reference_recording: Recording) -> Lab:
+    return Lab(RecordedBackend(reference_recording))
+
+
+def looks(recording: Recording, command: str) -> list[CommandOutput]:
+    return [read for read in recording.reads() if read.command == command]
+
+
+def without_ages(row: dict[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in row.items() if name not in AGES}
+    if "RESTARTS" in kept:
+        kept["RESTARTS"] = kept["RESTARTS"].partition(" ")[0]
+    return kept
+
+
+@pytest.mark.parametrize("kind", ["nodes", "pods", "services", "endpointslices"])
+def test_every_recorded_step(told: Recording, lab: Lab, kind: str) -> None:
+    reads = looks(told, COMMANDS[kind])
+    assert len(reads) >= 49
+    for read in reads:
+        lab.at(time=read.end)
+        printed = column_rows(told.text(read.file))
+        table = lab.table(kind)
+        assert table.columns.tolist() == list(printed[0]), read.file
+        assert list(map(without_ages, table.to_dict("records"))) == list(map(without_ages, printed)), read.file
+
+
+def test_events_at_every_recorded_step(reference_recording: Recording, reference_lab: Lab) -> None:
+    recording, lab = reference_recording, reference_lab
+    # events of one second have no order of their own, so they compare as a bag
+    for read in looks(recording, COMMANDS["events"]):
+        lab.at(time=read.end)
+        printed = column_rows(recording.text(read.file))
+        table = lab.table("events")
+        assert table.columns.tolist() == list(printed[0])
+        bags = (Counter(map(partial(_hashable), rows)) for rows in (table.to_dict("records"), printed))
+        assert next(bags) == next(bags), read.file
+
+
+def _hashable(row: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(without_ages(row).items()))
+
+
+def test_metallbs_own_kinds_at_every_recorded_step(reference_recording: Recording, reference_lab: Lab) -> None:
+    recording, lab = reference_recording, reference_lab
+    seen: Counter[str] = Counter()
+    for read in looks(recording, METALLB):
+        lab.at(time=read.end)
+        for block in re.split(r"\n\n", recording.text(read.file).strip()):
+            printed = column_rows(block)
+            if not printed or "NAME" not in printed[0]:
+                continue
+            kind = plural(printed[0]["NAME"].partition(".")[0])
+            for row in printed:
+                row["NAME"] = row["NAME"].partition("/")[2]
+            seen[kind] += 1
+            assert lab.table(kind).columns.tolist() == list(printed[0])
+            assert lab.table(kind).to_dict("records") == printed, read.file
+    assert set(seen) == {"ipaddresspools", "l2advertisements", "bgppeers", "bgpadvertisements", "servicel2statuses"}
+
+
+def test_ages_are_those_of_kubectl_within_two_seconds(told: Recording, lab: Lab) -> None:
+    for read in looks(told, COMMANDS["services"])[:6]:
+        lab.at(time=read.end)
+        printed = [row["AGE"] for row in column_rows(told.text(read.file))]
+        for mine, theirs in zip(lab.services().AGE, printed, strict=True):
+            if mine.rstrip("s").isdigit() and theirs.rstrip("s").isdigit():
+                assert abs(int(mine.rstrip("s")) - int(theirs.rstrip("s"))) <= 2
+
+
+def test_a_table_without_rows_keeps_its_headers(recording: Recording) -> None:
+    lab = Lab(RecordedBackend(recording, "case-1"))
+    assert lab.table("l2advertisements").empty
+    assert "INTERFACES" in lab.table("l2advertisements").columns

@@ -1,0 +1,165 @@
+"""A machine in a network namespace of its own: interfaces, addresses, routes, rules, and packets that are sent to it.
+
+Runs as `unshare -Urn python inside.py` and takes one JSON command a line. Each interface is one end of a veth pair.
+Frames are put in at the other end and caught there when they leave; nothing else is connected to anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections import Counter
+from contextlib import suppress
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+OUTGOING = 4  # linux/if_packet.h
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
+FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32}
+SETTINGS = {
+    "net/ipv4/ip_forward": 1, "net/ipv4/conf/all/rp_filter": 0, "net/ipv4/conf/default/rp_filter": 0,
+    "net/ipv4/conf/all/accept_local": 1, "net/ipv4/conf/all/route_localnet": 1, "net/ipv4/conf/all/send_redirects": 0,
+    "net/ipv4/conf/default/send_redirects": 0, "net/ipv6/conf/all/disable_ipv6": 1,
+    "net/ipv6/conf/default/disable_ipv6": 1, "net/ipv4/icmp_echo_ignore_all": 1,
+}  # fmt: skip
+
+
+def ran(*command: str, text: str = "") -> str:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+class Machine:
+    def __init__(self) -> None:
+        self.far: dict[str, socket.socket] = {}
+        self.mac: dict[str, bytes] = {}
+        self.sport = 10000
+        for name, value in SETTINGS.items():
+            Path("/proc/sys", name).write_text(str(value))
+
+    def interfaces(self, addresses: list[list[Any]], routes: list[list[str]]) -> None:
+        """`addresses`: [interface, address, prefix]; `routes`: [range, gateway or "", interface]."""
+        names = list(dict.fromkeys(name for name, _, _ in addresses if name != "lo"))
+        batch = ["link set lo up"]
+        for number, name in enumerate(names):
+            batch += [f"link add {name} type veth peer name far{number}", f"link set far{number} up"]
+            batch += [f"link set {name} arp off up"]  # no neighbor has to be asked for: frames leave at once
+        batch += [
+            f"addr add {address}/{prefix} dev {name}" for name, address, prefix in addresses if address != "127.0.0.1"
+        ]
+        near = [f"route replace {to} dev {dev}" for to, gateway, dev in routes if not gateway]
+        batch += near + [f"route replace {to} via {gateway} dev {dev}" for to, gateway, dev in routes if gateway]
+        ran("ip", "-batch", "-", text="\n".join(batch))
+        macs = {link["ifname"]: link["address"] for link in json.loads(ran("ip", "-j", "link"))}
+        for number, name in enumerate(names):
+            far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+            far.bind((f"far{number}", 0))
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+            far.setblocking(False)
+            self.far[name] = far
+            self.mac[name] = bytes.fromhex(macs[name].replace(":", ""))
+        self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+
+    def listen(self, ports: list[int]) -> None:
+        """Take UDP packets silently: no ICMP error goes back."""
+        self.listening = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in ports]
+        for one, port in zip(self.listening, ports, strict=True):
+            one.bind(("", port))
+
+    def accounts(self, names: list[str]) -> None:
+        for name in names:
+            ran("nfacct", "add", name)
+
+    def load(self, dump: str, flavour: str) -> None:
+        ran(f"iptables-{flavour}-restore", text=dump)
+        forget_connections()
+
+    def save(self, flavour: str) -> str:
+        return ran(f"iptables-{flavour}-save", "-c")
+
+    def send(self, packet: dict[str, Any], sources: list[str], count: int) -> list[list[Any]]:
+        """Send `count` first packets of connections; what left: [interface, src, dst, dport, how many]."""
+        seen: Counter[tuple[str, str, str, int]] = Counter()
+        self._catch(Counter())
+        for number in range(count):
+            self.sport = 10000 + (self.sport - 9999) % 50000
+            data = ip_packet(packet, sources[number % len(sources)], self.sport)
+            if packet["in_interface"] is None:
+                with suppress(PermissionError):  # an OUTPUT rule dropped it
+                    self.raw.sendto(data, (packet["dst"], 0))
+            else:
+                name = packet["in_interface"]
+                self.far[name].send(self.mac[name] + b"\x02\0\0\0\0\x63\x08\0" + data)
+            if number % 32 == 31:
+                self._catch(seen)
+        self._catch(seen)
+        return [[*key, number] for key, number in seen.items()]
+
+    def _catch(self, seen: Counter[tuple[str, str, str, int]]) -> None:
+        for name, far in self.far.items():
+            while True:
+                try:
+                    data, where = far.recvfrom(2048)
+                except BlockingIOError:
+                    break
+                if where[2] == OUTGOING:
+                    continue
+                packet = data[14:]
+                ports = struct.unpack_from("!HH", packet, (packet[0] & 15) * 4)
+                dport = ports[1] if packet[9] in (6, 17) else 0
+                seen[name, str(IPv4Address(packet[12:16])), str(IPv4Address(packet[16:20])), dport] += 1
+
+
+def checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ip_packet(packet: dict[str, Any], source: str, sport: int) -> bytes:
+    src, dst = IPv4Address(source).packed, IPv4Address(packet["dst"]).packed
+    protocol = PROTOCOLS[packet["protocol"]]
+    dport = packet.get("dport") or 0
+    if protocol == 6:
+        flags = sum(FLAGS[name] for name in (packet.get("tcp_flags") or "SYN").split(","))
+        body = struct.pack("!HHIIBBHHH", sport, dport, 1, 0, 5 << 4, flags, 64240, 0, 0)
+    elif protocol == 17:
+        body = struct.pack("!HHHH", sport, dport, 8, 0)
+    else:
+        body = struct.pack("!BBHHH", int(packet.get("icmp_type") or 8), 0, 0, sport, 1)
+    pseudo = b"" if protocol == 1 else src + dst + struct.pack("!BBH", 0, protocol, len(body))
+    at = {6: 16, 17: 6, 1: 2}[protocol]
+    body = body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2 :]
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, packet.get("ttl") or 64, protocol, 0, src, dst)
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
+
+
+def forget_connections() -> None:
+    """Empty conntrack's table: a delete without a name (linux/netfilter/nfnetlink_conntrack.h)."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as netlink:
+        netlink.send(struct.pack("=IHHII", 20, 1 << 8 | 2, 5, 1, 0) + b"\0\0\0\0")
+        netlink.recv(4096)
+
+
+def main() -> None:
+    os.environ["XTABLES_LOCKFILE"] = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"xtables.{os.getpid()}.lock")
+    machine = Machine()
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        try:
+            answer: Any = {"ok": getattr(machine, name)(*arguments)}
+        except Exception as exc:  # told to the test, which knows what it asked
+            answer = {"error": f"{type(exc).__name__}: {exc}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

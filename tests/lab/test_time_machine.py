@@ -1,0 +1,94 @@
+"""The time machine shows what the cluster said at each moment, and leaves the lab's own clock alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import kanslib
+from kanslib.exceptions import NotRecordedError
+from kanslib.lab.lab import Lab
+
+OpenLab = Callable[..., Lab]
+
+
+def test_its_stops_are_the_acts_and_what_they_led_to(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    table = lab.time_machine().table
+    assert table[table.LANE == "acts"].WHAT.tolist() == lab.moments().MOMENT.tolist()
+    lab.at("kill-node")
+    moved = lab.marks("leader")
+    zero = lab.moments().set_index("MOMENT").AT["kill-node"]
+    stops = set(zip(table.SECONDS, table.WHAT, strict=True))
+    seen = [(round(at + zero, 1), what) for at, what in zip(moved.AT, moved.WHAT, strict=True) if at > 0]
+    assert seen
+    assert all(any(abs(at - stop) <= 0.11 and what == said for stop, said in stops) for at, what in seen)
+
+
+@pytest.mark.parametrize("moment", ["opening", "kill-node", "start-node", "delete-speaker-pod"])
+def test_a_scene_shows_what_the_lab_says_at_that_moment(open_lab: OpenLab, moment: str) -> None:
+    lab = open_lab("failover")
+    lab.at(moment)
+    after = lab._backend.now() - lab.time_machine()._window.start
+    scene = lab.time_machine().at(round(after, 1) + 0.1)
+    assert scene.map.table.LEADS.tolist() == lab.map().table.LEADS.tolist()
+    assert {row["SERVICE"]: row["LEADER BY THE API"] for row in scene.beliefs} == {
+        name: lab.leader(name) for name in ("svc1", "svc2", "svc3")
+    }
+    assert scene.walk_words.partition(": ")[2] == lab.trace("svc1").summary.partition(": ")[2]
+
+
+def test_what_the_client_remembers_is_what_it_said_itself(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node", after=15)
+    known = lab.neighbors().set_index("ADDRESS").HOLDER
+    machine = lab.time_machine()
+    scene = machine.at(lab._backend.now() - machine._window.start)
+    assert all(known[row["ADDRESS"]] == row["CLIENT REMEMBERS"] for row in scene.beliefs)
+
+
+def test_between_two_stops_one_steps_to_either(open_lab: OpenLab) -> None:
+    film = open_lab("failover").time_machine().film
+    before, after = film.around(10.0)
+    assert before
+    assert after
+    assert (before.says, after.lane) == ("kill-node", "leader")
+    assert film.around(0.0)[0] is None
+    assert film.around(film.end)[1] is None
+
+
+def test_requests_that_failed_stand_out_in_words_and_shape(open_lab: OpenLab) -> None:
+    film = open_lab("failover").time_machine().film
+    lost = [at for at, ok in film.attempts["svc1"] if not ok]
+    assert 7 < min(lost) < 9
+    assert len(film.attempts) == 3
+
+
+@pytest.mark.parametrize("story", ["service-types", "metallb", "arp", "iptables", "bgp", "bgp-silent", "case-3", "l2"])
+def test_every_story_has_one_also_on_paper(open_lab: OpenLab, story: str) -> None:
+    machine = open_lab(story).time_machine()
+    html = machine._repr_html_()
+    acts = [stop for stop in machine.film.stops if stop.lane == "acts"]
+    assert html.count("<details") == min(len(acts), 12)
+    assert ("more acts" in html) == (len(acts) > 12)
+    assert len(html) < 400_000
+    assert machine.at(machine.film.end + 99).at == machine.film.end
+    assert machine.at(-5).at == 0
+
+
+def test_the_labs_own_clock_stays(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    before = lab._backend.now()
+    lab.time_machine().at(100)
+    assert lab._backend.now() == before
+
+
+def test_a_computed_lab_shows_the_recording_of_its_story(open_lab: OpenLab) -> None:
+    assert open_lab("failover", backend="simulated").time_machine().at(60).provenance.source == "recorded"
+
+
+def test_a_cluster_from_a_manifest_has_no_recording(open_lab: OpenLab) -> None:
+    lab = open_lab(manifest=kanslib.course.manifests.kind_cluster)
+    with pytest.raises(NotRecordedError, match="worked out from a manifest"):
+        lab.time_machine()

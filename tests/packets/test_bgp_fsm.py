@@ -1,0 +1,95 @@
+"""The state machine beside what the router said of its sessions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from kanslib.lab.lab import Lab
+from kanslib.packets.bgp_fsm import ESTABLISHED, IDLE, STATES, walk
+from kanslib.recording.format import Recording
+
+OpenLab = Callable[..., Lab]
+# Neighbor V AS MsgRcvd MsgSent TblVer InQ OutQ Up/Down State/PfxRcd
+_ROW = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\s+4\s+\d+\s+\d+\s+\d+\s+\d+\s+\d+\s+\d+\s+(\S+)\s+(\S+)", re.MULTILINE)
+
+
+def compared(recording: Recording) -> tuple[int, list[str]]:
+    """Every line of every `show bgp summary` beside the state that the walk has at that moment."""
+    same, wrong = 0, []
+    for take in recording.manifest.takes:
+        if not take.router:
+            continue
+        frames = recording.frames(take.id)
+        walks = {
+            address: walk(frames, address, take.addresses[take.router])
+            for node, address in take.addresses.items()
+            if node in take.nodes
+        }
+        for read in recording.reads():
+            if "show bgp summary" not in read.command or not take.start <= read.t <= take.end:
+                continue
+            for address, up, said in _ROW.findall(recording.text(read.file)):
+                steps = [step for step in walks.get(address, []) if step.time <= read.t]
+                before = [step for step in walks.get(address, []) if read.t < step.time <= read.end + 0.3]
+                if not steps and not before:
+                    continue
+                could_be = {*(step.after for step in steps[-1:]), *(step.after for step in before)}
+                is_up = said.isdigit() and up != "never"
+                if is_up == (ESTABLISHED in could_be) or (not is_up and could_be - {ESTABLISHED}):
+                    same += 1
+                else:
+                    wrong.append(f"{take.id} {read.t} {address}: router says {said}, walked to {could_be}")
+    return same, wrong
+
+
+def test_a_session_is_established_when_the_shipped_router_says_so(recording: Recording) -> None:
+    same, wrong = compared(recording)
+    print(f"{same} sessions looked at, {len(wrong)} otherwise")
+    assert not wrong, "\n".join(wrong)
+    assert same >= 20
+
+
+def test_a_session_is_established_when_the_router_of_the_reference_says_so(reference_recording: Recording) -> None:
+    same, wrong = compared(reference_recording)
+    print(f"{same} sessions looked at, {len(wrong)} otherwise")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_walk_goes_through_the_states_in_order(recording: Recording) -> None:
+    take = next(take for take in recording.manifest.takes if take.router)
+    steps = walk(recording.frames(take.id), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
+    assert steps[0].before == IDLE
+    assert all(step.before in STATES and step.after in STATES for step in steps)
+    assert all(one.after == other.before for one, other in pairwise(steps))
+    events = [step.event for step in steps if step.after == IDLE]
+    assert events[0] == "connection closed by itself"  # the node was killed: its kernel closed the socket
+    assert "hold timer expired" in events  # its link was cut
+
+
+@pytest.mark.parametrize(("moment", "hops"), [("route-client", 3), ("bgp-etp-local", 2)])
+def test_the_router_shares_evenly_within_chance(open_lab: OpenLab, moment: str, hops: int) -> None:
+    lab = open_lab("bgp")
+    lab.at(moment)
+    lab.curl("svc1", times=100)
+    shares = lab.ecmp("svc1")
+    assert len(shares) == hops
+    assert shares.CONNECTIONS.sum() >= 100
+    for row in shares.itertuples():
+        low, high = map(int, re.findall(r"\((\d+)–(\d+)\)", row.MEASURED)[0])
+        assert low - 3 <= 100 / hops <= high + 3
+
+
+def test_an_update_is_told_byte_by_byte(open_lab: OpenLab) -> None:
+    lab = open_lab("bgp")
+    lab.at("apply-bgp")
+    told = lab.decoded("UPDATE", "myk8s-worker")
+    raw = bytes.fromhex("".join(told.BYTES).replace(" ", ""))
+    assert len(raw) == int.from_bytes(raw[16:18])
+    assert told.OFFSET.tolist() == sorted(told.OFFSET)
+    assert (told.FIELD.str.strip("· ") == "AS_PATH").sum() == 0  # it is the name of an attribute, and stands beside it
+    assert "AS_PATH" in told.SAYS.tolist()
+    assert lab.address("myk8s-worker") in told.SAYS.tolist()

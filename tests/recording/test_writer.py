@@ -1,0 +1,99 @@
+"""A journal, as a live world keeps it, becomes a recording: what was written down is what is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kanslib.backends.recorded import RecordedBackend
+from kanslib.k8s.objects import WatchEvent
+from kanslib.lab.lab import Lab
+from kanslib.packets.capture import Frame
+from kanslib.packets.pcap import filter_pcap
+from kanslib.recording.format import Recording
+from kanslib.recording.raw.convert import convert
+from kanslib.recording.verify import verify
+from kanslib.recording.writer import RecordWriter
+
+POOL = (
+    "kind: IPAddressPool\nmetadata: {name: p, namespace: metallb-system}\nspec: {addresses: [172.18.0.1-172.18.0.2]}\n"
+)
+
+
+@pytest.fixture
+def journal(tmp_path: Path, open_lab: Callable[..., Lab]) -> RecordWriter:
+    """The objects of a real cluster, and on them two stories of which the first is opened again."""
+    lab, kept = open_lab("arp"), RecordWriter(tmp_path / "course")
+    for kind in ("nodes", "pods", "services", "events"):
+        for obj in lab.objects(kind):
+            kept.event(kind, WatchEvent(100.0, "ADDED", obj))
+    kept.story(101.0, "arp", "Who answers?", lesson=True)
+    kept.read(lab.control_plane, "ip -j addr", (102.0, 102.1), 0, b"[]")
+    kept.action("a", "apply-pool", (110.0, 110.5), "apply", ["ipaddresspool/p"], "kubectl apply -f -", POOL)
+    kept.settled("a", 112.25)
+    kept.action("b", "apply-pool", (120.0, 120.5), "apply", ["ipaddresspool/p"], "kubectl apply -f -", POOL)
+    kept.action("b", "apply-pool", (121.0, 121.5), "label", ["myk8s-worker", "a=b"], "kubectl label")
+    kept.story(125.0)
+    kept.story(126.0, "arp", "Who answers?", lesson=True)
+    kept.story(130.0)
+    kept.action("c", "prepare", (131.0, 132.0), "start_router", ["router"], "docker run")
+    kept.story(140.0, "case-1", "Case 1", neutral=True)
+    kept.action("d", "fix", (141.0, 141.5), "stop_router", ["router"], "docker rm")
+    kept.story(145.0)
+    kept.read("router", "true", (146.0, 146.1), 0, b"over")
+    places = lab._backend.topology()
+    said = {"client": places.client, "control_plane": places.control_plane, "router": "router"}
+    addresses = {**places.addresses, "router": "172.18.0.200"}
+    (kept.path / "places.json").write_text(json.dumps({**said, "network": places.network, "addresses": addresses}))
+    return kept
+
+
+@pytest.fixture
+def told(journal: RecordWriter, tmp_path: Path) -> Recording:
+    return convert([journal.path], tmp_path / "out.zip")
+
+
+def test_it_is_a_recording_like_any_other(told: Recording) -> None:
+    assert verify(told).reads == 2
+
+
+def test_steps_of_a_group_are_one_act_and_a_repeat_gets_a_number(told: Recording) -> None:
+    acts = {act.id: len(act.steps) for act in told.manifest.acts}
+    assert acts == {"apply-pool": 1, "apply-pool-2": 2, "prepare": 1, "fix": 1}
+
+
+def test_settled_is_the_moment_that_was_waited_for(told: Recording) -> None:
+    assert next(act for act in told.manifest.acts if act.id == "apply-pool").settled == 112.25
+
+
+def test_a_story_lasts_until_another_one_is_opened(told: Recording) -> None:
+    stories = {story.name: (story.start, story.end, story.neutral) for story in told.manifest.stories}
+    assert stories == {"arp": (101.0, 130.0, False), "case-1": (140.0, 145.0, True)}
+
+
+def test_the_router_is_there_from_its_start_to_its_end(told: Recording) -> None:
+    world = RecordedBackend(told, "case-1")
+    assert world.topology().router == "router"
+    world.at("fix", None)
+    assert world.topology().router is None
+
+
+def test_a_capture_can_be_thinned_without_touching_what_is_kept(recording: Recording) -> None:
+    name = next(name for name in recording.manifest.files if name.endswith(".pcap"))
+    content = recording.read(name)
+    thin = filter_pcap(content, lambda time, raw: Frame(time, raw).arp is not None)
+    assert filter_pcap(content, lambda _time, _raw: True) == content
+    assert filter_pcap(content[:-3], lambda _time, _raw: True) == content[: len(content) - len(_last(content))]
+    assert 0 < len(thin) <= len(content)
+
+
+def _last(content: bytes) -> bytes:
+    at = 24
+    while True:
+        end = at + 16 + int.from_bytes(content[at + 8 : at + 12], "little")
+        if end == len(content):
+            return content[at:]
+        at = end

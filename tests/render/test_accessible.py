@@ -1,0 +1,140 @@
+"""Every figure says in words and in a table what it shows, in colours that can be told from their ground."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kanslib.exercises.session import Feedback
+from kanslib.lab.lab import Lab
+from kanslib.render.palette import INK, PAPER, contrast
+
+OpenLab = Callable[..., Lab]
+LIGHT, DARK = "#ffffff", "#111111"  # JupyterLab's grounds
+TEXT, MARK = 4.5, 3.0  # WCAG 2.1, 1.4.3 and 1.4.11
+# colours that no theme gives: what is drawn in them has to be seen on both grounds
+COLOUR = re.compile(r'(fill|stroke|color|background|border-left)\s*[=:]\s*"?(?:6px solid )?(#[0-9a-fA-F]{6})\b')
+
+FIGURES: dict[str, Callable[[OpenLab], Any]] = {
+    "map": lambda open_lab: open_lab("arp").map(),
+    "map of a dead node": lambda open_lab: at(open_lab("failover"), "kill-node").map(),
+    "hash_order": lambda open_lab: open_lab("election").hash_order(joins=["myk8s-worker4"], leaves=["myk8s-worker"]),
+    "bgp_states": lambda open_lab: at(open_lab("bgp"), "apply-bgp").bgp_states("myk8s-worker"),
+    "trace": lambda open_lab: open_lab("iptables").trace("svc1"),
+    "timeline": lambda open_lab: at(open_lab("failover"), "kill-node").timeline(),
+    "arp_story": lambda open_lab: at(open_lab("arp"), "apply-services").arp_story(),
+    "beliefs": lambda open_lab: at(open_lab("failover"), "kill-node").beliefs("svc1"),
+    "progress": lambda open_lab: open_lab("arp").progress(),
+    "time_machine": lambda open_lab: open_lab("failover").time_machine(),
+}
+
+
+PLOTLY = {"timeline", "arp_story", "beliefs"}
+
+
+def at(lab: Lab, moment: str) -> Lab:
+    lab.at(moment)
+    return lab
+
+
+@pytest.fixture(params=FIGURES)
+def figure(request: pytest.FixtureRequest, open_lab: OpenLab) -> Any:
+    return FIGURES[request.param](open_lab)
+
+
+def drawn(figure: Any) -> str:
+    """A figure as what a browser gets: SVG and HTML, or plotly's JSON."""
+    if hasattr(figure, "to_json"):
+        return str(figure.to_json())
+    return str(figure._repr_html_())
+
+
+def test_every_kind_of_figure_is_here() -> None:
+    kinds = {"SVG", "TimelineFigure", "Trace", "ProgressReport", "TimeMachine"}
+    returns = {name: getattr(method, "__annotations__", {}).get("return") for name, method in vars(Lab).items()}
+    shown = {name for name, kind in returns.items() if kind in kinds}
+    assert shown <= set(FIGURES)
+    assert len(shown) == 9
+
+
+def test_it_says_in_words_what_it_shows(figure: Any) -> None:
+    assert len(figure.describe()) > 40
+
+
+def test_it_has_its_table(figure: Any) -> None:
+    assert len(figure.table) > 0
+    assert list(figure.table.columns) == [name.upper() for name in figure.table.columns]
+
+
+def test_its_words_are_there_for_who_cannot_see_it(figure: Any) -> None:
+    if hasattr(figure, "to_json"):
+        words = figure._repr_mimebundle_()["text/plain"]
+        assert figure.describe() in words
+    else:
+        pictures = re.findall(r"<svg[^>]*>", drawn(figure))
+        assert pictures
+        assert all('role="img"' in one or 'role="group"' in one for one in pictures)
+        assert all(re.search(r'aria-label="[^"]{10,}', one) for one in pictures)
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES.keys() - PLOTLY))
+def test_svg_colours_are_seen_on_a_light_and_on_a_dark_ground(open_lab: OpenLab, name: str) -> None:
+    html = drawn(FIGURES[name](open_lab))
+    for picture in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
+        own = re.search(rf"background:{PAPER}", picture)
+        grounds = [PAPER] if own else [LIGHT, DARK]
+        for tag, attributes in re.findall(r"<(\w+)([^>]*)>", picture):
+            for kind, colour in COLOUR.findall(attributes):
+                if kind == "background" or colour.lower() in (PAPER, "#ffffff"):
+                    continue  # letters on a filled bar: the next test
+                wanted = TEXT if tag == "text" and not _is_a_sign(picture, attributes) else MARK
+                for ground in grounds:
+                    assert contrast(colour.lower(), ground) >= wanted, (tag, colour, ground)
+
+
+def _is_a_sign(picture: str, attributes: str) -> bool:
+    """True for a text that is one mark (★, ■) with a title: a graphical object, no text to be read."""
+    found = re.search(re.escape(f"<text{attributes}>") + r"(.)<title>", picture)
+    return found is not None
+
+
+def test_white_letters_stand_on_dark_bars(open_lab: OpenLab) -> None:
+    html = str(open_lab("arp").map())
+    bars = re.findall(r'<rect[^>]*fill="(#[0-9a-f]{6})"/><text[^>]*fill="#ffffff"', html)
+    assert bars
+    assert all(contrast("#ffffff", bar) >= TEXT for bar in bars)
+
+
+@pytest.mark.parametrize("name", sorted(PLOTLY))
+def test_plotly_figures_bring_their_own_paper_and_marks_of_different_shape(open_lab: OpenLab, name: str) -> None:
+    data = json.loads(FIGURES[name](open_lab).to_json())
+    layout = data["layout"]
+    assert (layout["paper_bgcolor"], layout["plot_bgcolor"], layout["font"]["color"]) == (PAPER, PAPER, INK)
+    assert contrast(INK, PAPER) >= TEXT
+    marks = [trace["marker"] for trace in data["data"] if trace["type"] == "scatter" and trace["x"]]
+    assert all(contrast(mark["color"].lower(), PAPER) >= MARK for mark in marks)
+    looks = {(mark["color"], mark["symbol"]) for mark in marks}
+    assert len({symbol for _, symbol in looks}) == len(looks)  # no two that differ by colour alone
+    bars = [trace for trace in data["data"] if trace["type"] == "bar"]
+    assert all(any(trace["text"]) or trace["name"] for trace in bars)
+
+
+def test_verdicts_differ_in_words_and_signs(open_lab: OpenLab) -> None:
+    quest = open_lab("election").exercise("leader-of-svc1")
+    verdicts = [quest.check(), quest.check("myk8s-worker3"), quest.check("myk8s-worker")]
+    heads = [said._head for said in verdicts]
+    assert len(set(heads)) == 3
+    for said in verdicts:
+        assert isinstance(said, Feedback)
+        assert 'role="status"' in said.html()
+        assert all(contrast(said._colour, ground) >= MARK for ground in (LIGHT, DARK))
+
+
+def test_what_floats_in_a_notebook_keeps_the_themes_own_text_colour(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    for html in (lab.services()._repr_html_(), lab.exercise("whose-mac")._repr_html_(), lab.progress()._repr_html_()):
+        assert not re.search(r"(?<![-\w])color\s*:", html)

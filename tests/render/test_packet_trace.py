@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+from kanslib import iptables
+from kanslib.answer import Provenance
+from kanslib.iptables import Packet
+from kanslib.lab.lab import Lab
+from kanslib.render.packet_trace import Box, Trace, draw, leads_somewhere, tree
+from tests.iptables.kube_dump import kube_dump, vip
+
+SVG = "{http://www.w3.org/2000/svg}"
+HERE = Provenance("recorded", 0.0, "opening", "")
+
+
+def boxes(box: Box) -> list[Box]:
+    return [box, *(inner for part in box.parts for inner in boxes(part))]
+
+
+def many(endpoints: int) -> Trace:
+    packet = Packet("172.18.0.100", vip(1), dport=80, in_interface="eth0")
+    return Trace(iptables.parse(kube_dump(3, endpoints)).trace(packet), "a packet", HERE)
+
+
+def test_every_rule_can_be_reached_by_keyboard_and_is_read_aloud(open_lab: Callable[..., Lab]) -> None:
+    walk = open_lab("iptables").trace("svc1")
+    picture = ET.fromstring(walk.svg())
+    steps = [group for group in picture.iter(f"{SVG}g") if group.get("tabindex") == "0"]
+    told = {step.rule.text for way in walk for step in leads_somewhere(way)}
+    labels = [group.get("aria-label") or "" for group in steps]
+    assert {label.partition("Rule: ")[2] for label in labels} == told
+    assert any("came from outside, so mark for masquerade" in label for label in labels)
+    assert picture.get("aria-label") == walk.summary
+
+
+def test_shares_of_the_ways_from_one_place_make_a_whole() -> None:
+    for endpoints in (1, 2, 3, 6, 7, 200):
+        walk = many(endpoints)
+        for box in boxes(tree(walk.outcomes)):
+            if box.parts:
+                assert abs(sum(part.weight for part in box.parts) - 1) < 1e-6
+
+
+def test_two_hundred_endpoints_stay_a_picture_and_all_stand_in_the_words() -> None:
+    walk = many(200)
+    found = boxes(tree(walk.outcomes))
+    assert [box.more for box in found if box.more] == [196]
+    height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', draw(tree(walk.outcomes), "x"))[1])  # type: ignore[index]
+    assert height < 1200
+    words = walk.describe()
+    assert all(f"{way.packet.dst}:80" in words for way in walk)
+    assert words.count("1/200 → ") == 200
+
+
+def test_conditions_stand_in_the_box(open_lab: Callable[..., Lab]) -> None:
+    lab = open_lab("etp-local")
+    lab.at("apply-session-affinity")
+    walk = lab.trace("svc3")
+    parts = tree(walk.outcomes).parts
+    assert [part.label for part in parts] == ["if: 1", "if: 1", "if: 1/2", "if: 1/2"]
+    assert all("holds its address" in part.given[0] for part in parts)
+    assert "depends on what is not told" in walk.summary
+
+
+def test_a_way_that_ends_is_no_green_one(open_lab: Callable[..., Lab]) -> None:
+    lab = open_lab("etp-local")
+    lab.at("apply-etp-local")
+    assert "✗ DROP at FORWARD" in lab.trace("svc1", node="myk8s-worker3").svg()
+    assert "stroke-dasharray" not in lab.trace("svc1").svg()
+
+
+def test_the_html_is_collapsible_and_says_where_it_comes_from(open_lab: Callable[..., Lab]) -> None:
+    html = open_lab("iptables").trace("svc1")._repr_html_()
+    assert html.count("<details") == 2
+    assert "worked out from that node&#x27;s rules" in html
+    assert "recorded 2026-11-23" in html
