@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from kanslib.backends.recorded import _request
-from kanslib.cluster import api, probes, readiness
+from kanslib.cluster import api, probes, readiness, session
 from kanslib.exceptions import ClusterError
 from kanslib.k8s.objects import external_address
 from kanslib.lab.lab import Lab
@@ -78,3 +80,11 @@ def test_a_container_runtimes_log_reads_like_kubectls() -> None:
         '2026-11-23T12:00:00.1Z stderr P {"a":\n2026-11-23T12:00:00.1Z stderr F 1}\n2026-11-23T12:00:01Z stdout F b c\n'
     )
     assert list(api._as_kubectl(raw)) == ['2026-11-23T12:00:00.1Z {"a":1}\n', "2026-11-23T12:00:01Z b c\n"]
+
+
+def test_what_is_waited_for_is_shown_as_text_and_never_as_html(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setattr("IPython.display.display", lambda html, **_: shown.append(html.data))
+    session._progress("no Pod <none> & no <b>node</b>")
+    assert "no Pod &lt;none&gt; &amp; no &lt;b&gt;node&lt;/b&gt;" in shown[0]

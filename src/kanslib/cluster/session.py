@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 from kanslib.cluster import actions, docker, lifecycle, probes
@@ -292,7 +293,7 @@ def _progress(line: str) -> None:
     if "ipykernel" in sys.modules:
         from IPython.display import HTML, display, update_display
 
-        html = HTML(f'<small style="opacity:.75">{line}</small>' if line else "")
+        html = HTML(f'<small style="opacity:.75">{escape(line)}</small>' if line else "")
         if getattr(_shown, "handle", None) is None:
             if line:
                 _shown.handle = display(html, display_id=True)
