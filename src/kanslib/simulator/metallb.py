@@ -178,7 +178,6 @@ class SimulatedSpeakers:
         self.views: dict[str, frozenset[str]] = dict.fromkeys(sorted(there), there)
         self.logs: dict[str, list[str]] = {}
         self.bursts: dict[tuple[str, str], list[float]] = {}  # (node, address): rounds of gratuitous ARP
-        self._quiet_at: dict[tuple[str, str], float] = {}
         self.announced: TimeSeries[Announced] = TimeSeries(cluster.now, {})
         self.sessions: TimeSeries[frozenset[str]] = TimeSeries(cluster.now, there)
         self._layer2: dict[tuple[str, str], Any] = {}  # (node, Service): what was announced, knowing what
