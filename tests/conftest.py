@@ -1,8 +1,9 @@
-"""What several tests need: the shipped recording, labs on it, the raw recordings where there are some."""
+"""What several tests need: the shipped recording, labs on it, the raw recordings and labs on those."""
 
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,7 @@ from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
 from kanslib.recording.raw.convert import Labels, convert
 
-REPOSITORY = Path(__file__).parent.parent
-RAW = Path(os.environ.get("KANS_RAW_RECORDINGS", REPOSITORY.parent / "shared" / "recordings"))
+RAW = Path(__file__).parent / "data" / "reference-raw.tar.xz"
 RAW_NAMES = ("l2", "ip-conflict", "bgp", "bgp-silent")
 
 
@@ -68,7 +68,11 @@ def open_reference(reference: Path, open_lab: Callable[..., Lab]) -> Callable[[s
 
 
 @pytest.fixture(scope="session")
-def raw() -> Path:
-    if not RAW.is_dir():
-        pytest.skip(f"no raw recordings in {RAW}")
-    return RAW
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those that ship with the tests, unpacked; $KANS_RAW_RECORDINGS names a folder of others."""
+    if others := os.environ.get("KANS_RAW_RECORDINGS"):
+        return Path(others)
+    folder = tmp_path_factory.mktemp("raw")
+    with tarfile.open(RAW) as archive:
+        archive.extractall(folder, filter="data")
+    return folder

@@ -14,7 +14,7 @@ from kanslib.exercises.exercise import AnswerOutcome, assess
 from kanslib.lab.lab import Lab
 
 OpenLab = Callable[..., Lab]
-# what was broken on purpose (shared/recordings: the names of the acts); the stories do not say it
+# what was broken on purpose (the raw recordings: the names of the acts); the stories do not say it
 BROKEN = {
     "case-1": "no advertisement", "case-2": "pool exhausted", "case-3": "foreign network", "case-4": "no endpoints",
     "case-5": "selects nobody", "case-6": "local nowhere", "case-7": "sharing refused", "case-8": "no speakers",
