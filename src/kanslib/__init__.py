@@ -115,6 +115,7 @@ def __getattr__(name: str) -> Any:
 
     if name == "Lab":
         return importlib.import_module("kanslib.lab.lab").Lab
-    if name in ("manifests", "iptables"):
-        return importlib.import_module(f"kanslib.{name}")
+    where = {"manifests": "kanslib.course.manifests", "iptables": "kanslib.iptables"}
+    if name in where:
+        return importlib.import_module(where[name])
     raise AttributeError(f"module 'kanslib' has no attribute {name!r}")
