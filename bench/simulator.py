@@ -1,6 +1,6 @@
-"""The twin's models at size: leaders of many Services, rules of many Services, a story repeated, in one run.
+"""The simulator's models at size: leaders of many Services, rules of many Services, a story repeated, in one run.
 
-python bench/twin.py          (the election beside the same in Go, where `go` is installed)
+python bench/simulator.py          (the election beside the same in Go, where `go` is installed)
 """
 
 from __future__ import annotations
