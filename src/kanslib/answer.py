@@ -1,11 +1,14 @@
-"""Where an answer comes from: live, recorded or computed. Every answer carries one."""
+"""What every answer of a lab shares: where it comes from (provenance), its words, its HTML and its text."""
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Literal
+from typing import Literal, Protocol
+
+from kanslib.k8s.logs import readable_line, timestamp_of
 
 Source = Literal["live", "recorded", "simulated"]
 
@@ -57,3 +60,90 @@ class Provenance:
     def with_notes(self, *notes: str) -> Provenance:
         """The same provenance with more to say."""
         return replace(self, notes=(*self.notes, *(note for note in notes if note)))
+
+
+class Printer(Protocol):
+    """IPython's pretty printer, as far as answers use it."""
+
+    def text(self, text: str) -> None:
+        """Write text."""
+
+
+class Answer:
+    """The base of everything that a lab draws or tabulates.
+
+    A subclass says its words (`describe()`) and its picture (`body_html()`); a notebook shows the picture below the
+    provenance, a terminal the words. `provenance` is None for what no cluster answered, such as progress.
+    """
+
+    provenance: Provenance | None = None
+
+    def describe(self) -> str:
+        """Return the answer in words."""
+        raise NotImplementedError
+
+    def body_html(self) -> str:
+        """Return the answer as HTML, without its provenance."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        head, style = (self.provenance.html(), self.provenance.style) if self.provenance else ("", "")
+        return f'<div class="kans-answer" style="{style}">{head}{self.body_html()}</div>'
+
+    def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
+        head = f"# {self.provenance}\n" if self.provenance else ""
+        printer.text(head + self.describe())
+
+
+class Text(str, Answer):
+    """A `str` with a provenance; what a command printed, or what a log says up to the clock.
+
+    >>> text = Text("one\\ntwo\\nthree", Provenance("recorded", 1795417845.0, "opening", "MetalLB v0.14.8"))
+    >>> text.matching("^t").splitlines()
+    ['two', 'three']
+    """
+
+    provenance: Provenance
+    action_time: float | None
+
+    def __new__(cls, content: str, provenance: Provenance, act: float | None = None) -> Text:
+        text = super().__new__(cls, content)
+        text.provenance = provenance
+        text.action_time = act
+        return text
+
+    def matching(self, pattern: str, since_action: bool = False) -> Text:
+        """The lines in which the regular expression `pattern` is found, as a Text.
+
+        `since_action=True` keeps those from the last act on, writes the seconds since that act in front, and
+        shortens JSON log lines to their message and facts. Raises `re.error` for a pattern that is none.
+        """
+        search = re.compile(pattern).search
+        lines = [line for line in self.splitlines() if search(line)]
+        if since_action:
+            act = self.action_time if self.action_time is not None else float("-inf")
+            stamped = [(timestamp_of(line), line) for line in lines]
+            lines = [
+                f"{moment - act:+8.1f} s  {readable_line(line)}"
+                if self.action_time is not None
+                else readable_line(line)
+                for moment, line in stamped
+                if moment is not None and moment >= act
+            ]
+        return Text("\n".join(lines), self.provenance, self.action_time)
+
+    def section(self, start: str) -> Text:
+        """The block of lines that starts with a line matching `start`, up to the next blank line pair or the end."""
+        found = re.search(rf"(?ms)^{start}.*?(?=\n\n\n|\Z)", self)
+        return Text(found[0].rstrip("\n") if found else "", self.provenance, self.action_time)
+
+    def describe(self) -> str:
+        """Return the text itself, as a plain str."""
+        return str(self)
+
+    def body_html(self) -> str:
+        """Return the text in a box that scrolls sideways."""
+        return (
+            '<pre tabindex="0" role="group" aria-label="text" style="margin:.2em 0;white-space:pre;overflow-x:auto">'
+            f"{escape(str(self)) or '(nothing)'}</pre>"
+        )

@@ -11,8 +11,8 @@ import pytest
 from kanslib.analysis.leadership import API, LeaderView, disagreements
 from kanslib.backends.observation import leadership_views
 from kanslib.exceptions import KanslibError
+from kanslib.k8s.logs import timestamp_of
 from kanslib.lab.lab import Lab
-from kanslib.text import timestamp_of
 
 OpenLab = Callable[..., Lab]
 ACTS = [

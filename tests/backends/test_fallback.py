@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kanslib.answer import Provenance
+from kanslib.answer import Provenance, Text
 from kanslib.backends.fallback import FallbackBackend
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
@@ -14,7 +14,6 @@ from kanslib.course.recordings import shipped
 from kanslib.exceptions import KanslibError, UnsupportedError
 from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
-from kanslib.text import Text
 
 REASON = "CAP_NET_RAW is missing"
 

@@ -8,6 +8,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from kanslib.answer import Text
 from kanslib.backends.base import Topology
 from kanslib.backends.live import LiveBackend
 from kanslib.backends.recorded import RecordedBackend
@@ -15,7 +16,6 @@ from kanslib.course import manifests
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
-from kanslib.text import Text
 
 ELSEWHERE = "172.20.0.0/16"
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 from kanslib.analysis.arp import NeighborUpdate
 from kanslib.analysis.timeline_events import TimelineEvent
+from kanslib.k8s.logs import with_timestamps
 from kanslib.metallb import election, memberlist
-from kanslib.text import with_timestamps
 
 _BEGINS = "MetalLB speaker starting"
 API = "the API's newest event"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from kanslib.analysis.evidence import Evidence
+from kanslib.k8s.logs import timestamp_of
 from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, key_of, leader_in_event
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp_stream import Flow, flow_of
-from kanslib.text import timestamp_of
 
 LANES = (
     "memberlist", "speaker", "leader", "gratuitous ARP", "BGP", "node", "endpoints", "rules",

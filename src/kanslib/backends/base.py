@@ -7,12 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kanslib.answer import Provenance
+from kanslib.answer import Provenance, Text
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
 from kanslib.recording.format import Verb
-from kanslib.text import Text
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from kanslib.answer import Provenance, Source
+from kanslib.answer import Provenance, Source, Text
 from kanslib.backends.base import Backend, HopCapture, TimeWindow
 from kanslib.backends.forwarding import ForwardingBackend
 from kanslib.backends.recorded import RecordedBackend
@@ -15,7 +15,6 @@ from kanslib.exceptions import KanslibError, NotRecordedError, NotSimulatedError
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
 from kanslib.render import notices
-from kanslib.text import Text
 
 if TYPE_CHECKING:
     from kanslib.backends.simulated import SimulatedBackend

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import replace
 from typing import Any
 
-from kanslib.answer import Provenance
+from kanslib.answer import Provenance, Text
 from kanslib.backends.base import HopCapture, TimeWindow, Topology
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, RecordedBackend
 from kanslib.cluster import actions as deeds
@@ -28,13 +28,13 @@ from kanslib.course.addressing import addresses
 from kanslib.course.stories import ScriptedMoment, StoryScript
 from kanslib.exceptions import ClusterError, NodeDownError, NotRecordedError, RecordingError, UnknownNameError
 from kanslib.k8s.apply import has_labels, is_applied
+from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
 from kanslib.recording.format import Verb
 from kanslib.recording.raw.commands import canonical_reference, deduplicate, describe, reference
-from kanslib.text import Text, merge_logs
 
 _QUERY_SECONDS = 1.0  # seconds: a look that is to tell of a moment begins before it
 PREPARE = "prepare"  # what is done to bring the cluster to where a story begins

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kanslib.answer import utc
+from kanslib.answer import Text, utc
 from kanslib.backends.base import Backend
 from kanslib.backends.forwarding import ForwardingBackend
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import NotRecordedError, NotSimulatedError
 from kanslib.recording.clock import OPENING, Clock
 from kanslib.render import notices
-from kanslib.text import Text
 
 if TYPE_CHECKING:
     from kanslib.backends.simulated import SimulatedBackend

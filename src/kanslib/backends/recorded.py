@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kanslib.answer import Provenance, utc
+from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.base import HopCapture, TimeWindow, Topology
 from kanslib.exceptions import NodeDownError, NotRecordedError, UnknownNameError
 from kanslib.k8s.apply import has_labels, is_applied, with_defaults
+from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, identity, plural
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
@@ -21,7 +22,6 @@ from kanslib.recording.clock import OPENING, Clock, OutputMatch
 from kanslib.recording.format import Action, CommandOutput, RecordedStep, Recording, Story, Verb
 from kanslib.recording.raw.commands import canonical_reference, describe, documents, reference
 from kanslib.recording.raw.files import HOST
-from kanslib.text import Text, merge_logs
 
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
 _LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")

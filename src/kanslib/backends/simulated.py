@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from kanslib.answer import Provenance, utc
+from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.base import HopCapture, TimeWindow, Topology
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
@@ -16,6 +16,7 @@ from kanslib.course.addressing import addresses
 from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotSimulatedError, UnknownNameError
 from kanslib.k8s.apply import has_labels, is_applied
+from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
 from kanslib.metallb import memberlist
 from kanslib.packets.capture import Frame
@@ -27,7 +28,6 @@ from kanslib.simulator import command_output
 from kanslib.simulator.api_server import IdGenerator
 from kanslib.simulator.network import SimulatedNetwork
 from kanslib.simulator.simulator import InitialState, Simulator
-from kanslib.text import Text, merge_logs
 
 MODELS = "as Kubernetes v1.31 and MetalLB v0.14.8 work"
 _RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has written it

@@ -17,11 +17,11 @@ from kanslib.answer import Provenance, utc
 from kanslib.backends import observation as worlds
 from kanslib.backends.base import TimeWindow
 from kanslib.exceptions import KanslibError, RecordingError
+from kanslib.k8s.logs import timestamp_of
 from kanslib.packets import capture
 from kanslib.packets.capture import CaptureWarning, Frame
 from kanslib.recording.format import MANIFEST, Recording
 from kanslib.render import arp_timeline, outage_timeline, report
-from kanslib.text import timestamp_of
 
 console = Console(highlight=False, soft_wrap=True)
 Facts = list[tuple[str, str]]

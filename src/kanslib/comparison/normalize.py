@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 
+from kanslib.answer import Text
 from kanslib.backends.base import Backend
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.objects import KubeObject
-from kanslib.text import Text
 
 
 def generated_names(world: Backend) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from kanslib.answer import Text
 from kanslib.backends.base import Backend, TimeWindow
 from kanslib.course import manifests
 from kanslib.course.addressing import addresses
@@ -18,7 +19,6 @@ from kanslib.packets.bgp import is_bgp
 from kanslib.recording.format import Verb
 from kanslib.recording.raw.commands import documents, reference
 from kanslib.render import notices
-from kanslib.text import Text
 
 if TYPE_CHECKING:
     from kanslib.analysis import Outage

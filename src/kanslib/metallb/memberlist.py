@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kanslib.text import with_timestamps
+from kanslib.k8s.logs import with_timestamps
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kanslib.exceptions import RecordingError
+from kanslib.k8s.logs import timestamp_of
 from kanslib.packets import capture
 from kanslib.packets.pcap import CaptureWarning
 from kanslib.recording.format import MANIFEST, READS, Recording, Segment
-from kanslib.text import timestamp_of
 
 # name of what was found, and how it looks
 _SECRETS = (

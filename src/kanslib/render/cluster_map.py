@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kanslib.answer import Provenance
 from kanslib.k8s.objects import KubeObject, is_ready
+from kanslib.render.answers import Rows, TabledAnswer
 from kanslib.render.html import scrollable
 from kanslib.render.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
-
-if TYPE_CHECKING:
-    from kanslib.render.tables import Table
 
 _BOX, _GAP, _TOP = 200, 16, 96
 
@@ -33,34 +31,29 @@ class NodeView:
     vips: tuple[str, ...]
 
 
-class SVG(str):
+class SVG(str, TabledAnswer):
     """An SVG text with its words and rows; a notebook shows the picture, `describe()` and `table` say the same."""
 
     provenance: Provenance
     _words: str
-    _rows: Sequence[Mapping[str, Any]]
+    _rows: Rows
 
-    def __new__(cls, content: str, words: str, provenance: Provenance, rows: Sequence[Mapping[str, Any]] = ()) -> SVG:
+    def __new__(cls, content: str, words: str, provenance: Provenance, rows: Rows = ()) -> SVG:
         picture = super().__new__(cls, content)
         picture._words, picture.provenance, picture._rows = words, provenance, rows
         return picture
 
-    @property
-    def table(self) -> Table:
-        """What the picture is drawn from."""
-        from kanslib.render.tables import Table
-
-        return Table.from_rows(self._rows, self.provenance)
+    def rows(self) -> Rows:
+        """Return what the picture is drawn from."""
+        return self._rows
 
     def describe(self) -> str:
-        """What the picture shows, in sentences."""
+        """Return what the picture shows, in sentences."""
         return self._words
 
-    def _repr_html_(self) -> str:
-        return f'<div class="kans-answer">{self.provenance.html()}{scrollable(str(self), "picture")}</div>'
-
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        printer.text(f"# {self.provenance}\n{self._words}")
+    def body_html(self) -> str:
+        """Return the picture in a box that scrolls sideways."""
+        return scrollable(str(self), "picture")
 
 
 def node_views(

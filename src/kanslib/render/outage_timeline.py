@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 from kanslib.analysis import Attempt, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
+from kanslib.render.answers import Rows, TabledAnswer
 from kanslib.render.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
-from kanslib.render.tables import Table
 
 LANES = {
     "memberlist": (PURPLE, "diamond"),
@@ -31,40 +31,43 @@ _ROOM_FOR_A_NAME = 0.12  # of the axis
 _CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
 
 
-class TimelineFigure(go.Figure):
+class TimelineFigure(TabledAnswer, go.Figure):
     """A plotly figure that can also be read: `describe()` tells it, and a notebook shows both."""
 
-    def with_description(self, words: str, provenance: Provenance, rows: Sequence[Mapping[str, Any]]) -> TimelineFigure:
+    def with_description(self, words: str, provenance: Provenance, rows: Rows) -> TimelineFigure:
         """The same figure, with its words, its provenance and its rows."""
         object.__setattr__(self, "_words", words)
-        object.__setattr__(self, "_provenance", provenance)
+        object.__setattr__(self, "provenance", provenance)  # plotly guards names
         object.__setattr__(self, "_rows", rows)
         return self
 
-    @property
-    def table(self) -> Table:
-        """What the figure is drawn from."""
-        return Table.from_rows(getattr(self, "_rows", ()), getattr(self, "_provenance"))  # noqa: B009 (plotly guards names)
+    def rows(self) -> Rows:
+        """Return what the figure is drawn from."""
+        return getattr(self, "_rows", ())
 
     def describe(self) -> str:
-        """What the figure shows, in sentences."""
+        """Return what the figure shows, in sentences."""
         return str(getattr(self, "_words", ""))
+
+    def body_html(self) -> str:
+        """Return the words: a picture needs plotly's own MIME type."""
+        words = "<br>".join(escape(line) for line in self.describe().splitlines())
+        return f'<div class="kans-words"><b>In words</b><br>{words}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
         """Plotly's own kind whatever renderer is set, as it needs no network, and the words for who cannot draw it."""
         del include, exclude, options
         drawn = {**json.loads(self.to_json()), "config": _CONFIG}
-        words = f"# {getattr(self, '_provenance', '')}\n{self.describe()}"
+        words = f"# {self.provenance or ''}\n{self.describe()}"
         return {"application/vnd.plotly.v1+json": drawn, "text/plain": words}
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        if origin := getattr(self, "_provenance", None):
-            display(HTML(origin.html()))
+        if self.provenance:
+            display(HTML(self.provenance.html()))
         display(self._repr_mimebundle_(), raw=True)
-        words = "<br>".join(escape(line) for line in self.describe().splitlines())
-        display(HTML(f'<div class="kans-words"><b>In words</b><br>{words}</div>'))
+        display(HTML(self.body_html()))
 
 
 def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:

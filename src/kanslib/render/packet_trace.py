@@ -8,17 +8,15 @@ from fractions import Fraction
 from html import escape
 from itertools import pairwise
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, overload
+from typing import overload
 
 from kanslib.answer import Provenance
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import arrived, describe_rule, share, short
 from kanslib.iptables.syntax import TARGETS
+from kanslib.render.answers import Rows, TabledAnswer
 from kanslib.render.html import scrollable
 from kanslib.render.palette import BLUE, GREEN, GREY, VERMILLION
-
-if TYPE_CHECKING:
-    from kanslib.render.tables import Table
 
 _WIDTH, _BETWEEN, _LINE, _MARGIN = 340, 96, 17, 12
 _CHARS = 52  # of a line in a box
@@ -63,7 +61,7 @@ class Box:
         return lines
 
 
-class Trace(Sequence[Outcome]):
+class Trace(Sequence[Outcome], TabledAnswer):
     """Every way a packet can go: a list of outcomes, a picture in a notebook, `describe()` in words."""
 
     def __init__(self, outcomes: Sequence[Outcome], title: str, provenance: Provenance) -> None:
@@ -98,34 +96,27 @@ class Trace(Sequence[Outcome]):
         others = [f"{share(way.probability)} → {arrived(way)}" for way in self.outcomes[DRAWN_AT_MOST:]]
         return "\n\n".join([self.summary, *explained, "\n".join(others)]).rstrip()
 
-    @property
-    def table(self) -> Table:
-        """Every step of every way, one row each: WAY, SHARE, HOOK, CHAIN, RULE and where the way ENDS."""
-        from kanslib.render.tables import Table
-
-        rows = [
+    def rows(self) -> Rows:
+        """Return every step of every way, one row each: WAY, SHARE, HOOK, CHAIN, RULE and where the way ENDS."""
+        return [
             {"WAY": number, "SHARE": share(way.probability), "HOOK": step.hook, "CHAIN": step.rule.chain,
              "RULE": step.rule.raw, "ENDS": _end(way)}
             for number, way in enumerate(self.outcomes, 1)
             for step in leads_somewhere(way)
         ]  # fmt: skip
-        return Table.from_rows(rows, self.provenance)
 
     def svg(self) -> str:
         """The picture, as SVG."""
         return draw(tree(self.outcomes), self.summary)
 
-    def _repr_html_(self) -> str:
+    def body_html(self) -> str:
+        """Return the picture, and the same in words folded below it."""
         return (
-            f'<div class="kans-answer" style="{self.provenance.style}">{self.provenance.html()}'
             f"<details open><summary>{escape(self.summary)}</summary>"
             f"{scrollable(self.svg(), 'the ways of the packet')}</details>"
             f'<details><summary>The same in words</summary><pre style="white-space:pre-wrap">'
-            f"{escape(self.describe())}</pre></details></div>"
+            f"{escape(self.describe())}</pre></details>"
         )
-
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        printer.text(f"# {self.provenance}\n{self.describe()}")
 
 
 def _end(way: Outcome) -> str:

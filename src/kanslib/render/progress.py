@@ -7,8 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Protocol
 
-import pandas as pd
-
+from kanslib.render.answers import Rows, TabledAnswer
 from kanslib.render.palette import BLUE, GREEN, GREY, VERMILLION
 
 # what is known of an outcome's words: its sign, its colour
@@ -45,17 +44,16 @@ class _Asked(Protocol):
     def question(self) -> str: ...
 
 
-class ProgressReport:
+class ProgressReport(TabledAnswer):
     """What was tried and what came of it: shows as a picture; `.table`, `.token`, `.path`, `.describe()`."""
 
     def __init__(self, kept: _Kept, catalog: Mapping[str, _Asked]) -> None:
         self._kept, self._catalog = kept, catalog
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row an exercise: CHAPTER, EXERCISE, OUTCOME, TRIES, HINTS and SOLUTION SEEN."""
+    def rows(self) -> Rows:
+        """Return one row an exercise: CHAPTER, EXERCISE, OUTCOME, TRIES, HINTS and SOLUTION SEEN."""
         rows = []
-        for name, asked in self._catalog.items():
+        for name, asked in sorted(self._catalog.items(), key=lambda item: item[1].chapter):
             entry = self._kept.of(name)
             rows.append(
                 {
@@ -63,7 +61,7 @@ class ProgressReport:
                     "HINTS": entry.hints, "SOLUTION SEEN": entry.saw_solution,
                 }
             )  # fmt: skip
-        return pd.DataFrame(rows).sort_values("CHAPTER", kind="stable", ignore_index=True)
+        return rows
 
     @property
     def token(self) -> str:
@@ -108,7 +106,8 @@ class ProgressReport:
             f' height="{20 + 34 * len(groups)}" style="font:14px sans-serif;max-width:100%">{"".join(parts)}</svg>'
         )
 
-    def _repr_html_(self) -> str:
+    def body_html(self) -> str:
+        """Return the picture, its key and its words."""
         notice = f"<p>{escape(self._kept.notice)}</p>" if self._kept.notice else ""
         words = escape(self.describe()).replace("\n", "<br>")
         key = "○ not tried · ✗ not yet · ✓ right · ✓? right after help"

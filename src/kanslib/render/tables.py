@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
-from kanslib.answer import Provenance
+from kanslib.answer import Answer, Provenance
+from kanslib.render.answers import Rows
 from kanslib.render.html import scrollable
 
 # JupyterLab aligns cells to the right; words read better from the left
 _LEFT = ' style="text-align:left;white-space:nowrap"'
 
 
-class Table(pd.DataFrame):
+class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pandas' own
     """A DataFrame with a provenance, which a notebook shows above it.
 
     >>> table = Table.of([{"NAME": "svc1"}], Provenance("recorded", 0.0, "opening", "MetalLB v0.14.8"))
@@ -25,13 +25,16 @@ class Table(pd.DataFrame):
     _metadata = ["provenance"]  # noqa: RUF012 (pandas reads it from the class)
 
     @classmethod
-    def from_rows(
-        cls, rows: Sequence[Mapping[str, Any]], provenance: Provenance, columns: Sequence[str] | None = None
-    ) -> Table:
+    def from_rows(cls, rows: Rows, provenance: Provenance | None, columns: Sequence[str] | None = None) -> Table:
         """A table of `rows`, its columns in their order; `columns` names them where there may be no row."""
         table = cls(list(rows), columns=list(columns) if columns and not rows else None)
         object.__setattr__(table, "provenance", provenance)
         return table
+
+    @property
+    def table(self) -> Table:
+        """The table itself, as every answer has one."""
+        return self
 
     @property
     def _constructor(self) -> type[Table]:
@@ -41,19 +44,19 @@ class Table(pd.DataFrame):
         """True when the index says something; row numbers do not."""
         return self.index.names != [None] or not pd.api.types.is_integer_dtype(self.index.dtype)
 
-    def _repr_html_(self) -> str:
-        origin = getattr(self, "provenance", None)
-        head, style = (origin.html(), origin.style) if origin else ("", "")
+    _repr_html_ = Answer._repr_html_
+
+    def body_html(self) -> str:
+        """Return the rows in a box that scrolls sideways."""
         if self.empty:
-            return f'<div class="kans-answer" style="{style}">{head}<pre>(none)</pre></div>'
+            return "<pre>(none)</pre>"
         with pd.option_context("display.max_colwidth", None):
             body = self.to_html(index=self._has_labels(), border=0, max_rows=60, notebook=True, justify="left")
         body = body.replace("<td>", f"<td{_LEFT}>").replace("<th>", f"<th{_LEFT}>")
-        return f'<div class="kans-answer" style="{style}">{head}{scrollable(body, "table")}</div>'
+        return scrollable(body, "table")
 
     def __repr__(self) -> str:
-        origin = getattr(self, "provenance", None)
-        head = f"# {origin}\n" if origin else ""
+        head = f"# {self.provenance}\n" if self.provenance else ""
         if self.empty:
             return head + "(none)"
         with pd.option_context("display.width", 200, "display.max_columns", 30, "display.max_colwidth", 90):

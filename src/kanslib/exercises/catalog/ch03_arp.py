@@ -33,7 +33,7 @@ def _rounds(lab: Any) -> ExpectedAnswer:
 
 def _answering(lab: Any) -> ExpectedAnswer:
     """Whoever answered for svc1 on the captured wire, beside two sets that people expect."""
-    vip, macs = lab.vip("svc1"), lab._world.macs()
+    vip, macs = lab.vip("svc1"), lab._backend.mac_owners()
     said = [f.arp for f in lab.frames("arp") if f.arp.operation == 2 and f.arp.sender_ip == vip]
     if not said:
         raise NotRecordedError("an ARP answer for svc1 around this moment", hint="lab.at('apply-services') has some")

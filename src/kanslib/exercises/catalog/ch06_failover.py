@@ -25,7 +25,7 @@ def _bin(seconds: float) -> str:
 
 
 def _declared_dead(lab: Any) -> ExpectedAnswer:
-    verdicts = [mark.at for mark in lab.outage().marks if mark.lane == "memberlist" and " declares dead " in mark.text]
+    verdicts = [mark.at for mark in lab.outage().events if mark.lane == "memberlist" and " declares dead " in mark.text]
     if not verdicts:
         raise NotRecordedError("a speaker that was declared dead", hint=_KILL)
     return ExpectedAnswer(_bin(verdicts[0]))

@@ -50,7 +50,7 @@ def _next_hops(lab: Any) -> ExpectedAnswer:
 
 def _dealing(lab: Any) -> ExpectedAnswer:
     """How the router chose, by the frames behind it: for each packet, in turn, or once for each connection."""
-    vip, macs = lab.vip("svc1"), lab._world.macs()
+    vip, macs = lab.vip("svc1"), lab._backend.mac_owners()
     flows: dict[int, list[str]] = defaultdict(list)
     for frame in lab.frames("tcp"):
         holder = macs.get(frame.ethernet.destination, "")
@@ -95,7 +95,7 @@ def _killed(lab: Any) -> ExpectedAnswer:
 def _session_end(lab: Any) -> ExpectedAnswer:
     """What the router's session with the silent node ended by."""
     held = lab.outage()
-    said = [mark.text for mark in held.marks if mark.lane == "BGP" and "router" in mark.text]
+    said = [mark.text for mark in held.events if mark.lane == "BGP" and "router" in mark.text]
     if not said or not held.act.startswith("cut-link"):
         raise NotRecordedError("a BGP session that ended", hint="lab.at('cut-link') in the story 'bgp-silent'")
     return ExpectedAnswer("hold" if any("hold timer" in text for text in said) else "closed")

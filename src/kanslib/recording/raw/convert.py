@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from kanslib.exceptions import RecordingError
+from kanslib.k8s.logs import with_timestamps
 from kanslib.k8s.objects import WatchEvent, key_of
 from kanslib.recording.format import Action, Manifest, RecordedStep, Recording, Segment, Story, Verb, Writer
 from kanslib.recording.raw import settling
 from kanslib.recording.raw.commands import ClusterNames, deduplicate, interpret
 from kanslib.recording.raw.files import HOST, RawAction, RawOutput, RawRecording
-from kanslib.text import with_timestamps
 
 # Verbs whose act is called after the verb, whatever the recording script called it.
 _NAMED_BY_VERB: set[Verb] = {
