@@ -1,17 +1,29 @@
-"""Every error a learner can meet, on one page.
+"""Every exception that kanslib raises on purpose. Each message names the thing, what was expected, and the next step.
 
-    KanslibError
-    ├── NotRecordedError        the recording has no answer to this question
-    ├── NotSimulatedError        the twin does not work this out
-    ├── NodeDownError           the place asked is down at this moment
-    ├── BackendUnavailableError   this world is not to be had here
-    ├── ClusterError       the course's own cluster cannot be made, reached or changed
-    ├── SettleTimeoutError         an act was done, and what it causes has not come about in time
-    ├── UnsupportedError          live cannot answer this here; a recording answers instead
-    ├── UnknownNameError        a story, moment, place, kind or Service that does not exist
-    └── RecordingError     a recording that is damaged, truncated or too new
-
-Each message names the thing, what was expected, and the next step.
+KanslibError
+├── answers
+│   ├── NotRecordedError         the recording has no answer to this query
+│   ├── NotSimulatedError        the simulator does not model this
+│   ├── NotFoundError            what the query is about does not exist now (LookupError)
+│   ├── NodeDownError            the node or container is down at this moment
+│   ├── UnsupportedError         the live backend lacks a tool, a right or an image
+│   └── BackendUnavailableError  the requested backend cannot be used here
+├── clusters and files
+│   ├── ClusterError             the course's cluster cannot be created, reached or changed
+│   ├── SettleTimeoutError       the effects of an action did not appear in time (TimeoutError)
+│   └── RecordingError           the recording is damaged, truncated or too new
+├── input
+│   ├── UnknownNameError         no story, moment, node, kind, chain or Service has this name (LookupError)
+│   ├── AnswerFormatError        the answer to an exercise has the wrong form (ValueError)
+│   ├── ManifestError            the text is no YAML, or no Kubernetes object (ValueError)
+│   └── ConfigurationError       MetalLB's webhook rejects this configuration (ValueError)
+├── iptables
+│   ├── DumpError                iptables-save writes no such text (ValueError)
+│   ├── RuleSyntaxError          a rule cannot be parsed (ValueError)
+│   ├── PacketError              no such packet or routing table exists (ValueError)
+│   └── TraceError               the rules are circular, too deep, or have too many paths
+└── packets
+    └── MalformedPacketError     a layer of a frame cannot be decoded (ValueError)
 """
 
 from __future__ import annotations
@@ -20,11 +32,11 @@ from collections.abc import Iterable
 
 
 class KanslibError(Exception):
-    """The base of everything kanslib raises on purpose."""
+    """The base class of every exception in this module."""
 
 
 class NotRecordedError(KanslibError):
-    """The recording has no answer; says what it has.
+    """The recording has no answer to a query; the message lists what it has.
 
     >>> print(NotRecordedError("curl svc9", ["curl svc1", "curl svc2"]))
     not recorded: curl svc9
@@ -34,34 +46,40 @@ class NotRecordedError(KanslibError):
     def __init__(self, asked: str, recorded: Iterable[str] = (), hint: str = "", *, also: str = "") -> None:
         known = list(dict.fromkeys(recorded))
         self.asked, self.parts = asked, (asked, known, hint)
-        lines = [f"not recorded: {asked}"]
-        if known:
-            lines.append("recorded here: " + " · ".join(known))
-        lines += [line for line in (hint, also) if line]
-        super().__init__("\n".join(lines))
+        listed = [f"recorded here: {' · '.join(known)}"] if known else []
+        super().__init__("\n".join([f"not recorded: {asked}", *listed, *(line for line in (hint, also) if line)]))
 
 
 class NotSimulatedError(KanslibError):
-    """The twin does not work this out; says what it does.
+    """The simulator does not model this; the message lists what it models.
 
     >>> print(NotSimulatedError("objects of kind Ingress", ["Pod", "Service"]))
-    not computed: objects of kind Ingress
-    computed here: Pod · Service
+    not simulated: objects of kind Ingress
+    simulated here: Pod · Service
     """
 
-    def __init__(self, asked: str, computed: Iterable[str] = (), hint: str = "") -> None:
+    def __init__(self, asked: str, simulated: Iterable[str] = (), hint: str = "") -> None:
         self.asked = asked
-        lines = [f"not computed: {asked}"]
-        known = list(dict.fromkeys(computed))
-        if known:
-            lines.append("computed here: " + " · ".join(known))
-        if hint:
-            lines.append(hint)
-        super().__init__("\n".join(lines))
+        known = list(dict.fromkeys(simulated))
+        listed = [f"simulated here: {' · '.join(known)}"] if known else []
+        super().__init__("\n".join([f"not simulated: {asked}", *listed, *([hint] if hint else [])]))
+
+
+class NotFoundError(KanslibError, LookupError):
+    """What a query is about does not exist now, on any backend; the hint says where or when it does.
+
+    >>> print(NotFoundError("a Service of type NodePort", hint="apply the Services first"))
+    not found: a Service of type NodePort
+    apply the Services first
+    """
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        self.what = what
+        super().__init__("\n".join([f"not found: {what}", *([hint] if hint else [])]))
 
 
 class NodeDownError(KanslibError):
-    """The place that was asked is down at the clock, in every world."""
+    """The node or container that a query names is down at the lab's moment."""
 
     def __init__(self, place: str, since: str, up: Iterable[str]) -> None:
         super().__init__(
@@ -70,12 +88,53 @@ class NodeDownError(KanslibError):
         )
 
 
+class UnsupportedError(KanslibError):
+    """The live backend cannot answer, though the cluster is fine: a tool, a right or an image is missing."""
+
+    def __init__(self, asked: str, reason: str) -> None:
+        self.asked, self.reason = asked, reason
+        super().__init__(f"live cannot serve here: {asked}\nreason: {reason}\n`kans doctor` lists what would fix it")
+
+
 class BackendUnavailableError(KanslibError):
-    """The world that was asked for cannot be had here."""
+    """The requested backend cannot be used here."""
 
 
-class UnknownNameError(KanslibError):
-    """A name that does not exist, with the ones that do and the nearest of them."""
+class ClusterError(KanslibError):
+    """The course's cluster cannot be created, reached or changed; says why and what to do."""
+
+
+class SettleTimeoutError(KanslibError, TimeoutError):
+    """An action was done, but its effects did not appear in time; says what is still missing.
+
+    >>> print(SettleTimeoutError("kill-node", 60, ["myk8s-worker is NotReady"]))
+    kill-node: not settled after 60 s. Still missing: myk8s-worker is NotReady
+    next step: look again with lab.map(), or lab.restore() to undo what was done
+    """
+
+    def __init__(self, action: str, seconds: float, missing: Iterable[str]) -> None:
+        super().__init__(
+            f"{action}: not settled after {seconds:.0f} s. Still missing: {'; '.join(missing)}\n"
+            "next step: look again with lab.map(), or lab.restore() to undo what was done"
+        )
+
+
+class RecordingError(KanslibError):
+    """A recording cannot be trusted; names the file and, where there is one, the line."""
+
+    def __init__(self, file: str, problem: str, line: int | None = None) -> None:
+        self.file, self.line, self.problem = file, line, problem
+        where = file if line is None else f"{file}, line {line}"
+        super().__init__(f"{where}: {problem}")
+
+
+class UnknownNameError(KanslibError, LookupError):
+    """No such name exists; lists the known names and suggests the nearest.
+
+    >>> print(UnknownNameError("story", "failovr", ["l2", "failover"]))
+    no story named 'failovr' (did you mean 'failover'?)
+    known: l2 · failover
+    """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         from difflib import get_close_matches
@@ -86,32 +145,53 @@ class UnknownNameError(KanslibError):
         super().__init__(f"no {what} named {name!r}{guess}\nknown: {' · '.join(names) or '(none)'}")
 
 
-class RecordingError(KanslibError):
-    """A recording that cannot be trusted; names the file and, where there is one, the line."""
-
-    def __init__(self, file: str, problem: str, line: int | None = None) -> None:
-        self.file, self.line, self.problem = file, line, problem
-        where = file if line is None else f"{file}, line {line}"
-        super().__init__(f"{where}: {problem}")
+class AnswerFormatError(KanslibError, ValueError):
+    """An answer to an exercise has the wrong form; says what was expected."""
 
 
-class ClusterError(KanslibError):
-    """The course's own cluster cannot be made, reached or changed; says why and what to do."""
+class ManifestError(KanslibError, ValueError):
+    """A manifest is no YAML, or holds something that is no Kubernetes object."""
 
 
-class SettleTimeoutError(KanslibError):
-    """An act was done, but what it causes has not come about in time; says what is still missing."""
-
-    def __init__(self, act: str, seconds: float, missing: Iterable[str]) -> None:
-        super().__init__(
-            f"{act}: not settled after {seconds:.0f} s. Still missing: {'; '.join(missing)}\n"
-            "next step: look again with lab.map(), or lab.restore() to undo what was done"
-        )
+class ConfigurationError(KanslibError, ValueError):
+    """MetalLB's webhook rejects a configuration; says which entry and why."""
 
 
-class UnsupportedError(KanslibError):
-    """Live cannot answer this here, though the cluster is fine: a tool, a right or an image is missing."""
+class DumpError(KanslibError, ValueError):
+    """iptables-save writes no such text: `line` and `column` (from 1), `text`, and what was `expected` there."""
 
-    def __init__(self, asked: str, reason: str) -> None:
-        self.asked, self.reason = asked, reason
-        super().__init__(f"live cannot serve here: {asked}\nreason: {reason}\n`kans doctor` lists what would mend it")
+    def __init__(self, line: int, column: int, text: str, expected: str) -> None:
+        self.line, self.column, self.text, self.expected = line, column, text, expected
+        pointer = ""
+        if text:
+            start = max(0, column - 41)
+            pointer = f"\n  {text[start : start + 80]}\n  {' ' * (column - 1 - start)}^"
+        super().__init__(f"line {line}, column {column}: expected {expected}{pointer}")
+
+
+class RuleSyntaxError(KanslibError, ValueError):
+    """A rule cannot be parsed: the `column` (from 1), the `text` there, and what was `expected`."""
+
+    def __init__(self, column: int, text: str, expected: str) -> None:
+        self.column, self.text, self.expected = column, text, expected
+        super().__init__(f"column {column}: {text!r}: expected {expected}")
+
+
+class PacketError(KanslibError, ValueError):
+    """No such packet or routing table exists; names the field and what was expected."""
+
+
+class TraceError(KanslibError):
+    """The rules are circular, too deep, or have too many paths; names the chains and what to do."""
+
+
+class MalformedPacketError(KanslibError, ValueError):
+    """A layer of a frame cannot be decoded: which one, and what does not fit.
+
+    >>> print(MalformedPacketError("ARP", "20 bytes, expected 28"))
+    ARP: 20 bytes, expected 28
+    """
+
+    def __init__(self, layer: str, problem: str) -> None:
+        self.layer, self.problem = layer, problem
+        super().__init__(f"{layer}: {problem}")

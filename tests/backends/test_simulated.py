@@ -189,7 +189,7 @@ def test_an_act_that_was_not_recorded_is_computed_and_says_so(capsys: pytest.Cap
 def test_what_neither_knows_is_refused_with_both_reasons(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     with pytest.raises(
-        NotRecordedError, match=re.compile("not recorded: .*not computed: objects of kind Ingress", re.DOTALL)
+        NotRecordedError, match=re.compile("not recorded: .*not simulated: objects of kind Ingress", re.DOTALL)
     ):
         lab.apply({"kind": "Ingress", "metadata": {"name": "web"}, "spec": {}})
     assert lab.nodes().provenance.source == "recorded"

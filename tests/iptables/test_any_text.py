@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from kanslib import iptables
 from kanslib.course.recordings import shipped
+from kanslib.exceptions import DumpError
 from kanslib.iptables import matches, targets
-from kanslib.iptables.dump import _FAST_RULE, DumpError
+from kanslib.iptables.dump import _FAST_RULE
 from kanslib.recording.format import Recording
 
 from .invariants import holds

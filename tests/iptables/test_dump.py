@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kanslib import iptables
-from kanslib.exceptions import UnknownNameError
-from kanslib.iptables.dump import DumpError
+from kanslib.exceptions import DumpError, UnknownNameError
 from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanslib import iptables
+from kanslib.exceptions import PacketError
 from kanslib.iptables import Assumption, Outcome, Packet, Routing, TraceError
-from kanslib.iptables.packet import PacketError
 from kanslib.lab.lab import Lab
 from kanslib.recording.format import Recording
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
+from kanslib.exceptions import AnswerFormatError
 from kanslib.exercises.misconceptions import ExpectedAnswer, Misconception
 
 Kind = Literal["choice", "number", "names", "code", "diagnosis"]
@@ -73,10 +74,6 @@ class Assessment:
     misconception: Misconception | None = None
 
 
-class AnswerFormatError(ValueError):
-    """An answer that is none: says what was expected."""
-
-
 def is_blank(answer: Any) -> bool:
     """True for no answer at all: None, an empty text or collection, a placeholder."""
     if answer is None or answer is Ellipsis:
@@ -87,7 +84,7 @@ def is_blank(answer: Any) -> bool:
 
 
 def parse_answer(exercise: Exercise, answer: Any) -> Any:
-    """The answer in the form that the truth has. NotUnderstood says what was expected."""
+    """The answer in the form that the truth has. AnswerFormatError says what was expected."""
     if isinstance(answer, str) and len(answer) > _LONGEST:
         raise AnswerFormatError(f"that text is {len(answer):,} characters long; expected {expects(exercise)}")
     reader: dict[Kind, Callable[[Exercise, Any], Any]] = {

@@ -1,9 +1,10 @@
 """iptables-save text, read, written back, compared and walked; no kernel, no root."""
 
+from kanslib.exceptions import DumpError, PacketError, TraceError
 from kanslib.iptables.diff import CounterChange, RulesetDifference, diff
-from kanslib.iptables.dump import Chain, DumpError, Rule, Ruleset, parse
-from kanslib.iptables.packet import Packet, PacketError, Routing
-from kanslib.iptables.tracer import Assumption, Outcome, Step, TraceError
+from kanslib.iptables.dump import Chain, Rule, Ruleset, parse
+from kanslib.iptables.packet import Packet, Routing
+from kanslib.iptables.tracer import Assumption, Outcome, Step
 
 __all__ = [
     "Assumption",

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kanslib.exceptions import KanslibError, UnknownNameError
+from kanslib.exceptions import DumpError, RuleSyntaxError, UnknownNameError
 from kanslib.iptables import matches, targets
-from kanslib.iptables.syntax import TARGETS, RuleOptions, RuleSyntaxError, parse_options
+from kanslib.iptables.syntax import TARGETS, RuleOptions, parse_options
 from kanslib.iptables.syntax import tokenize as cut
 
 if TYPE_CHECKING:
@@ -45,18 +45,6 @@ _FAST_RULE = re.compile(
     rf"(?: -j (?:DNAT --to-destination {_ADDRESS}:{_PORT}|MARK --set-xmark {_MARK}/{_MARK}"
     r"|[A-Za-z0-9_][A-Za-z0-9_-]*+))?+"
 )
-
-
-class DumpError(KanslibError):
-    """A text that no iptables-save writes: `line` and `column` (from 1), `text`, and what was `expected` there."""
-
-    def __init__(self, line: int, column: int, text: str, expected: str) -> None:
-        self.line, self.column, self.text, self.expected = line, column, text, expected
-        pointer = ""
-        if text:
-            start = max(0, column - 41)
-            pointer = f"\n  {text[start : start + 80]}\n  {' ' * (column - 1 - start)}^"
-        super().__init__(f"line {line}, column {column}: expected {expected}{pointer}")
 
 
 @dataclass(frozen=True, slots=True)

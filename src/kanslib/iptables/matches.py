@@ -8,8 +8,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol
 
+from kanslib.exceptions import RuleSyntaxError
 from kanslib.iptables.packet import PROTOCOLS, STATES, WITH_PORTS, Packet, number
-from kanslib.iptables.syntax import Module, Option, RuleOptions, RuleSyntaxError
+from kanslib.iptables.syntax import Module, Option, RuleOptions
 
 _FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128, "ALL": 63, "NONE": 0}
 _ICMP = {

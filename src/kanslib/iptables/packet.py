@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 
-from kanslib.exceptions import KanslibError
+from kanslib.exceptions import PacketError
 
 PROTOCOLS = {
     "all": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50,
@@ -15,10 +15,6 @@ PROTOCOLS = {
 }  # fmt: skip
 WITH_PORTS = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
 STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
-
-
-class PacketError(KanslibError):
-    """A packet or a routing table that cannot be; names the field and what was expected."""
 
 
 @lru_cache(maxsize=65536)

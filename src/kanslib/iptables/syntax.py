@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from kanslib.exceptions import RuleSyntaxError
+
 _WORD = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -206,14 +208,6 @@ class RuleOptions:
         single = [str(option) for part in self.matches if part.known for option in part.options if not option.known]
         strange = self.target and any(not option.known for option in self.target.options)
         return (*whole, *single, *([f"-j {self.target}"] if strange else []))
-
-
-class RuleSyntaxError(ValueError):
-    """A rule that cannot be read: the column (from 1), the text there, and what was expected."""
-
-    def __init__(self, column: int, text: str, expected: str) -> None:
-        self.column, self.text, self.expected = column, text, expected
-        super().__init__(f"column {column}: {text!r}: expected {expected}")
 
 
 def tokenize(text: str, start: int = 0) -> Iterator[Token]:

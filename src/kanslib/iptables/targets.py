@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kanslib.exceptions import RuleSyntaxError
 from kanslib.iptables.matches import value_and_mask
 from kanslib.iptables.packet import number
-from kanslib.iptables.syntax import TARGETS, Module, Option, RuleOptions, RuleSyntaxError
+from kanslib.iptables.syntax import TARGETS, Module, Option, RuleOptions
 
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "QUEUE", "NFQUEUE", "SYNPROXY")
 ALL = 0xFFFFFFFF

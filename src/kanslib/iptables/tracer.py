@@ -15,7 +15,7 @@ from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
 
-from kanslib.exceptions import KanslibError
+from kanslib.exceptions import TraceError
 from kanslib.iptables import matches, targets
 from kanslib.iptables.dump import _FAST_RULE, Chain, Rule, Ruleset
 from kanslib.iptables.matches import DOMAINS, Match, NetworkMatch, Probability, RangeMatch, Unknown
@@ -32,10 +32,6 @@ _INPUT = tuple(("INPUT", table) for table in ("mangle", "filter", "security", "n
 _FORWARD = tuple(("FORWARD", table) for table in ("mangle", "filter", "security"))
 _OUTPUT = tuple(("OUTPUT", table) for table in ("raw", "mangle", "nat", "filter", "security"))
 _POST = tuple(("POSTROUTING", table) for table in ("mangle", "nat"))
-
-
-class TraceError(KanslibError):
-    """Rules that go round in circles, too deep, or too many ways; names the chains and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kanslib.exceptions import ManifestError
 from kanslib.k8s.objects import KubeObject
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -94,4 +95,4 @@ def _expression(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
             return one["key"] in labels
         case "DoesNotExist":
             return one["key"] not in labels
-    raise ValueError(f"operator {one['operator']!r}: expected In, NotIn, Exists or DoesNotExist")
+    raise ManifestError(f"operator {one['operator']!r}: expected In, NotIn, Exists or DoesNotExist")

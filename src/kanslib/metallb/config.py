@@ -18,6 +18,7 @@ from ipaddress import (
 )
 from typing import Any
 
+from kanslib.exceptions import ConfigurationError, KanslibError
 from kanslib.k8s.endpoints import selects
 from kanslib.k8s.objects import KubeObject
 
@@ -92,7 +93,7 @@ def avoids_buggy_ips(address: Address) -> bool:
 
 
 def ranges(spec: str) -> list[Network]:
-    """An entry of a pool, a range or a CIDR, as networks. ValueError says what is wrong with it.
+    """An entry of a pool, a range or a CIDR, as networks. ConfigurationError says what is wrong with it.
 
     >>> [str(network) for network in ranges("172.18.255.200-172.18.255.210")]
     ['172.18.255.200/29', '172.18.255.208/31', '172.18.255.210/32']
@@ -101,19 +102,19 @@ def ranges(spec: str) -> list[Network]:
         try:
             return [ip_network(spec.strip(), strict=False)]
         except ValueError:
-            raise ValueError(f"invalid CIDR {spec!r}: expected 192.0.2.0/24 or 192.0.2.10-192.0.2.20") from None
+            raise ConfigurationError(f"invalid CIDR {spec!r}: expected 192.0.2.0/24 or 192.0.2.10-192.0.2.20") from None
     parts = [part.strip() for part in spec.split("-", 1)]
     try:
         first, last = map(ip_address, parts)
         return list(summarize_address_range(first, last))
     except (ValueError, TypeError) as exc:
-        raise ValueError(f"invalid IP range {spec!r}: {exc}") from None
+        raise ConfigurationError(f"invalid IP range {spec!r}: {exc}") from None
 
 
 def pools(objects: Objects) -> dict[str, Pool]:
     """The pools by name, with the advertisements that cover each; `objects` is `lab.objects`, or a function like it.
 
-    ValueError for a configuration that MetalLB refuses whole: a malformed or an overlapping range.
+    ConfigurationError for a configuration that MetalLB refuses whole: a malformed or an overlapping range.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -137,8 +138,6 @@ def pools(objects: Objects) -> dict[str, Pool]:
 
 def requested_pool(objects: Objects, kind: str) -> list[KubeObject]:
     """The objects of a kind; none where the cluster does not know it (no such definition yet)."""
-    from kanslib.exceptions import KanslibError
-
     try:
         return objects(kind)
     except KanslibError:
@@ -158,7 +157,7 @@ def _pool(
 ) -> Pool:
     spec, name = obj["spec"], obj["metadata"]["name"]
     if not spec.get("addresses"):
-        raise ValueError(f"pool {name!r} has no addresses: expected spec.addresses with a range or a CIDR")
+        raise ConfigurationError(f"pool {name!r} has no addresses: expected spec.addresses with a range or a CIDR")
     to = spec.get("serviceAllocation")
     given = to or {}
     wanted = given.get("namespaceSelectors") or []
@@ -186,7 +185,9 @@ def _refuse_overlap(pool: Pool, others: Iterable[Pool]) -> None:
         for mine in pool.networks:
             for theirs in other.networks:
                 if mine.version == theirs.version and mine.overlaps(theirs):
-                    raise ValueError(f"{mine} in pool {pool.name!r} overlaps with {theirs} in pool {other.name!r}")
+                    raise ConfigurationError(
+                        f"{mine} in pool {pool.name!r} overlaps with {theirs} in pool {other.name!r}"
+                    )
 
 
 def _covers(advertisement: KubeObject, pool: KubeObject) -> bool:

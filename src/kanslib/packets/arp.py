@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from kanslib.exceptions import MalformedPacketError
+from kanslib.packets.checks import require_bytes
 from kanslib.packets.ethernet import mac
 from kanslib.packets.ip import four
-from kanslib.packets.malformed import MalformedPacketError, enough
 
 REQUEST, REPLY = 1, 2
 NOBODY, EVERYBODY = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
@@ -31,13 +32,13 @@ class ARP(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> ARP:
         """The message in `raw`. Malformed when it is cut off or not for IPv4 over Ethernet."""
-        enough("ARP", raw, 8, "header")
+        require_bytes("ARP", raw, 8, "header")
         hardware, protocol, hardware_size, protocol_size, operation = _HEADER.unpack_from(raw)
         if (hardware, protocol, hardware_size, protocol_size) != (1, 0x0800, 6, 4):
             raise MalformedPacketError(
                 "ARP", f"hardware {hardware}, protocol {protocol:#06x}: not for IPv4 over Ethernet"
             )
-        enough("ARP", raw, 28)
+        require_bytes("ARP", raw, 28)
         return cls(operation, mac(raw[8:14]), four(raw[14:18]), mac(raw[18:24]), four(raw[24:28]))
 
     @property

@@ -11,8 +11,8 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
+from kanslib.exceptions import MalformedPacketError
 from kanslib.packets.capture import Frame
-from kanslib.packets.malformed import MalformedPacketError
 from kanslib.packets.tcp_stream import Flow, segments
 
 PORT = 179

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, overload
 
+from kanslib.exceptions import MalformedPacketError
 from kanslib.packets import ethernet, ip
 from kanslib.packets.arp import ARP
 from kanslib.packets.ethernet import Ethernet
 from kanslib.packets.http import HTTP
 from kanslib.packets.icmp import ICMP, ICMPv6
 from kanslib.packets.ip import IPv4, IPv6
-from kanslib.packets.malformed import MalformedPacketError
 from kanslib.packets.pcap import CaptureWarning, batches
 from kanslib.packets.tcp import TCP, UDP
 

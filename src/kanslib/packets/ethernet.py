@@ -6,7 +6,8 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from kanslib.packets.malformed import MalformedPacketError, enough
+from kanslib.exceptions import MalformedPacketError
+from kanslib.packets.checks import require_bytes
 
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
 _TAGS = {0x8100, 0x88A8, 0x9100}
@@ -45,7 +46,7 @@ class Ethernet(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> Ethernet:
         """The frame in `raw`. Malformed when it is shorter than its header."""
-        enough("Ethernet", raw, 14)
+        require_bytes("Ethernet", raw, 14)
         (kind,) = _TYPE_AND_PORTS.unpack_from(raw)
         start, vlans = 14, tuple[Vlan, ...]()
         if kind in _TAGS:
@@ -56,7 +57,7 @@ class Ethernet(NamedTuple):
 def _tags(raw: bytes, kind: int) -> tuple[int, int, tuple[Vlan, ...]]:
     start, vlans = 14, []
     while kind in _TAGS:
-        enough("VLAN", raw[start:], 4, "tag")
+        require_bytes("VLAN", raw[start:], 4, "tag")
         control, kind = _TAG.unpack_from(raw, start)
         vlans.append(Vlan(control & 0xFFF, control >> 13))
         start += 4
@@ -69,12 +70,12 @@ def carried(link: int, raw: bytes) -> tuple[int, bytes]:
     Malformed for a link type that is not known, or a frame shorter than its header.
     """
     if link in (RAW_IP, RAW_IPV4, RAW_IPV6):
-        enough("raw IP", raw, 1)
+        require_bytes("raw IP", raw, 1)
         return (IPV6 if raw[0] >> 4 == 6 else IPV4), raw
     if link == COOKED:
-        enough("Linux cooked", raw, 16)
+        require_bytes("Linux cooked", raw, 16)
         return int.from_bytes(raw[14:16]), raw[16:]
     if link == COOKED_2:
-        enough("Linux cooked 2", raw, 20)
+        require_bytes("Linux cooked 2", raw, 20)
         return int.from_bytes(raw[0:2]), raw[20:]
     raise MalformedPacketError("link", f"type {link} is none of those read here: Ethernet, raw IP, Linux cooked")

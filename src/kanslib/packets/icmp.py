@@ -6,8 +6,9 @@ import struct
 from socket import AF_INET6, inet_ntop
 from typing import NamedTuple
 
+from kanslib.exceptions import MalformedPacketError
+from kanslib.packets.checks import require_bytes
 from kanslib.packets.ip import IPv4, IPv6
-from kanslib.packets.malformed import MalformedPacketError, enough
 
 _UNREACHABLE = {
     0: "network unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable",
@@ -45,7 +46,7 @@ class ICMP(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> ICMP:
         """The message in `raw`. Malformed when its header is cut off."""
-        enough("ICMP", raw, 8, "header")
+        require_bytes("ICMP", raw, 8, "header")
         kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
         if kind in _ECHOES:
             ident, sequence = _ECHO.unpack_from(raw, 4)
@@ -79,12 +80,12 @@ class ICMPv6(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> ICMPv6:
         """The message in `raw`. Malformed when its header, or a neighbor message, is cut off."""
-        enough("ICMPv6", raw, 8, "header")
+        require_bytes("ICMPv6", raw, 8, "header")
         kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
         if kind in (128, 129):
             return cls(kind, code, checksum, *_ECHO.unpack_from(raw, 4))
         if kind in (SOLICITATION, ADVERTISEMENT):
-            enough("ICMPv6", raw, 24, "neighbor message")
+            require_bytes("ICMPv6", raw, 24, "neighbor message")
             flags = raw[4] if kind == ADVERTISEMENT else 0
             return cls(
                 kind, code, checksum, target=inet_ntop(AF_INET6, raw[8:24]), link_address=_link_address(raw[24:]),

@@ -7,7 +7,8 @@ from functools import lru_cache
 from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import NamedTuple
 
-from kanslib.packets.malformed import MalformedPacketError, enough
+from kanslib.exceptions import MalformedPacketError
+from kanslib.packets.checks import require_bytes
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 _HEADER4 = struct.Struct("!BBHHHBBH")
@@ -83,13 +84,13 @@ class IPv6(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> IPv6:
         """The packet in `raw`. Malformed when a header is cut off or it is not version 6."""
-        enough("IPv6", raw, 40, "header")
+        require_bytes("IPv6", raw, 40, "header")
         first, length, following, hops = _HEADER6.unpack_from(raw)
         if first >> 28 != 6:
             raise MalformedPacketError("IPv6", f"version {first >> 28}, expected 6")
         protocol, start, offset = following, 40, 0
         while protocol in _EXTENSIONS and offset == 0:
-            enough("IPv6", raw[start:], 8, "extension header")
+            require_bytes("IPv6", raw[start:], 8, "extension header")
             size = 8 if protocol == _FRAGMENT else (raw[start + 1] + 1) * 8
             if protocol == _FRAGMENT:
                 offset = int.from_bytes(raw[start + 2 : start + 4]) & 0xFFF8

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from kanslib.packets.malformed import MalformedPacketError, enough
+from kanslib.exceptions import MalformedPacketError
+from kanslib.packets.checks import require_bytes
 
 _LETTERS = "FSRPAUECN"
 FLAGS = tuple("".join(letter for bit, letter in enumerate(_LETTERS) if bits >> bit & 1) for bits in range(512))
@@ -99,7 +100,7 @@ class UDP(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> UDP:
         """The datagram in `raw`. Malformed when its header is cut off or its length is below the header's."""
-        enough("UDP", raw, 8, "header")
+        require_bytes("UDP", raw, 8, "header")
         sport, dport, length, checksum = _DATAGRAM.unpack_from(raw)
         if 0 < length < 8:
             raise MalformedPacketError("UDP", f"length {length}, expected at least 8")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
 
-from kanslib.exceptions import ClusterError, NotSimulatedError, UnknownNameError
+from kanslib.exceptions import ClusterError, ConfigurationError, ManifestError, NotSimulatedError, UnknownNameError
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.objects import KubeObject, as_of, external_address, plural
@@ -115,7 +115,7 @@ class Simulator:
         kept = [pool for pool in self.cluster.objects("ipaddresspools") if pool["metadata"]["name"] not in named]
         try:
             pools(lambda kind: [*kept, *wanted] if kind == "ipaddresspools" else [])
-        except ValueError as refused:
+        except (ConfigurationError, ManifestError) as refused:
             name = next(iter(named))
             raise ClusterError(f"the pool {name}: MetalLB's webhook denies it: {refused}") from None
 

@@ -10,6 +10,7 @@ from itertools import chain, count
 
 import yaml
 
+from kanslib.exceptions import ManifestError
 from kanslib.k8s.objects import KubeObject, plural
 from kanslib.recording.format import Verb
 
@@ -25,14 +26,14 @@ class ClusterNames:
 
 
 def documents(manifest: str) -> list[KubeObject]:
-    """The objects of a YAML manifest, empty documents left out. Raises ValueError for what is no manifest."""
+    """The objects of a YAML manifest, empty documents left out. Raises ManifestError for what is no manifest."""
     try:
         docs = [doc for doc in yaml.safe_load_all(manifest) if doc is not None]
     except yaml.YAMLError as exc:
-        raise ValueError(f"not YAML: {exc}") from None
+        raise ManifestError(f"not YAML: {exc}") from None
     for doc in docs:
         if not isinstance(doc, dict) or "kind" not in doc or "name" not in doc.get("metadata", {}):
-            raise ValueError(f"not a Kubernetes object (kind and metadata.name are needed): {doc!r:.80}")
+            raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {doc!r:.80}")
     return docs
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kanslib.exceptions import RecordingError
+from kanslib.exceptions import ManifestError, RecordingError
 from kanslib.k8s.logs import with_timestamps
 from kanslib.k8s.objects import WatchEvent, key_of
 from kanslib.recording.format import Action, Manifest, RecordedStep, Recording, Segment, Story, Verb, Writer
@@ -212,7 +212,7 @@ def _step(raw: RawRecording, act: RawAction) -> RecordedStep:
         return RecordedStep(act.t, act.end, act.verb, act.targets, act.stdin, act.command, act.rc, act.output)
     try:
         verb, targets = interpret(act.command, act.stdin, act.output, ClusterNames(raw.nodes, raw.vips))
-    except ValueError as exc:
+    except ManifestError as exc:
         raise RecordingError(f"{raw.name}/acts.ndjson", f"act {act.label!r}: {exc}") from None
     return RecordedStep(act.t, act.end, verb, targets, act.stdin, act.command, act.rc, act.output)
 
