@@ -34,11 +34,11 @@ class LiveWithGaps(RecordedBackend):
         if asked in self.gaps:
             raise UnsupportedError(asked, REASON)
 
-    def scan(self, source: str) -> Text:
+    def arp_scan(self, source: str) -> Text:
         self._refuse("scan")
         return super().arp_scan(source)
 
-    def act(self, verb: Any, targets: Any) -> Text:
+    def perform(self, verb: Any, targets: Any) -> Text:
         self._refuse("act")
         return super().perform(verb, targets)
 

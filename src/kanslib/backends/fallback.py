@@ -134,17 +134,17 @@ class FallbackBackend(ForwardingBackend):
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         return self._ask(lambda world: world.requests(target, times, source))
 
-    def scan(self, source: str) -> Text:
+    def arp_scan(self, source: str) -> Text:
         return self._ask(lambda world: world.arp_scan(source))
 
-    def macs(self) -> dict[str, str]:
+    def mac_owners(self) -> dict[str, str]:
         # the recording's nodes have other cards: whose card an address has is asked where the answer came from
-        return {**self._beside_macs(), **self._asked.mac_owners()}
+        return {**self._secondary_mac_owners(), **self._asked.mac_owners()}
 
-    def _beside_macs(self) -> dict[str, str]:
+    def _secondary_mac_owners(self) -> dict[str, str]:
         return self._open().mac_owners() if self._reason else {}
 
-    def follow(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
+    def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         return self._ask(lambda world: world.capture_path(target, service))
 
     # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,7 +172,7 @@ class FallbackBackend(ForwardingBackend):
     def frames(self, window: TimeWindow) -> list[Frame]:
         return self._ask(lambda world: world.frames(window if world is self._now else world.window(float("inf"))))
 
-    def segments(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
+    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
         def question(world: Backend) -> tuple[TimeWindow, list[Frame], Provenance]:
             if world is self._now:
                 return world.tcp_frames(window)
@@ -181,13 +181,13 @@ class FallbackBackend(ForwardingBackend):
 
         return self._ask(question)
 
-    def looks(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
+    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
         return self._ask(
             lambda world: world.command_outputs(command, window if world is self._now else world.window(float("inf")))
         )
 
     @contextmanager
-    def undisturbed(self, stood: Clock | None = None) -> Iterator[None]:
+    def isolated(self, stood: Clock | None = None) -> Iterator[None]:
         self._is_alone = True
         try:
             with self._now.isolated(stood):

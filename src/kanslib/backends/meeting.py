@@ -68,7 +68,7 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
         return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title)
 
     @contextmanager
-    def undisturbed(self, stood: Clock | None = None) -> Iterator[None]:
+    def isolated(self, stood: Clock | None = None) -> Iterator[None]:
         twin = self.simulated
         if stood is not None:  # it was asked while the recording still answered
             self.simulated = None
@@ -81,11 +81,11 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
-    def observing(self, vips: Sequence[str], seconds: float, looks: Sequence[float]) -> Iterator[None]:
+    def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
         before = self.simulated
         yield
         if self.simulated is not None and self.simulated is not before:
-            with self.simulated.observe(vips, seconds, looks):
+            with self.simulated.observe(vips, seconds, queries_at):
                 pass
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,7 +96,7 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
         self.simulated = None
         return self.recorded.at(moment, after)
 
-    def acts(self) -> list[dict[str, Any]]:
+    def actions(self) -> list[dict[str, Any]]:
         return [*self.recorded.actions(), *self._simulated_rows(self.simulated.actions() if self.simulated else [])]
 
     def moments(self) -> list[dict[str, Any]]:
