@@ -88,13 +88,14 @@ def _opened(world: Backend, story: str = "") -> Lab:
     """The lab on a world, once it has said whose answers it gives."""
     from kanslib.backends import factory
     from kanslib.lab.lab import Lab
+    from kanslib.lab.learning import kernel_predictions
 
     print(world.banner())
     if world.provenance().source == "recorded" and factory.owned_cluster_exists():
         print("a course cluster was made on this machine (kans up): backend='live' asks it instead")
     if note := _edition_note():
         print(note)
-    return Lab(world, story)
+    return Lab(world, story, kernel_predictions())
 
 
 def _edition_note() -> str:

@@ -61,8 +61,8 @@ def outcomes(progress: Path) -> dict[str, str]:
 
 def form(page: Page, question: str) -> Locator:
     """The form that asks a question, scrolled into view."""
-    jupyter.scroll_to(page, f".kans-asked:has-text({json.dumps(question)})")
-    return page.locator(".widget-vbox", has=page.locator(".kans-asked", has_text=question)).last
+    jupyter.scroll_to(page, f".kans-question:has-text({json.dumps(question)})")
+    return page.locator(".widget-vbox", has=page.locator(".kans-question", has_text=question)).last
 
 
 def shot(page: Page, name: str) -> None:
@@ -105,7 +105,7 @@ def test_every_kind_of_answer_also_by_keyboard_and_over_a_restart(course: str, p
     page.wait_for_timeout(2000)
     jupyter.settled(page)
     asked = form(page, "You cordon the leader (kubectl cordon).")
-    assert asked.locator(".kans-asked [role=img]").get_attribute("aria-label") == "right"
+    assert asked.locator(".kans-question [role=img]").get_attribute("aria-label") == "right"
     shot(page, "after-a-restart")
     assert outcomes(progress) == done
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kanslib.exercises.catalog.ch08_broken_labs import CAUSES as CHOICES
-from kanslib.exercises.catalog.ch08_broken_labs import COMPLAINTS, EVIDENCE, FIXES, MENDS, PROOFS
+from kanslib.exercises.catalog.ch08_broken_labs import COMPLAINTS, EVIDENCE, FIXES, FIXES_OF, PROOFS_OF
 
 # what to type to have looked at a kind of evidence
 TYPED = {
@@ -37,7 +37,7 @@ def diagnosis(cause: str, fix: str, evidence: str) -> str:
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_case_is_solved_by_looking(tmp_path: Path, case: int) -> None:
     cause = BROKEN[case]
-    proof, fix = sorted(PROOFS[cause])[0], sorted(MENDS[cause])[0]
+    proof, fix = sorted(PROOFS_OF[cause])[0], sorted(FIXES_OF[cause])[0]
     wrong = "conflict" if cause != "conflict" else "no endpoints"
     typed = f"diagnose\n{TYPED[proof]}\n" + diagnosis(wrong, fix, proof) + diagnosis(cause, fix, proof)
     ran = play(tmp_path, typed, "--case", str(case))

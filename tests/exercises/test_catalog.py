@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
     "announced-means-reachable": "it works: MetalLB announces the address",
     "docs-are-timeless": "the Service gets that address",
     "one-vip-per-node": "no, one MAC address has one IP address",
-    "all-speakers-answer": lambda truth: sorted(truth.facts["everybody"]),
+    "all-speakers-answer": lambda truth: sorted(truth.wrong_names["everybody"]),
     "nodes-with-pods-answer": lambda _: "myk8s-worker, myk8s-worker2",
     "virtual-mac": "a virtual one that moves along with the VIP", "vip-is-on-an-interface": "yes: somebody has it",
     "gratuitous-arp-goes-on": "every few seconds, for ever", "no-answer-no-traffic": "no",
@@ -62,12 +63,12 @@ HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
     "leader-serves-alone": lambda _: 1, "one-way-for-each-node": lambda _: 4,
     "layer-2-keeps-the-source": "the client", "only-the-leader-has-the-rules": "it is dropped",
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],
-    "local-lets-all-nodes-lead": lambda truth: sorted(truth.facts["everybody"]),
+    "local-lets-all-nodes-lead": lambda truth: sorted(truth.wrong_names["everybody"]),
     "local-is-a-preference": "it is passed on to another node",
     "local-is-faster-for-free": "nothing: it is simply better", "firewall-chain-is-always-there": "always",
     "control-plane-may-lead": lambda _: "myk8s-control-plane",
     "leader-has-the-pod": lambda _: ("myk8s-worker2", "myk8s-worker"),
-    "every-speaker-is-a-candidate": lambda truth: sorted(truth.facts["everybody"]),
+    "every-speaker-is-a-candidate": lambda truth: sorted(truth.wrong_names["everybody"]),
     "only-nodes-with-endpoints": lambda _: {"myk8s-worker", "myk8s-worker2"},
     "election-balances": "as many as needed to make all nodes equal",
     "leaders-are-sticky": "where they are: nobody gives up an address that works",
@@ -139,18 +140,17 @@ def right(exercise: Exercise, truth: ExpectedAnswer) -> Any:
     if exercise.kind == "code":
         return WRITTEN[exercise.id]
     if exercise.kind == "diagnosis":
-        return truth.value, sorted(truth.facts["fixes"])[0], sorted(truth.facts["looked"])[0]
+        assert truth.diagnosis
+        return truth.value, min(truth.diagnosis.fixes), min(truth.diagnosis.queries)
     return sorted(truth.value) if exercise.kind == "names" else truth.value
 
 
 def truth_of(exercise: Exercise, lab: Lab) -> ExpectedAnswer:
     """The truth in a lab in which every look was made."""
     truth = lab._truth(exercise)
-    return (
-        ExpectedAnswer(truth.value, {**truth.facts, "looked": truth.facts["proofs"]})
-        if "proofs" in truth.facts
-        else truth
-    )
+    if truth.diagnosis is None:
+        return truth
+    return replace(truth, diagnosis=replace(truth.diagnosis, queries=truth.diagnosis.proofs))
 
 
 def answer_of(idea: str, truth: ExpectedAnswer) -> Any:

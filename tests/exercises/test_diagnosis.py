@@ -9,7 +9,7 @@ import pytest
 from kanslib.diagnosis.findings import CAUSES as RULES
 from kanslib.diagnosis.findings import ClusterSnapshot, find
 from kanslib.exercises.catalog import CATALOG
-from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES, MENDS, PROOFS
+from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES, FIXES_OF, PROOFS_OF
 from kanslib.exercises.exercise import AnswerOutcome, assess
 from kanslib.lab.lab import Lab
 
@@ -34,7 +34,9 @@ LOOKS: dict[str, Callable[[Lab], object]] = {
 @pytest.mark.parametrize("case", BROKEN)
 class TestCase:
     def test_the_fault_is_found_and_no_other(self, open_lab: OpenLab, case: str) -> None:
-        assert open_lab(case)._truth(CATALOG[case]).facts["causes"] == [BROKEN[case]]
+        facts = open_lab(case)._truth(CATALOG[case]).diagnosis
+        assert facts
+        assert facts.causes == (BROKEN[case],)
 
     def test_after_the_fix_nothing_is_wrong(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
@@ -43,10 +45,10 @@ class TestCase:
         assert "nothing is wrong here" in said
 
     def test_every_look_that_proves_it_can_be_made(self, open_lab: OpenLab, case: str) -> None:
-        for proof in PROOFS[BROKEN[case]]:
+        for proof in PROOFS_OF[BROKEN[case]]:
             lab = open_lab(case)
             LOOKS[proof](lab)
-            for fix in MENDS[BROKEN[case]]:
+            for fix in FIXES_OF[BROKEN[case]]:
                 verdict = lab.exercise(case).assess({"cause": BROKEN[case], "fix": fix, "evidence": proof})
                 assert verdict.outcome is AnswerOutcome.RIGHT, (proof, fix, verdict.words)
 
@@ -56,18 +58,19 @@ class TestCase:
             if cause != BROKEN[case]:
                 verdict = assess(CATALOG[case], (cause, "flush", "curl"), truth)
                 assert verdict.outcome is AnswerOutcome.WRONG
-                assert truth.facts["rulings"][cause] in verdict.words
+                assert truth.diagnosis
+                assert truth.diagnosis.findings[cause] in verdict.words
 
     def test_the_right_cause_without_a_look_is_not_enough(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
-        proof, fix = sorted(PROOFS[BROKEN[case]])[0], sorted(MENDS[BROKEN[case]])[0]
+        proof, fix = sorted(PROOFS_OF[BROKEN[case]])[0], sorted(FIXES_OF[BROKEN[case]])[0]
         said = lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence=proof)
-        assert "not among your looks" in said
+        assert "not among your queries" in said
         assert "not yet" in said
 
     def test_an_effect_is_no_proof_and_a_wrong_fix_is_none(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
-        proof, fix = sorted(PROOFS[BROKEN[case]])[0], sorted(MENDS[BROKEN[case]])[0]
+        proof, fix = sorted(PROOFS_OF[BROKEN[case]])[0], sorted(FIXES_OF[BROKEN[case]])[0]
         lab.leader("svc1")
         LOOKS[proof](lab)
         assert "effect at best" in lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence="leader")
@@ -114,9 +117,9 @@ def test_looks_are_noted_as_what_they_show(open_lab: OpenLab) -> None:
 
 def test_the_tables_of_causes_fit_together() -> None:
     causes = {one.key for one in CAUSES}
-    assert causes == set(RULES) == set(MENDS) == set(PROOFS)
-    assert set.union(*MENDS.values()) < {one.key for one in FIXES}
-    assert set.union(*PROOFS.values()) < {one.key for one in EVIDENCE}
+    assert causes == set(RULES) == set(FIXES_OF) == set(PROOFS_OF)
+    assert set.union(*FIXES_OF.values()) < {one.key for one in FIXES}
+    assert set.union(*PROOFS_OF.values()) < {one.key for one in EVIDENCE}
     assert set(BROKEN) == set(COMPLAINTS)
 
 

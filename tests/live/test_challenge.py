@@ -13,7 +13,7 @@ import pytest
 
 from kanslib.cluster import session
 from kanslib.course.stories import LAYER2
-from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, FIXES, MENDS, PROOFS
+from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, FIXES, FIXES_OF, PROOFS_OF
 from tests.cli.test_challenge import TYPED
 
 pytestmark = pytest.mark.live
@@ -42,7 +42,7 @@ def is_whole() -> bool:
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_live_case_is_solved_and_mended(tmp_path: Path, case: int) -> None:
     cause = BROKEN[case]
-    proof, fix = sorted(PROOFS[cause])[0], sorted(MENDS[cause])[0]
+    proof, fix = sorted(PROOFS_OF[cause])[0], sorted(FIXES_OF[cause])[0]
     numbers = [[one.key for one in CAUSES].index(cause) + 1, [one.key for one in FIXES].index(fix) + 1]
     typed = f"{TYPED[proof]}\ndiagnose\n{numbers[0]}\n{numbers[1]}\n1\n"
     game = started(tmp_path, case)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kanslib.course import chapters
-from kanslib.exercises import session
 from kanslib.exercises.exercise import AnswerOutcome, Exercise
 from kanslib.exercises.session import ExerciseSession, ExerciseView, Prediction
+from kanslib.lab.learning import kernel_predictions
 
 Asked = tuple[list[ExerciseView], list[Prediction]]
 
@@ -25,16 +25,16 @@ def some_answer(exercise: Exercise) -> Any:
 def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     """Everything that a chapter asked while all of its cells ran, every prediction with a guess."""
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
-    monkeypatch.setattr(session, "_written", {})
+    kernel_predictions.cache_clear()
     made: Asked = ([], [])
-    make = ExerciseSession._made
+    make = ExerciseSession.create_view
 
     def noted(self: ExerciseSession, kind: Any, name: str) -> Any:
         quest = make(self, kind, name)
         made[1 if kind is Prediction else 0].append(quest)
         return quest
 
-    monkeypatch.setattr(ExerciseSession, "_made", noted)
+    monkeypatch.setattr(ExerciseSession, "create_view", noted)
     predict = ExerciseSession.predict
     monkeypatch.setattr(
         ExerciseSession, "predict", lambda self, name, _=None: predict(self, name, some_answer(self.catalog[name]))
@@ -49,9 +49,9 @@ def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_every_guess_was_scored_and_every_exercise_can_be_checked(asked: Asked) -> None:
     exercises, predictions = asked
     assert exercises or predictions
-    assert [name for name in session._written if name] == []
+    assert kernel_predictions().names == []
     for quest in exercises:
-        truth = quest._truth()
+        truth = quest.expected_answer()
         assert truth.value not in (None, "", set()), quest.exercise.id
 
 

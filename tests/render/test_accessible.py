@@ -126,12 +126,12 @@ def test_plotly_figures_bring_their_own_paper_and_marks_of_different_shape(open_
 def test_verdicts_differ_in_words_and_signs(open_lab: OpenLab) -> None:
     quest = open_lab("election").exercise("leader-of-svc1")
     verdicts = [quest.check(), quest.check("myk8s-worker3"), quest.check("myk8s-worker")]
-    heads = [said._head for said in verdicts]
+    heads = [said.head for said in verdicts]
     assert len(set(heads)) == 3
     for said in verdicts:
         assert isinstance(said, Feedback)
         assert 'role="status"' in said.html()
-        assert all(contrast(said._colour, ground) >= MARK for ground in (LIGHT, DARK))
+        assert all(contrast(said.colour, ground) >= MARK for ground in (LIGHT, DARK))
 
 
 def test_what_floats_in_a_notebook_keeps_the_themes_own_text_colour(open_lab: OpenLab) -> None:

@@ -1,18 +1,19 @@
-"""What is asked, how an answer is understood, and how it is judged. Pure: the truth comes from whoever asks."""
+"""An exercise, how an answer to it is parsed, and how it is judged. Pure: the expected answer comes from the caller."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 from kanslib.exceptions import AnswerFormatError
-from kanslib.exercises.misconceptions import ExpectedAnswer, Misconception
+from kanslib.exercises.lab_queries import LabQueries
+from kanslib.exercises.misconceptions import Answer, Case, ExpectedAnswer, Function, Misconception
 
 Kind = Literal["choice", "number", "names", "code", "diagnosis"]
-_LONGEST = 2000  # characters of an answer: more is not read
+_MAX_LENGTH = 2000  # characters of an answer: more is not read
 _PLACEHOLDERS = {"", "...", "?", "____", "your answer"}
 
 
@@ -25,9 +26,26 @@ class AnswerOutcome(Enum):
     RIGHT_AFTER_HELP = "right after help"
 
 
+class OutcomeMark(NamedTuple):
+    """How an outcome is shown: a sign and words, never the colour alone."""
+
+    sign: str
+    words: str
+    colour: str
+
+
+# the colours (Okabe-Ito) keep 3:1 on a light and a dark ground
+OUTCOME_MARKS = {
+    AnswerOutcome.NOT_TRIED: OutcomeMark("○", "not tried", "#7d7d7d"),
+    AnswerOutcome.WRONG: OutcomeMark("✗", "not yet", "#d55e00"),
+    AnswerOutcome.RIGHT: OutcomeMark("✓", "right", "#009e73"),
+    AnswerOutcome.RIGHT_AFTER_HELP: OutcomeMark("✓?", "right, after help", "#0072b2"),
+}
+
+
 @dataclass(frozen=True)
 class Choice:
-    """One of several answers: its key, which stays, and its words."""
+    """One of several answers: its key, which stays, and its text."""
 
     key: str
     text: str
@@ -35,21 +53,25 @@ class Choice:
 
 @dataclass(frozen=True)
 class Exercise:
-    """A question with its answer, its hints and the wrong ideas behind other answers.
+    """A question with its answer, its hints and the misconceptions behind other answers.
 
-    `truth` works the right answer out from a lab: the key of a choice, a number, or a set of names; for `code` it gives
-    the cases to try, as (arguments, expected). `because` explains, with `{truth}` for the answer. `within` is how far
-    off a number may be, relative to the truth. `reveals`: the looks that score a prediction. `quiz`: it belongs to the
-    chapter's summary. A form offers `options` of a lab for names, and a slider over `scale` (from, to, step).
-    A `diagnosis` has `parts`: the choices for its cause, its fix and its evidence, each by name. `story`: the only one
-    in which it can be asked.
+    expected_answer: works the right answer out from a lab
+    explanation: why; `{answer}` in it stands for the right answer
+    tolerance: how far off a number may be, relative to the right one
+    scored_by: the queries that score a prediction
+    starter: the first lines of a function that the learner writes
+    story: the only story in which it can be asked; empty for any
+    parts: of a diagnosis, the choices for its cause, its fix and its evidence, each by name
+    quiz: whether it belongs to the chapter's summary
+    options: the names that a form offers
+    scale: a form's slider: from, to, step
     """
 
     id: str
     chapter: str
     question: str
     kind: Kind
-    expected_answer: Callable[[Any], ExpectedAnswer]
+    expected_answer: Callable[[LabQueries], ExpectedAnswer]
     hints: tuple[str, ...]
     explanation: str
     misconceptions: tuple[Misconception, ...] = ()
@@ -61,21 +83,26 @@ class Exercise:
     story: str = ""
     parts: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     quiz: bool = False
-    options: Callable[[Any], list[str]] | None = None
+    options: Callable[[LabQueries], list[str]] | None = None
     scale: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """How an answer was judged, in words; `idea` is the wrong idea that it shows, if one was recognised."""
+    """How an answer was judged, in words, and the misconception that it shows, if one was recognised."""
 
     outcome: AnswerOutcome
     words: str
     misconception: Misconception | None = None
 
+    @property
+    def is_right(self) -> bool:
+        """True for a right answer, with or without help."""
+        return self.outcome in (AnswerOutcome.RIGHT, AnswerOutcome.RIGHT_AFTER_HELP)
 
-def is_blank(answer: Any) -> bool:
-    """True for no answer at all: None, an empty text or collection, a placeholder."""
+
+def is_blank(answer: object) -> bool:
+    """Return True for no answer at all: None, an empty text or collection, a placeholder."""
     if answer is None or answer is Ellipsis:
         return True
     if isinstance(answer, str):
@@ -83,21 +110,21 @@ def is_blank(answer: Any) -> bool:
     return isinstance(answer, (list, tuple, set, frozenset, dict)) and not answer
 
 
-def parse_answer(exercise: Exercise, answer: Any) -> Any:
-    """The answer in the form that the truth has. AnswerFormatError says what was expected."""
-    if isinstance(answer, str) and len(answer) > _LONGEST:
-        raise AnswerFormatError(f"that text is {len(answer):,} characters long; expected {expects(exercise)}")
-    reader: dict[Kind, Callable[[Exercise, Any], Any]] = {
-        "choice": _choice, "number": _number, "names": _names, "code": _code,
-        "diagnosis": _diagnosis,
+def parse_answer(exercise: Exercise, answer: object) -> Answer:
+    """Return the answer in the form of the expected one. AnswerFormatError says what was expected."""
+    if isinstance(answer, str) and len(answer) > _MAX_LENGTH:
+        raise AnswerFormatError(f"that text is {len(answer):,} characters long; expected {describe_format(exercise)}")
+    parsers: dict[Kind, Callable[[Exercise, object], Answer]] = {
+        "choice": _parse_choice, "number": _parse_number, "names": _parse_names, "code": _parse_function,
+        "diagnosis": _parse_diagnosis,
     }  # fmt: skip
-    return reader[exercise.kind](exercise, answer)
+    return parsers[exercise.kind](exercise, answer)
 
 
-def expects(exercise: Exercise) -> str:
-    """What an answer should look like, in words."""
+def describe_format(exercise: Exercise) -> str:
+    """Return what an answer should look like, in words."""
     if exercise.kind == "choice":
-        letters = ", ".join(repr(chr(97 + place)) for place in range(len(exercise.choices)))
+        letters = ", ".join(repr(letter(place)) for place in range(len(exercise.choices)))
         return f"one of {letters}"
     if exercise.kind == "number":
         return f"a number{' of ' + exercise.unit if exercise.unit else ''}, e.g. 3.5"
@@ -108,172 +135,190 @@ def expects(exercise: Exercise) -> str:
     return "a name or a list of names, e.g. ['svc1', 'svc2']"
 
 
-def _choice(exercise: Exercise, answer: Any) -> str:
-    """A choice by its letter, its key or its words."""
-    return _chosen(exercise, exercise.choices, answer)
+def letter(place: int) -> str:
+    """Return the letter of a choice by its place.
+
+    >>> letter(0), letter(3)
+    ('a', 'd')
+    """
+    return chr(ord("a") + place)
 
 
-def _diagnosis(exercise: Exercise, answer: Any) -> dict[str, str]:
-    """Every part of a diagnosis by the key of its choice."""
+def _parse_choice(exercise: Exercise, answer: object) -> str:
+    return _find_choice(exercise, exercise.choices, answer)
+
+
+def _parse_diagnosis(exercise: Exercise, answer: object) -> dict[str, str]:
+    """Return the key of the choice for each part."""
     parts = list(exercise.parts)
     if isinstance(answer, (list, tuple)) and len(answer) == len(parts):
         answer = dict(zip(parts, answer, strict=True))
-    if not isinstance(answer, dict) or set(answer) != set(parts) or any(is_blank(said) for said in answer.values()):
-        raise AnswerFormatError(f"a diagnosis has {len(parts)} parts; expected {expects(exercise)}")
-    return {part: _chosen(exercise, exercise.parts[part], answer[part]) for part in parts}
+    if not isinstance(answer, dict) or set(answer) != set(parts) or any(map(is_blank, answer.values())):
+        raise AnswerFormatError(f"a diagnosis has {len(parts)} parts; expected {describe_format(exercise)}")
+    return {part: _find_choice(exercise, exercise.parts[part], answer[part]) for part in parts}
 
 
-def _chosen(exercise: Exercise, choices: Collection[Choice], answer: Any) -> str:
+def _find_choice(exercise: Exercise, choices: Collection[Choice], answer: object) -> str:
+    """Return the key of the choice that an answer names by letter, by key or by text."""
     if isinstance(answer, str):
-        said = answer.strip().lower().strip("().")
+        wanted = answer.strip().lower().strip("().")
         for place, choice in enumerate(choices):
-            if said in (chr(97 + place), choice.key.lower(), choice.text.lower().strip("().")):
+            if wanted in (letter(place), choice.key.lower(), choice.text.lower().strip("().")):
                 return choice.key
-    raise AnswerFormatError(f"{_shown(answer)} is none of the choices; expected {expects(exercise)}")
+    raise AnswerFormatError(f"{_abridge(answer)} is none of the choices; expected {describe_format(exercise)}")
 
 
-def _number(exercise: Exercise, answer: Any) -> float:
-    if isinstance(answer, str):
-        text = answer.strip().replace("%", "").removesuffix(exercise.unit).strip()
-        try:
-            answer = float(text)
-        except ValueError:
-            raise AnswerFormatError(f"{_shown(answer)} is no number; expected {expects(exercise)}") from None
+def _parse_number(exercise: Exercise, answer: object) -> float:
+    number = math.nan
     try:
-        value = float("nan") if isinstance(answer, bool) or not isinstance(answer, (int, float)) else float(answer)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise AnswerFormatError(f"{_shown(answer)} is no number; expected {expects(exercise)}")
-    return value
+        if isinstance(answer, str):
+            number = float(answer.strip().replace("%", "").removesuffix(exercise.unit).strip())
+        elif isinstance(answer, (int, float)) and not isinstance(answer, bool):
+            number = float(answer)
+    except (ValueError, OverflowError):
+        pass
+    if not math.isfinite(number):
+        raise AnswerFormatError(f"{_abridge(answer)} is no number; expected {describe_format(exercise)}")
+    return number
 
 
-def _names(exercise: Exercise, answer: Any) -> frozenset[str]:
-    parts: Collection[Any] = answer.replace(",", " ").split() if isinstance(answer, str) else answer
+def _parse_names(exercise: Exercise, answer: object) -> frozenset[str]:
+    parts = answer.replace(",", " ").split() if isinstance(answer, str) else answer
     if not isinstance(parts, (list, tuple, set, frozenset)) or not all(isinstance(part, str) for part in parts):
-        raise AnswerFormatError(f"{_shown(answer)} holds no names; expected {expects(exercise)}")
+        raise AnswerFormatError(f"{_abridge(answer)} holds no names; expected {describe_format(exercise)}")
     return frozenset(part.strip() for part in parts)
 
 
-def _code(exercise: Exercise, answer: Any) -> Callable[..., Any]:
+def _parse_function(exercise: Exercise, answer: object) -> Function:
     if not callable(answer):
-        raise AnswerFormatError(f"{_shown(answer)} cannot be called; expected {expects(exercise)}")
-    return answer  # type: ignore[no-any-return]
+        raise AnswerFormatError(f"{_abridge(answer)} cannot be called; expected {describe_format(exercise)}")
+    return answer
 
 
-def _shown(answer: Any) -> str:
+def _abridge(answer: object) -> str:
+    """Return an answer for an error's text; of what is no plain value, its type."""
     text = repr(answer) if isinstance(answer, (str, int, float, bool)) else f"a {type(answer).__name__}"
-    return text if len(text) <= 60 else text[:57] + "…"
+    return _shorten(text, 60)
 
 
-def assess(exercise: Exercise, answer: Any, truth: ExpectedAnswer, was_helped: bool = False) -> Assessment:
-    """An answer judged against the truth. Never raises: what cannot be understood is not tried, and said so."""
+def _shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "…"
+
+
+def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_helped: bool = False) -> Assessment:
+    """Judge an answer. Never raises: an answer that cannot be parsed is not tried, and its words say why."""
     if is_blank(answer):
-        return Assessment(AnswerOutcome.NOT_TRIED, f"Not tried yet. An answer is {expects(exercise)}.")
+        return assess_blank(exercise)
     try:
-        said = parse_answer(exercise, answer)
+        parsed = parse_answer(exercise, answer)
     except AnswerFormatError as exc:
         return Assessment(AnswerOutcome.NOT_TRIED, str(exc))
-    is_code = exercise.kind == "code"
-    if is_code:
-        wrong = _first_counterexample(said, truth.value)
-    elif exercise.kind == "diagnosis":
-        wrong = _misdiagnosed(exercise, said, truth)
-    else:
-        wrong = _mistake(exercise, said, truth.value)
-    if wrong is None:
+    mistake = _find_mistake(exercise, parsed, expected)
+    if mistake is None:
         outcome = AnswerOutcome.RIGHT_AFTER_HELP if was_helped else AnswerOutcome.RIGHT
-        return Assessment(outcome, explain_solution(exercise, truth))
-    idea = next((one for one in exercise.misconceptions if _recognises(one, said, truth)), None)
-    words = wrong if idea is None else f"{idea.text}\n{wrong}" if is_code else idea.text
-    return Assessment(AnswerOutcome.WRONG, words, idea)
+        return Assessment(outcome, explain_solution(exercise, expected))
+    misconception = next((one for one in exercise.misconceptions if _recognises(one, parsed, expected)), None)
+    if misconception is None:
+        return Assessment(AnswerOutcome.WRONG, mistake)
+    words = f"{misconception.text}\n{mistake}" if exercise.kind == "code" else misconception.text
+    return Assessment(AnswerOutcome.WRONG, words, misconception)
 
 
-def explain_solution(exercise: Exercise, truth: ExpectedAnswer) -> str:
-    """The answer with its explanation."""
-    words = exercise.explanation.replace("{truth}", format_answer(exercise, truth.value))
+def assess_blank(exercise: Exercise) -> Assessment:
+    """Return the assessment of no answer at all."""
+    return Assessment(AnswerOutcome.NOT_TRIED, f"Not tried yet. An answer is {describe_format(exercise)}.")
+
+
+def explain_solution(exercise: Exercise, expected: ExpectedAnswer) -> str:
+    """Return the right answer with its explanation."""
+    words = exercise.explanation.replace("{answer}", format_answer(exercise, expected.value))
     return words[:1].upper() + words[1:]
 
 
-def format_answer(exercise: Exercise, truth: Any) -> str:
-    """A truth, or an answer that was understood, in words."""
-    if exercise.kind == "choice":
-        return next((choice.text for choice in exercise.choices if choice.key == truth), str(truth))
-    if exercise.kind == "number":
-        return f"{truth:g}{' ' + exercise.unit if exercise.unit else ''}"
-    if exercise.kind == "names":
-        return ", ".join(sorted(truth))
-    if exercise.kind == "diagnosis":
-        return next(choice.text for choice in exercise.parts["cause"] if choice.key == truth)
-    return f"{len(truth)} cases"
+def format_answer(exercise: Exercise, answer: object) -> str:
+    """Return an expected answer's value, or an answer that was parsed, in words."""
+    if isinstance(answer, str):
+        choices = exercise.parts["cause"] if exercise.kind == "diagnosis" else exercise.choices
+        return next((choice.text for choice in choices if choice.key == answer), answer)
+    if isinstance(answer, (int, float)):
+        return f"{answer:g}{' ' + exercise.unit if exercise.unit else ''}"
+    if isinstance(answer, (set, frozenset)):
+        return ", ".join(sorted(answer))
+    return f"{len(answer)} cases" if isinstance(answer, Sequence) else _abridge(answer)
 
 
-def _recognises(idea: Misconception, said: Any, truth: ExpectedAnswer) -> bool:
+def _recognises(misconception: Misconception, answer: Answer, expected: ExpectedAnswer) -> bool:
     try:
-        return bool(idea.recognise(said, truth))
+        return bool(misconception.recognise(answer, expected))
     except Exception:  # a learner's function may do anything
         return False
 
 
-def _mistake(exercise: Exercise, said: Any, truth: Any) -> str | None:
-    """Why an understood answer is wrong, in words; None when it is right."""
-    if exercise.kind == "number":
-        room = exercise.tolerance * max(abs(truth), 1e-9)
-        if abs(said - truth) <= room + 1e-12:
+def _find_mistake(exercise: Exercise, answer: Answer, expected: ExpectedAnswer) -> str | None:
+    """Return why an answer is wrong, in words; None when it is right."""
+    if isinstance(answer, frozenset):
+        return _compare_names(answer, expected.names)
+    if isinstance(answer, (int, float)):
+        difference, margin = answer - expected.number, exercise.tolerance * max(abs(expected.number), 1e-9)
+        if abs(difference) <= margin + 1e-12:
             return None
-        return f"{said:g} is too {'much' if said > truth else 'little'}."
-    if exercise.kind == "names":
-        if said == frozenset(truth):
-            return None
-        more, fewer = sorted(said - set(truth)), len(set(truth) - said)
-        parts = [f"not {', '.join(more)}"] if more else []
-        parts += [f"{fewer} {'is' if fewer == 1 else 'are'} missing"] if fewer else []
-        return "Not yet: " + "; ".join(parts) + "."
-    return None if said == truth else "No. Look once more; a hint helps: .hint()"
+        return f"{answer:g} is too {'much' if difference > 0 else 'little'}."
+    if isinstance(answer, Mapping):
+        return _find_diagnosis_mistake(exercise, answer, expected)
+    if callable(answer):
+        return _find_counterexample(answer, expected.cases)
+    return None if answer == expected.value else "No. Look once more; a hint helps: .hint()"
 
 
-def _misdiagnosed(exercise: Exercise, said: Mapping[str, str], truth: ExpectedAnswer) -> str | None:
-    """What is wrong with a diagnosis: its cause, what it rests on, or its fix, in that order; None when nothing is."""
-    facts, words = truth.facts, {part: {one.key: one.text for one in exercise.parts[part]} for part in said}
-    if said["cause"] != truth.value:
-        return f"Not that. What this cluster says to it: {facts['rulings'][said['cause']]}."
-    evidence = words["evidence"][said["evidence"]]
-    if said["evidence"] not in facts["proofs"]:
-        return f"The cause is right, and {evidence} shows its effect at best. What shows the cause itself?"
-    if said["evidence"] not in facts["looked"]:
-        return f"The cause is right. But {evidence} is not among your looks in this lab: look, then say so."
-    if said["fix"] not in facts["fixes"]:
-        return f"Cause and evidence are right. “{words['fix'][said['fix']]}” would leave the cause where it is."
+def _compare_names(answer: frozenset[str], expected: frozenset[str]) -> str | None:
+    if answer == expected:
+        return None
+    extra, missing = sorted(answer - expected), len(expected - answer)
+    parts = [f"not {', '.join(extra)}"] if extra else []
+    parts += [f"{missing} {'is' if missing == 1 else 'are'} missing"] if missing else []
+    return "Not yet: " + "; ".join(parts) + "."
+
+
+def _find_diagnosis_mistake(exercise: Exercise, answer: Mapping[str, str], expected: ExpectedAnswer) -> str | None:
+    """Return what is wrong with a diagnosis: its cause, its evidence or its fix; None when nothing is."""
+    facts = expected.diagnosis
+    if facts is None:
+        raise TypeError(f"the expected answer of {exercise.id} has no facts about its causes")
+    texts = {part: {one.key: one.text for one in exercise.parts[part]}[key] for part, key in answer.items()}
+    if answer["cause"] != expected.value:
+        return f"Not that. What this cluster says to it: {facts.findings[answer['cause']]}."
+    if answer["evidence"] not in facts.proofs:
+        return f"The cause is right, and {texts['evidence']} shows its effect at best. What shows the cause itself?"
+    if answer["evidence"] not in facts.queries:
+        return f"The cause is right. But {texts['evidence']} is not among your queries in this lab: ask, then say so."
+    if answer["fix"] not in facts.fixes:
+        return f"Cause and evidence are right. “{texts['fix']}” would leave the cause where it is."
     return None
 
 
-def _first_counterexample(function: Callable[..., Any], cases: Collection[tuple[tuple[Any, ...], Any]]) -> str | None:
-    """The first case in which a learner's function says something else than the cluster did; None for none."""
+def _find_counterexample(function: Function, cases: Sequence[Case]) -> str | None:
+    """Return the first case in which a learner's function and the cluster differ, in words; None for none."""
     for place, (arguments, expected) in enumerate(cases):
-        call = ", ".join(_short(argument) for argument in arguments)
+        call = ", ".join(_shorten(repr(argument), 120) for argument in arguments)
         try:
-            got = function(*arguments)
+            result = function(*arguments)
         except Exception as exc:  # it is the learner's: whatever it raises is an answer
             return f"Your function ended with {type(exc).__name__}: {str(exc)[:200]}, when called with ({call})."
-        if not _alike(got, expected):
+        if not _is_equal(result, expected):
             return (
-                f"Right in {place} of {place + 1} cases so far. Called with ({call}) it says {_short(got)}; "
-                f"the cluster said {_short(expected)}."
+                f"Right in {place} of {place + 1} cases so far. Called with ({call}) it says "
+                f"{_shorten(repr(result), 120)}; the cluster said {_shorten(repr(expected), 120)}."
             )
     return None
 
 
-def _alike(got: Any, expected: Any) -> bool:
+def _is_equal(result: object, expected: object) -> bool:
+    """Return True for equal values, numbers within a rounding error; a learner's value may be anything."""
     try:
         if isinstance(expected, float):
-            return math.isclose(float(got), expected, rel_tol=1e-6, abs_tol=1e-9)
+            return math.isclose(float(result), expected, rel_tol=1e-6, abs_tol=1e-9)  # type: ignore[arg-type]
         if isinstance(expected, (list, tuple)):
-            return len(got) == len(expected) and all(map(_alike, got, expected))
-        return bool(got == expected)
+            return len(result) == len(expected) and all(map(_is_equal, result, expected))  # type: ignore
+        return bool(result == expected)
     except Exception:
         return False
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "…"

@@ -1,21 +1,65 @@
-"""Wrong ideas as data: what an answer looks like that comes from one, and what to say to it. Pure."""
+"""Misconceptions as data: how an answer shows one, and what to say to it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+
+Function = Callable[..., object]  # a learner's
+Answer = str | float | frozenset[str] | Mapping[str, str] | Function  # a learner's, once it was parsed
+Case = tuple[tuple[object, ...], object]  # the arguments of a function, and what it has to return
+
+
+@dataclass(frozen=True)
+class DiagnosisFacts:
+    """What judging a diagnosis needs: all `causes` at work, and what the cluster says to each possible one.
+
+    `proofs` and `fixes` are those of the first cause; `queries` are those that the learner made in this lab.
+    """
+
+    causes: tuple[str, ...]
+    findings: Mapping[str, str]
+    proofs: Set[str]
+    fixes: Set[str]
+    queries: Set[str]
 
 
 @dataclass(frozen=True)
 class ExpectedAnswer:
-    """The right answer as a lab gives it, and what else recognising a wrong idea needs to know (`facts`)."""
+    """The right answer as a lab gives it, and what recognising a misconception needs.
 
-    value: Any
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    `value`: the key of a choice, a number, a set of names, or the cases to try a function with.
+    `wrong_numbers`, `wrong_names`: the numbers and the sets of names that wrong rules give, each by a name.
+    """
+
+    value: str | float | Set[str] | Sequence[Case]
+    wrong_numbers: Mapping[str, float] = field(default_factory=dict)
+    wrong_names: Mapping[str, Set[str]] = field(default_factory=dict)
+    diagnosis: DiagnosisFacts | None = None
+
+    @property
+    def number(self) -> float:
+        """The value of an answer that is a number."""
+        if not isinstance(self.value, (int, float)):
+            raise TypeError(f"the expected answer is no number: {self.value!r}")
+        return self.value
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The value of an answer that is a set of names."""
+        if not isinstance(self.value, Set):
+            raise TypeError(f"the expected answer is no set of names: {self.value!r}")
+        return frozenset(self.value)
+
+    @property
+    def cases(self) -> Sequence[Case]:
+        """The value of an answer that is a function: the cases to try it with."""
+        if not isinstance(self.value, (list, tuple)):
+            raise TypeError(f"the expected answer has no cases: {self.value!r}")
+        return self.value
 
 
-Recognise = Callable[[Any, ExpectedAnswer], bool]  # an understood answer, and the truth
+Recognise = Callable[[Answer, ExpectedAnswer], bool]
 
 
 @dataclass(frozen=True)
@@ -28,51 +72,53 @@ class Misconception:
     recognise: Recognise
 
 
-def chose(key: str) -> Recognise:
-    """The answer is this choice, and it is wrong.
+def is_choice(key: str) -> Recognise:
+    """Recognise this choice, where it is wrong.
 
-    >>> chose("a")("a", Truth("b")), chose("a")("a", Truth("a"))
+    >>> is_choice("a")("a", ExpectedAnswer("b")), is_choice("a")("a", ExpectedAnswer("a"))
     (True, False)
     """
-    return lambda answer, truth: bool(answer == key and truth.value != key)
+    return lambda answer, expected: answer == key and expected.value != key
 
 
-def number(wrong: Callable[[ExpectedAnswer], float], within: float = 0.05) -> Recognise:
-    """The answer is the number that a wrong calculation gives from the truth (relative tolerance `within`).
+def is_number(wrong: Callable[[ExpectedAnswer], float], tolerance: float = 0.05) -> Recognise:
+    """Recognise the number that a wrong calculation gives, within a relative `tolerance`.
 
-    >>> number(lambda truth: truth.value * 2)(1.0, Truth(0.5))
+    >>> is_number(lambda expected: expected.number * 2)(1.0, ExpectedAnswer(0.5))
     True
     """
 
-    def recognise(answer: Any, truth: ExpectedAnswer) -> bool:
-        aim = wrong(truth)
-        return bool(abs(answer - aim) <= within * max(abs(aim), 1e-9))
+    def recognise(answer: Answer, expected: ExpectedAnswer) -> bool:
+        target = wrong(expected)
+        return isinstance(answer, (int, float)) and abs(answer - target) <= tolerance * max(abs(target), 1e-9)
 
     return recognise
 
 
-def between(low: float, high: float) -> Recognise:
-    """The answer is a number in this range.
+def is_wrong_number(name: str, tolerance: float = 0.05) -> Recognise:
+    """Recognise the number that a wrong rule gives, by its name among the expected answer's `wrong_numbers`.
 
-    >>> between(50, 70)(60, Truth(5))
+    >>> is_wrong_number("nodes")(4.0, ExpectedAnswer(2.0, {"nodes": 4}))
     True
     """
-    return lambda answer, _truth: bool(low <= answer <= high)
+    return is_number(lambda expected: expected.wrong_numbers[name], tolerance)
 
 
-def names(fact: str) -> Recognise:
-    """The answer is just the set of names that a wrong rule gives, which is among the facts.
+def is_wrong_names(name: str) -> Recognise:
+    """Recognise the set of names that a wrong rule gives, by its name among the expected answer's `wrong_names`.
 
-    >>> names("alphabetic")(frozenset({"a"}), Truth({"b"}, {"alphabetic": {"a"}}))
+    >>> is_wrong_names("alphabetic")(frozenset({"a"}), ExpectedAnswer({"b"}, wrong_names={"alphabetic": {"a"}}))
     True
     """
-    return lambda answer, truth: answer == frozenset(truth.facts[fact]) and answer != frozenset(truth.value)
+    return lambda answer, expected: answer == expected.wrong_names[name] != expected.names
 
 
-def behaves(wrong: Callable[..., Any]) -> Recognise:
-    """The answer is a function that says what a wrong rule says, on every case.
+def behaves_like(wrong: Function) -> Recognise:
+    """Recognise a function that returns in every case what a wrong one returns.
 
-    >>> behaves(min)(lambda a, b: a if a < b else b, Truth([((1, 2), 2), ((4, 3), 4)]))
+    >>> behaves_like(min)(lambda a, b: a if a < b else b, ExpectedAnswer([((1, 2), 2), ((4, 3), 4)]))
     True
     """
-    return lambda answer, truth: all(answer(*given) == wrong(*given) for given, _ in truth.value)
+    return lambda answer, expected: (
+        callable(answer) and all(answer(*arguments) == wrong(*arguments) for arguments, _ in expected.cases)
+    )

@@ -1,77 +1,84 @@
-"""An exercise or a prediction as a notebook holds it: asked, checked, helped with, and noted."""
+"""Exercises and predictions as a notebook holds them: shown, checked, helped with, recorded."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from kanslib.exceptions import KanslibError, UnknownNameError
+from kanslib.exceptions import AnswerFormatError, KanslibError, UnknownNameError
 from kanslib.exercises.exercise import (
+    OUTCOME_MARKS,
     AnswerOutcome,
     Assessment,
     Choice,
     Exercise,
     assess,
+    assess_blank,
     explain_solution,
     format_answer,
     is_blank,
+    letter,
     parse_answer,
 )
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
 
-# a word and a sign for each outcome: never the colour alone. The colours keep 3:1 on a light and a dark ground.
-_SIGNS = {
-    AnswerOutcome.NOT_TRIED: ("○", "not tried", "#7d7d7d"),
-    AnswerOutcome.WRONG: ("✗", "not yet", "#d55e00"),
-    AnswerOutcome.RIGHT: ("✓", "right", "#009e73"),
-    AnswerOutcome.RIGHT_AFTER_HELP: ("✓", "right, after help", "#0072b2"),
-}
+if TYPE_CHECKING:
+    from kanslib.answer import Printer
+    from kanslib.exercises.lab_queries import LabQueries
+
+View = TypeVar("View", bound="ExerciseView")
+# from views, their HTML and their text to what a cell shows, by MIME type
+Display = Callable[[Sequence["ExerciseView"], str, str], dict[str, Any]]
+_QUESTION_COLOUR = "#0072b2"
 
 
-Q = TypeVar("Q", bound="ExerciseView")
+def display_text(_views: Sequence[ExerciseView], html: str, text: str) -> dict[str, Any]:
+    """Return what a cell shows where no form can be shown: HTML and text."""
+    return {"text/html": html, "text/plain": text}
 
 
-class Feedback(str):
-    """Words to a learner; a notebook shows them beside a bar, a terminal as they are."""
+@dataclass(frozen=True)
+class Feedback:
+    """Words to a learner under a head: `str()` of it is plain text, a notebook shows it beside a coloured bar."""
 
-    _head: str
-    _colour: str
+    words: str
+    head: str = ""
+    colour: str = OUTCOME_MARKS[AnswerOutcome.NOT_TRIED].colour
 
-    def __new__(cls, words: str, head: str = "", colour: str = "#7d7d7d") -> Feedback:
-        said = super().__new__(cls, f"{head}: {words}" if head else words)
-        said._head, said._colour = head, colour
-        said._words = words
-        return said
+    def __str__(self) -> str:
+        return f"{self.head}: {self.words}" if self.head else self.words
 
-    _words: str
+    def __contains__(self, text: str) -> bool:
+        return text in str(self)
 
     def html(self) -> str:
-        """The words beside a bar, announced to screen readers."""
-        head = f"<b>{escape(self._head)}</b><br>" if self._head else ""
-        words = escape(self._words).replace("\n", "<br>")
-        return (
-            f'<div class="kans-said" role="status" style="border-left:6px solid {self._colour};padding:.2em .8em">'
-            f"{head}{words}</div>"
-        )
+        """Return the words beside a bar, announced to screen readers."""
+        head = f"<b>{escape(self.head)}</b><br>" if self.head else ""
+        words = escape(self.words).replace("\n", "<br>")
+        return f'<div class="kans-feedback" role="status" {_bar(self.colour)}>{head}{words}</div>'
 
     def _repr_html_(self) -> str:
         return self.html()
 
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+    def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
         printer.text(str(self))
 
 
-def format_feedback(verdict: Assessment, note: str = "") -> Feedback:
-    """A verdict in words, with its sign."""
-    sign, head, colour = _SIGNS[verdict.outcome]
-    return Feedback(verdict.words + (f"\n{note}" if note else ""), f"{sign} {head}", colour)
+def _bar(colour: str) -> str:
+    return f'style="border-left:6px solid {colour};padding:.2em .8em"'
 
 
-def _lettered(choices: Sequence[Choice]) -> list[str]:
-    return [f"  {chr(97 + place)}) {choice.text}" for place, choice in enumerate(choices)]
+def format_feedback(assessment: Assessment, notice: str = "") -> Feedback:
+    """Return an assessment as feedback; `notice` says what happened to the progress file."""
+    mark = OUTCOME_MARKS[assessment.outcome]
+    return Feedback("\n".join(filter(None, (assessment.words, notice))), f"{mark.sign} {mark.words}", mark.colour)
+
+
+def _list_choices(choices: Sequence[Choice]) -> list[str]:
+    return [f"  {letter(place)}) {choice.text}" for place, choice in enumerate(choices)]
 
 
 class ExerciseView:
@@ -80,16 +87,17 @@ class ExerciseView:
     def __init__(
         self,
         exercise: Exercise,
-        truth: Callable[[], ExpectedAnswer],
+        expected_answer: Callable[[], ExpectedAnswer],
         progress: Progress,
         options: Callable[[], list[str]] = list,
+        display: Display = display_text,
     ) -> None:
-        self.exercise, self._truth, self._progress, self._options = exercise, truth, progress, options
-        self._given = 0
-        self.truth: ExpectedAnswer | None = None  # by which the last answer was judged
+        self.exercise, self.expected_answer = exercise, expected_answer
+        self._progress, self._options, self._display = progress, options, display
+        self._hints_given = 0
 
     def options(self) -> list[str]:
-        """The names that a form offers; none where the lab cannot say them now."""
+        """Return the names that a form offers; none where the lab cannot list them now."""
         try:
             return self._options()
         except KanslibError:
@@ -98,52 +106,54 @@ class ExerciseView:
     @property
     def question(self) -> str:
         """The question, with its choices in letters."""
-        lines = [self.exercise.question]
-        lines += _lettered(self.exercise.choices)
+        lines = [self.exercise.question, *_list_choices(self.exercise.choices)]
         for part, choices in self.exercise.parts.items():
-            lines += [f"{part}:", *_lettered(choices)]
+            lines += [f"{part}:", *_list_choices(choices)]
         if self.exercise.starter:
             lines += ["", self.exercise.starter]
         return "\n".join(lines)
 
-    def assess(self, answer: Any) -> Assessment:
-        """The answer judged and noted; what cannot be asked at this moment is not tried, and says what to do."""
+    def assess(self, answer: object) -> Assessment:
+        """Judge an answer and record the result. What cannot be checked at this moment is not tried."""
         if is_blank(answer):
-            return assess(self.exercise, answer, ExpectedAnswer(None))
+            return assess_blank(self.exercise)
         try:
-            truth = self._truth()
+            return self.judge(answer, self.expected_answer())
         except KanslibError as exc:
             return Assessment(AnswerOutcome.NOT_TRIED, f"This cannot be checked at this moment. {exc}")
-        self.truth = truth
-        entry = self._progress.of(self.exercise.id)
-        was_helped = entry.saw_solution or entry.hints > 0
-        verdict = assess(self.exercise, answer, truth, was_helped)
-        self._progress.record_try(
-            self.exercise.id, verdict.outcome, verdict.misconception.id if verdict.misconception else ""
-        )
-        return verdict
 
-    def check(self, answer: Any = None, /, **parts: Any) -> Feedback:
-        """Say whether an answer is right, and if not, what may have led to it.
+    def judge(self, answer: object, expected: ExpectedAnswer) -> Assessment:
+        """Judge an answer against the expected one and record the result."""
+        record = self._progress.of(self.exercise.id)
+        assessment = assess(self.exercise, answer, expected, record.saw_solution or record.hints > 0)
+        misconception = assessment.misconception.id if assessment.misconception else ""
+        self._progress.record_try(self.exercise.id, assessment.outcome, misconception)
+        return assessment
+
+    def submit(self, answer: object) -> Feedback:
+        """Take an answer from a form or a quiz."""
+        return format_feedback(self.assess(answer), self._progress.notice)
+
+    def check(self, answer: object = None, /, **parts: object) -> Feedback:
+        """Return whether an answer is right, and if not, what may have led to it.
 
         A diagnosis is given in its parts: `.check(cause=…, fix=…, evidence=…)`.
         """
-        return format_feedback(self.assess(parts or answer), self._progress.notice)
+        return self.submit(parts or answer)
 
     def hint(self) -> Feedback:
-        """The next hint, from vague to near."""
+        """Return the next hint, from vague to near."""
         hints = self.exercise.hints
-        place = min(self._given, len(hints) - 1)
-        self._given += 1
+        place = min(self._hints_given, len(hints) - 1)
+        self._hints_given += 1
         self._progress.record_help(self.exercise.id, hints=place + 1)
         more = f"{len(hints) - place - 1} more" if place + 1 < len(hints) else "the last one; .solution() tells all"
         return Feedback(hints[place], f"Hint {place + 1} ({more})")
 
     def solution(self) -> Feedback:
-        """The answer, worked out from this lab, and why."""
+        """Return the right answer of this lab, and why."""
         try:
-            truth = self._truth()
-            words = explain_solution(self.exercise, truth)
+            words = explain_solution(self.exercise, self.expected_answer())
         except KanslibError as exc:
             return Feedback(f"It cannot be worked out at this moment. {exc}", "Solution")
         self._progress.record_help(self.exercise.id, solution=True)
@@ -152,64 +162,68 @@ class ExerciseView:
     def __repr__(self) -> str:
         return f"{self.question}\n→ .check(answer), .hint(), .solution()"
 
-    @property
-    def _sign(self) -> str:
-        """What came of it so far: a sign, and the word for who cannot see it."""
-        sign, words, _ = _SIGNS[AnswerOutcome(self._progress.of(self.exercise.id).outcome)]
-        return f'<span role="img" aria-label="{words}">{sign}</span>'
+    def _mark_html(self) -> str:
+        """Return the mark of what came of the exercise so far: a sign, and words for a screen reader."""
+        mark = OUTCOME_MARKS[AnswerOutcome(self._progress.of(self.exercise.id).outcome)]
+        return f'<span role="img" aria-label="{mark.words}">{mark.sign}</span>'
+
+    def _help_html(self) -> str:
+        return "answer with <code>.check(…)</code>; <code>.hint()</code> and <code>.solution()</code> help"
 
     def question_html(self) -> str:
-        """The question alone, as a form shows it above its own choices."""
-        asked = escape(self.exercise.question)
+        """Return the question alone, as a form shows it above its own choices."""
         starter = f"<pre>{escape(self.exercise.starter)}</pre>" if self.exercise.starter else ""
-        return f'<div class="kans-asked">{self._sign} {asked}{starter}</div>'
+        return f'<div class="kans-question">{self._mark_html()} {escape(self.exercise.question)}{starter}</div>'
 
     def _repr_html_(self) -> str:
-        asked = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
+        question = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
         return (
-            f'<div class="kans-asked" style="border-left:6px solid #0072b2;padding:.2em .8em">{self._sign} {asked}'
-            "<br><small>answer with <code>.check(…)</code>; <code>.hint()</code> and <code>.solution()</code> help"
-            "</small></div>"
+            f'<div class="kans-question" {_bar(_QUESTION_COLOUR)}>{self._mark_html()} {question}'
+            f"<br><small>{self._help_html()}</small></div>"
         )
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
-        """A form in a notebook that lives; the question elsewhere."""
-        return _shown([self], self._repr_html_(), repr(self))
+        return self._display([self], self._repr_html_(), repr(self))
 
 
 class Prediction(ExerciseView):
-    """A guess before a look: kept until the look happens, then scored."""
+    """A guess before a query: kept until the query is made, then scored."""
 
-    guess: Any = None
+    guess: object = None
 
-    def question_html(self) -> str:
-        """The question alone."""
-        return f'<div class="kans-asked"><b>Predict.</b> {escape(self.exercise.question)}</div>'
-
-    def answer(self, guess: Any) -> Feedback:
-        """Write the guess down. It is scored by the look that shows the answer, and not before."""
+    def answer(self, guess: object) -> Feedback:
+        """Keep the guess. It is scored by the query that shows the answer, and not before."""
         if is_blank(guess):
             return Feedback(f"No guess yet. Expected: an answer to “{self.exercise.question}”", "○ not tried")
         try:
             parse_answer(self.exercise, guess)
-        except ValueError as exc:
+        except AnswerFormatError as exc:
             return Feedback(str(exc), "○ not tried")
         self.guess = guess
         return Feedback("Written down. Now look.", "Your prediction")
 
-    def _repr_html_(self) -> str:
-        asked = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
-        said = (
-            f"Your guess: {escape(str(self.guess))}. Now look."
-            if self.guess is not None
-            else (
-                f"write your guess into the cell, <code>lab.predict({self.exercise.id!r}, '…')</code>, run it, and look"
-            )
-        )
-        return (
-            '<div class="kans-asked" style="border-left:6px solid #0072b2;padding:.2em .8em">'
-            f"<b>Predict.</b> {asked}<br><small>{said}</small></div>"
-        )
+    def submit(self, answer: object) -> Feedback:
+        """Take a guess from a form or a quiz."""
+        return self.answer(answer)
+
+    def score(self, expected: ExpectedAnswer) -> Feedback | None:
+        """Judge the guess and record the result; None where it cannot be judged."""
+        assessment = self.judge(self.guess, expected)
+        if assessment.outcome is AnswerOutcome.NOT_TRIED:
+            return None
+        mark = OUTCOME_MARKS[assessment.outcome]
+        guess = format_answer(self.exercise, parse_answer(self.exercise, self.guess))
+        answer = "" if assessment.is_right else f"Here: {format_answer(self.exercise, expected.value)}. "
+        return Feedback(answer + assessment.words, f"{mark.sign} Your prediction: {guess}", mark.colour)
+
+    def _mark_html(self) -> str:
+        return "<b>Predict.</b>"
+
+    def _help_html(self) -> str:
+        if self.guess is not None:
+            return f"Your guess: {escape(str(self.guess))}. Now look."
+        call = f"lab.predict({self.exercise.id!r}, '…')"
+        return f"write your guess into the cell, <code>{call}</code>, run it, and look"
 
     def __repr__(self) -> str:
         return f"Predict. {self.question}\n→ .answer(guess), then look"
@@ -218,111 +232,117 @@ class Prediction(ExerciseView):
 class Quiz:
     """Several questions at once: a chapter's summary, or predictions. Showing it asks them."""
 
-    def __init__(self, quests: Sequence[ExerciseView]) -> None:
-        self.views = tuple(quests)
+    def __init__(self, views: Sequence[ExerciseView], display: Display = display_text) -> None:
+        self.views, self._display = tuple(views), display
 
-    def check(self, *answers: Any) -> Feedback:
-        """Answers to the questions, in order; what is left out is not tried. Predictions are written down."""
+    def check(self, *answers: object) -> Feedback:
+        """Take answers to the questions, in order; what is left out is not tried. Predictions are kept."""
         lines = []
-        for place, quest in enumerate(self.views):
+        for place, view in enumerate(self.views):
             answer = answers[place] if place < len(answers) else None
-            said = quest.answer(answer) if isinstance(quest, Prediction) else quest.check(answer)
-            lines.append(f"{place + 1}. {said}")
+            lines.append(f"{place + 1}. {view.submit(answer)}")
         return Feedback("\n".join(lines), f"{len(self.views)} questions")
 
     def __repr__(self) -> str:
-        asked = "\n".join(f"{place + 1}. {quest.question}" for place, quest in enumerate(self.views))
-        return f"{asked}\n→ .check(answer, answer, …)"
+        questions = "\n".join(f"{place}. {view.question}" for place, view in enumerate(self.views, 1))
+        return f"{questions}\n→ .check(answer, answer, …)"
 
     def _repr_html_(self) -> str:
-        return "".join(f"<p><b>{place + 1}.</b></p>{one._repr_html_()}" for place, one in enumerate(self.views))
+        return "".join(f"<p><b>{place}.</b></p>{view._repr_html_()}" for place, view in enumerate(self.views, 1))
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
-        return _shown(self.views, self._repr_html_(), repr(self))
+        return self._display(self.views, self._repr_html_(), repr(self))
 
 
-def _shown(quests: Sequence[ExerciseView], html: str, words: str) -> dict[str, Any]:
-    """What a cell shows of exercises: their forms where a kernel lives, and what stays of them elsewhere."""
-    if "ipykernel" in sys.modules:
-        from kanslib.exercises import forms
+class PendingPredictions:
+    """The predictions that wait for their query. All labs of a kernel share one: any of them may make the query."""
 
-        if forms.in_a_notebook():
-            return forms.mimebundle(forms.exercise_widgets(quests), html, words)
-    return {"text/html": html, "text/plain": words}
+    def __init__(self) -> None:
+        self._by_name: dict[str, Prediction] = {}
 
+    @property
+    def names(self) -> list[str]:
+        """The exercises that were predicted and not scored yet."""
+        return list(self._by_name)
 
-_written: dict[str, Prediction] = {}  # guesses that wait for their look, whichever lab makes it
+    def add(self, prediction: Prediction) -> None:
+        """Keep a prediction, in place of an earlier one of the same exercise."""
+        self._by_name[prediction.exercise.id] = prediction
 
+    def remove(self, prediction: Prediction) -> None:
+        """Forget a prediction."""
+        del self._by_name[prediction.exercise.id]
 
-def is_waited_for(look: str) -> bool:
-    """True when a guess waits for this look."""
-    return any(look in made.exercise.scored_by and made.guess is not None for made in _written.values())
+    def scored_by(self, query: str) -> list[Prediction]:
+        """Return the predictions with a guess that this query scores."""
+        return [one for one in self._by_name.values() if query in one.exercise.scored_by and one.guess is not None]
 
 
 class ExerciseSession:
-    """A lab's exercises: hands them out, keeps predictions until their look, notes what came of them."""
+    """The exercises of a lab: creates their views, and scores the pending predictions.
+
+    expected_at: returns how to find an expected answer for a question that is asked at this moment
+    list_options: asks the lab for the names that a form offers
+    """
 
     def __init__(
         self,
         catalog: Mapping[str, Exercise],
         progress: Progress,
-        asked: Callable[[], Callable[[Exercise], ExpectedAnswer]],
-        ask: Callable[[Callable[[Any], list[str]]], list[str]],
+        pending: PendingPredictions,
+        expected_at: Callable[[], Callable[[Exercise], ExpectedAnswer]],
+        list_options: Callable[[Callable[[LabQueries], list[str]]], list[str]],
+        display: Display = display_text,
     ) -> None:
-        self.catalog, self.progress, self._asked, self._ask = catalog, progress, asked, ask
+        self.catalog, self.progress, self.pending = catalog, progress, pending
+        self._expected_at, self._list_options, self._display = expected_at, list_options, display
 
-    def _known(self, name: str) -> Exercise:
+    def create_view(self, kind: type[View], name: str) -> View:
+        """Return the view of an exercise, asked at this moment. UnknownNameError lists the exercises."""
         if name not in self.catalog:
             raise UnknownNameError("exercise", name, self.catalog)
-        return self.catalog[name]
+        exercise, expected_answer = self.catalog[name], self._expected_at()
+
+        def options() -> list[str]:
+            return self._list_options(exercise.options) if exercise.options else []
+
+        return kind(exercise, lambda: expected_answer(exercise), self.progress, options, self._display)
 
     def exercise(self, name: str) -> ExerciseView:
-        """One exercise by its id."""
-        return self._made(ExerciseView, name)
-
-    def _made(self, kind: type[Q], name: str) -> Q:
-        exercise = self._known(name)
-        names = exercise.options
-        options = (lambda: self._ask(names)) if names else list
-        truth = self._asked()
-        return kind(exercise, lambda: truth(exercise), self.progress, options)
+        """Return one exercise by its id."""
+        return self.create_view(ExerciseView, name)
 
     def quiz(self, chapter: str) -> Quiz:
-        """The summary quiz of a chapter."""
+        """Return the summary quiz of a chapter. UnknownNameError lists the chapters that have one."""
         number = str(chapter).zfill(2)[:2]
-        chosen = [name for name, one in self.catalog.items() if one.quiz and one.chapter == number]
-        if not chosen:
+        names = [name for name, one in self.catalog.items() if one.quiz and one.chapter == number]
+        if not names:
             raise UnknownNameError("quiz", chapter, sorted({one.chapter for one in self.catalog.values() if one.quiz}))
-        return Quiz([self.exercise(name) for name in chosen])
+        return Quiz([self.exercise(name) for name in names], self._display)
 
-    def predict(self, name: str, guess: Any = None) -> Prediction:
-        """One prediction by its id; with a guess, it is written down at once."""
-        made = self._made(Prediction, name)
+    def predict(self, name: str, guess: object = None) -> Prediction:
+        """Return a prediction by its id; with a guess, the guess is kept at once."""
+        prediction = self.create_view(Prediction, name)
         if guess is not None:
-            made.answer(guess)
-        _written[name] = made
-        return made
+            prediction.answer(guess)
+        self.pending.add(prediction)
+        return prediction
 
     def predict_all(self, names: Sequence[str]) -> Quiz:
-        """Several predictions at once."""
-        return Quiz([self.predict(name) for name in names])
+        """Return several predictions at once."""
+        return Quiz([self.predict(name) for name in names], self._display)
 
-    def queried(self, look: str) -> list[Feedback]:
-        """Score the predictions that this look reveals; what cannot be told yet stays open."""
+    def score_predictions(self, query: str) -> list[Feedback]:
+        """Score the predictions that this query shows the answer of; what has no answer yet stays pending."""
         scored = []
-        for name, made in list(_written.items()):
-            if look not in made.exercise.scored_by or made.guess is None:
+        for pending in self.pending.scored_by(query):
+            prediction = self.create_view(Prediction, pending.exercise.id)  # judged by what this lab shows
+            prediction.guess = pending.guess
+            try:
+                feedback = prediction.score(prediction.expected_answer())
+            except KanslibError:
                 continue
-            quest = self._made(Prediction, name)
-            verdict = quest.assess(made.guess)  # by what this lab shows
-            if verdict.outcome is AnswerOutcome.NOT_TRIED or quest.truth is None:
-                continue
-            del _written[name]
-            sign, _, colour = _SIGNS[verdict.outcome]
-            asked = made.exercise
-            head = f"{sign} Your prediction: {format_answer(asked, parse_answer(asked, made.guess))}"
-            seen = (
-                f"Here: {format_answer(asked, quest.truth.value)}. " if verdict.outcome is AnswerOutcome.WRONG else ""
-            )
-            scored.append(Feedback(seen + verdict.words, head, colour))
+            if feedback is not None:
+                self.pending.remove(pending)
+                scored.append(feedback)
         return scored

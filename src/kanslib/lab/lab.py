@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from kanslib.analysis import Outage
     from kanslib.answer import Provenance
     from kanslib.exercises.exercise import Exercise
+    from kanslib.exercises.lab_queries import LabQueries
     from kanslib.exercises.misconceptions import ExpectedAnswer
-    from kanslib.exercises.session import ExerciseSession, ExerciseView, Prediction, Quiz
+    from kanslib.exercises.session import ExerciseSession, ExerciseView, PendingPredictions, Prediction, Quiz
     from kanslib.iptables import Routing, Ruleset
     from kanslib.lab.time_machine import TimeMachine
     from kanslib.metallb.election import Election
@@ -92,8 +93,9 @@ class Lab:
     ('172.18.255.200', 'myk8s-worker')
     """
 
-    def __init__(self, backend: Backend, story: str = "") -> None:
+    def __init__(self, backend: Backend, story: str = "", predictions: PendingPredictions | None = None) -> None:
         self._backend, self._story = backend, story
+        self._predictions = predictions  # None: queries of this lab score nothing
         self._observed: ObservedWindow | None = None
         self._session: ExerciseSession | None = None
         self._apart: tuple[tuple[TimeWindow, tuple[str, ...], str], Outage] | None = None
@@ -133,6 +135,10 @@ class Lab:
         if place not in known:
             raise UnknownNameError("place", place, known)
         return known[place]
+
+    def mac_owners(self) -> dict[str, str]:
+        """Return whose network card each MAC address is: a node's, the client's, the router's."""
+        return self._backend.mac_owners()
 
     @_query
     def network(self) -> str:
@@ -973,10 +979,14 @@ class Lab:
     def _exercise_session(self) -> ExerciseSession:
         from kanslib.exercises.catalog import CATALOG
         from kanslib.exercises.progress import default_path, load
-        from kanslib.exercises.session import ExerciseSession
+        from kanslib.exercises.session import ExerciseSession, PendingPredictions
+        from kanslib.lab.learning import display_exercises
 
         if self._session is None:
-            self._session = ExerciseSession(CATALOG, load(default_path()), self._asked_here, self._offered)
+            pending = PendingPredictions() if self._predictions is None else self._predictions
+            self._session = ExerciseSession(
+                CATALOG, load(default_path()), pending, self._asked_here, self._offered, display_exercises
+            )
         return self._session
 
     def _truth(self, exercise: Exercise) -> ExpectedAnswer:
@@ -1017,7 +1027,7 @@ class Lab:
         finally:
             self._observed = now
 
-    def _offered(self, options: Callable[[Lab], list[str]]) -> list[str]:
+    def _offered(self, options: Callable[[LabQueries], list[str]]) -> list[str]:
         """The names that a form offers, which is no look."""
         with self._uncounted():
             return options(self)
@@ -1034,11 +1044,9 @@ class Lab:
     def _count_query(self, look: str) -> None:
         """Note the look, and score what was predicted of it."""
         self.queries[look] = self.queries.get(look, 0) + 1
-        from kanslib.exercises.session import is_waited_for
-
-        if is_waited_for(look):
-            for said in self._exercise_session.queried(look):
-                notices.display_html(said, said.html())
+        if self._predictions and self._predictions.scored_by(look):
+            for feedback in self._exercise_session.score_predictions(look):
+                notices.display_html(str(feedback), feedback.html())
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 

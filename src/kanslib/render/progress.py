@@ -7,13 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Protocol
 
+from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
 from kanslib.render.answers import Rows, TabledAnswer
-from kanslib.render.palette import BLUE, GREEN, GREY, VERMILLION
-
-# what is known of an outcome's words: its sign, its colour
-_MARKS = {
-    "not tried": ("○", GREY), "wrong": ("✗", VERMILLION), "right": ("✓", GREEN), "right after help": ("✓?", BLUE),
-}  # fmt: skip
 
 
 class _Entry(Protocol):
@@ -93,7 +88,7 @@ class ProgressReport(TabledAnswer):
             y = 30 + 34 * place
             parts.append(f'<text x="10" y="{y}" fill="currentColor">chapter {chapter}</text>')
             for column, row in enumerate(rows.itertuples()):
-                sign, colour = _MARKS[str(row.OUTCOME)]
+                sign, _, colour = OUTCOME_MARKS[AnswerOutcome(row.OUTCOME)]
                 title = f"<title>{escape(str(row.EXERCISE))}: {row.OUTCOME}</title>"
                 parts.append(
                     f'<g>{title}<rect x="{96 + 34 * column}" y="{y - 20}" width="28" height="28" rx="5" fill="none"'
@@ -110,7 +105,7 @@ class ProgressReport(TabledAnswer):
         """Return the picture, its key and its words."""
         notice = f"<p>{escape(self._kept.notice)}</p>" if self._kept.notice else ""
         words = escape(self.describe()).replace("\n", "<br>")
-        key = "○ not tried · ✗ not yet · ✓ right · ✓? right after help"
+        key = " · ".join(f"{mark.sign} {mark.words}" for mark in OUTCOME_MARKS.values())
         return f"<div>{self.svg()}<br><small>{key}</small><p>{words}</p>{notice}</div>"
 
     def __repr__(self) -> str:

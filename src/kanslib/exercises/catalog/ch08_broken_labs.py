@@ -1,13 +1,12 @@
-"""Chapter 08: what is wrong with this cluster? A cause, a fix, and the look that proves it."""
+"""Chapter 08: what is wrong with this cluster? A cause, a fix, and the query that proves it."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from kanslib.diagnosis.findings import ClusterSnapshot, find
-from kanslib.exceptions import KanslibError, NotRecordedError
+from kanslib.exceptions import KanslibError, NotFoundError
 from kanslib.exercises.exercise import Choice, Exercise
-from kanslib.exercises.misconceptions import ExpectedAnswer
+from kanslib.exercises.lab_queries import LabQueries
+from kanslib.exercises.misconceptions import DiagnosisFacts, ExpectedAnswer
 from kanslib.k8s.objects import external_address
 
 CAUSES = (
@@ -46,14 +45,14 @@ EVIDENCE = (
     Choice("daemonsets", "the DaemonSet (lab.table, lab.object)"), Choice("nodes", "lab.nodes()"),
     Choice("containers", "lab.containers()"), Choice("chains", "lab.chains(…)"), Choice("log", "lab.log(…)"),
 )  # fmt: skip
-# which fixes take a cause away, and which looks show it rather than what it leads to
-MENDS = {
+# which fixes take a cause away, and which queries show it rather than its effect
+FIXES_OF = {
     "pool exhausted": {"larger pool"}, "sharing refused": {"sharing key"}, "foreign network": {"near pool"},
     "no advertisement": {"advertise"}, "selects nobody": {"nodes"}, "no speakers": {"daemonset"},
     "all excluded": {"unlabel"}, "no endpoints": {"selector"}, "local nowhere": {"nodes", "cluster policy"},
     "conflict": {"remove other"},
 }  # fmt: skip
-PROOFS = {
+PROOFS_OF = {
     "pool exhausted": {"events", "pool"}, "sharing refused": {"events", "services"},
     "foreign network": {"network"}, "no advertisement": {"l2advertisements", "election"},
     "selects nobody": {"l2advertisements", "election"}, "no speakers": {"pods", "daemonsets", "election"},
@@ -85,7 +84,7 @@ _HINTS = {
     "case-8": ("Somebody has to carry out an advertisement.", "Who should run on every node, and does not?"),
     "case-9": ("How many machines answer for that address?", "lab.arp_scan(), and then lab.containers()."),
 }
-_BECAUSE = {
+_EXPLANATIONS = {
     "case-1": "The addresses stay, because the controller gave them; no speaker announces them. A client that still "
     "remembered the old MAC address would not have noticed. The fix: apply the L2Advertisement again.",
     "case-2": "As many addresses as Services that came first; the event AllocationFailed says so. The fix: a larger "
@@ -105,35 +104,30 @@ _BECAUSE = {
     "case-9": "Which of the two a client talks to depends on whose answer came last. The fix: remove the other one, "
     "and keep the pool and Docker's own range apart.",
 }
-_QUESTION = "Name the cause, what would mend it, and the look of yours that proves it."
+_QUESTION = "Name the cause, what would mend it, and the query of yours that proves it."
 
 
-def _answered(lab: Any) -> dict[str, set[str]]:
-    """Who answers ARP for each VIP, asked now; nothing where that cannot be asked."""
+def _find_arp_answers(lab: LabQueries) -> dict[str, set[str]]:
+    """Ask who answers ARP for each VIP: MAC addresses by VIP; empty where that cannot be asked."""
     try:
-        scan = lab.arp_scan()
+        rows = lab.arp_scan().to_dict("records")
     except KanslibError:
         return {}
-    vips = {external_address(one) for one in lab.objects("services")} - {""}
-    return {vip: set(scan.MAC[vip == scan.ADDRESS]) for vip in vips} if not scan.empty else {}
+    vips = {external_address(service) for service in lab.objects("services")} - {""}
+    return {vip: {row["MAC"] for row in rows if row["ADDRESS"] == vip} for vip in vips} if rows else {}
 
 
-def diagnosed(lab: Any) -> ExpectedAnswer:
-    """The cause that is at work in a lab, with what speaks against each other one."""
-    patient = ClusterSnapshot(lab.objects, lab.network())
-    found = find(patient)
-    if not any(ruling.holds for ruling in found.values()):  # a question to everybody takes seconds on a live cluster
-        found = find(ClusterSnapshot(lab.objects, lab.network(), _answered(lab)))
-    causes = [cause for cause, ruling in found.items() if ruling.holds]
+def _expect_cause(lab: LabQueries) -> ExpectedAnswer:
+    """Find the cause that is at work in a lab, and what speaks against each other one."""
+    findings = find(ClusterSnapshot(lab.objects, lab.network()))
+    if not any(finding.holds for finding in findings.values()):  # an ARP scan takes seconds on a live cluster
+        findings = find(ClusterSnapshot(lab.objects, lab.network(), _find_arp_answers(lab)))
+    causes = tuple(cause for cause, finding in findings.items() if finding.holds)
     if not causes:
-        raise NotRecordedError(
-            "a fault at this moment: nothing is wrong here", hint="lab.at('opening') goes back to it"
-        )
-    facts = {
-        "rulings": {cause: ruling.fact for cause, ruling in found.items()}, "proofs": PROOFS[causes[0]],
-        "fixes": MENDS[causes[0]], "looked": set(lab.queries), "causes": causes,
-    }  # fmt: skip
-    return ExpectedAnswer(causes[0], facts)
+        raise NotFoundError("a fault at this moment: nothing is wrong here", hint="lab.at('opening') goes back to it")
+    facts = {cause: finding.fact for cause, finding in findings.items()}
+    diagnosis = DiagnosisFacts(causes, facts, PROOFS_OF[causes[0]], FIXES_OF[causes[0]], set(lab.queries))
+    return ExpectedAnswer(causes[0], diagnosis=diagnosis)
 
 
 _PARTS = {"cause": CAUSES, "fix": FIXES, "evidence": EVIDENCE}
@@ -141,17 +135,17 @@ _PARTS = {"cause": CAUSES, "fix": FIXES, "evidence": EVIDENCE}
 EXERCISES = (
     *(
         Exercise(
-            case, "08", f"{complaint} {_QUESTION}", "diagnosis", diagnosed,
-            hints=_HINTS[case], explanation="{truth}. " + _BECAUSE[case], story=case, parts=_PARTS,
+            case, "08", f"{complaint} {_QUESTION}", "diagnosis", _expect_cause,
+            hints=_HINTS[case], explanation="{answer}. " + _EXPLANATIONS[case], story=case, parts=_PARTS,
         )
         for case, complaint in COMPLAINTS.items()
     ),
     Exercise(
-        "what-is-wrong", "08", f"Something is wrong with this cluster. {_QUESTION}", "diagnosis", diagnosed,
+        "what-is-wrong", "08", f"Something is wrong with this cluster. {_QUESTION}", "diagnosis", _expect_cause,
         hints=(
-            "From the outside in: address, claim, answer, endpoints, rules.",
+            "From the outside in: address, leader, answer, endpoints, rules.",
             "The first question with a no has the cause behind it.",
         ),
-        explanation="It is this: {truth}.", parts=_PARTS,
+        explanation="It is this: {answer}.", parts=_PARTS,
     ),
 )  # fmt: skip

@@ -2,70 +2,93 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from kanslib.exceptions import NotRecordedError
+from kanslib.exceptions import NotFoundError
+from kanslib.exercises.lab_queries import LabQueries, LabTable
+from kanslib.k8s import kubeproxy
 from kanslib.k8s.endpoints import slices_of
 from kanslib.k8s.objects import KubeObject, endpoints_of, external_address, external_addresses
 from kanslib.metallb.config import L2Advertisement, pool_of, pools
 from kanslib.metallb.election import EXCLUDE
 
 
-def nodes(lab: Any) -> set[str]:
-    """Every node."""
-    return {node["metadata"]["name"] for node in lab.objects("nodes")}
+def name_of(obj: KubeObject) -> str:
+    """Return an object's name."""
+    return str(obj["metadata"]["name"])
 
 
-def excluded(lab: Any) -> set[str]:
-    """The nodes that carry the label by which load balancers stay away."""
-    return {n["metadata"]["name"] for n in lab.objects("nodes") if EXCLUDE in n["metadata"].get("labels", {})}
+def column(table: LabTable, name: str) -> list[str]:
+    """Return a column of a table as texts."""
+    return [str(row[name]) for row in table.to_dict("records")]
 
 
-def with_endpoints(lab: Any, service: str = "svc1") -> set[str]:
-    """The nodes that run a ready Pod of a Service."""
-    ready = [
-        one
-        for one in endpoints_of(slices(lab, service), service)
-        if one.get("conditions", {}).get("ready") is not False
-    ]
+def pairs(table: LabTable, key: str, value: str) -> dict[str, str]:
+    """Return two columns of a table: the first one's texts, each with the second one's."""
+    return dict(zip(column(table, key), column(table, value), strict=True))
+
+
+def nodes(lab: LabQueries) -> set[str]:
+    """Return the name of every node."""
+    return {name_of(node) for node in lab.objects("nodes")}
+
+
+def sorted_nodes(lab: LabQueries) -> list[str]:
+    """Return the name of every node, in alphabetical order."""
+    return sorted(nodes(lab))
+
+
+def excluded_nodes(lab: LabQueries) -> set[str]:
+    """Return the nodes that carry the label by which load balancers stay away."""
+    return {name_of(node) for node in lab.objects("nodes") if EXCLUDE in node["metadata"].get("labels", {})}
+
+
+def nodes_with_endpoints(lab: LabQueries, service: str = "svc1") -> set[str]:
+    """Return the nodes that run a ready Pod of a Service."""
+    endpoints = endpoints_of(endpoint_slices(lab, service), service)
+    ready = [one for one in endpoints if one.get("conditions", {}).get("ready") is not False]
     return {one["nodeName"] for one in ready if one.get("nodeName")}
 
 
-def slices(lab: Any, service: str = "svc1") -> list[KubeObject]:
-    """The EndpointSlices of a Service."""
+def endpoint_slices(lab: LabQueries, service: str = "svc1") -> list[KubeObject]:
+    """Return the EndpointSlices of a Service."""
     return slices_of(lab.objects("endpointslices"), "default", service)
 
 
-def balancers(lab: Any) -> list[KubeObject]:
-    """The Services of type LoadBalancer."""
+def load_balancers(lab: LabQueries) -> list[KubeObject]:
+    """Return the Services of type LoadBalancer."""
     return [one for one in lab.objects("services", "default") if one["spec"].get("type") == "LoadBalancer"]
 
 
-def balancer(lab: Any, hint: str) -> KubeObject:
-    """A Service of type LoadBalancer, svc1 if it is one; NotRecordedError where there is none."""
-    found = {one["metadata"]["name"]: one for one in balancers(lab)}
+def load_balancer(lab: LabQueries, hint: str) -> KubeObject:
+    """Return a Service of type LoadBalancer, svc1 if it is one; NotFoundError where there is none."""
+    found = {name_of(one): one for one in load_balancers(lab)}
     if not found:
-        raise NotRecordedError("a Service of type LoadBalancer at this moment", hint=hint)
+        raise NotFoundError("a Service of type LoadBalancer at this moment", hint=hint)
     return found.get("svc1") or next(iter(found.values()))
 
 
-def with_an_address(lab: Any) -> list[KubeObject]:
-    """The Services that have an external address; NotRecordedError where there is none."""
-    found = [one for one in balancers(lab) if external_address(one)]
+def services_with_vip(lab: LabQueries) -> list[KubeObject]:
+    """Return the Services that have an external address; NotFoundError where there is none."""
+    found = [one for one in load_balancers(lab) if external_address(one)]
     if not found:
-        raise NotRecordedError("a Service with an external address at this moment", hint="apply the Services first")
+        raise NotFoundError("a Service with an external address at this moment", hint="apply the Services first")
     return found
 
 
-def advertisements(lab: Any, service: KubeObject) -> tuple[L2Advertisement, ...]:
-    """The L2Advertisements that cover a Service's address."""
+def advertisements(lab: LabQueries, service: KubeObject) -> tuple[L2Advertisement, ...]:
+    """Return the L2Advertisements that cover a Service's address."""
     pool = pool_of(pools(lab.objects), external_addresses(service))
     return pool.layer2 if pool else ()
 
 
 def node_port(service: KubeObject) -> int:
-    """The NodePort of a Service's first port; NotRecordedError where it has none."""
+    """Return the NodePort of a Service's first port; NotFoundError where it has none."""
     port = service["spec"]["ports"][0].get("nodePort")
     if not port:
-        raise NotRecordedError(f"a NodePort of {service['metadata']['name']}", hint="apply the Services first")
+        raise NotFoundError(f"a NodePort of {name_of(service)}", hint="apply the Services first")
     return int(port)
+
+
+def kubeproxy_config(lab: LabQueries) -> kubeproxy.Config:
+    """Return how the kube-proxy of this cluster writes rules."""
+    cluster_nodes = lab.objects("nodes")
+    return kubeproxy.Config.of(cluster_nodes, kubeproxy.pod_range(cluster_nodes))

@@ -1,4 +1,4 @@
-"""Where people were seen to hold a wrong idea. Docs are those of MetalLB v0.14.8, by the name of their page."""
+"""Where people were seen to hold a misconception. Docs are those of MetalLB v0.14.8, by the name of their page."""
 
 from __future__ import annotations
 
