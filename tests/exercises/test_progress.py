@@ -32,7 +32,7 @@ def test_a_right_answer_stays_right(tmp_path: Path) -> None:
     progress.record_try("a", AnswerOutcome.WRONG, "an-idea")
     assert progress.of("a").outcome == "right"
     assert progress.of("a").tries == 2
-    assert progress.of("a").ideas == ("an-idea",)
+    assert progress.of("a").misconceptions == ("an-idea",)
 
 
 def test_nothing_tried_is_nothing_noted(tmp_path: Path) -> None:

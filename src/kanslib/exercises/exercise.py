@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from kanslib.exceptions import AnswerFormatError
@@ -17,7 +17,7 @@ _MAX_LENGTH = 2000  # characters of an answer: more is not read
 _PLACEHOLDERS = {"", "...", "?", "____", "your answer"}
 
 
-class AnswerOutcome(Enum):
+class AnswerOutcome(StrEnum):
     """What can come of an answer."""
 
     NOT_TRIED = "not tried"

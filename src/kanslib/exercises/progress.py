@@ -7,7 +7,8 @@ import json
 import os
 import tempfile
 import zlib
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,153 +17,166 @@ from kanslib.exceptions import KanslibError
 from kanslib.exercises.exercise import AnswerOutcome
 
 FORMAT = 1
-_TOKEN = "kans1."
-_RANK = {
-    AnswerOutcome.NOT_TRIED.value: 0, AnswerOutcome.WRONG.value: 1,
-    AnswerOutcome.RIGHT_AFTER_HELP.value: 2, AnswerOutcome.RIGHT.value: 3,
-}  # fmt: skip
+_TOKEN_PREFIX = "kans1."
+_MAX_TOKEN_BYTES = 1 << 20  # of what a token unpacks to
+_FROM_WORST_TO_BEST = (
+    AnswerOutcome.NOT_TRIED, AnswerOutcome.WRONG, AnswerOutcome.RIGHT_AFTER_HELP, AnswerOutcome.RIGHT,
+)  # fmt: skip
+
+
+def _unique(*parts: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(parts))
 
 
 @dataclass(frozen=True)
 class ExerciseRecord:
-    """One exercise: the best that came of it so far, how often it was tried, how much help was taken."""
+    """One exercise: its best outcome so far, how often it was tried, how much help was taken, which misconceptions."""
 
-    outcome: str = AnswerOutcome.NOT_TRIED.value
+    outcome: AnswerOutcome = AnswerOutcome.NOT_TRIED
     tries: int = 0
     hints: int = 0
     saw_solution: bool = False
-    ideas: tuple[str, ...] = ()
+    misconceptions: tuple[str, ...] = ()
 
-    def better(self, other: ExerciseRecord) -> ExerciseRecord:
-        """Both put together: the better outcome, the larger numbers."""
-        best = max(self, other, key=lambda one: _RANK.get(one.outcome, 0))
+    def merge(self, other: ExerciseRecord) -> ExerciseRecord:
+        """Return both together: the better outcome, the larger numbers."""
         return ExerciseRecord(
-            best.outcome, max(self.tries, other.tries), max(self.hints, other.hints),
-            self.saw_solution or other.saw_solution, tuple(dict.fromkeys((*self.ideas, *other.ideas))),
-        )  # fmt: skip
+            max(self.outcome, other.outcome, key=_FROM_WORST_TO_BEST.index),
+            max(self.tries, other.tries),
+            max(self.hints, other.hints),
+            self.saw_solution or other.saw_solution,
+            _unique(*self.misconceptions, *other.misconceptions),
+        )
 
 
 @dataclass
 class Progress:
-    """All entries by exercise id, and where they are kept; `notice` says what happened to an unreadable file."""
+    """All records by exercise id.
+
+    path: the file that keeps them; None where there is none
+    notice: what the learner has to know about the file; empty for nothing
+    """
 
     path: Path | None
-    entries: dict[str, ExerciseRecord] = field(default_factory=dict)
+    records: dict[str, ExerciseRecord] = field(default_factory=dict)
     notice: str = ""
 
     def of(self, exercise: str) -> ExerciseRecord:
-        """The entry of one exercise; an empty one before the first try."""
-        return self.entries.get(exercise, ExerciseRecord())
+        """Return the record of one exercise; an empty one before the first try."""
+        return self.records.get(exercise, ExerciseRecord())
 
-    def record_try(self, exercise: str, outcome: AnswerOutcome, idea: str = "") -> None:
-        """Note an answer. A right answer stays right."""
+    def record_try(self, exercise: str, outcome: AnswerOutcome, misconception: str = "") -> None:
+        """Record an answer. A right answer stays right; one that is not tried is not recorded."""
         if outcome is AnswerOutcome.NOT_TRIED:
             return
-        before = self.of(exercise)
-        best = outcome.value if _RANK[outcome.value] > _RANK.get(before.outcome, 0) else before.outcome
-        ideas = tuple(dict.fromkeys((*before.ideas, *([idea] if idea else []))))
-        self.entries[exercise] = replace(before, outcome=best, tries=before.tries + 1, ideas=ideas)
-        self._keep()
+        shown = (misconception,) if misconception else ()
+        merged = self.of(exercise).merge(ExerciseRecord(outcome, misconceptions=shown))
+        self.records[exercise] = replace(merged, tries=merged.tries + 1)
+        self._save()
 
     def record_help(self, exercise: str, *, hints: int = 0, solution: bool = False) -> None:
-        """Note that a hint or the solution was taken."""
-        before = self.of(exercise)
-        self.entries[exercise] = replace(
-            before, hints=max(before.hints, hints), saw_solution=before.saw_solution or solution
-        )
-        self._keep()
+        """Record that hints or the solution were taken."""
+        self.records[exercise] = self.of(exercise).merge(ExerciseRecord(hints=hints, saw_solution=solution))
+        self._save()
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         """Write the file whole or not at all: a kernel may end at any moment, and others may have written meanwhile."""
         if self.path is None:
             return
-        there = load(self.path)
-        self.entries = {
-            name: self.entries.get(name, ExerciseRecord()).better(there.entries.get(name, ExerciseRecord()))
-            for name in sorted({*self.entries, *there.entries})
-        }
+        on_disk = load(self.path)
+        self.records = {name: self.of(name).merge(on_disk.of(name)) for name in {*self.records, *on_disk.records}}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".progress-")
             with os.fdopen(handle, "w") as stream:
-                stream.write(_text(self.entries))
+                stream.write(_to_json(self.records))
             Path(name).replace(self.path)
         except OSError as exc:
-            why = f"your progress cannot be kept in {self.path} ({exc.strerror})"
-            self.notice = f"{why}; lab.progress().token carries it"
+            problem = f"your progress cannot be kept in {self.path} ({exc.strerror})"
+            self.notice = f"{problem}; lab.progress().token carries it"
 
     @property
     def token(self) -> str:
         """All of it as one line of text, for another machine or a later Binder session."""
-        packed = zlib.compress(_text(self.entries).encode(), 9)
-        return _TOKEN + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+        packed = zlib.compress(_to_json(self.records).encode(), 9)
+        return _TOKEN_PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     def merge_token(self, token: str) -> int:
-        """Put a token's entries beside what is here; returns how many it held. KanslibError for what is no token."""
-        entries = read_token(token)
-        for name, entry in entries.items():
-            self.entries[name] = self.of(name).better(entry)
-        self._keep()
-        return len(entries)
+        """Merge a token's records into these; return how many it held. KanslibError for what is no token."""
+        records = read_token(token)
+        for name, record in records.items():
+            self.records[name] = self.of(name).merge(record)
+        self._save()
+        return len(records)
 
 
 def read_token(token: str) -> dict[str, ExerciseRecord]:
-    """The entries of a token. KanslibError says what a token looks like."""
+    """Return the records of a token. KanslibError says what a token looks like."""
     text = token.strip()
     try:
-        if not text.startswith(_TOKEN):
+        if not text.startswith(_TOKEN_PREFIX):
             raise ValueError("its beginning is missing")
-        body = text.removeprefix(_TOKEN)
-        unpacked = zlib.decompressobj().decompress(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), 1 << 20)
-        return _entries(json.loads(unpacked))
+        body = text.removeprefix(_TOKEN_PREFIX)
+        packed = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+        return _parse(json.loads(zlib.decompressobj().decompress(packed, _MAX_TOKEN_BYTES)))
     except (ValueError, zlib.error, KeyError, TypeError, AttributeError) as exc:
-        said = f"that is no progress token ({exc}); one begins with {_TOKEN!r}: lab.progress().token"
-        raise KanslibError(said) from None
+        raise KanslibError(
+            f"that is no progress token ({exc}); one begins with {_TOKEN_PREFIX!r}: lab.progress().token"
+        ) from None
 
 
 def default_path() -> Path:
-    """Where progress is kept: $KANS_PROGRESS, else a file in the learner's data directory."""
-    if told := os.environ.get("KANS_PROGRESS"):
-        return Path(told).expanduser()
+    """Return where progress is kept: $KANS_PROGRESS, else a file in the learner's data directory."""
+    if path := os.environ.get("KANS_PROGRESS"):
+        return Path(path).expanduser()
     from platformdirs import user_data_path
 
     return Path(user_data_path("kanslib", appauthor=False)) / "progress.json"
 
 
 def load(path: Path) -> Progress:
-    """The progress in a file; empty when there is none. A file that cannot be read is set aside, never overwritten."""
+    """Return the progress in a file; empty when there is none.
+
+    A file that cannot be read is renamed, never overwritten, and the progress has a notice of it.
+    """
     try:
-        text = path.read_text()
+        return Progress(path, _parse(json.loads(path.read_text())))
     except FileNotFoundError:
         return Progress(path)
-    except (OSError, UnicodeDecodeError) as exc:
-        return _set_aside(path, str(exc))
-    try:
-        return Progress(path, _entries(json.loads(text)))
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:  # UnicodeDecodeError is a ValueError
         return _set_aside(path, str(exc))
 
 
-def _set_aside(path: Path, why: str) -> Progress:
-    aside = path.with_name(f"{path.stem}-unreadable-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}{path.suffix}")
+def _set_aside(path: Path, problem: str) -> Progress:
+    """Rename a file that cannot be read, and begin anew."""
+    renamed = path.with_name(f"{path.stem}-unreadable-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}{path.suffix}")
     try:
-        path.rename(aside)
+        path.rename(renamed)
     except OSError:
-        return Progress(None, notice=f"{path} cannot be read ({why}); what you do now is not kept")
-    return Progress(path, notice=f"{path} cannot be read ({why}): it was set aside as {aside.name}, nothing is lost")
+        return Progress(None, notice=f"{path} cannot be read ({problem}); what you do now is not kept")
+    notice = f"{path} cannot be read ({problem}): it was set aside as {renamed.name}, nothing is lost"
+    return Progress(path, notice=notice)
 
 
-def _text(entries: dict[str, ExerciseRecord]) -> str:
-    kept = {name: asdict(entry) for name, entry in sorted(entries.items())}
-    return json.dumps({"format": FORMAT, "entries": kept}, indent=1) + "\n"
+def _to_json(records: Mapping[str, ExerciseRecord]) -> str:
+    """Return the records in the file's format; `ideas` are the misconceptions."""
+    entries = {
+        name: {
+            "outcome": one.outcome, "tries": one.tries, "hints": one.hints, "saw_solution": one.saw_solution,
+            "ideas": one.misconceptions,
+        }
+        for name, one in sorted(records.items())
+    }  # fmt: skip
+    return json.dumps({"format": FORMAT, "entries": entries}, indent=1) + "\n"
 
 
-def _entries(data: Any) -> dict[str, ExerciseRecord]:
+def _parse(data: Any) -> dict[str, ExerciseRecord]:
+    """Return the records in a file's JSON. ValueError, KeyError, TypeError or AttributeError for anything else."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"not a progress file of format {FORMAT}")
     return {
         str(name): ExerciseRecord(
-            str(row["outcome"]), int(row["tries"]), int(row["hints"]), bool(row["saw_solution"]),
+            AnswerOutcome(row["outcome"]), int(row["tries"]), int(row["hints"]), bool(row["saw_solution"]),
             tuple(map(str, row["ideas"])),
         )
         for name, row in data["entries"].items()
