@@ -60,7 +60,7 @@ def test_who_leaves_has_not_solved_it(tmp_path: Path) -> None:
 def test_mistakes_are_answered(tmp_path: Path) -> None:
     typed = "zebra\ncurl\nevents nothing\nservices\ndiagnose\n99\n\nhelp\nquit\n"
     said = play(tmp_path, typed, "--case", "5").stdout
-    assert "no look is called 'zebra'" in said
+    assert "no query is called 'zebra'" in said
     assert "of which Service? curl SERVICE" in said
     assert "no service named 'nothing'" in said
     assert "a number from 1 to 10" in said

@@ -57,7 +57,7 @@ def test_a_live_case_is_solved_and_mended(tmp_path: Path, case: int) -> None:
 def test_who_stops_it_gets_the_cluster_back(tmp_path: Path, how: signal.Signals) -> None:
     game = started(tmp_path, 5)
     assert game.stdout
-    while "Your looks:" not in (line := game.stdout.readline()):
+    while "Your queries:" not in (line := game.stdout.readline()):
         assert line, "it ended before it asked"
     time.sleep(1)
     game.send_signal(how)

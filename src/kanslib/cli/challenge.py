@@ -1,15 +1,15 @@
-"""`kans challenge`: a broken cluster, a complaint, looks one by one, and a diagnosis that is checked."""
+"""`kans challenge`: a broken cluster, a complaint, queries one by one, and a diagnosis that is checked."""
 
 from __future__ import annotations
 
+import cmd
 import contextlib
 import random
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,10 +17,11 @@ import kanslib
 from kanslib.backends import factory
 from kanslib.exceptions import KanslibError, UnknownNameError
 from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES
-from kanslib.exercises.exercise import AnswerOutcome, Choice
+from kanslib.exercises.exercise import Choice
 
 if TYPE_CHECKING:
     from kanslib.exercises.session import ExerciseView
+    from kanslib.k8s.objects import KubeObject
     from kanslib.lab.lab import Lab
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -28,19 +29,30 @@ console = Console(highlight=False, soft_wrap=True, markup=False)
 
 @dataclass(frozen=True)
 class ChallengeQuery:
-    """One look: how to ask for it, what it shows, and how a lab is asked."""
+    """One query: how it is typed, what it shows, and how a lab is asked; the text is the Service's name."""
 
     usage: str
     shows: str
-    ask: Callable[[Lab, str], Any]
+    ask: Callable[[Lab, str], object]
+
+    @property
+    def needs_service(self) -> bool:
+        """True for a query about one Service."""
+        return self.usage.endswith("SERVICE")
 
 
-_SOUND = "arp"  # a story that opens on a sound cluster
-_SPEAKER = ("daemonset", "speaker", "metallb-system")
+_SOUND_STORY = "arp"  # it opens on a cluster without a fault
+
+
+def _speaker_selector(lab: Lab) -> KubeObject:
+    spec = lab.object("daemonset", "speaker", "metallb-system")["spec"]["template"]["spec"]
+    return {"nodeSelector": spec.get("nodeSelector"), "tolerations": len(spec.get("tolerations", []))}
+
+
 QUERIES = {
     "services": ChallengeQuery("services", "kubectl get svc", lambda lab, _: lab.services()),
     "events": ChallengeQuery("events SERVICE", "its events", lambda lab, name: lab.events(name)),
-    "leader": ChallengeQuery("leader SERVICE", "who claims its address", lambda lab, name: lab.leader(name)),
+    "leader": ChallengeQuery("leader SERVICE", "which node leads it", lambda lab, name: lab.leader(name)),
     "election": ChallengeQuery("election SERVICE", "who may lead it, and why not", lambda lab, one: lab.election(one)),
     "arp-scan": ChallengeQuery("arp-scan", "who answers ARP for the pool", lambda lab, _: lab.arp_scan()),
     "neighbors": ChallengeQuery("neighbors", "what the client remembers", lambda lab, _: lab.neighbors()),
@@ -53,22 +65,22 @@ QUERIES = {
     "network": ChallengeQuery("network", "the clients' network", lambda lab, _: lab.network()),
     "endpoints": ChallengeQuery("endpoints", "kubectl get endpointslices", lambda lab, _: lab.table("endpointslices")),
     "pods": ChallengeQuery("pods", "kubectl get pods -A", lambda lab, _: lab.pods()),
-    "daemonset": ChallengeQuery("daemonset", "the speakers' DaemonSet", lambda lab, _: _asked_of_speakers(lab)),
+    "daemonset": ChallengeQuery("daemonset", "the speakers' DaemonSet", lambda lab, _: _speaker_selector(lab)),
     "nodes": ChallengeQuery("nodes", "kubectl get nodes", lambda lab, _: lab.nodes()),
     "containers": ChallengeQuery("containers", "docker ps", lambda lab, _: lab.containers()),
-    "trace": ChallengeQuery("trace SERVICE", "a packet, rule by rule", lambda lab, one: lab.trace(one).describe()),
+    "trace": ChallengeQuery("trace SERVICE", "a packet, rule by rule", lambda lab, name: lab.trace(name).describe()),
 }  # fmt: skip
-_WORDS = {"help": "this list", "hint": "a hint", "diagnose": "name cause, fix and evidence",
-          "solution": "give up", "quit": "leave"}  # fmt: skip
-
-
-def _asked_of_speakers(lab: Lab) -> dict[str, Any]:
-    spec = lab.object(*_SPEAKER)["spec"]["template"]["spec"]
-    return {"nodeSelector": spec.get("nodeSelector"), "tolerations": len(spec.get("tolerations", []))}
+_COMMANDS = {
+    "help": "this list", "hint": "a hint", "diagnose": "name cause, fix and evidence", "solution": "give up",
+    "quit": "leave",
+}  # fmt: skip
 
 
 def challenge(backend: str, case: int | None, seed: int | None) -> int:
-    """Draw a case, ask, check; 0 when the diagnosis was right. Live, the cluster is mended whatever happens."""
+    """Draw a case, ask for the diagnosis and check it. Live, the cluster is mended whatever happens.
+
+    Return the exit code: 0 when the diagnosis was right. UnknownNameError lists the cases or the backends.
+    """
     factory.validate_backend_name(backend)
     names = list(COMPLAINTS)
     if case is not None and f"case-{case}" not in names:
@@ -76,124 +88,120 @@ def challenge(backend: str, case: int | None, seed: int | None) -> int:
     name = f"case-{case}" if case else random.Random(seed).choice(names)
     if backend == "live":
         console.print("This breaks the course's own cluster on purpose, and mends it when you are through.")
-    with _mending() if backend == "live" else contextlib.nullcontext():
+    with _mend_cluster_at_end() if backend == "live" else contextlib.nullcontext():
         try:
             lab = kanslib.open_lab(name, backend=backend)
-            console.print(f"\n{COMPLAINTS[name]}\n\nWhat is wrong? {_list()}")
-            return 0 if _asked(lab, lab.exercise(name)) else 1
+            console.print(f"\n{COMPLAINTS[name]}\n\nWhat is wrong? {_list_queries()}")
+            prompt = ChallengePrompt(lab, lab.exercise(name))
+            prompt.cmdloop()
+            return 0 if prompt.is_solved else 1
         except KeyboardInterrupt:
             console.print("")
             return 1
 
 
 @contextmanager
-def _mending() -> Iterator[None]:
-    """The course's own cluster is whole again afterwards, also after Ctrl-C and a polite kill."""
+def _mend_cluster_at_end() -> Iterator[None]:
+    """Bring the course's own cluster to a sound story at the end, also after Ctrl-C and SIGTERM."""
 
-    def stop(*_: Any) -> None:
+    def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {sign: signal.signal(sign, stop) for sign in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for sign in before:
-            signal.signal(sign, signal.SIG_IGN)  # a second Ctrl-C does not leave the cluster broken
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not leave the cluster broken
         console.print("mending the cluster …")
-        kanslib.open_lab(_SOUND, backend="live")
+        kanslib.open_lab(_SOUND_STORY, backend="live")
         console.print("the cluster is whole again")
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _list() -> str:
-    wide = max(len(look.usage) for look in QUERIES.values())
-    lines = [f"  {look.usage:<{wide}}  {look.shows}" for look in QUERIES.values()]
-    lines += [f"  {word:<{wide}}  {does}" for word, does in _WORDS.items()]
-    return "Your looks:\n" + "\n".join(lines)
+def _list_queries() -> str:
+    rows = {**{query.usage: query.shows for query in QUERIES.values()}, **_COMMANDS}
+    width = max(map(len, rows))
+    return "Your queries:\n" + "\n".join(f"  {usage:<{width}}  {shows}" for usage, shows in rows.items())
 
 
-def _asked(lab: Lab, quest: ExerciseView) -> bool:
-    """Look after look until the diagnosis is right or the learner leaves; True when it is right."""
-    with _completion([*QUERIES, *_WORDS]):
-        while (line := _read("look> ")) is not None:
-            word, _, rest = line.strip().partition(" ")
-            if word in ("quit", "exit"):
-                return False
-            if word == "diagnose":
-                if _diagnosed(lab, quest):
-                    return True
-            elif word == "solution":
-                console.print(str(quest.solution()))
-                return False
-            elif word:
-                _answer(lab, quest, word, rest.strip())
-    return False
+class ChallengePrompt(cmd.Cmd):
+    """Query after query until the diagnosis is right or the learner leaves; then `is_solved` says which."""
 
+    prompt = "query> "
+    identchars = cmd.Cmd.identchars + "-"
 
-def _answer(lab: Lab, quest: ExerciseView, word: str, service: str) -> None:
-    if word == "help":
-        console.print(_list())
-    elif word == "hint":
-        console.print(str(quest.hint()))
-    elif word not in QUERIES:
-        console.print(f"no look is called {word!r}; help lists them")
-    elif QUERIES[word].usage.endswith("SERVICE") and not service:
-        console.print(f"of which Service? {QUERIES[word].usage}")
-    else:
-        try:
-            console.print(str(QUERIES[word].ask(lab, service)))
-        except KanslibError as exc:
-            console.print(str(exc))
+    def __init__(self, lab: Lab, view: ExerciseView) -> None:
+        super().__init__()
+        self.lab, self.view, self.is_solved = lab, view, False
 
+    def completenames(self, text: str, *_: object) -> list[str]:
+        """Return the queries and commands that begin with a text."""
+        return [name for name in [*QUERIES, *_COMMANDS] if name.startswith(text)]
 
-def _diagnosed(lab: Lab, quest: ExerciseView) -> bool:
-    """Ask for the three parts and check them."""
-    seen = [choice for choice in EVIDENCE if choice.key in lab.queries]
-    if not seen:
-        console.print("A diagnosis rests on a look, and you have made none yet.")
+    def emptyline(self) -> bool:
+        """Do nothing on an empty line."""
         return False
-    parts = {}
-    for part, choices in (("cause", CAUSES), ("fix", FIXES), ("evidence", seen)):
-        chosen = _choose(part, choices)
-        if chosen is None:
+
+    def default(self, line: str) -> None:
+        """Make a query and print its answer."""
+        word, _, service = line.strip().partition(" ")
+        if word not in QUERIES:
+            console.print(f"no query is called {word!r}; help lists them")
+        elif QUERIES[word].needs_service and not service.strip():
+            console.print(f"of which Service? {QUERIES[word].usage}")
+        else:
+            try:
+                console.print(str(QUERIES[word].ask(self.lab, service.strip())))
+            except KanslibError as exc:
+                console.print(str(exc))
+
+    def do_help(self, _arg: str) -> None:
+        """List the queries."""
+        console.print(_list_queries())
+
+    def do_hint(self, _arg: str) -> None:
+        """Print the next hint."""
+        console.print(str(self.view.hint()))
+
+    def do_solution(self, _arg: str) -> bool:
+        """Print the solution, and leave."""
+        console.print(str(self.view.solution()))
+        return True
+
+    def do_quit(self, _arg: str) -> bool:
+        """Leave."""
+        return True
+
+    do_exit = do_EOF = do_quit
+
+    def do_diagnose(self, _arg: str) -> bool:
+        """Ask for the three parts of a diagnosis and check them; leave when it is right."""
+        evidence = [choice for choice in EVIDENCE if choice.key in self.lab.queries]
+        if not evidence:
+            console.print("A diagnosis rests on a query, and you have made none yet.")
             return False
-        parts[part] = chosen
-    verdict = quest.assess(parts)
-    console.print(f"\n{verdict.words}\n")
-    return verdict.outcome in (AnswerOutcome.RIGHT, AnswerOutcome.RIGHT_AFTER_HELP)
+        parts = {}
+        for part, choices in (("cause", CAUSES), ("fix", FIXES), ("evidence", evidence)):
+            key = _ask_choice(part, choices)
+            if key is None:
+                return False
+            parts[part] = key
+        assessment = self.view.assess(parts)
+        console.print(f"\n{assessment.words}\n")
+        self.is_solved = assessment.is_right
+        return self.is_solved
 
 
-def _choose(part: str, choices: Sequence[Choice]) -> str | None:
-    """One of several choices by its number; None to go back."""
+def _ask_choice(part: str, choices: Sequence[Choice]) -> str | None:
+    """Ask for one of several choices by its number; return its key, None to go back."""
     console.print(f"\n{part}:")
-    for place, choice in enumerate(choices, 1):
-        console.print(f"  {place:>2}  {choice.text}")
-    while (said := _read(f"{part} (1-{len(choices)}, empty: back)> ")) is not None:
-        if not said.strip():
-            return None
-        if said.strip().isdigit() and 1 <= int(said) <= len(choices):
-            return choices[int(said) - 1].key
-        console.print(f"a number from 1 to {len(choices)}")
+    for number, choice in enumerate(choices, 1):
+        console.print(f"  {number:>2}  {choice.text}")
+    with contextlib.suppress(EOFError):
+        while typed := input(f"{part} (1-{len(choices)}, empty: back)> ").strip():
+            if typed.isdigit() and 1 <= int(typed) <= len(choices):
+                return choices[int(typed) - 1].key
+            console.print(f"a number from 1 to {len(choices)}")
     return None
-
-
-def _read(prompt: str) -> str | None:
-    """A line of the learner's; None at the end of the input."""
-    try:
-        return input(prompt)
-    except EOFError:
-        return None
-
-
-@contextmanager
-def _completion(words: Sequence[str]) -> Iterator[None]:
-    """The Tab key completes looks, where the terminal can."""
-    with contextlib.suppress(ImportError):
-        import readline
-
-        if sys.stdin.isatty():
-            readline.set_completer(lambda text, place: [*(w for w in words if w.startswith(text)), None][place])
-            readline.set_completer_delims(" ")
-            readline.parse_and_bind("tab: complete")
-    yield
