@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import ipywidgets as ipw
 from IPython.display import HTML
 
 from kanslib.exercises.exercise import Choice
-from kanslib.exercises.session import ExerciseView, Feedback, Prediction, display_text
+from kanslib.exercises.session import ExerciseView, Feedback, MimeBundle, Prediction, display_text
 
 _WIDE = {"width": "auto", "max_width": "100%"}
 _NOTHING = "(choose)"
@@ -40,7 +39,7 @@ class FormField:
         self.widget, self.read = widget, read
 
 
-def display_forms(views: Sequence[ExerciseView], html: str, text: str) -> dict[str, Any]:
+def display_forms(views: Sequence[ExerciseView], html: str, text: str) -> MimeBundle:
     """Return what a cell shows of exercises: their forms in a notebook, HTML and text elsewhere."""
     if not in_a_notebook():
         return display_text(views, html, text)
@@ -57,7 +56,7 @@ def in_a_notebook() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
-def mimebundle(widget: ipw.Widget, html: str, text: str) -> dict[str, Any]:
+def mimebundle(widget: ipw.Widget, html: str, text: str) -> MimeBundle:
     """Return what a cell shows: the widget; HTML for paper, GitHub and after the kernel has gone; text."""
     return {**widget._repr_mimebundle_(), "text/html": html, "text/plain": text}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kanslib.exceptions import AnswerFormatError, KanslibError, UnknownNameError
 from kanslib.exercises.exercise import (
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from kanslib.exercises.lab_queries import LabQueries
 
 View = TypeVar("View", bound="ExerciseView")
-# from views, their HTML and their text to what a cell shows, by MIME type
-Display = Callable[[Sequence["ExerciseView"], str, str], dict[str, Any]]
+MimeBundle = dict[str, object]  # what a cell shows, by MIME type
+Display = Callable[[Sequence["ExerciseView"], str, str], MimeBundle]  # of views, their HTML and their text
 _QUESTION_COLOUR = "#0072b2"
 
 
-def display_text(_views: Sequence[ExerciseView], html: str, text: str) -> dict[str, Any]:
+def display_text(_views: Sequence[ExerciseView], html: str, text: str) -> MimeBundle:
     """Return what a cell shows where no form can be shown: HTML and text."""
     return {"text/html": html, "text/plain": text}
 
@@ -164,7 +164,7 @@ class ExerciseView:
 
     def _mark_html(self) -> str:
         """Return the mark of what came of the exercise so far: a sign, and words for a screen reader."""
-        mark = OUTCOME_MARKS[AnswerOutcome(self._progress.of(self.exercise.id).outcome)]
+        mark = OUTCOME_MARKS[self._progress.of(self.exercise.id).outcome]
         return f'<span role="img" aria-label="{mark.words}">{mark.sign}</span>'
 
     def _help_html(self) -> str:
@@ -182,7 +182,7 @@ class ExerciseView:
             f"<br><small>{self._help_html()}</small></div>"
         )
 
-    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_options: object) -> MimeBundle:
         return self._display([self], self._repr_html_(), repr(self))
 
 
@@ -250,7 +250,7 @@ class Quiz:
     def _repr_html_(self) -> str:
         return "".join(f"<p><b>{place}.</b></p>{view._repr_html_()}" for place, view in enumerate(self.views, 1))
 
-    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_options: object) -> MimeBundle:
         return self._display(self.views, self._repr_html_(), repr(self))
 
 
