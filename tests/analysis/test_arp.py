@@ -67,6 +67,7 @@ def test_the_reference_clients_neighbour_table_is_what_the_wire_told_it(referenc
     same, wrong = compared(reference_recording)
     print(f"{same} entries equal, {len(wrong)} not")
     assert not wrong, "\n".join(wrong[:10])
+    assert same
 
 
 @pytest.mark.parametrize("service", ["svc1", "svc2", "svc3"])
@@ -134,7 +135,7 @@ def test_a_scan_is_known_as_one_and_leaves_no_entry(recording: Recording) -> Non
     scans = story.scans()
     looked = [read for read in recording.reads() if "arp-scan" in read.command]
     told = [read for read in looked if any(scan.first - 1 <= read.end and read.t <= scan.last + 1 for scan in scans)]
-    assert len(told) == len(looked)
+    assert len(told) == len(looked) > 0
     assert all(scan.asked >= 51 for scan in scans)
 
 

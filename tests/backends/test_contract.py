@@ -202,7 +202,9 @@ def test_the_routers_routes_have_a_next_hop_a_worker(open_story: Open) -> None:
     assert sorted(hops.NODE) == ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
     assert hops["IN USE"].tolist() == ["yes"] * 3
     lab.route_client()
-    assert lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum().between(25, 75).all()
+    shares = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()
+    assert shares.index.tolist() == ["webpod1", "webpod2"]
+    assert shares.between(25, 75).all()
 
 
 @pytest.mark.parametrize("number", range(1, 10))

@@ -35,11 +35,11 @@ class LiveWithGaps(RecordedBackend):
             raise UnsupportedError(asked, REASON)
 
     def arp_scan(self, source: str) -> Text:
-        self._refuse("scan")
+        self._refuse("arp_scan")
         return super().arp_scan(source)
 
     def perform(self, verb: Any, targets: Any) -> Text:
-        self._refuse("act")
+        self._refuse("perform")
         return super().perform(verb, targets)
 
     def frames(self, window: Any) -> Any:
@@ -55,7 +55,7 @@ def lab_with_gaps(story: str, *gaps: str) -> Lab:
 
 
 def test_a_look_that_live_cannot_serve_is_answered_and_marked(capsys: pytest.CaptureFixture[str]) -> None:
-    lab = lab_with_gaps("arp", "scan")
+    lab = lab_with_gaps("arp", "arp_scan")
     scan = lab.arp_scan()
     assert scan.ADDRESS.tolist() == lab.pool()[:3]
     assert scan.provenance.source == "recorded"
@@ -72,7 +72,7 @@ def test_frames_that_live_cannot_capture_are_announced(capsys: pytest.CaptureFix
 
 
 def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
-    lab = lab_with_gaps("bgp", "act")
+    lab = lab_with_gaps("bgp", "perform")
     lab.delete(manifests.l2advertisement)
     assert lab.start_router().provenance.instead == REASON
     assert lab.router == "router"
@@ -82,7 +82,7 @@ def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
 
 
 def test_a_live_cluster_is_not_compared_but_its_recording_is() -> None:
-    lab = lab_with_gaps("bgp", "act")
+    lab = lab_with_gaps("bgp", "perform")
     with pytest.raises(KanslibError, match=r"open_lab\('bgp', backend='recorded'\)"):
         lab.compare()
     lab.delete(manifests.l2advertisement)
@@ -91,6 +91,6 @@ def test_a_live_cluster_is_not_compared_but_its_recording_is() -> None:
 
 
 def test_what_nobody_recorded_either_says_what_live_lacks() -> None:
-    lab = lab_with_gaps("failover", "scan")
+    lab = lab_with_gaps("failover", "arp_scan")
     with pytest.raises(KanslibError, match=REASON):
         lab.arp_scan(source="nobody")

@@ -82,8 +82,9 @@ def test_a_case_is_fixed_by_the_right_act(open_lab: OpenLab) -> None:
     lab.apply(manifests.l2advertisement)
     assert lab.leader("svc1") == "myk8s-worker"
     lab = open_lab("case-9")
+    assert "squatter" in set(lab.containers().NAMES)
     lab.remove_conflicting_host()
-    assert "squatter" not in lab.objects("pods")
+    assert "squatter" not in set(lab.containers().NAMES)
 
 
 def test_killing_twice_is_harmless_and_a_dead_node_does_not_answer(open_lab: OpenLab) -> None:
@@ -177,7 +178,7 @@ def test_other_worlds_are_refused_with_the_way_on(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(BackendUnavailableError, match="KANS_BACKEND unset"):
             kanslib.open_lab(backend="live")
     monkeypatch.setenv("KANS_BACKEND", "imagined")
-    with pytest.raises(UnknownNameError, match="recorded · live · computed"):
+    with pytest.raises(UnknownNameError, match="recorded · live · simulated"):
         kanslib.open_lab()
     with pytest.raises(UnknownNameError, match="no world named 'dead'"):
         kanslib.open_lab(backend="dead")
@@ -261,9 +262,9 @@ def test_the_leader_answers_arp_at_every_recorded_scan(
     lab = open_lab(story) if whose == "shipped" else request.getfixturevalue("open_reference")(story)
     world = lab._backend.recorded  # type: ignore[attr-defined]
     network = ip_network("172.18.0.0/16")
-    for read in [read for read in world._here() if "arp-scan" in read.command]:
+    for read in [read for read in world._outputs_here() if "arp-scan" in read.command]:
         lab.at(time=read.end)
-        rows = arp_scan_rows(world.recording.text(read.file), world.macs())
+        rows = arp_scan_rows(world.recording.text(read.file), world.mac_owners())
         answered = {(row["ADDRESS"], row["HOLDER"]) for row in rows if row["HOLDER"]}
         here = {name: ip for name, ip in lab._load_balancers().items() if ip_address(ip) in network}
         claims = {name: leader for name in here if (leader := lab.leader(name))}

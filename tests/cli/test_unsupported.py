@@ -30,7 +30,7 @@ def test_what_is_lacking_is_named_cell_by_cell(
         replace(need, lacking=lambda told=need.what == lacking: REASON if told else "")
         for need in unsupported.REQUIREMENTS
     ]
-    monkeypatch.setattr(unsupported, "NEEDS", needs)
+    monkeypatch.setattr(unsupported, "REQUIREMENTS", needs)
     found = list(unsupported.unsupported_cells())
     assert {gap.chapter for gap in found} == chapters
     assert call in {gap.code for gap in found}
@@ -38,7 +38,9 @@ def test_what_is_lacking_is_named_cell_by_cell(
 
 
 def test_where_nothing_is_lacking_every_cell_can_be_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsupported, "NEEDS", [replace(need, lacking=lambda: "") for need in unsupported.REQUIREMENTS])
+    monkeypatch.setattr(
+        unsupported, "REQUIREMENTS", [replace(need, lacking=lambda: "") for need in unsupported.REQUIREMENTS]
+    )
     assert list(unsupported.unsupported_cells()) == []
 
 

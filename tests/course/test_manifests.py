@@ -28,7 +28,7 @@ class WorldElsewhere(RecordedBackend):
         self.applied: list[KubeObject] = []
         self.deleted: list[str] = []
 
-    def places(self) -> Topology:
+    def topology(self) -> Topology:
         return replace(super().topology(), network=ELSEWHERE)
 
     def apply(self, documents: Sequence[KubeObject]) -> Text:

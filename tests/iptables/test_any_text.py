@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,13 @@ def test_a_hundred_thousand_rules_come_back() -> None:
 @TRIES
 @given(line=st.from_regex(_FAST_RULE, fullmatch=True))
 def test_a_line_known_to_be_good_can_always_be_taken_apart(line: str) -> None:
-    chain = _FAST_RULE.fullmatch(line)[1]  # type: ignore[index]
+    found = _FAST_RULE.fullmatch(line)
+    assert found
+    chain = found["chain"]
     rule = next(iptables.parse(f"*nat\n:{chain} - [0:0]\n{line}\nCOMMIT\n").rules())
-    assert matches.matches(rule.body) is not None
+    asked = re.sub(r' --comment (?:"[^"]*"|\S+)', "", line[found.end("chain") :])
+    options = (" -s ", " -d ", " -p ", " -m addrtype ", " --dport ", " -m statistic ")
+    assert len(matches.matches(rule.body)) == sum(option in asked for option in options)
     assert targets.action(rule.body, is_chain=False)
     assert rule.unknown == () or rule.target not in targets.VERDICTS
 

@@ -45,6 +45,7 @@ def test_what_the_client_remembers_is_what_it_said_itself(open_lab: OpenLab) -> 
     known = lab.neighbors().set_index("ADDRESS").HOLDER
     machine = lab.time_machine()
     scene = machine.at(lab._backend.now() - machine._window.start)
+    assert {row["SERVICE"] for row in scene.beliefs} == {"svc1", "svc2", "svc3"}
     assert all(known[row["ADDRESS"]] == row["CLIENT REMEMBERS"] for row in scene.beliefs)
 
 

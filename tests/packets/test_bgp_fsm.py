@@ -57,11 +57,13 @@ def test_a_session_is_established_when_the_router_of_the_reference_says_so(refer
     same, wrong = compared(reference_recording)
     print(f"{same} sessions looked at, {len(wrong)} otherwise")
     assert not wrong, "\n".join(wrong)
+    assert same
 
 
 def test_a_walk_goes_through_the_states_in_order(recording: Recording) -> None:
     take = next(take for take in recording.manifest.takes if take.router)
     steps = walk(recording.frames(take.id), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
+    assert len(steps) >= len(STATES)
     assert steps[0].before == IDLE
     assert all(step.before in STATES and step.after in STATES for step in steps)
     assert all(one.after == other.before for one, other in pairwise(steps))

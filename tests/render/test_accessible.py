@@ -83,7 +83,7 @@ def test_its_words_are_there_for_who_cannot_see_it(figure: Any) -> None:
 
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - PLOTLY))
 def test_svg_colours_are_seen_on_a_light_and_on_a_dark_ground(open_lab: OpenLab, name: str) -> None:
-    html = drawn(FIGURES[name](open_lab))
+    html, seen = drawn(FIGURES[name](open_lab)), 0
     for picture in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
         own = re.search(rf"background:{PAPER}", picture)
         grounds = [PAPER] if own else [LIGHT, DARK]
@@ -94,6 +94,8 @@ def test_svg_colours_are_seen_on_a_light_and_on_a_dark_ground(open_lab: OpenLab,
                 wanted = TEXT if tag == "text" and not _is_a_sign(picture, attributes) else MARK
                 for ground in grounds:
                     assert contrast(colour.lower(), ground) >= wanted, (tag, colour, ground)
+                    seen += 1
+    assert seen
 
 
 def _is_a_sign(picture: str, attributes: str) -> bool:
@@ -120,6 +122,7 @@ def test_plotly_figures_bring_their_own_paper_and_marks_of_different_shape(open_
     looks = {(mark["color"], mark["symbol"]) for mark in marks}
     assert len({symbol for _, symbol in looks}) == len(looks)  # no two that differ by colour alone
     bars = [trace for trace in data["data"] if trace["type"] == "bar"]
+    assert marks or bars
     assert all(any(trace["text"]) or trace["name"] for trace in bars)
 
 

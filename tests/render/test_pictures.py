@@ -83,6 +83,7 @@ def test_the_hash_order_is_a_picture_of_the_election(open_lab: OpenLab) -> None:
     root = ElementTree.fromstring(picture)
     assert root.get("aria-label") == picture.describe()
     texts = [node for node in root.iter() if node.tag.endswith("text")]
+    assert texts
     assert all(contrast(str(text.get("fill")), PAPER) >= 4.5 for text in texts)
     for service, ip in vips.items():
         assert f"{service} {ip}: led by {lab.leader(service)}" in picture.describe()

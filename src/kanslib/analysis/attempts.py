@@ -90,7 +90,7 @@ def attempts_from_capture(frames: Iterable[Frame], vip: str, zero: float) -> lis
     A SYN that is sent again (the same port and sequence number) belongs to its first. What happened in the last second
     of a capture is left out: its answer may have come later.
 
-    >>> seen([], "172.18.255.200", 0)
+    >>> attempts_from_capture([], "172.18.255.200", 0)
     []
     """
     tries: dict[tuple[str, int, int], list[Frame]] = {}

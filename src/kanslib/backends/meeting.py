@@ -49,7 +49,7 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
             self.simulated = twin
             back = self.recorded.clock.last_name
             notices.notice(
-                f"not recorded: {gap.asked} · computed from here on, from the recorded moment after {back}; "
+                f"not recorded: {gap.asked} · simulated from here on, from the recorded moment after {back}; "
                 f"lab.at({back!r}) goes back to the recording",
                 notices.SIMULATED_COLOUR,
                 "kans-computed",
@@ -109,7 +109,7 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
     def _simulated_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The twin's acts in the recording's seconds."""
         offset = self.recorded.now() - self.recorded.story.start
-        return [{**row, "AT": round(row["AT"] + offset, 1), "DONE": f"{row['DONE']} (computed)"} for row in rows]
+        return [{**row, "AT": round(row["AT"] + offset, 1), "DONE": f"{row['DONE']} (simulated)"} for row in rows]
 
     def restore(self) -> Text:
         self.simulated = None

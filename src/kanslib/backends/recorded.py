@@ -34,7 +34,7 @@ class RecordedBackend:
     """A story of a recording, or the whole of it, at a moment. Implements `World`.
 
     >>> from kanslib.course.recordings import shipped
-    >>> world = RecordedWorld(Recording.open(shipped("arp")), "arp")
+    >>> world = RecordedBackend(Recording.open(shipped("arp")), "arp")
     >>> [s["metadata"]["name"] for s in world.objects("services")]
     ['kubernetes', 'svc1', 'svc2', 'svc3', 'kube-dns', 'metallb-webhook-service']
     """

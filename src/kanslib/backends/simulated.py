@@ -57,10 +57,10 @@ class SimulatedBackend:
     >>> from kanslib.backends.initial_state import recorded_moment
     >>> from kanslib.backends.recorded import RecordedWorld
     >>> recorded = RecordedWorld(Recording.open(shipped("failover")), "failover")
-    >>> world = ComputedWorld(recorded_moment(recorded), "a recording", script=course.SCRIPTS["failover"])
-    >>> world.act("kill_node", ["myk8s-worker3"])
+    >>> world = SimulatedBackend(recorded_moment(recorded), "a recording", script=course.SCRIPTS["failover"])
+    >>> world.perform("kill_node", ["myk8s-worker3"])
     'kill-node myk8s-worker3'
-    >>> round(world.acts()[0]["SETTLED AFTER"], 1) > 30
+    >>> round(world.actions()[0]["SETTLED AFTER"], 1) > 30
     True
     """
 
@@ -91,7 +91,7 @@ class SimulatedBackend:
 
     def banner(self) -> str:
         name = f"story {self.script.name!r}: {self._title}" if self.script else self._title or "a cluster of your own"
-        return f"computed · {name}\nworked out from {self._since}, {MODELS}; seed {self._seed}"
+        return f"simulated · {name}\nworked out from {self._since}, {MODELS}; seed {self._seed}"
 
     def provenance(self) -> Provenance:
         return Provenance("simulated", self._now, self.standing, f"from {self._since}", (MODELS,))

@@ -65,7 +65,7 @@ REQUIREMENTS = (
     Requirement(
         "captures",
         re.compile(
-            r"lab\.(frames|follow|announcements|arp_story|remembered|conflicts|beliefs|timeline|phases|failures)\b"
+            r"lab\.(frames|capture_path|announcements|arp_story|remembered|conflicts|beliefs|timeline|phases|failures)\b"
             r"|lab\.(messages|decoded|bgp_states|ecmp|outage|marks)\b|\bcapture="
         ),
         _no_capture,

@@ -33,7 +33,7 @@ def address_plan(network: str) -> AddressPlan:
 
     Raises ClusterError for a network of fewer than 256 addresses.
 
-    >>> plan("172.18.0.0/16").pool_first, plan("192.168.228.0/24").pool_first
+    >>> address_plan("172.18.0.0/16").pool_first, address_plan("192.168.228.0/24").pool_first
     ('172.18.255.200', '192.168.228.200')
     """
     net = IPv4Network(network)
@@ -53,7 +53,7 @@ def address_plan(network: str) -> AddressPlan:
 def move_addresses(text: str, network: str) -> str:
     """A text of the lesson with every address of its plan moved to `network`.
 
-    >>> moved("peerAddress: 172.18.0.200", "172.20.0.0/16")
+    >>> move_addresses("peerAddress: 172.18.0.200", "172.20.0.0/16")
     'peerAddress: 172.20.0.200'
     """
     if network == LESSON_NETWORK:

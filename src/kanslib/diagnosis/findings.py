@@ -189,7 +189,7 @@ def find(patient: ClusterSnapshot) -> dict[str, Finding]:
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="case-4")  # doctest: +ELLIPSIS
     recorded · story 'case-4': ...
-    >>> found = rulings(Patient(lab.objects, lab.network()))
+    >>> found = find(ClusterSnapshot(lab.objects, lab.network()))
     >>> [(cause, ruling.fact) for cause, ruling in found.items() if ruling.holds]
     [('no endpoints', 'svc1 selects app=webpood, and no ready Pod carries that')]
     """

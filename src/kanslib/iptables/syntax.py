@@ -213,7 +213,7 @@ class RuleOptions:
 def tokenize(text: str, start: int = 0) -> Iterator[Token]:
     """The words of a rule from a position on, as iptables-restore cuts them: quotes hold blanks, `\\` escapes in them.
 
-    >>> [word.text for word in words('--comment "a \\\\"b\\\\" c"  -j X')]
+    >>> [word.text for word in tokenize('--comment "a \\\\"b\\\\" c"  -j X')]
     ['--comment', 'a "b" c', '-j', 'X']
     """
     position = start

@@ -22,7 +22,7 @@ def with_defaults(document: KubeObject) -> KubeObject:
     """The manifest with the API server's defaults, so that two ways to write one thing are equal.
 
     >>> short = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
-    >>> canonical(short)["spec"]["ports"]
+    >>> with_defaults(short)["spec"]["ports"]
     [{'protocol': 'TCP', 'targetPort': 80, 'port': 80}]
     """
     meta = document.get("metadata", {})

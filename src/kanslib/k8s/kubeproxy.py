@@ -77,7 +77,7 @@ class Rules:
 def chain_hash(*parts: str) -> str:
     """The 16 characters at the end of a chain's name (portProtoHash, servicePortEndpointChainName).
 
-    >>> hashed("default/nginx", "tcp"), hashed("default/nginx", "tcp", "10.244.1.5:80")
+    >>> chain_hash("default/nginx", "tcp"), chain_hash("default/nginx", "tcp", "10.244.1.5:80")
     ('2CMXP7HKUVJN7L6M', 'IZW656N5ZXYN5BEC')
     """
     return base64.b32encode(hashlib.sha256("".join(parts).encode()).digest()).decode()[:16]

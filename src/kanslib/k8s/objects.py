@@ -100,7 +100,7 @@ def leader_in_event(event: KubeObject) -> str | None:
 
     MetalLB v0.14.8 speaker/main.go handleService: reason nodeAssigned, the node in quotes, then the protocol.
 
-    >>> claimed_leader({"reason": "nodeAssigned", "message": 'announcing from node "a" with protocol "layer2"'})
+    >>> leader_in_event({"reason": "nodeAssigned", "message": 'announcing from node "a" with protocol "layer2"'})
     'a'
     """
     message = event.get("message", "")

@@ -147,8 +147,8 @@ def next_hops(routes: Iterable[BGPRoute], peer: str, most: int = 64) -> dict[str
     All paths are one AS long, so the highest LOCAL_PREF decides (0 counts as FRR's default, 100), and all that are
     left are equal: ECMP.
 
-    >>> a = Route("192.0.2.1/32", "a", "172.18.0.2", "router", 0, (), ("default/web",))
-    >>> b = Route("192.0.2.1/32", "b", "172.18.0.3", "router", 0, (), ("default/web",))
+    >>> a = BGPRoute("192.0.2.1/32", "a", "172.18.0.2", "router", 0, (), ("default/web",))
+    >>> b = BGPRoute("192.0.2.1/32", "b", "172.18.0.3", "router", 0, (), ("default/web",))
     >>> next_hops([a, b], "router")
     {'192.0.2.1/32': ('172.18.0.2', '172.18.0.3')}
     """
@@ -182,7 +182,7 @@ def hold_timer_expiry(hold: float) -> DetectionWindow:
 
     MetalLB sends one each third of the hold time. A node whose kernel closes the connection is given up at once.
 
-    >>> silence(9)
+    >>> hold_timer_expiry(9)
     Loss(earliest=6.0, latest=9.0)
     """
     return DetectionWindow(round(hold * 2 / 3, 3), float(hold))

@@ -33,7 +33,7 @@ def order(nodes: Iterable[str], ip: str) -> list[str]:
 def sort_key(node: str, ip: str) -> bytes:
     """What is compared: the 32 bytes of sha256(node + "#" + ip). The smallest leads.
 
-    >>> rank("kind-worker2", "172.18.255.200").hex()[:8]
+    >>> sort_key("kind-worker2", "172.18.255.200").hex()[:8]
     '3599cdb1'
     """
     return hashlib.sha256(f"{node}#{ip}".encode()).digest()
@@ -62,7 +62,7 @@ def won_by_new_node(newcomer: str, nodes: Collection[str], ips: Iterable[str]) -
     """The addresses that a joining node would lead: it takes what it wins, and nothing else moves.
 
     >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
-    >>> taken_by("myk8s-worker4", workers, ["172.18.255.200", "172.18.255.201", "172.18.255.207"])
+    >>> won_by_new_node("myk8s-worker4", workers, ["172.18.255.200", "172.18.255.201", "172.18.255.207"])
     ['172.18.255.207']
     """
     return [ip for ip, leader in leaders([*nodes, newcomer], ips).items() if leader == newcomer]
@@ -100,7 +100,7 @@ def distribution(nodes: Iterable[str], ips: Iterable[str]) -> Distribution:
     """How evenly the addresses of a pool spread over the candidates: each is a throw of a fair dice, and no more.
 
     >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
-    >>> print(spread(workers, [f"172.18.255.{n}" for n in range(200, 251)]))
+    >>> print(distribution(workers, [f"172.18.255.{n}" for n in range(200, 251)]))
     19/14/18: an even share is 17.0, and chance alone strays by 3.4
     """
     counts = dict.fromkeys(nodes, 0)

@@ -44,7 +44,7 @@ class Scenario:
     def replace(self, **changes: Any) -> Scenario:
         """The same setup with something changed.
 
-        >>> Setup().but(endpoints=6).endpoints
+        >>> Scenario().replace(endpoints=6).endpoints
         6
         """
         return replace(self, **changes)
@@ -67,9 +67,9 @@ class ExpectedPhase:
 def expected(setup: Scenario) -> tuple[ExpectedPhase, ...]:
     """The stretches of an outage, in order; each lasts from the end of the one before. Empty: nobody notices.
 
-    >>> [(one.why, one.end, one.share) for one in expected(Setup())]
+    >>> [(one.why, one.end, one.share) for one in expected(Scenario())]
     [('the address moves', 5.8, 1.0), ('endpoints are still in the rules', 37.5, 0.5)]
-    >>> silent = Setup(protocol="BGP", policy="Local", death="silent", hold=9)
+    >>> silent = Scenario(protocol="BGP", policy="Local", death="silent", hold=9)
     >>> [(one.why, one.end, one.share) for one in expected(silent)]
     [('the route is still there', 7.5, 0.5)]
     """
@@ -114,7 +114,7 @@ def _endpoints_leave(setup: Scenario) -> tuple[float, float, float]:
 def lost_seconds(setup: Scenario) -> float:
     """The outage as seconds of no service at all: each stretch by its share.
 
-    >>> lost_seconds(Setup())
+    >>> lost_seconds(Scenario())
     21.6
     """
     total, start = 0.0, 0.0

@@ -59,7 +59,7 @@ def detection(first_probes: Iterable[float], members: int, config: MemberlistCon
 
     A probe fails when its interval is over. The first failure starts the suspicion; each later one confirms it.
 
-    >>> noticed([0.6, 1.9, 2.7], members=4)
+    >>> detection([0.6, 1.9, 2.7], members=4)
     Detection(suspect=1.6, dead=5.6)
     """
     failures = sorted(probe + config.probe_interval for probe in first_probes)
@@ -104,7 +104,7 @@ def isolated_detection(members: int, config: MemberlistConfig = LAN) -> tuple[fl
     Nobody confirms what it suspects, so the long timeout holds. And it doubts itself: a failed probe that nobody
     helped with counts against its own health (awareness.go), and the less healthy, the slower it probes.
 
-    >>> alone(4)
+    >>> isolated_detection(4)
     (25.0, 28.0, 32.0)
     """
     flat, moment, told = suspicion_timeout(members, 0, config), 0.0, []

@@ -128,7 +128,7 @@ def status_changes(before: str | None, led: str | None, leader: str | None, aliv
     internal/k8s/controllers/layer2_status_controller.go; the field is immutable).
 
     >>> alive = frozenset({"b", "c"})
-    >>> noted("b", "b", "c", alive), noted("a", "a", "b", alive), noted(None, None, "b", alive)
+    >>> status_changes("b", "b", "c", alive), status_changes("a", "a", "b", alive), status_changes(None, None, "b", alive)
     ('c', 'a', 'b')
     """
     if before is None:

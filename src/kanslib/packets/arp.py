@@ -19,7 +19,7 @@ class ARP(NamedTuple):
     """One question or answer: 28 bytes, five fields that matter.
 
     >>> raw = bytes.fromhex("0001080006040002" "0242ac120004" "ac12ffc8" "0242ac120064" "ac120064")
-    >>> print(Arp.parse(raw))
+    >>> print(ARP.parse(raw))
     172.18.255.200 is-at 02:42:ac:12:00:04
     """
 

@@ -23,7 +23,7 @@ class HTTP(NamedTuple):
     def parse(cls, payload: bytes) -> HTTP | None:
         """The first line in `payload`, None where none begins there.
 
-        >>> Http.parse(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n").uri
+        >>> HTTP.parse(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n").uri
         '/'
         """
         if found := _REQUEST.match(payload):

@@ -27,7 +27,7 @@ class TCPOptions(NamedTuple):
 class TCP(NamedTuple):
     """Ports, numbers, flags (letters, `S` for SYN) and payload; `length` is the payload's size, captured or not.
 
-    >>> Tcp.parse(bytes.fromhex("a87a0050" "00000001" "00000000" "5002" "ffff" "00000000")).flags
+    >>> TCP.parse(bytes.fromhex("a87a0050" "00000001" "00000000" "5002" "ffff" "00000000")).flags
     'S'
     """
 

@@ -22,7 +22,7 @@ _EXITS = {"1": "", "7": ": connection refused or no route", "28": ": timed out",
 def request_rows(text: str, times: int) -> list[dict[str, Any]]:
     """Who answered `times` requests and how often; REMOTE is the client's address as the Pod saw it, if it said.
 
-    >>> requests("     52 Hostname: webpod1\\n     48 Hostname: webpod2\\n", 100)[0]
+    >>> request_rows("     52 Hostname: webpod1\\n     48 Hostname: webpod2\\n", 100)[0]
     {'COUNT': 52, 'HOSTNAME': 'webpod1', 'REMOTE': ''}
     """
     counts: dict[tuple[str, str], int] = {}
@@ -56,7 +56,7 @@ def _one_by_one(text: str) -> list[tuple[str, str]]:
 def arp_scan_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
     """The answers of an ARP scan; HOLDER is the node whose MAC it is, empty for one that is no node's.
 
-    >>> scanned("172.18.255.200\\t02:42:ac:12:00:04\\t(Unknown)\\n", {"02:42:ac:12:00:04": "myk8s-worker"})
+    >>> arp_scan_rows("172.18.255.200\\t02:42:ac:12:00:04\\t(Unknown)\\n", {"02:42:ac:12:00:04": "myk8s-worker"})
     [{'ADDRESS': '172.18.255.200', 'MAC': '02:42:ac:12:00:04', 'HOLDER': 'myk8s-worker'}]
     """
     return [{"ADDRESS": ip, "MAC": mac, "HOLDER": macs.get(mac, "")} for ip, mac in _SCANNED.findall(text)]

@@ -8,7 +8,7 @@ from html import escape
 def scrollable(html: str, what: str) -> str:
     """HTML in a box that scrolls sideways; `what` it is, for who hears it.
 
-    >>> scrolling("…", "cluster map")
+    >>> scrollable("…", "cluster map")
     '<div tabindex="0" role="group" style="overflow-x:auto" aria-label="cluster map">…</div>'
     """
     return f'<div tabindex="0" role="group" style="overflow-x:auto" aria-label="{escape(what)}">{html}</div>'

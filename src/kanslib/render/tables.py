@@ -17,7 +17,7 @@ _LEFT = ' style="text-align:left;white-space:nowrap"'
 class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pandas' own
     """A DataFrame with a provenance, which a notebook shows above it.
 
-    >>> table = Table.of([{"NAME": "svc1"}], Provenance("recorded", 0.0, "opening", "MetalLB v0.14.8"))
+    >>> table = Table.from_rows([{"NAME": "svc1"}], Provenance("recorded", 0.0, "opening", "MetalLB v0.14.8"))
     >>> table.NAME.tolist()
     ['svc1']
     """

@@ -58,7 +58,7 @@ class IdGenerator:
 def timestamp(moment: float) -> str:
     """A moment as the API writes it.
 
-    >>> stamp(1795417742.6)
+    >>> timestamp(1795417742.6)
     '2026-11-23T07:09:02Z'
     """
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

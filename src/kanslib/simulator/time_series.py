@@ -11,7 +11,7 @@ T = TypeVar("T")
 class TimeSeries(Generic[T]):
     """The values something had, each from a moment (Unix seconds) on.
 
-    >>> leader = Track(0.0, "a")
+    >>> leader = TimeSeries(0.0, "a")
     >>> leader.set(5.7, "b")
     >>> leader.at(5.0), leader.at(6.0), leader.now
     ('a', 'b', 'b')

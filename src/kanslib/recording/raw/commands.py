@@ -49,7 +49,7 @@ def reference(obj: KubeObject) -> str:
 def canonical_reference(ref: str) -> str:
     """A reference in one spelling, whatever the learner typed.
 
-    >>> spelled("svc/svc1"), spelled("Service/svc1")
+    >>> canonical_reference("svc/svc1"), canonical_reference("Service/svc1")
     ('services/svc1', 'services/svc1')
     """
     kind, _, name = ref.partition("/")
@@ -59,7 +59,7 @@ def canonical_reference(ref: str) -> str:
 def describe(verb: Verb, targets: Sequence[str]) -> str:
     """An act in words.
 
-    >>> said("kill_node", ["myk8s-worker"])
+    >>> describe("kill_node", ["myk8s-worker"])
     'kill-node myk8s-worker'
     """
     return " ".join([verb.replace("_", "-"), *targets])
@@ -68,7 +68,7 @@ def describe(verb: Verb, targets: Sequence[str]) -> str:
 def base_name(name: str) -> str:
     """An act's name without the number of a repeat.
 
-    >>> stem("apply-services-2")
+    >>> base_name("apply-services-2")
     'apply-services'
     """
     return re.sub(r"-[0-9]+$", "", name)
@@ -77,7 +77,7 @@ def base_name(name: str) -> str:
 def deduplicate(names: Iterable[str]) -> list[str]:
     """The names of acts, made unique: a repeat gets the next free number.
 
-    >>> numbered(["apply-services", "delete-services", "apply-services", "apply-services-2"])
+    >>> deduplicate(["apply-services", "delete-services", "apply-services", "apply-services-2"])
     ['apply-services', 'delete-services', 'apply-services-2', 'apply-services-3']
     """
     taken: dict[str, None] = {}
@@ -90,7 +90,7 @@ def deduplicate(names: Iterable[str]) -> list[str]:
 def interpret(command: str, manifest: str, output: str, places: ClusterNames) -> tuple[Verb, tuple[str, ...]]:
     """The verb and the targets of a recorded command; ("wait", ()) for one that changes nothing.
 
-    >>> places = Places(nodes=["myk8s-worker"], vips=[])
+    >>> places = ClusterNames(nodes=["myk8s-worker"], vips=[])
     >>> interpret("docker kill --signal KILL myk8s-worker", "", "", places)
     ('kill_node', ('myk8s-worker',))
     >>> interpret("kubectl delete svc svc1", "", 'service "svc1" deleted', places)
