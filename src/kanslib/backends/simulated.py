@@ -54,10 +54,11 @@ class SimulatedBackend:
 
     >>> from kanslib.recording.format import Recording
     >>> from kanslib.course.recordings import shipped
-    >>> from kanslib.backends.initial_state import recorded_moment
-    >>> from kanslib.backends.recorded import RecordedWorld
-    >>> recorded = RecordedWorld(Recording.open(shipped("failover")), "failover")
-    >>> world = SimulatedBackend(recorded_moment(recorded), "a recording", script=course.SCRIPTS["failover"])
+    >>> from kanslib.backends.initial_state import from_recording
+    >>> from kanslib.course import stories
+    >>> from kanslib.backends.recorded import RecordedBackend
+    >>> recorded = RecordedBackend(Recording.open(shipped("failover")), "failover")
+    >>> world = SimulatedBackend(from_recording(recorded), "a recording", stories.SCRIPTED_STORIES["failover"])
     >>> world.perform("kill_node", ["myk8s-worker3"])
     'kill-node myk8s-worker3'
     >>> round(world.actions()[0]["SETTLED AFTER"], 1) > 30

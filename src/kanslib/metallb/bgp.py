@@ -183,6 +183,6 @@ def hold_timer_expiry(hold: float) -> DetectionWindow:
     MetalLB sends one each third of the hold time. A node whose kernel closes the connection is given up at once.
 
     >>> hold_timer_expiry(9)
-    Loss(earliest=6.0, latest=9.0)
+    DetectionWindow(earliest=6.0, latest=9.0)
     """
     return DetectionWindow(round(hold * 2 / 3, 3), float(hold))

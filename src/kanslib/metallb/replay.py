@@ -128,8 +128,8 @@ def status_changes(before: str | None, led: str | None, leader: str | None, aliv
     internal/k8s/controllers/layer2_status_controller.go; the field is immutable).
 
     >>> alive = frozenset({"b", "c"})
-    >>> status_changes("b", "b", "c", alive), status_changes("a", "a", "b", alive), status_changes(None, None, "b", alive)
-    ('c', 'a', 'b')
+    >>> [status_changes(*nodes, alive) for nodes in (("b", "b", "c"), ("a", "a", "b"), (None, None, "b"))]
+    ['c', 'a', 'b']
     """
     if before is None:
         return leader

@@ -88,7 +88,7 @@ def path_rows(seen: Iterable[tuple[str, str, Iterable[Frame]]]) -> list[dict[str
 def neighbor_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
     """What `ip -j neigh` printed: which MAC address a machine remembers for which address.
 
-    >>> neighbors('[{"dst":"10.0.0.1","lladdr":"02:00:00:00:00:01","state":["STALE"]}]', {})
+    >>> neighbor_rows('[{"dst":"10.0.0.1","lladdr":"02:00:00:00:00:01","state":["STALE"]}]', {})
     [{'ADDRESS': '10.0.0.1', 'MAC': '02:00:00:00:00:01', 'HOLDER': '', 'STATE': 'STALE'}]
     """
     return [
