@@ -12,7 +12,7 @@ import pytest
 from kanslib.exercises.catalog.ch08_broken_labs import CAUSES as CHOICES
 from kanslib.exercises.catalog.ch08_broken_labs import COMPLAINTS, EVIDENCE, FIXES, FIXES_OF, PROOFS_OF
 
-# what to type to have looked at a kind of evidence
+# what to type for each kind of evidence
 TYPED = {
     "services": "services", "events": "events svc2\nevents svc3", "election": "election svc1", "arp_scan": "arp-scan",
     "l2advertisements": "advertisements", "pool": "pool", "network": "network", "endpointslices": "endpoints",
@@ -28,14 +28,14 @@ def play(tmp_path: Path, typed: str, *words: str) -> subprocess.CompletedProcess
 
 
 def diagnosis(cause: str, fix: str, evidence: str) -> str:
-    """What to type for a diagnosis, when only that evidence was looked at."""
+    """What to type for a diagnosis, when only that evidence was queried."""
     places = [choice.key for choice in CHOICES], [choice.key for choice in FIXES]
     assert evidence in {choice.key for choice in EVIDENCE}
     return f"diagnose\n{places[0].index(cause) + 1}\n{places[1].index(fix) + 1}\n1\n"
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_case_is_solved_by_looking(tmp_path: Path, case: int) -> None:
+def test_a_case_is_solved_by_queries(tmp_path: Path, case: int) -> None:
     cause = BROKEN[case]
     proof, fix = sorted(PROOFS_OF[cause])[0], sorted(FIXES_OF[cause])[0]
     wrong = "conflict" if cause != "conflict" else "no endpoints"
@@ -59,11 +59,11 @@ def test_who_leaves_has_not_solved_it(tmp_path: Path) -> None:
 
 def test_mistakes_are_answered(tmp_path: Path) -> None:
     typed = "zebra\ncurl\nevents nothing\nservices\ndiagnose\n99\n\nhelp\nquit\n"
-    said = play(tmp_path, typed, "--case", "5").stdout
-    assert "no query is called 'zebra'" in said
-    assert "of which Service? curl SERVICE" in said
-    assert "no service named 'nothing'" in said
-    assert "a number from 1 to 10" in said
+    output = play(tmp_path, typed, "--case", "5").stdout
+    assert "no query is called 'zebra'" in output
+    assert "of which Service? curl SERVICE" in output
+    assert "no service named 'nothing'" in output
+    assert "a number from 1 to 10" in output
 
 
 def test_a_seed_draws_the_same_case(tmp_path: Path) -> None:

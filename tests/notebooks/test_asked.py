@@ -1,4 +1,4 @@
-"""What a chapter asks can be answered: each guess is scored by a look that follows, each exercise after running all."""
+"""What a chapter asks can be answered: a later query scores each guess, each exercise has an answer after all cells."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     made: Asked = ([], [])
     make = ExerciseSession.create_view
 
-    def noted(self: ExerciseSession, kind: Any, name: str) -> Any:
-        quest = make(self, kind, name)
-        made[1 if kind is Prediction else 0].append(quest)
-        return quest
+    def create_and_note(self: ExerciseSession, kind: Any, name: str) -> Any:
+        view = make(self, kind, name)
+        made[1 if kind is Prediction else 0].append(view)
+        return view
 
-    monkeypatch.setattr(ExerciseSession, "create_view", noted)
+    monkeypatch.setattr(ExerciseSession, "create_view", create_and_note)
     predict = ExerciseSession.predict
     monkeypatch.setattr(
         ExerciseSession, "predict", lambda self, name, _=None: predict(self, name, some_answer(self.catalog[name]))
@@ -50,15 +50,15 @@ def test_every_guess_was_scored_and_every_exercise_can_be_checked(asked: Asked) 
     exercises, predictions = asked
     assert exercises or predictions
     assert kernel_predictions().names == []
-    for quest in exercises:
-        truth = quest.expected_answer()
-        assert truth.value not in (None, "", set()), quest.exercise.id
+    for view in exercises:
+        expected = view.expected_answer()
+        assert expected.value not in (None, "", set()), view.exercise.id
 
 
 def test_a_function_that_a_chapter_begins_with_is_judged_and_not_yet_right(asked: Asked) -> None:
     exercises, _ = asked
-    for quest in exercises:
-        if quest.exercise.kind == "code":
-            verdict = quest.assess(lambda *_: None)
-            assert verdict.outcome is AnswerOutcome.WRONG
-            assert "the cluster said" in verdict.words
+    for view in exercises:
+        if view.exercise.kind == "code":
+            assessment = view.assess(lambda *_: None)
+            assert assessment.outcome is AnswerOutcome.WRONG
+            assert "the cluster said" in assessment.words
