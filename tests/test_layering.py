@@ -62,21 +62,21 @@ def imported(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
-def test_a_room_knows_only_rooms_below_it(room: str) -> None:
+def test_imports_go_down_only(room: str) -> None:
     for path in files(room):
         known = {name.split(".")[1] for name in imported(path) if name.startswith("kanslib.")}
         assert not known & FORBIDDEN[room], f"{path.relative_to(PACKAGE)} imports {known & FORBIDDEN[room]}"
 
 
 @pytest.mark.parametrize("room", PURE)
-def test_pure_rooms_import_nothing_heavy(room: str) -> None:
+def test_pure_packages_import_nothing_heavy(room: str) -> None:
     for path in files(room):
         heavy = {name.split(".")[0] for name in imported(path)} & HEAVY
         heavy -= ALLOWED.get(path.relative_to(PACKAGE).as_posix(), set())
         assert not heavy, f"{path.relative_to(PACKAGE)} imports {heavy}"
 
 
-def test_every_room_that_is_named_here_exists() -> None:
+def test_packages_named_here_exist() -> None:
     assert all(files(room) for room in FORBIDDEN)
 
 
@@ -85,7 +85,7 @@ def in_a_fresh_python(code: str) -> str:
     return ran.stdout.strip()
 
 
-def test_import_kanslib_is_light() -> None:
+def test_import_kanslib_loads_nothing_heavy() -> None:
     names = sorted({*HEAVY, "yaml", "rich", "typer"})
     code = f"import sys; import kanslib; print([name for name in {names!r} if name in sys.modules])"
     assert in_a_fresh_python(code) == "[]"

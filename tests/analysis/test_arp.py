@@ -56,14 +56,14 @@ def seen_between(changes: list[NeighborUpdate], address: str, start: float, end:
     return inside | ({before} if before else set())
 
 
-def test_the_shipped_clients_neighbour_table_is_what_the_wire_told_it(recording: Recording) -> None:
+def test_neighbors_at_equals_clients_ip_neigh(recording: Recording) -> None:
     same, wrong = compared(recording)
     print(f"{same} entries equal, {len(wrong)} not")
     assert not wrong, "\n".join(wrong[:10])
     assert same > 500
 
 
-def test_the_reference_clients_neighbour_table_is_what_the_wire_told_it(reference_recording: Recording) -> None:
+def test_neighbors_at_equals_clients_ip_neigh_in_reference(reference_recording: Recording) -> None:
     same, wrong = compared(reference_recording)
     print(f"{same} entries equal, {len(wrong)} not")
     assert not wrong, "\n".join(wrong[:10])
@@ -71,7 +71,7 @@ def test_the_reference_clients_neighbour_table_is_what_the_wire_told_it(referenc
 
 
 @pytest.mark.parametrize("service", ["svc1", "svc2", "svc3"])
-def test_metallb_announces_in_five_rounds_of_two(open_lab: OpenLab, service: str) -> None:
+def test_arp_analysis_announcements_five_rounds_of_two(open_lab: OpenLab, service: str) -> None:
     """MetalLB v0.14.8 internal/layer2/announcer.go: at once, then every 1.1 s for 5 s; a request and a reply."""
     lab = open_lab("arp")
     lab.at("apply-services-3")
@@ -84,7 +84,7 @@ def test_metallb_announces_in_five_rounds_of_two(open_lab: OpenLab, service: str
     assert "RFC 5227 has zeros: as MetalLB does it" in first.ODD
 
 
-def test_a_takeover_moves_the_clients_belief(open_lab: OpenLab) -> None:
+def test_arp_analysis_neighbor_updates_follow_takeover(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
     learned = lab.remembered().set_index("ADDRESS")
@@ -95,7 +95,7 @@ def test_a_takeover_moves_the_clients_belief(open_lab: OpenLab) -> None:
     assert abs(learned.AT[lab.vip("svc1")] - dark) < 0.5
 
 
-def test_two_holders_of_one_address_are_a_conflict(open_lab: OpenLab) -> None:
+def test_arp_analysis_conflicts_two_holders_of_one_address(open_lab: OpenLab) -> None:
     lab = open_lab("case-9")
     lab.at("opening")
     conflicts = lab.conflicts()
@@ -104,14 +104,14 @@ def test_two_holders_of_one_address_are_a_conflict(open_lab: OpenLab) -> None:
     assert conflicts.HOLDERS[0].count(",") == 1
 
 
-def test_where_one_leads_there_is_no_conflict(open_lab: OpenLab) -> None:
+def test_arp_analysis_conflicts_none_with_one_leader(open_lab: OpenLab) -> None:
     for story, act in (("arp", "apply-services-3"), ("failover", "kill-node"), ("election", "exclude-leader")):
         lab = open_lab(story)
         lab.at(act)
         assert lab.conflicts().empty
 
 
-def test_speakers_that_object_both_believed_that_they_lead(open_lab: OpenLab, recording: Recording) -> None:
+def test_arp_analysis_conflicts_both_speakers_believed_they_lead(open_lab: OpenLab, recording: Recording) -> None:
     """An announcement that is answered: each time, both have claimed the Service within seconds of it."""
     lab = open_lab("l2")
     story = ARPAnalysis.of(recording.frames("course"))
@@ -130,7 +130,7 @@ def test_speakers_that_object_both_believed_that_they_lead(open_lab: OpenLab, re
         assert frame.arp.target_mac in claimed
 
 
-def test_a_scan_is_known_as_one_and_leaves_no_entry(recording: Recording) -> None:
+def test_arp_analysis_scans_recognized_and_leave_no_neighbor(recording: Recording) -> None:
     story = ARPAnalysis.of(recording.frames("course"))
     scans = story.scans()
     looked = [read for read in recording.reads() if "arp-scan" in read.command]
@@ -139,7 +139,7 @@ def test_a_scan_is_known_as_one_and_leaves_no_entry(recording: Recording) -> Non
     assert all(scan.asked >= 51 for scan in scans)
 
 
-def test_the_picture_says_the_same_in_words(open_lab: OpenLab) -> None:
+def test_arp_timeline_words_equal_figure(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
     words = lab.arp_story().describe()

@@ -62,20 +62,20 @@ def compared(lab: Lab, act: str, service: str) -> int:
     return checked
 
 
-def test_who_believes_that_it_leads_says_so_and_who_no_longer_does_stops(open_lab: OpenLab) -> None:
+def test_speaker_views_match_announcements(open_lab: OpenLab) -> None:
     checked = sum(compared(open_lab(story), act, f"svc{n}") for story, act in ACTS for n in (1, 2, 3))
     print(f"{checked} changes of belief, each followed by its deed")
     assert checked >= 12
 
 
-def test_the_same_in_the_reference(open_reference: OpenLab) -> None:
+def test_speaker_views_match_announcements_in_reference(open_reference: OpenLab) -> None:
     acts = [("failover", "kill-node"), ("failover", "delete-speaker-pod"), ("election", "exclude-leader")]
     checked = sum(compared(open_reference(story), act, f"svc{n}") for story, act in acts for n in (1, 2, 3))
     print(f"{checked} changes of belief, each followed by its deed")
     assert checked >= 4
 
 
-def test_in_the_end_all_agree_with_the_event_and_with_the_wire(open_lab: OpenLab) -> None:
+def test_views_agree_with_event_and_wire_in_the_end(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     for service in ("svc1", "svc2", "svc3"):
         last = {one.viewer: one.leader for one in held(lab, "kill-node", service)}
@@ -83,7 +83,7 @@ def test_in_the_end_all_agree_with_the_event_and_with_the_wire(open_lab: OpenLab
         assert {API, lab.client} <= set(last)
 
 
-def test_a_cut_off_speaker_has_a_story_of_its_own(open_lab: OpenLab) -> None:
+def test_speaker_views_isolated_speaker_keeps_its_own_view(open_lab: OpenLab) -> None:
     lab = open_lab("bgp-silent")
     found = held(lab, "cut-link-2", "svc3")
     last = {one.viewer: one.leader for one in found}
@@ -94,7 +94,7 @@ def test_a_cut_off_speaker_has_a_story_of_its_own(open_lab: OpenLab) -> None:
 
 
 @pytest.mark.parametrize(("story", "act"), ACTS)
-def test_beliefs_of_one_are_one_after_the_other(open_lab: OpenLab, story: str, act: str) -> None:
+def test_views_of_one_viewer_do_not_overlap(open_lab: OpenLab, story: str, act: str) -> None:
     found = held(open_lab(story), act, "svc1")
     changes = 0
     for who in {one.viewer for one in found}:
@@ -104,7 +104,7 @@ def test_beliefs_of_one_are_one_after_the_other(open_lab: OpenLab, story: str, a
     assert changes
 
 
-def test_the_picture_tells_it_in_words(open_lab: OpenLab) -> None:
+def test_leadership_timeline_words_equal_figure(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
     words = lab.beliefs("svc1").describe()

@@ -25,15 +25,15 @@ def told(attempts: list[Attempt]) -> list[tuple[str, int, int]]:
     return [(phase.name, phase.tried, phase.failed) for phase in phases(attempts)]
 
 
-def test_nothing_tried() -> None:
+def test_phases_none_without_attempts() -> None:
     assert phases([]) == []
 
 
-def test_a_clean_act() -> None:
+def test_phases_healthy_after_clean_action() -> None:
     assert told(tries((20, True))) == [(HEALTHY, 20, 0)]
 
 
-def test_everything_failed() -> None:
+def test_phases_dark_when_everything_failed() -> None:
     assert told(tries((20, False))) == [(DARK, 20, 20)]
 
 
@@ -43,7 +43,7 @@ def coins(seed: int, number: int, share: float, cause: str | bool = False) -> li
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_dark_then_half_dark_then_healthy_are_found_where_they_are(seed: int) -> None:
+def test_phases_dark_partly_healthy_boundaries(seed: int) -> None:
     half = coins(seed, 80, 0.5, ENDPOINT_GONE)
     found = phases(tries((12, LEADER_GONE), *half, (300, True)))
     assert [phase.name for phase in found] == [DARK, PARTLY, HEALTHY]
@@ -53,7 +53,7 @@ def test_dark_then_half_dark_then_healthy_are_found_where_they_are(seed: int) ->
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_without_reasons_a_dark_phase_shows_by_its_length(seed: int) -> None:
+def test_phases_dark_without_reasons_by_length(seed: int) -> None:
     """The coin may fail at once after the address moved: then the dark phase seems longer, by those attempts."""
     half = coins(seed, 80, 0.5)
     at_once = next(i for i, (_, ok) in enumerate(half) if ok is True)
@@ -62,54 +62,54 @@ def test_without_reasons_a_dark_phase_shows_by_its_length(seed: int) -> None:
     assert found[0].tried == 30 + at_once
 
 
-def test_a_cause_parts_what_looks_alike() -> None:
+def test_phases_split_by_reason() -> None:
     """The first coins after the move fail: without their cause they would be dark."""
     runs = [(9, LEADER_GONE), (3, ENDPOINT_GONE), *coins(3, 60, 0.5, ENDPOINT_GONE), (200, True)]
     assert [name for name, _, _ in told(tries(*runs))] == [DARK, PARTLY, HEALTHY]
     assert told(tries(*runs))[0] == (DARK, 9, 9)
 
 
-def test_stragglers_belong_to_the_healthy_rest() -> None:
+def test_phases_stragglers_belong_to_healthy() -> None:
     runs = [(10, LEADER_GONE), (60, True), (1, REMEMBERED), (1, True), (2, REMEMBERED), (60, True)]
     assert told(tries(*runs)) == [(DARK, 10, 10), (STRAGGLERS, 124, 3)]
 
 
-def test_short_bursts_of_unknown_cause_after_the_trouble_are_stragglers() -> None:
+def test_phases_short_unexplained_bursts_are_stragglers() -> None:
     runs = [(20, False), (100, True), (5, False), (200, True), (4, False), (100, True)]
     assert told(tries(*runs)) == [(DARK, 20, 20), (STRAGGLERS, 409, 9)]
 
 
-def test_a_second_trouble_is_one() -> None:
+def test_phases_second_outage_is_a_phase() -> None:
     runs = [(20, LEADER_GONE), (100, True), (80, LEADER_GONE), (100, True)]
     assert [name for name, _, _ in told(tries(*runs))] == [DARK, HEALTHY, DARK, HEALTHY]
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_chance_makes_no_phases(seed: int) -> None:
+def test_phases_none_by_chance(seed: int) -> None:
     """A hundred fair coins are one phase, nearly always."""
     found = phases(tries(*coins(seed, 100, 0.5, ENDPOINT_GONE), (300, True)))
     assert [phase.name for phase in found if phase.tried > 8] == [PARTLY, HEALTHY]
 
 
-def test_each_attempt_belongs_to_one_phase_and_phases_join() -> None:
+def test_phases_partition_all_attempts() -> None:
     found = phases(tries((3, True), (7, False), (5, True), (2, False), (90, True)))
     assert len(found) >= 2
     assert sum(phase.tried for phase in found) == 107
     assert all(earlier.end == later.start for earlier, later in pairwise(found))
 
 
-def test_what_was_before_the_act_does_not_count() -> None:
+def test_phases_ignore_attempts_before_action() -> None:
     before = [Attempt(-1 + i / 10, False) for i in range(10)]
     assert told([*before, *tries((20, True))]) == [(HEALTHY, 20, 0)]
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (10, 10), (52, 112), (1, 1)])
-def test_wilson_holds_the_share_and_stays_between_none_and_all(hits: int, total: int) -> None:
+def test_wilson_contains_share_within_zero_and_one(hits: int, total: int) -> None:
     low, high = wilson(hits, total)
     assert 0 <= low <= hits / total <= high <= 1
 
 
-def test_an_outage_sums_its_dark_seconds() -> None:
+def test_outage_dark_seconds_sums_phases() -> None:
     outage = Outage("kill", 0.0, {"svc1": tuple(tries((10, LEADER_GONE), (60, True)))})
     assert outage.dark_seconds("svc1") == pytest.approx(0.95)
     assert outage.stragglers("svc1") == ()

@@ -84,12 +84,12 @@ def first(outage: Outage, wanted: Callable[[TimelineEvent], bool]) -> TimelineEv
 
 
 @pytest.mark.parametrize(("story", "act"), SHIPPED)
-def test_a_shipped_outage(open_lab: OpenLab, story: str, act: str) -> None:
+def test_outage_shipped_action(open_lab: OpenLab, story: str, act: str) -> None:
     print(f"shipped {act}:", *check(open_lab(story), act), sep="\n  ")
 
 
 @pytest.mark.parametrize(("story", "act"), REFERENCE)
-def test_an_outage_of_the_reference(open_reference: OpenLab, story: str, act: str) -> None:
+def test_outage_reference_action(open_reference: OpenLab, story: str, act: str) -> None:
     print(f"reference {act}:", *check(open_reference(story), act), sep="\n  ")
 
 
@@ -97,7 +97,7 @@ def names(outage: Outage, service: str) -> list[str]:
     return [phase.name for phase in outage.phases[service] if phase.end - phase.start > 1]
 
 
-def test_a_killed_leader_under_layer_2(open_lab: OpenLab) -> None:
+def test_outage_kill_leader_layer2(open_lab: OpenLab) -> None:
     outage, _ = taken_apart(open_lab("failover"), "kill-node")
     for led_by_the_victim in ("svc1", "svc2"):
         assert names(outage, led_by_the_victim) == [DARK, PARTLY, STRAGGLERS]
@@ -109,13 +109,13 @@ def test_a_killed_leader_under_layer_2(open_lab: OpenLab) -> None:
     assert {one.reason.kind for one in late if one.reason} == {REMEMBERED}
 
 
-def test_polite_ways_to_go_hurt_nobody(open_lab: OpenLab) -> None:
+def test_outage_none_for_graceful_actions(open_lab: OpenLab) -> None:
     for story, act in (("failover", "delete-speaker-pod"), ("election", "exclude-leader")):
         outage, _ = taken_apart(open_lab(story), act)
         assert names(outage, "svc1") == [HEALTHY]
 
 
-def test_a_killed_node_under_bgp_closes_its_session_at_once(open_lab: OpenLab) -> None:
+def test_outage_kill_node_bgp_closes_session_at_once(open_lab: OpenLab) -> None:
     outage, _ = taken_apart(open_lab("bgp"), "kill-node-2")
     assert names(outage, "svc1") == [HEALTHY]
     closed = first(outage, lambda mark: mark.lane == "BGP")
@@ -123,7 +123,7 @@ def test_a_killed_node_under_bgp_closes_its_session_at_once(open_lab: OpenLab) -
     assert closed.at < 0.5
 
 
-def test_a_silent_node_under_bgp_costs_the_hold_time(open_lab: OpenLab) -> None:
+def test_outage_silent_node_bgp_costs_hold_time(open_lab: OpenLab) -> None:
     outage, _ = taken_apart(open_lab("bgp-silent"), "cut-link")
     assert names(outage, "svc1") == [PARTLY, HEALTHY]
     trouble = next(phase for phase in outage.phases["svc1"] if phase.name == PARTLY)
@@ -132,7 +132,7 @@ def test_a_silent_node_under_bgp_costs_the_hold_time(open_lab: OpenLab) -> None:
     assert low < 0.5 < high  # one of two next hops
 
 
-def test_rules_are_on_the_same_clock(open_lab: OpenLab) -> None:
+def test_rule_events_on_the_outage_clock(open_lab: OpenLab) -> None:
     outage, _ = taken_apart(open_lab("failover"), "kill-node")
     gone = next(mark for mark in outage.events if mark.lane == "endpoints")
     changed = [mark for mark in outage.events if mark.lane == "rules" and "svc1 to" in mark.text]
@@ -140,7 +140,7 @@ def test_rules_are_on_the_same_clock(open_lab: OpenLab) -> None:
     assert all(mark.at > gone.at for mark in changed)
 
 
-def test_a_twins_outage_has_the_phases_of_the_recorded_one(open_lab: OpenLab) -> None:
+def test_outage_simulated_phases_equal_recorded(open_lab: OpenLab) -> None:
     for act in ("kill-node",):
         recorded, _ = taken_apart(open_lab("failover"), act)
         computed, _ = taken_apart(open_lab("failover", backend="simulated"), act)
@@ -152,7 +152,7 @@ def test_a_twins_outage_has_the_phases_of_the_recorded_one(open_lab: OpenLab) ->
             assert theirs.interval[0] <= mine.interval[1]
 
 
-def test_all_ways_to_go_side_by_side(open_lab: OpenLab) -> None:
+def test_outages_all_actions_side_by_side(open_lab: OpenLab) -> None:
     rows = kanslib.outages("svc1").set_index(["STORY", "ACT"])
     polite = [("l2", "exclude-leader"), ("l2", "delete-speaker-pod"), ("bgp", "kill-node")]
     torn = [("l2", "kill-node"), ("bgp-silent", "cut-link"), ("bgp-silent", "cut-link-2")]

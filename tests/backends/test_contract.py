@@ -35,14 +35,14 @@ def open_story(world: str, open_lab: Callable[..., Lab]) -> Iterator[Open]:
         lab.restore()
 
 
-def test_every_answer_says_which_world_gave_it(open_story: Open, world: str) -> None:
+def test_backend_provenance_on_every_answer(open_story: Open, world: str) -> None:
     lab = open_story("arp")
     for answer in (lab.nodes(), lab.curl("svc1"), lab.run(lab.client, "ip -j neigh"), lab.log("controller")):
         assert answer.provenance.source == world
         assert answer.provenance.checkable
 
 
-def test_tables_have_kubectls_columns_and_the_course_s_rows(open_story: Open) -> None:
+def test_lab_table_has_kubectl_columns_and_rows(open_story: Open) -> None:
     lab = open_story("arp")
     assert list(lab.nodes().columns[:5]) == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
     assert lab.nodes().ROLES.tolist() == ["control-plane", "<none>", "<none>", "<none>"]
@@ -56,7 +56,7 @@ def test_tables_have_kubectls_columns_and_the_course_s_rows(open_story: Open) ->
     assert {lab.client, lab.control_plane, "myk8s-worker"} <= set(lab.containers().NAMES)
 
 
-def test_the_claim_and_the_wire_name_the_same_leader(open_story: Open) -> None:
+def test_lab_leader_equals_arp_answer(open_story: Open) -> None:
     lab = open_story("arp")
     scan = lab.arp_scan()
     assert list(scan.columns) == ["ADDRESS", "MAC", "HOLDER"]
@@ -64,7 +64,7 @@ def test_the_claim_and_the_wire_name_the_same_leader(open_story: Open) -> None:
     assert lab.arp_scan(source=lab.control_plane).HOLDER.tolist() == scan.HOLDER.tolist()
 
 
-def test_requests_are_counted_by_who_answered(open_story: Open) -> None:
+def test_lab_curl_counts_by_hostname(open_story: Open) -> None:
     lab = open_story("iptables")
     hundred = lab.curl("svc1", times=100)
     assert list(hundred.columns) == ["COUNT", "HOSTNAME", "REMOTE"]
@@ -74,7 +74,7 @@ def test_requests_are_counted_by_who_answered(open_story: Open) -> None:
     assert shares.between(25, 75).all()  # one in three million runs falls outside by chance
 
 
-def test_the_rules_say_what_the_services_say(open_story: Open) -> None:
+def test_lab_rules_match_services(open_story: Open) -> None:
     lab = open_story("iptables")
     chains = lab.chains("svc1")
     assert list(chains.columns) == ["CHAIN", "PACKETS", "CHANCE", "TARGET", "TO", "COMMENT"]
@@ -85,7 +85,7 @@ def test_the_rules_say_what_the_services_say(open_story: Open) -> None:
     assert len(ends) == 2
 
 
-def test_the_trace_promises_what_the_pods_see_and_the_kernel_counts(open_story: Open) -> None:
+def test_lab_trace_equals_pods_and_kernel_counters(open_story: Open) -> None:
     lab = open_story("iptables")
     leader = str(lab.leader("svc1"))
     walk = lab.trace("svc1")
@@ -102,14 +102,14 @@ def test_the_trace_promises_what_the_pods_see_and_the_kernel_counts(open_story: 
     assert set(lab.curl("svc1").REMOTE) <= {way.packet.src for way in walk}
 
 
-def test_an_apply_that_changes_nothing_says_so(open_story: Open) -> None:
+def test_lab_apply_unchanged_says_so(open_story: Open) -> None:
     lab = open_story("arp")
     moment = lab.acts()
     assert lab.apply(manifests.services).count("unchanged") == 3
     assert lab.acts().equals(moment)
 
 
-def test_delete_and_apply_give_the_same_addresses_and_leaders_again(open_story: Open) -> None:
+def test_lab_delete_then_apply_restores_addresses_and_leaders(open_story: Open) -> None:
     lab = open_story("arp")
     before = {service: (lab.vip(service), lab.leader(service)) for service in SERVICES}
     lab.delete(manifests.services)
@@ -124,14 +124,14 @@ def test_delete_and_apply_give_the_same_addresses_and_leaders_again(open_story: 
     assert rounds[2] - rounds[0] == pytest.approx(1.1, abs=0.1)
 
 
-def test_traffic_policy_local_shows_the_clients_own_address(open_story: Open) -> None:
+def test_lab_curl_local_policy_shows_client_address(open_story: Open) -> None:
     lab = open_story("etp-local")
     lab.apply(manifests.services_local)
     assert lab.curl("svc1").REMOTE.tolist() == [lab.address(lab.client)]
     assert lab.leader("svc3") in ("myk8s-worker", "myk8s-worker2")
 
 
-def test_a_label_moves_what_the_node_led_and_taking_it_off_brings_it_back(open_story: Open) -> None:
+def test_lab_label_exclude_moves_leader_and_back(open_story: Open) -> None:
     lab = open_story("election")
     before = {service: lab.leader(service) for service in SERVICES}
     leader = before["svc1"]
@@ -144,7 +144,7 @@ def test_a_label_moves_what_the_node_led_and_taking_it_off_brings_it_back(open_s
     assert lab.acts().MOMENT.tolist() == ["exclude-leader", "include-leader"]
 
 
-def test_a_killed_leader_is_down_and_another_one_leads(open_story: Open, world: str) -> None:
+def test_lab_kill_node_moves_leader(open_story: Open, world: str) -> None:
     lab = open_story("failover")
     victim, third = lab.leader("svc1"), lab.leader("svc3")
     assert victim
@@ -173,7 +173,7 @@ def test_a_killed_leader_is_down_and_another_one_leads(open_story: Open, world: 
     assert lab.leader("svc1") == victim
 
 
-def test_one_request_is_seen_at_the_client_on_the_leaders_wire_and_at_the_pod(open_story: Open) -> None:
+def test_lab_capture_path_client_leader_pod(open_story: Open) -> None:
     lab = open_story("iptables")
     trip = lab.capture_path("svc1")
     assert list(trip.columns) == ["SECONDS", "PLACE", "INTERFACE", "FROM", "TO", "FLAGS"]
@@ -191,7 +191,7 @@ def test_one_request_is_seen_at_the_client_on_the_leaders_wire_and_at_the_pod(op
     assert last.TO.partition(":")[0] in memory
 
 
-def test_the_routers_routes_have_a_next_hop_a_worker(open_story: Open) -> None:
+def test_lab_routes_next_hop_per_worker(open_story: Open) -> None:
     lab = open_story("bgp")
     lab.delete(manifests.l2advertisement)
     assert lab.leader("svc1") is None
@@ -208,7 +208,7 @@ def test_the_routers_routes_have_a_next_hop_a_worker(open_story: Open) -> None:
 
 
 @pytest.mark.parametrize("number", range(1, 10))
-def test_a_broken_lab_opens_broken_and_its_fix_mends_it(open_story: Open, number: int) -> None:
+def test_open_lab_case_broken_until_fixed(open_story: Open, number: int) -> None:
     lab = open_story(f"case-{number}")
     services = lab.services()
     addresses = services[services.NAME.isin(SERVICES)].set_index("NAME")["EXTERNAL-IP"]
@@ -230,7 +230,7 @@ def test_a_broken_lab_opens_broken_and_its_fix_mends_it(open_story: Open, number
     assert "squatter" not in set(lab.containers().NAMES)
 
 
-def test_names_that_do_not_exist_are_refused_with_those_that_do(open_story: Open) -> None:
+def test_lab_unknown_names_list_known(open_story: Open) -> None:
     lab = open_story("arp")
     for wrong in (
         lambda: lab.run("myk9s", "ip -j addr"),

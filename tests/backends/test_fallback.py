@@ -54,7 +54,7 @@ def lab_with_gaps(story: str, *gaps: str) -> Lab:
     return Lab(world)
 
 
-def test_a_look_that_live_cannot_serve_is_answered_and_marked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fallback_backend_query_answered_by_recording_and_marked(capsys: pytest.CaptureFixture[str]) -> None:
     lab = lab_with_gaps("arp", "arp_scan")
     scan = lab.arp_scan()
     assert scan.ADDRESS.tolist() == lab.pool()[:3]
@@ -66,12 +66,12 @@ def test_a_look_that_live_cannot_serve_is_answered_and_marked(capsys: pytest.Cap
     assert lab.nodes().provenance.source == "live", "the next look is live again"
 
 
-def test_frames_that_live_cannot_capture_are_announced(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fallback_backend_frames_announced(capsys: pytest.CaptureFixture[str]) -> None:
     assert lab_with_gaps("arp", "frames").frames("arp")
     assert f"answered by the recording, because {REASON}" in capsys.readouterr().out
 
 
-def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
+def test_fallback_backend_action_switches_until_next_at() -> None:
     lab = lab_with_gaps("bgp", "perform")
     lab.delete(manifests.l2advertisement)
     assert lab.start_router().provenance.instead == REASON
@@ -81,7 +81,7 @@ def test_an_act_that_live_cannot_do_takes_the_section_with_it() -> None:
     assert lab.nodes().provenance.source == "live"
 
 
-def test_a_live_cluster_is_not_compared_but_its_recording_is() -> None:
+def test_fallback_backend_compare_recording_not_live() -> None:
     lab = lab_with_gaps("bgp", "perform")
     with pytest.raises(KanslibError, match=r"open_lab\('bgp', backend='recorded'\)"):
         lab.compare()
@@ -90,7 +90,7 @@ def test_a_live_cluster_is_not_compared_but_its_recording_is() -> None:
     assert lab.compare().DIFFERENCE.sum() == 0
 
 
-def test_what_nobody_recorded_either_says_what_live_lacks() -> None:
+def test_fallback_backend_not_recorded_raises_live_reason() -> None:
     lab = lab_with_gaps("failover", "arp_scan")
     with pytest.raises(KanslibError, match=REASON):
         lab.arp_scan(source="nobody")

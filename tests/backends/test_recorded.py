@@ -20,7 +20,7 @@ OpenLab = Callable[..., Lab]
 SERVICES = ("svc1", "svc2", "svc3")
 
 
-def test_applying_moves_the_clock_and_applying_again_does_not(open_lab: OpenLab) -> None:
+def test_recorded_backend_apply_moves_clock_once(open_lab: OpenLab) -> None:
     lab = open_lab("metallb")
     lab.install_metallb()
     assert lab.apply(manifests.pool) == "ipaddresspool.metallb.io/my-ippool created\n".strip()
@@ -29,7 +29,7 @@ def test_applying_moves_the_clock_and_applying_again_does_not(open_lab: OpenLab)
     assert lab.services().provenance.moment == before
 
 
-def test_an_act_is_matched_by_its_effect_not_its_spelling(open_lab: OpenLab) -> None:
+def test_recorded_backend_action_matched_by_effect(open_lab: OpenLab) -> None:
     lab = open_lab("metallb")
     lab.install_metallb()
     pool = {
@@ -42,21 +42,21 @@ def test_an_act_is_matched_by_its_effect_not_its_spelling(open_lab: OpenLab) -> 
     assert lab.acts().MOMENT.tolist()[-1] == "apply-pool"
 
 
-def test_one_call_may_be_several_recorded_acts(open_reference: OpenLab) -> None:
+def test_recorded_backend_one_call_several_actions(open_reference: OpenLab) -> None:
     lab = open_reference("service-types")
     lab.apply(manifests.webpods)
     lab.apply(manifests.service_types)
     assert lab.acts().MOMENT.tolist()[-3:] == ["apply-svc-clusterip", "apply-svc-nodeport", "apply-svc-loadbalancer"]
 
 
-def test_a_field_that_is_left_out_again_is_a_change(open_reference: OpenLab) -> None:
+def test_recorded_backend_apply_removed_field_is_change(open_reference: OpenLab) -> None:
     lab = open_reference("etp-local")
     lab.at("apply-source-ranges")
     assert "configured" in lab.apply(manifests.services)
     assert lab.acts().MOMENT.tolist()[-1] == "restore-services"
 
 
-def test_what_was_not_done_names_what_was(recording: Recording) -> None:
+def test_recorded_backend_not_recorded_lists_recorded_actions(recording: Recording) -> None:
     world = RecordedBackend(recording, "failover")
     with pytest.raises(NotRecordedError) as caught:
         world.perform("kill_node", ["myk8s-worker3"])
@@ -69,14 +69,14 @@ def test_what_was_not_done_names_what_was(recording: Recording) -> None:
         world.apply(documents(manifests.services_local))
 
 
-def test_in_a_case_nothing_gives_the_cause_away(recording: Recording) -> None:
+def test_recorded_backend_case_hides_cause(recording: Recording) -> None:
     world = RecordedBackend(recording, "case-1")
     with pytest.raises(NotRecordedError) as caught:
         world.apply(documents(manifests.services_local))
     assert "l2advertisement" not in str(caught.value).lower()
 
 
-def test_a_case_is_fixed_by_the_right_act(open_lab: OpenLab) -> None:
+def test_recorded_backend_case_fixed_by_right_action(open_lab: OpenLab) -> None:
     lab = open_lab("case-1")
     assert lab.leader("svc1") is None
     lab.apply(manifests.l2advertisement)
@@ -87,7 +87,7 @@ def test_a_case_is_fixed_by_the_right_act(open_lab: OpenLab) -> None:
     assert "squatter" not in set(lab.containers().NAMES)
 
 
-def test_killing_twice_is_harmless_and_a_dead_node_does_not_answer(open_lab: OpenLab) -> None:
+def test_recorded_backend_kill_node_twice_harmless(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     victim = lab.leader("svc1")
     assert victim
@@ -104,13 +104,13 @@ def test_killing_twice_is_harmless_and_a_dead_node_does_not_answer(open_lab: Ope
     assert lab.run(victim, "iptables-save -c").startswith("# Generated")
 
 
-def test_a_cut_off_node_still_answers_from_inside(open_lab: OpenLab) -> None:
+def test_recorded_backend_link_down_node_runs_commands(open_lab: OpenLab) -> None:
     lab = open_lab("bgp-silent")
     lab.at("cut-link-2", after=60)
     assert lab.run("myk8s-worker", "iptables-save -c").startswith("# Generated")
 
 
-def test_labels_are_matched_and_recognised(open_reference: OpenLab) -> None:
+def test_recorded_backend_label_matched(open_reference: OpenLab) -> None:
     lab = open_reference("failover")
     lab.at("delete-speaker-pod")
     key = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -120,7 +120,7 @@ def test_labels_are_matched_and_recognised(open_reference: OpenLab) -> None:
     assert "already so" in lab.label("myk8s-worker", f"{key}-")
 
 
-def test_deleting_by_reference(open_lab: OpenLab) -> None:
+def test_recorded_backend_delete_by_reference(open_lab: OpenLab) -> None:
     lab = open_lab("metallb")
     lab.at("apply-services")
     assert lab.delete("svc/svc1 svc/svc2 svc/svc3").count("deleted") == 3
@@ -128,20 +128,20 @@ def test_deleting_by_reference(open_lab: OpenLab) -> None:
     assert not {"svc1", "svc2", "svc3"} & set(lab.services().NAME)
 
 
-def test_restore_goes_back(open_lab: OpenLab) -> None:
+def test_recorded_backend_restore_returns_to_opening(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.kill_node("myk8s-worker")
     lab.restore()
     assert lab.leader("svc1") == "myk8s-worker"
 
 
-def test_a_count_that_was_not_recorded_says_so(open_reference: OpenLab) -> None:
+def test_recorded_backend_curl_other_count_noted(open_reference: OpenLab) -> None:
     answer = open_reference("arp").curl("svc1", times=50)
     assert answer.COUNT.sum() == 100
     assert "100 requests were recorded, not 50" in str(answer.provenance)
 
 
-def test_traffic_that_was_never_sent_is_refused(open_lab: OpenLab) -> None:
+def test_recorded_backend_curl_not_recorded_raises(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     with pytest.raises(NotRecordedError, match=r"1 requests from myk8s-worker2 to 172\.18\.255\.200"):
         lab.curl("svc1", source="myk8s-worker2")
@@ -160,19 +160,17 @@ def test_traffic_that_was_never_sent_is_refused(open_lab: OpenLab) -> None:
         (lambda lab: lab.frames("token-ring"), "no layer named 'token-ring'"),
     ],
 )
-def test_unknown_names_are_answered_with_the_known_ones(
-    open_lab: OpenLab, ask: Callable[[Lab], object], words: str
-) -> None:
+def test_recorded_backend_unknown_names_list_known(open_lab: OpenLab, ask: Callable[[Lab], object], words: str) -> None:
     with pytest.raises(UnknownNameError, match=words):
         ask(open_lab("arp"))
 
 
-def test_a_command_that_was_not_run_names_those_that_were(open_lab: OpenLab) -> None:
+def test_recorded_backend_run_lists_recorded_commands(open_lab: OpenLab) -> None:
     with pytest.raises(NotRecordedError, match=r"recorded here: .*iptables-save -c"):
         open_lab("arp").run("myk8s-worker", "nft list ruleset")
 
 
-def test_other_worlds_are_refused_with_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_lab_unknown_backend_lists_known(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as without:
         without.setenv("PATH", "")
         with pytest.raises(BackendUnavailableError, match="KANS_BACKEND unset"):
@@ -186,7 +184,7 @@ def test_other_worlds_are_refused_with_the_way_on(monkeypatch: pytest.MonkeyPatc
         kanslib.open_lab("l3", backend="recorded")
 
 
-def test_the_banner_says_whose_answers_these_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_backend_banner_names_versions_and_substitutes(capsys: pytest.CaptureFixture[str]) -> None:
     kanslib.open_lab("bgp")
     banner = capsys.readouterr().out
     for words in (
@@ -201,7 +199,7 @@ def test_the_banner_says_whose_answers_these_are(capsys: pytest.CaptureFixture[s
         assert words in banner
 
 
-def test_every_kind_of_answer_carries_its_provenance(open_reference: OpenLab) -> None:
+def test_recorded_backend_provenance_on_every_answer(open_reference: OpenLab) -> None:
     lab = open_reference("failover")
     answers = [lab.nodes(), lab.events("svc1"), lab.describe("svc1"), lab.containers(), lab.arp_scan(), lab.moments()]
     answers += [lab.log("controller"), lab.map(), lab.kill_node("myk8s-worker"), lab.probes("svc1")]
@@ -211,7 +209,7 @@ def test_every_kind_of_answer_carries_its_provenance(open_reference: OpenLab) ->
     assert "recorded 2026-11-23" in lab.log("controller")._repr_html_()
 
 
-def test_events_are_counted_as_kubernetes_counts_them(open_lab: OpenLab) -> None:
+def test_lab_events_counted_as_kubernetes(open_lab: OpenLab) -> None:
     lab = open_lab("etp-local")
     lab.at("delete-leaders-endpoint")
     text = lab.describe("svc1").partition("Events:")[2]
@@ -221,7 +219,7 @@ def test_events_are_counted_as_kubernetes_counts_them(open_lab: OpenLab) -> None
     assert sorted(mine) == sorted(repeats)
 
 
-def test_logs_end_at_the_clock(open_reference: OpenLab) -> None:
+def test_recorded_backend_log_ends_at_clock(open_reference: OpenLab) -> None:
     lab = open_reference("failover")
     assert "Marking" not in lab.log("speaker", lab.control_plane)
     lab.at("kill-node", after=5)
@@ -232,7 +230,7 @@ def test_logs_end_at_the_clock(open_reference: OpenLab) -> None:
     assert told.strip().startswith("+5.6 s  memberlist: Marking myk8s-worker as failed")
 
 
-def test_the_client_remembers_the_leaders(open_lab: OpenLab) -> None:
+def test_lab_neighbors_are_leaders(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node", after=78)
     remembered = lab.neighbors().set_index("ADDRESS").HOLDER
@@ -240,7 +238,7 @@ def test_the_client_remembers_the_leaders(open_lab: OpenLab) -> None:
         assert remembered[lab.vip(service)] == lab.leader(service)
 
 
-def test_without_a_node_the_logs_of_all_speakers_are_one(open_lab: OpenLab) -> None:
+def test_recorded_backend_log_merges_all_speakers(open_lab: OpenLab) -> None:
     text = open_lab("failover").log("speaker")
     assert len({line.split("]")[0] for line in text.splitlines()}) == 4
 
@@ -256,7 +254,7 @@ def can_keep(lab: Lab, service: str, leader: str) -> bool:
 
 @pytest.mark.parametrize("story", ["l2", "bgp-silent", "case-9"])
 @pytest.mark.parametrize("whose", ["shipped", "reference"])
-def test_the_leader_answers_arp_at_every_recorded_scan(
+def test_election_leader_answers_every_recorded_arp_scan(
     request: pytest.FixtureRequest, open_lab: OpenLab, story: str, whose: str
 ) -> None:
     lab = open_lab(story) if whose == "shipped" else request.getfixturevalue("open_reference")(story)

@@ -37,7 +37,7 @@ def _all_equal(world: RecordedBackend, act: str) -> int:
 
 
 @pytest.mark.parametrize("story", CHAPTERS)
-def test_the_twin_comes_to_every_moment_of_the_recording(recording: Recording, story: str) -> None:
+def test_simulated_backend_equals_recording_at_every_moment(recording: Recording, story: str) -> None:
     """Addresses, leaders, notes, endpoints, every node's rules, routes: at the opening and every act of every story."""
     world, compared = RecordedBackend(recording, story), 0
     for moment in ("opening", *(act.id for act in world.clock.actions)):
@@ -48,9 +48,7 @@ def test_the_twin_comes_to_every_moment_of_the_recording(recording: Recording, s
 
 
 @pytest.mark.parametrize("story", ["l2", "metallb", "election", "failover", "etp-local", "case-2", "case-7", "case-9"])
-def test_the_twin_comes_to_every_moment_of_a_cluster_it_has_never_seen(
-    reference_recording: Recording, story: str
-) -> None:
+def test_simulated_backend_equals_reference_at_every_moment(reference_recording: Recording, story: str) -> None:
     world, compared = RecordedBackend(reference_recording, story), 0
     for act in world.clock.actions:
         if act.id == "apply-svc-nodeport":  # the next one was done before its endpoints were written
@@ -62,7 +60,7 @@ def test_the_twin_comes_to_every_moment_of_a_cluster_it_has_never_seen(
 
 
 @pytest.mark.parametrize("story", ["election", "failover", "bgp", "bgp-silent"])
-def test_outages_have_the_recorded_phases(recording: Recording, story: str) -> None:
+def test_simulated_backend_outage_phases_equal_recorded(recording: Recording, story: str) -> None:
     """By the script, not by the recording's moments: dark and partly dark for about as long as it was."""
     recorded = RecordedBackend(recording, story)
     computed = SimulatedBackend(from_recording(recorded), "a recording", stories.SCRIPTED_STORIES[story])
@@ -80,7 +78,7 @@ def test_outages_have_the_recorded_phases(recording: Recording, story: str) -> N
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_kill_takes_its_time(open_lab: OpenLab) -> None:
+def test_simulated_backend_kill_node_takes_time(open_lab: OpenLab) -> None:
     lab = open_lab("failover", backend="simulated")
     victim = str(lab.leader("svc1"))
     lab.kill_node(victim)
@@ -94,7 +92,7 @@ def test_a_kill_takes_its_time(open_lab: OpenLab) -> None:
     assert len(list(lab.trace("svc1"))) == 1
 
 
-def test_late_failures_are_ports_that_conntrack_remembers(open_lab: OpenLab) -> None:
+def test_simulated_backend_late_failures_are_conntrack_ports(open_lab: OpenLab) -> None:
     lab = open_lab("failover", backend="simulated")
     with lab.observe(probes=["svc1", "svc2", "svc3"], seconds=80):
         lab.kill_node(str(lab.leader("svc1")))
@@ -107,7 +105,7 @@ def test_late_failures_are_ports_that_conntrack_remembers(open_lab: OpenLab) -> 
     assert all("conntrack" in error for error in late)
 
 
-def test_a_cut_off_node_keeps_its_old_rules_and_believes_itself_alone(open_lab: OpenLab) -> None:
+def test_simulated_backend_link_down_node_keeps_rules_and_sees_itself_alone(open_lab: OpenLab) -> None:
     lab = open_lab("bgp-silent", backend="simulated")
     lab.at("cut-link-2")
     cut = lab.acts().DONE.tolist()[-1]
@@ -124,7 +122,7 @@ def _svc1(lab: Lab, node: str) -> str:
     return str(next(name for name in chains if name.startswith("KUBE-SVC")))
 
 
-def test_acting_in_the_past_begins_another_future(open_lab: OpenLab) -> None:
+def test_simulated_backend_action_in_past_forks(open_lab: OpenLab) -> None:
     lab = open_lab("arp", backend="simulated")
     lab.delete(manifests.services)
     lab.at("opening")
@@ -133,7 +131,7 @@ def test_acting_in_the_past_begins_another_future(open_lab: OpenLab) -> None:
     assert lab.acts().MOMENT.tolist() == ["label-exclude-from-external-load-balancers"]
 
 
-def test_the_same_seed_gives_the_same_world(open_lab: OpenLab) -> None:
+def test_simulated_backend_same_seed_same_answers(open_lab: OpenLab) -> None:
     texts = []
     for _ in range(2):
         lab = open_lab("metallb", backend="simulated")
@@ -154,7 +152,7 @@ networking: {podSubnet: 10.20.0.0/16, serviceSubnet: 10.96.0.0/24}
 """
 
 
-def test_a_cluster_that_nobody_has(capsys: pytest.CaptureFixture[str]) -> None:
+def test_open_lab_manifest_six_nodes(capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n---\n".join([SIX, manifests.webpods, manifests.pool, manifests.l2advertisement, manifests.services])
     lab = kanslib.open_lab(manifest=text)
     assert "simulated · 6 nodes" in capsys.readouterr().out
@@ -171,7 +169,7 @@ def test_a_cluster_that_nobody_has(capsys: pytest.CaptureFixture[str]) -> None:
 # ── where recording and twin meet ────────────────────────────────────────────────────────────────────────
 
 
-def test_an_act_that_was_not_recorded_is_computed_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lab_kill_node_not_recorded_is_simulated_and_announced(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("failover")
     capsys.readouterr()
     third = str(lab.leader("svc3"))
@@ -188,7 +186,7 @@ def test_an_act_that_was_not_recorded_is_computed_and_says_so(capsys: pytest.Cap
     assert lab.leader("svc3") == third
 
 
-def test_what_neither_knows_is_refused_with_both_reasons(open_lab: OpenLab) -> None:
+def test_lab_apply_neither_recorded_nor_simulated_raises_both_reasons(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     with pytest.raises(
         NotRecordedError, match=re.compile("not recorded: .*not simulated: objects of kind Ingress", re.DOTALL)
@@ -197,7 +195,7 @@ def test_what_neither_knows_is_refused_with_both_reasons(open_lab: OpenLab) -> N
     assert lab.nodes().provenance.source == "recorded"
 
 
-def test_compare_shows_both_and_no_difference(open_lab: OpenLab) -> None:
+def test_lab_compare_recorded_no_difference(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     lab.at("apply-services")
     table = lab.compare()
@@ -210,7 +208,7 @@ def test_compare_shows_both_and_no_difference(open_lab: OpenLab) -> None:
 
 
 @pytest.mark.parametrize(("moment", "after"), [("opening", None), ("kill-node", 20), ("kill-node", None)])
-def test_compare_works_where_a_computed_lab_stands(open_lab: OpenLab, moment: str, after: float | None) -> None:
+def test_lab_compare_simulated_where_it_stands(open_lab: OpenLab, moment: str, after: float | None) -> None:
     lab = open_lab("failover", backend="simulated")
     lab.at(moment, after=after)
     table = lab.compare()
@@ -223,7 +221,7 @@ def test_compare_works_where_a_computed_lab_stands(open_lab: OpenLab, moment: st
     assert leaders["leader of svc1"] == recorded.leader("svc1")
 
 
-def test_compare_shows_where_a_computed_lab_went_another_way(open_lab: OpenLab) -> None:
+def test_lab_compare_simulated_shows_divergence(open_lab: OpenLab) -> None:
     lab = open_lab("failover", backend="simulated")
     lab.kill_node(str(lab.leader("svc3")))  # the story's kill-node is of another one
     table = lab.compare().set_index("WHAT")
@@ -231,7 +229,7 @@ def test_compare_shows_where_a_computed_lab_went_another_way(open_lab: OpenLab) 
     assert table.COMPUTED["leader of svc3"] == lab.leader("svc3")
 
 
-def test_a_moment_that_was_not_recorded_cannot_be_compared_and_the_hint_leads_to_one(open_lab: OpenLab) -> None:
+def test_lab_compare_unrecorded_moment_raises_with_hint(open_lab: OpenLab) -> None:
     lab = open_lab("arp", backend="simulated")
     lab.label("myk8s-worker", "a=b")
     with pytest.raises(NotRecordedError, match=r"the moment label-a\n.*\nlab.at\('opening'\)"):
@@ -240,12 +238,12 @@ def test_a_moment_that_was_not_recorded_cannot_be_compared_and_the_hint_leads_to
     assert lab.compare().DIFFERENCE.sum() == 0
 
 
-def test_what_has_no_recording_cannot_be_compared(open_lab: OpenLab) -> None:
+def test_lab_compare_manifest_raises(open_lab: OpenLab) -> None:
     with pytest.raises(NotRecordedError, match=r"worked out from a manifest\nopen a story: kanslib\.open_lab\('l2'\)"):
         open_lab(manifest=manifests.kind_cluster).compare()
 
 
-def test_a_case_may_be_mended_in_ways_that_nobody_tried(open_lab: OpenLab) -> None:
+def test_open_lab_case_fixed_by_unrecorded_action(open_lab: OpenLab) -> None:
     lab = open_lab("case-4")
     assert lab.election("svc1").why_nobody == "no endpoint can serve"
     service = lab.object("service", "svc1")
@@ -258,7 +256,7 @@ def test_a_case_may_be_mended_in_ways_that_nobody_tried(open_lab: OpenLab) -> No
 # ── what the API and MetalLB would say ───────────────────────────────────────────────────────────────────
 
 
-def test_an_exhausted_pool_says_so_and_the_next_free_address_goes_to_who_waits(open_lab: OpenLab) -> None:
+def test_simulated_controller_exhausted_pool_then_waiting_service_served(open_lab: OpenLab) -> None:
     lab = open_lab("metallb", backend="simulated")
     lab.at("apply-pool")
     meta = {"name": "my-ippool", "namespace": "metallb-system"}
@@ -273,7 +271,7 @@ def test_an_exhausted_pool_says_so_and_the_next_free_address_goes_to_who_waits(o
         lab.apply(overlapping)
 
 
-def test_sharing_needs_the_same_key_and_other_ports(open_lab: OpenLab) -> None:
+def test_simulated_controller_sharing_key_and_ports(open_lab: OpenLab) -> None:
     lab = open_lab("arp", backend="simulated")
 
     def shared(name: str, port: int, key: str) -> dict[str, object]:

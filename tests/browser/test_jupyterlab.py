@@ -45,9 +45,7 @@ def saved_outputs(page: Page, notebook: Path) -> list[dict[str, Any]]:
     ("chapter", "picture"),
     [("06-failover", ".js-plotly-plot"), ("02-metallb", "svg[role=img]"), ("04-iptables", "svg[role=group]")],
 )
-def test_a_chapter_runs_and_shows_its_pictures(
-    course: tuple[str, Path], browser: Browser, chapter: str, picture: str
-) -> None:
+def test_chapter_runs_and_shows_figures(course: tuple[str, Path], browser: Browser, chapter: str, picture: str) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     jupyter.run_all(page, course[0], chapter)
     outputs = saved_outputs(page, course[1] / f"{chapter}.ipynb")
@@ -63,7 +61,7 @@ def test_a_chapter_runs_and_shows_its_pictures(
     page.close()
 
 
-def test_an_old_notebook_says_that_it_is_old(course: tuple[str, Path], browser: Browser) -> None:
+def test_version_notice_in_old_notebook(course: tuple[str, Path], browser: Browser) -> None:
     address, directory = course
     notebook = json.loads((directory / "01-service-types.ipynb").read_text())
     notebook["metadata"]["kanslib"]["version"] = "0.0.1"
@@ -74,7 +72,7 @@ def test_an_old_notebook_says_that_it_is_old(course: tuple[str, Path], browser: 
     page.close()
 
 
-def test_a_rule_shows_itself_to_who_walks_there_by_keyboard(course: tuple[str, Path], browser: Browser) -> None:
+def test_trace_rule_shown_on_keyboard_focus(course: tuple[str, Path], browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     jupyter.run_all(page, course[0], "04-iptables")
     jupyter.scroll_to(page, ".jp-OutputArea svg[role=group]")

@@ -70,7 +70,7 @@ def shot(page: Page, name: str) -> None:
     page.screenshot(path=ARTEFACTS / f"{name}.png")
 
 
-def test_an_answer_by_mouse(course: str, page: Page, progress: Path) -> None:
+def test_exercise_form_answered_by_mouse(course: str, page: Page, progress: Path) -> None:
     jupyter.run_all(page, course, "03-arp")
     assert outcomes(progress) == {}
     asked = form(page, "Whose MAC address stands in the answer for a VIP?")
@@ -88,7 +88,7 @@ def test_an_answer_by_mouse(course: str, page: Page, progress: Path) -> None:
     assert outcomes(progress) == {"whose-mac": "right after help"}
 
 
-def test_every_kind_of_answer_also_by_keyboard_and_over_a_restart(course: str, page: Page, progress: Path) -> None:
+def test_exercise_form_every_answer_kind_by_keyboard_and_after_restart(course: str, page: Page, progress: Path) -> None:
     jupyter.run_all(page, course, "05-election")
     answer_with_a_function(page)
     answer_with_a_slider(page)
@@ -155,7 +155,7 @@ def answer_by_keyboard(page: Page) -> None:
     asked.get_by_text("✓ right").wait_for()
 
 
-def test_a_prediction_is_scored_by_the_look(course: str, page: Page, progress: Path) -> None:
+def test_prediction_scored_by_query(course: str, page: Page, progress: Path) -> None:
     jupyter.run_all(page, course, "00-start-here")
     asked = form(page, "A leader is killed. How long until the other speakers agree")
     asked.get_by_label("about a minute").click()
@@ -168,7 +168,7 @@ def test_a_prediction_is_scored_by_the_look(course: str, page: Page, progress: P
     assert outcomes(progress)["seconds-until-declared-dead"] == "wrong"
 
 
-def test_a_diagnosis_by_keyboard(course: str, page: Page, progress: Path) -> None:
+def test_diagnosis_form_by_keyboard(course: str, page: Page, progress: Path) -> None:
     jupyter.run_all(page, course, "08-broken-labs")
     asked = form(page, "svc1, svc2 and svc3 have addresses, as they had yesterday.")
     for part, choice in (
@@ -188,7 +188,7 @@ def test_a_diagnosis_by_keyboard(course: str, page: Page, progress: Path) -> Non
     assert outcomes(progress)["case-1"] == "right"
 
 
-def test_the_time_machine_by_keyboard_and_axe_finds_nothing_serious(course: str, page: Page) -> None:
+def test_time_machine_by_keyboard_axe_clean(course: str, page: Page) -> None:
     jupyter.run_all(page, course, "06-failover")
     jupyter.scroll_to(page, ".kans-scene")
     walk_through_time(page)

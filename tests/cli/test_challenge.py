@@ -35,7 +35,7 @@ def diagnosis(cause: str, fix: str, evidence: str) -> str:
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_case_is_solved_by_queries(tmp_path: Path, case: int) -> None:
+def test_kans_challenge_solved(tmp_path: Path, case: int) -> None:
     cause = BROKEN[case]
     proof, fix = sorted(PROOFS_OF[cause])[0], sorted(FIXES_OF[cause])[0]
     wrong = "conflict" if cause != "conflict" else "no endpoints"
@@ -48,7 +48,7 @@ def test_a_case_is_solved_by_queries(tmp_path: Path, case: int) -> None:
     assert '"outcome": "right"' in (tmp_path / "progress.json").read_text()
 
 
-def test_who_leaves_has_not_solved_it(tmp_path: Path) -> None:
+def test_kans_challenge_quit_exit_code(tmp_path: Path) -> None:
     assert play(tmp_path, "", "--case", "1").returncode == 1
     assert play(tmp_path, "quit\n", "--case", "1").returncode == 1
     gone = play(tmp_path, "hint\nsolution\n", "--case", "1")
@@ -57,7 +57,7 @@ def test_who_leaves_has_not_solved_it(tmp_path: Path) -> None:
     assert "Solution: No L2Advertisement covers the pool" in gone.stdout
 
 
-def test_mistakes_are_answered(tmp_path: Path) -> None:
+def test_kans_challenge_unknown_commands_answered(tmp_path: Path) -> None:
     typed = "zebra\ncurl\nevents nothing\nservices\ndiagnose\n99\n\nhelp\nquit\n"
     output = play(tmp_path, typed, "--case", "5").stdout
     assert "no query is called 'zebra'" in output
@@ -66,7 +66,7 @@ def test_mistakes_are_answered(tmp_path: Path) -> None:
     assert "a number from 1 to 10" in output
 
 
-def test_a_seed_draws_the_same_case(tmp_path: Path) -> None:
+def test_kans_challenge_same_seed_same_case(tmp_path: Path) -> None:
     drawn = [
         play(tmp_path, "quit\n", "--seed", str(seed)).stdout.partition("What is wrong?")[0] for seed in (1, 1, 2, 3)
     ]
@@ -74,7 +74,7 @@ def test_a_seed_draws_the_same_case(tmp_path: Path) -> None:
     assert len(set(drawn)) > 1
 
 
-def test_an_unknown_case_names_those_there_are(tmp_path: Path) -> None:
+def test_kans_challenge_unknown_case_lists_known(tmp_path: Path) -> None:
     ran = play(tmp_path, "", "--case", "12")
     assert ran.returncode == 1
     assert "no case named '12'" in ran.stderr

@@ -21,20 +21,20 @@ def kans(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
 
 
-def test_version() -> None:
+def test_kans_version() -> None:
     assert kans("--version").stdout == f"kanslib {__version__}\n"
 
 
 @pytest.mark.parametrize(
     "command", ["lab", "run", "up", "down", "record", "verify", "diff", "convert", "challenge", "doctor"]
 )
-def test_every_command_has_help_with_an_example(command: str) -> None:
+def test_kans_help_has_example(command: str) -> None:
     said = kans(command, "--help")
     assert said.returncode == 0
     assert f"kans {command}" in said.stdout.partition("Example")[2]
 
 
-def test_without_a_word_it_says_what_there_is() -> None:
+def test_kans_without_command_lists_commands() -> None:
     assert "kans lab" in kans().stdout + kans().stderr
 
 
@@ -49,7 +49,7 @@ def test_without_a_word_it_says_what_there_is() -> None:
         (["lab", "--backend", "mars"], "no world named 'mars'"),
     ],
 )
-def test_a_mistake_is_one_message_and_no_traceback(words: list[str], said: str) -> None:
+def test_kans_error_is_one_message(words: list[str], said: str) -> None:
     ran = kans(*words)
     assert ran.returncode == 1
     assert said in ran.stderr
@@ -57,7 +57,7 @@ def test_a_mistake_is_one_message_and_no_traceback(words: list[str], said: str) 
 
 
 @pytest.mark.parametrize("command", [("run", "--backend", "live"), ("lab", "--backend", "live"), ("up",), ("record",)])
-def test_without_docker_live_says_so_before_anything_is_changed(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_kans_up_without_docker_changes_nothing(command: tuple[str, ...], tmp_path: Path) -> None:
     ran = kans(*command, PATH=str(tmp_path), HOME=str(tmp_path))
     assert ran.returncode == 1
     assert "Docker" in ran.stderr
@@ -65,25 +65,25 @@ def test_without_docker_live_says_so_before_anything_is_changed(command: tuple[s
     assert not list(tmp_path.rglob("*"))
 
 
-def test_an_option_that_does_not_exist() -> None:
+def test_kans_unknown_option() -> None:
     ran = kans("run", "--fast")
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
 
 
-def test_convert_does_not_overwrite(tmp_path: Path) -> None:
+def test_kans_convert_does_not_overwrite(tmp_path: Path) -> None:
     ran = kans("convert", "raw", str(tmp_path))
     assert ran.returncode == 1
     assert "exists already" in ran.stderr
 
 
-def test_verify_what_ships() -> None:
+def test_kans_verify_shipped() -> None:
     ran = kans("verify")
     assert ran.returncode == 0, ran.stderr
     assert "whole, in order" in ran.stdout
 
 
-def test_run_reports_as_json() -> None:
+def test_kans_run_json() -> None:
     ran = kans("run", "00", "--json")
     assert ran.returncode == 0, ran.stderr
     (chapter,) = json.loads(ran.stdout)["chapters"]
@@ -93,7 +93,7 @@ def test_run_reports_as_json() -> None:
     assert 50 < chapter["peak_mb"] <= 200
 
 
-def test_run_exits_with_one_when_a_cell_fails(tmp_path: Path) -> None:
+def test_kans_run_failing_cell_exit_code(tmp_path: Path) -> None:
     script = (
         "import sys, json\nfrom pathlib import Path\nfrom kanslib.course import chapters\n"
         "from kanslib.cli import run as runs\n"
@@ -107,7 +107,7 @@ def test_run_exits_with_one_when_a_cell_fails(tmp_path: Path) -> None:
     assert "ZeroDivisionError: division by zero" in ran.stdout
 
 
-def test_doctor_names_a_fix_for_whatever_falls_back() -> None:
+def test_kans_doctor_fix_for_every_problem() -> None:
     ran = kans("doctor", "--json", PATH="/nowhere")
     findings = {finding["what"]: finding for finding in json.loads(ran.stdout)}
     assert ran.returncode == 0
@@ -117,12 +117,12 @@ def test_doctor_names_a_fix_for_whatever_falls_back() -> None:
     assert {"Python", "jupyterlab", "Docker", "kind", "kubectl", "inotify limits", "CAP_NET_RAW"} <= set(findings)
 
 
-def test_doctor_as_a_table() -> None:
+def test_kans_doctor_table() -> None:
     assert "kans lab" in kans("doctor").stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
-def test_ctrl_c_stops_jupyterlab_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_kans_lab_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [
         sys.executable,

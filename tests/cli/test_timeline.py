@@ -30,7 +30,7 @@ def told(*arguments: str | Path) -> str:
     return ran.output
 
 
-def test_a_capture_alone_tells_the_outage(bridge: Path, tmp_path: Path) -> None:
+def test_kans_timeline_capture_alone(bridge: Path, tmp_path: Path) -> None:
     out = tmp_path / "t.html"
     said = told(bridge, "--out", out)
     for vip in ("172.18.255.200", "172.18.255.201"):
@@ -46,14 +46,14 @@ def test_a_capture_alone_tells_the_outage(bridge: Path, tmp_path: Path) -> None:
     assert "11,529 frames" in page
 
 
-def test_the_page_needs_nothing_else(bridge: Path, tmp_path: Path) -> None:
+def test_kans_timeline_page_self_contained(bridge: Path, tmp_path: Path) -> None:
     told(bridge, "--out", tmp_path / "t.html")
     page = (tmp_path / "t.html").read_text()
     assert 'src="http' not in page
     assert '<link rel="stylesheet" href="http' not in page
 
 
-def test_logs_stand_on_the_same_clock(bridge: Path, recording: Recording, tmp_path: Path) -> None:
+def test_kans_timeline_logs_same_clock(bridge: Path, recording: Recording, tmp_path: Path) -> None:
     logs = []
     for name, file in recording.under("logs").items():
         if name.startswith("speaker-"):
@@ -66,13 +66,13 @@ def test_logs_stand_on_the_same_clock(bridge: Path, recording: Recording, tmp_pa
     assert "speaker at +5.3 s (myk8s-worker2 announces 172.18.255.200 (layer2))" in said
 
 
-def test_a_recording_is_told_act_by_act(tmp_path: Path) -> None:
+def test_kans_timeline_recording_by_action(tmp_path: Path) -> None:
     said = told(shipped("l2"), "--act", "cut-link", "--out", tmp_path / "t.html")
     assert "next hop gone 13" in said
     assert "router: hold timer for myk8s-worker over" in said
 
 
-def test_a_capture_that_is_cut_off_says_so_on_the_page(bridge: Path, tmp_path: Path) -> None:
+def test_kans_timeline_truncated_capture_noted(bridge: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(gzip.decompress(bridge.read_bytes())[:700_001])
     told(cut, "--out", tmp_path / "t.html")
@@ -87,7 +87,7 @@ def test_a_capture_that_is_cut_off_says_so_on_the_page(bridge: Path, tmp_path: P
         (b"\xd4\xc3\xb2\xa1" + bytes(16) + b"\x01\0\0\0", "name the address with --vip"),
     ],
 )
-def test_what_cannot_be_told_says_what_was_expected(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_kans_timeline_bad_input_exit_code(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "x.pcap"
     if content is not None:
         path.write_bytes(content)
@@ -95,6 +95,6 @@ def test_what_cannot_be_told_says_what_was_expected(tmp_path: Path, content: byt
         told(path, "--out", tmp_path / "t.html")
 
 
-def test_a_moment_that_is_none_says_how_it_should_look(bridge: Path, tmp_path: Path) -> None:
+def test_kans_timeline_bad_zero_shows_format(bridge: Path, tmp_path: Path) -> None:
     with pytest.raises(KanslibError, match="expected Unix seconds"):
         told(bridge, "--zero", "yesterday", "--out", tmp_path / "t.html")

@@ -28,14 +28,14 @@ def kans(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
-def test_a_dump_from_a_pipe(node: dict[str, Path]) -> None:
+def test_kans_trace_dump_from_pipe(node: dict[str, Path]) -> None:
     ran = kans("-", "--from", "172.18.0.100", "--to", "172.18.255.200:80/tcp", text=node["dump"].read_text())
     assert ran.returncode == 0, ran.stderr
     assert "172.18.0.100 → 172.18.255.200:80/tcp: " in ran.stdout
     assert "KUBE-EXT: came from outside, so mark for masquerade" in ran.stdout
 
 
-def test_json_and_picture(node: dict[str, Path], tmp_path: Path) -> None:
+def test_kans_trace_json_and_svg(node: dict[str, Path], tmp_path: Path) -> None:
     picture = tmp_path / "walk.svg"
     machine = ("--addresses", node["addresses"], "--routes", node["routes"])
     ran = kans(
@@ -57,14 +57,14 @@ def test_json_and_picture(node: dict[str, Path], tmp_path: Path) -> None:
         (("DUMP", "--from", "me", "--to", "10.0.0.2"), "src='me' is no address"),
     ],
 )
-def test_a_mistake_is_one_message(node: dict[str, Path], arguments: tuple[str, ...], words: str) -> None:
+def test_kans_trace_error_is_one_message(node: dict[str, Path], arguments: tuple[str, ...], words: str) -> None:
     ran = kans(*(str(node["dump"]) if argument == "DUMP" else argument for argument in arguments))
     assert ran.returncode == 1
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-def test_half_a_dump_is_refused_where_it_ends(node: dict[str, Path]) -> None:
+def test_kans_trace_truncated_dump_refused(node: dict[str, Path]) -> None:
     text = node["dump"].read_text()
     ran = kans("-", "--from", "10.0.0.1", "--to", "10.0.0.2", text=text[: len(text) // 2])
     assert ran.returncode == 1

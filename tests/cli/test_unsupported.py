@@ -23,7 +23,7 @@ REASON = "it is not here"
         ("ARP scans", {"03-arp", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
     ],
 )
-def test_what_is_lacking_is_named_cell_by_cell(
+def test_unsupported_cells_by_missing_requirement(
     monkeypatch: pytest.MonkeyPatch, lacking: str, chapters: set[str], call: str
 ) -> None:
     needs = [
@@ -37,13 +37,13 @@ def test_what_is_lacking_is_named_cell_by_cell(
     assert {gap.why for gap in found} == {REASON}
 
 
-def test_where_nothing_is_lacking_every_cell_can_be_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_cells_none_when_nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         unsupported, "REQUIREMENTS", [replace(need, lacking=lambda: "") for need in unsupported.REQUIREMENTS]
     )
     assert list(unsupported.unsupported_cells()) == []
 
 
-def test_without_docker_no_cell_can_be_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cluster_without_docker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert "every cell answers from the recordings" in unsupported.no_cluster()

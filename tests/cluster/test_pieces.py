@@ -25,7 +25,7 @@ class RecordedWatches:
 
 
 @pytest.mark.parametrize("story", ["arp", "etp-local", "bgp"])
-def test_what_a_nodes_rules_say_is_what_services_and_endpoints_say(open_lab: Callable[..., Lab], story: str) -> None:
+def test_rules_programmed_equal_services_and_endpoints(open_lab: Callable[..., Lab], story: str) -> None:
     lab = open_lab(story)
     watches: Any = RecordedWatches(lab)
     wanted = {
@@ -37,7 +37,7 @@ def test_what_a_nodes_rules_say_is_what_services_and_endpoints_say(open_lab: Cal
         assert readiness._programmed(lab.run(node, "iptables -t nat -S")) == wanted
 
 
-def test_rules_from_before_an_act_are_told_from_those_after_it(open_lab: Callable[..., Lab]) -> None:
+def test_rules_programmed_before_and_after_action_differ(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("failover")
     before = readiness._programmed(lab.run("myk8s-worker3", "iptables -t nat -S"))
     lab.at("kill-node")
@@ -46,43 +46,43 @@ def test_rules_from_before_an_act_are_told_from_those_after_it(open_lab: Callabl
     assert {len(row) for row in after} == {2}
 
 
-def test_the_leaders_that_live_waits_for_are_those_that_a_lab_tells(open_lab: Callable[..., Lab]) -> None:
+def test_leaders_awaited_equal_lab_leaders(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("election")
     watches: Any = RecordedWatches(lab)
     assert readiness.leaders(watches) == {name: lab.leader(name) for name in ("svc1", "svc2", "svc3")}
 
 
-def test_requests_are_sent_so_that_a_recording_finds_them_again() -> None:
+def test_requested_command_found_by_recording() -> None:
     for target in ("172.18.255.200", "172.18.0.3:31861"):
         for times in (1, 100):
             assert _request(probes.requested(target, times)) == (target, times)
 
 
-def test_a_probe_that_failed_says_why() -> None:
+def test_probed_reason_of_failure() -> None:
     row = probes.probed("1795417889.7|172.18.255.200|;000;0.501;Connection timed out after 501 milliseconds\n")
     assert (row["ok"], row["error"], row["ms"]) == (False, "Connection timed out after 501 milliseconds", 501.0)
 
 
-def test_a_sweep_prints_what_arp_scan_would() -> None:
+def test_printed_as_arp_scan() -> None:
     text = probes.printed([("172.18.255.200", "02:42:ac:12:00:04"), ("172.18.255.200", "02:42:ac:12:00:09")])
     assert [row["MAC"][-2:] for row in command_tables.arp_scan_rows(text, {})] == ["04", "09"]
     assert text.count("DUP") == 1
 
 
-def test_nothing_outside_kinds_network_is_scanned() -> None:
+def test_within_limits_scan_to_kind_network() -> None:
     assert probes.within(["172.18.255.200", "192.168.77.10"], "172.18.0.0/16") == ["172.18.255.200"]
     with pytest.raises(ClusterError, match="no further than kind's network"):
         probes.within(["192.168.77.10"], "172.18.0.0/16")
 
 
-def test_a_container_runtimes_log_reads_like_kubectls() -> None:
+def test_logs_container_runtime_format_as_kubectl() -> None:
     raw = (
         '2026-11-23T12:00:00.1Z stderr P {"a":\n2026-11-23T12:00:00.1Z stderr F 1}\n2026-11-23T12:00:01Z stdout F b c\n'
     )
     assert list(api._as_kubectl(raw)) == ['2026-11-23T12:00:00.1Z {"a":1}\n', "2026-11-23T12:00:01Z b c\n"]
 
 
-def test_what_is_waited_for_is_shown_as_text_and_never_as_html(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_progress_escapes_html(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
     monkeypatch.setattr("IPython.display.display", lambda html, **_: shown.append(html.data))

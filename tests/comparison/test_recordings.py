@@ -13,18 +13,18 @@ from kanslib.recording.format import Recording
 STORIES = ("metallb", "arp", "iptables", "etp-local", "election", "failover", "case-1", "case-4", "case-8")
 
 
-def test_a_recording_means_what_it_means(recording: Recording) -> None:
+def test_compare_recording_with_itself_no_difference(recording: Recording) -> None:
     assert not [found for found in compare(recording, recording) if found.story in ("failover", "bgp")]
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_what_ships_opens_as_the_reference_does(recording: Recording, reference: Path, story: str) -> None:
+def test_meaning_opening_shipped_equals_reference(recording: Recording, reference: Path, story: str) -> None:
     ours, theirs = (meaning(RecordedBackend(one, story), "opening") for one in (recording, Recording.open(reference)))
     facts = {what for what in theirs if what.startswith(("leader", "address"))}
     assert {what: ours.get(what) for what in facts} == {what: theirs[what] for what in facts}
 
 
-def test_the_rules_that_ship_are_those_of_the_reference(recording: Recording, reference: Path) -> None:
+def test_meaning_rules_shipped_equal_reference(recording: Recording, reference: Path) -> None:
     ours, theirs = (
         meaning(RecordedBackend(one, "iptables"), "opening") for one in (recording, Recording.open(reference))
     )
@@ -33,7 +33,7 @@ def test_the_rules_that_ship_are_those_of_the_reference(recording: Recording, re
     assert {what: ours[what] for what in rules} == {what: theirs[what] for what in rules}
 
 
-def test_the_outages_that_ship_are_like_those_of_the_reference(recording: Recording, reference: Path) -> None:
+def test_meaning_outages_shipped_like_reference(recording: Recording, reference: Path) -> None:
     ours, theirs = (
         meaning(RecordedBackend(one, "failover"), "kill-node") for one in (recording, Recording.open(reference))
     )
@@ -44,7 +44,7 @@ def test_the_outages_that_ship_are_like_those_of_the_reference(recording: Record
     assert ours["outage of svc3"].startswith("partly dark until")
 
 
-def test_another_leader_is_a_difference(recording: Recording) -> None:
+def test_compare_other_leader_is_difference(recording: Recording) -> None:
     world = RecordedBackend(recording, "failover")
     before, after = meaning(world, "opening"), meaning(world, "kill-node")
     assert before["leader of svc1"] != after["leader of svc1"]
@@ -52,7 +52,7 @@ def test_another_leader_is_a_difference(recording: Recording) -> None:
     assert before["rules of svc1"] != after["rules of svc1"]
 
 
-def test_an_outage_differs_by_its_phases_and_its_length_but_not_by_chance() -> None:
+def test_alike_outages_by_phases_and_length() -> None:
     short, long = "VIP dark until +5.4 s, partly dark until +36.7 s", "VIP dark until +6.2 s, partly dark until +44.2 s"
     assert _alike("outage of svc1", short, long)
     assert not _alike("outage of svc1", short, "VIP dark until +36.7 s")

@@ -31,12 +31,12 @@ def fates(directory: Path) -> list[str]:
     return [one.fate for one in chapters.sync(directory)]
 
 
-def test_first_and_second_time(edition: Path, tmp_path: Path) -> None:
+def test_sync_first_and_second_time(edition: Path, tmp_path: Path) -> None:
     assert fates(tmp_path / "mine") == ["new", "new"]
     assert fates(tmp_path / "mine") == ["unchanged", "unchanged"]
 
 
-def test_running_a_chapter_is_no_edit(edition: Path, tmp_path: Path) -> None:
+def test_sync_run_is_no_edit(edition: Path, tmp_path: Path) -> None:
     fates(tmp_path / "mine")
     write(tmp_path / "mine/00-a.ipynb", "first edition", outputs=True)
     write(edition / "00-a.ipynb", "second edition")
@@ -44,7 +44,7 @@ def test_running_a_chapter_is_no_edit(edition: Path, tmp_path: Path) -> None:
     assert "second edition" in (tmp_path / "mine/00-a.ipynb").read_text()
 
 
-def test_an_edit_survives_and_the_new_edition_lies_beside_it(edition: Path, tmp_path: Path) -> None:
+def test_sync_keeps_edit_beside_new_edition(edition: Path, tmp_path: Path) -> None:
     fates(tmp_path / "mine")
     write(tmp_path / "mine/00-a.ipynb", "my own words")
     assert fates(tmp_path / "mine") == ["yours kept", "unchanged"]
@@ -56,7 +56,7 @@ def test_an_edit_survives_and_the_new_edition_lies_beside_it(edition: Path, tmp_
     assert "second edition" in beside[0].read_text()
 
 
-def test_a_lost_state_file_loses_no_edit(edition: Path, tmp_path: Path) -> None:
+def test_sync_lost_state_file_keeps_edit(edition: Path, tmp_path: Path) -> None:
     fates(tmp_path / "mine")
     write(tmp_path / "mine/00-a.ipynb", "my own words")
     (tmp_path / "mine" / chapters.STATE).write_text("not json")
@@ -64,13 +64,13 @@ def test_a_lost_state_file_loses_no_edit(edition: Path, tmp_path: Path) -> None:
     assert "my own words" in (tmp_path / "mine/00-a.ipynb").read_text()
 
 
-def test_a_deleted_chapter_comes_back(edition: Path, tmp_path: Path) -> None:
+def test_sync_deleted_chapter_returns(edition: Path, tmp_path: Path) -> None:
     fates(tmp_path / "mine")
     (tmp_path / "mine/01-b.ipynb").unlink()
     assert fates(tmp_path / "mine") == ["unchanged", "new"]
 
 
-def test_a_notebook_knows_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_notice_old_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "x.ipynb", "text")
     assert chapters.version_notice(tmp_path / "x.ipynb") == ""
     monkeypatch.setattr(chapters, "__version__", "0.10.0")
@@ -78,7 +78,7 @@ def test_a_notebook_knows_when_it_is_old(tmp_path: Path, monkeypatch: pytest.Mon
     assert chapters.version_notice(tmp_path / "nothing.ipynb") == ""
 
 
-def test_chapters_are_picked_by_number_or_name() -> None:
+def test_pick_by_number_or_name() -> None:
     assert [path.stem for path in chapters.pick(["03", "election"])] == ["03-arp", "05-election"]
     assert len(chapters.pick([])) == 9
     with pytest.raises(UnknownNameError, match="no chapter named '9'"):

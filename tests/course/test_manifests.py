@@ -44,7 +44,7 @@ def ranges(world: WorldElsewhere) -> list[str]:
     return [spec for pool in world.applied for spec in pool["spec"]["addresses"]]
 
 
-def test_a_lab_applies_a_manifest_with_the_addresses_of_its_own_network(recording: Recording) -> None:
+def test_lab_apply_moves_manifest_to_its_network(recording: Recording) -> None:
     world = WorldElsewhere(recording)
     Lab(world).apply(manifests.pool)
     assert ranges(world) == ["172.20.255.200-172.20.255.250"]
@@ -54,7 +54,7 @@ def test_a_lab_applies_a_manifest_with_the_addresses_of_its_own_network(recordin
     assert world.deleted == ["ipaddresspool/my-ippool"]
 
 
-def test_text_of_the_learners_own_is_left_alone(recording: Recording) -> None:
+def test_lab_apply_own_text_unchanged(recording: Recording) -> None:
     world = WorldElsewhere(recording)
     own = str(manifests.pool.replace("200-", "210-"))
     for text in (own, manifests.CourseManifest(own)):
@@ -62,9 +62,7 @@ def test_text_of_the_learners_own_is_left_alone(recording: Recording) -> None:
     assert ranges(world) == ["172.18.255.210-172.18.255.250"] * 2
 
 
-def test_a_live_lab_on_another_network_leaves_the_manifests_alone(
-    monkeypatch: pytest.MonkeyPatch, recording: Recording
-) -> None:
+def test_live_backend_other_network_keeps_manifests(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
     session = MagicMock(thorough=False, hands=MagicMock(network=ELSEWHERE))
     monkeypatch.setattr("kanslib.backends.live.session", lambda: session)
     LiveBackend("arp")

@@ -13,7 +13,7 @@ from kanslib.k8s.objects import identity
 
 
 @pytest.mark.parametrize("script", stories.SCRIPTED_STORIES.values(), ids=lambda script: script.name)
-def test_every_moment_has_a_name_of_its_own_and_leads_somewhere(script: stories.StoryScript) -> None:
+def test_scripted_stories_moments_unique_and_reachable(script: stories.StoryScript) -> None:
     names = [moment.id for moment in script.moments]
     assert len(set(names)) == len(names)
     states = [script.opening, *(moment.after for moment in script.moments)]
@@ -21,7 +21,7 @@ def test_every_moment_has_a_name_of_its_own_and_leads_somewhere(script: stories.
         assert moment.speaker_pod or before != after, f"{moment.id} changes nothing"
 
 
-def test_a_later_manifest_wins_over_an_earlier_one() -> None:
+def test_cluster_state_later_manifest_wins() -> None:
     state = stories.LAYER2.plus("services_local")
     policies = {
         doc["metadata"]["name"]: doc["spec"].get("externalTrafficPolicy")
@@ -31,7 +31,7 @@ def test_a_later_manifest_wins_over_an_earlier_one() -> None:
     assert policies == dict.fromkeys(("svc1", "svc2", "svc3"), "Local")
 
 
-def test_what_was_deleted_is_not_there() -> None:
+def test_cluster_state_deleted_object_absent() -> None:
     gone = stories.SCRIPTED_STORIES["etp-local"].moments[1].after
     pods = [doc["metadata"]["name"] for doc in gone.objects() if doc["kind"] == "Pod"]
     assert pods == ["webpod2"]
@@ -46,7 +46,7 @@ def test_what_was_deleted_is_not_there() -> None:
         ("10.89.0.0/20", "10.89.0.100", "10.89.0.150", "10.89.15.200-10.89.15.250"),
     ],
 )
-def test_the_addresses_move_with_the_docker_network(network: str, client: str, router: str, pool: str) -> None:
+def test_address_plan_moves_with_network(network: str, client: str, router: str, pool: str) -> None:
     objects = stories.BGP.plus("source_ranges").objects(network)
     found = {identity(obj)[0::2]: obj["spec"] for obj in objects}
     assert found["IPAddressPool", "my-ippool"]["addresses"] == [pool]
@@ -55,12 +55,12 @@ def test_the_addresses_move_with_the_docker_network(network: str, client: str, r
     assert address_plan(network).client == client
 
 
-def test_a_network_that_is_too_small_is_refused() -> None:
+def test_address_plan_small_network_refused() -> None:
     with pytest.raises(ClusterError, match="needs 256 addresses"):
         address_plan("192.168.1.0/26")
 
 
-def test_the_whole_lesson_is_its_chapters_one_after_the_other() -> None:
+def test_scripted_stories_lesson_is_chapters_in_order() -> None:
     names = [moment.id for moment in stories.WHOLE.moments]
     assert names.index("install-metallb") < names.index("apply-services") < names.index("kill-node")
     assert names.count("apply-services") == 1

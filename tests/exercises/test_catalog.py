@@ -166,7 +166,7 @@ def asked(request: pytest.FixtureRequest, open_lab: OpenLab) -> tuple[Exercise, 
     return CATALOG[request.param], lab
 
 
-def test_ids_stay_and_are_unique() -> None:
+def test_catalog_ids_unchanged_and_unique() -> None:
     assert len(CATALOG) >= 40
     assert set(ELSEWHERE) <= set(CATALOG)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in CATALOG)
@@ -175,7 +175,7 @@ def test_ids_stay_and_are_unique() -> None:
     assert set(ideas) == set(HELD)
 
 
-def test_every_exercise_helps_and_every_idea_says_where_it_was_seen() -> None:
+def test_catalog_hints_and_misconception_sources() -> None:
     for one in CATALOG.values():
         assert len(one.hints) >= 2
         assert one.explanation
@@ -183,14 +183,14 @@ def test_every_exercise_helps_and_every_idea_says_where_it_was_seen() -> None:
         assert one.kind != "choice" or {choice.key for choice in one.choices}
 
 
-def test_the_right_answer_is_right(asked: tuple[Exercise, Lab]) -> None:
+def test_exercise_check_right_answer(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     truth = truth_of(exercise, lab)
     assert assess(exercise, right(exercise, truth), truth).outcome is AnswerOutcome.RIGHT
     assert assess(exercise, right(exercise, truth), truth, was_helped=True).outcome is AnswerOutcome.RIGHT_AFTER_HELP
 
 
-def test_each_wrong_idea_gets_its_own_words(asked: tuple[Exercise, Lab]) -> None:
+def test_exercise_check_each_misconception_own_feedback(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     truth = lab._truth(exercise)
     for idea in exercise.misconceptions:
@@ -200,7 +200,7 @@ def test_each_wrong_idea_gets_its_own_words(asked: tuple[Exercise, Lab]) -> None
         assert verdict.words.partition("\n")[0] == idea.text
 
 
-def test_a_choice_is_taken_by_letter_by_key_and_by_words(asked: tuple[Exercise, Lab]) -> None:
+def test_parse_answer_choice_by_letter_key_text(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     truth = lab._truth(exercise)
     for place, choice in enumerate(exercise.choices):
@@ -208,7 +208,7 @@ def test_a_choice_is_taken_by_letter_by_key_and_by_words(asked: tuple[Exercise, 
         assert len(said) == 1
 
 
-def test_no_answer_is_not_tried(asked: tuple[Exercise, Lab]) -> None:
+def test_exercise_check_blank_is_not_tried(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     truth = lab._truth(exercise)
     for nothing in (None, "", "   ", "...", ..., [], {}, "your answer"):
@@ -217,7 +217,7 @@ def test_no_answer_is_not_tried(asked: tuple[Exercise, Lab]) -> None:
         assert "An answer is" in verdict.words
 
 
-def test_garbage_gets_a_clear_word(asked: tuple[Exercise, Lab]) -> None:
+def test_exercise_check_garbage_explained(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     truth = lab._truth(exercise)
     for garbage in GARBAGE:
@@ -227,14 +227,14 @@ def test_garbage_gets_a_clear_word(asked: tuple[Exercise, Lab]) -> None:
         assert 5 < len(verdict.words) < 1000
 
 
-def test_asking_for_the_truth_moves_no_clock(asked: tuple[Exercise, Lab]) -> None:
+def test_exercise_truth_moves_no_clock(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     before = lab._backend.now()
     lab._truth(exercise)
     assert lab._backend.now() == before
 
 
-def test_a_shown_question_gives_nothing_away(asked: tuple[Exercise, Lab]) -> None:
+def test_exercise_view_hides_answer(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     for shown in (lab.exercise(exercise.id), lab.predict(exercise.id)):
         for text in (repr(shown), shown._repr_html_()):
@@ -251,7 +251,7 @@ def test_a_shown_question_gives_nothing_away(asked: tuple[Exercise, Lab]) -> Non
         (lambda _nodes, _ip: None, "it says None"),
     ],
 )
-def test_a_function_that_is_wrong_gets_its_first_counterexample(open_lab: OpenLab, wrong: Any, words: str) -> None:
+def test_exercise_check_function_first_counterexample(open_lab: OpenLab, wrong: Any, words: str) -> None:
     lab = open_lab("election")
     exercise = CATALOG["write-the-election"]
     verdict = assess(exercise, wrong, lab._truth(exercise))
@@ -267,7 +267,7 @@ NOT_COMPUTED = {
 
 
 @pytest.mark.parametrize("where", sorted({place for name, place in PLACES.items() if CATALOG[name].chapter != "08"}))
-def test_the_computed_world_answers_as_the_recorded_one(open_lab: OpenLab, where: tuple[str, str]) -> None:
+def test_exercise_truth_simulated_equals_recorded(open_lab: OpenLab, where: tuple[str, str]) -> None:
     story, moment = where
     twin, recorded = open_lab(story, backend="simulated"), open_lab(story)
     twin.at(moment)
@@ -277,7 +277,7 @@ def test_the_computed_world_answers_as_the_recorded_one(open_lab: OpenLab, where
             assert twin._truth(CATALOG[name]).value == recorded._truth(CATALOG[name]).value, name
 
 
-def test_no_chapter_types_an_answer_in() -> None:
+def test_catalog_no_answer_in_chapters() -> None:
     for chapter in Path("notebooks/en").glob("*.ipynb"):
         text = chapter.read_text()
         assert ".solution()" not in text.replace("`.solution()`", "")

@@ -33,18 +33,18 @@ LOOKS: dict[str, Callable[[Lab], object]] = {
 
 @pytest.mark.parametrize("case", BROKEN)
 class TestCase:
-    def test_the_fault_is_found_and_no_other(self, open_lab: OpenLab, case: str) -> None:
+    def test_find_fault_of_case_only(self, open_lab: OpenLab, case: str) -> None:
         facts = open_lab(case)._truth(CATALOG[case]).diagnosis
         assert facts
         assert facts.causes == (BROKEN[case],)
 
-    def test_after_the_fix_nothing_is_wrong(self, open_lab: OpenLab, case: str) -> None:
+    def test_find_nothing_after_fix(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
         lab.at("fix")
         said = lab.exercise(case).check(cause="conflict", fix="flush", evidence="curl")
         assert "nothing is wrong here" in said
 
-    def test_every_look_that_proves_it_can_be_made(self, open_lab: OpenLab, case: str) -> None:
+    def test_case_evidence_queries_can_be_made(self, open_lab: OpenLab, case: str) -> None:
         for proof in PROOFS_OF[BROKEN[case]]:
             lab = open_lab(case)
             LOOKS[proof](lab)
@@ -52,7 +52,7 @@ class TestCase:
                 verdict = lab.exercise(case).assess({"cause": BROKEN[case], "fix": fix, "evidence": proof})
                 assert verdict.outcome is AnswerOutcome.RIGHT, (proof, fix, verdict.words)
 
-    def test_every_other_cause_is_ruled_out_by_a_fact(self, open_lab: OpenLab, case: str) -> None:
+    def test_case_other_causes_ruled_out_by_fact(self, open_lab: OpenLab, case: str) -> None:
         truth = open_lab(case)._truth(CATALOG[case])
         for cause in RULES:
             if cause != BROKEN[case]:
@@ -61,14 +61,14 @@ class TestCase:
                 assert truth.diagnosis
                 assert truth.diagnosis.findings[cause] in verdict.words
 
-    def test_the_right_cause_without_a_look_is_not_enough(self, open_lab: OpenLab, case: str) -> None:
+    def test_case_check_needs_evidence(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
         proof, fix = sorted(PROOFS_OF[BROKEN[case]])[0], sorted(FIXES_OF[BROKEN[case]])[0]
         said = lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence=proof)
         assert "not among your queries" in said
         assert "not yet" in said
 
-    def test_an_effect_is_no_proof_and_a_wrong_fix_is_none(self, open_lab: OpenLab, case: str) -> None:
+    def test_case_check_effect_is_no_evidence(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
         proof, fix = sorted(PROOFS_OF[BROKEN[case]])[0], sorted(FIXES_OF[BROKEN[case]])[0]
         lab.leader("svc1")
@@ -76,21 +76,21 @@ class TestCase:
         assert "effect at best" in lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence="leader")
         assert "would leave the cause" in lab.exercise(case).check(cause=BROKEN[case], fix="restart", evidence=proof)
 
-    def test_acts_and_names_give_nothing_away(self, open_lab: OpenLab, case: str) -> None:
+    def test_case_actions_hide_cause(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
         shown = f"{lab!r} {lab.acts()} {lab.moments()} {lab.exercise(case).question.partition('cause:')[0]}".lower()
         assert not any(word in shown for word in ("break", "selector", "exhausted", "squatter", "small_pool", "subnet"))
 
-    def test_the_computed_world_has_the_same_fault(self, open_lab: OpenLab, case: str) -> None:
+    def test_find_simulated_case_same_fault(self, open_lab: OpenLab, case: str) -> None:
         assert open_lab(case, backend="simulated")._truth(CATALOG["what-is-wrong"]).value == BROKEN[case]
 
 
-def test_a_case_is_checked_in_its_own_story(open_lab: OpenLab) -> None:
+def test_case_check_in_its_own_story(open_lab: OpenLab) -> None:
     said = open_lab("case-1").exercise("case-2").check(cause="a", fix="a", evidence="a")
     assert "kanslib.open_lab(story='case-2')" in said
 
 
-def test_a_diagnosis_needs_its_parts(open_lab: OpenLab) -> None:
+def test_case_check_needs_all_parts(open_lab: OpenLab) -> None:
     quest = open_lab("case-1").exercise("case-1")
     for answer in (
         "a",
@@ -106,7 +106,7 @@ def test_a_diagnosis_needs_its_parts(open_lab: OpenLab) -> None:
     assert "Not tried yet" in quest.check()
 
 
-def test_looks_are_noted_as_what_they_show(open_lab: OpenLab) -> None:
+def test_lab_queries_noted_as_evidence(open_lab: OpenLab) -> None:
     lab = open_lab("case-1")
     lab.vip("svc1")
     lab.exercise("case-1").check(("conflict", "flush", "curl"))
@@ -115,7 +115,7 @@ def test_looks_are_noted_as_what_they_show(open_lab: OpenLab) -> None:
     assert {"l2advertisements", "pool"} <= set(lab.queries)
 
 
-def test_the_tables_of_causes_fit_together() -> None:
+def test_causes_tables_fit_together() -> None:
     causes = {one.key for one in CAUSES}
     assert causes == set(RULES) == set(FIXES_OF) == set(PROOFS_OF)
     assert set.union(*FIXES_OF.values()) < {one.key for one in FIXES}
@@ -123,7 +123,7 @@ def test_the_tables_of_causes_fit_together() -> None:
     assert set(BROKEN) == set(COMPLAINTS)
 
 
-def test_a_sound_cluster_has_no_fault(open_lab: OpenLab) -> None:
+def test_find_nothing_in_healthy_cluster(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     found = find(ClusterSnapshot(lab.objects, lab.network(), {"172.18.255.200": {"02:42:ac:12:00:05"}}))
     assert [cause for cause, ruling in found.items() if ruling.holds] == []

@@ -14,7 +14,7 @@ from kanslib.exercises.exercise import AnswerOutcome
 from kanslib.exercises.progress import Progress, default_path, load, read_token
 
 
-def test_what_was_done_is_there_for_the_next_kernel(tmp_path: Path) -> None:
+def test_progress_kept_for_next_kernel(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "progress.json"
     load(path).record_try("a", AnswerOutcome.RIGHT)
     assert load(path).of("a").outcome == "right"
@@ -26,7 +26,7 @@ def test_what_was_done_is_there_for_the_next_kernel(tmp_path: Path) -> None:
     )
 
 
-def test_a_right_answer_stays_right(tmp_path: Path) -> None:
+def test_progress_right_answer_stays_right(tmp_path: Path) -> None:
     progress = load(tmp_path / "p.json")
     progress.record_try("a", AnswerOutcome.RIGHT)
     progress.record_try("a", AnswerOutcome.WRONG, "an-idea")
@@ -35,13 +35,13 @@ def test_a_right_answer_stays_right(tmp_path: Path) -> None:
     assert progress.of("a").misconceptions == ("an-idea",)
 
 
-def test_nothing_tried_is_nothing_noted(tmp_path: Path) -> None:
+def test_progress_untried_not_recorded(tmp_path: Path) -> None:
     progress = load(tmp_path / "p.json")
     progress.record_try("a", AnswerOutcome.NOT_TRIED)
     assert not (tmp_path / "p.json").exists()
 
 
-def test_two_kernels_keep_both_of_what_they_did(tmp_path: Path) -> None:
+def test_progress_two_kernels_merged(tmp_path: Path) -> None:
     one, other = load(tmp_path / "p.json"), load(tmp_path / "p.json")
     one.record_try("a", AnswerOutcome.RIGHT)
     other.record_try("b", AnswerOutcome.WRONG)
@@ -53,7 +53,7 @@ def test_two_kernels_keep_both_of_what_they_did(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"format": 99}', b"\xff\xfe\x00", b'{"format":1,"entries":{"a":3}}']
 )
-def test_a_damaged_file_is_set_aside_and_nothing_is_lost(tmp_path: Path, content: bytes) -> None:
+def test_progress_damaged_file_set_aside(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "progress.json"
     path.write_bytes(content)
     progress = load(path)
@@ -65,7 +65,7 @@ def test_a_damaged_file_is_set_aside_and_nothing_is_lost(tmp_path: Path, content
     assert load(path).of("a").outcome == "right"
 
 
-def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_progress_unwritable_file_announced(tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
     progress = Progress(tmp_path / "a file" / "progress.json")
     progress.record_try("a", AnswerOutcome.RIGHT)
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert progress.of("a").outcome == "right"
 
 
-def test_a_token_carries_everything_and_the_better_counts(tmp_path: Path) -> None:
+def test_progress_token_merge_keeps_better(tmp_path: Path) -> None:
     here, there = load(tmp_path / "here.json"), load(tmp_path / "there.json")
     here.record_try("a", AnswerOutcome.WRONG)
     here.record_try("b", AnswerOutcome.RIGHT)
@@ -86,12 +86,12 @@ def test_a_token_carries_everything_and_the_better_counts(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("token", ["", "hello", "kans1.", "kans1.AAAA", "kans1.é", "kans1." + "A" * 5000])
-def test_what_is_no_token_says_what_one_looks_like(token: str) -> None:
+def test_read_token_invalid_shows_format(token: str) -> None:
     with pytest.raises(KanslibError, match=r"begins with 'kans1\.'"):
         read_token(token)
 
 
-def test_the_file_is_the_learners_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_progress_file_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "mine.json"))
     assert default_path() == tmp_path / "mine.json"
     monkeypatch.delenv("KANS_PROGRESS")

@@ -23,7 +23,7 @@ def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "progress.json"
 
 
-def test_right_after_a_hint_says_so(open_lab: OpenLab) -> None:
+def test_exercise_check_right_after_hint(open_lab: OpenLab) -> None:
     lab = open_lab("election")
     quest = lab.exercise("leader-of-svc1")
     assert "not yet" in quest.check("myk8s-worker3")
@@ -32,7 +32,7 @@ def test_right_after_a_hint_says_so(open_lab: OpenLab) -> None:
     assert "right, after help" in quest.check(lab.leader("svc1"))
 
 
-def test_a_prediction_is_scored_by_its_look_and_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prediction_scored_by_query_once(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("failover")
     lab.predict("seconds-until-declared-dead", "about a minute")
     lab.predict("does-svc3-notice").answer("b")
@@ -51,7 +51,7 @@ def test_a_prediction_is_scored_by_its_look_and_once(capsys: pytest.CaptureFixtu
     assert lab.progress().table.set_index("EXERCISE").OUTCOME["does-svc3-notice"] == "right"
 
 
-def test_looks_that_the_library_makes_for_itself_score_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prediction_not_scored_by_inner_queries(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("election")
     lab.predict("leader-of-svc1", "myk8s-worker2")
     capsys.readouterr()
@@ -61,7 +61,7 @@ def test_looks_that_the_library_makes_for_itself_score_nothing(capsys: pytest.Ca
     assert "Your prediction: myk8s-worker2" in capsys.readouterr().out
 
 
-def test_an_outage_as_data_and_an_observation_are_no_looks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lab_outage_and_observe_are_no_queries(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("failover")
     lab.predict("external-ip-without-metallb", "a")
     capsys.readouterr()
@@ -76,7 +76,7 @@ def test_an_outage_as_data_and_an_observation_are_no_looks(capsys: pytest.Captur
     assert "Your prediction" in capsys.readouterr().out
 
 
-def test_what_a_learner_asks_for_is_a_look(open_lab: OpenLab) -> None:
+def test_lab_public_reads_are_queries(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     lab.rules(lab.control_plane)
     lab.frames("arp")
@@ -86,7 +86,7 @@ def test_what_a_learner_asks_for_is_a_look(open_lab: OpenLab) -> None:
 
 
 @pytest.mark.parametrize("show", [lambda machine: machine.at(20), lambda machine: machine._repr_mimebundle_()])
-def test_the_time_machine_scores_nothing(
+def test_time_machine_scores_no_prediction(
     capsys: pytest.CaptureFixture[str], show: Callable[[TimeMachine], object]
 ) -> None:
     lab = kanslib.open_lab("failover")
@@ -100,7 +100,7 @@ def test_the_time_machine_scores_nothing(
     assert "Your prediction: myk8s-worker2" in capsys.readouterr().out
 
 
-def test_without_a_guess_nothing_is_scored(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prediction_without_guess_not_scored(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("election")
     lab.predict("leader-of-svc1")
     capsys.readouterr()
@@ -108,32 +108,32 @@ def test_without_a_guess_nothing_is_scored(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == ""
 
 
-def test_a_guess_that_is_none_is_not_written_down(open_lab: OpenLab) -> None:
+def test_prediction_invalid_guess_not_kept(open_lab: OpenLab) -> None:
     made = open_lab("failover").predict("seconds-until-declared-dead")
     assert "none of the choices" in made.answer(17)
     assert made.guess is None
     assert "No guess yet" in made.answer(None)
 
 
-def test_what_cannot_be_checked_here_says_where(open_lab: OpenLab) -> None:
+def test_exercise_check_elsewhere_says_where(open_lab: OpenLab) -> None:
     said = open_lab("failover").exercise("seconds-until-declared-dead").check("b")
     assert "cannot be checked at this moment" in said
     assert "kill a node first" in said
 
 
-def test_checking_moves_no_clock(open_lab: OpenLab) -> None:
+def test_exercise_check_moves_no_clock(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     before = lab._backend.now()
     lab.exercise("does-the-vip-answer-ping").check("no")
     assert lab._backend.now() == before
 
 
-def test_an_unknown_exercise_names_those_there_are(open_lab: OpenLab) -> None:
+def test_lab_exercise_unknown_suggests_known(open_lab: OpenLab) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'leader-of-svc1'"):
         open_lab("election").exercise("leader-of-svc2")
 
 
-def test_progress_is_a_picture_and_a_table(open_lab: OpenLab) -> None:
+def test_lab_progress_figure_and_table(open_lab: OpenLab) -> None:
     lab = open_lab("election")
     lab.exercise("leader-of-svc1").check(lab.leader("svc1"))
     report = lab.progress()
@@ -143,7 +143,7 @@ def test_progress_is_a_picture_and_a_table(open_lab: OpenLab) -> None:
     assert other.progress(token=report.token).table.OUTCOME.tolist() == report.table.OUTCOME.tolist()
 
 
-def test_a_guess_is_scored_by_whichever_lab_makes_the_look(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prediction_scored_by_any_lab(capsys: pytest.CaptureFixture[str]) -> None:
     kanslib.open_lab("metallb").predict("one-too-many", "c")
     twin = kanslib.open_lab("case-2")
     capsys.readouterr()
@@ -153,7 +153,7 @@ def test_a_guess_is_scored_by_whichever_lab_makes_the_look(capsys: pytest.Captur
     assert "Here: no address, and a warning" in said
 
 
-def test_several_guesses_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lab_predict_several(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("failover")
     asked = lab.predict_all("seconds-until-declared-dead", "does-svc3-notice")
     assert "2. And svc3" in repr(asked)
@@ -162,7 +162,7 @@ def test_several_guesses_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert "2. ○ not tried: 'purple' is none of the choices" in said
 
 
-def test_a_quiz_is_checked_in_order_and_what_is_left_out_is_not_tried(open_lab: OpenLab) -> None:
+def test_quiz_check_in_order_rest_not_tried(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     lab.at("apply-services")
     quiz = lab.quiz("03")
@@ -175,7 +175,7 @@ def test_a_quiz_is_checked_in_order_and_what_is_left_out_is_not_tried(open_lab: 
         lab.quiz("12")
 
 
-def test_a_question_is_judged_by_the_moment_at_which_it_was_asked(open_lab: OpenLab) -> None:
+def test_exercise_check_at_moment_asked(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     asked = lab.exercise("leader-of-svc1")
     before = lab.leader("svc1")
@@ -185,7 +185,7 @@ def test_a_question_is_judged_by_the_moment_at_which_it_was_asked(open_lab: Open
     assert "✓ right" in lab.exercise("leader-of-svc1").check(lab.leader("svc1"))
 
 
-def test_what_had_no_answer_when_it_was_asked_is_judged_when_it_has_one(open_lab: OpenLab) -> None:
+def test_exercise_check_later_when_unanswerable_when_asked(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     asked = lab.exercise("does-svc3-notice")
     assert "cannot be checked at this moment" in asked.check("b")
@@ -193,7 +193,7 @@ def test_what_had_no_answer_when_it_was_asked_is_judged_when_it_has_one(open_lab
     assert "✓ right" in asked.check("b")
 
 
-def test_an_act_of_ones_own_does_not_change_what_was_asked_before_it(open_lab: OpenLab) -> None:
+def test_exercise_check_unchanged_by_own_action(open_lab: OpenLab) -> None:
     lab = open_lab("election")
     asked, before = lab.exercise("leader-of-svc1"), lab.leader("svc1")
     lab.label("myk8s-worker", "node.kubernetes.io/exclude-from-external-load-balancers=true")
@@ -203,7 +203,7 @@ def test_an_act_of_ones_own_does_not_change_what_was_asked_before_it(open_lab: O
     assert lab._backend.provenance().source == "simulated"
 
 
-def test_another_worlds_answer_never_feeds_a_check(open_lab: OpenLab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exercise_check_never_uses_fallback_answer(open_lab: OpenLab, capsys: pytest.CaptureFixture[str]) -> None:
     lab = open_lab("arp", backend="simulated")
     assert "0 received" in lab.run(lab.client, f"ping -c 2 -W 1 {lab.vip('svc1')}")  # the recording's, marked
     assert "not simulated: answered by the recording" in capsys.readouterr().out
@@ -211,7 +211,7 @@ def test_another_worlds_answer_never_feeds_a_check(open_lab: OpenLab, capsys: py
     assert capsys.readouterr().out == "", "the recording was not asked"
 
 
-def test_on_a_terminal_a_question_is_text_and_gives_nothing_away(open_lab: OpenLab) -> None:
+def test_exercise_view_text_on_terminal(open_lab: OpenLab) -> None:
     shown = open_lab("election").exercise("rename-a-node")._repr_mimebundle_()
     assert set(shown) == {"text/html", "text/plain"}
     assert "c) those that it led, and those that the new name wins" in shown["text/plain"]

@@ -21,7 +21,7 @@ from .kube_dump import kube_dump
 from .rulesets import TRIES, dumps
 
 
-def test_every_raw_dump_comes_back(raw: Path) -> None:
+def test_parse_save_round_trip_raw_dumps(raw: Path) -> None:
     found = [path for path in raw.rglob("*") if path.name.endswith(("iptables-save-c", "ip6tables-save"))]
     assert len(found) > 300
     for path in found:
@@ -32,7 +32,7 @@ def test_every_raw_dump_comes_back(raw: Path) -> None:
         assert ruleset.unknown == (), "every match and target of kube-proxy, kindnet and Docker is known"
 
 
-def test_a_hundred_thousand_rules_come_back() -> None:
+def test_parse_save_round_trip_hundred_thousand_rules() -> None:
     text = kube_dump(8334)
     ruleset = iptables.parse(text)
     assert ruleset.save() == text
@@ -41,7 +41,7 @@ def test_a_hundred_thousand_rules_come_back() -> None:
 
 @TRIES
 @given(line=st.from_regex(_FAST_RULE, fullmatch=True))
-def test_a_line_known_to_be_good_can_always_be_taken_apart(line: str) -> None:
+def test_matches_of_every_fast_rule(line: str) -> None:
     found = _FAST_RULE.fullmatch(line)
     assert found
     chain = found["chain"]
@@ -55,7 +55,7 @@ def test_a_line_known_to_be_good_can_always_be_taken_apart(line: str) -> None:
 
 @TRIES
 @given(text=dumps(), cut=st.floats(0, 1), windows=st.booleans(), counted=st.booleans())
-def test_whole_or_refused(text: str, cut: float, windows: bool, counted: bool) -> None:
+def test_parse_any_text_whole_or_refused(text: str, cut: float, windows: bool, counted: bool) -> None:
     if counted:
         text = text.replace("\n-A ", "\n[17:1020] -A ")
     if windows:
@@ -71,7 +71,7 @@ def test_whole_or_refused(text: str, cut: float, windows: bool, counted: bool) -
 
 @TRIES
 @given(number=st.integers(0, 400), at=st.integers(0, 30_000), put=st.text(max_size=8), out=st.integers(0, 9))
-def test_recorded_dumps_with_something_spilt_on_them(number: int, at: int, put: str, out: int) -> None:
+def test_parse_corrupted_dump_whole_or_refused(number: int, at: int, put: str, out: int) -> None:
     recording = Recording.open(shipped("l2"))
     files = sorted({read.file for read in recording.reads() if "tables-save" in read.command and read.rc == 0})
     text = recording.text(files[number % len(files)])
@@ -100,7 +100,7 @@ def test_recorded_dumps_with_something_spilt_on_them(number: int, at: int, put: 
         "-A X -p tcp -j TPROXY --on-port 15001 --on-ip 127.0.0.1 --tproxy-mark 0x1/0x1",
     ],
 )
-def test_what_firewalls_write_is_known(line: str) -> None:
+def test_parse_firewall_dumps_known(line: str) -> None:
     text = f"*filter\n:X - [0:0]\n:Y - [0:0]\n{line}\nCOMMIT\n"
     ruleset = iptables.parse(text)
     assert ruleset.unknown == ()
@@ -108,14 +108,14 @@ def test_what_firewalls_write_is_known(line: str) -> None:
     assert holds(text)
 
 
-def test_other_line_ends_do_not_end_a_line() -> None:
+def test_parse_other_line_separators() -> None:
     text = '*nat\n:X - [0:0]\n-A X -m comment --comment "a\x0bb\x85c\u2028d" -j ACCEPT\nCOMMIT\n'
     ruleset = iptables.parse(text)
     assert ruleset.chain("X").rules[0].comment == "a\x0bb\x85c\u2028d"
     assert ruleset.save() == text
 
 
-def test_an_error_points_at_the_word() -> None:
+def test_parse_error_points_at_token() -> None:
     with pytest.raises(DumpError) as caught:
         iptables.parse("*nat\n:X - [0:0]\n-A X -p tcp -m tcp --dport http -j ACCEPT\nCOMMIT\n")
     error = caught.value

@@ -15,7 +15,7 @@ def dumps(recording: Recording) -> list[str]:
     return [recording.text(file) for file in sorted(files)]
 
 
-def test_every_recorded_dump_comes_back_byte_for_byte_and_loses_no_rule(recording: Recording) -> None:
+def test_parse_save_round_trip_recorded_dumps(recording: Recording) -> None:
     found = dumps(recording)
     assert len(found) > 200
     for text in found:
@@ -26,7 +26,7 @@ def test_every_recorded_dump_comes_back_byte_for_byte_and_loses_no_rule(recordin
         assert all(rule.raw == text.splitlines()[rule.line - 1] for rule in ruleset.rules())
 
 
-def test_counters_quotes_and_double_blanks() -> None:
+def test_parse_counters_quotes_blanks() -> None:
     text = (
         "*nat\n:X - [0:0]\n"
         '[3:180] -A X -p tcp -m comment --comment "a \\"b\\" c" -m nfacct --nfacct-name  two -j Y\n'
@@ -61,24 +61,24 @@ def test_counters_quotes_and_double_blanks() -> None:
         ("*nat\n:X - [0:0]\n-A X -j DNAT --to-destination 10.0.0:80\nCOMMIT\n", "line 3.*an address and a port"),
     ],
 )
-def test_what_no_iptables_save_prints_is_refused_with_its_line(text: str, words: str) -> None:
+def test_parse_invalid_dump_refused_with_line(text: str, words: str) -> None:
     with pytest.raises(DumpError, match=words):
         iptables.parse(text)
 
 
-def test_nothing_is_an_empty_ruleset_and_windows_lines_are_read() -> None:
+def test_parse_empty_and_crlf() -> None:
     assert list(iptables.parse("").rules()) == []
     text = "*nat\r\n:X - [0:0]\r\n-A X -j Y\r\nCOMMIT\r\n"
     assert iptables.parse(text).chain("X").rules[0].target == "Y"
     assert iptables.parse(text).save() == text
 
 
-def test_an_unknown_chain_names_the_known_ones() -> None:
+def test_ruleset_unknown_chain_lists_known() -> None:
     with pytest.raises(UnknownNameError, match="known: X"):
         iptables.parse("*nat\n:X - [0:0]\nCOMMIT\n").chain("KUBE-SERVICES")
 
 
-def test_the_chain_list_follows_the_hundred_requests(open_lab: Callable[..., Lab]) -> None:
+def test_diff_counters_follow_hundred_requests(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("iptables")
     before = lab.chains("svc1")
     answers = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()

@@ -41,7 +41,7 @@ def verdicts(*rules: str, **options: object) -> list[str]:
 # ── what the cluster did ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_pod_saw_the_source_that_the_trace_promises(open_lab: OpenLab) -> None:
+def test_trace_source_equals_what_pod_saw(open_lab: OpenLab) -> None:
     lab = open_lab("iptables")
     walk = lab.trace("svc1")
     promised = {way.packet.src for way in walk}
@@ -54,7 +54,7 @@ def test_the_pod_saw_the_source_that_the_trace_promises(open_lab: OpenLab) -> No
     }
 
 
-def test_a_hundred_requests_were_counted_as_the_trace_says(open_lab: OpenLab) -> None:
+def test_trace_equals_counters_of_hundred_requests(open_lab: OpenLab) -> None:
     lab = open_lab("iptables")
     before = lab.rules("myk8s-worker")
     walk = lab.trace("svc1")
@@ -70,7 +70,7 @@ def test_a_hundred_requests_were_counted_as_the_trace_says(open_lab: OpenLab) ->
                 assert moved[text] in answers
 
 
-def test_each_recorded_request_was_answered_as_the_trace_says(open_lab: OpenLab) -> None:
+def test_trace_equals_recorded_answers(open_lab: OpenLab) -> None:
     """Traffic policy, affinity, source ranges: who answered, whom it took for its client, or nobody."""
     lab = open_lab("etp-local")
     lab.at("apply-etp-local")
@@ -84,7 +84,7 @@ def test_each_recorded_request_was_answered_as_the_trace_says(open_lab: OpenLab)
     assert {way.verdict for way in lab.trace("svc2")} == {"ACCEPT"}
 
 
-def test_affinity_parts_on_what_earlier_packets_did(open_lab: OpenLab) -> None:
+def test_trace_affinity_splits_on_earlier_packets(open_lab: OpenLab) -> None:
     lab = open_lab("etp-local")
     lab.at("apply-session-affinity")
     walk = lab.trace("svc3")
@@ -96,7 +96,7 @@ def test_affinity_parts_on_what_earlier_packets_did(open_lab: OpenLab) -> None:
     assert len(lab.curl("svc3", times=100)) == 1
 
 
-def test_the_dead_endpoint_stays_until_its_rules_go(open_lab: OpenLab) -> None:
+def test_trace_dead_endpoint_until_rules_change(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node", after=15)
     early = lab.trace("svc1")
@@ -108,7 +108,7 @@ def test_the_dead_endpoint_stays_until_its_rules_go(open_lab: OpenLab) -> None:
     assert lab.pods().set_index("IP").NODE[dead.pop()] == "myk8s-worker"
 
 
-def test_a_nodeport_shares_all_but_what_brings_the_packet_in(open_lab: OpenLab) -> None:
+def test_trace_nodeport_shares_endpoints(open_lab: OpenLab) -> None:
     lab = open_lab("iptables")
     leader = lab.leader("svc1")
     port = lab.object("service", "svc1")["spec"]["ports"][0]["nodePort"]
@@ -117,7 +117,7 @@ def test_a_nodeport_shares_all_but_what_brings_the_packet_in(open_lab: OpenLab) 
     assert chains == {"KUBE-SERVICES", "KUBE-NODEPORTS"}
 
 
-def test_a_trace_names_what_it_was_not_told(open_lab: OpenLab) -> None:
+def test_trace_names_assumptions(open_lab: OpenLab) -> None:
     lab = open_lab("metallb")
     with pytest.raises(Exception, match=r"no source named 'nobody'"):
         lab.trace("svc1", source="nobody")
@@ -131,7 +131,7 @@ def shown(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
     return [(way.probability, way.verdict, way.packet, way.walked, way.assumes) for way in outcomes]
 
 
-def test_the_index_changes_nothing_on_recorded_dumps(recording: Recording) -> None:
+def test_tracer_index_equals_naive_on_recorded_dumps(recording: Recording) -> None:
     for text in recorded(recording)[::25]:
         ruleset = iptables.parse(text)
         for rule in ruleset.chain("KUBE-SERVICES"):
@@ -145,7 +145,7 @@ def test_the_index_changes_nothing_on_recorded_dumps(recording: Recording) -> No
 
 @QUICK
 @given(text=dumps(), packet=packets(), told=st.booleans())
-def test_what_is_not_told_parts_into_what_each_packet_does(text: str, packet: Packet, told: bool) -> None:
+def test_trace_unknown_splits_into_each_packet(text: str, packet: Packet, told: bool) -> None:
     """Of the ways of a packet that says little, those that agree with a packet that says all are that packet's ways."""
     from kanslib.iptables import tracer
 
@@ -186,7 +186,7 @@ def agrees(assumed: Assumption, packet: Packet) -> bool:
     return (ROUTING.type_of(address) == "LOCAL") == assumed.holds
 
 
-def test_five_thousand_services_take_no_longer_than_twenty() -> None:
+def test_trace_index_keeps_rules_few_at_five_thousand_services() -> None:
     def seconds(services: int) -> float:
         ruleset = iptables.parse(kube_dump(services))
         packet = Packet("172.18.0.100", vip(services // 2), dport=80, in_interface="eth0")
@@ -202,7 +202,7 @@ def test_five_thousand_services_take_no_longer_than_twenty() -> None:
     assert seconds(5000) < 2.5 * seconds(20), "bench/iptables_dumps.py has the figure"
 
 
-def test_two_hundred_endpoints_have_a_two_hundredth_each() -> None:
+def test_trace_two_hundred_endpoints_equal_probability() -> None:
     found = iptables.parse(kube_dump(3, 200)).trace(Packet("172.18.0.100", vip(1), dport=80, in_interface="eth0"))
     assert len({way.packet.dst for way in found}) == 200
     assert sum(way.probability for way in found) == 1
@@ -212,7 +212,7 @@ def test_two_hundred_endpoints_have_a_two_hundredth_each() -> None:
 # ── chains ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_jumps_come_back_and_gotos_do_not() -> None:
+def test_trace_jump_returns_goto_does_not() -> None:
     back = ("FORWARD -j one", "FORWARD -j DROP", "one -j two", "one -j ACCEPT", "two -j RETURN")
     assert verdicts(*back, chains=("one", "two")) == ["ACCEPT"]
     gone = ("FORWARD -j one", "FORWARD -j DROP", "one -g two", "one -j ACCEPT", "two -j RETURN")
@@ -220,7 +220,7 @@ def test_jumps_come_back_and_gotos_do_not() -> None:
     assert verdicts("FORWARD -g one", "FORWARD -j DROP", chains=("one",)) == ["ACCEPT"], "the policy"
 
 
-def test_policies_and_how_they_are_told() -> None:
+def test_trace_chain_policy_explained() -> None:
     (way,) = ways("FORWARD -s 10.9.9.9 -j ACCEPT", policy="DROP")
     assert (way.verdict, way.how, way.walked) == ("DROP", "policy of filter FORWARD", ())
     assert way.explain().endswith("1 → DROP at FORWARD (policy of filter FORWARD)")
@@ -228,7 +228,7 @@ def test_policies_and_how_they_are_told() -> None:
     assert (way.verdict, way.how) == ("REJECT", "icmp-port-unreachable")
 
 
-def test_circles_and_depths_are_refused() -> None:
+def test_trace_loops_and_depth_refused() -> None:
     with pytest.raises(TraceError, match="line 7: one → two → one: a circle"):
         ways("FORWARD -j one", "one -j two", "two -j one", chains=("one", "two"))
     with pytest.raises(TraceError, match="a → a: a circle"):
@@ -247,7 +247,7 @@ def test_circles_and_depths_are_refused() -> None:
 # ── what is not told ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_question_that_is_not_answered_parts_the_way_and_stays_answered() -> None:
+def test_trace_unknown_splits_once() -> None:
     rules = (
         "FORWARD -m set --match-set bad src -j MARK --set-xmark 0x1/0x1",
         "FORWARD -m set ! --match-set bad src -j DROP",
@@ -258,7 +258,7 @@ def test_a_question_that_is_not_answered_parts_the_way_and_stays_answered() -> N
     assert [bad.probability, good.probability] == [1, 1], "each is certain, given what it assumes"
 
 
-def test_ports_that_are_not_told_are_narrowed_down() -> None:
+def test_trace_unknown_ports_narrowed() -> None:
     rules = (
         "FORWARD -p udp -m udp --dport 0:99 -j MARK --set-xmark 0x1/0x1",
         "FORWARD -p udp -m udp --dport 50 -j DROP",
@@ -269,7 +269,7 @@ def test_ports_that_are_not_told_are_narrowed_down() -> None:
     assert found == [("DROP", 1), ("ACCEPT", 1), ("REJECT", 0)], "no way has a port that is both below and above 100"
 
 
-def test_states_exclude_each_other() -> None:
+def test_trace_conntrack_states_exclusive() -> None:
     rules = (
         "FORWARD -m conntrack --ctstate NEW -j DROP",
         "FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
@@ -280,7 +280,7 @@ def test_states_exclude_each_other() -> None:
     assert [way.verdict for way in ways(*rules, packet=unknown)] == ["DROP", "ACCEPT", "REJECT"]
 
 
-def test_nat_is_for_first_packets_only() -> None:
+def test_trace_nat_first_packet_only() -> None:
     text = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp -j DNAT --to-destination 10.0.1.21\nCOMMIT\n"
     later = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0", ctstate="ESTABLISHED")
     (way,) = iptables.parse(text).trace(later, ROUTING)
@@ -290,14 +290,14 @@ def test_nat_is_for_first_packets_only() -> None:
     assert way.packet.dst == "10.0.1.21"
 
 
-def test_an_unknown_target_may_end_the_way_or_not() -> None:
+def test_trace_unknown_target_both_ways() -> None:
     ruleset = iptables.parse(filtered("FORWARD -j TARPIT --tarpit", "FORWARD -j DROP"))
     on, ended = ruleset.trace(COMING, ROUTING)
     assert (on.verdict, ended.verdict) == ("DROP", "TARPIT")
     assert [said for _, said in ruleset.unknown] == ["-j TARPIT --tarpit"]
 
 
-def test_an_old_or_broken_line_is_kept_and_told() -> None:
+def test_trace_unknown_rule_kept_and_named() -> None:
     text = "*nat\n:X - [0:0]\n-A X -s ! 10.0.0.0/8 -j DNAT [unsupported revision]\n-A X -m shiny --new 3 -j Y\nCOMMIT\n"
     ruleset = iptables.parse(text)
     assert ruleset.save() == text
@@ -305,14 +305,14 @@ def test_an_old_or_broken_line_is_kept_and_told() -> None:
     assert ruleset.chain("X").rules[0].body.own["-s"].negated
 
 
-def test_without_routes_a_trace_says_what_it_assumes() -> None:
+def test_trace_without_routing_assumption() -> None:
     (way,) = iptables.parse(filtered("FORWARD -j ACCEPT")).trace(COMING)
     assert [str(assumed) for assumed in way.assumes] == ["not: 10.0.1.20 is an address of this machine"]
     (way,) = iptables.parse(filtered("FORWARD -j ACCEPT")).trace(Packet("10.0.0.7", "127.0.0.1", in_interface="lo"))
     assert (way.hook, way.assumes) == ("INPUT", ())
 
 
-def test_the_routing_decides() -> None:
+def test_trace_routing_decides_chain() -> None:
     nowhere = Routing.read("[]", "[]")
     (way,) = iptables.parse(filtered("FORWARD -j ACCEPT")).trace(COMING, nowhere)
     assert way.verdict == "NO ROUTE"
@@ -332,6 +332,6 @@ def test_the_routing_decides() -> None:
         ({"src": "10.0.0.1", "dst": "10.0.0.2", "protocol": "carrier pigeon"}, "expected a number or one of"),
     ],
 )
-def test_a_packet_that_cannot_be_is_refused(arguments: dict[str, object], words: str) -> None:
+def test_packet_impossible_refused(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(PacketError, match=words):
         Packet(**arguments)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def without_ages(row: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["nodes", "pods", "services", "endpointslices"])
-def test_every_recorded_step(told: Recording, lab: Lab, kind: str) -> None:
+def test_kubectl_table_equals_recorded_get(told: Recording, lab: Lab, kind: str) -> None:
     reads = looks(told, COMMANDS[kind])
     assert len(reads) >= 49
     for read in reads:
@@ -64,7 +64,7 @@ def test_every_recorded_step(told: Recording, lab: Lab, kind: str) -> None:
         assert list(map(without_ages, table.to_dict("records"))) == list(map(without_ages, printed)), read.file
 
 
-def test_events_at_every_recorded_step(reference_recording: Recording, reference_lab: Lab) -> None:
+def test_kubectl_events_equal_recorded_get(reference_recording: Recording, reference_lab: Lab) -> None:
     recording, lab = reference_recording, reference_lab
     # events of one second have no order of their own, so they compare as a bag
     for read in looks(recording, COMMANDS["events"]):
@@ -80,7 +80,7 @@ def _hashable(row: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(without_ages(row).items()))
 
 
-def test_metallbs_own_kinds_at_every_recorded_step(reference_recording: Recording, reference_lab: Lab) -> None:
+def test_kubectl_metallb_kinds_equal_recorded_get(reference_recording: Recording, reference_lab: Lab) -> None:
     recording, lab = reference_recording, reference_lab
     seen: Counter[str] = Counter()
     for read in looks(recording, METALLB):
@@ -98,7 +98,7 @@ def test_metallbs_own_kinds_at_every_recorded_step(reference_recording: Recordin
     assert set(seen) == {"ipaddresspools", "l2advertisements", "bgppeers", "bgpadvertisements", "servicel2statuses"}
 
 
-def test_ages_are_those_of_kubectl_within_two_seconds(told: Recording, lab: Lab) -> None:
+def test_age_within_two_seconds_of_kubectl(told: Recording, lab: Lab) -> None:
     for read in looks(told, COMMANDS["services"])[:6]:
         lab.at(time=read.end)
         printed = [row["AGE"] for row in column_rows(told.text(read.file))]
@@ -107,7 +107,7 @@ def test_ages_are_those_of_kubectl_within_two_seconds(told: Recording, lab: Lab)
                 assert abs(int(mine.rstrip("s")) - int(theirs.rstrip("s"))) <= 2
 
 
-def test_a_table_without_rows_keeps_its_headers(recording: Recording) -> None:
+def test_columns_of_empty_table(recording: Recording) -> None:
     lab = Lab(RecordedBackend(recording, "case-1"))
     assert lab.table("l2advertisements").empty
     assert "INTERFACES" in lab.table("l2advertisements").columns

@@ -32,7 +32,7 @@ def differences(recording: Recording) -> tuple[int, int, list[str]]:
 
 
 @pytest.mark.parametrize("which", ["recording", "reference_recording"])
-def test_every_rule_of_every_node_at_every_step(which: str, request: pytest.FixtureRequest) -> None:
+def test_kubeproxy_write_equals_every_recorded_dump(which: str, request: pytest.FixtureRequest) -> None:
     dumps, rules, found = differences(request.getfixturevalue(which))
     print(f"\n{which}: {dumps} dumps, {rules} rules, {len(found)} differences")
     assert not found, "\n".join(found[:10])
@@ -40,7 +40,7 @@ def test_every_rule_of_every_node_at_every_step(which: str, request: pytest.Fixt
     assert rules > 5000
 
 
-def test_a_cut_off_node_keeps_what_it_last_knew(reference_recording: Recording) -> None:
+def test_kubeproxy_write_isolated_node_keeps_old_rules(reference_recording: Recording) -> None:
     """Written from what is true by then, the rules would be others: the cut node does not know."""
     told = Told(reference_recording)
     stale = [read for read in told.reads(DUMP) if told.heard(read.place, read.t) < read.t]
@@ -52,7 +52,7 @@ def test_a_cut_off_node_keeps_what_it_last_knew(reference_recording: Recording) 
     assert sep > {chain for chain in knowing.nat if chain.startswith("KUBE-SEP")}
 
 
-def test_the_ipv6_rules_without_a_service(reference_recording: Recording) -> None:
+def test_kubeproxy_write_ipv6_without_services(reference_recording: Recording) -> None:
     told = Told(reference_recording)
     reads = list(told.reads("ip6tables-save"))
     ours = kubeproxy.write([], [], "myk8s-worker", kubeproxy.Config(ipv6=True))
@@ -98,7 +98,7 @@ def targets(rules: list[str], chain: str) -> list[str]:
 CONFIG = kubeproxy.Config(cluster_cidr="10.1.0.0/16", addresses={"n1": "172.18.0.2"})
 
 
-def test_endpoints_are_sorted_as_text() -> None:
+def test_nat_rules_endpoints_sorted_as_text() -> None:
     found = kubeproxy.nat_rules(
         [service()],
         [slice_of(("10.1.0.2", "n1", READY), ("10.1.0.10", "n1", READY), ("10.1.0.3", "n2", READY))],
@@ -110,21 +110,21 @@ def test_endpoints_are_sorted_as_text() -> None:
     assert dice == ["0.33333333349", "0.50000000000"]
 
 
-def test_a_terminating_endpoint_serves_only_when_nobody_else_does() -> None:
+def test_nat_rules_terminating_endpoint_serves_last() -> None:
     both = slice_of(("10.1.0.2", "n1", LEAVING), ("10.1.0.3", "n1", READY))
     assert targets(kubeproxy.nat_rules([service()], [both], "n1", CONFIG), "SVC") == ["10.1.0.3:8080"]
     alone = slice_of(("10.1.0.2", "n1", LEAVING), ("10.1.0.3", "n1", UNREADY))
     assert targets(kubeproxy.nat_rules([service()], [alone], "n1", CONFIG), "SVC") == ["10.1.0.2:8080"]
 
 
-def test_local_falls_back_to_its_own_terminating_endpoint() -> None:
+def test_nat_rules_external_local_own_terminating_endpoint() -> None:
     local = service(externalTrafficPolicy="Local", healthCheckNodePort=31000)
     pieces = [slice_of(("10.1.0.2", "n1", LEAVING), ("10.1.0.3", "n2", READY))]
     assert targets(kubeproxy.nat_rules([local], pieces, "n1", CONFIG), "SVL") == ["10.1.0.2:8080"]
     assert targets(kubeproxy.nat_rules([local], pieces, "n3", CONFIG), "SVL") == []
 
 
-def test_internal_traffic_policy_local() -> None:
+def test_kubeproxy_write_internal_traffic_policy_local() -> None:
     inner = service(type="ClusterIP", internalTrafficPolicy="Local", ports=[{"port": 80}])
     inner["status"] = {}
     pieces = [slice_of(("10.1.0.3", "n2", READY))]
@@ -136,7 +136,7 @@ def test_internal_traffic_policy_local() -> None:
     assert not [line for line in elsewhere.lines("nat") if "10.0.0.1" in line]
 
 
-def test_the_nodes_own_address_in_a_source_range_lets_the_vip_in_too() -> None:
+def test_nat_rules_source_range_with_node_address_admits_vip() -> None:
     ranged = service(loadBalancerSourceRanges=["172.18.0.0/24", "0.0.0.0/0"])
     found = kubeproxy.nat_rules([ranged], [slice_of(("10.1.0.2", "n1", READY))], "n1", CONFIG)
     firewall = [line.split(" -m ")[0] for line in found if line.startswith("-A KUBE-FW-")]
@@ -148,11 +148,11 @@ def test_the_nodes_own_address_in_a_source_range_lets_the_vip_in_too() -> None:
     "change",
     [{"clusterIP": "None"}, {"type": "ExternalName"}, {"clusterIP": ""}],
 )
-def test_some_services_are_not_kube_proxys(change: dict[str, str]) -> None:
+def test_nat_rules_skips_headless_and_external_name(change: dict[str, str]) -> None:
     assert not [line for line in kubeproxy.nat_rules([service(**change)], [], "n1", CONFIG) if "default/web" in line]
 
 
-def test_large_clusters_save_the_comments_of_endpoints() -> None:
+def test_nat_rules_large_cluster_without_comments() -> None:
     many = slice_of(*((f"10.1.{n // 250}.{n % 250 + 1}", "n1", READY) for n in range(1001)))
     found = kubeproxy.nat_rules([service()], [many], "n1", CONFIG)
     dice = [line for line in found if line.startswith("-A KUBE-SVC-") and "KUBE-SEP" in line]
@@ -160,7 +160,7 @@ def test_large_clusters_save_the_comments_of_endpoints() -> None:
     assert not [line for line in dice if "--comment" in line]
 
 
-def test_topology_keeps_to_the_zone_when_every_endpoint_has_a_hint() -> None:
+def test_nat_rules_topology_hints() -> None:
     near = service()
     near["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": "Auto"}
     piece = slice_of(("10.1.0.2", "n1", READY), ("10.1.0.3", "n2", READY))
@@ -172,7 +172,7 @@ def test_topology_keeps_to_the_zone_when_every_endpoint_has_a_hint() -> None:
     assert len(targets(kubeproxy.nat_rules([near], [piece], "n1", config), "SVC")) == 2
 
 
-def test_the_pinned_names() -> None:
+def test_chain_hash_published_names() -> None:
     """Chain names from Kubernetes' own unit tests and from clusters that others published."""
     known = {"ns1/svc1:p80": "XPGD46QRK7WJZT7O", "default/kubernetes:https": "NPX46M4PTMTKRN6Y"}
     assert {name: kubeproxy.chain_hash(name, "tcp") for name in known} == known

@@ -31,7 +31,7 @@ def machines() -> Iterator[dict[str, Machine]]:
     kinds=st.lists(packets(), min_size=1, max_size=4, unique=True),
     flavour=st.sampled_from(["nft", "legacy"]),
 )
-def test_the_kernel_does_what_the_trace_says(
+def test_trace_equals_kernel_on_random_rulesets(
     machines: dict[str, Machine], text: str, kinds: list[Packet], flavour: str
 ) -> None:
     ruleset = iptables.parse(text)

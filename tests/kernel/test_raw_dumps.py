@@ -7,7 +7,7 @@ from kanslib.recording.format import Recording
 from .test_recorded_dumps import all_dumps
 
 
-def test_every_dump_of_the_raw_recordings(reference_recording: Recording) -> None:
+def test_trace_equals_kernel_on_raw_dumps(reference_recording: Recording) -> None:
     dumps, connections, squared, freedom = all_dumps(reference_recording)
     print(f"{dumps} dumps, {connections:,} connections, χ² {squared:.0f} at {freedom:.0f} degrees of freedom")
     assert dumps >= 100

@@ -168,7 +168,7 @@ def all_dumps(recording: Recording) -> tuple[int, int, float, float]:
     return number, connections, squared, freedom
 
 
-def test_every_dump_of_the_shipped_recording(recording: Recording) -> None:
+def test_trace_equals_kernel_on_shipped_dumps(recording: Recording) -> None:
     dumps, connections, squared, freedom = all_dumps(recording)
     print(f"{dumps} dumps, {connections:,} connections, χ² {squared:.0f} at {freedom:.0f} degrees of freedom")
     assert dumps >= 60

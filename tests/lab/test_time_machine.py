@@ -13,7 +13,7 @@ from kanslib.lab.lab import Lab
 OpenLab = Callable[..., Lab]
 
 
-def test_its_stops_are_the_acts_and_what_they_led_to(open_lab: OpenLab) -> None:
+def test_time_machine_stops_are_actions_and_results(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     table = lab.time_machine().table
     assert table[table.LANE == "acts"].WHAT.tolist() == lab.moments().MOMENT.tolist()
@@ -27,7 +27,7 @@ def test_its_stops_are_the_acts_and_what_they_led_to(open_lab: OpenLab) -> None:
 
 
 @pytest.mark.parametrize("moment", ["opening", "kill-node", "start-node", "delete-speaker-pod"])
-def test_a_scene_shows_what_the_lab_says_at_that_moment(open_lab: OpenLab, moment: str) -> None:
+def test_time_machine_scene_equals_lab(open_lab: OpenLab, moment: str) -> None:
     lab = open_lab("failover")
     lab.at(moment)
     after = lab._backend.now() - lab.time_machine()._window.start
@@ -39,7 +39,7 @@ def test_a_scene_shows_what_the_lab_says_at_that_moment(open_lab: OpenLab, momen
     assert scene.walk_words.partition(": ")[2] == lab.trace("svc1").summary.partition(": ")[2]
 
 
-def test_what_the_client_remembers_is_what_it_said_itself(open_lab: OpenLab) -> None:
+def test_time_machine_scene_neighbors_equal_client(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node", after=15)
     known = lab.neighbors().set_index("ADDRESS").HOLDER
@@ -49,7 +49,7 @@ def test_what_the_client_remembers_is_what_it_said_itself(open_lab: OpenLab) -> 
     assert all(known[row["ADDRESS"]] == row["CLIENT REMEMBERS"] for row in scene.beliefs)
 
 
-def test_between_two_stops_one_steps_to_either(open_lab: OpenLab) -> None:
+def test_time_machine_steps_between_stops(open_lab: OpenLab) -> None:
     film = open_lab("failover").time_machine().film
     before, after = film.around(10.0)
     assert before
@@ -59,7 +59,7 @@ def test_between_two_stops_one_steps_to_either(open_lab: OpenLab) -> None:
     assert film.around(film.end)[1] is None
 
 
-def test_requests_that_failed_stand_out_in_words_and_shape(open_lab: OpenLab) -> None:
+def test_time_machine_failed_requests_in_words_and_shape(open_lab: OpenLab) -> None:
     film = open_lab("failover").time_machine().film
     lost = [at for at, ok in film.attempts["svc1"] if not ok]
     assert 7 < min(lost) < 9
@@ -67,7 +67,7 @@ def test_requests_that_failed_stand_out_in_words_and_shape(open_lab: OpenLab) ->
 
 
 @pytest.mark.parametrize("story", ["service-types", "metallb", "arp", "iptables", "bgp", "bgp-silent", "case-3", "l2"])
-def test_every_story_has_one_also_on_paper(open_lab: OpenLab, story: str) -> None:
+def test_time_machine_static_html_of_every_story(open_lab: OpenLab, story: str) -> None:
     machine = open_lab(story).time_machine()
     html = machine._repr_html_()
     acts = [stop for stop in machine.film.stops if stop.lane == "acts"]
@@ -78,18 +78,18 @@ def test_every_story_has_one_also_on_paper(open_lab: OpenLab, story: str) -> Non
     assert machine.at(-5).at == 0
 
 
-def test_the_labs_own_clock_stays(open_lab: OpenLab) -> None:
+def test_time_machine_keeps_lab_clock(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     before = lab._backend.now()
     lab.time_machine().at(100)
     assert lab._backend.now() == before
 
 
-def test_a_computed_lab_shows_the_recording_of_its_story(open_lab: OpenLab) -> None:
+def test_time_machine_simulated_lab_shows_recording(open_lab: OpenLab) -> None:
     assert open_lab("failover", backend="simulated").time_machine().at(60).provenance.source == "recorded"
 
 
-def test_a_cluster_from_a_manifest_has_no_recording(open_lab: OpenLab) -> None:
+def test_time_machine_manifest_raises(open_lab: OpenLab) -> None:
     lab = open_lab(manifest=kanslib.course.manifests.kind_cluster)
     with pytest.raises(NotRecordedError, match="worked out from a manifest"):
         lab.time_machine()

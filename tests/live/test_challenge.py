@@ -40,7 +40,7 @@ def is_whole() -> bool:
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_live_case_is_solved_and_mended(tmp_path: Path, case: int) -> None:
+def test_kans_challenge_live_solved_and_restored(tmp_path: Path, case: int) -> None:
     cause = BROKEN[case]
     proof, fix = sorted(PROOFS_OF[cause])[0], sorted(FIXES_OF[cause])[0]
     numbers = [[one.key for one in CAUSES].index(cause) + 1, [one.key for one in FIXES].index(fix) + 1]
@@ -54,7 +54,7 @@ def test_a_live_case_is_solved_and_mended(tmp_path: Path, case: int) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_who_stops_it_gets_the_cluster_back(tmp_path: Path, how: signal.Signals) -> None:
+def test_kans_challenge_interrupted_restores_cluster(tmp_path: Path, how: signal.Signals) -> None:
     game = started(tmp_path, 5)
     assert game.stdout
     while "Your queries:" not in (line := game.stdout.readline()):

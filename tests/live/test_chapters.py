@@ -70,7 +70,7 @@ def tables(notebook: Any) -> Iterator[tuple[str, list[str], list[dict[str, str]]
 
 
 @pytest.mark.parametrize("chapter", chapters.pick([]), ids=lambda path: path.stem)
-def test_a_chapter_says_the_same_live_as_recorded(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chapter_live_equals_recorded(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KANS_BACKEND", "recorded")
     recorded, told = run.execute(chapter)
     assert not recorded.error

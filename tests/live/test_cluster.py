@@ -86,7 +86,7 @@ def _whole_afterwards() -> object:
     assert kans("up", "--metallb").returncode == 0
 
 
-def test_from_nothing_up_and_down_leave_nothing_behind() -> None:
+def test_kans_up_down_leave_nothing() -> None:
     assert kans("down").returncode == 0
     before = leftovers()
     up = kans("up")
@@ -102,13 +102,13 @@ def test_from_nothing_up_and_down_leave_nothing_behind() -> None:
     assert "nothing was there" in kans("down").stdout
 
 
-def test_without_a_cluster_live_says_what_to_do() -> None:
+def test_open_lab_live_without_cluster_says_what_to_do() -> None:
     kans("down")
     with pytest.raises(BackendUnavailableError, match="Next step: kans up"):
         lifecycle.guard()
 
 
-def test_a_taken_port_is_one_clear_sentence_before_anything_is_changed() -> None:
+def test_kans_up_port_in_use_changes_nothing() -> None:
     import socket
 
     kans("down")
@@ -123,7 +123,7 @@ def test_a_taken_port_is_one_clear_sentence_before_anything_is_changed() -> None
     assert leftovers() == before
 
 
-def test_a_cluster_of_somebody_else_is_left_alone() -> None:
+def test_kans_down_leaves_foreign_cluster() -> None:
     kans("down")
     made = docker.command("kind", "create", "cluster", "--name", CLUSTER, "--image", docker.NODE_IMAGE, timeout=300)
     assert made.rc == 0, made.err
@@ -138,7 +138,7 @@ def test_a_cluster_of_somebody_else_is_left_alone() -> None:
         docker.command("kind", "delete", "cluster", "--name", CLUSTER)
 
 
-def test_interrupted_while_it_is_made_the_next_up_makes_a_whole_one() -> None:
+def test_kans_up_after_interrupted_up() -> None:
     kans("down")
     chance = random.Random(SEED)
     for _ in range(2):
@@ -155,7 +155,7 @@ def test_interrupted_while_it_is_made_the_next_up_makes_a_whole_one() -> None:
 
 @pytest.mark.parametrize("code", [INJECTION, CUT], ids=["kill", "cut"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
-def test_interrupted_during_a_failure_the_next_up_heals(code: str, how: signal.Signals) -> None:
+def test_kans_up_after_interrupted_fault(code: str, how: signal.Signals) -> None:
     assert kans("up", "--metallb").returncode == 0
     chance = random.Random(f"{SEED}{how}{code}")
     interrupted(code, chance.uniform(8, 35), how)
@@ -166,14 +166,14 @@ def test_interrupted_during_a_failure_the_next_up_heals(code: str, how: signal.S
     assert not [name for name in docker.containers() if name.startswith("kans-")]
 
 
-def test_interrupted_during_a_failure_down_removes_everything() -> None:
+def test_kans_down_after_interrupted_fault() -> None:
     assert kans("up", "--metallb").returncode == 0
     interrupted(INJECTION, 25, signal.SIGKILL)
     assert kans("down").returncode == 0
     assert docker.containers() == {}
 
 
-def test_on_another_docker_network_the_addresses_move_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kans_up_other_docker_network(monkeypatch: pytest.MonkeyPatch) -> None:
     kans("down")
     name, subnet = "kans-elsewhere", "192.168.228.0/24"
     docker.check_output(docker.docker("network", "create", name, "--subnet", subnet))
@@ -195,7 +195,7 @@ def test_on_another_docker_network_the_addresses_move_with_it(monkeypatch: pytes
         docker.docker("network", "rm", name)
 
 
-def test_without_the_routers_image_the_recording_answers(open_lab: Callable[..., Lab]) -> None:
+def test_live_backend_without_router_image_falls_back(open_lab: Callable[..., Lab]) -> None:
     assert kans("up", "--metallb").returncode == 0
     name, kept = docker.ROUTER_IMAGE, "kans-test/kept:1"
     docker.check_output(docker.docker("tag", name, kept))

@@ -39,7 +39,7 @@ def at(lab: Lab, moment: str) -> None:
 
 
 @pytest.mark.parametrize("where", TOGETHER, ids="-".join)
-def test_exercises_are_answered_live_as_on_the_recording(where: tuple[str, str]) -> None:
+def test_exercise_truth_live_equals_recorded(where: tuple[str, str]) -> None:
     story, moment = where
     live, recorded = kanslib.open_lab(story, backend="live"), kanslib.open_lab(story, backend="recorded")
     at(live, moment)

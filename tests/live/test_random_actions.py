@@ -361,7 +361,7 @@ def _controllers(before: str, after: str) -> None:
     raise AssertionError(f"kube-controller-manager did not come back: {told.out}")
 
 
-def test_random_acts_lead_both_to_the_same(open_lab: Callable[..., Lab], steady: None) -> None:
+def test_simulator_equals_live_after_random_actions(open_lab: Callable[..., Lab], steady: None) -> None:
     lab = open_lab("election", backend="live")
     assert stories.SCRIPTED_STORIES["election"].opening == stories.LAYER2
     both = Both(lab)

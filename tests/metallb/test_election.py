@@ -25,20 +25,18 @@ WORKERS = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
         ("apply-etp-local", WORKERS[:2]),
     ],
 )
-def test_the_first_in_order_is_the_leader_of_the_recording(
-    open_lab: Callable[..., Lab], moment: str, usable: list[str]
-) -> None:
+def test_order_first_is_recorded_leader(open_lab: Callable[..., Lab], moment: str, usable: list[str]) -> None:
     lab = open_lab("l2")
     lab.at(moment)
     for service in ("svc1", "svc2", "svc3"):
         assert lab.leader(service) == election.order(usable, lab.vip(service))[0]
 
 
-def test_the_order_of_the_input_does_not_matter() -> None:
+def test_order_independent_of_input_order() -> None:
     assert election.order(WORKERS[::-1], "172.18.255.201") == election.order(iter(WORKERS), "172.18.255.201")
 
 
-def test_every_claim_of_the_lesson_but_those_of_a_speaker_that_has_just_started(open_lab: Callable[..., Lab]) -> None:
+def test_order_equals_every_leader_event_of_lesson(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("l2")
     lab.at("delete-speaker-pod")
     claims = lab.claims()
@@ -58,7 +56,7 @@ def test_every_claim_of_the_lesson_but_those_of_a_speaker_that_has_just_started(
         ("apply-etp-local", None, "myk8s-worker3", "local endpoint"),
     ],
 )
-def test_an_election_says_what_keeps_a_node_out(
+def test_explain_says_why_node_is_out(
     open_lab: Callable[..., Lab], moment: str, after: float | None, node: str, rule: str
 ) -> None:
     lab = open_lab("l2")
@@ -71,14 +69,14 @@ def test_an_election_says_what_keeps_a_node_out(
     assert found.without(str(found.leader)) == (found.successors or (None,))[0]
 
 
-def test_how_the_lessons_pool_spreads(open_lab: Callable[..., Lab]) -> None:
+def test_distribution_of_lesson_pool(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("election")
     leaders = pd.Series([election.order(WORKERS, ip)[0] for ip in lab.pool()]).value_counts()
     assert (len(lab.pool()), leaders.sum()) == (51, 51)
     assert sorted(leaders) == [14, 18, 19]
 
 
-def test_a_table_or_a_single_name_is_refused(open_lab: Callable[..., Lab]) -> None:
+def test_order_table_or_single_name_refused(open_lab: Callable[..., Lab]) -> None:
     for wrong in (open_lab("election").nodes(), "myk8s-worker"):
         with pytest.raises(TypeError, match="list of node names"):
             election.order(wrong, "172.18.255.200")

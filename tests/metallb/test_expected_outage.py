@@ -38,7 +38,7 @@ def fits(stretches: tuple[ExpectedPhase, ...], phases: list[Phase]) -> None:
 
 
 @pytest.mark.parametrize(("story", "act", "service", "setup"), CASES)
-def test_recorded_outages_are_as_expected(
+def test_expected_equals_recorded_outages(
     open_lab: OpenLab, story: str, act: str, service: str, setup: Scenario
 ) -> None:
     lab = open_lab(story)
@@ -47,7 +47,7 @@ def test_recorded_outages_are_as_expected(
 
 
 @pytest.mark.parametrize(("story", "act", "service", "setup"), CASES)
-def test_the_outages_of_the_reference_are_as_expected(
+def test_expected_equals_reference_outages(
     open_reference: OpenLab, story: str, act: str, service: str, setup: Scenario
 ) -> None:
     lab = open_reference(story)
@@ -56,7 +56,7 @@ def test_the_outages_of_the_reference_are_as_expected(
         fits(expected(setup), trouble(lab.outage(), service))
 
 
-def test_a_killed_node_under_bgp_is_expected_to_cost_nothing(open_lab: OpenLab) -> None:
+def test_expected_kill_node_bgp_costs_nothing(open_lab: OpenLab) -> None:
     setup = Scenario(protocol="BGP", policy="Local", death="killed")
     assert expected(setup) == ()
     lab = open_lab("bgp")
@@ -64,7 +64,7 @@ def test_a_killed_node_under_bgp_is_expected_to_cost_nothing(open_lab: OpenLab) 
     assert trouble(lab.outage(), "svc1") == []
 
 
-def test_what_shortens_an_outage() -> None:
+def test_lost_seconds_shortened_by_settings() -> None:
     rows = {
         row["SETUP"]: row["LOST SECONDS"]
         for row in compare(
@@ -81,7 +81,7 @@ def test_what_shortens_an_outage() -> None:
     assert lost_seconds(replace(L2, leads=False, lost=0)) == 0
 
 
-def test_when_all_endpoints_die_nothing_but_new_pods_helps() -> None:
+def test_expected_all_endpoints_lost_until_new_pods() -> None:
     assert expected(replace(L2, endpoints=1, lost=1))[-1].share == 1.0
     local = expected(replace(L2, policy="Local", endpoints=1, lost=1))
     assert local[-1].end == float("inf")

@@ -58,7 +58,7 @@ def elected(names: set[str], ip: str, **changes: Any) -> election.Election:
 # ── election ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_lessons_pool_as_others_computed_it() -> None:
+def test_order_lesson_pool_published_values() -> None:
     workers = ["kind-worker", "kind-worker2", "kind-worker3"]
     found = election.leaders(workers, [f"172.18.255.{n}" for n in range(200, 251)])
     told = "".join(str(1 + workers.index(leader)) for leader in found.values())
@@ -68,7 +68,7 @@ def test_the_lessons_pool_as_others_computed_it() -> None:
 
 @MANY
 @given(NODES, IPS)
-def test_every_speaker_comes_to_the_same_one_leader(nodes: set[str], ips: list[str]) -> None:
+def test_elect_every_speaker_same_leader(nodes: set[str], ips: list[str]) -> None:
     for ip in ips:
         announcing = [name for name in nodes if elected(nodes, ip).leader == name]
         assert announcing == [election.order(nodes, ip)[0]]
@@ -77,7 +77,7 @@ def test_every_speaker_comes_to_the_same_one_leader(nodes: set[str], ips: list[s
 
 @MANY
 @given(NODES, IPS, st.data())
-def test_a_leave_moves_only_what_the_leaver_led(nodes: set[str], ips: list[str], data: st.DataObject) -> None:
+def test_elect_leave_moves_only_its_services(nodes: set[str], ips: list[str], data: st.DataObject) -> None:
     leaver = data.draw(st.sampled_from(sorted(nodes)))
     before, after = election.leaders(nodes, ips), election.leaders(nodes - {leaver}, ips)
     moved = {ip: after.get(ip) for ip in ips if before[ip] != after.get(ip)}
@@ -89,7 +89,7 @@ def test_a_leave_moves_only_what_the_leaver_led(nodes: set[str], ips: list[str],
 
 @MANY
 @given(NODES, IPS, NAMES)
-def test_a_join_moves_only_what_it_wins(nodes: set[str], ips: list[str], newcomer: str) -> None:
+def test_elect_join_moves_only_what_it_wins(nodes: set[str], ips: list[str], newcomer: str) -> None:
     nodes.discard(newcomer)
     if not nodes:
         return
@@ -108,13 +108,13 @@ def test_a_join_moves_only_what_it_wins(nodes: set[str], ips: list[str], newcome
         ({"slices": [piece(("b", READY))], "service": LOCAL}, "local endpoint", "b"),
     ],
 )
-def test_each_rule_keeps_a_node_out_and_says_so(changes: dict[str, Any], rule: str, leader: str) -> None:
+def test_eligibility_each_rule_named(changes: dict[str, Any], rule: str, leader: str) -> None:
     found = elected({"a", "b"}, "192.0.2.1", **changes)
     assert {one.node: one.rule for one in found.eligibilities}["a"] == rule
     assert found.leader == leader
 
 
-def test_what_keeps_everybody_from_announcing_is_said() -> None:
+def test_elect_nobody_reason() -> None:
     nothing = [piece(("a", {"ready": False, "serving": False}))]
     assert elected({"a"}, "192.0.2.1", slices=nothing).why_nobody == "no endpoint can serve"
     leaving = [piece(("a", {"ready": False, "serving": True, "terminating": True}))]
@@ -124,7 +124,7 @@ def test_what_keeps_everybody_from_announcing_is_said() -> None:
     assert nobody.why_nobody == "no pool holds its address"
 
 
-def test_the_first_address_decides_for_both_families() -> None:
+def test_elect_first_address_decides_dual_stack() -> None:
     nodes, both = {"a", "b", "c"}, ["2001:db8::7", "192.0.2.1"]
     one = Pool(
         "pool",
@@ -161,7 +161,7 @@ TEN = Pool("ten", tuple(ranges("192.0.2.0-192.0.2.9")))
 
 @MANY
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=40))
-def test_nobody_gets_what_another_has_and_the_lowest_free_one_comes_first(steps: list[tuple[int, bool]]) -> None:
+def test_allocator_converge_lowest_free_address_first(steps: list[tuple[int, bool]]) -> None:
     here, held = desk(TEN), dict[str, str]()
     for number, keep in steps:
         key = f"default/s{number}"
@@ -183,7 +183,7 @@ def test_nobody_gets_what_another_has_and_the_lowest_free_one_comes_first(steps:
             assert decision.events[0].message == f'Failed to allocate IP for "{key}": no available IPs'
 
 
-def test_buggy_addresses_are_passed_over_and_large_pools_are_not_listed() -> None:
+def test_allocator_converge_avoids_buggy_ips() -> None:
     careful = Pool("careful", tuple(ranges("192.0.2.0/24")), avoid_buggy_ips=True)
     assert desk(careful).converge(service("a")).ips == ("192.0.2.1",)
     assert len(list(careful.addresses())) == 254
@@ -191,7 +191,7 @@ def test_buggy_addresses_are_passed_over_and_large_pools_are_not_listed() -> Non
     assert desk(huge).converge(service("a", clusterIPs=["fd00::1"])).ips == ("2001:db8::",)
 
 
-def test_dual_stack_takes_one_of_each_from_one_pool() -> None:
+def test_allocator_converge_dual_stack_one_pool() -> None:
     both = Pool("both", tuple(ranges("192.0.2.8/29") + ranges("2001:db8::8/125")))
     found = desk(both, TEN).converge(service("a", clusterIPs=["10.0.0.1", "fd00::1"]))
     assert found.ips == ("192.0.2.8", "2001:db8::8")
@@ -199,7 +199,7 @@ def test_dual_stack_takes_one_of_each_from_one_pool() -> None:
     assert "no available IPs" in lacking.events[0].message
 
 
-def test_a_wish_for_a_pool_or_an_address() -> None:
+def test_allocator_converge_requested_pool_or_address() -> None:
     shy = Pool("shy", tuple(ranges("198.51.100.0/30")), auto_assign=False)
     here = desk(TEN, shy)
     assert here.converge(service("a")).pool == "ten"
@@ -246,17 +246,17 @@ def wished(**wish: Any) -> str:
         ),
     ],
 )
-def test_a_wish_that_cannot_be_granted_is_refused_in_metallbs_words(wish: dict[str, Any], words: str) -> None:
+def test_allocator_converge_refusal_in_metallb_words(wish: dict[str, Any], words: str) -> None:
     assert wished(**wish) == words
 
 
-def test_newer_annotations_are_ignored() -> None:
+def test_allocator_converge_newer_annotations_ignored() -> None:
     later = service("a")
     later["metadata"]["annotations"]["metallb.io/loadBalancerIPs"] = "192.0.2.9"
     assert desk(TEN).converge(later).ips == ("192.0.2.0",)
 
 
-def test_sharing_takes_the_lowest_address_that_will_do() -> None:
+def test_allocator_converge_sharing_lowest_address() -> None:
     here = desk(TEN)
     assert here.converge(service("a", 80, "key")).ips == ("192.0.2.0",)
     assert here.converge(service("b", 81, "key")).ips == ("192.0.2.0",)
@@ -267,7 +267,7 @@ def test_sharing_takes_the_lowest_address_that_will_do() -> None:
     assert here.converge(service("f", 84, "key", **local)).ips == ("192.0.2.3",)
 
 
-def test_pinned_pools_come_first_by_priority() -> None:
+def test_allocator_converge_pinned_pools_by_priority() -> None:
     last = Pool("last", tuple(ranges("198.51.100.0/30")), pinned=True, namespaces=frozenset({"team"}))
     first = Pool("first", tuple(ranges("203.0.113.0/31")), pinned=True, priority=5, namespaces=frozenset({"team"}))
     web = ({"matchLabels": {"tier": "web"}},)
@@ -281,7 +281,7 @@ def test_pinned_pools_come_first_by_priority() -> None:
     assert "pool first not compatible for ip assignment" in refused.events[0].message
 
 
-def test_a_changed_configuration_takes_an_address_away() -> None:
+def test_allocator_converge_changed_pool_withdraws_address() -> None:
     here = desk(TEN)
     mine = service("a")
     mine["status"] = {"loadBalancer": {"ingress": [{"ip": here.converge(service("a")).ips[0]}]}}
@@ -295,7 +295,7 @@ def test_a_changed_configuration_takes_an_address_away() -> None:
     assert here.converge(mine) == allocation.Decision(released=False)
 
 
-def test_a_configuration_that_metallb_refuses() -> None:
+def test_pools_invalid_configuration_refused() -> None:
     def objects(*specs: list[str]) -> Any:
         found = [{"metadata": {"name": f"p{n}"}, "spec": {"addresses": spec}} for n, spec in enumerate(specs)]
         return lambda kind: found if kind == "ipaddresspools" else []
@@ -313,7 +313,7 @@ def test_a_configuration_that_metallb_refuses() -> None:
 # ── routes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_aggregation_peers_nodes_and_preference() -> None:
+def test_advertised_aggregation_peers_nodes_preference() -> None:
     def objects(kind: str) -> list[dict[str, Any]]:
         rack = [{"matchLabels": {"rack": "1"}}]
         wide = {"aggregationLength": 24, "localPref": 50, "communities": ["65000:1"]}
@@ -341,7 +341,7 @@ def test_aggregation_peers_nodes_and_preference() -> None:
     assert [peer.hold for peer in bgp.peers(objects)] == [90.0, 90.0]
 
 
-def test_the_highest_preference_wins_and_paths_are_limited() -> None:
+def test_next_hops_highest_preference_and_path_limit() -> None:
     paths = [
         bgp.BGPRoute("192.0.2.1/32", f"n{n}", f"172.18.0.{n}", "r", 200 if n < 3 else 100, (), ("s",))
         for n in range(1, 6)
@@ -357,7 +357,7 @@ def test_the_highest_preference_wins_and_paths_are_limited() -> None:
 
 @MANY
 @given(st.integers(4, 60), st.integers(0, 10_000))
-def test_a_death_is_noticed_between_the_bounds(members: int, seed: int) -> None:
+def test_sample_between_earliest_and_latest(members: int, seed: int) -> None:
     drawn = memberlist.sample(members, seed)
     assert memberlist.earliest(members).dead <= drawn.dead <= memberlist.latest(members).dead
     assert drawn.suspect < drawn.dead

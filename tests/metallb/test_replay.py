@@ -37,7 +37,7 @@ def load_balancers(told: Told, moment: float) -> Iterator[KubeObject]:
 # ── addresses ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_address_and_every_pending_service(told: Told) -> None:
+def test_addresses_equal_recording_at_every_step(told: Told) -> None:
     history = replay.addresses(told.watch).history
     compared, pending = 0, 0
     for moment in steps(told):
@@ -52,7 +52,7 @@ def test_every_address_and_every_pending_service(told: Told) -> None:
     assert pending
 
 
-def test_every_event_of_the_controller_word_for_word(told: Told) -> None:
+def test_addresses_controller_events_word_for_word(told: Told) -> None:
     said = replay.addresses(told.watch).said
     recorded: dict[str, list[tuple[str, str, str]]] = {}
     for event in told.watch("events"):
@@ -74,7 +74,7 @@ def test_every_event_of_the_controller_word_for_word(told: Told) -> None:
 # ── leaders ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_arp_scan_is_answered_by_the_computed_leader(told: Told) -> None:
+def test_explain_leader_answers_every_arp_scan(told: Told) -> None:
     compared = nobody = 0
     for read in told.recording.reads():
         if "arp-scan" not in read.command or read.rc:
@@ -96,7 +96,7 @@ def test_every_arp_scan_is_answered_by_the_computed_leader(told: Told) -> None:
     assert nobody
 
 
-def test_every_claim_follows_from_what_its_speaker_believed(told: Told) -> None:
+def test_elect_every_leader_event_follows_from_members(told: Told) -> None:
     """A speaker that has just started knows only itself, not even its node's labels, and claims all that it could."""
     claims = surprising = 0
     beliefs = {node: believed(told, node) for take in told.recording.manifest.takes for node in take.nodes}
@@ -158,7 +158,7 @@ def _leader(told: Told, moment: float, name: str, who: frozenset[str], labels_kn
     return election.elect(service, ips, pool_of(pools(objects), ips), pieces, nodes, who).leader
 
 
-def test_the_newest_claim_at_every_step(told: Told) -> None:
+def test_newest_leaders_equal_elect_at_every_step(told: Told) -> None:
     """The computed leader, but where a speaker wrote last what it had ceased to believe."""
     compared, stale = 0, []
     for moment in steps(told):
@@ -176,7 +176,7 @@ def test_the_newest_claim_at_every_step(told: Told) -> None:
     assert compared > 300
 
 
-def test_every_note_of_the_leader_also_the_stale_ones(told: Told) -> None:
+def test_leaders_equal_every_servicel2status(told: Told) -> None:
     memberships = sorted(
         {entry for take in told.recording.manifest.takes for entry in believed(told, take.control_plane)}
     )
@@ -220,7 +220,7 @@ def up(told: Told, moment: float) -> set[str]:
     return {node for node in take.nodes if moment < down.get(node, float("inf"))}
 
 
-def test_every_route_and_next_hop_of_the_router(told: Told) -> None:
+def test_next_hops_equal_router_table(told: Told) -> None:
     compared, fewer = 0, set()
     for read in told.reads("vtysh -c 'show ip route bgp json'"):
         if not read.place.endswith("router"):
@@ -244,7 +244,7 @@ def test_every_route_and_next_hop_of_the_router(told: Told) -> None:
 # ── gossip ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_recorded_loss_was_noticed_within_the_computed_bounds(told: Told) -> None:
+def test_detection_bounds_hold_for_every_recorded_loss(told: Told) -> None:
     first, last = memberlist.earliest(4), memberlist.latest(4)
     losses = 0
     for act in told.recording.manifest.acts:
@@ -259,7 +259,7 @@ def test_every_recorded_loss_was_noticed_within_the_computed_bounds(told: Told) 
     assert losses >= 2
 
 
-def test_a_cut_off_speaker_gives_up_the_others_as_computed(told: Told) -> None:
+def test_isolated_detection_equals_speaker_log(told: Told) -> None:
     """The first 24 s after it first suspected somebody; each next one at least as much later as computed."""
     for act in told.recording.manifest.acts:
         for step in act.steps:

@@ -46,7 +46,7 @@ def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     return made
 
 
-def test_every_guess_was_scored_and_every_exercise_can_be_checked(asked: Asked) -> None:
+def test_chapter_predictions_scored_and_exercises_checkable(asked: Asked) -> None:
     exercises, predictions = asked
     assert exercises or predictions
     assert kernel_predictions().names == []
@@ -55,7 +55,7 @@ def test_every_guess_was_scored_and_every_exercise_can_be_checked(asked: Asked) 
         assert expected.value not in (None, "", set()), view.exercise.id
 
 
-def test_a_function_that_a_chapter_begins_with_is_judged_and_not_yet_right(asked: Asked) -> None:
+def test_chapter_stub_function_judged_not_right(asked: Asked) -> None:
     exercises, _ = asked
     for view in exercises:
         if view.exercise.kind == "code":

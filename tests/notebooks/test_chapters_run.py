@@ -41,23 +41,23 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", NAMES)
 class TestChapter:
-    def test_no_cell_fails(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_no_cell_fails(self, runs: list[dict[str, Any]], name: str) -> None:
         assert [run[name]["error"] for run in runs] == ["", ""]
         kinds = [output["output_type"] for cell in runs[0][name]["outputs"] for output in cell]
         assert "error" not in kinds
 
-    def test_nothing_is_said_on_stderr(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_stderr_empty(self, runs: list[dict[str, Any]], name: str) -> None:
         streams = [output for cell in runs[0][name]["outputs"] for output in cell if output["output_type"] == "stream"]
         assert [stream["text"] for stream in streams if stream["name"] == "stderr"] == []
 
-    def test_twice_the_same(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_run_twice_same_output(self, runs: list[dict[str, Any]], name: str) -> None:
         assert runs[0][name]["outputs"] == runs[1][name]["outputs"]
 
-    def test_no_cell_takes_longer_than_three_seconds(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_cell_seconds(self, runs: list[dict[str, Any]], name: str) -> None:
         seconds, cell = min((run[name]["slowest"] for run in runs), key=lambda slowest: slowest[0])
         assert 0 < seconds <= 3, cell
 
-    def test_running_all_gives_no_answer_away(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_run_all_hides_answers(self, runs: list[dict[str, Any]], name: str) -> None:
         said = json.dumps(runs[0][name]["outputs"], ensure_ascii=False)
         for exercise in CATALOG.values():
             if exercise.chapter == name[:2]:
@@ -65,13 +65,13 @@ class TestChapter:
                 assert all(hint not in said for hint in exercise.hints)
                 assert all(idea.text not in said for idea in exercise.misconceptions)
 
-    def test_running_all_is_no_try(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_run_all_is_no_attempt(self, runs: list[dict[str, Any]], name: str) -> None:
         assert [run["learned"] for run in runs] == [False, False]
 
-    def test_a_kernel_stays_below_200_megabytes(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_kernel_memory_below_200_megabytes(self, runs: list[dict[str, Any]], name: str) -> None:
         assert 50 < runs[0][name]["peak_mb"] <= 200
 
-    def test_every_answer_says_where_it_comes_from(self, runs: list[dict[str, Any]], name: str) -> None:
+    def test_chapter_answers_have_provenance(self, runs: list[dict[str, Any]], name: str) -> None:
         tables = [
             output["data"]["text/html"]
             for cell in runs[0][name]["outputs"]

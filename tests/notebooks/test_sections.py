@@ -34,7 +34,7 @@ ALONE = [
 
 
 @pytest.mark.parametrize(("chapter", "number"), ALONE)
-def test_a_section_runs_right_after_the_first(chapter: Path, number: int) -> None:
+def test_section_runs_after_first_section(chapter: Path, number: int) -> None:
     (_, first), (_, cells) = sections(chapter)[0], sections(chapter)[number]
     names: dict[str, Any] = {}
     missing = None

@@ -38,45 +38,45 @@ def prose(chapter: Path) -> str:
     return "\n\n".join("".join(cell["source"]) for cell in cells(chapter) if cell["cell_type"] == "markdown")
 
 
-def test_there_are_nine() -> None:
+def test_chapters_numbered_without_gap() -> None:
     assert [path.stem[:2] for path in CHAPTERS] == [f"{number:02}" for number in range(9)]
 
 
-def test_cells_are_few_and_short(chapter: Path) -> None:
+def test_chapter_cells_few_and_short(chapter: Path) -> None:
     lengths = [len(cell.splitlines()) for cell in code(chapter)]
     assert chapter.stem[:2] in ("00", "08") or 15 <= len(lengths) <= 25
     assert median(lengths) <= 4
     assert max(lengths) <= 10
 
 
-def test_text_stands_before_each_cell(chapter: Path) -> None:
+def test_chapter_text_before_each_cell(chapter: Path) -> None:
     kinds = [cell["cell_type"] for cell in cells(chapter)]
     assert kinds[0] == "markdown"
     assert "code" in kinds
     assert all(before == "markdown" for before, kind in pairwise(kinds) if kind == "code")
 
 
-def test_no_output_is_committed(chapter: Path) -> None:
+def test_chapter_no_output_committed(chapter: Path) -> None:
     run = [cell for cell in cells(chapter) if cell["cell_type"] == "code"]
     assert run
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in run)
 
 
-def test_the_edition_is_the_librarys(chapter: Path) -> None:
+def test_chapter_edition_equals_library(chapter: Path) -> None:
     assert json.loads(chapter.read_text())["metadata"]["kanslib"]["version"] == kanslib.__version__
 
 
-def test_cell_ids_are_unique(chapter: Path) -> None:
+def test_chapter_cell_ids_unique(chapter: Path) -> None:
     ids = [cell["id"] for cell in cells(chapter)]
     assert len(set(ids)) == len(ids)
 
 
-def test_numbers_of_the_recording_are_never_typed_in(chapter: Path) -> None:
+def test_chapter_no_recorded_numbers_in_text(chapter: Path) -> None:
     typed = FROM_THE_WORLD.findall("\n".join([*code(chapter), prose(chapter)]))
     assert typed == []
 
 
-def test_addresses_and_leaders_are_asked_for(chapter: Path) -> None:
+def test_chapter_code_asks_for_addresses_and_leaders(chapter: Path) -> None:
     assert not re.search(r"\d+\.\d+\.\d+\.\d+", "\n".join(code(chapter)))
 
 
@@ -90,12 +90,12 @@ def asked_in(chapter: Path) -> list[str]:
     return named
 
 
-def test_there_is_something_to_predict_and_a_way_on(chapter: Path) -> None:
+def test_chapter_has_prediction_and_next_step(chapter: Path) -> None:
     assert asked_in(chapter)
     assert re.search(r"\((0\d-[a-z-]+\.ipynb)\)", prose(chapter))
 
 
-def test_a_chapter_asks_its_own_exercises_and_ends_with_a_quiz(chapter: Path) -> None:
+def test_chapter_own_exercises_and_quiz(chapter: Path) -> None:
     number = chapter.stem[:2]
     mine = {name for name, one in CATALOG.items() if one.chapter == number} - {"what-is-wrong"}
     asked = asked_in(chapter)
@@ -105,7 +105,7 @@ def test_a_chapter_asks_its_own_exercises_and_ends_with_a_quiz(chapter: Path) ->
     assert number in ("00", "08") or f'lab.quiz("{number}")' in code(chapter)[-3:]
 
 
-def test_sections_say_how_long_they_take(chapter: Path) -> None:
+def test_chapter_section_minutes_sum_up(chapter: Path) -> None:
     text = prose(chapter)
     sections = re.findall(r"^## .+\n\n(.+)", text, re.MULTILINE)
     minutes = [re.fullmatch(r"\*(\d+) minutes?\*", line) for line in sections]
@@ -116,16 +116,16 @@ def test_sections_say_how_long_they_take(chapter: Path) -> None:
     assert int(total[1]) == sum(int(found[1]) for found in minutes if found)
 
 
-def test_links_to_chapters_lead_somewhere(chapter: Path) -> None:
+def test_chapter_links_exist(chapter: Path) -> None:
     names = {path.name for path in CHAPTERS}
     assert set(re.findall(r"\]\((0\d[^)]*\.ipynb)\)", prose(chapter))) <= names
 
 
-def test_a_binder_badge_opens_this_chapter(chapter: Path) -> None:
+def test_chapter_binder_badge(chapter: Path) -> None:
     assert f"urlpath=lab/tree/notebooks/en/{chapter.name})" in prose(chapter)
 
 
-def test_pictures_have_a_text() -> None:
+def test_images_have_alt_text() -> None:
     texts = re.findall(r"!\[([^\]]*)\]", "\n".join([README.read_text(), *map(prose, CHAPTERS)]))
     assert texts
     assert all(len(text) > 5 for text in texts)

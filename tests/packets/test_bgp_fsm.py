@@ -46,21 +46,21 @@ def compared(recording: Recording) -> tuple[int, list[str]]:
     return same, wrong
 
 
-def test_a_session_is_established_when_the_shipped_router_says_so(recording: Recording) -> None:
+def test_walk_established_when_router_log_says_so(recording: Recording) -> None:
     same, wrong = compared(recording)
     print(f"{same} sessions looked at, {len(wrong)} otherwise")
     assert not wrong, "\n".join(wrong)
     assert same >= 20
 
 
-def test_a_session_is_established_when_the_router_of_the_reference_says_so(reference_recording: Recording) -> None:
+def test_walk_established_when_reference_router_log_says_so(reference_recording: Recording) -> None:
     same, wrong = compared(reference_recording)
     print(f"{same} sessions looked at, {len(wrong)} otherwise")
     assert not wrong, "\n".join(wrong)
     assert same
 
 
-def test_a_walk_goes_through_the_states_in_order(recording: Recording) -> None:
+def test_walk_states_in_order(recording: Recording) -> None:
     take = next(take for take in recording.manifest.takes if take.router)
     steps = walk(recording.frames(take.id), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
     assert len(steps) >= len(STATES)
@@ -73,7 +73,7 @@ def test_a_walk_goes_through_the_states_in_order(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize(("moment", "hops"), [("route-client", 3), ("bgp-etp-local", 2)])
-def test_the_router_shares_evenly_within_chance(open_lab: OpenLab, moment: str, hops: int) -> None:
+def test_share_rows_even_within_chance(open_lab: OpenLab, moment: str, hops: int) -> None:
     lab = open_lab("bgp")
     lab.at(moment)
     lab.curl("svc1", times=100)
@@ -85,7 +85,7 @@ def test_the_router_shares_evenly_within_chance(open_lab: OpenLab, moment: str, 
         assert low - 3 <= 100 / hops <= high + 3
 
 
-def test_an_update_is_told_byte_by_byte(open_lab: OpenLab) -> None:
+def test_byte_rows_cover_update(open_lab: OpenLab) -> None:
     lab = open_lab("bgp")
     lab.at("apply-bgp")
     told = lab.decoded("UPDATE", "myk8s-worker")

@@ -25,7 +25,7 @@ def captures(recording: Recording) -> list[str]:
     return [name for name in recording.manifest.files if name.startswith("captures/")]
 
 
-def test_frames_and_times_are_those_of_scapy(recording: Recording) -> None:
+def test_read_frames_and_times_equal_scapy(recording: Recording) -> None:
     for name in captures(recording):
         content = recording.read(name)
         mine = list(capture.read(io.BytesIO(content), name))
@@ -34,11 +34,11 @@ def test_frames_and_times_are_those_of_scapy(recording: Recording) -> None:
         assert [round(frame.time, 6) for frame in mine] == [round(m.sec + m.usec / 1e6, 6) for _, m in theirs]
 
 
-def test_frames_and_times_of_the_reference_are_those_of_scapy(reference_recording: Recording) -> None:
-    test_frames_and_times_are_those_of_scapy(reference_recording)
+def test_read_reference_frames_and_times_equal_scapy(reference_recording: Recording) -> None:
+    test_read_frames_and_times_equal_scapy(reference_recording)
 
 
-def test_arp_is_decoded_as_by_scapy(reference_recording: Recording) -> None:
+def test_frame_arp_equals_scapy(reference_recording: Recording) -> None:
     name = "captures/l2/lesson-arp.pcap"
     for frame in capture.read(io.BytesIO(reference_recording.read(name)), name):
         theirs = Ether(frame.raw)[ARP]
@@ -55,7 +55,7 @@ def test_arp_is_decoded_as_by_scapy(reference_recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("part", ["bgp/bgp.pcap", "l2/failover-memberlist.pcap"])
-def test_tcp_and_udp_are_decoded_as_by_scapy(reference_recording: Recording, part: str) -> None:
+def test_frame_tcp_udp_equal_scapy(reference_recording: Recording, part: str) -> None:
     frames = list(capture.read(io.BytesIO(reference_recording.read(f"captures/{part}")), part))
     for frame in frames[:400]:
         theirs = Ether(frame.raw)
@@ -86,7 +86,7 @@ def packets() -> list[Ether]:
 @pytest.mark.parametrize("nano", [False, True])
 @pytest.mark.parametrize("endianness", ["<", ">"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_every_kind_of_pcap(tmp_path: Path, nano: bool, endianness: str, packed: bool) -> None:
+def test_read_pcap_byte_orders_and_resolutions(tmp_path: Path, nano: bool, endianness: str, packed: bool) -> None:
     path = tmp_path / ("x.pcap.gz" if packed else "x.pcap")
     wrpcap(str(path), packets(), nano=nano, endianness=endianness, gz=packed)
     mine, theirs = list(capture.read(path)), rdpcap(str(path))
@@ -94,7 +94,7 @@ def test_every_kind_of_pcap(tmp_path: Path, nano: bool, endianness: str, packed:
     assert [frame.time for frame in mine] == pytest.approx([float(packet.time) for packet in theirs], abs=1e-6)
 
 
-def test_pcapng(tmp_path: Path) -> None:
+def test_read_pcapng(tmp_path: Path) -> None:
     path = tmp_path / "x.pcapng"
     with PcapNgWriter(str(path)) as out:
         out.write(packets())
@@ -103,14 +103,14 @@ def test_pcapng(tmp_path: Path) -> None:
     assert [frame.time for frame in mine] == pytest.approx([float(packet.time) for packet in theirs], abs=1e-6)
 
 
-def test_what_is_no_capture_says_so(tmp_path: Path) -> None:
+def test_read_not_a_capture_raises(tmp_path: Path) -> None:
     for content in (b"", b"PK\x03\x04 a zip", b"ab"):
         (tmp_path / "no.pcap").write_bytes(content)
         with pytest.raises(RecordingError, match="neither pcap nor pcapng"):
             list(capture.read(tmp_path / "no.pcap"))
 
 
-def test_a_header_that_is_cut_off_is_no_capture(tmp_path: Path) -> None:
+def test_read_truncated_header_raises(tmp_path: Path) -> None:
     wrpcap(str(tmp_path / "cut.pcap"), packets())
     (tmp_path / "cut.pcap").write_bytes((tmp_path / "cut.pcap").read_bytes()[:10])
     with pytest.raises(RecordingError, match="cut off"):
@@ -119,7 +119,7 @@ def test_a_header_that_is_cut_off_is_no_capture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("left", "whole"), [(30, 0), (45, 0), (90, 1), (110, 1), (160, 2)])
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_cut_capture_gives_what_is_there_and_one_warning(tmp_path: Path, left: int, whole: int, packed: bool) -> None:
+def test_read_truncated_capture_warns_once(tmp_path: Path, left: int, whole: int, packed: bool) -> None:
     wrpcap(str(tmp_path / "cut.pcap"), packets())
     content = (tmp_path / "cut.pcap").read_bytes()[:left]
     (tmp_path / "cut.pcap").write_bytes(gzip.compress(content) if packed else content)
@@ -128,7 +128,7 @@ def test_a_cut_capture_gives_what_is_there_and_one_warning(tmp_path: Path, left:
     assert len(told) == 1
 
 
-def test_a_damaged_gzip_gives_what_is_there_and_one_warning(tmp_path: Path) -> None:
+def test_read_damaged_gzip_warns_once(tmp_path: Path) -> None:
     wrpcap(str(tmp_path / "x.pcap"), packets())
     packed = gzip.compress((tmp_path / "x.pcap").read_bytes())
     with pytest.warns(CaptureWarning, match="cannot be unpacked") as told:
@@ -138,7 +138,7 @@ def test_a_damaged_gzip_gives_what_is_there_and_one_warning(tmp_path: Path) -> N
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 7))
-def test_no_bytes_crash_the_reader(noise: bytes, kind: int) -> None:
+def test_read_any_bytes_does_not_crash(noise: bytes, kind: int) -> None:
     """Frames of noise, captures of noise, BGP of noise: an answer or a named error, never another exception."""
     prefixes = [
         b"",
@@ -162,7 +162,7 @@ def test_no_bytes_crash_the_reader(noise: bytes, kind: int) -> None:
                 assert str(one)
 
 
-def test_a_length_that_cannot_be_ends_the_reading(tmp_path: Path) -> None:
+def test_read_impossible_length_stops(tmp_path: Path) -> None:
     wrpcap(str(tmp_path / "x.pcap"), packets())
     content = bytearray((tmp_path / "x.pcap").read_bytes())
     content[24 + 58 + 8 : 24 + 58 + 12] = b"\xff\xff\xff\x7f"
@@ -170,14 +170,14 @@ def test_a_length_that_cannot_be_ends_the_reading(tmp_path: Path) -> None:
         assert len(list(capture.read(io.BytesIO(bytes(content))))) == 1
 
 
-def test_short_and_strange_frames_have_no_layers() -> None:
+def test_frame_malformed_has_no_layers() -> None:
     assert Frame(0, b"short").arp is None
     tagged = bytes(12) + struct.pack("!HHH", 0x8100, 5, 0x0806) + bytes.fromhex("0001080006040002") + bytes(20)
     assert Frame(0, tagged).arp is not None
     assert Frame(0, bytes(12) + b"\x86\xdd" + bytes(60)).ip is None
 
 
-def test_a_frame_goes_on_in_scapy(recording: Recording) -> None:
+def test_frame_to_scapy(recording: Recording) -> None:
     name = captures(recording)[0]
     for frame in list(capture.read(io.BytesIO(recording.read(name)), name))[:50]:
         packet = frame.to_scapy()

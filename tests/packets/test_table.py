@@ -75,7 +75,7 @@ def same(content: bytes) -> int:
     return count
 
 
-def test_columns_are_the_frames_of_every_capture(recording: Recording, reference_recording: Recording) -> None:
+def test_table_read_columns_equal_frames(recording: Recording, reference_recording: Recording) -> None:
     told = 0
     for one in (recording, reference_recording):
         for name in one.manifest.files:
@@ -85,7 +85,7 @@ def test_columns_are_the_frames_of_every_capture(recording: Recording, reference
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_columns_are_the_frames_of_damaged_ones(recording: Recording, seed: int) -> None:
+def test_table_read_damaged_captures_equal_frames(recording: Recording, seed: int) -> None:
     """Bytes anywhere in the packets are changed, not in the headers of their records: the reader has to go on."""
     dice = random.Random(seed)
     content = bytearray(recording.read("captures/course/06-bridge.pcap")[:400_000])
@@ -102,7 +102,7 @@ def test_columns_are_the_frames_of_damaged_ones(recording: Recording, seed: int)
         same(bytes(content))
 
 
-def test_odd_frames_in_columns(odd_captures: dict[str, bytes]) -> None:
+def test_table_read_malformed_frames(odd_captures: dict[str, bytes]) -> None:
     for content in odd_captures.values():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", capture.CaptureWarning)

@@ -429,26 +429,26 @@ def all_captures(recording: Recording, tmp_path: Path) -> tuple[list[str], int]:
     return found, compared
 
 
-def test_every_shipped_capture_is_read_as_by_tshark(recording: Recording, tmp_path: Path) -> None:
+def test_frame_equals_tshark_on_shipped_captures(recording: Recording, tmp_path: Path) -> None:
     found, compared = all_captures(recording, tmp_path)
     print(f"{compared:,} fields or groups of fields compared, {len(found)} differences")
     assert not found, "\n".join(found[:20])
     assert compared > 300_000
 
 
-def test_every_capture_of_the_reference_is_read_as_by_tshark(reference_recording: Recording, tmp_path: Path) -> None:
+def test_frame_equals_tshark_on_reference_captures(reference_recording: Recording, tmp_path: Path) -> None:
     found, compared = all_captures(reference_recording, tmp_path)
     print(f"{compared:,} fields or groups of fields compared, {len(found)} differences")
     assert not found, "\n".join(found[:20])
     assert compared > 300_000
 
 
-def test_there_are_fifty_odd_captures() -> None:
+def test_malformed_captures_count() -> None:
     assert len(malformed_captures.MAKERS) >= 50
 
 
 @pytest.mark.parametrize("name", malformed_captures.MAKERS)
-def test_an_odd_capture_is_read_as_by_tshark(odd_captures: dict[str, bytes], tmp_path: Path, name: str) -> None:
+def test_frame_equals_tshark_on_malformed_captures(odd_captures: dict[str, bytes], tmp_path: Path, name: str) -> None:
     content = odd_captures[name]
     assert list(capture.read(io.BytesIO(content)))
     path = tmp_path / "odd.pcap"

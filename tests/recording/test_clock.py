@@ -34,33 +34,33 @@ def chosen(clock: Clock, *times: float) -> tuple[float, tuple[str, ...]] | None:
     return (look.output.t, tuple(note for note in look.notes if note)) if look else None
 
 
-def test_a_look_is_the_last_one_at_or_before_now(clock: Clock) -> None:
+def test_clock_output_last_at_or_before_now(clock: Clock) -> None:
     clock.at("one")
     clock.move(30)
     assert chosen(clock, 22, 29, 40) == (29, ())
 
 
-def test_else_the_next_one_before_the_next_act(clock: Clock) -> None:
+def test_clock_output_next_before_next_action(clock: Clock) -> None:
     clock.at("one")
     assert chosen(clock, 15, 32, 55) == (32, ("looked 12 s later",))
 
 
-def test_a_look_from_before_the_act_says_so(clock: Clock) -> None:
+def test_clock_output_before_action_is_stale(clock: Clock) -> None:
     clock.at("one")
     assert chosen(clock, 7, 55) == (7, ("looked 12 s earlier", "from before one"))
 
 
-def test_nothing_at_all(clock: Clock) -> None:
+def test_clock_output_none(clock: Clock) -> None:
     clock.at("one")
     assert chosen(clock, 55) is None
 
 
-def test_before_it_has_settled_looks_from_the_act_on_count(clock: Clock) -> None:
+def test_clock_output_unsettled_from_action_on(clock: Clock) -> None:
     clock.at("one", after=4)
     assert chosen(clock, 12, 22) == (12, ())
 
 
-def test_a_look_after_traffic_includes_the_traffic(clock: Clock) -> None:
+def test_clock_output_after_traffic_includes_it(clock: Clock) -> None:
     clock.at("one")
     asked = clock.match_next([read(25)])
     assert asked is not None
@@ -69,7 +69,7 @@ def test_a_look_after_traffic_includes_the_traffic(clock: Clock) -> None:
     assert chosen(clock, 24) == (24, ("from before the traffic",))
 
 
-def test_the_same_traffic_again_is_marked(clock: Clock) -> None:
+def test_clock_output_repeated_traffic_noted(clock: Clock) -> None:
     clock.at("one")
     first, second, third = (clock.match_next([read(25), read(35)]) for _ in range(3))
     assert first
@@ -80,12 +80,12 @@ def test_the_same_traffic_again_is_marked(clock: Clock) -> None:
     assert not any("again" in note for note in (*first.notes, *second.notes))
 
 
-def test_traffic_of_another_stretch_does_not_answer(clock: Clock) -> None:
+def test_clock_output_not_across_actions(clock: Clock) -> None:
     clock.at("one")
     assert clock.match_next([read(70)]) is None
 
 
-def test_moving_within_a_stretch_forgets_no_traffic_but_an_act_does(clock: Clock) -> None:
+def test_clock_move_keeps_traffic_until_action(clock: Clock) -> None:
     clock.at("one")
     clock.match_next([read(25)])
     clock.at("two")
@@ -95,7 +95,7 @@ def test_moving_within_a_stretch_forgets_no_traffic_but_an_act_does(clock: Clock
     assert not any("again" in note for note in again.notes)
 
 
-def test_after_counts_from_the_act_and_not_beyond_the_next(clock: Clock) -> None:
+def test_clock_at_after_limited_by_next_action(clock: Clock) -> None:
     clock.at("one", after=15)
     assert clock.now == 25
     with pytest.raises(NotRecordedError, match=r"recorded until \+40\.0 s; then two was done: lab\.at\('two'\)"):
@@ -104,23 +104,23 @@ def test_after_counts_from_the_act_and_not_beyond_the_next(clock: Clock) -> None
         clock.at("one", after=-1)
 
 
-def test_unknown_moments_name_the_known_ones(clock: Clock) -> None:
+def test_clock_at_unknown_moment_lists_known(clock: Clock) -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean 'two'\?\)\nknown: opening · one · two"):
         clock.at("twoo")
 
 
-def test_repeats_get_a_number(open_lab: OpenLab) -> None:
+def test_name_actions_numbers_repeats(open_lab: OpenLab) -> None:
     moments = open_lab("l2").moments().MOMENT.tolist()
     assert moments.index("apply-services") < moments.index("apply-services-2") < moments.index("kill-node")
     assert len(set(moments)) == len(moments)
 
 
-def test_no_story_but_the_cases_tells_what_was_broken(open_lab: OpenLab, recording: Recording) -> None:
+def test_name_actions_only_cases_name_the_fault(open_lab: OpenLab, recording: Recording) -> None:
     for story in recording.manifest.stories:
         assert not [name for name in open_lab(story.name).moments().MOMENT if name.startswith("break")], story.name
 
 
-def test_acts_are_numbered_within_the_story_and_found_under_their_name_in_the_whole(open_lab: OpenLab) -> None:
+def test_clock_actions_numbered_within_story(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     assert "apply-services" in lab.moments().MOMENT.tolist()
     assert "apply-services-2" not in lab.moments().MOMENT.tolist()
@@ -134,7 +134,7 @@ def test_acts_are_numbered_within_the_story_and_found_under_their_name_in_the_wh
     assert lab.nodes().provenance.moment == settled
 
 
-def test_a_recording_opened_whole_has_unique_moments_too(open_lab: OpenLab) -> None:
+def test_clock_whole_recording_unique_moments(open_lab: OpenLab) -> None:
     lab = open_lab(recording=shipped("l2"))
     moments = lab.moments().MOMENT.tolist()
     assert len(set(moments)) == len(moments)
@@ -143,7 +143,7 @@ def test_a_recording_opened_whole_has_unique_moments_too(open_lab: OpenLab) -> N
     assert lab.router == "router"
 
 
-def test_a_lab_starts_at_its_opening_and_acts_tells_what_was_done(open_lab: OpenLab) -> None:
+def test_lab_starts_at_opening_and_lists_actions(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     assert lab.acts().empty
     lab.at("start-node")
@@ -152,7 +152,7 @@ def test_a_lab_starts_at_its_opening_and_acts_tells_what_was_done(open_lab: Open
     assert lab.acts().empty
 
 
-def test_settled_after_a_kill_means_noticed_by_all(open_lab: OpenLab) -> None:
+def test_action_settled_after_kill_noticed_by_all(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     victim = lab.leader("svc1")
     lab.at("kill-node")
@@ -165,7 +165,7 @@ def test_settled_after_a_kill_means_noticed_by_all(open_lab: OpenLab) -> None:
 
 
 @pytest.mark.parametrize("number", range(1, 10))
-def test_cases_are_neutral(open_lab: OpenLab, number: int) -> None:
+def test_cases_hide_actions(open_lab: OpenLab, number: int) -> None:
     lab = open_lab(f"case-{number}")
     told = lab.moments()
     assert told.MOMENT.tolist() == ["opening", "fix"]
@@ -176,7 +176,7 @@ def test_cases_are_neutral(open_lab: OpenLab, number: int) -> None:
     assert "break" not in str(lab.services().provenance)
 
 
-def test_any_moment_of_the_take_can_be_asked_for_in_unix_seconds(open_reference: OpenLab) -> None:
+def test_recorded_backend_at_time_unix_seconds(open_reference: OpenLab) -> None:
     lab = open_reference("l2")
     lab.at(time=1795417916.2)
     assert lab.leader("svc1") == "myk8s-worker2"

@@ -28,7 +28,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def test_the_same_raw_recordings_make_the_same_bytes(raw: Path, tmp_path: Path) -> None:
+def test_convert_deterministic(raw: Path, tmp_path: Path) -> None:
     made = [
         convert([raw / name for name in ("bgp", "ip-conflict")], tmp_path / name, LABELS) for name in ("a.zip", "b.zip")
     ]
@@ -37,7 +37,7 @@ def test_the_same_raw_recordings_make_the_same_bytes(raw: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", RAW_NAMES)
-def test_each_raw_recording_converts_alone(raw: Path, tmp_path: Path, name: str, open_lab: Callable[..., Lab]) -> None:
+def test_convert_each_raw_recording_alone(raw: Path, tmp_path: Path, name: str, open_lab: Callable[..., Lab]) -> None:
     made = convert([raw / name], tmp_path / name)
     verify(made)
     lab = open_lab(recording=tmp_path / name)
@@ -62,7 +62,7 @@ def renamed(source: Path, target: Path) -> Path:
     return target
 
 
-def test_the_whole_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+def test_convert_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
     verify(convert([renamed(raw / "l2", tmp_path / "evening-class")], tmp_path / "out.zip"))
     lab = open_lab("failover", recording=tmp_path / "out.zip")
     victim = lab.leader("svc1")
@@ -75,7 +75,7 @@ def test_the_whole_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab
     assert lab.address("visitor") == "172.31.0.100"
 
 
-def test_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+def test_convert_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
     convert([renamed(raw / "ip-conflict", tmp_path / "elsewhere")], tmp_path / "out.zip")
     lab = open_lab(recording=tmp_path / "out.zip")
     assert lab.network() == "172.31.0.0/16"
@@ -147,7 +147,7 @@ def two_nodes(folder: Path) -> Path:
     return folder
 
 
-def test_another_number_of_nodes(tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+def test_convert_other_node_count(tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
     made = convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")
     verify(made)
     lab = open_lab(recording=tmp_path / "out")
@@ -157,15 +157,13 @@ def test_another_number_of_nodes(tmp_path: Path, open_lab: Callable[..., Lab]) -
     assert lab.curl("10.5.9.1").HOSTNAME.tolist() == ["x"]
 
 
-def test_a_watch_that_was_connected_again_repeats_itself_and_nothing_doubles(
-    tmp_path: Path, open_lab: Callable[..., Lab]
-) -> None:
+def test_convert_reconnected_watch_not_doubled(tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
     convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")
     lab = open_lab(recording=tmp_path / "out")
     assert sum(node["metadata"]["name"] == "beta" for node in lab.objects("nodes")) == 1
 
 
-def test_takes_of_one_cluster_are_joined_and_another_cluster_starts_afresh(
+def test_convert_joins_segments_of_one_cluster(
     open_reference: Callable[[str], Lab],
 ) -> None:
     lab = open_reference("bgp")
@@ -174,7 +172,7 @@ def test_takes_of_one_cluster_are_joined_and_another_cluster_starts_afresh(
     assert "webpod1" not in silent.pods().NAME.tolist()
 
 
-def test_mistakes_are_named(tmp_path: Path) -> None:
+def test_convert_errors_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"holds no acts\.ndjson"):
         convert([tmp_path], tmp_path / "out")
     broken = two_nodes(tmp_path / "broken")
@@ -190,7 +188,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_convert_does_not_overwrite(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(FileExistsError):
         convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")

@@ -73,14 +73,14 @@ def problem(directory: Path) -> RecordingError:
     return caught.value
 
 
-def test_a_copy_verifies(copy: Path) -> None:
+def test_verify_copy(copy: Path) -> None:
     found = verify(Recording.open(copy))
     assert found.reads == 40
     assert found.frames > 100
     assert found.probes > 100
 
 
-def test_a_zip_and_a_directory_hold_the_same(copy: Path, tmp_path: Path) -> None:
+def test_writer_zip_equals_directory(copy: Path, tmp_path: Path) -> None:
     archive = tmp_path / "copy.zip"
     with zipfile.ZipFile(archive, "w") as out:
         for path in sorted(copy.rglob("*")):
@@ -89,17 +89,17 @@ def test_a_zip_and_a_directory_hold_the_same(copy: Path, tmp_path: Path) -> None
     assert verify(Recording.open(archive)) == verify(Recording.open(copy))
 
 
-def test_the_manifest_survives_a_round_trip(recording: Recording) -> None:
+def test_manifest_json_round_trip(recording: Recording) -> None:
     assert Manifest.from_json(recording.manifest.to_json()) == recording.manifest
 
 
-def test_what_ships_is_whole_and_small() -> None:
+def test_verify_shipped_whole_and_small() -> None:
     assert sum(path.stat().st_size for path in shipped_recordings()) <= 3_000_000
     for path in shipped_recordings():
         verify(Recording.open(path))
 
 
-def test_each_content_ships_once() -> None:
+def test_verify_shipped_each_content_once() -> None:
     seen: set[str] = set()
     for path in shipped_recordings():
         hashes = [entry.sha256 for entry in Recording.open(path).manifest.files.values()]
@@ -108,7 +108,7 @@ def test_each_content_ships_once() -> None:
         seen |= set(hashes)
 
 
-def test_a_changed_byte_names_the_file(copy: Path) -> None:
+def test_verify_changed_byte_names_file(copy: Path) -> None:
     path = copy / "objects/services.ndjson"
     content = path.read_bytes()
     path.write_bytes(content[:-10] + bytes([content[-10] ^ 1]) + content[-9:])
@@ -116,7 +116,7 @@ def test_a_changed_byte_names_the_file(copy: Path) -> None:
     assert "sha256" in str(problem(copy))
 
 
-def test_a_cut_file_names_the_file(copy: Path) -> None:
+def test_verify_truncated_file_named(copy: Path) -> None:
     name = one_of(copy, "captures")
     path = copy / name
     path.write_bytes(path.read_bytes()[:-7])
@@ -124,7 +124,7 @@ def test_a_cut_file_names_the_file(copy: Path) -> None:
     assert "cut off" in str(problem(copy))
 
 
-def test_a_missing_file_and_a_stray_one_are_named(copy: Path) -> None:
+def test_verify_missing_and_stray_files_named(copy: Path) -> None:
     (copy / "stray.txt").write_text("who put this here")
     assert str(problem(copy)) == "stray.txt: the manifest does not list this file"
     (copy / "stray.txt").unlink()
@@ -132,28 +132,28 @@ def test_a_missing_file_and_a_stray_one_are_named(copy: Path) -> None:
     assert str(problem(copy)) == "objects/services.ndjson: the manifest lists this file, but it is missing"
 
 
-def test_a_bad_line_is_named_by_its_number(copy: Path) -> None:
+def test_verify_bad_line_named(copy: Path) -> None:
     edit(copy, "objects/services.ndjson", lambda text: text.replace("\n", "\n{broken\n", 1))
     assert (problem(copy).file, problem(copy).line) == ("objects/services.ndjson", 2)
 
 
-def test_a_wrong_field_is_named_by_its_number(copy: Path) -> None:
+def test_verify_wrong_field_named(copy: Path) -> None:
     edit(copy, "objects/services.ndjson", lambda text: text.replace('"type":"ADDED"', '"type":"BORN"', 1))
     assert (problem(copy).file, problem(copy).line) == ("objects/services.ndjson", 1)
 
 
-def test_lines_out_of_order_are_named(copy: Path) -> None:
+def test_verify_lines_out_of_order_named(copy: Path) -> None:
     edit(copy, one_of(copy, "probes"), lambda text: "\n".join(text.splitlines()[::-1]) + "\n")
     assert problem(copy).line == 2
     assert "order of time" in str(problem(copy))
 
 
-def test_a_read_whose_file_is_not_there_is_named(copy: Path) -> None:
+def test_verify_output_without_file_named(copy: Path) -> None:
     edit(copy, READS, lambda text: text.replace('"file": "reads/', '"file": "lost/', 1))
     assert (problem(copy).file, problem(copy).line) == (READS, 1)
 
 
-def test_a_truncated_capture_is_named_even_when_the_manifest_vouches_for_it(copy: Path) -> None:
+def test_verify_truncated_capture_named(copy: Path) -> None:
     name = one_of(copy, "captures")
     frames = sum(1 for _ in capture.read(copy / name))
     promise(copy, name, (copy / name).read_bytes()[:-7])
@@ -172,18 +172,18 @@ def test_a_truncated_capture_is_named_even_when_the_manifest_vouches_for_it(copy
         ("password=hunter22", "password"),
     ],
 )
-def test_what_must_not_be_there_is_found_with_its_line(copy: Path, secret: str, what: str) -> None:
+def test_verify_secret_found_with_line(copy: Path, secret: str, what: str) -> None:
     promise(copy, "reads/host/oops/001.txt", f"harmless\n{secret}\n".encode())
     assert problem(copy).line == 2
     assert what in str(problem(copy))
 
 
-def test_the_same_content_twice_is_refused(copy: Path) -> None:
+def test_verify_same_content_twice_refused(copy: Path) -> None:
     promise(copy, "objects/again.ndjson", (copy / "objects/services.ndjson").read_bytes())
     assert "stored once" in str(problem(copy))
 
 
-def test_a_newer_format_says_so(copy: Path) -> None:
+def test_recording_open_newer_format_refused(copy: Path) -> None:
     data = json.loads((copy / MANIFEST).read_text()) | {"format": FORMAT + 1}
     (copy / MANIFEST).write_text(json.dumps(data))
     assert "newer than this kanslib reads (1): upgrade kanslib" in str(problem(copy))
@@ -192,19 +192,19 @@ def test_a_newer_format_says_so(copy: Path) -> None:
 @pytest.mark.parametrize(
     "change", [lambda t: t[: len(t) // 2], lambda _: "[]", lambda t: t.replace('"acts"', '"deeds"')]
 )
-def test_a_damaged_manifest_is_one_clear_error(copy: Path, change: Callable[[str], str]) -> None:
+def test_recording_open_damaged_manifest_error(copy: Path, change: Callable[[str], str]) -> None:
     (copy / MANIFEST).write_text(change((copy / MANIFEST).read_text()))
     assert problem(copy).file == MANIFEST
 
 
-def test_a_truncated_zip_is_one_clear_error(tmp_path: Path) -> None:
+def test_recording_open_truncated_zip_error(tmp_path: Path) -> None:
     whole = shipped("l2").read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RecordingError, match="damaged or cut off"):
         Recording.open(tmp_path / "cut.zip")
 
 
-def test_a_zip_damaged_inside_names_the_file(tmp_path: Path) -> None:
+def test_recording_read_damaged_entry_names_file(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.zip"
     shutil.copy(shipped("l2"), damaged)
     with zipfile.ZipFile(damaged) as archive:
@@ -218,7 +218,7 @@ def test_a_zip_damaged_inside_names_the_file(tmp_path: Path) -> None:
     assert caught.value.file == info.filename
 
 
-def test_no_recording_at_all(tmp_path: Path) -> None:
+def test_recording_open_missing_error(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no such recording"):
         Recording.open(tmp_path / "nothing")
     with pytest.raises(RecordingError, match=r"holds no manifest\.json"):

@@ -13,7 +13,7 @@ from ..conftest import RAW
 from ..data.pack import tarred
 
 
-def test_the_same_folder_packs_to_what_ships(tmp_path: Path) -> None:
+def test_pack_equals_shipped_archive(tmp_path: Path) -> None:
     with tarfile.open(RAW) as archive:
         archive.extractall(tmp_path, filter="data")
     (tmp_path / "README.md").write_text("not packed")
@@ -31,7 +31,7 @@ def test_the_same_folder_packs_to_what_ships(tmp_path: Path) -> None:
         "docker cp /home/somebody/kind.yaml",
     ],
 )
-def test_no_secret_is_packed(tmp_path: Path, secret: str) -> None:
+def test_pack_contains_no_secret(tmp_path: Path, secret: str) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "acts.ndjson").write_text("")
     tarred(tmp_path)

@@ -56,32 +56,32 @@ def told(journal: RecordWriter, tmp_path: Path) -> Recording:
     return convert([journal.path], tmp_path / "out.zip")
 
 
-def test_it_is_a_recording_like_any_other(told: Recording) -> None:
+def test_record_writer_result_verifies(told: Recording) -> None:
     assert verify(told).reads == 2
 
 
-def test_steps_of_a_group_are_one_act_and_a_repeat_gets_a_number(told: Recording) -> None:
+def test_record_writer_group_is_one_action(told: Recording) -> None:
     acts = {act.id: len(act.steps) for act in told.manifest.acts}
     assert acts == {"apply-pool": 1, "apply-pool-2": 2, "prepare": 1, "fix": 1}
 
 
-def test_settled_is_the_moment_that_was_waited_for(told: Recording) -> None:
+def test_record_writer_settled_moment(told: Recording) -> None:
     assert next(act for act in told.manifest.acts if act.id == "apply-pool").settled == 112.25
 
 
-def test_a_story_lasts_until_another_one_is_opened(told: Recording) -> None:
+def test_record_writer_story_until_next(told: Recording) -> None:
     stories = {story.name: (story.start, story.end, story.neutral) for story in told.manifest.stories}
     assert stories == {"arp": (101.0, 130.0, False), "case-1": (140.0, 145.0, True)}
 
 
-def test_the_router_is_there_from_its_start_to_its_end(told: Recording) -> None:
+def test_record_writer_router_span(told: Recording) -> None:
     world = RecordedBackend(told, "case-1")
     assert world.topology().router == "router"
     world.at("fix", None)
     assert world.topology().router is None
 
 
-def test_a_capture_can_be_thinned_without_touching_what_is_kept(recording: Recording) -> None:
+def test_filter_pcap_keeps_kept_frames_unchanged(recording: Recording) -> None:
     name = next(name for name in recording.manifest.files if name.endswith(".pcap"))
     content = recording.read(name)
     thin = filter_pcap(content, lambda time, raw: Frame(time, raw).arp is not None)

@@ -53,7 +53,7 @@ def drawn(figure: Any) -> str:
     return str(figure._repr_html_())
 
 
-def test_every_kind_of_figure_is_here() -> None:
+def test_figures_all_kinds_covered() -> None:
     kinds = {"SVG", "TimelineFigure", "Trace", "ProgressReport", "TimeMachine"}
     returns = {name: getattr(method, "__annotations__", {}).get("return") for name, method in vars(Lab).items()}
     shown = {name for name, kind in returns.items() if kind in kinds}
@@ -61,16 +61,16 @@ def test_every_kind_of_figure_is_here() -> None:
     assert len(shown) == 9
 
 
-def test_it_says_in_words_what_it_shows(figure: Any) -> None:
+def test_figure_describe_has_words(figure: Any) -> None:
     assert len(figure.describe()) > 40
 
 
-def test_it_has_its_table(figure: Any) -> None:
+def test_figure_table_has_rows(figure: Any) -> None:
     assert len(figure.table) > 0
     assert list(figure.table.columns) == [name.upper() for name in figure.table.columns]
 
 
-def test_its_words_are_there_for_who_cannot_see_it(figure: Any) -> None:
+def test_figure_words_reachable_by_screen_reader(figure: Any) -> None:
     if hasattr(figure, "to_json"):
         words = figure._repr_mimebundle_()["text/plain"]
         assert figure.describe() in words
@@ -82,7 +82,7 @@ def test_its_words_are_there_for_who_cannot_see_it(figure: Any) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - PLOTLY))
-def test_svg_colours_are_seen_on_a_light_and_on_a_dark_ground(open_lab: OpenLab, name: str) -> None:
+def test_svg_contrast_light_and_dark(open_lab: OpenLab, name: str) -> None:
     html, seen = drawn(FIGURES[name](open_lab)), 0
     for picture in re.findall(r"<svg.*?</svg>", html, re.DOTALL):
         own = re.search(rf"background:{PAPER}", picture)
@@ -104,7 +104,7 @@ def _is_a_sign(picture: str, attributes: str) -> bool:
     return found is not None
 
 
-def test_white_letters_stand_on_dark_bars(open_lab: OpenLab) -> None:
+def test_outage_timeline_white_text_contrast(open_lab: OpenLab) -> None:
     html = str(open_lab("arp").map())
     bars = re.findall(r'<rect[^>]*fill="(#[0-9a-f]{6})"/><text[^>]*fill="#ffffff"', html)
     assert bars
@@ -112,7 +112,7 @@ def test_white_letters_stand_on_dark_bars(open_lab: OpenLab) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PLOTLY))
-def test_plotly_figures_bring_their_own_paper_and_marks_of_different_shape(open_lab: OpenLab, name: str) -> None:
+def test_plotly_figure_own_background_and_marker_shapes(open_lab: OpenLab, name: str) -> None:
     data = json.loads(FIGURES[name](open_lab).to_json())
     layout = data["layout"]
     assert (layout["paper_bgcolor"], layout["plot_bgcolor"], layout["font"]["color"]) == (PAPER, PAPER, INK)
@@ -126,7 +126,7 @@ def test_plotly_figures_bring_their_own_paper_and_marks_of_different_shape(open_
     assert all(any(trace["text"]) or trace["name"] for trace in bars)
 
 
-def test_verdicts_differ_in_words_and_signs(open_lab: OpenLab) -> None:
+def test_outcome_marks_differ_in_words_and_signs(open_lab: OpenLab) -> None:
     quest = open_lab("election").exercise("leader-of-svc1")
     verdicts = [quest.check(), quest.check("myk8s-worker3"), quest.check("myk8s-worker")]
     heads = [said.head for said in verdicts]
@@ -137,7 +137,7 @@ def test_verdicts_differ_in_words_and_signs(open_lab: OpenLab) -> None:
         assert all(contrast(said.colour, ground) >= MARK for ground in (LIGHT, DARK))
 
 
-def test_what_floats_in_a_notebook_keeps_the_themes_own_text_colour(open_lab: OpenLab) -> None:
+def test_html_answers_keep_theme_text_color(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     for html in (lab.services()._repr_html_(), lab.exercise("whose-mac")._repr_html_(), lab.progress()._repr_html_()):
         assert not re.search(r"(?<![-\w])color\s*:", html)

@@ -24,7 +24,7 @@ def many(endpoints: int) -> Trace:
     return Trace(iptables.parse(kube_dump(3, endpoints)).trace(packet), "a packet", HERE)
 
 
-def test_every_rule_can_be_reached_by_keyboard_and_is_read_aloud(open_lab: Callable[..., Lab]) -> None:
+def test_trace_svg_rules_focusable_and_labelled(open_lab: Callable[..., Lab]) -> None:
     walk = open_lab("iptables").trace("svc1")
     picture = ET.fromstring(walk.svg())
     steps = [group for group in picture.iter(f"{SVG}g") if group.get("tabindex") == "0"]
@@ -35,7 +35,7 @@ def test_every_rule_can_be_reached_by_keyboard_and_is_read_aloud(open_lab: Calla
     assert picture.get("aria-label") == walk.summary
 
 
-def test_shares_of_the_ways_from_one_place_make_a_whole() -> None:
+def test_trace_svg_shares_sum_to_one() -> None:
     for endpoints in (1, 2, 3, 6, 7, 200):
         walk = many(endpoints)
         for box in boxes(tree(walk.outcomes)):
@@ -43,7 +43,7 @@ def test_shares_of_the_ways_from_one_place_make_a_whole() -> None:
                 assert abs(sum(part.weight for part in box.parts) - 1) < 1e-6
 
 
-def test_two_hundred_endpoints_stay_a_picture_and_all_stand_in_the_words() -> None:
+def test_trace_svg_two_hundred_endpoints_folded() -> None:
     walk = many(200)
     found = boxes(tree(walk.outcomes))
     assert [box.more for box in found if box.more] == [196]
@@ -54,7 +54,7 @@ def test_two_hundred_endpoints_stay_a_picture_and_all_stand_in_the_words() -> No
     assert words.count("1/200 → ") == 200
 
 
-def test_conditions_stand_in_the_box(open_lab: Callable[..., Lab]) -> None:
+def test_trace_svg_conditions_in_box(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("etp-local")
     lab.at("apply-session-affinity")
     walk = lab.trace("svc3")
@@ -64,14 +64,14 @@ def test_conditions_stand_in_the_box(open_lab: Callable[..., Lab]) -> None:
     assert "depends on what is not told" in walk.summary
 
 
-def test_a_way_that_ends_is_no_green_one(open_lab: Callable[..., Lab]) -> None:
+def test_trace_svg_dropped_path_not_green(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("etp-local")
     lab.at("apply-etp-local")
     assert "✗ DROP at FORWARD" in lab.trace("svc1", node="myk8s-worker3").svg()
     assert "stroke-dasharray" not in lab.trace("svc1").svg()
 
 
-def test_the_html_is_collapsible_and_says_where_it_comes_from(open_lab: Callable[..., Lab]) -> None:
+def test_trace_html_collapsible_with_provenance(open_lab: Callable[..., Lab]) -> None:
     html = open_lab("iptables").trace("svc1")._repr_html_()
     assert html.count("<details") == 2
     assert "worked out from that node&#x27;s rules" in html

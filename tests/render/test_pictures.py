@@ -18,15 +18,15 @@ LIGHT, DARK = "#ffffff", "#111111"
 
 @pytest.mark.parametrize("colour", [BLUE, VERMILLION, GREEN, PURPLE, GREY])
 @pytest.mark.parametrize("ground", [LIGHT, DARK])
-def test_marks_keep_three_to_one(colour: str, ground: str) -> None:
+def test_palette_marks_contrast(colour: str, ground: str) -> None:
     assert contrast(colour, ground) >= 3
 
 
-def test_text_on_a_badge_keeps_four_and_a_half_to_one() -> None:
+def test_palette_badge_text_contrast() -> None:
     assert contrast("#ffffff", BLUE) >= 4.5
 
 
-def test_text_of_a_figure_keeps_four_and_a_half_to_one(open_lab: OpenLab) -> None:
+def test_outage_timeline_text_contrast(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
     layout = lab.timeline().layout
@@ -34,7 +34,7 @@ def test_text_of_a_figure_keeps_four_and_a_half_to_one(open_lab: OpenLab) -> Non
     assert layout.paper_bgcolor == layout.plot_bgcolor
 
 
-def test_text_of_the_map_follows_the_theme(open_lab: OpenLab) -> None:
+def test_cluster_map_text_follows_theme(open_lab: OpenLab) -> None:
     for story, moment in (("failover", "kill-node"), ("case-1", "opening")):
         lab = open_lab(story)
         lab.at(moment)
@@ -42,7 +42,7 @@ def test_text_of_the_map_follows_the_theme(open_lab: OpenLab) -> None:
         assert {text.get("fill") for text in texts} <= {"currentColor", "#ffffff"}
 
 
-def test_the_map_is_valid_svg_with_words(open_lab: OpenLab) -> None:
+def test_cluster_map_valid_svg_with_description(open_lab: OpenLab) -> None:
     picture = open_lab("failover").map()
     root = ElementTree.fromstring(picture)
     assert root.get("role") == "img"
@@ -53,7 +53,7 @@ def test_the_map_is_valid_svg_with_words(open_lab: OpenLab) -> None:
         assert name in picture.describe()
 
 
-def test_the_map_follows_the_clock(open_lab: OpenLab) -> None:
+def test_cluster_map_follows_clock(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     before = lab.map().describe()
     lab.at("kill-node")
@@ -65,18 +65,18 @@ def test_the_map_follows_the_clock(open_lab: OpenLab) -> None:
     assert "leads svc1 172.18.255.200" in after.describe()
 
 
-def test_the_map_names_addresses_that_nobody_leads(open_lab: OpenLab) -> None:
+def test_cluster_map_names_addresses_without_leader(open_lab: OpenLab) -> None:
     assert "Nobody leads svc1 172.18.255.200" in open_lab("case-1").map().describe()
 
 
-def test_the_map_shows_the_router_once_it_runs(open_lab: OpenLab) -> None:
+def test_cluster_map_shows_running_router(open_lab: OpenLab) -> None:
     lab = open_lab("bgp")
     assert "router" not in lab.map().describe()
     lab.at("start-router")
     assert "The router router at 172.18.0.200." in lab.map().describe()
 
 
-def test_the_hash_order_is_a_picture_of_the_election(open_lab: OpenLab) -> None:
+def test_election_diagram_equals_election(open_lab: OpenLab) -> None:
     lab = open_lab("election")
     vips = {service: lab.vip(service) for service in ("svc1", "svc2", "svc3")}
     picture = lab.hash_order(*vips)
@@ -91,7 +91,7 @@ def test_the_hash_order_is_a_picture_of_the_election(open_lab: OpenLab) -> None:
     assert len(shapes) == 3 * 3 + 3  # a mark for each node on each line, and in the legend
 
 
-def test_the_hash_order_shows_what_a_join_and_a_leave_change(open_lab: OpenLab) -> None:
+def test_election_diagram_join_and_leave(open_lab: OpenLab) -> None:
     lab = open_lab("election")
     gone = str(lab.leader("svc1"))
     nodes = [node for node in lab.election("svc1").candidates if node != gone] + ["myk8s-worker4"]
@@ -103,7 +103,7 @@ def test_the_hash_order_shows_what_a_join_and_a_leave_change(open_lab: OpenLab) 
     assert "to nobody" in alone
 
 
-def test_the_timeline_shows_every_probe_and_tells_the_phases(open_reference: OpenLab) -> None:
+def test_outage_timeline_every_probe_and_phase(open_reference: OpenLab) -> None:
     lab = open_reference("failover")
     with lab.observe(probes=["svc1"], seconds=120):
         lab.kill_node("myk8s-worker")
@@ -128,7 +128,7 @@ def test_the_timeline_shows_every_probe_and_tells_the_phases(open_reference: Ope
         assert lane in words
 
 
-def test_a_figure_never_offers_to_upload_itself(open_lab: OpenLab) -> None:
+def test_outage_timeline_no_upload_link(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
     bundle = lab.timeline()._repr_mimebundle_()

@@ -46,7 +46,7 @@ def near(taken: float, instances: list[float], least: int) -> None:
     assert min(instances) * 0.6 - 0.2 <= taken <= max(instances) * 1.6 + 0.2
 
 
-def test_a_lost_node_is_not_ready_when_its_lease_is_too_old(told: Told) -> None:
+def test_delays_not_ready_when_lease_expires(told: Told) -> None:
     """Counted from the last renewal: the grace period, and at most one period more until somebody looks."""
     taken = []
     for verb in ("kill_node", "cut_link"):
@@ -64,7 +64,7 @@ def test_a_lost_node_is_not_ready_when_its_lease_is_too_old(told: Told) -> None:
     near(DELAYS.not_ready(DELAYS.lease_period / 2), taken, 3)
 
 
-def test_a_node_that_boots(told: Told) -> None:
+def test_delays_node_boot(told: Told) -> None:
     boots, runs, joins = [], [], []
     for _, t, node in acts(told, "start_node"):
         known = believed(told, told.take(t).control_plane)
@@ -79,7 +79,7 @@ def test_a_node_that_boots(told: Told) -> None:
     near(DELAYS.rejoin, joins, 2)
 
 
-def test_a_link_that_is_mended(told: Told) -> None:
+def test_delays_link_up(told: Told) -> None:
     pods = [
         seconds for _, t, _ in acts(told, "mend_link") if (seconds := first(told, "pods", t, named("webpod1", True)))
     ]
@@ -91,7 +91,7 @@ def test_a_link_that_is_mended(told: Told) -> None:
     near(DELAYS.remend, joins, 1)
 
 
-def test_a_speaker_that_is_replaced(told: Told) -> None:
+def test_delays_speaker_replaced(told: Told) -> None:
     leaves, returns = [], []
     for act, t, _ in acts(told, "delete"):
         if act.id.startswith("delete-speaker-pod"):
@@ -103,7 +103,7 @@ def test_a_speaker_that_is_replaced(told: Told) -> None:
     near(DELAYS.return_, returns, 1)
 
 
-def test_a_pod_that_starts(told: Told) -> None:
+def test_delays_pod_start(told: Told) -> None:
     taken = [
         seconds
         for act, t, _ in acts(told, "apply")
@@ -114,7 +114,7 @@ def test_a_pod_that_starts(told: Told) -> None:
     near(DELAYS.pod_start, taken, 2)
 
 
-def test_gossip_is_typical(told: Told) -> None:
+def test_delays_gossip_typical(told: Told) -> None:
     taken = []
     for verb in ("kill_node", "cut_link"):
         for _, t, node in acts(told, verb):
