@@ -81,7 +81,7 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
     rows = [
         views.summary_row(one.act, one.story, one.outage, service) for one in told if service in one.outage.attempts
     ]
-    return Table.from_rows(rows, told[-1].world.provenance(), views.SIDE_BY_SIDE)
+    return Table.from_rows(rows, told[-1].world.provenance(), views.SUMMARY_COLUMNS)
 
 
 def _opened(world: Backend, story: str = "") -> Lab:

@@ -9,6 +9,7 @@ from html import escape
 from typing import Literal, Protocol
 
 from kanslib.k8s.logs import readable_line, timestamp_of
+from kanslib.palette import VERMILLION, bar_style
 
 Source = Literal["live", "recorded", "simulated"]
 
@@ -55,7 +56,7 @@ class Provenance:
     @property
     def style(self) -> str:
         """CSS of an answer's frame: a bar beside all of it when a recording stands in for another world."""
-        return "border-left:6px solid #D55E00;padding-left:.6em;" if self.instead else ""
+        return bar_style(VERMILLION) if self.instead else ""
 
     def with_notes(self, *notes: str) -> Provenance:
         """The same provenance with more to say."""

@@ -33,10 +33,10 @@ def test_time_machine_scene_equals_lab(open_lab: OpenLab, moment: str) -> None:
     after = lab._backend.now() - lab.time_machine()._window.start
     scene = lab.time_machine().at(round(after, 1) + 0.1)
     assert scene.map.table.LEADS.tolist() == lab.map().table.LEADS.tolist()
-    assert {row["SERVICE"]: row["LEADER BY THE API"] for row in scene.beliefs} == {
+    assert {row["SERVICE"]: row["LEADER BY THE API"] for row in scene.addresses} == {
         name: lab.leader(name) for name in ("svc1", "svc2", "svc3")
     }
-    assert scene.walk_words.partition(": ")[2] == lab.trace("svc1").summary.partition(": ")[2]
+    assert scene.trace_summary.partition(": ")[2] == lab.trace("svc1").summary.partition(": ")[2]
 
 
 def test_time_machine_scene_neighbors_equal_client(open_lab: OpenLab) -> None:
@@ -45,18 +45,18 @@ def test_time_machine_scene_neighbors_equal_client(open_lab: OpenLab) -> None:
     known = lab.neighbors().set_index("ADDRESS").HOLDER
     machine = lab.time_machine()
     scene = machine.at(lab._backend.now() - machine._window.start)
-    assert {row["SERVICE"] for row in scene.beliefs} == {"svc1", "svc2", "svc3"}
-    assert all(known[row["ADDRESS"]] == row["CLIENT REMEMBERS"] for row in scene.beliefs)
+    assert {row["SERVICE"] for row in scene.addresses} == {"svc1", "svc2", "svc3"}
+    assert all(known[row["ADDRESS"]] == row["CLIENT REMEMBERS"] for row in scene.addresses)
 
 
 def test_time_machine_steps_between_stops(open_lab: OpenLab) -> None:
     film = open_lab("failover").time_machine().film
-    before, after = film.around(10.0)
+    before, after = film.stops_around(10.0)
     assert before
     assert after
-    assert (before.says, after.lane) == ("kill-node", "leader")
-    assert film.around(0.0)[0] is None
-    assert film.around(film.end)[1] is None
+    assert (before.text, after.lane) == ("kill-node", "leader")
+    assert film.stops_around(0.0)[0] is None
+    assert film.stops_around(film.end)[1] is None
 
 
 def test_time_machine_failed_requests_in_words_and_shape(open_lab: OpenLab) -> None:

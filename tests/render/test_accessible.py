@@ -11,7 +11,8 @@ import pytest
 
 from kanslib.exercises.session import Feedback
 from kanslib.lab.lab import Lab
-from kanslib.render.palette import INK, PAPER, contrast
+from kanslib.palette import INK, PAPER
+from tests.contrast import contrast
 
 OpenLab = Callable[..., Lab]
 LIGHT, DARK = "#ffffff", "#111111"  # JupyterLab's grounds

@@ -8,7 +8,7 @@ from kanslib import iptables
 from kanslib.answer import Provenance
 from kanslib.iptables import Packet
 from kanslib.lab.lab import Lab
-from kanslib.render.packet_trace import Box, Trace, draw, leads_somewhere, tree
+from kanslib.render.packet_trace import Box, Trace, draw, outcome_tree, shown_steps
 from tests.iptables.kube_dump import kube_dump, vip
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -16,7 +16,7 @@ HERE = Provenance("recorded", 0.0, "opening", "")
 
 
 def boxes(box: Box) -> list[Box]:
-    return [box, *(inner for part in box.parts for inner in boxes(part))]
+    return [box, *(inner for part in box.branches for inner in boxes(part))]
 
 
 def many(endpoints: int) -> Trace:
@@ -28,7 +28,7 @@ def test_trace_svg_rules_focusable_and_labelled(open_lab: Callable[..., Lab]) ->
     walk = open_lab("iptables").trace("svc1")
     picture = ET.fromstring(walk.svg())
     steps = [group for group in picture.iter(f"{SVG}g") if group.get("tabindex") == "0"]
-    told = {step.rule.text for way in walk for step in leads_somewhere(way)}
+    told = {step.rule.text for way in walk for step in shown_steps(way)}
     labels = [group.get("aria-label") or "" for group in steps]
     assert {label.partition("Rule: ")[2] for label in labels} == told
     assert any("came from outside, so mark for masquerade" in label for label in labels)
@@ -38,16 +38,16 @@ def test_trace_svg_rules_focusable_and_labelled(open_lab: Callable[..., Lab]) ->
 def test_trace_svg_shares_sum_to_one() -> None:
     for endpoints in (1, 2, 3, 6, 7, 200):
         walk = many(endpoints)
-        for box in boxes(tree(walk.outcomes)):
-            if box.parts:
-                assert abs(sum(part.weight for part in box.parts) - 1) < 1e-6
+        for box in boxes(outcome_tree(walk.outcomes)):
+            if box.branches:
+                assert abs(sum(part.weight for part in box.branches) - 1) < 1e-6
 
 
 def test_trace_svg_two_hundred_endpoints_folded() -> None:
     walk = many(200)
-    found = boxes(tree(walk.outcomes))
-    assert [box.more for box in found if box.more] == [196]
-    height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', draw(tree(walk.outcomes), "x"))[1])  # type: ignore[index]
+    found = boxes(outcome_tree(walk.outcomes))
+    assert [box.hidden for box in found if box.hidden] == [196]
+    height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', draw(outcome_tree(walk.outcomes), "x"))[1])  # type: ignore[index]
     assert height < 1200
     words = walk.describe()
     assert all(f"{way.packet.dst}:80" in words for way in walk)
@@ -58,9 +58,9 @@ def test_trace_svg_conditions_in_box(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("etp-local")
     lab.at("apply-session-affinity")
     walk = lab.trace("svc3")
-    parts = tree(walk.outcomes).parts
+    parts = outcome_tree(walk.outcomes).branches
     assert [part.label for part in parts] == ["if: 1", "if: 1", "if: 1/2", "if: 1/2"]
-    assert all("holds its address" in part.given[0] for part in parts)
+    assert all("holds its address" in part.conditions[0] for part in parts)
     assert "depends on what is not told" in walk.summary
 
 

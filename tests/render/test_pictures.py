@@ -10,7 +10,8 @@ import pytest
 
 from kanslib.lab.lab import Lab
 from kanslib.metallb.election import order
-from kanslib.render.palette import BLUE, GREEN, GREY, PAPER, PURPLE, VERMILLION, contrast
+from kanslib.palette import BLUE, GREEN, GREY, PAPER, PURPLE, VERMILLION
+from tests.contrast import contrast
 
 OpenLab = Callable[..., Lab]
 LIGHT, DARK = "#ffffff", "#111111"

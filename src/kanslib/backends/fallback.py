@@ -222,4 +222,4 @@ def _reason(gap: Exception) -> str:
 def _announce(reason: str, source: Source) -> None:
     """Say above a cell's output, whatever it is, that a recording answers in it."""
     words = f"not {source}: answered by the recording, because {reason}"
-    notices.notice(words, notices.FALLBACK_COLOUR, "kans-not-live")
+    notices.show_notice(words, notices.FALLBACK_COLOUR, "kans-not-live")

@@ -48,7 +48,7 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
                 raise NotRecordedError(*gap.parts, also=str(unknown)) from None
             self.simulated = twin
             back = self.recorded.clock.last_name
-            notices.notice(
+            notices.show_notice(
                 f"not recorded: {gap.asked} · simulated from here on, from the recorded moment after {back}; "
                 f"lab.at({back!r}) goes back to the recording",
                 notices.SIMULATED_COLOUR,

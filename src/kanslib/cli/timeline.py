@@ -40,8 +40,10 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, acts:
         chapters += _of_files(others, vips, _moment(zero), facts)
     for chapter in chapters:
         console.print(f"\n[bold]{chapter.title}[/]")
-        console.print(outage_timeline.words(chapter.outage) or "no attempt and no event", markup=False)
-        console.print("\n".join(arp_timeline.words(chapter.story, chapter.memory, chapter.told)), markup=False)
+        console.print(outage_timeline.describe(chapter.outage) or "no attempt and no event", markup=False)
+        console.print(
+            "\n".join(arp_timeline.sentences(chapter.arp, chapter.neighbor_updates, chapter.context)), markup=False
+        )
     out.write_text(report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, chapters))
     console.print(f"\nwritten: {out} ({out.stat().st_size / 1e6:.1f} MB, opens in any browser, needs no network)")
 

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from kanslib.exceptions import AnswerFormatError
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import Answer, Case, ExpectedAnswer, Function, Misconception
+from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
 Kind = Literal["choice", "number", "names", "code", "diagnosis"]
 _MAX_LENGTH = 2000  # characters of an answer: more is not read
@@ -34,12 +35,11 @@ class OutcomeMark(NamedTuple):
     colour: str
 
 
-# the colours (Okabe-Ito) keep 3:1 on a light and a dark ground
 OUTCOME_MARKS = {
-    AnswerOutcome.NOT_TRIED: OutcomeMark("○", "not tried", "#7d7d7d"),
-    AnswerOutcome.WRONG: OutcomeMark("✗", "not yet", "#d55e00"),
-    AnswerOutcome.RIGHT: OutcomeMark("✓", "right", "#009e73"),
-    AnswerOutcome.RIGHT_AFTER_HELP: OutcomeMark("✓?", "right, after help", "#0072b2"),
+    AnswerOutcome.NOT_TRIED: OutcomeMark("○", "not tried", GREY),
+    AnswerOutcome.WRONG: OutcomeMark("✗", "not yet", VERMILLION),
+    AnswerOutcome.RIGHT: OutcomeMark("✓", "right", GREEN),
+    AnswerOutcome.RIGHT_AFTER_HELP: OutcomeMark("✓?", "right, after help", BLUE),
 }
 
 

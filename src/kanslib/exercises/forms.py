@@ -13,6 +13,7 @@ from IPython.display import HTML
 
 from kanslib.exercises.exercise import Choice
 from kanslib.exercises.session import ExerciseView, Feedback, MimeBundle, Prediction, display_text
+from kanslib.palette import BLUE
 
 _WIDE = {"width": "auto", "max_width": "100%"}
 _NOTHING = "(choose)"
@@ -87,7 +88,7 @@ def create_form(view: ExerciseView) -> ipw.Widget:
             create_button("Solution", "The answer, and why", view.solution),
         ]
     box = ipw.VBox([question, field.widget, ipw.HBox(buttons, layout={"flex_flow": "row wrap"}), feedback])
-    box.layout = {"border_left": "6px solid #0072b2", "padding": "2px 12px", "margin": "4px 0 12px 0"}
+    box.layout = {"border_left": f"6px solid {BLUE}", "padding": "2px 12px", "margin": "4px 0 12px 0"}
     return capture_keys(box)
 
 

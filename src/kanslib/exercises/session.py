@@ -24,6 +24,7 @@ from kanslib.exercises.exercise import (
 )
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
+from kanslib.palette import BLUE, bar_style
 
 if TYPE_CHECKING:
     from kanslib.answer import Printer
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 View = TypeVar("View", bound="ExerciseView")
 MimeBundle = dict[str, object]  # what a cell shows, by MIME type
 Display = Callable[[Sequence["ExerciseView"], str, str], MimeBundle]  # of views, their HTML and their text
-_QUESTION_COLOUR = "#0072b2"
 
 
 def display_text(_views: Sequence[ExerciseView], html: str, text: str) -> MimeBundle:
@@ -58,17 +58,13 @@ class Feedback:
         """Return the words beside a bar, announced to screen readers."""
         head = f"<b>{escape(self.head)}</b><br>" if self.head else ""
         words = escape(self.words).replace("\n", "<br>")
-        return f'<div class="kans-feedback" role="status" {_bar(self.colour)}>{head}{words}</div>'
+        return f'<div class="kans-feedback" role="status" style="{bar_style(self.colour)}">{head}{words}</div>'
 
     def _repr_html_(self) -> str:
         return self.html()
 
     def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
         printer.text(str(self))
-
-
-def _bar(colour: str) -> str:
-    return f'style="border-left:6px solid {colour};padding:.2em .8em"'
 
 
 def format_feedback(assessment: Assessment, notice: str = "") -> Feedback:
@@ -178,7 +174,7 @@ class ExerciseView:
     def _repr_html_(self) -> str:
         question = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
         return (
-            f'<div class="kans-question" {_bar(_QUESTION_COLOUR)}>{self._mark_html()} {question}'
+            f'<div class="kans-question" style="{bar_style(BLUE)}">{self._mark_html()} {question}'
             f"<br><small>{self._help_html()}</small></div>"
         )
 

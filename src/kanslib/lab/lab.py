@@ -448,7 +448,9 @@ class Lab:
         text = self._backend.run(place, "iptables-save -c")
         ruleset = iptables.parse(text)
         return self._table_of(
-            text, lambda _: iptables_tables.rows(ruleset, f"default/{service}", table=table), iptables_tables.COLUMNS
+            text,
+            lambda _: iptables_tables.chain_rows(ruleset, f"default/{service}", table=table),
+            iptables_tables.CHAIN_COLUMNS,
         )
 
     @_query
@@ -464,10 +466,14 @@ class Lab:
     @_query
     def rule_changes(self, before: Ruleset, after: Ruleset) -> Table:
         """What is different between two looks at a node's rules: gone, come, and by how much counters moved."""
-        from kanslib.render import rule_changes
+        from kanslib.render import iptables_tables
         from kanslib.render.tables import Table
 
-        return Table.from_rows(rule_changes.rows(before.diff(after)), self._backend.provenance(), rule_changes.COLUMNS)
+        return Table.from_rows(
+            iptables_tables.difference_rows(before.diff(after)),
+            self._backend.provenance(),
+            iptables_tables.DIFFERENCE_COLUMNS,
+        )
 
     @_query
     def trace(self, target: str, source: str | None = None, node: str | None = None) -> Trace:
@@ -715,7 +721,7 @@ class Lab:
         from kanslib.render.tables import Table
 
         rows = outage.phase_rows(self.outage(), self._known(service))
-        return Table.from_rows(rows, self._backend.provenance(), outage.PHASES)
+        return Table.from_rows(rows, self._backend.provenance(), outage.PHASE_COLUMNS)
 
     @_query
     def failures(self, service: str) -> Table:
@@ -727,7 +733,7 @@ class Lab:
         from kanslib.render.tables import Table
 
         rows = outage.failure_rows(self.outage(), self._known(service) or service)
-        return Table.from_rows(rows, self._backend.provenance(), outage.FAILURES)
+        return Table.from_rows(rows, self._backend.provenance(), outage.FAILURE_COLUMNS)
 
     @_query
     def marks(self, lane: str | None = None) -> Table:
@@ -773,7 +779,7 @@ class Lab:
         window, vip = self._observation().window, self.vip(service) if service else None
         story = outage.arp_analysis(self._backend, window)
         rows = arp_story.announcement_rows(story.announcements(vip), window, self._backend.mac_owners())
-        return Table.from_rows(rows, self._backend.provenance(), arp_story.ANNOUNCEMENTS)
+        return Table.from_rows(rows, self._backend.provenance(), arp_story.ANNOUNCEMENT_COLUMNS)
 
     @_query
     def remembered(self) -> Table:
@@ -790,7 +796,7 @@ class Lab:
         memory = outage.neighbor_updates(self._backend, window)
         rows = arp_story.neighbor_rows(memory, window, self._backend.mac_owners())
         return Table.from_rows(
-            rows, self._backend.provenance().with_notes("worked out from the frames"), arp_story.NEIGHBOR_UPDATES
+            rows, self._backend.provenance().with_notes("worked out from the frames"), arp_story.NEIGHBOR_COLUMNS
         )
 
     @_query
@@ -820,7 +826,7 @@ class Lab:
         window = self._observation().window
         story = outage.arp_analysis(self._backend, window)
         rows = arp_story.conflict_rows(story, window, self._backend.mac_owners())
-        return Table.from_rows(rows, self._backend.provenance(), arp_story.CONFLICTS)
+        return Table.from_rows(rows, self._backend.provenance(), arp_story.CONFLICT_COLUMNS)
 
     @_query
     def messages(self, place: str | None = None) -> Table:
@@ -832,7 +838,7 @@ class Lab:
         from kanslib.render.tables import Table
 
         window, heard, provenance = self._heard(place)
-        return Table.from_rows(bgp.message_rows(heard, self._names(), window.zero), provenance, bgp.MESSAGES)
+        return Table.from_rows(bgp.message_rows(heard, self._names(), window.zero), provenance, bgp.MESSAGE_COLUMNS)
 
     @_query
     def decoded(self, message: str = "UPDATE", place: str | None = None) -> Table:
@@ -853,7 +859,7 @@ class Lab:
                 sorted({one.name for one in said}),
                 "lab.messages() lists them",
             )
-        return Table.from_rows(bgp.byte_rows(mine[0]), provenance, bgp.BYTES)
+        return Table.from_rows(bgp.byte_rows(mine[0]), provenance, bgp.BYTE_COLUMNS)
 
     @_query
     def bgp_states(self, node: str) -> SVG:
@@ -880,7 +886,9 @@ class Lab:
         hops = routes[(f"{vip}/32" == routes.PREFIX) & (routes["IN USE"] == "yes")].NODE.tolist()
         window, frames, provenance = self._backend.tcp_frames(self._observation().window)
         since = (frame for frame in frames if frame.time >= window.zero)
-        return Table.from_rows(bgp.share_rows(since, vip, hops, self._backend.mac_owners()), provenance, bgp.SHARES)
+        return Table.from_rows(
+            bgp.share_rows(since, vip, hops, self._backend.mac_owners()), provenance, bgp.SHARE_COLUMNS
+        )
 
     def _heard(self, place: str | None) -> tuple[TimeWindow, list[CapturedMessage], Provenance]:
         from kanslib.packets import bgp

@@ -108,13 +108,13 @@ class TimeMachine:
 
     def describe(self) -> str:
         """The story in words: every stop with its seconds."""
-        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.says}" for stop in self.film.stops]
+        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.text}" for stop in self.film.stops]
         return "\n".join([f"{self.film.title}, {self.film.end:.0f} s:", *lines])
 
     @property
     def table(self) -> Table:
         """The stops: SECONDS after the opening, LANE, and what happened."""
-        rows = [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.says} for stop in self.film.stops]
+        rows = [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.film.stops]
         return Table.from_rows(rows, self._world.provenance(), ["SECONDS", "LANE", "WHAT"])
 
     # ── showing ──────────────────────────────────────────────────────────────────────────────────────────
@@ -127,16 +127,18 @@ class TimeMachine:
         for place, stop in enumerate(shown):
             later = acts[place + 1].at if place + 1 < len(acts) else self.film.end
             scene = self.at(min(self._settled(stop), later))
-            scene = replace(scene, walk=f"<p>{escape(scene.walk_words)}</p>")  # a drawn one is many times as large
+            scene = replace(
+                scene, trace_html=f"<p>{escape(scene.trace_summary)}</p>"
+            )  # a drawn one is many times as large
             opened = " open" if place == 0 else ""
-            summary = f"{stop.at:.0f} s: {escape(stop.says)}"
+            summary = f"{stop.at:.0f} s: {escape(stop.text)}"
             parts.append(f"<details{opened}><summary>{summary}</summary>{scene_html(scene, self.film)}</details>")
         left = len(acts) - len(shown)
         more = f"<p>{left} more acts: with a kernel, the slider has them.</p>" if left else ""
         return f'<div class="kans-time">{"".join(parts)}{more}</div>'
 
     def _settled(self, stop: TimelineStop) -> float:
-        row = next(row for row in self._moments if row["MOMENT"] == stop.says)
+        row = next(row for row in self._moments if row["MOMENT"] == stop.text)
         return stop.at + float(row["SETTLED AFTER"] or 0.0)
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:

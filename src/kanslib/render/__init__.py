@@ -1,1 +1,1 @@
-"""Data in, table or picture out. Nothing here asks a world."""
+"""Tables and pictures from data. Nothing here asks a backend or a lab."""

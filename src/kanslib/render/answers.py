@@ -10,6 +10,7 @@ from kanslib.answer import Answer
 if TYPE_CHECKING:
     from kanslib.render.tables import Table
 
+Row = dict[str, object]
 Rows = Sequence[Mapping[str, object]]
 
 
@@ -22,7 +23,7 @@ class TabledAnswer(Answer):
 
     @property
     def table(self) -> Table:
-        """The rows behind the answer, as a DataFrame."""
+        """Return the rows behind the answer as a DataFrame."""
         from kanslib.render.tables import Table
 
         return Table.from_rows(self.rows(), self.provenance)

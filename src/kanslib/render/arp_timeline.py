@@ -10,13 +10,13 @@ from kanslib.analysis.arp import Announcement, ARPAnalysis, NeighborUpdate
 from kanslib.answer import Provenance
 from kanslib.packets.arp import REPLY, REQUEST
 from kanslib.packets.capture import Frame
+from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 from kanslib.render.outage_timeline import TimelineFigure
-from kanslib.render.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 
-ANNOUNCEMENTS = ["AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ODD"]
-NEIGHBOR_UPDATES = ["AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME"]
-CONFLICTS = ["AT", "ADDRESS", "HOLDERS", "FRAMES"]
-SCANS = ["AT", "WHO", "ASKED", "ANSWERED"]
+ANNOUNCEMENT_COLUMNS = ["AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ODD"]
+NEIGHBOR_COLUMNS = ["AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME"]
+CONFLICT_COLUMNS = ["AT", "ADDRESS", "HOLDERS", "FRAMES"]
+SCAN_COLUMNS = ["AT", "WHO", "ASKED", "ANSWERED"]
 # kind of message: how high above its line, its colour, its mark
 _KINDS = {
     "question": (0.24, GREY, "circle-open"),
@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-class Window(Protocol):
+class PlotWindow(Protocol):
     """The stretch of time that is shown, in Unix seconds, and its act."""
 
     @property
@@ -43,7 +43,7 @@ class Window(Protocol):
 class PlotContext:
     """What a picture says beside the frames: its window, Services by address, places by MAC address, the client."""
 
-    window: Window
+    window: PlotWindow
     services: Mapping[str, str]
     places: Mapping[str, str]
     client: str
@@ -57,7 +57,7 @@ def _kind(frame: Frame) -> str:
     return "answer" if frame.arp.operation == REPLY else "question"
 
 
-def _about(frame: Frame) -> str:
+def _subject(frame: Frame) -> str:
     """The address that a message is about."""
     if frame.arp is None:
         return ""
@@ -65,14 +65,16 @@ def _about(frame: Frame) -> str:
 
 
 def draw(
-    story: ARPAnalysis, memory: Sequence[NeighborUpdate], told: PlotContext, provenance: Provenance
+    analysis: ARPAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext, provenance: Provenance
 ) -> TimelineFigure:
     """One line an address, time to the right: messages as marks, the client's belief as a bar that names the holder."""
-    figure, window = TimelineFigure(), told.window
-    addresses = [address for address in told.services if any(_about(frame) == address for frame in story.frames)]
+    figure, window = TimelineFigure(), context.window
+    addresses = [
+        address for address in context.services if any(_subject(frame) == address for frame in analysis.frames)
+    ]
     level = {address: len(addresses) - place for place, address in enumerate(addresses)}
     for address in addresses:
-        for start, end, holder in _beliefs(memory, address, told):
+        for start, end, holder in _holders(updates, address, context):
             x0, x1 = (moment - window.zero for moment in (start, end))
             figure.add_shape(
                 type="rect", x0=x0, x1=x1, y0=level[address] - 0.4, y1=level[address] + 0.4, fillcolor=PURPLE,
@@ -80,14 +82,14 @@ def draw(
             )  # fmt: skip
             figure.add_annotation(
                 x=(x0 + x1) / 2, y=level[address] + 0.4, yshift=8, showarrow=False, font={"size": 11},
-                text=f"{told.client} thinks: {holder}",
+                text=f"{context.client} thinks: {holder}",
             )  # fmt: skip
     for kind, (height, colour, symbol) in _KINDS.items():
-        mine = [frame for frame in story.frames if _kind(frame) == kind and _about(frame) in level]
+        mine = [frame for frame in analysis.frames if _kind(frame) == kind and _subject(frame) in level]
         figure.add_scatter(
             x=[round(frame.time - window.zero, 3) for frame in mine],
-            y=[level[_about(frame)] + height for frame in mine],
-            text=[_says(frame, told) for frame in mine],
+            y=[level[_subject(frame)] + height for frame in mine],
+            text=[_describe_frame(frame, context) for frame in mine],
             mode="markers", name=kind, marker={"color": colour, "symbol": symbol, "size": 9},
             hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
         )  # fmt: skip
@@ -99,72 +101,73 @@ def draw(
         plot_bgcolor=PAPER, font={"color": INK, "size": 13}, hovermode="closest",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
-    names = [f"{told.services[address]}<br>{address}" for address in addresses]
+    names = [f"{context.services[address]}<br>{address}" for address in addresses]
     figure.update_xaxes(title=f"seconds after {window.action}", gridcolor=GRID, zeroline=False)
     room = [0.4, len(addresses) + 0.9]
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=names, gridcolor=GRID, zeroline=False)
     rows = [
-        {"AT": round(frame.time - window.zero, 2), "ADDRESS": _about(frame), "KIND": _kind(frame),
-         "WHAT": _says(frame, told)}
-        for frame in story.frames
-        if _about(frame) in level
+        {"AT": round(frame.time - window.zero, 2), "ADDRESS": _subject(frame), "KIND": _kind(frame),
+         "WHAT": _describe_frame(frame, context)}
+        for frame in analysis.frames
+        if _subject(frame) in level
     ]  # fmt: skip
-    return figure.with_description("\n".join(words(story, memory, told)), provenance, rows)
+    return figure.with_description("\n".join(sentences(analysis, updates, context)), provenance, rows)
 
 
-def _beliefs(memory: Sequence[NeighborUpdate], address: str, told: PlotContext) -> Iterator[tuple[float, float, str]]:
+def _holders(
+    updates: Sequence[NeighborUpdate], address: str, context: PlotContext
+) -> Iterator[tuple[float, float, str]]:
     """The stretches in which the client believed one holder of an address, cut to the window."""
-    changes = [change for change in memory if change.address == address]
-    ends = [*(change.time for change in changes[1:]), told.window.end]
+    changes = [change for change in updates if change.address == address]
+    ends = [*(change.time for change in changes[1:]), context.window.end]
     for change, following in zip(changes, ends, strict=False):
-        start, end = max(change.time, told.window.start), min(following, told.window.end)
+        start, end = max(change.time, context.window.start), min(following, context.window.end)
         if start < end:
-            yield start, end, _holder(change.mac, told.places)
+            yield start, end, _holder(change.mac, context.places)
 
 
 def _holder(mac: str, places: Mapping[str, str]) -> str:
     return places.get(mac, mac)
 
 
-def _says(frame: Frame, told: PlotContext) -> str:
+def _describe_frame(frame: Frame, context: PlotContext) -> str:
     arp = frame.arp
     if arp is None:
         return ""
-    who = _holder(arp.sender_mac, told.places)
+    who = _holder(arp.sender_mac, context.places)
     kind = _kind(frame)
     verb = {
         "question": f"{who} asks who has {arp.target_ip}",
-        "answer": f"{who} answers {_holder(arp.target_mac, told.places)}",
+        "answer": f"{who} answers {_holder(arp.target_mac, context.places)}",
         "announcement": f"{who} announces itself ({'reply' if arp.operation == REPLY else 'request'})",
-        "objection": f"{who} answers the announcement of {_holder(arp.target_mac, told.places)}",
+        "objection": f"{who} answers the announcement of {_holder(arp.target_mac, context.places)}",
     }[kind]
     return f"{verb} · frame {frame.number}"
 
 
-def words(story: ARPAnalysis, memory: Sequence[NeighborUpdate], told: PlotContext) -> Iterator[str]:
+def sentences(analysis: ARPAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext) -> Iterator[str]:
     """The picture in sentences, one address a line."""
-    for address, service in told.services.items():
-        mine = [frame for frame in story.frames if _about(frame) == address]
+    for address, service in context.services.items():
+        mine = [frame for frame in analysis.frames if _subject(frame) == address]
         if not mine:
             continue
         counts = {kind: sum(_kind(frame) == kind for frame in mine) for kind in _KINDS}
         said = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count)
         line = f"{address if service == address else f'{service} {address}'}: {said}."
-        for one in story.announcements(address):
-            at = one.rounds[0] - told.window.zero
-            line += (
-                f" {_holder(one.mac, told.places)} announces itself from {at:+.1f} s on, in {len(one.rounds)} rounds."
-            )
+        for one in analysis.announcements(address):
+            at, rounds = one.rounds[0] - context.window.zero, len(one.rounds)
+            line += f" {_holder(one.mac, context.places)} announces itself from {at:+.1f} s on, in {rounds} rounds."
         beliefs = [
-            f"{holder} from {start - told.window.zero:+.1f} s" for start, _, holder in _beliefs(memory, address, told)
+            f"{holder} from {start - context.window.zero:+.1f} s"
+            for start, _, holder in _holders(updates, address, context)
         ]
         if beliefs:
-            line += f" {told.client} believes: {', then '.join(beliefs)}."
+            line += f" {context.client} believes: {', then '.join(beliefs)}."
         yield line
 
 
 def announcement_rows(
-    announcements: Sequence[Announcement], window: Window, places: Mapping[str, str]
+    announcements: Sequence[Announcement], window: PlotWindow, places: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """One row for each run of gratuitous ARP."""
     return [
@@ -183,7 +186,9 @@ def announcement_rows(
     ]
 
 
-def neighbor_rows(memory: Sequence[NeighborUpdate], window: Window, places: Mapping[str, str]) -> list[dict[str, Any]]:
+def neighbor_rows(
+    updates: Sequence[NeighborUpdate], window: PlotWindow, places: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """The changes of a neighbor cache within a window."""
     return [
         {
@@ -193,12 +198,12 @@ def neighbor_rows(memory: Sequence[NeighborUpdate], window: Window, places: Mapp
             "BECAUSE": change.reason,
             "FRAME": change.frame,
         }
-        for change in memory
+        for change in updates
         if window.start <= change.time <= window.end
     ]
 
 
-def conflict_rows(story: ARPAnalysis, window: Window, places: Mapping[str, str]) -> list[dict[str, Any]]:
+def conflict_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[dict[str, Any]]:
     """Addresses with two holders."""
     return [
         {
@@ -207,11 +212,11 @@ def conflict_rows(story: ARPAnalysis, window: Window, places: Mapping[str, str])
             "HOLDERS": ", ".join(_holder(mac, places) for mac in conflict.macs),
             "FRAMES": ", ".join(map(str, conflict.frames)),
         }
-        for conflict in story.conflicts()
+        for conflict in analysis.conflicts()
     ]
 
 
-def scan_rows(story: ARPAnalysis, window: Window, places: Mapping[str, str]) -> list[dict[str, Any]]:
+def scan_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[dict[str, Any]]:
     """Who asked for many addresses in a row."""
     return [
         {
@@ -220,5 +225,5 @@ def scan_rows(story: ARPAnalysis, window: Window, places: Mapping[str, str]) -> 
             "ASKED": scan.asked,
             "ANSWERED": ", ".join(scan.answered),
         }
-        for scan in story.scans()
+        for scan in analysis.scans()
     ]

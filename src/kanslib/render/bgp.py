@@ -13,20 +13,22 @@ from kanslib.answer import Provenance
 from kanslib.packets import bgp
 from kanslib.packets.bgp_fsm import STATES, Transition
 from kanslib.packets.capture import Frame
+from kanslib.palette import BLUE, GREY, INK, PAPER, VERMILLION
 from kanslib.render.cluster_map import SVG
-from kanslib.render.palette import BLUE, GREY, INK, PAPER, VERMILLION
 
-MESSAGES = ["AT", "FROM", "TO", "MESSAGE", "SAYS", "FRAME"]
-BYTES = ["OFFSET", "BYTES", "FIELD", "SAYS"]
-SHARES = ["NEXT HOP", "CONNECTIONS", "MEASURED", "COMPUTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN"]
+MESSAGE_COLUMNS = ["AT", "FROM", "TO", "MESSAGE", "SAYS", "FRAME"]
+BYTE_COLUMNS = ["OFFSET", "BYTES", "FIELD", "SAYS"]
+SHARE_COLUMNS = ["NEXT HOP", "CONNECTIONS", "MEASURED", "COMPUTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN"]
 _BOX, _GAP, _HIGH, _TOP = 118, 120, 44, 96
 
 
-def message_rows(heard: Iterable[bgp.CapturedMessage], names: Mapping[str, str], zero: float) -> list[dict[str, Any]]:
+def message_rows(
+    messages: Iterable[bgp.CapturedMessage], names: Mapping[str, str], zero: float
+) -> list[dict[str, Any]]:
     """One row a message; KEEPALIVEs in a row of one sender are counted."""
     rows: list[dict[str, Any]] = []
     quiet: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in heard:
+    for one in messages:
         sender, receiver = (names.get(address, address) for address in (one.flow.src, one.flow.dst))
         message = one.message
         again = quiet.get((sender, receiver))
@@ -102,7 +104,7 @@ def _connections(frames: Iterable[Frame], vip: str) -> Iterator[tuple[str, list[
         yield port, copies
 
 
-def draw_states(steps: Sequence[Transition], me: str, peer: str, zero: float, provenance: Provenance) -> SVG:
+def draw_states(steps: Sequence[Transition], node: str, peer: str, zero: float, provenance: Provenance) -> SVG:
     """The states from left to right; on each arrow what was on the wire when it was taken, and when."""
     taken: dict[tuple[str, str], list[Transition]] = defaultdict(list)
     for step in steps:
@@ -125,14 +127,14 @@ def draw_states(steps: Sequence[Transition], me: str, peer: str, zero: float, pr
         parts += _loops(place, taken.get((name, name), ()))
     for number, (one, _) in enumerate(down):
         parts.append(_arrow_back(STATES.index(one), _TOP + _HIGH + 40 + 34 * number, _labels(taken[one, "Idle"], zero)))
-    words = describe_states(steps, me, peer, zero)
+    words = describe_states(steps, node, peer, zero)
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
         f' viewBox="0 0 {width} {height}"'
         f' style="max-width:{width}px;width:100%;min-width:760px;font:12px sans-serif;background:{PAPER};color:{INK}">'
         f'<defs><marker id="kans-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
         f' orient="auto"><path d="M0 0L8 4L0 8z" fill="{INK}"/></marker></defs>'
-        f"<title>BGP states of {escape(me)}</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
+        f"<title>BGP states of {escape(node)}</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
         words,
         provenance,
         [
@@ -210,9 +212,9 @@ def _arrow_back(start: int, y: float, labels: Sequence[str]) -> str:
     return line + _text((x1 + x2) / 2, y + 19, "; ".join(labels))
 
 
-def describe_states(steps: Sequence[Transition], me: str, peer: str, zero: float) -> str:
+def describe_states(steps: Sequence[Transition], node: str, peer: str, zero: float) -> str:
     """The walk in sentences."""
     moves = [step for step in steps if step.before != step.after]
     said = [f"{step.time - zero:+.1f} s {step.event}: {step.before} to {step.after}" for step in moves]
     last = steps[-1].after if steps else "Idle"
-    return f"{me} towards {peer}: " + ("; ".join(said) or "nothing was on the wire") + f". At the end: {last}."
+    return f"{node} towards {peer}: " + ("; ".join(said) or "nothing was on the wire") + f". At the end: {last}."

@@ -9,9 +9,9 @@ from typing import Any
 
 from kanslib.answer import Provenance
 from kanslib.k8s.objects import KubeObject, is_ready
+from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 from kanslib.render.answers import Rows, TabledAnswer
 from kanslib.render.html import scrollable
-from kanslib.render.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
 _BOX, _GAP, _TOP = 200, 16, 96
 
@@ -90,22 +90,22 @@ def draw(
     nodes: Sequence[NodeView],
     client: tuple[str, str] | None,
     router: tuple[str, str] | None,
-    homeless: Sequence[str],
+    without_leader: Sequence[str],
     provenance: Provenance,
 ) -> SVG:
     """The map as SVG. `client` and `router`: name and address; `homeless`: VIPs that no node leads."""
     rows = max([len(node.pods) + len(node.vips) for node in nodes], default=0)
     height = _TOP + 118 + 24 * rows
     width = max(1, len(nodes)) * (_BOX + _GAP) + _GAP
-    parts = [_outside(client, BLUE, _GAP), _outside(router, PURPLE, _GAP + _BOX + _GAP)]
+    parts = [_machine_outside(client, BLUE, _GAP), _machine_outside(router, PURPLE, _GAP + _BOX + _GAP)]
     parts.append(
         f'<line x1="{_GAP}" y1="{_TOP - 26}" x2="{width - _GAP}" y2="{_TOP - 26}" stroke="{GREY}" stroke-width="3"/>'
     )
     parts += [_node(node, _GAP + i * (_BOX + _GAP), height - _TOP - _GAP) for i, node in enumerate(nodes)]
-    if homeless:
-        parts.append(_text(_GAP, height + 10, "✗ no leader: " + ", ".join(homeless), bold=True))
+    if without_leader:
+        parts.append(_text(_GAP, height + 10, "✗ no leader: " + ", ".join(without_leader), bold=True))
         height += 24  # a line of its own: beside the router it would cover it
-    words = describe(nodes, client, router, homeless)
+    words = describe(nodes, client, router, without_leader)
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
         f' viewBox="0 0 {width} {height}" '
@@ -131,7 +131,7 @@ def _text(
     return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
 
 
-def _outside(who: tuple[str, str] | None, colour: str, x: int) -> str:
+def _machine_outside(who: tuple[str, str] | None, colour: str, x: int) -> str:
     if who is None:
         return ""
     name, address = who
@@ -176,7 +176,7 @@ def describe(
     nodes: Sequence[NodeView],
     client: tuple[str, str] | None,
     router: tuple[str, str] | None,
-    homeless: Sequence[str],
+    without_leader: Sequence[str],
 ) -> str:
     """The map in sentences."""
     said = [
@@ -190,6 +190,6 @@ def describe(
         has += [f"leads {', '.join(node.vips)}"] if node.vips else []
         zone = f", zone {node.zone}" if node.zone else ""
         said.append(f"{node.name} ({node.role}, {node.address}{zone}): {'; '.join(has)}.")
-    if homeless:
-        said.append(f"Nobody leads {', '.join(homeless)}.")
+    if without_leader:
+        said.append(f"Nobody leads {', '.join(without_leader)}.")
     return " ".join(said)

@@ -8,8 +8,8 @@ from html import escape
 
 from kanslib.answer import Provenance
 from kanslib.metallb import election
+from kanslib.palette import BLUE, GREEN, GREY, INK, PAPER, PURPLE, VERMILLION
 from kanslib.render.cluster_map import SVG
-from kanslib.render.palette import BLUE, GREEN, GREY, INK, PAPER, PURPLE, VERMILLION
 
 _LEFT, _WIDTH, _ROW, _TOP = 190, 560, 74, 46
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, GREY)
@@ -17,7 +17,7 @@ _SHAPES = ("circle", "square", "triangle", "diamond", "cross")
 
 
 @dataclass(frozen=True)
-class Row:
+class HashLine:
     """One address: the nodes from the smallest hash on, with the place of each between 0 and 1, before and after."""
 
     name: str
@@ -27,7 +27,9 @@ class Row:
     after: str
 
 
-def rows(vips: Mapping[str, str], nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> list[Row]:
+def hash_lines(
+    vips: Mapping[str, str], nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]
+) -> list[HashLine]:
     """Each address with every node on its line; who leads it, and who would after the joins and leaves."""
     after = [node for node in (*nodes, *joins) if node not in leaves]
     found = []
@@ -35,7 +37,7 @@ def rows(vips: Mapping[str, str], nodes: Sequence[str], joins: Sequence[str], le
         ordered = election.order(dict.fromkeys([*nodes, *joins]), ip)
         places = tuple((node, int.from_bytes(election.sort_key(node, ip)[:8], "big") / 2**64) for node in ordered)
         first = [next(iter(election.order(some, ip)), "") for some in (nodes, after)]
-        found.append(Row(name, ip, places, *first))
+        found.append(HashLine(name, ip, places, *first))
     return found
 
 
@@ -47,7 +49,7 @@ def draw(
     leaves: Sequence[str] = (),
 ) -> SVG:
     """The nodes on a line for each address: leftmost leads. A leaver is hollow, a newcomer has a dashed ring."""
-    found = rows(vips, nodes, joins, leaves)
+    found = hash_lines(vips, nodes, joins, leaves)
     everybody = list(dict.fromkeys([*nodes, *joins]))
     height = _TOP + _ROW * len(found) + 30 + 20 * len(everybody)
     parts = [_text(_LEFT, 22, "smallest hash: leads"), _text(_LEFT + _WIDTH, 22, "largest", anchor="end")]
@@ -55,7 +57,7 @@ def draw(
         parts.append(_row(row, _TOP + _ROW * number + 30, everybody, joins, leaves))
     legend = _TOP + _ROW * len(found) + 20
     for number, node in enumerate(everybody):
-        parts.append(_mark(node, _LEFT + 8, legend + 20 * number, everybody, node in leaves, node in joins))
+        parts.append(_symbol(node, _LEFT + 8, legend + 20 * number, everybody, node in leaves, node in joins))
         state = " (joins)" if node in joins else " (leaves)" if node in leaves else ""
         parts.append(_text(_LEFT + 26, legend + 5 + 20 * number, node + state))
     words = describe(found, joins, leaves)
@@ -87,20 +89,20 @@ def _text(x: float, y: float, words: str, anchor: str = "start", bold: bool = Fa
     return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
 
 
-def _row(row: Row, y: int, everybody: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> str:
+def _row(row: HashLine, y: int, everybody: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> str:
     line = f'<line x1="{_LEFT}" y1="{y}" x2="{_LEFT + _WIDTH}" y2="{y}" stroke="{GREY}" stroke-width="2"/>'
     told = row.before if row.before == row.after else f"{row.before} → {row.after or 'nobody'}"
     parts = [line, _text(12, y - 6, row.name, bold=True), _text(12, y + 12, row.ip)]
     for node, place in row.places:
         x = _LEFT + 8 + place * (_WIDTH - 16)
-        parts.append(_mark(node, x, y, everybody, node in leaves, node in joins))
+        parts.append(_symbol(node, x, y, everybody, node in leaves, node in joins))
         if node == row.after:
             parts.append(_text(x, y - 14, "★", anchor="middle", bold=True))
     parts.append(_text(_LEFT, y + 27, told, bold=row.before != row.after))
     return "".join(parts)
 
 
-def _mark(node: str, x: float, y: float, everybody: Sequence[str], hollow: bool, new: bool) -> str:
+def _symbol(node: str, x: float, y: float, everybody: Sequence[str], hollow: bool, new: bool) -> str:
     """A node's own shape and colour, so that neither is needed alone."""
     number = everybody.index(node) % len(_COLOURS)
     colour, shape = _COLOURS[number], _SHAPES[number]
@@ -116,11 +118,11 @@ def _mark(node: str, x: float, y: float, everybody: Sequence[str], hollow: bool,
     return f"<g><title>{escape(node)}</title>{drawn}{ring}</g>"
 
 
-def describe(found: Sequence[Row], joins: Sequence[str], leaves: Sequence[str]) -> str:
+def describe(lines: Sequence[HashLine], joins: Sequence[str], leaves: Sequence[str]) -> str:
     """The picture in sentences."""
     said = [f"{', '.join(joins)} joins."] if joins else []
     said += [f"{', '.join(leaves)} leaves."] if leaves else []
-    for row in found:
+    for row in lines:
         line = ", ".join(node for node, _ in row.places)
         stays = row.before == row.after
         moves = f"led by {row.before}" if stays else f"moves from {row.before} to {row.after or 'nobody'}"

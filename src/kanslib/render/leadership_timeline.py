@@ -7,22 +7,22 @@ from itertools import pairwise
 
 from kanslib.analysis.leadership import LeaderView, disagreements
 from kanslib.answer import Provenance
+from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 from kanslib.render.outage_timeline import TimelineFigure
-from kanslib.render.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, GREY)
 _NOBODY = "nobody"
 
 
-def draw(beliefs: Sequence[LeaderView], title: str, act: str, provenance: Provenance) -> TimelineFigure:
+def draw(views: Sequence[LeaderView], title: str, action: str, provenance: Provenance) -> TimelineFigure:
     """One line for each who believes, time to the right: a bar for each stretch, with the name that was believed."""
     figure = TimelineFigure()
-    who = list(dict.fromkeys(one.viewer for one in beliefs))
-    leaders = list(dict.fromkeys(one.leader for one in beliefs))
+    who = list(dict.fromkeys(one.viewer for one in views))
+    leaders = list(dict.fromkeys(one.leader for one in views))
     colours = {leader: _COLOURS[place % len(_COLOURS)] for place, leader in enumerate(leaders)}
-    whole = max((one.end for one in beliefs), default=1.0) - min((one.start for one in beliefs), default=0.0)
+    whole = max((one.end for one in views), default=1.0) - min((one.start for one in views), default=0.0)
     for leader in leaders:
-        mine = [one for one in beliefs if one.leader == leader]
+        mine = [one for one in views if one.leader == leader]
         figure.add_bar(
             orientation="h", base=[one.start for one in mine], x=[one.end - one.start for one in mine],
             y=[one.viewer for one in mine], name=leader or _NOBODY, marker={"color": colours[leader], "opacity": 0.28,
@@ -32,41 +32,41 @@ def draw(beliefs: Sequence[LeaderView], title: str, act: str, provenance: Proven
             hovertemplate="%{y}: " + (leader or _NOBODY) + " from %{base:+.1f} s<extra></extra>",
         )  # fmt: skip
     figure.add_vline(
-        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act, annotation_yshift=14
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=action, annotation_yshift=14
     )
     figure.update_layout(
         barmode="overlay", height=150 + 42 * len(who), margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER,
         plot_bgcolor=PAPER, font={"color": INK, "size": 13}, title={"text": title, "font": {"size": 14}},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
-    figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
+    figure.update_xaxes(title=f"seconds after {action}", gridcolor=GRID, zeroline=False)
     figure.update_yaxes(categoryorder="array", categoryarray=who[::-1], gridcolor=GRID)
     rows = [
         {"WHO": one.viewer, "FROM": round(one.start, 1), "TO": round(one.end, 1), "LEADER": one.leader or _NOBODY}
-        for one in beliefs
+        for one in views
     ]
-    return figure.with_description("\n".join([*words(beliefs), describe_views(beliefs)]), provenance, rows)
+    return figure.with_description("\n".join([*sentences(views), describe_disagreements(views)]), provenance, rows)
 
 
-def words(beliefs: Sequence[LeaderView]) -> list[str]:
+def sentences(views: Sequence[LeaderView]) -> list[str]:
     """The picture in sentences, one for each who believes."""
     out = []
-    for who in dict.fromkeys(one.viewer for one in beliefs):
-        mine = [one for one in beliefs if one.viewer == who]
+    for who in dict.fromkeys(one.viewer for one in views):
+        mine = [one for one in views if one.viewer == who]
         said = [mine[0].leader or _NOBODY]
         said += [
             f"{one.leader or _NOBODY} from {one.start:+.1f} s"
             for before, one in pairwise(mine)
             if one.leader != before.leader
         ]
-        ends = f" (until {mine[-1].end:+.1f} s)" if mine[-1].end < max(one.end for one in beliefs) - 0.1 else ""
+        ends = f" (until {mine[-1].end:+.1f} s)" if mine[-1].end < max(one.end for one in views) - 0.1 else ""
         out.append(f"{who}: {', then '.join(said)}{ends}.")
     return out
 
 
-def describe_views(beliefs: Sequence[LeaderView]) -> str:
+def describe_disagreements(views: Sequence[LeaderView]) -> str:
     """For how long not all agreed."""
-    split = disagreements(beliefs)
+    split = disagreements(views)
     if not split:
         return "All agreed, all the time."
     seconds = sum(end - start for start, end, _ in split)

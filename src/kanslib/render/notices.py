@@ -1,21 +1,22 @@
-"""A line above a cell's output that nobody can miss: another world than the one that was asked answers in it."""
+"""Notices above a cell's output: another backend answers than the one that was asked."""
 
 from __future__ import annotations
 
 import sys
 from html import escape
 
-FALLBACK_COLOUR, SIMULATED_COLOUR = "#D55E00", "#0072B2"
+from kanslib.palette import BLUE, VERMILLION, bar_style
+
+FALLBACK_COLOUR, SIMULATED_COLOUR = VERMILLION, BLUE
 
 
-def notice(words: str, colour: str, kind: str) -> None:
-    """Print the words; in a notebook with a bar beside them. `kind`: the CSS class."""
-    bar = f"border-left:6px solid {colour};padding-left:.6em"
-    display_html(words, f'<div class="{kind}" style="{bar}">{escape(words)}</div>')
+def show_notice(words: str, colour: str, css_class: str) -> None:
+    """Print a notice; in a notebook show it behind a bar in `colour`."""
+    display_html(words, f'<div class="{css_class}" style="{bar_style(colour)}">{escape(words)}</div>')
 
 
 def display_html(words: str, html: str) -> None:
-    """Show an answer above a cell's output: as HTML in a notebook, as words elsewhere."""
+    """Show HTML above a cell's output in a notebook, and print the same in words elsewhere."""
     if "ipykernel" not in sys.modules:
         print(words)
         return

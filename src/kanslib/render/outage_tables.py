@@ -8,13 +8,13 @@ from typing import Any
 from kanslib.analysis import Outage, Phase
 from kanslib.analysis.phases import DARK, PARTLY
 
-SIDE_BY_SIDE = ["ACT", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE"]
-PHASES = ["SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE"]
-FAILURES = ["SECONDS", "REASON", "WHAT HAPPENED", "PORT", "EVIDENCE"]
+SUMMARY_COLUMNS = ["ACT", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE"]
+PHASE_COLUMNS = ["SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE"]
+FAILURE_COLUMNS = ["SECONDS", "REASON", "WHAT HAPPENED", "PORT", "EVIDENCE"]
 EVENT_COLUMNS = ["AT", "LANE", "WHAT", "EVIDENCE"]
 
 
-def answered(phase: Phase) -> str:
+def format_success(phase: Phase) -> str:
     """The share of requests that were answered, with its 95 % interval.
 
     >>> answered(Phase("partly dark", 5.2, 36.2, 98, 48))
@@ -24,14 +24,14 @@ def answered(phase: Phase) -> str:
     return f"{phase.success:.0%}".replace("%", " %") + f" ({low * 100:.0f}–{high * 100:.0f})"
 
 
-def summary_row(act: str, story: str, outage: Outage, service: str) -> dict[str, Any]:
+def summary_row(action: str, story: str, outage: Outage, service: str) -> dict[str, Any]:
     """One outage in one row: how long it was dark and partly dark, and what both sum up to as seconds of no service."""
     phases = outage.phases[service]
     seconds = {name: sum(one.end - one.start for one in phases if one.name == name) for name in (DARK, PARTLY)}
     lost = sum((one.end - one.start) * (1 - one.success) for one in phases if one.name in (DARK, PARTLY))
     causes = Counter(one.reason.kind for one in outage.failures(service) if one.reason)
     return {
-        "ACT": act,
+        "ACT": action,
         "STORY": story,
         "DARK": round(seconds[DARK], 1),
         "PARTLY": round(seconds[PARTLY], 1),
@@ -56,7 +56,7 @@ def phase_rows(outage: Outage, service: str | None) -> list[dict[str, Any]]:
                     "TO": round(phase.end, 1),
                     "TRIED": phase.tried,
                     "FAILED": phase.failed,
-                    "ANSWERED": answered(phase),
+                    "ANSWERED": format_success(phase),
                     "BECAUSE": ", ".join(f"{kind} ×{count}" for kind, count in phase.causes),
                     "ENDED BY": f"{ended.lane} at {ended.at:+.1f} s: {ended.text}" if ended else "",
                     "EVIDENCE": "; ".join(one.source for one in outage.evidence(name, phase)),

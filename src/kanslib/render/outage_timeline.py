@@ -12,10 +12,10 @@ import plotly.graph_objects as go
 from kanslib.analysis import Attempt, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
+from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 from kanslib.render.answers import Rows, TabledAnswer
-from kanslib.render.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 
-LANES = {
+LANE_STYLES = {
     "memberlist": (PURPLE, "diamond"),
     "speaker": (PURPLE, "star-triangle-up"),
     "leader": (BLUE, "star"),
@@ -77,7 +77,7 @@ def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
     """
     figure = TimelineFigure()
     services = list(outage.attempts)
-    lanes = [lane for lane in LANES if any(mark.lane == lane for mark in outage.events)]
+    lanes = [lane for lane in LANE_STYLES if any(mark.lane == lane for mark in outage.events)]
     rows = [*services, *lanes]
     level = {name: len(rows) - place for place, name in enumerate(rows)}
     for service in services:
@@ -101,7 +101,7 @@ def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
     figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
     room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the act
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=rows, gridcolor=GRID, zeroline=False)
-    return figure.with_description(words(outage), provenance, _rows(outage))
+    return figure.with_description(describe(outage), provenance, _rows(outage))
 
 
 def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> None:
@@ -142,7 +142,7 @@ def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], 
 
 
 def _add_lane(figure: go.Figure, lane: str, marks: Sequence[TimelineEvent], level: float) -> None:
-    colour, symbol = LANES[lane]
+    colour, symbol = LANE_STYLES[lane]
     figure.add_scatter(
         x=[round(mark.at, 3) for mark in marks],
         y=[level] * len(marks),
@@ -170,11 +170,11 @@ def _rows(outage: Outage) -> list[dict[str, Any]]:
     return [*phases, *marks]
 
 
-def words(outage: Outage) -> str:
+def describe(outage: Outage) -> str:
     """The timeline in sentences, one a line: each Service's phases, then the first of each kind of event."""
     sentences = []
     for service, stretches in outage.phases.items():
-        said = [_phase_in_words(phase) for phase in stretches]
+        said = [_describe_phase(phase) for phase in stretches]
         sentences.append(f"{service}: " + "; ".join(said) + ".")
     firsts: dict[str, TimelineEvent] = {}
     for mark in outage.events:
@@ -186,7 +186,7 @@ def words(outage: Outage) -> str:
     return "\n".join(sentences)
 
 
-def _phase_in_words(phase: Phase) -> str:
+def _describe_phase(phase: Phase) -> str:
     causes = ": " + ", ".join(f"{kind} {count}" for kind, count in phase.causes) if phase.causes else ""
     failed = f"{phase.failed} of {phase.tried} failed{causes}"
     return f"{phase.start:+.1f} to {phase.end:+.1f} s {phase.name} ({failed})"

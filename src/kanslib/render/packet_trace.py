@@ -14,13 +14,13 @@ from kanslib.answer import Provenance
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import arrived, describe_rule, share, short
 from kanslib.iptables.syntax import TARGETS
+from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 from kanslib.render.answers import Rows, TabledAnswer
 from kanslib.render.html import scrollable
-from kanslib.render.palette import BLUE, GREEN, GREY, VERMILLION
 
 _WIDTH, _BETWEEN, _LINE, _MARGIN = 340, 96, 17, 12
 _CHARS = 52  # of a line in a box
-SHOWN, DRAWN_AT_MOST = 4, 6  # branches drawn one by one, before the rest becomes one box
+SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # branches drawn one by one, before the rest becomes one box
 _STYLE = """
 .kw-step:focus{outline:none}.kw-step .kw-raw{visibility:hidden}
 .kw-step:hover .kw-raw,.kw-step:focus .kw-raw{visibility:visible}
@@ -35,28 +35,28 @@ class Box:
 
     steps: tuple[Step, ...]
     label: str  # on the line that leads here
-    given: tuple[str, ...]  # what this way takes for granted, and the others here do not
+    conditions: tuple[str, ...]  # what this way takes for granted, and the others here do not
     weight: float  # how thick that line is: the share of what came to where the ways part
-    ends: tuple[Outcome, ...]
-    parts: tuple[Box, ...]
-    more: int = 0  # how many further ways this box stands for
+    outcomes: tuple[Outcome, ...]
+    branches: tuple[Box, ...]
+    hidden: int = 0  # how many further ways this box stands for
 
     @property
     def height(self) -> int:
-        return sum(_step_height(step) for step in self.steps) + _LINE * len([*self.opening, *self.closing]) + 14
+        return sum(_step_height(step) for step in self.steps) + _LINE * len([*self.head, *self.foot]) + 14
 
     @property
-    def opening(self) -> list[str]:
+    def head(self) -> list[str]:
         """The lines at the head of the box: on what condition the packet comes here."""
-        return [line for given in self.given for line in wrap(f"if {given}", _CHARS)]
+        return [line for given in self.conditions for line in wrap(f"if {given}", _CHARS)]
 
     @property
-    def closing(self) -> list[str]:
+    def foot(self) -> list[str]:
         """The lines at the foot of the box: where it ends."""
-        if self.more:
-            return [f"{self.more} more ways like these", "(in words: below)"]
+        if self.hidden:
+            return [f"{self.hidden} more ways like these", "(in words: below)"]
         lines = []
-        for way in self.ends[:1]:
+        for way in self.outcomes[:1]:
             lines += wrap(("✓ " if way.verdict == "ACCEPT" else "✗ ") + arrived(way), _CHARS)
         return lines
 
@@ -84,7 +84,7 @@ class Trace(Sequence[Outcome], TabledAnswer):
     def summary(self) -> str:
         """The packet and where it can end, in a line."""
         number = len(self.outcomes)
-        ends = list(dict.fromkeys(f"{share(way.probability)} {_end(way)}" for way in self.outcomes))
+        ends = list(dict.fromkeys(f"{share(way.probability)} {_destination(way)}" for way in self.outcomes))
         shown = ", ".join(ends[:3]) + (f", and {len(ends) - 3} more" if len(ends) > 3 else "")
         told = {assumed.text for way in self.outcomes for assumed in way.assumes if assumed.holds}
         shown += "; which of them depends on what is not told" if told else ""
@@ -92,22 +92,22 @@ class Trace(Sequence[Outcome], TabledAnswer):
 
     def describe(self) -> str:
         """The same in words: the first ways rule by rule, the others by where they end."""
-        explained = [way.explain() for way in self.outcomes[:DRAWN_AT_MOST]]
-        others = [f"{share(way.probability)} → {arrived(way)}" for way in self.outcomes[DRAWN_AT_MOST:]]
+        explained = [way.explain() for way in self.outcomes[:MAX_BRANCHES]]
+        others = [f"{share(way.probability)} → {arrived(way)}" for way in self.outcomes[MAX_BRANCHES:]]
         return "\n\n".join([self.summary, *explained, "\n".join(others)]).rstrip()
 
     def rows(self) -> Rows:
         """Return every step of every way, one row each: WAY, SHARE, HOOK, CHAIN, RULE and where the way ENDS."""
         return [
             {"WAY": number, "SHARE": share(way.probability), "HOOK": step.hook, "CHAIN": step.rule.chain,
-             "RULE": step.rule.raw, "ENDS": _end(way)}
+             "RULE": step.rule.raw, "ENDS": _destination(way)}
             for number, way in enumerate(self.outcomes, 1)
-            for step in leads_somewhere(way)
+            for step in shown_steps(way)
         ]  # fmt: skip
 
     def svg(self) -> str:
         """The picture, as SVG."""
-        return draw(tree(self.outcomes), self.summary)
+        return draw(outcome_tree(self.outcomes), self.summary)
 
     def body_html(self) -> str:
         """Return the picture, and the same in words folded below it."""
@@ -119,24 +119,24 @@ class Trace(Sequence[Outcome], TabledAnswer):
         )
 
 
-def _end(way: Outcome) -> str:
+def _destination(way: Outcome) -> str:
     return (way.packet.dst or "?") if way.verdict == "ACCEPT" else way.verdict
 
 
 # ── from outcomes to boxes ───────────────────────────────────────────────────────────────────────────────────
 
 
-def leads_somewhere(outcome: Outcome) -> tuple[Step, ...]:
+def shown_steps(outcome: Outcome) -> tuple[Step, ...]:
     """The steps that say something: jumps out of FORWARD and POSTROUTING, or to where nothing matched, are left out."""
     kept = [
         step
         for step, following in pairwise([*outcome.steps, None])
-        if step is not None and not _in_vain(step, following)
+        if step is not None and not _is_fruitless(step, following)
     ]
     return tuple(kept)
 
 
-def _in_vain(step: Step, following: Step | None) -> bool:
+def _is_fruitless(step: Step, following: Step | None) -> bool:
     body = step.rule.body
     chain = body.target.name if body.target else ""
     if not chain or chain in TARGETS:
@@ -144,15 +144,15 @@ def _in_vain(step: Step, following: Step | None) -> bool:
     return following is None or following.rule.chain != chain or step.rule.chain in ("FORWARD", "POSTROUTING", "INPUT")
 
 
-_Walked = tuple[Outcome, tuple[Step, ...]]  # a way, and its steps that say something
+_ShownOutcome = tuple[Outcome, tuple[Step, ...]]  # a way, and its steps that say something
 
 
-def tree(outcomes: Sequence[Outcome]) -> Box:
+def outcome_tree(outcomes: Sequence[Outcome]) -> Box:
     """The ways as boxes: what they have in common comes first, then they part."""
-    return _box([(way, leads_somewhere(way)) for way in outcomes], 0, "", (), 1.0)
+    return _outcome_box([(way, shown_steps(way)) for way in outcomes], 0, "", (), 1.0)
 
 
-def _box(ways: list[_Walked], start: int, label: str, given: tuple[str, ...], weight: float) -> Box:
+def _outcome_box(ways: list[_ShownOutcome], start: int, label: str, given: tuple[str, ...], weight: float) -> Box:
     common = start
     first = ways[0][1]
     while common < len(first) and all(len(s) > common and s[common].rule == first[common].rule for _, s in ways):
@@ -160,21 +160,21 @@ def _box(ways: list[_Walked], start: int, label: str, given: tuple[str, ...], we
     steps = first[start:common]
     if len(ways) == 1:
         return Box(first[start:], label, given, weight, (ways[0][0],), ())
-    groups: dict[object, list[_Walked]] = {}
+    groups: dict[object, list[_ShownOutcome]] = {}
     for number, (way, walked) in enumerate(ways):
         key: object = walked[common].rule if len(walked) > common else number
         groups.setdefault(key, []).append((way, walked))
     found = list(groups.values())
-    drawn = found if len(found) <= DRAWN_AT_MOST else found[:SHOWN]
-    parts = [_box(group, common, *_line(group, ways)) for group in drawn]
+    drawn = found if len(found) <= MAX_BRANCHES else found[:SHOWN_BRANCHES]
+    parts = [_outcome_box(group, common, *_branch_label(group, ways)) for group in drawn]
     if rest := [way for group in found[len(drawn) :] for way in group]:
-        text, given_rest, share_of_rest = _line(rest, ways)
+        text, given_rest, share_of_rest = _branch_label(rest, ways)
         ends = tuple(way for way, _ in rest)
         parts.append(Box((), f"together {text}", given_rest, share_of_rest, ends, (), len(rest)))
     return Box(steps, label, given, weight, (), tuple(parts))
 
 
-def _line(group: list[_Walked], of: list[_Walked]) -> tuple[str, tuple[str, ...], float]:
+def _branch_label(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> tuple[str, tuple[str, ...], float]:
     """What stands on the line to a group: its share of what comes here, and what it takes for granted."""
     open_ones = {
         a.text
@@ -188,43 +188,43 @@ def _line(group: list[_Walked], of: list[_Walked]) -> tuple[str, tuple[str, ...]
         if assumed.text in open_ones and all(assumed in way.assumes for way, _ in group)
     )
     first = group[0][0]
-    chance = _mass(group, first) / _mass(of, first)
+    chance = _probability(group, first) / _probability(of, first)
     return ("if: " if given else "") + share(chance), given, float(chance)
 
 
-def _together(one: Outcome, other: Outcome) -> bool:
+def _are_compatible(one: Outcome, other: Outcome) -> bool:
     """True when both can come about in the same world: they do not contradict each other in what they assume."""
     taken = {assumed.text: assumed.holds for assumed in other.assumes}
     return all(taken.get(assumed.text, assumed.holds) == assumed.holds for assumed in one.assumes)
 
 
-def _mass(ways: list[_Walked], like: Outcome) -> Fraction:
+def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:
     """The probability of the ways that can come about in the same world as `like`."""
-    return sum((way.probability for way, _ in ways if _together(way, like)), Fraction(0))
+    return sum((way.probability for way, _ in ways if _are_compatible(way, like)), Fraction(0))
 
 
 # ── from boxes to SVG ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _words(step: Step) -> list[str]:
+def _rule_lines(step: Step) -> list[str]:
     return wrap(describe_rule(step), _CHARS, max_lines=2, placeholder=" …")
 
 
 def _step_height(step: Step) -> int:
-    return _LINE * (1 + len(_words(step))) + 5
+    return _LINE * (1 + len(_rule_lines(step))) + 5
 
 
-def _tall(box: Box) -> int:
+def _total_height(box: Box) -> int:
     """How much room a box and all behind it need."""
-    return max(box.height, sum(_tall(part) + 14 for part in box.parts) - 14)
+    return max(box.height, sum(_total_height(part) + 14 for part in box.branches) - 14)
 
 
 def draw(root: Box, summary: str) -> str:
     """The boxes as SVG; the raw rule of a step stands at the foot while the step is hovered or has the focus."""
-    depth, tall = _depth(root), _tall(root)
+    depth, tall = _depth(root), _total_height(root)
     width = max(720, _MARGIN * 2 + depth * _WIDTH + (depth - 1) * _BETWEEN)  # the rule at the foot needs room
     foot = _MARGIN * 2 + tall
-    body = "".join(_drawn(root, _MARGIN, _MARGIN, foot, width))
+    body = "".join(_box_svg(root, _MARGIN, _MARGIN, foot, width))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="group" aria-label="{escape(summary)}" '
         f'viewBox="0 0 {width} {foot + 5 * _LINE}" style="width:100%;max-width:{width}px;min-width:{min(width, 700)}px;'
@@ -235,38 +235,38 @@ def draw(root: Box, summary: str) -> str:
 
 
 def _depth(box: Box) -> int:
-    return 1 + max((_depth(part) for part in box.parts), default=0)
+    return 1 + max((_depth(part) for part in box.branches), default=0)
 
 
-def _drawn(box: Box, x: int, top: int, foot: int, width: int) -> Iterator[str]:
-    tall = _tall(box)
+def _box_svg(box: Box, x: int, top: int, foot: int, width: int) -> Iterator[str]:
+    tall = _total_height(box)
     y = top + (tall - box.height) // 2
-    good = all(way.verdict == "ACCEPT" for way in box.ends)
-    colour = GREY if not box.ends else GREEN if good else VERMILLION
+    good = all(way.verdict == "ACCEPT" for way in box.outcomes)
+    colour = GREY if not box.outcomes else GREEN if good else VERMILLION
     dash = "" if good else ' stroke-dasharray="7 4"'
     yield (
         f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{box.height}" rx="8" fill="none" stroke="{colour}" '
         f'stroke-width="2"{dash}/>'
     )
     at = y + 6
-    for line in box.opening:
+    for line in box.head:
         yield f'<text x="{x + 10}" y="{at + 13}" fill="currentColor" font-style="italic">{escape(line)}</text>'
         at += _LINE
     for step in box.steps:
-        yield _step(step, x, at, foot, width)
+        yield _step_svg(step, x, at, foot, width)
         at += _step_height(step)
-    for line in box.closing:
+    for line in box.foot:
         yield f'<text x="{x + 10}" y="{at + 13}" fill="currentColor" font-weight="bold">{escape(line)}</text>'
         at += _LINE
-    below = top + (tall - sum(_tall(part) + 14 for part in box.parts) + 14) // 2
-    for part in box.parts:
-        middle = below + _tall(part) // 2
-        yield _edge(x + _WIDTH, y + box.height // 2, middle, part)
-        yield from _drawn(part, x + _WIDTH + _BETWEEN, below, foot, width)
-        below += _tall(part) + 14
+    below = top + (tall - sum(_total_height(part) + 14 for part in box.branches) + 14) // 2
+    for part in box.branches:
+        middle = below + _total_height(part) // 2
+        yield _edge_svg(x + _WIDTH, y + box.height // 2, middle, part)
+        yield from _box_svg(part, x + _WIDTH + _BETWEEN, below, foot, width)
+        below += _total_height(part) + 14
 
 
-def _edge(x: int, start: int, end: int, part: Box) -> str:
+def _edge_svg(x: int, start: int, end: int, part: Box) -> str:
     half = x + _BETWEEN // 2
     thick = 1.5 + 8 * part.weight
     beside = end - 8 if end <= start else end + 16
@@ -279,8 +279,8 @@ def _edge(x: int, start: int, end: int, part: Box) -> str:
     )
 
 
-def _step(step: Step, x: int, y: int, foot: int, width: int) -> str:
-    words, rule = _words(step), step.rule
+def _step_svg(step: Step, x: int, y: int, foot: int, width: int) -> str:
+    words, rule = _rule_lines(step), step.rule
     counted = f" · {rule.packets:,} packets so far" if rule.packets is not None else ""
     raw = [f"{rule.table}, line {rule.line}{counted}", *wrap(rule.text, width // 8)]
     lines = "".join(

@@ -10,10 +10,10 @@ from typing import Any
 from kanslib.analysis import Outage
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
 from kanslib.answer import Provenance
+from kanslib.palette import INK, PAPER
 from kanslib.render import arp_timeline, outage_timeline
 from kanslib.render import outage_tables as outage
 from kanslib.render.outage_timeline import TimelineFigure
-from kanslib.render.palette import INK, PAPER
 
 _MOST = 500  # rows of a table: a page has to open on a phone
 _STYLE = f"""
@@ -32,20 +32,20 @@ class ReportSection:
 
     title: str
     outage: Outage
-    story: ARPAnalysis
-    memory: Sequence[NeighborUpdate]
-    told: arp_timeline.PlotContext
+    arp: ARPAnalysis
+    neighbor_updates: Sequence[NeighborUpdate]
+    context: arp_timeline.PlotContext
     provenance: Provenance
 
 
-def page(title: str, facts: Iterable[tuple[str, str]], chapters: Sequence[ReportSection]) -> str:
+def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[ReportSection]) -> str:
     """The whole page. `facts` stand at its top: what was read, and what was wrong with it."""
     parts = [f"<h1>{escape(title)}</h1>", _table(["WHAT", "IS"], [{"WHAT": a, "IS": b} for a, b in facts])]
-    links = (f'<a href="#c{number}">{escape(one.title)}</a>' for number, one in enumerate(chapters))
+    links = (f'<a href="#c{number}">{escape(one.title)}</a>' for number, one in enumerate(sections))
     parts.append(f"<nav>{''.join(links)}</nav>")
     needs_plotly = True
-    for number, chapter in enumerate(chapters):
-        for part in _chapter(number, chapter, needs_plotly):
+    for number, chapter in enumerate(sections):
+        for part in _section(number, chapter, needs_plotly):
             parts.append(part)
         needs_plotly = False
     return (
@@ -55,37 +55,39 @@ def page(title: str, facts: Iterable[tuple[str, str]], chapters: Sequence[Report
     )
 
 
-def _chapter(number: int, chapter: ReportSection, needs_plotly: bool) -> Iterator[str]:
+def _section(number: int, chapter: ReportSection, needs_plotly: bool) -> Iterator[str]:
     yield f'<h2 id="c{number}">{escape(chapter.title)}</h2><p><small>{escape(str(chapter.provenance))}</small></p>'
     if chapter.outage.attempts or chapter.outage.events:
         yield _figure(outage_timeline.draw(chapter.outage, chapter.provenance), needs_plotly)
         needs_plotly = False
     if chapter.outage.attempts:
-        yield "<h3>Phases</h3>" + _table(outage.PHASES, outage.phase_rows(chapter.outage, None))
+        yield "<h3>Phases</h3>" + _table(outage.PHASE_COLUMNS, outage.phase_rows(chapter.outage, None))
     for service in chapter.outage.attempts:
         rows = outage.failure_rows(chapter.outage, service)
         if rows:
-            yield f"<h3>Failed requests to {escape(service)}</h3>" + _table(outage.FAILURES, rows)
+            yield f"<h3>Failed requests to {escape(service)}</h3>" + _table(outage.FAILURE_COLUMNS, rows)
     if chapter.outage.events:
         yield "<h3>What happened</h3>" + _table(outage.EVENT_COLUMNS, outage.event_rows(chapter.outage, None))
     yield from _arp(chapter, needs_plotly)
 
 
 def _arp(chapter: ReportSection, needs_plotly: bool) -> Iterator[str]:
-    window, places = chapter.told.window, chapter.told.places
-    if not chapter.story.frames:
+    window, places = chapter.context.window, chapter.context.places
+    if not chapter.arp.frames:
         return
     yield "<h3>ARP</h3>"
-    yield _figure(arp_timeline.draw(chapter.story, chapter.memory, chapter.told, chapter.provenance), needs_plotly)
+    yield _figure(
+        arp_timeline.draw(chapter.arp, chapter.neighbor_updates, chapter.context, chapter.provenance), needs_plotly
+    )
     tables: list[tuple[str, list[str], list[dict[str, Any]]]] = [
         (
-            "Announcements", arp_timeline.ANNOUNCEMENTS,
-            arp_timeline.announcement_rows(chapter.story.announcements(), window, places),
+            "Announcements", arp_timeline.ANNOUNCEMENT_COLUMNS,
+            arp_timeline.announcement_rows(chapter.arp.announcements(), window, places),
         ),
-        ("Conflicts", arp_timeline.CONFLICTS, arp_timeline.conflict_rows(chapter.story, window, places)),
-        ("Scans", arp_timeline.SCANS, arp_timeline.scan_rows(chapter.story, window, places)),
-        ("What the client believed", arp_timeline.NEIGHBOR_UPDATES,
-         arp_timeline.neighbor_rows(chapter.memory, window, places)),
+        ("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(chapter.arp, window, places)),
+        ("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(chapter.arp, window, places)),
+        ("What the client believed", arp_timeline.NEIGHBOR_COLUMNS,
+         arp_timeline.neighbor_rows(chapter.neighbor_updates, window, places)),
     ]  # fmt: skip
     for name, columns, rows in tables:
         if rows:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from html import escape
 
 from kanslib.answer import Provenance
+from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 from kanslib.render.cluster_map import SVG
 from kanslib.render.html import scrollable
-from kanslib.render.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
 _LEFT, _WIDTH, _LANE = 150, 940, 24
 _SIGNS = {"leader": ("★", BLUE), "node": ("■", VERMILLION), "endpoints": ("⬢", GREEN), "acts": ("▼", PURPLE)}
-BELIEFS = ["SERVICE", "ADDRESS", "LEADER BY THE API", "CLIENT REMEMBERS"]
+ADDRESS_COLUMNS = ["SERVICE", "ADDRESS", "LEADER BY THE API", "CLIENT REMEMBERS"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class TimelineStop:
 
     at: float
     lane: str
-    says: str
+    text: str
 
 
-def _said(stop: TimelineStop) -> str:
-    return stop.says if stop.lane == "acts" else f"{stop.lane} {stop.says}"
+def _stop_text(stop: TimelineStop) -> str:
+    return stop.text if stop.lane == "acts" else f"{stop.lane} {stop.text}"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class StoryTimeline:
     stops: tuple[TimelineStop, ...]
     attempts: Mapping[str, Sequence[tuple[float, bool]]]
 
-    def around(self, at: float) -> tuple[TimelineStop | None, TimelineStop | None]:
+    def stops_around(self, at: float) -> tuple[TimelineStop | None, TimelineStop | None]:
         """The last stop before a moment and the first after it."""
         before = [stop for stop in self.stops if stop.at < at - 0.05]
         after = [stop for stop in self.stops if stop.at > at + 0.05]
@@ -47,7 +47,7 @@ class StoryTimeline:
     def latest(self, at: float) -> str:
         """What happened last at or before a moment; several things may have happened at once."""
         before = [stop for stop in self.stops if stop.at <= at + 0.05]
-        return "; ".join(_said(stop) for stop in before if before[-1].at - stop.at < 0.05)
+        return "; ".join(_stop_text(stop) for stop in before if before[-1].at - stop.at < 0.05)
 
 
 @dataclass(frozen=True)
@@ -55,55 +55,55 @@ class Scene:
     """Everything that a story shows at one moment."""
 
     at: float
-    says: str
+    latest: str
     map: SVG
-    beliefs: Sequence[Mapping[str, str]]
-    walk: str  # a packet's way, as HTML
-    walk_words: str
+    addresses: Sequence[Mapping[str, str]]
+    trace_html: str  # a packet's way, as HTML
+    trace_summary: str
     provenance: Provenance
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """The scene in sentences."""
         held = [
             f"{row['SERVICE']} ({row['ADDRESS']}): led by {row['LEADER BY THE API']}, "
             f"the client remembers {row['CLIENT REMEMBERS']}."
-            for row in self.beliefs
+            for row in self.addresses
         ]
-        head = f"{self.at:.1f} s after the opening; last: {self.says}."
-        return "\n".join([head, self.map.describe(), *held, self.walk_words])
+        head = f"{self.at:.1f} s after the opening; last: {self.latest}."
+        return "\n".join([head, self.map.describe(), *held, self.trace_summary])
 
 
-def strip(film: StoryTimeline, now: float) -> str:
+def time_axis(timeline: StoryTimeline, now: float) -> str:
     """The story's time axis as SVG: a lane for acts and for each kind of event, one for each Service's requests."""
-    lanes = [lane for lane in _SIGNS if any(stop.lane == lane for stop in film.stops)]
-    names = [*lanes, *film.attempts]
+    lanes = [lane for lane in _SIGNS if any(stop.lane == lane for stop in timeline.stops)]
+    names = [*lanes, *timeline.attempts]
     height = 34 + _LANE * len(names)
-    x = _placed(now, film.end)
+    x = _x(now, timeline.end)
     parts = [f'<line x1="{x}" x2="{x}" y1="18" y2="{height - 12}" stroke="currentColor" stroke-width="2"/>']
     parts.append(f'<text x="{x}" y="13" text-anchor="middle" fill="currentColor">{now:.1f} s</text>')
     for place, name in enumerate(names):
         y = 34 + _LANE * place
         parts.append(f'<text x="{_LEFT - 10}" y="{y + 5}" text-anchor="end" fill="currentColor">{escape(name)}</text>')
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH}" y1="{y}" y2="{y}" stroke="{GREY}" stroke-opacity=".4"/>')
-        parts += _signs(film, name, y) if name in lanes else _bars(film.attempts[name], film.end, y)
-    words = escape(f"{film.title}. The clock stands at {now:.1f} s of {film.end:.0f} s.")
+        parts += _signs(timeline, name, y) if name in lanes else _bars(timeline.attempts[name], timeline.end, y)
+    words = escape(f"{timeline.title}. The clock stands at {now:.1f} s of {timeline.end:.0f} s.")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{words}" viewBox="0 0 {_WIDTH + 20} {height}"'
         f' style="width:100%;max-width:{_WIDTH + 20}px;min-width:640px;font:13px sans-serif">{"".join(parts)}</svg>'
     )
 
 
-def _placed(at: float, end: float) -> float:
+def _x(at: float, end: float) -> float:
     return round(_LEFT + (_WIDTH - _LEFT) * min(max(at / end if end else 0.0, 0.0), 1.0), 1)
 
 
-def _signs(film: StoryTimeline, lane: str, y: float) -> Iterator[str]:
+def _signs(timeline: StoryTimeline, lane: str, y: float) -> Iterator[str]:
     sign, colour = _SIGNS[lane]
-    for stop in film.stops:
+    for stop in timeline.stops:
         if stop.lane == lane:
-            title = escape(f"{stop.at:.1f} s: {stop.says}")
+            title = escape(f"{stop.at:.1f} s: {stop.text}")
             yield (
-                f'<text x="{_placed(stop.at, film.end)}" y="{y + 5}" text-anchor="middle" fill="{colour}">'
+                f'<text x="{_x(stop.at, timeline.end)}" y="{y + 5}" text-anchor="middle" fill="{colour}">'
                 f"{sign}<title>{title}</title></text>"
             )
 
@@ -122,17 +122,19 @@ def _bars(attempts: Sequence[tuple[float, bool]], end: float, y: float) -> Itera
         yield f'<rect x="{x}" y="{y - high / 2:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="{colour}"/>'
 
 
-def scene_html(scene: Scene, film: StoryTimeline) -> str:
+def scene_html(scene: Scene, timeline: StoryTimeline) -> str:
     """A scene as HTML: axis, map, addresses, the packet's way; each with a heading that a screen reader can jump to."""
-    head = "".join(f'<th scope="col" style="text-align:left">{escape(name)}</th>' for name in BELIEFS)
+    head = "".join(f'<th scope="col" style="text-align:left">{escape(name)}</th>' for name in ADDRESS_COLUMNS)
     body = "".join(
-        "<tr>" + "".join(f'<td style="text-align:left">{escape(str(row[name]))}</td>' for name in BELIEFS) + "</tr>"
-        for row in scene.beliefs
+        "<tr>"
+        + "".join(f'<td style="text-align:left">{escape(str(row[name]))}</td>' for name in ADDRESS_COLUMNS)
+        + "</tr>"
+        for row in scene.addresses
     )
-    last = f"<p>{scene.at:.1f} s after the opening · last: <b>{escape(scene.says)}</b></p>"
+    last = f"<p>{scene.at:.1f} s after the opening · last: <b>{escape(scene.latest)}</b></p>"
     return (
         f'<div class="kans-scene">{scene.provenance.html()}{last}'
-        f"{scrollable(strip(film, scene.at), 'time axis')}{scrollable(str(scene.map), 'cluster map')}"
+        f"{scrollable(time_axis(timeline, scene.at), 'time axis')}{scrollable(str(scene.map), 'cluster map')}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"{scrollable(scene.walk, 'the ways of a packet')}</div>"
+        f"{scrollable(scene.trace_html, 'the ways of a packet')}</div>"
     )

@@ -24,13 +24,13 @@ def time_machine_widget(machine: TimeMachine) -> ipw.Widget:
     scene = ipw.HTML(layout={"width": "auto", "max_width": "100%"})
 
     def show(_change: Any = None) -> None:
-        before, after = machine.film.around(slider.value)
+        before, after = machine.film.stops_around(slider.value)
         back.disabled, on.disabled = before is None, after is None
         scene.value = scene_html(machine.at(slider.value), machine.film)
 
     def stepper(which: int) -> Any:
         def step(_button: Any) -> None:
-            stop: TimelineStop | None = machine.film.around(slider.value)[which]
+            stop: TimelineStop | None = machine.film.stops_around(slider.value)[which]
             if stop is not None:
                 slider.value = stop.at
 

@@ -1,15 +1,10 @@
-"""Colours: Okabe and Ito's, those of them that keep 3:1 on white and on JupyterLab's dark background."""
+"""The contrast of two colours, by WCAG 2.1 (https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio)."""
 
 from __future__ import annotations
 
-BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d7d7d"
-
-# what figures are drawn on, so that their text keeps 4.5:1 in a light and in a dark notebook
-PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
-
 
 def contrast(one: str, other: str) -> float:
-    """The WCAG 2 contrast ratio of two #rrggbb colours, 1 to 21.
+    """Return the contrast ratio of two #rrggbb colours, 1 to 21.
 
     >>> contrast("#000000", "#ffffff")
     21.0

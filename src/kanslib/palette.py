@@ -1,0 +1,18 @@
+"""The colours of every figure and notice: those of Okabe and Ito that keep 3:1 on white and on JupyterLab's dark."""
+
+from __future__ import annotations
+
+BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d7d7d"
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, GREY)  # for what is told apart by its place in a list
+
+# figures bring their own ground, so that their text keeps 4.5:1 in a light and in a dark notebook
+PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
+
+
+def bar_style(colour: str) -> str:
+    """Return the CSS of a bar in `colour` at the left of a notice.
+
+    >>> bar_style(BLUE)
+    'border-left:6px solid #0072b2;padding:.2em .8em'
+    """
+    return f"border-left:6px solid {colour};padding:.2em .8em"
