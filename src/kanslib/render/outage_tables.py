@@ -17,7 +17,7 @@ EVENT_COLUMNS = ["AT", "LANE", "WHAT", "EVIDENCE"]
 def format_success(phase: Phase) -> str:
     """The share of requests that were answered, with its 95 % interval.
 
-    >>> answered(Phase("partly dark", 5.2, 36.2, 98, 48))
+    >>> format_success(Phase("partly dark", 5.2, 36.2, 98, 48))
     '51 % (41–61)'
     """
     low, high = phase.interval
