@@ -7,16 +7,15 @@ from itertools import pairwise
 
 import pytest
 
-from kanslib.analysis import Attempt, Outage, Reason, phases
-from kanslib.analysis.causes import ENDPOINT_GONE, LEADER_GONE, REMEMBERED
+from kanslib.analysis import Attempt, Cause, Outage, Reason, phases
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS, wilson
 
 
-def tries(*runs: tuple[int, bool | str]) -> list[Attempt]:
+def tries(*runs: tuple[int, bool | Cause]) -> list[Attempt]:
     """Attempts ten a second, in runs of (how many, answered, or why not)."""
     flat = [outcome for number, outcome in runs for _ in range(number)]
     return [
-        Attempt(i / 10, outcome is True, reason=Reason(outcome, "") if isinstance(outcome, str) else None)
+        Attempt(i / 10, outcome is True, reason=Reason(outcome, "") if isinstance(outcome, Cause) else None)
         for i, outcome in enumerate(flat)
     ]
 
@@ -37,15 +36,15 @@ def test_phases_dark_when_everything_failed() -> None:
     assert told(tries((20, False))) == [(DARK, 20, 20)]
 
 
-def coins(seed: int, number: int, share: float, cause: str | bool = False) -> list[tuple[int, bool | str]]:
+def coins(seed: int, number: int, share: float, cause: Cause | bool = False) -> list[tuple[int, bool | Cause]]:
     dice = random.Random(seed)
     return [(1, cause if dice.random() < share else True) for _ in range(number)]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_phases_dark_partly_healthy_boundaries(seed: int) -> None:
-    half = coins(seed, 80, 0.5, ENDPOINT_GONE)
-    found = phases(tries((12, LEADER_GONE), *half, (300, True)))
+    half = coins(seed, 80, 0.5, Cause.ENDPOINT_GONE)
+    found = phases(tries((12, Cause.LEADER_GONE), *half, (300, True)))
     assert [phase.name for phase in found] == [DARK, PARTLY, HEALTHY]
     assert found[0].end == pytest.approx(1.15)
     last_failure = max(i for i, (_, outcome) in enumerate(half) if outcome is not True)
@@ -64,13 +63,13 @@ def test_phases_dark_without_reasons_by_length(seed: int) -> None:
 
 def test_phases_split_by_reason() -> None:
     """The first coins after the move fail: without their cause they would be dark."""
-    runs = [(9, LEADER_GONE), (3, ENDPOINT_GONE), *coins(3, 60, 0.5, ENDPOINT_GONE), (200, True)]
+    runs = [(9, Cause.LEADER_GONE), (3, Cause.ENDPOINT_GONE), *coins(3, 60, 0.5, Cause.ENDPOINT_GONE), (200, True)]
     assert [name for name, _, _ in told(tries(*runs))] == [DARK, PARTLY, HEALTHY]
     assert told(tries(*runs))[0] == (DARK, 9, 9)
 
 
 def test_phases_stragglers_belong_to_healthy() -> None:
-    runs = [(10, LEADER_GONE), (60, True), (1, REMEMBERED), (1, True), (2, REMEMBERED), (60, True)]
+    runs = [(10, Cause.LEADER_GONE), (60, True), (1, Cause.REMEMBERED), (1, True), (2, Cause.REMEMBERED), (60, True)]
     assert told(tries(*runs)) == [(DARK, 10, 10), (STRAGGLERS, 124, 3)]
 
 
@@ -80,14 +79,14 @@ def test_phases_short_unexplained_bursts_are_stragglers() -> None:
 
 
 def test_phases_second_outage_is_a_phase() -> None:
-    runs = [(20, LEADER_GONE), (100, True), (80, LEADER_GONE), (100, True)]
+    runs = [(20, Cause.LEADER_GONE), (100, True), (80, Cause.LEADER_GONE), (100, True)]
     assert [name for name, _, _ in told(tries(*runs))] == [DARK, HEALTHY, DARK, HEALTHY]
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_phases_none_by_chance(seed: int) -> None:
     """A hundred fair coins are one phase, nearly always."""
-    found = phases(tries(*coins(seed, 100, 0.5, ENDPOINT_GONE), (300, True)))
+    found = phases(tries(*coins(seed, 100, 0.5, Cause.ENDPOINT_GONE), (300, True)))
     assert [phase.name for phase in found if phase.tried > 8] == [PARTLY, HEALTHY]
 
 
@@ -110,6 +109,6 @@ def test_wilson_contains_share_within_zero_and_one(hits: int, total: int) -> Non
 
 
 def test_outage_dark_seconds_sums_phases() -> None:
-    outage = Outage("kill", 0.0, {"svc1": tuple(tries((10, LEADER_GONE), (60, True)))})
+    outage = Outage("kill", 0.0, {"svc1": tuple(tries((10, Cause.LEADER_GONE), (60, True)))})
     assert outage.dark_seconds("svc1") == pytest.approx(0.95)
     assert outage.stragglers("svc1") == ()

@@ -7,9 +7,15 @@ from collections.abc import Callable
 import pytest
 
 import kanslib
-from kanslib.analysis import Outage, Phase, TimelineEvent
-from kanslib.analysis.causes import HOP_GONE, LEADER_GONE, REMEMBERED, UNKNOWN
+from kanslib.analysis import Cause, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
+from kanslib.analysis.timeline_events import (
+    BGPSessionEvent,
+    EndpointEvent,
+    HoldTimerEvent,
+    RulesEvent,
+    SpeakerEvent,
+)
 from kanslib.lab.lab import Lab
 
 OpenLab = Callable[..., Lab]
@@ -47,7 +53,7 @@ def check(lab: Lab, act: str) -> list[str]:
             exact(phase, mine, outage.zero)
         for failure in outage.failures(service):
             assert failure.reason, f"{service} {failure.at}"
-            assert failure.reason.kind != UNKNOWN, f"{service} {failure.at}: {failure.error} {failure.reason}"
+            assert failure.reason.cause != Cause.UNKNOWN, f"{service} {failure.at}: {failure.error} {failure.reason}"
             assert failure.reason.evidence
         said += [boundary(outage, service, phase) for phase in phases[:-1] if phase.name in (DARK, PARTLY)]
     return [one for one in said if one]
@@ -62,25 +68,23 @@ def exact(phase: Phase, rows: list[dict[str, object]], zero: float) -> None:
 def boundary(outage: Outage, service: str, phase: Phase) -> str:
     """The end of a phase beside the moment at which its cause ended, by the cluster's own account."""
     causes = dict(phase.causes)
-    if phase.name == DARK or causes.get(LEADER_GONE, 0) > phase.failed / 2:
-        truth = first(
-            outage, lambda m: m.lane == "speaker" and f"announces {service} " in m.text and "stops" not in m.text
-        )
-    elif causes.get(HOP_GONE, 0) > phase.failed / 2:
-        truth = first(outage, lambda m: m.lane == "BGP" and "hold timer" in m.text and m.text.startswith("router"))
+    if phase.name == DARK or causes.get(Cause.LEADER_GONE, 0) > phase.failed / 2:
+        truth = first(outage, lambda e: isinstance(e, SpeakerEvent) and e.is_announcing and e.service == service)
+    elif causes.get(Cause.HOP_GONE, 0) > phase.failed / 2:
+        truth = first(outage, lambda e: isinstance(e, HoldTimerEvent) and e.speaker == "router")
     elif phase.end - phase.start < 1.0:  # a dying node's last words
         return ""
     else:
-        truth = first(outage, lambda m: m.lane == "endpoints" and m.text.startswith(f"{service}: "))
-    assert abs(phase.end - truth.at) <= TRUTH, f"{service} {phase.name}: {phase.end} s, {truth.text} at {truth.at} s"
+        truth = first(outage, lambda e: isinstance(e, EndpointEvent) and e.service == service)
+    assert abs(phase.end - truth.at) <= TRUTH, f"{service} {phase.name}: {phase.end} s, {truth} at {truth.at} s"
     ended = outage.ended_by(service, phase)
     assert ended
     assert ended.evidence
-    return f"{service} {phase.name} ends {phase.end:.2f} s, {truth.lane} {truth.at:.2f} s ({phase.end - truth.at:+.2f})"
+    return f"{service} {phase.name} ends {phase.end:.2f} s, {truth.kind} {truth.at:.2f} s ({phase.end - truth.at:+.2f})"
 
 
 def first(outage: Outage, wanted: Callable[[TimelineEvent], bool]) -> TimelineEvent:
-    return next(mark for mark in outage.events if mark.at > 0 and wanted(mark))
+    return next(event for event in outage.events if event.at > 0 and wanted(event))
 
 
 @pytest.mark.parametrize(("story", "act"), SHIPPED)
@@ -106,7 +110,7 @@ def test_outage_kill_leader_layer2(open_lab: OpenLab) -> None:
     assert outage.dark_seconds("svc3") == 0
     late = [one for service in outage.attempts for one in outage.stragglers(service)]
     assert len(late) == 17
-    assert {one.reason.kind for one in late if one.reason} == {REMEMBERED}
+    assert {one.reason.cause for one in late if one.reason} == {Cause.REMEMBERED}
 
 
 def test_outage_none_for_graceful_actions(open_lab: OpenLab) -> None:
@@ -118,8 +122,8 @@ def test_outage_none_for_graceful_actions(open_lab: OpenLab) -> None:
 def test_outage_kill_node_bgp_closes_session_at_once(open_lab: OpenLab) -> None:
     outage, _ = taken_apart(open_lab("bgp"), "kill-node-2")
     assert names(outage, "svc1") == [HEALTHY]
-    closed = first(outage, lambda mark: mark.lane == "BGP")
-    assert closed.text == "myk8s-worker closes its session with router"
+    closed = first(outage, lambda event: isinstance(event, BGPSessionEvent))
+    assert str(closed) == "myk8s-worker closes its session with router"
     assert closed.at < 0.5
 
 
@@ -127,17 +131,17 @@ def test_outage_silent_node_bgp_costs_hold_time(open_lab: OpenLab) -> None:
     outage, _ = taken_apart(open_lab("bgp-silent"), "cut-link")
     assert names(outage, "svc1") == [PARTLY, HEALTHY]
     trouble = next(phase for phase in outage.phases["svc1"] if phase.name == PARTLY)
-    assert dict(trouble.causes) == {HOP_GONE: trouble.failed}
+    assert dict(trouble.causes) == {Cause.HOP_GONE: trouble.failed}
     low, high = trouble.interval
     assert low < 0.5 < high  # one of two next hops
 
 
 def test_rule_events_on_the_outage_clock(open_lab: OpenLab) -> None:
     outage, _ = taken_apart(open_lab("failover"), "kill-node")
-    gone = next(mark for mark in outage.events if mark.lane == "endpoints")
-    changed = [mark for mark in outage.events if mark.lane == "rules" and "svc1 to" in mark.text]
+    gone = next(event for event in outage.events if isinstance(event, EndpointEvent))
+    changed = [event for event in outage.events if isinstance(event, RulesEvent) and event.service == "svc1"]
     assert len(changed) == 3  # every node that lives
-    assert all(mark.at > gone.at for mark in changed)
+    assert all(event.at > gone.at for event in changed)
 
 
 def test_outage_simulated_phases_equal_recorded(open_lab: OpenLab) -> None:

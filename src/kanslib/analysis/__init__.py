@@ -1,25 +1,31 @@
-"""An outage taken apart, on one clock: attempts and why they failed, phases, and what happened meanwhile. Pure.
+"""An outage on one clock: attempts and why they failed, phases, and what happened meanwhile. Pure.
 
-attempts.py   what the client tried: its own notes, or a capture
-reasons.py    why each attempt failed, from the frames
-phases.py     dark, partly dark, healthy, stragglers: found, not marked
-marks.py      gossip, speakers, leaders, ARP, BGP, nodes, endpoints, rules
-outage.py     all of it together
-claims.py     the ARP story: who claimed which address when
+attempts.py         what the client tried, from its own notes or from a capture, and the causes of failure
+failure_reasons.py  why each attempt failed, from the frames
+phases.py           dark, partly dark, healthy, stragglers: found in the attempts
+timeline_events.py  what happened: gossip, speakers, leaders, ARP, BGP, nodes, endpoints, rules
+event_sources.py    timeline events from objects, logs, frames and rules
+outage.py           all of it together
+captures.py         an outage from anybody's captures and logs
+leadership.py       which node each viewer took for the leader
+arp.py              the ARP of a capture: owners of addresses, announcements, conflicts, neighbor caches
+evidence.py         where a fact can be read
 """
 
 from __future__ import annotations
 
-from kanslib.analysis.attempts import Attempt, attempts_from_capture, attempts_from_probes
+from kanslib.analysis.attempts import Attempt, Cause, Reason, attempts_from_capture, attempts_from_probes
 from kanslib.analysis.evidence import Evidence
-from kanslib.analysis.failure_reasons import CaptureIndex, Reason, explain_failures
+from kanslib.analysis.failure_reasons import CaptureIndex, explain_failures
 from kanslib.analysis.outage import Outage
 from kanslib.analysis.phases import Phase, phases
-from kanslib.analysis.timeline_events import TimelineEvent
+from kanslib.analysis.timeline_events import EventKind, TimelineEvent
 
 __all__ = [
     "Attempt",
     "CaptureIndex",
+    "Cause",
+    "EventKind",
     "Evidence",
     "Outage",
     "Phase",

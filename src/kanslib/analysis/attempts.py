@@ -1,4 +1,4 @@
-"""Attempts to reach a Service: what the client noted, or what a capture shows, and the frames of each. Pure."""
+"""Attempts to reach a Service, from a client's notes or from a capture, and the causes of failure. Pure."""
 
 from __future__ import annotations
 
@@ -6,34 +6,95 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, StrEnum, auto
 from typing import Any
 
 from kanslib.analysis.evidence import Evidence
-from kanslib.analysis.failure_reasons import Reason
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp import TCP
 
 ANSWER_TIMEOUT_S = 1.0  # seconds: in a capture alone, an attempt that nobody answered for so long has failed
 
 
+class Cause(StrEnum):
+    """The causes of a failed attempt that can be told apart."""
+
+    # nobody answered when the client asked for the address by ARP
+    NO_ARP = "no ARP answer"
+    # the client's packet went to a network card that is silent: the address has not moved yet
+    LEADER_GONE = "leader gone"
+    # the router's packet went to a network card that is silent: the route has not gone yet
+    HOP_GONE = "next hop gone"
+    # a living node took the packet and gave it to a Pod that is gone
+    ENDPOINT_GONE = "endpoint gone"
+    # a living node took the packet for a Pod that is not ready again
+    NOT_BACK = "endpoint not back"
+    # somebody on the way answered that there is no route
+    UNREACHABLE = "unreachable"
+    # the other side closed the connection
+    REFUSED = "refused"
+    # conntrack remembered the client's port, and with it a Pod that is gone
+    REMEMBERED = "remembered"
+    # what was captured does not tell
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why an attempt failed: the cause, this case in words, and what shows it."""
+
+    cause: Cause
+    words: str
+    evidence: tuple[Evidence, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.words}"
+
+
+class ClientError(Enum):
+    """What a client's error means, where that alone tells something about the way."""
+
+    REFUSED = auto()
+    NO_ROUTE = auto()
+    UNREACHABLE = auto()
+    OTHER = auto()
+
+    @classmethod
+    def parse(cls, message: str) -> ClientError:
+        """Return what an error message of curl means; libc's words stand in it (glibc and musl, strerror).
+
+        >>> ClientError.parse("Failed to connect to 10.0.0.1 port 80: No route to host")
+        <ClientError.NO_ROUTE: 2>
+        >>> ClientError.parse("Connection timed out after 501 milliseconds")
+        <ClientError.OTHER: 4>
+        """
+        phrases = {
+            "refused": cls.REFUSED, "reset": cls.REFUSED, "no route to host": cls.NO_ROUTE,
+            "unreachable": cls.UNREACHABLE,
+        }  # fmt: skip
+        return next((kind for words, kind in phrases.items() if words in message.lower()), cls.OTHER)
+
+
 @dataclass(frozen=True)
 class Attempt:
-    """One connection to a VIP that was tried `at` seconds after the act. `ms` is how long the client waited.
+    """One connection to a VIP, tried `at` seconds after the action; the client waited `ms` milliseconds.
 
-    `syns` are the frames that carried its SYN: one, or two where a router passed it on. `reason` is why it failed.
+    `error` is the client's message, `client_error` what it means. `syns` are the frames that carried its SYN: one, or
+    two where a router passed it on. `reason` is why it failed.
     """
 
     at: float
     is_ok: bool
     ms: float = 0.0
     error: str = ""
+    client_error: ClientError = ClientError.OTHER
     hostname: str = ""
     port: int | None = None
     syns: tuple[Frame, ...] = ()
     reason: Reason | None = None
 
     def with_reason(self, reason: Reason) -> Attempt:
-        """The same attempt, with the reason for its failure."""
+        """Return the same attempt with the reason for its failure."""
         return replace(self, reason=reason)
 
 
@@ -44,7 +105,7 @@ def _segment(frame: Frame, flags: str) -> TCP | None:
 def attempts_from_probes(
     probes: Iterable[Mapping[str, Any]], frames: Iterable[Frame], vip: str, zero: float
 ) -> list[Attempt]:
-    """The attempts that a client noted (`t`, `ok`, `ms`, `error`, `hostname`), with their frames.
+    """Return the attempts that a client noted (`t`, `ok`, `ms`, `error`, `hostname`), with their frames.
 
     A client asks a VIP again only when it has an answer or has given up: so a SYN belongs to the newest attempt.
     """
@@ -56,36 +117,34 @@ def attempts_from_probes(
             place = bisect_right(moments, frame.time) - 1
             if place >= 0:
                 syns[place].append(frame)
-    return [
-        Attempt(
-            round(moment - zero, 6), bool(probe["ok"]), float(probe.get("ms", 0)), str(probe.get("error") or ""),
-            str(probe.get("hostname") or ""), _port(first) or probe.get("port"), first, _reported_reason(probe),
-        )
-        for place, (moment, probe) in enumerate(zip(moments, mine, strict=True))
-        for first in (_one_connection(syns[place]),)
-    ]  # fmt: skip
+    return [_attempt(probe, _one_connection(syns[place]), zero) for place, probe in enumerate(mine)]
+
+
+def _attempt(probe: Mapping[str, Any], syns: tuple[Frame, ...], zero: float) -> Attempt:
+    error = str(probe.get("error") or "")
+    port = syns[0].tcp.sport if syns and syns[0].tcp else probe.get("port")
+    return Attempt(
+        round(float(probe["t"]) - zero, 6), bool(probe["ok"]), float(probe.get("ms", 0)), error,
+        ClientError.parse(error), str(probe.get("hostname") or ""), port, syns, _reported_reason(probe),
+    )  # fmt: skip
 
 
 def _reported_reason(probe: Mapping[str, Any]) -> Reason | None:
-    """The reason that a twin gives with its probes: it knows what it did."""
+    """Return the reason that a simulator gives with its probes: it knows what it did."""
     if not probe.get("cause"):
         return None
-    said = str(probe["error"])
-    return Reason(str(probe["cause"]), said, (Evidence("the twin's own account", said),))
+    words = str(probe["error"])
+    return Reason(Cause(probe["cause"]), words, (Evidence("the simulator's own account", words),))
 
 
 def _one_connection(syns: Sequence[Frame]) -> tuple[Frame, ...]:
-    """The SYNs of the first connection among these: later ones (a hundred curls between two probes) are others'."""
+    """Return the SYNs of the first connection: later ones (a hundred curls between two probes) are others'."""
     ports = [frame.tcp.sport for frame in syns if frame.tcp]
     return tuple(frame for frame, port in zip(syns, ports, strict=True) if port == ports[0])
 
 
-def _port(syns: Sequence[Frame]) -> int | None:
-    return syns[0].tcp.sport if syns and syns[0].tcp else None
-
-
 def attempts_from_capture(frames: Iterable[Frame], vip: str, zero: float) -> list[Attempt]:
-    """The attempts that a capture shows: each SYN to the VIP, answered by a SYN-ACK or not.
+    """Return the attempts that a capture shows: each SYN to the VIP, answered by a SYN-ACK or not.
 
     A SYN that is sent again (the same port and sequence number) belongs to its first. What happened in the last second
     of a capture is left out: its answer may have come later.
@@ -104,17 +163,18 @@ def attempts_from_capture(frames: Iterable[Frame], vip: str, zero: float) -> lis
             tries.setdefault((frame.ip.src, frame.tcp.sport, frame.tcp.seq), []).append(frame)
         elif _segment(frame, "SA") and frame.ip.src == vip:
             answers.setdefault((frame.ip.dst, frame.tcp.dport, frame.tcp.ack - 1 & 0xFFFFFFFF), frame)
-    out = []
-    for key, syns in tries.items():
-        answer = answers.get(key)
-        if answer is None and last - syns[0].time < ANSWER_TIMEOUT_S:
-            continue
-        waited = ((answer.time if answer else syns[-1].time) - syns[0].time) * 1000
-        error = "" if answer else "no answer"
-        out.append(
-            Attempt(
-                round(syns[0].time - zero, 6), answer is not None, round(waited, 3), error, port=key[1],
-                syns=tuple(one for one in syns if one.time - syns[0].time < ANSWER_TIMEOUT_S / 2),
-            )
-        )  # fmt: skip
-    return sorted(out, key=lambda attempt: attempt.at)
+    found = [
+        _captured_attempt(key[1], syns, answers.get(key), zero)
+        for key, syns in tries.items()
+        if key in answers or last - syns[0].time >= ANSWER_TIMEOUT_S
+    ]
+    return sorted(found, key=lambda attempt: attempt.at)
+
+
+def _captured_attempt(port: int, syns: Sequence[Frame], answer: Frame | None, zero: float) -> Attempt:
+    start = syns[0].time
+    waited = ((answer or syns[-1]).time - start) * 1000
+    return Attempt(
+        round(start - zero, 6), answer is not None, round(waited, 3), "" if answer else "no answer", port=port,
+        syns=tuple(frame for frame in syns if frame.time - start < ANSWER_TIMEOUT_S / 2),
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from kanslib.analysis import timeline_events as lanes
+from kanslib.analysis import event_sources
 from kanslib.analysis.attempts import Attempt, attempts_from_capture
 from kanslib.analysis.failure_reasons import CaptureIndex, explain_failures
 from kanslib.analysis.outage import Outage
@@ -79,8 +79,8 @@ def outage_from_captures(
 def _timeline_events(
     frames: Sequence[Frame], logs: Mapping[str, str], vips: Mapping[str, str], names: Mapping[str, str], zero: float
 ) -> Iterator[TimelineEvent]:
-    yield from lanes.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero)
-    yield from lanes.bgp_session_events(frames, names, zero)
+    yield from event_sources.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero)
+    yield from event_sources.bgp_session_events(frames, names, zero)
     for node, log in logs.items():
-        yield from lanes.memberlist_events(log, zero, node)
-        yield from lanes.announcement_events(log, zero, node, vips)
+        yield from event_sources.memberlist_events(log, zero, node)
+        yield from event_sources.announcement_events(log, zero, node, vips)

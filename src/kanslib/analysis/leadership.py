@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kanslib.analysis.arp import NeighborUpdate
-from kanslib.analysis.timeline_events import TimelineEvent
+from kanslib.analysis.timeline_events import LeaderEvent, TimelineEvent
 from kanslib.k8s.logs import with_timestamps
 from kanslib.metallb import election, memberlist
 
@@ -78,14 +78,11 @@ def client_views(
 
 
 def api_views(
-    marks: Iterable[TimelineEvent], service: str, before: str, stretch: tuple[float, float]
+    events: Iterable[TimelineEvent], service: str, before: str, stretch: tuple[float, float]
 ) -> list[LeaderView]:
     """What the newest nodeAssigned event said; `before`: who it named when the stretch began."""
-    changes = [(stretch[0], before)]
-    for mark in marks:
-        name, _, leader = mark.text.partition(": ")
-        if mark.lane == "leader" and name == service:
-            changes.append((mark.at, leader))
+    changes: list[tuple[float, str | None]] = [(stretch[0], before)]
+    changes += [(one.at, one.node) for one in events if isinstance(one, LeaderEvent) and one.service == service]
     return _views(API, changes, stretch)
 
 

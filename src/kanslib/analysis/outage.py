@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from kanslib.analysis.attempts import Attempt
 from kanslib.analysis.evidence import Evidence
 from kanslib.analysis.phases import DARK, PARTLY, STRAGGLERS, Phase, phases
-from kanslib.analysis.timeline_events import TimelineEvent
+from kanslib.analysis.timeline_events import EventKind, TimelineEvent
 
-_CAUSES = {
-    DARK: ("gratuitous ARP", "leader", "speaker", "BGP"),
-    PARTLY: ("endpoints", "BGP", "rules", "node"),
+_ENDED_BY = {
+    DARK: (EventKind.GRATUITOUS_ARP, EventKind.LEADER, EventKind.SPEAKER, EventKind.BGP),
+    PARTLY: (EventKind.ENDPOINTS, EventKind.BGP, EventKind.RULES, EventKind.NODE),
 }
 
 
@@ -35,26 +35,21 @@ class Outage:
         return (attempt for attempt in self.attempts[service] if not attempt.is_ok and attempt.at >= 0)
 
     def ended_by(self, service: str, phase: Phase) -> TimelineEvent | None:
-        """What ended a phase: the mark of a fitting lane that lies within half a second (or the attempts' distance)."""
-        lanes = _CAUSES.get(phase.name, ())
+        """Return what ended a phase: an event of a fitting kind within half a second (or the attempts' distance)."""
+        kinds = _ENDED_BY.get(phase.name, ())
         room = max(phase.within, 0.5)
-        near = [mark for mark in self._about(service) if mark.lane in lanes and abs(mark.at - phase.end) <= room]
-        return min(near, key=lambda mark: (lanes.index(mark.lane), abs(mark.at - phase.end)), default=None)
-
-    def _about(self, service: str) -> Iterator[TimelineEvent]:
-        """The marks that speak of this Service, or of none."""
-        others = [name for name in self.attempts if name != service]
-        for mark in self.events:
-            words = set(mark.text.replace(":", " ").split())
-            if service in words or not words.intersection(others):
-                yield mark
+        near = [
+            event
+            for event in self.events
+            if event.service in ("", service) and event.kind in kinds and abs(event.at - phase.end) <= room
+        ]
+        return min(near, key=lambda event: (kinds.index(event.kind), abs(event.at - phase.end)), default=None)
 
     def evidence(self, service: str, phase: Phase) -> tuple[Evidence, ...]:
         """What a phase rests on: the first and the last failed attempt in it, and what ended it."""
         inside = [one for one in self.failures(service) if phase.start <= one.at <= phase.end]
         shown = [item for one in inside[:1] + inside[-1:] if one.reason for item in one.reason.evidence[:1]]
-        ended = self.ended_by(service, phase)
-        if ended and ended.evidence:
+        if ended := self.ended_by(service, phase):
             shown.append(ended.evidence)
         return tuple(dict.fromkeys(shown))
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from kanslib.analysis.attempts import Attempt
-from kanslib.analysis.causes import LEADER_GONE, NO_ARP, REMEMBERED
+from kanslib.analysis.attempts import Attempt, Cause
 
 DARK, PARTLY, HEALTHY, STRAGGLERS = "VIP dark", "partly dark", "healthy", "healthy with stragglers"
 _Z = 1.959964  # 95 % of a normal distribution
@@ -86,15 +85,15 @@ def phases(attempts: Sequence[Attempt]) -> list[Phase]:
 
 def _outcome(attempt: Attempt) -> str:
     """What counts for the search; what conntrack remembered belongs to no phase."""
-    if attempt.is_ok or (attempt.reason and attempt.reason.kind == REMEMBERED):
+    if attempt.is_ok or (attempt.reason and attempt.reason.cause is Cause.REMEMBERED):
         return "ok"
-    return attempt.reason.kind if attempt.reason else "failed"
+    return attempt.reason.cause if attempt.reason else "failed"
 
 
 def _without_an_owner(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
     """Stretches in which nobody had the address are phases for certain; what lies between them is searched."""
     rest: list[Attempt] = []
-    for nowhere, group in groupby(attempts, key=lambda one: _outcome(one) in (NO_ARP, LEADER_GONE)):
+    for nowhere, group in groupby(attempts, key=lambda one: _outcome(one) in (Cause.NO_ARP, Cause.LEADER_GONE)):
         part = list(group)
         if nowhere and len(part) >= _MIN_RUN:
             if rest:
@@ -171,7 +170,7 @@ def _described(parts: Sequence[tuple[str, Sequence[Attempt]]]) -> Iterator[Phase
     doubts = [0.0, *((b - a) / 2 for a, b in gaps), 0.0]
     for place, (name, part) in enumerate(parts):
         failed = [attempt for attempt in part if not attempt.is_ok]
-        causes = Counter(attempt.reason.kind if attempt.reason else "failed" for attempt in failed)
+        causes = Counter(attempt.reason.cause if attempt.reason else "failed" for attempt in failed)
         yield Phase(
             name, edges[place], edges[place + 1], len(part), len(failed), max(doubts[place : place + 2]),
             tuple(causes.most_common()),

@@ -1,242 +1,169 @@
-"""What happened around an act, each with its evidence: gossip, leaders, ARP, nodes, endpoints, rules, BGP. Pure."""
+"""What happened around an action, as typed values on one clock; their words are made here and read by nobody. Pure."""
 
 from __future__ import annotations
 
-import json
-import re
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from itertools import zip_longest
+from enum import StrEnum
+from typing import ClassVar, Literal
 
 from kanslib.analysis.evidence import Evidence
-from kanslib.k8s.logs import timestamp_of
-from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, key_of, leader_in_event
 from kanslib.packets import bgp
-from kanslib.packets.capture import Frame
-from kanslib.packets.tcp_stream import Flow, flow_of
-
-LANES = (
-    "memberlist", "speaker", "leader", "gratuitous ARP", "BGP", "node", "endpoints", "rules",
-)  # fmt: skip
-_MEMBERLIST_LINE = re.compile(
-    r"memberlist: (Suspect|Marking) (\S+) |\"node event\":\"(NodeLeave|NodeJoin)\".*\"node name\":\"([^\"]+)\""
-)
-_RULE = re.compile(r'^(?:\[\d+:\d+\] )?-A KUBE-(?:SVC|SVL)-\S+ .*--comment "([^" ]+) -> ([^"]+)"', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class TimelineEvent:
-    """Something that happened `at` seconds after the act: in which lane, in words, and what shows it."""
+class EventKind(StrEnum):
+    """The kinds of timeline events, in the order in which their lanes are drawn."""
 
+    MEMBERLIST = "memberlist"
+    SPEAKER = "speaker"
+    LEADER = "leader"
+    GRATUITOUS_ARP = "gratuitous ARP"
+    BGP = "BGP"
+    NODE = "node"
+    ENDPOINTS = "endpoints"
+    RULES = "rules"
+
+
+MembershipChange = Literal["suspects", "declares dead", "lets go of", "takes in"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineEvent(ABC):
+    """Something that happened `at` seconds after the action, and what shows it; `str()` says it in words.
+
+    `service` is the name of the Service that it is about; empty when it is about no single one.
+    """
+
+    kind: ClassVar[EventKind]
     at: float
-    lane: str
-    text: str
-    evidence: Evidence | None = None
+    evidence: Evidence
+    service: str = ""
+
+    @abstractmethod
+    def __str__(self) -> str: ...
 
 
-def cluster_events(
-    events: Iterable[WatchEvent], nodes: Iterable[WatchEvent], slices: Iterable[WatchEvent], zero: float
-) -> list[TimelineEvent]:
-    """Leader events, nodes that became ready or not, endpoints that went or came, from `zero` on.
+@dataclass(frozen=True, kw_only=True)
+class MemberlistEvent(TimelineEvent):
+    """A speaker (empty: of an unknown node) changed its mind about whether a node is alive."""
 
-    The watch events have to begin well before `zero`: they tell what was the case until then.
-    """
-    found = [*_leaders(events, zero), *_readiness(nodes, zero), *_endpoints(slices, zero)]
-    return sorted(found, key=lambda mark: mark.at)
+    kind = EventKind.MEMBERLIST
+    speaker: str
+    change: MembershipChange
+    node: str
 
-
-def _version(kind: str, obj: KubeObject) -> str:
-    return f"{kind} {obj['metadata']['name']}, resourceVersion {obj['metadata'].get('resourceVersion', '?')}"
+    def __str__(self) -> str:
+        return f"{self.speaker} {self.change} {self.node}".lstrip()
 
 
-def _leaders(events: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
-    for event in events:
-        node = leader_in_event(event.object)
-        if event.t >= zero and event.type != "DELETED" and node:
-            shown = Evidence(_version("event", event.object), event.object["message"])
-            yield TimelineEvent(event.t - zero, "leader", f"{event.object['involvedObject']['name']}: {node}", shown)
+@dataclass(frozen=True, kw_only=True)
+class SpeakerEvent(TimelineEvent):
+    """The speaker of a node began or stopped to announce a Service, over `protocol` (`layer2`, `bgp`)."""
 
+    kind = EventKind.SPEAKER
+    node: str
+    is_announcing: bool
+    protocol: str
 
-def _readiness(nodes: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
-    known: dict[str, bool] = {}
-    for event in nodes:
-        name, now = event.object["metadata"]["name"], is_ready(event.object)
-        if event.t >= zero and known.get(name, True) != now:
-            conditions = event.object.get("status", {}).get("conditions") or []
-            said: dict[str, str] = next((c for c in conditions if c["type"] == "Ready"), {})
-            shown = Evidence(_version("node", event.object), f"Ready={said.get('status')}: {said.get('reason', '')}")
-            yield TimelineEvent(event.t - zero, "node", f"{name} {'Ready' if now else 'NotReady'}", shown)
-        known[name] = now
-
-
-def _endpoints(slices: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
-    known: dict[tuple[str, str], set[str]] = {}
-    for event in slices:
-        service = event.object["metadata"].get("labels", {}).get("kubernetes.io/service-name", "")
-        ready = (
-            set()
-            if event.type == "DELETED"
-            else {
-                address
-                for endpoint in event.object.get("endpoints") or []
-                for address in endpoint["addresses"]
-                if endpoint.get("conditions", {}).get("ready", True)
-            }
+    def __str__(self) -> str:
+        return (
+            f"{self.node} {'announces' if self.is_announcing else 'stops announcing'} {self.service} ({self.protocol})"
         )
-        before = known.get(key_of(event.object))
-        if before is not None and event.t >= zero:
-            where = _version("endpointslice", event.object)
-            for address in sorted(before ^ ready):
-                says = f"{address} {'ready' if address in ready else 'not ready, or not listed'}"
-                text = f"{service}: {address} {'in' if address in ready else 'out'}"
-                yield TimelineEvent(event.t - zero, "endpoints", text, Evidence(where, says))
-        known[key_of(event.object)] = ready
 
 
-def memberlist_events(log: str, zero: float, speaker: str = "") -> list[TimelineEvent]:
-    """What one speaker's memberlist said from the act on: suspicion, death, leaving and joining."""
-    found = []
-    who = f"{speaker} " if speaker else ""
-    for number, line in enumerate(log.splitlines(), 1):
-        moment, told = timestamp_of(line), _MEMBERLIST_LINE.search(line)
-        if moment is None or moment < zero or not told:
-            continue
-        words = {"Suspect": "suspects", "Marking": "declares dead"}
-        events = {"NodeLeave": "lets go of", "NodeJoin": "takes in"}
-        text = f"{who}{words[told[1]]} {told[2]}" if told[1] else f"{who}{events[told[3]]} {told[4]}"
-        found.append(TimelineEvent(moment - zero, "memberlist", text, _line(speaker, number, line)))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class LeaderEvent(TimelineEvent):
+    """MetalLB's event nodeAssigned named `node` the leader of a Service."""
+
+    kind = EventKind.LEADER
+    node: str
+
+    def __str__(self) -> str:
+        return f"{self.service}: {self.node}"
 
 
-def _line(speaker: str, number: int, line: str) -> Evidence:
-    return Evidence(f"line {number} of the log of the speaker on {speaker or 'a node'}", line.partition(" ")[2][:200])
+@dataclass(frozen=True, kw_only=True)
+class GratuitousARPEvent(TimelineEvent):
+    """A MAC address was announced as the owner of a Service's address."""
+
+    kind = EventKind.GRATUITOUS_ARP
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.service} is-at {self.mac}"
 
 
-def announcement_events(log: str, zero: float, speaker: str, vips: Mapping[str, str]) -> list[TimelineEvent]:
-    """What one speaker decided: when it began to announce a VIP (address: Service), and when it stopped.
+@dataclass(frozen=True, kw_only=True)
+class BGPMessageEvent(TimelineEvent):
+    """An UPDATE or a NOTIFICATION of one side of a session."""
 
-    MetalLB v0.14.8 speaker/main.go logs serviceAnnounced on every sync; only a change is a mark.
-    """
-    found, mine = [], dict[str, bool]()
-    for number, line in enumerate(log.splitlines(), 1):
-        if '"event":"service' not in line or (moment := timestamp_of(line)) is None:
-            continue
-        try:
-            entry = json.loads(line[line.index("{") :])
-        except ValueError:
-            continue
-        begins = entry.get("event") == "serviceAnnounced"
-        if not begins and entry.get("event") != "serviceWithdrawn":
-            continue
-        for address in entry.get("ips") or entry.get("ip") or []:
-            if address in vips and mine.get(address, False) != begins and moment >= zero:
-                verb = "announces" if begins else "stops announcing"
-                text = f"{speaker} {verb} {vips[address]} ({entry.get('protocol', 'any')})"
-                found.append(TimelineEvent(moment - zero, "speaker", text, _line(speaker, number, line)))
-            mine[address] = begins
-    return found
+    kind = EventKind.BGP
+    speaker: str
+    message: bgp.Message
+
+    def __str__(self) -> str:
+        return f"{self.speaker}: {self.message}"
 
 
-def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero: float) -> list[TimelineEvent]:
-    """The gratuitous ARP of the given addresses (address: Service name)."""
-    return [
-        TimelineEvent(
-            frame.time - zero, "gratuitous ARP", f"{vips[frame.arp.sender_ip]} is-at {frame.arp.sender_mac}",
-            Evidence.of(frame),
-        )
-        for frame in frames
-        if frame.arp and frame.arp.is_gratuitous and frame.arp.sender_ip in vips
-    ]  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class BGPSessionEvent(TimelineEvent):
+    """One side ended the TCP connection of a session, with a FIN or (`is_reset`) with a RST."""
+
+    kind = EventKind.BGP
+    speaker: str
+    peer: str
+    is_reset: bool
+
+    def __str__(self) -> str:
+        return f"{self.speaker} {'resets' if self.is_reset else 'closes'} its session with {self.peer}"
 
 
-def rule_events(looks: Iterable[tuple[float, str, str]], services: Iterable[str], zero: float) -> list[TimelineEvent]:
-    """Which endpoints the rules of each node held, from looks (Unix seconds, node, what iptables-save printed).
+@dataclass(frozen=True, kw_only=True)
+class HoldTimerEvent(TimelineEvent):
+    """The hold timer of one side ran out, `hold_time` seconds after the last message of its peer."""
 
-    A mark where a look shows others than the look before. Services by name, in the namespace `default`.
-    """
-    wanted = {f"default/{name}": name for name in services}
-    known: dict[tuple[str, str], tuple[str, ...]] = {}
-    found = []
-    for moment, node, text in sorted(looks):
-        held: dict[str, list[str]] = {name: [] for name in wanted.values()}
-        for service, endpoint in _RULE.findall(text):
-            name = wanted.get(service.partition(":")[0])
-            if name and endpoint not in held[name]:
-                held[name].append(endpoint)
-        for name, endpoints in held.items():
-            now = tuple(sorted(endpoints))
-            before = known.get((node, name))
-            if before is not None and before != now and moment >= zero:
-                words = f"{node}: {name} to {', '.join(now) or 'nobody'}, before {', '.join(before) or 'nobody'}"
-                shown = Evidence(f"iptables-save on {node} at {moment - zero:+.1f} s", words)
-                found.append(TimelineEvent(moment - zero, "rules", words, shown))
-            known[node, name] = now
-    return found
+    kind = EventKind.BGP
+    speaker: str
+    peer: str
+    hold_time: int
+
+    def __str__(self) -> str:
+        return f"{self.speaker}: hold timer for {self.peer} over, {self.hold_time} s after its last message"
 
 
-def bgp_session_events(frames: Iterable[Frame], names: Mapping[str, str], zero: float) -> list[TimelineEvent]:
-    """What BGP said and how its sessions ended, from the act on: updates, notifications, FIN, RST, hold timers.
+@dataclass(frozen=True, kw_only=True)
+class NodeEvent(TimelineEvent):
+    """A node became Ready, or stopped to be."""
 
-    `names`: who has an address. A hold timer is counted from the last message of a side that fell silent (RFC 4271,
-    section 6.5), when nothing else had ended the session.
-    """
-    kept = list(frames)
-    heard_at: dict[Flow, list[Frame]] = defaultdict(list)
-    hold: dict[Flow, int] = {}
-    found = []
-    for flow, message, frame in bgp.messages(kept):
-        heard_at[flow].append(frame)
-        if message.type == bgp.OPEN:
-            hold[flow] = message.hold_time or 0
-        elif message.type in (bgp.UPDATE, bgp.NOTIFICATION) and frame.time >= zero:
-            who = names.get(flow.src, flow.src)
-            found.append(TimelineEvent(frame.time - zero, "BGP", f"{who}: {message}", Evidence.of(frame)))
-    ended = _closings(kept, set(heard_at), names, zero)
-    found += list({id(mark): mark for mark, _ in ended.values() if mark.at >= 0}.values())
-    end = kept[-1].time if kept else 0.0
-    closed = {flow: moment for flow, (_, moment) in ended.items()}
-    found += [mark for mark in _expiries(heard_at, hold, closed, end, names, zero) if mark.at >= 0]
-    return sorted(found, key=lambda mark: mark.at)
+    kind = EventKind.NODE
+    node: str
+    is_ready: bool
+
+    def __str__(self) -> str:
+        return f"{self.node} {'Ready' if self.is_ready else 'NotReady'}"
 
 
-def _closings(
-    frames: Iterable[Frame], flows: set[Flow], names: Mapping[str, str], zero: float
-) -> dict[Flow, tuple[TimelineEvent, float]]:
-    """The first FIN or RST of each session, by the flow of the side that sent it and by the other one."""
-    found: dict[Flow, tuple[TimelineEvent, float]] = {}
-    for frame in frames:
-        flow = flow_of(frame)
-        if flow not in flows and (flow is None or flow.back not in flows):
-            continue
-        if flow is None or frame.tcp is None or not set("FR") & set(frame.tcp.flags) or flow in found:
-            continue
-        how = "resets" if "R" in frame.tcp.flags else "closes"
-        text = f"{names.get(flow.src, flow.src)} {how} its session with {names.get(flow.dst, flow.dst)}"
-        mark = TimelineEvent(frame.time - zero, "BGP", text, Evidence.of(frame))
-        found[flow] = (mark, frame.time)
-        found.setdefault(flow.back, (mark, frame.time))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class EndpointEvent(TimelineEvent):
+    """An endpoint of a Service became ready, or is no longer ready (or listed)."""
+
+    kind = EventKind.ENDPOINTS
+    address: str
+    is_ready: bool
+
+    def __str__(self) -> str:
+        return f"{self.service}: {self.address} {'in' if self.is_ready else 'out'}"
 
 
-def _expiries(
-    heard_at: Mapping[Flow, list[Frame]], hold: Mapping[Flow, int], closed: Mapping[Flow, float], end: float,
-    names: Mapping[str, str], zero: float,
-) -> Iterator[TimelineEvent]:  # fmt: skip
-    """Silences of one side longer than the hold time while others were heard; else the capture has a hole there."""
-    everybody = sorted((frame.time, flow) for flow, frames in heard_at.items() for frame in frames)
-    for flow, frames in heard_at.items():
-        agreed = min(hold.get(flow, 0), hold.get(flow.back, 0))
-        gone = min(closed.get(flow, end + 1), closed.get(flow.back, end + 1))
-        for frame, following in zip_longest(frames, frames[1:]):
-            over = frame.time + agreed
-            until = min(following.time if following else end, gone, end)
-            if not agreed or over >= until:
-                continue
-            first = bisect_left(everybody, frame.time, key=lambda one: one[0])
-            last = bisect_left(everybody, over, key=lambda one: one[0])
-            if any(other not in (flow, flow.back) for _, other in everybody[first:last]):
-                who, silent = names.get(flow.dst, flow.dst), names.get(flow.src, flow.src)
-                text = f"{who}: hold timer for {silent} over, {agreed} s after its last message"
-                yield TimelineEvent(over - zero, "BGP", text, Evidence.of(frame))
+@dataclass(frozen=True, kw_only=True)
+class RulesEvent(TimelineEvent):
+    """The rules of a node lead to other endpoints of a Service than when they were last read."""
+
+    kind = EventKind.RULES
+    node: str
+    endpoints: tuple[str, ...]
+    before: tuple[str, ...]
+
+    def __str__(self) -> str:
+        now, before = (", ".join(endpoints) or "nobody" for endpoints in (self.endpoints, self.before))
+        return f"{self.node}: {self.service} to {now}, before {before}"

@@ -9,8 +9,8 @@ from itertools import chain, groupby
 from typing import NamedTuple
 
 from kanslib.analysis import CaptureIndex, Outage, TimelineEvent, attempts_from_probes, explain_failures
+from kanslib.analysis import event_sources as sources
 from kanslib.analysis import leadership as sides
-from kanslib.analysis import timeline_events as lanes
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
 from kanslib.analysis.leadership import LeaderView
 from kanslib.backends.base import Backend, TimeWindow
@@ -101,7 +101,7 @@ def leadership_views(world: Backend, window: TimeWindow, service: str, address: 
     events = world.watch_events("events", window)
     claims = newest_leaders([event.object for event in events if event.t < window.zero and event.type != "DELETED"])
     uid = next(one["metadata"]["uid"] for one in world.objects("services") if one["metadata"]["name"] == service)
-    told = lanes.cluster_events(events, (), (), window.zero)
+    told = sources.cluster_events(events, (), (), window.zero)
     found = sides.api_views(told, service, claims.get(uid, ""), stretch)
     candidates = list(_candidates(world, window, service))
     places = world.topology()
@@ -138,15 +138,15 @@ def _timeline_events(
     events, nodes, slices = (world.watch_events(kind, window) for kind in ("events", "nodes", "endpointslices"))
     places = world.topology()
     names = {address: place for place, address in places.addresses.items()}
-    yield from lanes.cluster_events(events, nodes, slices, zero)
-    yield from lanes.gratuitous_arp_events(frames, vips, zero)
+    yield from sources.cluster_events(events, nodes, slices, zero)
+    yield from sources.gratuitous_arp_events(frames, vips, zero)
     # a hold time is agreed on when a session opens, long before it is needed
     whole_story = world.frames(replace(window, start=0.0)) if any(map(bgp.is_bgp, frames)) else []
-    yield from lanes.bgp_session_events(whole_story, names, zero)
+    yield from sources.bgp_session_events(whole_story, names, zero)
     for node in places.nodes:
         try:
             log = world.log("speaker", node)
         except KanslibError:  # it is down, or its log was not kept
             continue
-        yield from chain(lanes.memberlist_events(log, zero, node), lanes.announcement_events(log, zero, node, vips))
-    yield from lanes.rule_events(world.command_outputs("iptables-save -c", window), vips.values(), zero)
+        yield from chain(sources.memberlist_events(log, zero, node), sources.announcement_events(log, zero, node, vips))
+    yield from sources.rule_events(world.command_outputs("iptables-save -c", window), vips.values(), zero)

@@ -741,12 +741,12 @@ class Lab:
 
         Lanes: memberlist, speaker, leader, gratuitous ARP, BGP, node, endpoints, rules; one of them, or all.
         """
-        from kanslib.analysis.timeline_events import LANES
+        from kanslib.analysis import EventKind
         from kanslib.render import outage_tables as outage
         from kanslib.render.tables import Table
 
-        if lane is not None and lane not in LANES:
-            raise UnknownNameError("lane", lane, LANES)
+        if lane is not None and lane not in list(EventKind):
+            raise UnknownNameError("lane", lane, list(EventKind))
         rows = outage.event_rows(self.outage(), lane)
         return Table.from_rows(rows, self._backend.provenance(), outage.EVENT_COLUMNS)
 

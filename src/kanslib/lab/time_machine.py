@@ -9,7 +9,7 @@ from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from kanslib.analysis import timeline_events as lanes
+from kanslib.analysis import event_sources
 from kanslib.analysis.arp import neighbors_at
 from kanslib.backends import observation
 from kanslib.backends.base import TimeWindow
@@ -48,9 +48,9 @@ class TimeMachine:
         )
         acts = [TimelineStop(float(row["AT"]), "acts", str(row["MOMENT"])) for row in self._moments]
         found = [
-            TimelineStop(round(mark.at, 1), mark.lane, mark.text)
-            for mark in lanes.cluster_events(events, nodes, slices, window.zero)
-            if mark.at <= self.film_end
+            TimelineStop(round(event.at, 1), event.kind, str(event))
+            for event in event_sources.cluster_events(events, nodes, slices, window.zero)
+            if event.at <= self.film_end
         ]
         return sorted(chain(acts, found), key=lambda stop: (stop.at, stop.lane != "acts"))
 

@@ -165,7 +165,7 @@ def _speaker(event: WatchEvent) -> bool:
 
 
 @dataclass(frozen=True)
-class LeaderEvent:
+class ReplayedLeaderEvent:
     """At `t` a node said that it leads a Service; `candidates`: who might have, by what all the speakers knew."""
 
     t: float
@@ -175,7 +175,7 @@ class LeaderEvent:
     candidates: tuple[str, ...]
 
 
-def leader_events(watches: Watches, memberships: Memberships) -> list[LeaderEvent]:
+def leader_events(watches: Watches, memberships: Memberships) -> list[ReplayedLeaderEvent]:
     """Every claim to lead on layer 2, with the candidates of that moment worked out beside it.
 
     A claim by somebody else than the first in order is one that its speaker made on a view of its own: it had just
@@ -184,7 +184,7 @@ def leader_events(watches: Watches, memberships: Memberships) -> list[LeaderEven
     kinds = (*CONFIG, "services", "endpointslices", "events")
     changes: list[tuple[float, int, str, Any]] = [(t, 0, "members", alive) for t, alive in memberships]
     changes += [(event.t, 1, kind, event) for kind, event in merge_watches(watches, kinds)]
-    store, alive, found = Store(), frozenset[str](), list[LeaderEvent]()
+    store, alive, found = Store(), frozenset[str](), list[ReplayedLeaderEvent]()
     for t, _, kind, change in sorted(changes, key=lambda row: row[:2]):
         if kind == "members":
             alive = change
@@ -195,7 +195,7 @@ def leader_events(watches: Watches, memberships: Memberships) -> list[LeaderEven
     return found
 
 
-def _leader_event(store: Store, alive: frozenset[str], t: float, node: str, uid: str) -> list[LeaderEvent]:
+def _leader_event(store: Store, alive: frozenset[str], t: float, node: str, uid: str) -> list[ReplayedLeaderEvent]:
     service = next((one for one in store.objects("services") if one["metadata"]["uid"] == uid), None)
     if service is None:
         return []
@@ -203,7 +203,9 @@ def _leader_event(store: Store, alive: frozenset[str], t: float, node: str, uid:
     pieces = slices_of(store.objects("endpointslices"), *key.split("/"))
     pool = pool_of(pools(store.objects), ips)
     standing_ = election.elect(service, ips, pool, pieces, store.objects("nodes"), alive)
-    return [LeaderEvent(t, service["metadata"]["name"], ips[0], node, tuple(standing_.candidates))] if ips else []
+    return (
+        [ReplayedLeaderEvent(t, service["metadata"]["name"], ips[0], node, tuple(standing_.candidates))] if ips else []
+    )
 
 
 @dataclass

@@ -29,7 +29,7 @@ def summary_row(action: str, story: str, outage: Outage, service: str) -> dict[s
     phases = outage.phases[service]
     seconds = {name: sum(one.end - one.start for one in phases if one.name == name) for name in (DARK, PARTLY)}
     lost = sum((one.end - one.start) * (1 - one.success) for one in phases if one.name in (DARK, PARTLY))
-    causes = Counter(one.reason.kind for one in outage.failures(service) if one.reason)
+    causes = Counter(one.reason.cause for one in outage.failures(service) if one.reason)
     return {
         "ACT": action,
         "STORY": story,
@@ -58,7 +58,7 @@ def phase_rows(outage: Outage, service: str | None) -> list[dict[str, Any]]:
                     "FAILED": phase.failed,
                     "ANSWERED": format_success(phase),
                     "BECAUSE": ", ".join(f"{kind} ×{count}" for kind, count in phase.causes),
-                    "ENDED BY": f"{ended.lane} at {ended.at:+.1f} s: {ended.text}" if ended else "",
+                    "ENDED BY": f"{ended.kind} at {ended.at:+.1f} s: {ended}" if ended else "",
                     "EVIDENCE": "; ".join(one.source for one in outage.evidence(name, phase)),
                 }
             )
@@ -70,7 +70,7 @@ def failure_rows(outage: Outage, service: str) -> list[dict[str, Any]]:
     return [
         {
             "SECONDS": round(one.at, 3),
-            "REASON": one.reason.kind if one.reason else "",
+            "REASON": str(one.reason.cause) if one.reason else "",
             "WHAT HAPPENED": one.reason.words if one.reason else one.error,
             "PORT": one.port or "",
             "EVIDENCE": "; ".join(shown.source for shown in one.reason.evidence) if one.reason else "",
@@ -82,7 +82,7 @@ def failure_rows(outage: Outage, service: str) -> list[dict[str, Any]]:
 def event_rows(outage: Outage, lane: str | None) -> list[dict[str, Any]]:
     """What happened, in one lane or in all."""
     return [
-        {"AT": round(mark.at, 2), "LANE": mark.lane, "WHAT": mark.text, "EVIDENCE": str(mark.evidence or "")}
-        for mark in outage.events
-        if lane in (None, mark.lane)
+        {"AT": round(event.at, 2), "LANE": str(event.kind), "WHAT": str(event), "EVIDENCE": str(event.evidence)}
+        for event in outage.events
+        if lane in (None, event.kind)
     ]

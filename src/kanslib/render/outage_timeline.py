@@ -9,21 +9,21 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from kanslib.analysis import Attempt, Outage, Phase, TimelineEvent
+from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
 from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
 from kanslib.render.answers import Rows, TabledAnswer
 
 LANE_STYLES = {
-    "memberlist": (PURPLE, "diamond"),
-    "speaker": (PURPLE, "star-triangle-up"),
-    "leader": (BLUE, "star"),
-    "gratuitous ARP": (GREEN, "triangle-up"),
-    "BGP": (BLUE, "cross"),
-    "node": (VERMILLION, "square"),
-    "endpoints": (GREEN, "hexagon"),
-    "rules": (GREY, "hourglass"),
+    EventKind.MEMBERLIST: (PURPLE, "diamond"),
+    EventKind.SPEAKER: (PURPLE, "star-triangle-up"),
+    EventKind.LEADER: (BLUE, "star"),
+    EventKind.GRATUITOUS_ARP: (GREEN, "triangle-up"),
+    EventKind.BGP: (BLUE, "cross"),
+    EventKind.NODE: (VERMILLION, "square"),
+    EventKind.ENDPOINTS: (GREEN, "hexagon"),
+    EventKind.RULES: (GREY, "hourglass"),
 }
 # colour and how dense it is: light and dark differ without it, and the name stands above
 _BANDS = {DARK: (VERMILLION, 0.35), PARTLY: (VERMILLION, 0.14), HEALTHY: (BLUE, 0.06), STRAGGLERS: (PURPLE, 0.12)}
@@ -77,14 +77,14 @@ def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
     """
     figure = TimelineFigure()
     services = list(outage.attempts)
-    lanes = [lane for lane in LANE_STYLES if any(mark.lane == lane for mark in outage.events)]
+    lanes = [lane for lane in LANE_STYLES if any(event.kind is lane for event in outage.events)]
     rows = [*services, *lanes]
     level = {name: len(rows) - place for place, name in enumerate(rows)}
     for service in services:
         _add_phases(figure, outage.phases[service], level[service])
         _add_requests(figure, service, outage.attempts[service], level[service])
     for lane in lanes:
-        _add_lane(figure, lane, [mark for mark in outage.events if mark.lane == lane], level[lane])
+        _add_lane(figure, lane, [event for event in outage.events if event.kind is lane], level[lane])
     act = outage.action
     figure.add_vline(
         x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act, annotation_yshift=14
@@ -141,14 +141,14 @@ def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], 
         )
 
 
-def _add_lane(figure: go.Figure, lane: str, marks: Sequence[TimelineEvent], level: float) -> None:
+def _add_lane(figure: go.Figure, lane: EventKind, events: Sequence[TimelineEvent], level: float) -> None:
     colour, symbol = LANE_STYLES[lane]
     figure.add_scatter(
-        x=[round(mark.at, 3) for mark in marks],
-        y=[level] * len(marks),
-        text=[mark.text for mark in marks],
+        x=[round(event.at, 3) for event in events],
+        y=[level] * len(events),
+        text=[str(event) for event in events],
         mode="markers",
-        name=lane,
+        name=str(lane),
         showlegend=False,
         marker={"color": colour, "symbol": symbol, "size": 11},
         hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
@@ -163,11 +163,11 @@ def _rows(outage: Outage) -> list[dict[str, Any]]:
         for service, found in outage.phases.items()
         for one in found
     ]  # fmt: skip
-    marks = [
-        {"LINE": mark.lane, "AT": round(mark.at, 1), "UNTIL": "", "WHAT": mark.text, "FAILED": ""}
-        for mark in outage.events
+    events = [
+        {"LINE": str(event.kind), "AT": round(event.at, 1), "UNTIL": "", "WHAT": str(event), "FAILED": ""}
+        for event in outage.events
     ]
-    return [*phases, *marks]
+    return [*phases, *events]
 
 
 def describe(outage: Outage) -> str:
@@ -176,12 +176,12 @@ def describe(outage: Outage) -> str:
     for service, stretches in outage.phases.items():
         said = [_describe_phase(phase) for phase in stretches]
         sentences.append(f"{service}: " + "; ".join(said) + ".")
-    firsts: dict[str, TimelineEvent] = {}
-    for mark in outage.events:
-        if mark.at > 0:
-            firsts.setdefault(mark.lane, mark)
+    firsts: dict[EventKind, TimelineEvent] = {}
+    for event in outage.events:
+        if event.at > 0:
+            firsts.setdefault(event.kind, event)
     if firsts:
-        told = [f"{lane} at {mark.at:+.1f} s ({mark.text})" for lane, mark in firsts.items()]
+        told = [f"{kind} at {event.at:+.1f} s ({event})" for kind, event in firsts.items()]
         sentences.append(f"First after {outage.action}: " + "; ".join(told) + ".")
     return "\n".join(sentences)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from kanslib.analysis import causes
+from kanslib.analysis import Cause
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
 from kanslib.k8s.objects import KubeObject
 from kanslib.packets.capture import Frame
@@ -30,14 +30,14 @@ _NO_ANSWER, _REFUSED = 28, 7  # curl's exit codes
 class SimulatedAnswer:
     """What came of a request: the Pod that answered and whom it saw as its client, or why nothing came back.
 
-    `failure` says it in words, `cause` as one of kanslib.analysis.causes.
+    `failure` says it in words, `cause` names it.
     """
 
     hostname: str = ""
     remote: str = ""
     failure: str = ""
     code: int = 0
-    cause: str = ""
+    cause: Cause | None = None
 
 
 class PortAllocator:
@@ -133,12 +133,12 @@ class SimulatedNetwork:
         routed = twin.routed.at(moment)
         if failure:
             return SimulatedAnswer(
-                failure=failure, code=_NO_ANSWER, cause=causes.UNREACHABLE if routed else causes.NO_ARP
+                failure=failure, code=_NO_ANSWER, cause=Cause.UNREACHABLE if routed else Cause.NO_ARP
             )
         if node not in twin.nodes(moment):
-            return SimulatedAnswer(failure=f"{node} has no such service: refused", code=_REFUSED, cause=causes.REFUSED)
+            return SimulatedAnswer(failure=f"{node} has no such service: refused", code=_REFUSED, cause=Cause.REFUSED)
         if node in twin.unreachable.at(moment):
-            cause = causes.HOP_GONE if routed else causes.LEADER_GONE
+            cause = Cause.HOP_GONE if routed else Cause.LEADER_GONE
             return SimulatedAnswer(failure=f"{node} is silent", code=_NO_ANSWER, cause=cause)
         return self._through(source, node, address, port, moment, dice, sport)
 
@@ -188,23 +188,23 @@ class SimulatedNetwork:
         if before and before[0] > moment and sport:
             self._unanswered[node, address, sport] = (moment + SYN_SENT, before[1])
             failure = f"conntrack on {node} still sends this port to {before[1]}"
-            return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=causes.REMEMBERED)
+            return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.REMEMBERED)
         way = self._way(source, node, address, port, moment, dice)
         if way.verdict != "ACCEPT":
             code = _REFUSED if way.verdict == "REJECT" else _NO_ANSWER
-            return SimulatedAnswer(failure=f"{way.verdict} on {node}", code=code, cause=causes.REFUSED)
+            return SimulatedAnswer(failure=f"{way.verdict} on {node}", code=code, cause=Cause.REFUSED)
         self._count(node, way)
         pod = self._pod(way.packet.dst or "", moment)
         if pod is None:
             refused = way.packet.dst in self._twin.start.addresses.values()
-            cause, code = (causes.REFUSED, _REFUSED) if refused else (causes.ENDPOINT_GONE, _NO_ANSWER)
+            cause, code = (Cause.REFUSED, _REFUSED) if refused else (Cause.ENDPOINT_GONE, _NO_ANSWER)
             return SimulatedAnswer(failure=f"nobody is at {way.packet.dst}", code=code, cause=cause)
         home = pod["spec"]["nodeName"]
         if home in self._twin.unreachable.at(moment):
             if sport:
                 self._unanswered[node, address, sport] = (moment + SYN_SENT, way.packet.dst or "")
             failure = f"a SYN to {pod['metadata']['name']} on {home}, which is silent"
-            return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=causes.ENDPOINT_GONE)
+            return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.ENDPOINT_GONE)
         return SimulatedAnswer(pod["metadata"]["name"], way.packet.src or "")
 
     def _way(self, source: str, node: str, address: str, port: int, moment: float, dice: random.Random) -> Outcome:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from kanslib.analysis import causes
+from kanslib.analysis import Cause, EventKind
 from kanslib.analysis.phases import DARK, PARTLY, Phase
+from kanslib.analysis.timeline_events import MemberlistEvent
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import column, load_balancers, name_of
@@ -29,7 +30,7 @@ def _choose_duration(seconds: float) -> str:
 
 def _expect_time_of_detection(lab: LabQueries) -> ExpectedAnswer:
     events = lab.outage().events
-    times = [event.at for event in events if event.lane == "memberlist" and " declares dead " in event.text]
+    times = [event.at for event in events if isinstance(event, MemberlistEvent) and event.change == "declares dead"]
     if not times:
         raise NotFoundError("a speaker that was declared dead", hint=_KILL)
     return ExpectedAnswer(_choose_duration(times[0]))
@@ -54,8 +55,9 @@ def _expect_end_of_long_phase(lab: LabQueries) -> ExpectedAnswer:
     event = lab.outage().ended_by("svc1", phases[-1]) if phases else None
     if event is None:
         raise NotFoundError("the end of a long phase with failures", hint=_KILL)
-    by_lane = {"endpoints": "not ready", "node": "not ready", "rules": "not ready", "memberlist": "gossip"}
-    return ExpectedAnswer(by_lane.get(event.lane, event.lane))
+    if event.kind in (EventKind.ENDPOINTS, EventKind.NODE, EventKind.RULES):
+        return ExpectedAnswer("not ready")
+    return ExpectedAnswer("gossip" if event.kind is EventKind.MEMBERLIST else str(event.kind))
 
 
 def _lost_nodes(lab: LabQueries) -> set[str]:
@@ -125,10 +127,10 @@ def _expect_reason_of_stragglers(lab: LabQueries) -> ExpectedAnswer:
     late = lab.outage().stragglers("svc1")
     if not late:
         raise NotFoundError("requests to svc1 that failed late", hint="lab.at('kill-node', after=78)")
-    kinds = {attempt.reason.kind for attempt in late if attempt.reason}
-    if causes.REMEMBERED in kinds:
+    causes = {attempt.reason.cause for attempt in late if attempt.reason}
+    if Cause.REMEMBERED in causes:
         return ExpectedAnswer("conntrack")
-    return ExpectedAnswer("arp" if causes.NO_ARP in kinds or causes.LEADER_GONE in kinds else "rules")
+    return ExpectedAnswer("arp" if causes & {Cause.NO_ARP, Cause.LEADER_GONE} else "rules")
 
 
 def _expect_longest_gaps(lab: LabQueries) -> ExpectedAnswer:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import pairwise
 
 from kanslib.analysis.phases import DARK, PARTLY
+from kanslib.analysis.timeline_events import BGPSessionEvent, HoldTimerEvent
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import (
@@ -107,10 +108,10 @@ def _expect_time_until_withdrawn(lab: LabQueries) -> ExpectedAnswer:
 def _expect_end_of_silent_session(lab: LabQueries) -> ExpectedAnswer:
     """Find out what ended the router's session with the silent node."""
     outage = lab.outage()
-    texts = [event.text for event in outage.events if event.lane == "BGP" and "router" in event.text]
-    if not texts or not outage.action.startswith("cut-link"):
+    ends = [event for event in outage.events if isinstance(event, BGPSessionEvent | HoldTimerEvent)]
+    if not ends or not outage.action.startswith("cut-link"):
         raise NotFoundError("a BGP session that ended", hint="lab.at('cut-link') in the story 'bgp-silent'")
-    return ExpectedAnswer("hold" if any("hold timer" in text for text in texts) else "closed")
+    return ExpectedAnswer("hold" if any(isinstance(event, HoldTimerEvent) for event in ends) else "closed")
 
 
 def _expect_both_advertisements(lab: LabQueries) -> ExpectedAnswer:

@@ -1,0 +1,269 @@
+"""Read timeline events from objects, logs, frames and rules. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
+from typing import NamedTuple
+
+from kanslib.analysis.evidence import Evidence
+from kanslib.analysis.timeline_events import (
+    BGPMessageEvent,
+    BGPSessionEvent,
+    EndpointEvent,
+    GratuitousARPEvent,
+    HoldTimerEvent,
+    LeaderEvent,
+    MemberlistEvent,
+    MembershipChange,
+    NodeEvent,
+    RulesEvent,
+    SpeakerEvent,
+    TimelineEvent,
+)
+from kanslib.k8s.logs import timestamp_of
+from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, key_of, leader_in_event
+from kanslib.packets import bgp
+from kanslib.packets.capture import Frame
+from kanslib.packets.tcp_stream import Flow, flow_of
+
+_MEMBERLIST_LINE = re.compile(
+    r"memberlist: (Suspect|Marking) (\S+) |\"node event\":\"(NodeLeave|NodeJoin)\".*\"node name\":\"([^\"]+)\""
+)
+_MEMBERSHIP_CHANGES: Mapping[str, MembershipChange] = {
+    "Suspect": "suspects", "Marking": "declares dead", "NodeLeave": "lets go of", "NodeJoin": "takes in",
+}  # fmt: skip
+_RULE = re.compile(r'^(?:\[\d+:\d+\] )?-A KUBE-(?:SVC|SVL)-\S+ .*--comment "([^" ]+) -> ([^"]+)"', re.MULTILINE)
+
+
+def cluster_events(
+    events: Iterable[WatchEvent], nodes: Iterable[WatchEvent], slices: Iterable[WatchEvent], zero: float
+) -> list[TimelineEvent]:
+    """Return leader events and the changes of nodes and endpoints, in order of time.
+
+    Watch events before `zero` (Unix seconds) tell the state until then; they have to begin well before it.
+    """
+    found = [*_leader_events(events, zero), *_node_events(nodes, zero), *_endpoint_events(slices, zero)]
+    return sorted(found, key=lambda event: event.at)
+
+
+def _version(kind: str, obj: KubeObject) -> str:
+    return f"{kind} {obj['metadata']['name']}, resourceVersion {obj['metadata'].get('resourceVersion', '?')}"
+
+
+def _leader_events(events: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
+    for event in events:
+        node = leader_in_event(event.object)
+        if event.t >= zero and event.type != "DELETED" and node:
+            evidence = Evidence(_version("event", event.object), event.object["message"])
+            service = event.object["involvedObject"]["name"]
+            yield LeaderEvent(at=event.t - zero, evidence=evidence, service=service, node=node)
+
+
+def _node_events(nodes: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
+    known: dict[str, bool] = {}
+    for event in nodes:
+        name, ready = event.object["metadata"]["name"], is_ready(event.object)
+        if event.t >= zero and known.get(name, True) != ready:
+            conditions = event.object.get("status", {}).get("conditions") or []
+            condition: dict[str, str] = next((c for c in conditions if c["type"] == "Ready"), {})
+            text = f"Ready={condition.get('status')}: {condition.get('reason', '')}"
+            evidence = Evidence(_version("node", event.object), text)
+            yield NodeEvent(at=event.t - zero, evidence=evidence, node=name, is_ready=ready)
+        known[name] = ready
+
+
+def _endpoint_events(slices: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
+    known: dict[tuple[str, str], set[str]] = {}
+    for event in slices:
+        service = event.object["metadata"].get("labels", {}).get("kubernetes.io/service-name", "")
+        ready = set() if event.type == "DELETED" else _ready_addresses(event.object)
+        before = known.get(key_of(event.object))
+        if before is not None and event.t >= zero:
+            source = _version("endpointslice", event.object)
+            for address in sorted(before ^ ready):
+                is_in = address in ready
+                evidence = Evidence(source, f"{address} {'ready' if is_in else 'not ready, or not listed'}")
+                yield EndpointEvent(
+                    at=event.t - zero, evidence=evidence, service=service, address=address, is_ready=is_in
+                )
+        known[key_of(event.object)] = ready
+
+
+def _ready_addresses(piece: KubeObject) -> set[str]:
+    return {
+        address
+        for endpoint in piece.get("endpoints") or []
+        for address in endpoint["addresses"]
+        if endpoint.get("conditions", {}).get("ready", True)
+    }
+
+
+def memberlist_events(log: str, zero: float, speaker: str = "") -> list[TimelineEvent]:
+    """Return what one speaker's memberlist logged from `zero` (Unix seconds) on: suspected, dead, left, joined."""
+    found: list[TimelineEvent] = []
+    for number, line in enumerate(log.splitlines(), 1):
+        moment, match = timestamp_of(line), _MEMBERLIST_LINE.search(line)
+        if moment is None or moment < zero or not match:
+            continue
+        change, node = _MEMBERSHIP_CHANGES[match[1] or match[3]], match[2] or match[4]
+        evidence = _line(speaker, number, line)
+        found.append(MemberlistEvent(at=moment - zero, evidence=evidence, speaker=speaker, change=change, node=node))
+    return found
+
+
+def _line(speaker: str, number: int, line: str) -> Evidence:
+    return Evidence(f"line {number} of the log of the speaker on {speaker or 'a node'}", line.partition(" ")[2][:200])
+
+
+def announcement_events(log: str, zero: float, speaker: str, vips: Mapping[str, str]) -> list[TimelineEvent]:
+    """Return when one speaker began and stopped to announce VIPs (address: Service), from `zero` (Unix seconds) on.
+
+    MetalLB v0.14.8 speaker/main.go logs serviceAnnounced on every sync; only a change is a timeline event.
+    """
+    found: list[TimelineEvent] = []
+    announced: dict[str, bool] = {}
+    for number, line in enumerate(log.splitlines(), 1):
+        if '"event":"service' not in line or (moment := timestamp_of(line)) is None:
+            continue
+        try:
+            entry = json.loads(line[line.index("{") :])
+        except ValueError:
+            continue
+        begins = entry.get("event") == "serviceAnnounced"
+        if not begins and entry.get("event") != "serviceWithdrawn":
+            continue
+        for address in entry.get("ips") or entry.get("ip") or []:
+            if address in vips and announced.get(address, False) != begins and moment >= zero:
+                found.append(
+                    SpeakerEvent(
+                        at=moment - zero, evidence=_line(speaker, number, line), service=vips[address], node=speaker,
+                        is_announcing=begins, protocol=entry.get("protocol", "any"),
+                    )
+                )  # fmt: skip
+            announced[address] = begins
+    return found
+
+
+def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero: float) -> list[TimelineEvent]:
+    """Return the gratuitous ARP for VIPs (address: Service)."""
+    return [
+        GratuitousARPEvent(
+            at=frame.time - zero, evidence=Evidence.of(frame), service=vips[frame.arp.sender_ip],
+            mac=frame.arp.sender_mac,
+        )
+        for frame in frames
+        if frame.arp and frame.arp.is_gratuitous and frame.arp.sender_ip in vips
+    ]  # fmt: skip
+
+
+def rule_events(dumps: Iterable[tuple[float, str, str]], services: Iterable[str], zero: float) -> list[TimelineEvent]:
+    """Return when the endpoints in the rules of a node changed, from one dump to the next.
+
+    `dumps`: Unix seconds, node, what iptables-save printed. `services`: names, in the namespace `default`.
+    """
+    wanted = {f"default/{name}": name for name in services}
+    known: dict[tuple[str, str], tuple[str, ...]] = {}
+    found: list[TimelineEvent] = []
+    for moment, node, text in sorted(dumps):
+        held: dict[str, set[str]] = {name: set() for name in wanted.values()}
+        for service, endpoint in _RULE.findall(text):
+            if name := wanted.get(service.partition(":")[0]):
+                held[name].add(endpoint)
+        for name, endpoints in held.items():
+            now, before = tuple(sorted(endpoints)), known.get((node, name))
+            if before is not None and before != now and moment >= zero:
+                found.append(_rules_event(moment - zero, node, name, now, before))
+            known[node, name] = now
+    return found
+
+
+def _rules_event(
+    at: float, node: str, service: str, endpoints: tuple[str, ...], before: tuple[str, ...]
+) -> TimelineEvent:
+    text = f"{service} to {', '.join(endpoints) or 'nobody'}"
+    evidence = Evidence(f"iptables-save on {node} at {at:+.1f} s", text)
+    return RulesEvent(at=at, evidence=evidence, service=service, node=node, endpoints=endpoints, before=before)
+
+
+def bgp_session_events(frames: Iterable[Frame], names: Mapping[str, str], zero: float) -> list[TimelineEvent]:
+    """Return BGP's updates and notifications, and how its sessions ended, from `zero` (Unix seconds) on.
+
+    `names`: who has an address. A hold timer is counted from the last message of a side that fell silent (RFC 4271,
+    section 6.5), when nothing else had ended the session.
+    """
+    kept = list(frames)
+    heard: dict[Flow, list[Frame]] = defaultdict(list)
+    hold_times: dict[Flow, int] = {}
+    found: list[TimelineEvent] = []
+    for flow, message, frame in bgp.messages(kept):
+        heard[flow].append(frame)
+        if message.type == bgp.OPEN:
+            hold_times[flow] = message.hold_time or 0
+        elif message.type in (bgp.UPDATE, bgp.NOTIFICATION):
+            speaker = names.get(flow.src, flow.src)
+            found.append(
+                BGPMessageEvent(at=frame.time - zero, evidence=Evidence.of(frame), speaker=speaker, message=message)
+            )
+    closings = _closings(kept, set(heard))
+    found += [closing.event(names, zero) for closing in dict.fromkeys(closings.values())]
+    end = kept[-1].time if kept else 0.0
+    closed = {flow: closing.frame.time for flow, closing in closings.items()}
+    found += _hold_timer_events(heard, hold_times, closed, end, names, zero)
+    return sorted((event for event in found if event.at >= 0), key=lambda event: event.at)
+
+
+class _Closing(NamedTuple):
+    """A FIN or a RST, and the direction in which it was sent."""
+
+    frame: Frame
+    flow: Flow
+    is_reset: bool
+
+    def event(self, names: Mapping[str, str], zero: float) -> TimelineEvent:
+        """Return it as a timeline event; `names`: who has an address."""
+        speaker, peer = (names.get(address, address) for address in (self.flow.src, self.flow.dst))
+        return BGPSessionEvent(
+            at=self.frame.time - zero, evidence=Evidence.of(self.frame), speaker=speaker, peer=peer,
+            is_reset=self.is_reset,
+        )  # fmt: skip
+
+
+def _closings(frames: Iterable[Frame], flows: set[Flow]) -> dict[Flow, _Closing]:
+    """Return the first FIN or RST of each session, by the flow of the side that sent it and by the other one."""
+    found: dict[Flow, _Closing] = {}
+    for frame in frames:
+        flow = flow_of(frame)
+        if flow is None or frame.tcp is None or flow in found or (flow not in flows and flow.back not in flows):
+            continue
+        if set("FR") & set(frame.tcp.flags):
+            found[flow] = _Closing(frame, flow, "R" in frame.tcp.flags)
+            found.setdefault(flow.back, found[flow])
+    return found
+
+
+def _hold_timer_events(
+    heard: Mapping[Flow, list[Frame]], hold_times: Mapping[Flow, int], closed: Mapping[Flow, float], end: float,
+    names: Mapping[str, str], zero: float,
+) -> Iterator[TimelineEvent]:  # fmt: skip
+    """Yield silences of one side longer than the hold time while others were heard; else the capture has a hole."""
+    everybody = sorted((frame.time, flow) for flow, frames in heard.items() for frame in frames)
+    for flow, frames in heard.items():
+        agreed = min(hold_times.get(flow, 0), hold_times.get(flow.back, 0))
+        gone = min(closed.get(flow, end + 1), closed.get(flow.back, end + 1))
+        for frame, following in zip_longest(frames, frames[1:]):
+            expiry = frame.time + agreed
+            until = min(following.time if following else end, gone, end)
+            if not agreed or expiry >= until:
+                continue
+            first = bisect_left(everybody, frame.time, key=lambda one: one[0])
+            last = bisect_left(everybody, expiry, key=lambda one: one[0])
+            if any(other not in (flow, flow.back) for _, other in everybody[first:last]):
+                yield HoldTimerEvent(
+                    at=expiry - zero, evidence=Evidence.of(frame), speaker=names.get(flow.dst, flow.dst),
+                    peer=names.get(flow.src, flow.src), hold_time=agreed,
+                )  # fmt: skip
