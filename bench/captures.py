@@ -23,7 +23,7 @@ from scapy.utils import RawPcapReader
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 from kanslib.course.recordings import shipped
 from kanslib.packets import capture, table
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 SYN = 2
 

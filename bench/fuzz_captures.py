@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["kanslib.packets"]):
     from kanslib.course.recordings import shipped
     from kanslib.exceptions import RecordingError
     from kanslib.packets import bgp, capture
-    from kanslib.recording.format import Recording
+    from kanslib.recording import Recording
     from tests.packets.malformed_captures import all_of_them
     from tests.packets.test_table import same
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 with atheris.instrument_imports(include=["kanslib.iptables"]):
     from kanslib.course.recordings import shipped
-    from kanslib.recording.format import Recording
+    from kanslib.recording import Recording
     from tests.iptables.invariants import holds
 
 seen = {"read": 0, "refused": 0}

@@ -23,7 +23,7 @@ from kanslib.comparison.simulation import replay_in_simulator
 from kanslib.course.recordings import shipped
 from kanslib.k8s import kubeproxy
 from kanslib.metallb import election
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 NODES, ADDRESSES, SERVICES = 1_000, 10_000, 5_000
 

@@ -12,7 +12,7 @@ import pytest
 import kanslib
 from kanslib.course.recordings import shipped
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 from kanslib.recording.raw.convert import Labels, convert
 
 RAW = Path(__file__).parent / "data" / "reference-raw.tar.xz"

@@ -44,7 +44,7 @@ def open_lab(
     from kanslib.backends import factory
     from kanslib.backends.recorded import RecordedBackend
     from kanslib.course.recordings import shipped
-    from kanslib.recording.format import Recording
+    from kanslib.recording import Recording
 
     if manifest is not None and backend not in (None, "simulated"):
         raise ValueError(f"a manifest is worked out, so its world is computed, not {backend}")
@@ -73,7 +73,7 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
     """
     from kanslib.backends.observation import observed_actions
     from kanslib.course.recordings import shipped
-    from kanslib.recording.format import Recording
+    from kanslib.recording import Recording
     from kanslib.render import outage_tables as views
     from kanslib.render.tables import Table
 

@@ -10,7 +10,8 @@ import pytest
 
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate, neighbors_at
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import Recording, Segment
+from kanslib.recording import Recording
+from kanslib.recording.format import Segment
 
 OpenLab = Callable[..., Lab]
 ASIDE = 0.05  # seconds between a frame on the bridge and what the kernel made of it
@@ -29,7 +30,7 @@ def client_of(recording: Recording, take: Segment) -> tuple[str, str]:
 def compared(recording: Recording) -> tuple[int, list[str]]:
     """Every entry of every neighbor table that the client printed, beside the cache worked out from the wire."""
     same, wrong = 0, []
-    for take in recording.manifest.takes:
+    for take in recording.manifest.segments:
         ip, mac = client_of(recording, take)
         changes = ARPAnalysis.of(recording.frames(take.id)).neighbor_updates(ip, mac)
         known = {change.address for change in changes}

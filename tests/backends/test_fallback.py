@@ -13,7 +13,7 @@ from kanslib.course import manifests
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import KanslibError, UnsupportedError
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 REASON = "CAP_NET_RAW is missing"
 

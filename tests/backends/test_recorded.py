@@ -11,9 +11,9 @@ import kanslib
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
 from kanslib.exceptions import BackendUnavailableError, NodeDownError, NotRecordedError, UnknownNameError
+from kanslib.k8s.manifest import documents
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import Recording
-from kanslib.recording.raw.commands import documents
+from kanslib.recording import Recording
 from kanslib.render.command_tables import arp_scan_rows
 
 OpenLab = Callable[..., Lab]

@@ -18,7 +18,7 @@ from kanslib.course import manifests, stories
 from kanslib.exceptions import ClusterError, KanslibError, NotRecordedError
 from kanslib.lab.lab import Lab
 from kanslib.metallb.election import order
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 OpenLab = Callable[..., Lab]
 CHAPTERS = [script.name for script in stories.CHAPTERS]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from kanslib.cli.app import app
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import KanslibError
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 runner = CliRunner()
 

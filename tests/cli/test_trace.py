@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.comparison.recordings import _alike, compare, meaning
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 STORIES = ("metallb", "arp", "iptables", "etp-local", "election", "failover", "case-1", "case-4", "case-8")
 

@@ -15,7 +15,7 @@ from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 ELSEWHERE = "172.20.0.0/16"
 

@@ -14,7 +14,7 @@ from kanslib.course.recordings import shipped
 from kanslib.exceptions import DumpError
 from kanslib.iptables import matches, targets
 from kanslib.iptables.dump import _FAST_RULE
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 from .invariants import holds
 from .kube_dump import kube_dump

@@ -7,7 +7,7 @@ import pytest
 from kanslib import iptables
 from kanslib.exceptions import DumpError, UnknownNameError
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 
 def dumps(recording: Recording) -> list[str]:

@@ -13,7 +13,7 @@ from kanslib import iptables
 from kanslib.exceptions import PacketError
 from kanslib.iptables import Assumption, Outcome, Packet, Routing, TraceError
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 from .kube_dump import kube_dump, pod, vip
 from .rulesets import ROUTING, TRIES, dumps, packets

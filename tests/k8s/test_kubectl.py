@@ -11,7 +11,8 @@ import pytest
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.k8s.objects import plural
 from kanslib.lab.lab import Lab
-from kanslib.recording.format import CommandOutput, Recording
+from kanslib.recording import Recording
+from kanslib.recording.format import CommandOutput
 from kanslib.render.command_tables import column_rows
 
 COMMANDS = {

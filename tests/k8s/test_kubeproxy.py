@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kanslib.k8s import kubeproxy
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 from tests.metallb.recording_helpers import CLUSTER_CIDR, Told, comparable, rules_of, written
 
 DUMP = "iptables-save -c"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 from .test_recorded_dumps import all_dumps
 

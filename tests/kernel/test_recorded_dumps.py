@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from kanslib import iptables
 from kanslib.iptables import Outcome, Packet, Routing, Rule, Ruleset
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 from .machine import SIGMAS, Machine, chi_squared, dotted, fits, machine, needs_kernel
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, plural
 from kanslib.metallb import memberlist
-from kanslib.recording.format import CommandOutput, Recording, Segment
+from kanslib.recording import Recording
+from kanslib.recording.format import CommandOutput, Segment
 
 CLUSTER_CIDR = "10.10.0.0/16"
 OF_KUBE_PROXY = re.compile(
@@ -46,18 +47,18 @@ class Told:
 
     def take(self, moment: float) -> Segment:
         """The take of a moment; between two takes the one before."""
-        takes = self.recording.manifest.takes
+        takes = self.recording.manifest.segments
         return [take for take in takes if take.start <= moment or take is takes[0]][-1]
 
     def heard(self, node: str, moment: float) -> float:
         """Until when a node had heard of the API at a moment: always, unless its link was cut."""
         last = moment
-        for act in self.recording.manifest.acts:
+        for act in self.recording.manifest.actions:
             for step in act.steps:
                 if step.t <= moment and step.targets[:1] == (node,):
-                    if step.verb == "cut_link":
+                    if step.verb == "link_down":
                         last = step.t
-                    elif step.verb == "mend_link":
+                    elif step.verb == "link_up":
                         last = moment
         return last
 

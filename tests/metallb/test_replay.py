@@ -99,7 +99,7 @@ def test_explain_leader_answers_every_arp_scan(told: Told) -> None:
 def test_elect_every_leader_event_follows_from_members(told: Told) -> None:
     """A speaker that has just started knows only itself, not even its node's labels, and claims all that it could."""
     claims = surprising = 0
-    beliefs = {node: believed(told, node) for take in told.recording.manifest.takes for node in take.nodes}
+    beliefs = {node: believed(told, node) for take in told.recording.manifest.segments for node in take.nodes}
     for event in told.watch("events"):
         node = leader_in_event(event.object) if event.type in ("ADDED", "MODIFIED") else None
         if node is None:
@@ -132,11 +132,11 @@ def held(beliefs: list[tuple[float, frozenset[str]]], since: float, until: float
 def alone_by_then(told: Told, node: str, moment: float) -> set[frozenset[str]]:
     """What a node believes that was cut off until shortly before, longer than it takes to give up everybody else."""
     cut = None
-    for act in told.recording.manifest.acts:
+    for act in told.recording.manifest.actions:
         for step in act.steps:
-            if step.targets[:1] == (node,) and step.verb == "cut_link" and step.t <= moment:
+            if step.targets[:1] == (node,) and step.verb == "link_down" and step.t <= moment:
                 cut = step.t
-            elif step.targets[:1] == (node,) and step.verb == "mend_link" and step.t <= moment - 30:
+            elif step.targets[:1] == (node,) and step.verb == "link_up" and step.t <= moment - 30:
                 cut = None
     return {frozenset({node})} if cut and moment - cut > memberlist.isolated_detection(4)[-1] else set()
 
@@ -178,7 +178,7 @@ def test_newest_leaders_equal_elect_at_every_step(told: Told) -> None:
 
 def test_leaders_equal_every_servicel2status(told: Told) -> None:
     memberships = sorted(
-        {entry for take in told.recording.manifest.takes for entry in believed(told, take.control_plane)}
+        {entry for take in told.recording.manifest.segments for entry in believed(told, take.control_plane)}
     )
     history = replay.leaders(told.watch, memberships)
     compared = stale = spare = 0
@@ -210,12 +210,12 @@ def _had_a_spare_note(told: Told, key: str, moment: float) -> bool:
 def up(told: Told, moment: float) -> set[str]:
     """The nodes whose BGP session can be up: a killed one's is closed at once, a cut one's when it has been silent."""
     take, down = told.take(moment), dict[str, float]()
-    for act in told.recording.manifest.acts:
+    for act in told.recording.manifest.actions:
         for step in act.steps:
-            if take.start <= step.t <= moment and step.verb in ("kill_node", "cut_link"):
-                silent = bgp.hold_timer_expiry(9).latest if step.verb == "cut_link" else 0.5
+            if take.start <= step.t <= moment and step.verb in ("kill_node", "link_down"):
+                silent = bgp.hold_timer_expiry(9).latest if step.verb == "link_down" else 0.5
                 down[step.targets[0]] = step.t + silent
-            elif take.start <= step.t <= moment and step.verb in ("start_node", "mend_link"):
+            elif take.start <= step.t <= moment and step.verb in ("start_node", "link_up"):
                 down.pop(step.targets[0], None)
     return {node for node in take.nodes if moment < down.get(node, float("inf"))}
 
@@ -247,9 +247,9 @@ def test_next_hops_equal_router_table(told: Told) -> None:
 def test_detection_bounds_hold_for_every_recorded_loss(told: Told) -> None:
     first, last = memberlist.earliest(4), memberlist.latest(4)
     losses = 0
-    for act in told.recording.manifest.acts:
+    for act in told.recording.manifest.actions:
         for step in act.steps:
-            if step.verb not in ("kill_node", "cut_link"):
+            if step.verb not in ("kill_node", "link_down"):
                 continue
             known = believed(told, told.take(step.t).control_plane)
             left = next((t for t, who in known if t >= step.t and step.targets[0] not in who), None)
@@ -261,9 +261,9 @@ def test_detection_bounds_hold_for_every_recorded_loss(told: Told) -> None:
 
 def test_isolated_detection_equals_speaker_log(told: Told) -> None:
     """The first 24 s after it first suspected somebody; each next one at least as much later as computed."""
-    for act in told.recording.manifest.acts:
+    for act in told.recording.manifest.actions:
         for step in act.steps:
-            node = step.targets[0] if step.verb == "cut_link" else ""
+            node = step.targets[0] if step.verb == "link_down" else ""
             gone = [t - step.t for t, who in believed(told, node) if step.t <= t <= step.t + 60 and len(who) < 4]
             if len(gone) < 3:  # the log ends before the cut, or the link was mended first
                 continue

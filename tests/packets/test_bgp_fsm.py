@@ -10,7 +10,7 @@ import pytest
 
 from kanslib.lab.lab import Lab
 from kanslib.packets.bgp_fsm import ESTABLISHED, IDLE, STATES, walk
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 OpenLab = Callable[..., Lab]
 # Neighbor V AS MsgRcvd MsgSent TblVer InQ OutQ Up/Down State/PfxRcd
@@ -20,7 +20,7 @@ _ROW = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\s+4\s+\d+\s+\d+\s+\d+\s+\d+\s+\d+\s+\d
 def compared(recording: Recording) -> tuple[int, list[str]]:
     """Every line of every `show bgp summary` beside the state that the walk has at that moment."""
     same, wrong = 0, []
-    for take in recording.manifest.takes:
+    for take in recording.manifest.segments:
         if not take.router:
             continue
         frames = recording.frames(take.id)
@@ -61,7 +61,7 @@ def test_walk_established_when_reference_router_log_says_so(reference_recording:
 
 
 def test_walk_states_in_order(recording: Recording) -> None:
-    take = next(take for take in recording.manifest.takes if take.router)
+    take = next(take for take in recording.manifest.segments if take.router)
     steps = walk(recording.frames(take.id), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
     assert len(steps) >= len(STATES)
     assert steps[0].before == IDLE

@@ -18,7 +18,7 @@ from scapy.utils import PcapNgWriter, RawPcapReader, rdpcap, wrpcap
 from kanslib.exceptions import RecordingError
 from kanslib.packets import bgp, capture
 from kanslib.packets.capture import CaptureWarning, Frame
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 
 def captures(recording: Recording) -> list[str]:

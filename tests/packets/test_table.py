@@ -13,7 +13,7 @@ import pytest
 from kanslib.packets import capture, table
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp import FLAGS
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 
 def mac(number: int) -> str:

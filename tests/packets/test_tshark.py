@@ -15,7 +15,7 @@ import pytest
 from kanslib.packets import bgp, capture, ethernet
 from kanslib.packets.capture import CaptureWarning, Frame
 from kanslib.packets.ip import IPv4, IPv6
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 from tests.packets import malformed_captures
 
 PREFERENCES = (

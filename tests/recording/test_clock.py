@@ -9,8 +9,9 @@ import pytest
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import NotRecordedError, UnknownNameError
 from kanslib.lab.lab import Lab
+from kanslib.recording import Recording
 from kanslib.recording.clock import Clock
-from kanslib.recording.format import Action, CommandOutput, RecordedStep, Recording, Segment, Story
+from kanslib.recording.format import Action, CommandOutput, RecordedStep, Segment, Story
 
 OpenLab = Callable[..., Lab]
 
@@ -127,7 +128,7 @@ def test_clock_actions_numbered_within_story(open_lab: OpenLab) -> None:
     lab.at("apply-services")
     settled = lab.nodes().provenance.moment
     world = lab._backend.recorded  # type: ignore[attr-defined]
-    whole = {act.id: act.settled for act in world.recording.manifest.acts}
+    whole = {act.id: act.settled for act in world.recording.manifest.actions}
     name = next(name for name, moment in whole.items() if moment == settled)
     lab.at("opening")
     lab.at(name)

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from kanslib.actions import ACTIONS
 from kanslib.course.recordings import shipped, shipped_recordings
 from kanslib.exceptions import RecordingError
 from kanslib.packets import capture
-from kanslib.recording.format import FORMAT, MANIFEST, READS, FileEntry, Manifest, Recording, Writer
+from kanslib.recording import Recording
+from kanslib.recording.format import FORMAT, MANIFEST, READS, FileEntry, Manifest
 from kanslib.recording.verify import verify
+from kanslib.recording.writer import RecordingWriter
 
 
 def smallest(files: Mapping[str, FileEntry], folder: str) -> str:
@@ -29,7 +32,7 @@ def one_of(directory: Path, folder: str) -> str:
 @pytest.fixture
 def copy(recording: Recording, tmp_path: Path) -> Path:
     """A small part of the shipped recording as a directory, whole in itself."""
-    writer = Writer()
+    writer = RecordingWriter()
     files = recording.manifest.files
     names = [smallest(files, folder) for folder in ("probes/", "logs/speaker", "captures/")]
     names += [name for name in files if name.startswith("objects/services")]
@@ -41,10 +44,10 @@ def copy(recording: Recording, tmp_path: Path) -> Path:
     manifest = Manifest(
         kept.title,
         kept.versions,
-        kept.stand_ins,
+        kept.substitutes,
         kept.redactions,
-        kept.takes,
-        kept.acts,
+        kept.segments,
+        kept.actions,
         kept.stories,
         writer.entries(),
     )
@@ -223,3 +226,29 @@ def test_recording_open_missing_error(tmp_path: Path) -> None:
         Recording.open(tmp_path / "nothing")
     with pytest.raises(RecordingError, match=r"holds no manifest\.json"):
         Recording.open(tmp_path)
+
+
+def test_manifest_round_trip(recording: Recording) -> None:
+    """Its keys and verbs on disk are format 1's, whatever they are called in memory."""
+    with zipfile.ZipFile(recording.path) as archive:
+        text = archive.read(MANIFEST).decode()
+    assert Manifest.from_json(text).to_json() == text
+    assert '"verb": "cut_link"' in text
+    assert '"verb": "add_squatter"' in text
+
+
+def test_manifest_verbs_in_memory(recording: Recording) -> None:
+    verbs = {act.id: [step.verb for step in act.steps] for act in recording.manifest.actions}
+    assert verbs["cut-link"] == ["link_down"]
+    assert verbs["mend-link-2"] == ["link_up"]
+    assert verbs["prepare-11"] == ["stop_speakers"]
+    assert verbs["fix-8"] == ["start_speakers"]
+    assert verbs["prepare-12"] == ["add_conflicting_host"]
+    assert verbs["fix-9"] == ["remove_conflicting_host"]
+    assert {verb for found in verbs.values() for verb in found} <= set(ACTIONS)
+
+
+def test_manifest_unknown_verb(recording: Recording) -> None:
+    text = recording.manifest.to_json().replace('"verb": "cut_link"', '"verb": "melt_link"')
+    with pytest.raises(RecordingError, match="unknown verb 'melt_link'"):
+        Manifest.from_json(text)

@@ -23,7 +23,7 @@ def told(request: pytest.FixtureRequest) -> Told:
 
 def acts(told: Told, verb: str) -> Iterator[tuple[Action, float, str]]:
     """Each act of a verb with the moment and the target of its step."""
-    for act in told.recording.manifest.acts:
+    for act in told.recording.manifest.actions:
         for step in act.steps:
             if step.verb == verb:
                 yield act, step.t, step.targets[0] if step.targets else ""
@@ -49,7 +49,7 @@ def near(taken: float, instances: list[float], least: int) -> None:
 def test_delays_not_ready_when_lease_expires(told: Told) -> None:
     """Counted from the last renewal: the grace period, and at most one period more until somebody looks."""
     taken = []
-    for verb in ("kill_node", "cut_link"):
+    for verb in ("kill_node", "link_down"):
         for _, t, node in acts(told, verb):
             seconds = first(told, "nodes", t, named(node, ready=False))
             renewed = [o["spec"]["renewTime"] for o in told.at(t, "leases") if o["metadata"]["name"] == node]
@@ -80,12 +80,10 @@ def test_delays_node_boot(told: Told) -> None:
 
 
 def test_delays_link_up(told: Told) -> None:
-    pods = [
-        seconds for _, t, _ in acts(told, "mend_link") if (seconds := first(told, "pods", t, named("webpod1", True)))
-    ]
+    pods = [seconds for _, t, _ in acts(told, "link_up") if (seconds := first(told, "pods", t, named("webpod1", True)))]
     near(DELAYS.mend, pods, 1)
     joins = []
-    for _, t, node in acts(told, "mend_link"):
+    for _, t, node in acts(told, "link_up"):
         known = believed(told, told.take(t).control_plane)
         joins += [when - t for when, who in known if when >= t and node in who][:1]
     near(DELAYS.remend, joins, 1)
@@ -116,7 +114,7 @@ def test_delays_pod_start(told: Told) -> None:
 
 def test_delays_gossip_typical(told: Told) -> None:
     taken = []
-    for verb in ("kill_node", "cut_link"):
+    for verb in ("kill_node", "link_down"):
         for _, t, node in acts(told, verb):
             known = believed(told, told.take(t).control_plane)
             taken.append(next(when - t for when, who in known if when >= t and node not in who))

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kanslib.actions import Verb
 from kanslib.answer import Provenance, Text
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
-from kanslib.recording.format import Verb
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from kanslib.actions import Verb
 from kanslib.answer import Provenance, Text
 from kanslib.backends.base import Backend, HopCapture, TimeWindow, Topology
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
-from kanslib.recording.format import Verb
 
 
 class ForwardingBackend(ABC):

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from kanslib.actions import Verb
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
 from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.kubeproxy import pod_range
+from kanslib.k8s.manifest import documents
 from kanslib.k8s.objects import KubeObject, external_address
-from kanslib.recording.format import Verb
-from kanslib.recording.raw.commands import documents
 from kanslib.simulator.api_server import IdGenerator, timestamp
 from kanslib.simulator.simulator import InitialState
 
@@ -31,8 +31,8 @@ def from_recording(world: RecordedBackend) -> InitialState:
     objects = {kind: world.objects(kind) for kind in world.recording.under("objects")}
     macs = {place: mac for mac, place in world.mac_owners().items()}
     force = world.active_actions()
-    lost: dict[str, Verb] = {node: verb for verb, node in force if verb in ("kill_node", "cut_link")}
-    squatter = next((name for verb, name in force if verb == "add_squatter"), None)
+    lost: dict[str, Verb] = {node: verb for verb, node in force if verb in ("kill_node", "link_down")}
+    squatter = next((name for verb, name in force if verb == "add_conflicting_host"), None)
     vip = next((ip for one in objects.get("services", []) if (ip := external_address(one))), "")
     remembered = {
         str(entry["dst"]): macs_to[str(entry.get("lladdr"))]

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import replace
 from typing import Any
 
+from kanslib.actions import Verb, deduplicate, describe
 from kanslib.answer import Provenance, Text
 from kanslib.backends.base import HopCapture, TimeWindow, Topology
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, RecordedBackend
@@ -29,12 +30,11 @@ from kanslib.course.stories import ScriptedMoment, StoryScript
 from kanslib.exceptions import ClusterError, NodeDownError, NotRecordedError, RecordingError, UnknownNameError
 from kanslib.k8s.apply import has_labels, is_applied
 from kanslib.k8s.logs import merge_logs
+from kanslib.k8s.manifest import canonical_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
-from kanslib.recording.format import Verb
-from kanslib.recording.raw.commands import canonical_reference, deduplicate, describe, reference
 
 _QUERY_SECONDS = 1.0  # seconds: a look that is to tell of a moment begins before it
 PREPARE = "prepare"  # what is done to bring the cluster to where a story begins
@@ -288,7 +288,7 @@ class LiveBackend:
         if verb == "label":
             return has_labels(self.objects("nodes"), targets[0], targets[1:])
         force = {(one.verb, one.target) for one in deeds.active_actions(self._session.watches.objects)}
-        target = targets[0] if targets and verb in ("kill_node", "cut_link", "start_node", "mend_link") else None
+        target = targets[0] if targets and verb in ("kill_node", "link_down", "start_node", "link_up") else None
         undoes = {undo: did for did, undo in deeds.UNDO.items()}
         named = {v for v, t in force if target in (None, t)}
         return undoes[verb] not in named if verb in undoes else verb in named
@@ -465,7 +465,7 @@ class LiveBackend:
         from kanslib.recording.raw.convert import convert
 
         kept = self._session.seen
-        if kept is None or kept.manifest.takes[-1].end < moment + _QUERY_SECONDS:
+        if kept is None or kept.manifest.segments[-1].end < moment + _QUERY_SECONDS:
             self._session.describe()
             journal = self._session.journal.path
             kept = self._session.seen = convert([journal], journal / f"seen-{time.time():.3f}.zip")

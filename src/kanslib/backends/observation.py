@@ -20,7 +20,7 @@ from kanslib.k8s.objects import Store, external_address, newest_leaders, plural
 from kanslib.metallb import election
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 
 def outage_in(world: Backend, window: TimeWindow, vips: Mapping[str, str]) -> Outage:

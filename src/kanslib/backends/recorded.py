@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from kanslib.actions import Verb, describe
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.base import HopCapture, TimeWindow, Topology
 from kanslib.exceptions import NodeDownError, NotRecordedError, UnknownNameError
 from kanslib.k8s.apply import has_labels, is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
+from kanslib.k8s.manifest import canonical_reference, documents, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, identity, plural
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
+from kanslib.recording import Recording
 from kanslib.recording.clock import OPENING, Clock, OutputMatch
-from kanslib.recording.format import Action, CommandOutput, RecordedStep, Recording, Story, Verb
-from kanslib.recording.raw.commands import canonical_reference, describe, documents, reference
+from kanslib.recording.format import Action, CommandOutput, RecordedStep, Story
 from kanslib.recording.raw.files import HOST
 
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
@@ -46,13 +48,13 @@ class RecordedBackend:
         if story is not None and story not in stories:
             raise UnknownNameError("story", story, stories)
         self.story = stories[story] if story is not None else self._whole()
-        takes = [take for take in manifest.takes if story is None or take.id == self.story.take]
+        takes = [take for take in manifest.segments if story is None or take.id == self.story.segment]
         ids = {take.id for take in takes}
-        self.clock = Clock(self.story, takes, [act for act in manifest.acts if act.take in ids])
+        self.clock = Clock(self.story, takes, [act for act in manifest.actions if act.segment in ids])
 
     def _whole(self) -> Story:
-        takes = self.recording.manifest.takes
-        openings = [story.start for story in self.recording.manifest.stories if story.take == takes[0].id]
+        takes = self.recording.manifest.segments
+        openings = [story.start for story in self.recording.manifest.stories if story.segment == takes[0].id]
         start = min(openings, default=takes[0].start)
         return Story("", self.recording.manifest.title, takes[0].id, start, takes[-1].end)
 
@@ -78,8 +80,8 @@ class RecordedBackend:
         manifest = self.recording.manifest
         name = f"story {self.story.name!r}: {self.story.title}" if self.story.name else self.story.title
         lines = [f"recorded · {name}", f"{utc(self.clock.now)} · {self._versions}"]
-        if manifest.stand_ins:
-            lines.append("stand-ins: " + "; ".join(manifest.stand_ins))
+        if manifest.substitutes:
+            lines.append("stand-ins: " + "; ".join(manifest.substitutes))
         return "\n".join(lines)
 
     def topology(self) -> Topology:
@@ -90,7 +92,7 @@ class RecordedBackend:
         return Topology(take.client, take.control_plane, router, take.nodes, take.network, take.addresses)
 
     def _take_acts(self) -> list[Action]:
-        return [act for act in self.recording.manifest.acts if act.take == self.clock.segment.id]
+        return [act for act in self.recording.manifest.actions if act.segment == self.clock.segment.id]
 
     # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,8 +120,8 @@ class RecordedBackend:
     def active_actions(self) -> list[tuple[Verb, str]]:
         """What was done to nodes and places and not undone since, with its target (empty where there is none)."""
         undone: dict[Verb, Verb] = {
-            "start_node": "kill_node", "mend_link": "cut_link", "stop_router": "start_router",
-            "unroute_client": "route_client", "remove_squatter": "add_squatter",
+            "start_node": "kill_node", "link_up": "link_down", "stop_router": "start_router",
+            "unroute_client": "route_client", "remove_conflicting_host": "add_conflicting_host",
         }  # fmt: skip
         force: dict[tuple[Verb, str], None] = {}
         for act in self._take_acts():
@@ -329,9 +331,9 @@ class RecordedBackend:
     def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
         """True when the newest act of this kind on these targets did the same and was not undone."""
         undoing: dict[Verb, Verb] = {
-            "kill_node": "start_node", "start_node": "kill_node", "cut_link": "mend_link", "mend_link": "cut_link",
+            "kill_node": "start_node", "start_node": "kill_node", "link_down": "link_up", "link_up": "link_down",
             "start_router": "stop_router", "route_client": "unroute_client", "unroute_client": "route_client",
-            "add_squatter": "remove_squatter", "remove_squatter": "add_squatter",
+            "add_conflicting_host": "remove_conflicting_host", "remove_conflicting_host": "add_conflicting_host",
         }  # fmt: skip
         if verb == "install_metallb":
             return any(ns["metadata"]["name"] == "metallb-system" for ns in self.objects("namespaces"))
@@ -361,7 +363,7 @@ class RecordedBackend:
             return NotRecordedError(
                 asked, hint="nothing more was done in this story; lab.at('opening') goes back to its start"
             )
-        if self.story.neutral:
+        if self.story.hide_actions:
             return NotRecordedError(
                 asked, hint="that is not what was done here; look again, or go on with lab.at('fix')"
             )
@@ -452,7 +454,7 @@ class RecordedBackend:
             "MOMENT": act.id,
             "AT": round(act.t - self.story.start, 1),
             "SETTLED AFTER": round(act.settled - act.t, 1),
-            "DONE": "" if self.story.neutral else done,
+            "DONE": "" if self.story.hide_actions else done,
         }
 
     def moments(self) -> list[dict[str, Any]]:

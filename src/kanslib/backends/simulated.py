@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from kanslib.actions import Verb, deduplicate, describe
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.base import HopCapture, TimeWindow, Topology
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
@@ -17,12 +18,12 @@ from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotSimulatedError, UnknownNameError
 from kanslib.k8s.apply import has_labels, is_applied
 from kanslib.k8s.logs import merge_logs
+from kanslib.k8s.manifest import canonical_reference, documents, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
 from kanslib.metallb import memberlist
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
-from kanslib.recording.format import Action, Verb
-from kanslib.recording.raw.commands import canonical_reference, deduplicate, describe, documents, reference
+from kanslib.recording.format import Action
 from kanslib.recording.raw.files import HOST
 from kanslib.simulator import command_output
 from kanslib.simulator.api_server import IdGenerator
@@ -52,7 +53,7 @@ class SimulatedAction:
 class SimulatedBackend:
     """A cluster that is worked out, from an origin on. Implements `World`.
 
-    >>> from kanslib.recording.format import Recording
+    >>> from kanslib.recording import Recording
     >>> from kanslib.course.recordings import shipped
     >>> from kanslib.backends.initial_state import from_recording
     >>> from kanslib.course import stories
@@ -230,11 +231,11 @@ class SimulatedBackend:
         lost, down = target in twin.unreachable.at(now), target in twin.down.at(now)
         force: dict[str, bool] = {
             "install_metallb": any(one["metadata"]["name"] == "metallb-system" for one in self.objects("namespaces")),
-            "kill_node": down, "start_node": not down, "cut_link": lost and not down, "mend_link": not lost,
+            "kill_node": down, "start_node": not down, "link_down": lost and not down, "link_up": not lost,
             "start_router": twin.router.at(now) is not None, "stop_router": twin.router.at(now) is None,
             "route_client": twin.routed.at(now), "unroute_client": not twin.routed.at(now),
-            "add_squatter": twin.conflicting_host.at(now) is not None,
-            "remove_squatter": twin.conflicting_host.at(now) is None,
+            "add_conflicting_host": twin.conflicting_host.at(now) is not None,
+            "remove_conflicting_host": twin.conflicting_host.at(now) is None,
         }  # fmt: skip
         return force.get(verb, False)
 
@@ -456,8 +457,6 @@ def _replay_steps(twin: Simulator, act: Action) -> list[str]:
             output += twin.apply(documents(step.manifest))
         elif step.verb == "delete":
             output += twin.delete(step.targets)
-        elif step.verb == "patch" and not re.search("remove|undo|rollout", step.command):
-            twin.remove_speakers()
         elif step.verb not in ("wait", "create_cluster", "start_client"):
             output += twin.perform(step.verb, step.targets)
     return output

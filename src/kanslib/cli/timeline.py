@@ -20,7 +20,8 @@ from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.packets import capture
 from kanslib.packets.capture import CaptureWarning, Frame
-from kanslib.recording.format import MANIFEST, Recording
+from kanslib.recording import Recording
+from kanslib.recording.format import MANIFEST
 from kanslib.render import arp_timeline, outage_timeline, report
 
 console = Console(highlight=False, soft_wrap=True)

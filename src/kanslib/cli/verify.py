@@ -14,7 +14,7 @@ from rich.table import Table
 from kanslib.comparison.recordings import compare
 from kanslib.course.recordings import shipped_recordings
 from kanslib.exceptions import KanslibError
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 from kanslib.recording.raw.convert import Labels
 from kanslib.recording.raw.convert import convert as convert_raw
 from kanslib.recording.verify import VerifyReport

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kanslib.actions import Verb
 from kanslib.cluster import docker, lifecycle
 from kanslib.cluster.api import CONTROL_PLANE, kubectl
 from kanslib.cluster.docker import (
@@ -26,7 +27,6 @@ from kanslib.course.addressing import address_plan
 from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import ClusterError, UnsupportedError
 from kanslib.k8s.objects import KubeObject
-from kanslib.recording.format import Verb
 
 _NOWHERE = "no-such"
 _ROUTER_START = (
@@ -36,8 +36,8 @@ _ROUTER_START = (
     "/usr/lib/frr/frrinit.sh start; sleep infinity"
 )
 UNDO: dict[Verb, Verb] = {
-    "kill_node": "start_node", "cut_link": "mend_link", "start_router": "stop_router",
-    "route_client": "unroute_client", "add_squatter": "remove_squatter",
+    "kill_node": "start_node", "link_down": "link_up", "start_router": "stop_router",
+    "route_client": "unroute_client", "add_conflicting_host": "remove_conflicting_host",
 }  # fmt: skip
 
 
@@ -248,7 +248,7 @@ def active_actions(objects: Callable[[str], list[KubeObject]] | None = None) -> 
 
 
 def _active_at(one: docker.Container) -> list[ActiveAction]:
-    beside: dict[str, Verb] = {CONFLICTING_HOST: "add_squatter", ROUTER: "start_router"}
+    beside: dict[str, Verb] = {CONFLICTING_HOST: "add_conflicting_host", ROUTER: "start_router"}
     if one.name in beside:
         return [ActiveAction(beside[one.name], one.name)]
     if one.name == CLIENT:
@@ -259,7 +259,7 @@ def _active_at(one: docker.Container) -> list[ActiveAction]:
     if not one.running:
         return [ActiveAction("kill_node", one.name)]
     cut = one.name != CONTROL_PLANE and "state DOWN" in exec_in(one.name, "ip link show eth0").out
-    return [ActiveAction("cut_link", one.name)] if cut else []
+    return [ActiveAction("link_down", one.name)] if cut else []
 
 
 def _asked(kind: str) -> list[KubeObject]:
@@ -275,7 +275,7 @@ def _in_the_api(objects: Callable[[str], list[KubeObject]]) -> Iterator[ActiveAc
             yield ActiveAction("label", node["metadata"]["name"])
     for daemons in objects("daemonsets"):
         if _NOWHERE in (daemons["spec"]["template"]["spec"].get("nodeSelector") or {}):
-            yield ActiveAction("patch", "ds/speaker")
+            yield ActiveAction("stop_speakers", "ds/speaker")
 
 
 def undo(one: ActiveAction) -> list[CommandResult]:
@@ -285,9 +285,9 @@ def undo(one: ActiveAction) -> list[CommandResult]:
             if one.target == CONTROL_PLANE:
                 return [docker.docker("start", CONTROL_PLANE)]
             return [start_node(one.target)]
-        case "cut_link":
+        case "link_down":
             return [link_up(one.target)]
-        case "add_squatter":
+        case "add_conflicting_host":
             return [remove_conflicting_host()]
         case "route_client":
             return [unroute_client()]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from kanslib.actions import Verb, describe
 from kanslib.cluster import actions, docker, lifecycle, readiness
 from kanslib.cluster.api import Watches, kubectl
 from kanslib.cluster.docker import CONFLICTING_HOST, ROUTER, CommandResult
@@ -17,12 +18,11 @@ from kanslib.course.addressing import LESSON_NETWORK, address_plan
 from kanslib.course.stories import EXCLUDE_LABEL, ClusterState
 from kanslib.exceptions import ClusterError, UnknownNameError
 from kanslib.k8s.apply import is_applied
+from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject, external_address, identity, is_ready
-from kanslib.recording.format import Verb
-from kanslib.recording.raw.commands import describe, reference
 
-_PATIENCE = {"kill_node": 150.0, "cut_link": 150.0, "start_node": 180.0, "mend_link": 180.0, "install_metallb": 240.0}
-_LOSSES = ("kill_node", "cut_link")
+_PATIENCE = {"kill_node": 150.0, "link_down": 150.0, "start_node": 180.0, "link_up": 180.0, "install_metallb": 240.0}
+_LOSSES = ("kill_node", "link_down")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Reconciler:
         return self._completed(verb, targets, ran, command)
 
     def _complete_targets(self, verb: Verb, targets: Sequence[str]) -> tuple[str, ...]:
-        if verb == "add_squatter":
+        if verb == "add_conflicting_host":
             return (CONFLICTING_HOST, self._conflicting_address())
         if verb in ("start_router", "stop_router"):
             return (ROUTER,)
@@ -113,11 +113,11 @@ class Reconciler:
     def _perform(self, verb: Verb, targets: Sequence[str]) -> list[CommandResult]:
         single: dict[Verb, Callable[[str], CommandResult]] = {
             "kill_node": actions.kill_node, "start_node": actions.start_node,
-            "cut_link": actions.link_down, "mend_link": actions.link_up,
+            "link_down": actions.link_down, "link_up": actions.link_up,
         }  # fmt: skip
         plain: dict[Verb, Callable[[], CommandResult]] = {
             "stop_router": actions.stop_router, "route_client": actions.route_client,
-            "unroute_client": actions.unroute_client, "remove_squatter": actions.remove_conflicting_host,
+            "unroute_client": actions.unroute_client, "remove_conflicting_host": actions.remove_conflicting_host,
         }  # fmt: skip
         if verb in single:
             return [single[verb](targets[0])]
@@ -125,14 +125,14 @@ class Reconciler:
             return [plain[verb]()]
         if verb == "label":
             return [actions.label(targets[0], targets[1:])]
-        if verb == "add_squatter":
+        if verb == "add_conflicting_host":
             return [actions.add_conflicting_host(targets[1]), actions.flush_client()]
         if verb == "start_router":
             return actions.start_router()
         if verb == "install_metallb":
             return [actions.install_metallb(lifecycle.metallb_manifest())]
         raise UnknownNameError(
-            "act", verb, [*single, *plain, "label", "add_squatter", "start_router", "install_metallb"]
+            "act", verb, [*single, *plain, "label", "add_conflicting_host", "start_router", "install_metallb"]
         )
 
     # ── what it causes ───────────────────────────────────────────────────────────────────────────────────
@@ -148,7 +148,7 @@ class Reconciler:
     def _missing(self, last: CompletedStep) -> Iterator[str]:
         if last.verb in _LOSSES:
             yield from readiness.node_lost(self.watches, last.targets[0], last.t)
-        elif last.verb in ("start_node", "mend_link"):
+        elif last.verb in ("start_node", "link_up"):
             yield from readiness.node_recovered(self.watches, last.targets[0], self._led)
             yield from readiness.bgp_sessions(self.watches)
         else:
@@ -285,11 +285,11 @@ class Reconciler:
             yield self.perform("route_client")
         if wanted.excluded_node and "label" not in force:
             yield self.perform("label", (self.resolve(wanted.excluded_node), f"{EXCLUDE_LABEL}=true"))
-        if wanted.conflicting_host and "add_squatter" not in force:
-            yield self.perform("add_squatter", (CONFLICTING_HOST,))
-        if not wanted.speakers and "patch" not in force:
+        if wanted.conflicting_host and "add_conflicting_host" not in force:
+            yield self.perform("add_conflicting_host", (CONFLICTING_HOST,))
+        if not wanted.speakers and "stop_speakers" not in force:
             yield self._completed(
-                "patch", ("ds/speaker",), [actions.speakers(wanted=False)], "kubectl patch ds speaker"
+                "stop_speakers", ("ds/speaker",), [actions.speakers(wanted=False)], "kubectl patch ds speaker"
             )
 
     def _inject_faults(self, wanted: ClusterState) -> Iterator[CompletedStep]:
@@ -322,8 +322,8 @@ class Reconciler:
 def _active_in(wanted: ClusterState) -> set[Verb]:
     """The acts that are in force in a state."""
     told: dict[Verb, bool] = {
-        "add_squatter": wanted.conflicting_host, "route_client": wanted.client_routed, "start_router": wanted.router,
-        "label": bool(wanted.excluded_node), "patch": not wanted.speakers,
+        "add_conflicting_host": wanted.conflicting_host, "route_client": wanted.client_routed,
+        "start_router": wanted.router, "label": bool(wanted.excluded_node), "stop_speakers": not wanted.speakers,
     }  # fmt: skip
     lost: set[Verb] = {wanted.lost.verb} if wanted.lost else set()
     return {verb for verb, there in told.items() if there} | lost

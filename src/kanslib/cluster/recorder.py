@@ -19,12 +19,12 @@ from kanslib.cluster.api import Watches
 from kanslib.cluster.session import keep_logs
 from kanslib.packets.capture import Frame
 from kanslib.packets.pcap import filter_pcap
-from kanslib.recording.writer import RecordWriter
+from kanslib.recording.raw.journal import Journal
 
 _ROWS = ("acts.ndjson", "settled.ndjson", "stories.ndjson")
 _GOSSIP_PORT = 7946
 # encrypted gossip does not shrink: kept where it tells something, from shortly before these acts on
-_GOSSIP_ABOUT = {"kill_node", "cut_link", "start_node", "mend_link"}
+_GOSSIP_ABOUT = {"kill_node", "link_down", "start_node", "link_up"}
 _LOG_EVERY = 5.0
 
 
@@ -34,7 +34,7 @@ class Recorder:
     def __init__(self, folder: Path) -> None:
         lifecycle.guard()
         self.folder, self._over = folder, threading.Event()
-        self._journal = RecordWriter(folder / "whole")
+        self._journal = Journal(folder / "whole")
         self._watches = Watches(self._journal.event)
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()

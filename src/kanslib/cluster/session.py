@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from kanslib.actions import Verb, base_name
 from kanslib.cluster import actions, docker, lifecycle, probes
 from kanslib.cluster.api import CONTROL_PLANE, Watches, kubectl, logs
 from kanslib.cluster.docker import CLIENT, ROUTER, CommandResult
 from kanslib.cluster.reconciler import CompletedStep, Reconciler
 from kanslib.exceptions import KanslibError, UnsupportedError
-from kanslib.recording.format import Recording, Verb
-from kanslib.recording.raw.commands import base_name
-from kanslib.recording.writer import RecordWriter
+from kanslib.recording import Recording
+from kanslib.recording.raw.journal import Journal
 
 RECORD = "KANS_RECORD"  # the folder of a recorder; each process leaves a journal there
 HOST = "host"
@@ -72,7 +72,7 @@ class Session:
         kept = os.environ.get(RECORD)
         folder = Path(tempfile.mkdtemp(prefix="kans-", dir=kept))
         self.is_recording = kept is not None  # a recorder wants full looks around every act
-        self.journal = RecordWriter(folder)
+        self.journal = Journal(folder)
         self._gone = threading.Event()
         self.addresses: dict[str, str] = {}
         self.macs: dict[str, str] = {}
@@ -251,7 +251,7 @@ class Session:
             return
         self._gone.set()
         self.open_story("", lambda: None)
-        failures: set[Verb] = {"kill_node", "cut_link", "label", "patch", "add_squatter"}
+        failures: set[Verb] = {"kill_node", "link_down", "label", "stop_speakers", "add_conflicting_host"}
         mine = {
             (step.verb, step.targets[0]) for acted in self.completed for step in acted.steps if step.verb in failures
         }
@@ -272,7 +272,7 @@ class Session:
             shutil.rmtree(self.journal.path, ignore_errors=True)
 
 
-def keep_logs(watches: Watches, journal: RecordWriter) -> None:
+def keep_logs(watches: Watches, journal: Journal) -> None:
     """Write down what MetalLB's logs have to say that was not written down yet."""
     for component in ("speaker", "controller"):
         for pod, node, text in logs(watches, component):

@@ -14,7 +14,7 @@ from kanslib.backends.recorded import RecordedBackend
 from kanslib.comparison.normalize import fresh_output, generated_names, next_hops, normalize_rule
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.objects import KubeObject, external_address, newest_leaders
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 OUTAGE_TOLERANCE_S = (
     12.0  # seconds by which the same outage may differ from one time to another (36.7–44.2 s were measured)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from kanslib.actions import Verb, deduplicate
 from kanslib.course import manifests
 from kanslib.course.addressing import LESSON_NETWORK
+from kanslib.k8s.manifest import canonical_reference, documents, reference
 from kanslib.k8s.objects import KubeObject, identity
-from kanslib.recording.format import Verb
-from kanslib.recording.raw.commands import canonical_reference, deduplicate, documents, reference
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 
@@ -104,9 +104,9 @@ def leads_to(moment: ScriptedMoment, before: ClusterState, verb: Verb, about: se
         "start_router": moment.after.router and not before.router,
         "route_client": moment.after.client_routed and not before.client_routed,
         "kill_node": bool(lost and not lost_before and lost.verb == verb),
-        "cut_link": bool(lost and not lost_before and lost.verb == verb),
+        "link_down": bool(lost and not lost_before and lost.verb == verb),
         "start_node": bool(lost_before and not lost and lost_before.verb == "kill_node"),
-        "mend_link": bool(lost_before and not lost and lost_before.verb == "cut_link"),
+        "link_up": bool(lost_before and not lost and lost_before.verb == "link_down"),
         "label": bool(moment.after.excluded_node) != bool(before.excluded_node)
         and any(str(one).endswith("-") for one in about) == (not moment.after.excluded_node),
     }
@@ -126,11 +126,11 @@ class PlannedStep:
 def plan_steps(before: ClusterState, after: ClusterState, network: str = LESSON_NETWORK) -> Iterator[PlannedStep]:
     """What has to be done to come from one state to the other, in order."""
     if before.lost and not after.lost:
-        yield PlannedStep("start_node" if before.lost.verb == "kill_node" else "mend_link", role="lost")
+        yield PlannedStep("start_node" if before.lost.verb == "kill_node" else "link_up", role="lost")
     undone: dict[Verb, bool] = {
-        "remove_squatter": before.conflicting_host and not after.conflicting_host,
+        "remove_conflicting_host": before.conflicting_host and not after.conflicting_host,
         "unroute_client": before.client_routed and not after.client_routed,
-        "stop_router": before.router and not after.router, "patch": after.speakers and not before.speakers,
+        "stop_router": before.router and not after.router, "start_speakers": after.speakers and not before.speakers,
         "install_metallb": after.metallb and not before.metallb, "start_router": after.router and not before.router,
     }  # fmt: skip
     yield from (PlannedStep(verb) for verb, there in undone.items() if there)
@@ -151,7 +151,7 @@ def plan_steps(before: ClusterState, after: ClusterState, network: str = LESSON_
     if after.excluded_node and not before.excluded_node:
         yield PlannedStep("label", references=(f"{EXCLUDE_LABEL}=true",), role=after.excluded_node)
     if after.conflicting_host and not before.conflicting_host:
-        yield PlannedStep("add_squatter")
+        yield PlannedStep("add_conflicting_host")
     if after.lost and not before.lost:
         yield PlannedStep(after.lost.verb, role=after.lost.node)
 
@@ -241,10 +241,10 @@ CHAPTERS: tuple[StoryScript, ...] = (
     )),
     StoryScript("bgp-silent", "A link is cut: under BGP, then on layer 2", BGP, (
         ScriptedMoment("bgp-etp-local", BGP_LOCAL),
-        ScriptedMoment("cut-link", replace(BGP_LOCAL, lost=NodeFault("cut_link", _WORKER))),
+        ScriptedMoment("cut-link", replace(BGP_LOCAL, lost=NodeFault("link_down", _WORKER))),
         ScriptedMoment("mend-link", BGP_LOCAL),
         ScriptedMoment("back-to-l2", replace(LAYER2, router=True)),
-        ScriptedMoment("cut-link-2", replace(LAYER2, router=True, lost=NodeFault("cut_link", _WORKER))),
+        ScriptedMoment("cut-link-2", replace(LAYER2, router=True, lost=NodeFault("link_down", _WORKER))),
         ScriptedMoment("mend-link-2", replace(LAYER2, router=True)),
     )),
     _broken(1, NO_ADVERTISEMENT),

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from kanslib.actions import Verb
 from kanslib.answer import Text
 from kanslib.backends.base import Backend, TimeWindow
 from kanslib.course import manifests
 from kanslib.course.addressing import addresses
 from kanslib.exceptions import KanslibError, NotRecordedError, UnknownNameError
+from kanslib.k8s.manifest import documents, reference
 from kanslib.k8s.objects import KubeObject, external_address, external_addresses, newest_leaders, plural
 from kanslib.metallb.config import pool_of, pools
 from kanslib.packets.bgp import is_bgp
-from kanslib.recording.format import Verb
-from kanslib.recording.raw.commands import documents, reference
 from kanslib.render import notices
 
 if TYPE_CHECKING:
@@ -588,11 +588,11 @@ class Lab:
 
     def link_down(self, name: str) -> Text:
         """Take a node's network interface down: it lives on, but nobody can hear it."""
-        return self._act("cut_link", self._node(name))
+        return self._act("link_down", self._node(name))
 
     def link_up(self, name: str) -> Text:
         """Bring a node's network interface up again."""
-        return self._act("mend_link", self._node(name))
+        return self._act("link_up", self._node(name))
 
     def start_router(self) -> Text:
         """Start the BGP router (FRR) beside the cluster."""
@@ -612,11 +612,11 @@ class Lab:
 
     def add_conflicting_host(self, name: str = "squatter") -> Text:
         """Start a container that holds a Service's address."""
-        return self._act("add_squatter", name)
+        return self._act("add_conflicting_host", name)
 
     def remove_conflicting_host(self, name: str = "squatter") -> Text:
         """Remove that container."""
-        return self._act("remove_squatter", name)
+        return self._act("remove_conflicting_host", name)
 
     def restore(self) -> Text:
         """Undo every act that is still in force, and go back to the story's opening."""

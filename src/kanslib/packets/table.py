@@ -32,7 +32,7 @@ def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[dict[str, Co
     Raises and warns as `capture.read`.
 
     >>> import io
-    >>> from kanslib.recording.format import Recording
+    >>> from kanslib.recording import Recording
     >>> from kanslib.course.recordings import shipped
     >>> content = Recording.open(shipped("failover")).read("captures/course/05-bridge.pcap")
     >>> sum(int((part["is_tcp"] & (part["flags"] == 2)).sum()) for part in read(io.BytesIO(content)))

@@ -1,1 +1,5 @@
-"""What a recording is on disk, how its clock runs, and how one is made, checked and converted."""
+"""Recordings: their format, their clock, and how they are read, written and verified."""
+
+from kanslib.recording.reader import Recording
+
+__all__ = ["Recording"]

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
+from kanslib.actions import base_name, deduplicate
 from kanslib.exceptions import NotRecordedError, UnknownNameError
 from kanslib.recording.format import Action, CommandOutput, RecordedStep, Segment, Story
-from kanslib.recording.raw.commands import base_name, deduplicate
 
 OPENING = "opening"
 
@@ -39,9 +39,9 @@ class Clock:
         self.story, self.segments = story, takes
         before = [act for act in acts if act.t < story.start]
         mine = [act for act in acts if story.start <= act.t < story.end]
-        self.actions = name_actions(mine, story.neutral)
+        self.actions = name_actions(mine, story.hide_actions)
         # an act is also found under the name that it has in the whole recording
-        self._known = {old.id: act for old, act in zip(mine, self.actions, strict=True) if not story.neutral}
+        self._known = {old.id: act for old, act in zip(mine, self.actions, strict=True) if not story.hide_actions}
         self._known |= {act.id: act for act in self.actions}
         self._whole = [*before, *self.actions, *(act for act in acts if act.t >= story.end)]
         self.now = story.start
@@ -64,13 +64,13 @@ class Clock:
     @property
     def last(self) -> Action | None:
         """The last act begun at or before now, also one before the opening."""
-        done = [act for act in self._whole if act.t <= self.now and act.take == self.segment.id]
+        done = [act for act in self._whole if act.t <= self.now and act.segment == self.segment.id]
         return done[-1] if done else None
 
     @property
     def last_name(self) -> str:
         """The name of the last act of this story; `opening` before the first. Past the story's end any act counts."""
-        if self.now > self.story.end and not self.story.neutral and self.last:
+        if self.now > self.story.end and not self.story.hide_actions and self.last:
             return self.last.id
         done = [act for act in self.actions if act.t <= self.now]
         return done[-1].id if done else OPENING
@@ -79,7 +79,7 @@ class Clock:
     def until(self) -> float:
         """The end of the stretch: when anything else was done next, in this story or after it."""
         take = self.segment
-        later = [act.t for act in self._whole if act.t > self.now and act.take == take.id]
+        later = [act.t for act in self._whole if act.t > self.now and act.segment == take.id]
         return min([*later, take.end + 1])
 
     @property

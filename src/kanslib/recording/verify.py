@@ -15,7 +15,8 @@ from kanslib.exceptions import RecordingError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.packets import capture
 from kanslib.packets.pcap import CaptureWarning
-from kanslib.recording.format import MANIFEST, READS, Recording, Segment
+from kanslib.recording import Recording
+from kanslib.recording.format import MANIFEST, READS, Segment
 
 # name of what was found, and how it looks
 _SECRETS = (
@@ -76,18 +77,18 @@ def _check_manifest(recording: Recording) -> None:
         raise RecordingError(name, "the manifest lists this file, but it is missing")
     for name in sorted(present - listed):
         raise RecordingError(name, "the manifest does not list this file")
-    takes = {take.id: take for take in manifest.takes}
-    _in_order(MANIFEST, ((None, take.start) for take in manifest.takes), "takes")
-    _in_order(MANIFEST, ((None, act.t) for act in manifest.acts), "acts")
-    for act in manifest.acts:
-        if act.take not in takes:
-            raise RecordingError(MANIFEST, f"act {act.id!r} belongs to no take ({act.take!r})")
+    takes = {take.id: take for take in manifest.segments}
+    _in_order(MANIFEST, ((None, take.start) for take in manifest.segments), "takes")
+    _in_order(MANIFEST, ((None, act.t) for act in manifest.actions), "acts")
+    for act in manifest.actions:
+        if act.segment not in takes:
+            raise RecordingError(MANIFEST, f"act {act.id!r} belongs to no take ({act.segment!r})")
         if act.settled < act.t:
             raise RecordingError(MANIFEST, f"act {act.id!r} settled before it began")
     for story in manifest.stories:
-        take = takes.get(story.take)
+        take = takes.get(story.segment)
         if take is None or not take.start <= story.start <= story.end <= take.end + 1e-6:
-            raise RecordingError(MANIFEST, f"story {story.name!r} is not inside its take ({story.take!r})")
+            raise RecordingError(MANIFEST, f"story {story.name!r} is not inside its take ({story.segment!r})")
 
 
 def _in_order(name: str, moments: Iterable[tuple[int | None, float]], what: str) -> None:
@@ -175,7 +176,7 @@ def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
         "0.0.0.0/8",
         "255.0.0.0/8",
     ]
-    takes: tuple[Segment, ...] = recording.manifest.takes
+    takes: tuple[Segment, ...] = recording.manifest.segments
     return [ipaddress.IPv4Network(network) for network in (*own, *(take.network for take in takes))]
 
 

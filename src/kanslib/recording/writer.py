@@ -1,82 +1,59 @@
-"""A journal: what a live world was told, asked and did, written down as it happens, as a raw recording.
-
-The same folder that `recording/raw.py` reads; its rows say more than a script's would (verb, targets, place),
-so nothing has to be guessed from commands.
-"""
+"""Write a recording of format 1: a directory, or a zip that has the same bytes every time."""
 
 from __future__ import annotations
 
-import json
-import re
-import threading
-from collections.abc import Mapping, Sequence
+import hashlib
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from kanslib.k8s.objects import WatchEvent
-from kanslib.recording.format import Verb
+from kanslib.recording.format import MANIFEST, FileEntry, Manifest
 
 
-class RecordWriter:
-    """Appends to one folder; every line stands for itself, so a journal that was cut off is still one."""
+class RecordingWriter:
+    """Collects files (the same content once) and writes them with their manifest to a directory or a zip."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        self._numbers = 0
-        self._logged: dict[tuple[str, str], set[str]] = {}
-        for folder in ("objects", "reads", "logs", "captures", "probes"):
-            (path / folder).mkdir(parents=True, exist_ok=True)
-        (path / "acts.ndjson").touch()
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+        self._by_content: dict[bytes, str] = {}
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        line = json.dumps(row, ensure_ascii=False) + "\n"
-        with self._lock, (self.path / name).open("a") as file:
-            file.write(line)
+    def add(self, name: str, content: bytes) -> str:
+        """Keep `content` under `name`; the name under which it is kept already, if it is."""
+        kept = self._by_content.setdefault(hashlib.sha256(content).digest(), name)
+        if kept == name:
+            if name in self._files and self._files[name] != content:
+                raise ValueError(f"two contents for {name}")
+            self._files[name] = content
+        return kept
 
-    def event(self, kind: str, event: WatchEvent) -> None:
-        """A watch event of a kind."""
-        self._append(f"objects/{kind}.ndjson", {"t": event.t, "type": event.type, "object": event.object})
+    def entries(self) -> dict[str, FileEntry]:
+        """What the manifest has to promise."""
+        return {
+            name: FileEntry(hashlib.sha256(content).hexdigest(), len(content))
+            for name, content in sorted(self._files.items())
+        }
 
-    def action(
-        self, group: str, name: str, span: tuple[float, float], verb: Verb, targets: Sequence[str],
-        command: str, manifest: str = "", output: str = "",
-    ) -> None:  # fmt: skip
-        """One step of an act; steps of the same `group` are one act."""
-        self._append("acts.ndjson", {
-            "t": span[0], "end": span[1], "act": name, "cmd": command, "stdin": manifest, "rc": 0, "out": output,
-            "group": group, "verb": verb, "targets": list(targets),
-        })  # fmt: skip
+    def write(self, manifest: Manifest, out: Path) -> None:
+        """To a zip when `out` ends in .zip, else to a directory; FileExistsError when something is there."""
+        files = {MANIFEST: manifest.to_json().encode(), **dict(sorted(self._files.items()))}
+        if out.exists():
+            raise FileExistsError(out)
+        if out.suffix == ".zip":
+            _write_zip(files, out)
+            return
+        for name, content in files.items():
+            target = out / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
 
-    def settled(self, group: str, moment: float) -> None:
-        """When the act of this group had settled (Unix seconds)."""
-        self._append("settled.ndjson", {"group": group, "settled": moment})
 
-    def story(
-        self, moment: float, name: str = "", title: str = "", neutral: bool = False, lesson: bool = False
-    ) -> None:
-        """From this moment on (Unix seconds) a story is told; without a name: the last one is over."""
-        row = {"t": moment, "story": name, "title": title, "neutral": neutral, "lesson": lesson}
-        self._append("stories.ndjson", row)
-
-    def read(self, place: str, command: str, span: tuple[float, float], rc: int, content: bytes) -> None:
-        """What a command printed at a place."""
-        with self._lock:
-            self._numbers += 1
-            number = self._numbers
-        file = f"reads/{number:05}-{re.sub(r'[^A-Za-z0-9]+', '-', command)[:40].strip('-')}"
-        (self.path / file).write_bytes(content)
-        row = {"t": span[0], "end": span[1], "place": place, "cmd": command, "rc": rc, "file": file}
-        self._append("reads.ndjson", row)
-
-    def probe(self, name: str, row: Mapping[str, Any]) -> None:
-        """One request of a series of probes."""
-        self._append(f"probes/{name}.ndjson", row)
-
-    def log(self, pod: str, node: str, text: str) -> None:
-        """The log of a Pod so far, with timestamps: what is new in it is added."""
-        known = self._logged.setdefault((pod, node), set())
-        new = [line for line in text.splitlines() if line not in known]
-        known.update(new)
-        with (self.path / "logs" / f"{pod}@{node}.log").open("a") as lines:
-            lines.writelines(line + "\n" for line in new)
+def _write_zip(files: Mapping[str, bytes], out: Path) -> None:
+    """One zip, the same bytes every time: fixed dates, each file packed the way that packs it best."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.external_attr = 0o644 << 16
+            # LZMA opens slower than deflate: worth it only where there is much to gain.
+            method = zipfile.ZIP_LZMA if len(content) > 20_000 and name != MANIFEST else zipfile.ZIP_DEFLATED
+            archive.writestr(info, content, method, 9 if method == zipfile.ZIP_DEFLATED else None)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
 
+from kanslib.actions import Verb
 from kanslib.exceptions import ClusterError, ConfigurationError, ManifestError, NotSimulatedError, UnknownNameError
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.apply import is_applied
+from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject, as_of, external_address, plural
 from kanslib.metallb import bgp
 from kanslib.metallb.config import pools
-from kanslib.recording.format import Verb
-from kanslib.recording.raw.commands import reference
 from kanslib.simulator import api_server
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.event_loop import EventLoop
@@ -67,7 +67,7 @@ class Simulator:
             self.cluster.load(kind, origin.objects.get(kind, ()))
         now = origin.moment
         self.lost: dict[str, float] = dict.fromkeys(origin.lost, now)
-        self._cut = {node for node, verb in origin.lost.items() if verb == "cut_link"}
+        self._cut = {node for node, verb in origin.lost.items() if verb == "link_down"}
         self.down: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(origin.lost) - self._cut)
         self.unreachable: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(origin.lost))
         self.heard: dict[
@@ -198,11 +198,12 @@ class Simulator:
         """Any other act. NotSimulatedError for one that the twin cannot do."""
         deeds: dict[str, Callable[..., None]] = {
             "install_metallb": self._install, "label": self._label, "kill_node": self._kill,
-            "cut_link": self._link_down,
-            "start_node": self._start, "mend_link": self._link_up, "start_router": self._start_router,
+            "link_down": self._link_down,
+            "start_node": self._start, "link_up": self._link_up, "start_router": self._start_router,
             "stop_router": self._stop_router, "route_client": self._route, "unroute_client": self._unroute,
-            "add_squatter": self._add_conflicting_host, "remove_squatter": self._remove_conflicting_host,
-            "patch": self._restore_speakers,
+            "add_conflicting_host": self._add_conflicting_host,
+            "remove_conflicting_host": self._remove_conflicting_host,
+            "stop_speakers": self.remove_speakers, "start_speakers": self._restore_speakers,
         }  # fmt: skip
         if verb not in deeds:
             raise NotSimulatedError(f"the act {verb}", deeds)
@@ -340,7 +341,7 @@ class Simulator:
         for node in self.cluster.objects("nodes"):
             self.speakers.join(node["metadata"]["name"])
 
-    def remove_speakers(self) -> None:
+    def remove_speakers(self, *_targets: str) -> None:
         """The DaemonSet may run nowhere: every speaker says goodbye."""
         daemons = copy.deepcopy(self.cluster.get("daemonsets", "speaker", SYSTEM))
         if daemons is None:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from kanslib.exceptions import UnknownNameError
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 
 HERE = Path(__file__).parent
 

@@ -1,94 +1,29 @@
-"""What a shell command did to the world: its verb and its targets."""
+"""Interpret a shell command of a raw recording: its verb and its targets."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import chain, count
 
-import yaml
-
-from kanslib.exceptions import ManifestError
-from kanslib.k8s.objects import KubeObject, plural
-from kanslib.recording.format import Verb
+from kanslib.actions import Verb
+from kanslib.k8s.manifest import documents, reference
+from kanslib.recording.format import verb_in_memory
 
 _DELETED = re.compile(r'^([a-z0-9.-]+) "([^"]+)"(?: force)? deleted', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class ClusterNames:
-    """What has to be known of a cluster to read its commands: node names and Services' external addresses."""
+    """The names that tell what a command is about: those of nodes, and the Services' external addresses."""
 
     nodes: Collection[str]
     vips: Collection[str]
 
 
-def documents(manifest: str) -> list[KubeObject]:
-    """The objects of a YAML manifest, empty documents left out. Raises ManifestError for what is no manifest."""
-    try:
-        docs = [doc for doc in yaml.safe_load_all(manifest) if doc is not None]
-    except yaml.YAMLError as exc:
-        raise ManifestError(f"not YAML: {exc}") from None
-    for doc in docs:
-        if not isinstance(doc, dict) or "kind" not in doc or "name" not in doc.get("metadata", {}):
-            raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {doc!r:.80}")
-    return docs
-
-
-def reference(obj: KubeObject) -> str:
-    """An object as kubectl names it.
-
-    >>> reference({"kind": "Service", "metadata": {"name": "svc1"}})
-    'service/svc1'
-    """
-    return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
-
-
-def canonical_reference(ref: str) -> str:
-    """A reference in one spelling, whatever the learner typed.
-
-    >>> canonical_reference("svc/svc1"), canonical_reference("Service/svc1")
-    ('services/svc1', 'services/svc1')
-    """
-    kind, _, name = ref.partition("/")
-    return f"{plural(kind)}/{name}"
-
-
-def describe(verb: Verb, targets: Sequence[str]) -> str:
-    """An act in words.
-
-    >>> describe("kill_node", ["myk8s-worker"])
-    'kill-node myk8s-worker'
-    """
-    return " ".join([verb.replace("_", "-"), *targets])
-
-
-def base_name(name: str) -> str:
-    """An act's name without the number of a repeat.
-
-    >>> base_name("apply-services-2")
-    'apply-services'
-    """
-    return re.sub(r"-[0-9]+$", "", name)
-
-
-def deduplicate(names: Iterable[str]) -> list[str]:
-    """The names of acts, made unique: a repeat gets the next free number.
-
-    >>> deduplicate(["apply-services", "delete-services", "apply-services", "apply-services-2"])
-    ['apply-services', 'delete-services', 'apply-services-2', 'apply-services-3']
-    """
-    taken: dict[str, None] = {}
-    for name in names:
-        tries = chain([name], (f"{base_name(name)}-{number}" for number in count(2)))
-        taken[next(one for one in tries if one not in taken)] = None
-    return list(taken)
-
-
 def interpret(command: str, manifest: str, output: str, places: ClusterNames) -> tuple[Verb, tuple[str, ...]]:
-    """The verb and the targets of a recorded command; ("wait", ()) for one that changes nothing.
+    """Return the verb and the targets of a recorded command; ("wait", ()) for one that changes nothing.
 
     >>> places = ClusterNames(nodes=["myk8s-worker"], vips=[])
     >>> interpret("docker kill --signal KILL myk8s-worker", "", "", places)
@@ -106,7 +41,7 @@ def interpret(command: str, manifest: str, output: str, places: ClusterNames) ->
     if words[:2] == ["docker", "run"]:
         return _docker_run(words, places)
     if words[:2] == ["docker", "rm"]:
-        return ("stop_router" if "router" in words[-1] else "remove_squatter"), (words[-1],)
+        return ("stop_router" if "router" in words[-1] else "remove_conflicting_host"), (words[-1],)
     if words[:2] == ["docker", "exec"]:
         return _docker_exec(words, places)
     return "wait", ()
@@ -115,7 +50,7 @@ def interpret(command: str, manifest: str, output: str, places: ClusterNames) ->
 def _words(command: str) -> list[str]:
     try:
         return shlex.split(command)
-    except ValueError:  # an unbalanced quote: still good enough to tell what was done
+    except ValueError:  # an unbalanced quote: still good enough to read the command
         return command.split()
 
 
@@ -130,7 +65,7 @@ def _kubectl(words: list[str], manifest: str, output: str) -> tuple[Verb, tuple[
         case ["label", "node" | "nodes", node, *labels]:
             return "label", (node, *(word for word in labels if not word.startswith("--")))
         case ["patch", kind, name, *_]:
-            return "patch", (f"{kind}/{name}",)
+            return verb_in_memory("patch", [f"{kind}/{name}"], " ".join(words)), (f"{kind}/{name}",)
     return "wait", ()
 
 
@@ -141,7 +76,7 @@ def _docker_run(words: list[str], places: ClusterNames) -> tuple[Verb, tuple[str
     if any("frr" in word for word in words):
         return "start_router", (name,)
     if _option(words, "--ip") in places.vips:
-        return "add_squatter", (name, _option(words, "--ip"))
+        return "add_conflicting_host", (name, _option(words, "--ip"))
     return "start_client", (name,)
 
 
@@ -149,7 +84,7 @@ def _docker_exec(words: list[str], places: ClusterNames) -> tuple[Verb, tuple[st
     place, *inner = [word for word in words[2:] if word not in ("--privileged", "-i", "-t", "-it")]
     script = " ".join(inner)
     if place in places.nodes and "ip link set" in script:
-        return ("cut_link" if script.endswith("down") else "mend_link"), (place,)
+        return ("link_down" if script.endswith("down") else "link_up"), (place,)
     if "vtysh" in inner:
         return "start_router", (place,)
     if "sysctl" in inner:

@@ -11,20 +11,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from kanslib.actions import Verb, deduplicate
 from kanslib.exceptions import ManifestError, RecordingError
 from kanslib.k8s.logs import with_timestamps
 from kanslib.k8s.objects import WatchEvent, key_of
-from kanslib.recording.format import Action, Manifest, RecordedStep, Recording, Segment, Story, Verb, Writer
+from kanslib.recording import Recording
+from kanslib.recording.format import Action, Manifest, RecordedStep, Segment, Story, verb_on_disk
 from kanslib.recording.raw import settling
-from kanslib.recording.raw.commands import ClusterNames, deduplicate, interpret
+from kanslib.recording.raw.commands import ClusterNames, interpret
 from kanslib.recording.raw.files import HOST, RawAction, RawOutput, RawRecording
+from kanslib.recording.writer import RecordingWriter
 
 # Verbs whose act is called after the verb, whatever the recording script called it.
 _NAMED_BY_VERB: set[Verb] = {
-    "create_cluster", "start_client", "install_metallb", "kill_node", "start_node", "cut_link", "mend_link",
+    "create_cluster", "start_client", "install_metallb", "kill_node", "start_node", "link_down", "link_up",
     "start_router", "stop_router", "route_client", "unroute_client",
 }  # fmt: skip
-_LOSSES: set[Verb] = {"kill_node", "cut_link"}
+_LOSSES: set[Verb] = {"kill_node", "link_down"}
 _SET_UP: set[Verb] = {"create_cluster", "start_client"}
 
 WHOLE_LESSON = "l2"
@@ -75,7 +78,7 @@ class Labels:
 
     title: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    stand_ins: tuple[str, ...] = ()
+    substitutes: tuple[str, ...] = ()
 
 
 def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Recording:
@@ -89,7 +92,7 @@ def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Re
     labels = labels or Labels()
     sources = sorted((RawRecording(path) for path in raws), key=lambda raw: raw.span)
     _refuse_overlap(sources)
-    writer = Writer()
+    writer = RecordingWriter()
     takes = _takes(sources)
     acts = [act for raw in sources for act in _acts(raw)]
     _write_objects(sources, writer)
@@ -100,10 +103,10 @@ def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Re
     manifest = Manifest(
         title=labels.title or ", ".join(raw.name for raw in sources),
         versions={**_versions(sources), **labels.versions},
-        stand_ins=labels.stand_ins,
+        substitutes=labels.substitutes,
         redactions=RECORDER_REDACTIONS if any(raw.stories for raw in sources) else REDACTIONS,
-        takes=tuple(takes),
-        acts=tuple(acts),
+        segments=tuple(takes),
+        actions=tuple(acts),
         stories=tuple(_stories(sources, takes, acts)),
         files=writer.entries(),
     )
@@ -152,7 +155,7 @@ def _addresses(raw: RawRecording) -> dict[str, str]:
     if raw.places:
         return dict(raw.places.addresses)
     found = dict(raw.node_addresses)
-    for act in raw.acts:
+    for act in raw.actions:
         named = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", act.command)
         if named:
             found[named[1]] = named[2]
@@ -189,7 +192,7 @@ def _acts(raw: RawRecording) -> list[Action]:
     """The acts of one take: consecutive commands of one name are one act, repeats get a number."""
     groups: list[tuple[str, list[RecordedStep]]] = []
     ids: list[str] = []
-    for raw_act in raw.acts:
+    for raw_act in raw.actions:
         step = _step(raw, raw_act)
         name = _name(raw_act, step)
         if groups and ids[-1] == raw_act.group and (groups[-1][0] == name or _waits(groups[-1][1])):
@@ -226,7 +229,7 @@ def _name(act: RawAction, step: RecordedStep) -> str:
         return act.label
     if act.label.startswith(("break-", "fix-")) or step.verb not in _NAMED_BY_VERB:
         return re.sub(r"-again$", "", act.label)
-    return step.verb.replace("_", "-")
+    return verb_on_disk(step.verb).replace("_", "-")
 
 
 def _settled(raw: RawRecording, steps: Sequence[RecordedStep], changed: Sequence[float], until: float) -> float:
@@ -248,7 +251,7 @@ def _stories(sources: Sequence[RawRecording], takes: Sequence[Segment], acts: Se
         return
     told: set[str] = set()
     for raw, take in zip(sources, takes, strict=True):
-        mine = [act for act in acts if act.take == take.id]
+        mine = [act for act in acts if act.segment == take.id]
         lessons = [act for act in mine if not act.id.startswith(("break-", "fix-"))]
         if lessons or not mine:
             # what was broken on purpose is told in cases: here its names would give the diagnoses away
@@ -260,14 +263,14 @@ def _stories(sources: Sequence[RawRecording], takes: Sequence[Segment], acts: Se
             told.add(story.name)
     number = 0
     for raw, take in zip(sources, takes, strict=True):
-        mine = [act for act in acts if act.take == take.id]
+        mine = [act for act in acts if act.segment == take.id]
         for broken, following in zip(mine, [*mine[1:], None], strict=True):
             fixed_at = following.t if following else take.end
             looked = any(broken.end <= read.t < fixed_at for read in raw.reads)
             if broken.id.startswith("break-") and looked:
                 number += 1
                 end = _until_next(mine, following, take)
-                yield Story(f"case-{number}", f"Case {number}", take.id, broken.settled, end, neutral=True)
+                yield Story(f"case-{number}", f"Case {number}", take.id, broken.settled, end, hide_actions=True)
 
 
 def _opened(raw: RawRecording, take: Segment) -> Iterator[Story]:
@@ -323,7 +326,7 @@ def _chapters(take: Segment, mine: Sequence[Action]) -> Iterator[Story]:
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write_objects(sources: Sequence[RawRecording], writer: Writer) -> None:
+def _write_objects(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     for kind in sorted({kind for raw in sources for kind in raw.watches}):
         lines = [
             {"t": event.t, "type": event.type, **({"object": event.object} if event.object else {})}
@@ -374,7 +377,7 @@ def _caught_up(
         yield WatchEvent(moment, "DELETED", known.pop(key))
 
 
-def _write_logs(sources: Sequence[RawRecording], writer: Writer) -> None:
+def _write_logs(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     logs: dict[str, dict[str, None]] = {}
     for raw in sources:
         for file in sorted((raw.path / "logs").glob("*.log")):
@@ -384,7 +387,7 @@ def _write_logs(sources: Sequence[RawRecording], writer: Writer) -> None:
         writer.add(f"logs/{name}", "".join(line + "\n" for line in ordered).encode())
 
 
-def _write_reads(sources: Sequence[RawRecording], writer: Writer) -> None:
+def _write_reads(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     numbers: Counter[str] = Counter()
     rows = []
     for read in (read for raw in sources for read in raw.reads):
@@ -414,13 +417,13 @@ def _suffix(read: RawOutput) -> str:
     return ".json" if read.content[:1] in (b"[", b"{") else ".txt"
 
 
-def _write_captures(sources: Sequence[RawRecording], writer: Writer) -> None:
+def _write_captures(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     for raw in sources:
         for file in sorted((raw.path / "captures").glob("*.pcap*")):
             writer.add(f"captures/{raw.name}/{file.name}", file.read_bytes())
 
 
-def _write_probes(sources: Sequence[RawRecording], writer: Writer) -> None:
+def _write_probes(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     for raw in sources:
         for file in sorted((raw.path / "probes").glob("*.ndjson")):
             rows = sorted(raw.rows(f"probes/{file.name}"), key=lambda row: row["t"])

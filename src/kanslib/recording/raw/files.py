@@ -15,9 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kanslib.actions import Verb
 from kanslib.exceptions import RecordingError
 from kanslib.k8s.objects import KubeObject, WatchEvent
-from kanslib.recording.format import Verb
+from kanslib.recording.format import verb_in_memory
 
 _EXEC = re.compile(r"^docker exec (?:--?\w+ )*(?P<place>[\w.-]+) (?P<command>.*)$", re.DOTALL)
 _EACH_NODE = re.compile(
@@ -87,11 +88,11 @@ class RawRecording:
                 raise RecordingError(f"{self.name}/{name}", "not a line of JSON", number) from None
 
     @cached_property
-    def acts(self) -> list[RawAction]:
+    def actions(self) -> list[RawAction]:
         return [
             RawAction(
                 r["t"], r["end"], r["act"], r["cmd"], r.get("stdin") or "", r["rc"], r.get("out") or "",
-                r.get("group", ""), r.get("verb"), tuple(r.get("targets", ())),
+                r.get("group", ""), _verb(r), tuple(r.get("targets", ())),
             )
             for r in sorted(self.rows("acts.ndjson"), key=lambda row: row["t"])
         ]  # fmt: skip
@@ -211,10 +212,14 @@ class RawRecording:
     @property
     def span(self) -> tuple[float, float]:
         """From just before the first to the last moment of anything recorded here, logs and captures aside."""
-        starts = [act.t for act in self.acts] + [read.t for read in self.reads]
-        ends = [act.end for act in self.acts] + [read.end for read in self.reads]
+        starts = [act.t for act in self.actions] + [read.t for read in self.reads]
+        ends = [act.end for act in self.actions] + [read.end for read in self.reads]
         moments = [float(row["t"]) for row in self.stories]
         starts, ends = starts + moments, ends + moments
         for events in self.watches.values():
             ends += [event.t for event in events[-1:]]
         return min(starts) - 0.01, max(ends)
+
+
+def _verb(row: dict[str, Any]) -> Verb | None:
+    return verb_in_memory(row["verb"], row["targets"], row["cmd"]) if "verb" in row else None

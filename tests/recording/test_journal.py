@@ -13,10 +13,10 @@ from kanslib.k8s.objects import WatchEvent
 from kanslib.lab.lab import Lab
 from kanslib.packets.capture import Frame
 from kanslib.packets.pcap import filter_pcap
-from kanslib.recording.format import Recording
+from kanslib.recording import Recording
 from kanslib.recording.raw.convert import convert
+from kanslib.recording.raw.journal import Journal
 from kanslib.recording.verify import verify
-from kanslib.recording.writer import RecordWriter
 
 POOL = (
     "kind: IPAddressPool\nmetadata: {name: p, namespace: metallb-system}\nspec: {addresses: [172.18.0.1-172.18.0.2]}\n"
@@ -24,9 +24,9 @@ POOL = (
 
 
 @pytest.fixture
-def journal(tmp_path: Path, open_lab: Callable[..., Lab]) -> RecordWriter:
+def journal(tmp_path: Path, open_lab: Callable[..., Lab]) -> Journal:
     """The objects of a real cluster, and on them two stories of which the first is opened again."""
-    lab, kept = open_lab("arp"), RecordWriter(tmp_path / "course")
+    lab, kept = open_lab("arp"), Journal(tmp_path / "course")
     for kind in ("nodes", "pods", "services", "events"):
         for obj in lab.objects(kind):
             kept.event(kind, WatchEvent(100.0, "ADDED", obj))
@@ -40,7 +40,7 @@ def journal(tmp_path: Path, open_lab: Callable[..., Lab]) -> RecordWriter:
     kept.story(126.0, "arp", "Who answers?", lesson=True)
     kept.story(130.0)
     kept.action("c", "prepare", (131.0, 132.0), "start_router", ["router"], "docker run")
-    kept.story(140.0, "case-1", "Case 1", neutral=True)
+    kept.story(140.0, "case-1", "Case 1", hide_actions=True)
     kept.action("d", "fix", (141.0, 141.5), "stop_router", ["router"], "docker rm")
     kept.story(145.0)
     kept.read("router", "true", (146.0, 146.1), 0, b"over")
@@ -52,29 +52,29 @@ def journal(tmp_path: Path, open_lab: Callable[..., Lab]) -> RecordWriter:
 
 
 @pytest.fixture
-def told(journal: RecordWriter, tmp_path: Path) -> Recording:
+def told(journal: Journal, tmp_path: Path) -> Recording:
     return convert([journal.path], tmp_path / "out.zip")
 
 
-def test_record_writer_result_verifies(told: Recording) -> None:
+def test_journal_result_verifies(told: Recording) -> None:
     assert verify(told).reads == 2
 
 
-def test_record_writer_group_is_one_action(told: Recording) -> None:
-    acts = {act.id: len(act.steps) for act in told.manifest.acts}
+def test_journal_group_is_one_action(told: Recording) -> None:
+    acts = {act.id: len(act.steps) for act in told.manifest.actions}
     assert acts == {"apply-pool": 1, "apply-pool-2": 2, "prepare": 1, "fix": 1}
 
 
-def test_record_writer_settled_moment(told: Recording) -> None:
-    assert next(act for act in told.manifest.acts if act.id == "apply-pool").settled == 112.25
+def test_journal_settled_moment(told: Recording) -> None:
+    assert next(act for act in told.manifest.actions if act.id == "apply-pool").settled == 112.25
 
 
-def test_record_writer_story_until_next(told: Recording) -> None:
-    stories = {story.name: (story.start, story.end, story.neutral) for story in told.manifest.stories}
+def test_journal_story_until_next(told: Recording) -> None:
+    stories = {story.name: (story.start, story.end, story.hide_actions) for story in told.manifest.stories}
     assert stories == {"arp": (101.0, 130.0, False), "case-1": (140.0, 145.0, True)}
 
 
-def test_record_writer_router_span(told: Recording) -> None:
+def test_journal_router_span(told: Recording) -> None:
     world = RecordedBackend(told, "case-1")
     assert world.topology().router == "router"
     world.at("fix", None)

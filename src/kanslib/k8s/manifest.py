@@ -1,0 +1,39 @@
+"""Manifests and references: YAML as objects, and an object as kubectl names it. Pure."""
+
+from __future__ import annotations
+
+import yaml
+
+from kanslib.exceptions import ManifestError
+from kanslib.k8s.objects import KubeObject, plural
+
+
+def documents(manifest: str) -> list[KubeObject]:
+    """Return the objects of a YAML manifest, without its empty documents. ManifestError for what is no manifest."""
+    try:
+        found = [document for document in yaml.safe_load_all(manifest) if document is not None]
+    except yaml.YAMLError as exc:
+        raise ManifestError(f"not YAML: {exc}") from None
+    for document in found:
+        if not isinstance(document, dict) or "kind" not in document or "name" not in document.get("metadata", {}):
+            raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {document!r:.80}")
+    return found
+
+
+def reference(obj: KubeObject) -> str:
+    """Return an object as kubectl names it.
+
+    >>> reference({"kind": "Service", "metadata": {"name": "svc1"}})
+    'service/svc1'
+    """
+    return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+
+
+def canonical_reference(ref: str) -> str:
+    """Return a reference in one spelling, whichever of kubectl's it has.
+
+    >>> canonical_reference("svc/svc1"), canonical_reference("Service/svc1")
+    ('services/svc1', 'services/svc1')
+    """
+    kind, _, name = ref.partition("/")
+    return f"{plural(kind)}/{name}"

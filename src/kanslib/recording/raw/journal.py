@@ -1,0 +1,83 @@
+"""A journal: what a live world was told, asked and did, written down as it happens, as a raw recording.
+
+The same folder that `recording/raw.py` reads; its rows say more than a script's would (verb, targets, place),
+so nothing has to be guessed from commands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kanslib.actions import Verb
+from kanslib.k8s.objects import WatchEvent
+from kanslib.recording.format import verb_on_disk
+
+
+class Journal:
+    """Appends to one folder; every line stands for itself, so a journal that was cut off is still one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._numbers = 0
+        self._logged: dict[tuple[str, str], set[str]] = {}
+        for folder in ("objects", "reads", "logs", "captures", "probes"):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        (path / "acts.ndjson").touch()
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        with self._lock, (self.path / name).open("a") as file:
+            file.write(line)
+
+    def event(self, kind: str, event: WatchEvent) -> None:
+        """A watch event of a kind."""
+        self._append(f"objects/{kind}.ndjson", {"t": event.t, "type": event.type, "object": event.object})
+
+    def action(
+        self, group: str, name: str, span: tuple[float, float], verb: Verb, targets: Sequence[str],
+        command: str, manifest: str = "", output: str = "",
+    ) -> None:  # fmt: skip
+        """One step of an act; steps of the same `group` are one act."""
+        self._append("acts.ndjson", {
+            "t": span[0], "end": span[1], "act": name, "cmd": command, "stdin": manifest, "rc": 0, "out": output,
+            "group": group, "verb": verb_on_disk(verb), "targets": list(targets),
+        })  # fmt: skip
+
+    def settled(self, group: str, moment: float) -> None:
+        """When the act of this group had settled (Unix seconds)."""
+        self._append("settled.ndjson", {"group": group, "settled": moment})
+
+    def story(
+        self, moment: float, name: str = "", title: str = "", hide_actions: bool = False, lesson: bool = False
+    ) -> None:
+        """From this moment on (Unix seconds) a story is told; without a name: the last one is over."""
+        row = {"t": moment, "story": name, "title": title, "neutral": hide_actions, "lesson": lesson}
+        self._append("stories.ndjson", row)
+
+    def read(self, place: str, command: str, span: tuple[float, float], rc: int, content: bytes) -> None:
+        """What a command printed at a place."""
+        with self._lock:
+            self._numbers += 1
+            number = self._numbers
+        file = f"reads/{number:05}-{re.sub(r'[^A-Za-z0-9]+', '-', command)[:40].strip('-')}"
+        (self.path / file).write_bytes(content)
+        row = {"t": span[0], "end": span[1], "place": place, "cmd": command, "rc": rc, "file": file}
+        self._append("reads.ndjson", row)
+
+    def probe(self, name: str, row: Mapping[str, Any]) -> None:
+        """One request of a series of probes."""
+        self._append(f"probes/{name}.ndjson", row)
+
+    def log(self, pod: str, node: str, text: str) -> None:
+        """The log of a Pod so far, with timestamps: what is new in it is added."""
+        known = self._logged.setdefault((pod, node), set())
+        new = [line for line in text.splitlines() if line not in known]
+        known.update(new)
+        with (self.path / "logs" / f"{pod}@{node}.log").open("a") as lines:
+            lines.writelines(line + "\n" for line in new)

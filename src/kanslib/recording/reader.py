@@ -1,0 +1,171 @@
+"""Read a recording of format 1: its manifest at once, every other file when it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from sys import intern
+from typing import Any, Self
+
+from kanslib.exceptions import RecordingError
+from kanslib.k8s.objects import WatchEvent
+from kanslib.packets import capture
+from kanslib.packets.capture import Frame
+from kanslib.recording.format import FORMAT, MANIFEST, READS, CommandOutput, Manifest
+
+
+class Recording:
+    """A recording on disk: the manifest at once, every other file when it is asked for.
+
+    >>> from kanslib.course.recordings import shipped
+    >>> recording = Recording.open(shipped("l2"))
+    >>> recording.manifest.versions["metallb"]
+    'v0.14.8'
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, archive: zipfile.ZipFile | None) -> None:
+        self.path, self.manifest, self._archive = path, manifest, archive
+        self._watches: dict[str, list[WatchEvent]] = {}
+        self._reads: list[CommandOutput] | None = None
+        self._frames: dict[str, tuple[Frame, ...]] = {}
+        self._probes: dict[str, tuple[dict[str, Any], ...]] = {}
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a directory or a zip. RecordingError when there is none, or when its manifest cannot be read."""
+        path = Path(path).expanduser()
+        if path.is_dir():
+            manifest = path / MANIFEST
+            if not manifest.is_file():
+                raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording (see `kans convert --help`)")
+            return cls(path, Manifest.from_json(_decode(manifest.read_bytes(), MANIFEST)), None)
+        if not path.exists():
+            raise RecordingError(str(path), "no such recording")
+        try:
+            archive = zipfile.ZipFile(path)
+            text = archive.read(MANIFEST)
+        except KeyError:
+            raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording") from None
+        except (zipfile.BadZipFile, EOFError, OSError) as exc:
+            raise RecordingError(str(path), f"not a whole zip ({exc}): damaged or cut off") from None
+        return cls(path, Manifest.from_json(_decode(text, MANIFEST)), archive)
+
+    @classmethod
+    def shared(cls, path: str | Path) -> Recording:
+        """As `open`; a zip that was opened before, and did not change since, is the same object: it is read once."""
+        path = Path(path).expanduser()
+        if not path.is_file():
+            return cls.open(path)
+        status = path.stat()
+        return _shared(path.resolve(), status.st_mtime_ns, status.st_size)
+
+    def names(self) -> list[str]:
+        """The files that are there, sorted; the manifest is not one of them."""
+        if self._archive is not None:
+            found = [info.filename for info in self._archive.infolist() if not info.is_dir()]
+        else:
+            found = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
+        return sorted(set(found) - {MANIFEST})
+
+    def under(self, folder: str) -> dict[str, str]:
+        """The files of a folder that the manifest lists: name without folder and suffix, to the whole name."""
+        inside = (name for name in self.manifest.files if name.startswith(folder + "/"))
+        return {name.removeprefix(folder + "/").rpartition(".")[0]: name for name in inside}
+
+    def read(self, name: str) -> bytes:
+        """One file, checked against the manifest. RecordingError when it is missing, cut off or changed."""
+        promised = self.manifest.files.get(name)
+        if promised is None:
+            raise RecordingError(name, "the manifest does not list this file")
+        content = self._raw(name)
+        if len(content) != promised.size:
+            raise RecordingError(name, f"{len(content)} bytes, the manifest says {promised.size}: cut off or changed")
+        if hashlib.sha256(content).hexdigest() != promised.sha256:
+            raise RecordingError(name, "its sha256 is not the manifest's: the content was changed")
+        return content
+
+    def _raw(self, name: str) -> bytes:
+        try:
+            if self._archive is not None:
+                return self._archive.read(name)
+            return (self.path / name).read_bytes()
+        except (KeyError, FileNotFoundError):
+            raise RecordingError(name, "the manifest lists this file, but it is missing") from None
+        except Exception as exc:  # zlib.error, lzma.LZMAError, BadZipFile: the zip names no common base
+            raise RecordingError(name, f"cannot be unpacked ({exc}): damaged or cut off") from None
+
+    def text(self, name: str) -> str:
+        """One file as UTF-8 text."""
+        return _decode(self.read(name), name)
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """The objects of an ndjson file, in order; RecordingError names the line that is none."""
+        for number, line in enumerate(self.text(name).splitlines(), 1):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                raise RecordingError(name, "not a line of JSON: damaged or cut off", number) from None
+            if not isinstance(row, dict):
+                raise RecordingError(name, "not a JSON object", number)
+            yield row
+
+    def watch(self, kind: str) -> list[WatchEvent]:
+        """The watch events of a kind, in order; read once."""
+        if kind not in self._watches:
+            rows = self.rows(f"objects/{kind}.ndjson")
+            self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
+        return self._watches[kind]
+
+    def frames(self, segment: str) -> tuple[Frame, ...]:
+        """Every captured frame of a take, in order of time, those that two captures hold once; read once."""
+        if segment not in self._frames:
+            found: dict[tuple[float, bytes], Frame] = {}
+            for name in self.under(f"captures/{segment}").values():
+                for frame in capture.read(io.BytesIO(self.read(name)), name):
+                    found.setdefault((round(frame.time, 6), frame.raw), frame)
+            self._frames[segment] = tuple(sorted(found.values(), key=lambda frame: frame.time))
+        return self._frames[segment]
+
+    def probes(self, segment: str) -> tuple[dict[str, Any], ...]:
+        """Every probe of a take as it was noted, in order of time; read once."""
+        if segment not in self._probes:
+            found = (row for file in self.under(f"probes/{segment}").values() for row in self.rows(file))
+            rows = ({intern(key): _one_copy(value) for key, value in row.items()} for row in found)
+            self._probes[segment] = tuple(sorted(rows, key=lambda row: float(row["t"])))
+        return self._probes[segment]
+
+    def reads(self) -> list[CommandOutput]:
+        """Every recorded command output, in order of time; read once."""
+        if self._reads is not None:
+            return self._reads
+        out = []
+        for number, row in enumerate(self.rows(READS), 1):
+            try:
+                out.append(CommandOutput(**row))
+            except TypeError as exc:
+                raise RecordingError(READS, f"not a read of format {FORMAT}: {exc}", number) from None
+        self._reads = out
+        return out
+
+
+def _one_copy(value: Any) -> Any:
+    """Thousands of rows say the same few things."""
+    return intern(value) if isinstance(value, str) and len(value) < 60 else value
+
+
+@lru_cache(maxsize=2)
+def _shared(path: Path, changed: int, size: int) -> Recording:
+    del changed, size
+    return Recording.open(path)
+
+
+def _decode(content: bytes, name: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as exc:
+        raise RecordingError(name, f"not UTF-8 ({exc.reason})", content[: exc.start].count(b"\n") + 1) from None
