@@ -79,9 +79,9 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
 
     told = list(observed_actions(Recording.shared(recording or shipped("l2"))))
     rows = [
-        views.summary_row(one.act, one.story, one.outage, service) for one in told if service in one.outage.attempts
+        views.summary_row(one.action, one.story, one.outage, service) for one in told if service in one.outage.attempts
     ]
-    return Table.from_rows(rows, told[-1].world.provenance(), views.SUMMARY_COLUMNS)
+    return Table.from_rows(rows, told[-1].observation.provenance, views.SUMMARY_COLUMNS)
 
 
 def _opened(world: Backend, story: str = "") -> Lab:

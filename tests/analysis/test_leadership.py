@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from kanslib.analysis.leadership import API, LeaderView, disagreements
-from kanslib.backends.observation import leadership_views
+from kanslib.analysis.observation import leadership_views
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.lab.lab import Lab
@@ -24,7 +24,7 @@ SOON = 2.0  # seconds from a belief to the line in the log
 
 def held(lab: Lab, act: str, service: str) -> list[LeaderView]:
     lab.at(act)
-    return leadership_views(lab._backend, lab._observation().window, service, lab.vip(service))
+    return leadership_views(lab._observation().data, service, lab.vip(service))
 
 
 def deeds(log: str, vip: str, zero: float) -> list[tuple[float, str]]:
@@ -43,7 +43,7 @@ def deeds(log: str, vip: str, zero: float) -> list[tuple[float, str]]:
 def compared(lab: Lab, act: str, service: str) -> int:
     """Each change of a speaker's belief about itself, beside the deed that follows; returns how many there were."""
     found, checked = held(lab, act, service), 0
-    zero, end = lab._observation().window.zero, lab._observation().window.end
+    zero, end = lab._observation().data.zero, lab._observation().data.end
     for node in lab._backend.topology().nodes:
         mine = [one for one in found if one.viewer == node]
         try:

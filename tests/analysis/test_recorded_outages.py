@@ -37,8 +37,8 @@ def taken_apart(lab: Lab, act: str) -> tuple[Outage, list[dict[str, object]]]:
     """The outage of an act, and the rows that the client noted of it."""
     lab.at(act)
     outage = lab.outage()
-    window = lab._observation().window
-    return outage, [row for row in lab._backend.probes(window) if row["t"] >= window.zero]
+    observation = lab._observation().data
+    return outage, [row for row in observation.probes() if row["t"] >= observation.zero]
 
 
 def check(lab: Lab, act: str) -> list[str]:

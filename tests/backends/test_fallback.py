@@ -42,9 +42,9 @@ class LiveWithGaps(RecordedBackend):
         self._refuse("perform")
         return super().perform(verb, targets)
 
-    def frames(self, window: Any) -> Any:
+    def frames_between(self, start: float, end: float) -> Any:
         self._refuse("frames")
-        return super().frames(window)
+        return super().frames_between(start, end)
 
 
 def lab_with_gaps(story: str, *gaps: str) -> Lab:

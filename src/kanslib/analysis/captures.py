@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from kanslib.analysis import event_sources
 from kanslib.analysis.attempts import Attempt, attempts_from_capture
-from kanslib.analysis.failure_reasons import CaptureIndex, explain_failures
-from kanslib.analysis.outage import Outage
-from kanslib.analysis.timeline_events import TimelineEvent
+from kanslib.analysis.failure_reasons import CaptureIndex
+from kanslib.analysis.outage import Outage, build_outage
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 
@@ -66,21 +66,11 @@ def outage_from_captures(
     if zero is None:
         found = first_failure(attempts_from_capture(frames, vip, start) for vip in vips)
         zero, act = (start, "the first frame") if found is None else (start + found, "the first failure")
-    marks = list(_timeline_events(frames, logs, vips, names or {}, zero))
-    wire = CaptureIndex(frames)
-    attempts = {
-        name: tuple(explain_failures(attempts_from_capture(frames, vip, zero), wire, vip, zero, marks, name))
-        for vip, name in vips.items()
-    }
-    with_attempts = {name: tries for name, tries in attempts.items() if tries}
-    return Outage(act, zero, with_attempts, tuple(sorted(marks, key=lambda mark: mark.at)))
-
-
-def _timeline_events(
-    frames: Sequence[Frame], logs: Mapping[str, str], vips: Mapping[str, str], names: Mapping[str, str], zero: float
-) -> Iterator[TimelineEvent]:
-    yield from event_sources.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero)
-    yield from event_sources.bgp_session_events(frames, names, zero)
-    for node, log in logs.items():
-        yield from event_sources.memberlist_events(log, zero, node)
-        yield from event_sources.announcement_events(log, zero, node, vips)
+    events = chain(
+        event_sources.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero),
+        event_sources.bgp_session_events(frames, names or {}, zero),
+        event_sources.speaker_events(logs, vips, zero),
+    )
+    return build_outage(
+        act, zero, vips, lambda vip: attempts_from_capture(frames, vip, zero), CaptureIndex(frames), events
+    )

@@ -149,6 +149,13 @@ def announcement_events(log: str, zero: float, speaker: str, vips: Mapping[str, 
     return found
 
 
+def speaker_events(logs: Mapping[str, str], vips: Mapping[str, str], zero: float) -> Iterator[TimelineEvent]:
+    """Yield what speakers' logs (by node) tell of the cluster's members and of some VIPs (address: Service)."""
+    for node, log in logs.items():
+        yield from memberlist_events(log, zero, node)
+        yield from announcement_events(log, zero, node, vips)
+
+
 def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero: float) -> list[TimelineEvent]:
     """Return the gratuitous ARP for VIPs (address: Service)."""
     return [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kanslib.analysis.attempts import Attempt
 from kanslib.analysis.evidence import Evidence
+from kanslib.analysis.failure_reasons import CaptureIndex, explain_failures
 from kanslib.analysis.phases import DARK, PARTLY, STRAGGLERS, Phase, phases
 from kanslib.analysis.timeline_events import EventKind, TimelineEvent
 
@@ -61,3 +62,24 @@ class Outage:
         """The failures after the trouble was over."""
         calm = [phase for phase in self.phases[service] if phase.name == STRAGGLERS]
         return tuple(one for one in self.failures(service) if any(p.start <= one.at <= p.end for p in calm))
+
+
+def build_outage(
+    action: str,
+    zero: float,
+    vips: Mapping[str, str],
+    attempts_of: Callable[[str], Sequence[Attempt]],
+    index: CaptureIndex,
+    events: Iterable[TimelineEvent],
+) -> Outage:
+    """Return the outage of some VIPs (address: Service): each failed attempt with its reason, and all events in order.
+
+    `attempts_of`: the attempts to a VIP, counted in seconds from `zero` (Unix seconds). A Service that nobody tried is
+    left out.
+    """
+    in_order = sorted(events, key=lambda event: event.at)
+    attempts = {
+        service: tuple(explain_failures(attempts_of(vip), index, vip, zero, in_order, service))
+        for vip, service in vips.items()
+    }
+    return Outage(action, zero, {service: found for service, found in attempts.items() if found}, tuple(in_order))

@@ -1,44 +1,52 @@
-"""What every world can be asked, whoever answers. A Lab knows nothing else of its world."""
+"""What a lab can ask of a cluster and do to it, whichever backend answers. A Lab knows nothing else of its backend."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from kanslib.actions import Verb
-from kanslib.answer import Provenance, Text
+from kanslib.actions import Verb, describe
+from kanslib.analysis.observation import ObservationData, Topology
+from kanslib.answer import Provenance, Source, Text
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
 
 
 @dataclass(frozen=True)
-class TimeWindow:
-    """A stretch of time (Unix seconds) around an act at `zero`."""
+class PerformedAction:
+    """An action that was done to a cluster, and to what: nodes, labels, or references such as `svc/svc1`."""
 
-    start: float
-    zero: float
-    end: float
-    action: str
+    verb: Verb
+    targets: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return describe(self.verb, self.targets)
 
 
 @dataclass(frozen=True)
-class Topology:
-    """The places of a cluster by their role, and the addresses they have on the Docker network."""
+class Moment:
+    """A moment of a story: its opening, or when an action had settled.
 
-    client: str | None
-    control_plane: str
-    router: str | None
-    nodes: tuple[str, ...]
-    network: str
-    addresses: Mapping[str, str]
+    `at`: seconds from the opening to the action; None while it has not been done. `settled_after`: seconds that its
+    effects took. `actions`: empty where a story does not tell them. `queries_at`: seconds after the action at which
+    commands were run; None where any second can be asked. `source`: which backend has it.
+    """
+
+    name: str
+    at: float | None
+    settled_after: float | None
+    actions: tuple[PerformedAction, ...]
+    queries_at: tuple[float, ...] | None
+    is_current: bool
+    source: Source
 
 
 @dataclass(frozen=True)
 class HopCapture:
-    """The frames of one request as they were seen at one place, on one interface."""
+    """The frames of one request as one place saw them on one interface."""
 
     place: str
     interface: str
@@ -46,54 +54,98 @@ class HopCapture:
 
 
 class Backend(Protocol):
-    """A cluster that can be asked and acted on."""
+    """A cluster that can be asked and acted on. Moments are Unix seconds; a `place` is a node, the client or router.
 
-    def banner(self) -> str: ...
-    def provenance(self) -> Provenance: ...
-    def topology(self) -> Topology: ...
+    A query raises NotRecordedError, NotSimulatedError or UnsupportedError where the backend has no answer to it.
+    """
 
-    # reads
-    def objects(self, kind: str) -> list[KubeObject]: ...
-    def log(self, component: str, node: str | None) -> Text: ...
-    def run(self, place: str, command: str) -> Text: ...
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]: ...
-    def arp_scan(self, source: str) -> Text: ...
-    def mac_owners(self) -> dict[str, str]: ...
-    def capture_path(
-        self, target: str, service: str
-    ) -> tuple[list[HopCapture], Provenance]: ...  # one request, seen everywhere
+    def banner(self) -> str:
+        """Return which cluster this is and which versions it runs, in two or three lines."""
 
-    # acts
-    def apply(self, documents: Sequence[KubeObject]) -> Text: ...
-    def delete(self, references: Sequence[str]) -> Text: ...
-    def perform(self, verb: Verb, targets: Sequence[str]) -> Text: ...
+    def provenance(self) -> Provenance:
+        """Return who answers now, and for which moment."""
 
-    # observation
-    def observe(
-        self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]
-    ) -> AbstractContextManager[None]: ...
-    def advance_to(self, window: TimeWindow) -> None: ...  # the observed time is over
-    def window(self, seconds: float) -> TimeWindow: ...
-    def probes(self, window: TimeWindow) -> list[dict[str, Any]]: ...
-    def frames(self, window: TimeWindow) -> list[Frame]: ...
-    def tcp_frames(
-        self, window: TimeWindow
-    ) -> tuple[TimeWindow, list[Frame], Provenance]: ...  # TCP on the wire, and of which window
-    def command_outputs(
-        self, command: str, window: TimeWindow
-    ) -> list[tuple[float, str, str]]: ...  # when, at which node, what it printed
-    def watch_events(
-        self, kind: str, window: TimeWindow
-    ) -> list[WatchEvent]: ...  # from the cluster's beginning to the window's end
+    def topology(self) -> Topology:
+        """Return the places of this moment and their addresses."""
 
-    # a check's questions: no clock moves, and nobody else answers; they are asked where a recording once `stood`
-    def position(self) -> Clock | None: ...
-    def isolated(self, stood: Clock | None = None) -> AbstractContextManager[None]: ...
+    # ── queries ──────────────────────────────────────────────────────────────────────────────────────────
 
-    # time
-    def now(self) -> float: ...
-    def actions(self) -> list[dict[str, Any]]: ...
-    def moments(self) -> list[dict[str, Any]]: ...
-    def at(self, moment: str, after: float | None) -> None: ...
-    def at_time(self, moment: float) -> None: ...
-    def restore(self) -> Text: ...
+    def objects(self, kind: str) -> list[KubeObject]:
+        """Return the API objects of a kind, by namespace and name."""
+
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        """Return the watch events of a kind from the cluster's beginning until now."""
+
+    def log(self, component: str, node: str | None) -> Text:
+        """Return the log of a component (`speaker`) until now; of all its Pods without a node."""
+
+    def run(self, place: str, command: str) -> Text:
+        """Return what a command printed at a place."""
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        """Return what curl printed for requests to an address, with port or path, and how many requests there were."""
+
+    def arp_scan(self, source: str) -> Text:
+        """Return what arp-scan printed for the addresses of the pools."""
+
+    def mac_owners(self) -> dict[str, str]:
+        """Return places by their MAC address."""
+
+    def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
+        """Return one request to a Service as each place on its way captured it."""
+
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        """Apply manifests; return what kubectl printed."""
+
+    def delete(self, references: Sequence[str]) -> Text:
+        """Delete objects (`svc/svc1`); return what kubectl printed."""
+
+    def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
+        """Do any other action; return what it printed."""
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> AbstractContextManager[None]:
+        """Probe VIPs and capture frames around the actions of a `with` block and for `seconds` after it.
+
+        `queries_at`: seconds after the action at which everything is asked of every node.
+        """
+
+    def observation(self, seconds: float | None = None) -> ObservationData:
+        """Return what was seen around the last action, until `seconds` from now; to the end of it without `seconds`."""
+
+    def observation_at(self, moment: str) -> ObservationData:
+        """Return what was seen around the action of a moment; the clock stays. Raises UnknownNameError."""
+
+    def advance_to(self, moment: float) -> None:
+        """Move the clock on to just before a moment, where time does not pass by itself."""
+
+    # ── checks: no clock moves, and no other backend answers ─────────────────────────────────────────────
+
+    def position(self) -> Clock | None:
+        """Return where a recording stands, to be asked there again; None where nobody can go back."""
+
+    def isolated(self, position: Clock | None = None) -> AbstractContextManager[None]:
+        """Ask in a `with` block (at a `position`) without moving any clock and without another backend's answers."""
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        """Return the moment of the backend's clock."""
+
+    def actions(self) -> list[Moment]:
+        """Return the moments of the actions that were done until now, in order."""
+
+    def moments(self) -> list[Moment]:
+        """Return every moment of the story, from the opening on, in order."""
+
+    def at(self, moment: str, after: float | None) -> None:
+        """Go to where an action had settled, or to `after` seconds after it was done. Raises UnknownNameError."""
+
+    def at_time(self, moment: float) -> None:
+        """Go to a moment."""
+
+    def restore(self) -> Text:
+        """Undo all active actions and go back to the opening; return what was undone."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from kanslib.analysis.observation import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text
-from kanslib.backends.base import Backend, HopCapture, TimeWindow
+from kanslib.backends.base import Backend, HopCapture
 from kanslib.backends.forwarding import ForwardingBackend
-from kanslib.backends.recorded import RecordedBackend
+from kanslib.backends.recorded import RecordedBackend, RecordedObservation
 from kanslib.exceptions import KanslibError, NotRecordedError, NotSimulatedError, UnknownNameError, UnsupportedError
+from kanslib.k8s.objects import WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
 from kanslib.render import notices
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from kanslib.backends.simulated import SimulatedBackend
 
 T = TypeVar("T")
+S = TypeVar("S")
 GAPS = (UnsupportedError, NotSimulatedError)  # what a recording can answer instead
 
 
@@ -51,17 +55,22 @@ class FallbackBackend(ForwardingBackend):
         return self._instead or self._asked
 
     def _ask(self, question: Callable[[Backend], T]) -> T:
-        """The world's own answer; the recording's where it cannot serve one."""
+        """The backend's own answer; the recording's where it cannot serve one."""
         if self._instead is not None:
             return self._marked(question(self._instead))
+        primary: Backend = self._asked
+        return self.ask(question, primary, self._recording_here)
+
+    def ask(self, question: Callable[[S], T], primary: S, recorded: Callable[[], S]) -> T:
+        """Return the primary's answer; where it has none, the recording's, marked, unless a check asks."""
         try:
-            return question(self._asked)
+            return question(primary)
         except GAPS as gap:
             if self._is_alone:
                 raise
             self._reason = _reason(gap)
             try:
-                return self._marked(question(self._recording_here()))
+                return self._marked(question(recorded()))
             except KanslibError:
                 raise gap from None
 
@@ -80,7 +89,7 @@ class FallbackBackend(ForwardingBackend):
         if not isinstance(twin, SimulatedBackend):
             story = f"kanslib.open_lab({recorded.story.name!r}, backend='recorded')"
             raise NotRecordedError("the cluster as it is now", hint=f"a recording has a twin to compare with: {story}")
-        known = [str(row["MOMENT"]) for row in recorded.moments()]
+        known = [moment.name for moment in recorded.moments()]
         if twin.standing not in known:
             raise NotRecordedError(f"the moment {twin.standing}", known, "lab.at('opening'), and then lab.compare()")
         recorded.at(twin.standing, twin.seconds_unsettled())
@@ -110,6 +119,8 @@ class FallbackBackend(ForwardingBackend):
             return Text(answer, self._mark(answer.provenance), answer.action_time)  # type: ignore[return-value]
         if isinstance(answer, Provenance):
             return self._mark(answer)  # type: ignore[return-value]
+        if isinstance(answer, CapturedFrames):
+            return replace(answer, provenance=self._mark(answer.provenance))
         if isinstance(answer, tuple):
             return tuple(self._marked(part) if isinstance(part, (Text, Provenance)) else part for part in answer)  # type: ignore[return-value]
         return answer
@@ -139,9 +150,10 @@ class FallbackBackend(ForwardingBackend):
 
     def mac_owners(self) -> dict[str, str]:
         # the recording's nodes have other cards: whose card an address has is asked where the answer came from
-        return {**self._secondary_mac_owners(), **self._asked.mac_owners()}
+        return {**self.recorded_mac_owners(), **self._asked.mac_owners()}
 
-    def _secondary_mac_owners(self) -> dict[str, str]:
+    def recorded_mac_owners(self) -> dict[str, str]:
+        """Return the recording's places by their MAC address, once it has answered anything."""
         return self._open().mac_owners() if self._reason else {}
 
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
@@ -166,31 +178,26 @@ class FallbackBackend(ForwardingBackend):
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
-    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
-        return self._ask(lambda world: world.probes(window if world is self._now else world.window(float("inf"))))
+    def observation(self, seconds: float | None = None) -> ObservationData:
+        if self._instead is not None:
+            return self._mark_observation(self._instead.observation(seconds))
+        recorded = cache(lambda: self._recording_here().observation())
+        return FallbackObservation.of(self._asked.observation(seconds), recorded, self)
 
-    def frames(self, window: TimeWindow) -> list[Frame]:
-        return self._ask(lambda world: world.frames(window if world is self._now else world.window(float("inf"))))
+    def observation_at(self, moment: str) -> ObservationData:
+        if self._instead is not None:
+            return self._mark_observation(self._instead.observation_at(moment))
+        recorded = cache(lambda: self._open().observation_at(moment))
+        return FallbackObservation.of(self._asked.observation_at(moment), recorded, self)
 
-    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
-        def question(world: Backend) -> tuple[TimeWindow, list[Frame], Provenance]:
-            if world is self._now:
-                return world.tcp_frames(window)
-            other = world.window(float("inf"))
-            return world.tcp_frames(replace(other, start=min(window.start, other.start)))
-
-        return self._ask(question)
-
-    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
-        return self._ask(
-            lambda world: world.command_outputs(command, window if world is self._now else world.window(float("inf")))
-        )
+    def _mark_observation(self, observation: RecordedObservation) -> RecordedObservation:
+        return replace(observation, provenance=self._mark(observation.provenance))
 
     @contextmanager
-    def isolated(self, stood: Clock | None = None) -> Iterator[None]:
+    def isolated(self, position: Clock | None = None) -> Iterator[None]:
         self._is_alone = True
         try:
-            with self._now.isolated(stood):
+            with self._now.isolated(position):
                 yield
         finally:
             self._is_alone = False
@@ -210,6 +217,64 @@ class FallbackBackend(ForwardingBackend):
     def restore(self) -> Text:
         self._instead = None
         return self._asked.restore()
+
+
+@dataclass(frozen=True)
+class FallbackObservation(TimeWindow):
+    """What a live or simulated backend saw; where it has no answer, what a recording has of the same action."""
+
+    primary: ObservationData
+    recorded: Callable[[], RecordedObservation]
+    backend: FallbackBackend
+
+    @classmethod
+    def of(
+        cls, primary: ObservationData, recorded: Callable[[], RecordedObservation], backend: FallbackBackend
+    ) -> FallbackObservation:
+        """Return the primary's observation, with a recording's behind it."""
+        return cls(primary.start, primary.zero, primary.end, primary.action, primary, recorded, backend)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Who observed it."""
+        return self.primary.provenance
+
+    @property
+    def topology(self) -> Topology:
+        """The places of the cluster and their addresses."""
+        return self.primary.topology
+
+    @property
+    def mac_owners(self) -> Mapping[str, str]:
+        """Places by their MAC address; the recording's, too, once it has answered: its nodes have other ones."""
+        return {**self.backend.recorded_mac_owners(), **self.primary.mac_owners}
+
+    def probes(self) -> list[dict[str, Any]]:
+        """Return every request that was sent again and again, in order."""
+        return self._ask(lambda one: one.probes())
+
+    def frames(self, start: float | None = None) -> list[Frame]:
+        """Return the captured frames; those since `start` (Unix seconds), where it is given."""
+        return self._ask(lambda one: one.frames(start))
+
+    def tcp_frames(self, start: float | None = None) -> CapturedFrames:
+        """Return the captured TCP segments; those since `start` (Unix seconds), where it is given."""
+        return self._ask(lambda one: one.tcp_frames(start))
+
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        """Return the primary's watch events of a kind from the cluster's beginning to the end."""
+        return self.primary.watch_events(kind)
+
+    def command_outputs(self, command: str) -> list[NodeOutput]:
+        """Return what a command printed on the nodes, each time it was run."""
+        return self._ask(lambda one: one.command_outputs(command))
+
+    def log(self, component: str, node: str) -> Text:
+        """Return a log of a node, at least to the end."""
+        return self._ask(lambda one: one.log(component, node))
+
+    def _ask(self, question: Callable[[ObservationData], T]) -> T:
+        return self.backend.ask(question, self.primary, self.recorded)
 
 
 def _reason(gap: Exception) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 from kanslib.actions import Verb
+from kanslib.analysis.observation import ObservationData, Topology
 from kanslib.answer import Provenance, Text
-from kanslib.backends.base import Backend, HopCapture, TimeWindow, Topology
+from kanslib.backends.base import Backend, HopCapture, Moment
 from kanslib.k8s.objects import KubeObject, WatchEvent
-from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
 
 
@@ -77,32 +76,23 @@ class ForwardingBackend(ABC):
         with self._now.observe(vips, seconds, queries_at):
             yield
 
-    def advance_to(self, window: TimeWindow) -> None:
-        self._now.advance_to(window)
+    def advance_to(self, moment: float) -> None:
+        self._now.advance_to(moment)
 
-    def window(self, seconds: float) -> TimeWindow:
-        return self._now.window(seconds)
+    def observation(self, seconds: float | None = None) -> ObservationData:
+        return self._now.observation(seconds)
 
-    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
-        return self._now.probes(window)
+    def observation_at(self, moment: str) -> ObservationData:
+        return self._now.observation_at(moment)
 
-    def frames(self, window: TimeWindow) -> list[Frame]:
-        return self._now.frames(window)
-
-    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
-        return self._now.tcp_frames(window)
-
-    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
-        return self._now.command_outputs(command, window)
-
-    def watch_events(self, kind: str, window: TimeWindow) -> list[WatchEvent]:
-        return self._now.watch_events(kind, window)
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        return self._now.watch_events(kind)
 
     def position(self) -> Clock | None:
         return self._now.position()
 
-    def isolated(self, stood: Clock | None = None) -> AbstractContextManager[None]:
-        return self._now.isolated(stood)
+    def isolated(self, position: Clock | None = None) -> AbstractContextManager[None]:
+        return self._now.isolated(position)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,10 +105,10 @@ class ForwardingBackend(ABC):
     def at_time(self, moment: float) -> None:
         self._now.at_time(moment)
 
-    def actions(self) -> list[dict[str, Any]]:
+    def actions(self) -> list[Moment]:
         return self._now.actions()
 
-    def moments(self) -> list[dict[str, Any]]:
+    def moments(self) -> list[Moment]:
         return self._now.moments()
 
     def restore(self) -> Text:

@@ -9,13 +9,15 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from kanslib.actions import Verb, deduplicate, describe
+from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
-from kanslib.backends.base import HopCapture, TimeWindow, Topology
-from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, RecordedBackend
+from kanslib.backends.base import HopCapture, Moment, PerformedAction
+from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
 from kanslib.cluster import actions as deeds
 from kanslib.cluster import docker
 from kanslib.cluster import probes as traffic
@@ -131,6 +133,10 @@ class LiveBackend:
     def log(self, component: str, node: str | None) -> Text:
         if self._journal_backend:
             return self._text_from_journal(self._journal_backend.log(component, node))
+        return self.whole_log(component, node)
+
+    def whole_log(self, component: str, node: str | None) -> Text:
+        """Return the log of a component until this second, wherever the clock stands."""
         if node is not None:
             self._refuse_down(node)
         found = [entry for entry in logs(self._session.watches, component) if node in (None, entry[1])]
@@ -363,48 +369,58 @@ class LiveBackend:
                 neighbors = time.time() + 3
                 self._session.read(CLIENT, "ip -j neigh")
 
-    def advance_to(self, window: TimeWindow) -> None:
+    def advance_to(self, moment: float) -> None:
         """Time passes by itself here."""
 
-    def window(self, seconds: float) -> TimeWindow:
-        del seconds
-        later = [one.t for one in self._session.completed if one.t > self._zero]
-        return TimeWindow(self._zero - CALM_BEFORE_ACTION_S, self._zero, min([time.time(), *later]), self.standing)
+    def observation(self, seconds: float | None = None) -> LiveObservation:
+        del seconds  # `observe` has waited for them
+        return self._observed(self.standing, self._zero)
 
-    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
+    def observation_at(self, moment: str) -> LiveObservation:
+        zeros = {action.name: action.t for action in self._own_actions()}
+        if moment not in zeros:
+            raise NotRecordedError(f"an observation of {moment}: this kernel did not see it", zeros)
+        return self._observed(moment, zeros[moment])
+
+    def _observed(self, name: str, zero: float) -> LiveObservation:
+        later = [action.t for action in self._session.completed if action.t > zero]
+        end = min([time.time(), *later])
+        return LiveObservation(zero - CALM_BEFORE_ACTION_S, zero, end, name, self, self.provenance())
+
+    def probes_between(self, start: float, end: float) -> list[dict[str, Any]]:
+        """Return the probes that this kernel sent in a span of time (Unix seconds)."""
         rows = sorted(self._session.probes, key=lambda row: float(str(row["t"])))
-        found = [row for row in rows if window.start <= float(str(row["t"])) <= window.end]
-        if not found:
-            raise NotRecordedError(
-                f"probes around {window.action}",
-                hint="live, requests are sent while you observe: with lab.observe(probes=['svc1']): …",
-            )
-        return found
+        return [row for row in rows if start <= float(str(row["t"])) <= end]
 
-    def frames(self, window: TimeWindow) -> list[Frame]:
+    def frames_between(self, start: float, end: float) -> list[Frame]:
+        """Return the frames that this kernel captured in a span of time (Unix seconds)."""
         kept = self._session.captured().read_bytes()
         with warnings.catch_warnings(), suppress(RecordingError):
             warnings.simplefilter("ignore", capture.CaptureWarning)  # the last frame is still being written
-            return [f for f in capture.read(io.BytesIO(kept), "bridge") if window.start <= f.time <= window.end]
+            return [f for f in capture.read(io.BytesIO(kept), "bridge") if start <= f.time <= end]
         return []
 
-    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
-        return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()
+    def outputs_around(self, command: str, observation: TimeWindow) -> list[NodeOutput]:
+        """Return what a command printed on the nodes, each time this kernel ran it around an action."""
+        if not self._session.completed:
+            return []
+        start, end = observation.start - QUERY_BEFORE_ACTION_S, observation.end
+        return self._backend_of_journal(end).outputs_between(command, start, end)
 
-    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
-        """What this kernel's own looks at the nodes have printed."""
-        return self._backend_of_journal(window.end).command_outputs(command, window) if self._session.completed else []
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        return self.watch_events_until(kind, self.now())
 
-    def watch_events(self, kind: str, window: TimeWindow) -> list[WatchEvent]:
-        return [event for event in self._session.watches.events(plural(kind)) if event.t <= window.end]
+    def watch_events_until(self, kind: str, moment: float) -> list[WatchEvent]:
+        """Return the watch events of a kind until a moment (Unix seconds)."""
+        return [event for event in self._session.watches.events(plural(kind)) if event.t <= moment]
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def position(self) -> Clock | None:
         return None
 
-    def isolated(self, stood: Clock | None = None) -> AbstractContextManager[None]:
-        del stood
+    def isolated(self, position: Clock | None = None) -> AbstractContextManager[None]:
+        del position
         return nullcontext()
 
     def now(self) -> float:
@@ -485,30 +501,65 @@ class LiveBackend:
         self.at(OPENING, None)
         return self._text("back at the opening" + (f"; undone: {', '.join(undone)}" if undone else ""))
 
-    def actions(self) -> list[dict[str, Any]]:
-        return [self._row(acted) for acted in self._own_actions()]
+    def actions(self) -> list[Moment]:
+        return [self._moment(action) for action in self._own_actions()]
 
-    def _row(self, acted: CompletedAction) -> dict[str, Any]:
-        done = " · ".join(describe(step.verb, step.targets) for step in acted.steps)
-        return {
-            "MOMENT": acted.name,
-            "AT": round(acted.t - self._opened, 1),
-            "SETTLED AFTER": round(acted.settled - acted.t, 1),
-            "DONE": "" if self.script.hide_actions else done,
-        }
+    def _moment(self, action: CompletedAction) -> Moment:
+        done = tuple(PerformedAction(step.verb, tuple(step.targets)) for step in action.steps)
+        return Moment(
+            action.name, action.t - self._opened, action.settled - action.t,
+            () if self.script.hide_actions else done, (), action.name == self.standing, "live",
+        )  # fmt: skip
 
-    def moments(self) -> list[dict[str, Any]]:
-        done = {row["MOMENT"]: row for row in self.actions()}
-        names = [OPENING, *(moment.id for moment in self.script.moments)]
-        names += [name for name in done if name not in names]
-        empty = {"AT": None, "SETTLED AFTER": None, "DONE": ""}
-        return [
-            {
-                **empty,
-                "MOMENT": name,
-                **done.get(name, {}),
-                "LOOKS AFTER": "",
-                "HERE": "←" if name == self.standing else "",
-            }
-            for name in names
-        ]
+    def moments(self) -> list[Moment]:
+        done = {moment.name: moment for moment in self.actions()}
+        names = dict.fromkeys([OPENING, *(moment.id for moment in self.script.moments), *done])
+        return [done.get(name) or Moment(name, None, None, (), (), name == self.standing, "live") for name in names]
+
+
+@dataclass(frozen=True)
+class LiveObservation(TimeWindow):
+    """What this kernel saw around an action. Implements `ObservationData`."""
+
+    backend: LiveBackend
+    provenance: Provenance
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The places of the cluster and their addresses."""
+        return self.backend.topology()
+
+    @cached_property
+    def mac_owners(self) -> dict[str, str]:
+        """Places by their MAC address."""
+        return self.backend.mac_owners()
+
+    def probes(self) -> list[dict[str, Any]]:
+        """Return the probes of this time. Raises NotRecordedError where no Service was probed."""
+        found = self.backend.probes_between(self.start, self.end)
+        if not found:
+            raise NotRecordedError(
+                f"probes around {self.action}",
+                hint="live, requests are sent while you observe: with lab.observe(probes=['svc1']): …",
+            )
+        return found
+
+    def frames(self, start: float | None = None) -> list[Frame]:
+        """Return the captured frames; those since `start` (Unix seconds), where it is given."""
+        return self.backend.frames_between(self.start if start is None else start, self.end)
+
+    def tcp_frames(self, start: float | None = None) -> CapturedFrames:
+        """Return the captured TCP segments; those since `start` (Unix seconds), where it is given."""
+        return CapturedFrames([frame for frame in self.frames(start) if frame.tcp], self, self.provenance)
+
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        """Return the watch events of a kind from the cluster's beginning to the end."""
+        return self.backend.watch_events_until(kind, self.end)
+
+    def command_outputs(self, command: str) -> list[NodeOutput]:
+        """Return what a command printed on the nodes, each time this kernel ran it."""
+        return self.backend.outputs_around(command, self)
+
+    def log(self, component: str, node: str) -> Text:
+        """Return a log of a node, also of what came after the end."""
+        return self.backend.whole_log(component, node)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from kanslib.analysis.observation import ObservationData
 from kanslib.answer import Text, utc
-from kanslib.backends.base import Backend
+from kanslib.backends.base import Backend, Moment
 from kanslib.backends.forwarding import ForwardingBackend
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import NotRecordedError, NotSimulatedError
@@ -68,12 +70,12 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
         return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title)
 
     @contextmanager
-    def isolated(self, stood: Clock | None = None) -> Iterator[None]:
+    def isolated(self, position: Clock | None = None) -> Iterator[None]:
         twin = self.simulated
-        if stood is not None:  # it was asked while the recording still answered
+        if position is not None:  # it was asked while the recording still answered
             self.simulated = None
         try:
-            with self._now.isolated(stood):
+            with self._now.isolated(position):
                 yield
         finally:
             self.simulated = twin
@@ -91,25 +93,36 @@ class RecordedOrSimulatedBackend(ForwardingBackend):
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def at(self, moment: str, after: float | None) -> None:
-        if self.simulated is not None and moment in {row["MOMENT"] for row in self.simulated.moments()} - {OPENING}:
+        if self.simulated is not None and self._is_simulated(moment):
             return self.simulated.at(moment, after)
         self.simulated = None
         return self.recorded.at(moment, after)
 
-    def actions(self) -> list[dict[str, Any]]:
-        return [*self.recorded.actions(), *self._simulated_rows(self.simulated.actions() if self.simulated else [])]
+    def observation_at(self, moment: str) -> ObservationData:
+        if self.simulated is not None and self._is_simulated(moment):
+            return self.simulated.observation_at(moment)
+        return self.recorded.observation_at(moment)
 
-    def moments(self) -> list[dict[str, Any]]:
-        rows = self.recorded.moments()
+    def _is_simulated(self, moment: str) -> bool:
+        return self.simulated is not None and moment in {
+            one.name for one in self.simulated.moments() if one.at is not None
+        }
+
+    def actions(self) -> list[Moment]:
+        return [*self.recorded.actions(), *self._simulated_moments()]
+
+    def moments(self) -> list[Moment]:
+        recorded = self.recorded.moments()
         if self.simulated is None:
-            return rows
-        mine = [row for row in self.simulated.moments() if row["MOMENT"] != OPENING]
-        return [*({**row, "HERE": ""} for row in rows), *self._simulated_rows(mine)]
+            return recorded
+        return [*(replace(moment, is_current=False) for moment in recorded), *self._simulated_moments()]
 
-    def _simulated_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The twin's acts in the recording's seconds."""
+    def _simulated_moments(self) -> Iterator[Moment]:
+        """Yield the moments of the simulation, in seconds from the recording's opening."""
         offset = self.recorded.now() - self.recorded.story.start
-        return [{**row, "AT": round(row["AT"] + offset, 1), "DONE": f"{row['DONE']} (simulated)"} for row in rows]
+        for moment in self.simulated.moments() if self.simulated else []:
+            if moment.at is not None:
+                yield replace(moment, at=moment.at + offset)
 
     def restore(self) -> Text:
         self.simulated = None

@@ -8,11 +8,15 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 from kanslib.actions import Verb, describe
+from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
-from kanslib.backends.base import HopCapture, TimeWindow, Topology
+from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.exceptions import NodeDownError, NotRecordedError, UnknownNameError
 from kanslib.k8s.apply import has_labels, is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
@@ -28,8 +32,10 @@ from kanslib.recording.raw.files import HOST
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
 _LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")
 _VERSION_NAMES = {"kubernetes": "Kubernetes", "metallb": "MetalLB", "frr": "FRR"}
-_QUERY_BEFORE_ACTION_S = 10.0  # seconds: the look before an act was made so long before it at the most
+QUERY_BEFORE_ACTION_S = 10.0  # seconds: the look before an act was made so long before it at the most
 CALM_BEFORE_ACTION_S = 5.0  # seconds of calm that an observation shows before its act
+
+T = TypeVar("T")
 
 
 class RecordedBackend:
@@ -105,9 +111,9 @@ class RecordedBackend:
     def objects(self, kind: str) -> list[KubeObject]:
         return as_of(self._events(plural(kind)), self.clock.now)
 
-    def watch_events(self, kind: str, window: TimeWindow) -> list[WatchEvent]:
-        events = [e for e in self._events(plural(kind)) if e.t <= window.end]
-        first = max((place + 1 for place, e in enumerate(events) if e.type == "LIST"), default=0)
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        events = [event for event in self._events(plural(kind)) if event.t <= self.clock.now]
+        first = max((place + 1 for place, event in enumerate(events) if event.type == "LIST"), default=0)
         return events[first:]  # before that it was another cluster
 
     def _outputs_here(self) -> list[CommandOutput]:
@@ -378,46 +384,55 @@ class RecordedBackend:
         del vips, seconds, queries_at
         yield
 
-    def advance_to(self, window: TimeWindow) -> None:
-        self.at_time(max(self.now(), window.end - 0.001))
+    def observation(self, seconds: float | None = None) -> RecordedObservation:
+        last, clock = self.clock.last, self.clock
+        zero, until = (last.t if last else clock.now), clock.until
+        end = until if seconds is None else min(clock.now + seconds, until)
+        window = TimeWindow(zero - CALM_BEFORE_ACTION_S, zero, end, clock.last_name)
+        before_next_action = max(clock.now, end - 0.001)
+        provenance = replace(self.provenance(), moment=clock.now if seconds is None else before_next_action)
+        return self._observed(window, before_next_action, provenance)
 
-    def window(self, seconds: float) -> TimeWindow:
-        """From shortly before the last act to `seconds` after now, but not beyond the next act."""
-        last = self.clock.last
-        zero = last.t if last else self.clock.now
-        end = min(self.clock.now + seconds, self.clock.until)
-        return TimeWindow(zero - CALM_BEFORE_ACTION_S, zero, end, self.clock.last_name)
+    def observation_at(self, moment: str) -> RecordedObservation:
+        there = self.copy()
+        there.at(moment, None)
+        return there.observation()
 
-    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
-        rows = self.recording.probes(self.clock.segment.id)
+    def story_observation(self) -> RecordedObservation:
+        """Return the whole story as one observation around its opening."""
+        start, end = self.story.start, self.story.end
+        return self._observed(TimeWindow(start, start, end, OPENING), end, self.provenance())
 
-        def between(start: float, end: float) -> list[dict[str, Any]]:
-            first = bisect_left(rows, start, key=lambda row: float(row["t"]))
-            return list(rows[first : bisect_right(rows, end, key=lambda row: float(row["t"]))])
+    def _observed(self, window: TimeWindow, moment: float, provenance: Provenance) -> RecordedObservation:
+        source = self.copy()
+        source.clock.now = moment
+        return RecordedObservation(window.start, window.zero, window.end, window.action, source, provenance)
 
-        found = between(window.start, window.end)
-        if not found:
-            probed = [act.id for act in self.clock.actions if between(act.t, act.t + 1)]
-            raise NotRecordedError(f"probes around {window.action}", probed)
-        return found
+    def copy(self) -> RecordedBackend:
+        """Return the same backend with a clock of its own, to be moved on its own."""
+        other = copy(self)
+        other.clock = self.clock.copy()
+        return other
 
-    def frames(self, window: TimeWindow) -> list[Frame]:
-        frames = self.recording.frames(self.clock.segment.id)
-        first = bisect_left(frames, window.start, key=lambda frame: frame.time)
-        return list(frames[first : bisect_right(frames, window.end, key=lambda frame: frame.time)])
+    def probes_between(self, start: float, end: float) -> list[dict[str, Any]]:
+        """Return the probes that were sent in a span of time (Unix seconds)."""
+        return _between(self.recording.probes(self.clock.segment.id), start, end, lambda row: float(row["t"]))
 
-    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
-        return window, [frame for frame in self.frames(window) if frame.tcp], self.provenance()
+    def frames_between(self, start: float, end: float) -> list[Frame]:
+        """Return the frames that were captured in a span of time (Unix seconds)."""
+        return _between(self.recording.frames(self.clock.segment.id), start, end, lambda frame: frame.time)
 
-    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
+    def outputs_between(self, command: str, start: float, end: float) -> list[NodeOutput]:
+        """Return what a command printed on the nodes in a span of time (Unix seconds)."""
         nodes = self.clock.segment.nodes
         return [
-            (read.t, read.place, self.recording.text(read.file))
+            NodeOutput(read.t, read.place, self.recording.text(read.file))
             for read in self._outputs_here()
-            if read.place in nodes
-            and _normal(read.command) == command
-            and window.start - _QUERY_BEFORE_ACTION_S <= read.t <= window.end
+            if read.place in nodes and _normal(read.command) == command and start <= read.t <= end
         ]
+
+    def advance_to(self, moment: float) -> None:
+        self.at_time(max(self.now(), moment - 0.001))
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -425,8 +440,8 @@ class RecordedBackend:
         return self.clock.copy()
 
     @contextmanager
-    def isolated(self, stood: Clock | None = None) -> Iterator[None]:
-        clock, self.clock = self.clock, (stood or self.clock).copy()
+    def isolated(self, position: Clock | None = None) -> Iterator[None]:
+        clock, self.clock = self.clock, (position or self.clock).copy()
         try:
             yield
         finally:
@@ -445,26 +460,27 @@ class RecordedBackend:
         self.at(OPENING, None)
         return self._text_of(["back at the opening"])
 
-    def actions(self) -> list[dict[str, Any]]:
-        return [self._act_row(act) for act in self.clock.actions if act.t <= self.clock.now]
+    def actions(self) -> list[Moment]:
+        return [self._moment(action) for action in self.clock.actions if action.t <= self.clock.now]
 
-    def _act_row(self, act: Action) -> dict[str, Any]:
-        done = " · ".join(describe(step.verb, step.targets) for step in act.steps if step.verb != "wait")
-        return {
-            "MOMENT": act.id,
-            "AT": round(act.t - self.story.start, 1),
-            "SETTLED AFTER": round(act.settled - act.t, 1),
-            "DONE": "" if self.story.hide_actions else done,
-        }
+    def _moment(self, action: Action, queries_at: tuple[float, ...] = ()) -> Moment:
+        done = [PerformedAction(step.verb, tuple(step.targets)) for step in action.steps if step.verb != "wait"]
+        return Moment(
+            action.id, action.t - self.story.start, action.settled - action.t,
+            () if self.story.hide_actions else tuple(done), queries_at, action.id == self.clock.last_name, "recorded",
+        )  # fmt: skip
 
-    def moments(self) -> list[dict[str, Any]]:
-        opening = {"MOMENT": "opening", "AT": 0.0, "SETTLED AFTER": 0.0, "DONE": ""}
-        rows = [opening, *(self._act_row(act) for act in self.clock.actions)]
-        starts = [self.story.start, *(act.t for act in self.clock.actions)]
-        for row, start, end in zip(rows, starts, [*starts[1:], self.story.end], strict=True):
-            row["LOOKS AFTER"] = ", ".join(f"+{t:.0f}" for t in self._query_rounds(start, end))
-            row["HERE"] = "←" if row["MOMENT"] == self.clock.last_name else ""
-        return rows
+    def moments(self) -> list[Moment]:
+        starts = [self.story.start, *(action.t for action in self.clock.actions)]
+        opening, *queries = [
+            tuple(self._query_rounds(start, end))
+            for start, end in zip(starts, [*starts[1:], self.story.end], strict=True)
+        ]
+        is_current = self.clock.last_name == OPENING
+        return [
+            Moment(OPENING, 0.0, 0.0, (), opening, is_current, "recorded"),
+            *(self._moment(action, at) for action, at in zip(self.clock.actions, queries, strict=True)),
+        ]
 
     def _query_rounds(self, start: float, end: float) -> list[float]:
         """Seconds after `start` at which a round of reads began; the client's memory, read all along, is none."""
@@ -479,6 +495,62 @@ class RecordedBackend:
                     rounds.append(read.t - start)
                 before = read.t
         return rounds
+
+
+@dataclass(frozen=True)
+class RecordedObservation(TimeWindow):
+    """What a recording has of the time around an action. Implements `ObservationData`.
+
+    `source`: the recording, with a clock that stands at the end and is moved by nobody.
+    """
+
+    source: RecordedBackend
+    provenance: Provenance
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The places of the cluster and their addresses."""
+        return self.source.topology()
+
+    @cached_property
+    def mac_owners(self) -> dict[str, str]:
+        """Places by their MAC address."""
+        return self.source.mac_owners()
+
+    def probes(self) -> list[dict[str, Any]]:
+        """Return the probes of this time. Raises NotRecordedError, with the actions that were probed."""
+        found = self.source.probes_between(self.start, self.end)
+        if not found:
+            actions = self.source.clock.actions
+            probed = [action.id for action in actions if self.source.probes_between(action.t, action.t + 1)]
+            raise NotRecordedError(f"probes around {self.action}", probed)
+        return found
+
+    def frames(self, start: float | None = None) -> list[Frame]:
+        """Return the captured frames; those since `start` (Unix seconds), where it is given."""
+        return self.source.frames_between(self.start if start is None else start, self.end)
+
+    def tcp_frames(self, start: float | None = None) -> CapturedFrames:
+        """Return the captured TCP segments; those since `start` (Unix seconds), where it is given."""
+        return CapturedFrames([frame for frame in self.frames(start) if frame.tcp], self, self.provenance)
+
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        """Return the watch events of a kind from the cluster's beginning to the end."""
+        return self.source.watch_events(kind)
+
+    def command_outputs(self, command: str) -> list[NodeOutput]:
+        """Return what a command printed on the nodes, also shortly before the action."""
+        return self.source.outputs_between(command, self.start - QUERY_BEFORE_ACTION_S, self.end)
+
+    def log(self, component: str, node: str) -> Text:
+        """Return a log of a node to the end."""
+        return self.source.log(component, node)
+
+
+def _between(items: Sequence[T], start: float, end: float, moment_of: Callable[[T], float]) -> list[T]:
+    """Return the items, sorted by their moments, of a span of time."""
+    first = bisect_left(items, start, key=moment_of)
+    return list(items[first : bisect_right(items, end, key=moment_of)])
 
 
 def _documents(step: RecordedStep) -> list[KubeObject]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 from kanslib.actions import Verb, deduplicate, describe
+from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
-from kanslib.backends.base import HopCapture, TimeWindow, Topology
+from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.addressing import addresses
@@ -32,6 +35,7 @@ from kanslib.simulator.simulator import InitialState, Simulator
 
 MODELS = "as Kubernetes v1.31 and MetalLB v0.14.8 work"
 _RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has written it
+_SECONDS_AHEAD = 180.0  # that an observation reaches beyond now, where nothing else was done
 _PAUSE = 1.0  # seconds between what was looked at last and the next act
 _READS = (
     "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip -j addr", "ip -j route", "ip -j neigh",
@@ -40,14 +44,42 @@ _READS = (
 
 
 @dataclass(frozen=True)
+class _Step:
+    """One step of an action, and how to do it; not before `at` (Unix seconds)."""
+
+    action: PerformedAction
+    run: Callable[[Simulator], list[str]]
+    at: float = 0.0
+
+    @classmethod
+    def apply(cls, manifests: Sequence[KubeObject], at: float = 0.0) -> _Step:
+        """Apply manifests."""
+        action = PerformedAction("apply", tuple(map(reference, manifests)))
+        return cls(action, lambda simulator: simulator.apply(manifests), at)
+
+    @classmethod
+    def delete(cls, references: Sequence[str], at: float = 0.0) -> _Step:
+        """Delete objects."""
+        return cls(PerformedAction("delete", tuple(references)), lambda simulator: simulator.delete(references), at)
+
+    @classmethod
+    def perform(cls, verb: Verb, targets: Sequence[str], at: float = 0.0) -> _Step:
+        """Do any other action."""
+        return cls(PerformedAction(verb, tuple(targets)), lambda simulator: simulator.perform(verb, targets), at)
+
+
+Steps = Callable[[Simulator], Iterable[_Step]]  # whom a role names is known when it is that step's turn
+
+
+@dataclass(frozen=True)
 class SimulatedAction:
-    """An act of the twin's: its name, when it was done and when it had settled, and how to do it again."""
+    """An action of the simulator: when it was done and had settled (Unix seconds), and its steps, to do it again."""
 
     name: str
     t: float
     settled: float
-    done: str
-    perform: Callable[[Simulator], list[str]]
+    done: tuple[PerformedAction, ...]
+    steps: Steps
 
 
 class SimulatedBackend:
@@ -111,8 +143,12 @@ class SimulatedBackend:
     def objects(self, kind: str) -> list[KubeObject]:
         return self._simulator.objects(plural(kind), self._now)
 
-    def watch_events(self, kind: str, window: TimeWindow) -> list[WatchEvent]:
-        return [event for event in self._simulator.cluster.history.get(plural(kind), []) if event.t <= window.end]
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        return self.watch_events_until(kind, self._now)
+
+    def watch_events_until(self, kind: str, moment: float) -> list[WatchEvent]:
+        """Return the watch events of a kind until a moment (Unix seconds)."""
+        return [event for event in self._simulator.cluster.history.get(plural(kind), []) if event.t <= moment]
 
     def log(self, component: str, node: str | None) -> Text:
         if component not in ("speaker", "controller"):
@@ -140,7 +176,10 @@ class SimulatedBackend:
     def _refuse_down(self, place: str) -> None:
         down = self._simulator.down.at(self._now)
         if place in down:
-            since = next((act.name for act in reversed(self._done) if place in act.done.split()), "the beginning")
+            since = next(
+                (one.name for one in reversed(self._done) if any(place in done.targets for done in one.done)),
+                "the beginning",
+            )
             raise NodeDownError(place, since, [node for node in self._simulator.nodes(self._now) if node not in down])
 
     def run(self, place: str, command: str) -> Text:
@@ -198,8 +237,7 @@ class SimulatedBackend:
         if all(is_applied(document, there.get(identity(document))) for document in documents):
             return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
         about = {identity(document) for document in documents}
-        asked = "apply " + " ".join(reference(document) for document in documents)
-        return self._do("apply", about, asked, lambda twin: twin.apply(documents))
+        return self._do(about, _Step.apply(documents))
 
     def _or_none(self, kind: str) -> list[KubeObject]:
         try:
@@ -216,12 +254,12 @@ class SimulatedBackend:
         }
         if not wanted & there:
             return self._text("\n".join(f"{ref} not found" for ref in references))
-        return self._do("delete", wanted, "delete " + " ".join(references), lambda twin: twin.delete(references))
+        return self._do(wanted, _Step.delete(references))
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         if self._is_active(verb, targets):
             return self._text(f"{describe(verb, targets)}: already so")
-        return self._do(verb, set(targets), describe(verb, targets), lambda twin: twin.perform(verb, targets))
+        return self._do(set(targets), _Step.perform(verb, targets))
 
     def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
         twin, now = self._simulator, self._now
@@ -239,10 +277,10 @@ class SimulatedBackend:
         }  # fmt: skip
         return force.get(verb, False)
 
-    def _do(self, verb: Verb, about: set[Any], asked: str, deed: Callable[[Simulator], list[str]]) -> Text:
+    def _do(self, about: set[Any], step: _Step) -> Text:
         self._drop_later_actions()
-        name = self._name(verb, about)
-        return self._text("\n".join(self._perform(name, asked, self._now + _PAUSE, deed)))
+        name = self._name(step.action.verb, about)
+        return self._text("\n".join(self._perform(name, self._now + _PAUSE, lambda _: [step])))
 
     def _drop_later_actions(self) -> None:
         """Undo what was done after where the clock stands: another future begins here."""
@@ -252,15 +290,19 @@ class SimulatedBackend:
         moment = self._now
         self._reset()
         for act in kept:
-            self._perform(act.name, act.done, act.t, act.perform)
+            self._perform(act.name, act.t, act.steps)
         self._now = moment
 
-    def _perform(self, name: str, done: str, t: float, deed: Callable[[Simulator], list[str]]) -> list[str]:
-        self._simulator.advance(max(t, self._simulator.cluster.now))
-        t = self._simulator.cluster.now
-        output = deed(self._simulator)
-        settled = self._simulator.settle()
-        self._done.append(SimulatedAction(name, t, settled, done, deed))
+    def _perform(self, name: str, t: float, steps: Steps) -> list[str]:
+        simulator, output, done = self._simulator, list[str](), list[PerformedAction]()
+        simulator.advance(max(t, simulator.cluster.now))
+        t = simulator.cluster.now
+        for step in steps(simulator):
+            simulator.advance(max(step.at, simulator.cluster.now))
+            output += step.run(simulator)
+            done.append(step.action)
+        settled = simulator.settle()
+        self._done.append(SimulatedAction(name, t, settled, tuple(done), steps))
         self._now, self.standing = settled, name
         return output
 
@@ -285,44 +327,46 @@ class SimulatedBackend:
         self._vips = tuple(vips)
         yield
 
-    def advance_to(self, window: TimeWindow) -> None:
-        self._now = max(self._now, window.end - 0.001)
+    def advance_to(self, moment: float) -> None:
+        self._now = max(self._now, moment - 0.001)
         self._simulator.advance(self._now)
 
-    def window(self, seconds: float) -> TimeWindow:
+    def observation(self, seconds: float | None = None) -> SimulatedObservation:
         last = self._last()
         zero = last.t if last else self._now
-        later = [act.t for act in self._done if act.t > self._now]
-        most = self._now + 180 if seconds == float("inf") else self._now + seconds
-        return TimeWindow(zero - CALM_BEFORE_ACTION_S, zero, min([most, *later]), last.name if last else OPENING)
+        later = [action.t for action in self._done if action.t > self._now]
+        end = min([self._now + (_SECONDS_AHEAD if seconds is None else seconds), *later])
+        self._simulator.advance(max(end, self._simulator.cluster.now))  # what is done next comes after it
+        source = copy(self)
+        source._now = end
+        start, provenance = zero - CALM_BEFORE_ACTION_S, self.provenance()
+        return SimulatedObservation(start, zero, end, last.name if last else OPENING, source, provenance)
 
-    def probes(self, window: TimeWindow) -> list[dict[str, Any]]:
-        self._simulator.advance(max(window.end, self._simulator.cluster.now))
-        everyone = tuple(ip for one in self.objects("services") if (ip := external_address(one)))
-        place = (window.start, window.end, self._vips or everyone)
-        if place not in self._probed:
-            start = max(window.start, self._start.moment)
-            self._probed[place] = self._network.fork().probes(place[2], start, window.end)
-        return self._probed[place]
+    def observation_at(self, moment: str) -> SimulatedObservation:
+        there = copy(self)
+        there.at(moment, None)
+        return there.observation()
 
-    def frames(self, window: TimeWindow) -> list[Frame]:
-        return self._network.frames(window.start, window.end)
+    def probes_between(self, start: float, end: float) -> list[dict[str, Any]]:
+        """Return the probes of a span of time (Unix seconds), to the observed VIPs or else to all."""
+        every_vip = tuple(ip for one in self.objects("services") if (ip := external_address(one)))
+        key = (start, end, self._vips or every_vip)
+        if key not in self._probed:
+            self._probed[key] = self._network.fork().probes(key[2], max(start, self._start.moment), end)
+        return self._probed[key]
 
-    def tcp_frames(self, window: TimeWindow) -> tuple[TimeWindow, list[Frame], Provenance]:
-        raise NotSimulatedError(f"TCP segments around {window.action}", ["ARP frames"])
+    def frames_between(self, start: float, end: float) -> list[Frame]:
+        """Return the ARP frames of a span of time (Unix seconds)."""
+        return self._network.frames(start, end)
 
-    def command_outputs(self, command: str, window: TimeWindow) -> list[tuple[float, str, str]]:
-        """A twin can be looked at any time: before the act, after it, and after each change of an endpoint."""
-        changed = [event.t for event in self.watch_events("endpointslices", window) if event.t > window.zero]
-        moments = {window.zero - 1, window.zero + 1, *(moment + _RULES_WRITTEN for moment in changed)}
-        here, found = self._now, []
-        for moment in sorted(one for one in moments if self._start.moment <= one <= window.end):
-            self._now = moment
+    def outputs_at(self, command: str, moments: Iterable[float]) -> list[NodeOutput]:
+        """Return what a command prints on every node that is up, at some moments from the beginning on."""
+        there, found = copy(self), []
+        for moment in sorted(one for one in moments if self._start.moment <= one):
+            there._now = moment
             down = self._simulator.down.at(moment)
-            for node in self.topology().nodes:
-                if node not in down:
-                    found.append((moment, node, str(self.run(node, command))))
-        self._now = here
+            nodes = [node for node in there.topology().nodes if node not in down]
+            found += [NodeOutput(moment, node, str(there.run(node, command))) for node in nodes]
         return found
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -330,8 +374,8 @@ class SimulatedBackend:
     def position(self) -> Clock | None:
         return None
 
-    def isolated(self, stood: Clock | None = None) -> AbstractContextManager[None]:
-        del stood
+    def isolated(self, position: Clock | None = None) -> AbstractContextManager[None]:
+        del position
         return nullcontext()
 
     def now(self) -> float:
@@ -368,27 +412,22 @@ class SimulatedBackend:
             return
         self._reset()
         for moment in self.script.moments:
-            self._perform(moment.id, moment.id, self._now + _PAUSE, self._doing(moment, self.script))
+            self._perform(moment.id, self._now + _PAUSE, partial(self._scripted_steps, moment, self.script))
             if moment.id == until:
                 return
 
-    def replay(self, acts: Sequence[Action]) -> None:
-        """Do what a recording did, each act at its own moment: its commands, not what came of them."""
+    def replay(self, actions: Sequence[Action]) -> None:
+        """Do what a recording did, each action at its own moment: its commands, not what came of them."""
         self._reset()
-        for act in acts:
-            done = " · ".join(describe(step.verb, step.targets) for step in act.steps if step.verb != "wait")
-            self._perform(act.id, done, act.t, lambda twin, act=act: _replay_steps(twin, act))  # type: ignore[misc]
+        for action in actions:
+            self._perform(action.id, action.t, partial(_replayed_steps, action))
 
-    def _doing(self, moment: ScriptedMoment, script: StoryScript) -> Callable[[Simulator], list[str]]:
-        def deed(twin: Simulator) -> list[str]:
-            if moment.speaker_pod:
-                return twin.delete([f"pod/{_speaker_pod(twin)}"])
-            output = []
-            for do in stories.plan_steps(script.before(moment), moment.after, self._start.network):
-                output += _perform_step(twin, do)
-            return output
-
-        return deed
+    def _scripted_steps(self, moment: ScriptedMoment, script: StoryScript, simulator: Simulator) -> Iterator[_Step]:
+        if moment.speaker_pod:
+            yield _Step.delete([f"pod/{_speaker_pod(simulator)}"])
+            return
+        for plan in stories.plan_steps(script.before(moment), moment.after, self._start.network):
+            yield _planned_step(simulator, plan)
 
     def at_time(self, moment: float) -> None:
         if moment < self._start.moment:
@@ -401,30 +440,23 @@ class SimulatedBackend:
         self.at(OPENING, None)
         return self._text("back at the opening")
 
-    def actions(self) -> list[dict[str, Any]]:
-        return [self._row(act) for act in self._done if act.t <= self._now]
+    def actions(self) -> list[Moment]:
+        return [self._moment(action) for action in self._done if action.t <= self._now]
 
-    def _row(self, act: SimulatedAction) -> dict[str, Any]:
-        hidden = self.script is not None and self.script.hide_actions
-        return {
-            "MOMENT": act.name,
-            "AT": round(act.t - self._start.moment, 1),
-            "SETTLED AFTER": round(act.settled - act.t, 1),
-            "DONE": "" if hidden else act.done,
-        }
+    def _moment(self, action: SimulatedAction) -> Moment:
+        is_hidden = self.script is not None and self.script.hide_actions
+        return Moment(
+            action.name, action.t - self._start.moment, action.settled - action.t, () if is_hidden else action.done,
+            None, action.name == self.standing, "simulated",
+        )  # fmt: skip
 
-    def moments(self) -> list[dict[str, Any]]:
-        done = {act.name: self._row(act) for act in self._done}
+    def moments(self) -> list[Moment]:
+        done = {action.name: self._moment(action) for action in self._done}
         scripted = [one.id for one in self.script.moments] if self.script else []
-        names = [OPENING, *scripted, *(name for name in done if name not in scripted)]
-        empty = {"AT": None, "SETTLED AFTER": None, "DONE": ""}
+        names = dict.fromkeys([OPENING, *scripted, *done])
         return [
-            {
-                **empty, "MOMENT": name, **done.get(name, {}), "LOOKS AFTER": "any",
-                "HERE": "←" if name == self.standing else "",
-            }
-            for name in names
-        ]  # fmt: skip
+            done.get(name) or Moment(name, None, None, (), None, name == self.standing, "simulated") for name in names
+        ]
 
     # ── for comparing ────────────────────────────────────────────────────────────────────────────────────
 
@@ -438,28 +470,73 @@ class SimulatedBackend:
         return memberlist.members(self._log_of("speaker", self._start.control_plane))
 
 
-def _perform_step(twin: Simulator, do: PlannedStep) -> list[str]:
-    """One step of a script, done to a twin."""
-    if do.verb == "apply":
-        return twin.apply(do.documents)
-    if do.verb == "delete":
-        return twin.delete(do.references)
-    targets = [_node_of_role(twin, do.role)] if do.role else []
-    return twin.perform(do.verb, [*targets, *do.references])
+@dataclass(frozen=True)
+class SimulatedObservation(TimeWindow):
+    """What a simulation says of the time around an action. Implements `ObservationData`.
+
+    `source`: the simulation, with a clock that stands at the end and is moved by nobody.
+    """
+
+    source: SimulatedBackend
+    provenance: Provenance
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The places of the cluster and their addresses."""
+        return self.source.topology()
+
+    @cached_property
+    def mac_owners(self) -> dict[str, str]:
+        """Places by their MAC address."""
+        return self.source.mac_owners()
+
+    def probes(self) -> list[dict[str, Any]]:
+        """Return the probes of this time, to the observed Services or else to all."""
+        return self.source.probes_between(self.start, self.end)
+
+    def frames(self, start: float | None = None) -> list[Frame]:
+        """Return the ARP frames; those since `start` (Unix seconds), where it is given."""
+        return self.source.frames_between(self.start if start is None else start, self.end)
+
+    def tcp_frames(self, start: float | None = None) -> CapturedFrames:
+        """Raise NotSimulatedError: TCP is not simulated segment by segment."""
+        del start
+        raise NotSimulatedError(f"TCP segments around {self.action}", ["ARP frames"])
+
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        """Return the watch events of a kind from the beginning to the end."""
+        return self.source.watch_events_until(kind, self.end)
+
+    def command_outputs(self, command: str) -> list[NodeOutput]:
+        """Return what a command prints before the action, after it, and after each change of an endpoint."""
+        changed = [event.t for event in self.watch_events("endpointslices") if event.t > self.zero]
+        moments = {self.zero - 1, self.zero + 1, *(moment + _RULES_WRITTEN for moment in changed)}
+        return self.source.outputs_at(command, (moment for moment in moments if moment <= self.end))
+
+    def log(self, component: str, node: str) -> Text:
+        """Return a log of a node to the end."""
+        return self.source.log(component, node)
 
 
-def _replay_steps(twin: Simulator, act: Action) -> list[str]:
-    """The steps of a recorded act, done to a twin, each at its moment."""
-    output: list[str] = []
-    for step in act.steps:
-        twin.advance(max(step.t, twin.cluster.now))
+def _planned_step(simulator: Simulator, plan: PlannedStep) -> _Step:
+    if plan.verb == "apply":
+        return _Step.apply(plan.documents)
+    if plan.verb == "delete":
+        return _Step.delete(plan.references)
+    targets = [_node_of_role(simulator, plan.role)] if plan.role else []
+    return _Step.perform(plan.verb, [*targets, *plan.references])
+
+
+def _replayed_steps(action: Action, simulator: Simulator) -> Iterator[_Step]:
+    """Yield the steps of a recorded action, each at its moment."""
+    del simulator
+    for step in action.steps:
         if step.verb == "apply":
-            output += twin.apply(documents(step.manifest))
+            yield _Step.apply(documents(step.manifest), step.t)
         elif step.verb == "delete":
-            output += twin.delete(step.targets)
+            yield _Step.delete(step.targets, step.t)
         elif step.verb not in ("wait", "create_cluster", "start_client"):
-            output += twin.perform(step.verb, step.targets)
-    return output
+            yield _Step.perform(step.verb, step.targets, step.t)
 
 
 def _node_of_role(twin: Simulator, role: str) -> str:

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from kanslib.analysis import captures
 from kanslib.analysis.arp import ARPAnalysis
+from kanslib.analysis.observation import TimeWindow, neighbor_updates
 from kanslib.answer import Provenance, utc
-from kanslib.backends import observation as worlds
-from kanslib.backends.base import TimeWindow
+from kanslib.backends.observation import observed_actions
 from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.packets import capture
@@ -74,12 +74,12 @@ def _of_recording(path: Path, acts: Sequence[str], facts: Facts) -> Iterator[rep
     recording = Recording.open(path)
     told = recording.manifest
     facts.append((path.name, f"{told.title}; {', '.join(f'{k} {v}' for k, v in told.versions.items())}"))
-    for one in worlds.observed_actions(recording, acts):
-        story, memory = worlds.arp_analysis(one.world, one.window), worlds.neighbor_updates(one.world, one.window)
-        client = one.world.topology().client or "the client"
-        sides = arp_timeline.PlotContext(one.window, one.services, one.world.mac_owners(), client)
-        title = f"{one.act} ({one.story})"
-        yield report.ReportSection(title, one.outage, story, memory, sides, one.world.provenance())
+    for one in observed_actions(recording, acts):
+        seen = one.observation
+        story, memory = ARPAnalysis.of(seen.frames()), neighbor_updates(seen)
+        client = seen.topology.client or "the client"
+        sides = arp_timeline.PlotContext(seen, one.services, seen.mac_owners, client)
+        yield report.ReportSection(f"{one.action} ({one.story})", one.outage, story, memory, sides, seen.provenance)
 
 
 # ── captures and logs ────────────────────────────────────────────────────────────────────────────────────────

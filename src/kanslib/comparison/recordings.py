@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kanslib import iptables
+from kanslib.analysis.observation import outage_in
 from kanslib.analysis.phases import DARK, PARTLY, Phase
 from kanslib.backends.base import Backend
-from kanslib.backends.observation import outage_in
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.comparison.normalize import fresh_output, generated_names, next_hops, normalize_rule
 from kanslib.exceptions import KanslibError
@@ -149,11 +149,11 @@ def _outages(world: Backend, services: list[KubeObject]) -> dict[str, str]:
         return {}
     vips = {external_address(service): service["metadata"]["name"] for service in services}
     try:
-        found = outage_in(world, world.window(float("inf")), vips)
+        found = outage_in(world.observation(), vips)
     except KanslibError:
         return {}
     # what fails long after all have noticed is chance: conntrack's memory (chapter 06)
-    noticed = float(done[-1]["SETTLED AFTER"])
+    noticed = done[-1].settled_after or 0.0
     told = {}
     for name, phases in found.phases.items():
         parts = [f"{phase.name} until +{phase.end:.1f} s" for phase in phases if _is_trouble(phase, noticed)]

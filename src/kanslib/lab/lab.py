@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from kanslib.actions import Verb
+from kanslib.analysis.observation import CapturedFrames, ObservationData
 from kanslib.answer import Text
-from kanslib.backends.base import Backend, TimeWindow
+from kanslib.backends.base import Backend
 from kanslib.course import manifests
 from kanslib.course.addressing import addresses
 from kanslib.exceptions import KanslibError, NotRecordedError, UnknownNameError
@@ -22,7 +23,6 @@ from kanslib.render import notices
 
 if TYPE_CHECKING:
     from kanslib.analysis import Outage
-    from kanslib.answer import Provenance
     from kanslib.exercises.exercise import Exercise
     from kanslib.exercises.lab_queries import LabQueries
     from kanslib.exercises.misconceptions import ExpectedAnswer
@@ -76,10 +76,10 @@ def _kind_of_look(method: str, args: tuple[Any, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class ObservedWindow:
-    """What was watched, and when."""
+class Observed:
+    """What was watched, and the Services that were probed."""
 
-    window: TimeWindow
+    data: ObservationData
     services: tuple[str, ...]
 
 
@@ -96,9 +96,9 @@ class Lab:
     def __init__(self, backend: Backend, story: str = "", predictions: PendingPredictions | None = None) -> None:
         self._backend, self._story = backend, story
         self._predictions = predictions  # None: queries of this lab score nothing
-        self._observed: ObservedWindow | None = None
+        self._observed: Observed | None = None
         self._session: ExerciseSession | None = None
-        self._apart: tuple[tuple[TimeWindow, tuple[str, ...], str], Outage] | None = None
+        self._apart: tuple[tuple[object, ...], Outage] | None = None
 
         self._depth = 0  # looks within looks
         self.queries: dict[str, int] = {}  # what was looked at in this lab, and how often
@@ -217,9 +217,8 @@ class Lab:
         from kanslib.metallb import memberlist, replay
         from kanslib.render.tables import Table
 
-        window = TimeWindow(self._backend.now(), self._backend.now(), self._backend.now(), "")
         beliefs = memberlist.membership_history(self._backend.log("speaker", self.control_plane))
-        found = replay.leader_events(lambda kind: self._backend.watch_events(kind, window), beliefs)
+        found = replay.leader_events(self._backend.watch_events, beliefs)
         start = found[0].t if found else 0.0
         rows = [
             {
@@ -653,20 +652,19 @@ class Lab:
             vips = [self.vip(service) for service in probes]
         with self._backend.observe(vips, seconds, queries_at):
             yield
-        window = self._backend.window(seconds)
-        self._observed = ObservedWindow(window, tuple(probes))
+        self._observed = Observed(self._backend.observation(seconds), tuple(probes))
         if seconds:
-            self._backend.advance_to(window)
+            self._backend.advance_to(self._observed.data.end)
 
-    def _observation(self) -> ObservedWindow:
-        return self._observed or ObservedWindow(self._backend.window(float("inf")), ())
+    def _observation(self) -> Observed:
+        return self._observed or Observed(self._backend.observation(), ())
 
     @_query
     def probes(self, service: str) -> Table:
         """Every request to the Service in the newest observation (else around the last act), one row each."""
         from kanslib.render.tables import Table
 
-        window = self._observation().window
+        window = self._observation().data
         vip = self.vip(service)
         rows = [
             {
@@ -677,7 +675,7 @@ class Lab:
                 "ERROR": row.get("error", ""),
                 "MS": row["ms"],
             }
-            for row in self._backend.probes(window)
+            for row in window.probes()
             if row["to"] == vip
         ]
         return Table.from_rows(rows, self._backend.provenance(), ["SECONDS", "OK", "HOSTNAME", "REMOTE", "ERROR", "MS"])
@@ -687,11 +685,11 @@ class Lab:
         """The captured frames of a layer (arp, ip, tcp, udp, bgp, memberlist) in the newest observation."""
         if layer not in _LAYERS:
             raise UnknownNameError("layer", layer, _LAYERS)
-        return [frame for frame in self._backend.frames(self._observation().window) if _LAYERS[layer](frame)]
+        return [frame for frame in self._observation().data.frames() if _LAYERS[layer](frame)]
 
     def seconds(self, moment: float) -> float:
         """How long after the observed act a moment (Unix seconds, as in `frame.time`) was."""
-        return moment - self._observation().window.zero
+        return moment - self._observation().data.zero
 
     @_query
     def timeline(self) -> TimelineFigure:
@@ -756,13 +754,14 @@ class Lab:
 
         The bar behind each address is the client's neighbor cache, as Linux keeps it, worked out from the frames.
         """
-        from kanslib.backends import observation as outage
+        from kanslib.analysis.arp import ARPAnalysis
+        from kanslib.analysis.observation import neighbor_updates
         from kanslib.render import arp_timeline as arp_story
 
-        window, names = self._observation().window, {vip: name for name, vip in self._load_balancers().items()}
-        story, memory = outage.arp_analysis(self._backend, window), outage.neighbor_updates(self._backend, window)
+        window, names = self._observation().data, {vip: name for name, vip in self._load_balancers().items()}
+        story, memory = ARPAnalysis.of(window.frames()), neighbor_updates(window)
         places = self._backend.topology()
-        told = arp_story.PlotContext(window, names, self._backend.mac_owners(), places.client or "the client")
+        told = arp_story.PlotContext(window, names, window.mac_owners, places.client or "the client")
         return arp_story.draw(story, memory, told, self._backend.provenance())
 
     @_query
@@ -772,13 +771,13 @@ class Lab:
         Columns AT (seconds after the act), ADDRESS, HOLDER (whose network card), ROUNDS, GAPS (seconds between them),
         REQUESTS, REPLIES, SECONDS (how long it went on) and ODD (what RFC 5227 has otherwise).
         """
-        from kanslib.backends import observation as outage
+        from kanslib.analysis.arp import ARPAnalysis
         from kanslib.render import arp_timeline as arp_story
         from kanslib.render.tables import Table
 
-        window, vip = self._observation().window, self.vip(service) if service else None
-        story = outage.arp_analysis(self._backend, window)
-        rows = arp_story.announcement_rows(story.announcements(vip), window, self._backend.mac_owners())
+        window, vip = self._observation().data, self.vip(service) if service else None
+        story = ARPAnalysis.of(window.frames())
+        rows = arp_story.announcement_rows(story.announcements(vip), window, window.mac_owners)
         return Table.from_rows(rows, self._backend.provenance(), arp_story.ANNOUNCEMENT_COLUMNS)
 
     @_query
@@ -788,13 +787,13 @@ class Lab:
         Columns AT (seconds after the act), ADDRESS, HOLDER, BECAUSE and FRAME; worked out from the frames as Linux does
         it. `lab.neighbors()` is what the client itself says.
         """
-        from kanslib.backends import observation as outage
+        from kanslib.analysis.observation import neighbor_updates
         from kanslib.render import arp_timeline as arp_story
         from kanslib.render.tables import Table
 
-        window = self._observation().window
-        memory = outage.neighbor_updates(self._backend, window)
-        rows = arp_story.neighbor_rows(memory, window, self._backend.mac_owners())
+        window = self._observation().data
+        memory = neighbor_updates(window)
+        rows = arp_story.neighbor_rows(memory, window, window.mac_owners)
         return Table.from_rows(
             rows, self._backend.provenance().with_notes("worked out from the frames"), arp_story.NEIGHBOR_COLUMNS
         )
@@ -806,11 +805,11 @@ class Lab:
         Every speaker by its own gossip (whom it thought alive, and so who leads), the client by its neighbor cache,
         the API by its newest event. While a network is broken they need not agree.
         """
-        from kanslib.backends import observation as outage
+        from kanslib.analysis.observation import leadership_views
         from kanslib.render import leadership_timeline as beliefs
 
-        window, vip = self._observation().window, self.vip(service)
-        held = outage.leadership_views(self._backend, window, service, vip)
+        window, vip = self._observation().data, self.vip(service)
+        held = leadership_views(window, service, vip)
         return beliefs.draw(held, f"Who has {service} ({vip})?", window.action, self._backend.provenance())
 
     @_query
@@ -819,13 +818,13 @@ class Lab:
 
         Columns AT (seconds after the act), ADDRESS, HOLDERS and FRAMES.
         """
-        from kanslib.backends import observation as outage
+        from kanslib.analysis.arp import ARPAnalysis
         from kanslib.render import arp_timeline as arp_story
         from kanslib.render.tables import Table
 
-        window = self._observation().window
-        story = outage.arp_analysis(self._backend, window)
-        rows = arp_story.conflict_rows(story, window, self._backend.mac_owners())
+        window = self._observation().data
+        story = ARPAnalysis.of(window.frames())
+        rows = arp_story.conflict_rows(story, window, window.mac_owners)
         return Table.from_rows(rows, self._backend.provenance(), arp_story.CONFLICT_COLUMNS)
 
     @_query
@@ -837,8 +836,10 @@ class Lab:
         from kanslib.render import bgp
         from kanslib.render.tables import Table
 
-        window, heard, provenance = self._heard(place)
-        return Table.from_rows(bgp.message_rows(heard, self._names(), window.zero), provenance, bgp.MESSAGE_COLUMNS)
+        captured, heard = self._heard(place)
+        return Table.from_rows(
+            bgp.message_rows(heard, self._names(), captured.window.zero), captured.provenance, bgp.MESSAGE_COLUMNS
+        )
 
     @_query
     def decoded(self, message: str = "UPDATE", place: str | None = None) -> Table:
@@ -850,16 +851,16 @@ class Lab:
         from kanslib.render import bgp
         from kanslib.render.tables import Table
 
-        window, heard, provenance = self._heard(place)
+        captured, heard = self._heard(place)
         said = [one.message for one in heard if place is None or one.flow.src == self.address(place)]
         mine = [one for one in said if one.name == message.upper()]
         if not mine:
             raise NotRecordedError(
-                f"a BGP {message} around {window.action}",
+                f"a BGP {message} around {captured.window.action}",
                 sorted({one.name for one in said}),
                 "lab.messages() lists them",
             )
-        return Table.from_rows(bgp.byte_rows(mine[0]), provenance, bgp.BYTE_COLUMNS)
+        return Table.from_rows(bgp.byte_rows(mine[0]), captured.provenance, bgp.BYTE_COLUMNS)
 
     @_query
     def bgp_states(self, node: str) -> SVG:
@@ -867,10 +868,10 @@ class Lab:
         from kanslib.packets import bgp_fsm
         from kanslib.render import bgp as views
 
-        router, observed = self.router, self._observation().window
-        window, whole_story, provenance = self._backend.tcp_frames(replace(observed, start=0.0))
-        steps = bgp_fsm.walk(whole_story, self.address(self._node(node)), self.address(router))
-        return views.draw_states(steps, node, router, window.zero, provenance)
+        router = self.router
+        captured = self._observation().data.tcp_frames(start=0.0)
+        steps = bgp_fsm.walk(captured.frames, self.address(self._node(node)), self.address(router))
+        return views.draw_states(steps, node, router, captured.window.zero, captured.provenance)
 
     @_query
     def ecmp(self, service: str) -> Table:
@@ -884,19 +885,19 @@ class Lab:
 
         vip, routes = self.vip(service), self.routes()
         hops = routes[(f"{vip}/32" == routes.PREFIX) & (routes["IN USE"] == "yes")].NODE.tolist()
-        window, frames, provenance = self._backend.tcp_frames(self._observation().window)
-        since = (frame for frame in frames if frame.time >= window.zero)
+        captured = self._observation().data.tcp_frames()
+        since = (frame for frame in captured.frames if frame.time >= captured.window.zero)
         return Table.from_rows(
-            bgp.share_rows(since, vip, hops, self._backend.mac_owners()), provenance, bgp.SHARE_COLUMNS
+            bgp.share_rows(since, vip, hops, self._backend.mac_owners()), captured.provenance, bgp.SHARE_COLUMNS
         )
 
-    def _heard(self, place: str | None) -> tuple[TimeWindow, list[CapturedMessage], Provenance]:
+    def _heard(self, place: str | None) -> tuple[CapturedFrames, list[CapturedMessage]]:
         from kanslib.packets import bgp
 
-        window, frames, provenance = self._backend.tcp_frames(self._observation().window)
+        captured = self._observation().data.tcp_frames()
         address = self.address(place) if place else None
-        heard = [one for one in bgp.messages(frames) if address in (None, one.flow.src, one.flow.dst)]
-        return window, heard, provenance
+        heard = [one for one in bgp.messages(captured.frames) if address in (None, one.flow.src, one.flow.dst)]
+        return captured, heard
 
     def _names(self) -> dict[str, str]:
         """Places by their address."""
@@ -912,14 +913,15 @@ class Lab:
 
         It is for code to work on, and no look: it scores no prediction.
         """
-        from kanslib.backends.observation import outage_in
+        from kanslib.analysis.observation import outage_in
 
         observed = self._observation()
         with self._uncounted():
             names = observed.services or tuple(self._load_balancers())
-            key = (observed.window, names, self._backend.provenance().source)
+            data = observed.data
+            key = (data.start, data.zero, data.end, data.action, names, self._backend.provenance().source)
             if self._apart is None or self._apart[0] != key:
-                self._apart = (key, outage_in(self._backend, observed.window, {self.vip(name): name for name in names}))
+                self._apart = (key, outage_in(data, {self.vip(name): name for name in names}))
             return self._apart[1]
 
     def _load_balancers(self) -> dict[str, str]:
@@ -1018,7 +1020,7 @@ class Lab:
 
         return truth
 
-    def _judged(self, exercise: Exercise, stood: Clock | None, observed: ObservedWindow | None) -> ExpectedAnswer:
+    def _judged(self, exercise: Exercise, stood: Clock | None, observed: Observed | None) -> ExpectedAnswer:
         if not self._backend.provenance().checkable:
             raise NotRecordedError(
                 f"an answer of this world to {exercise.id!r}",
@@ -1060,16 +1062,19 @@ class Lab:
 
     def acts(self) -> Table:
         """What was done so far in this story: seconds from its opening, and how long until it had settled."""
-        return self._times(self._backend.actions(), ["MOMENT", "AT", "SETTLED AFTER", "DONE"])
+        from kanslib.render import moments
+        from kanslib.render.tables import Table
+
+        rows = moments.action_rows(self._backend.actions())
+        return Table.from_rows(rows, self._backend.provenance(), moments.ACTION_COLUMNS)
 
     def moments(self) -> Table:
         """Every moment of this story; LOOKS AFTER: seconds after the act at which commands were run."""
-        return self._times(self._backend.moments(), ["MOMENT", "AT", "SETTLED AFTER", "DONE", "LOOKS AFTER", "HERE"])
-
-    def _times(self, rows: list[dict[str, Any]], columns: list[str]) -> Table:
+        from kanslib.render import moments
         from kanslib.render.tables import Table
 
-        return Table.from_rows(rows, self._backend.provenance(), columns)
+        rows = moments.moment_rows(self._backend.moments())
+        return Table.from_rows(rows, self._backend.provenance(), moments.MOMENT_COLUMNS)
 
     def at(self, moment: str | None = None, after: float | None = None, *, time: float | None = None) -> None:
         """Be where an act had settled (`"kill-node"`), or `after` seconds after it was done, or at the `"opening"`.

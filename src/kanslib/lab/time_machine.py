@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanslib.analysis import event_sources
 from kanslib.analysis.arp import neighbors_at
-from kanslib.backends import observation
-from kanslib.backends.base import TimeWindow
+from kanslib.analysis.observation import neighbor_updates
 from kanslib.exceptions import KanslibError, NotRecordedError
 from kanslib.render.tables import Table
 from kanslib.render.time_machine import Scene, StoryTimeline, TimelineStop, scene_html
@@ -33,8 +32,8 @@ class TimeMachine:
     def __init__(self, lab: Lab, world: RecordedBackend, service: str) -> None:
         self._lab, self._world, self._service = lab, world, service
         story = world.story
-        self._window = TimeWindow(story.start, story.start, story.end, "opening")
-        self._memory = observation.neighbor_updates(world, self._window)
+        self._window = world.story_observation()
+        self._memory = neighbor_updates(self._window)
         self._moments = world.moments()
         self.film = StoryTimeline(
             story.title, round(story.end - story.start, 1), tuple(self._stops()), self._attempts()
@@ -43,10 +42,8 @@ class TimeMachine:
     def _stops(self) -> list[TimelineStop]:
         """The acts, and what they led to: leaders, nodes, endpoints."""
         window = self._window
-        events, nodes, slices = (
-            self._world.watch_events(kind, window) for kind in ("events", "nodes", "endpointslices")
-        )
-        acts = [TimelineStop(float(row["AT"]), "acts", str(row["MOMENT"])) for row in self._moments]
+        events, nodes, slices = (window.watch_events(kind) for kind in ("events", "nodes", "endpointslices"))
+        acts = [TimelineStop(round(moment.at or 0.0, 1), "acts", moment.name) for moment in self._moments]
         found = [
             TimelineStop(round(event.at, 1), event.kind, str(event))
             for event in event_sources.cluster_events(events, nodes, slices, window.zero)
@@ -63,11 +60,11 @@ class TimeMachine:
         """When each Service was asked, and whether it answered; of the moments at which it had an address."""
         found: dict[str, list[tuple[float, bool]]] = {}
         names: dict[str, str] = {}
-        for event in self._world.watch_events("services", self._window):
+        for event in self._window.watch_events("services"):
             for ingress in event.object.get("status", {}).get("loadBalancer", {}).get("ingress", []):
                 names[ingress["ip"]] = event.object["metadata"]["name"]
         try:
-            probes = self._world.probes(self._window)
+            probes = self._window.probes()
         except NotRecordedError:
             return {}
         for row in probes:
@@ -138,8 +135,8 @@ class TimeMachine:
         return f'<div class="kans-time">{"".join(parts)}{more}</div>'
 
     def _settled(self, stop: TimelineStop) -> float:
-        row = next(row for row in self._moments if row["MOMENT"] == stop.text)
-        return stop.at + float(row["SETTLED AFTER"] or 0.0)
+        moment = next(moment for moment in self._moments if moment.name == stop.text)
+        return stop.at + round(moment.settled_after or 0.0, 1)
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
         if "ipykernel" in sys.modules:

@@ -1,0 +1,59 @@
+"""The moments of a story as the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from kanslib.answer import Source
+
+ACTION_COLUMNS = ["MOMENT", "AT", "SETTLED AFTER", "DONE"]
+MOMENT_COLUMNS = [*ACTION_COLUMNS, "LOOKS AFTER", "HERE"]
+
+
+class Moment(Protocol):
+    """A moment of a story, as a backend has it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def at(self) -> float | None: ...
+    @property
+    def settled_after(self) -> float | None: ...
+    @property
+    def actions(self) -> Sequence[object]: ...
+    @property
+    def queries_at(self) -> Sequence[float] | None: ...
+    @property
+    def is_current(self) -> bool: ...
+    @property
+    def source(self) -> Source: ...
+
+
+def moment_rows(moments: Iterable[Moment]) -> list[dict[str, Any]]:
+    """Return one row a moment, with the columns of MOMENT_COLUMNS; seconds are rounded to tenths."""
+    return [
+        {
+            "MOMENT": one.name,
+            "AT": _tenths(one.at),
+            "SETTLED AFTER": _tenths(one.settled_after),
+            "DONE": _done(one),
+            "LOOKS AFTER": "any" if one.queries_at is None else ", ".join(f"+{t:.0f}" for t in one.queries_at),
+            "HERE": "←" if one.is_current else "",
+        }
+        for one in moments
+    ]
+
+
+def action_rows(moments: Iterable[Moment]) -> list[dict[str, Any]]:
+    """Return one row an action, with the columns of ACTION_COLUMNS."""
+    return [{column: row[column] for column in ACTION_COLUMNS} for row in moment_rows(moments)]
+
+
+def _tenths(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _done(moment: Moment) -> str:
+    words = " · ".join(map(str, moment.actions))
+    return f"{words} (simulated)" if words and moment.source == "simulated" else words
