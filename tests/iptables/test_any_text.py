@@ -13,7 +13,7 @@ from kanslib import iptables
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import DumpError
 from kanslib.iptables import matches, targets
-from kanslib.iptables.dump import _FAST_RULE
+from kanslib.iptables.fast_rule import FAST_RULE
 from kanslib.recording import Recording
 
 from .invariants import holds
@@ -40,9 +40,9 @@ def test_parse_save_round_trip_hundred_thousand_rules() -> None:
 
 
 @TRIES
-@given(line=st.from_regex(_FAST_RULE, fullmatch=True))
+@given(line=st.from_regex(FAST_RULE, fullmatch=True))
 def test_matches_of_every_fast_rule(line: str) -> None:
-    found = _FAST_RULE.fullmatch(line)
+    found = FAST_RULE.fullmatch(line)
     assert found
     chain = found["chain"]
     rule = next(iptables.parse(f"*nat\n:{chain} - [0:0]\n{line}\nCOMMIT\n").rules())

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from kanslib import iptables
 from kanslib.exceptions import PacketError
-from kanslib.iptables import Assumption, Outcome, Packet, Routing, TraceError
+from kanslib.iptables import Assumption, Outcome, Packet, Routing, Ruleset, TraceError, compiled
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 
@@ -127,6 +129,12 @@ def test_trace_names_assumptions(open_lab: OpenLab) -> None:
 # ── the same, however it is walked ───────────────────────────────────────────────────────────────────────────
 
 
+def without_index(ruleset: Ruleset, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
+    """The same trace, in which every rule of a chain is evaluated."""
+    with patch.object(compiled, "INDEXED_FROM", math.inf):
+        return ruleset.trace(packet, routing)
+
+
 def shown(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
     return [(way.probability, way.verdict, way.packet, way.walked, way.assumes) for way in outcomes]
 
@@ -140,25 +148,20 @@ def test_tracer_index_equals_naive_on_recorded_dumps(recording: Recording) -> No
                 to = Packet(
                     "172.18.0.100", address.removesuffix("/32"), rule.option("-p") or "", None, int(port), "eth0"
                 )
-                assert shown(ruleset.trace(to)) == shown(ruleset._tracer.trace_naively(to))
+                assert shown(ruleset.trace(to)) == shown(without_index(ruleset, to))
 
 
 @QUICK
 @given(text=dumps(), packet=packets(), told=st.booleans())
 def test_trace_unknown_splits_into_each_packet(text: str, packet: Packet, told: bool) -> None:
     """Of the ways of a packet that says little, those that agree with a packet that says all are that packet's ways."""
-    from kanslib.iptables import tracer
-
     text = "\n".join(line for line in text.split("\n") if not re.search("(?i)connmark|-m ttl|--ports", line))
     little = Packet(packet.src, packet.dst, "udp", in_interface=packet.in_interface, ctstate=None)
     routing = ROUTING if told else None
-    least, tracer.INDEXED_FROM = tracer.INDEXED_FROM, 1
-    try:
-        ruleset = iptables.parse(text)
+    ruleset = iptables.parse(text)
+    with patch.object(compiled, "INDEXED_FROM", 1):
         outcomes = ruleset.trace(little, routing)
-        assert shown(outcomes) == shown(ruleset._tracer.trace_naively(little, routing))
-    finally:
-        tracer.INDEXED_FROM = least
+    assert shown(outcomes) == shown(without_index(ruleset, little, routing))
     if routing is None:
         return  # the routing decision does not part the way: another machine's address is assumed, and said
     agreeing = [way for way in outcomes if all(agrees(assumed, packet) for assumed in way.assumes)]
@@ -222,10 +225,10 @@ def test_trace_jump_returns_goto_does_not() -> None:
 
 def test_trace_chain_policy_explained() -> None:
     (way,) = ways("FORWARD -s 10.9.9.9 -j ACCEPT", policy="DROP")
-    assert (way.verdict, way.how, way.walked) == ("DROP", "policy of filter FORWARD", ())
+    assert (way.verdict, way.reason, way.walked) == ("DROP", "policy of filter FORWARD", ())
     assert way.explain().endswith("1 → DROP at FORWARD (policy of filter FORWARD)")
     (way,) = ways("FORWARD -j REJECT --reject-with icmp-port-unreachable")
-    assert (way.verdict, way.how) == ("REJECT", "icmp-port-unreachable")
+    assert (way.verdict, way.reason) == ("REJECT", "icmp-port-unreachable")
 
 
 def test_trace_loops_and_depth_refused() -> None:
@@ -240,7 +243,7 @@ def test_trace_loops_and_depth_refused() -> None:
     with pytest.raises(TraceError, match="chains call each other too often"):
         ways("FORWARD -j c0", *often, chains=tuple(f"c{n}" for n in range(23)))
     many = [f"FORWARD -m set --match-set s{n} src -j MARK --set-xmark {1 << n:#x}/0x0" for n in range(16)]
-    with pytest.raises(TraceError, match="more than 10,000 ways"):
+    with pytest.raises(TraceError, match="more than 10,000 paths"):
         ways(*many)
 
 

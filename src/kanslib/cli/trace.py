@@ -14,7 +14,7 @@ from kanslib import iptables
 from kanslib.answer import Provenance
 from kanslib.exceptions import KanslibError
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset
-from kanslib.iptables.explain import arrived, share
+from kanslib.iptables.explain import share
 from kanslib.render.packet_trace import Trace
 
 console = Console(highlight=False, soft_wrap=True)
@@ -91,7 +91,7 @@ def _plain(way: Outcome) -> dict[str, object]:
         "probability": [way.probability.numerator, way.probability.denominator],
         "share": share(way.probability),
         "verdict": way.verdict,
-        "ends": arrived(way),
+        "ends": way.describe_end(),
         "packet": {name: value for name, value in vars(way.packet).items() if value is not None},
         "assumes": [{"statement": one.text, "holds": one.holds} for one in way.assumes],
         "notes": list(way.notes),

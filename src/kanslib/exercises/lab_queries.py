@@ -6,8 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from kanslib.analysis import Outage
-from kanslib.iptables import Ruleset
-from kanslib.iptables.tracer import Outcome
+from kanslib.iptables import Outcome, Ruleset
 from kanslib.k8s.objects import KubeObject
 from kanslib.metallb.election import Election
 from kanslib.packets.capture import Frame

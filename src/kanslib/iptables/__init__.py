@@ -2,9 +2,11 @@
 
 from kanslib.exceptions import DumpError, PacketError, TraceError
 from kanslib.iptables.diff import CounterChange, RulesetDifference, diff
-from kanslib.iptables.dump import Chain, Rule, Ruleset, parse
+from kanslib.iptables.dump import Chain, Rule
+from kanslib.iptables.outcome import Assumption, Outcome, Step
 from kanslib.iptables.packet import Packet, Routing
-from kanslib.iptables.tracer import Assumption, Outcome, Step
+from kanslib.iptables.parser import parse
+from kanslib.iptables.ruleset import Ruleset
 
 __all__ = [
     "Assumption",

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kanslib.iptables.dump import Chain, Rule, Ruleset
+from kanslib.iptables.dump import Chain, Dump, Rule
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RulesetDifference:
         return bool(self.gone or self.come or self.moved or self.reordered or self.policies)
 
 
-def diff(before: Ruleset, after: Ruleset) -> RulesetDifference:
+def diff(before: Dump, after: Dump) -> RulesetDifference:
     """Compare two dumps. Rules are the same when they stand in the same chain with the same text, counters aside.
 
     >>> from kanslib.iptables import parse
@@ -70,14 +70,14 @@ def diff(before: Ruleset, after: Ruleset) -> RulesetDifference:
     )
 
 
-def _by_text(ruleset: Ruleset) -> dict[tuple[str, str], list[Rule]]:
+def _by_text(ruleset: Dump) -> dict[tuple[str, str], list[Rule]]:
     found: dict[tuple[str, str], list[Rule]] = defaultdict(list)
     for rule in ruleset.rules():
         found[rule.table, rule.text].append(rule)
     return found
 
 
-def _reordered(before: Ruleset, after: Ruleset, changed: set[tuple[str, str]]) -> Iterator[Chain]:
+def _reordered(before: Dump, after: Dump, changed: set[tuple[str, str]]) -> Iterator[Chain]:
     for table, chains in after.tables.items():
         for name in chains:
             if (table, name) in changed or name not in before.tables.get(table, {}):
@@ -87,7 +87,7 @@ def _reordered(before: Ruleset, after: Ruleset, changed: set[tuple[str, str]]) -
                 yield theirs
 
 
-def _policies(before: Ruleset, after: Ruleset) -> Iterator[str]:
+def _policies(before: Dump, after: Dump) -> Iterator[str]:
     for table in {**before.tables, **after.tables}:
         ours, theirs = before.tables.get(table, {}), after.tables.get(table, {})
         for name in {**ours, **theirs}:

@@ -1,16 +1,11 @@
-"""A packet's way in words: what each chain of kube-proxy is for, and what a rule did."""
+"""A rule of kube-proxy in words: what its chain is for, and what the rule did."""
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
-from kanslib.iptables.packet import endpoint
-
-if TYPE_CHECKING:
-    from kanslib.iptables.dump import Rule
-    from kanslib.iptables.tracer import Outcome, Step
+from kanslib.iptables.dump import Rule
 
 _HASHED = re.compile(r"^(KUBE-(?:SVC|SVL|EXT|SEP|FW|XLB))-\w+$")
 _SERVICE = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
@@ -47,7 +42,7 @@ _MARKS = {
 
 
 def short(chain: str) -> str:
-    """A chain's name without kube-proxy's hash.
+    """Return a chain's name without kube-proxy's hash.
 
     >>> short("KUBE-EXT-DLGPAL4ZCYSJ7UPR"), short("KUBE-MARK-MASQ")
     ('KUBE-EXT', 'KUBE-MARK-MASQ')
@@ -56,16 +51,18 @@ def short(chain: str) -> str:
     return found[1] if found else chain
 
 
-def describe_rule(step: Step) -> str:
-    """What a rule did to the packet, in words that need no iptables."""
-    rule = step.rule
+def describe_rule(rule: Rule, effect: str, chance: Fraction) -> str:
+    """Return what a rule did to a packet, in words that need no iptables.
+
+    `effect` is what its target changed (empty for none), `chance` how likely the rule matches what comes to it.
+    """
     chain, target, comment = short(rule.chain), short(rule.target or ""), rule.comment
     if target == "MARK" and chain in _MARKS:
         return _MARKS[chain]
-    if step.did:
-        return step.did
+    if effect:
+        return effect
     if chain in ("KUBE-SVC", "KUBE-SVL") and target == "KUBE-SEP":
-        return _chosen(step)
+        return _chosen_endpoint(rule, chance)
     meaning = _MEANINGS.get((chain, target))
     if meaning is not None:
         service = _SERVICE.search(comment)
@@ -73,23 +70,23 @@ def describe_rule(step: Step) -> str:
     return f"{comment or _condition(rule)} → {rule.target}" if rule.target else comment or _condition(rule)
 
 
-def _chosen(step: Step) -> str:
-    endpoint_name = step.rule.comment.partition(" -> ")[2] or "this endpoint"
-    if "recent" in step.rule.words:
+def _chosen_endpoint(rule: Rule, chance: Fraction) -> str:
+    endpoint_name = rule.comment.partition(" -> ")[2] or "this endpoint"
+    if "recent" in rule.words:
         return f"this client was sent to {endpoint_name} before, so again"
-    if step.chance == 1:
+    if chance == 1:
         return f"{endpoint_name}: the last endpoint takes all that is left"
-    return f"the dice choose {endpoint_name}, {share(step.chance)} of what comes here"
+    return f"the dice choose {endpoint_name}, {share(chance)} of what comes here"
 
 
 def _condition(rule: Rule) -> str:
-    """The rule's own words between its chain and its target."""
+    """Return the rule's matches as text: what stands between its chain and its target."""
     words = rule.text.split(maxsplit=2)
     return re.sub(r"(?:^| )-[jg] .*$", "", words[2]).strip() if len(words) > 2 else ""
 
 
 def share(chance: Fraction) -> str:
-    """A probability as people say it: `1/3` for 715827883/2147483648, `12.5 %` for what is no simple share.
+    """Return a probability as a simple fraction (`1/3` for 715827883/2147483648), else in percent (`12.5 %`).
 
     >>> share(Fraction(715827883, 2**31)), share(Fraction(1, 2)), share(Fraction(271, 1000))
     ('1/3', '1/2', '27.1 %')
@@ -98,31 +95,3 @@ def share(chance: Fraction) -> str:
     if simple.numerator in (0, 1) and abs(simple - chance) < Fraction(1, 10**6):
         return str(simple)
     return f"{float(chance) * 100:.4g} %"
-
-
-def arrived(outcome: Outcome) -> str:
-    """Where the way ended, in one sentence."""
-    packet = outcome.packet
-    ends = endpoint(packet.dst, packet.dport)
-    how = f" ({outcome.how})" if outcome.how else ""
-    if outcome.verdict != "ACCEPT":
-        return f"{outcome.verdict} at {outcome.hook}{how}"
-    out = f" by {packet.out_interface}" if packet.out_interface else ""
-    if outcome.hook == "INPUT":
-        return f"ACCEPT: this machine itself takes it, at {ends}, from {endpoint(packet.src, packet.sport)}"
-    return f"ACCEPT: on to {ends}{out}, from {endpoint(packet.src, packet.sport)}"
-
-
-def explain(outcome: Outcome) -> str:
-    """The way in words: one line a rule under the hook where it stood, then where it ended."""
-    lines: list[str] = []
-    hook = ""
-    for step in outcome.steps:
-        if step.hook != hook:
-            hook = step.hook
-            lines.append(hook)
-        lines.append(f"  {short(step.rule.chain)}: {describe_rule(step)}   (line {step.rule.line})")
-    lines.append(f"{share(outcome.probability)} → {arrived(outcome)}")
-    lines += [f"assumed: {assumption}" for assumption in outcome.assumes]
-    lines += [f"note: {note}" for note in outcome.notes]
-    return "\n".join(lines)

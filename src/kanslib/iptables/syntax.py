@@ -211,7 +211,7 @@ class RuleOptions:
 
 
 def tokenize(text: str, start: int = 0) -> Iterator[Token]:
-    """The words of a rule from a position on, as iptables-restore cuts them: quotes hold blanks, `\\` escapes in them.
+    """Yield the words of a rule from a position on, as iptables-restore splits them: quotes hold blanks, `\\` escapes.
 
     >>> [word.text for word in tokenize('--comment "a \\\\"b\\\\" c"  -j X')]
     ['--comment', 'a "b" c', '-j', 'X']
@@ -234,7 +234,7 @@ def tokenize(text: str, start: int = 0) -> Iterator[Token]:
 
 
 def parse_options(text: str, start: int = 0) -> RuleOptions:
-    """Read a rule's options, from the position behind `-A CHAIN` on. BadRule says where it cannot be read."""
+    """Return a rule's options from a position on (that behind `-A CHAIN`). Raises RuleSyntaxError."""
     return _OptionReader([*tokenize(text, start)], len(text.rstrip())).read()
 
 

@@ -19,7 +19,7 @@ class Verdict:
     """The walk through this table ends; ACCEPT lets the packet go on to the next table."""
 
     name: str
-    how: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import overload
 
 from kanslib.answer import Provenance
 from kanslib.iptables import Outcome, Step
-from kanslib.iptables.explain import arrived, describe_rule, share, short
+from kanslib.iptables.explain import share, short
 from kanslib.iptables.syntax import TARGETS
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 from kanslib.render.answers import Rows, TabledAnswer
@@ -57,7 +57,7 @@ class Box:
             return [f"{self.hidden} more ways like these", "(in words: below)"]
         lines = []
         for way in self.outcomes[:1]:
-            lines += wrap(("✓ " if way.verdict == "ACCEPT" else "✗ ") + arrived(way), _CHARS)
+            lines += wrap(("✓ " if way.verdict == "ACCEPT" else "✗ ") + way.describe_end(), _CHARS)
         return lines
 
 
@@ -93,7 +93,7 @@ class Trace(Sequence[Outcome], TabledAnswer):
     def describe(self) -> str:
         """The same in words: the first ways rule by rule, the others by where they end."""
         explained = [way.explain() for way in self.outcomes[:MAX_BRANCHES]]
-        others = [f"{share(way.probability)} → {arrived(way)}" for way in self.outcomes[MAX_BRANCHES:]]
+        others = [f"{share(way.probability)} → {way.describe_end()}" for way in self.outcomes[MAX_BRANCHES:]]
         return "\n\n".join([self.summary, *explained, "\n".join(others)]).rstrip()
 
     def rows(self) -> Rows:
@@ -207,7 +207,7 @@ def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:
 
 
 def _rule_lines(step: Step) -> list[str]:
-    return wrap(describe_rule(step), _CHARS, max_lines=2, placeholder=" …")
+    return wrap(step.describe(), _CHARS, max_lines=2, placeholder=" …")
 
 
 def _step_height(step: Step) -> int:
@@ -293,7 +293,7 @@ def _step_svg(step: Step, x: int, y: int, foot: int, width: int) -> str:
         for number, line in enumerate(raw[:3])
     )
     hook = "" if rule.chain == step.hook else f'<tspan font-weight="normal" opacity=".75"> · {step.hook}</tspan>'
-    spoken = f"{step.hook}, {short(rule.chain)}: {describe_rule(step)}. Rule: {rule.text}"
+    spoken = f"{step.hook}, {short(rule.chain)}: {step.describe()}. Rule: {rule.text}"
     return (
         f'<g class="kw-step" tabindex="0" role="img" aria-label="{escape(spoken)}"><title>{escape(rule.text)}</title>'
         f'<rect class="kw-mark" x="{x + 3}" y="{y}" width="{_WIDTH - 6}" height="{_step_height(step) - 2}" rx="4"/>'

@@ -1,0 +1,159 @@
+"""A packet while it is traced: its fields, its position in the rules, and what is assumed about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+from kanslib.iptables import matches
+from kanslib.iptables.compiled import CompiledChain
+from kanslib.iptables.matches import DOMAINS, Unknown
+from kanslib.iptables.outcome import Assumption, Step
+from kanslib.iptables.packet import PROTOCOLS, STATES, Packet, Routing, number, well_known
+
+INVALID, UNTRACKED = (1 << STATES.index(name) for name in ("INVALID", "UNTRACKED"))
+Stage = tuple[str, str]  # hook, table
+Steps = tuple["Steps | None", Step]  # the steps before, the newest
+
+
+class Frame(NamedTuple):
+    """A chain being walked: who called it, the positions of its candidates, which is next, the chains open above."""
+
+    parent: Frame | None
+    chain: CompiledChain
+    positions: Sequence[int]
+    next: int
+    active: tuple[str, ...]
+
+    def advance(self) -> Frame:
+        """Return the frame behind the next rule."""
+        return Frame(self.parent, self.chain, self.positions, self.next + 1, self.active)
+
+
+@lru_cache(maxsize=256)
+def _flag_bits(text: str) -> int:
+    return matches.flags(text)
+
+
+@lru_cache(maxsize=256)
+def _icmp_number(text: str) -> int:
+    return matches.icmp(text)[0]
+
+
+class PacketState:
+    """A packet on one of its paths: its fields so far, its position in the rules, what was assumed."""
+
+    __slots__ = (
+        "assumed", "connmark", "dport", "dst", "frame", "hook", "in_interface", "looped", "mark", "natted", "notes",
+        "original", "out_interface", "plan", "possible", "probability", "protocol", "routing", "sport", "src", "steps",
+        "table", "tracked", "ttl",
+    )  # fmt: skip
+
+    def __init__(self, packet: Packet, routing: Routing | None, plan: tuple[Stage, ...]) -> None:
+        self.original, self.routing = packet, routing
+        self.protocol = PROTOCOLS.get(packet.protocol) or int(packet.protocol)
+        self.src, self.dst, self.sport, self.dport = packet.src, packet.dst, packet.sport, packet.dport
+        self.in_interface: str | None = packet.in_interface or ""
+        self.out_interface: str | None = ""
+        self.mark, self.ttl = packet.mark, packet.ttl
+        self.tracked = 1 << STATES.index(packet.ctstate) if packet.ctstate else (1 << len(STATES)) - 1
+        self.connmark: int | None = 0 if packet.ctstate == "NEW" else None
+        self.natted: frozenset[str] = frozenset()
+        self.assumed: dict[str, Assumption] = {}
+        self.possible: dict[str, int] = {}
+        self.notes: tuple[str, ...] = ()
+        self.probability = Fraction(1)
+        self.steps: Steps | None = None
+        self.plan = plan
+        self.frame: Frame | None = None
+        self.hook, self.table, self.looped = "", "", False
+
+    def fork(self) -> PacketState:
+        other = copy(self)
+        other.assumed, other.possible = dict(self.assumed), dict(self.possible)
+        return other
+
+    # what matches ask for
+
+    @property
+    def states(self) -> int:
+        """Before conntrack has seen it, in raw, a packet counts as INVALID (Linux net/netfilter/xt_conntrack.c)."""
+        if self.table == "raw" and not self.looped and self.tracked != UNTRACKED:
+            return INVALID
+        return self.tracked
+
+    @property
+    def unconnected(self) -> bool:
+        """True where conntrack has no connection for the packet: in raw, and when it is INVALID or UNTRACKED."""
+        return not self.states & ~(INVALID | UNTRACKED)
+
+    def name(self, field: str) -> str | None:
+        return self.original.source_mac if field == "source_mac" else getattr(self, field)
+
+    def address(self, field: str) -> tuple[int, int] | None:
+        if field == "dst":
+            text = self.dst
+        elif field == "src":
+            text = self.src
+        else:
+            text = self.original.dst if field.endswith("dst") else self.original.src
+        return None if text is None else number(text)
+
+    def value(self, field: str) -> int | None:
+        if field == "dport":
+            known = self.dport
+        elif field == "sport":
+            known = self.sport
+        elif field == "ttl":
+            known = self.ttl
+        else:
+            given = getattr(self.original, field)
+            known = _flag_bits(given) if field == "tcp_flags" and given is not None else given
+            known = _icmp_number(given) if field == "icmp_type" and given is not None else known
+        return known
+
+    def type_of(self, field: str) -> str | Unknown:
+        text = self.src if field == "src" else self.dst
+        if text is not None:
+            if self.routing is not None:
+                return self.routing.type_of(text)
+            if fixed := well_known(*number(text)):
+                return fixed
+        side = "source" if field == "src" else "destination"
+        return Unknown(f"{text or f'the new {side}'} is an address of this machine")
+
+    # what is unknown
+
+    def decided(self, question: Unknown) -> bool | None:
+        """Return whether the match holds by what this path assumes; None while that is open."""
+        if not question.field:
+            answer = self.assumed.get(question.text)
+            return None if answer is None else answer.holds == question.wanted
+        possible = self._possible(question.field)
+        inside = possible & question.values
+        if inside == possible:
+            return question.wanted
+        return None if inside else not question.wanted
+
+    def _possible(self, field: str) -> int:
+        if field == "ctstate":
+            return self.tracked
+        return self.possible.get(field, (1 << DOMAINS[field]) - 1)
+
+    def assume(self, question: Unknown, answer: bool) -> None:
+        """Assume `answer` from here on."""
+        if question.field:
+            possible = self._possible(question.field)
+            left = possible & question.values if answer else possible & ~question.values
+            if question.field == "ctstate":
+                self.tracked = left
+            else:
+                self.possible[question.field] = left
+        self.assumed[question.text] = Assumption(question.text, answer, question.field, question.values)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes = (*self.notes, text)

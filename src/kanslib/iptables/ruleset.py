@@ -1,0 +1,41 @@
+"""A parsed dump that can be traced and compared: what `iptables.parse` returns."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from kanslib.iptables.diff import RulesetDifference, diff
+from kanslib.iptables.dump import Dump
+from kanslib.iptables.outcome import Outcome
+from kanslib.iptables.packet import Packet, Routing
+from kanslib.iptables.tracer import Tracer
+
+
+class Ruleset(Dump):
+    """A whole dump. `save()` returns it byte for byte, `trace()` follows a packet through it, `diff()` compares it."""
+
+    def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
+        """Return every path that the packet can take, with its exact probability, verdict, final packet and rules.
+
+        `routing` is what the machine knows beside its rules (`Routing.read`). Without it a destination counts as
+        another machine's unless a rule asks: then the path branches, and each outcome states what it assumes. The
+        probabilities of the outcomes with the same assumptions add up to 1. Hooks and tables come in the order of
+        Linux include/uapi/linux/netfilter_ipv4.h; nat is asked only for the first packet of a connection.
+        Raises TraceError for circular rules, and for more paths than MAX_PATHS.
+
+        >>> from kanslib.iptables import Packet, parse
+        >>> rules = parse('*nat\\n:PREROUTING ACCEPT [0:0]\\n-A PREROUTING -m statistic --mode random '
+        ...     '--probability 0.25 -p tcp -j DNAT --to-destination 10.0.0.7:80\\nCOMMIT\\n')
+        >>> [(str(outcome.probability), outcome.packet.dst)
+        ...     for outcome in rules.trace(Packet("10.9.0.1", "10.9.0.2", in_interface="eth0"))]
+        [('1/4', '10.0.0.7'), ('3/4', '10.9.0.2')]
+        """
+        return self._tracer.trace(packet, routing)
+
+    @cached_property
+    def _tracer(self) -> Tracer:
+        return Tracer(self)
+
+    def diff(self, later: Dump) -> RulesetDifference:
+        """Return what changed up to a later dump: rules removed, rules added, counters that moved."""
+        return diff(self, later)
