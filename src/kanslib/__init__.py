@@ -68,7 +68,7 @@ def open_lab(
 def outages(service: str = "svc1", recording: str | Path | None = None) -> Table:
     """Every recorded way to lose a leader or a node, side by side: one row for each act that was probed.
 
-    Columns ACT, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS (each second counts by the share of
+    Columns ACTION, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS (each second counts by the share of
     requests that failed in it) and BECAUSE. `recording`: a path; the course's own without one.
     """
     from kanslib.backends.observation import observed_actions

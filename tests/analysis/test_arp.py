@@ -82,7 +82,7 @@ def test_arp_analysis_announcements_five_rounds_of_two(open_lab: OpenLab, servic
     assert first.REQUESTS == first.REPLIES
     assert abs(median(float(gap) for gap in first.GAPS.split()) - 1.1) <= 0.1
     assert lab.leader(service) == first.HOLDER
-    assert "RFC 5227 has zeros: as MetalLB does it" in first.ODD
+    assert "RFC 5227 has zeros: as MetalLB does it" in first.ANOMALIES
 
 
 def test_arp_analysis_neighbor_updates_follow_takeover(open_lab: OpenLab) -> None:
@@ -145,5 +145,5 @@ def test_arp_timeline_words_equal_figure(open_lab: OpenLab) -> None:
     lab.at("kill-node")
     words = lab.arp_story().describe()
     was, now = "myk8s-worker", lab.leader("svc1")
-    assert f"mypc believes: {was} from" in words
+    assert f"Neighbor cache of mypc: {was} from" in words
     assert f"then {now} from +5.3 s" in words

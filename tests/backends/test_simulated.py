@@ -199,7 +199,7 @@ def test_lab_compare_recorded_no_difference(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     lab.at("apply-services")
     table = lab.compare()
-    assert list(table.columns) == ["WHAT", "RECORDED", "COMPUTED", "DIFFERENCE"]
+    assert list(table.columns) == ["WHAT", "RECORDED", "SIMULATED", "DIFFERENCE"]
     assert table.DIFFERENCE.sum() == 0
     assert {"leader of svc1", "address of svc3", "rules on myk8s-worker2", "ServiceL2Status of svc2"} <= set(table.WHAT)
     lab.kill_node("myk8s-worker2")
@@ -226,7 +226,7 @@ def test_lab_compare_simulated_shows_divergence(open_lab: OpenLab) -> None:
     lab.kill_node(str(lab.leader("svc3")))  # the story's kill-node is of another one
     table = lab.compare().set_index("WHAT")
     assert table.DIFFERENCE["leader of svc3"] == 2
-    assert table.COMPUTED["leader of svc3"] == lab.leader("svc3")
+    assert table.SIMULATED["leader of svc3"] == lab.leader("svc3")
 
 
 def test_lab_compare_unrecorded_moment_raises_with_hint(open_lab: OpenLab) -> None:

@@ -38,7 +38,7 @@ def test_kans_timeline_capture_alone(bridge: Path, tmp_path: Path) -> None:
         assert "VIP dark (9 of 9 failed: leader gone 9)" in line
         assert "partly dark (48 of" in line
         assert "healthy with stragglers" in line
-        assert "172.18.0.100 believes: 172.18.0.5 from" in said
+        assert "Neighbor cache of 172.18.0.100: 172.18.0.5 from" in said
     page = out.read_text()
     assert page.startswith("<!doctype html>")
     assert "endpoint gone" in page

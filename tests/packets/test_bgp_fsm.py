@@ -93,5 +93,5 @@ def test_byte_rows_cover_update(open_lab: OpenLab) -> None:
     assert len(raw) == int.from_bytes(raw[16:18])
     assert told.OFFSET.tolist() == sorted(told.OFFSET)
     assert (told.FIELD.str.strip("· ") == "AS_PATH").sum() == 0  # it is the name of an attribute, and stands beside it
-    assert "AS_PATH" in told.SAYS.tolist()
-    assert lab.address("myk8s-worker") in told.SAYS.tolist()
+    assert "AS_PATH" in told.INFO.tolist()
+    assert lab.address("myk8s-worker") in told.INFO.tolist()

@@ -251,7 +251,7 @@ class Lab:
         """Recorded beside computed, at this moment: the twin starts where the story opens and repeats its acts.
 
         In a computed lab: its own twin where it stands, beside the recording at the same moment of the story. Columns
-        WHAT, RECORDED, COMPUTED and DIFFERENCE, in parts that are not the same (rules are compared one by one). Raises
+        WHAT, RECORDED, SIMULATED and DIFFERENCE, in parts that are not the same (rules are compared one by one). Raises
         NotRecordedError where there is no such moment.
         """
         from kanslib.backends import factory
@@ -260,10 +260,10 @@ class Lab:
 
         recorded, computed = factory.recorded_and_simulated(self._backend)
         rows = [
-            {"WHAT": pair.what, "RECORDED": pair.recorded, "COMPUTED": pair.simulated, "DIFFERENCE": pair.differs}
+            {"WHAT": pair.what, "RECORDED": pair.recorded, "SIMULATED": pair.simulated, "DIFFERENCE": pair.differs}
             for pair in compare_with_simulator(recorded, computed)
         ]
-        columns = ["WHAT", "RECORDED", "COMPUTED", "DIFFERENCE"]
+        columns = ["WHAT", "RECORDED", "SIMULATED", "DIFFERENCE"]
         origin = self._backend.provenance()
         other = "its recording" if origin.source == "simulated" else "its twin"
         return Table.from_rows(rows, origin.with_notes(f"beside {other}"), columns)
@@ -769,7 +769,7 @@ class Lab:
         """The gratuitous ARP of the newest observation, one row for each run of rounds.
 
         Columns AT (seconds after the act), ADDRESS, HOLDER (whose network card), ROUNDS, GAPS (seconds between them),
-        REQUESTS, REPLIES, SECONDS (how long it went on) and ODD (what RFC 5227 has otherwise).
+        REQUESTS, REPLIES, SECONDS (how long it went on) and ANOMALIES (where it differs from RFC 5227).
         """
         from kanslib.analysis.arp import ARPAnalysis
         from kanslib.render import arp_timeline as arp_story
@@ -831,7 +831,7 @@ class Lab:
     def messages(self, place: str | None = None) -> Table:
         """The BGP messages of the newest observation, of one node or of all; KEEPALIVEs in a row are counted.
 
-        Columns AT (seconds after the act), FROM, TO, MESSAGE, SAYS and FRAME.
+        Columns AT (seconds after the act), FROM, TO, MESSAGE, INFO and FRAME.
         """
         from kanslib.render import bgp
         from kanslib.render.tables import Table
@@ -845,7 +845,7 @@ class Lab:
     def decoded(self, message: str = "UPDATE", place: str | None = None) -> Table:
         """The first BGP message of a type in the newest observation (sent by `place`), byte by byte.
 
-        Columns OFFSET, BYTES (hexadecimal), FIELD (a dot for each level of nesting) and SAYS. Raises NotRecordedError
+        Columns OFFSET, BYTES (hexadecimal), FIELD (a dot for each level of nesting) and INFO. Raises NotRecordedError
         where there is none.
         """
         from kanslib.render import bgp
@@ -877,7 +877,7 @@ class Lab:
     def ecmp(self, service: str) -> Table:
         """How many connections to a Service the router sent to each next hop, measured beside an even share.
 
-        Columns NEXT HOP, CONNECTIONS, MEASURED (share with its 95 % interval), COMPUTED, PORTS SEEN AGAIN (client ports
+        Columns NEXT HOP, CONNECTIONS, MEASURED (share with its 95 % interval), EXPECTED, PORTS SEEN AGAIN (client ports
         that were used more than once) and ELSEWHERE THEN (how many of them took another way).
         """
         from kanslib.render import bgp

@@ -1,23 +1,20 @@
-"""The ARP of an observation: a picture, and its tables."""
+"""The ARP of an observation as a figure and as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from kanslib.analysis.arp import Announcement, ARPAnalysis, NeighborUpdate
 from kanslib.answer import Provenance
 from kanslib.packets.arp import REPLY, REQUEST
 from kanslib.packets.capture import Frame
 from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
+from kanslib.render.answers import Row
 from kanslib.render.outage_timeline import TimelineFigure
 
-ANNOUNCEMENT_COLUMNS = ["AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ODD"]
-NEIGHBOR_COLUMNS = ["AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME"]
-CONFLICT_COLUMNS = ["AT", "ADDRESS", "HOLDERS", "FRAMES"]
-SCAN_COLUMNS = ["AT", "WHO", "ASKED", "ANSWERED"]
-# kind of message: how high above its line, its colour, its mark
+# kind of message: its offset from the line, its colour, its symbol
 _KINDS = {
     "question": (0.24, GREY, "circle-open"),
     "answer": (0.08, BLUE, "circle"),
@@ -27,7 +24,7 @@ _KINDS = {
 
 
 class PlotWindow(Protocol):
-    """The stretch of time that is shown, in Unix seconds, and its act."""
+    """The time that a figure shows (Unix seconds), and the action in it, at `zero`."""
 
     @property
     def start(self) -> float: ...
@@ -41,7 +38,7 @@ class PlotWindow(Protocol):
 
 @dataclass(frozen=True)
 class PlotContext:
-    """What a picture says beside the frames: its window, Services by address, places by MAC address, the client."""
+    """What a figure names: its window, the Service of each address, the place of each MAC address, the client."""
 
     window: PlotWindow
     services: Mapping[str, str]
@@ -58,7 +55,7 @@ def _kind(frame: Frame) -> str:
 
 
 def _subject(frame: Frame) -> str:
-    """The address that a message is about."""
+    """Return the address that a message is about."""
     if frame.arp is None:
         return ""
     return frame.arp.target_ip if frame.arp.operation == REQUEST else frame.arp.sender_ip
@@ -67,7 +64,10 @@ def _subject(frame: Frame) -> str:
 def draw(
     analysis: ARPAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext, provenance: Provenance
 ) -> TimelineFigure:
-    """One line an address, time to the right: messages as marks, the client's belief as a bar that names the holder."""
+    """Draw one line for each address: ARP messages as symbols, the client's neighbor entry as a bar with its holder.
+
+    `analysis` holds the frames, `updates` the changes of the client's neighbor cache. Time is seconds after the action.
+    """
     figure, window = TimelineFigure(), context.window
     addresses = [
         address for address in context.services if any(_subject(frame) == address for frame in analysis.frames)
@@ -82,7 +82,7 @@ def draw(
             )  # fmt: skip
             figure.add_annotation(
                 x=(x0 + x1) / 2, y=level[address] + 0.4, yshift=8, showarrow=False, font={"size": 11},
-                text=f"{context.client} thinks: {holder}",
+                text=f"{context.client}: {holder}",
             )  # fmt: skip
     for kind, (height, colour, symbol) in _KINDS.items():
         mine = [frame for frame in analysis.frames if _kind(frame) == kind and _subject(frame) in level]
@@ -117,7 +117,7 @@ def draw(
 def _holders(
     updates: Sequence[NeighborUpdate], address: str, context: PlotContext
 ) -> Iterator[tuple[float, float, str]]:
-    """The stretches in which the client believed one holder of an address, cut to the window."""
+    """Yield start, end (Unix seconds) and holder of each entry for an address in the client's cache, in the window."""
     changes = [change for change in updates if change.address == address]
     ends = [*(change.time for change in changes[1:]), context.window.end]
     for change, following in zip(changes, ends, strict=False):
@@ -146,30 +146,33 @@ def _describe_frame(frame: Frame, context: PlotContext) -> str:
 
 
 def sentences(analysis: ARPAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext) -> Iterator[str]:
-    """The picture in sentences, one address a line."""
+    """Yield the figure in words, one line for each address."""
     for address, service in context.services.items():
         mine = [frame for frame in analysis.frames if _subject(frame) == address]
         if not mine:
             continue
         counts = {kind: sum(_kind(frame) == kind for frame in mine) for kind in _KINDS}
-        said = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count)
-        line = f"{address if service == address else f'{service} {address}'}: {said}."
+        messages = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count)
+        line = f"{address if service == address else f'{service} {address}'}: {messages}."
         for one in analysis.announcements(address):
             at, rounds = one.rounds[0] - context.window.zero, len(one.rounds)
             line += f" {_holder(one.mac, context.places)} announces itself from {at:+.1f} s on, in {rounds} rounds."
-        beliefs = [
+        entries = [
             f"{holder} from {start - context.window.zero:+.1f} s"
             for start, _, holder in _holders(updates, address, context)
         ]
-        if beliefs:
-            line += f" {context.client} believes: {', then '.join(beliefs)}."
+        if entries:
+            line += f" Neighbor cache of {context.client}: {', then '.join(entries)}."
         yield line
+
+
+ANNOUNCEMENT_COLUMNS = ("AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ANOMALIES")
 
 
 def announcement_rows(
     announcements: Sequence[Announcement], window: PlotWindow, places: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """One row for each run of gratuitous ARP."""
+) -> list[Row]:
+    """Return one row for each run of gratuitous ARP; AT, GAPS and SECONDS are seconds, AT counts from the action."""
     return [
         {
             "AT": round(one.rounds[0] - window.zero, 2),
@@ -180,16 +183,17 @@ def announcement_rows(
             "REQUESTS": one.requests,
             "REPLIES": one.replies,
             "SECONDS": round(one.seconds, 1),
-            "ODD": "; ".join(dict.fromkeys(part for odd in one.oddities for part in odd.split("; "))),
+            "ANOMALIES": "; ".join(dict.fromkeys(part for odd in one.oddities for part in odd.split("; "))),
         }
         for one in announcements
     ]
 
 
-def neighbor_rows(
-    updates: Sequence[NeighborUpdate], window: PlotWindow, places: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """The changes of a neighbor cache within a window."""
+NEIGHBOR_COLUMNS = ("AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME")
+
+
+def neighbor_rows(updates: Sequence[NeighborUpdate], window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+    """Return the changes of a neighbor cache within a window; AT is seconds after the action."""
     return [
         {
             "AT": round(change.time - window.zero, 2),
@@ -203,8 +207,11 @@ def neighbor_rows(
     ]
 
 
-def conflict_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Addresses with two holders."""
+CONFLICT_COLUMNS = ("AT", "ADDRESS", "HOLDERS", "FRAMES")
+
+
+def conflict_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+    """Return the addresses for which two machines answer; AT is seconds after the action."""
     return [
         {
             "AT": round(conflict.first - window.zero, 2),
@@ -216,12 +223,15 @@ def conflict_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str
     ]
 
 
-def scan_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Who asked for many addresses in a row."""
+SCAN_COLUMNS = ("AT", "HOST", "ASKED", "ANSWERED")
+
+
+def scan_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+    """Return who asked for many addresses in a row; AT is seconds after the action."""
     return [
         {
             "AT": round(scan.first - window.zero, 2),
-            "WHO": places.get(scan.mac, scan.ip),
+            "HOST": places.get(scan.mac, scan.ip),
             "ASKED": scan.asked,
             "ANSWERED": ", ".join(scan.answered),
         }

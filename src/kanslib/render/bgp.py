@@ -1,4 +1,4 @@
-"""BGP as rows and as a picture: messages, their bytes, the state machine as it was walked, shares of next hops."""
+"""BGP as tables and as a diagram: messages, their bytes, the transitions of the state machine, ECMP shares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import groupby, pairwise
-from typing import Any
 
 from kanslib.analysis.phases import wilson
 from kanslib.answer import Provenance
@@ -14,119 +13,128 @@ from kanslib.packets import bgp
 from kanslib.packets.bgp_fsm import STATES, Transition
 from kanslib.packets.capture import Frame
 from kanslib.palette import BLUE, GREY, INK, PAPER, VERMILLION
+from kanslib.render.answers import Row
 from kanslib.render.cluster_map import SVG
 
-MESSAGE_COLUMNS = ["AT", "FROM", "TO", "MESSAGE", "SAYS", "FRAME"]
-BYTE_COLUMNS = ["OFFSET", "BYTES", "FIELD", "SAYS"]
-SHARE_COLUMNS = ["NEXT HOP", "CONNECTIONS", "MEASURED", "COMPUTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN"]
 _BOX, _GAP, _HIGH, _TOP = 118, 120, 44, 96
 
 
-def message_rows(
-    messages: Iterable[bgp.CapturedMessage], names: Mapping[str, str], zero: float
-) -> list[dict[str, Any]]:
-    """One row a message; KEEPALIVEs in a row of one sender are counted."""
-    rows: list[dict[str, Any]] = []
-    quiet: dict[tuple[str, str], dict[str, Any]] = {}
+MESSAGE_COLUMNS = ("AT", "FROM", "TO", "MESSAGE", "INFO", "FRAME")
+
+
+def message_rows(messages: Iterable[bgp.CapturedMessage], names: Mapping[str, str], zero: float) -> list[Row]:
+    """Return one row for each message; successive KEEPALIVEs of one sender share a row.
+
+    `names`: places by address; `zero`: the action (Unix seconds), from which AT counts. INFO is as in Wireshark.
+    """
+    rows: list[Row] = []
+    keepalives: dict[tuple[str, str], tuple[Row, int]] = {}
     for one in messages:
         sender, receiver = (names.get(address, address) for address in (one.flow.src, one.flow.dst))
         message = one.message
-        again = quiet.get((sender, receiver))
-        if message.type == bgp.KEEPALIVE and again:
-            again["count"] += 1
-            again["row"]["SAYS"] = f"×{again['count']}, the last at {one.frame.time - zero:+.1f} s"
+        is_keepalive = message.type == bgp.KEEPALIVE
+        if is_keepalive and (sender, receiver) in keepalives:
+            row, count = keepalives[sender, receiver]
+            row["INFO"] = f"×{count + 1}, the last at {one.frame.time - zero:+.1f} s"
+            keepalives[sender, receiver] = row, count + 1
             continue
         row = {
             "AT": round(one.frame.time - zero, 2), "FROM": sender, "TO": receiver, "MESSAGE": message.name,
-            "SAYS": str(message).removeprefix(message.name).strip(), "FRAME": one.frame.number,
+            "INFO": str(message).removeprefix(message.name).strip(), "FRAME": one.frame.number,
         }  # fmt: skip
         rows.append(row)
-        quiet.pop((sender, receiver), None)
-        if message.type == bgp.KEEPALIVE:
-            quiet[sender, receiver] = {"count": 1, "row": row}
+        keepalives.pop((sender, receiver), None)
+        if is_keepalive:
+            keepalives[sender, receiver] = row, 1
     return rows
 
 
-def byte_rows(message: bgp.Message) -> list[dict[str, Any]]:
-    """A message byte by byte: where each field begins, its bytes, its name (a dot for each nesting), its words."""
+BYTE_COLUMNS = ("OFFSET", "BYTES", "FIELD", "INFO")
+
+
+def byte_rows(message: bgp.Message) -> list[Row]:
+    """Return a message field by field: offset, bytes (hexadecimal), name (a dot for each nesting level), meaning."""
     return [
         {
             "OFFSET": piece.start,
             "BYTES": piece.raw.hex(" ") if len(piece.raw) <= 16 else piece.raw[:15].hex(" ") + " …",
             "FIELD": "· " * piece.depth + piece.name,
-            "SAYS": piece.says,
+            "INFO": piece.says,
         }
         for piece in message.fields
     ]
 
 
-def share_rows(
-    frames: Iterable[Frame], vip: str, hops: Sequence[str], places: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """How many connections to a VIP each next hop got from the router, beside an even share.
+SHARE_COLUMNS = ("NEXT HOP", "CONNECTIONS", "MEASURED", "EXPECTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN")
 
-    `places`: whose network card is which. A SYN is seen twice, before the router and behind it; the second one shows
-    the way. The same client port again is the same flow for the router's hash: it should take the same way while the
-    next hops stay the same.
+
+def share_rows(frames: Iterable[Frame], vip: str, hops: Sequence[str], places: Mapping[str, str]) -> list[Row]:
+    """Return how many connections to a VIP the router sent to each next hop, and the even share.
+
+    `places`: the place of each MAC address. A SYN is captured before and behind the router; the second copy shows the
+    next hop. A client port that is used again is the same flow for the router's hash: it should reach the same next
+    hop while the next hops stay the same. MEASURED is the share with its 95 % interval.
     """
-    ways: dict[str, list[str]] = defaultdict(list)
+    hops_by_port: dict[str, list[str]] = defaultdict(list)
     for port, copies in _connections(frames, vip):
         if len({mac for _, mac in copies}) > 1:
             mac = copies[-1][1]
-            ways[port].append(places.get(mac, mac))
-    counts = Counter(hop for taken in ways.values() for hop in taken)
+            hops_by_port[port].append(places.get(mac, mac))
+    counts = Counter(hop for used in hops_by_port.values() for hop in used)
     total = counts.total()
-    rows = []
+    rows: list[Row] = []
     for hop in dict.fromkeys([*hops, *counts]):
         low, high = wilson(counts[hop], total)
-        again = [taken for taken in ways.values() if taken[0] == hop and len(taken) > 1]
+        reused = [used for used in hops_by_port.values() if used[0] == hop and len(used) > 1]
         rows.append(
             {
                 "NEXT HOP": hop,
                 "CONNECTIONS": counts[hop],
                 "MEASURED": f"{counts[hop] / total:.0%} ({low * 100:.0f}–{high * 100:.0f})" if total else "",
-                "COMPUTED": f"{1 / len(hops):.0%}" if hop in hops else "0%",
-                "PORTS SEEN AGAIN": len(again),
-                "ELSEWHERE THEN": sum(len(set(taken)) > 1 for taken in again),
+                "EXPECTED": f"{1 / len(hops):.0%}" if hop in hops else "0%",
+                "PORTS SEEN AGAIN": len(reused),
+                "ELSEWHERE THEN": sum(len(set(used)) > 1 for used in reused),
             }
         )
     return rows
 
 
 def _connections(frames: Iterable[Frame], vip: str) -> Iterator[tuple[str, list[tuple[float, str]]]]:
-    """Each connection to a VIP by the client's port: when its SYN was seen, and to which network card it went."""
-    seen: dict[tuple[str, int], list[tuple[float, str]]] = defaultdict(list)
+    """Yield each connection to a VIP: the client's port, and time and destination MAC of each copy of its SYN."""
+    syns: dict[tuple[str, int], list[tuple[float, str]]] = defaultdict(list)
     for frame in frames:
         if frame.tcp and frame.tcp.flags == "S" and frame.ip and frame.ip.dst == vip and frame.ethernet:
             key = f"{frame.ip.src}:{frame.tcp.sport}", frame.tcp.seq
-            seen[key].append((frame.time, frame.ethernet.destination))
-    for (port, _), copies in seen.items():
+            syns[key].append((frame.time, frame.ethernet.destination))
+    for (port, _), copies in syns.items():
         yield port, copies
 
 
 def draw_states(steps: Sequence[Transition], node: str, peer: str, zero: float, provenance: Provenance) -> SVG:
-    """The states from left to right; on each arrow what was on the wire when it was taken, and when."""
-    taken: dict[tuple[str, str], list[Transition]] = defaultdict(list)
+    """Draw the states from left to right; an arrow names its event and the seconds after `zero`."""
+    transitions: dict[tuple[str, str], list[Transition]] = defaultdict(list)
     for step in steps:
-        taken[step.before, step.after].append(step)
+        transitions[step.before, step.after].append(step)
     width = len(STATES) * _BOX + (len(STATES) - 1) * _GAP + 40
-    down = [pair for pair in taken if pair[1] == "Idle" and pair[0] != "Idle"]
+    down = [pair for pair in transitions if pair[1] == "Idle" and pair[0] != "Idle"]
     skipped = [
-        pair for pair in taken if pair[0] != pair[1] and pair not in down
+        pair for pair in transitions if pair[0] != pair[1] and pair not in down
         and STATES.index(pair[1]) - STATES.index(pair[0]) > 1
     ]  # fmt: skip
     height = _TOP + _HIGH + 60 + 34 * len(down) + 20
     last = steps[-1].after if steps else "Idle"
     parts = [_state(place, name, name == last) for place, name in enumerate(STATES)]
     for place, (one, other) in enumerate(pairwise(STATES)):
-        parts.append(_arrow_right(place, place + 1, _labels(taken.get((one, other), ()), zero), 0))
+        parts.append(_arrow_right(place, place + 1, _labels(transitions.get((one, other), ()), zero), 0))
     for number, (one, other) in enumerate(skipped):
         where = STATES.index(one), STATES.index(other)
-        parts.append(_arrow_right(*where, _labels(taken[one, other], zero), 46 + 14 * number))
+        parts.append(_arrow_right(*where, _labels(transitions[one, other], zero), 46 + 14 * number))
     for place, name in enumerate(STATES):
-        parts += _loops(place, taken.get((name, name), ()))
+        parts += _loops(place, transitions.get((name, name), ()))
     for number, (one, _) in enumerate(down):
-        parts.append(_arrow_back(STATES.index(one), _TOP + _HIGH + 40 + 34 * number, _labels(taken[one, "Idle"], zero)))
+        parts.append(
+            _arrow_back(STATES.index(one), _TOP + _HIGH + 40 + 34 * number, _labels(transitions[one, "Idle"], zero))
+        )
     words = describe_states(steps, node, peer, zero)
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
@@ -163,7 +171,7 @@ def _text(x: float, y: float, words: str, bold: bool = False) -> str:
 
 
 def _labels(steps: Sequence[Transition], zero: float) -> list[str]:
-    """What was on the wire, and when for the first and the last time."""
+    """Return each event of an arrow with its first time, and how often it happened."""
     out = []
     for event, group in groupby(sorted(steps, key=lambda step: step.event), key=lambda step: step.event):
         when = [step.time - zero for step in group]
@@ -186,7 +194,7 @@ def _arrow_right(start: int, end: int, labels: Sequence[str], lift: int) -> str:
 
 
 def _wrapped(label: str) -> list[str]:
-    """A label in lines that fit between two boxes."""
+    """Return a label in lines that fit between two boxes."""
     lines = [""]
     for word in label.split(" "):
         if lines[-1] and len(lines[-1]) + len(word) > 17:
@@ -196,7 +204,7 @@ def _wrapped(label: str) -> list[str]:
 
 
 def _loops(place: int, steps: Sequence[Transition]) -> list[str]:
-    """What changes nothing is counted under its state."""
+    """Return the events that do not change the state, counted below it."""
     counts = Counter(step.event for step in steps)
     x = _left(place) + _BOX / 2
     return [
@@ -213,8 +221,8 @@ def _arrow_back(start: int, y: float, labels: Sequence[str]) -> str:
 
 
 def describe_states(steps: Sequence[Transition], node: str, peer: str, zero: float) -> str:
-    """The walk in sentences."""
+    """Return the transitions in words."""
     moves = [step for step in steps if step.before != step.after]
-    said = [f"{step.time - zero:+.1f} s {step.event}: {step.before} to {step.after}" for step in moves]
+    sentences = [f"{step.time - zero:+.1f} s {step.event}: {step.before} to {step.after}" for step in moves]
     last = steps[-1].after if steps else "Idle"
-    return f"{node} towards {peer}: " + ("; ".join(said) or "nothing was on the wire") + f". At the end: {last}."
+    return f"{node} towards {peer}: " + ("; ".join(sentences) or "nothing was on the wire") + f". At the end: {last}."

@@ -1,16 +1,15 @@
-"""The cluster as a picture: zones, nodes, speakers, pods, VIPs beside their leader, the client. Accessible SVG."""
+"""The cluster as accessible SVG: zones, nodes, speakers, pods, VIPs at their leader, the client, the router."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from kanslib.answer import Provenance
 from kanslib.k8s.objects import KubeObject, is_ready
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
-from kanslib.render.answers import Rows, TabledAnswer
+from kanslib.render.answers import Row, Rows, TabledAnswer
 from kanslib.render.html import scrollable
 
 _BOX, _GAP, _TOP = 200, 16, 96
@@ -18,7 +17,7 @@ _BOX, _GAP, _TOP = 200, 16, 96
 
 @dataclass(frozen=True)
 class NodeView:
-    """What is drawn of one node."""
+    """What the map shows of one node."""
 
     name: str
     address: str
@@ -59,14 +58,14 @@ class SVG(str, TabledAnswer):
 def node_views(
     nodes: Sequence[KubeObject], pods: Sequence[KubeObject], vips: Mapping[str, tuple[str, str | None]]
 ) -> list[NodeView]:
-    """What the map shows of each node. `vips`: Service name to its address and its leader, None for nobody."""
-    out = []
+    """Return what the map shows of each node. `vips`: Service name to address and leader; None: no leader."""
+    views = []
     for node in nodes:
         name = node["metadata"]["name"]
         labels = node["metadata"].get("labels", {})
         mine = [pod for pod in pods if pod["spec"].get("nodeName") == name]
         addresses = node.get("status", {}).get("addresses", [])
-        out.append(
+        views.append(
             NodeView(
                 name,
                 next((a["address"] for a in addresses if a["type"] == "InternalIP"), ""),
@@ -79,7 +78,7 @@ def node_views(
                 tuple(f"{service} {address}" for service, (address, leader) in vips.items() if leader == name),
             )
         )
-    return out
+    return views
 
 
 def _pod_words(pod: KubeObject) -> str:
@@ -93,7 +92,7 @@ def draw(
     without_leader: Sequence[str],
     provenance: Provenance,
 ) -> SVG:
-    """The map as SVG. `client` and `router`: name and address; `homeless`: VIPs that no node leads."""
+    """Draw the map. `client` and `router`: name and address; `homeless`: VIPs that no node leads."""
     rows = max([len(node.pods) + len(node.vips) for node in nodes], default=0)
     height = _TOP + 118 + 24 * rows
     width = max(1, len(nodes)) * (_BOX + _GAP) + _GAP
@@ -104,7 +103,7 @@ def draw(
     parts += [_node(node, _GAP + i * (_BOX + _GAP), height - _TOP - _GAP) for i, node in enumerate(nodes)]
     if without_leader:
         parts.append(_text(_GAP, height + 10, "✗ no leader: " + ", ".join(without_leader), bold=True))
-        height += 24  # a line of its own: beside the router it would cover it
+        height += 24  # a line of its own: in the router's line it would cover it
     words = describe(nodes, client, router, without_leader)
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
@@ -117,7 +116,7 @@ def draw(
     )
 
 
-def _row(node: NodeView) -> dict[str, Any]:
+def _row(node: NodeView) -> Row:
     return {
         "NODE": node.name, "ADDRESS": node.address, "ROLE": node.role, "ZONE": node.zone, "STATE": _state(node),
         "PODS": ", ".join(node.pods), "LEADS": ", ".join(node.vips),
@@ -131,10 +130,10 @@ def _text(
     return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
 
 
-def _machine_outside(who: tuple[str, str] | None, colour: str, x: int) -> str:
-    if who is None:
+def _machine_outside(machine: tuple[str, str] | None, colour: str, x: int) -> str:
+    if machine is None:
         return ""
-    name, address = who
+    name, address = machine
     return (
         f'<rect x="{x}" y="8" width="{_BOX}" height="40" rx="20" fill="none" stroke="{colour}" stroke-width="2"/>'
         + _text(x + _BOX / 2, 33, f"{name}  {address}", anchor="middle")
@@ -178,18 +177,18 @@ def describe(
     router: tuple[str, str] | None,
     without_leader: Sequence[str],
 ) -> str:
-    """The map in sentences."""
-    said = [
+    """Return the map in words."""
+    sentences = [
         f"{len(nodes)} nodes on one network" + (f", and the client {client[0]} at {client[1]}" if client else "") + "."
     ]
     if router:
-        said.append(f"The router {router[0]} at {router[1]}.")
+        sentences.append(f"The router {router[0]} at {router[1]}.")
     for node in nodes:
         has = [_state(node)]
         has += [f"pods {', '.join(node.pods)}"] if node.pods else []
         has += [f"leads {', '.join(node.vips)}"] if node.vips else []
         zone = f", zone {node.zone}" if node.zone else ""
-        said.append(f"{node.name} ({node.role}, {node.address}{zone}): {'; '.join(has)}.")
+        sentences.append(f"{node.name} ({node.role}, {node.address}{zone}): {'; '.join(has)}.")
     if without_leader:
-        said.append(f"Nobody leads {', '.join(without_leader)}.")
-    return " ".join(said)
+        sentences.append(f"Nobody leads {', '.join(without_leader)}.")
+    return " ".join(sentences)

@@ -1,13 +1,13 @@
-"""What commands printed, as rows: curl counts, ARP scans, docker ps, a router's routes."""
+"""The output of commands as rows: curl, arp-scan, `ip neigh`, docker ps, a router's routes."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kanslib.packets.capture import Frame
+from kanslib.render.answers import Row
 
 NO_ANSWER = "(no answer)"
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
@@ -19,8 +19,11 @@ _SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\
 _EXITS = {"1": "", "7": ": connection refused or no route", "28": ": timed out", "52": ": empty reply"}
 
 
-def request_rows(text: str, times: int) -> list[dict[str, Any]]:
-    """Who answered `times` requests and how often; REMOTE is the client's address as the Pod saw it, if it said.
+REQUEST_COLUMNS = ("COUNT", "HOSTNAME", "REMOTE")
+
+
+def request_rows(text: str, times: int) -> list[Row]:
+    """Return how often each Pod answered `times` requests; REMOTE is the client's address as the Pod saw it, or empty.
 
     >>> request_rows("     52 Hostname: webpod1\\n     48 Hostname: webpod2\\n", 100)[0]
     {'COUNT': 52, 'HOSTNAME': 'webpod1', 'REMOTE': ''}
@@ -30,7 +33,7 @@ def request_rows(text: str, times: int) -> list[dict[str, Any]]:
     if counted:
         counts = {(name, ""): int(number) for number, name in counted}
     else:
-        for key in _one_by_one(text):
+        for key in _single_answers(text):
             counts[key] = counts.get(key, 0) + 1
     missing = times - sum(counts.values())
     if missing > 0:
@@ -41,7 +44,8 @@ def request_rows(text: str, times: int) -> list[dict[str, Any]]:
     ]
 
 
-def _one_by_one(text: str) -> list[tuple[str, str]]:
+def _single_answers(text: str) -> list[tuple[str, str]]:
+    """Return the Pod and the remote address of each answer, where every answer was printed by itself."""
     answers: list[tuple[str, str]] = []
     for line in text.splitlines():
         if found := _HOSTNAME.match(line):
@@ -53,8 +57,11 @@ def _one_by_one(text: str) -> list[tuple[str, str]]:
     return answers
 
 
-def arp_scan_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
-    """The answers of an ARP scan; HOLDER is the node whose MAC it is, empty for one that is no node's.
+ARP_SCAN_COLUMNS = ("ADDRESS", "MAC", "HOLDER")
+
+
+def arp_scan_rows(text: str, macs: Mapping[str, str]) -> list[Row]:
+    """Return the answers of an ARP scan; HOLDER is the node with that MAC address, empty where no node has it.
 
     >>> arp_scan_rows("172.18.255.200\\t02:42:ac:12:00:04\\t(Unknown)\\n", {"02:42:ac:12:00:04": "myk8s-worker"})
     [{'ADDRESS': '172.18.255.200', 'MAC': '02:42:ac:12:00:04', 'HOLDER': 'myk8s-worker'}]
@@ -65,10 +72,10 @@ def arp_scan_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
 PATH_COLUMNS = ("SECONDS", "PLACE", "INTERFACE", "FROM", "TO", "FLAGS")
 
 
-def path_rows(seen: Iterable[tuple[str, str, Iterable[Frame]]]) -> list[dict[str, Any]]:
-    """The TCP packets that were seen at several (place, interface), in order of time."""
+def path_rows(captures: Iterable[tuple[str, str, Iterable[Frame]]]) -> list[Row]:
+    """Return the TCP packets of captures in order of time; a capture is (place, interface, frames)."""
     packets = [
-        (frame.time, place, interface, frame) for place, interface, frames in seen for frame in frames if frame.tcp
+        (frame.time, place, interface, frame) for place, interface, frames in captures for frame in frames if frame.tcp
     ]
     packets.sort(key=lambda packet: packet[0])
     return [
@@ -85,8 +92,11 @@ def path_rows(seen: Iterable[tuple[str, str, Iterable[Frame]]]) -> list[dict[str
     ]
 
 
-def neighbor_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
-    """What `ip -j neigh` printed: which MAC address a machine remembers for which address.
+NEIGHBOR_COLUMNS = ("ADDRESS", "MAC", "HOLDER", "STATE")
+
+
+def neighbor_rows(text: str, macs: Mapping[str, str]) -> list[Row]:
+    """Return the entries of a neighbor cache, as `ip -j neigh` printed them.
 
     >>> neighbor_rows('[{"dst":"10.0.0.1","lladdr":"02:00:00:00:00:01","state":["STALE"]}]', {})
     [{'ADDRESS': '10.0.0.1', 'MAC': '02:00:00:00:00:01', 'HOLDER': '', 'STATE': 'STALE'}]
@@ -102,8 +112,8 @@ def neighbor_rows(text: str, macs: Mapping[str, str]) -> list[dict[str, str]]:
     ]
 
 
-def column_rows(text: str) -> list[dict[str, str]]:
-    """A table that was printed in columns (docker ps, kubectl get), cut where its headers stand."""
+def column_rows(text: str) -> list[Row]:
+    """Return the rows of a table that was printed in columns (docker ps, kubectl get), cut at its headers."""
     lines = text.splitlines()
     if not lines:
         return []
@@ -115,8 +125,11 @@ def column_rows(text: str) -> list[dict[str, str]]:
     return [{name: line[start:end].strip() for name, start, end in spans} for line in lines[1:] if line.strip()]
 
 
-def route_rows(text: str, nodes: Mapping[str, str]) -> list[dict[str, str]]:
-    """FRR's `show ip route bgp json` as rows, one a next hop; `nodes`: address to name."""
+ROUTE_COLUMNS = ("PREFIX", "NEXT HOP", "NODE", "IN USE", "UP FOR")
+
+
+def route_rows(text: str, nodes: Mapping[str, str]) -> list[Row]:
+    """Return FRR's `show ip route bgp json` as rows, one for each next hop; `nodes`: address to name."""
     out = []
     for prefix, entries in sorted(json.loads(text).items()):
         for entry in entries:

@@ -1,4 +1,4 @@
-"""The election as a picture: for each address a line from the smallest hash to the largest, with the nodes. SVG."""
+"""The election as SVG: for each address the nodes on a line, from the smallest hash to the largest."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from html import escape
 
 from kanslib.answer import Provenance
 from kanslib.metallb import election
-from kanslib.palette import BLUE, GREEN, GREY, INK, PAPER, PURPLE, VERMILLION
+from kanslib.palette import GREY, INK, PAPER, SERIES
 from kanslib.render.cluster_map import SVG
 
 _LEFT, _WIDTH, _ROW, _TOP = 190, 560, 74, 46
-_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, GREY)
 _SHAPES = ("circle", "square", "triangle", "diamond", "cross")
 
 
 @dataclass(frozen=True)
 class HashLine:
-    """One address: the nodes from the smallest hash on, with the place of each between 0 and 1, before and after."""
+    """One address: its nodes from the smallest hash on, each with its place between 0 and 1.
+
+    `before` and `after`: the leader without and with the imagined joins and leaves.
+    """
 
     name: str
     ip: str
@@ -30,15 +32,15 @@ class HashLine:
 def hash_lines(
     vips: Mapping[str, str], nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]
 ) -> list[HashLine]:
-    """Each address with every node on its line; who leads it, and who would after the joins and leaves."""
+    """Return the line of each address. `vips`: Service name to address."""
     after = [node for node in (*nodes, *joins) if node not in leaves]
-    found = []
+    lines = []
     for name, ip in vips.items():
         ordered = election.order(dict.fromkeys([*nodes, *joins]), ip)
         places = tuple((node, int.from_bytes(election.sort_key(node, ip)[:8], "big") / 2**64) for node in ordered)
         first = [next(iter(election.order(some, ip)), "") for some in (nodes, after)]
-        found.append(HashLine(name, ip, places, *first))
-    return found
+        lines.append(HashLine(name, ip, places, *first))
+    return lines
 
 
 def draw(
@@ -48,19 +50,22 @@ def draw(
     joins: Sequence[str] = (),
     leaves: Sequence[str] = (),
 ) -> SVG:
-    """The nodes on a line for each address: leftmost leads. A leaver is hollow, a newcomer has a dashed ring."""
-    found = hash_lines(vips, nodes, joins, leaves)
-    everybody = list(dict.fromkeys([*nodes, *joins]))
-    height = _TOP + _ROW * len(found) + 30 + 20 * len(everybody)
+    """Draw the nodes on a line for each address: the leftmost node leads.
+
+    `joins` and `leaves` are imagined: a node that leaves is hollow, a node that joins has a dashed ring.
+    """
+    lines = hash_lines(vips, nodes, joins, leaves)
+    all_nodes = list(dict.fromkeys([*nodes, *joins]))
+    height = _TOP + _ROW * len(lines) + 30 + 20 * len(all_nodes)
     parts = [_text(_LEFT, 22, "smallest hash: leads"), _text(_LEFT + _WIDTH, 22, "largest", anchor="end")]
-    for number, row in enumerate(found):
-        parts.append(_row(row, _TOP + _ROW * number + 30, everybody, joins, leaves))
-    legend = _TOP + _ROW * len(found) + 20
-    for number, node in enumerate(everybody):
-        parts.append(_symbol(node, _LEFT + 8, legend + 20 * number, everybody, node in leaves, node in joins))
+    for number, row in enumerate(lines):
+        parts.append(_row(row, _TOP + _ROW * number + 30, all_nodes, joins, leaves))
+    legend = _TOP + _ROW * len(lines) + 20
+    for number, node in enumerate(all_nodes):
+        parts.append(_symbol(node, _LEFT + 8, legend + 20 * number, all_nodes, node in leaves, node in joins))
         state = " (joins)" if node in joins else " (leaves)" if node in leaves else ""
         parts.append(_text(_LEFT + 26, legend + 5 + 20 * number, node + state))
-    words = describe(found, joins, leaves)
+    words = describe(lines, joins, leaves)
     width = _LEFT + _WIDTH + 40
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
@@ -78,7 +83,7 @@ def draw(
                 "HASH": f"{place:.4f}",
                 "LEADS": node == row.after,
             }
-            for row in found
+            for row in lines
             for number, (node, place) in enumerate(row.places, 1)
         ],
     )
@@ -89,23 +94,23 @@ def _text(x: float, y: float, words: str, anchor: str = "start", bold: bool = Fa
     return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
 
 
-def _row(row: HashLine, y: int, everybody: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> str:
+def _row(row: HashLine, y: int, all_nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> str:
     line = f'<line x1="{_LEFT}" y1="{y}" x2="{_LEFT + _WIDTH}" y2="{y}" stroke="{GREY}" stroke-width="2"/>'
-    told = row.before if row.before == row.after else f"{row.before} → {row.after or 'nobody'}"
+    leader = row.before if row.before == row.after else f"{row.before} → {row.after or 'nobody'}"
     parts = [line, _text(12, y - 6, row.name, bold=True), _text(12, y + 12, row.ip)]
     for node, place in row.places:
         x = _LEFT + 8 + place * (_WIDTH - 16)
-        parts.append(_symbol(node, x, y, everybody, node in leaves, node in joins))
+        parts.append(_symbol(node, x, y, all_nodes, node in leaves, node in joins))
         if node == row.after:
             parts.append(_text(x, y - 14, "★", anchor="middle", bold=True))
-    parts.append(_text(_LEFT, y + 27, told, bold=row.before != row.after))
+    parts.append(_text(_LEFT, y + 27, leader, bold=row.before != row.after))
     return "".join(parts)
 
 
-def _symbol(node: str, x: float, y: float, everybody: Sequence[str], hollow: bool, new: bool) -> str:
-    """A node's own shape and colour, so that neither is needed alone."""
-    number = everybody.index(node) % len(_COLOURS)
-    colour, shape = _COLOURS[number], _SHAPES[number]
+def _symbol(node: str, x: float, y: float, all_nodes: Sequence[str], hollow: bool, new: bool) -> str:
+    """Return a node's symbol: shape and colour differ, so that neither is needed alone."""
+    number = all_nodes.index(node) % len(SERIES)
+    colour, shape = SERIES[number], _SHAPES[number]
     fill = f'fill="{PAPER if hollow else colour}" stroke="{colour}" stroke-width="2.5"'
     drawn = {
         "circle": f'<circle cx="{x:.1f}" cy="{y}" r="8" {fill}/>',
@@ -119,12 +124,12 @@ def _symbol(node: str, x: float, y: float, everybody: Sequence[str], hollow: boo
 
 
 def describe(lines: Sequence[HashLine], joins: Sequence[str], leaves: Sequence[str]) -> str:
-    """The picture in sentences."""
-    said = [f"{', '.join(joins)} joins."] if joins else []
-    said += [f"{', '.join(leaves)} leaves."] if leaves else []
+    """Return the diagram in words."""
+    sentences = [f"{', '.join(joins)} joins."] if joins else []
+    sentences += [f"{', '.join(leaves)} leaves."] if leaves else []
     for row in lines:
         line = ", ".join(node for node, _ in row.places)
         stays = row.before == row.after
         moves = f"led by {row.before}" if stays else f"moves from {row.before} to {row.after or 'nobody'}"
-        said.append(f"{row.name} {row.ip}: {moves}; from the smallest hash on: {line}.")
-    return " ".join(said)
+        sentences.append(f"{row.name} {row.ip}: {moves}; from the smallest hash on: {line}.")
+    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""Who each one believed to have an address, as a picture and in words."""
+"""Who leads an address in the view of each speaker, of the client and of the API, as a figure and in words."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from itertools import pairwise
 
 from kanslib.analysis.leadership import LeaderView, disagreements
 from kanslib.answer import Provenance
-from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
+from kanslib.palette import GRID, INK, PAPER, SERIES, VERMILLION
 from kanslib.render.outage_timeline import TimelineFigure
 
-_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, GREY)
 _NOBODY = "nobody"
 
 
 def draw(views: Sequence[LeaderView], title: str, action: str, provenance: Provenance) -> TimelineFigure:
-    """One line for each who believes, time to the right: a bar for each stretch, with the name that was believed."""
+    """Draw one line for each viewer, and on it a bar for each leader that it saw.
+
+    Time is seconds after `action`.
+    """
     figure = TimelineFigure()
-    who = list(dict.fromkeys(one.viewer for one in views))
+    viewers = list(dict.fromkeys(one.viewer for one in views))
     leaders = list(dict.fromkeys(one.leader for one in views))
-    colours = {leader: _COLOURS[place % len(_COLOURS)] for place, leader in enumerate(leaders)}
+    colours = {leader: SERIES[place % len(SERIES)] for place, leader in enumerate(leaders)}
     whole = max((one.end for one in views), default=1.0) - min((one.start for one in views), default=0.0)
     for leader in leaders:
         mine = [one for one in views if one.leader == leader]
@@ -35,12 +37,13 @@ def draw(views: Sequence[LeaderView], title: str, action: str, provenance: Prove
         x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=action, annotation_yshift=14
     )
     figure.update_layout(
-        barmode="overlay", height=150 + 42 * len(who), margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER, font={"color": INK, "size": 13}, title={"text": title, "font": {"size": 14}},
+        barmode="overlay", height=150 + 42 * len(viewers), margin={"l": 10, "r": 10, "t": 50, "b": 40},
+        paper_bgcolor=PAPER, plot_bgcolor=PAPER, font={"color": INK, "size": 13},
+        title={"text": title, "font": {"size": 14}},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
     figure.update_xaxes(title=f"seconds after {action}", gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(categoryorder="array", categoryarray=who[::-1], gridcolor=GRID)
+    figure.update_yaxes(categoryorder="array", categoryarray=viewers[::-1], gridcolor=GRID)
     rows = [
         {"WHO": one.viewer, "FROM": round(one.start, 1), "TO": round(one.end, 1), "LEADER": one.leader or _NOBODY}
         for one in views
@@ -49,23 +52,23 @@ def draw(views: Sequence[LeaderView], title: str, action: str, provenance: Prove
 
 
 def sentences(views: Sequence[LeaderView]) -> list[str]:
-    """The picture in sentences, one for each who believes."""
-    out = []
-    for who in dict.fromkeys(one.viewer for one in views):
-        mine = [one for one in views if one.viewer == who]
-        said = [mine[0].leader or _NOBODY]
-        said += [
+    """Return the figure in words, one sentence for each viewer."""
+    lines = []
+    for viewer in dict.fromkeys(one.viewer for one in views):
+        mine = [one for one in views if one.viewer == viewer]
+        leaders = [mine[0].leader or _NOBODY]
+        leaders += [
             f"{one.leader or _NOBODY} from {one.start:+.1f} s"
             for before, one in pairwise(mine)
             if one.leader != before.leader
         ]
         ends = f" (until {mine[-1].end:+.1f} s)" if mine[-1].end < max(one.end for one in views) - 0.1 else ""
-        out.append(f"{who}: {', then '.join(said)}{ends}.")
-    return out
+        lines.append(f"{viewer}: {', then '.join(leaders)}{ends}.")
+    return lines
 
 
 def describe_disagreements(views: Sequence[LeaderView]) -> str:
-    """For how long not all agreed."""
+    """Return for how long not all viewers agreed."""
     split = disagreements(views)
     if not split:
         return "All agreed, all the time."

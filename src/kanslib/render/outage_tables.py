@@ -1,21 +1,16 @@
-"""An outage as rows: its phases, its failed requests, what happened."""
+"""An outage as rows: its phases, its failed requests, its events."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from kanslib.analysis import Outage, Phase
 from kanslib.analysis.phases import DARK, PARTLY
-
-SUMMARY_COLUMNS = ["ACT", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE"]
-PHASE_COLUMNS = ["SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE"]
-FAILURE_COLUMNS = ["SECONDS", "REASON", "WHAT HAPPENED", "PORT", "EVIDENCE"]
-EVENT_COLUMNS = ["AT", "LANE", "WHAT", "EVIDENCE"]
+from kanslib.render.answers import Row
 
 
 def format_success(phase: Phase) -> str:
-    """The share of requests that were answered, with its 95 % interval.
+    """Return the share of requests that were answered, with its 95 % interval.
 
     >>> format_success(Phase("partly dark", 5.2, 36.2, 98, 48))
     '51 % (41–61)'
@@ -24,14 +19,20 @@ def format_success(phase: Phase) -> str:
     return f"{phase.success:.0%}".replace("%", " %") + f" ({low * 100:.0f}–{high * 100:.0f})"
 
 
-def summary_row(action: str, story: str, outage: Outage, service: str) -> dict[str, Any]:
-    """One outage in one row: how long it was dark and partly dark, and what both sum up to as seconds of no service."""
+SUMMARY_COLUMNS = ("ACTION", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE")
+
+
+def summary_row(action: str, story: str, outage: Outage, service: str) -> Row:
+    """Return the row of one outage.
+
+    DARK and PARTLY are seconds; in LOST SECONDS each second counts by the share of requests that failed in it.
+    """
     phases = outage.phases[service]
     seconds = {name: sum(one.end - one.start for one in phases if one.name == name) for name in (DARK, PARTLY)}
     lost = sum((one.end - one.start) * (1 - one.success) for one in phases if one.name in (DARK, PARTLY))
     causes = Counter(one.reason.cause for one in outage.failures(service) if one.reason)
     return {
-        "ACT": action,
+        "ACTION": action,
         "STORY": story,
         "DARK": round(seconds[DARK], 1),
         "PARTLY": round(seconds[PARTLY], 1),
@@ -42,9 +43,12 @@ def summary_row(action: str, story: str, outage: Outage, service: str) -> dict[s
     }
 
 
-def phase_rows(outage: Outage, service: str | None) -> list[dict[str, Any]]:
-    """The phases of one Service or of all."""
-    rows = []
+PHASE_COLUMNS = ("SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE")
+
+
+def phase_rows(outage: Outage, service: str | None) -> list[Row]:
+    """Return the phases of a Service; of all Services for None. FROM and TO are seconds after the action."""
+    rows: list[Row] = []
     for name, found in outage.phases.items():
         for phase in found if service in (None, name) else ():
             ended = outage.ended_by(name, phase)
@@ -65,8 +69,11 @@ def phase_rows(outage: Outage, service: str | None) -> list[dict[str, Any]]:
     return rows
 
 
-def failure_rows(outage: Outage, service: str) -> list[dict[str, Any]]:
-    """The failed requests of a Service, each with its reason and what shows it."""
+FAILURE_COLUMNS = ("SECONDS", "REASON", "WHAT HAPPENED", "PORT", "EVIDENCE")
+
+
+def failure_rows(outage: Outage, service: str) -> list[Row]:
+    """Return the failed requests of a Service with their reasons; SECONDS counts from the action."""
     return [
         {
             "SECONDS": round(one.at, 3),
@@ -79,8 +86,11 @@ def failure_rows(outage: Outage, service: str) -> list[dict[str, Any]]:
     ]
 
 
-def event_rows(outage: Outage, lane: str | None) -> list[dict[str, Any]]:
-    """What happened, in one lane or in all."""
+EVENT_COLUMNS = ("AT", "LANE", "WHAT", "EVIDENCE")
+
+
+def event_rows(outage: Outage, lane: str | None) -> list[Row]:
+    """Return the timeline events of a lane; of all lanes for None. AT is seconds after the action."""
     return [
         {"AT": round(event.at, 2), "LANE": str(event.kind), "WHAT": str(event), "EVIDENCE": str(event.evidence)}
         for event in outage.events

@@ -1,4 +1,4 @@
-"""Plotly figures. Each says in words what it shows (`describe()`), and is drawn from a table you can have too."""
+"""The timeline of an outage as a plotly figure, with its words and its table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
 from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
-from kanslib.render.answers import Rows, TabledAnswer
+from kanslib.render.answers import Row, Rows, TabledAnswer
 
 LANE_STYLES = {
     EventKind.MEMBERLIST: (PURPLE, "diamond"),
@@ -25,19 +25,20 @@ LANE_STYLES = {
     EventKind.ENDPOINTS: (GREEN, "hexagon"),
     EventKind.RULES: (GREY, "hourglass"),
 }
-# colour and how dense it is: light and dark differ without it, and the name stands above
+# colour and opacity; the name above the band says the same
 _BANDS = {DARK: (VERMILLION, 0.35), PARTLY: (VERMILLION, 0.14), HEALTHY: (BLUE, 0.06), STRAGGLERS: (PURPLE, 0.12)}
-_ROOM_FOR_A_NAME = 0.12  # of the axis
+_MIN_NAMED_SHARE = 0.12  # of the axis: a shorter band has no room for its name
 _CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
 
 
 class TimelineFigure(TabledAnswer, go.Figure):
-    """A plotly figure that can also be read: `describe()` tells it, and a notebook shows both."""
+    """A plotly figure with words, rows and a provenance; a notebook shows figure and words."""
 
     def with_description(self, words: str, provenance: Provenance, rows: Rows) -> TimelineFigure:
-        """The same figure, with its words, its provenance and its rows."""
+        """Set the words, the provenance and the rows of the figure, and return it."""
+        # plotly refuses attributes that it does not know
         object.__setattr__(self, "_words", words)
-        object.__setattr__(self, "provenance", provenance)  # plotly guards names
+        object.__setattr__(self, "provenance", provenance)
         object.__setattr__(self, "_rows", rows)
         return self
 
@@ -55,11 +56,11 @@ class TimelineFigure(TabledAnswer, go.Figure):
         return f'<div class="kans-words"><b>In words</b><br>{words}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
-        """Plotly's own kind whatever renderer is set, as it needs no network, and the words for who cannot draw it."""
+        """Return plotly's own MIME type, which needs no network, whatever renderer is set; and the words."""
         del include, exclude, options
-        drawn = {**json.loads(self.to_json()), "config": _CONFIG}
+        figure = {**json.loads(self.to_json()), "config": _CONFIG}
         words = f"# {self.provenance or ''}\n{self.describe()}"
-        return {"application/vnd.plotly.v1+json": drawn, "text/plain": words}
+        return {"application/vnd.plotly.v1+json": figure, "text/plain": words}
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
@@ -71,9 +72,9 @@ class TimelineFigure(TabledAnswer, go.Figure):
 
 
 def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
-    """One time axis (seconds after the act): every request of each Service above, everything that happened below.
+    """Draw the requests of each Service above and the timeline events below, on one axis of seconds after the action.
 
-    A request that failed is a cross, one that was answered a dot; the band behind them is the phase, by its name.
+    A failed request is a cross, an answered one a dot; the band behind them is the phase, with its name.
     """
     figure = TimelineFigure()
     services = list(outage.attempts)
@@ -85,9 +86,9 @@ def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
         _add_requests(figure, service, outage.attempts[service], level[service])
     for lane in lanes:
         _add_lane(figure, lane, [event for event in outage.events if event.kind is lane], level[lane])
-    act = outage.action
+    action = outage.action
     figure.add_vline(
-        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=act, annotation_yshift=14
+        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=action, annotation_yshift=14
     )
     figure.update_layout(
         height=140 + 46 * len(rows),
@@ -98,14 +99,14 @@ def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         hovermode="closest",
     )
-    figure.update_xaxes(title=f"seconds after {act}", gridcolor=GRID, zeroline=False)
-    room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the act
+    figure.update_xaxes(title=f"seconds after {action}", gridcolor=GRID, zeroline=False)
+    room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the action
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=rows, gridcolor=GRID, zeroline=False)
     return figure.with_description(describe(outage), provenance, _rows(outage))
 
 
 def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> None:
-    """The phases as bands that carry their names, where there is room for one."""
+    """Add the phases as bands with their names, where there is room for a name."""
     whole = phases[-1].end - phases[0].start if phases else 0.0
     for phase in phases:
         colour, pattern = _BANDS[phase.name]
@@ -113,25 +114,26 @@ def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> Non
             type="rect", x0=phase.start, x1=phase.end, y0=level - 0.42, y1=level + 0.42, fillcolor=colour,
             opacity=pattern, line={"width": 1, "color": colour}, layer="below",
         )  # fmt: skip
-        told = f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name
-        if phase.end - phase.start < whole * _ROOM_FOR_A_NAME:
-            told = "dark" if phase.name == DARK else ""
-        if told:
+        label = f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name
+        if phase.end - phase.start < whole * _MIN_NAMED_SHARE:
+            label = "dark" if phase.name == DARK else ""
+        if label:
             figure.add_annotation(
-                x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False, font={"size": 11}, text=told
+                x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False,
+                font={"size": 11}, text=label,
             )  # fmt: skip
 
 
 def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], level: float) -> None:
-    """Answered requests a little above the Service's line, failed ones below: half and half has to show as both."""
+    """Add answered requests a little above the Service's line, failed ones below: neither hides the other."""
     first = not any(trace.legendgroup == "requests" for trace in figure.data)
     for ok, name, colour, symbol in ((True, "answered", BLUE, "circle"), (False, "no answer", VERMILLION, "x")):
         mine = [attempt for attempt in attempts if attempt.is_ok is ok]
-        said = [str(one.reason) if one.reason else one.hostname or one.error for one in mine]
+        texts = [str(one.reason) if one.reason else one.hostname or one.error for one in mine]
         figure.add_scatter(
             x=[round(attempt.at, 3) for attempt in mine],
             y=[level + (0.16 if ok else -0.16)] * len(mine),
-            text=said,
+            text=texts,
             mode="markers",
             name=name,
             legendgroup="requests" if ok else "failures",
@@ -155,8 +157,8 @@ def _add_lane(figure: go.Figure, lane: EventKind, events: Sequence[TimelineEvent
     )
 
 
-def _rows(outage: Outage) -> list[dict[str, Any]]:
-    """The phases of each Service, then what happened, in one list."""
+def _rows(outage: Outage) -> list[Row]:
+    """Return the phases of each Service, then the timeline events."""
     phases = [
         {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": one.name,
          "FAILED": f"{one.failed}/{one.tried}"}
@@ -171,18 +173,18 @@ def _rows(outage: Outage) -> list[dict[str, Any]]:
 
 
 def describe(outage: Outage) -> str:
-    """The timeline in sentences, one a line: each Service's phases, then the first of each kind of event."""
+    """Return the timeline in words: the phases of each Service, then the first event of each lane after the action."""
     sentences = []
-    for service, stretches in outage.phases.items():
-        said = [_describe_phase(phase) for phase in stretches]
-        sentences.append(f"{service}: " + "; ".join(said) + ".")
+    for service, phases in outage.phases.items():
+        texts = [_describe_phase(phase) for phase in phases]
+        sentences.append(f"{service}: " + "; ".join(texts) + ".")
     firsts: dict[EventKind, TimelineEvent] = {}
     for event in outage.events:
         if event.at > 0:
             firsts.setdefault(event.kind, event)
     if firsts:
-        told = [f"{kind} at {event.at:+.1f} s ({event})" for kind, event in firsts.items()]
-        sentences.append(f"First after {outage.action}: " + "; ".join(told) + ".")
+        texts = [f"{kind} at {event.at:+.1f} s ({event})" for kind, event in firsts.items()]
+        sentences.append(f"First after {outage.action}: " + "; ".join(texts) + ".")
     return "\n".join(sentences)
 
 

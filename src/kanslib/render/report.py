@@ -1,21 +1,20 @@
-"""A report as one HTML page that needs nothing else: figures, tables, words."""
+"""A report as one HTML page without external files: figures, tables, words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from kanslib.analysis import Outage
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
 from kanslib.answer import Provenance
 from kanslib.palette import INK, PAPER
-from kanslib.render import arp_timeline, outage_timeline
-from kanslib.render import outage_tables as outage
+from kanslib.render import arp_timeline, outage_tables, outage_timeline
+from kanslib.render.answers import Rows
 from kanslib.render.outage_timeline import TimelineFigure
 
-_MOST = 500  # rows of a table: a page has to open on a phone
+_MAX_ROWS = 500  # rows of a table: a page has to open on a phone
 _STYLE = f"""
 body{{font:15px/1.5 system-ui;color:{INK};background:{PAPER};max-width:1200px;margin:2em auto;padding:0 1em}}
 table{{border-collapse:collapse;font-size:13px}}
@@ -39,14 +38,14 @@ class ReportSection:
 
 
 def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[ReportSection]) -> str:
-    """The whole page. `facts` stand at its top: what was read, and what was wrong with it."""
-    parts = [f"<h1>{escape(title)}</h1>", _table(["WHAT", "IS"], [{"WHAT": a, "IS": b} for a, b in facts])]
+    """Return the page. `facts` stand at its top: the inputs that were read, and their defects."""
+    inputs = [{"INPUT": name, "CONTENT": text} for name, text in facts]
+    parts = [f"<h1>{escape(title)}</h1>", _table(("INPUT", "CONTENT"), inputs)]
     links = (f'<a href="#c{number}">{escape(one.title)}</a>' for number, one in enumerate(sections))
     parts.append(f"<nav>{''.join(links)}</nav>")
     needs_plotly = True
-    for number, chapter in enumerate(sections):
-        for part in _section(number, chapter, needs_plotly):
-            parts.append(part)
+    for number, section in enumerate(sections):
+        parts += _section(number, section, needs_plotly)
         needs_plotly = False
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -55,39 +54,39 @@ def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[Report
     )
 
 
-def _section(number: int, chapter: ReportSection, needs_plotly: bool) -> Iterator[str]:
-    yield f'<h2 id="c{number}">{escape(chapter.title)}</h2><p><small>{escape(str(chapter.provenance))}</small></p>'
-    if chapter.outage.attempts or chapter.outage.events:
-        yield _figure(outage_timeline.draw(chapter.outage, chapter.provenance), needs_plotly)
+def _section(number: int, section: ReportSection, needs_plotly: bool) -> Iterator[str]:
+    yield f'<h2 id="c{number}">{escape(section.title)}</h2><p><small>{escape(str(section.provenance))}</small></p>'
+    if section.outage.attempts or section.outage.events:
+        yield _figure(outage_timeline.draw(section.outage, section.provenance), needs_plotly)
         needs_plotly = False
-    if chapter.outage.attempts:
-        yield "<h3>Phases</h3>" + _table(outage.PHASE_COLUMNS, outage.phase_rows(chapter.outage, None))
-    for service in chapter.outage.attempts:
-        rows = outage.failure_rows(chapter.outage, service)
+    if section.outage.attempts:
+        yield "<h3>Phases</h3>" + _table(outage_tables.PHASE_COLUMNS, outage_tables.phase_rows(section.outage, None))
+    for service in section.outage.attempts:
+        rows = outage_tables.failure_rows(section.outage, service)
         if rows:
-            yield f"<h3>Failed requests to {escape(service)}</h3>" + _table(outage.FAILURE_COLUMNS, rows)
-    if chapter.outage.events:
-        yield "<h3>What happened</h3>" + _table(outage.EVENT_COLUMNS, outage.event_rows(chapter.outage, None))
-    yield from _arp(chapter, needs_plotly)
+            yield f"<h3>Failed requests to {escape(service)}</h3>" + _table(outage_tables.FAILURE_COLUMNS, rows)
+    if section.outage.events:
+        yield "<h3>Events</h3>" + _table(outage_tables.EVENT_COLUMNS, outage_tables.event_rows(section.outage, None))
+    yield from _arp(section, needs_plotly)
 
 
-def _arp(chapter: ReportSection, needs_plotly: bool) -> Iterator[str]:
-    window, places = chapter.context.window, chapter.context.places
-    if not chapter.arp.frames:
+def _arp(section: ReportSection, needs_plotly: bool) -> Iterator[str]:
+    window, places = section.context.window, section.context.places
+    if not section.arp.frames:
         return
     yield "<h3>ARP</h3>"
     yield _figure(
-        arp_timeline.draw(chapter.arp, chapter.neighbor_updates, chapter.context, chapter.provenance), needs_plotly
+        arp_timeline.draw(section.arp, section.neighbor_updates, section.context, section.provenance), needs_plotly
     )
-    tables: list[tuple[str, list[str], list[dict[str, Any]]]] = [
+    tables: list[tuple[str, Sequence[str], Rows]] = [
         (
             "Announcements", arp_timeline.ANNOUNCEMENT_COLUMNS,
-            arp_timeline.announcement_rows(chapter.arp.announcements(), window, places),
+            arp_timeline.announcement_rows(section.arp.announcements(), window, places),
         ),
-        ("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(chapter.arp, window, places)),
-        ("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(chapter.arp, window, places)),
-        ("What the client believed", arp_timeline.NEIGHBOR_COLUMNS,
-         arp_timeline.neighbor_rows(chapter.neighbor_updates, window, places)),
+        ("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(section.arp, window, places)),
+        ("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(section.arp, window, places)),
+        ("Neighbor cache of the client", arp_timeline.NEIGHBOR_COLUMNS,
+         arp_timeline.neighbor_rows(section.neighbor_updates, window, places)),
     ]  # fmt: skip
     for name, columns, rows in tables:
         if rows:
@@ -99,10 +98,11 @@ def _figure(figure: TimelineFigure, needs_plotly: bool) -> str:
     return f'<div class="scroll">{drawn}</div><p class="words">{escape(figure.describe())}</p>'
 
 
-def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(columns: Sequence[str], rows: Rows) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(row[column]))}</td>" for column in columns) + "</tr>" for row in rows[:_MOST]
+        "<tr>" + "".join(f"<td>{escape(str(row[column]))}</td>" for column in columns) + "</tr>"
+        for row in rows[:_MAX_ROWS]
     )
-    more = f"<p>… and {len(rows) - _MOST:,} more</p>" if len(rows) > _MOST else ""
+    more = f"<p>… and {len(rows) - _MAX_ROWS:,} more</p>" if len(rows) > _MAX_ROWS else ""
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</div>'

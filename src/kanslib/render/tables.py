@@ -1,4 +1,4 @@
-"""Tables: pandas DataFrames that remember where they come from."""
+"""Tables: pandas DataFrames with a provenance."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
 
     @classmethod
     def from_rows(cls, rows: Rows, provenance: Provenance | None, columns: Sequence[str] | None = None) -> Table:
-        """A table of `rows`, its columns in their order; `columns` names them where there may be no row."""
-        table = cls(list(rows), columns=list(columns) if columns and not rows else None)
+        """Return a table of `rows` with exactly `columns`, in their order; without `columns` as the rows have them."""
+        table = cls(list(rows), columns=list(columns) if columns else None)
         object.__setattr__(table, "provenance", provenance)
         return table
 
     @property
     def table(self) -> Table:
-        """The table itself, as every answer has one."""
+        """Return the table itself, as every answer has one."""
         return self
 
     @property
@@ -41,7 +41,7 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
         return Table
 
     def _has_labels(self) -> bool:
-        """True when the index says something; row numbers do not."""
+        """Return whether the index is more than row numbers."""
         return self.index.names != [None] or not pd.api.types.is_integer_dtype(self.index.dtype)
 
     _repr_html_ = Answer._repr_html_
