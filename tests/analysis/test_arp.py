@@ -116,7 +116,7 @@ def test_arp_analysis_conflicts_both_speakers_believed_they_lead(open_lab: OpenL
     """An announcement that is answered: each time, both have claimed the Service within seconds of it."""
     lab = open_lab("l2")
     story = ARPAnalysis.of(recording.frames("course"))
-    places = lab._backend.mac_owners()
+    places = lab.mac_owners()
     objections = story.objections()
     assert len(objections) >= 10
     for frame in objections:

@@ -12,6 +12,7 @@ from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
 from kanslib.exceptions import BackendUnavailableError, NodeDownError, NotRecordedError, UnknownNameError
 from kanslib.k8s.manifest import documents
+from kanslib.k8s.objects import external_address
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.render.command_tables import arp_scan_rows
@@ -253,18 +254,19 @@ def can_keep(lab: Lab, service: str, leader: str) -> bool:
 
 
 @pytest.mark.parametrize("story", ["l2", "bgp-silent", "case-9"])
-@pytest.mark.parametrize("whose", ["shipped", "reference"])
+@pytest.mark.parametrize("whose", ["recording", "reference_recording"])
 def test_election_leader_answers_every_recorded_arp_scan(
     request: pytest.FixtureRequest, open_lab: OpenLab, story: str, whose: str
 ) -> None:
-    lab = open_lab(story) if whose == "shipped" else request.getfixturevalue("open_reference")(story)
-    world = lab._backend.recorded  # type: ignore[attr-defined]
+    world = RecordedBackend(request.getfixturevalue(whose), story)
+    lab = Lab(world)
     network = ip_network("172.18.0.0/16")
-    for read in [read for read in world._outputs_here() if "arp-scan" in read.command]:
+    for read in [read for read in world.outputs_here() if "arp-scan" in read.command]:
         lab.at(time=read.end)
         rows = arp_scan_rows(world.recording.text(read.file), world.mac_owners())
         answered = {(row["ADDRESS"], row["HOLDER"]) for row in rows if row["HOLDER"]}
-        here = {name: ip for name, ip in lab._load_balancers().items() if ip_address(ip) in network}
+        addresses = {one["metadata"]["name"]: external_address(one) for one in lab.objects("services")}
+        here = {name: ip for name, ip in addresses.items() if ip and ip_address(ip) in network}
         claims = {name: leader for name in here if (leader := lab.leader(name))}
         kept = {(here[name], leader) for name, leader in claims.items() if can_keep(lab, name, leader)}
         assert answered == kept, f"after {lab.acts().MOMENT.tolist()[-1:]}"

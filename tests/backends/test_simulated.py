@@ -12,7 +12,7 @@ import kanslib
 from kanslib.backends.initial_state import from_recording
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.backends.simulated import SimulatedBackend
-from kanslib.comparison.recordings import _alike, meaning
+from kanslib.comparison.recordings import meaning, same_meaning
 from kanslib.comparison.simulation import compare_with_simulator, replay_in_simulator
 from kanslib.course import manifests, stories
 from kanslib.exceptions import ClusterError, KanslibError, NotRecordedError
@@ -69,7 +69,7 @@ def test_simulated_backend_outage_phases_equal_recorded(recording: Recording, st
         a, b = meaning(recorded, moment.id), meaning(computed, moment.id)
         for what in [name for name in a if name.startswith("outage")]:
             assert what in b, f"{moment.id} {what}: nobody computed it"
-            assert _alike(what, a[what], b[what]), f"{moment.id} {what}: {a[what]} | {b[what]}"
+            assert same_meaning(what, a[what], b[what]), f"{moment.id} {what}: {a[what]} | {b[what]}"
             outages.append(a[what] != "none")
     assert outages
     assert any(outages) == (story in ("failover", "bgp-silent"))  # elsewhere nobody missed an answer

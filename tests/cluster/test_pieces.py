@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kanslib.backends.recorded import _request
+from kanslib.backends.recorded import parse_request
 from kanslib.cluster import api, probes, readiness, session
 from kanslib.exceptions import ClusterError
 from kanslib.k8s.objects import external_address
@@ -29,19 +29,19 @@ def test_rules_programmed_equal_services_and_endpoints(open_lab: Callable[..., L
     lab = open_lab(story)
     watches: Any = RecordedWatches(lab)
     wanted = {
-        (external_address(service), *readiness._endpoints(watches, service))
+        (external_address(service), *readiness.service_endpoints(watches, service))
         for service in readiness.load_balancers(watches)
     }
     assert len(wanted) == 3
     for node in lab.nodes().NAME:
-        assert readiness._programmed(lab.run(node, "iptables -t nat -S")) == wanted
+        assert readiness.programmed_endpoints(lab.run(node, "iptables -t nat -S")) == wanted
 
 
 def test_rules_programmed_before_and_after_action_differ(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab("failover")
-    before = readiness._programmed(lab.run("myk8s-worker3", "iptables -t nat -S"))
+    before = readiness.programmed_endpoints(lab.run("myk8s-worker3", "iptables -t nat -S"))
     lab.at("kill-node")
-    after = readiness._programmed(lab.run("myk8s-worker3", "iptables -t nat -S"))
+    after = readiness.programmed_endpoints(lab.run("myk8s-worker3", "iptables -t nat -S"))
     assert {len(row) for row in before} == {3}
     assert {len(row) for row in after} == {2}
 
@@ -55,7 +55,7 @@ def test_leaders_awaited_equal_lab_leaders(open_lab: Callable[..., Lab]) -> None
 def test_requested_command_found_by_recording() -> None:
     for target in ("172.18.255.200", "172.18.0.3:31861"):
         for times in (1, 100):
-            assert _request(probes.requested(target, times)) == (target, times)
+            assert parse_request(probes.requested(target, times)) == (target, times)
 
 
 def test_probed_reason_of_failure() -> None:
@@ -79,12 +79,12 @@ def test_logs_container_runtime_format_as_kubectl() -> None:
     raw = (
         '2026-11-23T12:00:00.1Z stderr P {"a":\n2026-11-23T12:00:00.1Z stderr F 1}\n2026-11-23T12:00:01Z stdout F b c\n'
     )
-    assert list(api._as_kubectl(raw)) == ['2026-11-23T12:00:00.1Z {"a":1}\n', "2026-11-23T12:00:01Z b c\n"]
+    assert list(api.cri_log_lines(raw)) == ['2026-11-23T12:00:00.1Z {"a":1}\n', "2026-11-23T12:00:01Z b c\n"]
 
 
 def test_session_progress_escapes_html(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
     monkeypatch.setattr("IPython.display.display", lambda html, **_: shown.append(html.data))
-    session._progress("no Pod <none> & no <b>node</b>")
+    session.show_progress("no Pod <none> & no <b>node</b>")
     assert "no Pod &lt;none&gt; &amp; no &lt;b&gt;node&lt;/b&gt;" in shown[0]

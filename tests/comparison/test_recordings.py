@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kanslib.backends.recorded import RecordedBackend
-from kanslib.comparison.recordings import _alike, compare, meaning
+from kanslib.comparison.recordings import compare, meaning, same_meaning
 from kanslib.recording import Recording
 
 STORIES = ("metallb", "arp", "iptables", "etp-local", "election", "failover", "case-1", "case-4", "case-8")
@@ -39,7 +39,7 @@ def test_meaning_outages_shipped_like_reference(recording: Recording, reference:
     )
     for service in ("svc1", "svc2", "svc3"):
         what = f"outage of {service}"
-        assert _alike(what, ours[what], theirs[what]), (ours[what], theirs[what])
+        assert same_meaning(what, ours[what], theirs[what]), (ours[what], theirs[what])
     assert ours["outage of svc1"].startswith("VIP dark until")
     assert ours["outage of svc3"].startswith("partly dark until")
 
@@ -52,9 +52,9 @@ def test_compare_other_leader_is_difference(recording: Recording) -> None:
     assert before["rules of svc1"] != after["rules of svc1"]
 
 
-def test_alike_outages_by_phases_and_length() -> None:
+def test_same_meaning_outages_by_phases_and_length() -> None:
     short, long = "VIP dark until +5.4 s, partly dark until +36.7 s", "VIP dark until +6.2 s, partly dark until +44.2 s"
-    assert _alike("outage of svc1", short, long)
-    assert not _alike("outage of svc1", short, "VIP dark until +36.7 s")
-    assert not _alike("outage of svc1", short, "VIP dark until +5.4 s, partly dark until +96.7 s")
-    assert not _alike("outage of svc1", short, "none")
+    assert same_meaning("outage of svc1", short, long)
+    assert not same_meaning("outage of svc1", short, "VIP dark until +36.7 s")
+    assert not same_meaning("outage of svc1", short, "VIP dark until +5.4 s, partly dark until +96.7 s")
+    assert not same_meaning("outage of svc1", short, "none")

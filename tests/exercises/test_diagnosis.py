@@ -34,7 +34,7 @@ LOOKS: dict[str, Callable[[Lab], object]] = {
 @pytest.mark.parametrize("case", BROKEN)
 class TestCase:
     def test_find_fault_of_case_only(self, open_lab: OpenLab, case: str) -> None:
-        facts = open_lab(case)._truth(CATALOG[case]).diagnosis
+        facts = CATALOG[case].expected_answer(open_lab(case)).diagnosis
         assert facts
         assert facts.causes == (BROKEN[case],)
 
@@ -53,7 +53,7 @@ class TestCase:
                 assert verdict.outcome is AnswerOutcome.RIGHT, (proof, fix, verdict.words)
 
     def test_case_other_causes_ruled_out_by_fact(self, open_lab: OpenLab, case: str) -> None:
-        truth = open_lab(case)._truth(CATALOG[case])
+        truth = CATALOG[case].expected_answer(open_lab(case))
         for cause in RULES:
             if cause != BROKEN[case]:
                 verdict = assess(CATALOG[case], (cause, "flush", "curl"), truth)
@@ -82,7 +82,7 @@ class TestCase:
         assert not any(word in shown for word in ("break", "selector", "exhausted", "squatter", "small_pool", "subnet"))
 
     def test_find_simulated_case_same_fault(self, open_lab: OpenLab, case: str) -> None:
-        assert open_lab(case, backend="simulated")._truth(CATALOG["what-is-wrong"]).value == BROKEN[case]
+        assert CATALOG["what-is-wrong"].expected_answer(open_lab(case, backend="simulated")).value == BROKEN[case]
 
 
 def test_case_check_in_its_own_story(open_lab: OpenLab) -> None:

@@ -123,9 +123,9 @@ def test_exercise_check_elsewhere_says_where(open_lab: OpenLab) -> None:
 
 def test_exercise_check_moves_no_clock(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
-    before = lab._backend.now()
+    before = lab.nodes().provenance.moment
     lab.exercise("does-the-vip-answer-ping").check("no")
-    assert lab._backend.now() == before
+    assert lab.nodes().provenance.moment == before
 
 
 def test_lab_exercise_unknown_suggests_known(open_lab: OpenLab) -> None:
@@ -200,7 +200,7 @@ def test_exercise_check_unchanged_by_own_action(open_lab: OpenLab) -> None:
     lab.label("myk8s-worker2", "node.kubernetes.io/exclude-from-external-load-balancers=true")  # computed from here on
     assert lab.leader("svc1") != before
     assert "✓ right" in asked.check(before)
-    assert lab._backend.provenance().source == "simulated"
+    assert lab.nodes().provenance.source == "simulated"
 
 
 def test_exercise_check_never_uses_fallback_answer(open_lab: OpenLab, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,11 @@ from kanslib.lab.lab import Lab
 OpenLab = Callable[..., Lab]
 
 
+def opening(open_lab: OpenLab) -> float:
+    """When the story 'failover' opens, in Unix seconds."""
+    return open_lab("failover").nodes().provenance.moment
+
+
 def test_time_machine_stops_are_actions_and_results(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     table = lab.time_machine().table
@@ -30,7 +35,7 @@ def test_time_machine_stops_are_actions_and_results(open_lab: OpenLab) -> None:
 def test_time_machine_scene_equals_lab(open_lab: OpenLab, moment: str) -> None:
     lab = open_lab("failover")
     lab.at(moment)
-    after = lab._backend.now() - lab.time_machine()._window.start
+    after = lab.nodes().provenance.moment - opening(open_lab)
     scene = lab.time_machine().at(round(after, 1) + 0.1)
     assert scene.map.table.LEADS.tolist() == lab.map().table.LEADS.tolist()
     assert {row["SERVICE"]: row["LEADER BY THE API"] for row in scene.addresses} == {
@@ -44,7 +49,7 @@ def test_time_machine_scene_neighbors_equal_client(open_lab: OpenLab) -> None:
     lab.at("kill-node", after=15)
     known = lab.neighbors().set_index("ADDRESS").HOLDER
     machine = lab.time_machine()
-    scene = machine.at(lab._backend.now() - machine._window.start)
+    scene = machine.at(lab.nodes().provenance.moment - opening(open_lab))
     assert {row["SERVICE"] for row in scene.addresses} == {"svc1", "svc2", "svc3"}
     assert all(known[row["ADDRESS"]] == row["CLIENT REMEMBERS"] for row in scene.addresses)
 
@@ -80,9 +85,9 @@ def test_time_machine_static_html_of_every_story(open_lab: OpenLab, story: str) 
 
 def test_time_machine_keeps_lab_clock(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
-    before = lab._backend.now()
+    before = lab.nodes().provenance.moment
     lab.time_machine().at(100)
-    assert lab._backend.now() == before
+    assert lab.nodes().provenance.moment == before
 
 
 def test_time_machine_simulated_lab_shows_recording(open_lab: OpenLab) -> None:

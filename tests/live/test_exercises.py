@@ -48,11 +48,11 @@ def test_exercise_truth_live_equals_recorded(where: tuple[str, str]) -> None:
     for name in TOGETHER[where]:
         exercise = CATALOG[name]
         try:
-            truth = live._truth(exercise)
+            truth = exercise.expected_answer(live)
         except KanslibError as exc:
             if name not in CHANCE:
                 missing[name] = str(exc)
             continue
-        if exercise.kind == "choice" and name not in CHANCE and truth.value != recorded._truth(exercise).value:
+        if exercise.kind == "choice" and name not in CHANCE and truth.value != exercise.expected_answer(recorded).value:
             other[name] = truth.value
     assert (missing, other) == ({}, {})

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kanslib.backends.live import LiveBackend
 from kanslib.cluster import actions, docker, probes
 from kanslib.cluster.api import CONTROL_PLANE, kubectl
 from kanslib.cluster.docker import CLIENT
@@ -71,13 +72,13 @@ class AsDrawn(IdGenerator):
 class Both:
     """A live lab, and a twin of it that is told what was done, not what came of it."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.live: Any = lab._backend._asked  # type: ignore[attr-defined]
+    def __init__(self, lab: Lab, live: LiveBackend) -> None:
+        self.live = live
         self.nodes = list(lab.nodes().NAME)
         self.control_plane = lab.control_plane
         origin = InitialState(
             moment=time.time(), objects={kind: lab.objects(kind) for kind in KINDS}, network=lab.network(),
-            addresses={**self.live.places().addresses}, macs={place: mac for mac, place in self.live.macs().items()},
+            addresses={**live.topology().addresses}, macs={place: mac for mac, place in live.mac_owners().items()},
             cluster_cidr="10.10.0.0/16", control_plane=lab.control_plane, client=lab.client,
         )  # fmt: skip
         self.twin = Simulator(origin, AsDrawn(self.live.objects))
@@ -167,7 +168,9 @@ class Both:
         if not vips:
             return
         _, ran = probes.scan(CLIENT, vips)
-        holders = {row["ADDRESS"]: row["HOLDER"] for row in command_tables.arp_scan_rows(ran.out, self.live.macs())}
+        holders = {
+            row["ADDRESS"]: row["HOLDER"] for row in command_tables.arp_scan_rows(ran.out, self.live.mac_owners())
+        }
         for vip in vips:
             self.scans += 1
             computed = self.twin.answers(vip, self.twin.cluster.now, CLIENT)
@@ -234,7 +237,7 @@ class Hand:
         (pod, *_) = yaml.safe_load_all(manifests.webpods)
         pod["metadata"]["name"], pod["spec"]["nodeName"] = name, node
         self.pods[name] = pod
-        return self._apply(pod)
+        return self.apply(pod)
 
     def scale_down(self) -> str:
         if not self.pods:
@@ -266,7 +269,7 @@ class Hand:
             "spec": spec,
         }
         self.services[name] = service
-        return self._apply(service)
+        return self.apply(service)
 
     def _policy(self) -> dict[str, Any]:
         dice = self.dice
@@ -284,7 +287,7 @@ class Hand:
         service = self.services[self.dice.choice(sorted(self.services))]
         kept = {key: service["spec"][key] for key in ("type", "selector", "ports")}
         service["spec"] = {**kept, **self._policy()}
-        return self._apply(service)
+        return self.apply(service)
 
     def delete_service(self) -> str:
         if not self.services:
@@ -299,13 +302,13 @@ class Hand:
         chosen = self.dice.sample(["worker1", "worker2", "worker3"], self.dice.randint(1, 3))
         doc["spec"]["ipAddressPools"] = ["my-ippool", "extra"]
         doc["spec"]["nodeSelectors"] = [{"matchLabels": {"mynode": name}} for name in sorted(chosen)]
-        return self._apply(doc)
+        return self.apply(doc)
 
     def _delete(self, ref: str) -> str:
         self.both.do(lambda: actions.delete([ref]), lambda: self.both.twin.delete([ref]))
         return f"delete {ref}"
 
-    def _apply(self, doc: KubeObject) -> str:
+    def apply(self, doc: KubeObject) -> str:
         self.both.do(lambda: actions.apply(yaml.safe_dump(doc)), lambda: self.both.twin.apply([doc]))
         return f"apply {doc['kind']}/{doc['metadata']['name']} {doc['spec']}"
 
@@ -361,14 +364,15 @@ def _controllers(before: str, after: str) -> None:
     raise AssertionError(f"kube-controller-manager did not come back: {told.out}")
 
 
-def test_simulator_equals_live_after_random_actions(open_lab: Callable[..., Lab], steady: None) -> None:
-    lab = open_lab("election", backend="live")
+def test_simulator_equals_live_after_random_actions(steady: None) -> None:
+    live = LiveBackend("election")
+    lab = Lab(live, "election")
     assert stories.SCRIPTED_STORIES["election"].opening == stories.LAYER2
-    both = Both(lab)
+    both = Both(lab, live)
     hand = Hand(both, random.Random(SEED))
     slowest, done = 0.0, []
     try:
-        hand._apply(EXTRA)
+        hand.apply(EXTRA)
         for turn in range(ACTS):
             did = hand.play()
             done.append(did)

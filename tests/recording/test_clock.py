@@ -121,14 +121,13 @@ def test_name_actions_only_cases_name_the_fault(open_lab: OpenLab, recording: Re
         assert not [name for name in open_lab(story.name).moments().MOMENT if name.startswith("break")], story.name
 
 
-def test_clock_actions_numbered_within_story(open_lab: OpenLab) -> None:
+def test_clock_actions_numbered_within_story(open_lab: OpenLab, recording: Recording) -> None:
     lab = open_lab("arp")
     assert "apply-services" in lab.moments().MOMENT.tolist()
     assert "apply-services-2" not in lab.moments().MOMENT.tolist()
     lab.at("apply-services")
     settled = lab.nodes().provenance.moment
-    world = lab._backend.recorded  # type: ignore[attr-defined]
-    whole = {act.id: act.settled for act in world.recording.manifest.actions}
+    whole = {act.id: act.settled for act in recording.manifest.actions}
     name = next(name for name, moment in whole.items() if moment == settled)
     lab.at("opening")
     lab.at(name)

@@ -44,10 +44,9 @@ def journal(tmp_path: Path, open_lab: Callable[..., Lab]) -> Journal:
     kept.action("d", "fix", (141.0, 141.5), "stop_router", ["router"], "docker rm")
     kept.story(145.0)
     kept.read("router", "true", (146.0, 146.1), 0, b"over")
-    places = lab._backend.topology()
-    said = {"client": places.client, "control_plane": places.control_plane, "router": "router"}
-    addresses = {**places.addresses, "router": "172.18.0.200"}
-    (kept.path / "places.json").write_text(json.dumps({**said, "network": places.network, "addresses": addresses}))
+    said = {"client": lab.client, "control_plane": lab.control_plane, "router": "router"}
+    addresses = {place: lab.address(place) for place in (lab.client, *lab.nodes().NAME)} | {"router": "172.18.0.200"}
+    (kept.path / "places.json").write_text(json.dumps({**said, "network": lab.network(), "addresses": addresses}))
     return kept
 
 

@@ -116,7 +116,7 @@ class RecordedBackend:
         first = max((place + 1 for place, event in enumerate(events) if event.type == "LIST"), default=0)
         return events[first:]  # before that it was another cluster
 
-    def _outputs_here(self) -> list[CommandOutput]:
+    def outputs_here(self) -> list[CommandOutput]:
         """The reads of the take in which the clock stands."""
         take = self.clock.segment
         reads = self.recording.reads()
@@ -168,7 +168,7 @@ class RecordedBackend:
             raise UnknownNameError("place", place, known)
         self._refuse_down(place)
         wanted = _normal(command)
-        here = [read for read in self._outputs_here() if read.place == place]
+        here = [read for read in self.outputs_here() if read.place == place]
         look = self.clock.match([read for read in here if _normal(read.command) == wanted])
         if look is None:
             raise NotRecordedError(f"{command!r} on {place}", _commands(here))
@@ -203,7 +203,7 @@ class RecordedBackend:
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         """What curl printed for `times` requests to `target` (address, with port or path) and how many there were."""
         self._refuse_down(source)
-        sent = {read: _request(read.command) for read in self._outputs_here() if read.place == source}
+        sent = {read: parse_request(read.command) for read in self.outputs_here() if read.place == source}
         mine = {read: request[1] for read, request in sent.items() if request and request[0] == _request_target(target)}
         exact = [read for read, count in mine.items() if count == times]
         look = self.clock.match_next(exact) or self.clock.match_next(list(mine))
@@ -219,7 +219,7 @@ class RecordedBackend:
 
     def arp_scan(self, source: str) -> Text:
         self._refuse_down(source)
-        scans = [read for read in self._outputs_here() if "arp-scan" in read.command]
+        scans = [read for read in self.outputs_here() if "arp-scan" in read.command]
         look = self.clock.match_next([read for read in scans if read.place == source])
         if look is None:
             now = {f"from {read.place}" for read in self.clock.outputs_now(scans)}
@@ -230,8 +230,8 @@ class RecordedBackend:
 
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         del service
-        captures = [read for read in self._outputs_here() if read.command.startswith("tcpdump ")]
-        asked = {read: _request(read.command) for read in self._outputs_here() if "curl" in read.command}
+        captures = [read for read in self.outputs_here() if read.command.startswith("tcpdump ")]
+        asked = {read: parse_request(read.command) for read in self.outputs_here() if "curl" in read.command}
         followed = [
             read for read, request in asked.items()
             if request and request[0] == _request_target(target)
@@ -252,7 +252,7 @@ class RecordedBackend:
 
     def mac_owners(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for read in self._outputs_here():
+        for read in self.outputs_here():
             if read.command == "ip -j addr" and read.place not in found.values():
                 for link in json.loads(self.recording.text(read.file)):
                     if any(info["local"] == self.clock.segment.addresses.get(read.place) for info in link["addr_info"]):
@@ -427,7 +427,7 @@ class RecordedBackend:
         nodes = self.clock.segment.nodes
         return [
             NodeOutput(read.t, read.place, self.recording.text(read.file))
-            for read in self._outputs_here()
+            for read in self.outputs_here()
             if read.place in nodes and _normal(read.command) == command and start <= read.t <= end
         ]
 
@@ -487,7 +487,7 @@ class RecordedBackend:
         rounds: list[float] = []
         before = float("-inf")
         client = self.clock.segment.client
-        for read in self._outputs_here():
+        for read in self.outputs_here():
             if (read.place, read.command) == (client, "ip -j neigh"):
                 continue
             if start <= read.t < end:
@@ -569,7 +569,7 @@ def _request_target(target: str) -> str:
     return target.removeprefix("http://").removesuffix("/").removesuffix(":80")
 
 
-def _request(command: str) -> tuple[str, int] | None:
+def parse_request(command: str) -> tuple[str, int] | None:
     """Where a recorded curl went and how often; None for another command."""
     found = _CURL.search(command)
     if not found:

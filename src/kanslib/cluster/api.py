@@ -172,10 +172,10 @@ def logs(watches: Watches, component: str) -> Iterator[tuple[str, str, str]]:
             folder = f"/var/log/pods/metallb-system_{meta['name']}_{meta['uid']}/{component}"
             ran = docker.exec_in(node, f"cat $(ls -tr {folder}/*.log)")
             if ran.rc == 0:
-                yield meta["name"], node, "".join(_as_kubectl(ran.out))
+                yield meta["name"], node, "".join(cri_log_lines(ran.out))
 
 
-def _as_kubectl(text: str) -> Iterator[str]:
+def cri_log_lines(text: str) -> Iterator[str]:
     """Lines of a container runtime's log (moment, stream, P for a part or F for a full line) without the middle."""
     begun = ""
     for line in text.splitlines():

@@ -109,15 +109,17 @@ def load_balancers(watches: Watches) -> list[KubeObject]:
 
 def rules(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
     """Nodes whose rules do not yet say what the Services and their endpoints say."""
-    wanted = {(external_address(s), *_endpoints(watches, s)) for s in load_balancers(watches) if external_address(s)}
+    wanted = {
+        (external_address(s), *service_endpoints(watches, s)) for s in load_balancers(watches) if external_address(s)
+    }
     wanted = {row for row in wanted if len(row) > 1}
     for node in up_nodes(lost):
-        there = _programmed(exec_in(node, "iptables -w -t nat -S", timeout=30).out)
+        there = programmed_endpoints(exec_in(node, "iptables -w -t nat -S", timeout=30).out)
         if there != wanted:
             yield f"the rules of {node}"
 
 
-def _endpoints(watches: Watches, service: KubeObject) -> list[str]:
+def service_endpoints(watches: Watches, service: KubeObject) -> list[str]:
     return sorted(
         address
         for endpoint in endpoints_of(watches.objects("endpointslices"), service["metadata"]["name"])
@@ -126,7 +128,7 @@ def _endpoints(watches: Watches, service: KubeObject) -> list[str]:
     )
 
 
-def _programmed(dump: str) -> set[tuple[str, ...]]:
+def programmed_endpoints(dump: str) -> set[tuple[str, ...]]:
     """The external addresses in a node's nat rules, each with the endpoints that its Service's chain leads to."""
     found = set()
     for vip, service in re.findall(r'-d ([\d.]+)/32 .*--comment "(\S+) loadbalancer IP"', dump):
@@ -192,7 +194,7 @@ def bgp_sessions(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
         routes = exec_in(ROUTER, "vtysh -c 'show ip route bgp'").out
         for service in load_balancers(watches):
             vip = external_address(service)
-            if vip and _endpoints(watches, service) and f"{vip}/32" not in routes:
+            if vip and service_endpoints(watches, service) and f"{vip}/32" not in routes:
                 yield f"a route to {service['metadata']['name']}"
 
 

@@ -77,7 +77,7 @@ class Session:
         self.addresses: dict[str, str] = {}
         self.macs: dict[str, str] = {}
         self.watches = Watches(self.journal.event)
-        self.reconciler = Reconciler(self.watches, _progress, self._done)
+        self.reconciler = Reconciler(self.watches, show_progress, self._done)
         self.completed: list[CompletedAction] = []
         self._doing: CompletedAction | None = None
         self._finish: Callable[[], None] | None = None
@@ -213,7 +213,7 @@ class Session:
         finally:
             self._doing = None
             self.refresh_containers()
-            _progress("")
+            show_progress("")
         if not acted.steps:
             return None
         acted.settled = settled or acted.steps[-1].end
@@ -288,7 +288,7 @@ def _docker_ps() -> CommandResult:
 _shown = threading.local()
 
 
-def _progress(line: str) -> None:
+def show_progress(line: str) -> None:
     """One line that says what is being waited for: in place in a notebook, on the terminal's last line elsewhere."""
     if "ipykernel" in sys.modules:
         from IPython.display import HTML, display, update_display

@@ -55,11 +55,11 @@ def _compare_story(name: str, a: RecordedBackend, b: RecordedBackend) -> Iterato
         told = [meaning(world, moment) for world in (a, b)]
         for what in dict.fromkeys([*told[0], *told[1]]):
             pair = told[0].get(what, "—"), told[1].get(what, "—")
-            if not _alike(what, *pair):
+            if not same_meaning(what, *pair):
                 yield RecordingDifference(name, moment, what, *pair)
 
 
-def _alike(what: str, a: str, b: str) -> bool:
+def same_meaning(what: str, a: str, b: str) -> bool:
     """Equal; an outage is alike when it has the same phases at about the same seconds."""
     if a == b:
         return True
