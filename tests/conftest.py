@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from kanslib.course.recordings import shipped
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.recording.raw.convert import Labels, convert
+from tests.types import OpenLab, OpenReference
 
 RAW = Path(__file__).parent / "data" / "reference-raw.tar.xz"
 RAW_NAMES = ("l2", "ip-conflict", "bgp", "bgp-silent")
@@ -36,7 +36,7 @@ def recording() -> Recording:
 
 
 @pytest.fixture
-def open_lab(capsys: pytest.CaptureFixture[str]) -> Callable[..., Lab]:
+def open_lab(capsys: pytest.CaptureFixture[str]) -> OpenLab:
     """`kanslib.open_lab` without its banner on the screen."""
 
     def quietly(*arguments: object, **options: object) -> Lab:
@@ -62,7 +62,7 @@ def reference_recording(reference: Path) -> Recording:
 
 
 @pytest.fixture
-def open_reference(reference: Path, open_lab: Callable[..., Lab]) -> Callable[[str], Lab]:
+def open_reference(reference: Path, open_lab: OpenLab) -> OpenReference:
     """A lab on the reference recording."""
     return lambda story: open_lab(story, recording=reference)
 

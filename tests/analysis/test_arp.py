@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from statistics import median
 
 import pytest
 
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate, neighbors_at
-from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.recording.format import Segment
+from tests.types import OpenLab
 
-OpenLab = Callable[..., Lab]
 ASIDE = 0.05  # seconds between a frame on the bridge and what the kernel made of it
 
 

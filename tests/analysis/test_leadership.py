@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -13,8 +12,8 @@ from kanslib.analysis.observation import leadership_views
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.lab.lab import Lab
+from tests.types import OpenLab, OpenReference
 
-OpenLab = Callable[..., Lab]
 ACTS = [
     ("failover", "kill-node"), ("failover", "start-node"), ("failover", "delete-speaker-pod"),
     ("election", "exclude-leader"), ("election", "include-leader"), ("bgp-silent", "cut-link-2"),
@@ -68,7 +67,7 @@ def test_speaker_views_match_announcements(open_lab: OpenLab) -> None:
     assert checked >= 12
 
 
-def test_speaker_views_match_announcements_in_reference(open_reference: OpenLab) -> None:
+def test_speaker_views_match_announcements_in_reference(open_reference: OpenReference) -> None:
     acts = [("failover", "kill-node"), ("failover", "delete-speaker-pod"), ("election", "exclude-leader")]
     checked = sum(compared(open_reference(story), act, f"svc{n}") for story, act in acts for n in (1, 2, 3))
     print(f"{checked} changes of belief, each followed by its deed")

@@ -17,8 +17,8 @@ from kanslib.analysis.timeline_events import (
     SpeakerEvent,
 )
 from kanslib.lab.lab import Lab
+from tests.types import OpenLab, OpenReference
 
-OpenLab = Callable[..., Lab]
 SHIPPED = [
     ("failover", "kill-node"), ("failover", "start-node"), ("failover", "delete-speaker-pod"),
     ("election", "exclude-leader"), ("election", "include-leader"), ("bgp", "kill-node-2"),
@@ -93,7 +93,7 @@ def test_outage_shipped_action(open_lab: OpenLab, story: str, act: str) -> None:
 
 
 @pytest.mark.parametrize(("story", "act"), REFERENCE)
-def test_outage_reference_action(open_reference: OpenLab, story: str, act: str) -> None:
+def test_outage_reference_action(open_reference: OpenReference, story: str, act: str) -> None:
     print(f"reference {act}:", *check(open_reference(story), act), sep="\n  ")
 
 

@@ -12,6 +12,7 @@ import pytest
 from kanslib.course import manifests
 from kanslib.exceptions import KanslibError, NodeDownError, UnknownNameError
 from kanslib.lab.lab import Lab
+from tests.types import OpenLab
 
 SERVICES = ("svc1", "svc2", "svc3")
 Open = Callable[[str], Lab]
@@ -23,7 +24,7 @@ def world(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def open_story(world: str, open_lab: Callable[..., Lab]) -> Iterator[Open]:
+def open_story(world: str, open_lab: OpenLab) -> Iterator[Open]:
     opened: list[Lab] = []
 
     def story(name: str) -> Lab:

@@ -16,8 +16,8 @@ from kanslib.k8s.objects import external_address
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.render.command_tables import arp_scan_rows
+from tests.types import OpenLab, OpenReference
 
-OpenLab = Callable[..., Lab]
 SERVICES = ("svc1", "svc2", "svc3")
 
 
@@ -43,14 +43,14 @@ def test_recorded_backend_action_matched_by_effect(open_lab: OpenLab) -> None:
     assert lab.acts().MOMENT.tolist()[-1] == "apply-pool"
 
 
-def test_recorded_backend_one_call_several_actions(open_reference: OpenLab) -> None:
+def test_recorded_backend_one_call_several_actions(open_reference: OpenReference) -> None:
     lab = open_reference("service-types")
     lab.apply(manifests.webpods)
     lab.apply(manifests.service_types)
     assert lab.acts().MOMENT.tolist()[-3:] == ["apply-svc-clusterip", "apply-svc-nodeport", "apply-svc-loadbalancer"]
 
 
-def test_recorded_backend_apply_removed_field_is_change(open_reference: OpenLab) -> None:
+def test_recorded_backend_apply_removed_field_is_change(open_reference: OpenReference) -> None:
     lab = open_reference("etp-local")
     lab.at("apply-source-ranges")
     assert "configured" in lab.apply(manifests.services)
@@ -111,7 +111,7 @@ def test_recorded_backend_link_down_node_runs_commands(open_lab: OpenLab) -> Non
     assert lab.run("myk8s-worker", "iptables-save -c").startswith("# Generated")
 
 
-def test_recorded_backend_label_matched(open_reference: OpenLab) -> None:
+def test_recorded_backend_label_matched(open_reference: OpenReference) -> None:
     lab = open_reference("failover")
     lab.at("delete-speaker-pod")
     key = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -136,7 +136,7 @@ def test_recorded_backend_restore_returns_to_opening(open_lab: OpenLab) -> None:
     assert lab.leader("svc1") == "myk8s-worker"
 
 
-def test_recorded_backend_curl_other_count_noted(open_reference: OpenLab) -> None:
+def test_recorded_backend_curl_other_count_noted(open_reference: OpenReference) -> None:
     answer = open_reference("arp").curl("svc1", times=50)
     assert answer.COUNT.sum() == 100
     assert "100 requests were recorded, not 50" in str(answer.provenance)
@@ -200,7 +200,7 @@ def test_recorded_backend_banner_names_versions_and_substitutes(capsys: pytest.C
         assert words in banner
 
 
-def test_recorded_backend_provenance_on_every_answer(open_reference: OpenLab) -> None:
+def test_recorded_backend_provenance_on_every_answer(open_reference: OpenReference) -> None:
     lab = open_reference("failover")
     answers = [lab.nodes(), lab.events("svc1"), lab.describe("svc1"), lab.containers(), lab.arp_scan(), lab.moments()]
     answers += [lab.log("controller"), lab.map(), lab.kill_node("myk8s-worker"), lab.probes("svc1")]
@@ -220,7 +220,7 @@ def test_lab_events_counted_as_kubernetes(open_lab: OpenLab) -> None:
     assert sorted(mine) == sorted(repeats)
 
 
-def test_recorded_backend_log_ends_at_clock(open_reference: OpenLab) -> None:
+def test_recorded_backend_log_ends_at_clock(open_reference: OpenReference) -> None:
     lab = open_reference("failover")
     assert "Marking" not in lab.log("speaker", lab.control_plane)
     lab.at("kill-node", after=5)

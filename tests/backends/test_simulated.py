@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -19,8 +18,8 @@ from kanslib.exceptions import ClusterError, KanslibError, NotRecordedError
 from kanslib.lab.lab import Lab
 from kanslib.metallb.election import order
 from kanslib.recording import Recording
+from tests.types import OpenLab
 
-OpenLab = Callable[..., Lab]
 CHAPTERS = [script.name for script in stories.CHAPTERS]
 # a speaker that has just started claims all, and its event may come last: explained, claim by claim, in test_replay
 OLDER_BELIEFS = {("delete-speaker-pod", "leader of svc3"), ("delete-leaders-endpoint", "leader of svc2")}

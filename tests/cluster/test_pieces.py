@@ -15,6 +15,7 @@ from kanslib.exceptions import ClusterError
 from kanslib.k8s.objects import external_address
 from kanslib.lab.lab import Lab
 from kanslib.render import command_tables
+from tests.types import OpenLab
 
 
 class RecordedWatches:
@@ -25,7 +26,7 @@ class RecordedWatches:
 
 
 @pytest.mark.parametrize("story", ["arp", "etp-local", "bgp"])
-def test_rules_programmed_equal_services_and_endpoints(open_lab: Callable[..., Lab], story: str) -> None:
+def test_rules_programmed_equal_services_and_endpoints(open_lab: OpenLab, story: str) -> None:
     lab = open_lab(story)
     watches: Any = RecordedWatches(lab)
     wanted = {
@@ -37,7 +38,7 @@ def test_rules_programmed_equal_services_and_endpoints(open_lab: Callable[..., L
         assert readiness.programmed_endpoints(lab.run(node, "iptables -t nat -S")) == wanted
 
 
-def test_rules_programmed_before_and_after_action_differ(open_lab: Callable[..., Lab]) -> None:
+def test_rules_programmed_before_and_after_action_differ(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     before = readiness.programmed_endpoints(lab.run("myk8s-worker3", "iptables -t nat -S"))
     lab.at("kill-node")
@@ -46,7 +47,7 @@ def test_rules_programmed_before_and_after_action_differ(open_lab: Callable[...,
     assert {len(row) for row in after} == {2}
 
 
-def test_leaders_awaited_equal_lab_leaders(open_lab: Callable[..., Lab]) -> None:
+def test_leaders_awaited_equal_lab_leaders(open_lab: OpenLab) -> None:
     lab = open_lab("election")
     watches: Any = RecordedWatches(lab)
     assert readiness.leaders(watches) == {name: lab.leader(name) for name in ("svc1", "svc2", "svc3")}

@@ -16,8 +16,8 @@ from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.exercise import AnswerOutcome, Exercise, assess
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.lab.lab import Lab
+from tests.types import OpenLab
 
-OpenLab = Callable[..., Lab]
 # where the exercises of a chapter are asked: the story and the moment; then those that are asked elsewhere
 CHAPTERS = {
     "01": ("service-types", "apply-service-types"), "02": ("metallb", "apply-services"),

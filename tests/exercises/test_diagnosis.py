@@ -12,8 +12,8 @@ from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES, FIXES_OF, PROOFS_OF
 from kanslib.exercises.exercise import AnswerOutcome, assess
 from kanslib.lab.lab import Lab
+from tests.types import OpenLab
 
-OpenLab = Callable[..., Lab]
 # what was broken on purpose (the raw recordings: the names of the acts); the stories do not say it
 BROKEN = {
     "case-1": "no advertisement", "case-2": "pool exhausted", "case-3": "foreign network", "case-4": "no endpoints",

@@ -9,11 +9,9 @@ import pytest
 
 import kanslib
 from kanslib.exceptions import UnknownNameError
-from kanslib.lab.lab import Lab
 from kanslib.lab.learning import kernel_predictions
 from kanslib.lab.time_machine import TimeMachine
-
-OpenLab = Callable[..., Lab]
+from tests.types import OpenLab
 
 
 @pytest.fixture(autouse=True)

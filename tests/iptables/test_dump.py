@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from kanslib import iptables
 from kanslib.exceptions import DumpError, UnknownNameError
-from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
+from tests.types import OpenLab
 
 
 def dumps(recording: Recording) -> list[str]:
@@ -78,7 +76,7 @@ def test_ruleset_unknown_chain_lists_known() -> None:
         iptables.parse("*nat\n:X - [0:0]\nCOMMIT\n").chain("KUBE-SERVICES")
 
 
-def test_diff_counters_follow_hundred_requests(open_lab: Callable[..., Lab]) -> None:
+def test_diff_counters_follow_hundred_requests(open_lab: OpenLab) -> None:
     lab = open_lab("iptables")
     before = lab.chains("svc1")
     answers = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()

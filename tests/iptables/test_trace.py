@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from unittest.mock import patch
 
@@ -14,14 +13,13 @@ from hypothesis import strategies as st
 from kanslib import iptables
 from kanslib.exceptions import PacketError
 from kanslib.iptables import Assumption, Outcome, Packet, Routing, Ruleset, TraceError, compiled
-from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
+from tests.types import OpenLab
 
 from .kube_dump import kube_dump, pod, vip
 from .rulesets import ROUTING, TRIES, dumps, packets
 from .test_dump import dumps as recorded
 
-OpenLab = Callable[..., Lab]
 COMING = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0")
 
 QUICK = settings(TRIES, max_examples=150)

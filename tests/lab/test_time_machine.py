@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 import kanslib
 from kanslib.exceptions import NotRecordedError
-from kanslib.lab.lab import Lab
-
-OpenLab = Callable[..., Lab]
+from tests.types import OpenLab
 
 
 def opening(open_lab: OpenLab) -> float:

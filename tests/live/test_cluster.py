@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -20,7 +19,7 @@ from kanslib.cluster.api import kubectl
 from kanslib.cluster.state_file import CLUSTER, load_state
 from kanslib.course import manifests
 from kanslib.exceptions import BackendUnavailableError, ClusterError
-from kanslib.lab.lab import Lab
+from tests.types import OpenLab
 
 pytestmark = pytest.mark.live
 SEED = 20261123
@@ -195,7 +194,7 @@ def test_kans_up_other_docker_network(monkeypatch: pytest.MonkeyPatch) -> None:
         docker.docker("network", "rm", name)
 
 
-def test_live_backend_without_router_image_falls_back(open_lab: Callable[..., Lab]) -> None:
+def test_live_backend_without_router_image_falls_back(open_lab: OpenLab) -> None:
     assert kans("up", "--metallb").returncode == 0
     name, kept = docker.ROUTER_IMAGE, "kans-test/kept:1"
     docker.check_output(docker.docker("tag", name, kept))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 import pytest
 
-from kanslib.lab.lab import Lab
 from kanslib.metallb import election
+from tests.types import OpenLab
 
 WORKERS = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
 
@@ -25,7 +23,7 @@ WORKERS = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
         ("apply-etp-local", WORKERS[:2]),
     ],
 )
-def test_order_first_is_recorded_leader(open_lab: Callable[..., Lab], moment: str, usable: list[str]) -> None:
+def test_order_first_is_recorded_leader(open_lab: OpenLab, moment: str, usable: list[str]) -> None:
     lab = open_lab("l2")
     lab.at(moment)
     for service in ("svc1", "svc2", "svc3"):
@@ -36,7 +34,7 @@ def test_order_independent_of_input_order() -> None:
     assert election.order(WORKERS[::-1], "172.18.255.201") == election.order(iter(WORKERS), "172.18.255.201")
 
 
-def test_order_equals_every_leader_event_of_lesson(open_lab: Callable[..., Lab]) -> None:
+def test_order_equals_every_leader_event_of_lesson(open_lab: OpenLab) -> None:
     lab = open_lab("l2")
     lab.at("delete-speaker-pod")
     claims = lab.claims()
@@ -57,7 +55,7 @@ def test_order_equals_every_leader_event_of_lesson(open_lab: Callable[..., Lab])
     ],
 )
 def test_explain_says_why_node_is_out(
-    open_lab: Callable[..., Lab], moment: str, after: float | None, node: str, rule: str
+    open_lab: OpenLab, moment: str, after: float | None, node: str, rule: str
 ) -> None:
     lab = open_lab("l2")
     lab.at("apply-services")
@@ -69,14 +67,14 @@ def test_explain_says_why_node_is_out(
     assert found.without(str(found.leader)) == (found.successors or (None,))[0]
 
 
-def test_distribution_of_lesson_pool(open_lab: Callable[..., Lab]) -> None:
+def test_distribution_of_lesson_pool(open_lab: OpenLab) -> None:
     lab = open_lab("election")
     leaders = pd.Series([election.order(WORKERS, ip)[0] for ip in lab.pool()]).value_counts()
     assert (len(lab.pool()), leaders.sum()) == (51, 51)
     assert sorted(leaders) == [14, 18, 19]
 
 
-def test_order_table_or_single_name_refused(open_lab: Callable[..., Lab]) -> None:
+def test_order_table_or_single_name_refused(open_lab: OpenLab) -> None:
     for wrong in (open_lab("election").nodes(), "myk8s-worker"):
         with pytest.raises(TypeError, match="list of node names"):
             election.order(wrong, "172.18.255.200")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from kanslib.analysis import Outage, Phase
 from kanslib.analysis.phases import DARK, PARTLY
-from kanslib.lab.lab import Lab
 from kanslib.metallb.expected_outage import ExpectedPhase, Scenario, compare, expected, lost_seconds
+from tests.types import OpenLab, OpenReference
 
-OpenLab = Callable[..., Lab]
 L2 = Scenario()
 SILENT = Scenario(protocol="BGP", policy="Local", death="silent", hold=9.0)
 CHANCE = 0.05  # one interval of 95 % in twenty misses its share
@@ -48,7 +46,7 @@ def test_expected_equals_recorded_outages(
 
 @pytest.mark.parametrize(("story", "act", "service", "setup"), CASES)
 def test_expected_equals_reference_outages(
-    open_reference: OpenLab, story: str, act: str, service: str, setup: Scenario
+    open_reference: OpenReference, story: str, act: str, service: str, setup: Scenario
 ) -> None:
     lab = open_reference(story)
     lab.at(act)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from kanslib.lab.lab import Lab
 from kanslib.packets.bgp_fsm import ESTABLISHED, IDLE, STATES, walk
 from kanslib.recording import Recording
+from tests.types import OpenLab
 
-OpenLab = Callable[..., Lab]
 # Neighbor V AS MsgRcvd MsgSent TblVer InQ OutQ Up/Down State/PfxRcd
 _ROW = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\s+4\s+\d+\s+\d+\s+\d+\s+\d+\s+\d+\s+\d+\s+(\S+)\s+(\S+)", re.MULTILINE)
 

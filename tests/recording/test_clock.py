@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import NotRecordedError, UnknownNameError
-from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.recording.clock import Clock
 from kanslib.recording.format import Action, CommandOutput, RecordedStep, Segment, Story
-
-OpenLab = Callable[..., Lab]
+from tests.types import OpenLab, OpenReference
 
 
 def act(name: str, t: float, settled: float) -> Action:
@@ -176,7 +172,7 @@ def test_cases_hide_actions(open_lab: OpenLab, number: int) -> None:
     assert "break" not in str(lab.services().provenance)
 
 
-def test_recorded_backend_at_time_unix_seconds(open_reference: OpenLab) -> None:
+def test_recorded_backend_at_time_unix_seconds(open_reference: OpenReference) -> None:
     lab = open_reference("l2")
     lab.at(time=1795417916.2)
     assert lab.leader("svc1") == "myk8s-worker2"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kanslib.exceptions import RecordingError
-from kanslib.lab.lab import Lab
 from kanslib.recording.raw.convert import Labels, convert
 from kanslib.recording.verify import verify
+from tests.types import OpenLab, OpenReference
 
 from ..conftest import RAW_NAMES
 
@@ -37,7 +36,7 @@ def test_convert_deterministic(raw: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", RAW_NAMES)
-def test_convert_each_raw_recording_alone(raw: Path, tmp_path: Path, name: str, open_lab: Callable[..., Lab]) -> None:
+def test_convert_each_raw_recording_alone(raw: Path, tmp_path: Path, name: str, open_lab: OpenLab) -> None:
     made = convert([raw / name], tmp_path / name)
     verify(made)
     lab = open_lab(recording=tmp_path / name)
@@ -62,7 +61,7 @@ def renamed(source: Path, target: Path) -> Path:
     return target
 
 
-def test_convert_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+def test_convert_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: OpenLab) -> None:
     verify(convert([renamed(raw / "l2", tmp_path / "evening-class")], tmp_path / "out.zip"))
     lab = open_lab("failover", recording=tmp_path / "out.zip")
     victim = lab.leader("svc1")
@@ -75,7 +74,7 @@ def test_convert_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: 
     assert lab.address("visitor") == "172.31.0.100"
 
 
-def test_convert_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+def test_convert_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: OpenLab) -> None:
     convert([renamed(raw / "ip-conflict", tmp_path / "elsewhere")], tmp_path / "out.zip")
     lab = open_lab(recording=tmp_path / "out.zip")
     assert lab.network() == "172.31.0.0/16"
@@ -147,7 +146,7 @@ def two_nodes(folder: Path) -> Path:
     return folder
 
 
-def test_convert_other_node_count(tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+def test_convert_other_node_count(tmp_path: Path, open_lab: OpenLab) -> None:
     made = convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")
     verify(made)
     lab = open_lab(recording=tmp_path / "out")
@@ -157,14 +156,14 @@ def test_convert_other_node_count(tmp_path: Path, open_lab: Callable[..., Lab]) 
     assert lab.curl("10.5.9.1").HOSTNAME.tolist() == ["x"]
 
 
-def test_convert_reconnected_watch_not_doubled(tmp_path: Path, open_lab: Callable[..., Lab]) -> None:
+def test_convert_reconnected_watch_not_doubled(tmp_path: Path, open_lab: OpenLab) -> None:
     convert([two_nodes(tmp_path / "tiny")], tmp_path / "out")
     lab = open_lab(recording=tmp_path / "out")
     assert sum(node["metadata"]["name"] == "beta" for node in lab.objects("nodes")) == 1
 
 
 def test_convert_joins_segments_of_one_cluster(
-    open_reference: Callable[[str], Lab],
+    open_reference: OpenReference,
 ) -> None:
     lab = open_reference("bgp")
     assert "10.10.1.3" in lab.pods().IP.tolist()  # webpod1, made again long before this take

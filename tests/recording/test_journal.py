@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.k8s.objects import WatchEvent
-from kanslib.lab.lab import Lab
 from kanslib.packets.capture import Frame
 from kanslib.packets.pcap import filter_pcap
 from kanslib.recording import Recording
 from kanslib.recording.raw.convert import convert
 from kanslib.recording.raw.journal import Journal
 from kanslib.recording.verify import verify
+from tests.types import OpenLab
 
 POOL = (
     "kind: IPAddressPool\nmetadata: {name: p, namespace: metallb-system}\nspec: {addresses: [172.18.0.1-172.18.0.2]}\n"
@@ -24,7 +23,7 @@ POOL = (
 
 
 @pytest.fixture
-def journal(tmp_path: Path, open_lab: Callable[..., Lab]) -> Journal:
+def journal(tmp_path: Path, open_lab: OpenLab) -> Journal:
     """The objects of a real cluster, and on them two stories of which the first is opened again."""
     lab, kept = open_lab("arp"), Journal(tmp_path / "course")
     for kind in ("nodes", "pods", "services", "events"):

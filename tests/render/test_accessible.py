@@ -13,8 +13,8 @@ from kanslib.exercises.session import Feedback
 from kanslib.lab.lab import Lab
 from kanslib.palette import INK, PAPER
 from tests.contrast import contrast
+from tests.types import OpenLab
 
-OpenLab = Callable[..., Lab]
 LIGHT, DARK = "#ffffff", "#111111"  # JupyterLab's grounds
 TEXT, MARK = 4.5, 3.0  # WCAG 2.1, 1.4.3 and 1.4.11
 # colours that no theme gives: what is drawn in them has to be seen on both grounds

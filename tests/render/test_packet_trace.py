@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 
 from kanslib import iptables
 from kanslib.answer import Provenance
 from kanslib.iptables import Packet
-from kanslib.lab.lab import Lab
 from kanslib.render.packet_trace import Box, Trace, draw, outcome_tree, shown_steps
 from tests.iptables.kube_dump import kube_dump, vip
+from tests.types import OpenLab
 
 SVG = "{http://www.w3.org/2000/svg}"
 HERE = Provenance("recorded", 0.0, "opening", "")
@@ -24,7 +23,7 @@ def many(endpoints: int) -> Trace:
     return Trace(iptables.parse(kube_dump(3, endpoints)).trace(packet), "a packet", HERE)
 
 
-def test_trace_svg_rules_focusable_and_labelled(open_lab: Callable[..., Lab]) -> None:
+def test_trace_svg_rules_focusable_and_labelled(open_lab: OpenLab) -> None:
     walk = open_lab("iptables").trace("svc1")
     picture = ET.fromstring(walk.svg())
     steps = [group for group in picture.iter(f"{SVG}g") if group.get("tabindex") == "0"]
@@ -54,7 +53,7 @@ def test_trace_svg_two_hundred_endpoints_folded() -> None:
     assert words.count("1/200 → ") == 200
 
 
-def test_trace_svg_conditions_in_box(open_lab: Callable[..., Lab]) -> None:
+def test_trace_svg_conditions_in_box(open_lab: OpenLab) -> None:
     lab = open_lab("etp-local")
     lab.at("apply-session-affinity")
     walk = lab.trace("svc3")
@@ -64,14 +63,14 @@ def test_trace_svg_conditions_in_box(open_lab: Callable[..., Lab]) -> None:
     assert "depends on what is not told" in walk.summary
 
 
-def test_trace_svg_dropped_path_not_green(open_lab: Callable[..., Lab]) -> None:
+def test_trace_svg_dropped_path_not_green(open_lab: OpenLab) -> None:
     lab = open_lab("etp-local")
     lab.at("apply-etp-local")
     assert "✗ DROP at FORWARD" in lab.trace("svc1", node="myk8s-worker3").svg()
     assert "stroke-dasharray" not in lab.trace("svc1").svg()
 
 
-def test_trace_html_collapsible_with_provenance(open_lab: Callable[..., Lab]) -> None:
+def test_trace_html_collapsible_with_provenance(open_lab: OpenLab) -> None:
     html = open_lab("iptables").trace("svc1")._repr_html_()
     assert html.count("<details") == 2
     assert "worked out from that node&#x27;s rules" in html

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from xml.etree import ElementTree
 
 import pytest
 
-from kanslib.lab.lab import Lab
 from kanslib.metallb.election import order
 from kanslib.palette import BLUE, GREEN, GREY, PAPER, PURPLE, VERMILLION
 from tests.contrast import contrast
+from tests.types import OpenLab, OpenReference
 
-OpenLab = Callable[..., Lab]
 LIGHT, DARK = "#ffffff", "#111111"
 
 
@@ -104,7 +102,7 @@ def test_election_diagram_join_and_leave(open_lab: OpenLab) -> None:
     assert "to nobody" in alone
 
 
-def test_outage_timeline_every_probe_and_phase(open_reference: OpenLab) -> None:
+def test_outage_timeline_every_probe_and_phase(open_reference: OpenReference) -> None:
     lab = open_reference("failover")
     with lab.observe(probes=["svc1"], seconds=120):
         lab.kill_node("myk8s-worker")
