@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from kanslib.answer import Text
-from kanslib.backends.base import Topology
+from kanslib.analysis.observation import Topology
 from kanslib.backends.live import LiveBackend
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
