@@ -17,7 +17,7 @@ def opening(open_lab: OpenLab) -> float:
 def test_time_machine_stops_are_actions_and_results(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     table = lab.time_machine().table
-    assert table[table.LANE == "acts"].WHAT.tolist() == lab.moments().MOMENT.tolist()
+    assert table[table.LANE == "actions"].WHAT.tolist() == lab.moments().MOMENT.tolist()
     lab.at("kill-node")
     moved = lab.marks("leader")
     zero = lab.moments().set_index("MOMENT").AT["kill-node"]
@@ -71,7 +71,7 @@ def test_time_machine_failed_requests_in_words_and_shape(open_lab: OpenLab) -> N
 def test_time_machine_static_html_of_every_story(open_lab: OpenLab, story: str) -> None:
     machine = open_lab(story).time_machine()
     html = machine._repr_html_()
-    acts = [stop for stop in machine.film.stops if stop.lane == "acts"]
+    acts = [stop for stop in machine.film.stops if stop.lane == "actions"]
     assert html.count("<details") == min(len(acts), 12)
     assert ("more acts" in html) == (len(acts) > 12)
     assert len(html) < 400_000

@@ -43,13 +43,13 @@ class TimeMachine:
         """The acts, and what they led to: leaders, nodes, endpoints."""
         window = self._window
         events, nodes, slices = (window.watch_events(kind) for kind in ("events", "nodes", "endpointslices"))
-        acts = [TimelineStop(round(moment.at or 0.0, 1), "acts", moment.name) for moment in self._moments]
+        acts = [TimelineStop(round(moment.at or 0.0, 1), "actions", moment.name) for moment in self._moments]
         found = [
             TimelineStop(round(event.at, 1), event.kind, str(event))
             for event in event_sources.cluster_events(events, nodes, slices, window.zero)
             if event.at <= self.film_end
         ]
-        return sorted(chain(acts, found), key=lambda stop: (stop.at, stop.lane != "acts"))
+        return sorted(chain(acts, found), key=lambda stop: (stop.at, stop.lane != "actions"))
 
     @property
     def film_end(self) -> float:
@@ -118,7 +118,7 @@ class TimeMachine:
 
     def _repr_html_(self) -> str:
         """The story on paper: one scene for each act, folded; what a page without a kernel shows."""
-        acts = [stop for stop in self.film.stops if stop.lane == "acts"]
+        acts = [stop for stop in self.film.stops if stop.lane == "actions"]
         shown = acts[:_ON_PAPER]
         parts = []
         for place, stop in enumerate(shown):
@@ -140,11 +140,12 @@ class TimeMachine:
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
         if "ipykernel" in sys.modules:
-            from kanslib.exercises.forms import in_a_notebook, mimebundle
+            from kanslib.exercises.forms import capture_keys, in_a_notebook, mimebundle
             from kanslib.render.time_machine_widget import time_machine_widget
 
             if in_a_notebook():
-                return mimebundle(time_machine_widget(self), self._repr_html_(), self.describe())
+                widget = capture_keys(time_machine_widget(self.film, self.at))
+                return mimebundle(widget, self._repr_html_(), self.describe())
         return {"text/html": self._repr_html_(), "text/plain": self.describe()}
 
     def __repr__(self) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from kanslib.answer import Source
+from kanslib.render.answers import Row
 
-ACTION_COLUMNS = ["MOMENT", "AT", "SETTLED AFTER", "DONE"]
-MOMENT_COLUMNS = [*ACTION_COLUMNS, "LOOKS AFTER", "HERE"]
+ACTION_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE")
+MOMENT_COLUMNS = (*ACTION_COLUMNS, "LOOKS AFTER", "HERE")
 
 
 class Moment(Protocol):
@@ -30,7 +31,7 @@ class Moment(Protocol):
     def source(self) -> Source: ...
 
 
-def moment_rows(moments: Iterable[Moment]) -> list[dict[str, Any]]:
+def moment_rows(moments: Iterable[Moment]) -> list[Row]:
     """Return one row a moment, with the columns of MOMENT_COLUMNS; seconds are rounded to tenths."""
     return [
         {
@@ -45,7 +46,7 @@ def moment_rows(moments: Iterable[Moment]) -> list[dict[str, Any]]:
     ]
 
 
-def action_rows(moments: Iterable[Moment]) -> list[dict[str, Any]]:
+def action_rows(moments: Iterable[Moment]) -> list[Row]:
     """Return one row an action, with the columns of ACTION_COLUMNS."""
     return [{column: row[column] for column in ACTION_COLUMNS} for row in moment_rows(moments)]
 

@@ -1,4 +1,4 @@
-"""The ways of a packet as a picture: boxes of rules, thicker lines for likelier ways. Accessible SVG and its words."""
+"""The outcomes of a packet as accessible SVG and in words: boxes of rules, thicker lines for likelier outcomes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 from kanslib.render.answers import Rows, TabledAnswer
 from kanslib.render.html import scrollable
 
-_WIDTH, _BETWEEN, _LINE, _MARGIN = 340, 96, 17, 12
+_WIDTH, _GAP, _LINE, _MARGIN = 340, 96, 17, 12
 _CHARS = 52  # of a line in a box
-SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # branches drawn one by one, before the rest becomes one box
+SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # more branches than MAX are drawn as SHOWN boxes and one for the rest
 _STYLE = """
 .kw-step:focus{outline:none}.kw-step .kw-raw{visibility:hidden}
 .kw-step:hover .kw-raw,.kw-step:focus .kw-raw{visibility:visible}
@@ -31,28 +31,33 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class Box:
-    """Rules that a packet matches one after the other; then it ends (`ends`), or ways part (`parts`)."""
+    """Rules that a packet matches one after the other, and then its outcomes, or the boxes that it branches into.
+
+    `label` stands on the line to the box. `conditions`: what these outcomes assume and other branches do not.
+    `weight`: the box's share of the packets at its branching, 0 to 1. `hidden`: how many outcomes the box stands for.
+    """
 
     steps: tuple[Step, ...]
-    label: str  # on the line that leads here
-    conditions: tuple[str, ...]  # what this way takes for granted, and the others here do not
-    weight: float  # how thick that line is: the share of what came to where the ways part
+    label: str
+    conditions: tuple[str, ...]
+    weight: float
     outcomes: tuple[Outcome, ...]
     branches: tuple[Box, ...]
-    hidden: int = 0  # how many further ways this box stands for
+    hidden: int = 0
 
     @property
     def height(self) -> int:
+        """Return the height in SVG units."""
         return sum(_step_height(step) for step in self.steps) + _LINE * len([*self.head, *self.foot]) + 14
 
     @property
     def head(self) -> list[str]:
-        """The lines at the head of the box: on what condition the packet comes here."""
-        return [line for given in self.conditions for line in wrap(f"if {given}", _CHARS)]
+        """Return the lines at the head of the box: its conditions."""
+        return [line for condition in self.conditions for line in wrap(f"if {condition}", _CHARS)]
 
     @property
     def foot(self) -> list[str]:
-        """The lines at the foot of the box: where it ends."""
+        """Return the lines at the foot of the box: where the packet ends."""
         if self.hidden:
             return [f"{self.hidden} more ways like these", "(in words: below)"]
         lines = []
@@ -62,7 +67,7 @@ class Box:
 
 
 class Trace(Sequence[Outcome], TabledAnswer):
-    """Every way a packet can go: a list of outcomes, a picture in a notebook, `describe()` in words."""
+    """Every outcome of a packet: a sequence of Outcome, a picture in a notebook, `describe()` in words."""
 
     def __init__(self, outcomes: Sequence[Outcome], title: str, provenance: Provenance) -> None:
         self.outcomes, self.title, self.provenance = tuple(outcomes), title, provenance
@@ -82,16 +87,16 @@ class Trace(Sequence[Outcome], TabledAnswer):
 
     @property
     def summary(self) -> str:
-        """The packet and where it can end, in a line."""
+        """Return the packet and where it can end, in one line."""
         number = len(self.outcomes)
         ends = list(dict.fromkeys(f"{share(way.probability)} {_destination(way)}" for way in self.outcomes))
         shown = ", ".join(ends[:3]) + (f", and {len(ends) - 3} more" if len(ends) > 3 else "")
-        told = {assumed.text for way in self.outcomes for assumed in way.assumes if assumed.holds}
-        shown += "; which of them depends on what is not told" if told else ""
+        assumed_texts = {assumed.text for way in self.outcomes for assumed in way.assumes if assumed.holds}
+        shown += "; which of them depends on what is not known" if assumed_texts else ""
         return f"{self.title}: {number} way{'s' if number != 1 else ''} ({shown})"
 
     def describe(self) -> str:
-        """The same in words: the first ways rule by rule, the others by where they end."""
+        """Return the trace in words: the first outcomes rule by rule, the others by where they end."""
         explained = [way.explain() for way in self.outcomes[:MAX_BRANCHES]]
         others = [f"{share(way.probability)} → {way.describe_end()}" for way in self.outcomes[MAX_BRANCHES:]]
         return "\n\n".join([self.summary, *explained, "\n".join(others)]).rstrip()
@@ -106,14 +111,14 @@ class Trace(Sequence[Outcome], TabledAnswer):
         ]  # fmt: skip
 
     def svg(self) -> str:
-        """The picture, as SVG."""
+        """Return the picture as SVG."""
         return draw(outcome_tree(self.outcomes), self.summary)
 
     def body_html(self) -> str:
         """Return the picture, and the same in words folded below it."""
         return (
             f"<details open><summary>{escape(self.summary)}</summary>"
-            f"{scrollable(self.svg(), 'the ways of the packet')}</details>"
+            f"{scrollable(self.svg(), 'the trace of the packet')}</details>"
             f'<details><summary>The same in words</summary><pre style="white-space:pre-wrap">'
             f"{escape(self.describe())}</pre></details>"
         )
@@ -127,7 +132,7 @@ def _destination(way: Outcome) -> str:
 
 
 def shown_steps(outcome: Outcome) -> tuple[Step, ...]:
-    """The steps that say something: jumps out of FORWARD and POSTROUTING, or to where nothing matched, are left out."""
+    """Return the steps of an outcome without jumps out of FORWARD and POSTROUTING, and into chains without a match."""
     kept = [
         step
         for step, following in pairwise([*outcome.steps, None])
@@ -144,62 +149,62 @@ def _is_fruitless(step: Step, following: Step | None) -> bool:
     return following is None or following.rule.chain != chain or step.rule.chain in ("FORWARD", "POSTROUTING", "INPUT")
 
 
-_ShownOutcome = tuple[Outcome, tuple[Step, ...]]  # a way, and its steps that say something
+_ShownOutcome = tuple[Outcome, tuple[Step, ...]]  # an outcome and its shown steps
 
 
 def outcome_tree(outcomes: Sequence[Outcome]) -> Box:
-    """The ways as boxes: what they have in common comes first, then they part."""
+    """Return the outcomes as a tree of boxes: common steps first, then one branch for each different step."""
     return _outcome_box([(way, shown_steps(way)) for way in outcomes], 0, "", (), 1.0)
 
 
-def _outcome_box(ways: list[_ShownOutcome], start: int, label: str, given: tuple[str, ...], weight: float) -> Box:
+def _outcome_box(ways: list[_ShownOutcome], start: int, label: str, conditions: tuple[str, ...], weight: float) -> Box:
     common = start
     first = ways[0][1]
     while common < len(first) and all(len(s) > common and s[common].rule == first[common].rule for _, s in ways):
         common += 1
     steps = first[start:common]
     if len(ways) == 1:
-        return Box(first[start:], label, given, weight, (ways[0][0],), ())
+        return Box(first[start:], label, conditions, weight, (ways[0][0],), ())
     groups: dict[object, list[_ShownOutcome]] = {}
-    for number, (way, walked) in enumerate(ways):
-        key: object = walked[common].rule if len(walked) > common else number
-        groups.setdefault(key, []).append((way, walked))
+    for number, (way, steps_shown) in enumerate(ways):
+        key: object = steps_shown[common].rule if len(steps_shown) > common else number
+        groups.setdefault(key, []).append((way, steps_shown))
     found = list(groups.values())
     drawn = found if len(found) <= MAX_BRANCHES else found[:SHOWN_BRANCHES]
     parts = [_outcome_box(group, common, *_branch_label(group, ways)) for group in drawn]
     if rest := [way for group in found[len(drawn) :] for way in group]:
-        text, given_rest, share_of_rest = _branch_label(rest, ways)
+        text, conditions_of_rest, share_of_rest = _branch_label(rest, ways)
         ends = tuple(way for way, _ in rest)
-        parts.append(Box((), f"together {text}", given_rest, share_of_rest, ends, (), len(rest)))
-    return Box(steps, label, given, weight, (), tuple(parts))
+        parts.append(Box((), f"together {text}", conditions_of_rest, share_of_rest, ends, (), len(rest)))
+    return Box(steps, label, conditions, weight, (), tuple(parts))
 
 
 def _branch_label(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> tuple[str, tuple[str, ...], float]:
-    """What stands on the line to a group: its share of what comes here, and what it takes for granted."""
-    open_ones = {
+    """Return the label of the line to a group, its conditions, and its share of the packets that come here."""
+    undecided = {
         a.text
         for way, _ in of
         for a in way.assumes
         if any(b.text == a.text and b != a for w, _ in of for b in w.assumes)
     }
-    given = tuple(
+    conditions = tuple(
         str(assumed)
         for assumed in group[0][0].assumes
-        if assumed.text in open_ones and all(assumed in way.assumes for way, _ in group)
+        if assumed.text in undecided and all(assumed in way.assumes for way, _ in group)
     )
     first = group[0][0]
     chance = _probability(group, first) / _probability(of, first)
-    return ("if: " if given else "") + share(chance), given, float(chance)
+    return ("if: " if conditions else "") + share(chance), conditions, float(chance)
 
 
 def _are_compatible(one: Outcome, other: Outcome) -> bool:
-    """True when both can come about in the same world: they do not contradict each other in what they assume."""
-    taken = {assumed.text: assumed.holds for assumed in other.assumes}
-    return all(taken.get(assumed.text, assumed.holds) == assumed.holds for assumed in one.assumes)
+    """Return whether two outcomes can both be true: their assumptions do not contradict each other."""
+    assumed_by_other = {assumed.text: assumed.holds for assumed in other.assumes}
+    return all(assumed_by_other.get(assumed.text, assumed.holds) == assumed.holds for assumed in one.assumes)
 
 
 def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:
-    """The probability of the ways that can come about in the same world as `like`."""
+    """Return the probability of the outcomes whose assumptions are compatible with those of `like`."""
     return sum((way.probability for way, _ in ways if _are_compatible(way, like)), Fraction(0))
 
 
@@ -215,14 +220,14 @@ def _step_height(step: Step) -> int:
 
 
 def _total_height(box: Box) -> int:
-    """How much room a box and all behind it need."""
+    """Return the height of a box and of all boxes behind it."""
     return max(box.height, sum(_total_height(part) + 14 for part in box.branches) - 14)
 
 
 def draw(root: Box, summary: str) -> str:
-    """The boxes as SVG; the raw rule of a step stands at the foot while the step is hovered or has the focus."""
+    """Draw the boxes; the rule of a step stands at the foot while the step is hovered or has the focus."""
     depth, tall = _depth(root), _total_height(root)
-    width = max(720, _MARGIN * 2 + depth * _WIDTH + (depth - 1) * _BETWEEN)  # the rule at the foot needs room
+    width = max(720, _MARGIN * 2 + depth * _WIDTH + (depth - 1) * _GAP)  # the rule at the foot needs room
     foot = _MARGIN * 2 + tall
     body = "".join(_box_svg(root, _MARGIN, _MARGIN, foot, width))
     return (
@@ -230,7 +235,7 @@ def draw(root: Box, summary: str) -> str:
         f'viewBox="0 0 {width} {foot + 5 * _LINE}" style="width:100%;max-width:{width}px;min-width:{min(width, 700)}px;'
         f'font:12.5px sans-serif"><style>{_STYLE}</style><title>{escape(summary)}</title>'
         f'<text x="{_MARGIN}" y="{foot + _LINE}" fill="currentColor" opacity=".75">'
-        f"Point at a rule, or walk through them with the Tab key: it stands here as iptables has it.</text>{body}</svg>"
+        f"Point at a rule, or reach it with the Tab key: it stands here as iptables-save prints it.</text>{body}</svg>"
     )
 
 
@@ -262,27 +267,27 @@ def _box_svg(box: Box, x: int, top: int, foot: int, width: int) -> Iterator[str]
     for part in box.branches:
         middle = below + _total_height(part) // 2
         yield _edge_svg(x + _WIDTH, y + box.height // 2, middle, part)
-        yield from _box_svg(part, x + _WIDTH + _BETWEEN, below, foot, width)
+        yield from _box_svg(part, x + _WIDTH + _GAP, below, foot, width)
         below += _total_height(part) + 14
 
 
 def _edge_svg(x: int, start: int, end: int, part: Box) -> str:
-    half = x + _BETWEEN // 2
+    half = x + _GAP // 2
     thick = 1.5 + 8 * part.weight
-    beside = end - 8 if end <= start else end + 16
+    text_y = end - 8 if end <= start else end + 16
     return (
-        f'<path d="M{x},{start} C{half},{start} {half},{end} {x + _BETWEEN},{end}" fill="none" stroke="{BLUE}" '
+        f'<path d="M{x},{start} C{half},{start} {half},{end} {x + _GAP},{end}" fill="none" stroke="{BLUE}" '
         f'stroke-width="{thick:.1f}"/>'
         f'<g role="img" aria-label="{escape(part.label)}"><title>{escape(part.label)}</title>'
-        f'<text x="{x + _BETWEEN - 6}" y="{beside}" text-anchor="end" fill="currentColor" font-weight="bold">'
+        f'<text x="{x + _GAP - 6}" y="{text_y}" text-anchor="end" fill="currentColor" font-weight="bold">'
         f"{escape(part.label)}</text></g>"
     )
 
 
 def _step_svg(step: Step, x: int, y: int, foot: int, width: int) -> str:
     words, rule = _rule_lines(step), step.rule
-    counted = f" · {rule.packets:,} packets so far" if rule.packets is not None else ""
-    raw = [f"{rule.table}, line {rule.line}{counted}", *wrap(rule.text, width // 8)]
+    counter = f" · {rule.packets:,} packets so far" if rule.packets is not None else ""
+    raw = [f"{rule.table}, line {rule.line}{counter}", *wrap(rule.text, width // 8)]
     lines = "".join(
         f'<text x="{x + 10}" y="{y + 13 + _LINE * (number + 1)}" fill="currentColor">{escape(line)}</text>'
         for number, line in enumerate(words)
@@ -293,9 +298,9 @@ def _step_svg(step: Step, x: int, y: int, foot: int, width: int) -> str:
         for number, line in enumerate(raw[:3])
     )
     hook = "" if rule.chain == step.hook else f'<tspan font-weight="normal" opacity=".75"> · {step.hook}</tspan>'
-    spoken = f"{step.hook}, {short(rule.chain)}: {step.describe()}. Rule: {rule.text}"
+    label = f"{step.hook}, {short(rule.chain)}: {step.describe()}. Rule: {rule.text}"
     return (
-        f'<g class="kw-step" tabindex="0" role="img" aria-label="{escape(spoken)}"><title>{escape(rule.text)}</title>'
+        f'<g class="kw-step" tabindex="0" role="img" aria-label="{escape(label)}"><title>{escape(rule.text)}</title>'
         f'<rect class="kw-mark" x="{x + 3}" y="{y}" width="{_WIDTH - 6}" height="{_step_height(step) - 2}" rx="4"/>'
         f'<text x="{x + 10}" y="{y + 13}" fill="currentColor" font-weight="bold">{escape(short(rule.chain))}'
         f"{hook}</text>{lines}"

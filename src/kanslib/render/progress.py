@@ -1,4 +1,4 @@
-"""A learner's progress: a picture of the chapters with a mark for each exercise, and the table behind it."""
+"""A learner's progress: a picture with a square for each exercise of each chapter, its words and its table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ProgressReport(TabledAnswer):
-    """What was tried and what came of it: shows as a picture; `.table`, `.token`, `.path`, `.describe()`."""
+    """Every exercise with its outcome: a picture in a notebook; `.table`, `.token`, `.path`, `.describe()`."""
 
     def __init__(self, progress: Progress, catalog: Mapping[str, Exercise]) -> None:
         self._progress, self._catalog = progress, catalog
@@ -41,12 +41,12 @@ class ProgressReport(TabledAnswer):
 
     @property
     def token(self) -> str:
-        """All of it as one line: lab.progress(token=…) takes it in elsewhere."""
+        """Return all records as one line; `lab.progress(token=…)` merges them on another machine."""
         return self._progress.token
 
     @property
     def path(self) -> Path | None:
-        """The file that it is kept in."""
+        """Return the file with the records; None where they are not kept."""
         return self._progress.path
 
     def describe(self) -> str:

@@ -1,4 +1,4 @@
-"""A story at a moment: the clock on its time axis, the map, who has which address, the way of a packet. Pure."""
+"""A story at one moment: its time axis, the map, who has which address, the trace of a packet."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from kanslib.render.cluster_map import SVG
 from kanslib.render.html import scrollable
 
 _LEFT, _WIDTH, _LANE = 150, 940, 24
-_SIGNS = {"leader": ("★", BLUE), "node": ("■", VERMILLION), "endpoints": ("⬢", GREEN), "acts": ("▼", PURPLE)}
-ADDRESS_COLUMNS = ["SERVICE", "ADDRESS", "LEADER BY THE API", "CLIENT REMEMBERS"]
+_SYMBOLS = {"leader": ("★", BLUE), "node": ("■", VERMILLION), "endpoints": ("⬢", GREEN), "actions": ("▼", PURPLE)}
 
 
 @dataclass(frozen=True)
 class TimelineStop:
-    """A moment worth standing at: seconds from the opening, the lane it belongs to, what happened."""
+    """A moment at which something happened: seconds after the opening, the lane it belongs to, the event in words."""
 
     at: float
     lane: str
@@ -26,12 +25,12 @@ class TimelineStop:
 
 
 def _stop_text(stop: TimelineStop) -> str:
-    return stop.text if stop.lane == "acts" else f"{stop.lane} {stop.text}"
+    return stop.text if stop.lane == "actions" else f"{stop.lane} {stop.text}"
 
 
 @dataclass(frozen=True)
 class StoryTimeline:
-    """A whole story: how many seconds it lasts, its stops, and per Service when requests were answered or not."""
+    """A whole story: its length in seconds, its stops, and the requests of each Service as (seconds, answered)."""
 
     title: str
     end: float
@@ -39,43 +38,46 @@ class StoryTimeline:
     attempts: Mapping[str, Sequence[tuple[float, bool]]]
 
     def stops_around(self, at: float) -> tuple[TimelineStop | None, TimelineStop | None]:
-        """The last stop before a moment and the first after it."""
+        """Return the last stop before a moment and the first stop after it."""
         before = [stop for stop in self.stops if stop.at < at - 0.05]
         after = [stop for stop in self.stops if stop.at > at + 0.05]
         return (before[-1] if before else None), (after[0] if after else None)
 
     def latest(self, at: float) -> str:
-        """What happened last at or before a moment; several things may have happened at once."""
+        """Return what happened last, at a moment or before it; several things may have happened at once."""
         before = [stop for stop in self.stops if stop.at <= at + 0.05]
         return "; ".join(_stop_text(stop) for stop in before if before[-1].at - stop.at < 0.05)
 
 
+ADDRESS_COLUMNS = ("SERVICE", "ADDRESS", "LEADER BY THE API", "CLIENT REMEMBERS")
+
+
 @dataclass(frozen=True)
 class Scene:
-    """Everything that a story shows at one moment."""
+    """What a story shows at one moment, `at` seconds after the opening; `latest`: what happened last."""
 
     at: float
     latest: str
     map: SVG
     addresses: Sequence[Mapping[str, str]]
-    trace_html: str  # a packet's way, as HTML
+    trace_html: str
     trace_summary: str
     provenance: Provenance
 
     def describe(self) -> str:
-        """The scene in sentences."""
-        held = [
+        """Return the scene in words."""
+        leaders = [
             f"{row['SERVICE']} ({row['ADDRESS']}): led by {row['LEADER BY THE API']}, "
             f"the client remembers {row['CLIENT REMEMBERS']}."
             for row in self.addresses
         ]
         head = f"{self.at:.1f} s after the opening; last: {self.latest}."
-        return "\n".join([head, self.map.describe(), *held, self.trace_summary])
+        return "\n".join([head, self.map.describe(), *leaders, self.trace_summary])
 
 
 def time_axis(timeline: StoryTimeline, now: float) -> str:
-    """The story's time axis as SVG: a lane for acts and for each kind of event, one for each Service's requests."""
-    lanes = [lane for lane in _SIGNS if any(stop.lane == lane for stop in timeline.stops)]
+    """Draw the time axis: a lane for actions, for each kind of event, and for the requests of each Service."""
+    lanes = [lane for lane in _SYMBOLS if any(stop.lane == lane for stop in timeline.stops)]
     names = [*lanes, *timeline.attempts]
     height = 34 + _LANE * len(names)
     x = _x(now, timeline.end)
@@ -85,7 +87,7 @@ def time_axis(timeline: StoryTimeline, now: float) -> str:
         y = 34 + _LANE * place
         parts.append(f'<text x="{_LEFT - 10}" y="{y + 5}" text-anchor="end" fill="currentColor">{escape(name)}</text>')
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH}" y1="{y}" y2="{y}" stroke="{GREY}" stroke-opacity=".4"/>')
-        parts += _signs(timeline, name, y) if name in lanes else _bars(timeline.attempts[name], timeline.end, y)
+        parts += _lane_symbols(timeline, name, y) if name in lanes else _bars(timeline.attempts[name], timeline.end, y)
     words = escape(f"{timeline.title}. The clock stands at {now:.1f} s of {timeline.end:.0f} s.")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{words}" viewBox="0 0 {_WIDTH + 20} {height}"'
@@ -97,19 +99,19 @@ def _x(at: float, end: float) -> float:
     return round(_LEFT + (_WIDTH - _LEFT) * min(max(at / end if end else 0.0, 0.0), 1.0), 1)
 
 
-def _signs(timeline: StoryTimeline, lane: str, y: float) -> Iterator[str]:
-    sign, colour = _SIGNS[lane]
+def _lane_symbols(timeline: StoryTimeline, lane: str, y: float) -> Iterator[str]:
+    symbol, colour = _SYMBOLS[lane]
     for stop in timeline.stops:
         if stop.lane == lane:
             title = escape(f"{stop.at:.1f} s: {stop.text}")
             yield (
                 f'<text x="{_x(stop.at, timeline.end)}" y="{y + 5}" text-anchor="middle" fill="{colour}">'
-                f"{sign}<title>{title}</title></text>"
+                f"{symbol}<title>{title}</title></text>"
             )
 
 
 def _bars(attempts: Sequence[tuple[float, bool]], end: float, y: float) -> Iterator[str]:
-    """A bar for each slice of time in which something was asked: a line where all went well, high where all failed."""
+    """Yield a bar for each slice of time with requests: the more of them failed, the higher."""
     slices: dict[int, list[bool]] = {}
     count = 160
     for at, ok in attempts:
@@ -123,7 +125,7 @@ def _bars(attempts: Sequence[tuple[float, bool]], end: float, y: float) -> Itera
 
 
 def scene_html(scene: Scene, timeline: StoryTimeline) -> str:
-    """A scene as HTML: axis, map, addresses, the packet's way; each with a heading that a screen reader can jump to."""
+    """Return a scene as HTML: axis, map, addresses, trace; each in a labelled group for screen readers."""
     head = "".join(f'<th scope="col" style="text-align:left">{escape(name)}</th>' for name in ADDRESS_COLUMNS)
     body = "".join(
         "<tr>"
@@ -136,5 +138,5 @@ def scene_html(scene: Scene, timeline: StoryTimeline) -> str:
         f'<div class="kans-scene">{scene.provenance.html()}{last}'
         f"{scrollable(time_axis(timeline, scene.at), 'time axis')}{scrollable(str(scene.map), 'cluster map')}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"{scrollable(scene.trace_html, 'the ways of a packet')}</div>"
+        f"{scrollable(scene.trace_html, 'the trace of a packet')}</div>"
     )
