@@ -19,6 +19,17 @@ RAW = Path(__file__).parent / "data" / "reference-raw.tar.xz"
 RAW_NAMES = ("l2", "ip-conflict", "bgp", "bgp-silent")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With --no-skips, what could not be tested is no success."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.option.no_skips and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Live tests share one cluster: one after the other, in this process."""
     return 0 if config.option.markexpr.strip() == "live" else None

@@ -8,8 +8,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from kanslib.answer import Text
 from kanslib.analysis.observation import Topology
+from kanslib.answer import Text
 from kanslib.backends.live import LiveBackend
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests

@@ -25,6 +25,7 @@ def machines() -> Iterator[dict[str, Machine]]:
         yield {"nft": nft, "legacy": legacy}
 
 
+@pytest.mark.kernel
 @TRIES
 @given(
     text=dumps(),

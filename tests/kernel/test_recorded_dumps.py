@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import pytest
+
 from kanslib import iptables
 from kanslib.iptables import Outcome, Packet, Routing, Rule, Ruleset
 from kanslib.recording import Recording
@@ -168,6 +170,7 @@ def all_dumps(recording: Recording) -> tuple[int, int, float, float]:
     return number, connections, squared, freedom
 
 
+@pytest.mark.kernel_long
 def test_trace_equals_kernel_on_shipped_dumps(recording: Recording) -> None:
     dumps, connections, squared, freedom = all_dumps(recording)
     print(f"{dumps} dumps, {connections:,} connections, χ² {squared:.0f} at {freedom:.0f} degrees of freedom")

@@ -134,7 +134,10 @@ FIELDS = [
     "bgp.notify.minor_error",
 ]
 
-pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark"),
+]
 Row = dict[str, str]
 
 
