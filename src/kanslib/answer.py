@@ -15,7 +15,7 @@ Source = Literal["live", "recorded", "simulated"]
 
 
 def utc(moment: float) -> str:
-    """The moment (Unix seconds) as `2026-11-23 07:09:02 UTC`.
+    """Return the moment (Unix seconds) as `2026-11-23 07:09:02 UTC`.
 
     >>> utc(1795417742.6)
     '2026-11-23 07:09:02 UTC'
@@ -24,8 +24,33 @@ def utc(moment: float) -> str:
 
 
 @dataclass(frozen=True)
+class Freshness:
+    """How a recorded output relates to the moment that was asked for.
+
+    `offset`: by how many seconds it was recorded later (negative: earlier); 0 for too few to mention. `outdated_by`:
+    the action (or `the traffic`) that was done after it; empty for an output that tells of the moment itself.
+    `is_repeat`: True when the same output answered before.
+
+    >>> print(" · ".join(Freshness(-12.2, "kill-node").notes))
+    looked 12 s earlier · from before kill-node
+    """
+
+    offset: float = 0.0
+    outdated_by: str = ""
+    is_repeat: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know about it, in words."""
+        distance = f"looked {abs(self.offset):.0f} s {'later' if self.offset > 0 else 'earlier'}" if self.offset else ""
+        outdated = f"from before {self.outdated_by}" if self.outdated_by else ""
+        repeat = "again: the same recorded answer" if self.is_repeat else ""
+        return tuple(note for note in (distance, outdated, repeat) if note)
+
+
+@dataclass(frozen=True)
 class Provenance:
-    """Who answered, for which moment (Unix seconds), with which versions, and what has to be said about it.
+    """Who answered, for which moment (Unix seconds), with which versions, and what a reader has to know.
 
     >>> print(Provenance("recorded", 1795417845.0, "apply-services", "MetalLB v0.14.8"))
     recorded 2026-11-23 07:10:45 UTC · after apply-services · MetalLB v0.14.8
@@ -36,30 +61,32 @@ class Provenance:
     after: str
     versions: str
     notes: tuple[str, ...] = ()
-    instead: str = ""  # why a recording answers where another world was asked
-    requested: Source = "live"  # the world that was asked, when a recording answers instead
+    instead: str = ""  # why a recording answers where another backend was asked
+    requested: Source = "live"  # the backend that was asked, when a recording answers instead
+    freshness: Freshness = Freshness()
 
     @property
     def checkable(self) -> bool:
-        """True when the answer speaks of the world that was asked; a recording's in place of another's does not."""
+        """True when the backend that was asked has answered, and no recording in its place."""
         return not self.instead
 
     def __str__(self) -> str:
         place_in_story = [] if self.after == "opening" else [f"after {self.after}"]
         instead = [f"NOT {self.requested.upper()}: {self.instead}"] if self.instead else []
-        return " · ".join([*instead, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions, *self.notes])
+        head = [*instead, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
+        return " · ".join([*head, *self.freshness.notes, *self.notes])
 
     def html(self) -> str:
-        """The line that stands above an answer in a notebook."""
+        """Return the line that stands above an answer in a notebook."""
         return f'<small style="opacity:.75">{escape(str(self))}</small>'
 
     @property
     def style(self) -> str:
-        """CSS of an answer's frame: a bar beside all of it when a recording stands in for another world."""
+        """CSS of an answer's frame: a bar beside all of it when a recording answers in place of another backend."""
         return bar_style(VERMILLION) if self.instead else ""
 
     def with_notes(self, *notes: str) -> Provenance:
-        """The same provenance with more to say."""
+        """Return the same provenance with more notes; empty ones are left out."""
         return replace(self, notes=(*self.notes, *(note for note in notes if note)))
 
 
@@ -114,9 +141,9 @@ class Text(str, Answer):
         return text
 
     def matching(self, pattern: str, since_action: bool = False) -> Text:
-        """The lines in which the regular expression `pattern` is found, as a Text.
+        """Return the lines in which the regular expression `pattern` is found, as a Text.
 
-        `since_action=True` keeps those from the last act on, writes the seconds since that act in front, and
+        `since_action=True` keeps those from the last action on, writes the seconds since that action in front, and
         shortens JSON log lines to their message and facts. Raises `re.error` for a pattern that is none.
         """
         search = re.compile(pattern).search
@@ -134,7 +161,7 @@ class Text(str, Answer):
         return Text("\n".join(lines), self.provenance, self.action_time)
 
     def section(self, start: str) -> Text:
-        """The block of lines that starts with a line matching `start`, up to the next blank line pair or the end."""
+        """Return the block of lines that starts with a line matching `start`, up to two blank lines or the end."""
         found = re.search(rf"(?ms)^{start}.*?(?=\n\n\n|\Z)", self)
         return Text(found[0].rstrip("\n") if found else "", self.provenance, self.action_time)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kanslib.analysis.phases import DARK, PARTLY, Phase
 from kanslib.backends.recorded import RecordedBackend
-from kanslib.comparison.recordings import compare, meaning, same_meaning
+from kanslib.comparison.facts import Fact, Topic
+from kanslib.comparison.recordings import compare, meaning, outages_agree
 from kanslib.recording import Recording
 
 STORIES = ("metallb", "arp", "iptables", "etp-local", "election", "failover", "case-1", "case-4", "case-8")
@@ -19,42 +21,50 @@ def test_compare_recording_with_itself_no_difference(recording: Recording) -> No
 
 @pytest.mark.parametrize("story", STORIES)
 def test_meaning_opening_shipped_equals_reference(recording: Recording, reference: Path, story: str) -> None:
-    ours, theirs = (meaning(RecordedBackend(one, story), "opening") for one in (recording, Recording.open(reference)))
-    facts = {what for what in theirs if what.startswith(("leader", "address"))}
-    assert {what: ours.get(what) for what in facts} == {what: theirs[what] for what in facts}
+    ours, theirs = (
+        meaning(RecordedBackend(one, story), "opening").facts for one in (recording, Recording.open(reference))
+    )
+    facts = {fact for fact in theirs if fact.topic in (Topic.LEADER, Topic.ADDRESS)}
+    assert {fact: ours.get(fact) for fact in facts} == {fact: theirs[fact] for fact in facts}
 
 
 def test_meaning_rules_shipped_equal_reference(recording: Recording, reference: Path) -> None:
     ours, theirs = (
-        meaning(RecordedBackend(one, "iptables"), "opening") for one in (recording, Recording.open(reference))
+        meaning(RecordedBackend(one, "iptables"), "opening").facts for one in (recording, Recording.open(reference))
     )
-    rules = {what for what in theirs if what.startswith("rules")}
+    rules = {fact for fact in theirs if fact.topic is Topic.SERVICE_RULES}
     assert len(rules) == 3
-    assert {what: ours[what] for what in rules} == {what: theirs[what] for what in rules}
+    assert {fact: ours[fact] for fact in rules} == {fact: theirs[fact] for fact in rules}
 
 
 def test_meaning_outages_shipped_like_reference(recording: Recording, reference: Path) -> None:
     ours, theirs = (
-        meaning(RecordedBackend(one, "failover"), "kill-node") for one in (recording, Recording.open(reference))
+        meaning(RecordedBackend(one, "failover"), "kill-node").outages for one in (recording, Recording.open(reference))
     )
     for service in ("svc1", "svc2", "svc3"):
-        what = f"outage of {service}"
-        assert same_meaning(what, ours[what], theirs[what]), (ours[what], theirs[what])
-    assert ours["outage of svc1"].startswith("VIP dark until")
-    assert ours["outage of svc3"].startswith("partly dark until")
+        assert outages_agree(ours[service], theirs[service]), (ours[service], theirs[service])
+    assert ours["svc1"][0].name == DARK
+    assert ours["svc3"][0].name == PARTLY
 
 
 def test_compare_other_leader_is_difference(recording: Recording) -> None:
     world = RecordedBackend(recording, "failover")
-    before, after = meaning(world, "opening"), meaning(world, "kill-node")
-    assert before["leader of svc1"] != after["leader of svc1"]
-    assert before["leader of svc3"] == after["leader of svc3"]
-    assert before["rules of svc1"] != after["rules of svc1"]
+    before, after = meaning(world, "opening").facts, meaning(world, "kill-node").facts
+    leaders = [Fact(Topic.LEADER, service) for service in ("svc1", "svc3")]
+    assert before[leaders[0]] != after[leaders[0]]
+    assert before[leaders[1]] == after[leaders[1]]
+    rules = Fact(Topic.SERVICE_RULES, "svc1")
+    assert before[rules] != after[rules]
 
 
-def test_same_meaning_outages_by_phases_and_length() -> None:
-    short, long = "VIP dark until +5.4 s, partly dark until +36.7 s", "VIP dark until +6.2 s, partly dark until +44.2 s"
-    assert same_meaning("outage of svc1", short, long)
-    assert not same_meaning("outage of svc1", short, "VIP dark until +36.7 s")
-    assert not same_meaning("outage of svc1", short, "VIP dark until +5.4 s, partly dark until +96.7 s")
-    assert not same_meaning("outage of svc1", short, "none")
+def test_outages_agree_by_phases_and_length() -> None:
+    short = outage((DARK, 5.4), (PARTLY, 36.7))
+    assert outages_agree(short, outage((DARK, 6.2), (PARTLY, 44.2)))
+    assert not outages_agree(short, outage((DARK, 36.7)))
+    assert not outages_agree(short, outage((DARK, 5.4), (PARTLY, 96.7)))
+    assert not outages_agree(short, ())
+
+
+def outage(*phases: tuple[str, float]) -> tuple[Phase, ...]:
+    """Phases by name and end."""
+    return tuple(Phase(name, 0.0, end, 10, 5) for name, end in phases)

@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 def chosen(clock: Clock, *times: float) -> tuple[float, tuple[str, ...]] | None:
     look = clock.match([read(t) for t in times])
-    return (look.output.t, tuple(note for note in look.notes if note)) if look else None
+    return (look.output.t, look.freshness.notes) if look else None
 
 
 def test_clock_output_last_at_or_before_now(clock: Clock) -> None:
@@ -73,8 +73,8 @@ def test_clock_output_repeated_traffic_noted(clock: Clock) -> None:
     assert second
     assert third
     assert (first.output.t, second.output.t, third.output.t) == (25, 35, 35)
-    assert "again: the same recorded answer" in third.notes
-    assert not any("again" in note for note in (*first.notes, *second.notes))
+    assert "again: the same recorded answer" in third.freshness.notes
+    assert not any(match.freshness.is_repeat for match in (first, second))
 
 
 def test_clock_output_not_across_actions(clock: Clock) -> None:
@@ -89,7 +89,7 @@ def test_clock_move_keeps_traffic_until_action(clock: Clock) -> None:
     clock.at("one")
     again = clock.match_next([read(25)])
     assert again is not None
-    assert not any("again" in note for note in again.notes)
+    assert not again.freshness.is_repeat
 
 
 def test_clock_at_after_limited_by_next_action(clock: Clock) -> None:

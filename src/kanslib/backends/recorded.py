@@ -80,7 +80,8 @@ class RecordedBackend:
         return Provenance("recorded", self.clock.now, self.clock.last_name, self._versions)
 
     def _provenance_of(self, look: OutputMatch) -> Provenance:
-        return Provenance("recorded", look.output.t, self.clock.last_name, self._versions).with_notes(*look.notes)
+        origin = Provenance("recorded", look.output.t, self.clock.last_name, self._versions)
+        return replace(origin, freshness=look.freshness)
 
     def banner(self) -> str:
         manifest = self.recording.manifest

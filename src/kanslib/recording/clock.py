@@ -11,18 +11,20 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from kanslib.actions import base_name, deduplicate
+from kanslib.answer import Freshness
 from kanslib.exceptions import NotRecordedError, UnknownNameError
 from kanslib.recording.format import Action, CommandOutput, RecordedStep, Segment, Story
 
 OPENING = "opening"
+_CLOSE_S = 5  # seconds: an output no further away answers for the moment itself
 
 
 @dataclass(frozen=True)
 class OutputMatch:
-    """A recorded read chosen for a moment, and what has to be said about the choice."""
+    """A recorded output that was chosen for a moment, and how it relates to that moment."""
 
     output: CommandOutput
-    notes: tuple[str, ...]
+    freshness: Freshness
 
 
 def name_actions(acts: Iterable[Action], neutral: bool) -> list[Action]:
@@ -153,13 +155,15 @@ class Clock:
         ahead = [read for read in stretch if read.t > self.now and read.t >= asked_until]
         earlier = [read for read in reads if self.segment.start <= read.t <= self.now]
         if settled:
-            return OutputMatch(settled[-1], self._distance(settled[-1]))
+            return OutputMatch(settled[-1], Freshness(self._offset(settled[-1])))
         if ahead:
-            return OutputMatch(ahead[0], self._distance(ahead[0]))
+            return OutputMatch(ahead[0], Freshness(self._offset(ahead[0])))
         if not earlier:
             return None
-        stale = "from before the traffic" if earlier[-1] in stretch else f"from before {self.last_name}"
-        return OutputMatch(earlier[-1], (*self._distance(earlier[-1]), stale if self.last_name != OPENING else ""))
+        since = "the traffic" if earlier[-1] in stretch else self.last_name
+        return OutputMatch(
+            earlier[-1], Freshness(self._offset(earlier[-1]), since if self.last_name != OPENING else "")
+        )
 
     def match_next(self, reads: Sequence[CommandOutput]) -> OutputMatch | None:
         """Traffic: the next recorded one in this stretch; the same again when there is no other. Moves the clock."""
@@ -169,16 +173,12 @@ class Clock:
         fresh = [read for read in stretch if read not in self._asked]
         again = [read for read in self._asked if read in stretch]
         read = next((read for read in fresh if read.t >= self.now), (fresh or again)[-1])
-        notes = () if fresh else ("again: the same recorded answer",)
         self._asked.append(read)
-        distance = self._distance(read)
+        offset = self._offset(read)
         self.now = max(self.now, read.end)
-        return OutputMatch(read, (*distance, *notes))
+        return OutputMatch(read, Freshness(offset, is_repeat=not fresh))
 
-    def _distance(self, read: CommandOutput) -> tuple[str, ...]:
-        if read.t <= self.now <= read.end:
-            return ()
-        seconds = read.t - self.now if read.t > self.now else self.now - read.end
-        if seconds <= 5:
-            return ()
-        return (f"looked {seconds:.0f} s {'later' if read.t > self.now else 'earlier'}",)
+    def _offset(self, read: CommandOutput) -> float:
+        """Return by how many seconds an output is later than now (negative: earlier); 0 when it is close."""
+        offset = read.t - self.now if read.t > self.now else min(read.end - self.now, 0.0)
+        return offset if abs(offset) > _CLOSE_S else 0.0
