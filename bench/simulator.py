@@ -19,7 +19,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from kanslib.backends.recorded import RecordedBackend
-from kanslib.comparison.simulation import replay_in_simulator
+from kanslib.backends.replay import replay_in_simulator
 from kanslib.course.recordings import shipped
 from kanslib.k8s import kubeproxy
 from kanslib.metallb import election

@@ -10,9 +10,10 @@ import pytest
 import kanslib
 from kanslib.backends.initial_state import from_recording
 from kanslib.backends.recorded import RecordedBackend
+from kanslib.backends.replay import replay_in_simulator
 from kanslib.backends.simulated import SimulatedBackend
 from kanslib.comparison.recordings import meaning, outages_agree
-from kanslib.comparison.simulation import compare_with_simulator, replay_in_simulator
+from kanslib.comparison.simulation import compare_with_simulator
 from kanslib.course import manifests, stories
 from kanslib.exceptions import ClusterError, KanslibError, NotRecordedError
 from kanslib.lab.lab import Lab

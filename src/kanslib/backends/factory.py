@@ -70,7 +70,7 @@ def recorded_and_simulated(world: Backend) -> tuple[RecordedBackend, SimulatedBa
     """Return a backend's recording and a simulation of it, both where it stands. NotRecordedError if there is none."""
     from kanslib.backends.fallback import FallbackBackend
     from kanslib.backends.meeting import RecordedOrSimulatedBackend
-    from kanslib.comparison.simulation import replay_in_simulator
+    from kanslib.backends.replay import replay_in_simulator
 
     if isinstance(world, RecordedOrSimulatedBackend):
         if world.simulated is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from kanslib import notices
 from kanslib.analysis.observation import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text
 from kanslib.backends.base import Backend, HopCapture
@@ -17,7 +18,6 @@ from kanslib.exceptions import KanslibError, NotRecordedError, NotSimulatedError
 from kanslib.k8s.objects import WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import Clock
-from kanslib.render import notices
 
 if TYPE_CHECKING:
     from kanslib.backends.simulated import SimulatedBackend
@@ -80,8 +80,8 @@ class FallbackBackend(ForwardingBackend):
 
     def recorded_and_simulated(self) -> tuple[RecordedBackend, SimulatedBackend]:
         """Return the recording and a simulation where the backend stands. NotRecordedError if there is none."""
+        from kanslib.backends.replay import replay_in_simulator
         from kanslib.backends.simulated import SimulatedBackend
-        from kanslib.comparison.simulation import replay_in_simulator
 
         if self._instead is not None:
             return self._instead, replay_in_simulator(self._instead)

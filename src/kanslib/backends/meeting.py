@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kanslib import notices
 from kanslib.analysis.observation import ObservationData
 from kanslib.answer import Text, utc
 from kanslib.backends.base import Backend, Moment
@@ -14,7 +15,6 @@ from kanslib.backends.forwarding import ForwardingBackend
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import NotRecordedError, NotSimulatedError
 from kanslib.recording.clock import OPENING, Clock
-from kanslib.render import notices
 
 if TYPE_CHECKING:
     from kanslib.backends.simulated import SimulatedBackend

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kanslib.backends.base import Backend
-from kanslib.backends.initial_state import from_recording
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.backends.simulated import SimulatedBackend
 from kanslib.comparison.facts import READ_BY_COMMANDS, Facts, generated_names, node_rules, object_facts, routes
@@ -22,17 +21,6 @@ class ComparedFact:
     recorded: str
     simulated: str
     differs: int
-
-
-def replay_in_simulator(recorded: RecordedBackend) -> SimulatedBackend:
-    """Return a simulator that starts where the story opens and repeats the recording up to its clock's moment."""
-    opening = RecordedBackend(recorded.recording, recorded.story.name or None)
-    simulated = SimulatedBackend(from_recording(opening), "the opening of the recording", title=recorded.story.title)
-    done = [action for action in recorded.clock.actions if action.t <= recorded.now()]
-    simulated.replay(done)
-    if done and recorded.now() < done[-1].settled:
-        simulated.at(done[-1].id, recorded.now() - done[-1].t)
-    return simulated
 
 
 def _after_settling(recorded: RecordedBackend) -> RecordedBackend:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from kanslib import notices
 from kanslib.actions import Verb
 from kanslib.analysis.observation import CapturedFrames, ObservationData
 from kanslib.answer import Text
@@ -19,7 +20,6 @@ from kanslib.k8s.manifest import documents, reference
 from kanslib.k8s.objects import KubeObject, external_address, external_addresses, newest_leaders, plural
 from kanslib.metallb.config import pool_of, pools
 from kanslib.packets.bgp import is_bgp
-from kanslib.render import notices
 
 if TYPE_CHECKING:
     from kanslib.analysis import Outage

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kanslib.answer import Answer
+from kanslib.render.rows import Rows
 
 if TYPE_CHECKING:
     from kanslib.render.tables import Table
-
-Row = dict[str, object]
-Rows = Sequence[Mapping[str, object]]
 
 
 class TabledAnswer(Answer):

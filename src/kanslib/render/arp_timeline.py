@@ -11,8 +11,8 @@ from kanslib.answer import Provenance
 from kanslib.packets.arp import REPLY, REQUEST
 from kanslib.packets.capture import Frame
 from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
-from kanslib.render.answers import Row
 from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.render.rows import Row
 
 # kind of message: its offset from the line, its colour, its symbol
 _KINDS = {

@@ -13,8 +13,8 @@ from kanslib.packets import bgp
 from kanslib.packets.bgp_fsm import STATES, Transition
 from kanslib.packets.capture import Frame
 from kanslib.palette import BLUE, GREY, INK, PAPER, VERMILLION
-from kanslib.render.answers import Row
 from kanslib.render.cluster_map import SVG
+from kanslib.render.rows import Row
 
 _BOX, _GAP, _HIGH, _TOP = 118, 120, 44, 96
 

@@ -9,8 +9,9 @@ from html import escape
 from kanslib.answer import Provenance
 from kanslib.k8s.objects import KubeObject, is_ready
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
-from kanslib.render.answers import Row, Rows, TabledAnswer
+from kanslib.render.answers import TabledAnswer
 from kanslib.render.html import scrollable
+from kanslib.render.rows import Row, Rows
 
 _BOX, _GAP, _TOP = 200, 16, 96
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from kanslib.packets.capture import Frame
-from kanslib.render.answers import Row
+from kanslib.render.rows import Row
 
 NO_ANSWER = "(no answer)"
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)

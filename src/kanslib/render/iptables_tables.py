@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kanslib.iptables import Rule, Ruleset, RulesetDifference
 from kanslib.iptables.explain import short
-from kanslib.render.answers import Row
+from kanslib.render.rows import Row
 
 CHAIN_COLUMNS = ("CHAIN", "PACKETS", "CHANCE", "TARGET", "TO", "COMMENT")
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from kanslib.analysis import Outage, Phase
 from kanslib.analysis.phases import DARK, PARTLY
-from kanslib.render.answers import Row
+from kanslib.render.rows import Row
 
 
 def format_success(phase: Phase) -> str:

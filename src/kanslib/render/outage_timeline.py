@@ -13,7 +13,8 @@ from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
 from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
-from kanslib.render.answers import Row, Rows, TabledAnswer
+from kanslib.render.answers import TabledAnswer
+from kanslib.render.rows import Row, Rows
 
 LANE_STYLES = {
     EventKind.MEMBERLIST: (PURPLE, "diamond"),

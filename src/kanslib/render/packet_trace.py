@@ -15,8 +15,9 @@ from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import share, short
 from kanslib.iptables.syntax import TARGETS
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
-from kanslib.render.answers import Rows, TabledAnswer
+from kanslib.render.answers import TabledAnswer
 from kanslib.render.html import scrollable
+from kanslib.render.rows import Rows
 
 _WIDTH, _GAP, _LINE, _MARGIN = 340, 96, 17, 12
 _CHARS = 52  # of a line in a box

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
-from kanslib.render.answers import Rows, TabledAnswer
+from kanslib.render.answers import TabledAnswer
+from kanslib.render.rows import Rows
 
 if TYPE_CHECKING:
     from kanslib.exercises.exercise import Exercise

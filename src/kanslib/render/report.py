@@ -11,8 +11,8 @@ from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
 from kanslib.answer import Provenance
 from kanslib.palette import INK, PAPER
 from kanslib.render import arp_timeline, outage_tables, outage_timeline
-from kanslib.render.answers import Rows
 from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.render.rows import Rows
 
 _MAX_ROWS = 500  # rows of a table: a page has to open on a phone
 _STYLE = f"""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from kanslib.answer import Answer, Provenance
-from kanslib.render.answers import Rows
 from kanslib.render.html import scrollable
+from kanslib.render.rows import Rows
 
 # JupyterLab aligns cells to the right; words read better from the left
 _LEFT = ' style="text-align:left;white-space:nowrap"'
