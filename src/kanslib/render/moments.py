@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kanslib.answer import Source
-from kanslib.render.answers import Row
+from kanslib.render.rows import Row
 
 ACTION_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE")
 MOMENT_COLUMNS = (*ACTION_COLUMNS, "LOOKS AFTER", "HERE")
