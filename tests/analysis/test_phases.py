@@ -78,6 +78,29 @@ def test_phases_short_unexplained_bursts_are_stragglers() -> None:
     assert told(tries(*runs)) == [(DARK, 20, 20), (STRAGGLERS, 409, 9)]
 
 
+def test_phases_rare_failures_after_trouble_are_stragglers() -> None:
+    """Below a tenth, for however long, they are stragglers; before any trouble the same share is partly dark."""
+    rare = [(1, Cause.ENDPOINT_GONE), (14, True)] * 10
+    assert names(tries((30, Cause.LEADER_GONE), *rare)) == [DARK, STRAGGLERS]
+    assert PARTLY in names(tries(*rare, (300, True)))
+
+
+def test_phases_long_failures_after_trouble_are_a_phase() -> None:
+    for failed, expected in ((45, [DARK, STRAGGLERS]), (55, [DARK, HEALTHY, DARK, HEALTHY])):
+        runs = [(20, Cause.LEADER_GONE), (100, True), (failed, Cause.LEADER_GONE), (100, True)]
+        assert names(tries(*runs)) == expected
+
+
+def test_phases_blip_joins_neighbor_before_trouble() -> None:
+    blip = [(1, Cause.UNREACHABLE), (1, True), (1, Cause.UNREACHABLE)]
+    assert names(tries((50, True), *blip, (100, Cause.LEADER_GONE), (100, True)))[-2:] == [DARK, HEALTHY]
+    assert len(names(tries((50, True), *blip, (100, Cause.LEADER_GONE), (100, True)))) == 3
+
+
+def names(attempts: list[Attempt]) -> list[str]:
+    return [phase.name for phase in phases(attempts)]
+
+
 def test_phases_second_outage_is_a_phase() -> None:
     runs = [(20, Cause.LEADER_GONE), (100, True), (80, Cause.LEADER_GONE), (100, True)]
     assert [name for name, _, _ in told(tries(*runs))] == [DARK, HEALTHY, DARK, HEALTHY]

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from kanslib.analysis.attempts import Attempt, Cause
 
 DARK, PARTLY, HEALTHY, STRAGGLERS = "VIP dark", "partly dark", "healthy", "healthy with stragglers"
 _Z = 1.959964  # 95 % of a normal distribution
-_CHANGE_POINT_PENALTY = (
-    2.0  # what a phase more has to gain, in units of log(runs): as BIC has it for three shares and a place
-)
+# what a phase more has to gain, in units of log(runs): as BIC has it for three shares and a place
+_CHANGE_POINT_PENALTY = 2.0
 _MIN_RUN = 3  # attempts in a row that found nobody with the address: no single frame that was lost
-_RARE = 0.1  # of the attempts: so few failures after the trouble are stragglers, whatever their cause
-_BURST = 5.0  # seconds: failures for so short a time, after the trouble is over, are stragglers
-_BLIP = 1.0  # seconds: a phase shorter than this joins a neighbor
+_RARE_SHARE = 0.1  # of the attempts: so few failures after the trouble are stragglers, whatever their cause
+_BURST_S = 5.0  # seconds: failures for so short a time, after the trouble is over, are stragglers
+_BLIP_S = 1.0  # seconds: a part shorter than this is no phase of its own before the trouble
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch (seconds after the act) in which attempts fared alike: tried, and failed.
+    """A time span (seconds after the action) in which attempts fared alike: how many were tried, and failed.
 
     `start` and `end` lie half way between the last attempt of one phase and the first of the next: `within` (seconds)
-    is how far off the truth can be for that. `causes` count the failures by the kind of their reason.
+    is how far off the truth can be for that. `causes` count the failures by their cause.
     """
 
     name: str
@@ -44,12 +43,12 @@ class Phase:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the share of answers lies with 95 % confidence (Wilson's interval), 0 to 1."""
+        """The 95 % confidence interval of the share of answers (Wilson's), 0 to 1."""
         return wilson(self.tried - self.failed, self.tried)
 
 
 def wilson(hits: int, tries: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share: honest for few tries, and for shares of 0 and 1.
+    """Return Wilson's 95 % interval of a share; it holds for few tries, and for shares of 0 and 1.
 
     >>> low, high = wilson(52, 112)
     >>> round(low, 3), round(high, 3)
@@ -66,10 +65,10 @@ def wilson(hits: int, tries: int) -> tuple[float, float]:
 
 
 def phases(attempts: Sequence[Attempt]) -> list[Phase]:
-    """The phases of one Service's attempts, from the act on; attempts before it (`at` below 0) do not count.
+    """Return the phases of one Service's attempts from the action on; attempts before it (`at` below 0) do not count.
 
-    Where they change is found, not marked: the cuts which make the outcomes most likely, each cut paid for (exact
-    change-point search with a penalty). An outcome is an answer or a cause of failure, so a dark phase ends with the
+    Where they change is computed: the cuts which make the outcomes most likely, with a penalty for each cut (exact
+    change-point search). An outcome is an answer or a cause of failure, so a dark phase ends with the
     first attempt that reached a living node, even if that one failed for another cause.
 
     >>> tries = [Attempt(i / 10, i > 9, reason=None) for i in range(60)]
@@ -79,35 +78,35 @@ def phases(attempts: Sequence[Attempt]) -> list[Phase]:
     after = [attempt for attempt in attempts if attempt.at >= 0]
     if not after:
         return []
-    stretches = [part for piece in _without_an_owner(after) for part in piece]
-    return list(_described(_merge_phases(stretches)))
+    parts = [_Part.of(part) for piece in _cut_where_nobody_answers(after) for part in piece]
+    return list(_describe(_merge_search_cuts(parts)))
 
 
 def _outcome(attempt: Attempt) -> str:
-    """What counts for the search; what conntrack remembered belongs to no phase."""
+    """Return what counts for the search; what conntrack remembered belongs to no phase."""
     if attempt.is_ok or (attempt.reason and attempt.reason.cause is Cause.REMEMBERED):
         return "ok"
     return attempt.reason.cause if attempt.reason else "failed"
 
 
-def _without_an_owner(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
-    """Stretches in which nobody had the address are phases for certain; what lies between them is searched."""
+def _cut_where_nobody_answers(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
+    """Yield parts: where nobody had the address is one for certain; what lies between is searched."""
     rest: list[Attempt] = []
     for nowhere, group in groupby(attempts, key=lambda one: _outcome(one) in (Cause.NO_ARP, Cause.LEADER_GONE)):
         part = list(group)
         if nowhere and len(part) >= _MIN_RUN:
             if rest:
-                yield _parts(rest)
+                yield _search_cuts(rest)
             yield [part]
             rest = []
         else:
             rest += part
     if rest:
-        yield _parts(rest)
+        yield _search_cuts(rest)
 
 
-def _parts(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
-    """The attempts cut where it pays. A best cut never lies inside a run of equal outcomes, so runs are searched."""
+def _search_cuts(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
+    """Cut the attempts where it pays. A best cut never lies inside a run of equal outcomes, so runs are searched."""
     runs = [list(group) for _, group in groupby(attempts, key=_outcome)]
     counts = [Counter({_outcome(run[0]): len(run)}) for run in runs]
     price = _CHANGE_POINT_PENALTY * math.log(len(runs) + 1)
@@ -129,49 +128,93 @@ def _parts(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
 
 
 def _cost(outcomes: Counter[str]) -> float:
-    """How unlikely outcomes are under their own shares: the negative log likelihood."""
+    """Return how unlikely outcomes are under their own shares: the negative log likelihood."""
     total = outcomes.total()
     return -sum(count * math.log(count / total) for count in outcomes.values())
 
 
-def _name(part: Sequence[Attempt]) -> str:
-    failed = [attempt for attempt in part if not attempt.is_ok]
+@dataclass(frozen=True)
+class _Part:
+    """Attempts in a row that fared alike, under the name of the phase that they are or belong to."""
+
+    name: str
+    attempts: list[Attempt]
+
+    @classmethod
+    def of(cls, attempts: list[Attempt]) -> _Part:
+        """Return the attempts under the name of what happened to them."""
+        return cls(_name(attempts), attempts)
+
+    @property
+    def seconds(self) -> float:
+        """From the first attempt to the last."""
+        return self.attempts[-1].at - self.attempts[0].at
+
+    @property
+    def is_calm(self) -> bool:
+        return self.name in (HEALTHY, STRAGGLERS)
+
+    @property
+    def is_rarely_failing(self) -> bool:
+        """True where so few attempts failed that they are stragglers once the trouble is over."""
+        failed = sum(not one.is_ok for one in self.attempts)
+        return self.name == PARTLY and failed < _RARE_SHARE * len(self.attempts)
+
+
+def _name(attempts: Sequence[Attempt]) -> str:
+    failed = [attempt for attempt in attempts if not attempt.is_ok]
     if not failed:
         return HEALTHY
     if all(_outcome(attempt) == "ok" for attempt in failed):
         return STRAGGLERS
-    return DARK if len(failed) == len(part) else PARTLY
+    return DARK if len(failed) == len(attempts) else PARTLY
 
 
-def _merge_phases(parts: Sequence[list[Attempt]]) -> list[tuple[str, list[Attempt]]]:
-    """The parts by name. When the trouble is over, short bursts join the healthy rest: stragglers."""
-    out: list[tuple[str, list[Attempt]]] = []
-    was_trouble = False
+def _merge_search_cuts(parts: Iterable[_Part]) -> list[_Part]:
+    """Join each part to the one before it where a rule says that both are one phase."""
+    merged: list[_Part] = []
+    is_after_trouble = False
     for part in parts:
-        name, length = _name(part), part[-1].at - part[0].at
-        before = out[-1][0] if out else ""
-        is_calm = was_trouble and before in (HEALTHY, STRAGGLERS)
-        if was_trouble and name == PARTLY and sum(not one.is_ok for one in part) < _RARE * len(part):
-            name = STRAGGLERS
-        if out and is_calm and (name in (HEALTHY, STRAGGLERS) or length < _BURST):
-            both = HEALTHY if (before, name) == (HEALTHY, HEALTHY) else STRAGGLERS
-            out[-1] = (both, out[-1][1] + part)
-        elif out and ((name == before and name != PARTLY) or (length < _BLIP and not was_trouble and name == PARTLY)):
-            out[-1] = (_name(out[-1][1] + part), out[-1][1] + part)
+        new = replace(part, name=STRAGGLERS) if is_after_trouble and part.is_rarely_failing else part
+        if merged and is_after_trouble and _is_rest(merged[-1], new):
+            merged[-1] = _join_rest(merged[-1], new)
+        elif merged and (_is_same_phase(merged[-1], new) or (not is_after_trouble and _is_blip(new))):
+            merged[-1] = _Part.of(merged[-1].attempts + new.attempts)
         else:
-            out.append((name, part))
-        was_trouble = was_trouble or name in (DARK, PARTLY)
-    return out
+            merged.append(new)
+        is_after_trouble = is_after_trouble or not new.is_calm
+    return merged
 
 
-def _described(parts: Sequence[tuple[str, Sequence[Attempt]]]) -> Iterator[Phase]:
-    gaps = [(before[-1].at, after[0].at) for (_, before), (_, after) in pairwise(parts)]
-    edges = [0.0, *((a + b) / 2 for a, b in gaps), parts[-1][1][-1].at]
+def _is_rest(before: _Part, part: _Part) -> bool:
+    """After the trouble, what follows a calm part belongs to it: a calm part, or a burst of failures."""
+    return before.is_calm and (part.is_calm or part.seconds < _BURST_S)
+
+
+def _join_rest(before: _Part, part: _Part) -> _Part:
+    """Two healthy parts stay healthy; any failure makes stragglers."""
+    name = HEALTHY if before.name == part.name == HEALTHY else STRAGGLERS
+    return _Part(name, before.attempts + part.attempts)
+
+
+def _is_same_phase(before: _Part, part: _Part) -> bool:
+    """Neighbors of one name are one phase, except partly dark ones: the search has found different shares there."""
+    return part.name == before.name != PARTLY
+
+
+def _is_blip(part: _Part) -> bool:
+    """A short partly dark part is the edge of its neighbor."""
+    return part.name == PARTLY and part.seconds < _BLIP_S
+
+
+def _describe(parts: Sequence[_Part]) -> Iterator[Phase]:
+    gaps = [(before.attempts[-1].at, after.attempts[0].at) for before, after in pairwise(parts)]
+    edges = [0.0, *((a + b) / 2 for a, b in gaps), parts[-1].attempts[-1].at]
     doubts = [0.0, *((b - a) / 2 for a, b in gaps), 0.0]
-    for place, (name, part) in enumerate(parts):
-        failed = [attempt for attempt in part if not attempt.is_ok]
+    for place, part in enumerate(parts):
+        failed = [attempt for attempt in part.attempts if not attempt.is_ok]
         causes = Counter(attempt.reason.cause if attempt.reason else "failed" for attempt in failed)
         yield Phase(
-            name, edges[place], edges[place + 1], len(part), len(failed), max(doubts[place : place + 2]),
-            tuple(causes.most_common()),
+            part.name, edges[place], edges[place + 1], len(part.attempts), len(failed),
+            max(doubts[place : place + 2]), tuple(causes.most_common()),
         )  # fmt: skip
