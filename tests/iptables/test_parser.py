@@ -12,7 +12,7 @@ from kanslib import iptables
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import DumpError
 from kanslib.recording import Recording
-from tests.iptables.recorded_dumps import dumps
+from tests.iptables.recorded_dumps import recorded_dumps
 
 from .invariants import holds
 from .kube_dump import kube_dump
@@ -20,7 +20,7 @@ from .rulesets import TRIES, dumps
 
 
 def test_parse_save_round_trip_recorded_dumps(recording: Recording) -> None:
-    found = dumps(recording)
+    found = recorded_dumps(recording)
     assert len(found) > 200
     for text in found:
         ruleset = iptables.parse(text)

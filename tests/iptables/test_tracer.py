@@ -17,7 +17,7 @@ from kanslib.recording import Recording
 from tests.types import OpenLab
 
 from .kube_dump import kube_dump, pod, vip
-from .recorded_dumps import dumps as recorded
+from .recorded_dumps import recorded_dumps as recorded
 from .rulesets import ROUTING, TRIES, dumps, packets
 
 COMING = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0")
