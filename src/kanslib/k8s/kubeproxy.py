@@ -11,11 +11,11 @@ import base64
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 
 from kanslib.k8s.endpoints import Endpoint, by_service, conditions
-from kanslib.k8s.objects import KubeObject
+from kanslib.k8s.objects import KubeObject, labels_of, name_of, namespace_of
 
 _LARGE = 1000  # endpoints; beyond, kube-proxy saves the comments of endpoints' rules (largeClusterEndpointsThreshold)
 _ZONE = "topology.kubernetes.io/zone"
@@ -25,7 +25,7 @@ MARK = "0x4000"
 
 @dataclass(frozen=True)
 class Config:
-    """How a kube-proxy is set up, and what it knows of nodes.
+    """The configuration of a kube-proxy, and what it knows of nodes.
 
     `cluster_cidr`: the Pods' range ("" where no detector of local traffic is configured). `addresses` and `zones`:
     the nodes' own addresses and zones. `nfacct`: whether the kernel has its counters (since v1.31).
@@ -41,18 +41,17 @@ class Config:
 
     @classmethod
     def of(cls, nodes: Iterable[KubeObject], cluster_cidr: str = "") -> Config:
-        """The configuration of a cluster's kube-proxies, with the nodes' addresses and zones from their objects."""
+        """Return the configuration of a cluster's kube-proxies: addresses and zones come from the Node objects."""
         addresses, zones = {}, {}
         for node in nodes:
-            name = node["metadata"]["name"]
-            told = node.get("status", {}).get("addresses") or []
-            addresses[name] = next((a["address"] for a in told if a["type"] == "InternalIP"), "")
-            zones[name] = node["metadata"].get("labels", {}).get(_ZONE, "")
+            name, known = name_of(node), node.get("status", {}).get("addresses") or []
+            addresses[name] = next((one["address"] for one in known if one["type"] == "InternalIP"), "")
+            zones[name] = labels_of(node).get(_ZONE, "")
         return cls(cluster_cidr, addresses, zones)
 
 
 def pod_range(nodes: Iterable[KubeObject]) -> str:
-    """The range of all Pods, as far as the nodes' own ranges tell it: kind gives a cluster a /16. Empty without nodes.
+    """Return the range of all Pods, from the nodes' own ranges: kind gives a cluster a /16. Empty without nodes.
 
     >>> pod_range([{"spec": {"podCIDR": "10.10.3.0/24"}}])
     '10.10.0.0/16'
@@ -69,13 +68,13 @@ class Rules:
     filter: Mapping[str, list[str]]
 
     def lines(self, table: str) -> list[str]:
-        """All rules of a table (`nat` or `filter`) as iptables-save lists them: chain by chain, by name."""
+        """Return all rules of a table (`nat` or `filter`) as iptables-save lists them: chain by chain, by name."""
         chains: Mapping[str, list[str]] = {"nat": self.nat, "filter": self.filter}[table]
         return [line for chain in sorted(chains) for line in chains[chain]]
 
 
 def chain_hash(*parts: str) -> str:
-    """The 16 characters at the end of a chain's name (portProtoHash, servicePortEndpointChainName).
+    """Return the 16 characters at the end of a chain's name (portProtoHash, servicePortEndpointChainName).
 
     >>> chain_hash("default/nginx", "tcp"), chain_hash("default/nginx", "tcp", "10.244.1.5:80")
     ('2CMXP7HKUVJN7L6M', 'IZW656N5ZXYN5BEC')
@@ -84,7 +83,7 @@ def chain_hash(*parts: str) -> str:
 
 
 def probability(choices: int) -> str:
-    """1/choices as iptables-save prints it: ten digits from kube-proxy, rounded to the kernel's 2³¹ sides.
+    """Return 1/choices as iptables-save prints it: ten digits from kube-proxy, rounded to the kernel's 2³¹ sides.
 
     >>> probability(2), probability(3), probability(7)
     ('0.50000000000', '0.33333333349', '0.14285714272')
@@ -112,15 +111,16 @@ class ServicePort:
     topology: bool
 
     def chain(self, kind: str) -> str:
-        """The name of one of its chains, e.g. `KUBE-SVC-…` for kind `SVC`."""
+        """Return the name of one of its chains, e.g. `KUBE-SVC-…` for kind `SVC`."""
         return f"KUBE-{kind}-{chain_hash(self.name, self.protocol)}"
 
     def endpoint_chain(self, endpoint: Endpoint) -> str:
+        """Return the name of the chain of one endpoint, `KUBE-SEP-…`."""
         return f"KUBE-SEP-{chain_hash(self.name, self.protocol, str(endpoint))}"
 
     @property
     def external(self) -> bool:
-        """Reached by something other than its ClusterIP."""
+        """True when something other than its ClusterIP reaches it."""
         return bool(self.node_port or self.vips or self.external_ips)
 
 
@@ -134,13 +134,14 @@ class EndpointSelection:
 
     @property
     def all(self) -> list[Endpoint]:
+        """Every endpoint that some policy uses, each once."""
         return list(dict.fromkeys((*self.cluster, *self.local)))
 
 
 def nat_rules(
     services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
 ) -> list[str]:
-    """The rules of the KUBE-* chains of the nat table that kube-proxy writes on `node`, as iptables-save prints them.
+    """Return the rules of kube-proxy's chains in the nat table on `node`, as iptables-save prints them.
 
     Sorted by chain; no counters. Kubernetes v1.31 pkg/proxy/iptables/proxier.go syncProxyRules.
 
@@ -159,62 +160,81 @@ def nat_rules(
 def filter_rules(
     services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
 ) -> list[str]:
-    """The rules of the KUBE-* chains of the filter table, as `nat_rules` gives those of nat."""
+    """Return the rules of kube-proxy's chains in the filter table; see `nat_rules`."""
     return write(services, endpointslices, node, config).lines("filter")
 
 
 def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config) -> Rules:
-    """Every rule that kube-proxy writes on `node` for these Services and EndpointSlices, by table and chain."""
+    """Return every rule that kube-proxy writes on `node` for these Services and EndpointSlices, by table and chain."""
     slices = by_service(endpointslices)
     known: list[tuple[ServicePort, list[Endpoint]]] = []
-    for service in sorted(services, key=lambda o: (o["metadata"].get("namespace", "default"), o["metadata"]["name"])):
-        meta = service["metadata"]
-        mine = slices.get((meta.get("namespace", "default"), meta["name"]), [])
-        known += [(one, _endpoints(mine, name, one.protocol, config)) for name, one in _ports(service, config.ipv6)]
-    sheet = _RuleWriter(node, config, sum(len(endpoints) for _, endpoints in known) > _LARGE)
-    sheet.postrouting()
-    for one, endpoints in known:
-        sheet.service(one, _select_endpoints(endpoints, one, node, config.zones.get(node, "")))
-    sheet.closing()
-    return Rules(sheet.nat, sheet.filter)
+    for service in sorted(services, key=lambda one: (namespace_of(one), name_of(one))):
+        own = slices.get((namespace_of(service), name_of(service)), [])
+        known += [(port, _endpoints(own, name, port.protocol, config)) for name, port in _ports(service, config.ipv6)]
+    writer = _RuleWriter(node, config, sum(len(endpoints) for _, endpoints in known) > _LARGE)
+    writer.postrouting()
+    for port, endpoints in known:
+        writer.service(port, _select_endpoints(endpoints, port, node, config.zones.get(node, "")))
+    writer.closing()
+    return Rules(writer.nat, writer.filter)
 
 
 def _ports(service: KubeObject, ipv6: bool) -> list[tuple[str, ServicePort]]:
-    """The ports of a Service that this family's kube-proxy serves; none for a headless or a delegated one."""
-    meta, spec = service["metadata"], service["spec"]
-    cluster_ips = [ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if ip and ip != "None"]
-    mine = [ip for ip in cluster_ips if _is_ipv6(ip) == ipv6]
-    if spec.get("type") == "ExternalName" or not mine or any(label in meta.get("labels", {}) for label in _NOT_FOR_US):
+    """Return the ports of a Service that this family's kube-proxy serves, each with its name in the Service.
+
+    There are none for a headless Service, and for one that is delegated to another proxy.
+    """
+    spec, labels = service["spec"], labels_of(service)
+    cluster_ip = next((ip for ip in _cluster_ips(spec) if _is_ipv6(ip) == ipv6), "")
+    if spec.get("type") == "ExternalName" or not cluster_ip or any(label in labels for label in _NOT_FOR_US):
         return []
-    kind, external = spec.get("type", "ClusterIP"), tuple(ip for ip in spec.get("externalIPs") or [])
-    outside = kind in ("NodePort", "LoadBalancer") or bool(external)
-    local = outside and spec.get("externalTrafficPolicy") == "Local"
+    shared, of = _service_wide(service, cluster_ip, ipv6), f"{namespace_of(service)}/{name_of(service)}"
+    found = []
+    for port in spec.get("ports") or []:
+        name = port.get("name") or ""
+        one = replace(
+            shared,
+            name=f"{of}:{name}" if name else of,
+            protocol=port.get("protocol", "TCP").lower(),
+            port=port["port"],
+            node_port=port.get("nodePort", 0),
+        )
+        found.append((name, one))
+    return found
+
+
+def _service_wide(service: KubeObject, cluster_ip: str, ipv6: bool) -> ServicePort:
+    """Return what all ports of a Service share (pkg/proxy/serviceport.go newBaseServiceInfo); no port yet."""
+    spec, annotations = service["spec"], service["metadata"].get("annotations", {})
+    kind, external = spec.get("type", "ClusterIP"), spec.get("externalIPs") or []
+    reachable = kind in ("NodePort", "LoadBalancer") or bool(external)
+    local = reachable and spec.get("externalTrafficPolicy") == "Local"
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     vips = [one["ip"] for one in ingress if one.get("ip") and one.get("ipMode", "VIP") == "VIP"]
     ranges = [str(ip_network(cidr.strip(), strict=False)) for cidr in spec.get("loadBalancerSourceRanges") or []]
-    sticky = spec.get("sessionAffinityConfig", {}).get("clientIP", {}).get("timeoutSeconds", 10800)
-    hints = meta.get("annotations", {})
-    hint = hints.get("service.kubernetes.io/topology-aware-hints", hints.get("service.kubernetes.io/topology-mode", ""))
-    found = []
-    for port in spec.get("ports") or []:
-        name = f"{meta.get('namespace', 'default')}/{meta['name']}" + (f":{port['name']}" if port.get("name") else "")
-        one = ServicePort(
-            name=name,
-            protocol=port.get("protocol", "TCP").lower(),
-            cluster_ip=mine[0],
-            port=port["port"],
-            node_port=port.get("nodePort", 0),
-            external_ips=tuple(ip for ip in external if _is_ipv6(ip) == ipv6),
-            vips=tuple(ip for ip in vips if _is_ipv6(ip) == ipv6),
-            source_ranges=tuple(cidr for cidr in ranges if _is_ipv6(cidr) == ipv6),
-            health_port=spec.get("healthCheckNodePort", 0) if kind == "LoadBalancer" and local else 0,
-            affinity=sticky if spec.get("sessionAffinity") == "ClientIP" else 0,
-            external_local=local,
-            internal_local=spec.get("internalTrafficPolicy") == "Local",
-            topology=hint not in ("", "disabled", "Disabled"),
-        )
-        found.append((port.get("name") or "", one))
-    return found
+    affinity = spec.get("sessionAffinityConfig", {}).get("clientIP", {}).get("timeoutSeconds", 10800)
+    hints = annotations.get(
+        "service.kubernetes.io/topology-aware-hints", annotations.get("service.kubernetes.io/topology-mode", "")
+    )
+    return ServicePort(
+        name="",
+        protocol="",
+        cluster_ip=cluster_ip,
+        port=0,
+        node_port=0,
+        external_ips=tuple(ip for ip in external if _is_ipv6(ip) == ipv6),
+        vips=tuple(ip for ip in vips if _is_ipv6(ip) == ipv6),
+        source_ranges=tuple(cidr for cidr in ranges if _is_ipv6(cidr) == ipv6),
+        health_port=spec.get("healthCheckNodePort", 0) if kind == "LoadBalancer" and local else 0,
+        affinity=affinity if spec.get("sessionAffinity") == "ClientIP" else 0,
+        external_local=local,
+        internal_local=spec.get("internalTrafficPolicy") == "Local",
+        topology=hints not in ("", "disabled", "Disabled"),
+    )
+
+
+def _cluster_ips(spec: KubeObject) -> list[str]:
+    return [ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if ip and ip != "None"]
 
 
 def _is_ipv6(address: str) -> bool:
@@ -222,7 +242,7 @@ def _is_ipv6(address: str) -> bool:
 
 
 def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, config: Config) -> list[Endpoint]:
-    """The endpoints of a Service port, sorted as kube-proxy sorts them: as text."""
+    """Return the endpoints of a Service port, sorted as kube-proxy sorts them: as text."""
     found: dict[str, Endpoint] = {}
     for piece in slices:
         if (piece.get("addressType", "IPv4") == "IPv6") != config.ipv6:
@@ -240,25 +260,29 @@ def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, config: C
     return [found[text] for text in sorted(found)]
 
 
-def _select_endpoints(endpoints: Sequence[Endpoint], one: ServicePort, node: str, zone: str) -> EndpointSelection:
-    ready = [ep for ep in endpoints if ep.ready]
-    leaving = [ep for ep in endpoints if not ep.ready and ep.serving and ep.terminating]
+def _select_endpoints(endpoints: Sequence[Endpoint], port: ServicePort, node: str, zone: str) -> EndpointSelection:
+    """Return the endpoints for each traffic policy on `node` (pkg/proxy/topology.go CategorizeEndpoints)."""
+    ready = [one for one in endpoints if one.ready]
+    terminating = [one for one in endpoints if one.serving and one.terminating]
     cluster: list[Endpoint] = []
-    if one.external or not one.internal_local:
-        cluster = ready
-        if one.topology and zone and ready and all(ep.zones for ep in ready):
-            near = [ep for ep in ready if zone in ep.zones]
-            cluster = near or ready
-        cluster = cluster or [ep for ep in endpoints if ep.serving and ep.terminating]
-    local: list[Endpoint] = []
-    if one.internal_local or (one.external_local and one.external):
-        local = [ep for ep in ready if ep.node == node] or [ep for ep in leaving if ep.node == node]
-        return EndpointSelection(tuple(cluster), tuple(local), bool(ready or leaving or cluster))
-    return EndpointSelection(tuple(cluster), (), bool(cluster))
+    if port.external or not port.internal_local:
+        cluster = _in_zone(ready, zone if port.topology else "") or terminating
+    if not port.internal_local and not (port.external_local and port.external):
+        return EndpointSelection(tuple(cluster), (), bool(cluster))
+    leaving = [one for one in terminating if not one.ready]
+    local = [one for one in ready if one.node == node] or [one for one in leaving if one.node == node]
+    return EndpointSelection(tuple(cluster), tuple(local), bool(ready or leaving or cluster))
+
+
+def _in_zone(ready: Sequence[Endpoint], zone: str) -> list[Endpoint]:
+    """Return the endpoints with a hint for the zone, where every endpoint has hints; else all."""
+    if zone and all(one.zones for one in ready):
+        return [one for one in ready if zone in one.zones] or list(ready)
+    return list(ready)
 
 
 class _RuleWriter:
-    """The rules of one node while they are written."""
+    """Writes the rules of one node."""
 
     def __init__(self, node: str, config: Config, large: bool) -> None:
         self.config, self.large = config, large
@@ -277,112 +301,114 @@ class _RuleWriter:
     def _host(self, address: str) -> str:
         return f"{ip_address(address)}/{128 if _is_ipv6(address) else 32}"
 
-    # ── what every node has ──────────────────────────────────────────────────────────────────────────────
+    # ── common to all nodes ───────────────────────────────────────────────────────────────────────────────
 
     def postrouting(self) -> None:
         self._nat("KUBE-POSTROUTING", f"-m mark ! --mark {MARK}/{MARK} -j RETURN")
         self._nat("KUBE-POSTROUTING", f"-j MARK --set-xmark {MARK}/0x0")
-        said = _comment("kubernetes service traffic requiring SNAT")
-        self._nat("KUBE-POSTROUTING", said, "-j MASQUERADE --random-fully")
+        comment = _comment("kubernetes service traffic requiring SNAT")
+        self._nat("KUBE-POSTROUTING", comment, "-j MASQUERADE --random-fully")
         self._nat("KUBE-MARK-MASQ", f"-j MARK --set-xmark {MARK}/{MARK}")
         if self.config.localhost_nodeports and not self.config.ipv6:
-            said = _comment("block incoming localnet connections")
+            comment = _comment("block incoming localnet connections")
             states = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"
-            self._filter("KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", said, states, "-j DROP")
+            self._filter("KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", comment, states, "-j DROP")
 
     def closing(self) -> None:
-        said = _comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
+        comment = _comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
         besides = "! -d ::1/128" if self.config.ipv6 else "" if self.config.localhost_nodeports else "! -d 127.0.0.0/8"
-        self._nat("KUBE-SERVICES", besides, said, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
-        counted = _counted("ct_state_invalid_dropped_pkts") if self.config.nfacct else ""
-        self._filter("KUBE-FORWARD", "-m conntrack --ctstate INVALID", counted, "-j DROP")
+        self._nat("KUBE-SERVICES", besides, comment, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
+        counter = _nfacct("ct_state_invalid_dropped_pkts") if self.config.nfacct else ""
+        self._filter("KUBE-FORWARD", "-m conntrack --ctstate INVALID", counter, "-j DROP")
         self._filter("KUBE-FORWARD", _comment("kubernetes forwarding rules"), f"-m mark --mark {MARK}/{MARK} -j ACCEPT")
-        said = _comment("kubernetes forwarding conntrack rule")
-        self._filter("KUBE-FORWARD", said, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+        comment = _comment("kubernetes forwarding conntrack rule")
+        self._filter("KUBE-FORWARD", comment, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
 
     # ── one Service port ─────────────────────────────────────────────────────────────────────────────────
 
     def service(self, one: ServicePort, to: EndpointSelection) -> None:
         inside = bool(to.local) if one.internal_local else to.anywhere
         outside = bool(to.local) if one.external_local else to.anywhere
-        self._portals(one, to, inside)
+        self._entries(one, to, inside)
         if not outside:
-            self._refusals(one, to)
+            self._rejections(one, to)
         if one.health_port:
-            said = _comment(f"{one.name} health check node port")
-            self._filter("KUBE-NODEPORTS", "-p tcp", said, f"-m tcp --dport {one.health_port} -j ACCEPT")
+            comment = _comment(f"{one.name} health check node port")
+            self._filter("KUBE-NODEPORTS", "-p tcp", comment, f"-m tcp --dport {one.health_port} -j ACCEPT")
         if inside:
-            self._masquerade_strangers(one)
+            self._masquerade_outsiders(one)
         if one.external and to.anywhere:
             self._external(one, outside)
-        if self._firewalled(one, to):
+        if self._has_firewall(one, to):
             self._firewall(one)
         if to.cluster and (one.external or not one.internal_local):
-            self._dice(one, one.chain("SVC"), to.cluster)
+            self._balance(one, one.chain("SVC"), to.cluster)
         if to.local:
-            self._dice(one, one.chain("SVL"), to.local)
+            self._balance(one, one.chain("SVL"), to.local)
         for endpoint in to.all:
             self._endpoint(one, endpoint)
 
-    def _firewalled(self, one: ServicePort, to: EndpointSelection) -> bool:
+    def _has_firewall(self, one: ServicePort, to: EndpointSelection) -> bool:
         return to.anywhere and bool(one.vips) and bool(one.source_ranges)
 
-    def _aimed(self, one: ServicePort, address: str, said: str, port: int) -> list[str]:
+    def _destination(self, one: ServicePort, address: str, comment: str, port: int) -> list[str]:
         to = f"-d {self._host(address)}" if address else ""
-        return [to, f"-p {one.protocol}", said, f"-m {one.protocol} --dport {port}"]
+        return [to, f"-p {one.protocol}", comment, f"-m {one.protocol} --dport {port}"]
 
-    def _portals(self, one: ServicePort, to: EndpointSelection, inside: bool) -> None:
-        """What brings a packet in: the ClusterIP, external addresses, VIPs, NodePorts."""
-        here = self._aimed(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
+    def _entries(self, one: ServicePort, to: EndpointSelection, inside: bool) -> None:
+        """Write the rules that a packet enters by: for the ClusterIP, external addresses, VIPs, NodePorts."""
+        here = self._destination(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
         if inside:
             self._nat("KUBE-SERVICES", *here, f"-j {one.chain('SVL' if one.internal_local else 'SVC')}")
         else:
             why = "has no local endpoints" if to.anywhere else "has no endpoints"
-            here = self._aimed(one, one.cluster_ip, _comment(f"{one.name} {why}"), one.port)
+            here = self._destination(one, one.cluster_ip, _comment(f"{one.name} {why}"), one.port)
             self._filter("KUBE-SERVICES", *here, "-j DROP" if to.anywhere else self._reject())
         if not to.anywhere:
             return
         ext = f"-j {one.chain('EXT')}"
         for address in one.external_ips:
-            self._nat("KUBE-SERVICES", *self._aimed(one, address, _comment(f"{one.name} external IP"), one.port), ext)
-        guarded = self._firewalled(one, to)
+            self._nat(
+                "KUBE-SERVICES", *self._destination(one, address, _comment(f"{one.name} external IP"), one.port), ext
+            )
+        firewalled = self._has_firewall(one, to)
         for vip in one.vips:
-            said = _comment(f"{one.name} loadbalancer IP")
-            through = f"-j {one.chain('FW')}" if guarded else ext
-            self._nat("KUBE-SERVICES", *self._aimed(one, vip, said, one.port), through)
-            if guarded:
-                said = _comment(f"{one.name} traffic not accepted by {one.chain('FW')}")
-                self._filter("KUBE-PROXY-FIREWALL", *self._aimed(one, vip, said, one.port), "-j DROP")
+            comment = _comment(f"{one.name} loadbalancer IP")
+            through = f"-j {one.chain('FW')}" if firewalled else ext
+            self._nat("KUBE-SERVICES", *self._destination(one, vip, comment, one.port), through)
+            if firewalled:
+                comment = _comment(f"{one.name} traffic not accepted by {one.chain('FW')}")
+                self._filter("KUBE-PROXY-FIREWALL", *self._destination(one, vip, comment, one.port), "-j DROP")
         if one.node_port:
             self._node_port(one, ext)
 
     def _node_port(self, one: ServicePort, ext: str) -> None:
         port = f"-m {one.protocol} --dport {one.node_port}"
-        said = _comment(one.name)
+        comment = _comment(one.name)
         if self.config.localhost_nodeports and self.config.nfacct and not self.config.ipv6:
-            counted = _counted("localhost_nps_accepted_pkts")
-            self._nat("KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {one.protocol}", said, port, counted, ext)
-        self._nat("KUBE-NODEPORTS", f"-p {one.protocol}", said, port, ext)
+            counter = _nfacct("localhost_nps_accepted_pkts")
+            self._nat("KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {one.protocol}", comment, port, counter, ext)
+        self._nat("KUBE-NODEPORTS", f"-p {one.protocol}", comment, port, ext)
 
-    def _refusals(self, one: ServicePort, to: EndpointSelection) -> None:
-        """Where nobody can take what comes from outside: REJECT without any endpoint, DROP without a local one."""
-        said = _comment(f"{one.name} has no {'local ' if to.anywhere else ''}endpoints")
+    def _rejections(self, one: ServicePort, to: EndpointSelection) -> None:
+        """Write the rules for traffic that no endpoint takes: REJECT without any endpoint, DROP without a local one."""
+        comment = _comment(f"{one.name} has no {'local ' if to.anywhere else ''}endpoints")
         verdict = "-j DROP" if to.anywhere else self._reject()
         for address in (*one.external_ips, *one.vips):
-            self._filter("KUBE-EXTERNAL-SERVICES", *self._aimed(one, address, said, one.port), verdict)
+            self._filter("KUBE-EXTERNAL-SERVICES", *self._destination(one, address, comment, one.port), verdict)
         if one.node_port:
             port = f"-m addrtype --dst-type LOCAL -m {one.protocol} --dport {one.node_port}"
-            self._filter("KUBE-EXTERNAL-SERVICES", f"-p {one.protocol}", said, port, verdict)
+            self._filter("KUBE-EXTERNAL-SERVICES", f"-p {one.protocol}", comment, port, verdict)
 
     def _reject(self) -> str:
         return f"-j REJECT --reject-with icmp{'6' if self.config.ipv6 else ''}-port-unreachable"
 
-    def _masquerade_strangers(self, one: ServicePort) -> None:
-        """Traffic to the ClusterIP that no Pod sent has to come back this way."""
+    def _masquerade_outsiders(self, one: ServicePort) -> None:
+        """Masquerade traffic to the ClusterIP that no Pod sent: its answer has to come back through this node."""
         pods = "" if self.config.masquerade_all else self.config.cluster_cidr
         if not pods and not self.config.masquerade_all:
             return
-        here = self._aimed(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
+        here = self._destination(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
         chain = one.chain("SVL" if one.internal_local else "SVC")
         self._nat(chain, f"! -s {pods}" if pods else "", *here, "-j KUBE-MARK-MASQ")
 
@@ -394,8 +420,8 @@ class _RuleWriter:
             self._nat(chain, _comment(f"masquerade traffic {where}"), "-j KUBE-MARK-MASQ")
         else:
             if self.config.cluster_cidr:
-                said = _comment(f"pod traffic {where}")
-                self._nat(chain, f"-s {self.config.cluster_cidr}", said, everywhere)
+                comment = _comment(f"pod traffic {where}")
+                self._nat(chain, f"-s {self.config.cluster_cidr}", comment, everywhere)
             from_here = "-m addrtype --src-type LOCAL"
             self._nat(chain, _comment(f"masquerade LOCAL traffic {where}"), from_here, "-j KUBE-MARK-MASQ")
             self._nat(chain, _comment(f"route LOCAL traffic {where}"), from_here, everywhere)
@@ -403,44 +429,44 @@ class _RuleWriter:
             self._nat(chain, f"-j {one.chain('SVL')}" if one.external_local else everywhere)
 
     def _firewall(self, one: ServicePort) -> None:
-        chain, said = one.chain("FW"), _comment(f"{one.name} loadbalancer IP")
+        chain, comment = one.chain("FW"), _comment(f"{one.name} loadbalancer IP")
         allowed = list(one.source_ranges)
         if self.address and any(ip_address(self.address) in ip_network(cidr) for cidr in allowed):
             allowed += [self._host(vip) for vip in one.vips]
         for cidr in allowed:
             source = "" if cidr.endswith("/0") else f"-s {cidr}"
-            self._nat(chain, source, said, f"-j {one.chain('EXT')}")
+            self._nat(chain, source, comment, f"-j {one.chain('EXT')}")
         self._nat(chain, _comment(f"other traffic to {one.name} will be dropped by KUBE-PROXY-FIREWALL"))
 
-    def _dice(self, one: ServicePort, chain: str, endpoints: Sequence[Endpoint]) -> None:
-        """Who was here goes where it went before; whoever is new throws the dice."""
+    def _balance(self, one: ServicePort, chain: str, endpoints: Sequence[Endpoint]) -> None:
+        """Send a client that is remembered to its endpoint, and any other to a random one."""
         named = [(one.endpoint_chain(ep), "" if self.large else _comment(f"{one.name} -> {ep}")) for ep in endpoints]
         if one.affinity:
-            for endpoint, said in named:
-                known = f"-m recent --rcheck --seconds {one.affinity} --reap {self._remembered(endpoint)}"
-                self._nat(chain, said, known, f"-j {endpoint}")
-        for place, (endpoint, said) in enumerate(named):
+            for endpoint, comment in named:
+                known = f"-m recent --rcheck --seconds {one.affinity} --reap {self._recent_list(endpoint)}"
+                self._nat(chain, comment, known, f"-j {endpoint}")
+        for place, (endpoint, comment) in enumerate(named):
             left = len(named) - place
             chance = f"-m statistic --mode random --probability {probability(left)}" if left > 1 else ""
-            self._nat(chain, said, chance, f"-j {endpoint}")
+            self._nat(chain, comment, chance, f"-j {endpoint}")
 
-    def _remembered(self, chain: str) -> str:
+    def _recent_list(self, chain: str) -> str:
         mask = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" if self.config.ipv6 else "255.255.255.255"
         return f"--name {chain} --mask {mask} --rsource"
 
     def _endpoint(self, one: ServicePort, endpoint: Endpoint) -> None:
         chain = one.endpoint_chain(endpoint)
-        said = "" if self.large else _comment(one.name)
-        self._nat(chain, f"-s {self._host(endpoint.address)}", said, "-j KUBE-MARK-MASQ")
-        noted = f"-m recent --set {self._remembered(chain)}" if one.affinity else ""
+        comment = "" if self.large else _comment(one.name)
+        self._nat(chain, f"-s {self._host(endpoint.address)}", comment, "-j KUBE-MARK-MASQ")
+        noted = f"-m recent --set {self._recent_list(chain)}" if one.affinity else ""
         protocol = f"-m {one.protocol} -j DNAT --to-destination {endpoint}"
-        self._nat(chain, f"-p {one.protocol}", said, noted, protocol)
+        self._nat(chain, f"-p {one.protocol}", comment, noted, protocol)
 
 
 def _comment(text: str) -> str:
     return f'-m comment --comment "{text}"'
 
 
-def _counted(name: str) -> str:
-    """A match of nfacct; iptables-save prints two blanks before the name."""
+def _nfacct(name: str) -> str:
+    """Return a match of nfacct; iptables-save prints two blanks before the name."""
     return f"-m nfacct --nfacct-name  {name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 KubeObject = dict[str, Any]
 
-# kubectl's short names and singulars, for people who type what they type every day
+# kubectl's short names and singulars
 ALIASES = {
     "no": "nodes", "po": "pods", "svc": "services", "ns": "namespaces", "ev": "events", "ep": "endpoints",
     "ds": "daemonsets", "deploy": "deployments", "ipaddresspool": "ipaddresspools", "eps": "endpointslices",
@@ -28,7 +28,7 @@ class WatchEvent:
 
 
 def plural(kind: str) -> str:
-    """The resource name of what a learner typed.
+    """Return the resource name of a kind, of kubectl's short name or of a singular.
 
     >>> [plural(kind) for kind in ("svc", "Service", "services", "pod", "ServiceL2Status")]
     ['services', 'services', 'services', 'pods', 'servicel2statuses']
@@ -42,29 +42,44 @@ def plural(kind: str) -> str:
     return name + ("es" if name.endswith(("s", "ss")) else "s")
 
 
+def name_of(obj: KubeObject) -> str:
+    """Return metadata.name."""
+    return str(obj["metadata"]["name"])
+
+
+def namespace_of(obj: KubeObject) -> str:
+    """Return metadata.namespace; `default` where a manifest leaves it out."""
+    return str(obj["metadata"].get("namespace", "default"))
+
+
+def labels_of(obj: KubeObject) -> dict[str, str]:
+    """Return metadata.labels; empty without any."""
+    labels: dict[str, str] = obj["metadata"].get("labels") or {}
+    return labels
+
+
 def key_of(obj: KubeObject) -> tuple[str, str]:
-    """Namespace (empty for none) and name: what tells objects of a kind apart, in the order of kubectl -A."""
+    """Return namespace (empty for none) and name: the key of an object among its kind, in the order of kubectl -A."""
     meta = obj["metadata"]
     return meta.get("namespace", ""), meta["name"]
 
 
 def identity(document: KubeObject) -> tuple[str, str, str]:
-    """Kind, namespace and name: which object a manifest speaks of."""
-    meta = document["metadata"]
-    return document["kind"], meta.get("namespace", "default"), meta["name"]
+    """Return kind, namespace and name of the object that a manifest describes."""
+    return document["kind"], namespace_of(document), name_of(document)
 
 
 @dataclass
 class Store:
-    """The objects of some kinds as a stream of changes leaves them.
+    """The objects of some kinds after a stream of watch events.
 
-    A watch that was connected again repeats ADDED for what it had told before: the newer one counts.
+    A watch that reconnects repeats ADDED for objects that it had sent before: the newer one counts.
     """
 
     kinds: dict[str, dict[tuple[str, str], KubeObject]] = field(default_factory=dict)
 
     def take(self, kind: str, event: WatchEvent) -> None:
-        """One change."""
+        """Apply one watch event."""
         known = self.kinds.setdefault(kind, {})
         if event.type == "LIST":
             known.clear()
@@ -74,13 +89,13 @@ class Store:
             known[key_of(event.object)] = event.object
 
     def objects(self, kind: str) -> list[KubeObject]:
-        """The objects of a kind, by namespace and name."""
+        """Return the objects of a kind, by namespace and name."""
         known = self.kinds.get(kind, {})
         return [known[key] for key in sorted(known)]
 
 
 def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
-    """The objects that existed at `moment` (Unix seconds), by namespace and name, from the watch events of one kind."""
+    """Return the objects that existed at `moment` (Unix seconds), by namespace and name, from a kind's watch events."""
     store = Store()
     for event in events:
         if event.t > moment:
@@ -96,7 +111,7 @@ def is_ready(obj: KubeObject) -> bool:
 
 
 def leader_in_event(event: KubeObject) -> str | None:
-    """The node that an event says to announce over layer 2; None for any other event.
+    """Return the node that an event names as announcing over layer 2; None for any other event.
 
     MetalLB v0.14.8 speaker/main.go handleService: reason nodeAssigned, the node in quotes, then the protocol.
 
