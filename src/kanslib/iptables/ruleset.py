@@ -21,7 +21,7 @@ class Ruleset(Dump):
         another machine's unless a rule asks: then the path branches, and each outcome states what it assumes. The
         probabilities of the outcomes with the same assumptions add up to 1. Hooks and tables come in the order of
         Linux include/uapi/linux/netfilter_ipv4.h; nat is asked only for the first packet of a connection.
-        Raises TraceError for circular rules, and for more paths than MAX_PATHS.
+        Raises TraceError for circular rules, and for more work than `tracer.Limits` allows.
 
         >>> from kanslib.iptables import Packet, parse
         >>> rules = parse('*nat\\n:PREROUTING ACCEPT [0:0]\\n-A PREROUTING -m statistic --mode random '

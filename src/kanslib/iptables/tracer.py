@@ -8,7 +8,7 @@ security at FORWARD; mangle, nat at POSTROUTING. What the machine sends itself s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 
@@ -23,7 +23,6 @@ from kanslib.iptables.packet import STATES, Packet, Routing
 from kanslib.iptables.packet_state import Frame, PacketState, Stage
 from kanslib.iptables.targets import Action
 
-MAX_DEPTH, MAX_PATHS, MAX_RULES = 500, 10_000, 2_000_000
 _FIRST = 1 << STATES.index("NEW") | 1 << STATES.index("RELATED")
 
 
@@ -45,11 +44,21 @@ class _Progress(Enum):
     BRANCHED = "branched"  # its branches are open
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much work one packet may be: chains in each other, paths, and rules evaluated."""
+
+    depth: int = 500
+    paths: int = 10_000
+    rules: int = 2_000_000
+
+
 class Tracer:
     """Traces packets through one dump; compiled chains are kept."""
 
-    def __init__(self, dump: Dump) -> None:
+    def __init__(self, dump: Dump, limits: Limits | None = None) -> None:
         self._dump = dump
+        self.limits = limits or Limits()
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
 
     def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
@@ -71,7 +80,7 @@ class _Search:
     """One trace: the paths that are still open, and how many rules were evaluated."""
 
     def __init__(self, tracer: Tracer) -> None:
-        self._chain = tracer.chain
+        self._chain, self._limits = tracer.chain, tracer.limits
         self._open: list[PacketState] = []
         self._evaluated = 0
 
@@ -88,9 +97,9 @@ class _Search:
             if outcome:
                 ended += 1
                 yield outcome
-            if len(self._open) + ended > MAX_PATHS:
+            if len(self._open) + ended > self._limits.paths:
                 raise TraceError(
-                    f"more than {MAX_PATHS:,} paths for {packet}: say more about the packet, "
+                    f"more than {self._limits.paths:,} paths for {packet}: say more about the packet, "
                     "such as its source port, interfaces or TCP flags"
                 )
 
@@ -200,9 +209,9 @@ class _Search:
                 frame = frame.parent
                 continue
             self._evaluated += 1
-            if self._evaluated > MAX_RULES:
+            if self._evaluated > self._limits.rules:
                 raise TraceError(
-                    f"more than {MAX_RULES:,} rules evaluated for one packet: chains call each other too often"
+                    f"more than {self._limits.rules:,} rules evaluated for one packet: chains call each other too often"
                 )
             compiled = frame.chain.rule(frame.positions[frame.next])
             chance = self._match(state, compiled, frame)
@@ -286,8 +295,8 @@ class _Search:
                 f"line {rule.line}: {circle}: a circle of chains, which iptables-restore would refuse; "
                 "is this text put together by hand?"
             )
-        if len(active) >= MAX_DEPTH:
-            raise TraceError(f"line {rule.line}: more than {MAX_DEPTH} chains deep at {action.chain}")
+        if len(active) >= self._limits.depth:
+            raise TraceError(f"line {rule.line}: more than {self._limits.depth} chains deep at {action.chain}")
         chain = self._chain(state.table, action.chain)
         if chain is None:
             raise TraceError(f"line {rule.line}: table {state.table} declares no chain {action.chain}")
