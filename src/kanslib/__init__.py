@@ -3,7 +3,7 @@
     import kanslib
     lab = kanslib.open_lab(story="failover")
 
-The same cell asks a recording of a real cluster, a live one, or a model of one, and says which answered.
+The same cell asks a recording of a real cluster, a live cluster or a simulation, and says which of them answered.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def open_lab(
     recording: str | Path | None = None,
     manifest: str | None = None,
 ) -> Lab:
-    """Open a lab at the opening of a story, and say whose answers it gives.
+    """Open a lab at the opening of a story, and print which backend answers.
 
     `story`: a story of the course (default `l2`, the whole lesson) or of `recording`, a path; a `recording`
-    without a story is opened whole. `world`: `recorded` (default), `live`, the course's own cluster, or `computed`,
-    a twin that is worked out from the story's opening; else what KANS_BACKEND says. `manifest`: YAML of a kind
+    without a story is opened whole. `backend`: `recorded` (default), `live`, the course's own cluster, or `simulated`,
+    a simulation that starts from the story's opening; else the value of KANS_BACKEND. `manifest`: YAML of a kind
     configuration and of objects; the simulator starts from these instead. Raises UnknownNameError
     for a story that does not exist, RecordingError for a path that is no recording, BackendUnavailableError without a
     cluster to ask.
@@ -47,26 +47,26 @@ def open_lab(
     from kanslib.recording import Recording
 
     if manifest is not None and backend not in (None, "simulated"):
-        raise ValueError(f"a manifest is worked out, so its world is computed, not {backend}")
+        raise ValueError(f"a manifest needs backend='simulated', not {backend!r}")
     if manifest is not None:
-        return _opened(factory.simulate_manifest(manifest))
-    asked = backend or ("recorded" if recording else os.environ.get("KANS_BACKEND")) or "recorded"
-    factory.validate_backend_name(asked)
+        return _announce_lab(factory.simulate_manifest(manifest))
+    chosen = backend or ("recorded" if recording else os.environ.get("KANS_BACKEND")) or "recorded"
+    factory.validate_backend_name(chosen)
 
     def recorded() -> RecordedBackend:
         return RecordedBackend(
             Recording.shared(recording or shipped(story or "l2")), story or (None if recording else "l2")
         )
 
-    if asked == "live":
-        return _opened(factory.connect(story or "l2", recorded), story or "l2")
-    if asked == "simulated":
-        return _opened(factory.simulate_story(recorded), story or "l2")
-    return _opened(factory.with_simulator(recorded()), story or ("" if recording else "l2"))
+    if chosen == "live":
+        return _announce_lab(factory.connect(story or "l2", recorded), story or "l2")
+    if chosen == "simulated":
+        return _announce_lab(factory.simulate_story(recorded), story or "l2")
+    return _announce_lab(factory.with_simulator(recorded()), story or ("" if recording else "l2"))
 
 
 def outages(service: str = "svc1", recording: str | Path | None = None) -> Table:
-    """Every recorded way to lose a leader or a node, side by side: one row for each act that was probed.
+    """Return every recorded outage of a Service, one row for each action around which it was probed.
 
     Columns ACTION, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS (each second counts by the share of
     requests that failed in it) and BECAUSE. `recording`: a path; the course's own without one.
@@ -74,32 +74,34 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
     from kanslib.backends.observation import observed_actions
     from kanslib.course.recordings import shipped
     from kanslib.recording import Recording
-    from kanslib.render import outage_tables as views
+    from kanslib.render import outage_tables
     from kanslib.render.tables import Table
 
-    told = list(observed_actions(Recording.shared(recording or shipped("l2"))))
+    actions = list(observed_actions(Recording.shared(recording or shipped("l2"))))
     rows = [
-        views.summary_row(one.action, one.story, one.outage, service) for one in told if service in one.outage.attempts
+        outage_tables.summary_row(one.action, one.story, one.outage, service)
+        for one in actions
+        if service in one.outage.attempts
     ]
-    return Table.from_rows(rows, told[-1].observation.provenance, views.SUMMARY_COLUMNS)
+    return Table.from_rows(rows, actions[-1].observation.provenance, outage_tables.SUMMARY_COLUMNS)
 
 
-def _opened(world: Backend, story: str = "") -> Lab:
-    """The lab on a world, once it has said whose answers it gives."""
+def _announce_lab(backend: Backend, story: str = "") -> Lab:
+    """Print the banner of a backend and return a lab on it."""
     from kanslib.backends import factory
     from kanslib.lab.lab import Lab
     from kanslib.lab.learning import kernel_predictions
 
-    print(world.banner())
-    if world.provenance().source == "recorded" and factory.owned_cluster_exists():
+    print(backend.banner())
+    if backend.provenance().source == "recorded" and factory.owned_cluster_exists():
         print("a course cluster was made on this machine (kans up): backend='live' asks it instead")
     if note := _edition_note():
         print(note)
-    return Lab(world, story, kernel_predictions())
+    return Lab(backend, story, kernel_predictions())
 
 
 def _edition_note() -> str:
-    """What a Jupyter kernel can tell of its notebook's age (Jupyter names the file in JPY_SESSION_NAME)."""
+    """Return a note where the notebook is of another edition (Jupyter names the file in JPY_SESSION_NAME)."""
     import os
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What every answer of a lab shares: where it comes from (provenance), its words, its HTML and its text."""
+"""What every answer of a lab shares: its provenance, its words, its HTML and its text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Source = Literal["live", "recorded", "simulated"]
 
 
 def utc(moment: float) -> str:
-    """Return the moment (Unix seconds) as `2026-11-23 07:09:02 UTC`.
+    """Return a moment (Unix seconds) as `2026-11-23 07:09:02 UTC`.
 
     >>> utc(1795417742.6)
     '2026-11-23 07:09:02 UTC'
@@ -41,7 +41,7 @@ class Freshness:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader has to know about it, in words."""
+        """Return the freshness in words; empty for an output of the moment itself."""
         distance = f"looked {abs(self.offset):.0f} s {'later' if self.offset > 0 else 'earlier'}" if self.offset else ""
         outdated = f"from before {self.outdated_by}" if self.outdated_by else ""
         repeat = "again: the same recorded answer" if self.is_repeat else ""
@@ -50,7 +50,10 @@ class Freshness:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Who answered, for which moment (Unix seconds), with which versions, and what a reader has to know.
+    """Who answered, for which moment, with which versions, and notes about the answer.
+
+    `moment` is in Unix seconds; `after` names the last moment of the story that the answer comes after.
+    `fallback_reason` says why a recording answers although the `requested` backend was asked; else it is empty.
 
     >>> print(Provenance("recorded", 1795417845.0, "apply-services", "MetalLB v0.14.8"))
     recorded 2026-11-23 07:10:45 UTC · after apply-services · MetalLB v0.14.8
@@ -61,32 +64,32 @@ class Provenance:
     after: str
     versions: str
     notes: tuple[str, ...] = ()
-    instead: str = ""  # why a recording answers where another backend was asked
-    requested: Source = "live"  # the backend that was asked, when a recording answers instead
+    fallback_reason: str = ""
+    requested: Source = "live"
     freshness: Freshness = Freshness()
 
     @property
     def checkable(self) -> bool:
-        """True when the backend that was asked has answered, and no recording in its place."""
-        return not self.instead
+        """Return whether the requested backend answered; a fallback's answer must not feed a check."""
+        return not self.fallback_reason
 
     def __str__(self) -> str:
         place_in_story = [] if self.after == "opening" else [f"after {self.after}"]
-        instead = [f"NOT {self.requested.upper()}: {self.instead}"] if self.instead else []
-        head = [*instead, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
+        fallback = [f"NOT {self.requested.upper()}: {self.fallback_reason}"] if self.fallback_reason else []
+        head = [*fallback, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
         return " · ".join([*head, *self.freshness.notes, *self.notes])
 
     def html(self) -> str:
-        """Return the line that stands above an answer in a notebook."""
+        """Return the line above an answer in a notebook."""
         return f'<small style="opacity:.75">{escape(str(self))}</small>'
 
     @property
     def style(self) -> str:
-        """CSS of an answer's frame: a bar beside all of it when a recording answers in place of another backend."""
-        return bar_style(VERMILLION) if self.instead else ""
+        """Return the CSS of an answer: a bar at its left where a recording answers for another backend."""
+        return bar_style(VERMILLION) if self.fallback_reason else ""
 
     def with_notes(self, *notes: str) -> Provenance:
-        """Return the same provenance with more notes; empty ones are left out."""
+        """Return the same provenance with further notes; empty notes are left out."""
         return replace(self, notes=(*self.notes, *(note for note in notes if note)))
 
 
@@ -100,8 +103,8 @@ class Printer(Protocol):
 class Answer:
     """The base of everything that a lab draws or tabulates.
 
-    A subclass says its words (`describe()`) and its picture (`body_html()`); a notebook shows the picture below the
-    provenance, a terminal the words. `provenance` is None for what no cluster answered, such as progress.
+    A subclass has words (`describe()`) and HTML (`body_html()`); a notebook shows the HTML below the provenance, a
+    terminal shows the words. `provenance` is None for what no cluster answered, such as progress.
     """
 
     provenance: Provenance | None = None
@@ -124,7 +127,7 @@ class Answer:
 
 
 class Text(str, Answer):
-    """A `str` with a provenance; what a command printed, or what a log says up to the clock.
+    """A `str` with a provenance: the output of a command, or a log up to the moment of the lab's clock.
 
     >>> text = Text("one\\ntwo\\nthree", Provenance("recorded", 1795417845.0, "opening", "MetalLB v0.14.8"))
     >>> text.matching("^t").splitlines()
@@ -134,34 +137,34 @@ class Text(str, Answer):
     provenance: Provenance
     action_time: float | None
 
-    def __new__(cls, content: str, provenance: Provenance, act: float | None = None) -> Text:
+    def __new__(cls, content: str, provenance: Provenance, action_time: float | None = None) -> Text:
         text = super().__new__(cls, content)
         text.provenance = provenance
-        text.action_time = act
+        text.action_time = action_time
         return text
 
     def matching(self, pattern: str, since_action: bool = False) -> Text:
         """Return the lines in which the regular expression `pattern` is found, as a Text.
 
-        `since_action=True` keeps those from the last action on, writes the seconds since that action in front, and
-        shortens JSON log lines to their message and facts. Raises `re.error` for a pattern that is none.
+        `since_action=True` keeps the lines from the last action on, writes the seconds since it in front, and shortens
+        JSON log lines to their message and fields. Raises `re.error` for an invalid pattern.
         """
         search = re.compile(pattern).search
         lines = [line for line in self.splitlines() if search(line)]
         if since_action:
-            act = self.action_time if self.action_time is not None else float("-inf")
+            start = self.action_time if self.action_time is not None else float("-inf")
             stamped = [(timestamp_of(line), line) for line in lines]
             lines = [
-                f"{moment - act:+8.1f} s  {readable_line(line)}"
+                f"{moment - start:+8.1f} s  {readable_line(line)}"
                 if self.action_time is not None
                 else readable_line(line)
                 for moment, line in stamped
-                if moment is not None and moment >= act
+                if moment is not None and moment >= start
             ]
         return Text("\n".join(lines), self.provenance, self.action_time)
 
     def section(self, start: str) -> Text:
-        """Return the block of lines that starts with a line matching `start`, up to two blank lines or the end."""
+        """Return the block from the line that matches `start` to the next two blank lines or the end."""
         found = re.search(rf"(?ms)^{start}.*?(?=\n\n\n|\Z)", self)
         return Text(found[0].rstrip("\n") if found else "", self.provenance, self.action_time)
 

@@ -59,7 +59,7 @@ def test_fallback_backend_query_answered_by_recording_and_marked(capsys: pytest.
     scan = lab.arp_scan()
     assert scan.ADDRESS.tolist() == lab.pool()[:3]
     assert scan.provenance.source == "recorded"
-    assert scan.provenance.instead == REASON
+    assert scan.provenance.fallback_reason == REASON
     assert not scan.provenance.checkable, "such an answer must never feed a check"
     assert REASON in capsys.readouterr().out
     assert "border-left" in scan._repr_html_()
@@ -74,9 +74,9 @@ def test_fallback_backend_frames_announced(capsys: pytest.CaptureFixture[str]) -
 def test_fallback_backend_action_switches_until_next_at() -> None:
     lab = lab_with_gaps("bgp", "perform")
     lab.delete(manifests.l2advertisement)
-    assert lab.start_router().provenance.instead == REASON
+    assert lab.start_router().provenance.fallback_reason == REASON
     assert lab.router == "router"
-    assert lab.run(lab.router, "vtysh -c 'show bgp summary'").provenance.instead == REASON
+    assert lab.run(lab.router, "vtysh -c 'show bgp summary'").provenance.fallback_reason == REASON
     lab.at("opening")
     assert lab.nodes().provenance.source == "live"
 

@@ -80,7 +80,7 @@ def test_kans_convert_does_not_overwrite(tmp_path: Path) -> None:
 def test_kans_verify_shipped() -> None:
     ran = kans("verify")
     assert ran.returncode == 0, ran.stderr
-    assert "whole, in order" in ran.stdout
+    assert "complete, in order" in ran.stdout
 
 
 def test_kans_run_json() -> None:

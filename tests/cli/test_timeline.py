@@ -67,7 +67,7 @@ def test_kans_timeline_logs_same_clock(bridge: Path, recording: Recording, tmp_p
 
 
 def test_kans_timeline_recording_by_action(tmp_path: Path) -> None:
-    said = told(shipped("l2"), "--act", "cut-link", "--out", tmp_path / "t.html")
+    said = told(shipped("l2"), "--action", "cut-link", "--out", tmp_path / "t.html")
     assert "next hop gone 13" in said
     assert "router: hold timer for myk8s-worker over" in said
 

@@ -90,15 +90,15 @@ def test_kans_up_down_leave_nothing() -> None:
     before = leftovers()
     up = kans("up")
     assert up.returncode == 0, up.stderr
-    assert "is made" in up.stdout
+    assert "is created" in up.stdout
     assert healthy()
     again = kans("up")
-    assert "is there" in again.stdout
+    assert "is ready" in again.stdout
     down = kans("down")
     assert "removed" in down.stdout
     assert leftovers() == before
     assert load_state() is None
-    assert "nothing was there" in kans("down").stdout
+    assert "nothing to remove" in kans("down").stdout
 
 
 def test_open_lab_live_without_cluster_says_what_to_do() -> None:
@@ -204,7 +204,7 @@ def test_live_backend_without_router_image_falls_back(open_lab: OpenLab) -> None
         lab.delete(manifests.l2advertisement)
         said = lab.start_router()
         assert not said.provenance.checkable
-        assert docker.ROUTER_IMAGE in said.provenance.instead
+        assert docker.ROUTER_IMAGE in said.provenance.fallback_reason
         assert "07-bgp" in kans("doctor").stdout
     finally:
         docker.check_output(docker.docker("tag", kept, name))

@@ -126,7 +126,7 @@ class FallbackBackend(ForwardingBackend):
         return answer
 
     def _mark(self, origin: Provenance) -> Provenance:
-        return replace(origin, instead=self._reason, requested=self._source)
+        return replace(origin, fallback_reason=self._reason, requested=self._source)
 
     def banner(self) -> str:
         return self._asked.banner()

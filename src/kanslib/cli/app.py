@@ -1,4 +1,4 @@
-"""Commands, their options and help texts; the work is done elsewhere."""
+"""The commands with their options and help texts; each calls the module of its name."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"kanslib {__version__}")
         raise typer.Exit
 
@@ -41,9 +41,9 @@ def lab(
         Path, typer.Option("--dir", help="Where your copy of the chapters lives; made if it is not there.")
     ] = Path("kans-course"),
     backend: Annotated[
-        str, typer.Option(help="Who answers: recorded, computed, or live (needs: kans up).")
+        str, typer.Option(help="Who answers: recorded, simulated, or live (needs: kans up).")
     ] = "recorded",
-    port: Annotated[int, typer.Option(help="Port of JupyterLab; the next free one if it is taken.")] = 8888,
+    port: Annotated[int, typer.Option(help="Port of JupyterLab; the next free one if it is in use.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open JupyterLab on [bold]your own copy[/] of the chapters.
@@ -51,9 +51,9 @@ def lab(
     What you change stays: after an upgrade, chapters that you did not edit are replaced, and the new edition
     of one that you did lies beside yours.
     """
-    from kanslib.cli import lab as labs
+    from kanslib.cli import lab as command
 
-    labs.open_lab(directory, backend, port, browser)
+    command.open_lab(directory, backend, port, browser)
 
 
 @app.command(epilog="Examples: kans run · kans run 03 06 · kans run --json > report.json")
@@ -62,15 +62,15 @@ def run(
         Optional[list[str]], typer.Argument(help="Chapters by number or name; all of them without one.")  # noqa: UP045
     ] = None,
     backend: Annotated[
-        str, typer.Option(help="Who answers: recorded, computed, or live (needs: kans up).")
+        str, typer.Option(help="Who answers: recorded, simulated, or live (needs: kans up).")
     ] = "recorded",
     workers: Annotated[int, typer.Option(help="Chapters at a time; 0: one per processor.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Execute chapters without a browser and print what each took. Exits with 1 if a cell fails."""
-    from kanslib.cli import run as runs
+    from kanslib.cli import run as command
 
-    raise typer.Exit(runs.run(chapters or [], backend, workers, json))
+    raise typer.Exit(command.run(chapters or [], backend, workers, json))
 
 
 @app.command(epilog="Examples: kans up · kans up --metallb · kans up --metallb --manifest metallb-native.yaml")
@@ -81,18 +81,18 @@ def up(
         typer.Option(help="MetalLB's manifest as a file, where there is no internet (or METALLB_MANIFEST)."),
     ] = None,
 ) -> None:
-    """Make the course's own kind cluster and its client, or heal the one that is there."""
-    from kanslib.cli import up as clusters
+    """Create the course's own kind cluster and its client, or repair the one that exists."""
+    from kanslib.cli import up as command
 
-    clusters.up(metallb, manifest)
+    command.up(metallb, manifest)
 
 
 @app.command(epilog="Example: kans down")
 def down() -> None:
-    """Remove exactly what [bold]kans up[/] and live chapters made."""
-    from kanslib.cli import up as clusters
+    """Remove exactly what [bold]kans up[/] and live chapters created."""
+    from kanslib.cli import up as command
 
-    clusters.down()
+    command.down()
 
 
 @app.command(epilog="Example: kans record --out course.zip   (needs: kans up)")
@@ -102,17 +102,17 @@ def record(
     ] = None,
     out: Annotated[Path, typer.Option(help="What to write: a .zip or a directory.")] = Path("kans-recording.zip"),
     title: Annotated[str, typer.Option(help="The recording's title.")] = "",
-    stand_in: Annotated[
-        Optional[list[str]], typer.Option(help="What was not the real thing, in words. Repeatable.")  # noqa: UP045
+    substitute: Annotated[
+        Optional[list[str]], typer.Option(help="A substitute for the real thing, in words. Repeatable.")  # noqa: UP045
     ] = None,
     keep: Annotated[
         Optional[Path], typer.Option(help="Keep the raw recording in this folder as well.")  # noqa: UP045
     ] = None,
 ) -> None:
-    """Run the chapters on the course's live cluster and write what happened as a recording."""
-    from kanslib.cli import record as records
+    """Run the chapters on the course's live cluster and write a recording of them."""
+    from kanslib.cli import record as command
 
-    raise typer.Exit(records.record(chapters or [], out, title, stand_in or [], keep))
+    raise typer.Exit(command.record(chapters or [], out, title, substitute or [], keep))
 
 
 @app.command(epilog="Example: kans verify my-recording.zip")
@@ -122,9 +122,9 @@ def verify(
     ] = None,
 ) -> None:
     """Check recordings: every file's size and sha256, order in time, format, secrets, addresses."""
-    from kanslib.cli import verify as work
+    from kanslib.cli import verify as command
 
-    work.verify(recordings or [])
+    command.verify(recordings or [])
 
 
 @app.command(epilog="Example: kans diff old-metallb.zip new-metallb.zip")
@@ -134,9 +134,9 @@ def diff(
     json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
 ) -> None:
     """Compare two recordings [bold]by meaning[/]: leaders, addresses, rules, routes, outages. 1: not alike."""
-    from kanslib.cli import verify as work
+    from kanslib.cli import verify as command
 
-    raise typer.Exit(work.diff(a, b, json))
+    raise typer.Exit(command.diff(a, b, json))
 
 
 @app.command(epilog="Example: kans convert raw/l2 raw/bgp course.zip --versions kind=v0.24.0")
@@ -150,14 +150,14 @@ def convert(
         list[str] | None,
         typer.Option(help="What the raw files do not say, e.g. kind=v0.24.0. Repeatable."),
     ] = None,
-    stand_in: Annotated[
-        Optional[list[str]], typer.Option(help="What was not the real thing, in words. Repeatable.")  # noqa: UP045
+    substitute: Annotated[
+        Optional[list[str]], typer.Option(help="A substitute for the real thing, in words. Repeatable.")  # noqa: UP045
     ] = None,
 ) -> None:
     """Turn raw recordings into one recording of format 1."""
-    from kanslib.cli import verify as work
+    from kanslib.cli import verify as command
 
-    work.convert(paths, title, versions or [], stand_in or [])
+    command.convert(paths, title, versions or [], substitute or [])
 
 
 @app.command(
@@ -167,13 +167,13 @@ def convert(
 def trace(
     dump: Annotated[str, typer.Argument(help="What iptables-save or ip6tables-save printed: a file, or - for a pipe.")],
     source: Annotated[str, typer.Option("--from", help="The packet's source address.")],
-    to: Annotated[str, typer.Option("--to", help="Where it goes: ADDRESS:PORT/PROTOCOL (tcp if not said).")],
+    to: Annotated[str, typer.Option("--to", help="Where it goes: ADDRESS:PORT/PROTOCOL (default tcp).")],
     interface: Annotated[str, typer.Option("--in", help="The interface it comes in by.")] = "eth0",
     own: Annotated[
         bool, typer.Option("--own", help="The machine itself sends it: no interface, OUTPUT first.")
     ] = False,
     sport: Annotated[Optional[int], typer.Option(help="Its source port, if rules ask for it.")] = None,  # noqa: UP045
-    state: Annotated[str, typer.Option(help="What conntrack thinks of it: NEW, ESTABLISHED, …")] = "NEW",
+    state: Annotated[str, typer.Option(help="Its state in conntrack: NEW, ESTABLISHED, …")] = "NEW",
     addresses: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="`ip -j addr` of that machine, in a file: which addresses are its own."),
@@ -189,12 +189,12 @@ def trace(
 
     Needs no root and no cluster, only the text. Exits with 1 when no way is accepted.
     """
-    from kanslib.cli import trace as traces
+    from kanslib.cli import trace as command
     from kanslib.iptables import Packet
 
-    address, port, protocol = traces.target(to)
+    address, port, protocol = command.parse_target(to)
     packet = Packet(source, address, protocol, sport, port, None if own else interface, ctstate=state)
-    raise typer.Exit(traces.trace(dump, packet, addresses, routes, json, svg))
+    raise typer.Exit(command.trace(dump, packet, addresses, routes, json, svg))
 
 
 @app.command(
@@ -211,47 +211,48 @@ def timeline(
     ],
     vip: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="The address that the story is about; those announced by ARP if not said. Repeatable."),
+        typer.Option(help="The address of the Service; without it those announced by ARP. Repeatable."),
     ] = None,
     zero: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="The moment to count from: Unix seconds or a UTC time; the first failure if not said."),
+        typer.Option(help="The moment to count from: Unix seconds or a UTC time; without it the first failure."),
     ] = None,
-    act: Annotated[
+    action: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Of a recording: only this act. Repeatable."),
+        typer.Option(help="Of a recording: only this action. Repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("timeline.html"),
 ) -> None:
-    """Take an outage apart from [bold]your own[/] captures and logs: phases, why requests failed, who had the address.
+    """Analyse an outage in [bold]your own[/] captures and logs: phases, why requests failed, who had the address.
 
     Prints it in words and writes one HTML page that needs nothing else.
     """
-    from kanslib.cli import timeline as timelines
+    from kanslib.cli import timeline as command
 
-    timelines.timeline(paths, vip or [], zero, act or [], out)
+    command.timeline(paths, vip or [], zero, action or [], out)
 
 
 @app.command(epilog="Examples: kans challenge · kans challenge --case 4 · kans challenge --backend live")
 def challenge(
     backend: Annotated[
-        str, typer.Option(help="Which cluster: recorded, computed, or live (needs: kans up --metallb).")
+        str, typer.Option(help="Which cluster: recorded, simulated, or live (needs: kans up --metallb).")
     ] = "recorded",
-    case: Annotated[Optional[int], typer.Option(help="This case, 1 to 9; one at random without it.")] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="Draw the same case again.")] = None,  # noqa: UP045
+    case: Annotated[Optional[int], typer.Option(help="This case, 1 to 9; a random one without it.")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(help="Choose the same random case again.")] = None,  # noqa: UP045
 ) -> None:
-    """A [bold]broken cluster[/] and a complaint: look, then name cause, fix and evidence. Exits with 1 if you don't.
+    """Solve a [bold]broken cluster[/] from a complaint: query it, then name cause, fix and evidence.
 
-    With --backend live the course's own cluster is broken for you, and mended when you are through or stop with Ctrl-C.
+    Exits with 1 if not solved. With --backend live the course's own cluster is broken for you; it is restored when
+    you finish or press Ctrl-C.
     """
-    from kanslib.cli import challenge as work
+    from kanslib.cli import challenge as command
 
-    raise typer.Exit(work.challenge(backend, case, seed))
+    raise typer.Exit(command.challenge(backend, case, seed))
 
 
 @app.command(epilog="Example: kans doctor --json")
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """What works on this machine, what falls back to recordings, and the exact fix."""
-    from kanslib.cli import doctor as checkup
+    """Check what works on this machine, what falls back to recordings, and print the exact fix."""
+    from kanslib.cli import doctor as command
 
-    raise typer.Exit(checkup.doctor(json))
+    raise typer.Exit(command.doctor(json))

@@ -1,4 +1,4 @@
-"""`kans doctor`: what this machine can do, what falls back, and the fix. Looks only; changes nothing."""
+"""`kans doctor`: check what this machine can do, what falls back to recordings, and the fix. Changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CAP_NET_RAW = 13
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One thing that was looked at: its state, what was found, what it is for, and how to mend it."""
+    """One check: its subject, its state, what was found, what needs it, and how to fix it."""
 
     what: str
     state: CheckState
@@ -40,8 +40,8 @@ class CheckResult:
 
 
 def doctor(as_json: bool) -> int:
-    """Print the findings; 1 when the recorded course cannot be read here."""
-    findings = [look() for look in LOOKS]
+    """Print the results of all checks; return 1 when the recorded course cannot be read here."""
+    findings = [check() for check in CHECKS]
     if as_json:
         print(json.dumps([asdict(one) for one in [*findings, *_live()]], indent=1))
     else:
@@ -62,14 +62,14 @@ def _print(findings: list[CheckResult]) -> None:
 
 
 def _live() -> list[CheckResult]:
-    """Live, cell by cell: the cluster, and the cells that would fall back to the recording, and why."""
+    """Check the course cluster, and each live cell that would fall back to the recording."""
     if none := unsupported.no_cluster():
         return [CheckResult("course cluster", "falls back", none, "live cells", "kans up")]
     falling = [
         CheckResult(f"{gap.chapter}, code cell {gap.cell}", "falls back", gap.code, "a live cell", gap.why)
         for gap in unsupported.unsupported_cells()
     ]
-    return [CheckResult("course cluster", "works", "made by kans up", "live cells"), *falling]
+    return [CheckResult("course cluster", "works", "created by kans up", "live cells"), *falling]
 
 
 def _print_live(console: Console, live: list[CheckResult]) -> None:
@@ -98,13 +98,13 @@ def _python() -> CheckResult:
 
 
 def _package(name: str, extra: str, needed_for: str, state: CheckState) -> Callable[[], CheckResult]:
-    def look() -> CheckResult:
+    def check() -> CheckResult:
         try:
             return CheckResult(name, "works", importlib.metadata.version(name), needed_for)
         except importlib.metadata.PackageNotFoundError:
             return CheckResult(name, state, "not installed", needed_for, f"pip install 'kanslib[{extra}]'")
 
-    return look
+    return check
 
 
 def _recordings() -> CheckResult:
@@ -122,7 +122,7 @@ def _docker() -> CheckResult:
     fix = "install Docker and start it: https://docs.docker.com/engine/install/"
     if shutil.which("docker") is None:
         return CheckResult("Docker", "falls back", "no docker command", "a live cluster", fix)
-    code, said = _said(["docker", "version", "--format", "{{.Server.Version}}"])
+    code, output = _run(["docker", "version", "--format", "{{.Server.Version}}"])
     if code:
         return CheckResult(
             "Docker",
@@ -131,26 +131,26 @@ def _docker() -> CheckResult:
             "a live cluster",
             "start Docker, or join its group: sudo usermod -aG docker $USER",
         )
-    return CheckResult("Docker", "works", said, "a live cluster")
+    return CheckResult("Docker", "works", output, "a live cluster")
 
 
 def _tool(name: str, arguments: list[str], fix: str) -> Callable[[], CheckResult]:
-    def look() -> CheckResult:
+    def check() -> CheckResult:
         if shutil.which(name) is None:
             return CheckResult(name, "falls back", "not on the PATH", "a live cluster", fix)
-        code, said = _said([name, *arguments])
-        return CheckResult(name, "falls back" if code else "works", said, "a live cluster", fix if code else "")
+        code, output = _run([name, *arguments])
+        return CheckResult(name, "falls back" if code else "works", output, "a live cluster", fix if code else "")
 
-    return look
+    return check
 
 
-def _said(command: list[str]) -> tuple[int, str]:
+def _run(command: list[str]) -> tuple[int, str]:
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired) as exc:
         return 1, type(exc).__name__
-    said = (ran.stdout or ran.stderr).strip().splitlines()
-    return ran.returncode, said[0] if said else ""
+    lines = (ran.stdout or ran.stderr).strip().splitlines()
+    return ran.returncode, lines[0] if lines else ""
 
 
 def _inotify() -> CheckResult:
@@ -183,7 +183,7 @@ def _capabilities() -> CheckResult:
         return CheckResult(
             "CAP_NET_RAW",
             "falls back",
-            "cannot be told here",
+            "unknown on this system",
             "ARP from this machine",
             "ARP is asked from the client container instead",
         )
@@ -193,7 +193,7 @@ def _capabilities() -> CheckResult:
     return CheckResult("CAP_NET_RAW", "falls back", "not held", "ARP from this machine", fix)
 
 
-LOOKS: tuple[Callable[[], CheckResult], ...] = (
+CHECKS: tuple[Callable[[], CheckResult], ...] = (
     _python,
     _package("jupyterlab", "lab", "kans lab", "missing"),
     _package("nbclient", "lab", "kans run", "missing"),

@@ -21,10 +21,10 @@ from kanslib.exceptions import KanslibError
 console = Console(highlight=False, soft_wrap=True)
 
 
-def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
-    """Bring the copy up to date, say where it is, and run JupyterLab until it is stopped."""
-    factory.validate_backend_name(world)
-    if world == "live":
+def open_lab(directory: Path, backend: str, port: int, browser: bool) -> None:
+    """Update the copy of the chapters, print where it is, and run JupyterLab until it is stopped."""
+    factory.validate_backend_name(backend)
+    if backend == "live":
         from kanslib.cluster import lifecycle
 
         lifecycle.guard()
@@ -49,20 +49,20 @@ def open_lab(directory: Path, world: str, port: int, browser: bool) -> None:
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]  # fmt: skip
-    lab = subprocess.Popen(command, env=environment(world))
+    lab = subprocess.Popen(command, env=environment(backend))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches JupyterLab too, which knows how to stop
     sys.exit(lab.wait())
 
 
-def environment(world: str) -> dict[str, str]:
-    """JupyterLab's environment: the world, and a configuration that keeps pop-ups away from a first visit."""
-    quiet = str(Path(__file__).parent / "jupyter")
-    paths = [quiet, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    return {**os.environ, "KANS_BACKEND": world, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+def environment(backend: str) -> dict[str, str]:
+    """Return JupyterLab's environment: the backend, and a configuration without pop-ups at the first visit."""
+    settings = str(Path(__file__).parent / "jupyter")
+    paths = [settings, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return {**os.environ, "KANS_BACKEND": backend, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
 
 
 def report(copied: list[chapters.CopyResult]) -> list[str]:
-    """What was done to the learner's copy, in as few lines as it takes."""
+    """Return what changed in the learner's copy, in lines of text."""
     fates = Counter(one.fate for one in copied)
     lines = [f"{count} chapters {fate}" for fate, count in fates.items() if fate in ("new", "replaced")]
     lines += [f"{one.chapter.name}: {one.fate}" for one in copied if one.fate == "yours kept"]
@@ -71,9 +71,9 @@ def report(copied: list[chapters.CopyResult]) -> list[str]:
 
 
 def free_port(wanted: int) -> int:
-    """`wanted`, or the next port after it that is free on this machine."""
+    """Return `wanted`, or the next port that is free on this machine."""
     for port in range(wanted, wanted + 50):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
-    raise KanslibError(f"ports {wanted} to {wanted + 49} are all taken: give another one with --port")
+    raise KanslibError(f"ports {wanted} to {wanted + 49} are all in use: give another one with --port")

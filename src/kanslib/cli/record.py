@@ -1,4 +1,4 @@
-"""`kans record`: the chapters run live, and what happened written as a recording."""
+"""`kans record`: run the chapters live and write a recording of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
 
 console = Console(highlight=False, soft_wrap=True)
-_TOLD_BY_OTHERS = "00"  # its story is the whole lesson, which the other chapters make
+_WHOLE_LESSON = "00"  # the other chapters together record its story
 
 
-def record(names: Sequence[str], out: Path, title: str, stand_ins: Sequence[str], keep: Path | None) -> int:
-    """Run the chapters live, write and check the recording, and say what is in it; 1 when a chapter failed."""
+def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[str], keep: Path | None) -> int:
+    """Run the chapters live, write and check the recording, and print its contents; return 1 when a chapter failed."""
     from kanslib.cluster import lifecycle, session
     from kanslib.cluster.recorder import Recorder, versions
 
@@ -28,7 +28,7 @@ def record(names: Sequence[str], out: Path, title: str, stand_ins: Sequence[str]
         raise KanslibError(f"{out} exists already; the recorder overwrites nothing: choose another name")
     if keep and keep.exists():
         raise KanslibError(f"{keep} exists already: choose another folder for the raw recording")
-    chosen = [path for path in chapters.pick(names) if names or not path.name.startswith(_TOLD_BY_OTHERS)]
+    chosen = [path for path in chapters.pick(names) if names or not path.name.startswith(_WHOLE_LESSON)]
     with tempfile.TemporaryDirectory(prefix="kans-record-") as temporary:
         folder = Path(temporary)
         os.environ["KANS_BACKEND"], os.environ[session.RECORD] = "live", temporary
@@ -39,7 +39,7 @@ def record(names: Sequence[str], out: Path, title: str, stand_ins: Sequence[str]
             console.print(f"[bold red]not recorded:[/] {', '.join(failed)} failed")
             return 1
         console.print(f"{len(chosen)} chapters in {time.monotonic() - began:.0f} s")
-        _write(raw, out, title, versions(), stand_ins)
+        _write(raw, out, title, versions(), substitutes)
     return 0
 
 
@@ -50,8 +50,8 @@ def _run(path: Path) -> bool:
     return not result.error
 
 
-def _write(raw: Path, out: Path, title: str, versions: dict[str, str], stand_ins: Sequence[str]) -> None:
-    from kanslib.cli.verify import written
+def _write(raw: Path, out: Path, title: str, versions: dict[str, str], substitutes: Sequence[str]) -> None:
+    from kanslib.cli.verify import write_recording
     from kanslib.recording.raw.convert import Labels
 
-    written([raw], out, Labels(title or "The course, recorded by itself", versions, tuple(stand_ins)))
+    write_recording([raw], out, Labels(title or "The course, recorded by itself", versions, tuple(substitutes)))

@@ -1,4 +1,4 @@
-"""`kans run`: chapters executed headless, several at a time."""
+"""`kans run`: execute chapters without a browser, several at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CLOSE = "from kanslib.cluster import session; session.close()"
 
 @dataclass(frozen=True)
 class Result:
-    """One chapter's run: code cells, seconds, peak memory of its kernel in MB, and the error that ended it."""
+    """The run of one chapter: code cells, seconds, peak memory of its kernel in MB, and the error that ended it."""
 
     chapter: str
     cells: int
@@ -43,7 +43,7 @@ class Result:
 
 
 def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
-    """Execute and report; 0 when every cell of every chapter ran."""
+    """Execute chapters and print a report; return 0 when every cell ran, else 1."""
     factory.validate_backend_name(backend)
     if importlib.util.find_spec("nbclient") is None:
         raise KanslibError("running chapters needs nbclient. Fix: pip install 'kanslib[lab]'")
@@ -81,7 +81,7 @@ def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
 
 
 def execute(chapter: Path) -> tuple[Result, Any]:
-    """Run one chapter in a fresh kernel: its result, and the executed notebook."""
+    """Run one chapter in a new kernel; return its result and the executed notebook."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -90,7 +90,7 @@ def execute(chapter: Path) -> tuple[Result, Any]:
     notebook = nbformat.read(chapter, as_version=4)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     live = os.environ.get("KANS_BACKEND") == "live"
-    # a live lab leaves the cluster whole, and a recorder has the story told to its end, before the kernel goes
+    # before the kernel ends, a live lab restores the cluster and a recorder completes its story
     notebook.cells += [nbformat.v4.new_code_cell(code) for code in ([_CLOSE] if live else []) + [_MEMORY]]
     began, error = time.monotonic(), ""
     try:
@@ -115,8 +115,8 @@ def execute(chapter: Path) -> tuple[Result, Any]:
 def _print(results: Sequence[Result], seconds: float) -> None:
     table = Table("chapter", "cells", "seconds", "peak MB", "result")
     for result in results:
-        verdict = f"[bold red]{result.error.splitlines()[0]}[/]" if result.error else "ok"
-        table.add_row(result.chapter, str(result.cells), f"{result.seconds:.1f}", f"{result.peak_mb:.0f}", verdict)
+        outcome = f"[bold red]{result.error.splitlines()[0]}[/]" if result.error else "ok"
+        table.add_row(result.chapter, str(result.cells), f"{result.seconds:.1f}", f"{result.peak_mb:.0f}", outcome)
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{len(results)} chapters in {seconds:.1f} s")

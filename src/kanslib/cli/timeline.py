@@ -1,4 +1,4 @@
-"""`kans timeline`: anybody's captures, logs or recordings as one story, in the terminal and as a page."""
+"""`kans timeline`: the timeline of an outage from any captures, logs or recordings, in the terminal and as a page."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ console = Console(highlight=False, soft_wrap=True)
 Facts = list[tuple[str, str]]
 
 
-def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, acts: Sequence[str], out: Path) -> None:
-    """Read everything, say it in words, write the page."""
+def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actions: Sequence[str], out: Path) -> None:
+    """Read the inputs, print the timeline in words, and write the page."""
     for path in paths:
         if not path.exists():
             raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
     recordings = [path for path in paths if _is_recording(path)]
     others = [path for path in paths if path not in recordings]
     facts: Facts = []
-    chapters = [chapter for path in recordings for chapter in _of_recording(path, acts, facts)]
+    sections = [section for path in recordings for section in _recording_sections(path, actions, facts)]
     if others:
-        chapters += _of_files(others, vips, _moment(zero), facts)
-    for chapter in chapters:
-        console.print(f"\n[bold]{chapter.title}[/]")
-        console.print(outage_timeline.describe(chapter.outage) or "no attempt and no event", markup=False)
+        sections += _file_sections(others, vips, _parse_zero(zero), facts)
+    for section in sections:
+        console.print(f"\n[bold]{section.title}[/]")
+        console.print(outage_timeline.describe(section.outage) or "no request and no event", markup=False)
         console.print(
-            "\n".join(arp_timeline.sentences(chapter.arp, chapter.neighbor_updates, chapter.context)), markup=False
+            "\n".join(arp_timeline.sentences(section.arp, section.neighbor_updates, section.context)), markup=False
         )
-    out.write_text(report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, chapters))
+    out.write_text(report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections))
     console.print(f"\nwritten: {out} ({out.stat().st_size / 1e6:.1f} MB, opens in any browser, needs no network)")
 
 
@@ -53,8 +53,8 @@ def _is_recording(path: Path) -> bool:
     return path.suffix == ".zip" or (path / MANIFEST).is_file()
 
 
-def _moment(text: str | None) -> float | None:
-    """Unix seconds of `--zero`: a number, or a date and time (UTC where it says no zone)."""
+def _parse_zero(text: str | None) -> float | None:
+    """Return the Unix seconds of `--zero`: a number, or a date and time (UTC unless it names a zone)."""
     if text is None:
         return None
     try:
@@ -70,11 +70,11 @@ def _moment(text: str | None) -> float | None:
 # ── recordings ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_recording(path: Path, acts: Sequence[str], facts: Facts) -> Iterator[report.ReportSection]:
+def _recording_sections(path: Path, actions: Sequence[str], facts: Facts) -> Iterator[report.ReportSection]:
     recording = Recording.open(path)
-    told = recording.manifest
-    facts.append((path.name, f"{told.title}; {', '.join(f'{k} {v}' for k, v in told.versions.items())}"))
-    for one in observed_actions(recording, acts):
+    manifest = recording.manifest
+    facts.append((path.name, f"{manifest.title}; {', '.join(f'{k} {v}' for k, v in manifest.versions.items())}"))
+    for one in observed_actions(recording, actions):
         seen = one.observation
         story, memory = ARPAnalysis.of(seen.frames()), neighbor_updates(seen)
         client = seen.topology.client or "the client"
@@ -86,17 +86,17 @@ def _of_recording(path: Path, acts: Sequence[str], facts: Facts) -> Iterator[rep
 
 
 @dataclass(frozen=True)
-class _Read:
-    """What files held: frames worth keeping, logs by node."""
+class _Inputs:
+    """The contents of files: the relevant frames, the logs by node."""
 
     frames: list[Frame]
     logs: dict[str, str]
 
 
-def _of_files(
+def _file_sections(
     paths: Sequence[Path], vips: Sequence[str], zero: float | None, facts: Facts
 ) -> list[report.ReportSection]:
-    found = _read(paths, facts)
+    found = _read_files(paths, facts)
     wanted = list(vips) or captures.likely_vips(found.frames)
     if not wanted and not found.logs:
         raise KanslibError(
@@ -105,11 +105,11 @@ def _of_files(
         )
     outage = captures.outage_from_captures(found.frames, found.logs, {vip: vip for vip in wanted}, zero)
     story = ARPAnalysis.of(found.frames)
-    client, mac = _client(found.frames, wanted)
+    client, mac = _find_client(found.frames, wanted)
     ends = [frame.time for frame in found.frames] or [outage.zero]
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
     told = arp_timeline.PlotContext(
-        window, {vip: vip for vip in wanted}, _owners(story, wanted), client or "the client"
+        window, {vip: vip for vip in wanted}, _find_owners(story, wanted), client or "the client"
     )
     memory = story.neighbor_updates(client, mac) if client else []
     provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
@@ -118,14 +118,14 @@ def _of_files(
     ]
 
 
-def _read(paths: Sequence[Path], facts: Facts) -> _Read:
+def _read_files(paths: Sequence[Path], facts: Facts) -> _Inputs:
     frames: list[Frame] = []
     logs: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         for path in paths:
             task = progress.add_task(path.name, total=path.stat().st_size)
-            log = _as_log(path)
+            log = _read_log(path)
             if log is not None:
                 node = path.stem.rpartition("@")[2]
                 logs[node] = logs.get(node, "") + log  # one node may have had several speakers
@@ -135,13 +135,13 @@ def _read(paths: Sequence[Path], facts: Facts) -> _Read:
                 def read_so_far(size: int, task: TaskID = task) -> None:
                     progress.update(task, completed=size)
 
-                frames += _capture(path, facts, read_so_far)
+                frames += _read_capture(path, facts, read_so_far)
             progress.update(task, completed=path.stat().st_size)
-    return _Read(sorted(frames, key=lambda frame: frame.time), logs)
+    return _Inputs(sorted(frames, key=lambda frame: frame.time), logs)
 
 
-def _as_log(path: Path) -> str | None:
-    """The text of a log with timestamps; None for anything else."""
+def _read_log(path: Path) -> str | None:
+    """Return the text of a log with timestamps; None for any other file."""
     with path.open("rb") as stream:
         first = stream.readline(400)
     if b"\0" in first or timestamp_of(first.decode(errors="replace")) is None:
@@ -149,7 +149,7 @@ def _as_log(path: Path) -> str | None:
     return path.read_text(errors="replace")
 
 
-def _capture(path: Path, facts: Facts, told: Callable[[int], object]) -> list[Frame]:
+def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]) -> list[Frame]:
     counts = {"frames": 0, "malformed": 0}
     wrong: list[str] = []
 
@@ -158,14 +158,14 @@ def _capture(path: Path, facts: Facts, told: Callable[[int], object]) -> list[Fr
             for frame in capture.read(stream, path.name):
                 counts["frames"] += 1
                 if counts["frames"] % 5000 == 0:
-                    told(stream.tell())
+                    report_size(stream.tell())
                 if frame.malformed and not frame.is_cut:
                     counts["malformed"] += 1
                     wrong.append(f"frame {frame.number}: {frame.malformed}")
                     del wrong[5:]
                 yield frame
 
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)
         try:
             kept = list(captures.relevant_frames(counted()))
@@ -173,14 +173,14 @@ def _capture(path: Path, facts: Facts, told: Callable[[int], object]) -> list[Fr
             raise KanslibError(f"{exc}; and no log with timestamps (kubectl logs --timestamps) either") from None
     seconds = kept[-1].time - kept[0].time if kept else 0.0
     facts.append((path.name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
-    facts.extend((path.name, str(one.message)) for one in said)
+    facts.extend((path.name, str(one.message)) for one in caught)
     if counts["malformed"]:
         facts.append((path.name, f"{counts['malformed']:,} malformed frames, e.g. {'; '.join(wrong)}"))
     return kept
 
 
-def _client(frames: Sequence[Frame], vips: Sequence[str]) -> tuple[str, str]:
-    """The address and the MAC address of who asks the VIPs most; empty when nobody does."""
+def _find_client(frames: Sequence[Frame], vips: Sequence[str]) -> tuple[str, str]:
+    """Return address and MAC address of the host with most connections to the VIPs; empty without one."""
     asked: dict[tuple[str, str], int] = {}
     for frame in frames:
         if frame.tcp and frame.ip and frame.ethernet and frame.tcp.flags == "S" and frame.ip.dst in vips:
@@ -189,11 +189,11 @@ def _client(frames: Sequence[Frame], vips: Sequence[str]) -> tuple[str, str]:
     return max(asked, key=lambda key: asked[key], default=("", ""))
 
 
-def _owners(story: ARPAnalysis, vips: Sequence[str]) -> dict[str, str]:
-    """Whose network card is which, by the first address that each spoke for, VIPs aside."""
+def _find_owners(story: ARPAnalysis, vips: Sequence[str]) -> dict[str, str]:
+    """Return the host of each MAC address: the first address that it answered for, other than VIPs."""
     owners: dict[str, str] = {}
     for address in story.addresses:
         if address not in vips:
-            for claim in story.ownership(address):
-                owners.setdefault(claim.mac, address)
+            for owner in story.ownership(address):
+                owners.setdefault(owner.mac, address)
     return owners

@@ -1,4 +1,4 @@
-"""`kans trace`: a packet walked through somebody's own iptables rules."""
+"""`kans trace`: trace a packet through any iptables rules."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _TO = re.compile(
 )
 
 
-def target(text: str) -> tuple[str, int | None, str]:
-    """`ADDRESS[:PORT][/PROTOCOL]` as its parts.
+def parse_target(text: str) -> tuple[str, int | None, str]:
+    """Return address, port and protocol of `ADDRESS[:PORT][/PROTOCOL]`.
 
-    >>> target("172.18.255.200:80/tcp"), target("[fd00::1]:53/udp"), target("10.0.0.1")
+    >>> parse_target("172.18.255.200:80/tcp"), parse_target("[fd00::1]:53/udp"), parse_target("10.0.0.1")
     (('172.18.255.200', 80, 'tcp'), ('fd00::1', 53, 'udp'), ('10.0.0.1', None, 'tcp'))
     """
     found = _TO.fullmatch(text)
@@ -38,8 +38,8 @@ def target(text: str) -> tuple[str, int | None, str]:
     return found["six"] or found["four"], port, found["protocol"] or "tcp"
 
 
-def read(dump: str) -> str:
-    """The text of a file, or of the pipe for `-`."""
+def read_dump(dump: str) -> str:
+    """Return the text of a file, or of standard input for `-`."""
     if dump == "-":
         if sys.stdin.isatty():
             raise KanslibError("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
@@ -55,38 +55,38 @@ def read(dump: str) -> str:
 def trace(
     dump: str, packet: Packet, addresses: Path | None, routes: Path | None, as_json: bool, svg: Path | None
 ) -> int:
-    """Print every way the packet can go; 1 when none is accepted."""
+    """Print every outcome of the packet; return 1 when none is accepted."""
     if (addresses is None) != (routes is None):
         raise KanslibError(
             "--addresses and --routes belong together: `ip -j addr` and `ip -j route` of the same machine"
         )
-    routing = Routing.read(read(str(addresses)), read(str(routes))) if addresses and routes else None
-    ruleset = iptables.parse(read(dump))
-    ways = ruleset.trace(packet, routing)
+    routing = Routing.read(read_dump(str(addresses)), read_dump(str(routes))) if addresses and routes else None
+    ruleset = iptables.parse(read_dump(dump))
+    outcomes = ruleset.trace(packet, routing)
     title = f"{packet}/{packet.protocol}"
     name = "a pipe" if dump == "-" else dump
-    walked = Trace(ways, title, Provenance("simulated", time.time(), "opening", f"worked out from {name}"))
+    traced = Trace(outcomes, title, Provenance("simulated", time.time(), "opening", f"traced in {name}"))
     if svg is not None:
-        svg.write_text(walked.svg())
+        svg.write_text(traced.svg())
     if as_json:
-        print(json.dumps([_plain(way) for way in ways], indent=1))
+        print(json.dumps([_outcome_json(way) for way in outcomes], indent=1))
     else:
-        _say(ruleset, walked)
-    return 0 if any(way.verdict == "ACCEPT" for way in ways) else 1
+        _print_trace(ruleset, traced)
+    return 0 if any(way.verdict == "ACCEPT" for way in outcomes) else 1
 
 
-def _say(ruleset: Ruleset, walked: Trace) -> None:
+def _print_trace(ruleset: Ruleset, traced: Trace) -> None:
     if not ruleset.tables:
-        Console(stderr=True).print("the dump is empty: no rules, so everything is let through")
-    console.print(walked.describe(), markup=False)
+        Console(stderr=True).print("the dump has no rules: every packet is accepted")
+    console.print(traced.describe(), markup=False)
     unknown = ruleset.unknown
     if unknown:
-        console.print(f"\nnot known to this reader, taken as 'may match or not': {len(unknown)} places", markup=False)
-        for rule, said in unknown[:10]:
-            console.print(f"  line {rule.line}: {said}", markup=False)
+        console.print(f"\nunknown matches and targets, each may match or not: {len(unknown)}", markup=False)
+        for rule, text in unknown[:10]:
+            console.print(f"  line {rule.line}: {text}", markup=False)
 
 
-def _plain(way: Outcome) -> dict[str, object]:
+def _outcome_json(way: Outcome) -> dict[str, object]:
     return {
         "probability": [way.probability.numerator, way.probability.denominator],
         "share": share(way.probability),

@@ -1,4 +1,4 @@
-"""What of the chapters a live cluster can serve on this machine, cell by cell. Looks only; changes nothing."""
+"""Which cells of the chapters a live cluster cannot serve on this machine. Changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kanslib.exceptions import KanslibError
 
 @dataclass(frozen=True)
 class Requirement:
-    """Something that a live cell may need: by which calls it is told, and why it is not there (empty: it is)."""
+    """What a live cell may need: the calls that need it, and why it is missing (empty: it is not)."""
 
     what: str
     calls: re.Pattern[str]
@@ -24,7 +24,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class UnsupportedCell:
-    """A cell that live cannot serve here: chapter, the number of the code cell, its first line, and why."""
+    """A cell that a live cluster cannot serve here: chapter, number of the code cell, first line, reason."""
 
     chapter: str
     cell: int
@@ -48,7 +48,7 @@ def _no_capture() -> str:
     from kanslib.cluster import docker
 
     rootless = "rootless" in docker.docker("info", "--format", "{{.SecurityOptions}}").out
-    return "Docker runs without root here, and cannot hear its own bridge" if rootless else ""
+    return "Docker runs without root here and cannot capture on its own bridge" if rootless else ""
 
 
 def _no_scan() -> str:
@@ -75,7 +75,7 @@ REQUIREMENTS = (
 
 
 def no_cluster() -> str:
-    """Why no cell can be live here; empty when a course cluster is up."""
+    """Return why no cell can be live here; empty when a course cluster is up."""
     if shutil.which("docker") is None:
         return "no Docker: every cell answers from the recordings"
     from kanslib.cluster import lifecycle
@@ -88,7 +88,7 @@ def no_cluster() -> str:
 
 
 def unsupported_cells() -> Iterator[UnsupportedCell]:
-    """Every cell of every chapter that would fall back to the recording in a live lab, and why."""
+    """Yield every cell that would fall back to the recording in a live lab."""
     lacking = {need.what: (need, why) for need in REQUIREMENTS if (why := need.lacking())}
     for chapter in chapters.pick([]):
         for number, code in enumerate(_code(chapter), 1):

@@ -1,4 +1,4 @@
-"""`kans up` and `kans down`, told as they happen."""
+"""`kans up` and `kans down`, with their progress."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def up(metallb: bool, manifest: Path | None) -> None:
-    """Make the course's cluster, or heal the one that is there, and say what to do with it."""
+    """Create the course's cluster, or repair the one that exists, and print the next commands."""
     from kanslib.cluster.reconciler import repair, with_metallb
 
     wanted = lifecycle.metallb_manifest(manifest) if metallb or manifest else ""
     began = time.monotonic()
-    with console.status("looking at this machine …") as status:
+    with console.status("checking this machine …") as status:
 
-        def say(line: str) -> None:
+        def show(line: str) -> None:
             status.update(f"{line} [dim]({time.monotonic() - began:.0f} s)[/]")
 
-        made = lifecycle.up(say)
-        healed = [] if made else repair(say)
+        created = lifecycle.up(show)
+        repaired = [] if created else repair(show)
         if wanted:
-            with_metallb(wanted, say)
-    for line in healed:
+            with_metallb(wanted, show)
+    for line in repaired:
         console.print(f"undone: {line}")
-    what = "is made" if made else "is there" if not healed else "is healed"
-    console.print(f"The cluster {CLUSTER} {what} ({time.monotonic() - began:.0f} s).")
+    state = "is created" if created else "is ready" if not repaired else "is repaired"
+    console.print(f"The cluster {CLUSTER} {state} ({time.monotonic() - began:.0f} s).")
     console.print(
-        "kubectl's context: [bold]kind-myk8s[/]   next: [bold]kans lab --backend live[/]   away with it: kans down"
+        "kubectl's context: [bold]kind-myk8s[/]   next: [bold]kans lab --backend live[/]   remove it: kans down"
     )
 
 
 def down() -> None:
-    """Remove the cluster, the client, and what the chapters started beside them."""
+    """Remove the cluster, the client, and every other container that the chapters started."""
     began = time.monotonic()
-    with console.status("looking at what is there …") as status:
+    with console.status("checking what exists …") as status:
         removed = lifecycle.down(status.update)
     seconds = f"{time.monotonic() - began:.0f} s"
-    console.print(f"removed ({seconds})" if removed else "nothing was there to remove")
+    console.print(f"removed ({seconds})" if removed else "nothing to remove")

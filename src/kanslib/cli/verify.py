@@ -1,4 +1,4 @@
-"""`kans verify` and `kans convert`."""
+"""`kans verify`, `kans convert` and `kans diff`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ console = Console(highlight=False)
 
 
 def verify(paths: Sequence[Path]) -> None:
-    """Check each recording and print what was checked."""
+    """Check each recording and print how much was checked."""
     table = Table("recording", "files", "MB", "watch events", "reads", "frames", "probes")
     for path in paths or shipped_recordings():
         found = _verify(Recording.open(path), path.name)
         numbers = (found.events, found.reads, found.frames, found.probes)
         table.add_row(path.name, str(found.files), f"{found.bytes / 1e6:.1f}", *(f"{number:,}" for number in numbers))
     console.print(table)
-    console.print("whole, in order, and nothing in it that should not be")
+    console.print("complete, in order of time, no secrets")
 
 
 def _verify(recording: Recording, name: str) -> VerifyReport:
@@ -45,22 +45,20 @@ def _progress() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True)
 
 
-def convert(paths: Sequence[Path], title: str, versions: Sequence[str], stand_ins: Sequence[str]) -> None:
-    """Convert the raw recordings `paths[:-1]` to `paths[-1]`, check the result and say what it is."""
+def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitutes: Sequence[str]) -> None:
+    """Convert the raw recordings `paths[:-1]` to `paths[-1]`, check the result and print its contents."""
     *raws, out = paths
     if not raws:
-        raise KanslibError(
-            "kans convert takes at least one raw recording and then what to write: kans convert RAW... OUT"
-        )
+        raise KanslibError("kans convert needs at least one raw recording and then the output: kans convert RAW... OUT")
     pairs = [pair.partition("=") for pair in versions]
     for name, equals, value in pairs:
         if not (name and equals and value):
-            raise KanslibError(f"--versions takes name=version, e.g. kind=v0.24.0, not {name + equals + value!r}")
-    written(raws, out, Labels(title, {name: value for name, _, value in pairs}, tuple(stand_ins)))
+            raise KanslibError(f"--versions needs name=version, e.g. kind=v0.24.0, not {name + equals + value!r}")
+    write_recording(raws, out, Labels(title, {name: value for name, _, value in pairs}, tuple(substitutes)))
 
 
-def written(raws: Sequence[Path], out: Path, labels: Labels) -> None:
-    """Convert raw recordings to `out`, check the result and say what it is."""
+def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
+    """Convert raw recordings to `out`, check the result and print its contents."""
     with console.status(f"converting {', '.join(raw.name for raw in raws)} …"):
         recording = convert_raw(raws, out, labels)
     _verify(recording, out.name)
@@ -70,7 +68,7 @@ def written(raws: Sequence[Path], out: Path, labels: Labels) -> None:
 
 
 def diff(a: Path, b: Path, as_json: bool) -> int:
-    """Print where two recordings do not mean the same; 1 when they differ."""
+    """Print the differences in meaning between two recordings; return 1 when there are any."""
     with console.status(f"comparing {a.name} and {b.name} …"):
         found = list(compare(Recording.open(a), Recording.open(b)))
     if as_json:
