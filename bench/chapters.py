@@ -1,4 +1,7 @@
-"""The slowest cell of each chapter, and the memory of its kernel: python bench/chapters.py (more than 3 s is too slow)."""
+"""The slowest cell of each chapter, and the memory of its kernel: python bench/chapters.py
+
+A cell that takes more than three seconds is too slow.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-sys.path[:0] = [str(Path(__file__).parent.parent / "src"), str(Path(__file__).parent.parent)]
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from kanslib.course import chapters
 from tests.notebooks.execute import told
