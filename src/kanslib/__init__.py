@@ -3,7 +3,7 @@
     import kanslib
     lab = kanslib.open_lab(story="failover")
 
-The same cell asks a recording of a real cluster, a live cluster or a simulation, and says which of them answered.
+The same cell asks a recording of a real cluster, a live cluster, or a simulation, and says which one answered.
 """
 
 from __future__ import annotations
@@ -11,16 +11,67 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kanslib._version import __version__
+from kanslib.exceptions import (
+    AnswerFormatError,
+    BackendUnavailableError,
+    ClusterError,
+    ConfigurationError,
+    DumpError,
+    KanslibError,
+    MalformedPacketError,
+    ManifestError,
+    NodeDownError,
+    NotFoundError,
+    NotRecordedError,
+    NotSimulatedError,
+    PacketError,
+    RecordingError,
+    RuleSyntaxError,
+    SettleTimeoutError,
+    TraceError,
+    UnknownNameError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kanslib import iptables
     from kanslib.backends.base import Backend
     from kanslib.course import manifests
     from kanslib.lab.lab import Lab
     from kanslib.render.tables import Table
 
-__all__ = ["Lab", "__version__", "manifests", "open_lab", "outages"]
+__all__ = [
+    "AnswerFormatError",
+    "BackendUnavailableError",
+    "ClusterError",
+    "ConfigurationError",
+    "DumpError",
+    "KanslibError",
+    "Lab",
+    "MalformedPacketError",
+    "ManifestError",
+    "NodeDownError",
+    "NotFoundError",
+    "NotRecordedError",
+    "NotSimulatedError",
+    "PacketError",
+    "RecordingError",
+    "RuleSyntaxError",
+    "SettleTimeoutError",
+    "TraceError",
+    "UnknownNameError",
+    "UnsupportedError",
+    "__version__",
+    "iptables",
+    "manifests",
+    "open_lab",
+    "outages",
+    "simulate",
+]
+# imported when they are first used: `module` or `module:name`
+_LAZY = {"Lab": "kanslib.lab.lab:Lab", "iptables": "kanslib.iptables", "manifests": "kanslib.course.manifests"}
 
 
 def open_lab(
@@ -28,41 +79,29 @@ def open_lab(
     *,
     backend: str | None = None,
     recording: str | Path | None = None,
-    manifest: str | None = None,
 ) -> Lab:
     """Open a lab at the opening of a story, and print which backend answers.
 
-    `story`: a story of the course (default `l2`, the whole lesson) or of `recording`, a path; a `recording`
-    without a story is opened whole. `backend`: `recorded` (default), `live`, the course's own cluster, or `simulated`,
-    a simulation that starts from the story's opening; else the value of KANS_BACKEND. `manifest`: YAML of a kind
-    configuration and of objects; the simulator starts from these instead. Raises UnknownNameError
-    for a story that does not exist, RecordingError for a path that is no recording, BackendUnavailableError without a
-    cluster to ask.
+    `story`: a story of the course (default `l2`, the whole lesson) or of `recording`, a path; a `recording` without a
+    story is opened whole. `backend`: `recorded` (default), `live` (the course's own cluster) or `simulated` (from the
+    story's opening on); without one, what KANS_BACKEND says. Raises UnknownNameError for a story that does not exist,
+    RecordingError for a path that is no recording, BackendUnavailableError without a cluster to ask.
     """
-    import os
-
     from kanslib.backends import factory
-    from kanslib.backends.recorded import RecordedBackend
-    from kanslib.course.recordings import shipped
-    from kanslib.recording import Recording
 
-    if manifest is not None and backend not in (None, "simulated"):
-        raise ValueError(f"a manifest needs backend='simulated', not {backend!r}")
-    if manifest is not None:
-        return _announce_lab(factory.simulate_manifest(manifest))
-    chosen = backend or ("recorded" if recording else os.environ.get("KANS_BACKEND")) or "recorded"
-    factory.validate_backend_name(chosen)
+    return _lab(factory.open_backend(story, backend, recording), factory.story_of(story, recording))
 
-    def recorded() -> RecordedBackend:
-        return RecordedBackend(
-            Recording.shared(recording or shipped(story or "l2")), story or (None if recording else "l2")
-        )
 
-    if chosen == "live":
-        return _announce_lab(factory.connect(story or "l2", recorded), story or "l2")
-    if chosen == "simulated":
-        return _announce_lab(factory.simulate_story(recorded), story or "l2")
-    return _announce_lab(factory.with_simulator(recorded()), story or ("" if recording else "l2"))
+def simulate(manifest: str) -> Lab:
+    """Open a lab on a simulated cluster that nobody has, with everything in a manifest applied to it.
+
+    `manifest`: YAML of a kind configuration (the course's own without one) and of Kubernetes objects; MetalLB is
+    installed where there is an object of MetalLB's. Raises ManifestError for what is no YAML or no object,
+    NotSimulatedError for a kind of object that the simulator does not model.
+    """
+    from kanslib.backends import factory
+
+    return _lab(factory.simulate_manifest(manifest), "")
 
 
 def outages(service: str = "svc1", recording: str | Path | None = None) -> Table:
@@ -86,22 +125,26 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
     return Table.from_rows(rows, actions[-1].observation.provenance, outage_tables.SUMMARY_COLUMNS)
 
 
-def _announce_lab(backend: Backend, story: str = "") -> Lab:
-    """Print the banner of a backend and return a lab on it."""
-    from kanslib.backends import factory
+def _lab(backend: Backend, story: str) -> Lab:
+    """Return the lab of a backend; print its banner, and whether the notebook is of another edition."""
     from kanslib.lab.lab import Lab
     from kanslib.lab.learning import kernel_predictions
 
-    print(backend.banner())
-    if backend.provenance().source == "recorded" and factory.owned_cluster_exists():
-        print("a course cluster was made on this machine (kans up): backend='live' asks it instead")
-    if note := _edition_note():
-        print(note)
+    print("\n".join(filter(None, [_banner(backend), _edition_notice()])))
     return Lab(backend, story, kernel_predictions())
 
 
-def _edition_note() -> str:
-    """Return a note where the notebook is of another edition (Jupyter names the file in JPY_SESSION_NAME)."""
+def _banner(backend: Backend) -> str:
+    from kanslib.backends import factory
+
+    lines = [backend.banner()]
+    if backend.provenance().source == "recorded" and factory.owned_cluster_exists():
+        lines.append("a course cluster was made on this machine (kans up): backend='live' asks it instead")
+    return "\n".join(lines)
+
+
+def _edition_notice() -> str:
+    """Return what is to be said of the age of the notebook that asks (Jupyter names its file in JPY_SESSION_NAME)."""
     import os
     from pathlib import Path
 
@@ -116,9 +159,12 @@ def _edition_note() -> str:
 def __getattr__(name: str) -> Any:
     import importlib
 
-    if name == "Lab":
-        return importlib.import_module("kanslib.lab.lab").Lab
-    where = {"manifests": "kanslib.course.manifests", "iptables": "kanslib.iptables"}
-    if name in where:
-        return importlib.import_module(where[name])
-    raise AttributeError(f"module 'kanslib' has no attribute {name!r}")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'kanslib' has no attribute {name!r}")
+    module, _, attribute = _LAZY[name].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kanslib.answer import Provenance, Text
-from kanslib.backends.fallback import FallbackBackend
+from kanslib.backends.fallback import RecordingFallback
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
 from kanslib.course.recordings import shipped
@@ -50,7 +50,7 @@ class LiveWithGaps(RecordedBackend):
 def lab_with_gaps(story: str, *gaps: str) -> Lab:
     live = LiveWithGaps(Recording.open(shipped(story)), story)
     live.gaps = gaps
-    world: Any = FallbackBackend(live, lambda: RecordedBackend(Recording.open(shipped(story)), story))  # type: ignore[arg-type]
+    world: Any = RecordingFallback(live, lambda: RecordedBackend(Recording.open(shipped(story)), story))  # type: ignore[arg-type]
     return Lab(world)
 
 

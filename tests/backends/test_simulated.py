@@ -154,7 +154,7 @@ networking: {podSubnet: 10.20.0.0/16, serviceSubnet: 10.96.0.0/24}
 
 def test_open_lab_manifest_six_nodes(capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n---\n".join([SIX, manifests.webpods, manifests.pool, manifests.l2advertisement, manifests.services])
-    lab = kanslib.open_lab(manifest=text)
+    lab = kanslib.simulate(text)
     assert "simulated · 6 nodes" in capsys.readouterr().out
     workers = [name for name in lab.nodes().NAME if name != lab.control_plane]
     assert len(workers) == 5
@@ -162,7 +162,7 @@ def test_open_lab_manifest_six_nodes(capsys: pytest.CaptureFixture[str]) -> None
         assert lab.leader(service) == order(workers, lab.vip(service))[0]
     assert dict(lab.curl("svc1", times=200).groupby("HOSTNAME").COUNT.sum()).keys() == {"webpod1", "webpod2"}
     assert "10.20." in lab.rules(workers[0]).save()
-    lone = kanslib.open_lab(manifest="kind: Cluster\nnodes: [{role: control-plane}]")
+    lone = kanslib.simulate("kind: Cluster\nnodes: [{role: control-plane}]")
     assert "exclude" not in str(lone.object("node", lone.control_plane)["metadata"]["labels"])
 
 
@@ -239,8 +239,8 @@ def test_lab_compare_unrecorded_moment_raises_with_hint(open_lab: OpenLab) -> No
 
 
 def test_lab_compare_manifest_raises(open_lab: OpenLab) -> None:
-    with pytest.raises(NotRecordedError, match=r"worked out from a manifest\nopen a story: kanslib\.open_lab\('l2'\)"):
-        open_lab(manifest=manifests.kind_cluster).compare()
+    with pytest.raises(NotRecordedError, match=r"simulated from a manifest\nopen a story: kanslib\.open_lab\('l2'\)"):
+        kanslib.simulate(manifests.kind_cluster).compare()
 
 
 def test_open_lab_case_fixed_by_unrecorded_action(open_lab: OpenLab) -> None:

@@ -91,6 +91,6 @@ def test_time_machine_simulated_lab_shows_recording(open_lab: OpenLab) -> None:
 
 
 def test_time_machine_manifest_raises(open_lab: OpenLab) -> None:
-    lab = open_lab(manifest=kanslib.course.manifests.kind_cluster)
-    with pytest.raises(NotRecordedError, match="worked out from a manifest"):
+    lab = kanslib.simulate(kanslib.course.manifests.kind_cluster)
+    with pytest.raises(NotRecordedError, match="simulated from a manifest"):
         lab.time_machine()

@@ -1,11 +1,14 @@
-"""Who answers: one protocol, and the worlds that keep it."""
+"""Choose the backend that answers a lab."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kanslib.answer import utc
+from kanslib.answer import Source, utc
 from kanslib.exceptions import NotRecordedError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -13,100 +16,120 @@ if TYPE_CHECKING:
     from kanslib.backends.recorded import RecordedBackend
     from kanslib.backends.simulated import SimulatedBackend
 
-BACKENDS = ("recorded", "live", "simulated")
-METALLB = ("IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement")
+BACKENDS: tuple[Source, ...] = ("recorded", "live", "simulated")
+DEFAULT_STORY = "l2"  # the whole lesson
+_METALLB_KINDS = ("IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement")
 
 
-def validate_backend_name(world: str) -> None:
-    """Raise UnknownNameError for a world that does not exist."""
-    if world not in BACKENDS:
-        raise UnknownNameError("world", world, BACKENDS)
+def validate_backend_name(name: str) -> None:
+    """Raise UnknownNameError for a backend that does not exist."""
+    if name not in BACKENDS:
+        raise UnknownNameError("backend", name, BACKENDS)
 
 
-def connect(story: str, recorded: Callable[[], RecordedBackend]) -> Backend:
-    """The course's own cluster at the opening of a story; behind it the recording, for what live cannot serve."""
-    from kanslib.backends.fallback import FallbackBackend
+def story_of(story: str | None, recording: str | Path | None) -> str:
+    """Return the name of the story to open; empty for the whole of a learner's own recording."""
+    return story or ("" if recording else DEFAULT_STORY)
+
+
+def open_backend(story: str | None, backend: str | None, recording: str | Path | None) -> Backend:
+    """Return the backend of a story at its opening.
+
+    Without `backend`: `recorded` where a recording is named, else what KANS_BACKEND says, else `recorded`.
+    Raises UnknownNameError, RecordingError, BackendUnavailableError.
+    """
+    name = backend or ("recorded" if recording else os.environ.get("KANS_BACKEND")) or "recorded"
+    validate_backend_name(name)
+
+    def open_recording() -> RecordedBackend:
+        from kanslib.backends.recorded import RecordedBackend
+        from kanslib.course.recordings import shipped
+        from kanslib.recording import Recording
+
+        path = recording or shipped(story or DEFAULT_STORY)
+        return RecordedBackend(Recording.shared(path), story_of(story, recording) or None)
+
+    if name == "live":
+        return connect(story or DEFAULT_STORY, open_recording)
+    if name == "simulated":
+        return simulate_story(open_recording)
+    return with_simulator(open_recording())
+
+
+def connect(story: str, open_recording: Callable[[], RecordedBackend]) -> Backend:
+    """Return the course's own cluster at the opening of a story, and its recording for what live cannot serve."""
+    from kanslib.backends.fallback import RecordingFallback
     from kanslib.backends.live import LiveBackend
 
-    return FallbackBackend(LiveBackend(story), recorded)
+    return RecordingFallback(LiveBackend(story), open_recording)
 
 
 def with_simulator(recorded: RecordedBackend) -> Backend:
-    """A recording, and a twin for the acts that nobody recorded."""
-    from kanslib.backends.meeting import RecordedOrSimulatedBackend
+    """Return a recording, and a simulation for the actions that nobody recorded."""
+    from kanslib.backends.fallback import SimulatorFallback
 
-    return RecordedOrSimulatedBackend(recorded)
+    return SimulatorFallback(recorded)
 
 
-def simulate_story(recorded: Callable[[], RecordedBackend]) -> Backend:
-    """A twin at the opening of a story; behind it the recording, for what the twin does not work out."""
-    from kanslib.backends.fallback import FallbackBackend
+def simulate_story(open_recording: Callable[[], RecordedBackend]) -> Backend:
+    """Return a simulation from the opening of a story on, and its recording for what is not simulated."""
+    from kanslib.backends.fallback import RecordingFallback
     from kanslib.backends.initial_state import from_recording
     from kanslib.backends.simulated import SimulatedBackend
     from kanslib.course import stories
 
-    start = recorded()
-    since = f"the opening of a recording of {utc(start.now())}"
-    twin = SimulatedBackend(
-        from_recording(start), since, stories.SCRIPTED_STORIES.get(start.story.name), start.story.title
+    recorded = open_recording()
+    since = f"the opening of a recording of {utc(recorded.now())}"
+    script = stories.SCRIPTED_STORIES.get(recorded.story.name)
+    simulated = SimulatedBackend(from_recording(recorded), since, script, recorded.story.title)
+    return RecordingFallback(simulated, open_recording)
+
+
+def simulate_manifest(manifest: str) -> Backend:
+    """Return a simulation of a cluster that nobody has: a kind configuration's nodes, and the objects beside it."""
+    from kanslib.backends.simulated import SimulatedBackend
+    from kanslib.course import manifests
+    from kanslib.course.addressing import LESSON_NETWORK, address_plan
+    from kanslib.simulator.from_manifest import from_manifest
+
+    plan = address_plan(LESSON_NETWORK)
+    state, documents = from_manifest(
+        manifest, manifests.kind_cluster, plan.client, plan.router, float(int(time.time()))
     )
-    return FallbackBackend(twin, recorded)
+    simulated = SimulatedBackend(state, "a manifest", title=f"{len(state.objects['nodes'])} nodes, from a manifest")
+    if any(document["kind"] in _METALLB_KINDS for document in documents):
+        simulated.perform("install_metallb", ())
+    if documents:
+        simulated.apply(documents)
+    return simulated
 
 
-def recording_of(world: Backend) -> RecordedBackend:
-    """The recording behind a world, at its opening, with a clock of its own. NotRecordedError where there is none."""
+def recording_of(backend: Backend) -> RecordedBackend:
+    """Return the recording of a backend's story at its opening, with a clock of its own. Raises NotRecordedError."""
     from kanslib.backends.fallback import FallbackBackend
-    from kanslib.backends.meeting import RecordedOrSimulatedBackend
-    from kanslib.backends.recorded import RecordedBackend
 
-    if isinstance(world, RecordedOrSimulatedBackend):
-        return RecordedBackend(world.recorded.recording, world.recorded.story.name or None)
-    if isinstance(world, FallbackBackend):
-        return world.recording()
+    if isinstance(backend, FallbackBackend):
+        return backend.recording()
     raise _of_a_manifest()
 
 
-def recorded_and_simulated(world: Backend) -> tuple[RecordedBackend, SimulatedBackend]:
-    """Return a backend's recording and a simulation of it, both where it stands. NotRecordedError if there is none."""
+def recorded_and_simulated(backend: Backend) -> tuple[RecordedBackend, SimulatedBackend]:
+    """Return a backend's recording and a simulation of it, both where it stands. Raises NotRecordedError."""
     from kanslib.backends.fallback import FallbackBackend
-    from kanslib.backends.meeting import RecordedOrSimulatedBackend
-    from kanslib.backends.replay import replay_in_simulator
 
-    if isinstance(world, RecordedOrSimulatedBackend):
-        if world.simulated is not None:
-            raise NotRecordedError("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
-        return world.recorded, replay_in_simulator(world.recorded)
-    if isinstance(world, FallbackBackend):
-        return world.recorded_and_simulated()
+    if isinstance(backend, FallbackBackend):
+        return backend.recorded_and_simulated()
     raise _of_a_manifest()
 
 
 def _of_a_manifest() -> NotRecordedError:
     return NotRecordedError(
-        "this cluster: it was worked out from a manifest", hint="open a story: kanslib.open_lab('l2')"
+        "this cluster: it is simulated from a manifest", hint="open a story: kanslib.open_lab('l2')"
     )
-
-
-def simulate_manifest(manifest: str) -> Backend:
-    """A twin of a cluster that nobody has: the nodes of a kind configuration, with the objects beside it applied."""
-    import time
-
-    from kanslib.backends.initial_state import from_manifest
-    from kanslib.backends.simulated import SimulatedBackend
-
-    origin, documents = from_manifest(manifest, float(int(time.time())))
-    world = SimulatedBackend(
-        origin, "a manifest", title=f"{len(origin.objects['nodes'])} nodes, worked out from a manifest"
-    )
-    if any(document["kind"] in METALLB for document in documents):
-        world.perform("install_metallb", ())
-    if documents:
-        world.apply(documents)
-    return world
 
 
 def owned_cluster_exists() -> bool:
-    """True when `kans up` has made a cluster on this machine; whether it runs is not looked at."""
+    """Return True when `kans up` has made a cluster on this machine, whether it runs or not."""
     from kanslib.cluster.state_file import load_state
 
     return load_state() is not None

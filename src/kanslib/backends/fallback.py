@@ -1,235 +1,432 @@
-"""Where a live or a computed world cannot serve a cell, a recording does: marked across it, never for a check."""
+"""A backend that answers first, and a second one for what it cannot: a simulation, or a recording."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from kanslib import notices
+from kanslib.actions import Verb
 from kanslib.analysis.observation import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
-from kanslib.answer import Provenance, Source, Text
-from kanslib.backends.base import Backend, HopCapture
-from kanslib.backends.forwarding import ForwardingBackend
+from kanslib.answer import Provenance, Source, Text, utc
+from kanslib.backends.base import Backend, HopCapture, Moment
 from kanslib.backends.recorded import RecordedBackend, RecordedObservation
 from kanslib.exceptions import KanslibError, NotRecordedError, NotSimulatedError, UnknownNameError, UnsupportedError
-from kanslib.k8s.objects import WatchEvent
+from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
-from kanslib.recording.clock import Clock
+from kanslib.recording.clock import OPENING, Clock
 
 if TYPE_CHECKING:
     from kanslib.backends.simulated import SimulatedBackend
 
 T = TypeVar("T")
 S = TypeVar("S")
-GAPS = (UnsupportedError, NotSimulatedError)  # what a recording can answer instead
 
 
-class PrimaryBackend(Backend, Protocol):
-    """A world that knows at which moment of its story it stands."""
+class FallbackBackend(ABC):
+    """Two backends as one. Implements `Backend`.
 
-    @property
-    def standing(self) -> str: ...
-
-
-class FallbackBackend(ForwardingBackend):
-    """Live or computed, and behind it the same story as it was recorded. Implements `World`.
-
-    A look that the world cannot serve is answered by the recording, and the next one is its own again. An act that
-    it cannot serve takes the rest of the section with it, until the next `lab.at` or `open_lab`.
+    The first action that `primary` cannot do starts `secondary`, which answers everything from then on, until `at` or
+    `restore`. A subclass says which errors mean that, how `secondary` starts, and what it answers before.
     """
 
-    def __init__(self, asked: PrimaryBackend, recorded: Callable[[], RecordedBackend]) -> None:
-        self._asked, self._open = asked, recorded
-        self._instead: RecordedBackend | None = None
-        self._beside_at: tuple[str, RecordedBackend] | None = None
-        self._reason = ""
-        self._is_alone = False
+    gaps: ClassVar[tuple[type[KanslibError], ...]]  # of an action that `primary` cannot do
 
-    # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
+    def __init__(self, primary: Backend) -> None:
+        self._primary = primary
+        self._secondary: Backend | None = None
+        self._is_alone = False  # a check asks: nobody else may answer
 
     @property
-    def _now(self) -> Backend:
-        return self._instead or self._asked
+    def active(self) -> Backend:
+        """The backend that answers now."""
+        return self._secondary or self._primary
+
+    @abstractmethod
+    def recording(self) -> RecordedBackend:
+        """Return the story's recording at its opening, with a clock of its own."""
+
+    @abstractmethod
+    def recorded_and_simulated(self) -> tuple[RecordedBackend, SimulatedBackend]:
+        """Return a recording and a simulation, both where this backend stands. NotRecordedError if there is none."""
+
+    @abstractmethod
+    def _start_secondary(self) -> Backend:
+        """Return the second backend, at the moment at which the first one stands."""
+
+    @abstractmethod
+    def _take_over(self, gap: KanslibError) -> None:
+        """Note that the second backend answers from here on, because of an action that the first could not do."""
+
+    def _both_failed(self, gap: KanslibError, second: KanslibError) -> KanslibError:
+        """Return the error of an action that neither backend can do."""
+        del second
+        return gap
 
     def _ask(self, question: Callable[[Backend], T]) -> T:
-        """The backend's own answer; the recording's where it cannot serve one."""
-        if self._instead is not None:
-            return self._marked(question(self._instead))
-        primary: Backend = self._asked
-        return self.ask(question, primary, self._recording_here)
+        return question(self.active)
 
-    def ask(self, question: Callable[[S], T], primary: S, recorded: Callable[[], S]) -> T:
-        """Return the primary's answer; where it has none, the recording's, marked, unless a check asks."""
-        try:
-            return question(primary)
-        except GAPS as gap:
-            if self._is_alone:
-                raise
-            self._reason = _reason(gap)
-            try:
-                return self._marked(question(recorded()))
-            except KanslibError:
-                raise gap from None
-
-    def recording(self) -> RecordedBackend:
-        """The recording of this story, at its opening."""
-        return self._open()
-
-    def recorded_and_simulated(self) -> tuple[RecordedBackend, SimulatedBackend]:
-        """Return the recording and a simulation where the backend stands. NotRecordedError if there is none."""
-        from kanslib.backends.replay import replay_in_simulator
-        from kanslib.backends.simulated import SimulatedBackend
-
-        if self._instead is not None:
-            return self._instead, replay_in_simulator(self._instead)
-        twin, recorded = self._asked, self._open()
-        if not isinstance(twin, SimulatedBackend):
-            story = f"kanslib.open_lab({recorded.story.name!r}, backend='recorded')"
-            raise NotRecordedError("the cluster as it is now", hint=f"a recording has a twin to compare with: {story}")
-        known = [moment.name for moment in recorded.moments()]
-        if twin.standing not in known:
-            raise NotRecordedError(f"the moment {twin.standing}", known, "lab.at('opening'), and then lab.compare()")
-        recorded.at(twin.standing, twin.seconds_unsettled())
-        return recorded, twin
-
-    def _recording_here(self) -> RecordedBackend:
-        """The recording, at the moment where the world stands."""
-        standing = self._asked.standing
-        if self._beside_at and self._beside_at[0] == standing:
-            return self._beside_at[1]
-        world = self._open()
-        if self._source == "simulated":
-            world.at(standing, None)  # after an act of the learner's own nothing that was recorded is true
-        else:
-            with suppress(UnknownNameError):
-                world.at(standing, None)
-        self._beside_at = (standing, world)
-        return world
-
-    @property
-    def _source(self) -> Source:
-        return self._asked.provenance().source
-
-    def _marked(self, answer: T) -> T:
-        _announce(self._reason, self._source)
-        if isinstance(answer, Text):
-            return Text(answer, self._mark(answer.provenance), answer.action_time)  # type: ignore[return-value]
-        if isinstance(answer, Provenance):
-            return self._mark(answer)  # type: ignore[return-value]
-        if isinstance(answer, CapturedFrames):
-            return replace(answer, provenance=self._mark(answer.provenance))
-        if isinstance(answer, tuple):
-            return tuple(self._marked(part) if isinstance(part, (Text, Provenance)) else part for part in answer)  # type: ignore[return-value]
+    def _mark(self, answer: T) -> T:
+        """Mark an answer of the second backend, and say so above the cell's output."""
         return answer
 
-    def _mark(self, origin: Provenance) -> Provenance:
-        return replace(origin, fallback_reason=self._reason, requested=self._source)
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, documents: Sequence[KubeObject]) -> Text:
+        return self._act(lambda backend: backend.apply(documents))
+
+    def delete(self, references: Sequence[str]) -> Text:
+        return self._act(lambda backend: backend.delete(references))
+
+    def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
+        return self._act(lambda backend: backend.perform(verb, targets))
+
+    def _act(self, action: Callable[[Backend], Text]) -> Text:
+        if self._secondary is not None:
+            return self._mark(action(self._secondary))
+        try:
+            return action(self._primary)
+        except self.gaps as gap:
+            try:
+                secondary = self._start_secondary()
+                output = action(secondary)
+            except KanslibError as second:
+                raise self._both_failed(gap, second) from None
+            self._secondary = secondary
+            self._take_over(gap)
+            return self._mark(output)
+
+    # ── queries ──────────────────────────────────────────────────────────────────────────────────────────
 
     def banner(self) -> str:
-        return self._asked.banner()
+        return self._primary.banner()
 
     def provenance(self) -> Provenance:
-        return self._mark(self._instead.provenance()) if self._instead else self._asked.provenance()
+        return self.active.provenance()
 
-    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+    def topology(self) -> Topology:
+        return self.active.topology()
 
-    def log(self, component: str, node: str | None) -> Text:
-        return self._ask(lambda world: world.log(component, node))
+    def objects(self, kind: str) -> list[KubeObject]:
+        return self.active.objects(kind)
 
-    def run(self, place: str, command: str) -> Text:
-        return self._ask(lambda world: world.run(place, command))
-
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
-        return self._ask(lambda world: world.requests(target, times, source))
-
-    def arp_scan(self, source: str) -> Text:
-        return self._ask(lambda world: world.arp_scan(source))
+    def watch_events(self, kind: str) -> list[WatchEvent]:
+        return self.active.watch_events(kind)
 
     def mac_owners(self) -> dict[str, str]:
-        # the recording's nodes have other cards: whose card an address has is asked where the answer came from
-        return {**self.recorded_mac_owners(), **self._asked.mac_owners()}
+        return self.active.mac_owners()
 
-    def recorded_mac_owners(self) -> dict[str, str]:
-        """Return the recording's places by their MAC address, once it has answered anything."""
-        return self._open().mac_owners() if self._reason else {}
+    def log(self, component: str, node: str | None) -> Text:
+        return self._ask(lambda backend: backend.log(component, node))
+
+    def run(self, place: str, command: str) -> Text:
+        return self._ask(lambda backend: backend.run(place, command))
+
+    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+        return self._ask(lambda backend: backend.requests(target, times, source))
+
+    def arp_scan(self, source: str) -> Text:
+        return self._ask(lambda backend: backend.arp_scan(source))
 
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
-        return self._ask(lambda world: world.capture_path(target, service))
+        return self._ask(lambda backend: backend.capture_path(target, service))
 
-    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── observation, checks ──────────────────────────────────────────────────────────────────────────────
 
-    def _acted(self, deed: Callable[[Backend], Text]) -> Text:
-        if self._instead is not None:
-            return self._marked(deed(self._instead))
-        try:
-            return deed(self._asked)
-        except GAPS as gap:
-            self._reason = _reason(gap)
-            try:
-                beside = self._recording_here()
-                told = deed(beside)
-            except KanslibError:
-                raise gap from None
-            self._instead = beside
-            return self._marked(told)
-
-    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+    @contextmanager
+    def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
+        before = self.active
+        with before.observe(vips, seconds, queries_at):
+            yield
+        if self.active is not before:
+            with self.active.observe(vips, seconds, queries_at):
+                pass
 
     def observation(self, seconds: float | None = None) -> ObservationData:
-        if self._instead is not None:
-            return self._mark_observation(self._instead.observation(seconds))
-        recorded = cache(lambda: self._recording_here().observation())
-        return FallbackObservation.of(self._asked.observation(seconds), recorded, self)
+        return self.active.observation(seconds)
 
     def observation_at(self, moment: str) -> ObservationData:
-        if self._instead is not None:
-            return self._mark_observation(self._instead.observation_at(moment))
-        recorded = cache(lambda: self._open().observation_at(moment))
-        return FallbackObservation.of(self._asked.observation_at(moment), recorded, self)
+        return self.active.observation_at(moment)
 
-    def _mark_observation(self, observation: RecordedObservation) -> RecordedObservation:
-        return replace(observation, provenance=self._mark(observation.provenance))
+    def advance_to(self, moment: float) -> None:
+        self.active.advance_to(moment)
+
+    def position(self) -> Clock | None:
+        return self.active.position()
 
     @contextmanager
     def isolated(self, position: Clock | None = None) -> Iterator[None]:
         self._is_alone = True
         try:
-            with self._now.isolated(position):
+            with self.active.isolated(position):
                 yield
         finally:
             self._is_alone = False
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    def now(self) -> float:
+        return self.active.now()
+
+    def actions(self) -> list[Moment]:
+        return self.active.actions()
+
+    def moments(self) -> list[Moment]:
+        return self.active.moments()
+
+    @abstractmethod
     def at(self, moment: str, after: float | None) -> None:
-        self._instead = self._beside_at = None
-        try:
-            self._asked.at(moment, after)
-        except GAPS as gap:
-            self._reason = _reason(gap)
-            self._instead = self._open()
-            self._instead.at(moment, after)
-            _announce(self._reason, self._source)
+        """Go to where an action had settled, or to `after` seconds after it was done. Raises UnknownNameError."""
+
+    def at_time(self, moment: float) -> None:
+        self.active.at_time(moment)
 
     def restore(self) -> Text:
-        self._instead = None
-        return self._asked.restore()
+        self._secondary = None
+        return self._primary.restore()
+
+
+class SimulatorFallback(FallbackBackend):
+    """A recording, and a simulation from the first action on that nobody recorded. `at` goes back to the recording."""
+
+    gaps = (NotRecordedError,)
+
+    def __init__(self, recorded: RecordedBackend) -> None:
+        super().__init__(recorded)
+        self._recorded = recorded
+
+    def recording(self) -> RecordedBackend:
+        return RecordedBackend(self._recorded.recording, self._recorded.story.name or None)
+
+    def recorded_and_simulated(self) -> tuple[RecordedBackend, SimulatedBackend]:
+        from kanslib.backends.replay import replay_in_simulator
+
+        if self._secondary is not None:
+            raise NotRecordedError("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
+        return self._recorded, replay_in_simulator(self._recorded)
+
+    def _start_secondary(self) -> Backend:
+        # most labs never need a simulation, and to import it is most of what opening one would take
+        from kanslib.backends.initial_state import from_recording
+        from kanslib.backends.simulated import SimulatedBackend
+
+        recorded = self._recorded
+        since = f"the recorded moment {utc(recorded.now())}"
+        if recorded.clock.last_name != OPENING:
+            since += f", after {recorded.clock.last_name}"
+        return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title)
+
+    def _both_failed(self, gap: KanslibError, second: KanslibError) -> KanslibError:
+        if isinstance(gap, NotRecordedError) and isinstance(second, NotSimulatedError):
+            return NotRecordedError(*gap.parts, also=str(second))
+        return second
+
+    def _take_over(self, gap: KanslibError) -> None:
+        last = self._recorded.clock.last_name
+        notices.show_notice(
+            f"not recorded: {getattr(gap, 'asked', gap)} · simulated from here on, from the recorded moment after "
+            f"{last}; lab.at({last!r}) goes back to the recording",
+            notices.SIMULATED_COLOUR,
+            "kans-simulated",
+        )
+
+    @contextmanager
+    def isolated(self, position: Clock | None = None) -> Iterator[None]:
+        secondary = self._secondary
+        if position is not None:  # it was asked while the recording still answered
+            self._secondary = None
+        try:
+            with super().isolated(position):
+                yield
+        finally:
+            self._secondary = secondary
+
+    def at(self, moment: str, after: float | None) -> None:
+        if self._secondary is not None and moment in self._simulated_moments():
+            return self._secondary.at(moment, after)
+        self._secondary = None
+        return self._recorded.at(moment, after)
+
+    def observation_at(self, moment: str) -> ObservationData:
+        is_simulated = self._secondary is not None and moment in self._simulated_moments()
+        return (self.active if is_simulated else self._recorded).observation_at(moment)
+
+    def actions(self) -> list[Moment]:
+        done = {moment.name for moment in self._secondary.actions()} if self._secondary else set()
+        simulated = [moment for name, moment in self._simulated_moments().items() if name in done]
+        return [*self._recorded.actions(), *simulated]
+
+    def moments(self) -> list[Moment]:
+        recorded = self._recorded.moments()
+        if self._secondary is None:
+            return recorded
+        return [*(replace(one, is_current=False) for one in recorded), *self._simulated_moments().values()]
+
+    def _simulated_moments(self) -> dict[str, Moment]:
+        """The moments of simulated actions by name, in seconds from the recording's opening."""
+        offset = self._recorded.now() - self._recorded.story.start
+        moments = self._secondary.moments() if self._secondary else []
+        return {one.name: replace(one, at=one.at + offset) for one in moments if one.at is not None}
+
+
+class StoryBackend(Backend, Protocol):
+    """A backend that knows at which moment of its story it stands."""
+
+    @property
+    def standing(self) -> str:
+        """The name of the moment."""
+
+
+class RecordingFallback(FallbackBackend):
+    """A live or simulated cluster, and the recording of the same story, opened by `open_recording`.
+
+    A query that the cluster cannot serve is answered by the recording, and the next one is the cluster's again. Each
+    such answer is marked and never feeds a check.
+    """
+
+    gaps = (UnsupportedError, NotSimulatedError)
+
+    def __init__(self, primary: StoryBackend, open_recording: Callable[[], RecordedBackend]) -> None:
+        super().__init__(primary)
+        self._story, self._open_recording = primary, open_recording
+        self._recording_at: tuple[str, RecordedBackend] | None = None
+        self._reason = ""
+
+    def recording(self) -> RecordedBackend:
+        return self._open_recording()
+
+    def recorded_and_simulated(self) -> tuple[RecordedBackend, SimulatedBackend]:
+        from kanslib.backends.replay import replay_in_simulator
+        from kanslib.backends.simulated import SimulatedBackend
+
+        if isinstance(self._secondary, RecordedBackend):
+            return self._secondary, replay_in_simulator(self._secondary)
+        simulated, recorded = self._story, self._open_recording()
+        if not isinstance(simulated, SimulatedBackend):
+            story = f"kanslib.open_lab({recorded.story.name!r}, backend='recorded')"
+            raise NotRecordedError(
+                "the cluster as it is now", hint=f"a recording has a simulation to compare with: {story}"
+            )
+        known = [moment.name for moment in recorded.moments()]
+        if simulated.standing not in known:
+            raise NotRecordedError(f"the moment {simulated.standing}", known, "lab.at('opening'), then lab.compare()")
+        recorded.at(simulated.standing, simulated.seconds_unsettled())
+        return recorded, simulated
+
+    # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _start_secondary(self) -> Backend:
+        return self._recording_here()
+
+    def _take_over(self, gap: KanslibError) -> None:
+        self._reason = _reason(gap)
+
+    def _ask(self, question: Callable[[Backend], T]) -> T:
+        if self._secondary is not None:
+            return self._mark(question(self._secondary))
+        primary: Backend = self._primary
+        return self.ask(question, primary, self._recording_here)
+
+    def ask(self, question: Callable[[S], T], primary: S, recorded: Callable[[], S]) -> T:
+        """Return the primary's answer; where it has none, the recording's, marked, unless a check asks."""
+        try:
+            return question(primary)
+        except self.gaps as gap:
+            if self._is_alone:
+                raise
+            self._reason = _reason(gap)
+            try:
+                return self._mark(question(recorded()))
+            except KanslibError:
+                raise gap from None
+
+    def _recording_here(self) -> RecordedBackend:
+        """Return the recording, at the moment where the cluster stands."""
+        standing = self._story.standing
+        if self._recording_at is None or self._recording_at[0] != standing:
+            recorded = self._open_recording()
+            if self._source == "simulated":
+                recorded.at(standing, None)  # after an action of the learner's own nothing that was recorded is true
+            else:
+                with suppress(UnknownNameError):
+                    recorded.at(standing, None)
+            self._recording_at = standing, recorded
+        return self._recording_at[1]
+
+    @property
+    def _source(self) -> Source:
+        return self._primary.provenance().source
+
+    def _mark(self, answer: T) -> T:
+        words = f"not {self._source}: answered by the recording, because {self._reason}"
+        notices.show_notice(words, notices.FALLBACK_COLOUR, "kans-not-live")
+        return self._marked(answer)
+
+    def _marked(self, answer: T) -> T:
+        if isinstance(answer, Text):
+            return Text(answer, self._marked(answer.provenance), answer.action_time)  # type: ignore[return-value]
+        if isinstance(answer, Provenance):
+            return replace(answer, fallback_reason=self._reason, requested=self._source)
+        if isinstance(answer, (CapturedFrames, RecordedObservation)):
+            return replace(answer, provenance=self._marked(answer.provenance))
+        if isinstance(answer, tuple):
+            return tuple(map(self._marked, answer))  # type: ignore[return-value]
+        return answer
+
+    def provenance(self) -> Provenance:
+        origin = self.active.provenance()
+        return self._marked(origin) if self._secondary else origin
+
+    def mac_owners(self) -> dict[str, str]:
+        # the recording's nodes have other cards: whose card an address has is asked where the answer came from
+        return {**self.recorded_mac_owners(), **self._primary.mac_owners()}
+
+    def recorded_mac_owners(self) -> dict[str, str]:
+        """Return the recording's places by their MAC address, once it has answered anything."""
+        return self._open_recording().mac_owners() if self._reason else {}
+
+    # ── observation ──────────────────────────────────────────────────────────────────────────────────────
+
+    def observation(self, seconds: float | None = None) -> ObservationData:
+        if self._secondary is not None:
+            return self._mark(self._secondary.observation(seconds))
+        recorded = cache(lambda: self._recording_here().observation())
+        return FallbackObservation.of(self._primary.observation(seconds), recorded, self)
+
+    def observation_at(self, moment: str) -> ObservationData:
+        if self._secondary is not None:
+            return self._mark(self._secondary.observation_at(moment))
+        recorded = cache(lambda: self._open_recording().observation_at(moment))
+        return FallbackObservation.of(self._primary.observation_at(moment), recorded, self)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def at(self, moment: str, after: float | None) -> None:
+        self._secondary = self._recording_at = None
+        try:
+            self._primary.at(moment, after)
+        except self.gaps as gap:
+            self._reason = _reason(gap)
+            self._secondary = self._open_recording()
+            self._secondary.at(moment, after)
+            self._mark(None)
 
 
 @dataclass(frozen=True)
 class FallbackObservation(TimeWindow):
-    """What a live or simulated backend saw; where it has no answer, what a recording has of the same action."""
+    """What a live or simulated cluster saw; where it has no answer, what a recording has of the same action."""
 
     primary: ObservationData
     recorded: Callable[[], RecordedObservation]
-    backend: FallbackBackend
+    backend: RecordingFallback
 
     @classmethod
     def of(
-        cls, primary: ObservationData, recorded: Callable[[], RecordedObservation], backend: FallbackBackend
+        cls, primary: ObservationData, recorded: Callable[[], RecordedObservation], backend: RecordingFallback
     ) -> FallbackObservation:
         """Return the primary's observation, with a recording's behind it."""
         return cls(primary.start, primary.zero, primary.end, primary.action, primary, recorded, backend)
@@ -277,14 +474,8 @@ class FallbackObservation(TimeWindow):
         return self.backend.ask(question, self.primary, self.recorded)
 
 
-def _reason(gap: Exception) -> str:
-    """Why the world cannot serve, in a few words."""
-    return (
-        gap.reason if isinstance(gap, UnsupportedError) else f"the twin does not work out {getattr(gap, 'asked', gap)}"
-    )
-
-
-def _announce(reason: str, source: Source) -> None:
-    """Say above a cell's output, whatever it is, that a recording answers in it."""
-    words = f"not {source}: answered by the recording, because {reason}"
-    notices.show_notice(words, notices.FALLBACK_COLOUR, "kans-not-live")
+def _reason(gap: KanslibError) -> str:
+    """Return why the primary cannot serve, in a few words."""
+    if isinstance(gap, UnsupportedError):
+        return gap.reason
+    return f"the simulator does not model {getattr(gap, 'asked', gap)}"

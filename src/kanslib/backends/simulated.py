@@ -125,7 +125,7 @@ class SimulatedBackend:
 
     def banner(self) -> str:
         name = f"story {self.script.name!r}: {self._title}" if self.script else self._title or "a cluster of your own"
-        return f"simulated · {name}\nworked out from {self._since}, {MODELS}; seed {self._seed}"
+        return f"simulated · {name}\nstarted from {self._since}, {MODELS}; seed {self._seed}"
 
     def provenance(self) -> Provenance:
         return Provenance("simulated", self._now, self.standing, f"from {self._since}", (MODELS,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
 from kanslib.exceptions import ManifestError
@@ -10,14 +12,22 @@ from kanslib.k8s.objects import KubeObject, plural
 
 def documents(manifest: str) -> list[KubeObject]:
     """Return the objects of a YAML manifest, without its empty documents. ManifestError for what is no manifest."""
+    return [check_object(document) for document in load_yaml(manifest)]
+
+
+def load_yaml(text: str) -> list[Any]:
+    """Return the documents of a YAML text, without empty ones. ManifestError for what is no YAML."""
     try:
-        found = [document for document in yaml.safe_load_all(manifest) if document is not None]
+        return [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as exc:
         raise ManifestError(f"not YAML: {exc}") from None
-    for document in found:
-        if not isinstance(document, dict) or "kind" not in document or "name" not in document.get("metadata", {}):
-            raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {document!r:.80}")
-    return found
+
+
+def check_object(document: Any) -> KubeObject:
+    """Return a YAML document that is a Kubernetes object. ManifestError for another one."""
+    if not isinstance(document, dict) or "kind" not in document or "name" not in document.get("metadata", {}):
+        raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {document!r:.80}")
+    return document
 
 
 def reference(obj: KubeObject) -> str:
