@@ -135,7 +135,7 @@ def test_arp_analysis_scans_recognized_and_leave_no_neighbor(recording: Recordin
     looked = [read for read in recording.reads() if "arp-scan" in read.command]
     told = [read for read in looked if any(scan.first - 1 <= read.end and read.t <= scan.last + 1 for scan in scans)]
     assert len(told) == len(looked) > 0
-    assert all(scan.asked >= 51 for scan in scans)
+    assert all(scan.requested >= 51 for scan in scans)
 
 
 def test_arp_timeline_words_equal_figure(open_lab: OpenLab) -> None:

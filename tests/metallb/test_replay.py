@@ -41,7 +41,7 @@ def test_addresses_equal_recording_at_every_step(told: Told) -> None:
     history = replay.addresses(told.watch).history
     compared, pending = 0, 0
     for moment in steps(told):
-        computed = replay.nodes_at(history, moment)
+        computed = replay.newest_by_service(history, moment)
         for service in load_balancers(told, moment):
             entry = computed.get(allocation.key_of_service(service))
             recorded = tuple(external_addresses(service))
@@ -53,7 +53,7 @@ def test_addresses_equal_recording_at_every_step(told: Told) -> None:
 
 
 def test_addresses_controller_events_word_for_word(told: Told) -> None:
-    said = replay.addresses(told.watch).said
+    said = replay.addresses(told.watch).events
     recorded: dict[str, list[tuple[str, str, str]]] = {}
     for event in told.watch("events"):
         obj = event.object
@@ -188,12 +188,12 @@ def test_leaders_equal_every_servicel2status(told: Told) -> None:
             labels = note["metadata"]["labels"]
             key = f"{labels['metallb.io/service-namespace']}/{labels['metallb.io/service-name']}"
             recorded.setdefault(key, set()).update([note["status"]["node"]] if note.get("status") else [])
-        for key, led in replay.nodes_at(history, moment).items():
-            named, wanted = recorded.get(key, set()), {led.noted} - {None}
+        for key, led in replay.newest_by_service(history, moment).items():
+            named, wanted = recorded.get(key, set()), {led.status_node} - {None}
             if named != wanted and _had_a_spare_note(told, key, led.t):
                 wanted, spare = wanted | {led.leader}, spare + 1
             assert named == wanted, f"{key} at {moment}: {led}"
-            compared, stale = compared + 1, stale + (led.noted not in (None, led.leader))
+            compared, stale = compared + 1, stale + (led.status_node not in (None, led.leader))
     print(f"\n{compared} notes, {stale} of them stale, {spare} beside a spare one")
     assert stale
 

@@ -1,6 +1,6 @@
-"""The ARP story of a capture: who claimed which address when, announcements, conflicts, scans, a neighbor cache. Pure.
+"""The ARP of a capture: who claimed which address when, announcements, conflicts, scans, a neighbor cache. Pure.
 
-What Linux does with what it hears: net/ipv4/arp.c arp_process; what MetalLB says: v0.14.8 internal/layer2/arp.go.
+How Linux handles ARP: net/ipv4/arp.c arp_process; what MetalLB sends: v0.14.8 internal/layer2/arp.go.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DOUBLE = 1.0  # seconds: two machines that answer the same question
 
 @dataclass(frozen=True)
 class ARPOwnership:
-    """A stretch in which one MAC address spoke for an IP address; seconds are Unix seconds."""
+    """A span of time (Unix seconds) in which one MAC address spoke for an IP address."""
 
     address: str
     mac: str
@@ -73,7 +73,7 @@ class Scan:
     ip: str
     first: float
     last: float
-    asked: int
+    requested: int
     answered: tuple[str, ...]
 
 
@@ -90,7 +90,7 @@ class NeighborUpdate:
 
 @dataclass(frozen=True)
 class ARPAnalysis:
-    """The ARP of a capture, ready to be asked. `frames` are its ARP frames, in order of time."""
+    """An index of the ARP of a capture. `frames` are its ARP frames, in order of time."""
 
     frames: tuple[Frame, ...]
     _by_address: dict[str, list[Frame]] = field(init=False, repr=False, compare=False)
@@ -104,7 +104,7 @@ class ARPAnalysis:
 
     @classmethod
     def of(cls, frames: Iterable[Frame]) -> ARPAnalysis:
-        """The story that these frames tell; those that are no ARP are left out."""
+        """Return the analysis of these frames; those that are no ARP are left out."""
         return cls(tuple(sorted((frame for frame in frames if frame.arp), key=lambda frame: frame.time)))
 
     @property
@@ -116,25 +116,30 @@ class ARPAnalysis:
         return sorted(claimed, key=lambda address: tuple(map(int, address.split("."))))
 
     def ownership(self, address: str) -> list[ARPOwnership]:
-        """Who spoke for an address, one after the other. A machine that asks for others claims its own, too."""
+        """Return who spoke for an address, one after the other. A machine that asks for others claims its own, too."""
         out: list[ARPOwnership] = []
         for frame in self._by_address.get(address, []):
             arp = frame.arp
             if arp is None or not _claims_address(frame, address):
                 continue
-            told = int(arp.is_gratuitous)
-            answer = int(arp.operation == REPLY and not told)
+            gratuitous = int(arp.is_gratuitous)
+            answer = int(arp.operation == REPLY and not gratuitous)
             if out and out[-1].mac == arp.sender_mac:
                 before = out[-1]
                 out[-1] = ARPOwnership(
-                    address, before.mac, before.first, frame.time, before.answers + answer, before.announcements + told
+                    address,
+                    before.mac,
+                    before.first,
+                    frame.time,
+                    before.answers + answer,
+                    before.announcements + gratuitous,
                 )
             else:
-                out.append(ARPOwnership(address, arp.sender_mac, frame.time, frame.time, answer, told))
+                out.append(ARPOwnership(address, arp.sender_mac, frame.time, frame.time, answer, gratuitous))
         return out
 
     def announcements(self, address: str | None = None) -> list[Announcement]:
-        """The gratuitous ARP, each address and machine by itself, cut where there was a pause."""
+        """Return the gratuitous ARP, each address and machine by itself, cut where there was a pause."""
         runs: dict[tuple[str, str], list[list[Frame]]] = defaultdict(list)
         for frame in self.frames:
             arp = frame.arp
@@ -156,7 +161,7 @@ class ARPAnalysis:
         ]  # fmt: skip
 
     def conflicts(self) -> list[Conflict]:
-        """Addresses for which two machines answered the same question, or in turns."""
+        """Return the addresses for which two machines answered the same question, or in turns."""
         out = []
         for address in self.addresses:
             answers = [
@@ -177,7 +182,7 @@ class ARPAnalysis:
         return out
 
     def scans(self) -> list[Scan]:
-        """Who asked for many addresses in a row."""
+        """Return who asked for many addresses in a row."""
         questions: dict[str, list[Frame]] = defaultdict(list)
         for frame in self.frames:
             if frame.arp and frame.arp.operation == REQUEST and not frame.arp.is_gratuitous and _is_broadcast(frame):
@@ -202,7 +207,7 @@ class ARPAnalysis:
         )
 
     def neighbor_updates(self, ip: str, mac: str, known: Mapping[str, str] | None = None) -> list[NeighborUpdate]:
-        """How the neighbor cache of one machine changed, as Linux keeps it, from what was on the wire.
+        """Return how the neighbor cache of one machine changed, as Linux keeps it, from what was on the wire.
 
         `known`: what it held before the capture began. A gratuitous frame, or anybody's question, changes an entry that
         is there and makes none; an answer to the machine's own question does both; so does a question that is for the
@@ -237,7 +242,7 @@ class ARPAnalysis:
 def neighbors_at(
     changes: Sequence[NeighborUpdate], moment: float, known: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What a neighbor cache held at a moment (address: MAC address), from its changes."""
+    """Return what a neighbor cache held at a moment (address: MAC address), from its changes."""
     place = bisect_right(changes, moment, key=lambda change: change.time)
     return {**(known or {}), **{change.address: change.mac for change in changes[:place]}}
 
@@ -245,7 +250,7 @@ def neighbors_at(
 def _update_reason(
     arp: ARP, frame: Frame, ip: str, mac: str, held: Mapping[str, str], asked: Mapping[str, float]
 ) -> str:  # fmt: skip
-    """Why a machine takes note of a message; empty when it does not."""
+    """Return why a machine takes note of a message; empty when it does not."""
     to_me = frame.ethernet is None or frame.ethernet.destination in (mac, EVERYBODY)
     if not to_me:
         return ""
@@ -296,7 +301,7 @@ def _announcement(address: str, mac: str, run: Sequence[Frame]) -> Announcement:
     for frame in run:
         if not rounds or frame.time - rounds[-1] > _ROUND:
             rounds.append(frame.time)
-    said = [frame.arp for frame in run if frame.arp]
-    replies = sum(arp.operation == REPLY for arp in said)
-    oddities = tuple(dict.fromkeys(arp.oddity for arp in said if arp.oddity))
-    return Announcement(address, mac, tuple(rounds), len(said) - replies, replies, oddities)
+    messages = [frame.arp for frame in run if frame.arp]
+    replies = sum(arp.operation == REPLY for arp in messages)
+    oddities = tuple(dict.fromkeys(arp.oddity for arp in messages if arp.oddity))
+    return Announcement(address, mac, tuple(rounds), len(messages) - replies, replies, oddities)

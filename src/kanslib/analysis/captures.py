@@ -1,4 +1,4 @@
-"""The same story from anybody's captures and logs: what is worth keeping of them, and one clock for all. Pure."""
+"""An outage from anybody's captures and logs: which frames to keep, and one clock for all. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kanslib.analysis.outage import Outage, build_outage
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 
-_SIGN_OF_LIFE = 2  # of a network card, a second: enough to know when it fell silent
+_LIFE_SIGNS_PER_SECOND = 2  # of a network card, a second: enough to know when it fell silent
 
 
 def relevant_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """What of a capture the story needs: ARP, how TCP connections begin and end, ICMP errors, BGP, signs of life."""
+    """Yield the frames that tell of an outage: ARP, TCP's SYN, FIN and RST, ICMP errors, BGP, signs of life."""
     heard: set[tuple[str, int]] = set()
     for frame in frames:
-        sign = (frame.ethernet.source, int(frame.time * _SIGN_OF_LIFE)) if frame.ethernet else ("", 0)
+        sign = (frame.ethernet.source, int(frame.time * _LIFE_SIGNS_PER_SECOND)) if frame.ethernet else ("", 0)
         is_new = sign not in heard
         heard.add(sign)
         tcp, icmp = frame.tcp, frame.icmp
@@ -30,7 +30,7 @@ def relevant_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 
 def likely_vips(frames: Iterable[Frame], most: int = 8) -> list[str]:
-    """Which addresses the story is about: those that were announced by gratuitous ARP, else the busiest servers."""
+    """Return the addresses that look like VIPs: those announced by gratuitous ARP, else the busiest servers."""
     announced: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     own: set[str] = set()
@@ -45,7 +45,7 @@ def likely_vips(frames: Iterable[Frame], most: int = 8) -> list[str]:
 
 
 def first_failure(attempts: Iterable[Sequence[Attempt]]) -> float | None:
-    """When the first attempt was made that failed, on the attempts' clock; None when all were answered."""
+    """Return when the first attempt was made that failed, on the attempts' clock; None when all were answered."""
     return min((one.at for each in attempts for one in each if not one.is_ok), default=None)
 
 
@@ -56,7 +56,7 @@ def outage_from_captures(
     zero: float | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Outage:
-    """What captures (in order of time) and speakers' logs (by node) tell of some VIPs (address: name).
+    """Return the outage of some VIPs (address: name) from captures (in order of time) and speakers' logs (by node).
 
     `zero` (Unix seconds): the moment from which seconds are counted; without one, the first attempt that failed.
     `names`: who has an address.

@@ -1,4 +1,4 @@
-"""What a number rests on: a frame, a line of a log, an event, a change of an object, a command's output."""
+"""Where a fact can be read: a frame, a line of a log, an event, a change of an object, a command's output."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ class Evidence(NamedTuple):
 
     @classmethod
     def of(cls, frame: Frame) -> Evidence:
-        """A frame as evidence."""
+        """Return a frame as evidence."""
         source = f" of {frame.source.rpartition('/')[2]}" if frame.source else ""
         return cls(f"frame {frame.number}{source}" if frame.number else "a frame", str(frame))

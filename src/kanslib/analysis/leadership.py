@@ -1,4 +1,4 @@
-"""Who each one believed to have an address: speakers by their gossip, the client by its cache, the API's events. Pure.
+"""Which node each viewer took for the leader: speakers by gossip, the client by its cache, the API by events. Pure.
 
 MetalLB has no common view: each speaker computes the leader from the members that *it* thinks alive (v0.14.8
 speaker/layer2_controller.go ShouldAnnounce). While a network is broken there are as many truths as sides.
@@ -21,7 +21,7 @@ API = "the API's newest event"
 
 @dataclass(frozen=True)
 class LeaderView:
-    """From `start` to `end` (seconds after the act) `who` believed that `leader` has the address; empty: nobody."""
+    """From `start` to `end` (seconds after the action) `viewer` took `leader` for the leader; empty: nobody."""
 
     viewer: str
     start: float
@@ -33,12 +33,12 @@ Candidates = Sequence[tuple[float, Sequence[str]]]
 
 
 def speaker_views(
-    node: str, log: str, candidates: Candidates, address: str, zero: float, stretch: tuple[float, float]
+    node: str, log: str, candidates: Candidates, address: str, zero: float, span: tuple[float, float]
 ) -> list[LeaderView]:
-    """What one speaker believed: the first by hash of the candidates that its own log has alive.
+    """Return whom one speaker took for the leader: the first by hash of the candidates that are alive by its own log.
 
     `candidates`: which nodes may lead by the API's objects, from when on (Unix seconds, the first one long before).
-    `stretch`: from when to when, in seconds after `zero`.
+    `span`: from when to when, in seconds after `zero`.
     """
     gossip, away = memberlist.membership_history(log), _absences(log)
     moments = {*(t for t, _ in gossip), *(t for t, _ in candidates), *(t for pair in away for t in pair)}
@@ -51,11 +51,11 @@ def speaker_views(
         alive = next(members for t, members in reversed(gossip) if t <= moment and (t >= since or not members))
         able = [one for one in _at(candidates, moment) if one in alive]
         changes.append((moment - zero, election.order(able, address)[0] if able else ""))
-    return _views(node, changes, stretch)
+    return _views(node, changes, span)
 
 
 def _absences(log: str) -> list[tuple[float, float]]:
-    """When a speaker did not run: from its last word to its next beginning."""
+    """Return when a speaker did not run: from its last line to its next start."""
     found, last = [], float("-inf")
     for moment, line in with_timestamps(log.splitlines()):
         if _BEGINS in line:
@@ -70,25 +70,25 @@ def _at(candidates: Candidates, moment: float) -> Sequence[str]:
 
 def client_views(
     client: str, memory: Iterable[NeighborUpdate], places: Mapping[str, str], address: str, zero: float,
-    stretch: tuple[float, float],
+    span: tuple[float, float],
 ) -> list[LeaderView]:  # fmt: skip
-    """What the client believed, by its neighbor cache. `places`: whose network card a MAC address is."""
+    """Return whom the client took for the leader, by its neighbor cache. `places`: whose card a MAC is."""
     changes = [(one.time - zero, places.get(one.mac, one.mac)) for one in memory if one.address == address]
-    return _views(client, changes, stretch)
+    return _views(client, changes, span)
 
 
 def api_views(
-    events: Iterable[TimelineEvent], service: str, before: str, stretch: tuple[float, float]
+    events: Iterable[TimelineEvent], service: str, before: str, span: tuple[float, float]
 ) -> list[LeaderView]:
-    """What the newest nodeAssigned event said; `before`: who it named when the stretch began."""
-    changes: list[tuple[float, str | None]] = [(stretch[0], before)]
+    """Return whom the newest leader event named; `before`: whom it named when the span began."""
+    changes: list[tuple[float, str | None]] = [(span[0], before)]
     changes += [(one.at, one.node) for one in events if isinstance(one, LeaderEvent) and one.service == service]
-    return _views(API, changes, stretch)
+    return _views(API, changes, span)
 
 
-def _views(who: str, changes: Sequence[tuple[float, str | None]], stretch: tuple[float, float]) -> list[LeaderView]:
-    """Changes as stretches: cut to what is shown, and put together where nothing changed. None: it did not run."""
-    first, last = stretch
+def _views(who: str, changes: Sequence[tuple[float, str | None]], span: tuple[float, float]) -> list[LeaderView]:
+    """Return changes as views within `span`; a change to None means that the viewer did not run."""
+    first, last = span
     out: list[LeaderView] = []
     ends = [*(moment for moment, _ in changes[1:]), last]
     for (moment, leader), end in zip(changes, ends, strict=False):
@@ -102,16 +102,16 @@ def _views(who: str, changes: Sequence[tuple[float, str | None]], stretch: tuple
     return out
 
 
-def disagreements(beliefs: Iterable[LeaderView]) -> list[tuple[float, float, dict[str, str]]]:
-    """The stretches in which not all believed the same: from when, to when, and who believed what."""
-    known = list(beliefs)
+def disagreements(views: Iterable[LeaderView]) -> list[tuple[float, float, dict[str, str]]]:
+    """Return the spans in which not all viewers agreed: start, end, and the leader by viewer."""
+    known = list(views)
     edges = sorted({edge for one in known for edge in (one.start, one.end)})
     out: list[tuple[float, float, dict[str, str]]] = []
     for start, end in pairwise(edges):
-        views = {one.viewer: one.leader for one in known if one.start <= start and one.end >= end}
-        if len(set(views.values())) > 1:
-            if out and out[-1][1] == start and out[-1][2] == views:
-                out[-1] = (out[-1][0], end, views)
+        leaders = {one.viewer: one.leader for one in known if one.start <= start and one.end >= end}
+        if len(set(leaders.values())) > 1:
+            if out and out[-1][1] == start and out[-1][2] == leaders:
+                out[-1] = (out[-1][0], end, leaders)
             else:
-                out.append((start, end, views))
+                out.append((start, end, leaders))
     return out

@@ -1,4 +1,4 @@
-"""An outage taken apart: attempts with their reasons, phases, and what happened, on one clock. Pure."""
+"""An outage on one clock: attempts with their reasons, phases, and timeline events. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Outage:
         object.__setattr__(self, "phases", found)
 
     def failures(self, service: str) -> Iterator[Attempt]:
-        """The failed attempts from the act on."""
+        """Yield the failed attempts from the action on."""
         return (attempt for attempt in self.attempts[service] if not attempt.is_ok and attempt.at >= 0)
 
     def ended_by(self, service: str, phase: Phase) -> TimelineEvent | None:
@@ -47,7 +47,7 @@ class Outage:
         return min(near, key=lambda event: (kinds.index(event.kind), abs(event.at - phase.end)), default=None)
 
     def evidence(self, service: str, phase: Phase) -> tuple[Evidence, ...]:
-        """What a phase rests on: the first and the last failed attempt in it, and what ended it."""
+        """Return the evidence of a phase: the first and the last failed attempt in it, and what ended it."""
         inside = [one for one in self.failures(service) if phase.start <= one.at <= phase.end]
         shown = [item for one in inside[:1] + inside[-1:] if one.reason for item in one.reason.evidence[:1]]
         if ended := self.ended_by(service, phase):
@@ -55,11 +55,11 @@ class Outage:
         return tuple(dict.fromkeys(shown))
 
     def dark_seconds(self, service: str) -> float:
-        """How long nothing got through, in all phases together."""
+        """Return for how many seconds nothing got through, in all phases together."""
         return round(sum(phase.end - phase.start for phase in self.phases[service] if phase.name == DARK), 3)
 
     def stragglers(self, service: str) -> tuple[Attempt, ...]:
-        """The failures after the trouble was over."""
+        """Return the failures after the trouble was over."""
         calm = [phase for phase in self.phases[service] if phase.name == STRAGGLERS]
         return tuple(one for one in self.failures(service) if any(p.start <= one.at <= p.end for p in calm))
 

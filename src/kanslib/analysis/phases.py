@@ -187,23 +187,23 @@ def _merge_search_cuts(parts: Iterable[_Part]) -> list[_Part]:
 
 
 def _is_rest(before: _Part, part: _Part) -> bool:
-    """After the trouble, what follows a calm part belongs to it: a calm part, or a burst of failures."""
+    """Return True for what belongs to a calm part before it: another calm part, or a short burst of failures."""
     return before.is_calm and (part.is_calm or part.seconds < _BURST_S)
 
 
 def _join_rest(before: _Part, part: _Part) -> _Part:
-    """Two healthy parts stay healthy; any failure makes stragglers."""
+    """Join two parts after the trouble: healthy ones stay healthy, any failure makes stragglers."""
     name = HEALTHY if before.name == part.name == HEALTHY else STRAGGLERS
     return _Part(name, before.attempts + part.attempts)
 
 
 def _is_same_phase(before: _Part, part: _Part) -> bool:
-    """Neighbors of one name are one phase, except partly dark ones: the search has found different shares there."""
+    """Return True for neighbors of one name, except partly dark ones: the search has found different shares there."""
     return part.name == before.name != PARTLY
 
 
 def _is_blip(part: _Part) -> bool:
-    """A short partly dark part is the edge of its neighbor."""
+    """Return True for a short partly dark part: it is the edge of its neighbor."""
     return part.name == PARTLY and part.seconds < _BLIP_S
 
 

@@ -1,7 +1,7 @@
-"""What can be wrong when a VIP does not work, and what speaks for or against each cause. Pure.
+"""What can be wrong when a VIP does not work, and the facts for or against each cause. Pure.
 
-Each ruling is read off the objects of one moment (and, for an address conflict, off who answered ARP), so it holds for
-a recorded, a live and a computed cluster alike. The order follows a packet from the outside in.
+Each finding comes from the objects of one moment (an address conflict: from who answered ARP), so it holds for every
+backend. The order follows a packet from the outside in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb import election
 from kanslib.metallb.allocation import annotation
-from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Objects, Pool, pool_of, pools, requested_pool
+from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Objects, Pool, objects_of_kind, pool_of, pools
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """What is looked at: `objects` by kind, the clients' `network`, and who `answered` ARP for each VIP, if known."""
+    """What a diagnosis needs: `objects` by kind, the clients' `network`, and by VIP who answered ARP for it."""
 
     objects: Objects
     network: str
-    answered: Mapping[str, Collection[str]] = field(default_factory=dict)
+    arp_answers: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def services(self) -> list[KubeObject]:
@@ -47,7 +47,7 @@ class ClusterSnapshot:
     @property
     def pools(self) -> dict[str, Pool]:
         """The pools with what advertises them."""
-        return pools(lambda kind: requested_pool(self.objects, kind))
+        return pools(lambda kind: objects_of_kind(self.objects, kind))
 
     @property
     def announced(self) -> list[tuple[KubeObject, Pool]]:
@@ -56,8 +56,8 @@ class ClusterSnapshot:
         pairs = ((one, pool_of(known, external_addresses(one))) for one in self.services)
         return [(one, pool) for one, pool in pairs if pool is not None and external_addresses(one)]
 
-    def serving(self, service: KubeObject) -> bool:
-        """True when an endpoint of the Service can serve."""
+    def is_serving(self, service: KubeObject) -> bool:
+        """Return True when an endpoint of the Service can serve."""
         pieces = slices_of(self.objects("endpointslices"), service["metadata"].get("namespace", ""), _name(service))
         return any(can_serve(entry) for entry in endpoints_in(pieces))
 
@@ -66,131 +66,133 @@ def _name(obj: KubeObject) -> str:
     return str(obj["metadata"]["name"])
 
 
-def _listed(names: Collection[str]) -> str:
+def _join(names: Collection[str]) -> str:
     found = sorted(names)
     return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
-def _ads(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:
+def _advertisements(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:
     return [*pool.layer2, *pool.bgp]
 
 
-def _exhausted(patient: ClusterSnapshot) -> Finding:
-    room = {ip for pool in patient.pools.values() if pool.auto_assign for ip in pool.addresses()}
-    used = {ip for one in patient.services for ip in external_addresses(one)}
-    waiting = [_name(one) for one in patient.waiting if not _wish(one)]
+def _exhausted(cluster: ClusterSnapshot) -> Finding:
+    room = {ip for pool in cluster.pools.values() if pool.auto_assign for ip in pool.addresses()}
+    used = {ip for one in cluster.services for ip in external_addresses(one)}
+    waiting = [_name(one) for one in cluster.waiting if not _requested_address(one)]
     if waiting and room and room <= used:
-        return Finding(True, f"{_listed(waiting)} waits, and all {len(room)} addresses of the pools are in use")
+        return Finding(True, f"{_join(waiting)} waits, and all {len(room)} addresses of the pools are in use")
     free = len(room - used)
     return Finding(False, f"{free} of {len(room)} addresses are free")
 
 
-def _wish(service: KubeObject) -> str:
+def _requested_address(service: KubeObject) -> str:
     return str(service["spec"].get("loadBalancerIP") or annotation(service, "loadBalancerIPs"))
 
 
-def _sharing(patient: ClusterSnapshot) -> Finding:
-    holders = {ip: one for one in patient.services for ip in external_addresses(one)}
-    for one in patient.waiting:
-        holder = holders.get(_wish(one))
+def _sharing(cluster: ClusterSnapshot) -> Finding:
+    holders = {ip: one for one in cluster.services for ip in external_addresses(one)}
+    for one in cluster.waiting:
+        holder = holders.get(_requested_address(one))
         if holder is None:
             continue
         keys = [annotation(each, "allow-shared-ip") for each in (one, holder)]
         if keys[0] != keys[1] or not keys[0]:
-            fact = f"{_name(one)} asks for {_wish(one)}, which {_name(holder)} has, and they carry no common key"
+            address = _requested_address(one)
+            fact = f"{_name(one)} asks for {address}, which {_name(holder)} has, and they carry no common key"
             return Finding(True, fact)
     return Finding(False, "no Service that waits asks for an address that another one has")
 
 
-def _foreign(patient: ClusterSnapshot) -> Finding:
-    near = ip_network(patient.network)
-    far = [(_name(one), ip) for one in patient.services for ip in external_addresses(one) if ip_address(ip) not in near]
+def _outside_the_network(cluster: ClusterSnapshot) -> Finding:
+    near = ip_network(cluster.network)
+    far = [(_name(one), ip) for one in cluster.services for ip in external_addresses(one) if ip_address(ip) not in near]
     if far:
-        return Finding(True, f"{far[0][0]} has {far[0][1]}, which is not in the clients' network {patient.network}")
-    return Finding(False, f"every address that was given is in the clients' network {patient.network}")
+        return Finding(True, f"{far[0][0]} has {far[0][1]}, which is not in the clients' network {cluster.network}")
+    return Finding(False, f"every address that was given is in the clients' network {cluster.network}")
 
 
-def _unadvertised(patient: ClusterSnapshot) -> Finding:
-    bare = {pool.name for _, pool in patient.announced if not pool.layer2 and not pool.bgp}
+def _unadvertised(cluster: ClusterSnapshot) -> Finding:
+    bare = {pool.name for _, pool in cluster.announced if not pool.layer2 and not pool.bgp}
     if bare:
-        return Finding(True, f"no advertisement covers the pool {_listed(bare)}")
-    named = {ad.name for _, pool in patient.announced for ad in _ads(pool)}
-    return Finding(False, f"{_listed(named) or 'an advertisement'} covers the pool")
+        return Finding(True, f"no advertisement covers the pool {_join(bare)}")
+    named = {ad.name for _, pool in cluster.announced for ad in _advertisements(pool)}
+    return Finding(False, f"{_join(named) or 'an advertisement'} covers the pool")
 
 
-def _selects_nobody(patient: ClusterSnapshot) -> Finding:
-    for _, pool in patient.announced:
-        ads = _ads(pool)
+def _selects_nobody(cluster: ClusterSnapshot) -> Finding:
+    for _, pool in cluster.announced:
+        ads = _advertisements(pool)
         if ads and not any(ad.nodes for ad in ads):
             return Finding(True, f"the node selector of {ads[0].name} matches no node")
-    selected = {node for _, pool in patient.announced for ad in _ads(pool) for node in ad.nodes}
+    selected = {node for _, pool in cluster.announced for ad in _advertisements(pool) for node in ad.nodes}
     if not selected:
         return Finding(False, "there is no advertisement whose node selector could be wrong")
-    return Finding(False, f"the advertisement selects {_listed(selected)}")
+    return Finding(False, f"the advertisement selects {_join(selected)}")
 
 
-def _speakerless(patient: ClusterSnapshot) -> Finding:
-    alive = election.speakers(patient.objects)
+def _no_speakers(cluster: ClusterSnapshot) -> Finding:
+    alive = election.speakers(cluster.objects)
     if not alive:
         return Finding(True, "no speaker Pod is there")
     return Finding(False, f"{len(alive)} speaker Pods are ready")
 
 
-def _no_endpoints(patient: ClusterSnapshot) -> Finding:
-    idle = [one for one in patient.services if not patient.serving(one)]
+def _no_endpoints(cluster: ClusterSnapshot) -> Finding:
+    idle = [one for one in cluster.services if not cluster.is_serving(one)]
     if idle:
         selector = idle[0]["spec"].get("selector") or {}
-        said = ",".join(f"{key}={value}" for key, value in selector.items())
-        return Finding(True, f"{_name(idle[0])} selects {said}, and no ready Pod carries that")
+        labels = ",".join(f"{key}={value}" for key, value in selector.items())
+        return Finding(True, f"{_name(idle[0])} selects {labels}, and no ready Pod carries that")
     return Finding(False, "every Service has ready endpoints")
 
 
-def _local_nowhere(patient: ClusterSnapshot) -> Finding:
-    alive = frozenset(election.speakers(patient.objects))
-    for one, pool in patient.announced:
+def _local_nowhere(cluster: ClusterSnapshot) -> Finding:
+    alive = frozenset(election.speakers(cluster.objects))
+    for one, pool in cluster.announced:
         if one["spec"].get("externalTrafficPolicy") != "Local":
             continue
-        pieces = slices_of(patient.objects("endpointslices"), one["metadata"].get("namespace", ""), _name(one))
-        told = (external_addresses(one), pool, pieces, patient.objects("nodes"), alive)
+        pieces = slices_of(cluster.objects("endpointslices"), one["metadata"].get("namespace", ""), _name(one))
+        facts = (external_addresses(one), pool, pieces, cluster.objects("nodes"), alive)
         open_to_all = {**one, "spec": {**one["spec"], "externalTrafficPolicy": "Cluster"}}
-        if election.elect(open_to_all, *told).leader and not election.elect(one, *told).leader:
+        if election.elect(open_to_all, *facts).leader and not election.elect(one, *facts).leader:
             fact = f"{_name(one)} is Local, and no node that may announce it has one of its Pods"
             return Finding(True, fact)
     return Finding(False, "no Service is kept from every node by the policy Local")
 
 
-def _excluded(patient: ClusterSnapshot) -> Finding:
+def _all_excluded(cluster: ClusterSnapshot) -> Finding:
     free = [
-        _name(node) for node in patient.objects("nodes")
+        _name(node) for node in cluster.objects("nodes")
         if election.EXCLUDE not in node["metadata"].get("labels", {})
     ]  # fmt: skip
     if not free:
         return Finding(True, "every node carries the label that keeps load balancers away")
-    return Finding(False, f"{_listed(free)} carry no exclude label")
+    return Finding(False, f"{_join(free)} carry no exclude label")
 
 
-def _conflict(patient: ClusterSnapshot) -> Finding:
-    for vip, holders in sorted(patient.answered.items()):
+def _arp_conflict(cluster: ClusterSnapshot) -> Finding:
+    for vip, holders in sorted(cluster.arp_answers.items()):
         if len(holders) > 1:
             return Finding(True, f"{len(holders)} machines answer for {vip}")
     return Finding(False, "no address was answered for by two machines")
 
 
 CAUSES: dict[str, Callable[[ClusterSnapshot], Finding]] = {
-    "pool exhausted": _exhausted, "sharing refused": _sharing, "foreign network": _foreign,
-    "no advertisement": _unadvertised, "selects nobody": _selects_nobody, "no speakers": _speakerless,
-    "all excluded": _excluded, "no endpoints": _no_endpoints, "local nowhere": _local_nowhere, "conflict": _conflict,
+    "pool exhausted": _exhausted, "sharing refused": _sharing, "foreign network": _outside_the_network,
+    "no advertisement": _unadvertised, "selects nobody": _selects_nobody, "no speakers": _no_speakers,
+    "all excluded": _all_excluded, "no endpoints": _no_endpoints, "local nowhere": _local_nowhere,
+    "conflict": _arp_conflict,
 }  # fmt: skip
 
 
-def find(patient: ClusterSnapshot) -> dict[str, Finding]:
-    """Every cause with what speaks for or against it.
+def find(cluster: ClusterSnapshot) -> dict[str, Finding]:
+    """Return the finding of every cause.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="case-4")  # doctest: +ELLIPSIS
     recorded · story 'case-4': ...
     >>> found = find(ClusterSnapshot(lab.objects, lab.network()))
-    >>> [(cause, ruling.fact) for cause, ruling in found.items() if ruling.holds]
+    >>> [(cause, finding.fact) for cause, finding in found.items() if finding.holds]
     [('no endpoints', 'svc1 selects app=webpood, and no ready Pod carries that')]
     """
-    return {cause: rule(patient) for cause, rule in CAUSES.items()}
+    return {cause: rule(cluster) for cause, rule in CAUSES.items()}

@@ -43,7 +43,7 @@ class Allocation:
     ips: tuple[str, ...]
     ports: tuple[tuple[str, int], ...]
     sharing: str
-    backend: str
+    pods: str
 
 
 class _RefusedError(Exception):
@@ -52,47 +52,47 @@ class _RefusedError(Exception):
 
 @dataclass
 class Allocator:
-    """MetalLB's controller at its desk: it knows the pools and what it has handed out, and nothing else.
+    """MetalLB's allocator: it knows the pools and what it has assigned, and nothing else.
 
     >>> import kanslib
     >>> from kanslib.metallb.config import pools
     >>> lab = kanslib.open_lab(story="metallb")  # doctest: +ELLIPSIS
     recorded · story 'metallb': ...
     >>> lab.at("apply-services")
-    >>> desk = Allocator(pools(lab.objects))
+    >>> allocator = Allocator(pools(lab.objects))
     >>> for name in ("svc1", "svc2", "svc3"):
     ...     service = {**lab.object("service", name), "status": {}}
-    ...     print(*desk.converge(service).ips, lab.vip(name))
+    ...     print(*allocator.converge(service).ips, lab.vip(name))
     172.18.255.200 172.18.255.200
     172.18.255.201 172.18.255.201
     172.18.255.202 172.18.255.202
     """
 
     pools: Mapping[str, Pool] = field(default_factory=dict)
-    holdings: dict[str, Allocation] = field(default_factory=dict)
+    allocations: dict[str, Allocation] = field(default_factory=dict)
 
     def set_pools(self, pools: Mapping[str, Pool]) -> None:
         """Take a new configuration: what no pool holds any more is forgotten (allocator.go SetPools)."""
         self.pools = pools
-        for key, held in list(self.holdings.items()):
+        for key, held in list(self.allocations.items()):
             pool = pool_of(pools, held.ips)
             if pool is None:
-                del self.holdings[key]
+                del self.allocations[key]
             elif pool.name != held.pool:
-                self.holdings[key] = replace(held, pool=pool.name)
+                self.allocations[key] = replace(held, pool=pool.name)
 
     def release(self, key: str) -> bool:
         """Forget a Service (`namespace/name`); True when it held an address."""
-        return self.holdings.pop(key, None) is not None
+        return self.allocations.pop(key, None) is not None
 
     def converge(self, service: KubeObject) -> Decision:
         """Give a Service its addresses, or find that those it has will do (service.go convergeBalancer).
 
-        `service` with its present status; the same Service again changes nothing. What cannot be given is said in an
-        event of the decision, in MetalLB's words.
+        `service` with its present status; the same Service again changes nothing. What cannot be given is in an event
+        of the decision, in MetalLB's words.
         """
         key, events = key_of_service(service), list[EventMessage]()
-        held = self.holdings.get(key)
+        held = self.allocations.get(key)
         if service["spec"].get("type") != "LoadBalancer" or not self.pools or not _family(service):
             return Decision(released=self.release(key) and self._still_there(held))
         ips = tuple(external_addresses(service))
@@ -119,21 +119,21 @@ class Allocator:
         return Decision(ips, self._pool(key), tuple(events))
 
     def _failed(self, key: str, why: _RefusedError, events: list[EventMessage], held: Allocation | None) -> Decision:
-        told = EventMessage("Warning", "AllocationFailed", f'Failed to allocate IP for "{key}": {why}')
-        return Decision((), "", (*events, told), self._still_there(held))
+        event = EventMessage("Warning", "AllocationFailed", f'Failed to allocate IP for "{key}": {why}')
+        return Decision((), "", (*events, event), self._still_there(held))
 
     def _still_there(self, held: Allocation | None) -> bool:
         return held is not None and pool_of(self.pools, held.ips) is not None
 
     def _pool(self, key: str) -> str:
-        return self.holdings[key].pool if key in self.holdings else ""
+        return self.allocations[key].pool if key in self.allocations else ""
 
     def _clear(self, key: str) -> tuple[str, ...]:
         self.release(key)
         return ()
 
     def _keep(self, key: str, service: KubeObject, ips: tuple[str, ...], events: list[EventMessage]) -> tuple[str, ...]:
-        """The addresses a Service has, if it may keep them."""
+        """Return the addresses that a Service has, if it may keep them; else none."""
         try:
             self._assign(key, service, ips)
         except _RefusedError as why:
@@ -144,7 +144,7 @@ class Allocator:
         return self._clear(key) if wanted and wanted != self._pool(key) else ips
 
     def _allocate(self, key: str, service: KubeObject, asked: tuple[str, ...]) -> tuple[str, ...]:
-        """A Service's own wish first, then the pool it names, then any pool (service.go allocateIPs)."""
+        """Allocate what the Service asks for, else from its pool, else from any pool (service.go allocateIPs)."""
         wanted = annotation(service, "address-pool")
         if asked:
             if _families(asked) != _family(service):
@@ -167,7 +167,7 @@ class Allocator:
         raise _RefusedError("no available IPs")
 
     def candidates(self, service: KubeObject) -> list[Pool]:
-        """The pools that a Service without a wish is tried on, in order.
+        """Return the pools that are tried for a Service that asks for none, in order.
 
         First those whose serviceAllocation is meant for it, by priority (0 comes last), then all others. MetalLB takes
         these in no fixed order; here they come by name.
@@ -183,7 +183,7 @@ class Allocator:
         return mine + sorted((pool for pool in automatic if not pool.pinned), key=lambda pool: pool.name)
 
     def _from_pool(self, key: str, service: KubeObject, name: str) -> tuple[str, ...]:
-        """The lowest address of each family that is free, or that may be shared (getIPFromCIDR)."""
+        """Return the lowest address of each family that is free, or that may be shared (getIPFromCIDR)."""
         if name not in self.pools:
             raise _RefusedError(f'unknown pool "{name}"')
         pool, family = self.pools[name], _family(service)
@@ -217,15 +217,15 @@ class Allocator:
         for ip in ips:
             if objection := self._objection(key, service, ip):
                 raise _RefusedError(objection)
-        self.holdings[key] = Allocation(pool.name, ips, _ports(service), *_sharing(service))
+        self.allocations[key] = Allocation(pool.name, ips, _ports(service), *_sharing(service))
 
     def _objection(self, key: str, service: KubeObject, ip: str) -> str:
-        """Why a Service may not have an address that others hold; empty when it may (checkSharing, sharingOK)."""
-        others = {name: held for name, held in self.holdings.items() if ip in held.ips and name != key}
+        """Return why a Service may not share an address; empty when it may (checkSharing, sharingOK)."""
+        others = {name: held for name, held in self.allocations.items() if ip in held.ips and name != key}
         if not others:
             return ""
         sharing, backend = _sharing(service)
-        if any(not sharing or (held.sharing, held.backend) != (sharing, backend) for held in others.values()):
+        if any(not sharing or (held.sharing, held.pods) != (sharing, backend) for held in others.values()):
             return f'can\'t change sharing key for "{key}", address also in use by {",".join(sorted(others))}'
         taken = {port for held in others.values() for port in held.ports}
         clash = next((port for port in _ports(service) if port in taken), None)
@@ -243,12 +243,12 @@ def _allowed(pool: Pool, ip: str) -> bool:
 
 
 def annotation(service: KubeObject, name: str) -> str:
-    """What a Service wishes for in one of MetalLB's annotations; empty without it."""
+    """Return what a Service asks for in one of MetalLB's annotations; empty without it."""
     return str((service["metadata"].get("annotations") or {}).get(PREFIX + name, ""))
 
 
 def _requested(service: KubeObject) -> tuple[str, ...]:
-    """The addresses a Service asks for by annotation or by spec.loadBalancerIP (getDesiredLbIPs)."""
+    """Return the addresses a Service asks for by annotation or by spec.loadBalancerIP (getDesiredLbIPs)."""
     by_annotation, by_spec = annotation(service, "loadBalancerIPs"), service["spec"].get("loadBalancerIP", "")
     if by_annotation and by_spec:
         raise _RefusedError(f"service can not have both {PREFIX}loadBalancerIPs and svc.Spec.LoadBalancerIP")
@@ -277,7 +277,7 @@ def _ports(service: KubeObject) -> tuple[tuple[str, int], ...]:
 
 
 def _sharing(service: KubeObject) -> tuple[str, str]:
-    """The sharing key, and what a backend has to have in common: with policy Local, the very same Pods."""
+    """Return the sharing key, and the selector of the Pods, which has to be the same with policy Local."""
     spec, backend = service["spec"], ""
     if spec.get("externalTrafficPolicy") == "Local":
         backend = ",".join(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items()))
@@ -296,5 +296,5 @@ def _family(service: KubeObject) -> str:
 
 
 def _quoted(ips: Iterable[str]) -> str:
-    """Addresses as Go prints a list of them with %q."""
+    """Return addresses as Go prints a list of them with %q."""
     return "[" + " ".join(f'"{ip}"' for ip in ips) + "]"

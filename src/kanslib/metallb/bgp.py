@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from kanslib.k8s.endpoints import by_service, can_serve, endpoints_in, selects
 from kanslib.k8s.objects import KubeObject, external_addresses
-from kanslib.metallb.config import BGPAdvertisement, Objects, Pool, pool_of, pools, requested_pool
+from kanslib.metallb.config import BGPAdvertisement, Objects, Pool, objects_of_kind, pool_of, pools
 from kanslib.metallb.election import EXCLUDE, network_unavailable, speakers
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A BGPPeer: the router's address, both AS numbers, how long silence is borne (seconds), who connects to it."""
+    """A BGPPeer: the router's address, both AS numbers, the hold time (seconds), who connects to it."""
 
     name: str
     address: str
@@ -23,7 +23,7 @@ class Peer:
     nodes: frozenset[str] = frozenset()
 
     @property
-    def internal(self) -> bool:
+    def is_internal(self) -> bool:
         """iBGP: both sides in one AS. Only then LOCAL_PREF is sent."""
         return self.asn == self.my_asn
 
@@ -42,10 +42,10 @@ class BGPRoute:
 
 
 def peers(objects: Objects) -> list[Peer]:
-    """The BGPPeers, each with the nodes whose speakers connect to it."""
+    """Return the BGPPeers, each with the nodes whose speakers connect to it."""
     nodes = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in objects("nodes")}
     found = []
-    for obj in requested_pool(objects, "bgppeers"):
+    for obj in objects_of_kind(objects, "bgppeers"):
         spec = obj["spec"]
         selectors = spec.get("nodeSelectors") or [{}]
         names = frozenset(name for name, labels in nodes.items() if any(selects(one, labels) for one in selectors))
@@ -56,7 +56,7 @@ def peers(objects: Objects) -> list[Peer]:
 
 
 def _seconds(duration: str) -> float:
-    """A Go duration such as `1m30s` in seconds."""
+    """Return a Go duration such as `1m30s` in seconds."""
     units, total, number = {"h": 3600.0, "m": 60.0, "s": 1.0}, 0.0, ""
     for sign in duration:
         if sign in units:
@@ -67,7 +67,7 @@ def _seconds(duration: str) -> float:
 
 
 def why_not_advertised(node: KubeObject, service: KubeObject, pool: Pool | None, slices: Iterable[KubeObject]) -> str:
-    """Why a node does not advertise a Service over BGP, in the speaker's word; empty when it does (ShouldAnnounce)."""
+    """Return why a node does not advertise a Service, as the speaker logs it; empty if it does (ShouldAnnounce)."""
     name = node["metadata"]["name"]
     if pool is None or not any(name in one.nodes for one in pool.bgp):
         return "notOwner"
@@ -83,7 +83,7 @@ def why_not_advertised(node: KubeObject, service: KubeObject, pool: Pool | None,
 
 
 def _healthy(known: Iterable[KubeObject]) -> bool:
-    """True when some address can serve in every slice that names it: one refusal outweighs (hasHealthyEndpoint)."""
+    """Return True when an address can serve in every slice that names it (hasHealthyEndpoint)."""
     verdicts: dict[str, bool] = {}
     for entry in known:
         for address in entry["addresses"]:
@@ -92,7 +92,7 @@ def _healthy(known: Iterable[KubeObject]) -> bool:
 
 
 def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[BGPRoute]:
-    """Every route that speakers advertise, sorted by peer, prefix and node.
+    """Return every route that speakers advertise, sorted by peer, prefix and node.
 
     `objects`: `lab.objects`, or a function like it. `alive`: the nodes whose speakers are there to speak; without it
     those whose speaker Pod is Ready. A prefix that several Services need is advertised once.
@@ -105,7 +105,7 @@ def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[B
     """
     living = set(speakers(objects) if alive is None else alive)
     nodes = {node["metadata"]["name"]: node for node in objects("nodes") if node["metadata"]["name"] in living}
-    configured, slices = pools(objects), by_service(requested_pool(objects, "endpointslices"))
+    configured, slices = pools(objects), by_service(objects_of_kind(objects, "endpointslices"))
     known = peers(objects)
     found: dict[tuple[str, str, str], BGPRoute] = {}
     for service in objects("services"):
@@ -128,11 +128,13 @@ def _routes(
     node: KubeObject, service: str, ips: Iterable[str], ads: Iterable[BGPAdvertisement], known: Iterable[Peer]
 ) -> list[BGPRoute]:
     name = node["metadata"]["name"]
-    told = node.get("status", {}).get("addresses") or []
-    own = next((one["address"] for one in told if one["type"] == "InternalIP"), "")
+    addresses = node.get("status", {}).get("addresses") or []
+    own = next((one["address"] for one in addresses if one["type"] == "InternalIP"), "")
     mine = [ad for ad in ads if name in ad.nodes]
     return [
-        BGPRoute(ad.prefix(ip), name, own, peer.name, ad.local_pref if peer.internal else 0, ad.communities, (service,))
+        BGPRoute(
+            ad.prefix(ip), name, own, peer.name, ad.local_pref if peer.is_internal else 0, ad.communities, (service,)
+        )
         for peer in known
         if name in peer.nodes
         for ad in mine
@@ -142,7 +144,7 @@ def _routes(
 
 
 def next_hops(routes: Iterable[BGPRoute], peer: str, most: int = 64) -> dict[str, tuple[str, ...]]:
-    """The router's view: each prefix and the next hops it shares its connections among, at most `most` of them.
+    """Return the router's routes: each prefix and its equal next hops, at most `most` of them.
 
     All paths are one AS long, so the highest LOCAL_PREF decides (0 counts as FRR's default, 100), and all that are
     left are equal: ECMP.
@@ -174,11 +176,12 @@ class DetectionWindow:
 
     @property
     def typical(self) -> float:
+        """The middle of both."""
         return (self.earliest + self.latest) / 2
 
 
 def hold_timer_expiry(hold: float) -> DetectionWindow:
-    """When the router gives up a peer that says nothing more: the hold time, less the age of the last KEEPALIVE.
+    """Return when the router gives up a peer that says nothing more: the hold time, less the age of the last KEEPALIVE.
 
     MetalLB sends one each third of the hold time. A node whose kernel closes the connection is given up at once.
 

@@ -49,7 +49,7 @@ class BGPAdvertisement:
     peers: tuple[str, ...] = ()
 
     def prefix(self, address: str) -> str:
-        """The prefix that stands for an address, e.g. `172.18.255.200/32`."""
+        """Return the prefix that stands for an address, e.g. `172.18.255.200/32`."""
         length = self.length_v6 if ":" in address else self.length
         return str(ip_network(f"{address}/{length}", strict=False))
 
@@ -74,26 +74,26 @@ class Pool:
         return any(one.version == network.version and one in network for network in self.networks)
 
     def addresses(self) -> Iterator[str]:
-        """Every address that may be handed out, lowest first, range by range."""
+        """Yield every address that may be handed out, lowest first, range by range."""
         for network in self.networks:
             for address in network:
                 if not (self.avoid_buggy_ips and avoids_buggy_ips(address)):
                     yield str(address)
 
     def serves(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """True when the pool's serviceAllocation lets a Service in (allocator.go isPoolCompatibleWithService)."""
+        """Return True when serviceAllocation admits a Service (allocator.go isPoolCompatibleWithService)."""
         if self.namespaces and namespace not in self.namespaces:
             return False
         return not self.service_selectors or any(selects(one, labels) for one in self.service_selectors)
 
 
 def avoids_buggy_ips(address: Address) -> bool:
-    """True for an IPv4 address that ends in 0 or 255, which some home routers drop."""
+    """Return True for an IPv4 address that ends in 0 or 255, which some home routers drop."""
     return address.version == 4 and int(address) & 255 in (0, 255)
 
 
 def ranges(spec: str) -> list[Network]:
-    """An entry of a pool, a range or a CIDR, as networks. ConfigurationError says what is wrong with it.
+    """Return an entry of a pool, a range or a CIDR, as networks. Raises ConfigurationError for what is neither.
 
     >>> [str(network) for network in ranges("172.18.255.200-172.18.255.210")]
     ['172.18.255.200/29', '172.18.255.208/31', '172.18.255.210/32']
@@ -112,7 +112,7 @@ def ranges(spec: str) -> list[Network]:
 
 
 def pools(objects: Objects) -> dict[str, Pool]:
-    """The pools by name, with the advertisements that cover each; `objects` is `lab.objects`, or a function like it.
+    """Return the pools by name, each with its advertisements; `objects` is `lab.objects`, or a function like it.
 
     ConfigurationError for a configuration that MetalLB refuses whole: a malformed or an overlapping range.
 
@@ -122,22 +122,22 @@ def pools(objects: Objects) -> dict[str, Pool]:
     >>> [(pool.name, len(list(pool.addresses()))) for pool in pools(lab.objects).values()]
     [('my-ippool', 51)]
     """
-    nodes = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in requested_pool(objects, "nodes")}
-    named = requested_pool(objects, "ipaddresspools")
-    covering2 = [(ad, _layer2(ad, nodes)) for ad in requested_pool(objects, "l2advertisements")]
-    covering3 = [(ad, _bgp(ad, nodes)) for ad in requested_pool(objects, "bgpadvertisements")]
+    nodes = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in objects_of_kind(objects, "nodes")}
+    named = objects_of_kind(objects, "ipaddresspools")
+    covering2 = [(ad, _layer2(ad, nodes)) for ad in objects_of_kind(objects, "l2advertisements")]
+    covering3 = [(ad, _bgp(ad, nodes)) for ad in objects_of_kind(objects, "bgpadvertisements")]
     found: dict[str, Pool] = {}
     for obj in sorted(named, key=lambda o: str(o["metadata"]["name"])):
         layer2 = tuple(one for ad, one in covering2 if _covers(ad, obj))
         bgp = tuple(one for ad, one in covering3 if _covers(ad, obj))
-        pool = _pool(obj, requested_pool(objects, "namespaces"), layer2, bgp)
+        pool = _pool(obj, objects_of_kind(objects, "namespaces"), layer2, bgp)
         _refuse_overlap(pool, found.values())
         found[pool.name] = pool
     return found
 
 
-def requested_pool(objects: Objects, kind: str) -> list[KubeObject]:
-    """The objects of a kind; none where the cluster does not know it (no such definition yet)."""
+def objects_of_kind(objects: Objects, kind: str) -> list[KubeObject]:
+    """Return the objects of a kind; none where the cluster does not know it (no such definition yet)."""
     try:
         return objects(kind)
     except KanslibError:
@@ -145,7 +145,7 @@ def requested_pool(objects: Objects, kind: str) -> list[KubeObject]:
 
 
 def pool_of(found: Mapping[str, Pool], ips: Sequence[str]) -> Pool | None:
-    """The pool that holds all of a Service's addresses."""
+    """Return the pool that holds all of a Service's addresses."""
     return next((pool for pool in found.values() if ips and all(ip in pool for ip in ips)), None)
 
 
@@ -191,7 +191,7 @@ def _refuse_overlap(pool: Pool, others: Iterable[Pool]) -> None:
 
 
 def _covers(advertisement: KubeObject, pool: KubeObject) -> bool:
-    """An advertisement covers the pools it names and those its selectors match; naming neither, all of them."""
+    """Return the pools that an advertisement covers: those that it names or selects; naming neither, all."""
     spec = advertisement.get("spec") or {}
     names, selectors = spec.get("ipAddressPools") or [], spec.get("ipAddressPoolSelectors") or []
     if not names and not selectors:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from kanslib.exceptions import UnknownNameError
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, is_ready
-from kanslib.metallb.config import Objects, Pool, pool_of, pools, requested_pool
+from kanslib.metallb.config import Objects, Pool, objects_of_kind, pool_of, pools
 
 Names = frozenset[str]
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 def order(nodes: Iterable[str], ip: str) -> list[str]:
-    """The usable nodes in the order in which they would lead `ip`, the leader first.
+    """Return the usable nodes in the order in which they would lead `ip`, the leader first.
 
     Every speaker computes this alone and comes to the same result: sorted by the bytes of
     sha256(node + "#" + ip). Raises TypeError for a single string or a table, which would be iterated wrongly.
@@ -31,7 +31,7 @@ def order(nodes: Iterable[str], ip: str) -> list[str]:
 
 
 def sort_key(node: str, ip: str) -> bytes:
-    """What is compared: the 32 bytes of sha256(node + "#" + ip). The smallest leads.
+    """Return the key that is compared: the 32 bytes of sha256(node + "#" + ip). The smallest leads.
 
     >>> sort_key("kind-worker2", "172.18.255.200").hex()[:8]
     '3599cdb1'
@@ -40,7 +40,7 @@ def sort_key(node: str, ip: str) -> bytes:
 
 
 def leaders(nodes: Iterable[str], ips: Iterable[str]) -> dict[str, str]:
-    """The leader of every address, for many addresses at once; none where there is no node."""
+    """Return the leader of every address, for many addresses at once; none where there is no node."""
     names = [(node.encode(), node) for node in nodes]
     sha256, found = hashlib.sha256, {}
     for ip in ips:
@@ -59,7 +59,7 @@ def leaders(nodes: Iterable[str], ips: Iterable[str]) -> dict[str, str]:
 
 
 def won_by_new_node(newcomer: str, nodes: Collection[str], ips: Iterable[str]) -> list[str]:
-    """The addresses that a joining node would lead: it takes what it wins, and nothing else moves.
+    """Return the addresses that a joining node would lead: it takes what it wins, and nothing else moves.
 
     >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
     >>> won_by_new_node("myk8s-worker4", workers, ["172.18.255.200", "172.18.255.201", "172.18.255.207"])
@@ -69,7 +69,7 @@ def won_by_new_node(newcomer: str, nodes: Collection[str], ips: Iterable[str]) -
 
 
 def successors_of(leaver: str, nodes: Collection[str], ips: Iterable[str]) -> dict[str, str]:
-    """Who takes over each address that a leaving node leads; the others stay where they are."""
+    """Return who takes over each address that a leaving node leads; the others stay where they are."""
     mine = [ip for ip, leader in leaders(nodes, ips).items() if leader == leaver]
     return leaders([node for node in nodes if node != leaver], mine)
 
@@ -92,12 +92,12 @@ class Distribution:
         return math.sqrt(total * (1 / nodes) * (1 - 1 / nodes))
 
     def __str__(self) -> str:
-        told = "/".join(str(count) for count in self.counts.values())
-        return f"{told}: an even share is {self.expected:.1f}, and chance alone strays by {self.deviation:.1f}"
+        counts = "/".join(str(count) for count in self.counts.values())
+        return f"{counts}: an even share is {self.expected:.1f}, and chance alone strays by {self.deviation:.1f}"
 
 
 def distribution(nodes: Iterable[str], ips: Iterable[str]) -> Distribution:
-    """How evenly the addresses of a pool spread over the candidates: each is a throw of a fair dice, and no more.
+    """Return how evenly a pool's addresses spread over the candidates: each goes to a random one, independently.
 
     >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
     >>> print(distribution(workers, [f"172.18.255.{n}" for n in range(200, 251)]))
@@ -117,14 +117,14 @@ class Eligibility:
     """Whether a node may lead, the rule that decided, and the fact behind it."""
 
     node: str
-    candidate: bool
+    is_candidate: bool
     rule: str
     fact: str
 
 
 @dataclass(frozen=True)
 class Election:
-    """One Service's election: every node's standing, and the candidates in hash order.
+    """One Service's election: every node's eligibility, and the candidates in hash order.
 
     `why_nobody` says what keeps the whole Service from being announced; empty when nothing does.
     """
@@ -137,10 +137,12 @@ class Election:
 
     @property
     def candidates(self) -> list[str]:
-        return [one.node for one in self.eligibilities if one.candidate]
+        """The nodes that may lead."""
+        return [one.node for one in self.eligibilities if one.is_candidate]
 
     @property
     def leader(self) -> str | None:
+        """The node that leads; None for nobody."""
         return self.order[0] if self.order else None
 
     @property
@@ -149,24 +151,24 @@ class Election:
         return self.order[1:]
 
     def without(self, *nodes: str) -> str | None:
-        """Who would lead if these nodes left; None if nobody were left."""
+        """Return who would lead if these nodes left; None if nobody were left."""
         return next((node for node in self.order if node not in nodes), None)
 
     def __str__(self) -> str:
         head = f"{self.service} {self.address or '(no address)'}: "
         head += f"led by {self.leader}" if self.leader else f"led by nobody: {self.why_nobody}"
-        lines = [f"  {'in ' if one.candidate else 'out'}  {one.node}: {one.fact}" for one in self.eligibilities]
+        lines = [f"  {'in ' if one.is_candidate else 'out'}  {one.node}: {one.fact}" for one in self.eligibilities]
         line = [f"  order: {' → '.join(self.order)}"] if self.order else []
         return "\n".join([head, *lines, *line])
 
 
 def explain(objects: Objects, service: str, alive: Iterable[str] | None = None) -> Election:
-    """Who leads a Service, who else could, and for every node which rule lets it in or keeps it out.
+    """Return who leads a Service, who else could, and for every node which rule lets it in or keeps it out.
 
     `objects`: `lab.objects`, or any function from a kind to the objects of that kind. `service`: a name in `default`,
     or `namespace/name`. `alive`: the nodes whose speakers answer (`memberlist.members` of a log); without it those
-    whose speaker Pod is Ready, which the API knows half a minute later than the speakers. The questions in MetalLB's
-    own order (v0.14.8 speaker/layer2_controller.go ShouldAnnounce); UnknownNameError for a Service that does not exist.
+    whose speaker Pod is Ready, which the API knows half a minute later than the speakers. The checks follow MetalLB's
+    order (v0.14.8 speaker/layer2_controller.go ShouldAnnounce); UnknownNameError for a Service that does not exist.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="election")  # doctest: +ELLIPSIS
@@ -185,13 +187,13 @@ def explain(objects: Objects, service: str, alive: Iterable[str] | None = None) 
         raise UnknownNameError("service", service, [one for _, one in known])
     obj = known[namespace or "default", name]
     ips = external_addresses(obj)
-    pieces = slices_of(requested_pool(objects, "endpointslices"), namespace or "default", name)
+    pieces = slices_of(objects_of_kind(objects, "endpointslices"), namespace or "default", name)
     living = frozenset(speakers(objects) if alive is None else alive)
     return elect(obj, ips, pool_of(pools(objects), ips), pieces, objects("nodes"), living)
 
 
 def speakers(objects: Objects) -> list[str]:
-    """The nodes whose speaker Pod is Ready and is to stay, as the API has it."""
+    """Return the nodes whose speaker Pod is Ready and is to stay, as the API has it."""
     return [
         pod["spec"]["nodeName"]
         for pod in objects("pods")
@@ -209,20 +211,20 @@ def elect(
     nodes: Iterable[KubeObject],
     alive: frozenset[str],
 ) -> Election:
-    """The election of one Service from what the speakers know: pure, and what `explain` looks up for you."""
+    """Return the election of one Service from what the speakers know; `explain` looks that up from objects."""
     name = service["metadata"]["name"]
     serving = [entry for entry in endpoints_in(slices) if can_serve(entry)]
     local = service["spec"].get("externalTrafficPolicy") == "Local"
     homes = frozenset(entry.get("nodeName") or "" for entry in serving) if local else None
-    standings = tuple(eligibility(node, pool, alive, homes) for node in nodes)
-    hindrance = _why_not_eligible(service, ips, pool, bool(serving), standings)
-    usable = [] if hindrance else [one.node for one in standings if one.candidate]
+    eligibilities = tuple(eligibility(node, pool, alive, homes) for node in nodes)
+    obstacle = _why_not_eligible(service, ips, pool, bool(serving), eligibilities)
+    usable = [] if obstacle else [one.node for one in eligibilities if one.is_candidate]
     ranked = order(usable, ips[0]) if ips else []
-    return Election(name, ips[0] if ips else "", standings, tuple(ranked), hindrance)
+    return Election(name, ips[0] if ips else "", eligibilities, tuple(ranked), obstacle)
 
 
 def _why_not_eligible(
-    service: KubeObject, ips: list[str], pool: Pool | None, serving: bool, standings: tuple[Eligibility, ...]
+    service: KubeObject, ips: list[str], pool: Pool | None, serving: bool, eligibilities: tuple[Eligibility, ...]
 ) -> str:
     if service["spec"].get("type") != "LoadBalancer":
         return "it is no LoadBalancer"
@@ -236,13 +238,13 @@ def _why_not_eligible(
         return "no endpoint can serve"
     if not pool.layer2:
         return f"no L2Advertisement covers the pool {pool.name}"
-    if not any(one.candidate for one in standings):
+    if not any(one.is_candidate for one in eligibilities):
         return "no node is a candidate"
     return ""
 
 
 def eligibility(node: KubeObject, pool: Pool | None, alive: Names, homes: Names | None) -> Eligibility:
-    """Whether one node may lead, by MetalLB's questions; `homes`: for Local, who has an endpoint."""
+    """Return whether one node may lead, by MetalLB's questions; `homes`: for Local, who has an endpoint."""
     name, labels = node["metadata"]["name"], node["metadata"].get("labels", {})
     covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
     if name not in alive:
@@ -260,6 +262,6 @@ def eligibility(node: KubeObject, pool: Pool | None, alive: Names, homes: Names 
 
 
 def network_unavailable(node: KubeObject) -> bool:
-    """True when the node's condition NetworkUnavailable is True; unknown or missing counts as available."""
-    said = node.get("status", {}).get("conditions") or []
-    return any(one["type"] == "NetworkUnavailable" and one["status"] == "True" for one in said)
+    """Return True when the node's condition NetworkUnavailable is True; unknown or missing counts as available."""
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(one["type"] == "NetworkUnavailable" and one["status"] == "True" for one in conditions)

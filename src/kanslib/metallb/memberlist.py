@@ -37,7 +37,7 @@ class Detection:
 
 
 def suspicion_timeout(members: int, confirmations: int = 0, config: MemberlistConfig = LAN) -> float:
-    """How long a suspected member has to answer, in seconds, when others have confirmed the suspicion.
+    """Return how long a suspected member has to answer, in seconds, when others have confirmed the suspicion.
 
     memberlist v0.5.1 state.go suspectNode, suspicion.go remainingSuspicionTime: it starts long and shrinks with each
     confirmation. Below four members nobody can confirm enough, and the short one holds from the start.
@@ -55,7 +55,7 @@ def suspicion_timeout(members: int, confirmations: int = 0, config: MemberlistCo
 
 
 def detection(first_probes: Iterable[float], members: int, config: MemberlistConfig = LAN) -> Detection:
-    """When a dead member is suspected and declared dead, given when each survivor first probes it (seconds).
+    """Return when a dead member is suspected and declared dead, given when each survivor first probes it (seconds).
 
     A probe fails when its interval is over. The first failure starts the suspicion; each later one confirms it.
 
@@ -73,17 +73,17 @@ def detection(first_probes: Iterable[float], members: int, config: MemberlistCon
 
 
 def earliest(members: int, config: MemberlistConfig = LAN) -> Detection:
-    """The fastest that a sudden death can be noticed: everybody probes the dead member at once."""
+    """Return the fastest detection of a sudden death: everybody probes the dead member at once."""
     return detection([0.0] * (members - 1), members, config)
 
 
 def latest(members: int, config: MemberlistConfig = LAN) -> Detection:
-    """The slowest while survivors hear each other: all had just probed it, and it comes last in their next round."""
+    """Return the slowest detection: all had just probed the dead member, and it comes last in their next round."""
     return detection([(2 * (members - 1) - 1) * config.probe_interval] * (members - 1), members, config)
 
 
 def typical(members: int, config: MemberlistConfig = LAN) -> Detection:
-    """What to expect: the survivors' next probes lie evenly over one round of `members - 1` intervals.
+    """Return the typical detection: the survivors' next probes lie evenly over one round of `members - 1` intervals.
 
     >>> typical(4)
     Detection(suspect=1.75, dead=5.75)
@@ -93,30 +93,30 @@ def typical(members: int, config: MemberlistConfig = LAN) -> Detection:
 
 
 def sample(members: int, seed: int, config: MemberlistConfig = LAN) -> Detection:
-    """One possible course: each survivor comes to the dead member at its own moment of the round."""
-    dice, turn = random.Random(seed), (members - 1) * config.probe_interval
-    return detection([dice.uniform(0, turn) for _ in range(members - 1)], members, config)
+    """Return one possible detection: each survivor comes to the dead member at its own moment of the round."""
+    rng, turn = random.Random(seed), (members - 1) * config.probe_interval
+    return detection([rng.uniform(0, turn) for _ in range(members - 1)], members, config)
 
 
 def isolated_detection(members: int, config: MemberlistConfig = LAN) -> tuple[float, ...]:
-    """When a member that is cut off declares the others dead, at the earliest: seconds after its first probe.
+    """Return when a member that is cut off declares the others dead, at the earliest: seconds after its first probe.
 
-    Nobody confirms what it suspects, so the long timeout holds. And it doubts itself: a failed probe that nobody
+    Nobody confirms what it suspects, so the long timeout holds. And it trusts itself less: a failed probe that nobody
     helped with counts against its own health (awareness.go), and the less healthy, the slower it probes.
 
     >>> isolated_detection(4)
     (25.0, 28.0, 32.0)
     """
-    flat, moment, told = suspicion_timeout(members, 0, config), 0.0, []
+    timeout, moment, declared = suspicion_timeout(members, 0, config), 0.0, []
     for turn in range(members - 1):
         slower = 1 if turn == 0 else min(turn + 2, config.awareness_max)
         moment += slower * config.probe_interval
-        told.append(moment + flat)
-    return tuple(told)
+        declared.append(moment + timeout)
+    return tuple(declared)
 
 
 def members(log: str) -> frozenset[str]:
-    """The nodes whose speakers a speaker believes alive, by its own log so far (speakerlist.go: "node event").
+    """Return the nodes whose speakers a speaker takes for alive, by its log so far (speakerlist.go: "node event").
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -129,7 +129,7 @@ def members(log: str) -> frozenset[str]:
 
 
 def membership_history(log: str) -> list[tuple[float, frozenset[str]]]:
-    """Whom a speaker believed alive from which moment on (Unix seconds), by its own log; nobody before the first."""
+    """Return whom a speaker took for alive, by its own log, from when on (Unix seconds); nobody before the first."""
     found: list[tuple[float, frozenset[str]]] = [(float("-inf"), frozenset())]
     for moment, line in with_timestamps(log.splitlines()):
         start = line.find("{")

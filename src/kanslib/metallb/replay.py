@@ -1,4 +1,4 @@
-"""MetalLB run again over what a cluster's API said: addresses, leaders and their notes.
+"""Replay MetalLB's controller and speakers over recorded watch streams: addresses, leaders, ServiceL2Status.
 
 The replay does not read its own outcome: what the real controller wrote into a Service's status is not what the
 addresses come from, nor do leaders come from events or from ServiceL2Status. Those are what it is compared with.
@@ -39,11 +39,11 @@ class LeaderChange:
     t: float
     service: str
     leader: str | None
-    noted: str | None
+    status_node: str | None
 
 
 def merge_watches(watches: Watches, kinds: Sequence[str]) -> Iterator[tuple[str, WatchEvent]]:
-    """The watch streams of several kinds as one, in order of time."""
+    """Yield the watch streams of several kinds as one, in order of time."""
     together = [
         (event.t, rank, place, kind, event)
         for rank, kind in enumerate(kinds)
@@ -58,23 +58,23 @@ def merge_watches(watches: Watches, kinds: Sequence[str]) -> Iterator[tuple[str,
 
 @dataclass
 class ReplayedController:
-    """MetalLB's controller while it works through a stream: which Service has what, and what was said about it."""
+    """MetalLB's controller while it works through a stream: the addresses of Services, and its events about them."""
 
     store: Store = field(default_factory=Store)
-    desk: allocation.Allocator = field(default_factory=allocation.Allocator)
+    allocator: allocation.Allocator = field(default_factory=allocation.Allocator)
     status: dict[str, tuple[str, ...]] = field(default_factory=dict)
     history: list[AddressChange] = field(default_factory=list)
-    said: dict[str, list[allocation.EventMessage]] = field(default_factory=dict)  # by the Service's uid
+    events: dict[str, list[allocation.EventMessage]] = field(default_factory=dict)  # by the Service's uid
 
     def take(self, kind: str, event: WatchEvent) -> None:
-        """One change of the API, and what the controller makes of it."""
+        """Take one change of the API, and reconcile as the controller does."""
         self.store.take(kind, event)
         if event.type == "LIST":
-            self.desk, self.status = allocation.Allocator(), {}
+            self.allocator, self.status = allocation.Allocator(), {}
         elif kind == "services":
             self._service(event)
         elif kind != "nodes":
-            self.desk.set_pools(pools(self.store.objects))
+            self.allocator.set_pools(pools(self.store.objects))
             self._all(event.t)
 
     def _service(self, event: WatchEvent) -> None:
@@ -83,7 +83,7 @@ class ReplayedController:
             return self._converge(event.t, event.object)
         self.status.pop(key, None)
         self.history.append(AddressChange(event.t, key, ()))
-        if self.desk.release(key):
+        if self.allocator.release(key):
             self._all(event.t)
         return None
 
@@ -94,8 +94,8 @@ class ReplayedController:
     def _converge(self, t: float, service: KubeObject) -> None:
         key = allocation.key_of_service(service)
         before = self.status.get(key, ())
-        decision = self.desk.converge(with_addresses(service, before))
-        self.said.setdefault(service["metadata"]["uid"], []).extend(decision.events)
+        decision = self.allocator.converge(with_addresses(service, before))
+        self.events.setdefault(service["metadata"]["uid"], []).extend(decision.events)
         if decision.ips != before:
             self.status[key] = decision.ips
             self.history.append(AddressChange(t, key, decision.ips))
@@ -104,13 +104,13 @@ class ReplayedController:
 
 
 def with_addresses(service: KubeObject, ips: Sequence[str]) -> KubeObject:
-    """The Service with these addresses in its status, whatever stood there."""
+    """Return the Service with these addresses in its status, whatever stood there."""
     status: dict[str, Any] = {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]} if ips else {}}
     return {**service, "status": status}
 
 
 def addresses(watches: Watches) -> ReplayedController:
-    """The controller after all that the API said; `history` tells who had which address when, `said` its events."""
+    """Return the controller after all watch events: `history` has the changes of addresses, `events` its messages."""
     controller = ReplayedController()
     for kind, event in merge_watches(watches, ("ipaddresspools", "namespaces", "nodes", "services")):
         controller.take(kind, event)
@@ -121,10 +121,10 @@ def addresses(watches: Watches) -> ReplayedController:
 
 
 def status_changes(before: str | None, led: str | None, leader: str | None, alive: frozenset[str]) -> str | None:
-    """The node that a Service's ServiceL2Status names once `leader` leads, after `led` did and `before` was named.
+    """Return the node that a ServiceL2Status names once `leader` leads; before, `led` led and it named `before`.
 
-    A speaker that steps down takes its own note away, and the next one writes a new one. A leader that died cannot:
-    its successor may not change `status.node`, so the note keeps naming the dead (MetalLB v0.14.8
+    A speaker that steps down deletes its status, and the next one writes a new one. A leader that died cannot:
+    its successor may not change `status.node`, so it keeps naming the dead node (MetalLB v0.14.8
     internal/k8s/controllers/layer2_status_controller.go; the field is immutable).
 
     >>> alive = frozenset({"b", "c"})
@@ -139,9 +139,9 @@ def status_changes(before: str | None, led: str | None, leader: str | None, aliv
 
 
 def leaders(watches: Watches, memberships: Memberships) -> list[LeaderChange]:
-    """Every change of a leader or of its note, in order of time.
+    """Return every change of a leader or of its ServiceL2Status, in order of time.
 
-    `memberships`: whom the speakers thought alive, from when on (`memberlist.beliefs` of a log).
+    `memberships`: whom the speakers thought alive, from when on (`memberlist.membership_history` of a log).
     """
     kinds = (*CONFIG, "services", "endpointslices", "pods")
     changes: list[tuple[float, int, str, Any]] = [
@@ -166,7 +166,7 @@ def _speaker(event: WatchEvent) -> bool:
 
 @dataclass(frozen=True)
 class ReplayedLeaderEvent:
-    """At `t` a node said that it leads a Service; `candidates`: who might have, by what all the speakers knew."""
+    """At `t` a leader event named `node`; `candidates`: which nodes could lead by what all speakers knew."""
 
     t: float
     service: str
@@ -176,10 +176,10 @@ class ReplayedLeaderEvent:
 
 
 def leader_events(watches: Watches, memberships: Memberships) -> list[ReplayedLeaderEvent]:
-    """Every claim to lead on layer 2, with the candidates of that moment worked out beside it.
+    """Return every leader event on layer 2, with the candidates of that moment beside it.
 
-    A claim by somebody else than the first in order is one that its speaker made on a view of its own: it had just
-    started, or heard of a change a moment before or after the others.
+    An event of another node than the first in order comes from a speaker with a view of its own: it had just started,
+    or learned of a change a moment before or after the others.
     """
     kinds = (*CONFIG, "services", "endpointslices", "events")
     changes: list[tuple[float, int, str, Any]] = [(t, 0, "members", alive) for t, alive in memberships]
@@ -202,10 +202,8 @@ def _leader_event(store: Store, alive: frozenset[str], t: float, node: str, uid:
     key, ips = allocation.key_of_service(service), external_addresses(service)
     pieces = slices_of(store.objects("endpointslices"), *key.split("/"))
     pool = pool_of(pools(store.objects), ips)
-    standing_ = election.elect(service, ips, pool, pieces, store.objects("nodes"), alive)
-    return (
-        [ReplayedLeaderEvent(t, service["metadata"]["name"], ips[0], node, tuple(standing_.candidates))] if ips else []
-    )
+    result = election.elect(service, ips, pool, pieces, store.objects("nodes"), alive)
+    return [ReplayedLeaderEvent(t, service["metadata"]["name"], ips[0], node, tuple(result.candidates))] if ips else []
 
 
 @dataclass
@@ -216,7 +214,7 @@ class _Speakers:
     alive: frozenset[str] = frozenset()
     now: dict[str, LeaderChange] = field(default_factory=dict)
     history: list[LeaderChange] = field(default_factory=list)
-    owners: dict[str, set[str]] = field(default_factory=dict)  # of a note: nodes whose speaker Pods wrote it
+    owners: dict[str, set[str]] = field(default_factory=dict)  # of a ServiceL2Status: nodes whose speaker Pods wrote it
     seen: dict[tuple[str, tuple[str, str]], Any] = field(default_factory=dict)
 
     def take(self, t: float, kind: str, change: Any) -> None:
@@ -224,12 +222,12 @@ class _Speakers:
             self.alive = change
         elif kind == "owner":
             return self._collect(t, change.object["spec"].get("nodeName"))
-        elif not self._tells(kind, change):
+        elif not self._is_relevant(kind, change):
             return None
         return self._elect(t)
 
-    def _tells(self, kind: str, event: WatchEvent) -> bool:
-        """Keep a change, and say whether a speaker would care: heartbeats it would not."""
+    def _is_relevant(self, kind: str, event: WatchEvent) -> bool:
+        """Store a change; return True if a speaker reacts to it (not to a heartbeat)."""
         self.store.take(kind, event)
         if event.type == "LIST":
             self.now = {}
@@ -237,21 +235,21 @@ class _Speakers:
         if kind != "nodes":
             return True
         meta = event.object["metadata"]
-        telling = (event.type == "DELETED", meta.get("labels"), election.network_unavailable(event.object))
+        relevant = (event.type == "DELETED", meta.get("labels"), election.network_unavailable(event.object))
         place = (kind, key_of(event.object))
-        new: bool = self.seen.get(place) != telling
-        self.seen[place] = telling
+        new: bool = self.seen.get(place) != relevant
+        self.seen[place] = relevant
         return new
 
     def _collect(self, t: float, node: str) -> None:
-        """A note whose last owner, a speaker Pod, is gone is taken away by the garbage collector."""
+        """Delete each ServiceL2Status whose last owner, a speaker Pod, is gone, as the garbage collector does."""
         for key, one in list(self.now.items()):
             owners = self.owners.get(key, set())
             owners.discard(node)
-            if one.noted and not owners:
-                self._note(LeaderChange(t, key, one.leader, one.leader))
+            if one.status_node and not owners:
+                self._record(LeaderChange(t, key, one.leader, one.leader))
 
-    def _note(self, led: LeaderChange) -> None:
+    def _record(self, led: LeaderChange) -> None:
         self.now[led.service] = led
         self.history.append(led)
 
@@ -270,16 +268,16 @@ class _Speakers:
 
     def _lead(self, t: float, key: str, leader: str | None) -> None:
         before = self.now.get(key, LeaderChange(t, key, None, None))
-        note = status_changes(before.noted, before.leader, leader, self.alive)
+        status_node = status_changes(before.status_node, before.leader, leader, self.alive)
         owners = self.owners.setdefault(key, set())
-        if note == leader and note != before.noted:
+        if status_node == leader and status_node != before.status_node:
             owners.clear()
         if leader:
             owners.add(leader)
-        if (leader, note) != (before.leader, before.noted):
-            self._note(LeaderChange(t, key, leader, note))
+        if (leader, status_node) != (before.leader, before.status_node):
+            self._record(LeaderChange(t, key, leader, status_node))
 
 
-def nodes_at(history: Sequence[LeaderChange] | Sequence[AddressChange], moment: float) -> Mapping[str, Any]:
-    """The newest entry of each Service at a moment (Unix seconds)."""
+def newest_by_service(history: Sequence[LeaderChange] | Sequence[AddressChange], moment: float) -> Mapping[str, Any]:
+    """Return the newest entry of each Service at a moment (Unix seconds)."""
     return {entry.service: entry for entry in history if entry.t <= moment}

@@ -232,7 +232,7 @@ def scan_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, st
         {
             "AT": round(scan.first - window.zero, 2),
             "HOST": places.get(scan.mac, scan.ip),
-            "ASKED": scan.asked,
+            "ASKED": scan.requested,
             "ANSWERED": ", ".join(scan.answered),
         }
         for scan in analysis.scans()

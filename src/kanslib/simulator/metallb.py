@@ -105,7 +105,7 @@ class SimulatedController:
             self._configured, self._seen = configured, {}
             self._desk.set_pools(configured)
         there = {allocation.key_of_service(one): one for one in self.cluster.store.kinds.get("services", {}).values()}
-        for key in [key for key in self._desk.holdings if key not in there]:
+        for key in [key for key in self._desk.allocations if key not in there]:
             self._desk.release(key)
             self._seen = {}
         for key, service in there.items():
@@ -331,10 +331,10 @@ class SimulatedSpeakers:
     def _transfer_status(self, key: str, leader: str | None) -> None:
         """Keep the ServiceL2Status of a Service as v0.14.8 does, with the node it keeps naming after its death."""
         before = self._led.get(key, replay.LeaderChange(0.0, key, None, None))
-        wanted = replay.status_changes(before.noted, before.leader, leader, self._common())
+        wanted = replay.status_changes(before.status_node, before.leader, leader, self._common())
         self._led[key] = replay.LeaderChange(self.cluster.now, key, leader, wanted)
         note = self._write_status(key)
-        if note and wanted != before.noted:
+        if note and wanted != before.status_node:
             self.cluster.remove("servicel2statuses", note)
             note = None
         if wanted and leader:
