@@ -48,7 +48,7 @@ def test_kans_without_command_lists_commands() -> None:
         (["convert", "alone"], "kans convert RAW... OUT"),
         (["convert", "a", "b", "--versions", "kind"], "e.g. kind=v0.24.0"),
         (["run", "13"], "no chapter named '13'"),
-        (["lab", "--backend", "mars"], "no world named 'mars'"),
+        (["lab", "--backend", "mars"], "no backend named 'mars'"),
     ],
 )
 def test_kans_error_is_one_message(words: list[str], said: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -59,7 +59,7 @@ def lab(
 @app.command(epilog="Examples: kans run · kans run 03 06 · kans run --json > report.json")
 def run(
     chapters: Annotated[
-        Optional[list[str]], typer.Argument(help="Chapters by number or name; all of them without one.")  # noqa: UP045
+        list[str] | None, typer.Argument(help="Chapters by number or name; all of them without one.")
     ] = None,
     backend: Annotated[
         str, typer.Option(help="Who answers: recorded, simulated, or live (needs: kans up).")
@@ -77,7 +77,7 @@ def run(
 def up(
     metallb: Annotated[bool, typer.Option("--metallb", help="Install MetalLB as well, as chapter 02 does.")] = False,
     manifest: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="MetalLB's manifest as a file, where there is no internet (or METALLB_MANIFEST)."),
     ] = None,
 ) -> None:
@@ -90,7 +90,7 @@ def up(
 @app.command(epilog="Example: kans down")
 def down() -> None:
     """Remove exactly what [bold]kans up[/] and live chapters created."""
-    from kanslib.cli import up as command
+    from kanslib.cli import down as command
 
     command.down()
 
@@ -98,16 +98,14 @@ def down() -> None:
 @app.command(epilog="Example: kans record --out course.zip   (needs: kans up)")
 def record(
     chapters: Annotated[
-        Optional[list[str]], typer.Argument(help="Chapters by number or name; the whole course without one.")  # noqa: UP045
+        list[str] | None, typer.Argument(help="Chapters by number or name; the whole course without one.")
     ] = None,
     out: Annotated[Path, typer.Option(help="What to write: a .zip or a directory.")] = Path("kans-recording.zip"),
     title: Annotated[str, typer.Option(help="The recording's title.")] = "",
     substitute: Annotated[
-        Optional[list[str]], typer.Option(help="A substitute for the real thing, in words. Repeatable.")  # noqa: UP045
+        list[str] | None, typer.Option(help="A substitute for the real thing, in words. Repeatable.")
     ] = None,
-    keep: Annotated[
-        Optional[Path], typer.Option(help="Keep the raw recording in this folder as well.")  # noqa: UP045
-    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep the raw recording in this folder as well.")] = None,
 ) -> None:
     """Run the chapters on the course's live cluster and write a recording of them."""
     from kanslib.cli import record as command
@@ -118,7 +116,7 @@ def record(
 @app.command(epilog="Example: kans verify my-recording.zip")
 def verify(
     recordings: Annotated[
-        Optional[list[Path]], typer.Argument(help="Recordings; those that ship with the course without one.")  # noqa: UP045
+        list[Path] | None, typer.Argument(help="Recordings; those that ship with the course without one.")
     ] = None,
 ) -> None:
     """Check recordings: every file's size and sha256, order in time, format, secrets, addresses."""
@@ -134,7 +132,7 @@ def diff(
     json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
 ) -> None:
     """Compare two recordings [bold]by meaning[/]: leaders, addresses, rules, routes, outages. 1: not alike."""
-    from kanslib.cli import verify as command
+    from kanslib.cli import diff as command
 
     raise typer.Exit(command.diff(a, b, json))
 
@@ -151,11 +149,11 @@ def convert(
         typer.Option(help="What the raw files do not say, e.g. kind=v0.24.0. Repeatable."),
     ] = None,
     substitute: Annotated[
-        Optional[list[str]], typer.Option(help="A substitute for the real thing, in words. Repeatable.")  # noqa: UP045
+        list[str] | None, typer.Option(help="A substitute for the real thing, in words. Repeatable.")
     ] = None,
 ) -> None:
     """Turn raw recordings into one recording of format 1."""
-    from kanslib.cli import verify as command
+    from kanslib.cli import convert as command
 
     command.convert(paths, title, versions or [], substitute or [])
 
@@ -172,18 +170,18 @@ def trace(
     own: Annotated[
         bool, typer.Option("--own", help="The machine itself sends it: no interface, OUTPUT first.")
     ] = False,
-    sport: Annotated[Optional[int], typer.Option(help="Its source port, if rules ask for it.")] = None,  # noqa: UP045
+    sport: Annotated[int | None, typer.Option(help="Its source port, if rules ask for it.")] = None,
     state: Annotated[str, typer.Option(help="Its state in conntrack: NEW, ESTABLISHED, …")] = "NEW",
     addresses: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="`ip -j addr` of that machine, in a file: which addresses are its own."),
     ] = None,
     routes: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="`ip -j route` of that machine, in a file: by which interface it goes on."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print every way as JSON.")] = False,
-    svg: Annotated[Optional[Path], typer.Option(help="Write the picture to this file as well.")] = None,  # noqa: UP045
+    svg: Annotated[Path | None, typer.Option(help="Write the picture to this file as well.")] = None,
 ) -> None:
     """Walk a packet through [bold]your own[/] iptables rules: every way it can go, and how likely each is.
 
@@ -210,15 +208,15 @@ def timeline(
         ),
     ],
     vip: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(help="The address of the Service; without it those announced by ARP. Repeatable."),
     ] = None,
     zero: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="The moment to count from: Unix seconds or a UTC time; without it the first failure."),
     ] = None,
     action: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(help="Of a recording: only this action. Repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("timeline.html"),
@@ -237,8 +235,8 @@ def challenge(
     backend: Annotated[
         str, typer.Option(help="Which cluster: recorded, simulated, or live (needs: kans up --metallb).")
     ] = "recorded",
-    case: Annotated[Optional[int], typer.Option(help="This case, 1 to 9; a random one without it.")] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="Choose the same random case again.")] = None,  # noqa: UP045
+    case: Annotated[int | None, typer.Option(help="This case, 1 to 9; a random one without it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Choose the same random case again.")] = None,
 ) -> None:
     """Solve a [bold]broken cluster[/] from a complaint: query it, then name cause, fix and evidence.
 

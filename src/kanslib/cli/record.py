@@ -51,7 +51,7 @@ def _run(path: Path) -> bool:
 
 
 def _write(raw: Path, out: Path, title: str, versions: dict[str, str], substitutes: Sequence[str]) -> None:
-    from kanslib.cli.verify import write_recording
+    from kanslib.cli.convert import write_recording
     from kanslib.recording.raw.convert import Labels
 
     write_recording([raw], out, Labels(title or "The course, recorded by itself", versions, tuple(substitutes)))

@@ -1,4 +1,4 @@
-"""`kans up` and `kans down`, with their progress."""
+"""`kans up`, with its progress."""
 
 from __future__ import annotations
 
@@ -35,12 +35,3 @@ def up(metallb: bool, manifest: Path | None) -> None:
     console.print(
         "kubectl's context: [bold]kind-myk8s[/]   next: [bold]kans lab --backend live[/]   remove it: kans down"
     )
-
-
-def down() -> None:
-    """Remove the cluster, the client, and every other container that the chapters started."""
-    began = time.monotonic()
-    with console.status("checking what exists …") as status:
-        removed = lifecycle.down(status.update)
-    seconds = f"{time.monotonic() - began:.0f} s"
-    console.print(f"removed ({seconds})" if removed else "nothing to remove")

@@ -1,0 +1,37 @@
+"""`kans convert`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from kanslib.cli.verify import verify_with_progress
+from kanslib.exceptions import KanslibError
+from kanslib.recording.raw.convert import Labels
+from kanslib.recording.raw.convert import convert as convert_raw
+
+console = Console(highlight=False)
+
+
+def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitutes: Sequence[str]) -> None:
+    """Convert the raw recordings `paths[:-1]` to `paths[-1]`, check the result and print its contents."""
+    *raws, out = paths
+    if not raws:
+        raise KanslibError("kans convert needs at least one raw recording and then the output: kans convert RAW... OUT")
+    pairs = [pair.partition("=") for pair in versions]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            raise KanslibError(f"--versions needs name=version, e.g. kind=v0.24.0, not {name + equals + value!r}")
+    write_recording(raws, out, Labels(title, {name: value for name, _, value in pairs}, tuple(substitutes)))
+
+
+def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
+    """Convert raw recordings to `out`, check the result and print its contents."""
+    with console.status(f"converting {', '.join(raw.name for raw in raws)} …"):
+        recording = convert_raw(raws, out, labels)
+    verify_with_progress(recording, out.name)
+    size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
+    console.print(f"{out}: {len(recording.manifest.files)} files, {size / 1e6:.2f} MB, verified")
+    console.print("stories: " + ", ".join(story.name for story in recording.manifest.stories))

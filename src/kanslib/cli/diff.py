@@ -1,0 +1,31 @@
+"""`kans diff`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from kanslib.comparison.recordings import compare
+from kanslib.recording import Recording
+
+console = Console(highlight=False)
+
+
+def diff(a: Path, b: Path, as_json: bool) -> int:
+    """Print the differences in meaning between two recordings; return 1 when there are any."""
+    with console.status(f"comparing {a.name} and {b.name} …"):
+        found = list(compare(Recording.open(a), Recording.open(b)))
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=1))
+        return 1 if found else 0
+    table = Table("story", "moment", "what", a.name, b.name)
+    for one in found:
+        table.add_row(one.story, one.moment, one.what, one.a, one.b)
+    if found:
+        console.print(table)
+    console.print(f"{len(found)} differences in meaning" if found else "the same in meaning")
+    return 1 if found else 0
