@@ -18,6 +18,7 @@ from kanslib.exceptions import (
     ConfigurationError,
     DumpError,
     KanslibError,
+    LeaderDisagreementWarning,
     MalformedPacketError,
     ManifestError,
     NodeDownError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from kanslib.backends.base import Backend
     from kanslib.course import manifests
     from kanslib.lab.lab import Lab
+    from kanslib.lab.observation import Observation
     from kanslib.render.tables import Table
 
 __all__ = [
@@ -50,12 +52,14 @@ __all__ = [
     "DumpError",
     "KanslibError",
     "Lab",
+    "LeaderDisagreementWarning",
     "MalformedPacketError",
     "ManifestError",
     "NodeDownError",
     "NotFoundError",
     "NotRecordedError",
     "NotSimulatedError",
+    "Observation",
     "PacketError",
     "RecordingError",
     "RuleSyntaxError",
@@ -71,7 +75,12 @@ __all__ = [
     "simulate",
 ]
 # imported when they are first used: `module` or `module:name`
-_LAZY = {"Lab": "kanslib.lab.lab:Lab", "iptables": "kanslib.iptables", "manifests": "kanslib.course.manifests"}
+_LAZY = {
+    "Lab": "kanslib.lab.lab:Lab",
+    "Observation": "kanslib.lab.observation:Observation",
+    "iptables": "kanslib.iptables",
+    "manifests": "kanslib.course.manifests",
+}
 
 
 def open_lab(

@@ -118,7 +118,9 @@ class Answer:
         raise NotImplementedError
 
     def _repr_html_(self) -> str:
-        head, style = (self.provenance.html(), self.provenance.style) if self.provenance else ("", "")
+        if self.provenance is None:
+            return f"<div>{self.body_html()}</div>"
+        head, style = self.provenance.html(), self.provenance.style
         return f'<div class="kans-answer" style="{style}">{head}{self.body_html()}</div>'
 
     def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:

@@ -195,3 +195,7 @@ class MalformedPacketError(KanslibError, ValueError):
     def __init__(self, layer: str, problem: str) -> None:
         self.layer, self.problem = layer, problem
         super().__init__(f"{layer}: {problem}")
+
+
+class LeaderDisagreementWarning(UserWarning):
+    """The newest leader event names another node than the one that wins the election now."""

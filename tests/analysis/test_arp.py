@@ -74,7 +74,7 @@ def test_arp_analysis_announcements_five_rounds_of_two(open_lab: OpenLab, servic
     """MetalLB v0.14.8 internal/layer2/announcer.go: at once, then every 1.1 s for 5 s; a request and a reply."""
     lab = open_lab("arp")
     lab.at("apply-services-3")
-    rows = lab.announcements(service)
+    rows = lab.observation().arp.announcements(service)
     first = rows.iloc[0]
     assert first.ROUNDS >= 5  # a sync in between begins the five seconds anew
     assert first.REQUESTS == first.REPLIES
@@ -86,18 +86,18 @@ def test_arp_analysis_announcements_five_rounds_of_two(open_lab: OpenLab, servic
 def test_arp_analysis_neighbor_updates_follow_takeover(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
-    learned = lab.remembered().set_index("ADDRESS")
+    learned = lab.observation().arp.neighbor_updates().set_index("ADDRESS")
     assert learned.HOLDER[lab.vip("svc1")] == lab.leader("svc1")
     assert learned.BECAUSE[lab.vip("svc1")] == "an announcement"
     assert lab.vip("svc3") not in learned.index  # its leader did not change
-    dark = lab.phases("svc1").set_index("PHASE").TO["VIP dark"]
+    dark = lab.observation().phases("svc1").set_index("PHASE").TO["VIP dark"]
     assert abs(learned.AT[lab.vip("svc1")] - dark) < 0.5
 
 
 def test_arp_analysis_conflicts_two_holders_of_one_address(open_lab: OpenLab) -> None:
     lab = open_lab("case-9")
     lab.at("opening")
-    conflicts = lab.conflicts()
+    conflicts = lab.observation().arp.conflicts()
     assert conflicts.ADDRESS.tolist() == [lab.vip("svc1")]
     assert str(lab.leader("svc1")) in conflicts.HOLDERS[0]
     assert conflicts.HOLDERS[0].count(",") == 1
@@ -107,14 +107,14 @@ def test_arp_analysis_conflicts_none_with_one_leader(open_lab: OpenLab) -> None:
     for story, act in (("arp", "apply-services-3"), ("failover", "kill-node"), ("election", "exclude-leader")):
         lab = open_lab(story)
         lab.at(act)
-        assert lab.conflicts().empty
+        assert lab.observation().arp.conflicts().empty
 
 
 def test_arp_analysis_conflicts_both_speakers_believed_they_lead(open_lab: OpenLab, recording: Recording) -> None:
     """An announcement that is answered: each time, both have claimed the Service within seconds of it."""
     lab = open_lab("l2")
     story = ARPAnalysis.of(recording.frames("course"))
-    places = lab.mac_owners()
+    places = lab.observation().mac_owners()
     objections = story.objections()
     assert len(objections) >= 10
     for frame in objections:
@@ -141,7 +141,7 @@ def test_arp_analysis_scans_recognized_and_leave_no_neighbor(recording: Recordin
 def test_arp_timeline_words_equal_figure(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
-    words = lab.arp_story().describe()
+    words = lab.observation().arp.timeline().describe()
     was, now = "myk8s-worker", lab.leader("svc1")
     assert f"Neighbor cache of mypc: {was} from" in words
     assert f"then {now} from +5.3 s" in words

@@ -23,7 +23,7 @@ SOON = 2.0  # seconds from a belief to the line in the log
 
 def held(lab: Lab, act: str, service: str) -> list[LeaderView]:
     lab.at(act)
-    return leadership_views(lab._observation().data, service, lab.vip(service))
+    return leadership_views(lab.observation()._data, service, lab.vip(service))
 
 
 def deeds(log: str, vip: str, zero: float) -> list[tuple[float, str]]:
@@ -42,7 +42,7 @@ def deeds(log: str, vip: str, zero: float) -> list[tuple[float, str]]:
 def compared(lab: Lab, act: str, service: str) -> int:
     """Each change of a speaker's belief about itself, beside the deed that follows; returns how many there were."""
     found, checked = held(lab, act, service), 0
-    zero, end = lab._observation().data.zero, lab._observation().data.end
+    zero, end = lab.observation()._data.zero, lab.observation()._data.end
     for node in lab._backend.topology().nodes:
         mine = [one for one in found if one.viewer == node]
         try:
@@ -106,6 +106,6 @@ def test_views_of_one_viewer_do_not_overlap(open_lab: OpenLab, story: str, act: 
 def test_leadership_timeline_words_equal_figure(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
-    words = lab.beliefs("svc1").describe()
+    words = lab.observation().leadership("svc1").describe()
     assert f"{lab.client}: myk8s-worker, then {lab.leader('svc1')} from +5.3 s." in words
     assert "Not all agreed for" in words

@@ -36,8 +36,8 @@ TRUTH = 0.5  # seconds
 def taken_apart(lab: Lab, act: str) -> tuple[Outage, list[dict[str, object]]]:
     """The outage of an act, and the rows that the client noted of it."""
     lab.at(act)
-    outage = lab.outage()
-    observation = lab._observation().data
+    outage = lab.observation().outage()
+    observation = lab.observation()._data
     return outage, [row for row in observation.probes() if row["t"] >= observation.zero]
 
 
@@ -164,4 +164,4 @@ def test_outages_all_actions_side_by_side(open_lab: OpenLab) -> None:
     assert all(rows["FAILED"][way] > 10 and rows["LOST SECONDS"][way] > 3 for way in torn)
     lab = open_lab("failover")
     lab.at("kill-node")
-    assert rows["TRIED"]["l2", "kill-node"] == lab.phases("svc1").TRIED.sum()
+    assert rows["TRIED"]["l2", "kill-node"] == lab.observation().phases("svc1").TRIED.sum()

@@ -12,6 +12,7 @@ import pytest
 from kanslib.course import manifests
 from kanslib.exceptions import KanslibError, NodeDownError, UnknownNameError
 from kanslib.lab.lab import Lab
+from tests.lab.moments import performed
 from tests.types import OpenLab
 
 SERVICES = ("svc1", "svc2", "svc3")
@@ -77,7 +78,7 @@ def test_lab_curl_counts_by_hostname(open_story: Open) -> None:
 
 def test_lab_rules_match_services(open_story: Open) -> None:
     lab = open_story("iptables")
-    chains = lab.chains("svc1")
+    chains = lab.rules(str(lab.leader("svc1"))).chains("svc1")
     assert list(chains.columns) == ["CHAIN", "PACKETS", "CHANCE", "TARGET", "TO", "COMMENT"]
     assert chains.CHAIN.str.extract(r"^(KUBE-[A-Z]+)")[0].unique().tolist()[:4] == [
         "KUBE-SERVICES", "KUBE-SVC", "KUBE-EXT", "KUBE-MARK",
@@ -95,7 +96,7 @@ def test_lab_trace_equals_pods_and_kernel_counters(open_story: Open) -> None:
     assert {pods[way.packet.dst] for way in walk} == {"webpod1", "webpod2"}
     before = lab.rules(leader)
     answers = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()
-    moved = lab.rule_changes(before, lab.rules(leader))
+    moved = before.diff(lab.rules(leader)).table
     dnat = moved[moved.CHAIN.eq("KUBE-SEP") & moved.COMMENT.str.contains("svc1") & moved.TO.str.contains(":")]
     assert {pods[to.partition(":")[0]]: packets for to, packets in zip(dnat.TO, dnat.PACKETS, strict=True)} == dict(
         answers
@@ -105,9 +106,9 @@ def test_lab_trace_equals_pods_and_kernel_counters(open_story: Open) -> None:
 
 def test_lab_apply_unchanged_says_so(open_story: Open) -> None:
     lab = open_story("arp")
-    moment = lab.acts()
+    before = performed(lab)
     assert lab.apply(manifests.services).count("unchanged") == 3
-    assert lab.acts().equals(moment)
+    assert performed(lab) == before
 
 
 def test_lab_delete_then_apply_restores_addresses_and_leaders(open_story: Open) -> None:
@@ -115,12 +116,12 @@ def test_lab_delete_then_apply_restores_addresses_and_leaders(open_story: Open) 
     before = {service: (lab.vip(service), lab.leader(service)) for service in SERVICES}
     lab.delete(manifests.services)
     assert not set(SERVICES) & set(lab.services().NAME)
-    with lab.observe(capture="arp", seconds=6):
+    with lab.observe(capture="arp", seconds=6) as seen:
         lab.apply(manifests.services)
     assert {service: (lab.vip(service), lab.leader(service)) for service in SERVICES} == before
-    assert lab.acts().MOMENT.tolist() == ["delete-services", "apply-services"]
-    shouts = [f for f in lab.frames("arp") if f.arp and f.arp.is_gratuitous and f.arp.sender_ip == lab.vip("svc1")]
-    rounds = sorted(lab.seconds(frame.time) for frame in shouts)
+    assert performed(lab) == ["delete-services", "apply-services"]
+    shouts = [f for f in seen.frames("arp") if f.arp and f.arp.is_gratuitous and f.arp.sender_ip == lab.vip("svc1")]
+    rounds = sorted(seen.seconds(frame.time) for frame in shouts)
     assert len(rounds) >= 10  # five rounds, each asked and answered (MetalLB v0.14.8 internal/layer2/arp.go)
     assert rounds[2] - rounds[0] == pytest.approx(1.1, abs=0.1)
 
@@ -142,14 +143,14 @@ def test_lab_label_exclude_moves_leader_and_back(open_story: Open) -> None:
     assert leader not in {lab.leader(service) for service in SERVICES}
     lab.label(leader, f"{exclude}-")
     assert {service: lab.leader(service) for service in SERVICES} == before
-    assert lab.acts().MOMENT.tolist() == ["exclude-leader", "include-leader"]
+    assert performed(lab) == ["exclude-leader", "include-leader"]
 
 
 def test_lab_kill_node_moves_leader(open_story: Open, world: str) -> None:
     lab = open_story("failover")
     victim, third = lab.leader("svc1"), lab.leader("svc3")
     assert victim
-    with lab.observe(probes=["svc1", "svc3"], seconds=5, queries_at=(15,)):
+    with lab.observe(probes=["svc1", "svc3"], seconds=5, queries_at=(15,)) as seen:
         lab.kill_node(victim)
     assert lab.leader("svc1") not in (victim, None)
     assert lab.leader("svc3") == third
@@ -163,11 +164,11 @@ def test_lab_kill_node_moves_leader(open_story: Open, world: str) -> None:
     assert "already so" in lab.kill_node(victim)
     told = lab.log("speaker", node=lab.control_plane).matching("memberlist: Suspect|NodeLeave", since_action=True)
     assert any("NodeLeave" in line and victim in line for line in told.splitlines())
-    dark = lab.timeline().describe()
+    dark = seen.timeline().describe()
     assert "svc1" in dark
     assert "dark" in dark
     lab.at("kill-node", after=15)
-    both = lab.chains("svc1", node=lab.leader("svc1"))
+    both = lab.rules(lab.leader("svc1")).chains("svc1")
     assert sum(both.CHAIN.str.startswith("KUBE-SEP") & (both.TO != "")) == 2
     lab.at("kill-node")
     lab.start_node(victim)
@@ -224,7 +225,7 @@ def test_open_lab_case_broken_until_fixed(open_story: Open, number: int) -> None
     )
     assert any(signs)
     lab.at("fix")
-    assert lab.acts().MOMENT.tolist() == ["fix"]
+    assert performed(lab) == ["fix"]
     assert [lab.vip(service) for service in SERVICES] == lab.pool()[:3]
     assert None not in [lab.leader(service) for service in SERVICES]
     assert sum(lab.pods().NAME.str.startswith("speaker-")) == 4

@@ -67,7 +67,7 @@ def test_fallback_backend_query_answered_by_recording_and_marked(capsys: pytest.
 
 
 def test_fallback_backend_frames_announced(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lab_with_gaps("arp", "frames").frames("arp")
+    assert lab_with_gaps("arp", "frames").observation().frames("arp")
     assert f"answered by the recording, because {REASON}" in capsys.readouterr().out
 
 

@@ -16,6 +16,7 @@ from kanslib.k8s.objects import external_address
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.render.command_tables import arp_scan_rows
+from tests.lab.moments import performed
 from tests.types import OpenLab, OpenReference
 
 SERVICES = ("svc1", "svc2", "svc3")
@@ -40,21 +41,21 @@ def test_recorded_backend_action_matched_by_effect(open_lab: OpenLab) -> None:
         "spec": {"autoAssign": True, "addresses": ["172.18.255.200-172.18.255.250"]},
     }
     lab.apply(pool)
-    assert lab.acts().MOMENT.tolist()[-1] == "apply-pool"
+    assert performed(lab)[-1] == "apply-pool"
 
 
 def test_recorded_backend_one_call_several_actions(open_reference: OpenReference) -> None:
     lab = open_reference("service-types")
     lab.apply(manifests.webpods)
     lab.apply(manifests.service_types)
-    assert lab.acts().MOMENT.tolist()[-3:] == ["apply-svc-clusterip", "apply-svc-nodeport", "apply-svc-loadbalancer"]
+    assert performed(lab)[-3:] == ["apply-svc-clusterip", "apply-svc-nodeport", "apply-svc-loadbalancer"]
 
 
 def test_recorded_backend_apply_removed_field_is_change(open_reference: OpenReference) -> None:
     lab = open_reference("etp-local")
     lab.at("apply-source-ranges")
     assert "configured" in lab.apply(manifests.services)
-    assert lab.acts().MOMENT.tolist()[-1] == "restore-services"
+    assert performed(lab)[-1] == "restore-services"
 
 
 def test_recorded_backend_not_recorded_lists_recorded_actions(recording: Recording) -> None:
@@ -124,7 +125,7 @@ def test_recorded_backend_label_matched(open_reference: OpenReference) -> None:
 def test_recorded_backend_delete_by_reference(open_lab: OpenLab) -> None:
     lab = open_lab("metallb")
     lab.at("apply-services")
-    assert lab.delete("svc/svc1 svc/svc2 svc/svc3").count("deleted") == 3
+    assert lab.delete_object("svc/svc1", "svc/svc2", "svc/svc3").count("deleted") == 3
     assert "not found" in lab.delete(manifests.services)
     assert not {"svc1", "svc2", "svc3"} & set(lab.services().NAME)
 
@@ -158,7 +159,7 @@ def test_recorded_backend_curl_not_recorded_raises(open_lab: OpenLab) -> None:
         (lambda lab: lab.curl("svc9"), "no target named 'svc9'"),
         (lambda lab: lab.address("moon"), "no place named 'moon'"),
         (lambda lab: lab.run("moon", "date"), "no place named 'moon'"),
-        (lambda lab: lab.frames("token-ring"), "no layer named 'token-ring'"),
+        (lambda lab: lab.observation().frames("token-ring"), "no layer named 'token-ring'"),
     ],
 )
 def test_recorded_backend_unknown_names_list_known(open_lab: OpenLab, ask: Callable[[Lab], object], words: str) -> None:
@@ -203,7 +204,7 @@ def test_recorded_backend_banner_names_versions_and_substitutes(capsys: pytest.C
 def test_recorded_backend_provenance_on_every_answer(open_reference: OpenReference) -> None:
     lab = open_reference("failover")
     answers = [lab.nodes(), lab.events("svc1"), lab.describe("svc1"), lab.containers(), lab.arp_scan(), lab.moments()]
-    answers += [lab.log("controller"), lab.map(), lab.kill_node("myk8s-worker"), lab.probes("svc1")]
+    answers += [lab.log("controller"), lab.map(), lab.kill_node("myk8s-worker"), lab.observation().probes("svc1")]
     assert all(answer.provenance.source == "recorded" for answer in answers)
     assert "recorded 2026-11-23" in lab.nodes()._repr_html_()
     assert "recorded 2026-11-23" in repr(lab.nodes())
@@ -262,11 +263,11 @@ def test_election_leader_answers_every_recorded_arp_scan(
     lab = Lab(world)
     network = ip_network("172.18.0.0/16")
     for read in [read for read in world.outputs_here() if "arp-scan" in read.command]:
-        lab.at(time=read.end)
+        lab.at_time(read.end)
         rows = arp_scan_rows(world.recording.text(read.file), world.mac_owners())
         answered = {(row["ADDRESS"], row["HOLDER"]) for row in rows if row["HOLDER"]}
         addresses = {one["metadata"]["name"]: external_address(one) for one in lab.objects("services")}
         here = {name: ip for name, ip in addresses.items() if ip and ip_address(ip) in network}
         claims = {name: leader for name in here if (leader := lab.leader(name))}
         kept = {(here[name], leader) for name, leader in claims.items() if can_keep(lab, name, leader)}
-        assert answered == kept, f"after {lab.acts().MOMENT.tolist()[-1:]}"
+        assert answered == kept, f"after {performed(lab)[-1:]}"

@@ -19,6 +19,7 @@ from kanslib.exceptions import ClusterError, KanslibError, NotRecordedError
 from kanslib.lab.lab import Lab
 from kanslib.metallb.election import order
 from kanslib.recording import Recording
+from tests.lab.moments import performed
 from tests.types import OpenLab
 
 CHAPTERS = [script.name for script in stories.CHAPTERS]
@@ -99,7 +100,7 @@ def test_simulated_backend_late_failures_are_conntrack_ports(open_lab: OpenLab) 
     late = [
         error
         for service in ("svc1", "svc2", "svc3")
-        for error in lab.probes(service).query("SECONDS > 45 and not OK").ERROR
+        for error in lab.observation().probes(service).query("SECONDS > 45 and not OK").ERROR
     ]
     assert late
     assert all("conntrack" in error for error in late)
@@ -108,7 +109,7 @@ def test_simulated_backend_late_failures_are_conntrack_ports(open_lab: OpenLab) 
 def test_simulated_backend_link_down_node_keeps_rules_and_sees_itself_alone(open_lab: OpenLab) -> None:
     lab = open_lab("bgp-silent", backend="simulated")
     lab.at("cut-link-2")
-    cut = lab.acts().DONE.tolist()[-1]
+    cut = lab.moments().set_index("MOMENT").DONE["cut-link-2"]
     node = "myk8s-worker"
     assert cut
     assert len(lab.rules(node).chain(_svc1(lab, node))) > len(lab.rules("myk8s-worker2").chain(_svc1(lab, node)))
@@ -118,7 +119,7 @@ def test_simulated_backend_link_down_node_keeps_rules_and_sees_itself_alone(open
 
 
 def _svc1(lab: Lab, node: str) -> str:
-    chains = lab.chains("svc1", node=node).CHAIN
+    chains = lab.rules(node).chains("svc1").CHAIN
     return str(next(name for name in chains if name.startswith("KUBE-SVC")))
 
 
@@ -128,7 +129,7 @@ def test_simulated_backend_action_in_past_forks(open_lab: OpenLab) -> None:
     lab.at("opening")
     assert lab.leader("svc1")
     lab.label("myk8s-worker", "node.kubernetes.io/exclude-from-external-load-balancers=true")
-    assert lab.acts().MOMENT.tolist() == ["label-exclude-from-external-load-balancers"]
+    assert performed(lab) == ["label-exclude-from-external-load-balancers"]
 
 
 def test_simulated_backend_same_seed_same_answers(open_lab: OpenLab) -> None:
@@ -180,7 +181,7 @@ def test_lab_kill_node_not_recorded_is_simulated_and_announced(capsys: pytest.Ca
     assert "from the recorded moment" in str(killed.provenance)
     assert lab.leader("svc3") == order(["myk8s-worker", "myk8s-worker2"], lab.vip("svc3"))[0]
     assert lab.leader("svc1") == "myk8s-worker"
-    assert lab.acts().DONE.tolist()[-1] == "kill-node myk8s-worker3 (simulated)"
+    assert lab.moments().DONE.iloc[-1] == "kill-node myk8s-worker3 (simulated)"
     lab.at("kill-node")  # the recording's own
     assert lab.nodes().provenance.source == "recorded"
     assert lab.leader("svc3") == third
@@ -264,7 +265,7 @@ def test_simulated_controller_exhausted_pool_then_waiting_service_served(open_la
     lab.apply(small)
     lab.apply(manifests.services)
     assert 'Failed to allocate IP for "default/svc3": no available IPs' in lab.events("svc3").MESSAGE.tolist()
-    lab.delete("svc/svc1")
+    lab.delete_object("svc/svc1")
     assert lab.vip("svc3") == "172.18.255.200"
     overlapping = {**small, "metadata": {"name": "other", "namespace": "metallb-system"}}
     with pytest.raises(ClusterError, match=r"webhook denies it: .* overlaps"):

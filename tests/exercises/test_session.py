@@ -32,26 +32,26 @@ def test_exercise_check_right_after_hint(open_lab: OpenLab) -> None:
 
 def test_prediction_scored_by_query_once(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("failover")
-    lab.predict("seconds-until-declared-dead", "about a minute")
+    lab.predict("seconds-until-declared-dead", guess="about a minute")
     lab.predict("does-svc3-notice").answer("b")
     capsys.readouterr()
     with lab.observe(probes=["svc1", "svc2", "svc3"], seconds=80):
         lab.kill_node(str(lab.leader("svc1")))
     lab.map()
     assert capsys.readouterr().out == ""
-    lab.timeline()
+    lab.observation().timeline()
     told = capsys.readouterr().out
     assert "✗ Your prediction: about a minute: Here: 1–10 s. That is what clients felt" in told
     assert "✓ Your prediction: a share of failures for a while: A share of failures" in told
-    lab.timeline()
-    lab.phases()
+    lab.observation().timeline()
+    lab.observation().phases()
     assert capsys.readouterr().out == ""
     assert lab.progress().table.set_index("EXERCISE").OUTCOME["does-svc3-notice"] == "right"
 
 
 def test_prediction_not_scored_by_inner_queries(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("election")
-    lab.predict("leader-of-svc1", "myk8s-worker2")
+    lab.predict("leader-of-svc1", guess="myk8s-worker2")
     capsys.readouterr()
     lab.map()
     assert capsys.readouterr().out == ""
@@ -61,26 +61,26 @@ def test_prediction_not_scored_by_inner_queries(capsys: pytest.CaptureFixture[st
 
 def test_lab_outage_and_observe_are_no_queries(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("failover")
-    lab.predict("external-ip-without-metallb", "a")
+    lab.predict("external-ip-without-metallb", guess="a")
     capsys.readouterr()
     with lab.observe(probes=["svc1", "svc2"], seconds=10):
         lab.kill_node("myk8s-worker")
-    assert lab.outage().phases
-    assert lab.queries == {}
+    assert lab.observation().outage().phases
+    assert lab.progress().queries == {}
     assert capsys.readouterr().out == ""
     with lab.observe(probes=["svc1"]):
         lab.services()  # the learner's own, while it is observed
-    assert lab.queries == {"services": 1}
+    assert lab.progress().queries == {"services": 1}
     assert "Your prediction" in capsys.readouterr().out
 
 
 def test_lab_public_reads_are_queries(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     lab.rules(lab.control_plane)
-    lab.frames("arp")
-    lab.frames("tcp")
+    lab.observation().frames("arp")
+    lab.observation().frames("tcp")
     lab.compare()
-    assert lab.queries == {"rules": 1, "frames": 2, "compare": 1}
+    assert lab.progress().queries == {"rules": 1, "observation.frames": 2, "compare": 1}
 
 
 @pytest.mark.parametrize("show", [lambda machine: machine.at(20), lambda machine: machine._repr_mimebundle_()])
@@ -88,12 +88,12 @@ def test_time_machine_scores_no_prediction(
     capsys: pytest.CaptureFixture[str], show: Callable[[TimeMachine], object]
 ) -> None:
     lab = kanslib.open_lab("failover")
-    lab.predict("leader-of-svc1", "myk8s-worker2")
+    lab.predict("leader-of-svc1", guess="myk8s-worker2")
     machine = lab.time_machine()
     capsys.readouterr()
     assert show(machine)
     assert capsys.readouterr().out == ""
-    assert lab.queries == {}
+    assert lab.progress().queries == {}
     lab.leader("svc1")
     assert "Your prediction: myk8s-worker2" in capsys.readouterr().out
 
@@ -142,7 +142,7 @@ def test_lab_progress_figure_and_table(open_lab: OpenLab) -> None:
 
 
 def test_prediction_scored_by_any_lab(capsys: pytest.CaptureFixture[str]) -> None:
-    kanslib.open_lab("metallb").predict("one-too-many", "c")
+    kanslib.open_lab("metallb").predict("one-too-many", guess="c")
     twin = kanslib.open_lab("case-2")
     capsys.readouterr()
     twin.events("svc3")
@@ -153,7 +153,7 @@ def test_prediction_scored_by_any_lab(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_lab_predict_several(capsys: pytest.CaptureFixture[str]) -> None:
     lab = kanslib.open_lab("failover")
-    asked = lab.predict_all("seconds-until-declared-dead", "does-svc3-notice")
+    asked = lab.predict("seconds-until-declared-dead", "does-svc3-notice")
     assert "2. And svc3" in repr(asked)
     said = asked.check("d", "purple")
     assert "1. Your prediction: Written down" in said

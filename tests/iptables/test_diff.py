@@ -7,9 +7,9 @@ from tests.types import OpenLab
 
 def test_diff_counters_follow_hundred_requests(open_lab: OpenLab) -> None:
     lab = open_lab("iptables")
-    before = lab.chains("svc1")
+    before = lab.rules(str(lab.leader("svc1"))).chains("svc1")
     answers = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()
-    after = lab.chains("svc1")
+    after = lab.rules(str(lab.leader("svc1"))).chains("svc1")
     assert before.CHAIN.tolist() == after.CHAIN.tolist()
     more = (after.PACKETS - before.PACKETS)[after.TARGET == "DNAT"]
     assert sorted(more) == sorted(answers), "the kernel counted as many connections as the client had answers"

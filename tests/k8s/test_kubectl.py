@@ -58,7 +58,7 @@ def test_kubectl_table_equals_recorded_get(told: Recording, lab: Lab, kind: str)
     reads = looks(told, COMMANDS[kind])
     assert len(reads) >= 49
     for read in reads:
-        lab.at(time=read.end)
+        lab.at_time(read.end)
         printed = column_rows(told.text(read.file))
         table = lab.table(kind)
         assert table.columns.tolist() == list(printed[0]), read.file
@@ -69,7 +69,7 @@ def test_kubectl_events_equal_recorded_get(reference_recording: Recording, refer
     recording, lab = reference_recording, reference_lab
     # events of one second have no order of their own, so they compare as a bag
     for read in looks(recording, COMMANDS["events"]):
-        lab.at(time=read.end)
+        lab.at_time(read.end)
         printed = column_rows(recording.text(read.file))
         table = lab.table("events")
         assert table.columns.tolist() == list(printed[0])
@@ -85,7 +85,7 @@ def test_kubectl_metallb_kinds_equal_recorded_get(reference_recording: Recording
     recording, lab = reference_recording, reference_lab
     seen: Counter[str] = Counter()
     for read in looks(recording, METALLB):
-        lab.at(time=read.end)
+        lab.at_time(read.end)
         for block in re.split(r"\n\n", recording.text(read.file).strip()):
             printed = column_rows(block)
             if not printed or "NAME" not in printed[0]:
@@ -101,7 +101,7 @@ def test_kubectl_metallb_kinds_equal_recorded_get(reference_recording: Recording
 
 def test_age_within_two_seconds_of_kubectl(told: Recording, lab: Lab) -> None:
     for read in looks(told, COMMANDS["services"])[:6]:
-        lab.at(time=read.end)
+        lab.at_time(read.end)
         printed = [row["AGE"] for row in column_rows(told.text(read.file))]
         for mine, theirs in zip(lab.services().AGE, printed, strict=True):
             if mine.rstrip("s").isdigit() and theirs.rstrip("s").isdigit():

@@ -19,7 +19,7 @@ def test_time_machine_stops_are_actions_and_results(open_lab: OpenLab) -> None:
     table = lab.time_machine().table
     assert table[table.LANE == "actions"].WHAT.tolist() == lab.moments().MOMENT.tolist()
     lab.at("kill-node")
-    moved = lab.marks("leader")
+    moved = lab.observation().events("leader")
     zero = lab.moments().set_index("MOMENT").AT["kill-node"]
     stops = set(zip(table.SECONDS, table.WHAT, strict=True))
     seen = [(round(at + zero, 1), what) for at, what in zip(moved.AT, moved.WHAT, strict=True) if at > 0]

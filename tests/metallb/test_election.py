@@ -43,7 +43,7 @@ def test_order_independent_of_input_order() -> None:
 def test_order_equals_every_leader_event_of_lesson(open_lab: OpenLab) -> None:
     lab = open_lab("l2")
     lab.at("delete-speaker-pod")
-    claims = lab.claims()
+    claims = lab.observation().leader_history()
     rows = zip(claims.CANDIDATES, claims.ADDRESS, claims.LEADER, strict=True)
     wrong = claims[[election.order(able, ip)[0] != leader for able, ip, leader in rows]]
     assert len(claims) > 60

@@ -41,7 +41,7 @@ def test_expected_equals_recorded_outages(
 ) -> None:
     lab = open_lab(story)
     lab.at(act)
-    fits(expected(setup), trouble(lab.outage(), service))
+    fits(expected(setup), trouble(lab.observation().outage(), service))
 
 
 @pytest.mark.parametrize(("story", "act", "service", "setup"), CASES)
@@ -50,8 +50,8 @@ def test_expected_equals_reference_outages(
 ) -> None:
     lab = open_reference(story)
     lab.at(act)
-    if service in lab.outage().phases:
-        fits(expected(setup), trouble(lab.outage(), service))
+    if service in lab.observation().outage().phases:
+        fits(expected(setup), trouble(lab.observation().outage(), service))
 
 
 def test_expected_kill_node_bgp_costs_nothing(open_lab: OpenLab) -> None:
@@ -59,7 +59,7 @@ def test_expected_kill_node_bgp_costs_nothing(open_lab: OpenLab) -> None:
     assert expected(setup) == ()
     lab = open_lab("bgp")
     lab.at("kill-node-2")
-    assert trouble(lab.outage(), "svc1") == []
+    assert trouble(lab.observation().outage(), "svc1") == []
 
 
 def test_lost_seconds_shortened_by_settings() -> None:

@@ -75,4 +75,4 @@ class TestChapter:
             if "kans-answer" in output.get("data", {}).get("text/html", "")
         ]
         assert name.startswith("08") or tables
-        assert all("recorded 2026-11-23" in table or "computed 2026-11-23" in table for table in tables)
+        assert all("recorded 2026-11-23" in table or "simulated 2026-11-23" in table for table in tables)

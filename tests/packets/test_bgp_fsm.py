@@ -75,7 +75,7 @@ def test_share_rows_even_within_chance(open_lab: OpenLab, moment: str, hops: int
     lab = open_lab("bgp")
     lab.at(moment)
     lab.curl("svc1", times=100)
-    shares = lab.ecmp("svc1")
+    shares = lab.observation().bgp.shares("svc1")
     assert len(shares) == hops
     assert shares.CONNECTIONS.sum() >= 100
     for row in shares.itertuples():
@@ -86,7 +86,7 @@ def test_share_rows_even_within_chance(open_lab: OpenLab, moment: str, hops: int
 def test_byte_rows_cover_update(open_lab: OpenLab) -> None:
     lab = open_lab("bgp")
     lab.at("apply-bgp")
-    told = lab.decoded("UPDATE", "myk8s-worker")
+    told = lab.observation().bgp.decode("UPDATE", "myk8s-worker")
     raw = bytes.fromhex("".join(told.BYTES).replace(" ", ""))
     assert len(raw) == int.from_bytes(raw[16:18])
     assert told.OFFSET.tolist() == sorted(told.OFFSET)

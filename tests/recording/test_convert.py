@@ -69,7 +69,7 @@ def test_convert_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: 
     with lab.observe(probes=["svc1"], seconds=60):
         lab.kill_node(victim)
     assert lab.leader("svc1") == "edge-w2"
-    assert "partly dark" in lab.timeline().describe()
+    assert "partly dark" in lab.observation().timeline().describe()
     lab = open_lab("evening-class", recording=tmp_path / "out.zip")
     assert lab.address("visitor") == "172.31.0.100"
 

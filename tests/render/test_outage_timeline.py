@@ -11,18 +11,18 @@ from tests.types import OpenLab, OpenReference
 def test_outage_timeline_text_contrast(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
-    layout = lab.timeline().layout
+    layout = lab.observation().timeline().layout
     assert contrast(layout.font.color, layout.paper_bgcolor) >= 4.5
     assert layout.paper_bgcolor == layout.plot_bgcolor
 
 
 def test_outage_timeline_every_probe_and_phase(open_reference: OpenReference) -> None:
     lab = open_reference("failover")
-    with lab.observe(probes=["svc1"], seconds=120):
+    with lab.observe(probes=["svc1"], seconds=120) as seen:
         lab.kill_node("myk8s-worker")
-    figure = lab.timeline()
+    figure = seen.timeline()
     requests = [trace for trace in figure.data if trace.legendgroup in ("requests", "failures")]
-    assert sum(len(trace.x) for trace in requests) == len(lab.probes("svc1"))
+    assert sum(len(trace.x) for trace in requests) == len(seen.probes("svc1"))
     symbols = {trace.name: trace.marker.symbol for trace in requests}
     assert symbols["answered"] != symbols["no answer"]
     words = figure.describe()
@@ -44,7 +44,7 @@ def test_outage_timeline_every_probe_and_phase(open_reference: OpenReference) ->
 def test_outage_timeline_no_upload_link(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
-    bundle = lab.timeline()._repr_mimebundle_()
+    bundle = lab.observation().timeline()._repr_mimebundle_()
     plotly = next(value for key, value in bundle.items() if "plotly" in key)
     assert plotly["config"]["showSendToCloud"] is False
     assert json.dumps(plotly)

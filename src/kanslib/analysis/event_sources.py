@@ -26,7 +26,7 @@ from kanslib.analysis.timeline_events import (
     TimelineEvent,
 )
 from kanslib.k8s.logs import timestamp_of
-from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, key_of, leader_in_event
+from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, join_name, key_of, leader_in_event
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp_stream import Flow, flow_of
@@ -55,12 +55,17 @@ def _version(kind: str, obj: KubeObject) -> str:
     return f"{kind} {obj['metadata']['name']}, resourceVersion {obj['metadata'].get('resourceVersion', '?')}"
 
 
+def _involved(event: KubeObject) -> str:
+    about = event["involvedObject"]
+    return join_name(about.get("namespace", "default"), about["name"])
+
+
 def _leader_events(events: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
     for event in events:
         node = leader_in_event(event.object)
         if event.t >= zero and event.type != "DELETED" and node:
             evidence = Evidence(_version("event", event.object), event.object["message"])
-            service = event.object["involvedObject"]["name"]
+            service = _involved(event.object)
             yield LeaderEvent(at=event.t - zero, evidence=evidence, service=service, node=node)
 
 
@@ -80,7 +85,9 @@ def _node_events(nodes: Iterable[WatchEvent], zero: float) -> Iterator[TimelineE
 def _endpoint_events(slices: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
     known: dict[tuple[str, str], set[str]] = {}
     for event in slices:
-        service = event.object["metadata"].get("labels", {}).get("kubernetes.io/service-name", "")
+        meta = event.object["metadata"]
+        owner = meta.get("labels", {}).get("kubernetes.io/service-name", "")
+        service = join_name(meta.get("namespace", "default"), owner)
         ready = set() if event.type == "DELETED" else _ready_addresses(event.object)
         before = known.get(key_of(event.object))
         if before is not None and event.t >= zero:
@@ -171,9 +178,9 @@ def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero
 def rule_events(dumps: Iterable[tuple[float, str, str]], services: Iterable[str], zero: float) -> list[TimelineEvent]:
     """Return when the endpoints in the rules of a node changed, from one dump to the next.
 
-    `dumps`: Unix seconds, node, what iptables-save printed. `services`: names, in the namespace `default`.
+    `dumps`: Unix seconds, node, what iptables-save printed. `services`: names; `namespace/name` outside of `default`.
     """
-    wanted = {f"default/{name}": name for name in services}
+    wanted = {name if "/" in name else f"default/{name}": name for name in services}
     known: dict[tuple[str, str], tuple[str, ...]] = {}
     found: list[TimelineEvent] = []
     for moment, node, text in sorted(dumps):

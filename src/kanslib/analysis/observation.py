@@ -17,7 +17,16 @@ from kanslib.analysis.outage import Outage, build_outage
 from kanslib.analysis.timeline_events import TimelineEvent
 from kanslib.answer import Provenance, Text
 from kanslib.exceptions import KanslibError
-from kanslib.k8s.objects import KubeObject, Store, WatchEvent, as_of, external_address, newest_leaders, plural
+from kanslib.k8s.objects import (
+    KubeObject,
+    Store,
+    WatchEvent,
+    as_of,
+    external_address,
+    newest_leaders,
+    plural,
+    qualified_name,
+)
 from kanslib.metallb import election
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
@@ -117,8 +126,12 @@ class ObservationData(Protocol):
 
 def services_by_address(observation: ObservationData) -> dict[str, str]:
     """Return the Services that have an external address when the observation ends, by that address."""
-    found = as_of(observation.watch_events("services"), observation.end)
-    return {address: one["metadata"]["name"] for one in found if (address := external_address(one))}
+    return {address: name for name, one in services_in(observation).items() if (address := external_address(one))}
+
+
+def services_in(observation: ObservationData) -> dict[str, KubeObject]:
+    """Return the Services when the observation ends: by name in `default`, by `namespace/name` elsewhere."""
+    return {qualified_name(one): one for one in as_of(observation.watch_events("services"), observation.end)}
 
 
 def outage_in(observation: ObservationData, vips: Mapping[str, str]) -> Outage:
@@ -153,7 +166,7 @@ def leadership_views(observation: ObservationData, service: str, address: str) -
     zero, span = observation.zero, (observation.start - observation.zero, observation.end - observation.zero)
     events = observation.watch_events("events")
     leaders = newest_leaders([event.object for event in events if event.t < zero and event.type != "DELETED"])
-    uid = _service(observation, service)["metadata"]["uid"]
+    uid = services_in(observation)[service]["metadata"]["uid"]
     leader_events = event_sources.cluster_events(events, (), (), zero)
     views = leadership.api_views(leader_events, service, leaders.get(uid, ""), span)
     topology = observation.topology
@@ -164,11 +177,6 @@ def leadership_views(observation: ObservationData, service: str, address: str) -
     for node, log in _speaker_logs(observation):
         views += leadership.speaker_views(node, log, candidates, address, zero, span)
     return views
-
-
-def _service(observation: ObservationData, name: str) -> KubeObject:
-    found = as_of(observation.watch_events("services"), observation.end)
-    return next(one for one in found if one["metadata"]["name"] == name)
 
 
 _ELECTION_KINDS = ("nodes", "services", "endpointslices", "ipaddresspools", "l2advertisements")

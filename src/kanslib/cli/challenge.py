@@ -178,7 +178,7 @@ class ChallengePrompt(cmd.Cmd):
 
     def do_diagnose(self, _arg: str) -> bool:
         """Ask for the three parts of a diagnosis and check them; leave when it is right."""
-        evidence = [choice for choice in EVIDENCE if choice.key in self.lab.queries]
+        evidence = [choice for choice in EVIDENCE if choice.key in self.lab.progress().queries]
         if not evidence:
             console.print("A diagnosis rests on a query, and you have made none yet.")
             return False

@@ -1,4 +1,4 @@
-"""What the exercises ask of a lab. `kanslib.lab.lab.Lab` has all of it; mypy compares the two."""
+"""What the exercises ask of a lab. `kanslib.Lab` and `kanslib.Observation` have all of it; mypy compares them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,37 @@ class LabTable(Protocol):
         """Return the rows, each as its cells by column."""
 
 
+class LabARP(Protocol):
+    """The ARP of an observation."""
+
+    def announcements(self, service: str | None = None) -> LabTable:
+        """Return the gratuitous ARP; columns ROUNDS and SECONDS."""
+
+
+class LabObservation(Protocol):
+    """What was observed around an action."""
+
+    @property
+    def action(self) -> str:
+        """The action's name."""
+
+    @property
+    def arp(self) -> LabARP:
+        """Its ARP."""
+
+    def frames(self, layer: str = "arp") -> list[Frame]:
+        """Return the captured frames of a layer."""
+
+    def mac_owners(self) -> Mapping[str, str]:
+        """Return whose network card each MAC address is."""
+
+    def leader_history(self) -> LabTable:
+        """Return the leader events until then; columns ADDRESS, CANDIDATES and LEADER."""
+
+    def outage(self) -> Outage:
+        """Return what the action did to the Services."""
+
+
 class LabQueries(Protocol):
     """The queries of a lab from which exercises work out their answers. None of them moves the lab's clock."""
 
@@ -34,18 +65,11 @@ class LabQueries(Protocol):
     def control_plane(self) -> str:
         """The control plane's node."""
 
-    @property
-    def queries(self) -> Mapping[str, int]:
-        """The queries that the learner made so far, and how often."""
-
     def address(self, place: str) -> str:
         """Return the address of a node, the client or the router."""
 
     def network(self) -> str:
         """Return the clients' network, e.g. `172.18.0.0/16`."""
-
-    def mac_owners(self) -> Mapping[str, str]:
-        """Return whose network card each MAC address is."""
 
     def objects(self, kind: str, namespace: str | None = None) -> list[KubeObject]:
         """Return the API objects of a kind."""
@@ -68,9 +92,6 @@ class LabQueries(Protocol):
     def election(self, service: str) -> Election:
         """Return who leads a Service, and who else could."""
 
-    def claims(self) -> LabTable:
-        """Return the leader events of the story; columns ADDRESS, CANDIDATES and LEADER."""
-
     def rules(self, node: str) -> Ruleset:
         """Return the iptables rules of a node."""
 
@@ -89,14 +110,5 @@ class LabQueries(Protocol):
     def routes(self) -> LabTable:
         """Return the router's BGP routes; columns PREFIX, NODE and IN USE."""
 
-    def acts(self) -> LabTable:
-        """Return the actions of the story so far; column MOMENT."""
-
-    def frames(self, layer: str = "arp") -> list[Frame]:
-        """Return the captured frames of a layer around the newest action."""
-
-    def announcements(self, service: str | None = None) -> LabTable:
-        """Return the gratuitous ARP around the newest action; columns ROUNDS and SECONDS."""
-
-    def outage(self) -> Outage:
-        """Return what the newest action did to the Services."""
+    def observation(self) -> LabObservation:
+        """Return what was observed around the newest action."""

@@ -14,14 +14,14 @@ Case = tuple[tuple[object, ...], object]  # the arguments of a function, and wha
 class DiagnosisFacts:
     """What judging a diagnosis needs: all `causes` at work, and what the cluster says to each possible one.
 
-    `proofs` and `fixes` are those of the first cause; `queries` are those that the learner made in this lab.
+    `proofs` and `fixes` are those of the first cause; `queries` are the learner's in this lab, which adds them.
     """
 
     causes: tuple[str, ...]
     findings: Mapping[str, str]
     proofs: Set[str]
     fixes: Set[str]
-    queries: Set[str]
+    queries: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)

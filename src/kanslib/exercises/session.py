@@ -218,7 +218,7 @@ class Prediction(ExerciseView):
     def _help_html(self) -> str:
         if self.guess is not None:
             return f"Your guess: {escape(str(self.guess))}. Now look."
-        call = f"lab.predict({self.exercise.id!r}, '…')"
+        call = f"lab.predict({self.exercise.id!r}, guess='…')"
         return f"write your guess into the cell, <code>{call}</code>, run it, and look"
 
     def __repr__(self) -> str:

@@ -64,6 +64,21 @@ def key_of(obj: KubeObject) -> tuple[str, str]:
     return meta.get("namespace", ""), meta["name"]
 
 
+def qualified_name(obj: KubeObject) -> str:
+    """Return the name by which a learner calls a namespaced object: bare in `default`, `namespace/name` elsewhere.
+
+    >>> qualified_name({"metadata": {"name": "svc1", "namespace": "shop"}})
+    'shop/svc1'
+    """
+    meta = obj["metadata"]
+    return join_name(meta.get("namespace", "default"), meta["name"])
+
+
+def join_name(namespace: str, name: str) -> str:
+    """Return the bare name in `default`, `namespace/name` elsewhere."""
+    return name if namespace in ("", "default") else f"{namespace}/{name}"
+
+
 def identity(document: KubeObject) -> tuple[str, str, str]:
     """Return kind, namespace and name of the object that a manifest describes."""
     return document["kind"], namespace_of(document), name_of(document)

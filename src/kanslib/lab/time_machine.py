@@ -1,4 +1,4 @@
-"""The time machine: a lab of its own on a recorded story, and a slider that moves its clock."""
+"""The time machine: a recorded story of its own, and a slider that moves its clock."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kanslib.analysis import event_sources
 from kanslib.analysis.arp import neighbors_at
 from kanslib.analysis.observation import neighbor_updates
+from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError, NotRecordedError
-from kanslib.render.tables import Table
+from kanslib.k8s.objects import qualified_name
+from kanslib.lab import metallb, packet_path, places
+from kanslib.lab.queries import ClusterView
+from kanslib.render.answers import TabledAnswer
+from kanslib.render.rows import Rows
 from kanslib.render.time_machine import Scene, StoryTimeline, TimelineStop, scene_html
-
-if TYPE_CHECKING:
-    from kanslib.backends.recorded import RecordedBackend
-    from kanslib.lab.lab import Lab
 
 _ON_PAPER = 12  # scenes that a page without a kernel holds
 
 
-class TimeMachine:
+class TimeMachine(TabledAnswer):
     """A recorded story, to be walked through: show it for a slider, `.at(seconds)` for a scene, `.table` for the stops.
 
     Its clock is its own: the lab's stays where it is.
     """
 
-    def __init__(self, lab: Lab, world: RecordedBackend, service: str) -> None:
-        self._lab, self._world, self._service = lab, world, service
-        story = world.story
-        self._window = world.story_observation()
+    def __init__(self, recorded: RecordedBackend, service: str) -> None:
+        self._recorded, self._view, self._service = recorded, ClusterView(recorded), service
+        self.provenance = recorded.provenance()
+        story = recorded.story
+        self._window = recorded.story_observation()
         self._memory = neighbor_updates(self._window)
-        self._moments = world.moments()
+        self._moments = recorded.moments()
         self.film = StoryTimeline(
             story.title, round(story.end - story.start, 1), tuple(self._stops()), self._attempts()
         )
@@ -62,7 +64,7 @@ class TimeMachine:
         names: dict[str, str] = {}
         for event in self._window.watch_events("services"):
             for ingress in event.object.get("status", {}).get("loadBalancer", {}).get("ingress", []):
-                names[ingress["ip"]] = event.object["metadata"]["name"]
+                names[ingress["ip"]] = qualified_name(event.object)
         try:
             probes = self._window.probes()
         except NotRecordedError:
@@ -75,29 +77,29 @@ class TimeMachine:
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
 
     def at(self, seconds: float) -> Scene:
-        """The scene so many seconds after the opening (held within the story). No look of the learner's."""
+        """Return the scene so many seconds after the opening, held within the story. No query of the learner's."""
         at = round(min(max(seconds, 0.0), self.film.end), 1)
-        self._lab.at(time=min(self._window.start + at, self._window.end))
-        with self._lab._uncounted():
+        self._recorded.at_time(min(self._window.start + at, self._window.end))
+        with self._view.held():
             walk, words = self._walk()
             return Scene(
-                at, self.film.latest(at), self._lab.map(), list(self._beliefs(at)), walk, words,
-                self._world.provenance(),
+                at, self.film.latest(at), metallb.draw_map(self._view), list(self._beliefs(at)), walk, words,
+                self._recorded.provenance(),
             )  # fmt: skip
 
     def _beliefs(self, at: float) -> Iterator[dict[str, str]]:
-        remembered, macs = neighbors_at(self._memory, self._window.zero + at), self._world.mac_owners()
-        for name, vip in self._lab._load_balancers().items():
+        remembered, macs = neighbors_at(self._memory, self._window.zero + at), self._recorded.mac_owners()
+        for name, vip in places.vips(self._view).items():
             mac = remembered.get(vip, "")
             yield {
-                "SERVICE": name, "ADDRESS": vip, "LEADER BY THE API": self._lab.leader(name) or "nobody",
+                "SERVICE": name, "ADDRESS": vip, "LEADER BY THE API": metallb.leader(self._view, name) or "nobody",
                 "CLIENT REMEMBERS": macs.get(mac, mac) or "nothing",
             }  # fmt: skip
 
     def _walk(self) -> tuple[str, str]:
         """The way of a packet from the client, as a picture and in words; why there is none, where there is none."""
         try:
-            trace = self._lab.trace(self._service)
+            trace = packet_path.trace(self._view, self._service, None, None)
         except KanslibError as exc:
             words = f"No packet can be followed to {self._service} at this moment: {str(exc).splitlines()[0]}"
             return f"<p>{escape(words)}</p>", words
@@ -108,16 +110,14 @@ class TimeMachine:
         lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.text}" for stop in self.film.stops]
         return "\n".join([f"{self.film.title}, {self.film.end:.0f} s:", *lines])
 
-    @property
-    def table(self) -> Table:
-        """The stops: SECONDS after the opening, LANE, and what happened."""
-        rows = [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.film.stops]
-        return Table.from_rows(rows, self._world.provenance(), ["SECONDS", "LANE", "WHAT"])
+    def rows(self) -> Rows:
+        """Return the stops: SECONDS after the opening, LANE, and WHAT happened."""
+        return [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.film.stops]
 
     # ── showing ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _repr_html_(self) -> str:
-        """The story on paper: one scene for each act, folded; what a page without a kernel shows."""
+    def body_html(self) -> str:
+        """Return the story on paper: one scene for each action, folded; what a page without a kernel shows."""
         acts = [stop for stop in self.film.stops if stop.lane == "actions"]
         shown = acts[:_ON_PAPER]
         parts = []

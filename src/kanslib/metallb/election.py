@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kanslib.exceptions import UnknownNameError
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
-from kanslib.k8s.objects import KubeObject, external_addresses, is_ready
+from kanslib.k8s.objects import KubeObject, external_addresses, is_ready, qualified_name
 from kanslib.metallb.config import Objects, Pool, objects_of_kind, pool_of, pools
 
 Names = frozenset[str]
@@ -212,7 +212,7 @@ def elect(
     alive: frozenset[str],
 ) -> Election:
     """Return the election of one Service from what the speakers know; `explain` looks that up from objects."""
-    name = service["metadata"]["name"]
+    name = qualified_name(service)
     serving = [entry for entry in endpoints_in(slices) if can_serve(entry)]
     local = service["spec"].get("externalTrafficPolicy") == "Local"
     homes = frozenset(entry.get("nodeName") or "" for entry in serving) if local else None

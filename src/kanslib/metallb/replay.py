@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kanslib.k8s.endpoints import slices_of
-from kanslib.k8s.objects import KubeObject, Store, WatchEvent, external_addresses, key_of, leader_in_event
+from kanslib.k8s.objects import (
+    KubeObject,
+    Store,
+    WatchEvent,
+    external_addresses,
+    key_of,
+    leader_in_event,
+    qualified_name,
+)
 from kanslib.metallb import allocation, election
 from kanslib.metallb.config import pool_of, pools
 
@@ -203,7 +211,7 @@ def _leader_event(store: Store, alive: frozenset[str], t: float, node: str, uid:
     pieces = slices_of(store.objects("endpointslices"), *key.split("/"))
     pool = pool_of(pools(store.objects), ips)
     result = election.elect(service, ips, pool, pieces, store.objects("nodes"), alive)
-    return [ReplayedLeaderEvent(t, service["metadata"]["name"], ips[0], node, tuple(result.candidates))] if ips else []
+    return [ReplayedLeaderEvent(t, qualified_name(service), ips[0], node, tuple(result.candidates))] if ips else []
 
 
 @dataclass

@@ -92,8 +92,12 @@ def draw(
     router: tuple[str, str] | None,
     without_leader: Sequence[str],
     provenance: Provenance,
+    disagreements: Sequence[str] = (),
 ) -> SVG:
-    """Draw the map. `client` and `router`: name and address; `homeless`: VIPs that no node leads."""
+    """Draw the map. `client` and `router`: name and address; `without_leader`: VIPs that no node leads.
+
+    `disagreements`: who leads by the API's newest event, and who by the election, where these are two.
+    """
     rows = max([len(node.pods) + len(node.vips) for node in nodes], default=0)
     height = _TOP + 118 + 24 * rows
     width = max(1, len(nodes)) * (_BOX + _GAP) + _GAP
@@ -105,7 +109,10 @@ def draw(
     if without_leader:
         parts.append(_text(_GAP, height + 10, "✗ no leader: " + ", ".join(without_leader), bold=True))
         height += 24  # a line of its own: in the router's line it would cover it
-    words = describe(nodes, client, router, without_leader)
+    for line in disagreements:
+        parts.append(_text(_GAP, height + 10, "≠ " + line, bold=True))
+        height += 24
+    words = " ".join([describe(nodes, client, router, without_leader), *(f"{line}." for line in disagreements)])
     return SVG(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
         f' viewBox="0 0 {width} {height}" '

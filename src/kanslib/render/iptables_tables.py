@@ -1,12 +1,96 @@
-"""iptables rules as rows: the chains on the way to a Service, and the difference between two rulesets."""
+"""iptables rules as an answer and as rows: the chains to a Service, and the difference between two rulesets."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kanslib.answer import Provenance
 from kanslib.iptables import Rule, Ruleset, RulesetDifference
+from kanslib.iptables.dump import Dump
 from kanslib.iptables.explain import short
-from kanslib.render.rows import Row
+from kanslib.render.answers import TabledAnswer
+from kanslib.render.rows import Row, Rows
+
+if TYPE_CHECKING:
+    from kanslib.render.tables import Table
 
 CHAIN_COLUMNS = ("CHAIN", "PACKETS", "CHANCE", "TARGET", "TO", "COMMENT")
+DIFFERENCE_COLUMNS = ("CHANGE", "TABLE", "CHAIN", "TO", "PACKETS", "BYTES", "COMMENT", "RULE")
+
+
+@dataclass(frozen=True, eq=False)
+class NodeRules(Ruleset, TabledAnswer):
+    """The rules of one node at one moment: a Ruleset with its provenance, and tables of it."""
+
+    provenance: Provenance | None = None
+
+    @classmethod
+    def of(cls, ruleset: Ruleset, provenance: Provenance) -> NodeRules:
+        """Return a ruleset as an answer."""
+        return cls(ruleset.lines, ruleset.tables, provenance=provenance)
+
+    def chains(self, service: str, table: str = "nat") -> Table:
+        """Return the rules that a packet for a Service can pass, chain after chain, with their counters.
+
+        `service`: `"svc1"` or `"namespace/svc1"`. Columns CHAIN, PACKETS, CHANCE, TARGET, TO and COMMENT.
+        """
+        from kanslib.render.tables import Table
+
+        named = service if "/" in service else f"default/{service}"
+        return Table.from_rows(chain_rows(self, named, table=table), self.provenance, CHAIN_COLUMNS)
+
+    def diff(self, other: Dump) -> RuleChanges:
+        """Return what is different in a later query of the same rules."""
+        return RuleChanges.of(super().diff(other), getattr(other, "provenance", self.provenance))
+
+    def rows(self) -> Rows:
+        """Return every rule, one row each: TABLE, CHAIN, PACKETS, BYTES, COMMENT and RULE."""
+        return [
+            {"TABLE": rule.table, "CHAIN": short(rule.chain), "PACKETS": rule.packets, "BYTES": rule.bytes,
+             "COMMENT": rule.comment, "RULE": rule.text}
+            for rule in self.rules()
+        ]  # fmt: skip
+
+    def describe(self) -> str:
+        """Return how many rules there are in each table."""
+        counts = {table: sum(len(self.chain(name, table)) for name in chains) for table, chains in self.tables.items()}
+        return ", ".join(f"{count} rules in {table}" for table, count in counts.items())
+
+    def body_html(self) -> str:
+        """Return the rules as a table."""
+        return self.table.body_html()
+
+
+@dataclass(frozen=True)
+class RuleChanges(RulesetDifference, TabledAnswer):
+    """The difference of two queries of a node's rules: a notebook shows it as a table."""
+
+    provenance: Provenance | None = None
+
+    @classmethod
+    def of(cls, found: RulesetDifference, provenance: Provenance | None) -> RuleChanges:
+        """Return a difference as an answer."""
+        return cls(found.gone, found.come, found.moved, found.reordered, found.policies, provenance)
+
+    @property
+    def table(self) -> Table:
+        """Rules that were removed or added, and whose counters moved: one row each, in the dump's order."""
+        from kanslib.render.tables import Table
+
+        return Table.from_rows(self.rows(), self.provenance, DIFFERENCE_COLUMNS)
+
+    def rows(self) -> Rows:
+        """Return rules that were removed or added, and rules whose counters moved: one row each."""
+        return difference_rows(self)
+
+    def describe(self) -> str:
+        """Return how many rules were removed and added, and how many counted packets."""
+        return f"{len(self.gone)} rules removed, {len(self.come)} added, {len(self.moved)} counted packets."
+
+    def body_html(self) -> str:
+        """Return the changes as a table."""
+        return self.table.body_html()
 
 
 def chain_rows(ruleset: Ruleset, service: str, start: str = "KUBE-SERVICES", table: str = "nat") -> list[Row]:
@@ -28,9 +112,6 @@ def chain_rows(ruleset: Ruleset, service: str, start: str = "KUBE-SERVICES", tab
         for rule in chain
         if chain.name != start or service in rule.comment
     ]
-
-
-DIFFERENCE_COLUMNS = ("CHANGE", "TABLE", "CHAIN", "TO", "PACKETS", "BYTES", "COMMENT", "RULE")
 
 
 def difference_rows(difference: RulesetDifference) -> list[Row]:

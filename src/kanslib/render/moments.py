@@ -8,8 +8,7 @@ from typing import Protocol
 from kanslib.answer import Source
 from kanslib.render.rows import Row
 
-ACTION_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE")
-MOMENT_COLUMNS = (*ACTION_COLUMNS, "LOOKS AFTER", "HERE")
+MOMENT_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE", "LOOKS AFTER", "HERE")
 
 
 class Moment(Protocol):
@@ -44,11 +43,6 @@ def moment_rows(moments: Iterable[Moment]) -> list[Row]:
         }
         for one in moments
     ]
-
-
-def action_rows(moments: Iterable[Moment]) -> list[Row]:
-    """Return one row an action, with the columns of ACTION_COLUMNS."""
-    return [{column: row[column] for column in ACTION_COLUMNS} for row in moment_rows(moments)]
 
 
 def _tenths(seconds: float | None) -> float | None:

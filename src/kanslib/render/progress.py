@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 
 class ProgressReport(TabledAnswer):
-    """Every exercise with its outcome: a picture in a notebook; `.table`, `.token`, `.path`, `.describe()`."""
+    """Every exercise with its outcome: a picture in a notebook; `.table`, `.token`, `.path`, `.describe()`.
 
-    def __init__(self, progress: Progress, catalog: Mapping[str, Exercise]) -> None:
-        self._progress, self._catalog = progress, catalog
+    `queries`: what was asked of the lab that made the report, and how often.
+    """
+
+    def __init__(self, progress: Progress, catalog: Mapping[str, Exercise], queries: Mapping[str, int]) -> None:
+        self._progress, self._catalog, self.queries = progress, catalog, dict(queries)
 
     def rows(self) -> Rows:
         """Return one row an exercise: CHAPTER, EXERCISE, OUTCOME, TRIES, HINTS and SOLUTION SEEN."""

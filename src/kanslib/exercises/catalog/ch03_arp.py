@@ -28,7 +28,7 @@ _SOME_REPLIES = "lab.at('apply-services') has some"
 
 
 def _arp_messages(lab: LabQueries) -> list[ARP]:
-    return [frame.arp for frame in lab.frames("arp") if frame.arp]
+    return [frame.arp for frame in lab.observation().frames("arp") if frame.arp]
 
 
 def _expect_ping_reply(lab: LabQueries) -> ExpectedAnswer:
@@ -40,7 +40,7 @@ def _expect_ping_reply(lab: LabQueries) -> ExpectedAnswer:
 
 
 def _expect_number_of_announcements(lab: LabQueries) -> ExpectedAnswer:
-    table = lab.announcements("svc1")
+    table = lab.observation().arp.announcements("svc1")
     if table.empty:
         raise NotFoundError("an announcement of svc1 around this action", hint="lab.at('apply-services') has one")
     rounds, seconds = int(column(table, "ROUNDS")[0]), float(column(table, "SECONDS")[0])
@@ -49,7 +49,7 @@ def _expect_number_of_announcements(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_who_answers_arp(lab: LabQueries) -> ExpectedAnswer:
     """Find whoever answered for svc1 on the captured wire, and two sets of nodes that people expect."""
-    vip, owners = lab.vip("svc1"), lab.mac_owners()
+    vip, owners = lab.vip("svc1"), lab.observation().mac_owners()
     macs = [one.sender_mac for one in _arp_messages(lab) if one.operation == _REPLY and one.sender_ip == vip]
     if not macs:
         raise NotFoundError("an ARP answer for svc1 around this moment", hint=_SOME_REPLIES)
@@ -89,7 +89,7 @@ def _expect_curl_on_a_node(lab: LabQueries) -> ExpectedAnswer:
 def _expect_parsed_replies(lab: LabQueries) -> ExpectedAnswer:
     """Return ARP messages from the wire, each with its sender's addresses if it is a reply, else with None."""
     cases: list[Case] = []
-    for frame in lab.frames("arp"):
+    for frame in lab.observation().frames("arp"):
         if frame.ethernet and frame.arp:
             reply = (frame.arp.sender_ip, frame.arp.sender_mac) if frame.arp.operation == _REPLY else None
             case = ((bytes(frame.ethernet.payload[:28]),), reply)
@@ -192,7 +192,9 @@ EXERCISES = (
             Choice("once", "once"), Choice("a few", "a few times, then never again"),
             Choice("for ever", "every few seconds, for ever"),
         ),
-        hints=("A broadcast can get lost, and nobody confirms it.", "lab.announcements('svc1') counts the rounds."),
+        hints=("A broadcast can get lost, and nobody confirms it.",
+            "lab.observation().arp.announcements('svc1') counts the rounds.",
+        ),
         explanation="{answer}: rounds a second and a bit apart, for five seconds. Every sync begins them anew.",
         misconceptions=(
             Misconception(
@@ -202,7 +204,7 @@ EXERCISES = (
                 sources.FORGETS, is_choice("for ever"),
             ),
         ),
-        scored_by=("announcements", "arp_story"),
+        scored_by=("arp.announcements", "arp.timeline"),
     ),
     Exercise(
         "does-curl-survive", "03",

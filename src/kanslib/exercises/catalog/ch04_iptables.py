@@ -237,7 +237,7 @@ EXERCISES = (
         choices=(Choice("packet", "each packet"), Choice("connection", "each connection once")),
         hints=("Does each packet have to be decided anew?", "conntrack remembers what was decided for the first."),
         explanation="{answer}: only the first packet of a connection walks the nat rules.",
-        scored_by=("rule_changes",),
+        scored_by=("rules",),
     ),
     Exercise(
         "source-behind-the-leader", "04", "Whom will the Pod behind svc1 see as its client?",

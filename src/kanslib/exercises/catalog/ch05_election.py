@@ -118,7 +118,7 @@ def _expect_leader_after_return(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_elected_leaders(lab: LabQueries) -> ExpectedAnswer:
     """Return every leader event with two candidates or more: the candidates, by name backwards, and the leader."""
-    rows = lab.claims().to_dict("records")
+    rows = lab.observation().leader_history().to_dict("records")
     cases: list[Case] = [
         ((sorted(row["CANDIDATES"], reverse=True), row["ADDRESS"]), row["LEADER"])
         for row in rows

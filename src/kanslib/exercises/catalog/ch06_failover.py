@@ -9,7 +9,7 @@ from kanslib.analysis.phases import DARK, PARTLY, Phase
 from kanslib.analysis.timeline_events import MemberlistEvent
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.catalog import sources
-from kanslib.exercises.catalog.queries import column, load_balancers, name_of
+from kanslib.exercises.catalog.queries import load_balancers, name_of
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import Case, ExpectedAnswer, Misconception, behaves_like, is_choice
@@ -29,7 +29,7 @@ def _choose_duration(seconds: float) -> str:
 
 
 def _expect_time_of_detection(lab: LabQueries) -> ExpectedAnswer:
-    events = lab.outage().events
+    events = lab.observation().outage().events
     times = [event.at for event in events if isinstance(event, MemberlistEvent) and event.change == "declares dead"]
     if not times:
         raise NotFoundError("a speaker that was declared dead", hint=_KILL)
@@ -38,7 +38,7 @@ def _expect_time_of_detection(lab: LabQueries) -> ExpectedAnswer:
 
 def _phases(lab: LabQueries, service: str) -> tuple[Phase, ...]:
     """Return the phases of an outage that a killed node caused."""
-    outage = lab.outage()
+    outage = lab.observation().outage()
     if not outage.phases.get(service) or not outage.action.startswith("kill-node"):
         raise NotFoundError(f"requests to {service} around a node's death", hint=_KILL)
     return outage.phases[service]
@@ -52,7 +52,7 @@ def _expect_outage_of_other_service(lab: LabQueries) -> ExpectedAnswer:
 def _expect_end_of_long_phase(lab: LabQueries) -> ExpectedAnswer:
     """Find what ended the long phase in which a share of the requests failed."""
     phases = [one for one in _phases(lab, "svc1") if one.name == PARTLY and one.end - one.start > 5]
-    event = lab.outage().ended_by("svc1", phases[-1]) if phases else None
+    event = lab.observation().outage().ended_by("svc1", phases[-1]) if phases else None
     if event is None:
         raise NotFoundError("the end of a long phase with failures", hint=_KILL)
     if event.kind in (EventKind.ENDPOINTS, EventKind.NODE, EventKind.RULES):
@@ -101,9 +101,9 @@ def _expect_most_helpful_setting(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_outage_without_speaker(lab: LabQueries) -> ExpectedAnswer:
     """Measure how long no request was answered after a leader's speaker Pod was deleted."""
-    if column(lab.acts(), "MOMENT")[-1:] != ["delete-speaker-pod"]:
+    if lab.observation().action != "delete-speaker-pod":
         raise NotFoundError("a leader's speaker Pod that was deleted", hint="lab.at('delete-speaker-pod')")
-    outage = lab.outage()
+    outage = lab.observation().outage()
     if not outage.phases.get("svc1"):
         raise NotFoundError(
             "requests to svc1 around this action", hint="with lab.observe(probes=['svc1'], seconds=5): …"
@@ -124,7 +124,7 @@ def _expect_who_names_lost_leader(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_reason_of_stragglers(lab: LabQueries) -> ExpectedAnswer:
     """Find out why requests failed after the trouble was over."""
-    late = lab.outage().stragglers("svc1")
+    late = lab.observation().outage().stragglers("svc1")
     if not late:
         raise NotFoundError("requests to svc1 that failed late", hint="lab.at('kill-node', after=78)")
     causes = {attempt.reason.cause for attempt in late if attempt.reason}
@@ -136,7 +136,7 @@ def _expect_reason_of_stragglers(lab: LabQueries) -> ExpectedAnswer:
 def _expect_longest_gaps(lab: LabQueries) -> ExpectedAnswer:
     """Return the attempts to every probed Service, also with some left out, and the longest time without an answer."""
     cases: list[Case] = []
-    for probed in lab.outage().attempts.values():
+    for probed in lab.observation().outage().attempts.values():
         for step in (1, 2, 3):
             attempts = [(round(one.at, 3), one.is_ok) for one in probed[::step]]
             answered = [at for at, is_ok in attempts if is_ok]
@@ -193,7 +193,7 @@ EXERCISES = (
                 "MetalLB PR #2956, about how long detection has to take", is_choice("under 1"),
             ),
         ),
-        scored_by=("log", "timeline", "phases", "marks"),
+        scored_by=("log", "observation.timeline", "observation.phases", "observation.events"),
     ),
     Exercise(
         "does-svc3-notice", "06", "And svc3, which another node leads: what will its clients see?", "choice",
@@ -215,7 +215,7 @@ EXERCISES = (
                 sources.PODS_GONE, is_choice("nothing"),
             ),
         ),
-        scored_by=("timeline", "phases"),
+        scored_by=("observation.timeline", "observation.phases"),
     ),
     Exercise(
         "what-ends-the-long-part", "06", "For half a minute a share of the requests failed. What ended it?", "choice",
@@ -224,7 +224,7 @@ EXERCISES = (
             Choice("gossip", "the gossip's verdict"), Choice("not ready", "Kubernetes calls the node NotReady"),
             Choice("new pods", "new Pods are started elsewhere"),
         ),
-        hints=("What do the rules of the living nodes still hold?", "lab.phases(): look at ENDED BY."),
+        hints=("What do the rules of the living nodes still hold?", "lab.observation().phases(): look at ENDED BY."),
         explanation="{answer}, takes its endpoints out, and kube-proxy takes them out of the rules.",
         misconceptions=(
             Misconception(
@@ -317,7 +317,7 @@ EXERCISES = (
                 "MetalLB docs until v0.9.3 (a lease of ten seconds)", is_choice("1 to 10"),
             ),
         ),
-        scored_by=("phases", "timeline"),
+        scored_by=("observation.phases", "observation.timeline"),
     ),
     Exercise(
         "who-names-the-dead", "06", "The leader is dead, another one leads. Who still names the dead one?", "choice",

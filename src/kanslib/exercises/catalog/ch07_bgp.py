@@ -55,7 +55,7 @@ def _expect_silent_neighbors(lab: LabQueries) -> ExpectedAnswer:
 
 
 def _expect_size_of_update(lab: LabQueries) -> ExpectedAnswer:
-    messages = [one.message for one in bgp.messages(lab.frames("bgp"))]
+    messages = [one.message for one in bgp.messages(lab.observation().frames("bgp"))]
     size = next((len(message.raw) for message in messages if message.name == "UPDATE"), None)
     if size is None:
         raise NotFoundError("a BGP UPDATE around this moment", hint=_BGP)
@@ -68,9 +68,9 @@ def _expect_number_of_next_hops(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_how_next_hops_are_chosen(lab: LabQueries) -> ExpectedAnswer:
     """Find out from the frames behind the router whether it chose for each packet, in turn, or for each connection."""
-    vip, owners, everybody = lab.vip("svc1"), lab.mac_owners(), nodes(lab)
+    vip, owners, everybody = lab.vip("svc1"), lab.observation().mac_owners(), nodes(lab)
     flows: dict[int, list[str]] = defaultdict(list)
-    for frame in lab.frames("tcp"):
+    for frame in lab.observation().frames("tcp"):
         if frame.ethernet and frame.ip and frame.tcp and frame.ip.dst == vip:
             owner = owners.get(frame.ethernet.destination, "")
             if owner in everybody:
@@ -97,7 +97,7 @@ def _expect_share_of_single_pod(lab: LabQueries) -> ExpectedAnswer:
 
 
 def _expect_time_until_withdrawn(lab: LabQueries) -> ExpectedAnswer:
-    outage = lab.outage()
+    outage = lab.observation().outage()
     phases = outage.phases.get("svc1")
     if not phases or not outage.action.startswith("kill-node"):
         raise NotFoundError("requests to svc1 around a node's death", hint="lab.at('kill-node')")
@@ -107,7 +107,7 @@ def _expect_time_until_withdrawn(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_end_of_silent_session(lab: LabQueries) -> ExpectedAnswer:
     """Find out what ended the router's session with the silent node."""
-    outage = lab.outage()
+    outage = lab.observation().outage()
     ends = [event for event in outage.events if isinstance(event, BGPSessionEvent | HoldTimerEvent)]
     if not ends or not outage.action.startswith("cut-link"):
         raise NotFoundError("a BGP session that ended", hint="lab.at('cut-link') in the story 'bgp-silent'")
@@ -164,7 +164,7 @@ EXERCISES = (
         ),
         hints=("It begins with a marker.", "Sixteen bytes of it."),
         explanation="{answer}, and a third of it is a fossil.",
-        scored_by=("decoded",),
+        scored_by=("bgp.decode",),
     ),
     Exercise(
         "one-leader-under-bgp", "07", "How many next hops has svc1 at this moment?",
@@ -193,7 +193,10 @@ EXERCISES = (
             Choice("turns", "in turn, like dealing cards"), Choice("packet", "anew for each packet"),
             Choice("hash", "by a hash of each connection's addresses and ports"),
         ),
-        hints=("What would happen to a connection whose packets went different ways?", "lab.ecmp('svc1')"),
+        hints=(
+            "What would happen to a connection whose packets went different ways?",
+            "lab.observation().bgp.shares('svc1')",
+        ),
         explanation="{answer}: one connection always goes one way.",
         misconceptions=(
             Misconception(
@@ -208,7 +211,7 @@ EXERCISES = (
                 sources.BGP + " (per-connection)", is_choice("packet"),
             ),
         ),
-        scored_by=("ecmp",),
+        scored_by=("bgp.shares",),
     ),
     Exercise(
         "share-of-a-lonely-pod", "07",
@@ -232,7 +235,7 @@ EXERCISES = (
             Choice("at once", "hardly at all"), Choice("gossip", "until the gossip has noticed"),
             Choice("hold", "until the hold timer is over"),
         ),
-        hints=("A killed process does not speak. Its kernel does.", "lab.marks('BGP')"),
+        hints=("A killed process does not speak. Its kernel does.", "lab.observation().events('BGP')"),
         explanation="{answer}: the dying node's kernel closes its sockets.",
         misconceptions=(
             Misconception(
@@ -246,7 +249,7 @@ EXERCISES = (
                 sources.BGP + " (limitations)", is_choice("hold"),
             ),
         ),
-        scored_by=("timeline", "marks", "phases"),
+        scored_by=("observation.timeline", "observation.events", "observation.phases"),
     ),
     Exercise(
         "what-ends-a-silent-session", "07", "A cable is pulled, nothing says good-bye. What ends the session?",
@@ -269,7 +272,7 @@ EXERCISES = (
                 "MetalLB issue #524, before there was gossip", is_choice("not ready"),
             ),
         ),
-        scored_by=("timeline", "phases", "marks"),
+        scored_by=("observation.timeline", "observation.phases", "observation.events"),
     ),
     Exercise(
         "both-at-once", "07", "May one pool be advertised on layer 2 and by BGP at the same time?", "choice",

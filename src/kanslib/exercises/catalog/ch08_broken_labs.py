@@ -43,7 +43,7 @@ EVIDENCE = (
     Choice("pool", "the pool (lab.pool, lab.table('ipaddresspools'))"), Choice("network", "lab.network()"),
     Choice("endpointslices", "the EndpointSlices (lab.table, lab.objects)"), Choice("pods", "lab.pods()"),
     Choice("daemonsets", "the DaemonSet (lab.table, lab.object)"), Choice("nodes", "lab.nodes()"),
-    Choice("containers", "lab.containers()"), Choice("chains", "lab.chains(…)"), Choice("log", "lab.log(…)"),
+    Choice("containers", "lab.containers()"), Choice("rules", "lab.rules(…)"), Choice("log", "lab.log(…)"),
 )  # fmt: skip
 # which fixes take a cause away, and which queries show it rather than its effect
 FIXES_OF = {
@@ -126,7 +126,7 @@ def _expect_cause(lab: LabQueries) -> ExpectedAnswer:
     if not causes:
         raise NotFoundError("a fault at this moment: nothing is wrong here", hint="lab.at('opening') goes back to it")
     facts = {cause: finding.fact for cause, finding in findings.items()}
-    diagnosis = DiagnosisFacts(causes, facts, PROOFS_OF[causes[0]], FIXES_OF[causes[0]], set(lab.queries))
+    diagnosis = DiagnosisFacts(causes, facts, PROOFS_OF[causes[0]], FIXES_OF[causes[0]])
     return ExpectedAnswer(causes[0], diagnosis=diagnosis)
 
 

@@ -1,0 +1,73 @@
+"""What kubectl would show of a cluster, and the manifests that a learner hands to it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kanslib.course import manifests
+from kanslib.exceptions import NotRecordedError
+from kanslib.k8s.manifest import documents
+from kanslib.k8s.objects import KubeObject
+from kanslib.lab import places
+from kanslib.lab.queries import ClusterView
+
+if TYPE_CHECKING:
+    from kanslib.answer import Text
+    from kanslib.render.tables import Table
+
+EVENT_COLUMNS = ["TYPE", "REASON", "AGE", "FROM", "MESSAGE"]
+
+
+def objects(view: ClusterView, kind: str, namespace: str | None) -> list[KubeObject]:
+    """Return the API objects of a kind, of one namespace or of all."""
+    return [obj for obj in view.objects(kind) if namespace in (None, obj["metadata"].get("namespace"))]
+
+
+def table(view: ClusterView, kind: str, namespace: str | None) -> Table:
+    """Return what `kubectl get KIND -o wide` shows."""
+    from kanslib.k8s import kubectl
+    from kanslib.render.tables import Table
+
+    rows = kubectl.rows(kind, objects(view, kind, namespace), view.backend.now())
+    return Table.from_rows(rows, view.provenance(), kubectl.columns(kind))
+
+
+def events(view: ClusterView, service: str) -> Table:
+    """Return the Kubernetes events of a Service, in the order of their resourceVersion."""
+    from kanslib.k8s import kubectl
+    from kanslib.render.tables import Table
+
+    uid = places.find_service(view, service)["metadata"]["uid"]
+    mine = [event for event in view.objects("events") if event["involvedObject"].get("uid") == uid]
+    mine.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    rows = [kubectl.described_event(event, view.backend.now()) for event in mine]
+    return Table.from_rows(rows, view.provenance(), EVENT_COLUMNS)
+
+
+def describe(view: ClusterView, service: str) -> Text:
+    """Return what `kubectl describe svc` printed of one Service."""
+    found = places.find_service(view, service)["metadata"]
+    text = view.backend.run("host", "kubectl describe svc")
+    name, namespace = re.escape(found["name"]), re.escape(found.get("namespace", "default"))
+    section = text.section(rf"Name: +{name}\nNamespace: +{namespace}\n")
+    if not section:
+        raise NotRecordedError(
+            f"kubectl describe of {service} at this moment", hint="lab.events() and lab.object() have the rest"
+        )
+    return section
+
+
+def documents_of(view: ClusterView, manifest: str | KubeObject) -> list[KubeObject]:
+    """Return the objects of a manifest; one of the course gets the addresses of this cluster's network.
+
+    Raise ValueError for a manifest without an object.
+    """
+    if isinstance(manifest, manifests.CourseManifest) and manifest.name:
+        manifest = manifests.on(view.topology().network, manifest.name)
+    found = [manifest] if isinstance(manifest, dict) else documents(manifest)
+    if not found:
+        raise ValueError(
+            "the manifest is empty: expected YAML with at least one object, e.g. kanslib.course.manifests.services"
+        )
+    return found

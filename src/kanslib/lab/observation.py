@@ -1,0 +1,491 @@
+"""What was watched around an action: an object to keep, to compare, and to ask again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from kanslib.analysis import observation as analysis
+from kanslib.analysis.arp import ARPAnalysis
+from kanslib.analysis.observation import CapturedFrames, ObservationData
+from kanslib.exceptions import NotFoundError, NotRecordedError, UnknownNameError
+from kanslib.k8s.objects import KubeObject
+from kanslib.lab import places
+from kanslib.lab.queries import QueryLog, query
+from kanslib.packets.bgp import is_bgp
+from kanslib.packets.capture import Frame
+
+if TYPE_CHECKING:
+    from kanslib.analysis import Attempt, Outage
+    from kanslib.answer import Provenance
+    from kanslib.packets.bgp import CapturedMessage
+    from kanslib.render.cluster_map import SVG
+    from kanslib.render.outage_timeline import TimelineFigure
+    from kanslib.render.rows import Rows
+    from kanslib.render.tables import Table
+
+_LAYERS: dict[str, Callable[[Frame], bool]] = {
+    "arp": lambda frame: frame.arp is not None,
+    "ip": lambda frame: frame.ip is not None,
+    "tcp": lambda frame: frame.tcp is not None,
+    "udp": lambda frame: frame.udp is not None,
+    "bgp": is_bgp,
+    "memberlist": lambda frame: any(seg and 7946 in (seg.sport, seg.dport) for seg in (frame.tcp, frame.udp)),
+}
+LEADER_HISTORY = ["AT", "SERVICE", "ADDRESS", "CANDIDATES", "LEADER"]
+PROBES = ["SECONDS", "OK", "HOSTNAME", "REMOTE", "ERROR", "MS"]
+
+
+def check_layer(layer: str) -> None:
+    """Raise UnknownNameError for a layer by which frames are not sorted."""
+    if layer not in _LAYERS:
+        raise UnknownNameError("layer", layer, _LAYERS)
+
+
+class Observation:
+    """What was watched around one action: requests, frames, logs and API events on one clock.
+
+    `lab.observe()` yields one, `lab.observation()` returns the one around an action. Keep it, compare it with another,
+    ask it again. All times are seconds after the action. Every method that names a Service takes `"svc1"` or
+    `"namespace/svc1"`, and raises UnknownNameError for one that does not exist. What was not probed or captured
+    raises NotRecordedError.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+    recorded · story 'failover': ...
+    >>> with lab.observe(probes=["svc1"], seconds=80) as seen:
+    ...     _ = lab.kill_node("myk8s-worker")
+    >>> seen.action, seen.phases("svc1").PHASE.tolist()[1:]
+    ('kill-node', ['VIP dark', 'partly dark', 'healthy with stragglers'])
+    """
+
+    def __init__(self, log: QueryLog, data: ObservationData | None = None, services: Sequence[str] = ()) -> None:
+        self._query_log, self._known, self._probed = log, data, tuple(services)
+        self.arp, self.bgp = ARPObservation(self), BGPObservation(self)
+
+    def __repr__(self) -> str:
+        return f"<Observation: {self.action if self._known else 'not over yet'}>"
+
+    def finish(self, data: ObservationData) -> None:
+        """Take what was seen: the block is over."""
+        self._known = data
+
+    # ── what it is about ─────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _data(self) -> ObservationData:
+        if self._known is None:
+            raise NotFoundError("an observation that is over", "ask it below the block: with lab.observe(…) as seen: …")
+        return self._known
+
+    @property
+    def action(self) -> str:
+        """The name of the action, as `lab.moments()` has it; `"opening"` where none was done."""
+        return self._data.action
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where its answers come from."""
+        return self._data.provenance
+
+    def seconds(self, time: float) -> float:
+        """Return how long after the action a moment was (`time` in Unix seconds, as in `frame.time`).
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
+        recorded · story 'arp': ...
+        >>> seen = lab.observation()
+        >>> [round(seen.seconds(frame.time)) for frame in seen.frames("arp")[:2]]
+        [-4, -4]
+        """
+        return time - self._data.zero
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────
+
+    @query
+    def probes(self, service: str) -> Table:
+        """Return every request that was sent to a Service, one row each.
+
+        Columns SECONDS, OK, HOSTNAME (of the Pod that answered), REMOTE (the client as the Pod saw it), ERROR and MS.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> bool(lab.observation().probes("svc1").OK.all())
+        False
+        """
+        vip = self._vip(service)
+        zero = self._data.zero
+        rows = [
+            {
+                "SECONDS": round(row["t"] - zero, 3),
+                "OK": row["ok"],
+                "HOSTNAME": row.get("hostname", ""),
+                "REMOTE": str(row.get("remote", "")).partition(":")[0],
+                "ERROR": row.get("error", ""),
+                "MS": row["ms"],
+            }
+            for row in self._data.probes()
+            if row["to"] == vip
+        ]
+        return self._table(rows, PROBES)
+
+    @query
+    def attempts(self, service: str) -> tuple[Attempt, ...]:
+        """Return every request to a Service as data: `.at`, `.is_ok`, `.port`, `.hostname`, and `.reason` of a failure.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> [one.port for one in lab.observation().attempts("svc1") if not one.is_ok][:2]
+        [51736, 51770]
+        """
+        return self._outage.attempts.get(self._name(service), ())
+
+    @query
+    def phases(self, service: str | None = None) -> Table:
+        """Return the phases of an outage, computed from every request, one row each; of all Services without a name.
+
+        Columns SERVICE, PHASE, FROM and TO, TRIED, FAILED, ANSWERED (the share, with its 95 % interval), BECAUSE (why
+        requests failed, counted), ENDED BY (what ended the phase) and EVIDENCE.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> lab.observation().phases("svc1")[["PHASE", "FAILED"]].values.tolist()[1:]
+        [['VIP dark', 9], ['partly dark', 48], ['healthy with stragglers', 4]]
+        """
+        from kanslib.render import outage_tables
+
+        rows = outage_tables.phase_rows(self._outage, self._name(service) if service else None)
+        return self._table(rows, outage_tables.PHASE_COLUMNS)
+
+    @query
+    def failures(self, service: str) -> Table:
+        """Return every request to a Service that failed, and why.
+
+        Columns SECONDS, REASON, WHAT HAPPENED, PORT (the client's) and EVIDENCE (frames, objects).
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> len(lab.observation().failures("svc1"))
+        62
+        """
+        from kanslib.render import outage_tables
+
+        return self._table(outage_tables.failure_rows(self._outage, self._name(service)), outage_tables.FAILURE_COLUMNS)
+
+    def outage(self) -> Outage:
+        """Return all of it as data: attempts with their reasons and frames, phases, timeline events.
+
+        It is for code to work on, and no query: it scores no prediction.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> sorted(lab.observation().outage().attempts)
+        ['svc1', 'svc2', 'svc3']
+        """
+        return self._outage
+
+    @cached_property
+    def _outage(self) -> Outage:
+        with self._query_log.uncounted():
+            vips = {self._vip(name): self._name(name) for name in self._probed}
+            return analysis.outage_in(self._data, vips or analysis.services_by_address(self._data))
+
+    # ── what happened ────────────────────────────────────────────────────────────────────────────────────
+
+    @query
+    def timeline(self) -> TimelineFigure:
+        """Draw it on one time axis: requests and phases above, what happened below.
+
+        `describe()` says it in words; behind it are `phases()`, `failures(service)` and `events()`.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> "VIP dark" in lab.observation().timeline().describe()
+        True
+        """
+        from kanslib.render import outage_timeline
+
+        return outage_timeline.draw(self._outage, self.provenance)
+
+    @query
+    def events(self, kind: str | None = None) -> Table:
+        """Return the timeline events, in order: when, of which kind, what happened, and where it can be read.
+
+        `kind`: memberlist, speaker, leader, gratuitous ARP, BGP, node, endpoints or rules; else all. Raise
+        UnknownNameError for another kind.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> lab.observation().events("leader").WHAT.tolist()[0]
+        'svc2: myk8s-worker3'
+        """
+        from kanslib.analysis import EventKind
+        from kanslib.render import outage_tables
+
+        if kind is not None and kind not in list(EventKind):
+            raise UnknownNameError("kind of timeline event", kind, list(EventKind))
+        return self._table(outage_tables.event_rows(self._outage, kind), outage_tables.EVENT_COLUMNS)
+
+    @query
+    def leader_history(self) -> Table:
+        """Return every leader event of the cluster until then, with the nodes that could have led at that moment.
+
+        Columns AT (seconds after the first), SERVICE, ADDRESS, CANDIDATES (worked out from the objects and the gossip
+        of that moment) and LEADER (the node in the event nodeAssigned).
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
+        recorded · story 'arp': ...
+        >>> lab.observation().leader_history()[["SERVICE", "LEADER"]].iloc[-1].tolist()
+        ['svc3', 'myk8s-worker3']
+        """
+        from kanslib.metallb import memberlist, replay
+
+        data = self._data
+        members = memberlist.membership_history(data.log("speaker", data.topology.control_plane))
+        found = replay.leader_events(data.watch_events, members)
+        start = found[0].t if found else 0.0
+        rows = [
+            {"AT": round(one.t - start, 1), "SERVICE": one.service, "ADDRESS": one.address,
+             "CANDIDATES": list(one.candidates), "LEADER": one.node}
+            for one in found
+        ]  # fmt: skip
+        return self._table(rows, LEADER_HISTORY)
+
+    def mac_owners(self) -> Mapping[str, str]:
+        """Return whose network card each MAC address is: a node's, the client's, the router's.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
+        recorded · story 'arp': ...
+        >>> lab.client in lab.observation().mac_owners().values()
+        True
+        """
+        return self._data.mac_owners
+
+    @query
+    def leadership(self, service: str) -> TimelineFigure:
+        """Draw who thought which node to have a Service's address: a line each, drawn and in words.
+
+        Every speaker by its own gossip, the client by its neighbor table, the API by its newest leader event. While a
+        network is broken they need not agree.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> lab.at("kill-node")
+        >>> "mypc" in lab.observation().leadership("svc1").describe()
+        True
+        """
+        from kanslib.render import leadership_timeline
+
+        name, vip = self._name(service), self._vip(service)
+        views = analysis.leadership_views(self._data, name, vip)
+        title = f"Who has {name} ({vip})?"
+        return leadership_timeline.draw(views, title, self.action, self.provenance)
+
+    @query
+    def frames(self, layer: str = "arp") -> list[Frame]:
+        """Return the captured frames of a layer: arp, ip, tcp, udp, bgp or memberlist.
+
+        Raise UnknownNameError for another layer.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
+        recorded · story 'arp': ...
+        >>> print(lab.observation().frames("arp")[0].arp)
+        who-has 172.18.0.3 tell 172.18.0.1
+        """
+        check_layer(layer)
+        return [frame for frame in self._data.frames() if _LAYERS[layer](frame)]
+
+    # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _name(self, service: str) -> str:
+        """Return the name of a Service that existed, as tables spell it."""
+        return places.short_name(service, self._services)
+
+    def _vip(self, service: str) -> str:
+        return places.vip_of(self._services[self._name(service)], service)
+
+    @cached_property
+    def _services(self) -> dict[str, KubeObject]:
+        return analysis.services_in(self._data)
+
+    def _address(self, place: str) -> str:
+        known = self._data.topology.addresses
+        if place not in known:
+            raise UnknownNameError("place", place, known)
+        return known[place]
+
+    def _table(self, rows: Rows, columns: Sequence[str], provenance: Provenance | None = None) -> Table:
+        from kanslib.render.tables import Table
+
+        return Table.from_rows(rows, provenance or self.provenance, columns)
+
+
+class ARPObservation:
+    """The ARP of an observation.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+    recorded · story 'failover': ...
+    >>> lab.at("kill-node")
+    >>> set(lab.observation().arp.announcements("svc1").HOLDER)
+    {'myk8s-worker2'}
+    """
+
+    def __init__(self, seen: Observation) -> None:
+        self._seen, self._query_log = seen, seen._query_log
+
+    @query
+    def timeline(self) -> TimelineFigure:
+        """Draw who asked, answered and announced, and which holder the client remembered.
+
+        The bar behind each address is the client's neighbor table, as Linux keeps it, worked out from the frames.
+        """
+        from kanslib.render import arp_timeline
+
+        data = self._seen._data
+        names, client = analysis.services_by_address(data), data.topology.client or "the client"
+        context = arp_timeline.PlotContext(data, names, data.mac_owners, client)
+        return arp_timeline.draw(self._analyze(), analysis.neighbor_updates(data), context, data.provenance)
+
+    @query
+    def announcements(self, service: str | None = None) -> Table:
+        """Return the gratuitous ARP of a Service or of all, one row for each run of rounds.
+
+        Columns AT, ADDRESS, HOLDER (whose network card), ROUNDS, GAPS (seconds between them), REQUESTS, REPLIES,
+        SECONDS (how long it went on) and ANOMALIES (where it differs from RFC 5227).
+        """
+        from kanslib.render import arp_timeline
+
+        data, vip = self._seen._data, self._seen._vip(service) if service else None
+        rows = arp_timeline.announcement_rows(self._analyze().announcements(vip), data, data.mac_owners)
+        return self._seen._table(rows, arp_timeline.ANNOUNCEMENT_COLUMNS)
+
+    @query
+    def neighbor_updates(self) -> Table:
+        """Return how the client's neighbor table changed, and which frame changed it.
+
+        Columns AT, ADDRESS, HOLDER, BECAUSE and FRAME; worked out from the frames as Linux does it. `lab.neighbors()`
+        is what the client itself says.
+        """
+        from kanslib.render import arp_timeline
+
+        data = self._seen._data
+        rows = arp_timeline.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
+        provenance = data.provenance.with_notes("worked out from the frames")
+        return self._seen._table(rows, arp_timeline.NEIGHBOR_COLUMNS, provenance)
+
+    @query
+    def conflicts(self) -> Table:
+        """Return the addresses for which two machines answered: AT, ADDRESS, HOLDERS and FRAMES."""
+        from kanslib.render import arp_timeline
+
+        data = self._seen._data
+        rows = arp_timeline.conflict_rows(self._analyze(), data, data.mac_owners)
+        return self._seen._table(rows, arp_timeline.CONFLICT_COLUMNS)
+
+    def _analyze(self) -> ARPAnalysis:
+        return ARPAnalysis.of(self._seen._data.frames())
+
+
+class BGPObservation:
+    """The BGP of an observation.
+
+    >>> import kanslib
+    >>> lab = kanslib.open_lab(story="bgp")  # doctest: +ELLIPSIS
+    recorded · story 'bgp': ...
+    >>> lab.at("apply-bgp")
+    >>> lab.observation().bgp.messages("myk8s-worker").MESSAGE.tolist()[:2]
+    ['OPEN', 'OPEN']
+    """
+
+    def __init__(self, seen: Observation) -> None:
+        self._seen, self._query_log = seen, seen._query_log
+
+    @query
+    def messages(self, node: str | None = None) -> Table:
+        """Return the BGP messages of a node or of all; KEEPALIVEs in a row are counted.
+
+        Columns AT, FROM, TO, MESSAGE, INFO and FRAME. Raise UnknownNameError for a node that does not exist.
+        """
+        from kanslib.render import bgp
+
+        captured, found = self._captured(node)
+        names = {address: place for place, address in self._seen._data.topology.addresses.items()}
+        rows = bgp.message_rows(found, names, captured.window.zero)
+        return self._seen._table(rows, bgp.MESSAGE_COLUMNS, captured.provenance)
+
+    @query
+    def decode(self, message: str = "UPDATE", sender: str | None = None) -> Table:
+        """Return the first BGP message of a type (sent by `sender`), byte by byte.
+
+        Columns OFFSET, BYTES (hexadecimal), FIELD (a dot for each level of nesting) and INFO. Raise NotRecordedError
+        where there is none.
+        """
+        from kanslib.render import bgp
+
+        captured, found = self._captured(sender)
+        address = self._seen._address(sender) if sender else None
+        sent = [one.message for one in found if address in (None, one.flow.src)]
+        mine = [one for one in sent if one.name == message.upper()]
+        if not mine:
+            names = sorted({one.name for one in sent})
+            action = captured.window.action
+            raise NotRecordedError(f"a BGP {message} around {action}", names, "seen.bgp.messages() lists them")
+        return self._seen._table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, captured.provenance)
+
+    @query
+    def states(self, node: str) -> SVG:
+        """Draw BGP's finite state machine as one node walked it until then, by the messages on the wire.
+
+        Raise UnknownNameError for a node that does not exist, NotFoundError where no router runs.
+        """
+        from kanslib.packets import bgp_fsm
+        from kanslib.render import bgp
+
+        data = self._seen._data
+        router = places.router_of(data.topology)
+        captured = data.tcp_frames(start=0.0)
+        transitions = bgp_fsm.walk(captured.frames, self._seen._address(node), self._seen._address(router))
+        return bgp.draw_states(transitions, node, router, captured.window.zero, captured.provenance)
+
+    @query
+    def shares(self, service: str) -> Table:
+        """Return how many connections to a Service the router sent to each next hop, beside an even share.
+
+        Columns NEXT HOP, CONNECTIONS, MEASURED (share with its 95 % interval), EXPECTED, PORTS SEEN AGAIN (client ports
+        that were used more than once) and ELSEWHERE THEN (how many of them took another way).
+        """
+        from kanslib.lab import traffic
+        from kanslib.render import bgp
+
+        vip, routes = self._seen._vip(service), traffic.routes(self._query_log.view)
+        hops = routes[(f"{vip}/32" == routes.PREFIX) & (routes["IN USE"] == "yes")].NODE.tolist()
+        captured = self._seen._data.tcp_frames()
+        since: Iterator[Frame] = (frame for frame in captured.frames if frame.time >= captured.window.zero)
+        rows = bgp.share_rows(since, vip, hops, self._query_log.view.mac_owners())
+        return self._seen._table(rows, bgp.SHARE_COLUMNS, captured.provenance)
+
+    def _captured(self, node: str | None) -> tuple[CapturedFrames, list[CapturedMessage]]:
+        from kanslib.packets import bgp
+
+        captured, address = self._seen._data.tcp_frames(), self._seen._address(node) if node else None
+        return captured, [m for m in bgp.messages(captured.frames) if address in (None, m.flow.src, m.flow.dst)]

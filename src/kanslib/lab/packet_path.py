@@ -1,0 +1,141 @@
+"""What a packet is sent to, from where, and which ways it can go through a node's rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from kanslib.exceptions import NotFoundError, UnknownNameError
+from kanslib.k8s.objects import KubeObject, qualified_name
+from kanslib.lab import metallb, places
+from kanslib.lab.queries import ClusterView
+
+if TYPE_CHECKING:
+    from kanslib.iptables import Routing
+    from kanslib.render.iptables_tables import NodeRules
+    from kanslib.render.packet_trace import Trace
+
+
+@dataclass(frozen=True)
+class Target:
+    """An address that a learner named; `service` where it was named by its Service."""
+
+    address: str
+    port: int | None
+    service: KubeObject | None = None
+
+    def __str__(self) -> str:
+        """Spell it as curl takes it."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def with_port(self, name: str) -> Target:
+        """Return the target with a port: the Service's first one where none was named."""
+        if self.port is not None:
+            return self
+        if self.service is None:
+            raise ValueError(f"{name!r} names no port; expected a Service, node:port or address:port")
+        return Target(self.address, int(self.service["spec"]["ports"][0]["port"]), self.service)
+
+
+def resolve(view: ClusterView, target: str) -> Target:
+    """Return the address behind a Service, a place or an address, each with or without a port.
+
+    A Service of type LoadBalancer is meant by its external address, any other by its ClusterIP. Raise
+    UnknownNameError for a name that is none, NotFoundError for a LoadBalancer whose address is pending.
+    """
+    name, port = _split_port(target)
+    if name in view.topology().addresses:
+        return Target(places.address_of(view, name), port)
+    if _is_address(name):
+        return Target(name, port)
+    services = places.services_by_name(view)
+    if name.removeprefix("default/") not in services:
+        raise UnknownNameError("target", name, [*services, *view.topology().addresses])
+    service = places.find_service(view, name)
+    spec = service["spec"]
+    address = places.vip(view, name) if spec["type"] == "LoadBalancer" else str(spec["clusterIP"])
+    return Target(address, port, service)
+
+
+def _split_port(target: str) -> tuple[str, int | None]:
+    """Split `host:port`; an IPv6 address with a port stands in brackets."""
+    if _is_address(target):
+        return target, None
+    host, colon, port = target.rpartition(":")
+    if not colon or not port.isdigit():
+        return target.strip("[]"), None
+    return host.strip("[]"), int(port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def rules(view: ClusterView, node: str) -> NodeRules:
+    """Read all iptables rules of a node; see `Lab.rules`."""
+    from kanslib import iptables
+    from kanslib.render.iptables_tables import NodeRules
+
+    text = view.backend.run(node, "iptables-save -c")
+    return NodeRules.of(iptables.parse(text), text.provenance)
+
+
+def trace(view: ClusterView, target: str, source: str | None, node: str | None) -> Trace:
+    """Work out every way of a new connection through one node's rules; see `Lab.trace`."""
+    from kanslib.iptables import Packet, parse
+    from kanslib.render.packet_trace import Trace
+
+    sender = source or places.client(view)
+    src, home = _sender(view, sender)
+    aim = resolve(view, target).with_port(target)
+    place = node or home or _receiver(view, target, aim)
+    routing = _routing(view, place)
+    arrives = None if sender == place else routing.route(src)
+    packet = Packet(src, aim.address, dport=aim.port, in_interface=arrives.dev if arrives else None)
+    text = view.backend.run(place, "iptables-save -c")
+    title = f"{sender} to {target} ({aim.address}:{aim.port}), by the rules of {place}"
+    provenance = text.provenance.with_notes("worked out from that node's rules")
+    return Trace(parse(text).trace(packet, routing), title, provenance)
+
+
+def _routing(view: ClusterView, node: str) -> Routing:
+    from kanslib.iptables import Routing
+
+    return Routing.read(*(view.backend.run(node, command) for command in ("ip -j addr", "ip -j route")))
+
+
+def _sender(view: ClusterView, source: str) -> tuple[str, str | None]:
+    """Return the address of a sender, and the node whose rules catch its packets; None for one outside."""
+    topology = view.topology()
+    if source in topology.addresses:
+        return topology.addresses[source], source if source in topology.nodes else None
+    pods = {qualified_name(pod): pod for pod in view.objects("pods")}
+    if source not in pods:
+        here = [name for name in pods if "/" not in name]
+        raise UnknownNameError("source", source, [*topology.addresses, *here])
+    address = pods[source].get("status", {}).get("podIP")
+    if not address:
+        raise NotFoundError(f"an address of the Pod {source}", "lab.pods() shows its state")
+    return address, pods[source]["spec"]["nodeName"]
+
+
+def _receiver(view: ClusterView, target: str, aim: Target) -> str:
+    """Return the node that a packet from outside comes to."""
+    topology = view.topology()
+    for place in topology.nodes:
+        if topology.addresses.get(place) == aim.address:
+            return place
+    names = {address: service for service, address in places.vips(view).items()}
+    leader = metallb.leader(view, names[aim.address]) if aim.address in names else None
+    if leader is None:
+        raise NotFoundError(
+            f"the node that a packet to {target} comes to: nobody leads {aim.address}",
+            f"name the node whose rules you mean: lab.trace({target!r}, node={topology.control_plane!r})",
+        )
+    return leader
