@@ -25,7 +25,7 @@ class ExplainedElection(Election, TabledAnswer):
     def rows(self) -> Rows:
         """Return one row a node: NODE, CANDIDATE, RULE and FACT."""
         return [
-            {"NODE": one.node, "CANDIDATE": one.candidate, "RULE": one.rule, "FACT": one.fact}
+            {"NODE": one.node, "CANDIDATE": one.is_candidate, "RULE": one.rule, "FACT": one.fact}
             for one in self.eligibilities
         ]
 
