@@ -7,11 +7,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from kanslib.actions import ACTIONS, Verb
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.kubeproxy import pod_range
-from kanslib.k8s.objects import external_address
 from kanslib.simulator.from_manifest import POD_SUBNET
 from kanslib.simulator.simulator import InitialState
 
@@ -22,10 +20,6 @@ def from_recording(backend: RecordedBackend) -> InitialState:
     recorded.at_time(backend.now())  # a clock of its own: the learner's moves on
     topology, segment = recorded.topology(), recorded.clock.segment
     objects = {kind: recorded.objects(kind) for kind in recorded.recording.under("objects")}
-    active = recorded.active_actions()
-    lost: dict[str, Verb] = {target: verb for verb, target in active if ACTIONS[verb].loses_node}
-    conflicting_host = next((target for verb, target in active if verb == "add_conflicting_host"), None)
-    vip = next((ip for one in objects.get("services", []) if (ip := external_address(one))), "")
     return InitialState(
         moment=recorded.now(),
         objects=objects,
@@ -37,9 +31,7 @@ def from_recording(backend: RecordedBackend) -> InitialState:
         client=topology.client,
         router=topology.router,
         router_address=segment.addresses.get(segment.router or "", ""),
-        routed=any(verb == "route_client" for verb, _ in active),
-        conflicting_host=(conflicting_host, vip) if conflicting_host else None,
-        lost=lost,
+        active=tuple(recorded.active_actions()),
         neighbors=_client_neighbors(recorded),
         dump=cache(lambda node: _or_none(lambda: str(recorded.run(node, "iptables-save -c")))),
         log=cache(lambda component, node: _or_none(lambda: str(recorded.log(component, node))) or ""),

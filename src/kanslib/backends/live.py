@@ -7,15 +7,16 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from kanslib.actions import Verb, deduplicate, describe
+from kanslib.actions import Verb, describe
 from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
+from kanslib.backends.active import is_done
 from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
 from kanslib.cluster import actions as deeds
@@ -28,9 +29,9 @@ from kanslib.cluster.session import HOST, CompletedAction, session
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.course import stories
 from kanslib.course.addressing import addresses
-from kanslib.course.stories import ScriptedMoment, StoryScript
+from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import ClusterError, NodeDownError, NotRecordedError, RecordingError, UnknownNameError
-from kanslib.k8s.apply import has_labels, is_applied
+from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
@@ -266,8 +267,9 @@ class LiveBackend:
         if all(is_applied(document, there.get(identity(document))) for document in documents):
             self._journal_backend = None
             return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
-        keys = {identity(document) for document in documents}
-        return self._perform_named("apply", keys, lambda: [self._reconciler.apply(documents)])
+        return self._perform_named(
+            PlannedStep("apply", documents=tuple(documents)), lambda: [self._reconciler.apply(documents)]
+        )
 
     def delete(self, references: Sequence[str]) -> Text:
         known = {
@@ -278,32 +280,24 @@ class LiveBackend:
         wanted = set(map(canonical_reference, references))
         if not wanted & known:
             return self._text("\n".join(f"{ref} not found" for ref in references))
-        return self._perform_named("delete", wanted, lambda: [self._reconciler.delete(references)])
+        return self._perform_named(
+            PlannedStep("delete", targets=tuple(references)), lambda: [self._reconciler.delete(references)]
+        )
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
-        if self._is_active(verb, targets):
+        objects = self._session.watches.objects
+        if is_done(verb, targets, lambda: deeds.active_actions(objects), objects):
             self._journal_backend = None
             return self._text(f"{describe(verb, targets)}: already so")
-        return self._perform_named(verb, set(targets), lambda: [self._reconciler.perform(verb, targets)])
+        return self._perform_named(
+            PlannedStep(verb, targets=tuple(targets)), lambda: [self._reconciler.perform(verb, targets)]
+        )
 
-    def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
-        from kanslib.cluster import readiness
-
-        if verb == "install_metallb":
-            return readiness.installed(self._session.watches)
-        if verb == "label":
-            return has_labels(self.objects("nodes"), targets[0], targets[1:])
-        force = {(one.verb, one.target) for one in deeds.active_actions(self._session.watches.objects)}
-        target = targets[0] if targets and verb in ("kill_node", "link_down", "start_node", "link_up") else None
-        undoes = {undo: did for did, undo in deeds.UNDO.items()}
-        named = {v for v, t in force if target in (None, t)}
-        return undoes[verb] not in named if verb in undoes else verb in named
-
-    def _perform_named(self, verb: Verb, about: set[Any], work: Any) -> Text:
+    def _perform_named(self, step: PlannedStep, work: Callable[[], list[CompletedStep]]) -> Text:
         """Do an act of the learner's, named as the script names it where it is the script's next of its kind."""
         self._journal_backend = None
         done: list[CompletedStep] = []
-        name = self._name(verb, about)
+        name = stories.name_action(self.script, self.standing, step, (one.name for one in self._own_actions()))
 
         def both() -> float:
             done.extend(work())
@@ -316,16 +310,6 @@ class LiveBackend:
 
     def _stand_at(self, acted: CompletedAction) -> None:
         self.standing, self._zero = acted.name, acted.t
-
-    def _name(self, verb: Verb, about: set[Any]) -> str:
-        ahead = self.script.ahead(self.standing)
-        moment = next((m for m in ahead if stories.leads_to(m, self.script.before(m), verb, about)), None)
-        if moment:
-            return moment.id
-        plain = verb.replace("_", "-")
-        if verb in ("apply", "delete") and about:
-            plain += "-" + sorted(str(one[2]) if isinstance(one, tuple) else one.rpartition("/")[2] for one in about)[0]
-        return deduplicate([*(acted.name for acted in self._own_actions()), plain])[-1]
 
     def _own_actions(self) -> list[CompletedAction]:
         return [acted for acted in self._session.completed if acted.t >= self._opened and acted.name != PREPARE]

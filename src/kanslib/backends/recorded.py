@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from kanslib.actions import Verb, describe
+from kanslib.actions import ActiveAction, Verb, active_after, describe
 from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
+from kanslib.backends.active import is_done
 from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.exceptions import NodeDownError, NotRecordedError, UnknownNameError
-from kanslib.k8s.apply import has_labels, is_applied, with_defaults
+from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, identity, plural
@@ -93,9 +94,7 @@ class RecordedBackend:
 
     def topology(self) -> Topology:
         take = self.clock.segment
-        steps = [step for act in self._take_acts() for step in act.steps if step.t <= self.clock.now]
-        newest = [step.verb for step in steps if step.verb in ("start_router", "stop_router")][-1:]
-        router = take.router if newest == ["start_router"] else None
+        router = take.router if "start_router" in {one.verb for one in self.active_actions()} else None
         return Topology(take.client, take.control_plane, router, take.nodes, take.network, take.addresses)
 
     def _take_acts(self) -> list[Action]:
@@ -124,36 +123,19 @@ class RecordedBackend:
         first = bisect_left(reads, take.start, key=lambda read: read.t)
         return reads[first : bisect_right(reads, take.end, key=lambda read: read.t)]
 
-    def active_actions(self) -> list[tuple[Verb, str]]:
-        """What was done to nodes and places and not undone since, with its target (empty where there is none)."""
-        undone: dict[Verb, Verb] = {
-            "start_node": "kill_node", "link_up": "link_down", "stop_router": "start_router",
-            "unroute_client": "route_client", "remove_conflicting_host": "add_conflicting_host",
-        }  # fmt: skip
-        force: dict[tuple[Verb, str], None] = {}
-        for act in self._take_acts():
-            for step in act.steps:
-                target = step.targets[0] if step.targets and step.verb != "route_client" else ""
-                if step.t > self.clock.now:
-                    continue
-                if step.verb in undone.values():
-                    force[step.verb, target] = None
-                elif step.verb in undone:
-                    did = undone[step.verb]
-                    for one in [one for one in force if one[0] == did and target in (one[1], "")]:
-                        del force[one]
-        return list(force)
+    def active_actions(self) -> list[ActiveAction]:
+        """Return what was done to nodes and places before now, and is not undone."""
+        return active_after((step.verb, step.targets) for _, step in self._steps_done())
+
+    def _steps_done(self) -> list[tuple[Action, RecordedStep]]:
+        now = self.clock.now
+        return [(action, step) for action in self._take_acts() for step in action.steps if step.t <= now]
 
     def _down(self) -> dict[str, str]:
-        """The nodes that were killed and not started again, with the act that did it."""
-        down: dict[str, str] = {}
-        for act in self._take_acts():
-            for step in act.steps:
-                if step.verb == "kill_node" and step.t <= self.clock.now:
-                    down[step.targets[0]] = act.id
-                if step.verb == "start_node" and step.t <= self.clock.now:
-                    down.pop(step.targets[0], None)
-        return down
+        """Return the nodes that are down, each with the name of the action that killed it."""
+        down = {one.target for one in self.active_actions() if one.verb == "kill_node"}
+        killed = ((action, step) for action, step in self._steps_done() if step.verb == "kill_node")
+        return {step.targets[0]: action.id for action, step in killed if step.targets[0] in down}
 
     def _refuse_down(self, place: str) -> None:
         down = self._down()
@@ -322,7 +304,7 @@ class RecordedBackend:
         )
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
-        if self._is_active(verb, targets):
+        if is_done(verb, targets, self.active_actions, self.objects):
             return self._text_of([f"{describe(verb, targets)}: already so"])
         reached: tuple[Action, RecordedStep] | None = None
         output: list[str] = []
@@ -334,28 +316,6 @@ class RecordedBackend:
         if reached is None:
             raise self._unexpected(describe(verb, targets))
         return self._advance(*reached, output or [describe(verb, targets)])
-
-    def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
-        """True when the newest act of this kind on these targets did the same and was not undone."""
-        undoing: dict[Verb, Verb] = {
-            "kill_node": "start_node", "start_node": "kill_node", "link_down": "link_up", "link_up": "link_down",
-            "start_router": "stop_router", "route_client": "unroute_client", "unroute_client": "route_client",
-            "add_conflicting_host": "remove_conflicting_host", "remove_conflicting_host": "add_conflicting_host",
-        }  # fmt: skip
-        if verb == "install_metallb":
-            return any(ns["metadata"]["name"] == "metallb-system" for ns in self.objects("namespaces"))
-        if verb == "label":
-            return has_labels(self.objects("nodes"), targets[0], targets[1:])
-        newest: Verb | None = None
-        for act in self._take_acts():
-            for step in act.steps:
-                if (
-                    step.t <= self.clock.now
-                    and step.verb in (verb, undoing.get(verb))
-                    and list(step.targets[: len(targets)]) == list(targets)
-                ):
-                    newest = step.verb
-        return newest == verb
 
     def _advance(self, act: Action, step: RecordedStep, output: list[str]) -> Text:
         self.clock.move(act.settled if step == act.steps[-1] else step.end)

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from kanslib.actions import Verb, deduplicate, describe
+from kanslib.actions import Verb, describe
 from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
+from kanslib.backends.active import is_done
 from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.addressing import addresses
 from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotSimulatedError, UnknownNameError
-from kanslib.k8s.apply import has_labels, is_applied
+from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
@@ -236,8 +237,7 @@ class SimulatedBackend:
         there = {identity(obj): obj for document in documents for obj in self._or_none(document["kind"])}
         if all(is_applied(document, there.get(identity(document))) for document in documents):
             return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
-        about = {identity(document) for document in documents}
-        return self._do(about, _Step.apply(documents))
+        return self._do(PlannedStep("apply", documents=tuple(documents)))
 
     def _or_none(self, kind: str) -> list[KubeObject]:
         try:
@@ -254,33 +254,19 @@ class SimulatedBackend:
         }
         if not wanted & there:
             return self._text("\n".join(f"{ref} not found" for ref in references))
-        return self._do(wanted, _Step.delete(references))
+        return self._do(PlannedStep("delete", targets=tuple(references)))
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
-        if self._is_active(verb, targets):
+        if is_done(verb, targets, lambda: self._simulator.active_actions(self._now), self.objects):
             return self._text(f"{describe(verb, targets)}: already so")
-        return self._do(set(targets), _Step.perform(verb, targets))
+        return self._do(PlannedStep(verb, targets=tuple(targets)))
 
-    def _is_active(self, verb: Verb, targets: Sequence[str]) -> bool:
-        twin, now = self._simulator, self._now
-        target = targets[0] if targets else ""
-        if verb == "label":
-            return has_labels(self.objects("nodes"), target, targets[1:])
-        lost, down = target in twin.unreachable.at(now), target in twin.down.at(now)
-        force: dict[str, bool] = {
-            "install_metallb": any(one["metadata"]["name"] == "metallb-system" for one in self.objects("namespaces")),
-            "kill_node": down, "start_node": not down, "link_down": lost and not down, "link_up": not lost,
-            "start_router": twin.router.at(now) is not None, "stop_router": twin.router.at(now) is None,
-            "route_client": twin.routed.at(now), "unroute_client": not twin.routed.at(now),
-            "add_conflicting_host": twin.conflicting_host.at(now) is not None,
-            "remove_conflicting_host": twin.conflicting_host.at(now) is None,
-        }  # fmt: skip
-        return force.get(verb, False)
-
-    def _do(self, about: set[Any], step: _Step) -> Text:
+    def _do(self, planned: PlannedStep) -> Text:
         self._drop_later_actions()
-        name = self._name(step.action.verb, about)
-        return self._text("\n".join(self._perform(name, self._now + _PAUSE, lambda _: [step])))
+        name = stories.name_action(self.script, self.standing, planned, (action.name for action in self._done))
+        return self._text(
+            "\n".join(self._perform(name, self._now + _PAUSE, lambda simulator: [_step(simulator, planned)]))
+        )
 
     def _drop_later_actions(self) -> None:
         """Undo what was done after where the clock stands: another future begins here."""
@@ -305,19 +291,6 @@ class SimulatedBackend:
         self._done.append(SimulatedAction(name, t, settled, tuple(done), steps))
         self._now, self.standing = settled, name
         return output
-
-    def _name(self, verb: Verb, about: set[Any]) -> str:
-        ahead = self.script.ahead(self.standing) if self.script else []
-        moment = next(
-            (m for m in ahead if self.script and stories.leads_to(m, self.script.before(m), verb, about)), None
-        )
-        if moment:
-            return moment.id
-        plain = verb.replace("_", "-")
-        names = sorted(str(one[2]) if isinstance(one, tuple) else one.rpartition("/")[2] for one in about)
-        if names:
-            plain += "-" + names[0].partition("=")[0].rpartition("/")[2]
-        return deduplicate([*(act.name for act in self._done), plain])[-1]
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -427,7 +400,7 @@ class SimulatedBackend:
             yield _Step.delete([f"pod/{_speaker_pod(simulator)}"])
             return
         for plan in stories.plan_steps(script.before(moment), moment.after, self._start.network):
-            yield _planned_step(simulator, plan)
+            yield _step(simulator, plan)
 
     def at_time(self, moment: float) -> None:
         if moment < self._start.moment:
@@ -518,13 +491,16 @@ class SimulatedObservation(TimeWindow):
         return self.source.log(component, node)
 
 
-def _planned_step(simulator: Simulator, plan: PlannedStep) -> _Step:
-    if plan.verb == "apply":
-        return _Step.apply(plan.documents)
-    if plan.verb == "delete":
-        return _Step.delete(plan.references)
-    targets = [_node_of_role(simulator, plan.role)] if plan.role else []
-    return _Step.perform(plan.verb, [*targets, *plan.references])
+def _step(simulator: Simulator, planned: PlannedStep) -> _Step:
+    if planned.verb == "apply":
+        return _Step.apply(planned.documents)
+    if planned.verb == "delete":
+        return _Step.delete(planned.targets)
+    node = _node_of_role(simulator, planned.role) if planned.role else None
+    if planned.ends:
+        active = simulator.active_actions(simulator.cluster.now)
+        node = next(one.target for one in active if one.verb == planned.ends)
+    return _Step.perform(planned.verb, [*([node] if node else []), *planned.targets])
 
 
 def _replayed_steps(action: Action, simulator: Simulator) -> Iterator[_Step]:
@@ -540,15 +516,8 @@ def _replayed_steps(action: Action, simulator: Simulator) -> Iterator[_Step]:
 
 
 def _node_of_role(twin: Simulator, role: str) -> str:
-    """The node that has a role now: `leader of svc1`, `node of webpod1`, `lost`, `excluded`."""
+    """Return the node that has a role now: `leader of svc1`, `node of webpod1`."""
     what, _, of = role.partition(" of ")
-    if what == "lost":
-        return next(iter(twin.unreachable.now | twin.down.now))
-    if what == "excluded":
-        workers = [
-            node for node in twin.cluster.objects("nodes") if node["metadata"]["name"] != twin.start.control_plane
-        ]
-        return str(next(n["metadata"]["name"] for n in workers if stories.EXCLUDE_LABEL in n["metadata"]["labels"]))
     if what == "leader":
         uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in twin.cluster.objects("services")}
         return newest_leaders(twin.cluster.objects("events"))[uids[of]]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
-from kanslib.actions import Verb
+from kanslib.actions import ACTIONS, ActiveAction, Verb
 from kanslib.cluster import docker, lifecycle
 from kanslib.cluster.api import CONTROL_PLANE, kubectl
 from kanslib.cluster.docker import (
@@ -25,7 +24,7 @@ from kanslib.cluster.docker import (
 )
 from kanslib.course.addressing import address_plan
 from kanslib.course.stories import EXCLUDE_LABEL
-from kanslib.exceptions import ClusterError, UnsupportedError
+from kanslib.exceptions import ClusterError, UnknownNameError, UnsupportedError
 from kanslib.k8s.objects import KubeObject
 
 _NOWHERE = "no-such"
@@ -35,10 +34,6 @@ _ROUTER_START = (
     "ip addr add 10.99.0.1/32 dev lo; sed -i s/bgpd=no/bgpd=yes/ /etc/frr/daemons; "
     "/usr/lib/frr/frrinit.sh start; sleep infinity"
 )
-UNDO: dict[Verb, Verb] = {
-    "kill_node": "start_node", "link_down": "link_up", "start_router": "stop_router",
-    "route_client": "unroute_client", "add_conflicting_host": "remove_conflicting_host",
-}  # fmt: skip
 
 
 # ── objects ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -223,18 +218,6 @@ def flush_client() -> CommandResult:
 # ── what is in force ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class ActiveAction:
-    """A failure or a helper that is in force now, and the act that undoes it."""
-
-    verb: Verb
-    target: str
-
-    @property
-    def undo(self) -> Verb:
-        return UNDO.get(self.verb, self.verb)
-
-
 def active_actions(objects: Callable[[str], list[KubeObject]] | None = None) -> list[ActiveAction]:
     """What of all this is in force on the cluster now: looked up in Docker, on the nodes and in the API.
 
@@ -248,12 +231,13 @@ def active_actions(objects: Callable[[str], list[KubeObject]] | None = None) -> 
 
 
 def _active_at(one: docker.Container) -> list[ActiveAction]:
-    beside: dict[str, Verb] = {CONFLICTING_HOST: "add_conflicting_host", ROUTER: "start_router"}
-    if one.name in beside:
-        return [ActiveAction(beside[one.name], one.name)]
+    if one.name == CONFLICTING_HOST:
+        return [ActiveAction("add_conflicting_host", one.name)]
+    if one.name == ROUTER:
+        return [ActiveAction("start_router", one.name)]
     if one.name == CLIENT:
         routed = one.running and "via" in exec_in(CLIENT, "ip route show | grep -v ^default").out
-        return [ActiveAction("route_client", "")] if routed else []
+        return [ActiveAction("route_client")] if routed else []
     if one.owned:
         return []
     if not one.running:
@@ -279,21 +263,43 @@ def _in_the_api(objects: Callable[[str], list[KubeObject]]) -> Iterator[ActiveAc
 
 
 def undo(one: ActiveAction) -> list[CommandResult]:
-    """Undo one act that is in force."""
-    match one.verb:
+    """Undo one action that is active."""
+    if one.verb == "kill_node" and one.target == CONTROL_PLANE:
+        return [docker.docker("start", CONTROL_PLANE)]
+    targets = (one.target, f"{EXCLUDE_LABEL}-") if one.verb == "label" else (one.target,)
+    return perform(one.inverse, targets)
+
+
+def perform(verb: Verb, targets: Sequence[str]) -> list[CommandResult]:  # noqa: PLR0912 (one case an action)
+    """Do an action of ACTIONS that changes no objects, and return the commands that ran."""
+    match verb:
         case "kill_node":
-            if one.target == CONTROL_PLANE:
-                return [docker.docker("start", CONTROL_PLANE)]
-            return [start_node(one.target)]
+            return [kill_node(targets[0])]
+        case "start_node":
+            return [start_node(targets[0])]
         case "link_down":
-            return [link_up(one.target)]
-        case "add_conflicting_host":
-            return [remove_conflicting_host()]
-        case "route_client":
-            return [unroute_client()]
-        case "start_router":
-            return [stop_router()]
+            return [link_down(targets[0])]
+        case "link_up":
+            return [link_up(targets[0])]
         case "label":
-            return [label(one.target, [f"{EXCLUDE_LABEL}-"])]
-        case _:
+            return [label(targets[0], targets[1:])]
+        case "start_router":
+            return start_router()
+        case "stop_router":
+            return [stop_router()]
+        case "route_client":
+            return [route_client()]
+        case "unroute_client":
+            return [unroute_client()]
+        case "add_conflicting_host":
+            return [add_conflicting_host(targets[1]), flush_client()]
+        case "remove_conflicting_host":
+            return [remove_conflicting_host()]
+        case "stop_speakers":
+            return [speakers(wanted=False)]
+        case "start_speakers":
             return [speakers(wanted=True)]
+        case "install_metallb":
+            return [install_metallb(lifecycle.metallb_manifest())]
+        case _:
+            raise UnknownNameError("action", verb, ACTIONS)

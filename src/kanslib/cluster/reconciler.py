@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import yaml
 
-from kanslib.actions import Verb, describe
+from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
 from kanslib.cluster import actions, docker, lifecycle, readiness
 from kanslib.cluster.api import Watches, kubectl
 from kanslib.cluster.docker import CONFLICTING_HOST, ROUTER, CommandResult
 from kanslib.cluster.readiness import Say
 from kanslib.course import stories
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
-from kanslib.course.stories import EXCLUDE_LABEL, ClusterState
-from kanslib.exceptions import ClusterError, UnknownNameError
+from kanslib.course.stories import ClusterState
+from kanslib.exceptions import ClusterError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject, external_address, identity, is_ready
-
-_PATIENCE = {"kill_node": 150.0, "link_down": 150.0, "start_node": 180.0, "link_up": 180.0, "install_metallb": 240.0}
-_LOSSES = ("kill_node", "link_down")
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,12 @@ class Reconciler:
 
     # ── one step at a time ───────────────────────────────────────────────────────────────────────────────
 
-    def _active(self) -> list[actions.ActiveAction]:
+    def _active(self) -> list[ActiveAction]:
         return actions.active_actions(self.watches.objects)
 
     def lost(self) -> dict[str, Verb]:
         """The nodes that are killed or cut off now, and by which act."""
-        return {one.target: one.verb for one in self._active() if one.verb in _LOSSES}
+        return {one.target: one.verb for one in self._active() if ACTIONS[one.verb].loses_node}
 
     def apply(self, documents: Sequence[KubeObject]) -> CompletedStep:
         """`kubectl apply`, without waiting."""
@@ -70,12 +67,12 @@ class Reconciler:
 
     def perform(self, verb: Verb, targets: Sequence[str] = ()) -> CompletedStep:
         """Any other act, without waiting. Raises ClusterError for one that must not be done now."""
-        if verb in _LOSSES:
+        if ACTIONS[verb].loses_node:
             self._refuse_second_loss(verb, targets[0])
             self._led = readiness.leaders(self.watches)
         targets = self._complete_targets(verb, targets)
         self._say(f"{describe(verb, targets)} on the course's own cluster; lab.restore() undoes it")
-        ran = self._perform(verb, targets)
+        ran = actions.perform(verb, targets)
         command = " ".join(ran[0].command) if ran else verb
         return self._completed(verb, targets, ran, command)
 
@@ -84,6 +81,8 @@ class Reconciler:
             return (CONFLICTING_HOST, self._conflicting_address())
         if verb in ("start_router", "stop_router"):
             return (ROUTER,)
+        if verb in ("stop_speakers", "start_speakers"):
+            return ("ds/speaker",)
         return tuple(targets)
 
     def _conflicting_address(self) -> str:
@@ -110,31 +109,6 @@ class Reconciler:
                     f"next step: lab.start_node({other!r}), lab.link_up({other!r}) or lab.restore()"
                 )
 
-    def _perform(self, verb: Verb, targets: Sequence[str]) -> list[CommandResult]:
-        single: dict[Verb, Callable[[str], CommandResult]] = {
-            "kill_node": actions.kill_node, "start_node": actions.start_node,
-            "link_down": actions.link_down, "link_up": actions.link_up,
-        }  # fmt: skip
-        plain: dict[Verb, Callable[[], CommandResult]] = {
-            "stop_router": actions.stop_router, "route_client": actions.route_client,
-            "unroute_client": actions.unroute_client, "remove_conflicting_host": actions.remove_conflicting_host,
-        }  # fmt: skip
-        if verb in single:
-            return [single[verb](targets[0])]
-        if verb in plain:
-            return [plain[verb]()]
-        if verb == "label":
-            return [actions.label(targets[0], targets[1:])]
-        if verb == "add_conflicting_host":
-            return [actions.add_conflicting_host(targets[1]), actions.flush_client()]
-        if verb == "start_router":
-            return actions.start_router()
-        if verb == "install_metallb":
-            return [actions.install_metallb(lifecycle.metallb_manifest())]
-        raise UnknownNameError(
-            "act", verb, [*single, *plain, "label", "add_conflicting_host", "start_router", "install_metallb"]
-        )
-
     # ── what it causes ───────────────────────────────────────────────────────────────────────────────────
 
     def settle(self, name: str, steps: Sequence[CompletedStep]) -> float:
@@ -142,13 +116,13 @@ class Reconciler:
         if not steps:
             return time.time()
         last = steps[-1]
-        patience = max(_PATIENCE.get(step.verb, 60.0) for step in steps)
+        patience = max(ACTIONS[step.verb].patience_s for step in steps)
         return readiness.until_settled(name, self.watches, lambda: self._missing(last), last.end, self._say, patience)
 
     def _missing(self, last: CompletedStep) -> Iterator[str]:
-        if last.verb in _LOSSES:
+        if ACTIONS[last.verb].loses_node:
             yield from readiness.node_lost(self.watches, last.targets[0], last.t)
-        elif last.verb in ("start_node", "link_up"):
+        elif ACTIONS[last.verb].targets == "node":
             yield from readiness.node_recovered(self.watches, last.targets[0], self._led)
             yield from readiness.bgp_sessions(self.watches)
         else:
@@ -178,10 +152,9 @@ class Reconciler:
 
     def is_at(self, wanted: ClusterState) -> bool:
         """True when bringing the cluster to this state would do nothing."""
-        force = {one.verb for one in self._active()}
         installed = readiness.installed(self.watches)
         return (
-            force == _active_in(wanted)
+            {one.verb for one in self._active()} == {one.verb for one in wanted.active}
             and installed == wanted.metallb
             and not self._to_delete(wanted)
             and not self._to_apply(wanted)
@@ -190,9 +163,9 @@ class Reconciler:
     def _undo_unwanted(self, wanted: ClusterState) -> Iterator[CompletedStep]:
         """What is in force and should not be; a lost node first, since everything waits for it."""
         for one in self._active():
-            if one.verb not in _active_in(wanted):
+            if wanted.lacks(one):
                 yield self._completed(
-                    one.undo, (one.target,), actions.undo(one), f"undo {one.verb} {one.target}".strip()
+                    one.inverse, (one.target,), actions.undo(one), f"undo {one.verb} {one.target}".strip()
                 )
 
     def _remove_metallb(self, wanted: ClusterState) -> Iterator[CompletedStep]:
@@ -265,8 +238,7 @@ class Reconciler:
         return str(IPv4Address(address_plan(self.network).pool_first) + int(name.removeprefix("svc")) - 1)
 
     def _apply_missing(self, wanted: ClusterState) -> Iterator[CompletedStep]:
-        if wanted.router and ROUTER not in docker.containers():
-            yield self.perform("start_router")
+        yield from self._begin(one for one in wanted.active if ACTIONS[one.verb].before_objects)
         documents = self._to_apply(wanted)
         # a pool before the Services that draw on it, and a Service that asks for an address before the others
         for kinds in (("Pod",), ("IPAddressPool",), ("L2Advertisement", "BGPPeer", "BGPAdvertisement"), ("Service",)):
@@ -279,22 +251,21 @@ class Reconciler:
         return [doc for doc in wanted.objects(self.network) if not is_applied(doc, there.get(identity(doc)))]
 
     def _apply_extras(self, wanted: ClusterState) -> Iterator[CompletedStep]:
-        """What is wanted beside the objects: a route, a label, a squatter, no speakers."""
-        force = {one.verb for one in self._active()}
-        if wanted.client_routed and "route_client" not in force:
-            yield self.perform("route_client")
-        if wanted.excluded_node and "label" not in force:
-            yield self.perform("label", (self.resolve(wanted.excluded_node), f"{EXCLUDE_LABEL}=true"))
-        if wanted.conflicting_host and "add_conflicting_host" not in force:
-            yield self.perform("add_conflicting_host", (CONFLICTING_HOST,))
-        if not wanted.speakers and "stop_speakers" not in force:
-            yield self._completed(
-                "stop_speakers", ("ds/speaker",), [actions.speakers(wanted=False)], "kubectl patch ds speaker"
-            )
+        """Do what is wanted beside the objects: a route, a label, a conflicting host, no speakers."""
+        rows = ((one, ACTIONS[one.verb]) for one in wanted.active)
+        yield from self._begin(one for one, row in rows if not (row.before_objects or row.loses_node))
 
     def _inject_faults(self, wanted: ClusterState) -> Iterator[CompletedStep]:
-        if wanted.lost and not self.lost():
-            yield self.perform(wanted.lost.verb, (self.resolve(wanted.lost.node),))
+        if not self.lost():
+            yield from self._begin(one for one in wanted.active if ACTIONS[one.verb].loses_node)
+
+    def _begin(self, wanted: Iterable[ActiveAction]) -> Iterator[CompletedStep]:
+        """Do what is wanted and not active yet."""
+        active = {one.verb for one in self._active()}
+        for one in wanted:
+            if one.verb not in active:
+                step = stories.begin(one)
+                yield self.perform(one.verb, (*([self.resolve(step.role)] if step.role else []), *step.targets))
 
     def resolve(self, role: str) -> str:
         """The node that has a role now: `leader of svc1`, `node of webpod1`."""
@@ -317,16 +288,6 @@ class Reconciler:
             if pod["metadata"]["name"].startswith("speaker-") and pod["spec"].get("nodeName") == leader
         ]
         return self.delete([f"pod/{pod}"])
-
-
-def _active_in(wanted: ClusterState) -> set[Verb]:
-    """The acts that are in force in a state."""
-    told: dict[Verb, bool] = {
-        "add_conflicting_host": wanted.conflicting_host, "route_client": wanted.client_routed,
-        "start_router": wanted.router, "label": bool(wanted.excluded_node), "stop_speakers": not wanted.speakers,
-    }  # fmt: skip
-    lost: set[Verb] = {wanted.lost.verb} if wanted.lost else set()
-    return {verb for verb, there in told.items() if there} | lost
 
 
 def repair(say: Say) -> list[str]:

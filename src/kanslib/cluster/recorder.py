@@ -14,17 +14,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from kanslib.actions import ACTIONS
 from kanslib.cluster import docker, lifecycle
 from kanslib.cluster.api import Watches
 from kanslib.cluster.session import keep_logs
 from kanslib.packets.capture import Frame
 from kanslib.packets.pcap import filter_pcap
+from kanslib.recording.format import verb_in_memory
 from kanslib.recording.raw.journal import Journal
 
 _ROWS = ("acts.ndjson", "settled.ndjson", "stories.ndjson")
 _GOSSIP_PORT = 7946
-# encrypted gossip does not shrink: kept where it tells something, from shortly before these acts on
-_GOSSIP_ABOUT = {"kill_node", "link_down", "start_node", "link_up"}
 _LOG_EVERY = 5.0
 
 
@@ -92,12 +92,17 @@ def _write(file: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def _write_captures(journals: Sequence[Path], raw: Path) -> None:
     acts = list(_rows(raw / "acts.ndjson"))
-    around = [(act["t"] - 5, act["end"] + 20) for act in acts if act["verb"] in _GOSSIP_ABOUT]
+    around = [(act["t"] - 5, act["end"] + 20) for act in acts if _concerns_a_node(act)]
     told = list(_told(list(_rows(raw / "stories.ndjson"))))
     for number, path in enumerate(journals):
         for file in sorted((path / "captures").glob("*.pcap")):
             thin = filter_pcap(file.read_bytes(), lambda time, raw: _tells(Frame(time, raw), told, around))
             (raw / "captures" / f"{number:02}-{file.name}").write_bytes(thin)
+
+
+def _concerns_a_node(row: dict[str, Any]) -> bool:
+    """Return True for the loss or return of a node: encrypted gossip does not shrink, and is kept around these only."""
+    return ACTIONS[verb_in_memory(row["verb"], row["targets"], row["cmd"])].targets == "node"
 
 
 def _told(stories: Sequence[dict[str, Any]]) -> Iterator[tuple[float, float]]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from kanslib.actions import Verb, base_name
+from kanslib.actions import ACTIONS, ActiveAction, base_name
 from kanslib.cluster import actions, docker, lifecycle, probes
 from kanslib.cluster.api import CONTROL_PLANE, Watches, kubectl, logs
 from kanslib.cluster.docker import CLIENT, ROUTER, CommandResult
@@ -251,14 +251,12 @@ class Session:
             return
         self._gone.set()
         self.open_story("", lambda: None)
-        failures: set[Verb] = {"kill_node", "link_down", "label", "stop_speakers", "add_conflicting_host"}
-        mine = {
-            (step.verb, step.targets[0]) for acted in self.completed for step in acted.steps if step.verb in failures
-        }
+        steps = [step for action in self.completed for step in action.steps]
+        mine = {ActiveAction(step.verb, step.targets[0]) for step in steps if ACTIONS[step.verb].undone_at_exit}
         with contextlib.suppress(KanslibError):  # no cluster any more: nothing is in force
             # only its own: another kernel may be in the middle of a failure of its own
             for one in actions.active_actions(self.watches.objects) if mine else ():
-                if (one.verb, one.target) in mine:
+                if one in mine:
                     print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)
                     actions.undo(one)
         with contextlib.suppress(KanslibError):

@@ -1,17 +1,17 @@
-"""The course as a script: with what each story opens, and what each of its moments leads to. Pure.
+"""The course as a script: the state in which each story opens, and the states to which its moments lead. Pure.
 
-A live world reads it to bring a cluster where a chapter begins. A recording has its own acts; a test compares
-the names of both.
+A live or simulated backend reads it to bring a cluster where a chapter begins, and to name what a learner does.
+A recording has its own actions; a test compares the names of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from kanslib.actions import Verb, deduplicate
+from kanslib.actions import ACTIONS, ActiveAction, Verb, deduplicate
 from kanslib.course import manifests
 from kanslib.course.addressing import LESSON_NETWORK
 from kanslib.k8s.manifest import canonical_reference, documents, reference
@@ -26,29 +26,19 @@ def _documents(network: str, name: str) -> tuple[KubeObject, ...]:
 
 
 @dataclass(frozen=True)
-class NodeFault:
-    """A node that is to be lost: killed or cut off, and which one: `leader of svc1`, `node of webpod1`."""
-
-    verb: Verb
-    node: str
-
-
-@dataclass(frozen=True)
 class ClusterState:
-    """What a cluster is to look like: which manifests are applied (a later one wins), and what is done to it."""
+    """What a cluster is to look like: which manifests are applied (a later one wins), and which actions are active.
+
+    The target of an active action is a role, where it needs a node: `leader of svc1`, `node of webpod1`.
+    """
 
     metallb: bool = False
     manifests: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()  # "pod/webpod1": deleted, though a manifest has it
-    excluded_node: str = ""  # the node that carries the exclude label, by role
-    lost: NodeFault | None = None
-    router: bool = False
-    client_routed: bool = False
-    conflicting_host: bool = False
-    speakers: bool = True
+    active: tuple[ActiveAction, ...] = ()
 
     def objects(self, network: str = LESSON_NETWORK) -> list[KubeObject]:
-        """The objects that are to exist, in the order in which they are applied."""
+        """Return the objects that are to exist, in the order in which they are applied."""
         found: dict[tuple[str, str, str], KubeObject] = {}
         for name in self.manifests:
             found |= {identity(document): document for document in _documents(network, name)}
@@ -56,13 +46,21 @@ class ClusterState:
         return [doc for (kind, _, name), doc in found.items() if (kind.lower(), name) not in gone]
 
     def plus(self, *names: str) -> ClusterState:
-        """This state with more manifests applied."""
+        """Return this state with more manifests applied."""
         return replace(self, manifests=(*self.manifests, *names))
+
+    def during(self, verb: Verb, role: str = "") -> ClusterState:
+        """Return this state with one more action active, on the node of a role."""
+        return replace(self, active=(*self.active, ActiveAction(verb, role)))
+
+    def lacks(self, one: ActiveAction) -> bool:
+        """Return True when no action of this verb is active."""
+        return one.verb not in {other.verb for other in self.active}
 
 
 @dataclass(frozen=True)
 class ScriptedMoment:
-    """An act by its name, and the state that it leads to. `speaker_pod`: the leader's speaker Pod is deleted."""
+    """An action by its name, and the state that it leads to. `speaker_pod`: the leader's speaker Pod is deleted."""
 
     id: str
     after: ClusterState
@@ -71,7 +69,7 @@ class ScriptedMoment:
 
 @dataclass(frozen=True)
 class StoryScript:
-    """A story: its title, the state it opens with, and its moments in order."""
+    """A story: its title, the state in which it opens, and its moments in order."""
 
     name: str
     title: str
@@ -80,99 +78,120 @@ class StoryScript:
     hide_actions: bool = False
 
     def ahead(self, moment: str) -> list[ScriptedMoment]:
-        """The moments after the one of this name; all of them for another name (`opening`)."""
+        """Return the moments after the one of this name; all of them for another name (`opening`)."""
         names = [one.id for one in self.moments]
         return list(self.moments[names.index(moment) + 1 if moment in names else 0 :])
 
     def before(self, moment: ScriptedMoment) -> ClusterState:
-        """The state from which the story comes to a moment."""
+        """Return the state from which the story comes to a moment."""
         place = self.moments.index(moment)
         return self.moments[place - 1].after if place else self.opening
 
 
-def leads_to(moment: ScriptedMoment, before: ClusterState, verb: Verb, about: set[Any]) -> bool:
-    """True when this is the act by which the script comes to the moment."""
-    now = {identity(doc): doc for doc in moment.after.objects(LESSON_NETWORK)}
-    then = {identity(doc): doc for doc in before.objects(LESSON_NETWORK)}
-    if verb == "apply":
-        return {key for key, doc in now.items() if then.get(key) != doc} == about
-    if verb == "delete":
-        return {canonical_reference(f"{kind}/{name}") for kind, _, name in then.keys() - now.keys()} == about
-    lost, lost_before = moment.after.lost, before.lost
-    expected: dict[str, bool] = {
-        "install_metallb": moment.after.metallb and not before.metallb,
-        "start_router": moment.after.router and not before.router,
-        "route_client": moment.after.client_routed and not before.client_routed,
-        "kill_node": bool(lost and not lost_before and lost.verb == verb),
-        "link_down": bool(lost and not lost_before and lost.verb == verb),
-        "start_node": bool(lost_before and not lost and lost_before.verb == "kill_node"),
-        "link_up": bool(lost_before and not lost and lost_before.verb == "link_down"),
-        "label": bool(moment.after.excluded_node) != bool(before.excluded_node)
-        and any(str(one).endswith("-") for one in about) == (not moment.after.excluded_node),
-    }
-    return expected.get(verb, False)
-
-
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step from a state to another: an act with its documents, its references, or the role of its node."""
+    """One step from a state to another: an action with its documents, or with its targets behind the node of a role."""
 
     verb: Verb
     documents: tuple[KubeObject, ...] = ()
-    references: tuple[str, ...] = ()
-    role: str = ""  # "leader of svc1": who that is, is known when it is done
+    targets: tuple[str, ...] = ()
+    role: str = ""  # "leader of svc1": which node that is, is known when the step is done
+    ends: Verb | None = None  # the active action that this step ends, on whichever node it is active
 
 
-def plan_steps(before: ClusterState, after: ClusterState, network: str = LESSON_NETWORK) -> Iterator[PlannedStep]:
-    """What has to be done to come from one state to the other, in order."""
-    if before.lost and not after.lost:
-        yield PlannedStep("start_node" if before.lost.verb == "kill_node" else "link_up", role="lost")
-    undone: dict[Verb, bool] = {
-        "remove_conflicting_host": before.conflicting_host and not after.conflicting_host,
-        "unroute_client": before.client_routed and not after.client_routed,
-        "stop_router": before.router and not after.router, "start_speakers": after.speakers and not before.speakers,
-        "install_metallb": after.metallb and not before.metallb, "start_router": after.router and not before.router,
-    }  # fmt: skip
-    yield from (PlannedStep(verb) for verb, there in undone.items() if there)
-    if before.excluded_node and not after.excluded_node:
-        yield PlannedStep("label", references=(f"{EXCLUDE_LABEL}-",), role="excluded")
+Identity = tuple[str, str, str]  # kind, namespace, name
+_APPLY_ORDER = ("Pod", "IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement", "Service")
+_DELETE_ORDER = ("Pod", "Service", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "IPAddressPool")
+
+
+def plan_steps(before: ClusterState, after: ClusterState, network: str = LESSON_NETWORK) -> list[PlannedStep]:
+    """Return what has to be done to come from one state to the other, in order.
+
+    A Service that would keep an address which it would not get again is deleted, and applied anew.
+    """
+    return _steps(before, after, network, _renewed(before.objects(network), after.objects(network)))
+
+
+def begin(one: ActiveAction) -> PlannedStep:
+    """Return the step by which an action becomes active."""
+    return PlannedStep(one.verb, targets=(f"{EXCLUDE_LABEL}=true",) if one.verb == "label" else (), role=one.target)
+
+
+def _end(one: ActiveAction) -> PlannedStep:
+    return PlannedStep(one.inverse, targets=(f"{EXCLUDE_LABEL}-",) if one.verb == "label" else (), ends=one.verb)
+
+
+def _steps(before: ClusterState, after: ClusterState, network: str, renewed: Collection[Identity]) -> list[PlannedStep]:
+    order = list(ACTIONS)
+    ended = sorted((one for one in before.active if after.lacks(one)), key=lambda one: -order.index(one.verb))
+    begun = sorted((one for one in after.active if before.lacks(one)), key=lambda one: order.index(one.verb))
+    first = [begin(one) for one in begun if ACTIONS[one.verb].before_objects]
+    last = [begin(one) for one in begun if not ACTIONS[one.verb].before_objects]
+    if after.metallb and not before.metallb:
+        first.insert(0, PlannedStep("install_metallb"))
     then = {identity(doc): doc for doc in before.objects(network)}
     now = {identity(doc): doc for doc in after.objects(network)}
-    gone = _in_the_way(then, now)
-    if gone:
-        yield PlannedStep("delete", references=tuple(reference(then[key]) for key in gone))
-    kept = {key: doc for key, doc in then.items() if key not in gone}
-    order = ("Pod", "IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement", "Service")
-    changed = sorted((doc for key, doc in now.items() if kept.get(key) != doc), key=lambda d: order.index(d["kind"]))
-    if changed:
-        yield PlannedStep("apply", documents=tuple(changed))
-    if after.client_routed and not before.client_routed:
-        yield PlannedStep("route_client")
-    if after.excluded_node and not before.excluded_node:
-        yield PlannedStep("label", references=(f"{EXCLUDE_LABEL}=true",), role=after.excluded_node)
-    if after.conflicting_host and not before.conflicting_host:
-        yield PlannedStep("add_conflicting_host")
-    if after.lost and not before.lost:
-        yield PlannedStep(after.lost.verb, role=after.lost.node)
+    gone = [doc for key, doc in then.items() if key not in now or key in renewed]
+    gone.sort(key=lambda doc: _DELETE_ORDER.index(doc["kind"]))
+    changed = [doc for key, doc in now.items() if key in renewed or then.get(key) != doc]
+    changed.sort(key=lambda doc: _APPLY_ORDER.index(doc["kind"]))
+    objects = [PlannedStep("delete", targets=tuple(map(reference, gone)))] if gone else []
+    objects += [PlannedStep("apply", documents=tuple(changed))] if changed else []
+    return [*map(_end, ended), *first, *objects, *last]
 
 
-def _in_the_way(
-    then: dict[tuple[str, str, str], KubeObject], now: dict[tuple[str, str, str], KubeObject]
-) -> list[tuple[str, str, str]]:
-    """What is to go: what is not wanted, and what holds an address that it would not get again."""
-    pools = [key for key, doc in then.items() if key[0] == "IPAddressPool" and now.get(key) != doc]
-    fresh = [
+def _renewed(before: Iterable[KubeObject], after: Iterable[KubeObject]) -> set[Identity]:
+    """Return the changed pools, and the Services that would not get their address again."""
+    now = {identity(doc): doc for doc in after}
+    then = {identity(doc): doc for doc in before}
+    pools = {key for key, doc in then.items() if doc["kind"] == "IPAddressPool" and now.get(key) != doc}
+    services = {
         key for key, doc in then.items()
-        if key[0] == "Service" and key in now and doc["spec"].get("type") == "LoadBalancer"
-        and (pools or _wish(doc) != _wish(now[key]))
-    ]  # fmt: skip
-    order = ["Pod", "Service", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "IPAddressPool"]
-    gone = [key for key in then if key not in now]
-    return sorted(dict.fromkeys([*gone, *fresh, *pools]), key=lambda key: order.index(key[0]))
+        if doc["kind"] == "Service" and key in now and doc["spec"].get("type") == "LoadBalancer"
+        and (pools or _requested_address(doc) != _requested_address(now[key]))
+    }  # fmt: skip
+    return pools | services
 
 
-def _wish(service: KubeObject) -> tuple[Any, Any]:
+def _requested_address(service: KubeObject) -> tuple[Any, Any]:
     return service["metadata"].get("annotations"), service["spec"].get("loadBalancerIP")
+
+
+def name_action(script: StoryScript | None, position: str, done: PlannedStep, known: Iterable[str]) -> str:
+    """Return the name of what a learner did at a moment: that of the moment to which it leads, else its own.
+
+    `known`: the names of earlier actions; a repeat gets a number.
+    """
+    for moment in script.ahead(position) if script else ():
+        if script and _leads_to(script.before(moment), moment.after, done):
+            return moment.id
+    subjects = sorted([doc["metadata"]["name"] for doc in done.documents] or map(_short, done.targets))
+    return deduplicate([*known, "-".join([done.verb.replace("_", "-"), *subjects[:1]])])[-1]
+
+
+def _short(target: str) -> str:
+    """Return a name without its kind, a label without its prefix and value."""
+    return target.partition("=")[0].rpartition("/")[2]
+
+
+def _leads_to(before: ClusterState, after: ClusterState, done: PlannedStep) -> bool:
+    """Return True when this is a step from one state to the other; the only one, unless it is done to objects."""
+    steps = _steps(before, after, LESSON_NETWORK, ())
+    if ACTIONS[done.verb].targets != "objects" and len(steps) != 1:
+        return False
+    return any(one.verb == done.verb and _same_subject(one, done) for one in steps)
+
+
+def _same_subject(one: PlannedStep, other: PlannedStep) -> bool:
+    match one.verb:
+        case "apply":
+            return {identity(doc) for doc in one.documents} == {identity(doc) for doc in other.documents}
+        case "delete":
+            return set(map(canonical_reference, one.targets)) == set(map(canonical_reference, other.targets))
+        case "label":
+            return one.targets[-1].endswith("-") == other.targets[-1].endswith("-")
+        case _:
+            return True
 
 
 BARE = ClusterState()
@@ -181,9 +200,10 @@ LAYER2 = ClusterState(metallb=True, manifests=("webpods", "pool", "l2advertiseme
 NO_SERVICES = replace(LAYER2, manifests=("webpods", "pool", "l2advertisement"))
 NO_ADVERTISEMENT = replace(LAYER2, manifests=("webpods", "pool", "services"))
 LOCAL = LAYER2.plus("services_local")
-WITH_ROUTER = replace(NO_ADVERTISEMENT, router=True)
-BGP = replace(WITH_ROUTER.plus("bgp"), client_routed=True)
+WITH_ROUTER = NO_ADVERTISEMENT.during("start_router")
+BGP = WITH_ROUTER.plus("bgp").during("route_client")
 BGP_LOCAL = BGP.plus("services_local")
+L2_AFTER_BGP = LAYER2.during("start_router")
 _WORKER = "node of webpod1"
 
 
@@ -222,11 +242,11 @@ CHAPTERS: tuple[StoryScript, ...] = (
         ScriptedMoment("restore-services", LAYER2),
     )),
     StoryScript("election", "Who leads, and why", LAYER2, (
-        ScriptedMoment("exclude-leader", replace(LAYER2, excluded_node="leader of svc1")),
+        ScriptedMoment("exclude-leader", LAYER2.during("label", "leader of svc1")),
         ScriptedMoment("include-leader", LAYER2),
     )),
     StoryScript("failover", "The leader dies", LAYER2, (
-        ScriptedMoment("kill-node", replace(LAYER2, lost=NodeFault("kill_node", "leader of svc1"))),
+        ScriptedMoment("kill-node", LAYER2.during("kill_node", "leader of svc1")),
         ScriptedMoment("start-node", LAYER2),
         ScriptedMoment("delete-speaker-pod", LAYER2, speaker_pod=True),
     )),
@@ -236,16 +256,16 @@ CHAPTERS: tuple[StoryScript, ...] = (
         ScriptedMoment("apply-bgp", WITH_ROUTER.plus("bgp")),
         ScriptedMoment("route-client", BGP),
         ScriptedMoment("bgp-etp-local", BGP_LOCAL),
-        ScriptedMoment("kill-node", replace(BGP_LOCAL, lost=NodeFault("kill_node", _WORKER))),
+        ScriptedMoment("kill-node", BGP_LOCAL.during("kill_node", _WORKER)),
         ScriptedMoment("start-node", BGP_LOCAL),
     )),
     StoryScript("bgp-silent", "A link is cut: under BGP, then on layer 2", BGP, (
         ScriptedMoment("bgp-etp-local", BGP_LOCAL),
-        ScriptedMoment("cut-link", replace(BGP_LOCAL, lost=NodeFault("link_down", _WORKER))),
+        ScriptedMoment("cut-link", BGP_LOCAL.during("link_down", _WORKER)),
         ScriptedMoment("mend-link", BGP_LOCAL),
-        ScriptedMoment("back-to-l2", replace(LAYER2, router=True)),
-        ScriptedMoment("cut-link-2", replace(LAYER2, router=True, lost=NodeFault("link_down", _WORKER))),
-        ScriptedMoment("mend-link-2", replace(LAYER2, router=True)),
+        ScriptedMoment("back-to-l2", L2_AFTER_BGP),
+        ScriptedMoment("cut-link-2", L2_AFTER_BGP.during("link_down", _WORKER)),
+        ScriptedMoment("mend-link-2", L2_AFTER_BGP),
     )),
     _broken(1, NO_ADVERTISEMENT),
     _broken(2, LAYER2.plus("broken/small_pool")),
@@ -254,8 +274,8 @@ CHAPTERS: tuple[StoryScript, ...] = (
     _broken(5, LAYER2.plus("broken/node_selector_nowhere")),
     _broken(6, LAYER2.plus("broken/local_on_the_wrong_node")),
     _broken(7, LAYER2.plus("broken/shared_ip")),
-    _broken(8, replace(LAYER2, speakers=False)),
-    _broken(9, replace(LAYER2, conflicting_host=True)),
+    _broken(8, LAYER2.during("stop_speakers")),
+    _broken(9, LAYER2.during("add_conflicting_host")),
 )  # fmt: skip
 
 
@@ -274,6 +294,6 @@ SCRIPTED_STORIES = {script.name: script for script in (WHOLE, *CHAPTERS)}
 
 @cache
 def every_identity() -> frozenset[tuple[str, str, str]]:
-    """Every object that the course ever applies, by kind, namespace and name; the network changes none of them."""
+    """Return the identity of every object that the course ever applies; the network changes none of them."""
     states = [script.opening for script in CHAPTERS] + [m.after for script in CHAPTERS for m in script.moments]
     return frozenset(identity(doc) for state in states for doc in state.objects())

@@ -35,7 +35,7 @@ _ON_DISK: dict[Verb, str] = {
 }  # fmt: skip
 _IN_MEMORY: dict[str, Verb] = {on_disk: verb for verb, on_disk in _ON_DISK.items()}
 _SPEAKERS = re.compile(r"(ds|daemonsets?)/speaker")
-_SPEAKERS_AGAIN = re.compile("remove|undo|rollout")  # of the node selector that kept the speakers away
+_SPEAKERS_AGAIN = re.compile("remove|undo|rollout|null")  # the node selector that kept the speakers away goes
 
 
 def verb_on_disk(verb: Verb) -> str:

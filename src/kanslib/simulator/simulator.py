@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
 
-from kanslib.actions import Verb
+from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
 from kanslib.exceptions import ClusterError, ConfigurationError, ManifestError, NotSimulatedError, UnknownNameError
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.apply import is_applied
@@ -17,6 +17,7 @@ from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject, as_of, external_address, plural
 from kanslib.metallb import bgp
 from kanslib.metallb.config import pools
+from kanslib.metallb.election import EXCLUDE
 from kanslib.simulator import api_server
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.event_loop import EventLoop
@@ -46,9 +47,7 @@ class InitialState:
     client: str | None = "mypc"
     router: str | None = None
     router_address: str = ""
-    routed: bool = False
-    conflicting_host: tuple[str, str] | None = None  # a container, and the address that it holds
-    lost: Mapping[str, Verb] = field(default_factory=dict)
+    active: tuple[ActiveAction, ...] = ()  # what was done before and not undone, the router aside
     neighbors: Mapping[str, str] = field(default_factory=dict)  # by the client: an address, and whose MAC it has
     dump: Callable[[str], str | None] = lambda _node: None  # a node's iptables-save, for what is not kube-proxy's
     log: Callable[[str, str], str] = lambda _component, _node: ""  # what a node's speaker or controller had said before
@@ -66,16 +65,21 @@ class Simulator:
                      "deployments", "leases", "endpoints", *origin.objects}:  # fmt: skip
             self.cluster.load(kind, origin.objects.get(kind, ()))
         now = origin.moment
-        self.lost: dict[str, float] = dict.fromkeys(origin.lost, now)
-        self._cut = {node for node, verb in origin.lost.items() if verb == "link_down"}
-        self.down: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(origin.lost) - self._cut)
-        self.unreachable: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(origin.lost))
+        killed, cut, hosts = (
+            [one.target for one in origin.active if one.verb == verb]
+            for verb in ("kill_node", "link_down", "add_conflicting_host")
+        )
+        self.lost: dict[str, float] = dict.fromkeys([*killed, *cut], now)
+        self._cut = set(cut)
+        self.down: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(killed))
+        self.unreachable: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(self.lost))
         self.heard: dict[
             str, TimeSeries[float]
         ] = {}  # a node that cannot hear the API, and what it heard last; inf: hears
         self.router: TimeSeries[str | None] = TimeSeries(now, origin.router)
-        self.routed: TimeSeries[bool] = TimeSeries(now, origin.routed)
-        self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, origin.conflicting_host)
+        self.routed: TimeSeries[bool] = TimeSeries(now, ActiveAction("route_client") in origin.active)
+        held = (hosts[0], self._first_vip()) if hosts else None  # a container, and the address that it holds
+        self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, held)
         self.workloads = Kubelets(self.cluster, self.lost)
         self.events = EventRecorder(self.cluster)
         self.controller = SimulatedController(self.cluster, self.events)
@@ -180,9 +184,7 @@ class Simulator:
         )
 
     def _speakers_wanted(self) -> bool:
-        daemons = self.cluster.get("daemonsets", "speaker", SYSTEM)
-        selector = (daemons or {}).get("spec", {}).get("template", {}).get("spec", {}).get("nodeSelector") or {}
-        return set(selector) <= {"kubernetes.io/os"}
+        return _speakers_wanted(self.cluster.objects("daemonsets"))
 
     def _respawn(self, pod: KubeObject, component: str) -> None:
         if component == "speaker" and not self._speakers_wanted():
@@ -194,21 +196,58 @@ class Simulator:
         fresh["status"] = {"phase": "Pending"}
         self.cluster.put("pods", fresh)
 
-    def perform(self, verb: Verb, targets: Sequence[str]) -> list[str]:
-        """Any other act. NotSimulatedError for one that the twin cannot do."""
-        deeds: dict[str, Callable[..., None]] = {
-            "install_metallb": self._install, "label": self._label, "kill_node": self._kill,
-            "link_down": self._link_down,
-            "start_node": self._start, "link_up": self._link_up, "start_router": self._start_router,
-            "stop_router": self._stop_router, "route_client": self._route, "unroute_client": self._unroute,
-            "add_conflicting_host": self._add_conflicting_host,
-            "remove_conflicting_host": self._remove_conflicting_host,
-            "stop_speakers": self.remove_speakers, "start_speakers": self._restore_speakers,
-        }  # fmt: skip
-        if verb not in deeds:
-            raise NotSimulatedError(f"the act {verb}", deeds)
-        deeds[verb](*targets)
-        return [" ".join([verb.replace("_", "-"), *targets])]
+    def perform(self, verb: Verb, targets: Sequence[str]) -> list[str]:  # noqa: PLR0912 (one case an action)
+        """Do any other action, and return it in words. NotSimulatedError for one that is not simulated."""
+        now = self.cluster.now
+        match verb:
+            case "install_metallb":
+                self._install()
+            case "label":
+                self._label(*targets)
+            case "kill_node":
+                self._kill(targets[0])
+            case "start_node":
+                self._start(targets[0])
+            case "link_down":
+                self._link_down(targets[0])
+            case "link_up":
+                self._link_up(targets[0])
+            case "start_router":
+                self.router.set(now, self.start.router or "router")
+            case "stop_router":
+                self.router.set(now, None)
+            case "route_client" | "unroute_client":
+                self.routed.set(now, verb == "route_client")
+            case "add_conflicting_host":
+                self._add_conflicting_host(*targets)
+            case "remove_conflicting_host":
+                self.conflicting_host.set(now, None)
+            case "stop_speakers":
+                self._stop_speakers()
+            case "start_speakers":
+                self._start_speakers()
+            case _:
+                raise NotSimulatedError(f"the action {verb}", (known for known, row in ACTIONS.items() if row.inverse))
+        return [describe(verb, targets)]
+
+    def active_actions(self, moment: float) -> list[ActiveAction]:
+        """Return what was done to nodes and places by a moment, and is not undone."""
+        down = self.down.at(moment)
+        router, host = self.router.at(moment), self.conflicting_host.at(moment)
+        daemonsets = self.objects("daemonsets", moment)
+        return [
+            *(ActiveAction("kill_node", node) for node in sorted(down)),
+            *(ActiveAction("link_down", node) for node in sorted(self.unreachable.at(moment) - down)),
+            *([ActiveAction("start_router", router)] if router else []),
+            *([ActiveAction("route_client")] if self.routed.at(moment) else []),
+            *([ActiveAction("add_conflicting_host", host[0])] if host else []),
+            *([] if _speakers_wanted(daemonsets) else [ActiveAction("stop_speakers", "ds/speaker")]),
+            *(ActiveAction("label", node) for node in self._excluded(moment)),
+        ]
+
+    def _excluded(self, moment: float) -> list[str]:
+        nodes = {one["metadata"]["name"]: one["metadata"].get("labels", {}) for one in self.objects("nodes", moment)}
+        return [node for node, labels in nodes.items() if EXCLUDE in labels and node != self.start.control_plane]
 
     def _label(self, node: str, *labels: str) -> None:
         obj = copy.deepcopy(self._node(node))
@@ -341,7 +380,7 @@ class Simulator:
         for node in self.cluster.objects("nodes"):
             self.speakers.join(node["metadata"]["name"])
 
-    def remove_speakers(self, *_targets: str) -> None:
+    def _stop_speakers(self) -> None:
         """The DaemonSet may run nowhere: every speaker says goodbye."""
         daemons = copy.deepcopy(self.cluster.get("daemonsets", "speaker", SYSTEM))
         if daemons is None:
@@ -352,7 +391,7 @@ class Simulator:
             if pod["metadata"].get("labels", {}).get("component") == "speaker":
                 self._delete("pods", pod)
 
-    def _restore_speakers(self, *_targets: str) -> None:
+    def _start_speakers(self) -> None:
         """The DaemonSet may run anywhere again."""
         daemons = copy.deepcopy(self.cluster.get("daemonsets", "speaker", SYSTEM))
         if daemons is None or self._speakers_wanted():
@@ -363,24 +402,11 @@ class Simulator:
             self.cluster.put("pods", _pod("speaker", "speaker", node["metadata"]["name"], self.cluster.numbers))
         self.cluster.schedule(self.delays.return_, self._all_join)
 
-    def _start_router(self, *_targets: str) -> None:
-        self.router.set(self.cluster.now, self.start.router or "router")
-
-    def _stop_router(self, *_targets: str) -> None:
-        self.router.set(self.cluster.now, None)
-
-    def _route(self, *_targets: str) -> None:
-        self.routed.set(self.cluster.now, True)
-
-    def _unroute(self, *_targets: str) -> None:
-        self.routed.set(self.cluster.now, False)
-
     def _add_conflicting_host(self, name: str = "squatter", address: str = "") -> None:
-        held = address or next((ip for one in self.cluster.objects("services") if (ip := external_address(one))), "")
-        self.conflicting_host.set(self.cluster.now, (name, held))
+        self.conflicting_host.set(self.cluster.now, (name, address or self._first_vip()))
 
-    def _remove_conflicting_host(self, *_targets: str) -> None:
-        self.conflicting_host.set(self.cluster.now, None)
+    def _first_vip(self) -> str:
+        return next((ip for one in self.cluster.objects("services") if (ip := external_address(one))), "")
 
     # ── what is true at a moment, and what a node believes ───────────────────────────────────────────────
 
@@ -437,6 +463,13 @@ class Simulator:
         squatter = self.conflicting_host.at(moment)
         others = [squatter[0]] if squatter and squatter[1] == address else []
         return [one for one in [*others, *found] if one != asker]
+
+
+def _speakers_wanted(daemonsets: Sequence[KubeObject]) -> bool:
+    """Return False when the speakers have a node selector that no node matches."""
+    specs = [one["spec"] for one in daemonsets if one["metadata"]["name"] == "speaker"]
+    selectors = [spec.get("template", {}).get("spec", {}).get("nodeSelector") or {} for spec in specs]
+    return all(set(selector) <= {"kubernetes.io/os"} for selector in selectors)
 
 
 def _container(name: str) -> dict[str, object]:
