@@ -1,4 +1,4 @@
-"""What a rule asks of a packet, each question answered yes, no, not told, or by chance (Linux net/netfilter/xt_*.c)."""
+"""The matches of a rule: each holds for a packet, does not, is unknown, or is random (Linux net/netfilter/xt_*.c)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ICMP6 = {
 }  # fmt: skip
 HALF = 1 << 31  # of what statistic's numbers are shares
 Ranges = tuple[tuple[int, int], ...]
-# what can be narrowed down when it is not told: how many values there are
+# fields that can be narrowed down while they are unknown: how many values each has
 DOMAINS = {
     "sport": 65536,
     "dport": 65536,
@@ -43,7 +43,7 @@ DOMAINS = {
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """What a packet does not say. The match holds when the answer is `wanted`.
+    """A statement about a packet that nothing decides. The match holds when the answer is `wanted`.
 
     With a `field`, the question is whether its value lies in `values` (a bit for each value).
     """
@@ -56,7 +56,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Probability:
-    """A throw of dice: the match holds with this probability."""
+    """A random match: it holds with this probability."""
 
     probability: Fraction
 
@@ -296,7 +296,7 @@ class AddrTypeMatch:
             return (kind in self.types) != self.negated
         if "LOCAL" in self.types:
             return Unknown(kind.text, not self.negated)
-        if "UNICAST" in self.types:  # not told whether it is the machine's own: if it is not, it is another's
+        if "UNICAST" in self.types:  # unknown whether it is the machine's own: if it is not, it is another's
             return Unknown(kind.text, self.negated)
         return self.negated
 
@@ -360,9 +360,9 @@ def matches(body: RuleOptions) -> tuple[Match, ...]:
 
 
 def _asked(part: Module) -> list[Match]:
-    said = part.options[0] if len(part.options) == 1 else None
-    if said and said.negated:  # `! --match-set a src`: the question is the one without the `!`
-        return [UndecidableMatch(" ".join(["-m", part.name, said.name, *said.values]), True)]
+    single = part.options[0] if len(part.options) == 1 else None
+    if single and single.negated:  # `! --match-set a src`: the question is the one without the `!`
+        return [UndecidableMatch(" ".join(["-m", part.name, single.name, *single.values]), True)]
     return [UndecidableMatch(f"-m {part}", False)]
 
 
@@ -370,7 +370,7 @@ def _bad(option: Option, expected: str) -> RuleSyntaxError:
     return RuleSyntaxError(option.column, str(option), expected)
 
 
-def _network(field: str, option: Option) -> Match:
+def _network(field: str, option: Option) -> NetworkMatch:
     networks = []
     for text in option.value.split(","):
         address, _, mask = text.partition("/")
@@ -425,9 +425,9 @@ def _ports(part: Module) -> list[Match]:
     for option in part.options:
         field = option.name.removeprefix("--").removesuffix("s")
         if field in ("sport", "dport"):
-            said = f"{_SAID[field]} {'one of ' if ',' in option.value else ''}{option.value}"
+            text = f"{_SAID[field]} {'one of ' if ',' in option.value else ''}{option.value}"
             ranges = _numbers(option, 0, 65535, comma=part.name == "multiport")
-            found.append(RangeMatch(field, ranges, option.negated, said))
+            found.append(RangeMatch(field, ranges, option.negated, text))
         elif option.name == "--ports":
             ranges = _numbers(option, 0, 65535, comma=True)
             found.append(
@@ -435,8 +435,8 @@ def _ports(part: Module) -> list[Match]:
             )
         elif option.name == "--tcp-flags":
             mask, wanted = (_flag_bits(option, value) for value in option.values)
-            said = f"of the flags {option.values[0]} just {option.values[1]} are set"
-            found.append(TCPFlagsMatch(mask, wanted, option.negated, said))
+            text = f"of the flags {option.values[0]} just {option.values[1]} are set"
+            found.append(TCPFlagsMatch(mask, wanted, option.negated, text))
         elif option.name == "--syn":
             found.append(TCPFlagsMatch(23, 2, option.negated, "of the flags FIN,SYN,RST,ACK just SYN are set"))
         else:
@@ -482,20 +482,19 @@ def _icmp(part: Module) -> list[Match]:
 def _conntrack(part: Module) -> list[Match]:
     found: list[Match] = []
     for option in part.options:
-        said = " ".join(["-m", part.name, option.name, *option.values])
+        text = " ".join(["-m", part.name, option.name, *option.values])
         if option.name in ("--ctstate", "--state"):
             names = option.value.split(",")
             if not {*names} <= {*STATES, "DNAT", "SNAT"}:
                 raise _bad(option, f"states out of {', '.join(STATES)}, DNAT, SNAT")
             states = sum(1 << STATES.index(name) for name in {*names} if name in STATES)
-            said = f"conntrack's state is {' or '.join(names)}"
-            found.append(ConntrackMatch(states, frozenset(names) & {"DNAT", "SNAT"}, option.negated, said))
+            text = f"conntrack's state is {' or '.join(names)}"
+            found.append(ConntrackMatch(states, frozenset(names) & {"DNAT", "SNAT"}, option.negated, text))
         elif option.name in ("--ctorigsrc", "--ctorigdst"):
             match = _network("src" if option.name.endswith("src") else "dst", option)
-            assert isinstance(match, NetworkMatch)
-            found.append(NetworkMatch("original " + match.field, match.networks, match.negated, said))
+            found.append(NetworkMatch("original " + match.field, match.networks, match.negated, text))
         else:
-            found.append(UndecidableMatch(said, option.negated))
+            found.append(UndecidableMatch(text, option.negated))
     return found
 
 
@@ -523,17 +522,17 @@ def _mark(part: Module) -> list[Match]:
 
 def _statistic(part: Module) -> list[Match]:
     mode, share, every = (part.option(name) for name in ("--mode", "--probability", "--every"))
-    if mode is None or (share if mode.value == "random" else every) is None:
+    chosen = None if mode is None else share if mode.value == "random" else every
+    if mode is None or chosen is None:
         return [UndecidableMatch(f"-m {part}", False)]
     try:
-        if share and mode.value == "random":
-            if not 0 <= float(share.value) <= 1:
+        if chosen is share:
+            if not 0 <= float(chosen.value) <= 1:
                 raise ValueError
-            chance = Fraction(int(float(share.value) * HALF + 0.5), HALF)
-            return [RandomMatch(Probability(1 - chance if share.negated else chance))]
-        assert every
-        chance = Fraction(1, int(every.value, 0))
-        return [RandomMatch(Probability(1 - chance if every.negated else chance))]
+            chance = Fraction(int(float(chosen.value) * HALF + 0.5), HALF)
+        else:
+            chance = Fraction(1, int(chosen.value, 0))
+        return [RandomMatch(Probability(1 - chance if chosen.negated else chance))]
     except (ValueError, ZeroDivisionError):
         raise _bad(share or every or mode, "a probability from 0 to 1, or a number from 1 on") from None
 
@@ -563,11 +562,11 @@ def _recent(part: Module) -> list[Match]:
     name = part.option("--name")
     seconds = part.option("--seconds")
     hits = part.option("--hitcount")
-    said = f"the list {name.value if name else 'DEFAULT'} holds its address"
-    said += f", seen in the last {seconds.value} s" if seconds else ""
-    said += f", at least {hits.value} times" if hits else ""
+    text = f"the list {name.value if name else 'DEFAULT'} holds its address"
+    text += f", seen in the last {seconds.value} s" if seconds else ""
+    text += f", at least {hits.value} times" if hits else ""
     check = part.option("--rcheck", "--update", "--remove")
-    return [UndecidableMatch(said, bool(check and check.negated))]
+    return [UndecidableMatch(text, bool(check and check.negated))]
 
 
 def _iprange(part: Module) -> list[Match]:
@@ -610,11 +609,11 @@ def _owner(part: Module) -> list[Match]:
     found: list[Match] = []
     for option in part.options:
         first, _, last = option.value.partition("-")
-        said = f"the sender is {option.name.removeprefix('--').removesuffix('-owner')} {option.value}"
+        text = f"the sender is {option.name.removeprefix('--').removesuffix('-owner')} {option.value}"
         if option.name == "--uid-owner" and first.isdigit() and (last or first).isdigit():
-            found.append(OwnerMatch(int(first), int(last or first), option.negated, said))
+            found.append(OwnerMatch(int(first), int(last or first), option.negated, text))
         else:
-            found.append(UndecidableMatch(said, option.negated))
+            found.append(UndecidableMatch(text, option.negated))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a rule does with a packet that it matched: a verdict, another chain, a change (Linux net/netfilter/xt_*.c)."""
+"""The targets of rules, what they do with a packet: a verdict, another chain, a change (Linux net/netfilter/xt_*.c)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SetConnectionMark:
 
 @dataclass(frozen=True, slots=True)
 class Translate:
-    """DNAT, SNAT, MASQUERADE, REDIRECT: a new address, a new port; None keeps what there is or is not told.
+    """DNAT, SNAT, MASQUERADE, REDIRECT: a new address, a new port; None keeps the old value, or the new one is unknown.
 
     `addresses` (first, last); `ports` (first, last); `random`: the kernel picks the port.
     """
@@ -88,7 +88,7 @@ class NoEffect:
 
 @dataclass(frozen=True, slots=True)
 class UnknownTarget:
-    """A target that this grammar does not know: whether the packet goes on is not told."""
+    """A target that this grammar does not know: whether the packet goes on is unknown."""
 
     name: str
 
@@ -108,7 +108,7 @@ Action = (
 
 
 def action(body: RuleOptions, is_chain: bool) -> Action:
-    """What the rule does; `is_chain`: its target is a chain of its table."""
+    """Return the action of a rule; `is_chain`: its target is a chain of its table."""
     target = body.target
     if target is None:
         return NoEffect()

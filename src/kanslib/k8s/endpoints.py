@@ -50,8 +50,8 @@ def by_service(slices: Iterable[KubeObject]) -> dict[tuple[str, str], list[KubeO
 
 def conditions(entry: Mapping[str, Any]) -> tuple[bool, bool, bool]:
     """Ready, serving, terminating, as kube-proxy reads an endpoint: unless denied it is ready and serving."""
-    said = entry.get("conditions") or {}
-    ready, serving, terminating = (said.get(name) for name in ("ready", "serving", "terminating"))
+    given = entry.get("conditions") or {}
+    ready, serving, terminating = (given.get(name) for name in ("ready", "serving", "terminating"))
     return ready is not False, serving is not False, terminating is True
 
 
@@ -63,8 +63,8 @@ def can_serve(entry: Mapping[str, Any]) -> bool:
     >>> can_serve({"conditions": {"ready": False, "serving": True, "terminating": True}})
     True
     """
-    said = entry.get("conditions") or {}
-    return said.get("ready") in (None, True) or said.get("serving") is True
+    given = entry.get("conditions") or {}
+    return given.get("ready") in (None, True) or given.get("serving") is True
 
 
 def endpoints_in(slices: Iterable[KubeObject]) -> Iterator[KubeObject]:

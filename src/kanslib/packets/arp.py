@@ -72,14 +72,14 @@ class ARP(NamedTuple):
             return ""
         if self.is_objection:
             return f"an answer to an announcement by {self.target_mac}: two machines think that the address is theirs"
-        said = []
+        remarks = []
         if self.operation == REPLY:
-            said.append("a reply that nobody asked for")
+            remarks.append("a reply that nobody asked for")
         if self.target_mac == EVERYBODY:
-            said.append(f"target MAC {EVERYBODY}, where RFC 5227 has zeros: as MetalLB does it")
+            remarks.append(f"target MAC {EVERYBODY}, where RFC 5227 has zeros: as MetalLB does it")
         elif self.target_mac != NOBODY:
-            said.append(f"target MAC {self.target_mac}, where RFC 5227 has zeros")
-        return "; ".join(said)
+            remarks.append(f"target MAC {self.target_mac}, where RFC 5227 has zeros")
+        return "; ".join(remarks)
 
     def __str__(self) -> str:
         if self.operation == REPLY:

@@ -65,7 +65,7 @@ class MessageField(NamedTuple):
 
 
 class Capability(NamedTuple):
-    """What a speaker can do beyond RFC 4271: the code, its name, the value in words."""
+    """A capability of a speaker beyond RFC 4271: the code, its name, the value in words."""
 
     code: int
     name: str
@@ -73,7 +73,7 @@ class Capability(NamedTuple):
 
 
 class Attribute(NamedTuple):
-    """What is said of the ways of an UPDATE: `flags` and `code` as on the wire, the value in words."""
+    """A path attribute of an UPDATE: `flags` and `code` as on the wire, the value in words."""
 
     flags: int
     code: int
@@ -83,9 +83,9 @@ class Attribute(NamedTuple):
 
 @dataclass(frozen=True)
 class Message:
-    """One message. `pieces` are its bytes, each told what it is; the other fields are set where the type has them.
+    """One message. `fields` are its bytes with their meaning; the other attributes are set where the type has them.
 
-    `reason` is a NOTIFICATION's, in words. `problem` says what did not fit; what came before it is there all the same.
+    `reason` is a NOTIFICATION's, in words. `problem` is set for a malformed message; what precedes it is decoded.
     """
 
     type: int
@@ -113,23 +113,23 @@ class Message:
         return TYPES.get(self.type, f"type {self.type}")
 
     def __str__(self) -> str:
-        said = {
+        words = {
             OPEN: f"AS {self.asn}, hold time {self.hold_time} s, router {self.router_id}",
             UPDATE: _update_says(self),
             NOTIFICATION: self.reason,
         }.get(self.type, "")
         wrong = f" ({self.problem})" if self.problem else ""
-        return (f"{self.name} {said}" if said else self.name) + wrong
+        return (f"{self.name} {words}" if words else self.name) + wrong
 
 
 def _update_says(message: Message) -> str:
-    said = []
+    words = []
     if message.announced:
         path = " ".join(map(str, message.as_path))
-        said.append(f"{' '.join(message.announced)} via {message.next_hop}, AS path {path or 'empty'}")
+        words.append(f"{' '.join(message.announced)} via {message.next_hop}, AS path {path or 'empty'}")
     if message.withdrawn:
-        said.append("withdraws " + " ".join(message.withdrawn))
-    return "; ".join(said) or "End-of-RIB"
+        words.append("withdraws " + " ".join(message.withdrawn))
+    return "; ".join(words) or "End-of-RIB"
 
 
 @dataclass
@@ -172,7 +172,7 @@ def _address(raw: bytes) -> str:
 
 
 def parse(raw: bytes, wide_as: bool = True) -> Message:
-    """A whole message, header included. `wide_as`: AS numbers in paths have four bytes (both sides said they can).
+    """A whole message, header included. `wide_as`: AS numbers in paths have four bytes (both sides announced it).
 
     >>> print(parse(MARKER + bytes.fromhex("0015" "03" "0400")))
     NOTIFICATION hold timer expired
@@ -260,10 +260,10 @@ def _prefixes(reader: _Reader, name: str, width: int = 4) -> list[str]:
         if bits > width * 8:
             raise MalformedPacketError("BGP", f"{name}: a prefix of {bits} bits, expected at most {width * 8}")
 
-        def told(raw: bytes, bits: int = bits) -> str:
+        def in_words(raw: bytes, bits: int = bits) -> str:
             return f"{_address(raw + bytes(width - len(raw)))}/{bits}"
 
-        out.append(told(reader.take((bits + 7) // 8, name, told)))
+        out.append(in_words(reader.take((bits + 7) // 8, name, in_words)))
     return out
 
 
@@ -272,10 +272,10 @@ def _update(reader: _Reader, found: dict[str, object], wide_as: bool) -> None:
     found["withdrawn"] = tuple(_prefixes(reader.part(size, "withdrawn routes"), "withdrawn"))
     size = reader.number(2, "length of path attributes", lambda raw: f"{int.from_bytes(raw)} bytes")
     attributes = reader.part(size, "path attributes")
-    said: list[Attribute] = []
+    decoded: list[Attribute] = []
     while attributes.left:
-        said.append(_attribute(attributes, found, wide_as))
-        found["attributes"] = tuple(said)
+        decoded.append(_attribute(attributes, found, wide_as))
+        found["attributes"] = tuple(decoded)
     announced = tuple(_prefixes(reader, "announced"))
     found["announced"] = (*announced, *found.get("announced", ()))  # type: ignore[misc]
 
@@ -292,29 +292,29 @@ def _attribute(reader: _Reader, found: dict[str, object], wide_as: bool) -> Attr
     name = ATTRIBUTES.get(code, f"code {code}")
     inside = reader.part(size, name)
     if code in (14, 15):
-        said = _multiprotocol(inside, found, code)
+        words = _multiprotocol(inside, found, code)
     elif code in (2, 17):
-        said = _path(inside, found, 4 if wide_as or code == 17 else 2)
+        words = _path(inside, found, 4 if wide_as or code == 17 else 2)
     else:
         raw = inside.take(size, name, lambda raw: _value(code, raw)) if size else b""
-        said = _value(code, raw)
+        words = _value(code, raw)
         if code == 3:
-            found["next_hop"] = said
-    return Attribute(flags, code, name, said)
+            found["next_hop"] = words
+    return Attribute(flags, code, name, words)
 
 
 def _path(reader: _Reader, found: dict[str, object], width: int) -> str:
-    said: list[str] = []
+    segments: list[str] = []
     path: list[int] = []
     while reader.left:
         kind = reader.number(1, "segment", lambda raw: {1: "set", 2: "sequence"}.get(raw[0], f"type {raw[0]}"))
         count = reader.number(1, "its length", lambda raw: f"{raw[0]} AS")
         numbers = [reader.number(width, "AS") for _ in range(count)]
         path += numbers
-        told = " ".join(map(str, numbers))
-        said.append(f"{{{told}}}" if kind == 1 else told)
+        segment = " ".join(map(str, numbers))
+        segments.append(f"{{{segment}}}" if kind == 1 else segment)
     found["as_path"] = tuple(path)
-    return " ".join(said)
+    return " ".join(segments)
 
 
 def _value(code: int, raw: bytes) -> str:
@@ -400,7 +400,7 @@ class CapturedMessage(NamedTuple):
 @dataclass
 class _Side:
     buffer: bytearray = field(default_factory=bytearray)
-    is_wide: bool | None = None  # said that it can four-byte AS numbers
+    is_wide: bool | None = None  # announced four-byte AS numbers
 
 
 def is_bgp(frame: Frame, port: int = PORT) -> bool:

@@ -28,31 +28,31 @@ class Transition:
 
 
 def walk(frames: Iterable[Frame], me: str, peer: str) -> list[Transition]:
-    """Every event of the connections that `me` opens to `peer` on port 179, in order, with the states it passes.
+    """Return every event of the connections that `me` opens to `peer` on port 179, in order, with the states it passes.
 
-    Both addresses; the frames of a capture, in order. Messages that change no state are steps, too.
+    Both addresses; the frames of a capture, in order. Messages that change no state are transitions, too.
     """
     kept = [frame for frame in frames if frame.ip and frame.tcp and {frame.ip.src, frame.ip.dst} == {me, peer}]
-    spoken = {(heard.frame.number, heard.frame.time): [] for heard in bgp.messages(kept)}  # type: ignore[var-annotated]
-    for heard in bgp.messages(kept):
-        spoken[heard.frame.number, heard.frame.time].append(heard)
+    messages = {(captured.frame.number, captured.frame.time): [] for captured in bgp.messages(kept)}  # type: ignore[var-annotated]
+    for captured in bgp.messages(kept):
+        messages[captured.frame.number, captured.frame.time].append(captured)
     steps: list[Transition] = []
     state, flow = IDLE, None
     hold = _Hold()
     # a session that goes on after a pause did not expire in it: the capture has a hole there
-    last = {heard.flow: heard.frame.time for group in spoken.values() for heard in group}
+    last = {captured.flow: captured.frame.time for group in messages.values() for captured in group}
     for frame in kept:
         expired = last.get(flow.back, frame.time) + hold.agreed if flow else frame.time
         if state == ESTABLISHED and hold.agreed and frame.time > expired:
             steps.append(Transition(expired, state, "hold timer expired", IDLE, 0))
             state = IDLE
-        for event, to in _events(frame, me, state, flow, spoken.get((frame.number, frame.time), [])):
+        for event, to in _events(frame, me, state, flow, messages.get((frame.number, frame.time), [])):
             if event.startswith("TCP opens"):
                 flow, hold = flow_of(frame), _Hold()
             steps.append(Transition(frame.time, state, event, to, frame.number))
             state = to
-        for heard in spoken.get((frame.number, frame.time), []):
-            hold = hold.after(heard.message)
+        for captured in messages.get((frame.number, frame.time), []):
+            hold = hold.after(captured.message)
     return steps
 
 
@@ -60,20 +60,20 @@ def walk(frames: Iterable[Frame], me: str, peer: str) -> list[Transition]:
 class _Hold:
     """The hold time that two sides agree on: the smaller of what their OPENs say (RFC 4271, section 4.2)."""
 
-    said: tuple[int, ...] = ()
+    proposed: tuple[int, ...] = ()
 
     @property
     def agreed(self) -> int:
-        return min(self.said, default=0) if len(self.said) > 1 else 0
+        return min(self.proposed, default=0) if len(self.proposed) > 1 else 0
 
     def after(self, message: bgp.Message) -> _Hold:
-        return _Hold((*self.said, message.hold_time or 0)) if message.type == bgp.OPEN else self
+        return _Hold((*self.proposed, message.hold_time or 0)) if message.type == bgp.OPEN else self
 
 
 def _events(
-    frame: Frame, me: str, state: str, flow: Flow | None, spoken: Iterable[bgp.CapturedMessage]
+    frame: Frame, me: str, state: str, flow: Flow | None, messages: Iterable[bgp.CapturedMessage]
 ) -> Iterator[tuple[str, str]]:
-    """What a frame is to one side, and the state it leads to."""
+    """Yield the events that a frame is for one side, each with the state it leads to."""
     tcp, mine = frame.tcp, flow_of(frame)
     if tcp is None or mine is None or bgp.PORT not in (mine.dport, mine.sport):
         return
@@ -83,8 +83,8 @@ def _events(
     if flow is None or mine not in (flow, flow.back):
         return
     is_mine = mine == flow
-    for heard in spoken:
-        state, event = _message(state, heard.message, is_mine)
+    for captured in messages:
+        state, event = _message(state, captured.message, is_mine)
         yield event, state
     if tcp.flags == "SA" and not is_mine:
         yield "TCP is open (SYN-ACK received)", CONNECT

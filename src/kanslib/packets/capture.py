@@ -27,7 +27,7 @@ _UNTAGGED = {kind.to_bytes(2): kind for kind in (ethernet.IPV4, ethernet.ARP, et
 
 
 class _Layer(Generic[T]):
-    """A layer of a frame: read when it is asked for, once; None where there is none or it cannot be read."""
+    """A layer of a frame, decoded once on first use; None where it is missing or malformed."""
 
     def __init__(self, parse: Callable[[Frame], T | None]) -> None:
         self.parse, self.__doc__ = parse, parse.__doc__
@@ -178,17 +178,17 @@ class Frame:
         if self.arp:
             return f"ARP {self.arp}"
         if self.ip and self.tcp:
-            told = f" {self.http}" if self.http else ""
-            return f"TCP {self.ip.src}:{self.tcp.sport} > {self.ip.dst}:{self.tcp.dport} [{self.tcp.flags}]{told}"
+            request = f" {self.http}" if self.http else ""
+            return f"TCP {self.ip.src}:{self.tcp.sport} > {self.ip.dst}:{self.tcp.dport} [{self.tcp.flags}]{request}"
         if self.ip and self.udp:
             return f"UDP {self.ip.src}:{self.udp.sport} > {self.ip.dst}:{self.udp.dport}"
-        if self.ip and (said := self.icmp or self.icmpv6):
-            return f"ICMP {self.ip.src} > {self.ip.dst} {said.meaning}"
+        if self.ip and (icmp := self.icmp or self.icmpv6):
+            return f"ICMP {self.ip.src} > {self.ip.dst} {icmp.meaning}"
         return f"frame of {len(self.raw)} bytes" + (f" ({self.malformed})" if self.malformed else "")
 
 
 def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
-    """The frames of a capture, one at a time, in the order of the file: pcap or pcapng, gzipped or not.
+    """Yield the frames of a capture in the order of the file: pcap or pcapng, gzipped or not.
 
     Raises RecordingError for what is no capture. Where one breaks off or is damaged, what came before is read, and
     one CaptureWarning says where.
@@ -199,11 +199,11 @@ def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
         with path.open("rb") as stream:
             yield from read(stream, path.name)
         return
-    number, told = 0, name or str(getattr(source, "name", "capture"))
-    for batch in batches(source, told):
+    number, origin = 0, name or str(getattr(source, "name", "capture"))
+    for batch in batches(source, origin):
         piece = batch.piece
         for start, size, length, time, link in zip(
             batch.starts, batch.captured, batch.lengths, batch.times, batch.links, strict=True
         ):
             number += 1
-            yield Frame(time, piece[start : start + size], length, number, link, told)
+            yield Frame(time, piece[start : start + size], length, number, link, origin)

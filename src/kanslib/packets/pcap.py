@@ -100,8 +100,8 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
         if not damage and not source.fill() and source.at < len(source.piece):
             damage = f"cut off in frame {source.frames + 1}"
     if source.damage or damage:
-        told = f"{name}: {source.damage or damage}; {source.frames} frames were read"
-        warnings.warn(CaptureWarning(told), stacklevel=2)
+        message = f"{name}: {source.damage or damage}; {source.frames} frames were read"
+        warnings.warn(CaptureWarning(message), stacklevel=2)
 
 
 class _Pcap:

@@ -61,7 +61,7 @@ class TCP(NamedTuple):
     @property
     def options(self) -> TCPOptions:
         """The options that the course looks at; one that is cut off or too short is passed over."""
-        told: dict[str, int | bool] = {}
+        options: dict[str, int | bool] = {}
         at, raw = 0, self.raw_options
         while at < len(raw) and raw[at] != 0:
             if raw[at] == 1:
@@ -70,9 +70,9 @@ class TCP(NamedTuple):
             size = raw[at + 1] if at + 1 < len(raw) else 0
             if size < 2 or at + size > len(raw):
                 break
-            told |= _option(raw[at], raw[at + 2 : at + size])
+            options |= _option(raw[at], raw[at + 2 : at + size])
             at += size
-        return TCPOptions(**told)  # type: ignore[arg-type]
+        return TCPOptions(**options)  # type: ignore[arg-type]
 
 
 def _option(kind: int, value: bytes) -> dict[str, int | bool]:
