@@ -1,6 +1,6 @@
-"""The clock of a recorded world: where in a story we are, what was done, and what comes next.
+"""The clock of a recorded lab: the moment in a story, the actions before it and the actions after it.
 
-Everything follows from one number, `now` (Unix seconds); traffic adds what has already been asked.
+Everything follows from one number, `now` (Unix seconds); traffic adds the outputs that were already used.
 """
 
 from __future__ import annotations
@@ -27,132 +27,136 @@ class OutputMatch:
     freshness: Freshness
 
 
-def name_actions(acts: Iterable[Action], neutral: bool) -> list[Action]:
-    """The acts under the names a learner uses: numbered within the story; a neutral one gives no diagnosis."""
-    found = list(acts)
-    own = [re.sub(r"^(break|fix)-.*", r"\1", base_name(act.id)) if neutral else base_name(act.id) for act in found]
-    return [replace(act, id=name) for act, name in zip(found, deduplicate(own), strict=True)]
+def name_actions(actions: Iterable[Action], neutral: bool) -> list[Action]:
+    """Return actions under the names that a learner uses, numbered within the story; `neutral` hides the diagnosis."""
+    found = list(actions)
+    own = [
+        re.sub(r"^(break|fix)-.*", r"\1", base_name(action.id)) if neutral else base_name(action.id) for action in found
+    ]
+    return [replace(action, id=name) for action, name in zip(found, deduplicate(own), strict=True)]
 
 
 class Clock:
-    """The moment in a story. `takes`: those the story runs over; `acts`: all acts of these takes."""
+    """The moment in a story. `segments`: those that the story runs over; `actions`: all actions of these segments."""
 
-    def __init__(self, story: Story, takes: Sequence[Segment], acts: Sequence[Action]) -> None:
-        self.story, self.segments = story, takes
-        before = [act for act in acts if act.t < story.start]
-        mine = [act for act in acts if story.start <= act.t < story.end]
+    def __init__(self, story: Story, segments: Sequence[Segment], actions: Sequence[Action]) -> None:
+        self.story, self.segments = story, segments
+        before = [action for action in actions if action.t < story.start]
+        mine = [action for action in actions if story.start <= action.t < story.end]
         self.actions = name_actions(mine, story.hide_actions)
-        # an act is also found under the name that it has in the whole recording
-        self._known = {old.id: act for old, act in zip(mine, self.actions, strict=True) if not story.hide_actions}
-        self._known |= {act.id: act for act in self.actions}
-        self._whole = [*before, *self.actions, *(act for act in acts if act.t >= story.end)]
+        # an action is also found under its name in the whole recording
+        self._known = {old.id: action for old, action in zip(mine, self.actions, strict=True) if not story.hide_actions}
+        self._known |= {action.id: action for action in self.actions}
+        self._whole = [*before, *self.actions, *(action for action in actions if action.t >= story.end)]
         self.now = story.start
         self._asked: list[CommandOutput] = []
 
     def copy(self) -> Clock:
-        """The same clock, to be moved on its own."""
-        twin = copy(self)
-        twin._asked = list(self._asked)
-        return twin
+        """Return a copy that moves independently."""
+        clock = copy(self)
+        clock._asked = list(self._asked)
+        return clock
 
     @property
     def segment(self) -> Segment:
-        """The take in which the clock stands."""
-        begun = [take for take in self.segments if take.start <= self.now]
+        """Return the segment of `now`."""
+        begun = [segment for segment in self.segments if segment.start <= self.now]
         return (begun or list(self.segments))[-1]
 
-    # ── where we are ─────────────────────────────────────────────────────────────────────────────────────
+    # ── position ─────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def last(self) -> Action | None:
-        """The last act begun at or before now, also one before the opening."""
-        done = [act for act in self._whole if act.t <= self.now and act.segment == self.segment.id]
+        """Return the last action begun at or before now, also one before the opening."""
+        done = [action for action in self._whole if action.t <= self.now and action.segment == self.segment.id]
         return done[-1] if done else None
 
     @property
     def last_name(self) -> str:
-        """The name of the last act of this story; `opening` before the first. Past the story's end any act counts."""
+        """Return the last action's name; `opening` before the first. After the story's end any action counts."""
         if self.now > self.story.end and not self.story.hide_actions and self.last:
             return self.last.id
-        done = [act for act in self.actions if act.t <= self.now]
+        done = [action for action in self.actions if action.t <= self.now]
         return done[-1].id if done else OPENING
 
     @property
     def until(self) -> float:
-        """The end of the stretch: when anything else was done next, in this story or after it."""
-        take = self.segment
-        later = [act.t for act in self._whole if act.t > self.now and act.segment == take.id]
-        return min([*later, take.end + 1])
+        """Return the end of the current span (Unix seconds): when the next action began, in this story or after it."""
+        segment = self.segment
+        later = [action.t for action in self._whole if action.t > self.now and action.segment == segment.id]
+        return min([*later, segment.end + 1])
 
     @property
     def since(self) -> float:
-        """The beginning of the stretch: the last act, or its settled moment once that has passed."""
+        """Return the start of the current span (Unix seconds): the last action, or when it had settled."""
         last = self.last
         if last is None:
             return self.segment.start
         return last.settled if self.now >= last.settled else last.t
 
     def outputs_now(self, reads: Iterable[CommandOutput]) -> list[CommandOutput]:
-        """Those of the reads that were made since the last act and before the next one."""
+        """Return the outputs that were recorded within the current span."""
         since, until = self.since, self.until
         return [read for read in reads if since <= read.t < until]
 
     def steps_ahead(self) -> list[tuple[Action, RecordedStep]]:
-        """The steps that the story still has, each with its act."""
-        return [(act, step) for act in self.actions for step in act.steps if step.t > self.now]
+        """Return the later steps of the story, each with its action."""
+        return [(action, step) for action in self.actions for step in action.steps if step.t > self.now]
 
     # ── moving ───────────────────────────────────────────────────────────────────────────────────────────
 
     def move(self, moment: float) -> None:
-        """Stand at `moment`; what was asked since counts no more when the stretch is another one."""
+        """Move to `moment` (Unix seconds); in another span no output counts as used."""
         before = self.since, self.until
         self.now = moment
         if (self.since, self.until) != before:
             self._asked = []
 
     def at(self, name: str, after: float | None = None) -> None:
-        """Stand where the act `name` had settled, or `after` seconds after it was done."""
+        """Move to where the action `name` had settled, or to `after` seconds after it began."""
         if name == OPENING:
             return self.move(self.story.start + (after or 0.0))
         if name not in self._known:
-            raise UnknownNameError("moment", name, [OPENING, *(act.id for act in self.actions)])
-        act = self._known[name]
+            raise UnknownNameError("moment", name, [OPENING, *(action.id for action in self.actions)])
+        action = self._known[name]
         if after is None:
-            return self.move(act.settled)
+            return self.move(action.settled)
         if after < 0:
             raise NotRecordedError(
-                f"{after} s after {name}", hint="seconds after an act are counted forwards: use 0 or more"
+                f"{after} s after {name}", hint="seconds after an action are counted forwards: use 0 or more"
             )
-        self._refuse_beyond(act, after)
-        return self.move(act.t + after)
+        self._refuse_beyond(action, after)
+        return self.move(action.t + after)
 
-    def _refuse_beyond(self, act: Action, after: float) -> None:
-        later = [other for other in self.actions if other.t > act.t]
+    def _refuse_beyond(self, action: Action, after: float) -> None:
+        later = [other for other in self.actions if other.t > action.t]
         end = later[0].t if later else self.story.end
-        if act.t + after > end:
+        if action.t + after > end:
             what = f"then {later[0].id} was done: lab.at({later[0].id!r})" if later else "there the story ends"
-            raise NotRecordedError(f"{after:g} s after {act.id}", hint=f"recorded until +{end - act.t:.1f} s; {what}")
+            raise NotRecordedError(
+                f"{after:g} s after {action.id}", hint=f"recorded until +{end - action.t:.1f} s; {what}"
+            )
 
     def at_time(self, moment: float) -> None:
-        """Stand at a moment in Unix seconds, anywhere in the takes of this story."""
-        for take in self.segments:
-            if take.start <= moment <= take.end:
+        """Move to a moment in Unix seconds, anywhere in the segments of this story."""
+        for segment in self.segments:
+            if segment.start <= moment <= segment.end:
                 return self.move(moment)
-        spans = [f"{take.start:.3f}–{take.end:.3f} ({take.id})" for take in self.segments]
+        spans = [f"{segment.start:.3f}–{segment.end:.3f} ({segment.id})" for segment in self.segments]
         raise NotRecordedError(f"the moment {moment}", spans)
 
-    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────
 
     def match(self, reads: Sequence[CommandOutput]) -> OutputMatch | None:
-        """Of several recordings of one command the one that tells of now; None when none can.
+        """Return the output of a command that answers for now; None without one.
 
-        The last at or before now that includes all traffic done so far, else the next one before anything
-        else was done; failing both, one from before the last act, which says so.
+        This is the last output at or before now after all traffic so far, else the next one in the span; without
+        both, one from before the last action, whose freshness says so.
         """
         asked_until = max((read.end for read in self._asked), default=self.since)
-        stretch = self.outputs_now(reads)
-        settled = [read for read in stretch if asked_until <= read.t <= self.now]
-        ahead = [read for read in stretch if read.t > self.now and read.t >= asked_until]
+        in_span = self.outputs_now(reads)
+        settled = [read for read in in_span if asked_until <= read.t <= self.now]
+        ahead = [read for read in in_span if read.t > self.now and read.t >= asked_until]
         earlier = [read for read in reads if self.segment.start <= read.t <= self.now]
         if settled:
             return OutputMatch(settled[-1], Freshness(self._offset(settled[-1])))
@@ -160,18 +164,18 @@ class Clock:
             return OutputMatch(ahead[0], Freshness(self._offset(ahead[0])))
         if not earlier:
             return None
-        since = "the traffic" if earlier[-1] in stretch else self.last_name
+        since = "the traffic" if earlier[-1] in in_span else self.last_name
         return OutputMatch(
             earlier[-1], Freshness(self._offset(earlier[-1]), since if self.last_name != OPENING else "")
         )
 
     def match_next(self, reads: Sequence[CommandOutput]) -> OutputMatch | None:
-        """Traffic: the next recorded one in this stretch; the same again when there is no other. Moves the clock."""
-        stretch = self.outputs_now(reads)
-        if not stretch:
+        """Return the next output of traffic in the span, or a used one when there is no other. Moves the clock."""
+        in_span = self.outputs_now(reads)
+        if not in_span:
             return None
-        fresh = [read for read in stretch if read not in self._asked]
-        again = [read for read in self._asked if read in stretch]
+        fresh = [read for read in in_span if read not in self._asked]
+        again = [read for read in self._asked if read in in_span]
         read = next((read for read in fresh if read.t >= self.now), (fresh or again)[-1])
         self._asked.append(read)
         offset = self._offset(read)

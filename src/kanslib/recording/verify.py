@@ -18,7 +18,7 @@ from kanslib.packets.pcap import CaptureWarning
 from kanslib.recording import Recording
 from kanslib.recording.format import MANIFEST, READS, Segment
 
-# name of what was found, and how it looks
+# what was found, and its pattern
 _SECRETS = (
     ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
@@ -59,9 +59,9 @@ def verify(recording: Recording, progress: Callable[[str], None] = lambda _name:
         progress(name)
         content = recording.read(name)
         total += len(content)
-        twin = seen.setdefault(hashlib.sha256(content).digest(), name)
-        if twin != name:
-            raise RecordingError(name, f"holds the same content as {twin}: each content is stored once")
+        first = seen.setdefault(hashlib.sha256(content).digest(), name)
+        if first != name:
+            raise RecordingError(name, f"holds the same content as {first}: each content is stored once")
         kind, number = _check_file(recording, name, content)
         if kind:
             counts[kind] += number
@@ -77,18 +77,18 @@ def _check_manifest(recording: Recording) -> None:
         raise RecordingError(name, "the manifest lists this file, but it is missing")
     for name in sorted(present - listed):
         raise RecordingError(name, "the manifest does not list this file")
-    takes = {take.id: take for take in manifest.segments}
-    _in_order(MANIFEST, ((None, take.start) for take in manifest.segments), "takes")
-    _in_order(MANIFEST, ((None, act.t) for act in manifest.actions), "acts")
-    for act in manifest.actions:
-        if act.segment not in takes:
-            raise RecordingError(MANIFEST, f"act {act.id!r} belongs to no take ({act.segment!r})")
-        if act.settled < act.t:
-            raise RecordingError(MANIFEST, f"act {act.id!r} settled before it began")
+    segments = {segment.id: segment for segment in manifest.segments}
+    _in_order(MANIFEST, ((None, segment.start) for segment in manifest.segments), "takes")
+    _in_order(MANIFEST, ((None, action.t) for action in manifest.actions), "acts")
+    for action in manifest.actions:
+        if action.segment not in segments:
+            raise RecordingError(MANIFEST, f"action {action.id!r} belongs to no segment ({action.segment!r})")
+        if action.settled < action.t:
+            raise RecordingError(MANIFEST, f"action {action.id!r} settled before it began")
     for story in manifest.stories:
-        take = takes.get(story.segment)
-        if take is None or not take.start <= story.start <= story.end <= take.end + 1e-6:
-            raise RecordingError(MANIFEST, f"story {story.name!r} is not inside its take ({story.segment!r})")
+        segment = segments.get(story.segment)
+        if segment is None or not segment.start <= story.start <= story.end <= segment.end + 1e-6:
+            raise RecordingError(MANIFEST, f"story {story.name!r} is not inside its segment ({story.segment!r})")
 
 
 def _in_order(name: str, moments: Iterable[tuple[int | None, float]], what: str) -> None:
@@ -165,7 +165,7 @@ def _is_probe(row: dict[str, Any]) -> bool:
 def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
     """Where a cluster's own addresses lie: private, loopback, link-local, unspecified, broadcast ranges.
 
-    The Docker network of each take is added: a classroom may run it on an unusual range.
+    The Docker network of each segment is added: a classroom may run it on an unusual range.
     """
     own = [
         "10.0.0.0/8",
@@ -176,8 +176,8 @@ def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
         "0.0.0.0/8",
         "255.0.0.0/8",
     ]
-    takes: tuple[Segment, ...] = recording.manifest.segments
-    return [ipaddress.IPv4Network(network) for network in (*own, *(take.network for take in takes))]
+    segments: tuple[Segment, ...] = recording.manifest.segments
+    return [ipaddress.IPv4Network(network) for network in (*own, *(segment.network for segment in segments))]
 
 
 def _check_words(name: str, text: str, allowed: list[ipaddress.IPv4Network]) -> None:
@@ -185,11 +185,11 @@ def _check_words(name: str, text: str, allowed: list[ipaddress.IPv4Network]) -> 
         found = pattern.search(text)
         if found:
             raise RecordingError(name, f"holds {what}", text[: found.start()].count("\n") + 1)
-    for said in dict.fromkeys(_ADDRESS.findall(text)):
+    for address_text in dict.fromkeys(_ADDRESS.findall(text)):
         try:
-            address = ipaddress.IPv4Address(said)
+            address = ipaddress.IPv4Address(address_text)
         except ValueError:
             continue
         if not any(address in network for network in allowed):
-            line = text[: text.find(said)].count("\n") + 1
-            raise RecordingError(name, f"holds an address from outside the cluster: {said}", line)
+            line = text[: text.find(address_text)].count("\n") + 1
+            raise RecordingError(name, f"holds an address from outside the cluster: {address_text}", line)

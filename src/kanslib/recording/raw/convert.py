@@ -22,7 +22,7 @@ from kanslib.recording.raw.commands import ClusterNames, interpret
 from kanslib.recording.raw.files import HOST, RawAction, RawOutput, RawRecording
 from kanslib.recording.writer import RecordingWriter
 
-# Verbs whose act is called after the verb, whatever the recording script called it.
+# Verbs whose action is called after the verb, whatever the recording script called it.
 _NAMED_BY_VERB: set[Verb] = {
     "create_cluster", "start_client", "install_metallb", "kill_node", "start_node", "link_down", "link_up",
     "start_router", "stop_router", "route_client", "unroute_client",
@@ -31,7 +31,7 @@ _LOSSES: set[Verb] = {"kill_node", "link_down"}
 _SET_UP: set[Verb] = {"create_cluster", "start_client"}
 
 WHOLE_LESSON = "l2"
-# titles of whole takes; a take of another name is called after itself
+# titles of whole segments; a segment of another name is called after itself
 WHOLE = {
     "l2": "The whole lesson, on layer 2",
     "bgp": "MetalLB and a router that speaks BGP",
@@ -42,7 +42,7 @@ REDACTIONS = (
     "managedFields left out of every object",
     "paths of the recording machine left out of commands",
     "one command that asked every node in turn is kept as one read a node",
-    "what a later take repeats of an earlier one of the same cluster is kept once",
+    "what a later segment repeats of an earlier one of the same cluster is kept once",
 )
 RECORDER_REDACTIONS = (
     "managedFields left out of every object",
@@ -74,7 +74,7 @@ CHAPTERS = (
 
 @dataclass(frozen=True)
 class Labels:
-    """What raw recordings do not say of themselves: a title, versions, and what was a stand-in."""
+    """What raw recordings do not say of themselves: a title, versions, and its substitutes."""
 
     title: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -93,8 +93,8 @@ def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Re
     sources = sorted((RawRecording(path) for path in raws), key=lambda raw: raw.span)
     _refuse_overlap(sources)
     writer = RecordingWriter()
-    takes = _takes(sources)
-    acts = [act for raw in sources for act in _acts(raw)]
+    segments = _segments(sources)
+    actions = [action for raw in sources for action in _actions(raw)]
     _write_objects(sources, writer)
     _write_logs(sources, writer)
     _write_reads(sources, writer)
@@ -105,9 +105,9 @@ def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Re
         versions={**_versions(sources), **labels.versions},
         substitutes=labels.substitutes,
         redactions=RECORDER_REDACTIONS if any(raw.stories for raw in sources) else REDACTIONS,
-        segments=tuple(takes),
-        actions=tuple(acts),
-        stories=tuple(_stories(sources, takes, acts)),
+        segments=tuple(segments),
+        actions=tuple(actions),
+        stories=tuple(_stories(sources, segments, actions)),
         files=writer.entries(),
     )
     writer.write(manifest, out)
@@ -124,17 +124,17 @@ def _refuse_overlap(sources: Sequence[RawRecording]) -> None:
             raise RecordingError(str(later.path), f"overlaps in time with {earlier.name}: convert them one by one")
 
 
-# ── takes ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── segments ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _takes(sources: Sequence[RawRecording]) -> list[Segment]:
+def _segments(sources: Sequence[RawRecording]) -> list[Segment]:
     addresses: dict[str, dict[str, str]] = {}
-    takes = []
+    segments = []
     for raw in sources:
         known = addresses.setdefault(raw.cluster, {})
         known |= _addresses(raw)
         client, router = _client(raw), _router(raw)
-        takes.append(
+        segments.append(
             Segment(
                 id=raw.name,
                 start=raw.span[0],
@@ -148,15 +148,15 @@ def _takes(sources: Sequence[RawRecording]) -> list[Segment]:
                 addresses={name: known[name] for name in (*sorted(raw.nodes), client, router) if name in known},
             )
         )
-    return takes
+    return segments
 
 
 def _addresses(raw: RawRecording) -> dict[str, str]:
     if raw.places:
         return dict(raw.places.addresses)
     found = dict(raw.node_addresses)
-    for act in raw.actions:
-        named = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", act.command)
+    for action in raw.actions:
+        named = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", action.command)
         if named:
             found[named[1]] = named[2]
     for read in raw.reads:
@@ -185,97 +185,101 @@ def _client(raw: RawRecording) -> str | None:
     return asked.most_common(1)[0][0] if asked else None
 
 
-# ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _acts(raw: RawRecording) -> list[Action]:
-    """The acts of one take: consecutive commands of one name are one act, repeats get a number."""
+def _actions(raw: RawRecording) -> list[Action]:
+    """Return the actions of one segment: consecutive commands of one name are one action, repeats get a number."""
     groups: list[tuple[str, list[RecordedStep]]] = []
     ids: list[str] = []
-    for raw_act in raw.actions:
-        step = _step(raw, raw_act)
-        name = _name(raw_act, step)
-        if groups and ids[-1] == raw_act.group and (groups[-1][0] == name or _waits(groups[-1][1])):
+    for raw_action in raw.actions:
+        step = _step(raw, raw_action)
+        name = _name(raw_action, step)
+        if groups and ids[-1] == raw_action.group and (groups[-1][0] == name or _waits(groups[-1][1])):
             groups[-1] = (name, [*groups[-1][1], step])
         else:
             groups.append((name, [step]))
-            ids.append(raw_act.group)
+            ids.append(raw_action.group)
     changed = settling.changes(raw.watches)
     names = deduplicate(name for name, _ in groups)
     ends = [*(steps[0].t for _, steps in groups[1:]), raw.span[1]]
-    acts = []
+    actions = []
     for name, group, (_, steps), following in zip(names, ids, groups, ends, strict=True):
         settled = raw.settled.get(group) or _settled(raw, steps, changed, following)
-        acts.append(Action(name, raw.name, settled, tuple(steps)))
-    return acts
+        actions.append(Action(name, raw.name, settled, tuple(steps)))
+    return actions
 
 
-def _step(raw: RawRecording, act: RawAction) -> RecordedStep:
-    if act.verb is not None:
-        return RecordedStep(act.t, act.end, act.verb, act.targets, act.stdin, act.command, act.rc, act.output)
+def _step(raw: RawRecording, action: RawAction) -> RecordedStep:
+    if action.verb is not None:
+        return RecordedStep(
+            action.t, action.end, action.verb, action.targets, action.stdin, action.command, action.rc, action.output
+        )
     try:
-        verb, targets = interpret(act.command, act.stdin, act.output, ClusterNames(raw.nodes, raw.vips))
+        verb, targets = interpret(action.command, action.stdin, action.output, ClusterNames(raw.nodes, raw.vips))
     except ManifestError as exc:
-        raise RecordingError(f"{raw.name}/acts.ndjson", f"act {act.label!r}: {exc}") from None
-    return RecordedStep(act.t, act.end, verb, targets, act.stdin, act.command, act.rc, act.output)
+        raise RecordingError(f"{raw.name}/acts.ndjson", f"action {action.label!r}: {exc}") from None
+    return RecordedStep(action.t, action.end, verb, targets, action.stdin, action.command, action.rc, action.output)
 
 
 def _waits(steps: Sequence[RecordedStep]) -> bool:
     return all(step.verb == "wait" for step in steps)
 
 
-def _name(act: RawAction, step: RecordedStep) -> str:
-    if act.verb is not None:
-        return act.label
-    if act.label.startswith(("break-", "fix-")) or step.verb not in _NAMED_BY_VERB:
-        return re.sub(r"-again$", "", act.label)
+def _name(action: RawAction, step: RecordedStep) -> str:
+    if action.verb is not None:
+        return action.label
+    if action.label.startswith(("break-", "fix-")) or step.verb not in _NAMED_BY_VERB:
+        return re.sub(r"-again$", "", action.label)
     return verb_on_disk(step.verb).replace("_", "-")
 
 
 def _settled(raw: RawRecording, steps: Sequence[RecordedStep], changed: Sequence[float], until: float) -> float:
     if steps[0].verb in _LOSSES:
         noticed = settling.settled_after_loss(raw.watches, steps[0].targets[0], steps[0].t, until)
-        # never noticed in full before the next act: as far as it came
+        # the effects were incomplete when the next action began: the last one counts
         return noticed if noticed is not None else settling.settled_quietly(changed, steps[-1].end, until)
     end = steps[-1].end
-    look = next((read.t for read in raw.reads if read.t >= end), until)
-    return settling.settled_quietly(changed, end, min(look, until))
+    query = next((read.t for read in raw.reads if read.t >= end), until)
+    return settling.settled_quietly(changed, end, min(query, until))
 
 
 # ── stories ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _stories(sources: Sequence[RawRecording], takes: Sequence[Segment], acts: Sequence[Action]) -> Iterator[Story]:
+def _stories(
+    sources: Sequence[RawRecording], segments: Sequence[Segment], actions: Sequence[Action]
+) -> Iterator[Story]:
     if any(raw.stories for raw in sources):
-        yield from (story for raw, take in zip(sources, takes, strict=True) for story in _opened(raw, take))
+        yield from (story for raw, segment in zip(sources, segments, strict=True) for story in _opened(raw, segment))
         return
-    told: set[str] = set()
-    for raw, take in zip(sources, takes, strict=True):
-        mine = [act for act in acts if act.segment == take.id]
-        lessons = [act for act in mine if not act.id.startswith(("break-", "fix-"))]
+    stories: set[str] = set()
+    for raw, segment in zip(sources, segments, strict=True):
+        mine = [action for action in actions if action.segment == segment.id]
+        lessons = [action for action in mine if not action.id.startswith(("break-", "fix-"))]
         if lessons or not mine:
-            # what was broken on purpose is told in cases: here its names would give the diagnoses away
-            end = next((act.t for act in mine if act.id.startswith("break-")), take.end)
-            yield Story(take.id, WHOLE.get(take.id, f"All of {take.id}"), take.id, _opening(raw, mine), end)
-        for story in _chapters(take, mine):
-            if story.name not in told:
+            # the cases show what was broken on purpose: here its names would give the diagnoses away
+            end = next((action.t for action in mine if action.id.startswith("break-")), segment.end)
+            yield Story(segment.id, WHOLE.get(segment.id, f"All of {segment.id}"), segment.id, _opening(raw, mine), end)
+        for story in _chapters(segment, mine):
+            if story.name not in stories:
                 yield story
-            told.add(story.name)
+            stories.add(story.name)
     number = 0
-    for raw, take in zip(sources, takes, strict=True):
-        mine = [act for act in acts if act.segment == take.id]
+    for raw, segment in zip(sources, segments, strict=True):
+        mine = [action for action in actions if action.segment == segment.id]
         for broken, following in zip(mine, [*mine[1:], None], strict=True):
-            fixed_at = following.t if following else take.end
-            looked = any(broken.end <= read.t < fixed_at for read in raw.reads)
-            if broken.id.startswith("break-") and looked:
+            fixed_at = following.t if following else segment.end
+            was_queried = any(broken.end <= read.t < fixed_at for read in raw.reads)
+            if broken.id.startswith("break-") and was_queried:
                 number += 1
-                end = _until_next(mine, following, take)
-                yield Story(f"case-{number}", f"Case {number}", take.id, broken.settled, end, hide_actions=True)
+                end = _until_next(mine, following, segment)
+                yield Story(f"case-{number}", f"Case {number}", segment.id, broken.settled, end, hide_actions=True)
 
 
-def _opened(raw: RawRecording, take: Segment) -> Iterator[Story]:
-    """A journal's stories: each from its first opening until another one is opened; and the whole lesson."""
-    told: dict[str, Story] = {}
+def _opened(raw: RawRecording, segment: Segment) -> Iterator[Story]:
+    """Yield a journal's stories, each from its first opening until another one opens; and the whole lesson."""
+    stories: dict[str, Story] = {}
     lesson: list[Story] = []
     open_name = ""
     for number, row in enumerate(raw.stories):
@@ -283,44 +287,44 @@ def _opened(raw: RawRecording, take: Segment) -> Iterator[Story]:
         if not name:
             continue
         later = raw.stories[number + 1 :]
-        end = next((float(r["t"]) for r in later if r["story"] != name), take.end)
-        if name not in told:
-            told[name] = Story(name, row["title"], take.id, start, end, row["neutral"])
-        elif name == open_name:  # opened again without another in between: the same stretch goes on
-            told[name] = replace(told[name], end=end)
+        end = next((float(r["t"]) for r in later if r["story"] != name), segment.end)
+        if name not in stories:
+            stories[name] = Story(name, row["title"], segment.id, start, end, row["neutral"])
+        elif name == open_name:  # opened again without another in between: it goes on
+            stories[name] = replace(stories[name], end=end)
         open_name = name
         if row["lesson"]:
-            lesson.append(told[name])
-    if len({story.name for story in lesson}) > 1 and WHOLE_LESSON not in told:
-        yield Story(WHOLE_LESSON, WHOLE[WHOLE_LESSON], take.id, lesson[0].start, max(one.end for one in lesson))
-    yield from told.values()
+            lesson.append(stories[name])
+    if len({story.name for story in lesson}) > 1 and WHOLE_LESSON not in stories:
+        yield Story(WHOLE_LESSON, WHOLE[WHOLE_LESSON], segment.id, lesson[0].start, max(one.end for one in lesson))
+    yield from stories.values()
 
 
-def _until_next(mine: Sequence[Action], act: Action | None, take: Segment) -> float:
-    if act is None:
-        return take.end
-    after = mine[mine.index(act) + 1 :]
-    return after[0].t if after else take.end
+def _until_next(mine: Sequence[Action], action: Action | None, segment: Segment) -> float:
+    if action is None:
+        return segment.end
+    after = mine[mine.index(action) + 1 :]
+    return after[0].t if after else segment.end
 
 
 def _opening(raw: RawRecording, mine: Sequence[Action]) -> float:
-    """The cluster is there: its set-up has settled, or the watches have told what exists."""
+    """Return when the cluster is complete: its set-up has settled, or the watches have listed the objects."""
     ready = [events[0].t for kind, events in raw.watches.items() if kind in ("nodes", "pods", "services") and events]
     opening = max([raw.span[0], *ready])
-    for act in mine:
-        if act.steps[0].verb not in _SET_UP:
+    for action in mine:
+        if action.steps[0].verb not in _SET_UP:
             break
-        opening = max(opening, act.settled)
+        opening = max(opening, action.settled)
     return opening
 
 
-def _chapters(take: Segment, mine: Sequence[Action]) -> Iterator[Story]:
-    known = {act.id: act for act in mine}
+def _chapters(segment: Segment, mine: Sequence[Action]) -> Iterator[Story]:
+    known = {action.id: action for action in mine}
     for chapter in CHAPTERS:
         if chapter.after in known and chapter.until in known:
             start, end = known[chapter.after].settled, known[chapter.until].t
             if start < end:
-                yield Story(chapter.name, chapter.title, take.id, start, end)
+                yield Story(chapter.name, chapter.title, segment.id, start, end)
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -336,7 +340,7 @@ def _write_objects(sources: Sequence[RawRecording], writer: RecordingWriter) -> 
 
 
 def _joined(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
-    """The watch events of all takes as one stream: a LIST where another cluster begins, else only what changed."""
+    """Yield the watch events of all segments: a LIST where another cluster begins, else only changes."""
     known: dict[tuple[str, str], dict[str, Any]] = {}
     for number, raw in enumerate(sources):
         events = raw.watches.get(kind, [])
