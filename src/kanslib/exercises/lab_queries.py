@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from kanslib.analysis import Outage
 from kanslib.iptables import Outcome, Ruleset
@@ -19,7 +19,7 @@ class LabTable(Protocol):
     def empty(self) -> bool:
         """True when the table has no row."""
 
-    def to_dict(self, orient: Literal["records"]) -> list[dict[Hashable, Any]]:
+    def to_dict(self, orient: Literal["records"]) -> list[dict[Hashable, object]]:
         """Return the rows, each as its cells by column."""
 
 

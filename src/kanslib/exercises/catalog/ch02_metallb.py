@@ -145,7 +145,7 @@ EXERCISES = (
             Choice("kube-proxy", "kube-proxy"),
         ),
         hints=("Two events, two authors.", "lab.events('svc1'): look at FROM of IPAllocated."),
-        explanation="{answer}. The speakers only let the world know.",
+        explanation="{answer}. The speakers only announce it.",
         misconceptions=(
             Misconception(
                 "speakers-hand-out",

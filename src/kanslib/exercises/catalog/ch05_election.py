@@ -118,12 +118,11 @@ def _expect_leader_after_return(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_elected_leaders(lab: LabQueries) -> ExpectedAnswer:
     """Return every leader event with two candidates or more: the candidates, by name backwards, and the leader."""
-    rows = lab.observation().leader_history().to_dict("records")
-    cases: list[Case] = [
-        ((sorted(row["CANDIDATES"], reverse=True), row["ADDRESS"]), row["LEADER"])
-        for row in rows
-        if len(row["CANDIDATES"]) > 1
-    ]
+    cases: list[Case] = []
+    for row in lab.observation().leader_history().to_dict("records"):
+        candidates = row["CANDIDATES"]
+        if isinstance(candidates, list) and len(candidates) > 1:
+            cases.append(((sorted(candidates, reverse=True), row["ADDRESS"]), row["LEADER"]))
     return ExpectedAnswer(cases)
 
 

@@ -44,8 +44,9 @@ def _routes(lab: LabQueries) -> LabTable:
 
 def _next_hops(lab: LabQueries) -> list[str]:
     """Return the nodes that the router sends packets for svc1 to."""
-    prefix, rows = f"{lab.vip('svc1')}/32", _routes(lab).to_dict("records")
-    return [row["NODE"] for row in rows if row["PREFIX"] == prefix and row["IN USE"] == "yes"]
+    routes, svc1 = _routes(lab), (f"{lab.vip('svc1')}/32", "yes")
+    prefixes = zip(column(routes, "PREFIX"), column(routes, "IN USE"), strict=True)
+    return [node for node, route in zip(column(routes, "NODE"), prefixes, strict=True) if route == svc1]
 
 
 def _expect_silent_neighbors(lab: LabQueries) -> ExpectedAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kanslib.diagnosis.findings import ClusterSnapshot, find
 from kanslib.exceptions import KanslibError, NotFoundError
+from kanslib.exercises.catalog.queries import column
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import DiagnosisFacts, ExpectedAnswer
@@ -99,7 +100,7 @@ _EXPLANATIONS = {
     "Pod. No node meets both. The fix: let a node with a Pod announce, or go back to the policy Cluster.",
     "case-7": "An address is shared only among Services that carry the same allow-shared-ip key. The controller "
     "refuses rather than take the address from under svc1. The fix: the same key on both, or an address of its own.",
-    "case-8": "Their DaemonSet was given a node selector that no node matches. The events still claim leaders, because "
+    "case-8": "Their DaemonSet was given a node selector that no node matches. The events still name leaders, because "
     "nobody is left who could say otherwise. The fix: take the selector off the DaemonSet.",
     "case-9": "Which of the two a client talks to depends on whose answer came last. The fix: remove the other one, "
     "and keep the pool and Docker's own range apart.",
@@ -110,11 +111,12 @@ _QUESTION = "Name the cause, what would mend it, and the query of yours that pro
 def _find_arp_answers(lab: LabQueries) -> dict[str, set[str]]:
     """Ask who answers ARP for each VIP: MAC addresses by VIP; empty where that cannot be asked."""
     try:
-        rows = lab.arp_scan().to_dict("records")
+        scan = lab.arp_scan()
     except KanslibError:
         return {}
     vips = {external_address(service) for service in lab.objects("services")} - {""}
-    return {vip: {row["MAC"] for row in rows if row["ADDRESS"] == vip} for vip in vips} if rows else {}
+    answers = list(zip(column(scan, "ADDRESS"), column(scan, "MAC"), strict=True))
+    return {vip: {mac for address, mac in answers if address == vip} for vip in vips} if answers else {}
 
 
 def _expect_cause(lab: LabQueries) -> ExpectedAnswer:
