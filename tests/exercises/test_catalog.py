@@ -1,4 +1,4 @@
-"""Every exercise on a recording: its solution is right, each wrong idea gets its own words, garbage a clear one."""
+"""Every exercise on a recording: its solution is right, each misconception gets its own words, garbage a clear one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from kanslib.exercises.catalog import CATALOG
+from kanslib.exercises.catalog.ch08_broken_labs import EVIDENCE
 from kanslib.exercises.exercise import AnswerOutcome, Exercise, assess
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.lab.lab import Lab
+from kanslib.lab.observation import ARPObservation, BGPObservation, Observation
 from tests.types import OpenLab
 
 # where the exercises of a chapter are asked: the story and the moment; then those that are asked elsewhere
@@ -37,7 +39,7 @@ PLACES = {
     name: (one.story, "opening") if one.story else ELSEWHERE.get(name, CHAPTERS[one.chapter])
     for name, one in CATALOG.items()
 }
-# an answer of somebody who holds the idea: the words of a choice, else what is worked out from the truth
+# an answer that shows the misconception: the words of a choice, else a function of the expected answer
 HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
     "kubernetes-has-a-load-balancer": "an address", "pending-says-why": "a warning that nobody answers",
     "cluster-ip-is-on-the-network": "everybody on the nodes' network",
@@ -53,7 +55,7 @@ HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
     "announced-means-reachable": "it works: MetalLB announces the address",
     "docs-are-timeless": "the Service gets that address",
     "one-vip-per-node": "no, one MAC address has one IP address",
-    "all-speakers-answer": lambda truth: sorted(truth.wrong_names["everybody"]),
+    "all-speakers-answer": lambda expected: sorted(expected.wrong_names["everybody"]),
     "nodes-with-pods-answer": lambda _: "myk8s-worker, myk8s-worker2",
     "virtual-mac": "a virtual one that moves along with the VIP", "vip-is-on-an-interface": "yes: somebody has it",
     "gratuitous-arp-goes-on": "every few seconds, for ever", "no-answer-no-traffic": "no",
@@ -63,12 +65,12 @@ HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
     "leader-serves-alone": lambda _: 1, "one-way-for-each-node": lambda _: 4,
     "layer-2-keeps-the-source": "the client", "only-the-leader-has-the-rules": "it is dropped",
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],
-    "local-lets-all-nodes-lead": lambda truth: sorted(truth.wrong_names["everybody"]),
+    "local-lets-all-nodes-lead": lambda expected: sorted(expected.wrong_names["everybody"]),
     "local-is-a-preference": "it is passed on to another node",
     "local-is-faster-for-free": "nothing: it is simply better", "firewall-chain-is-always-there": "always",
     "control-plane-may-lead": lambda _: "myk8s-control-plane",
     "leader-has-the-pod": lambda _: ("myk8s-worker2", "myk8s-worker"),
-    "every-speaker-is-a-candidate": lambda truth: sorted(truth.wrong_names["everybody"]),
+    "every-speaker-is-a-candidate": lambda expected: sorted(expected.wrong_names["everybody"]),
     "only-nodes-with-endpoints": lambda _: {"myk8s-worker", "myk8s-worker2"},
     "election-balances": "as many as needed to make all nodes equal",
     "leaders-are-sticky": "where they are: nobody gives up an address that works",
@@ -99,7 +101,7 @@ HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
     "bfd-is-always-there": "BFD", "kubernetes-ends-sessions": "Kubernetes calls the node NotReady",
     "one-protocol-each": "no, one or the other", "only-the-lost-ones": "those of the lost node",
 }  # fmt: skip
-# where a wrong idea may have been seen: something that can be looked up
+# where a misconception may have been seen: something that can be looked up
 SEEN = re.compile(r"MetalLB (issues?|PRs?|commit|docs)|kind issues?|the lesson that|the wrong ideas that this course")
 GARBAGE = [math.nan, math.inf, object(), b"bytes", 10**400, "x" * 100_000, {"a": 1}, [1, 2], True, lambda: None, 1j]
 
@@ -136,26 +138,26 @@ WRITTEN = {
 }  # fmt: skip
 
 
-def right(exercise: Exercise, truth: ExpectedAnswer) -> Any:
+def right(exercise: Exercise, expected: ExpectedAnswer) -> Any:
     if exercise.kind == "code":
         return WRITTEN[exercise.id]
     if exercise.kind == "diagnosis":
-        assert truth.diagnosis
-        return truth.value, min(truth.diagnosis.fixes), min(truth.diagnosis.queries)
-    return sorted(truth.value) if exercise.kind == "names" else truth.value
+        assert expected.diagnosis
+        return expected.value, min(expected.diagnosis.fixes), min(expected.diagnosis.queries)
+    return sorted(expected.value) if exercise.kind == "names" else expected.value
 
 
-def truth_of(exercise: Exercise, lab: Lab) -> ExpectedAnswer:
-    """The truth in a lab in which every look was made."""
-    truth = exercise.expected_answer(lab)
-    if truth.diagnosis is None:
-        return truth
-    return replace(truth, diagnosis=replace(truth.diagnosis, queries=truth.diagnosis.proofs))
+def expected_answer(exercise: Exercise, lab: Lab) -> ExpectedAnswer:
+    """Return the expected answer in a lab in which every query was made."""
+    expected = exercise.expected_answer(lab)
+    if expected.diagnosis is None:
+        return expected
+    return replace(expected, diagnosis=replace(expected.diagnosis, queries=expected.diagnosis.proofs))
 
 
-def answer_of(idea: str, truth: ExpectedAnswer) -> Any:
-    held = HELD[idea]
-    return held if isinstance(held, str) else held(truth)
+def answer_of(misconception: str, expected: ExpectedAnswer) -> Any:
+    held = HELD[misconception]
+    return held if isinstance(held, str) else held(expected)
 
 
 @pytest.fixture(params=CATALOG)
@@ -170,64 +172,66 @@ def test_catalog_ids_unchanged_and_unique() -> None:
     assert len(CATALOG) >= 40
     assert set(ELSEWHERE) <= set(CATALOG)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in CATALOG)
-    ideas = [idea.id for one in CATALOG.values() for idea in one.misconceptions]
-    assert len(ideas) == len(set(ideas)) >= 60
-    assert set(ideas) == set(HELD)
+    misconceptions = [misconception.id for one in CATALOG.values() for misconception in one.misconceptions]
+    assert len(misconceptions) == len(set(misconceptions)) >= 60
+    assert set(misconceptions) == set(HELD)
 
 
 def test_catalog_hints_and_misconception_sources() -> None:
     for one in CATALOG.values():
         assert len(one.hints) >= 2
         assert one.explanation
-        assert all(idea.text and SEEN.search(idea.sources) for idea in one.misconceptions)
+        assert all(misconception.text and SEEN.search(misconception.sources) for misconception in one.misconceptions)
         assert one.kind != "choice" or {choice.key for choice in one.choices}
 
 
 def test_exercise_check_right_answer(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
-    truth = truth_of(exercise, lab)
-    assert assess(exercise, right(exercise, truth), truth).outcome is AnswerOutcome.RIGHT
-    assert assess(exercise, right(exercise, truth), truth, was_helped=True).outcome is AnswerOutcome.RIGHT_AFTER_HELP
+    expected = expected_answer(exercise, lab)
+    assert assess(exercise, right(exercise, expected), expected).outcome is AnswerOutcome.RIGHT
+    assert (
+        assess(exercise, right(exercise, expected), expected, was_helped=True).outcome is AnswerOutcome.RIGHT_AFTER_HELP
+    )
 
 
 def test_exercise_check_each_misconception_own_feedback(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
-    truth = exercise.expected_answer(lab)
-    for idea in exercise.misconceptions:
-        verdict = assess(exercise, answer_of(idea.id, truth), truth)
-        assert verdict.outcome is AnswerOutcome.WRONG, idea.id
-        assert verdict.misconception is idea
-        assert verdict.words.partition("\n")[0] == idea.text
+    expected = exercise.expected_answer(lab)
+    for misconception in exercise.misconceptions:
+        assessment = assess(exercise, answer_of(misconception.id, expected), expected)
+        assert assessment.outcome is AnswerOutcome.WRONG, misconception.id
+        assert assessment.misconception is misconception
+        assert assessment.words.partition("\n")[0] == misconception.text
 
 
 def test_parse_answer_choice_by_letter_key_text(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
-    truth = exercise.expected_answer(lab)
+    expected = exercise.expected_answer(lab)
     for place, choice in enumerate(exercise.choices):
-        said = {assess(exercise, form, truth).outcome for form in (chr(97 + place), choice.key, choice.text.upper())}
+        said = {assess(exercise, form, expected).outcome for form in (chr(97 + place), choice.key, choice.text.upper())}
         assert len(said) == 1
 
 
 def test_exercise_check_blank_is_not_tried(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
-    truth = exercise.expected_answer(lab)
+    expected = exercise.expected_answer(lab)
     for nothing in (None, "", "   ", "...", ..., [], {}, "your answer"):
-        verdict = assess(exercise, nothing, truth)
-        assert verdict.outcome is AnswerOutcome.NOT_TRIED
-        assert "An answer is" in verdict.words
+        assessment = assess(exercise, nothing, expected)
+        assert assessment.outcome is AnswerOutcome.NOT_TRIED
+        assert "An answer is" in assessment.words
 
 
 def test_exercise_check_garbage_explained(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
-    truth = exercise.expected_answer(lab)
+    expected = exercise.expected_answer(lab)
     for garbage in GARBAGE:
-        verdict = assess(exercise, garbage, truth)
-        assert verdict.outcome in (AnswerOutcome.NOT_TRIED, AnswerOutcome.WRONG), garbage
-        assert verdict.misconception is None
-        assert 5 < len(verdict.words) < 1000
+        assessment = assess(exercise, garbage, expected)
+        assert assessment.outcome in (AnswerOutcome.NOT_TRIED, AnswerOutcome.WRONG), garbage
+        assert assessment.misconception is None
+        assert 5 < len(assessment.words) < 1000
 
 
-def test_exercise_truth_moves_no_clock(
+def test_exercise_expected_answer_moves_no_clock(
     asked: tuple[Exercise, Lab], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     exercise, lab = asked
@@ -257,27 +261,43 @@ def test_exercise_view_hides_answer(asked: tuple[Exercise, Lab]) -> None:
 def test_exercise_check_function_first_counterexample(open_lab: OpenLab, wrong: Any, words: str) -> None:
     lab = open_lab("election")
     exercise = CATALOG["write-the-election"]
-    verdict = assess(exercise, wrong, exercise.expected_answer(lab))
-    assert verdict.outcome is AnswerOutcome.WRONG
-    assert words in verdict.words
+    assessment = assess(exercise, wrong, exercise.expected_answer(lab))
+    assert assessment.outcome is AnswerOutcome.WRONG
+    assert words in assessment.words
 
 
-# a twin sends no frames of BGP, and follows its client's memory only from the first request on
-NOT_COMPUTED = {
+# the simulator sends no frames of BGP, and follows its client's memory only from the first request on
+NOT_SIMULATED = {
     "does-the-vip-answer-ping", "does-curl-survive", "bytes-of-an-update", "cards-or-hash",
     "what-ends-a-silent-session",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("where", sorted({place for name, place in PLACES.items() if CATALOG[name].chapter != "08"}))
-def test_exercise_truth_simulated_equals_recorded(open_lab: OpenLab, where: tuple[str, str]) -> None:
+def test_exercise_expected_answer_simulated_equals_recorded(open_lab: OpenLab, where: tuple[str, str]) -> None:
     story, moment = where
-    twin, recorded = open_lab(story, backend="simulated"), open_lab(story)
-    twin.at(moment)
+    simulated, recorded = open_lab(story, backend="simulated"), open_lab(story)
+    simulated.at(moment)
     recorded.at(moment)
     for name, place in PLACES.items():
-        if place == where and name not in NOT_COMPUTED and CATALOG[name].kind != "code":
-            assert CATALOG[name].expected_answer(twin).value == CATALOG[name].expected_answer(recorded).value, name
+        if place == where and name not in NOT_SIMULATED and CATALOG[name].kind != "code":
+            assert CATALOG[name].expected_answer(simulated).value == CATALOG[name].expected_answer(recorded).value, name
+
+
+def queries(owner: type, prefix: str = "") -> set[str]:
+    """Return the queries of a class, as they are counted."""
+    return {prefix + name for name, method in vars(owner).items() if hasattr(method, "__wrapped__")}
+
+
+def test_catalog_queries_that_score_or_prove_exist() -> None:
+    counted = (
+        queries(Lab) | queries(Observation, "observation.") | queries(ARPObservation, "arp.")
+        | queries(BGPObservation, "bgp.")
+    )  # fmt: skip
+    scoring = {query for one in CATALOG.values() for query in one.scored_by}
+    assert scoring <= counted
+    kinds = {"l2advertisements", "endpointslices", "daemonsets"}  # of lab.table, lab.objects and lab.object
+    assert {choice.key for choice in EVIDENCE} <= counted | kinds
 
 
 def test_catalog_no_answer_in_chapters() -> None:

@@ -20,8 +20,8 @@ BROKEN = {
     "case-5": "selects nobody", "case-6": "local nowhere", "case-7": "sharing refused", "case-8": "no speakers",
     "case-9": "conflict",
 }  # fmt: skip
-# a look that shows each cause
-LOOKS: dict[str, Callable[[Lab], object]] = {
+# a query for each kind of evidence
+QUERIES: dict[str, Callable[[Lab], object]] = {
     "events": lambda lab: [lab.events(name) for name in ("svc1", "svc2", "svc3")],
     "services": lambda lab: lab.services(), "pool": lambda lab: lab.pool(), "network": lambda lab: lab.network(),
     "l2advertisements": lambda lab: lab.table("l2advertisements"), "election": lambda lab: lab.election("svc1"),
@@ -47,19 +47,19 @@ class TestCase:
     def test_case_evidence_queries_can_be_made(self, open_lab: OpenLab, case: str) -> None:
         for proof in PROOFS_OF[BROKEN[case]]:
             lab = open_lab(case)
-            LOOKS[proof](lab)
+            QUERIES[proof](lab)
             for fix in FIXES_OF[BROKEN[case]]:
-                verdict = lab.exercise(case).assess({"cause": BROKEN[case], "fix": fix, "evidence": proof})
-                assert verdict.outcome is AnswerOutcome.RIGHT, (proof, fix, verdict.words)
+                assessment = lab.exercise(case).assess({"cause": BROKEN[case], "fix": fix, "evidence": proof})
+                assert assessment.outcome is AnswerOutcome.RIGHT, (proof, fix, assessment.words)
 
     def test_case_other_causes_ruled_out_by_fact(self, open_lab: OpenLab, case: str) -> None:
-        truth = CATALOG[case].expected_answer(open_lab(case))
+        expected = CATALOG[case].expected_answer(open_lab(case))
         for cause in RULES:
             if cause != BROKEN[case]:
-                verdict = assess(CATALOG[case], (cause, "flush", "curl"), truth)
-                assert verdict.outcome is AnswerOutcome.WRONG
-                assert truth.diagnosis
-                assert truth.diagnosis.findings[cause] in verdict.words
+                assessment = assess(CATALOG[case], (cause, "flush", "curl"), expected)
+                assert assessment.outcome is AnswerOutcome.WRONG
+                assert expected.diagnosis
+                assert expected.diagnosis.findings[cause] in assessment.words
 
     def test_case_check_needs_evidence(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
@@ -72,7 +72,7 @@ class TestCase:
         lab = open_lab(case)
         proof, fix = sorted(PROOFS_OF[BROKEN[case]])[0], sorted(FIXES_OF[BROKEN[case]])[0]
         lab.leader("svc1")
-        LOOKS[proof](lab)
+        QUERIES[proof](lab)
         assert "effect at best" in lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence="leader")
         assert "would leave the cause" in lab.exercise(case).check(cause=BROKEN[case], fix="restart", evidence=proof)
 
@@ -91,7 +91,7 @@ def test_case_check_in_its_own_story(open_lab: OpenLab) -> None:
 
 
 def test_case_check_needs_all_parts(open_lab: OpenLab) -> None:
-    quest = open_lab("case-1").exercise("case-1")
+    view = open_lab("case-1").exercise("case-1")
     for answer in (
         "a",
         ("a", "b"),
@@ -102,8 +102,8 @@ def test_case_check_needs_all_parts(open_lab: OpenLab) -> None:
         3.5,
         [None] * 3,
     ):
-        assert "not tried" in quest.check(answer), answer
-    assert "Not tried yet" in quest.check()
+        assert "not tried" in view.check(answer), answer
+    assert "Not tried yet" in view.check()
 
 
 def test_lab_queries_noted_as_evidence(open_lab: OpenLab) -> None:

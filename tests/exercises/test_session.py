@@ -1,4 +1,4 @@
-"""An exercise in a learner's hand: help is noted, predictions wait for their look."""
+"""An exercise in a notebook: help is recorded, predictions wait for their query."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_exercise_check_right_after_hint(open_lab: OpenLab) -> None:
     lab = open_lab("election")
-    quest = lab.exercise("leader-of-svc1")
-    assert "not yet" in quest.check("myk8s-worker3")
-    assert "1 more" in quest.hint()
-    assert "the last one" in quest.hint()
-    assert "right, after help" in quest.check(lab.leader("svc1"))
+    view = lab.exercise("leader-of-svc1")
+    assert "not yet" in view.check("myk8s-worker3")
+    assert "1 more" in view.hint()
+    assert "the last one" in view.hint()
+    assert "right, after help" in view.check(lab.leader("svc1"))
 
 
 def test_prediction_scored_by_query_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,9 +40,9 @@ def test_prediction_scored_by_query_once(capsys: pytest.CaptureFixture[str]) -> 
     lab.map()
     assert capsys.readouterr().out == ""
     lab.observation().timeline()
-    told = capsys.readouterr().out
-    assert "✗ Your prediction: about a minute: Here: 1–10 s. That is what clients felt" in told
-    assert "✓ Your prediction: a share of failures for a while: A share of failures" in told
+    output = capsys.readouterr().out
+    assert "✗ Your prediction: about a minute: Here: 1–10 s. That is what clients felt" in output
+    assert "✓ Your prediction: a share of failures for a while: A share of failures" in output
     lab.observation().timeline()
     lab.observation().phases()
     assert capsys.readouterr().out == ""
@@ -143,9 +143,9 @@ def test_lab_progress_figure_and_table(open_lab: OpenLab) -> None:
 
 def test_prediction_scored_by_any_lab(capsys: pytest.CaptureFixture[str]) -> None:
     kanslib.open_lab("metallb").predict("one-too-many", guess="c")
-    twin = kanslib.open_lab("case-2")
+    other_lab = kanslib.open_lab("case-2")
     capsys.readouterr()
-    twin.events("svc3")
+    other_lab.events("svc3")
     said = capsys.readouterr().out
     assert "✗ Your prediction: no address, and silence" in said
     assert "Here: no address, and a warning" in said
