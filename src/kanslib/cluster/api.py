@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, key_of
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
+_LOG = logging.getLogger("kanslib.cluster")
 CONTROL_PLANE = f"{CLUSTER}-control-plane"
 PATHS = {
     "nodes": "/api/v1/nodes",
@@ -104,20 +106,30 @@ class Watches:
         self._told(kind, event)
 
     def _follow(self, kind: str) -> None:
-        """List, then watch from there; list again when the connection was lost."""
+        """List and watch, again and again: a connection is lost, a definition is not there yet."""
+        from urllib3.exceptions import HTTPError
+
         while not self._stop.is_set():
             try:
-                version = self._list(kind)
-                self._listed[kind].set()
-                for line in self._lines(PATHS[kind], version):
-                    change = json.loads(line)
-                    if change["type"] in ("ERROR", "BOOKMARK"):
-                        break
-                    self._tell(kind, change["type"], change["object"])
-                    if self._stop.is_set():
-                        return
-            except Exception:  # a lost connection, a definition that is not there yet: ask again
+                self._list_and_watch(kind)
+            except PermissionError as refused:
+                _LOG.error("no more watching of %s: %s", kind, refused)
+                return
+            except (OSError, HTTPError, LookupError, ValueError) as lost:
+                _LOG.debug("watching %s again: %s", kind, lost)
                 self._stop.wait(0.5)
+            except Exception:
+                _LOG.exception("watching %s again after an unexpected error", kind)
+                self._stop.wait(0.5)
+
+    def _list_and_watch(self, kind: str) -> None:
+        version = self._list(kind)
+        self._listed[kind].set()
+        for line in self._lines(PATHS[kind], version):
+            change = json.loads(line)
+            if change["type"] in ("ERROR", "BOOKMARK") or self._stop.is_set():
+                return
+            self._tell(kind, change["type"], change["object"])
 
     def _get(self, path: str, **query: str) -> Any:
         # the client's own connections: its generated methods parse every object, which a stream does not need
@@ -126,6 +138,8 @@ class Watches:
         )
         if answer.status == 404:
             raise LookupError(path)
+        if answer.status in (401, 403):
+            raise PermissionError(f"{path}: HTTP {answer.status}")
         if answer.status != 200:
             raise ConnectionError(f"{path}: HTTP {answer.status}")
         return answer

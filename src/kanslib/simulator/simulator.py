@@ -460,8 +460,8 @@ class Simulator:
         """Who answers ARP for an address: speakers that announce it and can be heard, and who else holds it."""
         deaf = self.unreachable.at(moment)
         found = [node for node in sorted(self.speakers.announced.at(moment).get(address, ())) if node not in deaf]
-        squatter = self.conflicting_host.at(moment)
-        others = [squatter[0]] if squatter and squatter[1] == address else []
+        host = self.conflicting_host.at(moment)
+        others = [host[0]] if host and host[1] == address else []
         return [one for one in [*others, *found] if one != asker]
 
 

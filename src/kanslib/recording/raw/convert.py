@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kanslib.actions import Verb, deduplicate
+from kanslib.actions import ACTIONS, Verb, deduplicate
 from kanslib.exceptions import ManifestError, RecordingError
 from kanslib.k8s.logs import with_timestamps
 from kanslib.k8s.objects import WatchEvent, key_of
@@ -27,7 +27,6 @@ _NAMED_BY_VERB: set[Verb] = {
     "create_cluster", "start_client", "install_metallb", "kill_node", "start_node", "link_down", "link_up",
     "start_router", "stop_router", "route_client", "unroute_client",
 }  # fmt: skip
-_LOSSES: set[Verb] = {"kill_node", "link_down"}
 _SET_UP: set[Verb] = {"create_cluster", "start_client"}
 
 WHOLE_LESSON = "l2"
@@ -235,7 +234,7 @@ def _name(action: RawAction, step: RecordedStep) -> str:
 
 
 def _settled(raw: RawRecording, steps: Sequence[RecordedStep], changed: Sequence[float], until: float) -> float:
-    if steps[0].verb in _LOSSES:
+    if ACTIONS[steps[0].verb].loses_node:
         noticed = settling.settled_after_loss(raw.watches, steps[0].targets[0], steps[0].t, until)
         # the effects were incomplete when the next action began: the last one counts
         return noticed if noticed is not None else settling.settled_quietly(changed, steps[-1].end, until)
