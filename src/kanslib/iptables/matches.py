@@ -64,7 +64,7 @@ class Probability:
 Answer = bool | Unknown | Probability
 
 
-class PacketState(Protocol):
+class MatchedPacket(Protocol):
     """What a match may ask about the packet on its way."""
 
     original: Packet
@@ -86,7 +86,7 @@ class PacketState(Protocol):
 class Match(Protocol):
     """One thing that a rule asks."""
 
-    def holds(self, way: PacketState) -> Answer: ...
+    def holds(self, way: MatchedPacket) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class NetworkMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         address = way.address(self.field)
         if address is None:
             return Unknown(self.text, not self.negated)
@@ -128,7 +128,7 @@ class IPRangeMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         address = way.address(self.field)
         if address is None:
             return Unknown(self.text, not self.negated)
@@ -144,7 +144,7 @@ class NameMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         name = way.name(self.field)
         if name is None:
             return Unknown(self.text, not self.negated)
@@ -160,7 +160,7 @@ class ProtocolMatch:
     protocol: int
     negated: bool
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         return (way.protocol == self.protocol) != self.negated
 
 
@@ -173,7 +173,7 @@ class RangeMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         value = way.value(self.field)
         if value is None:
             if self.field in ("sport", "dport") and way.protocol not in WITH_PORTS:
@@ -193,7 +193,7 @@ class EitherPortMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         answers = [RangeMatch(field, self.ranges, False, self.text).holds(way) for field in ("sport", "dport")]
         if True in answers:
             return not self.negated
@@ -215,7 +215,7 @@ class TCPFlagsMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         flags = way.value("tcp_flags")
         if flags is None:
             found = sum(1 << value for value in range(256) if value & self.mask == self.wanted)
@@ -232,7 +232,7 @@ class ConntrackMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         if self.natted & way.natted:
             return not self.negated
         inside = way.states & self.states
@@ -251,7 +251,7 @@ class MarkMatch:
     mask: int
     negated: bool
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         return (way.mark & self.mask == self.value) != self.negated
 
 
@@ -264,7 +264,7 @@ class ConnmarkMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         if way.unconnected:
             return False
         if way.connmark is None:
@@ -278,7 +278,7 @@ class RandomMatch:
 
     chance: Probability
 
-    def holds(self, way: PacketState) -> Answer:  # noqa: ARG002
+    def holds(self, way: MatchedPacket) -> Answer:  # noqa: ARG002
         return self.chance
 
 
@@ -290,7 +290,7 @@ class AddrTypeMatch:
     types: frozenset[str]
     negated: bool
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         kind = way.type_of(self.field)
         if isinstance(kind, str):
             return (kind in self.types) != self.negated
@@ -310,7 +310,7 @@ class OwnerMatch:
     negated: bool
     text: str
 
-    def holds(self, way: PacketState) -> Answer:
+    def holds(self, way: MatchedPacket) -> Answer:
         if way.original.in_interface is not None:
             return self.negated
         if way.original.uid is None:
@@ -325,7 +325,7 @@ class UndecidableMatch:
     text: str
     negated: bool
 
-    def holds(self, way: PacketState) -> Answer:  # noqa: ARG002
+    def holds(self, way: MatchedPacket) -> Answer:  # noqa: ARG002
         return Unknown(self.text, not self.negated)
 
 

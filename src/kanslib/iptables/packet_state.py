@@ -19,18 +19,18 @@ Stage = tuple[str, str]  # hook, table
 Steps = tuple["Steps | None", Step]  # the steps before, the newest
 
 
-class Frame(NamedTuple):
+class ChainFrame(NamedTuple):
     """A chain being walked: who called it, the positions of its candidates, which is next, the chains open above."""
 
-    parent: Frame | None
+    parent: ChainFrame | None
     chain: CompiledChain
     positions: Sequence[int]
     next: int
     active: tuple[str, ...]
 
-    def advance(self) -> Frame:
+    def advance(self) -> ChainFrame:
         """Return the frame behind the next rule."""
-        return Frame(self.parent, self.chain, self.positions, self.next + 1, self.active)
+        return ChainFrame(self.parent, self.chain, self.positions, self.next + 1, self.active)
 
 
 @lru_cache(maxsize=256)
@@ -68,7 +68,7 @@ class PacketState:
         self.probability = Fraction(1)
         self.steps: Steps | None = None
         self.plan = plan
-        self.frame: Frame | None = None
+        self.frame: ChainFrame | None = None
         self.hook, self.table, self.looped = "", "", False
 
     def fork(self) -> PacketState:

@@ -20,7 +20,7 @@ from kanslib.iptables.effects import apply_target, passes
 from kanslib.iptables.matches import Probability, Unknown
 from kanslib.iptables.outcome import Outcome, Step
 from kanslib.iptables.packet import STATES, Packet, Routing
-from kanslib.iptables.packet_state import Frame, PacketState, Stage
+from kanslib.iptables.packet_state import ChainFrame, PacketState, Stage
 from kanslib.iptables.targets import Action
 
 _FIRST = 1 << STATES.index("NEW") | 1 << STATES.index("RELATED")
@@ -251,7 +251,7 @@ class _Search:
             return _Progress.ON
         return self._end(state, base.chain.policy, f"policy of {state.table} {state.hook}")
 
-    def _match(self, state: PacketState, compiled: CompiledRule, frame: Frame) -> Fraction | int | None:
+    def _match(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame) -> Fraction | int | None:
         """Return the rule's chance to match, 0 for none; None when the path branched over it."""
         chance: Fraction | int = 1
         open_question: Unknown | None = None
@@ -287,7 +287,7 @@ class _Search:
             state.probability *= chance
         return chance
 
-    def _jump(self, state: PacketState, action: targets.Jump, rule: Rule, frame: Frame) -> Frame:
+    def _jump(self, state: PacketState, action: targets.Jump, rule: Rule, frame: ChainFrame) -> ChainFrame:
         active = frame.active
         if action.chain in active:
             circle = " → ".join([*active[active.index(action.chain) :], action.chain])
@@ -319,6 +319,6 @@ class _Search:
         )
 
 
-def _enter(parent: Frame | None, chain: CompiledChain, state: PacketState, active: tuple[str, ...]) -> Frame:
+def _enter(parent: ChainFrame | None, chain: CompiledChain, state: PacketState, active: tuple[str, ...]) -> ChainFrame:
     """Return the frame at the first rule of a chain."""
-    return Frame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active)
+    return ChainFrame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active)

@@ -11,7 +11,7 @@ from kanslib.render.rows import Row
 MOMENT_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE", "LOOKS AFTER", "HERE")
 
 
-class Moment(Protocol):
+class StoryMoment(Protocol):
     """A moment of a story, as a backend has it."""
 
     @property
@@ -30,7 +30,7 @@ class Moment(Protocol):
     def source(self) -> Source: ...
 
 
-def moment_rows(moments: Iterable[Moment]) -> list[Row]:
+def moment_rows(moments: Iterable[StoryMoment]) -> list[Row]:
     """Return one row a moment, with the columns of MOMENT_COLUMNS; seconds are rounded to tenths."""
     return [
         {
@@ -49,6 +49,6 @@ def _tenths(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _done(moment: Moment) -> str:
+def _done(moment: StoryMoment) -> str:
     words = " · ".join(map(str, moment.actions))
     return f"{words} (simulated)" if words and moment.source == "simulated" else words
