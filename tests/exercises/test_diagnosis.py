@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kanslib.diagnosis.findings import CAUSES as RULES
-from kanslib.diagnosis.findings import ClusterSnapshot, find
+from kanslib.diagnosis import CAUSES as RULES
+from kanslib.diagnosis import ClusterSnapshot, find
 from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES, FIXES_OF, PROOFS_OF
 from kanslib.exercises.exercise import AnswerOutcome, assess

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kanslib.diagnosis.findings import CAUSES, ClusterSnapshot, Finding, find
+from kanslib.diagnosis.findings import CAUSES, ClusterSnapshot, Finding, Problem, find
 
-__all__ = ["CAUSES", "ClusterSnapshot", "Finding", "find"]
+__all__ = ["CAUSES", "ClusterSnapshot", "Finding", "Problem", "find"]

@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from typing import Literal
 
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb import election
 from kanslib.metallb.allocation import annotation
 from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Objects, Pool, objects_of_kind, pool_of, pools
+
+Problem = Literal[
+    "pool exhausted", "sharing refused", "foreign network", "no advertisement", "selects nobody", "no speakers",
+    "all excluded", "no endpoints", "local nowhere", "conflict",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,7 @@ def _arp_conflict(cluster: ClusterSnapshot) -> Finding:
     return Finding(False, "no address was answered for by two machines")
 
 
-CAUSES: dict[str, Callable[[ClusterSnapshot], Finding]] = {
+CAUSES: dict[Problem, Callable[[ClusterSnapshot], Finding]] = {
     "pool exhausted": _exhausted, "sharing refused": _sharing, "foreign network": _outside_the_network,
     "no advertisement": _unadvertised, "selects nobody": _selects_nobody, "no speakers": _no_speakers,
     "all excluded": _all_excluded, "no endpoints": _no_endpoints, "local nowhere": _local_nowhere,
@@ -185,7 +191,7 @@ CAUSES: dict[str, Callable[[ClusterSnapshot], Finding]] = {
 }  # fmt: skip
 
 
-def find(cluster: ClusterSnapshot) -> dict[str, Finding]:
+def find(cluster: ClusterSnapshot) -> dict[Problem, Finding]:
     """Return the finding of every cause.
 
     >>> import kanslib

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kanslib.diagnosis.findings import ClusterSnapshot, find
+from kanslib.diagnosis import ClusterSnapshot, find
 from kanslib.exceptions import KanslibError, NotFoundError
 from kanslib.exercises.catalog.queries import column
 from kanslib.exercises.exercise import Choice, Exercise
@@ -127,7 +127,7 @@ def _expect_cause(lab: LabQueries) -> ExpectedAnswer:
     causes = tuple(cause for cause, finding in findings.items() if finding.holds)
     if not causes:
         raise NotFoundError("a fault at this moment: nothing is wrong here", hint="lab.at('opening') goes back to it")
-    facts = {cause: finding.fact for cause, finding in findings.items()}
+    facts: dict[str, str] = {cause: finding.fact for cause, finding in findings.items()}
     diagnosis = DiagnosisFacts(causes, facts, PROOFS_OF[causes[0]], FIXES_OF[causes[0]])
     return ExpectedAnswer(causes[0], diagnosis=diagnosis)
 
