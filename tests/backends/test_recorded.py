@@ -180,7 +180,7 @@ def test_open_lab_unknown_backend_lists_known(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("KANS_BACKEND", "imagined")
     with pytest.raises(UnknownNameError, match="recorded · live · simulated"):
         kanslib.open_lab()
-    with pytest.raises(UnknownNameError, match="no world named 'dead'"):
+    with pytest.raises(UnknownNameError, match="no backend named 'dead'"):
         kanslib.open_lab(backend="dead")
     with pytest.raises(UnknownNameError, match="no story named 'l3'"):
         kanslib.open_lab("l3", backend="recorded")
