@@ -27,6 +27,7 @@ def test_time_machine_stops_are_actions_and_results(open_lab: OpenLab) -> None:
     assert all(any(abs(at - stop) <= 0.11 and what == said for stop, said in stops) for at, what in seen)
 
 
+@pytest.mark.filterwarnings("ignore::kanslib.exceptions.LeaderDisagreementWarning")
 @pytest.mark.parametrize("moment", ["opening", "kill-node", "start-node", "delete-speaker-pod"])
 def test_time_machine_scene_equals_lab(open_lab: OpenLab, moment: str) -> None:
     lab = open_lab("failover")
@@ -51,31 +52,31 @@ def test_time_machine_scene_neighbors_equal_client(open_lab: OpenLab) -> None:
 
 
 def test_time_machine_steps_between_stops(open_lab: OpenLab) -> None:
-    film = open_lab("failover").time_machine().film
-    before, after = film.stops_around(10.0)
+    timeline = open_lab("failover").time_machine().timeline
+    before, after = timeline.stops_around(10.0)
     assert before
     assert after
     assert (before.text, after.lane) == ("kill-node", "leader")
-    assert film.stops_around(0.0)[0] is None
-    assert film.stops_around(film.end)[1] is None
+    assert timeline.stops_around(0.0)[0] is None
+    assert timeline.stops_around(timeline.end)[1] is None
 
 
 def test_time_machine_failed_requests_in_words_and_shape(open_lab: OpenLab) -> None:
-    film = open_lab("failover").time_machine().film
-    lost = [at for at, ok in film.attempts["svc1"] if not ok]
+    timeline = open_lab("failover").time_machine().timeline
+    lost = [at for at, ok in timeline.attempts["svc1"] if not ok]
     assert 7 < min(lost) < 9
-    assert len(film.attempts) == 3
+    assert len(timeline.attempts) == 3
 
 
 @pytest.mark.parametrize("story", ["service-types", "metallb", "arp", "iptables", "bgp", "bgp-silent", "case-3", "l2"])
 def test_time_machine_static_html_of_every_story(open_lab: OpenLab, story: str) -> None:
     machine = open_lab(story).time_machine()
     html = machine._repr_html_()
-    acts = [stop for stop in machine.film.stops if stop.lane == "actions"]
+    acts = [stop for stop in machine.timeline.stops if stop.lane == "actions"]
     assert html.count("<details") == min(len(acts), 12)
-    assert ("more acts" in html) == (len(acts) > 12)
+    assert ("more actions" in html) == (len(acts) > 12)
     assert len(html) < 400_000
-    assert machine.at(machine.film.end + 99).at == machine.film.end
+    assert machine.at(machine.timeline.end + 99).at == machine.timeline.end
     assert machine.at(-5).at == 0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from kanslib.backends.base import Backend
 from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import kubernetes, metallb, packet_path, places, traffic
-from kanslib.lab.learning import Learning
+from kanslib.lab.learning import Guess, Learning
 from kanslib.lab.observation import Observation, check_layer
 from kanslib.lab.queries import ClusterView, QueryLog, query
 
@@ -794,10 +794,10 @@ class Lab:
         return self._learning.session.exercise(name)
 
     @overload
-    def predict(self, name: str, /, *, guess: Any = None) -> Prediction: ...
+    def predict(self, name: str, /, *, guess: Guess = None) -> Prediction: ...
     @overload
     def predict(self, name: str, other: str, /, *names: str) -> Quiz: ...
-    def predict(self, *names: str, guess: Any = None) -> Prediction | Quiz:
+    def predict(self, *names: str, guess: Guess = None) -> Prediction | Quiz:
         """Ask for a prediction: `.answer(guess)` writes it down, and the query that shows the answer scores it.
 
         `guess`: write one down at once. With several ids: all of them together, answered with `.check(…)` in order.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kanslib.exercises.session import ExerciseSession, ExerciseView
     from kanslib.recording.clock import Clock
 
+Guess = object  # whatever a learner answers: a name, names, a number, a function; `None` is no guess
+
 
 @cache
 def kernel_predictions() -> PendingPredictions:

@@ -1,4 +1,4 @@
-"""The time machine: a recorded story of its own, and a slider that moves its clock."""
+"""The time machine: a copy of a recorded story, and a slider that moves its clock."""
 
 from __future__ import annotations
 
@@ -21,74 +21,72 @@ from kanslib.render.answers import TabledAnswer
 from kanslib.render.rows import Rows
 from kanslib.render.time_machine import Scene, StoryTimeline, TimelineStop, scene_html
 
-_ON_PAPER = 12  # scenes that a page without a kernel holds
+_MAX_SCENES = 12  # scenes that a page without a kernel holds
 
 
 class TimeMachine(TabledAnswer):
-    """A recorded story, to be walked through: show it for a slider, `.at(seconds)` for a scene, `.table` for the stops.
+    """A recorded story under a slider: `.at(seconds)` returns a scene, `.table` has the stops.
 
-    Its clock is its own: the lab's stays where it is.
+    It has a clock of its own: the lab's moment stays.
     """
 
     def __init__(self, recorded: RecordedBackend, service: str) -> None:
         self._recorded, self._view, self._service = recorded, ClusterView(recorded), service
         self.provenance = recorded.provenance()
         story = recorded.story
-        self._window = recorded.story_observation()
-        self._memory = neighbor_updates(self._window)
+        self._observation = recorded.story_observation()
+        self._updates = neighbor_updates(self._observation)
         self._moments = recorded.moments()
-        self.film = StoryTimeline(
+        self.timeline = StoryTimeline(
             story.title, round(story.end - story.start, 1), tuple(self._stops()), self._attempts()
         )
 
     def _stops(self) -> list[TimelineStop]:
-        """The acts, and what they led to: leaders, nodes, endpoints."""
-        window = self._window
-        events, nodes, slices = (window.watch_events(kind) for kind in ("events", "nodes", "endpointslices"))
-        acts = [TimelineStop(round(moment.at or 0.0, 1), "actions", moment.name) for moment in self._moments]
+        """Return the actions and their effects: leaders, nodes, endpoints."""
+        observation = self._observation
+        events, nodes, slices = (observation.watch_events(kind) for kind in ("events", "nodes", "endpointslices"))
+        actions = [TimelineStop(round(moment.at or 0.0, 1), "actions", moment.name) for moment in self._moments]
         found = [
             TimelineStop(round(event.at, 1), event.kind, str(event))
-            for event in event_sources.cluster_events(events, nodes, slices, window.zero)
-            if event.at <= self.film_end
+            for event in event_sources.cluster_events(events, nodes, slices, observation.zero)
+            if event.at <= self.duration
         ]
-        return sorted(chain(acts, found), key=lambda stop: (stop.at, stop.lane != "actions"))
+        return sorted(chain(actions, found), key=lambda stop: (stop.at, stop.lane != "actions"))
 
     @property
-    def film_end(self) -> float:
-        """How long the story lasts, in seconds."""
-        return self._window.end - self._window.start
+    def duration(self) -> float:
+        """The length of the story in seconds."""
+        return self._observation.end - self._observation.start
 
     def _attempts(self) -> dict[str, list[tuple[float, bool]]]:
-        """When each Service was asked, and whether it answered; of the moments at which it had an address."""
+        """Return the requests to each Service: seconds after the opening, and whether it answered."""
         found: dict[str, list[tuple[float, bool]]] = {}
         names: dict[str, str] = {}
-        for event in self._window.watch_events("services"):
+        for event in self._observation.watch_events("services"):
             for ingress in event.object.get("status", {}).get("loadBalancer", {}).get("ingress", []):
                 names[ingress["ip"]] = qualified_name(event.object)
         try:
-            probes = self._window.probes()
+            probes = self._observation.probes()
         except NotRecordedError:
             return {}
         for row in probes:
             if row["to"] in names:
-                found.setdefault(names[row["to"]], []).append((row["t"] - self._window.zero, bool(row["ok"])))
+                found.setdefault(names[row["to"]], []).append((row["t"] - self._observation.zero, bool(row["ok"])))
         return dict(sorted(found.items()))
 
-    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────
-
     def at(self, seconds: float) -> Scene:
-        """Return the scene so many seconds after the opening, held within the story. No query of the learner's."""
-        at = round(min(max(seconds, 0.0), self.film.end), 1)
-        self._recorded.at_time(min(self._window.start + at, self._window.end))
+        """Return the scene so many seconds after the opening, held within the story. It is not a query."""
+        at = round(min(max(seconds, 0.0), self.timeline.end), 1)
+        self._recorded.at_time(min(self._observation.start + at, self._observation.end))
         with self._view.held():
-            walk, words = self._walk()
+            trace_html, trace_summary = self._trace()
             return Scene(
-                at, self.film.latest(at), metallb.draw_map(self._view), list(self._beliefs(at)), walk, words,
-                self._recorded.provenance(),
+                at, self.timeline.latest(at), metallb.draw_map(self._view), list(self._addresses(at)),
+                trace_html, trace_summary, self._recorded.provenance(),
             )  # fmt: skip
 
-    def _beliefs(self, at: float) -> Iterator[dict[str, str]]:
-        remembered, macs = neighbors_at(self._memory, self._window.zero + at), self._recorded.mac_owners()
+    def _addresses(self, at: float) -> Iterator[dict[str, str]]:
+        remembered, macs = neighbors_at(self._updates, self._observation.zero + at), self._recorded.mac_owners()
         for name, vip in places.vips(self._view).items():
             mac = remembered.get(vip, "")
             yield {
@@ -96,42 +94,39 @@ class TimeMachine(TabledAnswer):
                 "CLIENT REMEMBERS": macs.get(mac, mac) or "nothing",
             }  # fmt: skip
 
-    def _walk(self) -> tuple[str, str]:
-        """The way of a packet from the client, as a picture and in words; why there is none, where there is none."""
+    def _trace(self) -> tuple[str, str]:
+        """Return the trace of a packet from the client as HTML and in words; or why there is none."""
         try:
             trace = packet_path.trace(self._view, self._service, None, None)
         except KanslibError as exc:
-            words = f"No packet can be followed to {self._service} at this moment: {str(exc).splitlines()[0]}"
-            return f"<p>{escape(words)}</p>", words
+            reason = f"No packet can be traced to {self._service} at this moment: {str(exc).splitlines()[0]}"
+            return f"<p>{escape(reason)}</p>", reason
         return f"<p>{escape(trace.summary)}</p>{trace.svg()}", trace.summary
 
     def describe(self) -> str:
-        """The story in words: every stop with its seconds."""
-        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.text}" for stop in self.film.stops]
-        return "\n".join([f"{self.film.title}, {self.film.end:.0f} s:", *lines])
+        """Return the story in words: every stop with its seconds."""
+        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.text}" for stop in self.timeline.stops]
+        return "\n".join([f"{self.timeline.title}, {self.timeline.end:.0f} s:", *lines])
 
     def rows(self) -> Rows:
         """Return the stops: SECONDS after the opening, LANE, and WHAT happened."""
-        return [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.film.stops]
-
-    # ── showing ──────────────────────────────────────────────────────────────────────────────────────────
+        return [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.timeline.stops]
 
     def body_html(self) -> str:
-        """Return the story on paper: one scene for each action, folded; what a page without a kernel shows."""
-        acts = [stop for stop in self.film.stops if stop.lane == "actions"]
-        shown = acts[:_ON_PAPER]
+        """Return one folded scene for each action: what a page without a kernel shows."""
+        actions = [stop for stop in self.timeline.stops if stop.lane == "actions"]
+        shown = actions[:_MAX_SCENES]
         parts = []
         for place, stop in enumerate(shown):
-            later = acts[place + 1].at if place + 1 < len(acts) else self.film.end
+            later = actions[place + 1].at if place + 1 < len(actions) else self.timeline.end
             scene = self.at(min(self._settled(stop), later))
-            scene = replace(
-                scene, trace_html=f"<p>{escape(scene.trace_summary)}</p>"
-            )  # a drawn one is many times as large
+            # a drawn trace is many times as large
+            scene = replace(scene, trace_html=f"<p>{escape(scene.trace_summary)}</p>")
             opened = " open" if place == 0 else ""
             summary = f"{stop.at:.0f} s: {escape(stop.text)}"
-            parts.append(f"<details{opened}><summary>{summary}</summary>{scene_html(scene, self.film)}</details>")
-        left = len(acts) - len(shown)
-        more = f"<p>{left} more acts: with a kernel, the slider has them.</p>" if left else ""
+            parts.append(f"<details{opened}><summary>{summary}</summary>{scene_html(scene, self.timeline)}</details>")
+        left = len(actions) - len(shown)
+        more = f"<p>{left} more actions: with a kernel, the slider has them.</p>" if left else ""
         return f'<div class="kans-time">{"".join(parts)}{more}</div>'
 
     def _settled(self, stop: TimelineStop) -> float:
@@ -144,7 +139,7 @@ class TimeMachine(TabledAnswer):
             from kanslib.render.time_machine_widget import time_machine_widget
 
             if in_a_notebook():
-                widget = capture_keys(time_machine_widget(self.film, self.at))
+                widget = capture_keys(time_machine_widget(self.timeline, self.at))
                 return mimebundle(widget, self._repr_html_(), self.describe())
         return {"text/html": self._repr_html_(), "text/plain": self.describe()}
 
