@@ -32,7 +32,7 @@ class Freshness:
     `is_repeat`: True when the same output answered before.
 
     >>> print(" · ".join(Freshness(-12.2, "kill-node").notes))
-    looked 12 s earlier · from before kill-node
+    recorded 12 s earlier · from before kill-node
     """
 
     offset: float = 0.0
@@ -42,7 +42,8 @@ class Freshness:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return the freshness in words; empty for an output of the moment itself."""
-        distance = f"looked {abs(self.offset):.0f} s {'later' if self.offset > 0 else 'earlier'}" if self.offset else ""
+        side = "later" if self.offset > 0 else "earlier"
+        distance = f"recorded {abs(self.offset):.0f} s {side}" if self.offset else ""
         outdated = f"from before {self.outdated_by}" if self.outdated_by else ""
         repeat = "again: the same recorded answer" if self.is_repeat else ""
         return tuple(note for note in (distance, outdated, repeat) if note)

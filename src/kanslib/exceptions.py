@@ -109,13 +109,13 @@ class SettleTimeoutError(KanslibError, TimeoutError):
 
     >>> print(SettleTimeoutError("kill-node", 60, ["myk8s-worker is NotReady"]))
     kill-node: not settled after 60 s. Still missing: myk8s-worker is NotReady
-    next step: look again with lab.map(), or lab.restore() to undo what was done
+    next step: lab.map() shows the cluster, lab.restore() undoes what was done
     """
 
     def __init__(self, action: str, seconds: float, missing: Iterable[str]) -> None:
         super().__init__(
             f"{action}: not settled after {seconds:.0f} s. Still missing: {'; '.join(missing)}\n"
-            "next step: look again with lab.map(), or lab.restore() to undo what was done"
+            "next step: lab.map() shows the cluster, lab.restore() undoes what was done"
         )
 
 

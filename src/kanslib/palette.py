@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d7d7d"
-SERIES = (BLUE, VERMILLION, GREEN, PURPLE, GREY)  # for what is told apart by its place in a list
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, GREY)  # for things that differ by their place in a list
 
 # figures bring their own ground, so that their text keeps 4.5:1 in a light and in a dark notebook
 PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"

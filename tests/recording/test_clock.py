@@ -40,12 +40,12 @@ def test_clock_output_last_at_or_before_now(clock: Clock) -> None:
 
 def test_clock_output_next_before_next_action(clock: Clock) -> None:
     clock.at("one")
-    assert chosen(clock, 15, 32, 55) == (32, ("looked 12 s later",))
+    assert chosen(clock, 15, 32, 55) == (32, ("recorded 12 s later",))
 
 
 def test_clock_output_before_action_is_stale(clock: Clock) -> None:
     clock.at("one")
-    assert chosen(clock, 7, 55) == (7, ("looked 12 s earlier", "from before one"))
+    assert chosen(clock, 7, 55) == (7, ("recorded 12 s earlier", "from before one"))
 
 
 def test_clock_output_none(clock: Clock) -> None:
@@ -63,7 +63,7 @@ def test_clock_output_after_traffic_includes_it(clock: Clock) -> None:
     asked = clock.match_next([read(25)])
     assert asked is not None
     assert clock.now == 25.5
-    assert chosen(clock, 24, 33) == (33, ("looked 8 s later",))
+    assert chosen(clock, 24, 33) == (33, ("recorded 8 s later",))
     assert chosen(clock, 24) == (24, ("from before the traffic",))
 
 

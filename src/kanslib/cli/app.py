@@ -49,7 +49,7 @@ def lab(
     """Open JupyterLab on [bold]your own copy[/] of the chapters.
 
     What you change stays: after an upgrade, chapters that you did not edit are replaced, and the new edition
-    of one that you did lies beside yours.
+    of one that you did is put next to yours.
     """
     from kanslib.cli import lab as command
 

@@ -108,13 +108,13 @@ def _file_sections(
     client, mac = _find_client(found.frames, wanted)
     ends = [frame.time for frame in found.frames] or [outage.zero]
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
-    told = arp_timeline.PlotContext(
+    context = arp_timeline.PlotContext(
         window, {vip: vip for vip in wanted}, _find_owners(story, wanted), client or "the client"
     )
     memory = story.neighbor_updates(client, mac) if client else []
     provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
     return [
-        report.ReportSection(f"{', '.join(wanted)} from {utc(ends[0])} on", outage, story, memory, told, provenance)
+        report.ReportSection(f"{', '.join(wanted)} from {utc(ends[0])} on", outage, story, memory, context, provenance)
     ]
 
 

@@ -735,7 +735,7 @@ class Lab:
     def moments(self) -> Table:
         """Return every moment of this story: MOMENT, AT (seconds after the opening), SETTLED AFTER (seconds) and DONE.
 
-        LOOKS AFTER: seconds after the action at which commands were run. HERE marks where the lab stands.
+        QUERIES AFTER: seconds after the action at which commands were run. HERE marks where the lab stands.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS

@@ -8,7 +8,7 @@ from typing import Protocol
 from kanslib.answer import Source
 from kanslib.render.rows import Row
 
-MOMENT_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE", "LOOKS AFTER", "HERE")
+MOMENT_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE", "QUERIES AFTER", "HERE")
 
 
 class StoryMoment(Protocol):
@@ -38,7 +38,7 @@ def moment_rows(moments: Iterable[StoryMoment]) -> list[Row]:
             "AT": _tenths(one.at),
             "SETTLED AFTER": _tenths(one.settled_after),
             "DONE": _done(one),
-            "LOOKS AFTER": "any" if one.queries_at is None else ", ".join(f"+{t:.0f}" for t in one.queries_at),
+            "QUERIES AFTER": "any" if one.queries_at is None else ", ".join(f"+{t:.0f}" for t in one.queries_at),
             "HERE": "←" if one.is_current else "",
         }
         for one in moments

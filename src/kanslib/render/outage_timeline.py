@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -56,7 +55,7 @@ class TimelineFigure(TabledAnswer, go.Figure):
         words = "<br>".join(escape(line) for line in self.describe().splitlines())
         return f'<div class="kans-words"><b>In words</b><br>{words}</div>'
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None, **options: object) -> dict[str, object]:
         """Return plotly's own MIME type, which needs no network, whatever renderer is set; and the words."""
         del include, exclude, options
         figure = {**json.loads(self.to_json()), "config": _CONFIG}

@@ -25,8 +25,8 @@ SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # more branches than MAX are drawn as SHOWN
 _STYLE = """
 .kw-step:focus{outline:none}.kw-step .kw-raw{visibility:hidden}
 .kw-step:hover .kw-raw,.kw-step:focus .kw-raw{visibility:visible}
-.kw-step .kw-mark{fill:currentColor;fill-opacity:0}
-.kw-step:hover .kw-mark,.kw-step:focus .kw-mark{fill-opacity:.13;stroke:currentColor;stroke-width:1.5}
+.kw-step .kw-highlight{fill:currentColor;fill-opacity:0}
+.kw-step:hover .kw-highlight,.kw-step:focus .kw-highlight{fill-opacity:.13;stroke:currentColor;stroke-width:1.5}
 """
 
 
@@ -302,7 +302,8 @@ def _step_svg(step: Step, x: int, y: int, foot: int, width: int) -> str:
     label = f"{step.hook}, {short(rule.chain)}: {step.describe()}. Rule: {rule.text}"
     return (
         f'<g class="kw-step" tabindex="0" role="img" aria-label="{escape(label)}"><title>{escape(rule.text)}</title>'
-        f'<rect class="kw-mark" x="{x + 3}" y="{y}" width="{_WIDTH - 6}" height="{_step_height(step) - 2}" rx="4"/>'
+        f'<rect class="kw-highlight" x="{x + 3}" y="{y}" width="{_WIDTH - 6}" height="{_step_height(step) - 2}" '
+        f'rx="4"/>'
         f'<text x="{x + 10}" y="{y + 13}" fill="currentColor" font-weight="bold">{escape(short(rule.chain))}'
         f"{hook}</text>{lines}"
         f'<g class="kw-raw" aria-hidden="true">{strip}</g></g>'

@@ -64,7 +64,7 @@ class ProgressReport(TabledAnswer):
         return "\n".join(lines)
 
     def svg(self) -> str:
-        """Return the picture: a line for each chapter, a mark with its sign for each exercise."""
+        """Return the picture: a line for each chapter, a square with its sign for each exercise."""
         chapters = self._by_chapter()
         width = 110 + 34 * max(map(len, chapters.values()))
         parts = []
