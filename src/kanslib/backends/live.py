@@ -1,4 +1,4 @@
-"""The live world: the course's own kind cluster. It asks, it acts, it waits until what it did has settled."""
+"""The live backend: the course's own kind cluster. It queries, acts, and waits until an action has settled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kanslib.answer import Provenance, Text
 from kanslib.backends.active import is_done
 from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
-from kanslib.cluster import actions as deeds
+from kanslib.cluster import actions as cluster_actions
 from kanslib.cluster import docker
 from kanslib.cluster import probes as traffic
 from kanslib.cluster.api import CONTROL_PLANE, PATHS, kubectl, logs
@@ -30,7 +30,7 @@ from kanslib.cluster.state_file import CLUSTER
 from kanslib.course import stories
 from kanslib.course.addressing import addresses
 from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
-from kanslib.exceptions import ClusterError, NodeDownError, NotRecordedError, RecordingError, UnknownNameError
+from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, reference
@@ -39,12 +39,12 @@ from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
 
-_QUERY_SECONDS = 1.0  # seconds: a look that is to tell of a moment begins before it
-PREPARE = "prepare"  # what is done to bring the cluster to where a story begins
+_QUERY_SECONDS = 1.0  # a query that is to tell of a moment begins so long before it
+PREPARE = "prepare"  # the action that brings the cluster to where a story begins
 
 
 class LiveBackend:
-    """A story on the course's own cluster. Implements `World`."""
+    """A story on the course's own cluster. Implements `Backend`."""
 
     def __init__(self, story: str) -> None:
         if story not in stories.SCRIPTED_STORIES:
@@ -63,7 +63,7 @@ class LiveBackend:
                 PREPARE, lambda: self._reconciler.reconcile(opening, f"opening {self.script.name}")
             )
         if self.script.hide_actions:
-            deeds.flush_client()
+            cluster_actions.flush_client()
         if self._session.is_recording:
             self._session.query_everything()
         self._opened = self._zero = time.time()
@@ -72,11 +72,11 @@ class LiveBackend:
         self._session.journal.story(self._opened, self.script.name, self.script.title, self.script.hide_actions, lesson)
 
     def _finish(self) -> None:
-        """Do what the story has still to tell: a recorder wants all of it, whatever a chapter leaves out."""
+        """Do the rest of the story's actions: a recorder wants all of them, whatever a chapter leaves out."""
         self._journal_backend = None
-        told = {acted.name for acted in self._session.completed if acted.story == self.script.name}
+        done = {acted.name for acted in self._session.completed if acted.story == self.script.name}
         for moment in self.script.moments:
-            if moment.id not in told:
+            if moment.id not in done:
                 self._bring_to(moment)
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
@@ -96,12 +96,12 @@ class LiveBackend:
 
     def _versions(self) -> str:
         nodes = self._session.watches.objects("nodes")
-        told = [f"Kubernetes {nodes[0]['status']['nodeInfo']['kubeletVersion']}"] if nodes else []
+        versions = [f"Kubernetes {nodes[0]['status']['nodeInfo']['kubeletVersion']}"] if nodes else []
         for daemons in self._session.watches.objects("daemonsets"):
             if daemons["metadata"]["name"] == "speaker":
                 image = daemons["spec"]["template"]["spec"]["containers"][0]["image"]
-                told.append(f"MetalLB {image.rpartition(':')[2]}")
-        return " · ".join(told)
+                versions.append(f"MetalLB {image.rpartition(':')[2]}")
+        return " · ".join(versions)
 
     def topology(self) -> Topology:
         there = self._session.refresh_containers()
@@ -112,7 +112,7 @@ class LiveBackend:
             CLIENT if CLIENT in there else None, CONTROL_PLANE, router, nodes, self._reconciler.network, known
         )
 
-    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── queries ────────────────────────────────────────────────────────────────────────────────────────────
 
     def objects(self, kind: str) -> list[KubeObject]:
         if self._journal_backend:
@@ -142,9 +142,8 @@ class LiveBackend:
             self._refuse_down(node)
         found = [entry for entry in logs(self._session.watches, component) if node in (None, entry[1])]
         if not found:
-            raise NotRecordedError(
-                f"a log of {component!r}" + (f" on {node}" if node else ""), hint="lab.pods() shows who runs where"
-            )
+            where = f" on {node}" if node else ""
+            raise NotFoundError(f"a Pod of {component!r}{where}", "lab.pods() shows which Pods run where")
         return self._text("\n".join(line for _, line in merge_logs({pod: text for pod, _, text in found})))
 
     def _text_from_journal(self, text: Text) -> Text:
@@ -184,7 +183,7 @@ class LiveBackend:
         if self._journal_backend:
             raise NotRecordedError(
                 f"{what} at a moment that has passed",
-                hint=f"back to now: lab.at({self.standing!r}); or in the recorded world, where the clock goes anywhere",
+                hint=f"back to now: lab.at({self.standing!r}); or use the recorded backend, which has every moment",
             )
 
     def arp_scan(self, source: str) -> Text:
@@ -209,7 +208,7 @@ class LiveBackend:
         pools = self.objects("ipaddresspools")
         found = [ip for pool in pools for spec in pool["spec"]["addresses"] for ip in addresses(spec)]
         if not found:
-            raise ClusterError("there is no IPAddressPool, so there is nothing to scan: lab.apply(manifests.pool)")
+            raise NotFoundError("an IPAddressPool to scan", "lab.apply(manifests.pool) makes one")
         return found
 
     def mac_owners(self) -> dict[str, str]:
@@ -241,7 +240,7 @@ class LiveBackend:
         return sightings, self.provenance()
 
     def _capture_points(self, service: str) -> Iterator[tuple[str, str, int]]:
-        """Where a request to the Service can be seen: place, interface, port."""
+        """Yield where a request to the Service can be captured: place, interface, port."""
         from kanslib.cluster import readiness
 
         port = self._port(service)
@@ -259,7 +258,7 @@ class LiveBackend:
         spec = next(o for o in self.objects("services") if o["metadata"]["name"] == service)["spec"]["ports"][0]
         return int(spec["port"]), int(spec["targetPort"])
 
-    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         kinds = {document["kind"] for document in documents}
@@ -286,7 +285,7 @@ class LiveBackend:
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         objects = self._session.watches.objects
-        if is_done(verb, targets, lambda: deeds.active_actions(objects), objects):
+        if is_done(verb, targets, lambda: cluster_actions.active_actions(objects), objects):
             self._journal_backend = None
             return self._text(f"{describe(verb, targets)}: already so")
         return self._perform_named(
@@ -294,7 +293,7 @@ class LiveBackend:
         )
 
     def _perform_named(self, step: PlannedStep, work: Callable[[], list[CompletedStep]]) -> Text:
-        """Do an act of the learner's, named as the script names it where it is the script's next of its kind."""
+        """Do an action of the learner's, named as the script names it where it is the script's next of its kind."""
         self._journal_backend = None
         done: list[CompletedStep] = []
         name = stories.name_action(self.script, self.standing, step, (one.name for one in self._own_actions()))
@@ -323,7 +322,7 @@ class LiveBackend:
         probes = traffic.Probes(vips, lambda row: self._session.probe(dict(row)))
         over = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(before, queries_at, bool(vips), over), daemon=True)
-        time.sleep(3.0 if vips else 0.5)  # a stretch of calm, to compare with
+        time.sleep(3.0 if vips else 0.5)  # calm before the action, to compare with
         watcher.start()
         try:
             yield
@@ -336,9 +335,9 @@ class LiveBackend:
             watcher.join(20)
             probes.stop()
 
-    def _watch(self, before: int, looks: Sequence[float], remembers: bool, over: threading.Event) -> None:
-        """Full looks at their seconds after the act's first step; and what the client remembers, again and again."""
-        due, neighbors = sorted(looks), time.time()
+    def _watch(self, before: int, queries_at: Sequence[float], reads_neighbors: bool, over: threading.Event) -> None:
+        """Query everything at some seconds after the action's first step, and the client's neighbors every 3 s."""
+        due, neighbors = sorted(queries_at), time.time()
         while not over.wait(0.2):
             doing = self._session.action_started()
             zero = (
@@ -349,12 +348,12 @@ class LiveBackend:
             if zero is not None and due and time.time() >= zero + due[0] - _QUERY_SECONDS:
                 due.pop(0)
                 self._session.query_everything()
-            if remembers and time.time() >= neighbors:
+            if reads_neighbors and time.time() >= neighbors:
                 neighbors = time.time() + 3
                 self._session.read(CLIENT, "ip -j neigh")
 
     def advance_to(self, moment: float) -> None:
-        """Time passes by itself here."""
+        """Do nothing: time passes by itself."""
 
     def observation(self, seconds: float | None = None) -> LiveObservation:
         del seconds  # `observe` has waited for them
@@ -447,7 +446,7 @@ class LiveBackend:
         return self._reconciler.reconcile(moment.after, moment.id)
 
     def _go_to_seen(self, moment: str, after: float) -> None:
-        """Stand at a moment that this kernel itself has seen."""
+        """Go to a moment that this kernel itself has seen."""
         done = [one for one in self._session.completed if one.name == moment]
         if not done or done[-1].t + after > time.time():
             raise NotRecordedError(
@@ -461,7 +460,7 @@ class LiveBackend:
         self.standing, self._zero = done[-1].name, done[-1].t
 
     def _backend_of_journal(self, moment: float) -> RecordedBackend:
-        """The journal so far as a recorded world; the one that was made last, if it reaches to that moment."""
+        """Return the journal so far as a recorded backend; the newest one, if it reaches to that moment."""
         from kanslib.recording.raw.convert import convert
 
         kept = self._session.seen
@@ -480,8 +479,10 @@ class LiveBackend:
         self._go_to_seen(done[-1].name, moment - done[-1].t)
 
     def restore(self) -> Text:
-        """Undo what is in force, and bring the cluster back to the story's opening."""
-        undone = [f"{one.verb} {one.target}".strip() for one in deeds.active_actions(self._session.watches.objects)]
+        """Undo what is active, and bring the cluster back to the story's opening."""
+        undone = [
+            f"{one.verb} {one.target}".strip() for one in cluster_actions.active_actions(self._session.watches.objects)
+        ]
         self.at(OPENING, None)
         return self._text("back at the opening" + (f"; undone: {', '.join(undone)}" if undone else ""))
 

@@ -1,4 +1,4 @@
-"""The recorded world: a recording with a clock. It looks up; it never guesses."""
+"""The recorded backend: a recording with a clock. It looks up; it never guesses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow,
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
 from kanslib.backends.base import HopCapture, Moment, PerformedAction
-from kanslib.exceptions import NodeDownError, NotRecordedError, UnknownNameError
+from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, UnknownNameError
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, reference
@@ -33,18 +33,18 @@ from kanslib.recording.raw.files import HOST
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
 _LOOP = re.compile(r"for i in (?:\{1\.\.(?P<brace>\d+)\}|\$\(seq (?P<seq>\d+)\)|(?P<list>[\d ]+)); do")
 _VERSION_NAMES = {"kubernetes": "Kubernetes", "metallb": "MetalLB", "frr": "FRR"}
-QUERY_BEFORE_ACTION_S = 10.0  # seconds: the look before an act was made so long before it at the most
-CALM_BEFORE_ACTION_S = 5.0  # seconds of calm that an observation shows before its act
+QUERY_BEFORE_ACTION_S = 10.0  # a query before an action was made at most so long before it
+CALM_BEFORE_ACTION_S = 5.0  # before its action, that an observation shows
 
 T = TypeVar("T")
 
 
 class RecordedBackend:
-    """A story of a recording, or the whole of it, at a moment. Implements `World`.
+    """A story of a recording, or the whole of it, at a moment. Implements `Backend`.
 
     >>> from kanslib.course.recordings import shipped
-    >>> world = RecordedBackend(Recording.open(shipped("arp")), "arp")
-    >>> [s["metadata"]["name"] for s in world.objects("services")]
+    >>> backend = RecordedBackend(Recording.open(shipped("arp")), "arp")
+    >>> [s["metadata"]["name"] for s in backend.objects("services")]
     ['kubernetes', 'svc1', 'svc2', 'svc3', 'kube-dns', 'metallb-webhook-service']
     """
 
@@ -55,52 +55,54 @@ class RecordedBackend:
         if story is not None and story not in stories:
             raise UnknownNameError("story", story, stories)
         self.story = stories[story] if story is not None else self._whole()
-        takes = [take for take in manifest.segments if story is None or take.id == self.story.segment]
-        ids = {take.id for take in takes}
-        self.clock = Clock(self.story, takes, [act for act in manifest.actions if act.segment in ids])
+        segments = [segment for segment in manifest.segments if story is None or segment.id == self.story.segment]
+        ids = {segment.id for segment in segments}
+        self.clock = Clock(self.story, segments, [action for action in manifest.actions if action.segment in ids])
 
     def _whole(self) -> Story:
-        takes = self.recording.manifest.segments
-        openings = [story.start for story in self.recording.manifest.stories if story.segment == takes[0].id]
-        start = min(openings, default=takes[0].start)
-        return Story("", self.recording.manifest.title, takes[0].id, start, takes[-1].end)
+        segments = self.recording.manifest.segments
+        openings = [story.start for story in self.recording.manifest.stories if story.segment == segments[0].id]
+        start = min(openings, default=segments[0].start)
+        return Story("", self.recording.manifest.title, segments[0].id, start, segments[-1].end)
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def _versions(self) -> str:
-        told = self.recording.manifest.versions
+        versions = self.recording.manifest.versions
         order = {name: place for place, name in enumerate(("kind", "kubernetes", "metallb", "frr"))}
-        shown = sorted(told, key=lambda name: (order.get(name, 9), name))
-        routed = any(step.verb == "start_router" for act in self.clock.actions for step in act.steps)
+        shown = sorted(versions, key=lambda name: (order.get(name, 9), name))
+        routed = any(step.verb == "start_router" for action in self.clock.actions for step in action.steps)
         if not routed and not self.topology().router:
             shown = [name for name in shown if name != "frr"]
-        return " · ".join(f"{_VERSION_NAMES.get(name, name)} {told[name]}" for name in shown)
+        return " · ".join(f"{_VERSION_NAMES.get(name, name)} {versions[name]}" for name in shown)
 
     def provenance(self) -> Provenance:
         return Provenance("recorded", self.clock.now, self.clock.last_name, self._versions)
 
-    def _provenance_of(self, look: OutputMatch) -> Provenance:
-        origin = Provenance("recorded", look.output.t, self.clock.last_name, self._versions)
-        return replace(origin, freshness=look.freshness)
+    def _provenance_of(self, match: OutputMatch) -> Provenance:
+        origin = Provenance("recorded", match.output.t, self.clock.last_name, self._versions)
+        return replace(origin, freshness=match.freshness)
 
     def banner(self) -> str:
         manifest = self.recording.manifest
         name = f"story {self.story.name!r}: {self.story.title}" if self.story.name else self.story.title
         lines = [f"recorded · {name}", f"{utc(self.clock.now)} · {self._versions}"]
         if manifest.substitutes:
-            lines.append("stand-ins: " + "; ".join(manifest.substitutes))
+            lines.append("substitutes: " + "; ".join(manifest.substitutes))
         return "\n".join(lines)
 
     def topology(self) -> Topology:
-        take = self.clock.segment
-        router = take.router if "start_router" in {one.verb for one in self.active_actions()} else None
-        return Topology(take.client, take.control_plane, router, take.nodes, take.network, take.addresses)
+        segment = self.clock.segment
+        router = segment.router if "start_router" in {one.verb for one in self.active_actions()} else None
+        return Topology(
+            segment.client, segment.control_plane, router, segment.nodes, segment.network, segment.addresses
+        )
 
-    def _take_acts(self) -> list[Action]:
-        return [act for act in self.recording.manifest.actions if act.segment == self.clock.segment.id]
+    def _segment_actions(self) -> list[Action]:
+        return [action for action in self.recording.manifest.actions if action.segment == self.clock.segment.id]
 
-    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── queries ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _events(self, kind: str) -> list[WatchEvent]:
         files = self.recording.under("objects")
@@ -117,11 +119,11 @@ class RecordedBackend:
         return events[first:]  # before that it was another cluster
 
     def outputs_here(self) -> list[CommandOutput]:
-        """The reads of the take in which the clock stands."""
-        take = self.clock.segment
+        """Return the command outputs of the segment in which the clock stands."""
+        segment = self.clock.segment
         reads = self.recording.reads()
-        first = bisect_left(reads, take.start, key=lambda read: read.t)
-        return reads[first : bisect_right(reads, take.end, key=lambda read: read.t)]
+        first = bisect_left(reads, segment.start, key=lambda read: read.t)
+        return reads[first : bisect_right(reads, segment.end, key=lambda read: read.t)]
 
     def active_actions(self) -> list[ActiveAction]:
         """Return what was done to nodes and places before now, and is not undone."""
@@ -129,7 +131,7 @@ class RecordedBackend:
 
     def _steps_done(self) -> list[tuple[Action, RecordedStep]]:
         now = self.clock.now
-        return [(action, step) for action in self._take_acts() for step in action.steps if step.t <= now]
+        return [(action, step) for action in self._segment_actions() for step in action.steps if step.t <= now]
 
     def _down(self) -> dict[str, str]:
         """Return the nodes that are down, each with the name of the action that killed it."""
@@ -140,8 +142,8 @@ class RecordedBackend:
     def _refuse_down(self, place: str) -> None:
         down = self._down()
         if place in down:
-            take = self.clock.segment
-            up = [p for p in (*take.nodes, take.client, self.topology().router) if p and p not in down]
+            segment = self.clock.segment
+            up = [p for p in (*segment.nodes, segment.client, self.topology().router) if p and p not in down]
             raise NodeDownError(place, down[place], up)
 
     def run(self, place: str, command: str) -> Text:
@@ -152,14 +154,14 @@ class RecordedBackend:
         self._refuse_down(place)
         wanted = _normal(command)
         here = [read for read in self.outputs_here() if read.place == place]
-        look = self.clock.match([read for read in here if _normal(read.command) == wanted])
-        if look is None:
+        match = self.clock.match([read for read in here if _normal(read.command) == wanted])
+        if match is None:
             raise NotRecordedError(f"{command!r} on {place}", _commands(here))
-        return self._text(look)
+        return self._text(match)
 
-    def _text(self, look: OutputMatch) -> Text:
+    def _text(self, match: OutputMatch) -> Text:
         last = self.clock.last
-        return Text(self.recording.text(look.output.file), self._provenance_of(look), last.t if last else None)
+        return Text(self.recording.text(match.output.file), self._provenance_of(match), last.t if last else None)
 
     def log(self, component: str, node: str | None) -> Text:
         if node is not None:
@@ -169,47 +171,49 @@ class RecordedBackend:
             for pod in self.objects("pods")
             if pod["metadata"]["name"].startswith(component + "-")
         }
+        where = f" on {node}" if node else ""
+        if not any(node in (None, home) for home in pods.values()):
+            raise NotFoundError(f"a Pod of {component!r}{where} now", "lab.pods() shows which Pods run where")
         logs = self.recording.under("logs")
         files = {
-            name: logs[f"{name}@{where}"]
-            for name, where in pods.items()
-            if node in (None, where) and f"{name}@{where}" in logs
+            name: logs[f"{name}@{home}"]
+            for name, home in pods.items()
+            if node in (None, home) and f"{name}@{home}" in logs
         }
         if not files:
-            asked = f"a log of {component!r}" + (f" on {node}" if node else "") + " at this moment"
-            raise NotRecordedError(asked, sorted(logs))
+            raise NotRecordedError(f"a log of {component!r}{where} at this moment", sorted(logs))
         lines = merge_logs({name: self.recording.text(file) for name, file in files.items()})
         last = self.clock.last
         text = "\n".join(line for t, line in lines if t <= self.clock.now)
         return Text(text, self.provenance(), last.t if last else None)
 
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
-        """What curl printed for `times` requests to `target` (address, with port or path) and how many there were."""
+        """Return what curl printed for requests to `target` (address, with port or path), and how many there were."""
         self._refuse_down(source)
         sent = {read: parse_request(read.command) for read in self.outputs_here() if read.place == source}
         mine = {read: request[1] for read, request in sent.items() if request and request[0] == _request_target(target)}
         exact = [read for read, count in mine.items() if count == times]
-        look = self.clock.match_next(exact) or self.clock.match_next(list(mine))
-        if look is None:
+        match = self.clock.match_next(exact) or self.clock.match_next(list(mine))
+        if match is None:
             now = [request for read in self.clock.outputs_now(sent) if (request := sent[read])]
             others = [f"{number} to {where}" for where, number in now]
             hint = "or move on: lab.moments() says where requests were recorded"
             raise NotRecordedError(f"{times} requests from {source} to {target} at this moment", others, hint)
-        count = mine[look.output]
+        count = mine[match.output]
         notes = (f"{count} requests were recorded, not {times}",) if count != times else ()
-        text = self._text(look)
+        text = self._text(match)
         return Text(text, text.provenance.with_notes(*notes)), count
 
     def arp_scan(self, source: str) -> Text:
         self._refuse_down(source)
         scans = [read for read in self.outputs_here() if "arp-scan" in read.command]
-        look = self.clock.match_next([read for read in scans if read.place == source])
-        if look is None:
+        match = self.clock.match_next([read for read in scans if read.place == source])
+        if match is None:
             now = {f"from {read.place}" for read in self.clock.outputs_now(scans)}
             raise NotRecordedError(
                 f"an ARP scan from {source} at this moment", sorted(now), "or move on: lab.moments()"
             )
-        return self._text(look)
+        return self._text(match)
 
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         del service
@@ -220,15 +224,15 @@ class RecordedBackend:
             if request and request[0] == _request_target(target)
             and any(one.t <= read.t and read.end <= one.end for one in captures)
         ]  # fmt: skip
-        look = self.clock.match_next(followed)
-        if look is None:
+        match = self.clock.match_next(followed)
+        if match is None:
             raise NotRecordedError(
                 f"a request to {target} followed from place to place", hint="story 'iptables' has one"
             )
-        mine = [one for one in captures if one.t <= look.output.t and look.output.end <= one.end]
-        return [self._sighting(one) for one in mine], self._provenance_of(look)
+        mine = [one for one in captures if one.t <= match.output.t and match.output.end <= one.end]
+        return [self._hop_capture(one) for one in mine], self._provenance_of(match)
 
-    def _sighting(self, read: CommandOutput) -> HopCapture:
+    def _hop_capture(self, read: CommandOutput) -> HopCapture:
         interface = read.command.split()[2]
         frames = capture.read(io.BytesIO(self.recording.read(read.file)), read.file)
         return HopCapture(read.place, interface, tuple(frames))
@@ -242,7 +246,7 @@ class RecordedBackend:
                         found[link["address"]] = read.place
         return found
 
-    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         if self._applied(documents):
@@ -259,29 +263,29 @@ class RecordedBackend:
         """Take the next recorded steps of `verb` until together they have the wanted effect."""
         taken: dict[Any, Any] = {}
         output: list[str] = []
-        for act, step in self._steps_ahead():
+        for action, step in self._steps_ahead():
             if step.verb != verb:
                 break
             taken |= effect(step)
             output += step.output.splitlines()
             if taken == wanted:
-                return self._advance(act, step, output)
+                return self._advance(action, step, output)
         raise self._unexpected(asked)
 
     def _applied(self, documents: Sequence[KubeObject]) -> bool:
-        """True when applying the documents now would change nothing."""
+        """Return True when applying the documents now would change nothing."""
         kinds = {document["kind"] for document in documents}
         there = {identity(obj): obj for kind in kinds for obj in self._objects_or_none(kind)}
         return all(is_applied(document, there.get(identity(document))) for document in documents)
 
     def _steps_ahead(self) -> Iterator[tuple[Action, RecordedStep]]:
-        """The steps still to come that change something, each with its act."""
+        """Yield the steps still to come that change something, each with its action."""
         first = True
-        for act, step in self.clock.steps_ahead():
+        for action, step in self.clock.steps_ahead():
             idle = step.verb == "wait" or (first and step.verb == "apply" and self._applied(_documents(step)))
             if not idle:
                 first = False
-                yield act, step
+                yield action, step
 
     def _objects_or_none(self, kind: str) -> list[KubeObject]:
         try:
@@ -308,24 +312,24 @@ class RecordedBackend:
             return self._text_of([f"{describe(verb, targets)}: already so"])
         reached: tuple[Action, RecordedStep] | None = None
         output: list[str] = []
-        for act, step in self._steps_ahead():
+        for action, step in self._steps_ahead():
             if step.verb != verb or list(step.targets[: len(targets)]) != list(targets):
                 break
-            reached = act, step
+            reached = action, step
             output += step.output.splitlines()
         if reached is None:
             raise self._unexpected(describe(verb, targets))
         return self._advance(*reached, output or [describe(verb, targets)])
 
-    def _advance(self, act: Action, step: RecordedStep, output: list[str]) -> Text:
-        self.clock.move(act.settled if step == act.steps[-1] else step.end)
+    def _advance(self, action: Action, step: RecordedStep, output: list[str]) -> Text:
+        self.clock.move(action.settled if step == action.steps[-1] else step.end)
         return self._text_of(output)
 
     def _text_of(self, output: Iterable[str]) -> Text:
         return Text("\n".join(output), self.provenance())
 
     def _unexpected(self, asked: str) -> NotRecordedError:
-        ahead = next((act for act, _ in self._steps_ahead()), None)
+        ahead = next((action for action, _ in self._steps_ahead()), None)
         if ahead is None:
             return NotRecordedError(
                 asked, hint="nothing more was done in this story; lab.at('opening') goes back to its start"
@@ -341,7 +345,7 @@ class RecordedBackend:
 
     @contextmanager
     def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
-        """All of this was done when the recording was made."""
+        """Do nothing: all of this was done when the recording was made."""
         del vips, seconds, queries_at
         yield
 

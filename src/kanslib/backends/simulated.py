@@ -1,4 +1,4 @@
-"""The computed world: a twin with a clock. It may be asked anything that its models know."""
+"""The simulated backend: a simulator with a clock. It answers whatever its models know."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from kanslib.simulator.simulator import InitialState, Simulator
 MODELS = "as Kubernetes v1.31 and MetalLB v0.14.8 work"
 _RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has written it
 _SECONDS_AHEAD = 180.0  # that an observation reaches beyond now, where nothing else was done
-_PAUSE = 1.0  # seconds between what was looked at last and the next act
+_PAUSE = 1.0  # seconds between the last query and the next action
 _READS = (
     "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip -j addr", "ip -j route", "ip -j neigh",
     "vtysh -c 'show ip route bgp json'",
@@ -84,7 +84,7 @@ class SimulatedAction:
 
 
 class SimulatedBackend:
-    """A cluster that is worked out, from an origin on. Implements `World`.
+    """A cluster that is simulated from an initial state on. Implements `Backend`.
 
     >>> from kanslib.recording import Recording
     >>> from kanslib.course.recordings import shipped
@@ -92,10 +92,10 @@ class SimulatedBackend:
     >>> from kanslib.course import stories
     >>> from kanslib.backends.recorded import RecordedBackend
     >>> recorded = RecordedBackend(Recording.open(shipped("failover")), "failover")
-    >>> world = SimulatedBackend(from_recording(recorded), "a recording", stories.SCRIPTED_STORIES["failover"])
-    >>> world.perform("kill_node", ["myk8s-worker3"])
+    >>> backend = SimulatedBackend(from_recording(recorded), "a recording", stories.SCRIPTED_STORIES["failover"])
+    >>> backend.perform("kill_node", ["myk8s-worker3"])
     'kill-node myk8s-worker3'
-    >>> round(world.actions()[0]["SETTLED AFTER"], 1) > 30
+    >>> (backend.actions()[0].settled_after or 0) > 30
     True
     """
 
@@ -116,7 +116,7 @@ class SimulatedBackend:
         self._reset()
 
     def _reset(self) -> None:
-        """The twin at its origin, with nothing done yet."""
+        """Start again from the initial state, with nothing done."""
         self._simulator = Simulator(self._start, self._numbers())
         self._network = SimulatedNetwork(self._simulator, self._seed)
         self._done, self._probed = [], {}
@@ -139,7 +139,7 @@ class SimulatedBackend:
             known[router] = origin.addresses.get(router) or origin.router_address
         return Topology(origin.client, origin.control_plane, router, nodes, origin.network, known)
 
-    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── queries ────────────────────────────────────────────────────────────────────────────────────────────
 
     def objects(self, kind: str) -> list[KubeObject]:
         return self._simulator.objects(plural(kind), self._now)
@@ -157,21 +157,21 @@ class SimulatedBackend:
         if node is not None:
             self._refuse_down(node)
         nodes = [node] if node else self._simulator.nodes(self._now)
-        told = {f"{component}@{one}": self._log_of(component, one) for one in nodes}
-        lines = merge_logs({pod: text for pod, text in told.items() if text})
+        logs = {f"{component}@{one}": self._log_of(component, one) for one in nodes}
+        lines = merge_logs({pod: text for pod, text in logs.items() if text})
         return self._text("\n".join(line for t, line in lines if t <= self._now))
 
     def _log_of(self, component: str, node: str) -> str:
-        """What a node's Pod had logged before the twin began, and what the twin adds."""
-        told = self._simulator.speakers.logs if component == "speaker" else self._simulator.controller.logs
-        return "\n".join(filter(None, [self._start.log(component, node), *told.get(node, [])]))
+        """Return what a node's Pod had logged before the simulation began, and what the simulation adds."""
+        logs = self._simulator.speakers.logs if component == "speaker" else self._simulator.controller.logs
+        return "\n".join(filter(None, [self._start.log(component, node), *logs.get(node, [])]))
 
     def _text(self, content: str) -> Text:
         last = self._last()
         return Text(content, self.provenance(), last.t if last else None)
 
     def _last(self) -> SimulatedAction | None:
-        done = [act for act in self._done if act.t <= self._now]
+        done = [action for action in self._done if action.t <= self._now]
         return done[-1] if done else None
 
     def _refuse_down(self, place: str) -> None:
@@ -231,7 +231,7 @@ class SimulatedBackend:
             f"a request to {service} ({target}), packet by packet", hint="lab.trace() walks its first one"
         )
 
-    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         there = {identity(obj): obj for document in documents for obj in self._or_none(document["kind"])}
@@ -269,14 +269,14 @@ class SimulatedBackend:
         )
 
     def _drop_later_actions(self) -> None:
-        """Undo what was done after where the clock stands: another future begins here."""
-        kept = [act for act in self._done if act.t <= self._now]
+        """Undo the actions after the moment of the clock: another future begins there."""
+        kept = [action for action in self._done if action.t <= self._now]
         if len(kept) == len(self._done):
             return
         moment = self._now
         self._reset()
-        for act in kept:
-            self._perform(act.name, act.t, act.steps)
+        for action in kept:
+            self._perform(action.name, action.t, action.steps)
         self._now = moment
 
     def _perform(self, name: str, t: float, steps: Steps) -> list[str]:
@@ -355,7 +355,7 @@ class SimulatedBackend:
         return self._now
 
     def at(self, moment: str, after: float | None) -> None:
-        done = [act for act in self._done if act.name == moment]
+        done = [action for action in self._done if action.name == moment]
         if moment == OPENING:
             if self._done:
                 self._reset()
@@ -369,18 +369,18 @@ class SimulatedBackend:
             self._stand_at(self._done[-1], after)
         else:
             known = [one.id for one in self.script.moments] if self.script else []
-            raise UnknownNameError("moment", moment, [OPENING, *known, *(act.name for act in self._done)])
+            raise UnknownNameError("moment", moment, [OPENING, *known, *(action.name for action in self._done)])
 
-    def _stand_at(self, act: SimulatedAction, after: float | None) -> None:
-        later = [other.t for other in self._done if other.t > act.t]
-        moment = act.settled if after is None else act.t + after
+    def _stand_at(self, action: SimulatedAction, after: float | None) -> None:
+        later = [other.t for other in self._done if other.t > action.t]
+        moment = action.settled if after is None else action.t + after
         if after is not None and (after < 0 or (later and moment >= later[0])):
-            raise NotSimulatedError(f"{after:g} s after {act.name}: the next act was done before")
-        self._now, self.standing = moment, act.name
+            raise NotSimulatedError(f"{after:g} s after {action.name}: the next action was done before")
+        self._now, self.standing = moment, action.name
         self._simulator.advance(max(moment, self._simulator.cluster.now))
 
     def _follow_the_script(self, until: str) -> None:
-        """Do what the story does, from its opening to one of its moments."""
+        """Do the actions of the story, from its opening to one of its moments."""
         if self.script is None:
             return
         self._reset()
@@ -404,8 +404,8 @@ class SimulatedBackend:
 
     def at_time(self, moment: float) -> None:
         if moment < self._start.moment:
-            raise NotSimulatedError(f"the moment {utc(moment)}: the twin begins at {utc(self._start.moment)}")
-        done = [act for act in self._done if act.t <= moment]
+            raise NotSimulatedError(f"the moment {utc(moment)}: the simulation begins at {utc(self._start.moment)}")
+        done = [action for action in self._done if action.t <= moment]
         self._now, self.standing = moment, done[-1].name if done else OPENING
         self._simulator.advance(max(moment, self._simulator.cluster.now))
 
@@ -434,12 +434,12 @@ class SimulatedBackend:
     # ── for comparing ────────────────────────────────────────────────────────────────────────────────────
 
     def seconds_unsettled(self) -> float | None:
-        """How long ago the last act was done, while it has not settled; None afterwards, and at the opening."""
+        """Return the seconds since the last action while it has not settled; None afterwards, and at the opening."""
         last = self._last()
         return self._now - last.t if last and self._now < last.settled else None
 
     def alive(self) -> frozenset[str]:
-        """The nodes whose speakers the control plane's speaker thinks alive."""
+        """Return the nodes whose speakers the control plane's speaker takes for alive."""
         return memberlist.members(self._log_of("speaker", self._start.control_plane))
 
 
@@ -515,17 +515,17 @@ def _replayed_steps(action: Action, simulator: Simulator) -> Iterator[_Step]:
             yield _Step.perform(step.verb, step.targets, step.t)
 
 
-def _node_of_role(twin: Simulator, role: str) -> str:
+def _node_of_role(simulator: Simulator, role: str) -> str:
     """Return the node that has a role now: `leader of svc1`, `node of webpod1`."""
     what, _, of = role.partition(" of ")
     if what == "leader":
-        uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in twin.cluster.objects("services")}
-        return newest_leaders(twin.cluster.objects("events"))[uids[of]]
-    pods = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in twin.cluster.objects("pods")}
+        uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in simulator.cluster.objects("services")}
+        return newest_leaders(simulator.cluster.objects("events"))[uids[of]]
+    pods = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in simulator.cluster.objects("pods")}
     return str(pods[of])
 
 
-def _speaker_pod(twin: Simulator) -> str:
-    leader = _node_of_role(twin, "leader of svc1")
-    pods = [pod for pod in twin.cluster.objects("pods") if pod["spec"].get("nodeName") == leader]
+def _speaker_pod(simulator: Simulator) -> str:
+    leader = _node_of_role(simulator, "leader of svc1")
+    pods = [pod for pod in simulator.cluster.objects("pods") if pod["spec"].get("nodeName") == leader]
     return str(next(pod["metadata"]["name"] for pod in pods if pod["metadata"]["name"].startswith("speaker-")))
