@@ -196,7 +196,7 @@ def test_recorded_backend_banner_names_versions_and_substitutes(capsys: pytest.C
         "Kubernetes v1.31.0",
         "MetalLB v0.14.8",
         "FRR 8.4.4",
-        "stand-ins",
+        "substitutes",
     ):
         assert words in banner
 

@@ -23,7 +23,7 @@ from kanslib.exceptions import BackendUnavailableError, ClusterError
 Notify = Callable[[str], None]
 METALLB = "v0.14.8"
 _METALLB_URL = f"https://raw.githubusercontent.com/metallb/metallb/{METALLB}/config/manifests/metallb-native.yaml"
-_RECORDED = "everything works on recordings, too: name no world, and leave KANS_BACKEND unset"
+_RECORDED = "everything works on recordings, too: name no backend, and leave KANS_BACKEND unset"
 _MEMORY = 4 * 2**30
 _INOTIFY = {"max_user_watches": 65536, "max_user_instances": 256}
 _PROC = Path("/proc/sys/fs/inotify")
