@@ -60,6 +60,7 @@ def test_simulated_backend_equals_reference_at_every_moment(reference_recording:
     assert compared >= 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", ["election", "failover", "bgp", "bgp-silent"])
 def test_simulated_backend_outage_phases_equal_recorded(recording: Recording, story: str) -> None:
     """By the script, not by the recording's moments: dark and partly dark for about as long as it was."""

@@ -15,6 +15,7 @@ from kanslib.recording import Recording
 STORIES = ("metallb", "arp", "iptables", "etp-local", "election", "failover", "case-1", "case-4", "case-8")
 
 
+@pytest.mark.slow
 def test_compare_recording_with_itself_no_difference(recording: Recording) -> None:
     assert not [found for found in compare(recording, recording) if found.story in ("failover", "bgp")]
 

@@ -95,6 +95,7 @@ def test_parse_save_round_trip_hundred_thousand_rules() -> None:
     assert sum(len(filed.lines) for filed in ruleset.tables["nat"].values()) == text.count("\n-A ") > 100_000
 
 
+@pytest.mark.slow
 @TRIES
 @given(text=dumps(), cut=st.floats(0, 1), windows=st.booleans(), counted=st.booleans())
 def test_parse_any_text_whole_or_refused(text: str, cut: float, windows: bool, counted: bool) -> None:
@@ -111,6 +112,7 @@ def test_parse_any_text_whole_or_refused(text: str, cut: float, windows: bool, c
     assert holds(half) == (whole and not tail), "half a dump is an error, not half an answer"
 
 
+@pytest.mark.slow
 @TRIES
 @given(number=st.integers(0, 400), at=st.integers(0, 30_000), put=st.text(max_size=8), out=st.integers(0, 9))
 def test_parse_corrupted_dump_whole_or_refused(number: int, at: int, put: str, out: int) -> None:

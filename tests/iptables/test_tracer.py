@@ -154,6 +154,7 @@ def test_tracer_index_equals_naive_on_recorded_dumps(recording: Recording) -> No
                 assert shown(ruleset.trace(to)) == shown(without_index(ruleset, to))
 
 
+@pytest.mark.slow
 @QUICK
 @given(text=dumps(), packet=packets(), told=st.booleans())
 def test_trace_unknown_splits_into_each_packet(text: str, packet: Packet, told: bool) -> None:

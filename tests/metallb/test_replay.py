@@ -158,6 +158,7 @@ def _leader(told: Told, moment: float, name: str, who: frozenset[str], labels_kn
     return election.elect(service, ips, pool_of(pools(objects), ips), pieces, nodes, who).leader
 
 
+@pytest.mark.slow
 def test_newest_leaders_equal_elect_at_every_step(told: Told) -> None:
     """The computed leader, but where a speaker wrote last what it had ceased to believe."""
     compared, stale = 0, []

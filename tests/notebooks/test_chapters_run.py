@@ -15,6 +15,7 @@ import pytest
 from kanslib.course import chapters
 from kanslib.exercises.catalog import CATALOG
 
+pytestmark = pytest.mark.slow
 NAMES = [chapter.stem for chapter in chapters.shipped()]
 
 

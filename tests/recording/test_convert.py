@@ -61,6 +61,7 @@ def renamed(source: Path, target: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_convert_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: OpenLab) -> None:
     verify(convert([renamed(raw / "l2", tmp_path / "evening-class")], tmp_path / "out.zip"))
     lab = open_lab("failover", recording=tmp_path / "out.zip")
@@ -74,6 +75,7 @@ def test_convert_lesson_of_another_cluster(raw: Path, tmp_path: Path, open_lab: 
     assert lab.address("visitor") == "172.31.0.100"
 
 
+@pytest.mark.slow
 def test_convert_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: OpenLab) -> None:
     convert([renamed(raw / "ip-conflict", tmp_path / "elsewhere")], tmp_path / "out.zip")
     lab = open_lab(recording=tmp_path / "out.zip")

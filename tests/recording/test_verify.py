@@ -44,6 +44,7 @@ def test_verify_copy(copy: Path) -> None:
     assert found.probes > 100
 
 
+@pytest.mark.slow
 def test_verify_shipped_whole_and_small() -> None:
     assert sum(path.stat().st_size for path in shipped_recordings()) <= 3_000_000
     for path in shipped_recordings():
