@@ -110,6 +110,12 @@ class Answer:
 
     provenance: Provenance | None = None
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # IPython asks class by class: a `__repr__` or `str` that stands nearer would be printed in place of the answer
+        if "_repr_pretty_" not in cls.__dict__:
+            cls._repr_pretty_ = cls._repr_pretty_  # type: ignore[method-assign]
+
     def describe(self) -> str:
         """Return the answer in words."""
         raise NotImplementedError
