@@ -27,27 +27,27 @@ def curl(view: ClusterView, target: str, times: int, source: str | None) -> Tabl
     """Send requests and count who answered; see `Lab.curl`."""
     aim = packet_path.resolve(view, target)
     text, sent = view.backend.requests(str(aim), times, source or places.client(view))
-    return _table(text, command_tables.request_rows(text, sent), ["COUNT", "HOSTNAME", "REMOTE"])
+    return _table(text, command_tables.request_rows(text, sent), command_tables.REQUEST_COLUMNS)
 
 
 def arp_scan(view: ClusterView, source: str | None) -> Table:
     """Ask for every address of the pool; see `Lab.arp_scan`."""
     text = view.backend.arp_scan(source or places.client(view))
-    return _table(text, command_tables.arp_scan_rows(text, view.mac_owners()), ["ADDRESS", "MAC", "HOLDER"])
+    return _table(text, command_tables.arp_scan_rows(text, view.mac_owners()), command_tables.ARP_SCAN_COLUMNS)
 
 
 def neighbors(view: ClusterView, place: str | None) -> Table:
     """Read a place's neighbor table; see `Lab.neighbors`."""
     text = view.backend.run(place or places.client(view), "ip -j neigh")
     rows = command_tables.neighbor_rows(text, view.mac_owners())
-    return _table(text, rows, ["ADDRESS", "MAC", "HOLDER", "STATE"])
+    return _table(text, rows, command_tables.NEIGHBOR_COLUMNS)
 
 
 def routes(view: ClusterView) -> Table:
     """Read the router's BGP routes; see `Lab.routes`."""
     text = view.backend.run(places.router(view), "vtysh -c 'show ip route bgp json'")
     rows = command_tables.route_rows(text, places.names_by_address(view))
-    return _table(text, rows, ["PREFIX", "NEXT HOP", "NODE", "IN USE", "UP FOR"])
+    return _table(text, rows, command_tables.ROUTE_COLUMNS)
 
 
 def containers(view: ClusterView) -> Table:
