@@ -9,10 +9,12 @@ import pytest
 
 from kanslib.analysis.leadership import API, LeaderView, disagreements
 from kanslib.analysis.observation import leadership_views
+from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.lab.lab import Lab
-from tests.types import OpenLab, OpenReference
+from kanslib.recording import Recording
+from tests.types import OpenLab
 
 ACTS = [
     ("failover", "kill-node"), ("failover", "start-node"), ("failover", "delete-speaker-pod"),
@@ -21,9 +23,15 @@ ACTS = [
 SOON = 2.0  # seconds from a belief to the line in the log
 
 
-def held(lab: Lab, act: str, service: str) -> list[LeaderView]:
-    lab.at(act)
-    return leadership_views(lab.observation()._data, service, lab.vip(service))
+def opened(recording: Recording, story: str, act: str) -> tuple[RecordedBackend, Lab]:
+    """A backend that stands at an action, and a lab on it."""
+    backend = RecordedBackend(recording, story)
+    backend.at(act, None)
+    return backend, Lab(backend, story)
+
+
+def held(backend: RecordedBackend, lab: Lab, service: str) -> list[LeaderView]:
+    return leadership_views(backend.observation(), service, lab.vip(service))
 
 
 def deeds(log: str, vip: str, zero: float) -> list[tuple[float, str]]:
@@ -39,14 +47,15 @@ def deeds(log: str, vip: str, zero: float) -> list[tuple[float, str]]:
     return out
 
 
-def compared(lab: Lab, act: str, service: str) -> int:
-    """Each change of a speaker's belief about itself, beside the deed that follows; returns how many there were."""
-    found, checked = held(lab, act, service), 0
-    zero, end = lab.observation()._data.zero, lab.observation()._data.end
-    for node in lab._backend.topology().nodes:
+def compared(recording: Recording, story: str, act: str, service: str) -> int:
+    """Compare each change of a speaker's view of itself with its announcement after that; return how many."""
+    backend, lab = opened(recording, story, act)
+    found, checked = held(backend, lab, service), 0
+    zero, end = backend.observation().zero, backend.observation().end
+    for node in backend.topology().nodes:
         mine = [one for one in found if one.viewer == node]
         try:
-            done = deeds(lab._backend.log("speaker", node), lab.vip(service), zero)
+            done = deeds(backend.log("speaker", node), lab.vip(service), zero)
         except KanslibError:
             assert not mine
             continue
@@ -61,30 +70,29 @@ def compared(lab: Lab, act: str, service: str) -> int:
     return checked
 
 
-def test_speaker_views_match_announcements(open_lab: OpenLab) -> None:
-    checked = sum(compared(open_lab(story), act, f"svc{n}") for story, act in ACTS for n in (1, 2, 3))
+def test_speaker_views_match_announcements(recording: Recording) -> None:
+    checked = sum(compared(recording, story, act, f"svc{n}") for story, act in ACTS for n in (1, 2, 3))
     print(f"{checked} changes of belief, each followed by its deed")
     assert checked >= 12
 
 
-def test_speaker_views_match_announcements_in_reference(open_reference: OpenReference) -> None:
+def test_speaker_views_match_announcements_in_reference(reference_recording: Recording) -> None:
     acts = [("failover", "kill-node"), ("failover", "delete-speaker-pod"), ("election", "exclude-leader")]
-    checked = sum(compared(open_reference(story), act, f"svc{n}") for story, act in acts for n in (1, 2, 3))
+    checked = sum(compared(reference_recording, story, act, f"svc{n}") for story, act in acts for n in (1, 2, 3))
     print(f"{checked} changes of belief, each followed by its deed")
     assert checked >= 4
 
 
-def test_views_agree_with_event_and_wire_in_the_end(open_lab: OpenLab) -> None:
-    lab = open_lab("failover")
+def test_views_agree_with_event_and_wire_in_the_end(recording: Recording) -> None:
+    backend, lab = opened(recording, "failover", "kill-node")
     for service in ("svc1", "svc2", "svc3"):
-        last = {one.viewer: one.leader for one in held(lab, "kill-node", service)}
+        last = {one.viewer: one.leader for one in held(backend, lab, service)}
         assert set(last.values()) == {lab.leader(service)}
         assert {API, lab.client} <= set(last)
 
 
-def test_speaker_views_isolated_speaker_keeps_its_own_view(open_lab: OpenLab) -> None:
-    lab = open_lab("bgp-silent")
-    found = held(lab, "cut-link-2", "svc3")
+def test_speaker_views_isolated_speaker_keeps_its_own_view(recording: Recording) -> None:
+    found = held(*opened(recording, "bgp-silent", "cut-link-2"), "svc3")
     last = {one.viewer: one.leader for one in found}
     assert last["myk8s-worker"] == "myk8s-worker"
     assert {leader for who, leader in last.items() if who != "myk8s-worker"} == {"myk8s-worker3"}
@@ -93,8 +101,8 @@ def test_speaker_views_isolated_speaker_keeps_its_own_view(open_lab: OpenLab) ->
 
 
 @pytest.mark.parametrize(("story", "act"), ACTS)
-def test_views_of_one_viewer_do_not_overlap(open_lab: OpenLab, story: str, act: str) -> None:
-    found = held(open_lab(story), act, "svc1")
+def test_views_of_one_viewer_do_not_overlap(recording: Recording, story: str, act: str) -> None:
+    found = held(*opened(recording, story, act), "svc1")
     changes = 0
     for who in {one.viewer for one in found}:
         for before, after in pairwise([one for one in found if one.viewer == who]):

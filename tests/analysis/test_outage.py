@@ -16,8 +16,10 @@ from kanslib.analysis.timeline_events import (
     RulesEvent,
     SpeakerEvent,
 )
+from kanslib.backends.recorded import RecordedBackend
 from kanslib.lab.lab import Lab
-from tests.types import OpenLab, OpenReference
+from kanslib.recording import Recording
+from tests.types import OpenLab
 
 SHIPPED = [
     ("failover", "kill-node"), ("failover", "start-node"), ("failover", "delete-speaker-pod"),
@@ -33,17 +35,16 @@ REFERENCE = [
 TRUTH = 0.5  # seconds
 
 
-def taken_apart(lab: Lab, act: str) -> tuple[Outage, list[dict[str, object]]]:
-    """The outage of an act, and the rows that the client noted of it."""
+def outage_of(lab: Lab, act: str) -> Outage:
     lab.at(act)
-    outage = lab.observation().outage()
-    observation = lab.observation()._data
-    return outage, [row for row in observation.probes() if row["t"] >= observation.zero]
+    return lab.observation().outage()
 
 
-def check(lab: Lab, act: str) -> list[str]:
+def check(recording: Recording, story: str, act: str) -> list[str]:
     """Everything that has to hold of any outage; returns what was compared, in words."""
-    outage, rows = taken_apart(lab, act)
+    backend = RecordedBackend(recording, story)
+    data, lab = backend.observation_at(act), Lab(backend, story)
+    outage, rows = outage_of(lab, act), [row for row in data.probes() if row["t"] >= data.zero]
     said = []
     for service, phases in outage.phases.items():
         mine = [row for row in rows if row["to"] == lab.vip(service)]
@@ -88,13 +89,13 @@ def first(outage: Outage, wanted: Callable[[TimelineEvent], bool]) -> TimelineEv
 
 
 @pytest.mark.parametrize(("story", "act"), SHIPPED)
-def test_outage_shipped_action(open_lab: OpenLab, story: str, act: str) -> None:
-    print(f"shipped {act}:", *check(open_lab(story), act), sep="\n  ")
+def test_outage_shipped_action(recording: Recording, story: str, act: str) -> None:
+    print(f"shipped {act}:", *check(recording, story, act), sep="\n  ")
 
 
 @pytest.mark.parametrize(("story", "act"), REFERENCE)
-def test_outage_reference_action(open_reference: OpenReference, story: str, act: str) -> None:
-    print(f"reference {act}:", *check(open_reference(story), act), sep="\n  ")
+def test_outage_reference_action(reference_recording: Recording, story: str, act: str) -> None:
+    print(f"reference {act}:", *check(reference_recording, story, act), sep="\n  ")
 
 
 def names(outage: Outage, service: str) -> list[str]:
@@ -102,7 +103,7 @@ def names(outage: Outage, service: str) -> list[str]:
 
 
 def test_outage_kill_leader_layer2(open_lab: OpenLab) -> None:
-    outage, _ = taken_apart(open_lab("failover"), "kill-node")
+    outage = outage_of(open_lab("failover"), "kill-node")
     for led_by_the_victim in ("svc1", "svc2"):
         assert names(outage, led_by_the_victim) == [DARK, PARTLY, STRAGGLERS]
         assert 4 < outage.dark_seconds(led_by_the_victim) < 9
@@ -115,12 +116,12 @@ def test_outage_kill_leader_layer2(open_lab: OpenLab) -> None:
 
 def test_outage_none_for_graceful_actions(open_lab: OpenLab) -> None:
     for story, act in (("failover", "delete-speaker-pod"), ("election", "exclude-leader")):
-        outage, _ = taken_apart(open_lab(story), act)
+        outage = outage_of(open_lab(story), act)
         assert names(outage, "svc1") == [HEALTHY]
 
 
 def test_outage_kill_node_bgp_closes_session_at_once(open_lab: OpenLab) -> None:
-    outage, _ = taken_apart(open_lab("bgp"), "kill-node-2")
+    outage = outage_of(open_lab("bgp"), "kill-node-2")
     assert names(outage, "svc1") == [HEALTHY]
     closed = first(outage, lambda event: isinstance(event, BGPSessionEvent))
     assert str(closed) == "myk8s-worker closes its session with router"
@@ -128,7 +129,7 @@ def test_outage_kill_node_bgp_closes_session_at_once(open_lab: OpenLab) -> None:
 
 
 def test_outage_silent_node_bgp_costs_hold_time(open_lab: OpenLab) -> None:
-    outage, _ = taken_apart(open_lab("bgp-silent"), "cut-link")
+    outage = outage_of(open_lab("bgp-silent"), "cut-link")
     assert names(outage, "svc1") == [PARTLY, HEALTHY]
     trouble = next(phase for phase in outage.phases["svc1"] if phase.name == PARTLY)
     assert dict(trouble.causes) == {Cause.HOP_GONE: trouble.failed}
@@ -137,7 +138,7 @@ def test_outage_silent_node_bgp_costs_hold_time(open_lab: OpenLab) -> None:
 
 
 def test_rule_events_on_the_outage_clock(open_lab: OpenLab) -> None:
-    outage, _ = taken_apart(open_lab("failover"), "kill-node")
+    outage = outage_of(open_lab("failover"), "kill-node")
     gone = next(event for event in outage.events if isinstance(event, EndpointEvent))
     changed = [event for event in outage.events if isinstance(event, RulesEvent) and event.service == "svc1"]
     assert len(changed) == 3  # every node that lives
@@ -146,8 +147,8 @@ def test_rule_events_on_the_outage_clock(open_lab: OpenLab) -> None:
 
 def test_outage_simulated_phases_equal_recorded(open_lab: OpenLab) -> None:
     for act in ("kill-node",):
-        recorded, _ = taken_apart(open_lab("failover"), act)
-        computed, _ = taken_apart(open_lab("failover", backend="simulated"), act)
+        recorded = outage_of(open_lab("failover"), act)
+        computed = outage_of(open_lab("failover", backend="simulated"), act)
         for service in recorded.attempts:
             assert names(computed, service) == names(recorded, service)
         for mine, theirs in zip(computed.phases["svc1"], recorded.phases["svc1"][1:], strict=True):

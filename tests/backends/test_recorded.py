@@ -62,11 +62,10 @@ def test_recorded_backend_not_recorded_lists_recorded_actions(recording: Recordi
     world = RecordedBackend(recording, "failover")
     with pytest.raises(NotRecordedError) as caught:
         world.perform("kill_node", ["myk8s-worker3"])
-    assert str(caught.value) == (
-        "not recorded: kill-node myk8s-worker3\n"
-        "recorded here: kill-node (kill-node myk8s-worker)\n"
-        "to go on as it was recorded: lab.at('kill-node')"
-    )
+    asked, known, way_on = str(caught.value).splitlines()
+    assert "kill-node myk8s-worker3" in asked
+    assert "kill-node myk8s-worker" in known
+    assert "lab.at('kill-node')" in way_on
     with pytest.raises(NotRecordedError, match=r"lab\.at\('kill-node'\)"):
         world.apply(documents(manifests.services_local))
 

@@ -39,12 +39,13 @@ def prose(chapter: Path) -> str:
 
 
 def test_chapters_numbered_without_gap() -> None:
-    assert [path.stem[:2] for path in CHAPTERS] == [f"{number:02}" for number in range(9)]
+    assert [path.stem[:2] for path in CHAPTERS] == [f"{number:02}" for number in range(len(CHAPTERS))]
+    assert CHAPTERS
 
 
 def test_chapter_cells_few_and_short(chapter: Path) -> None:
     lengths = [len(cell.splitlines()) for cell in code(chapter)]
-    assert chapter.stem[:2] in ("00", "08") or 15 <= len(lengths) <= 25
+    assert chapter.stem.startswith("08") or len(lengths) <= 30  # nine cases, three cells each
     assert median(lengths) <= 4
     assert max(lengths) <= 10
 

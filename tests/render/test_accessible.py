@@ -59,17 +59,17 @@ def test_figures_all_kinds_covered() -> None:
     kinds = {"SVG", "TimelineFigure", "Trace", "ProgressReport", "TimeMachine"}
     asked = [*vars(Lab).items(), *vars(Observation).items(), *vars(BGPObservation).items()]
     shown = {name for name, method in asked if getattr(method, "__annotations__", {}).get("return") in kinds}
+    assert shown
     assert shown <= set(FIGURES)
-    assert len(shown) == 8  # and the timeline of ARP, which has the name of another
 
 
 def test_figure_describe_has_words(figure: Any) -> None:
-    assert len(figure.describe()) > 40
+    words = figure.describe()
+    assert any(str(value) in words for column in figure.table for value in figure.table[column].unique())
 
 
 def test_figure_table_has_rows(figure: Any) -> None:
-    assert len(figure.table) > 0
-    assert list(figure.table.columns) == [name.upper() for name in figure.table.columns]
+    assert not figure.table.empty
 
 
 def test_figure_words_reachable_by_screen_reader(figure: Any) -> None:
