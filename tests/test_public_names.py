@@ -29,7 +29,7 @@ def test_star_import_gives_all_names() -> None:
     assert set(kanslib.__all__) <= names.keys()
 
 
-def test_every_exception_is_exported() -> None:
+def test_exceptions_are_exported() -> None:
     errors = {
         name
         for name, found in inspect.getmembers(exceptions, inspect.isclass)
