@@ -6,6 +6,7 @@ from IPython.lib.pretty import pretty
 
 from kanslib.answer import Provenance, Text
 from kanslib.render.cluster_map import SVG
+from kanslib.render.tables import Table
 
 from .types import OpenLab
 
@@ -25,3 +26,9 @@ def test_svg_pretty_words_and_no_markup(open_lab: OpenLab) -> None:
 def test_trace_pretty_provenance_above_the_words(open_lab: OpenLab) -> None:
     trace = open_lab("iptables").trace("svc1")
     assert pretty(trace) == f"# {trace.provenance}\n{trace.describe()}"
+
+
+def test_table_pretty_rows_below_provenance() -> None:
+    provenance = Provenance("recorded", 1795417845.0, "opening", "MetalLB v0.14.8")
+    lines = pretty(Table.from_rows([{"NAME": "svc1", "PORT": 80}], provenance)).splitlines()
+    assert [lines[0], lines[-1].split()] == [f"# {provenance}", ["svc1", "80"]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kanslib.answer import Answer, Provenance
+from kanslib.answer import Answer, Printer, Provenance
 from kanslib.render.html import scrollable
 from kanslib.render.rows import Rows
 
@@ -45,6 +45,9 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
         return self.index.names != [None] or not pd.api.types.is_integer_dtype(self.index.dtype)
 
     _repr_html_ = Answer._repr_html_
+
+    def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
+        printer.text(repr(self))  # describe() is pandas' own
 
     def body_html(self) -> str:
         """Return the rows in a box that scrolls sideways."""
