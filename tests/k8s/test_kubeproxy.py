@@ -8,17 +8,17 @@ import pytest
 
 from kanslib.k8s import kubeproxy
 from kanslib.recording import Recording
-from tests.metallb.recording_helpers import CLUSTER_CIDR, Told, comparable, rules_of, written
+from tests.metallb.recording_helpers import CLUSTER_CIDR, RecordedCluster, comparable, rules_of, written
 
 DUMP = "iptables-save -c"
 
 
 def differences(recording: Recording) -> tuple[int, int, list[str]]:
     """How many dumps and rules were compared, and where they differ."""
-    told, dumps, rules, found = Told(recording), 0, 0, []
-    for read in told.reads(DUMP):
-        recorded = rules_of(told.text(read))
-        ours = written(told, read.place, read.t)
+    cluster, dumps, rules, found = RecordedCluster(recording), 0, 0, []
+    for read in cluster.reads(DUMP):
+        recorded = rules_of(cluster.text(read))
+        ours = written(cluster, read.place, read.t)
         dumps, rules = dumps + 1, rules + sum(map(len, recorded.values()))
         if recorded[("nat", "KUBE-SERVICES")][-1] != ours[("nat", "KUBE-SERVICES")][-1]:
             found.append(f"{read.file}: another rule is last in KUBE-SERVICES")
@@ -42,24 +42,24 @@ def test_kubeproxy_write_equals_every_recorded_dump(which: str, request: pytest.
 
 def test_kubeproxy_write_isolated_node_keeps_old_rules(reference_recording: Recording) -> None:
     """Written from what is true by then, the rules would be others: the cut node does not know."""
-    told = Told(reference_recording)
-    stale = [read for read in told.reads(DUMP) if told.heard(read.place, read.t) < read.t]
+    cluster = RecordedCluster(reference_recording)
+    stale = [read for read in cluster.reads(DUMP) if cluster.api_seen_until(read.place, read.t) < read.t]
     assert stale
     last = stale[-1]
-    config = kubeproxy.Config.of(told.at(last.t, "nodes"), CLUSTER_CIDR)
-    knowing = kubeproxy.write(told.at(last.t, "services"), told.at(last.t, "endpointslices"), last.place, config)
-    sep = {key[1] for key in rules_of(told.text(last)) if key[1].startswith("KUBE-SEP")}
+    config = kubeproxy.Config.of(cluster.at(last.t, "nodes"), CLUSTER_CIDR)
+    knowing = kubeproxy.write(cluster.at(last.t, "services"), cluster.at(last.t, "endpointslices"), last.place, config)
+    sep = {key[1] for key in rules_of(cluster.text(last)) if key[1].startswith("KUBE-SEP")}
     assert sep > {chain for chain in knowing.nat if chain.startswith("KUBE-SEP")}
 
 
 def test_kubeproxy_write_ipv6_without_services(reference_recording: Recording) -> None:
-    told = Told(reference_recording)
-    reads = list(told.reads("ip6tables-save"))
+    cluster = RecordedCluster(reference_recording)
+    reads = list(cluster.reads("ip6tables-save"))
     ours = kubeproxy.write([], [], "myk8s-worker", kubeproxy.Config(ipv6=True))
     wanted = {("nat", c): v for c, v in ours.nat.items() if v} | {("filter", c): v for c, v in ours.filter.items() if v}
     assert reads
     for read in reads:
-        assert rules_of(told.text(read)) == wanted
+        assert rules_of(cluster.text(read)) == wanted
 
 
 # ── what no recording holds: against Kubernetes' own description of it (proxier.go, topology.go) ─────────

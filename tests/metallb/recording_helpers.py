@@ -21,7 +21,7 @@ SHARED = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PRO
 
 
 @dataclass(frozen=True)
-class Told:
+class RecordedCluster:
     """A recording, asked by moment."""
 
     recording: Recording
@@ -45,12 +45,12 @@ class Told:
     def text(self, read: CommandOutput) -> str:
         return self.recording.text(read.file)
 
-    def take(self, moment: float) -> Segment:
-        """The take of a moment; between two takes the one before."""
-        takes = self.recording.manifest.segments
-        return [take for take in takes if take.start <= moment or take is takes[0]][-1]
+    def segment_at(self, moment: float) -> Segment:
+        """The segment of a moment; between two segments the one before."""
+        segments = self.recording.manifest.segments
+        return [segment for segment in segments if segment.start <= moment or segment is segments[0]][-1]
 
-    def heard(self, node: str, moment: float) -> float:
+    def api_seen_until(self, node: str, moment: float) -> float:
         """Until when a node had heard of the API at a moment: always, unless its link was cut."""
         last = moment
         for act in self.recording.manifest.actions:
@@ -75,11 +75,11 @@ def rules_of(dump: str) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def written(told: Told, node: str, moment: float) -> dict[tuple[str, str], list[str]]:
+def written(cluster: RecordedCluster, node: str, moment: float) -> dict[tuple[str, str], list[str]]:
     """What our kube-proxy writes there and then, in the same shape."""
-    heard = told.heard(node, moment)
-    config = kubeproxy.Config.of(told.at(heard, "nodes"), CLUSTER_CIDR)
-    rules = kubeproxy.write(told.at(heard, "services"), told.at(heard, "endpointslices"), node, config)
+    heard = cluster.api_seen_until(node, moment)
+    config = kubeproxy.Config.of(cluster.at(heard, "nodes"), CLUSTER_CIDR)
+    rules = kubeproxy.write(cluster.at(heard, "services"), cluster.at(heard, "endpointslices"), node, config)
     both = {("nat", chain): lines for chain, lines in rules.nat.items()}
     both |= {("filter", chain): lines for chain, lines in rules.filter.items()}
     return {key: lines for key, lines in both.items() if lines and OF_KUBE_PROXY.match(key[1])}
@@ -95,22 +95,22 @@ def comparable(rules: dict[tuple[str, str], list[str]]) -> dict[tuple[str, str],
     return {key: sorted(lines, key=service) if key[1] in SHARED else lines for key, lines in rules.items()}
 
 
-def speaker_logs(told: Told) -> dict[str, list[str]]:
+def speaker_logs(cluster: RecordedCluster) -> dict[str, list[str]]:
     """The logs of every node's speakers, one after the other."""
     found: dict[str, list[str]] = {}
-    for name, file in sorted(told.recording.under("logs").items()):
+    for name, file in sorted(cluster.recording.under("logs").items()):
         pod, _, node = name.partition("@")
         if pod.startswith("speaker-"):
-            found.setdefault(node, []).append(told.recording.text(file))
+            found.setdefault(node, []).append(cluster.recording.text(file))
     return found
 
 
-def believed(told: Told, node: str) -> list[tuple[float, frozenset[str]]]:
+def members_seen_by(cluster: RecordedCluster, node: str) -> list[tuple[float, frozenset[str]]]:
     """Whom a node's speakers thought alive, from when on: nobody once their Pod is gone."""
-    known = {entry for log in speaker_logs(told).get(node, []) for entry in memberlist.membership_history(log)[1:]}
+    known = {entry for log in speaker_logs(cluster).get(node, []) for entry in memberlist.membership_history(log)[1:]}
     known |= {
         (event.t, frozenset())
-        for event in told.watch("pods")
+        for event in cluster.watch("pods")
         if event.type == "DELETED"
         and event.object["spec"].get("nodeName") == node
         and event.object["metadata"]["name"].startswith("speaker-")
@@ -118,7 +118,7 @@ def believed(told: Told, node: str) -> list[tuple[float, frozenset[str]]]:
     return sorted(known, key=lambda entry: entry[0])
 
 
-def alive(told: Told, moment: float) -> frozenset[str]:
+def alive(cluster: RecordedCluster, moment: float) -> frozenset[str]:
     """Whom the control plane's speaker thinks alive at a moment: it is never killed in the course."""
-    known = [who for t, who in believed(told, told.take(moment).control_plane) if t <= moment]
+    known = [who for t, who in members_seen_by(cluster, cluster.segment_at(moment).control_plane) if t <= moment]
     return known[-1] if known else frozenset()

@@ -14,35 +14,35 @@ from kanslib.k8s.objects import KubeObject, external_addresses, leader_in_event,
 from kanslib.metallb import allocation, bgp, election, memberlist, replay
 from kanslib.metallb.config import pool_of, pools
 from kanslib.render import command_tables
-from tests.metallb.recording_helpers import Told, alive, believed
+from tests.metallb.recording_helpers import RecordedCluster, alive, members_seen_by
 
 RECORDINGS = ["recording", "reference_recording"]
-_RACE = 1.0  # seconds: what a speaker wrote may rest on what it believed so long before
+_RACE = 1.0  # seconds: what a speaker wrote may rest on what it saw so long before
 
 
 @pytest.fixture(params=RECORDINGS)
-def told(request: pytest.FixtureRequest) -> Told:
-    return Told(request.getfixturevalue(request.param))
+def cluster(request: pytest.FixtureRequest) -> RecordedCluster:
+    return RecordedCluster(request.getfixturevalue(request.param))
 
 
-def steps(told: Told) -> list[float]:
+def steps(cluster: RecordedCluster) -> list[float]:
     """The moments at which nodes were looked at."""
-    return sorted({read.t for read in told.reads("iptables-save -c")})
+    return sorted({read.t for read in cluster.reads("iptables-save -c")})
 
 
-def load_balancers(told: Told, moment: float) -> Iterator[KubeObject]:
-    return (o for o in told.at(moment, "services") if o["spec"].get("type") == "LoadBalancer")
+def load_balancers(cluster: RecordedCluster, moment: float) -> Iterator[KubeObject]:
+    return (o for o in cluster.at(moment, "services") if o["spec"].get("type") == "LoadBalancer")
 
 
 # ── addresses ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_addresses_equal_recording_at_every_step(told: Told) -> None:
-    history = replay.addresses(told.watch).history
+def test_addresses_equal_recording_at_every_step(cluster: RecordedCluster) -> None:
+    history = replay.addresses(cluster.watch).history
     compared, pending = 0, 0
-    for moment in steps(told):
+    for moment in steps(cluster):
         computed = replay.newest_by_service(history, moment)
-        for service in load_balancers(told, moment):
+        for service in load_balancers(cluster, moment):
             entry = computed.get(allocation.key_of_service(service))
             recorded = tuple(external_addresses(service))
             assert (entry.ips if entry else ()) == recorded, f"{service['metadata']['name']} at {moment}"
@@ -52,10 +52,10 @@ def test_addresses_equal_recording_at_every_step(told: Told) -> None:
     assert pending
 
 
-def test_addresses_controller_events_word_for_word(told: Told) -> None:
-    said = replay.addresses(told.watch).events
+def test_addresses_controller_events_word_for_word(cluster: RecordedCluster) -> None:
+    said = replay.addresses(cluster.watch).events
     recorded: dict[str, list[tuple[str, str, str]]] = {}
-    for event in told.watch("events"):
+    for event in cluster.watch("events"):
         obj = event.object
         if event.type != "LIST" and obj.get("source", {}).get("component") == "metallb-controller":
             mine = recorded.setdefault(obj["involvedObject"]["uid"], [])
@@ -74,21 +74,21 @@ def test_addresses_controller_events_word_for_word(told: Told) -> None:
 # ── leaders ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_explain_leader_answers_every_arp_scan(told: Told) -> None:
+def test_explain_leader_answers_every_arp_scan(cluster: RecordedCluster) -> None:
     compared = nobody = 0
-    for read in told.recording.reads():
+    for read in cluster.recording.reads():
         if "arp-scan" not in read.command or read.rc:
             continue
-        world = RecordedBackend(told.recording)
+        world = RecordedBackend(cluster.recording)
         world.at_time(read.t)
-        rows = command_tables.arp_scan_rows(told.recording.text(read.file), world.mac_owners())
-        in_range = {ip for pool in pools(told.objects(read.t)).values() for ip in pool.addresses()}
-        for service in load_balancers(told, read.t):
+        rows = command_tables.arp_scan_rows(cluster.recording.text(read.file), world.mac_owners())
+        in_range = {ip for pool in pools(cluster.objects(read.t)).values() for ip in pool.addresses()}
+        for service in load_balancers(cluster, read.t):
             address = (external_addresses(service) or [""])[0]
             if not address.startswith("172.18.") or address not in in_range:
                 continue
-            found = election.explain(told.objects(read.t), service["metadata"]["name"], alive(told, read.t))
-            nodes = {row["HOLDER"] for row in rows if row["ADDRESS"] == address} & set(told.take(read.t).nodes)
+            found = election.explain(cluster.objects(read.t), service["metadata"]["name"], alive(cluster, read.t))
+            nodes = {row["HOLDER"] for row in rows if row["ADDRESS"] == address} & set(cluster.segment_at(read.t).nodes)
             assert nodes == ({found.leader} if found.leader else set()), f"{read.file} {address}: {found}"
             compared, nobody = compared + 1, nobody + (found.leader is None)
     print(f"\n{compared} answers, {nobody} times nobody")
@@ -96,43 +96,47 @@ def test_explain_leader_answers_every_arp_scan(told: Told) -> None:
     assert nobody
 
 
-def test_elect_every_leader_event_follows_from_members(told: Told) -> None:
+def test_elect_every_leader_event_follows_from_members(cluster: RecordedCluster) -> None:
     """A speaker that has just started knows only itself, not even its node's labels, and claims all that it could."""
     claims = surprising = 0
-    beliefs = {node: believed(told, node) for take in told.recording.manifest.segments for node in take.nodes}
-    for event in told.watch("events"):
+    beliefs = {
+        node: members_seen_by(cluster, node)
+        for segment in cluster.recording.manifest.segments
+        for node in segment.nodes
+    }
+    for event in cluster.watch("events"):
         node = leader_in_event(event.object) if event.type in ("ADDED", "MODIFIED") else None
         if node is None:
             continue
         name = event.object["involvedObject"]["name"]
         since = event.t - _RACE
-        moments = {event.t, *(t - early for t in changes(told) if since <= t <= event.t for early in (0, 0.001))}
-        believers = held(beliefs[node], since, event.t) | alone_by_then(told, node, event.t)
-        leaders = {_leader(told, moment, name, who) for moment in moments for who in believers}
+        moments = {event.t, *(t - early for t in changes(cluster) if since <= t <= event.t for early in (0, 0.001))}
+        believers = held(beliefs[node], since, event.t) | alone_by_then(cluster, node, event.t)
+        leaders = {_leader(cluster, moment, name, who) for moment in moments for who in believers}
         if node not in leaders and just_started(beliefs[node], event.t):
-            leaders |= {_leader(told, event.t, name, who, labels_known=False) for who in believers}
+            leaders |= {_leader(cluster, event.t, name, who, labels_known=False) for who in believers}
         assert node in leaders, f"{event.t}: {event.object['message']}, computed {leaders}"
-        claims, surprising = claims + 1, surprising + (_leader(told, event.t, name, alive(told, event.t)) != node)
+        claims, surprising = claims + 1, surprising + (_leader(cluster, event.t, name, alive(cluster, event.t)) != node)
     print(f"\n{claims} claims, {surprising} of them not by the leader that all agree on")
     assert claims > 80
 
 
-def changes(told: Told) -> list[float]:
+def changes(cluster: RecordedCluster) -> list[float]:
     """When something changed that a speaker watches."""
     kinds = ("endpointslices", "services", "l2advertisements")
-    return sorted(event.t for kind in kinds for event in told.watch(kind) if event.type != "LIST")
+    return sorted(event.t for kind in kinds for event in cluster.watch(kind) if event.type != "LIST")
 
 
 def held(beliefs: list[tuple[float, frozenset[str]]], since: float, until: float) -> set[frozenset[str]]:
-    """What was believed at some time between the two."""
+    """Return the memberships that were seen at some time between the two."""
     ends = [*(t for t, _ in beliefs[1:]), float("inf")]
     return {who for (t, who), end in zip(beliefs, ends, strict=True) if t <= until and end >= since}
 
 
-def alone_by_then(told: Told, node: str, moment: float) -> set[frozenset[str]]:
+def alone_by_then(cluster: RecordedCluster, node: str, moment: float) -> set[frozenset[str]]:
     """What a node believes that was cut off until shortly before, longer than it takes to give up everybody else."""
     cut = None
-    for act in told.recording.manifest.actions:
+    for act in cluster.recording.manifest.actions:
         for step in act.steps:
             if step.targets[:1] == (node,) and step.verb == "link_down" and step.t <= moment:
                 cut = step.t
@@ -145,8 +149,10 @@ def just_started(beliefs: list[tuple[float, frozenset[str]]], moment: float) -> 
     return any(len(who) == 1 and 0 <= moment - t <= _RACE for t, who in beliefs)
 
 
-def _leader(told: Told, moment: float, name: str, who: frozenset[str], labels_known: bool = True) -> str | None:
-    objects = told.objects(moment)
+def _leader(
+    cluster: RecordedCluster, moment: float, name: str, who: frozenset[str], labels_known: bool = True
+) -> str | None:
+    objects = cluster.objects(moment)
     service = next((o for o in objects("services") if o["metadata"]["name"] == name), None)
     if service is None:
         return None
@@ -159,14 +165,14 @@ def _leader(told: Told, moment: float, name: str, who: frozenset[str], labels_kn
 
 
 @pytest.mark.slow
-def test_newest_leaders_equal_elect_at_every_step(told: Told) -> None:
+def test_newest_leaders_equal_elect_at_every_step(cluster: RecordedCluster) -> None:
     """The computed leader, but where a speaker wrote last what it had ceased to believe."""
     compared, stale = 0, []
-    for moment in steps(told):
-        newest = newest_leaders(told.at(moment, "events"))
-        for service in load_balancers(told, moment):
+    for moment in steps(cluster):
+        newest = newest_leaders(cluster.at(moment, "events"))
+        for service in load_balancers(cluster, moment):
             name = service["metadata"]["name"]
-            computed = _leader(told, moment, name, alive(told, moment))
+            computed = _leader(cluster, moment, name, alive(cluster, moment))
             if computed is not None:
                 compared += 1
                 claimed = newest.get(service["metadata"]["uid"])
@@ -177,21 +183,25 @@ def test_newest_leaders_equal_elect_at_every_step(told: Told) -> None:
     assert compared > 300
 
 
-def test_leaders_equal_every_servicel2status(told: Told) -> None:
+def test_leaders_equal_every_servicel2status(cluster: RecordedCluster) -> None:
     memberships = sorted(
-        {entry for take in told.recording.manifest.segments for entry in believed(told, take.control_plane)}
+        {
+            entry
+            for segment in cluster.recording.manifest.segments
+            for entry in members_seen_by(cluster, segment.control_plane)
+        }
     )
-    history = replay.leaders(told.watch, memberships)
+    history = replay.leaders(cluster.watch, memberships)
     compared = stale = spare = 0
-    for moment in steps(told):
+    for moment in steps(cluster):
         recorded: dict[str, set[str]] = {}
-        for note in told.at(moment, "servicel2statuses"):
+        for note in cluster.at(moment, "servicel2statuses"):
             labels = note["metadata"]["labels"]
             key = f"{labels['metallb.io/service-namespace']}/{labels['metallb.io/service-name']}"
             recorded.setdefault(key, set()).update([note["status"]["node"]] if note.get("status") else [])
         for key, led in replay.newest_by_service(history, moment).items():
             named, wanted = recorded.get(key, set()), {led.status_node} - {None}
-            if named != wanted and _had_a_spare_note(told, key, led.t):
+            if named != wanted and _had_a_spare_note(cluster, key, led.t):
                 wanted, spare = wanted | {led.leader}, spare + 1
             assert named == wanted, f"{key} at {moment}: {led}"
             compared, stale = compared + 1, stale + (led.status_node not in (None, led.leader))
@@ -199,40 +209,40 @@ def test_leaders_equal_every_servicel2status(told: Told) -> None:
     assert stale
 
 
-def _had_a_spare_note(told: Told, key: str, moment: float) -> bool:
+def _had_a_spare_note(cluster: RecordedCluster, key: str, moment: float) -> bool:
     """MetalLB v0.14.8 now and then writes two notes and fills one; a successor may find the empty one, and fill it."""
-    notes = [o for o in told.at(moment, "servicel2statuses") if not o.get("status")]
+    notes = [o for o in cluster.at(moment, "servicel2statuses") if not o.get("status")]
     return any(f"default/{o['metadata']['labels']['metallb.io/service-name']}" == key for o in notes)
 
 
 # ── routes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def up(told: Told, moment: float) -> set[str]:
+def up(cluster: RecordedCluster, moment: float) -> set[str]:
     """The nodes whose BGP session can be up: a killed one's is closed at once, a cut one's when it has been silent."""
-    take, down = told.take(moment), dict[str, float]()
-    for act in told.recording.manifest.actions:
+    segment, down = cluster.segment_at(moment), dict[str, float]()
+    for act in cluster.recording.manifest.actions:
         for step in act.steps:
-            if take.start <= step.t <= moment and step.verb in ("kill_node", "link_down"):
+            if segment.start <= step.t <= moment and step.verb in ("kill_node", "link_down"):
                 silent = bgp.hold_timer_expiry(9).latest if step.verb == "link_down" else 0.5
                 down[step.targets[0]] = step.t + silent
-            elif take.start <= step.t <= moment and step.verb in ("start_node", "link_up"):
+            elif segment.start <= step.t <= moment and step.verb in ("start_node", "link_up"):
                 down.pop(step.targets[0], None)
-    return {node for node in take.nodes if moment < down.get(node, float("inf"))}
+    return {node for node in segment.nodes if moment < down.get(node, float("inf"))}
 
 
-def test_next_hops_equal_router_table(told: Told) -> None:
+def test_next_hops_equal_router_table(cluster: RecordedCluster) -> None:
     compared, fewer = 0, set()
-    for read in told.reads("vtysh -c 'show ip route bgp json'"):
+    for read in cluster.reads("vtysh -c 'show ip route bgp json'"):
         if not read.place.endswith("router"):
             continue
-        objects = told.objects(read.t)
-        table = json.loads(told.text(read))
+        objects = cluster.objects(read.t)
+        table = json.loads(cluster.text(read))
         recorded = {
             prefix: tuple(sorted(hop["ip"] for entry in entries for hop in entry["nexthops"] if hop.get("fib")))
             for prefix, entries in table.items()
         }
-        advertised = bgp.advertised(objects, up(told, read.t))
+        advertised = bgp.advertised(objects, up(cluster, read.t))
         name = next((peer.name for peer in bgp.peers(objects)), "")
         assert recorded == bgp.next_hops(advertised, name), read.file
         compared += len(recorded)
@@ -245,14 +255,14 @@ def test_next_hops_equal_router_table(told: Told) -> None:
 # ── gossip ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_detection_bounds_hold_for_every_recorded_loss(told: Told) -> None:
+def test_detection_bounds_hold_for_every_recorded_loss(cluster: RecordedCluster) -> None:
     first, last = memberlist.earliest(4), memberlist.latest(4)
     losses = 0
-    for act in told.recording.manifest.actions:
+    for act in cluster.recording.manifest.actions:
         for step in act.steps:
             if step.verb not in ("kill_node", "link_down"):
                 continue
-            known = believed(told, told.take(step.t).control_plane)
+            known = members_seen_by(cluster, cluster.segment_at(step.t).control_plane)
             left = next((t for t, who in known if t >= step.t and step.targets[0] not in who), None)
             assert left is not None
             assert first.dead - 0.1 <= left - step.t <= last.dead + 0.5, f"{act.id}: +{left - step.t:.1f} s"
@@ -260,12 +270,14 @@ def test_detection_bounds_hold_for_every_recorded_loss(told: Told) -> None:
     assert losses >= 2
 
 
-def test_isolated_detection_equals_speaker_log(told: Told) -> None:
+def test_isolated_detection_equals_speaker_log(cluster: RecordedCluster) -> None:
     """The first 24 s after it first suspected somebody; each next one at least as much later as computed."""
-    for act in told.recording.manifest.actions:
+    for act in cluster.recording.manifest.actions:
         for step in act.steps:
             node = step.targets[0] if step.verb == "link_down" else ""
-            gone = [t - step.t for t, who in believed(told, node) if step.t <= t <= step.t + 60 and len(who) < 4]
+            gone = [
+                t - step.t for t, who in members_seen_by(cluster, node) if step.t <= t <= step.t + 60 and len(who) < 4
+            ]
             if len(gone) < 3:  # the log ends before the cut, or the link was mended first
                 continue
             computed = memberlist.isolated_detection(4)
