@@ -64,7 +64,7 @@ def test_trace_equals_counters_of_hundred_requests(open_lab: OpenLab) -> None:
     before = lab.rules("myk8s-worker")
     walk = lab.trace("svc1")
     answers = lab.curl("svc1", times=100).COUNT.tolist()
-    moved = {one.rule.text: one.packets for one in before.diff(lab.rules("myk8s-worker")).moved}
+    moved = {one.rule.text: one.packets for one in before.diff(lab.rules("myk8s-worker")).counters}
     nat = {rule.text: sum(w.probability for w in walk if rule in w.walked) for w in walk for rule in w.walked}
     for text, probability in nat.items():
         if (text.startswith(("-A KUBE-EXT", "-A KUBE-S")) and "svc1" in text) or "KUBE-EXT-" in text:

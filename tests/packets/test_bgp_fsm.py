@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from kanslib.packets.bgp_fsm import ESTABLISHED, IDLE, STATES, walk
+from kanslib.packets.bgp_fsm import ESTABLISHED, IDLE, STATES, transitions
 from kanslib.recording import Recording
 from tests.types import OpenLab
 
@@ -23,7 +23,7 @@ def compared(recording: Recording) -> tuple[int, list[str]]:
             continue
         frames = recording.frames(take.id)
         walks = {
-            address: walk(frames, address, take.addresses[take.router])
+            address: transitions(frames, address, take.addresses[take.router])
             for node, address in take.addresses.items()
             if node in take.nodes
         }
@@ -60,7 +60,7 @@ def test_walk_established_when_reference_router_log_says_so(reference_recording:
 
 def test_walk_states_in_order(recording: Recording) -> None:
     take = next(take for take in recording.manifest.segments if take.router)
-    steps = walk(recording.frames(take.id), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
+    steps = transitions(recording.frames(take.id), take.addresses["myk8s-worker"], take.addresses[str(take.router)])
     assert len(steps) >= len(STATES)
     assert steps[0].before == IDLE
     assert all(step.before in STATES and step.after in STATES for step in steps)

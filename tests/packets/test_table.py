@@ -42,13 +42,13 @@ def row_in(part: dict[str, np.ndarray], i: int) -> dict[str, object]:
     version = int(part["ip_version"][i])
     src, dst = (
         None if version == 0
-        else table.text(part[side][i]) if version == 4
+        else table.ipv4_text(part[side][i]) if version == 4
         else inet_ntop(AF_INET6, part[f"{side}6"][i].tobytes())
         for side in ("src", "dst")
     )  # fmt: skip
     arp = (
-        int(part["arp_operation"][i]), mac(part["arp_sender_mac"][i]), table.text(part["arp_sender_ip"][i]),
-        mac(part["arp_target_mac"][i]), table.text(part["arp_target_ip"][i]),
+        int(part["arp_operation"][i]), mac(part["arp_sender_mac"][i]), table.ipv4_text(part["arp_sender_ip"][i]),
+        mac(part["arp_target_mac"][i]), table.ipv4_text(part["arp_target_ip"][i]),
     )  # fmt: skip
     tcp = tuple(int(part[name][i]) for name in ("seq", "ack", "flags", "window", "payload"))
     has_ports = part["is_tcp"][i] or part["is_udp"][i]

@@ -206,7 +206,7 @@ def compare(frames: Iterable[Frame], rows: list[Row], name: str) -> Differences:
             frame, "lengths", (frame.length, len(frame.raw)), (number(row["frame.len"]), number(row["frame.cap_len"]))
         )
         if frame.malformed and "not for IPv4" not in str(frame.malformed):
-            out.check(frame, f"complaint ({frame.malformed})", True, complains(row) or frame.is_cut)
+            out.check(frame, f"complaint ({frame.malformed})", True, complains(row) or frame.is_truncated)
         _link(out, frame, row)
         _arp(out, frame, row)
         _ip(out, frame, row)
@@ -309,7 +309,7 @@ def _tcp(out: Differences, frame: Frame, row: Row) -> None:
     theirs = tuple(
         number(row[f"tcp.options.{x}"]) for x in ("mss_val", "wscale.shift", "timestamp.tsval", "timestamp.tsecr")
     )
-    if not frame.is_cut or len(frame.raw) >= 74:
+    if not frame.is_truncated or len(frame.raw) >= 74:
         out.check(frame, "options", (said.mss, said.window_shift, said.timestamp, said.timestamp_echo), theirs)
 
 
@@ -389,9 +389,9 @@ def compare_bgp(frames: list[Frame], rows: list[Row]) -> Differences:
             frame, "attributes", [str(a.code) for a in attributes], values(row, "bgp.update.path_attribute.type_code")
         )
         for code, field in ((4, "multi_exit_disc"), (5, "local_pref"), (3, "next_hop")):
-            said = [a.says for a in attributes if a.code == code]
+            said = [a.meaning for a in attributes if a.code == code]
             out.check(frame, field, said, values(row, f"bgp.update.path_attribute.{field}"))
-        origins = [str({v: k for k, v in bgp.ORIGINS.items()}[a.says]) for a in attributes if a.code == 1]
+        origins = [str({v: k for k, v in bgp.ORIGINS.items()}[a.meaning]) for a in attributes if a.code == 1]
         out.check(frame, "origin", origins, values(row, "bgp.update.path_attribute.origin"))
         path = [str(asn) for m in mine for asn in m.as_path]
         segments = ("as_path_segment.as4", "as_path_segment.as2")

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kanslib.packets.arp import ARP, EVERYBODY, REPLY, REQUEST
+from kanslib.packets.arp import ARP, BROADCAST_MAC, REPLY, REQUEST
 from kanslib.packets.capture import Frame
 
 _CALM = 2.5  # seconds without a round: the next one begins a new announcement
@@ -251,7 +251,7 @@ def _update_reason(
     arp: ARP, frame: Frame, ip: str, mac: str, held: Mapping[str, str], asked: Mapping[str, float]
 ) -> str:  # fmt: skip
     """Return why a machine takes note of a message; empty when it does not."""
-    to_me = frame.ethernet is None or frame.ethernet.destination in (mac, EVERYBODY)
+    to_me = frame.ethernet is None or frame.ethernet.destination in (mac, BROADCAST_MAC)
     if not to_me:
         return ""
     if arp.is_gratuitous:
@@ -282,7 +282,7 @@ def _asker(frame: Frame) -> str:
 
 
 def _is_broadcast(frame: Frame) -> bool:
-    return frame.ethernet is not None and frame.ethernet.destination == EVERYBODY
+    return frame.ethernet is not None and frame.ethernet.destination == BROADCAST_MAC
 
 
 def _runs(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
@@ -303,5 +303,5 @@ def _announcement(address: str, mac: str, run: Sequence[Frame]) -> Announcement:
             rounds.append(frame.time)
     messages = [frame.arp for frame in run if frame.arp]
     replies = sum(arp.operation == REPLY for arp in messages)
-    oddities = tuple(dict.fromkeys(arp.oddity for arp in messages if arp.oddity))
+    oddities = tuple(dict.fromkeys(arp.deviation for arp in messages if arp.deviation))
     return Announcement(address, mac, tuple(rounds), len(messages) - replies, replies, oddities)

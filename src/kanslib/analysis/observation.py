@@ -192,7 +192,7 @@ def _candidates(observation: ObservationData, service: str) -> Iterator[tuple[fl
     before: tuple[str, ...] | None = None
     for moment, together in groupby(changes, key=lambda pair: max(pair[1].t, observation.start)):
         for kind, event in together:
-            store.take(kind, event)
+            store.apply(kind, event)
         with suppress(KanslibError):
             found = tuple(election.explain(lambda kind: store.objects(plural(kind)), service, everybody).candidates)
             if found != before:

@@ -159,7 +159,7 @@ def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]
                 counts["frames"] += 1
                 if counts["frames"] % 5000 == 0:
                     report_size(stream.tell())
-                if frame.malformed and not frame.is_cut:
+                if frame.malformed and not frame.is_truncated:
                     counts["malformed"] += 1
                     wrong.append(f"frame {frame.number}: {frame.malformed}")
                     del wrong[5:]

@@ -26,14 +26,14 @@ class RulesetDifference:
     rules are the same in another order. `policies`: chains that are gone, come, or have another policy.
     """
 
-    gone: tuple[Rule, ...]
-    come: tuple[Rule, ...]
-    moved: tuple[CounterChange, ...]
+    removed: tuple[Rule, ...]
+    added: tuple[Rule, ...]
+    counters: tuple[CounterChange, ...]
     reordered: tuple[Chain, ...]
     policies: tuple[str, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.gone or self.come or self.moved or self.reordered or self.policies)
+        return bool(self.removed or self.added or self.counters or self.reordered or self.policies)
 
 
 def diff(before: Dump, after: Dump) -> RulesetDifference:
@@ -42,9 +42,9 @@ def diff(before: Dump, after: Dump) -> RulesetDifference:
     >>> from kanslib.iptables import parse
     >>> text = '*nat\\n:X - [0:0]\\n[{}:60] -A X -j {}\\nCOMMIT\\n'
     >>> found = diff(parse(text.format(1, "ACCEPT")), parse(text.format(3, "ACCEPT")))
-    >>> found.moved[0].packets, found.gone
+    >>> found.counters[0].packets, found.removed
     (2, ())
-    >>> [rule.text for rule in diff(parse(text.format(0, "ACCEPT")), parse(text.format(0, "DROP"))).come]
+    >>> [rule.text for rule in diff(parse(text.format(0, "ACCEPT")), parse(text.format(0, "DROP"))).added]
     ['-A X -j DROP']
     """
     old, new = _by_text(before), _by_text(after)

@@ -14,7 +14,7 @@ from kanslib.iptables.targets import Action
 _Endpoint = tuple[str | None, int | None]
 
 
-def passes(action: targets.UnknownTarget) -> Unknown:
+def continuation(action: targets.UnknownTarget) -> Unknown:
     """Return the statement that an unknown target lets the packet go on."""
     return Unknown(f"-j {action.name} lets the packet go on")
 
@@ -44,12 +44,12 @@ def apply_target(state: PacketState, action: Action) -> tuple[bool, str]:
         else:
             _map_network(state, action)
         if state.hook in ("PREROUTING", "OUTPUT"):
-            return True, f"the destination {_became(old, (state.dst, state.dport))}"
+            return True, f"the destination {_change_text(old, (state.dst, state.dport))}"
         return True, f"the source becomes {state.src or 'an address of the interface it leaves by'}"
     return False, ""
 
 
-def _became(old: _Endpoint, new: _Endpoint) -> str:
+def _change_text(old: _Endpoint, new: _Endpoint) -> str:
     return f"stays {endpoint(*new)}" if old == new else f"becomes {endpoint(*new)}"
 
 
@@ -76,10 +76,10 @@ def _translate(state: PacketState, action: targets.Translate) -> None:
     port = _new_port(action, old[1])
     changes = address is None or (address, port) != old
     if to_destination:
-        state.natted |= {"DNAT"} if changes else set()
+        state.translated |= {"DNAT"} if changes else set()
         state.dst, state.dport = address, port
     else:
-        state.natted |= {"SNAT"} if changes else set()
+        state.translated |= {"SNAT"} if changes else set()
         state.src, state.sport = address, port
 
 
@@ -143,6 +143,6 @@ def _map_network(state: PacketState, action: targets.MapNetwork) -> None:
     value = action.network | (old[1] & ~action.mask)
     address = str(IPv4Address(value) if action.bits == 32 else IPv6Address(value))
     if to_destination:
-        state.dst, state.natted = address, state.natted | {"DNAT"}
+        state.dst, state.translated = address, state.translated | {"DNAT"}
     else:
-        state.src, state.natted = address, state.natted | {"SNAT"}
+        state.src, state.translated = address, state.translated | {"SNAT"}

@@ -71,7 +71,7 @@ class MatchedPacket(Protocol):
     protocol: int
     mark: int
     connmark: int | None
-    natted: frozenset[str]  # DNAT, SNAT: what was done to the connection
+    translated: frozenset[str]  # DNAT, SNAT: what was done to the connection
 
     @property
     def states(self) -> int: ...  # a bit for each of STATES that is possible here
@@ -228,12 +228,12 @@ class ConntrackMatch:
     """`conntrack --ctstate`, `state`: what conntrack thinks of the connection."""
 
     states: int
-    natted: frozenset[str]
+    translated: frozenset[str]
     negated: bool
     text: str
 
     def holds(self, way: MatchedPacket) -> Answer:
-        if self.natted & way.natted:
+        if self.translated & way.translated:
             return not self.negated
         inside = way.states & self.states
         if inside == way.states:
@@ -355,18 +355,18 @@ def matches(body: RuleOptions) -> tuple[Match, ...]:
         if not part.known or any(not option.known for option in part.options):
             found.append(UndecidableMatch(f"-m {part}" if part.name else str(part).strip(), False))
         elif part.name not in _ALWAYS:
-            found += _BUILD.get(part.name, _asked)(part)
+            found += _BUILD.get(part.name, _undecidable)(part)
     return tuple(found)
 
 
-def _asked(part: Module) -> list[Match]:
+def _undecidable(part: Module) -> list[Match]:
     single = part.options[0] if len(part.options) == 1 else None
     if single and single.negated:  # `! --match-set a src`: the question is the one without the `!`
         return [UndecidableMatch(" ".join(["-m", part.name, single.name, *single.values]), True)]
     return [UndecidableMatch(f"-m {part}", False)]
 
 
-def _bad(option: Option, expected: str) -> RuleSyntaxError:
+def _syntax_error(option: Option, expected: str) -> RuleSyntaxError:
     return RuleSyntaxError(option.column, str(option), expected)
 
 
@@ -381,7 +381,7 @@ def _network(field: str, option: Option) -> NetworkMatch:
             if mask.isdigit() and int(mask) > bits:
                 raise ValueError
         except ValueError:
-            raise _bad(option, "an address or a range, such as 10.0.0.0/8") from None
+            raise _syntax_error(option, "an address or a range, such as 10.0.0.0/8") from None
         networks.append((bits, value & cover, cover))
     side = "source" if field == "src" else "destination"
     return NetworkMatch(field, tuple(networks), option.negated, f"the {side} is in {option.value}")
@@ -391,7 +391,7 @@ def _protocol(option: Option) -> list[Match]:
     """`-p`: a number, a name that everybody knows, or one that only the machine of the dump knew (/etc/protocols)."""
     if option.value.isdecimal() and option.value.isascii():
         if int(option.value) > 255:
-            raise _bad(option, "a protocol: a number up to 255 or a name such as tcp")
+            raise _syntax_error(option, "a protocol: a number up to 255 or a name such as tcp")
         value = int(option.value)
     elif option.value in PROTOCOLS:
         value = PROTOCOLS[option.value]
@@ -411,13 +411,13 @@ def _numbers(option: Option, low: int, high: int, comma: bool = False) -> Ranges
             if not (first or colon) or not low <= bottom <= high or not low <= top <= high:
                 raise ValueError
         except ValueError:
-            raise _bad(option, f"a number from {low} to {high}, or a range such as {low}:{high}") from None
+            raise _syntax_error(option, f"a number from {low} to {high}, or a range such as {low}:{high}") from None
         if bottom <= top:
             ranges.append((bottom, top))
     return tuple(ranges)
 
 
-_SAID = {"sport": "the source port is", "dport": "the destination port is"}
+_PORT_TEXTS = {"sport": "the source port is", "dport": "the destination port is"}
 
 
 def _ports(part: Module) -> list[Match]:
@@ -425,7 +425,7 @@ def _ports(part: Module) -> list[Match]:
     for option in part.options:
         field = option.name.removeprefix("--").removesuffix("s")
         if field in ("sport", "dport"):
-            text = f"{_SAID[field]} {'one of ' if ',' in option.value else ''}{option.value}"
+            text = f"{_PORT_TEXTS[field]} {'one of ' if ',' in option.value else ''}{option.value}"
             ranges = _numbers(option, 0, 65535, comma=part.name == "multiport")
             found.append(RangeMatch(field, ranges, option.negated, text))
         elif option.name == "--ports":
@@ -448,7 +448,7 @@ def _flag_bits(option: Option, value: str) -> int:
     try:
         return flags(value)
     except ValueError:
-        raise _bad(option, f"flags out of {', '.join(_FLAGS)}") from None
+        raise _syntax_error(option, f"flags out of {', '.join(_FLAGS)}") from None
 
 
 def flags(text: str) -> int:
@@ -474,7 +474,7 @@ def _icmp(part: Module) -> list[Match]:
         try:
             span = icmp(option.value, _ICMP6 if part.name == "icmp6" else _ICMP)
         except ValueError:
-            raise _bad(option, "an ICMP type such as 8, 3/4 or echo-request") from None
+            raise _syntax_error(option, "an ICMP type such as 8, 3/4 or echo-request") from None
         found.append(RangeMatch("icmp_type", (span,), option.negated, f"the ICMP type is {option.value}"))
     return found
 
@@ -486,7 +486,7 @@ def _conntrack(part: Module) -> list[Match]:
         if option.name in ("--ctstate", "--state"):
             names = option.value.split(",")
             if not {*names} <= {*STATES, "DNAT", "SNAT"}:
-                raise _bad(option, f"states out of {', '.join(STATES)}, DNAT, SNAT")
+                raise _syntax_error(option, f"states out of {', '.join(STATES)}, DNAT, SNAT")
             states = sum(1 << STATES.index(name) for name in {*names} if name in STATES)
             text = f"conntrack's state is {' or '.join(names)}"
             found.append(ConntrackMatch(states, frozenset(names) & {"DNAT", "SNAT"}, option.negated, text))
@@ -507,7 +507,7 @@ def value_and_mask(option: Option) -> tuple[int, int]:
             raise ValueError
         return pair
     except ValueError:
-        raise _bad(option, "a mark such as 0x4000/0x4000") from None
+        raise _syntax_error(option, "a mark such as 0x4000/0x4000") from None
 
 
 def _mark(part: Module) -> list[Match]:
@@ -534,7 +534,7 @@ def _statistic(part: Module) -> list[Match]:
             chance = Fraction(1, int(chosen.value, 0))
         return [RandomMatch(Probability(1 - chance if chosen.negated else chance))]
     except (ValueError, ZeroDivisionError):
-        raise _bad(share or every or mode, "a probability from 0 to 1, or a number from 1 on") from None
+        raise _syntax_error(share or every or mode, "a probability from 0 to 1, or a number from 1 on") from None
 
 
 _TYPES = {
@@ -550,7 +550,7 @@ def _addrtype(part: Module) -> list[Match]:
     for option in part.options:
         types = frozenset(option.value.split(","))
         if not types <= _TYPES:
-            raise _bad(option, f"types out of {', '.join(sorted(_TYPES))}")
+            raise _syntax_error(option, f"types out of {', '.join(sorted(_TYPES))}")
         found.append(AddrTypeMatch(option.name[2:5], types, option.negated))
     return found
 
@@ -576,7 +576,7 @@ def _iprange(part: Module) -> list[Match]:
         try:
             (bits, low), (_, high) = number(first), number(last or first)
         except ValueError:
-            raise _bad(option, "a range such as 10.0.0.1-10.0.0.9") from None
+            raise _syntax_error(option, "a range such as 10.0.0.1-10.0.0.9") from None
         field = option.name[2:5]
         side = "source" if field == "src" else "destination"
         found.append(IPRangeMatch(field, bits, low, high, option.negated, f"the {side} is in {option.value}"))

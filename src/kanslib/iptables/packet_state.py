@@ -47,9 +47,9 @@ class PacketState:
     """A packet on one of its paths: its fields so far, its position in the rules, what was assumed."""
 
     __slots__ = (
-        "assumed", "connmark", "dport", "dst", "frame", "hook", "in_interface", "looped", "mark", "natted", "notes",
+        "assumed", "connmark", "dport", "dst", "frame", "hook", "in_interface", "looped", "mark", "notes",
         "original", "out_interface", "plan", "possible", "probability", "protocol", "routing", "sport", "src", "steps",
-        "table", "tracked", "ttl",
+        "table", "tracked", "translated", "ttl",
     )  # fmt: skip
 
     def __init__(self, packet: Packet, routing: Routing | None, plan: tuple[Stage, ...]) -> None:
@@ -61,7 +61,7 @@ class PacketState:
         self.mark, self.ttl = packet.mark, packet.ttl
         self.tracked = 1 << STATES.index(packet.ctstate) if packet.ctstate else (1 << len(STATES)) - 1
         self.connmark: int | None = 0 if packet.ctstate == "NEW" else None
-        self.natted: frozenset[str] = frozenset()
+        self.translated: frozenset[str] = frozenset()
         self.assumed: dict[str, Assumption] = {}
         self.possible: dict[str, int] = {}
         self.notes: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ class PacketState:
 
     # what is unknown
 
-    def decided(self, question: Unknown) -> bool | None:
+    def decide(self, question: Unknown) -> bool | None:
         """Return whether the match holds by what this path assumes; None while that is open."""
         if not question.field:
             answer = self.assumed.get(question.text)

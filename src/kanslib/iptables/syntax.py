@@ -264,31 +264,31 @@ class _OptionReader:
                 raise RuleSyntaxError(word.column, "!", "an option behind it, such as -s")
             word = self.words[self.at]
         if not word.is_option:
-            if negated or not self._left_over(word):
+            if negated or not self._add_leftover_word(word):
                 raise RuleSyntaxError(word.column, word.text, "an option, such as -p, -m or -j")
             self.at += 1
             return
         name = _LONG.get(word.text, word.text)
-        if name in _BASE and not self._belongs(word.text):
+        if name in _BASE and not self._is_option_of_newest_part(word.text):
             self.at += 1
-            self._of_its_own(name, word, negated)
+            self._read_own_option(name, word, negated)
         else:
-            self._of_a_part(word, negated)
+            self._read_part_option(word, negated)
 
-    def _left_over(self, word: Token) -> bool:
+    def _add_leftover_word(self, word: Token) -> bool:
         """A word that no option takes, behind something with a target: `-j DNAT [unsupported revision]`."""
         if self.target is None:
             return False
         self.target[1].append(Option(word.text, (), False, word.column, known=False))
         return True
 
-    def _belongs(self, name: str) -> bool:
+    def _is_option_of_newest_part(self, name: str) -> bool:
         """True for a long name that the newest match has, too (`--dst` of nothing, `--proto` of policy)."""
         current = self.target or (self.parts[-1] if self.parts else None)
         table = TARGETS if self.target else MATCHES
         return current is not None and name in table.get(current[0], {})
 
-    def _of_its_own(self, name: str, word: Token, negated: bool) -> None:
+    def _read_own_option(self, name: str, word: Token, negated: bool) -> None:
         if name in ("-m", "-j", "-g"):
             value = self._values(word, 1, negated=False)[0][0]
             if negated:
@@ -320,10 +320,10 @@ class _OptionReader:
         self.at += count
         return tuple(value.text for value in values), inner
 
-    def _of_a_part(self, word: Token, negated: bool) -> None:
+    def _read_part_option(self, word: Token, negated: bool) -> None:
         self.at += 1
         name = _ALIASES.get(word.text, word.text)
-        home, options = self._home(name)
+        home, options = self._find_owner(name)
         if home is None:
             values, follow = [], self.at
             while follow < len(self.words) and not self.words[follow].is_option and self.words[follow].text != "!":
@@ -335,7 +335,7 @@ class _OptionReader:
         given, inner = self._values(word, home[name], negated)
         options.append(Option(name, given, negated or inner, word.column))
 
-    def _home(self, name: str) -> tuple[dict[str, int] | None, list[Option]]:
+    def _find_owner(self, name: str) -> tuple[dict[str, int] | None, list[Option]]:
         """Whose option it is: the target's, the newest match's that has it, else the protocol's own match."""
         if self.target is not None:
             options = TARGETS.get(self.target[0], {})

@@ -16,7 +16,7 @@ from kanslib.exceptions import TraceError
 from kanslib.iptables import targets
 from kanslib.iptables.compiled import CompiledChain, CompiledRule
 from kanslib.iptables.dump import Dump, Rule
-from kanslib.iptables.effects import apply_target, passes
+from kanslib.iptables.effects import apply_target, continuation
 from kanslib.iptables.matches import Probability, Unknown
 from kanslib.iptables.outcome import Outcome, Step
 from kanslib.iptables.packet import STATES, Packet, Routing
@@ -126,7 +126,7 @@ class _Search:
         used = chain is not None and (bool(chain.chain.rules) or chain.chain.policy != "ACCEPT")
         if used and state.table == "nat":
             first = Unknown("the packet is the first of its connection", True, "ctstate", _FIRST)
-            holds = not state.looped and state.decided(first)
+            holds = not state.looped and state.decide(first)
             if holds is None:
                 self._branch(state, first)
                 return _Progress.BRANCHED
@@ -239,7 +239,7 @@ class _Search:
         """Return the Outcome when the action stops the packet."""
         if isinstance(action, targets.Verdict) and action.name != "ACCEPT":
             return self._end(state, action.name, action.reason)
-        if isinstance(action, targets.UnknownTarget) and not state.assumed[passes(action).text].holds:
+        if isinstance(action, targets.UnknownTarget) and not state.assumed[continuation(action).text].holds:
             return self._end(state, action.name.split()[0])
         return None
 
@@ -264,14 +264,14 @@ class _Search:
             if isinstance(answer, Probability):
                 chance = chance * answer.probability
                 continue
-            known = state.decided(answer)
+            known = state.decide(answer)
             if known is False:
                 return 0
             open_question = open_question or (answer if known is None else None)
         if chance == 0:
             return 0
         if open_question is None and isinstance(compiled.action, targets.UnknownTarget):
-            doubt = passes(compiled.action)
+            doubt = continuation(compiled.action)
             open_question = None if doubt.text in state.assumed else doubt
         elif open_question is not None and isinstance(compiled.action, targets.NoEffect):
             return 0  # whether it matches changes nothing

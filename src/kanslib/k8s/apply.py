@@ -57,7 +57,7 @@ def is_applied(document: KubeObject, existing: KubeObject | None) -> bool:
         return False
     wanted, there = with_defaults(document), with_defaults(existing)
     parts = ("labels", "annotations", "spec")
-    if not all(_within(wanted[part], there[part]) for part in parts):
+    if not all(_is_contained(wanted[part], there[part]) for part in parts):
         return False
     applied_text = (existing["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     if not applied_text:
@@ -66,13 +66,13 @@ def is_applied(document: KubeObject, existing: KubeObject | None) -> bool:
     return all(_is_subset(wanted[part], applied[part]) for part in parts)
 
 
-def _within(wanted: Any, there: Any) -> bool:
+def _is_contained(wanted: Any, there: Any) -> bool:
     if isinstance(wanted, dict):
-        return isinstance(there, dict) and all(k in there and _within(v, there[k]) for k, v in wanted.items())
+        return isinstance(there, dict) and all(k in there and _is_contained(v, there[k]) for k, v in wanted.items())
     if isinstance(wanted, list):
         if not isinstance(there, list) or len(wanted) != len(there):
             return False
-        return all(_within(a, b) for a, b in zip(wanted, there, strict=True))
+        return all(_is_contained(a, b) for a, b in zip(wanted, there, strict=True))
     return bool(wanted == there)
 
 

@@ -181,13 +181,13 @@ def endpointslice(obj: KubeObject, now: float) -> Row:
     return {
         **_where(obj),
         "ADDRESSTYPE": obj["addressType"],
-        "PORTS": _few(ports) or "<unset>",
-        "ENDPOINTS": _few(addresses) or "<unset>",
+        "PORTS": _first_items(ports) or "<unset>",
+        "ENDPOINTS": _first_items(addresses) or "<unset>",
         "AGE": _age_of(obj, now),
     }
 
 
-def _few(items: Sequence[str], shown: int = 3) -> str:
+def _first_items(items: Sequence[str], shown: int = 3) -> str:
     more = f" + {len(items) - shown} more..." if len(items) > shown else ""
     return ",".join(items[:shown]) + more
 

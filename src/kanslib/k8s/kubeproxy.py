@@ -130,7 +130,7 @@ class EndpointSelection:
 
     cluster: tuple[Endpoint, ...]
     local: tuple[Endpoint, ...]
-    anywhere: bool
+    has_any: bool
 
     @property
     def all(self) -> list[Endpoint]:
@@ -175,7 +175,7 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
     writer.postrouting()
     for port, endpoints in known:
         writer.service(port, _select_endpoints(endpoints, port, node, config.zones.get(node, "")))
-    writer.closing()
+    writer.final_rules()
     return Rules(writer.nat, writer.filter)
 
 
@@ -314,7 +314,7 @@ class _RuleWriter:
             states = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"
             self._filter("KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", comment, states, "-j DROP")
 
-    def closing(self) -> None:
+    def final_rules(self) -> None:
         comment = _comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
         besides = "! -d ::1/128" if self.config.ipv6 else "" if self.config.localhost_nodeports else "! -d 127.0.0.0/8"
         self._nat("KUBE-SERVICES", besides, comment, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
@@ -327,8 +327,8 @@ class _RuleWriter:
     # ── one Service port ─────────────────────────────────────────────────────────────────────────────────
 
     def service(self, one: ServicePort, to: EndpointSelection) -> None:
-        inside = bool(to.local) if one.internal_local else to.anywhere
-        outside = bool(to.local) if one.external_local else to.anywhere
+        inside = bool(to.local) if one.internal_local else to.has_any
+        outside = bool(to.local) if one.external_local else to.has_any
         self._entries(one, to, inside)
         if not outside:
             self._rejections(one, to)
@@ -337,7 +337,7 @@ class _RuleWriter:
             self._filter("KUBE-NODEPORTS", "-p tcp", comment, f"-m tcp --dport {one.health_port} -j ACCEPT")
         if inside:
             self._masquerade_outsiders(one)
-        if one.external and to.anywhere:
+        if one.external and to.has_any:
             self._external(one, outside)
         if self._has_firewall(one, to):
             self._firewall(one)
@@ -349,7 +349,7 @@ class _RuleWriter:
             self._endpoint(one, endpoint)
 
     def _has_firewall(self, one: ServicePort, to: EndpointSelection) -> bool:
-        return to.anywhere and bool(one.vips) and bool(one.source_ranges)
+        return to.has_any and bool(one.vips) and bool(one.source_ranges)
 
     def _destination(self, one: ServicePort, address: str, comment: str, port: int) -> list[str]:
         to = f"-d {self._host(address)}" if address else ""
@@ -361,10 +361,10 @@ class _RuleWriter:
         if inside:
             self._nat("KUBE-SERVICES", *here, f"-j {one.chain('SVL' if one.internal_local else 'SVC')}")
         else:
-            why = "has no local endpoints" if to.anywhere else "has no endpoints"
+            why = "has no local endpoints" if to.has_any else "has no endpoints"
             here = self._destination(one, one.cluster_ip, _comment(f"{one.name} {why}"), one.port)
-            self._filter("KUBE-SERVICES", *here, "-j DROP" if to.anywhere else self._reject())
-        if not to.anywhere:
+            self._filter("KUBE-SERVICES", *here, "-j DROP" if to.has_any else self._reject())
+        if not to.has_any:
             return
         ext = f"-j {one.chain('EXT')}"
         for address in one.external_ips:
@@ -392,8 +392,8 @@ class _RuleWriter:
 
     def _rejections(self, one: ServicePort, to: EndpointSelection) -> None:
         """Write the rules for traffic that no endpoint takes: REJECT without any endpoint, DROP without a local one."""
-        comment = _comment(f"{one.name} has no {'local ' if to.anywhere else ''}endpoints")
-        verdict = "-j DROP" if to.anywhere else self._reject()
+        comment = _comment(f"{one.name} has no {'local ' if to.has_any else ''}endpoints")
+        verdict = "-j DROP" if to.has_any else self._reject()
         for address in (*one.external_ips, *one.vips):
             self._filter("KUBE-EXTERNAL-SERVICES", *self._destination(one, address, comment, one.port), verdict)
         if one.node_port:

@@ -93,7 +93,7 @@ class Store:
 
     kinds: dict[str, dict[tuple[str, str], KubeObject]] = field(default_factory=dict)
 
-    def take(self, kind: str, event: WatchEvent) -> None:
+    def apply(self, kind: str, event: WatchEvent) -> None:
         """Apply one watch event."""
         known = self.kinds.setdefault(kind, {})
         if event.type == "LIST":
@@ -115,7 +115,7 @@ def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
     for event in events:
         if event.t > moment:
             break
-        store.take("", event)
+        store.apply("", event)
     return store.objects("")
 
 

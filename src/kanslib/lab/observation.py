@@ -464,7 +464,7 @@ class BGPObservation:
         data = self._seen._data
         router = places.router_of(data.topology)
         captured = data.tcp_frames(start=0.0)
-        transitions = bgp_fsm.walk(captured.frames, self._seen._address(node), self._seen._address(router))
+        transitions = bgp_fsm.transitions(captured.frames, self._seen._address(node), self._seen._address(router))
         return bgp.draw_states(transitions, node, router, captured.window.zero, captured.provenance)
 
     @query

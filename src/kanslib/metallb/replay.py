@@ -76,7 +76,7 @@ class ReplayedController:
 
     def take(self, kind: str, event: WatchEvent) -> None:
         """Take one change of the API, and reconcile as the controller does."""
-        self.store.take(kind, event)
+        self.store.apply(kind, event)
         if event.type == "LIST":
             self.allocator, self.status = allocation.Allocator(), {}
         elif kind == "services":
@@ -197,7 +197,7 @@ def leader_events(watches: Watches, memberships: Memberships) -> list[ReplayedLe
         if kind == "members":
             alive = change
         elif kind != "events":
-            store.take(kind, change)
+            store.apply(kind, change)
         elif change.type in ("ADDED", "MODIFIED") and (node := leader_in_event(change.object)):
             found += _leader_event(store, alive, t, node, change.object["involvedObject"]["uid"])
     return found
@@ -236,7 +236,7 @@ class _Speakers:
 
     def _is_relevant(self, kind: str, event: WatchEvent) -> bool:
         """Store a change; return True if a speaker reacts to it (not to a heartbeat)."""
-        self.store.take(kind, event)
+        self.store.apply(kind, event)
         if event.type == "LIST":
             self.now = {}
             return False

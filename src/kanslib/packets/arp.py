@@ -8,15 +8,15 @@ from typing import NamedTuple
 from kanslib.exceptions import MalformedPacketError
 from kanslib.packets.checks import require_bytes
 from kanslib.packets.ethernet import mac
-from kanslib.packets.ip import four
+from kanslib.packets.ip import ipv4_text
 
 REQUEST, REPLY = 1, 2
-NOBODY, EVERYBODY = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
+ZERO_MAC, BROADCAST_MAC = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
 _HEADER = struct.Struct("!HHBBH")
 
 
 class ARP(NamedTuple):
-    """One question or answer: 28 bytes, five fields that matter.
+    """One request or reply: 28 bytes. `operation` is 1 for a request and 2 for a reply.
 
     >>> raw = bytes.fromhex("0001080006040002" "0242ac120004" "ac12ffc8" "0242ac120064" "ac120064")
     >>> print(ARP.parse(raw))
@@ -31,7 +31,7 @@ class ARP(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> ARP:
-        """The message in `raw`. Malformed when it is cut off or not for IPv4 over Ethernet."""
+        """Return the message in `raw`. MalformedPacketError when it is cut off or not for IPv4 over Ethernet."""
         require_bytes("ARP", raw, 8, "header")
         hardware, protocol, hardware_size, protocol_size, operation = _HEADER.unpack_from(raw)
         if (hardware, protocol, hardware_size, protocol_size) != (1, 0x0800, 6, 4):
@@ -39,45 +39,45 @@ class ARP(NamedTuple):
                 "ARP", f"hardware {hardware}, protocol {protocol:#06x}: not for IPv4 over Ethernet"
             )
         require_bytes("ARP", raw, 28)
-        return cls(operation, mac(raw[8:14]), four(raw[14:18]), mac(raw[18:24]), four(raw[24:28]))
+        return cls(operation, mac(raw[8:14]), ipv4_text(raw[14:18]), mac(raw[18:24]), ipv4_text(raw[24:28]))
 
     @property
     def is_gratuitous(self) -> bool:
-        """True when the sender speaks of its own address: nobody asked. 0.0.0.0 as sender is a probe, not this."""
+        """True when the sender announces its own address without a request. A probe (sender 0.0.0.0) is none."""
         return self.sender_ip == self.target_ip
 
     @property
     def is_probe(self) -> bool:
-        """True when somebody asks for an address that it wants for itself and does not have yet (RFC 5227, 2.1)."""
+        """True when a host asks whether the address that it wants to use is free (RFC 5227, section 2.1.1)."""
         return self.operation == REQUEST and self.sender_ip == "0.0.0.0"
 
     @property
     def is_objection(self) -> bool:
-        """True for a reply to an announcement: the sender thinks that the announced address is its own.
+        """True for a reply to an announcement: the sender claims the announced address for itself.
 
-        A speaker that leads answers every question for its address, another speaker's announcement as well (MetalLB
-        v0.14.8 internal/layer2/arp.go processRequest): it shows when two of them believe that they lead.
+        A leading speaker answers every request for its address, another speaker's announcement as well (MetalLB
+        v0.14.8 internal/layer2/arp.go processRequest). So such a reply shows that two speakers act as leader.
         """
-        return self.is_gratuitous and self.operation == REPLY and self.target_mac not in (EVERYBODY, NOBODY)
+        return self.is_gratuitous and self.operation == REPLY and self.target_mac not in (BROADCAST_MAC, ZERO_MAC)
 
     @property
-    def oddity(self) -> str:
-        """What in a gratuitous message is not as RFC 5227 has it, in words; empty where all is.
+    def deviation(self) -> str:
+        """How a gratuitous message deviates from RFC 5227, in words; empty where it does not.
 
-        RFC 5227 announces with a *request* and leaves the target's MAC address as zeros, as nobody is asked for it.
-        MetalLB says everything twice, request and reply, both with the broadcast address as the target's (v0.14.8
-        internal/layer2/arp.go gratuitous): nobody can have that address, so no receiver takes it for its own.
+        RFC 5227 announces with a *request* whose target MAC address is zero, because it is not needed. MetalLB sends
+        two messages, a request and a reply, both with the broadcast address as the target MAC address (v0.14.8
+        internal/layer2/arp.go gratuitous): no host can have that address, so no receiver takes it for its own.
         """
         if not self.is_gratuitous:
             return ""
         if self.is_objection:
-            return f"an answer to an announcement by {self.target_mac}: two machines think that the address is theirs"
+            return f"a reply to an announcement by {self.target_mac}: two machines claim the address"
         remarks = []
         if self.operation == REPLY:
-            remarks.append("a reply that nobody asked for")
-        if self.target_mac == EVERYBODY:
-            remarks.append(f"target MAC {EVERYBODY}, where RFC 5227 has zeros: as MetalLB does it")
-        elif self.target_mac != NOBODY:
+            remarks.append("a reply without a request")
+        if self.target_mac == BROADCAST_MAC:
+            remarks.append(f"target MAC {BROADCAST_MAC}, where RFC 5227 has zeros: as MetalLB does it")
+        elif self.target_mac != ZERO_MAC:
             remarks.append(f"target MAC {self.target_mac}, where RFC 5227 has zeros")
         return "; ".join(remarks)
 

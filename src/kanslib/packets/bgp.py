@@ -6,7 +6,7 @@ Capabilities: RFC 5492; multiprotocol: RFC 4760; four-byte AS numbers: RFC 6793;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -55,37 +55,38 @@ _ERRORS = {
 
 
 class MessageField(NamedTuple):
-    """Some bytes of a message: where they begin in it, what they are called and what they say; `depth` indents."""
+    """Some bytes of a message: their offset, their name and their meaning in words; `depth` is the level of nesting."""
 
     start: int
     raw: bytes
     name: str
-    says: str
+    meaning: str
     depth: int = 0
 
 
 class Capability(NamedTuple):
-    """A capability of a speaker beyond RFC 4271: the code, its name, the value in words."""
+    """A capability of a speaker beyond RFC 4271: its code, its name, and the meaning of its value in words."""
 
     code: int
     name: str
-    says: str
+    meaning: str
 
 
 class Attribute(NamedTuple):
-    """A path attribute of an UPDATE: `flags` and `code` as on the wire, the value in words."""
+    """A path attribute of an UPDATE: `flags` and `code` as on the wire, and the meaning of its value in words."""
 
     flags: int
     code: int
     name: str
-    says: str
+    meaning: str
 
 
 @dataclass(frozen=True)
 class Message:
     """One message. `fields` are its bytes with their meaning; the other attributes are set where the type has them.
 
-    `reason` is a NOTIFICATION's, in words. `problem` is set for a malformed message; what precedes it is decoded.
+    `length` is in bytes, from the header; `hold_time` in seconds. `reason` is a NOTIFICATION's, in words.
+    `problem` is set for a malformed message; what precedes the problem is decoded.
     """
 
     type: int
@@ -115,14 +116,14 @@ class Message:
     def __str__(self) -> str:
         words = {
             OPEN: f"AS {self.asn}, hold time {self.hold_time} s, router {self.router_id}",
-            UPDATE: _update_says(self),
+            UPDATE: _update_text(self),
             NOTIFICATION: self.reason,
         }.get(self.type, "")
         wrong = f" ({self.problem})" if self.problem else ""
         return (f"{self.name} {words}" if words else self.name) + wrong
 
 
-def _update_says(message: Message) -> str:
+def _update_text(message: Message) -> str:
     words = []
     if message.announced:
         path = " ".join(map(str, message.as_path))
@@ -134,118 +135,145 @@ def _update_says(message: Message) -> str:
 
 @dataclass
 class _Reader:
-    """Bytes that are taken from the front; everything that is taken becomes a piece."""
+    """Take bytes from the front; all that is taken becomes a field."""
 
     raw: bytes
     at: int
     end: int
-    pieces: list[MessageField]
+    fields: list[MessageField]
     depth: int = 0
 
     @property
     def left(self) -> int:
         return self.end - self.at
 
-    def take(self, size: int, name: str, says: Callable[[bytes], str] = lambda raw: str(int.from_bytes(raw))) -> bytes:
-        """The next bytes, noted under a name; Malformed when there are fewer."""
-        if size > self.left:
-            raise MalformedPacketError("BGP", f"{name}: {self.left} bytes left, expected {size}")
-        raw = self.raw[self.at : self.at + size]
-        self.pieces.append(MessageField(self.at, raw, name, says(raw), self.depth))
-        self.at += size
+    def take(
+        self, size: int, name: str, meaning: Callable[[bytes], str] = lambda raw: str(int.from_bytes(raw))
+    ) -> bytes:
+        """Return the next bytes and keep them as a field. MalformedPacketError when there are fewer."""
+        start = self._skip(size, name)
+        raw = self.raw[start : self.at]
+        self.fields.append(MessageField(start, raw, name, meaning(raw), self.depth))
         return raw
 
-    def number(self, size: int, name: str, says: Callable[[bytes], str] | None = None) -> int:
-        return int.from_bytes(self.take(size, name, says) if says else self.take(size, name))
+    def number(self, size: int, name: str, meaning: Callable[[bytes], str] | None = None) -> int:
+        return int.from_bytes(self.take(size, name, meaning) if meaning else self.take(size, name))
 
     def part(self, size: int, name: str) -> _Reader:
-        """A reader for the next bytes, one step deeper; Malformed when there are fewer."""
+        """Return a reader for the next bytes, one level deeper. MalformedPacketError when there are fewer."""
+        start = self._skip(size, name)
+        return _Reader(self.raw, start, self.at, self.fields, self.depth + 1)
+
+    def _skip(self, size: int, name: str) -> int:
         if size > self.left:
             raise MalformedPacketError("BGP", f"{name}: {self.left} bytes left, expected {size}")
-        part = _Reader(self.raw, self.at, self.at + size, self.pieces, self.depth + 1)
         self.at += size
-        return part
+        return self.at - size
+
+
+@dataclass
+class _Draft:
+    """A message as far as it is decoded: what precedes a problem stays.
+
+    `four_byte_asn`: AS numbers in its paths have four bytes.
+    """
+
+    message: Message
+    four_byte_asn: bool
 
 
 def _address(raw: bytes) -> str:
     return str(IPv4Address(raw)) if len(raw) == 4 else str(IPv6Address(raw)) if len(raw) == 16 else raw.hex(" ")
 
 
-def parse(raw: bytes, wide_as: bool = True) -> Message:
-    """A whole message, header included. `wide_as`: AS numbers in paths have four bytes (both sides announced it).
+def parse(raw: bytes, four_byte_asn: bool = True) -> Message:
+    """Return the message in `raw`, header included. It never raises: `problem` says what is malformed.
+
+    `four_byte_asn`: AS numbers in paths have four bytes, because both sides announced that capability (RFC 6793).
 
     >>> print(parse(MARKER + bytes.fromhex("0015" "03" "0400")))
     NOTIFICATION hold timer expired
     """
     reader = _Reader(raw, 0, len(raw), [])
-    found: dict[str, object] = {}
-    kind, problem = 0, None
+    draft = _Draft(Message(0, raw), four_byte_asn)
+    problem = None
     try:
-        reader.take(16, "marker", lambda raw: "all ones" if raw == MARKER else "not all ones")
-        length = reader.number(2, "length", lambda raw: f"{int.from_bytes(raw)} bytes")
-        found["length"] = length
-        kind = reader.number(1, "type", lambda raw: f"{raw[0]}: {TYPES.get(raw[0], 'unknown')}")
-        if length < 19:
-            raise MalformedPacketError("BGP", f"length {length}, expected at least 19")
-        reader.end = min(length, len(raw))
-        if body := _BODIES.get(kind):
-            body(reader, found, wide_as)
-        elif kind not in TYPES:
-            raise MalformedPacketError("BGP", f"type {kind}, expected 1 to 5")
-        if kind == KEEPALIVE and reader.left:
-            raise MalformedPacketError("BGP", f"a KEEPALIVE of {len(raw)} bytes, expected 19")
+        _parse_message(reader, draft)
     except MalformedPacketError as wrong:
         problem = wrong.with_traceback(None)
-    if len(raw) < int(str(found.get("length", 0))):
-        problem = MalformedPacketError("BGP", f"cut off: {len(raw)} of {found['length']} bytes were captured")
-    return Message(kind, raw, fields=tuple(reader.pieces), problem=problem, **found)  # type: ignore[arg-type]
+    if len(raw) < (length := draft.message.length):
+        problem = MalformedPacketError("BGP", f"cut off: {len(raw)} of {length} bytes were captured")
+    return replace(draft.message, fields=tuple(reader.fields), problem=problem)
 
 
-def _open(reader: _Reader, found: dict[str, object], wide_as: bool) -> None:
-    del wide_as
-    found["version"] = reader.number(1, "version")
-    found["asn"] = reader.number(2, "my AS")
-    found["hold_time"] = reader.number(2, "hold time", lambda raw: f"{int.from_bytes(raw)} s")
-    found["router_id"] = _address(reader.take(4, "BGP identifier", _address))
+def _parse_message(reader: _Reader, draft: _Draft) -> None:
+    reader.take(16, "marker", lambda raw: "all ones" if raw == MARKER else "not all ones")
+    length = reader.number(2, "length", _byte_count)
+    draft.message = replace(draft.message, length=length)
+    kind = reader.number(1, "type", lambda raw: f"{raw[0]}: {TYPES.get(raw[0], 'unknown')}")
+    draft.message = replace(draft.message, type=kind)
+    if length < 19:
+        raise MalformedPacketError("BGP", f"length {length}, expected at least 19")
+    reader.end = min(length, len(reader.raw))
+    if parse_body := _BODIES.get(kind):
+        parse_body(reader, draft)
+    elif kind not in TYPES:
+        raise MalformedPacketError("BGP", f"type {kind}, expected 1 to 5")
+    if kind == KEEPALIVE and reader.left:
+        raise MalformedPacketError("BGP", f"a KEEPALIVE of {len(reader.raw)} bytes, expected 19")
+
+
+def _byte_count(raw: bytes) -> str:
+    return f"{int.from_bytes(raw)} bytes"
+
+
+def _parse_open(reader: _Reader, draft: _Draft) -> None:
+    draft.message = replace(draft.message, version=reader.number(1, "version"))
+    draft.message = replace(draft.message, asn=reader.number(2, "my AS"))
+    hold_time = reader.number(2, "hold time", lambda raw: f"{int.from_bytes(raw)} s")
+    draft.message = replace(draft.message, hold_time=hold_time)
+    draft.message = replace(draft.message, router_id=_address(reader.take(4, "BGP identifier", _address)))
     size, wide = reader.number(1, "length of parameters"), 1
     if size == 255 and reader.left > 3 and reader.raw[reader.at] == 255:  # RFC 9072
         reader.take(1, "extended parameters")
         size, wide = reader.number(2, "length of parameters"), 2
-    capabilities: list[Capability] = []
-    found["capabilities"] = capabilities
     parameters = reader.part(size, "parameters")
     while parameters.left:
         kind = parameters.number(1, "parameter", lambda raw: "capabilities" if raw[0] == 2 else f"type {raw[0]}")
         inside = parameters.part(parameters.number(wide, "its length"), "parameter")
         while kind == 2 and inside.left:
-            code = inside.number(1, "capability", lambda raw: CAPABILITIES.get(raw[0], f"code {raw[0]}"))
-            length = inside.number(1, "its length")
-            value = inside.take(length, "its value", partial(_capability, code)) if length else b""
-            capabilities.append(Capability(code, CAPABILITIES.get(code, f"code {code}"), _capability(code, value)))
-            if code == 65 and length == 4:
-                found["asn"] = int.from_bytes(value)
+            _parse_capability(inside, draft)
         if inside.left:
             inside.take(inside.left, "its value", _hex)
-    found["capabilities"] = tuple(capabilities)
 
 
-def _family(afi: int, safi: int) -> str:
+def _parse_capability(reader: _Reader, draft: _Draft) -> None:
+    code = reader.number(1, "capability", lambda raw: CAPABILITIES.get(raw[0], f"code {raw[0]}"))
+    length = reader.number(1, "its length")
+    value = reader.take(length, "its value", partial(_capability_text, code)) if length else b""
+    capability = Capability(code, CAPABILITIES.get(code, f"code {code}"), _capability_text(code, value))
+    draft.message = replace(draft.message, capabilities=(*draft.message.capabilities, capability))
+    if code == 65 and length == 4:
+        draft.message = replace(draft.message, asn=int.from_bytes(value))
+
+
+def _family_text(afi: int, safi: int) -> str:
     return f"{_FAMILIES.get(afi, f'family {afi}')} {_SUBFAMILIES.get(safi, f'sub {safi}')}"
 
 
-def _capability(code: int, raw: bytes) -> str:
-    """A capability's value in words; its bytes where there are none for it."""
+def _capability_text(code: int, raw: bytes) -> str:
+    """Return a capability's value in words; in hexadecimal where the code is unknown."""
     if code == 1 and len(raw) == 4:
-        return _family(int.from_bytes(raw[:2]), raw[3])
+        return _family_text(int.from_bytes(raw[:2]), raw[3])
     if code == 65 and len(raw) == 4:
         return f"AS {int.from_bytes(raw)}"
     if code == 64 and len(raw) >= 2:
         restarted = "restarted, " if raw[0] & 128 else ""
         return f"{restarted}{int.from_bytes(raw[:2]) & 0xFFF} s"
     if code == 69 and len(raw) % 4 == 0:
-        ways = {1: "receives", 2: "sends", 3: "both"}
+        directions = {1: "receives", 2: "sends", 3: "both"}
         return ", ".join(
-            f"{_family(int.from_bytes(raw[i : i + 2]), raw[i + 2])} {ways.get(raw[i + 3], raw[i + 3])}"
+            f"{_family_text(int.from_bytes(raw[i : i + 2]), raw[i + 2])} {directions.get(raw[i + 3], raw[i + 3])}"
             for i in range(0, len(raw), 4)
         )
     if code == 73 and raw and len(raw) > raw[0]:
@@ -253,57 +281,58 @@ def _capability(code: int, raw: bytes) -> str:
     return raw.hex(" ")
 
 
-def _prefixes(reader: _Reader, name: str, width: int = 4) -> list[str]:
-    out = []
+def _parse_prefixes(reader: _Reader, name: str, width: int = 4) -> tuple[str, ...]:
+    """Return the prefixes up to the end of the reader; `width` is the size of a whole address in bytes."""
+    prefixes = []
     while reader.left:
         bits = reader.number(1, f"{name}: bits of the prefix", lambda raw: f"/{raw[0]}")
         if bits > width * 8:
             raise MalformedPacketError("BGP", f"{name}: a prefix of {bits} bits, expected at most {width * 8}")
 
-        def in_words(raw: bytes, bits: int = bits) -> str:
+        def prefix_text(raw: bytes, bits: int = bits) -> str:
             return f"{_address(raw + bytes(width - len(raw)))}/{bits}"
 
-        out.append(in_words(reader.take((bits + 7) // 8, name, in_words)))
-    return out
+        prefixes.append(prefix_text(reader.take((bits + 7) // 8, name, prefix_text)))
+    return tuple(prefixes)
 
 
-def _update(reader: _Reader, found: dict[str, object], wide_as: bool) -> None:
-    size = reader.number(2, "length of withdrawn routes", lambda raw: f"{int.from_bytes(raw)} bytes")
-    found["withdrawn"] = tuple(_prefixes(reader.part(size, "withdrawn routes"), "withdrawn"))
-    size = reader.number(2, "length of path attributes", lambda raw: f"{int.from_bytes(raw)} bytes")
+def _parse_update(reader: _Reader, draft: _Draft) -> None:
+    size = reader.number(2, "length of withdrawn routes", _byte_count)
+    withdrawn = _parse_prefixes(reader.part(size, "withdrawn routes"), "withdrawn")
+    draft.message = replace(draft.message, withdrawn=withdrawn)
+    size = reader.number(2, "length of path attributes", _byte_count)
     attributes = reader.part(size, "path attributes")
-    decoded: list[Attribute] = []
     while attributes.left:
-        decoded.append(_attribute(attributes, found, wide_as))
-        found["attributes"] = tuple(decoded)
-    announced = tuple(_prefixes(reader, "announced"))
-    found["announced"] = (*announced, *found.get("announced", ()))  # type: ignore[misc]
+        attribute = _parse_attribute(attributes, draft)
+        draft.message = replace(draft.message, attributes=(*draft.message.attributes, attribute))
+    announced = _parse_prefixes(reader, "announced")
+    draft.message = replace(draft.message, announced=(*announced, *draft.message.announced))
 
 
-def _flags(raw: bytes) -> str:
+def _flags_text(raw: bytes) -> str:
     names = ((128, "optional", "well-known"), (64, "transitive", ""), (32, "partial", ""), (16, "long", ""))
     return ", ".join(name for bit, yes, no in names if (name := yes if raw[0] & bit else no))
 
 
-def _attribute(reader: _Reader, found: dict[str, object], wide_as: bool) -> Attribute:
-    flags = reader.number(1, "attribute flags", _flags)
+def _parse_attribute(reader: _Reader, draft: _Draft) -> Attribute:
+    flags = reader.number(1, "attribute flags", _flags_text)
     code = reader.number(1, "attribute", lambda raw: ATTRIBUTES.get(raw[0], f"code {raw[0]}"))
-    size = reader.number(2 if flags & 16 else 1, "its length", lambda raw: f"{int.from_bytes(raw)} bytes")
+    size = reader.number(2 if flags & 16 else 1, "its length", _byte_count)
     name = ATTRIBUTES.get(code, f"code {code}")
     inside = reader.part(size, name)
     if code in (14, 15):
-        words = _multiprotocol(inside, found, code)
+        meaning = _parse_multiprotocol(inside, draft, code)
     elif code in (2, 17):
-        words = _path(inside, found, 4 if wide_as or code == 17 else 2)
+        meaning = _parse_path(inside, draft, 4 if draft.four_byte_asn or code == 17 else 2)
     else:
-        raw = inside.take(size, name, lambda raw: _value(code, raw)) if size else b""
-        words = _value(code, raw)
+        raw = inside.take(size, name, partial(_attribute_text, code)) if size else b""
+        meaning = _attribute_text(code, raw)
         if code == 3:
-            found["next_hop"] = words
-    return Attribute(flags, code, name, words)
+            draft.message = replace(draft.message, next_hop=meaning)
+    return Attribute(flags, code, name, meaning)
 
 
-def _path(reader: _Reader, found: dict[str, object], width: int) -> str:
+def _parse_path(reader: _Reader, draft: _Draft, width: int) -> str:
     segments: list[str] = []
     path: list[int] = []
     while reader.left:
@@ -313,12 +342,12 @@ def _path(reader: _Reader, found: dict[str, object], width: int) -> str:
         path += numbers
         segment = " ".join(map(str, numbers))
         segments.append(f"{{{segment}}}" if kind == 1 else segment)
-    found["as_path"] = tuple(path)
+    draft.message = replace(draft.message, as_path=tuple(path))
     return " ".join(segments)
 
 
-def _value(code: int, raw: bytes) -> str:
-    """An attribute's value in words."""
+def _attribute_text(code: int, raw: bytes) -> str:
+    """Return an attribute's value in words; in hexadecimal where the code is unknown."""
     match code:
         case 1:
             return ORIGINS.get(int.from_bytes(raw), f"unknown {raw.hex()}")
@@ -339,58 +368,70 @@ def _value(code: int, raw: bytes) -> str:
     return raw.hex(" ")
 
 
-def _multiprotocol(reader: _Reader, found: dict[str, object], code: int) -> str:
-    afi = reader.number(2, "family", lambda raw: _FAMILIES.get(int.from_bytes(raw), str(int.from_bytes(raw))))
-    safi = reader.number(1, "sub-family", lambda raw: _SUBFAMILIES.get(raw[0], str(raw[0])))
+def _parse_multiprotocol(reader: _Reader, draft: _Draft, code: int) -> str:
+    afi = reader.number(2, "family", _afi_text)
+    safi = reader.number(1, "sub-family", _safi_text)
     if code == 14:
-        size = reader.number(1, "length of the next hop", lambda raw: f"{raw[0]} bytes")
-        raw = reader.take(size, "next hop", lambda raw: _address(raw[:16] if len(raw) == 32 else raw))
-        found.setdefault("next_hop", _address(raw[:16] if len(raw) == 32 else raw))
+        size = reader.number(1, "length of the next hop", _byte_count)
+        next_hop = _next_hop_text(reader.take(size, "next hop", _next_hop_text))
+        draft.message = replace(draft.message, next_hop=draft.message.next_hop or next_hop)
         reader.take(1, "reserved")
     if (afi, safi) not in ((1, 1), (2, 1), (1, 2), (2, 2)):
         if reader.left:
             reader.take(reader.left, "routes", _hex)
-        return _family(afi, safi)
-    which = "announced" if code == 14 else "withdrawn"
-    prefixes = _prefixes(reader, which, 4 if afi == 1 else 16)
-    found[which] = (*found.get(which, ()), *prefixes)  # type: ignore[misc]
-    return f"{_family(afi, safi)} {' '.join(prefixes)}".rstrip()
+        return _family_text(afi, safi)
+    prefixes = _parse_prefixes(reader, "announced" if code == 14 else "withdrawn", 4 if afi == 1 else 16)
+    if code == 14:
+        draft.message = replace(draft.message, announced=(*draft.message.announced, *prefixes))
+    else:
+        draft.message = replace(draft.message, withdrawn=(*draft.message.withdrawn, *prefixes))
+    return f"{_family_text(afi, safi)} {' '.join(prefixes)}".rstrip()
 
 
-def _notification(reader: _Reader, found: dict[str, object], wide_as: bool) -> None:
-    del wide_as
+def _afi_text(raw: bytes) -> str:
+    return _FAMILIES.get(int.from_bytes(raw), str(int.from_bytes(raw)))
+
+
+def _safi_text(raw: bytes) -> str:
+    return _SUBFAMILIES.get(raw[0], str(raw[0]))
+
+
+def _next_hop_text(raw: bytes) -> str:
+    return _address(raw[:16] if len(raw) == 32 else raw)  # 32 bytes: the link-local address follows (RFC 2545)
+
+
+def _parse_notification(reader: _Reader, draft: _Draft) -> None:
     code = reader.number(1, "error", lambda raw: _ERRORS.get(raw[0], (f"code {raw[0]}",))[0])
     name, subnames = _ERRORS.get(code, (f"code {code}", {}))
     subcode = reader.number(1, "sub-code", lambda raw: subnames.get(raw[0], str(raw[0])))
-    found["code"], found["subcode"] = code, subcode
-    found["reason"] = name + (f": {subnames.get(subcode, f'sub-code {subcode}')}" if subcode else "")
+    reason = name + (f": {subnames.get(subcode, f'sub-code {subcode}')}" if subcode else "")
+    draft.message = replace(draft.message, code=code, subcode=subcode, reason=reason)
     if reader.left:
-        reader.take(reader.left, "data", _shutdown if (code, subcode) in ((6, 2), (6, 4)) else _hex)
+        reader.take(reader.left, "data", _shutdown_text if (code, subcode) in ((6, 2), (6, 4)) else _hex)
 
 
 def _hex(raw: bytes) -> str:
     return raw.hex(" ")
 
 
-def _shutdown(raw: bytes) -> str:
-    """RFC 9003: what the other side's operator had to say."""
+def _shutdown_text(raw: bytes) -> str:
+    """Return the message of the other side's operator (RFC 9003)."""
     return raw[1 : 1 + raw[0]].decode(errors="replace") if raw else ""
 
 
-def _refresh(reader: _Reader, found: dict[str, object], wide_as: bool) -> None:
-    del found, wide_as
-    reader.take(2, "family", lambda raw: _FAMILIES.get(int.from_bytes(raw), str(int.from_bytes(raw))))
+def _parse_refresh(reader: _Reader, _draft: _Draft) -> None:
+    reader.take(2, "family", _afi_text)
     reader.take(1, "sub-type")
-    reader.take(1, "sub-family", lambda raw: _SUBFAMILIES.get(raw[0], str(raw[0])))
+    reader.take(1, "sub-family", _safi_text)
 
 
-_BODIES: dict[int, Callable[[_Reader, dict[str, object], bool], None]] = {
-    OPEN: _open, UPDATE: _update, NOTIFICATION: _notification, REFRESH: _refresh,
+_BODIES: dict[int, Callable[[_Reader, _Draft], None]] = {
+    OPEN: _parse_open, UPDATE: _parse_update, NOTIFICATION: _parse_notification, REFRESH: _parse_refresh,
 }  # fmt: skip
 
 
 class CapturedMessage(NamedTuple):
-    """A message on the wire: in which direction, and the frame that brought its last byte."""
+    """A message on the wire: its direction, and the frame that brought its last byte."""
 
     flow: Flow
     message: Message
@@ -398,47 +439,49 @@ class CapturedMessage(NamedTuple):
 
 
 @dataclass
-class _Side:
+class _Sender:
+    """One direction of a session: bytes that are not a whole message yet, and what its OPEN announced."""
+
     buffer: bytearray = field(default_factory=bytearray)
-    is_wide: bool | None = None  # announced four-byte AS numbers
+    four_byte_asn: bool | None = None  # None before its OPEN
 
 
 def is_bgp(frame: Frame, port: int = PORT) -> bool:
-    """True when a frame is part of a BGP session, by its port."""
+    """Return whether a frame belongs to a BGP session, by its TCP port."""
     return frame.tcp is not None and port in (frame.tcp.sport, frame.tcp.dport)
 
 
 def messages(frames: Iterable[Frame], port: int = PORT) -> Iterator[CapturedMessage]:
-    """Every BGP message of a capture, however TCP has cut it into segments, in the order in which they were complete.
+    """Yield every BGP message of a capture in the order in which they were complete, however TCP segmented them.
 
-    After bytes that are no message, or were not captured, reading goes on at the next marker.
+    `frames` are in the order of the capture; `port` is the TCP port of the sessions. After bytes that are no message,
+    or were not captured, reading goes on at the next marker.
     """
-    mine = (frame for frame in frames if is_bgp(frame, port))
-    sides: dict[Flow, _Side] = {}
-    for chunk in segments(_restarting(mine, sides)):
-        side = sides.setdefault(chunk.flow, _Side())
-        if chunk.lost:
-            side.buffer.clear()
-        side.buffer += chunk.data
-        for raw in _whole(side.buffer, chunk.is_cut):
-            other = sides.get(chunk.flow.back)
-            wide = [one.is_wide for one in (side, other) if one and one.is_wide is not None]
-            message = parse(raw, all(wide))
+    session_frames = (frame for frame in frames if is_bgp(frame, port))
+    senders: dict[Flow, _Sender] = {}
+    for segment in segments(_forget_on_syn(session_frames, senders)):
+        sender = senders.setdefault(segment.flow, _Sender())
+        if segment.lost:
+            sender.buffer.clear()
+        sender.buffer += segment.data
+        for raw in _complete_messages(sender.buffer, segment.is_truncated):
+            receiver = senders.get(segment.flow.back)
+            message = parse(raw, all(one.four_byte_asn is not False for one in (sender, receiver) if one))
             if message.type == OPEN:
-                side.is_wide = any(capability.code == 65 for capability in message.capabilities)
-            yield CapturedMessage(chunk.flow, message, chunk.frame)
+                sender.four_byte_asn = any(capability.code == 65 for capability in message.capabilities)
+            yield CapturedMessage(segment.flow, message, segment.frame)
 
 
-def _restarting(frames: Iterable[Frame], sides: dict[Flow, _Side]) -> Iterator[Frame]:
-    """The same frames; a SYN forgets what an earlier connection of the same ports left behind."""
+def _forget_on_syn(frames: Iterable[Frame], senders: dict[Flow, _Sender]) -> Iterator[Frame]:
+    """Yield the same frames; at a SYN forget an earlier connection of the same addresses and ports."""
     for frame in frames:
         if frame.ip and frame.tcp and "S" in frame.tcp.flags:
-            sides.pop(Flow(frame.ip.src, frame.tcp.sport, frame.ip.dst, frame.tcp.dport), None)
+            senders.pop(Flow(frame.ip.src, frame.tcp.sport, frame.ip.dst, frame.tcp.dport), None)
         yield frame
 
 
-def _whole(buffer: bytearray, is_cut: bool) -> Iterator[bytes]:
-    """The whole messages at the front of the buffer, which are taken out of it; and, if no more can come, the rest."""
+def _complete_messages(buffer: bytearray, is_truncated: bool) -> Iterator[bytes]:
+    """Take the complete messages from the front of the buffer; with `is_truncated` an incomplete last one as well."""
     while True:
         start = buffer.find(MARKER)
         if start < 0:
@@ -452,7 +495,7 @@ def _whole(buffer: bytearray, is_cut: bool) -> Iterator[bytes]:
             yield bytes(buffer[:19])
             del buffer[:19]
             continue
-        if len(buffer) < length and not is_cut:
+        if len(buffer) < length and not is_truncated:
             return
         yield bytes(buffer[:length])
         del buffer[:length]

@@ -1,7 +1,8 @@
-"""BGP's finite state machine, walked by what was on the wire (RFC 4271, section 8). Pure."""
+"""BGP's finite state machine, derived from what was on the wire (RFC 4271, section 8)."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,11 +12,15 @@ from kanslib.packets.tcp_stream import Flow, flow_of
 
 IDLE, CONNECT, OPEN_SENT, OPEN_CONFIRM, ESTABLISHED = "Idle", "Connect", "OpenSent", "OpenConfirm", "Established"
 STATES = (IDLE, CONNECT, OPEN_SENT, OPEN_CONFIRM, ESTABLISHED)
+_SYN_SENT = "TCP opens (SYN sent)"
 
 
 @dataclass(frozen=True)
 class Transition:
-    """One event as one side saw it: at `time` (Unix seconds) it went from state `before` to `after`."""
+    """One event of one side: at `time` (Unix seconds) it went from state `before` to `after`.
+
+    `frame` is the number of the frame in the capture; 0 for a timer.
+    """
 
     time: float
     before: str
@@ -27,38 +32,40 @@ class Transition:
         return f"{self.before} -- {self.event} --> {self.after}"
 
 
-def walk(frames: Iterable[Frame], me: str, peer: str) -> list[Transition]:
-    """Return every event of the connections that `me` opens to `peer` on port 179, in order, with the states it passes.
+def transitions(frames: Iterable[Frame], local: str, peer: str) -> list[Transition]:
+    """Return every event of the connections that `local` opens to `peer` on port 179, in order, with its states.
 
-    Both addresses; the frames of a capture, in order. Messages that change no state are transitions, too.
+    `frames` are those of a capture, in order; `local` and `peer` are IP addresses. Messages that do not change the
+    state are transitions too.
     """
-    kept = [frame for frame in frames if frame.ip and frame.tcp and {frame.ip.src, frame.ip.dst} == {me, peer}]
-    messages = {(captured.frame.number, captured.frame.time): [] for captured in bgp.messages(kept)}  # type: ignore[var-annotated]
+    kept = [frame for frame in frames if frame.ip and frame.tcp and {frame.ip.src, frame.ip.dst} == {local, peer}]
+    messages: dict[tuple[int, float], list[bgp.CapturedMessage]] = defaultdict(list)
+    last: dict[Flow, float] = {}  # a session that goes on after a pause did not expire: the capture has a hole there
     for captured in bgp.messages(kept):
         messages[captured.frame.number, captured.frame.time].append(captured)
+        last[captured.flow] = captured.frame.time
     steps: list[Transition] = []
     state, flow = IDLE, None
     hold = _Hold()
-    # a session that goes on after a pause did not expire in it: the capture has a hole there
-    last = {captured.flow: captured.frame.time for group in messages.values() for captured in group}
     for frame in kept:
         expired = last.get(flow.back, frame.time) + hold.agreed if flow else frame.time
         if state == ESTABLISHED and hold.agreed and frame.time > expired:
             steps.append(Transition(expired, state, "hold timer expired", IDLE, 0))
             state = IDLE
-        for event, to in _events(frame, me, state, flow, messages.get((frame.number, frame.time), [])):
-            if event.startswith("TCP opens"):
+        brought = messages[frame.number, frame.time]
+        for event, to in _events(frame, local, state, flow, brought):
+            if event == _SYN_SENT:
                 flow, hold = flow_of(frame), _Hold()
             steps.append(Transition(frame.time, state, event, to, frame.number))
             state = to
-        for captured in messages.get((frame.number, frame.time), []):
+        for captured in brought:
             hold = hold.after(captured.message)
     return steps
 
 
 @dataclass(frozen=True)
 class _Hold:
-    """The hold time that two sides agree on: the smaller of what their OPENs say (RFC 4271, section 4.2)."""
+    """The hold time (seconds) that two sides agree on: the smaller one in their OPENs (RFC 4271, section 4.2)."""
 
     proposed: tuple[int, ...] = ()
 
@@ -73,12 +80,12 @@ class _Hold:
 def _events(
     frame: Frame, me: str, state: str, flow: Flow | None, messages: Iterable[bgp.CapturedMessage]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the events that a frame is for one side, each with the state it leads to."""
+    """Yield what a frame means for one side: events, each with the state it leads to."""
     tcp, mine = frame.tcp, flow_of(frame)
     if tcp is None or mine is None or bgp.PORT not in (mine.dport, mine.sport):
         return
     if mine.src == me and mine.dport == bgp.PORT and tcp.flags == "S":
-        yield "TCP opens (SYN sent)", CONNECT
+        yield _SYN_SENT, CONNECT
         return
     if flow is None or mine not in (flow, flow.back):
         return

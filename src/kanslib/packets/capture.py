@@ -1,4 +1,4 @@
-"""Captures, frame by frame: what was on the wire when, and its layers."""
+"""Captures, frame by frame: the time of each frame, its bytes and its layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CaptureWarning", "Frame", "read"]
 
 T = TypeVar("T")
-_UNTAGGED = {kind.to_bytes(2): kind for kind in (ethernet.IPV4, ethernet.ARP, ethernet.IPV6)}
+_NETWORK_PROTOCOLS = {kind.to_bytes(2): kind for kind in (ethernet.IPV4, ethernet.ARP, ethernet.IPV6)}
 
 
 class _Layer(Generic[T]):
@@ -52,7 +52,7 @@ class _Layer(Generic[T]):
             frame.__dict__.setdefault("_wrong", []).append(wrong.with_traceback(None))
         else:
             if value is None:
-                return None  # soon found out again: a recording has many frames, and each has few layers
+                return None  # not kept: a recording has many frames, and each has few layers
         if kept is None:
             kept = frame.__dict__["_kept"] = {}
         kept[self.name] = value
@@ -64,8 +64,8 @@ class Frame:
     """One captured frame: `time` in Unix seconds, `raw` bytes, and its layers, None where it has none.
 
     `length`: bytes on the wire (0: as many as were captured); `number`: its place in the capture, from 1;
-    `link`: the kind of network (https://www.tcpdump.org/linktypes.html), 1 is Ethernet; `source`: the capture's name.
-    A layer that does not hold what it promises is None, and `malformed` says what is wrong with it.
+    `link`: the link type (https://www.tcpdump.org/linktypes.html), 1 is Ethernet; `source`: the capture's name.
+    A layer that cannot be decoded is None, and `malformed` holds the reason.
 
     >>> frame = Frame(0, bytes.fromhex("ffffffffffff" "0242ac120004" "0806" "0001080006040001" "0242"))
     >>> frame.arp, str(frame.malformed)
@@ -81,41 +81,41 @@ class Frame:
 
     @property
     def malformed(self) -> MalformedPacketError | None:
-        """What is wrong with the first layer that cannot be read; None when all can."""
+        """The error in the first layer that cannot be decoded; None when all can."""
         for layer in ("arp", "tcp", "udp", "icmp", "icmpv6"):
             getattr(self, layer)
         wrong: list[MalformedPacketError] = self.__dict__.get("_wrong", [])
         return wrong[0] if wrong else None
 
     @property
-    def is_cut(self) -> bool:
+    def is_truncated(self) -> bool:
         """True when only the beginning of the frame was captured (tcpdump's snap length)."""
         return self.length > len(self.raw)
 
     @_Layer
     def ethernet(self) -> Ethernet | None:
-        """Who sends to whom on the wire."""
+        """Return the Ethernet header and its payload."""
         return Ethernet.parse(self.raw) if self.link == ethernet.ETHERNET else None
 
     @property
     def _carried(self) -> tuple[int, bytes] | None:
         raw = self.raw
         if self.link != ethernet.ETHERNET:
-            return ethernet.carried(self.link, raw)
+            return ethernet.network_packet(self.link, raw)
         kind = raw[12:14]
-        if kind in _UNTAGGED:  # most frames: no need for the addresses
-            return _UNTAGGED[kind], raw[14:]
+        if kind in _NETWORK_PROTOCOLS:  # most frames: no need for the addresses
+            return _NETWORK_PROTOCOLS[kind], raw[14:]
         found = self.ethernet
         return (found.type, found.payload) if found else None
 
     @_Layer
     def arp(self) -> ARP | None:
-        """The question or the answer, if it is ARP."""
+        """Return the ARP message."""
         found = self._carried
         return ARP.parse(found[1]) if found and found[0] == ethernet.ARP else None
 
     def _ip(self) -> IPv4 | IPv6 | None:
-        """The IP packet, of either version."""
+        """Return the IP packet, of either version."""
         found = self._carried
         if not found:
             return None
@@ -126,31 +126,31 @@ class Frame:
     ip = _Layer["IPv4 | IPv6"](_ip)
 
     def _packet(self, protocol: int) -> IPv4 | IPv6 | None:
-        """The packet, if it carries the beginning of this protocol."""
+        """Return the IP packet if it contains the header of this protocol."""
         packet = self.ip
         return packet if packet and packet.protocol == protocol and not packet.fragment_offset else None
 
     @_Layer
     def tcp(self) -> TCP | None:
-        """The TCP segment."""
+        """Return the TCP segment."""
         packet = self._packet(ip.TCP)
-        return TCP.parse(packet.payload, packet.carries) if packet else None
+        return TCP.parse(packet.payload, packet.payload_length) if packet else None
 
     @_Layer
     def udp(self) -> UDP | None:
-        """The UDP datagram."""
+        """Return the UDP datagram."""
         packet = self._packet(ip.UDP)
         return UDP.parse(packet.payload) if packet else None
 
     @_Layer
     def icmp(self) -> ICMP | None:
-        """The ICMP message."""
+        """Return the ICMP message."""
         packet = self._packet(ip.ICMP)
         return ICMP.parse(packet.payload) if isinstance(packet, IPv4) else None
 
     @_Layer
     def icmpv6(self) -> ICMPv6 | None:
-        """The ICMPv6 message, neighbor discovery included."""
+        """Return the ICMPv6 message, neighbor discovery included."""
         packet = self._packet(ip.ICMPV6)
         return ICMPv6.parse(packet.payload) if isinstance(packet, IPv6) else None
 
@@ -160,7 +160,7 @@ class Frame:
         return HTTP.parse(self.tcp.payload) if self.tcp and self.tcp.payload else None
 
     def to_scapy(self) -> Packet:
-        """This frame as scapy's packet, to go on with there. Needs scapy (GPL-2.0-only), which is an extra."""
+        """Return this frame as a scapy packet. Needs scapy (GPL-2.0-only), which is an extra."""
         from scapy.layers.inet import IP
         from scapy.layers.inet6 import IPv6
         from scapy.layers.l2 import CookedLinux, Ether
@@ -190,9 +190,9 @@ class Frame:
 def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
     """Yield the frames of a capture in the order of the file: pcap or pcapng, gzipped or not.
 
-    Raises RecordingError for what is no capture. Where one breaks off or is damaged, what came before is read, and
-    one CaptureWarning says where.
-
+    `source` is a path or a binary stream; `name` is used in errors and as `Frame.source`. Raise RecordingError for
+    a file that is no capture. Where a capture is cut off or damaged, the frames before that place are read, and one
+    CaptureWarning names the place.
     """
     if isinstance(source, (str, Path)):
         path = Path(source)
@@ -201,9 +201,9 @@ def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
         return
     number, origin = 0, name or str(getattr(source, "name", "capture"))
     for batch in batches(source, origin):
-        piece = batch.piece
+        content = batch.content
         for start, size, length, time, link in zip(
             batch.starts, batch.captured, batch.lengths, batch.times, batch.links, strict=True
         ):
             number += 1
-            yield Frame(time, piece[start : start + size], length, number, link, origin)
+            yield Frame(time, content[start : start + size], length, number, link, origin)

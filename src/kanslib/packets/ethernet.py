@@ -1,4 +1,4 @@
-"""Ethernet II (IEEE 802.3) with VLAN tags (IEEE 802.1Q, 802.1ad), and what stands for it in captures of "any"."""
+"""Ethernet II (IEEE 802.3) with VLAN tags (IEEE 802.1Q, 802.1ad), and the link types of `tcpdump -i any`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TAG = struct.Struct("!HH")
 
 @lru_cache(maxsize=4096)
 def mac(raw: bytes) -> str:
-    """Six bytes as people write a MAC address.
+    """Return six bytes as a MAC address in text.
 
     >>> mac(bytes([2, 66, 172, 18, 0, 4]))
     '02:42:ac:12:00:04'
@@ -28,14 +28,17 @@ def mac(raw: bytes) -> str:
 
 
 class Vlan(NamedTuple):
-    """A VLAN tag: which network (`id`), how urgent (0 to 7)."""
+    """A VLAN tag: the VLAN's number (`id`) and the priority (0 to 7)."""
 
     id: int
     priority: int
 
 
 class Ethernet(NamedTuple):
-    """Who sends to whom, and which protocol (`type`) the payload is. Up to 1500, `type` is a length (802.3)."""
+    """Both MAC addresses, the payload's protocol (`type`, an EtherType) and the payload.
+
+    Up to 1500 `type` is a length in bytes (802.3).
+    """
 
     destination: str
     source: str
@@ -45,7 +48,7 @@ class Ethernet(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> Ethernet:
-        """The frame in `raw`. Malformed when it is shorter than its header."""
+        """Return the frame in `raw`. MalformedPacketError when it is shorter than its header."""
         require_bytes("Ethernet", raw, 14)
         (kind,) = _TYPE_AND_PORTS.unpack_from(raw)
         start, vlans = 14, tuple[Vlan, ...]()
@@ -64,10 +67,10 @@ def _tags(raw: bytes, kind: int) -> tuple[int, int, tuple[Vlan, ...]]:
     return kind, start, tuple(vlans)
 
 
-def carried(link: int, raw: bytes) -> tuple[int, bytes]:
-    """The protocol (as an EtherType) and the packet of a frame whose link is not Ethernet, e.g. `tcpdump -i any`.
+def network_packet(link: int, raw: bytes) -> tuple[int, bytes]:
+    """Return EtherType and packet of a frame whose link type is not Ethernet, e.g. from `tcpdump -i any`.
 
-    Malformed for a link type that is not known, or a frame shorter than its header.
+    MalformedPacketError for an unknown link type, and for a frame shorter than its header.
     """
     if link in (RAW_IP, RAW_IPV4, RAW_IPV6):
         require_bytes("raw IP", raw, 1)

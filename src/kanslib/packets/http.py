@@ -21,7 +21,7 @@ class HTTP(NamedTuple):
 
     @classmethod
     def parse(cls, payload: bytes) -> HTTP | None:
-        """The first line in `payload`, None where none begins there.
+        """Return the first line in `payload`; None where no HTTP message begins.
 
         >>> HTTP.parse(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n").uri
         '/'

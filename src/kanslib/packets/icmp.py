@@ -23,7 +23,7 @@ SOLICITATION, ADVERTISEMENT = 135, 136
 
 
 class Quoted(NamedTuple):
-    """The packet that an error is about: where it came from and went to. Ports are None where they are cut off."""
+    """The packet that an error quotes: addresses, protocol and ports. Ports are None where they are cut off."""
 
     src: str
     dst: str
@@ -33,7 +33,7 @@ class Quoted(NamedTuple):
 
 
 class ICMP(NamedTuple):
-    """One message: `type`, `code`; `id` and `sequence` of an echo; `quoted`, the packet that an error is about."""
+    """One message: `type`, `code`; `id` and `sequence` of an echo; `quoted`, the packet that an error quotes."""
 
     type: int
     code: int
@@ -45,7 +45,7 @@ class ICMP(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> ICMP:
-        """The message in `raw`. Malformed when its header is cut off."""
+        """Return the message in `raw`. MalformedPacketError when its header is cut off."""
         require_bytes("ICMP", raw, 8, "header")
         kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
         if kind in _ECHOES:
@@ -63,7 +63,7 @@ class ICMP(NamedTuple):
 
 
 class ICMPv6(NamedTuple):
-    """As Icmp; `target` and `link_address` of a neighbor solicitation or advertisement, with its three flags."""
+    """Like ICMP; `target` and `link_address` of a neighbor solicitation or advertisement, with its three flags."""
 
     type: int
     code: int
@@ -79,7 +79,7 @@ class ICMPv6(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> ICMPv6:
-        """The message in `raw`. Malformed when its header, or a neighbor message, is cut off."""
+        """Return the message in `raw`. MalformedPacketError when its header, or a neighbor message, is cut off."""
         require_bytes("ICMPv6", raw, 8, "header")
         kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
         if kind in (128, 129):
@@ -107,7 +107,7 @@ class ICMPv6(NamedTuple):
 
 
 def _quoted(raw: bytes) -> Quoted | None:
-    """The packet that an error quotes; None where not even its addresses are there."""
+    """Return the packet that an error quotes; None where its addresses are cut off."""
     try:
         packet = IPv6.parse(raw) if raw[:1] and raw[0] >> 4 == 6 else IPv4.parse(raw)
     except MalformedPacketError:
@@ -118,7 +118,7 @@ def _quoted(raw: bytes) -> Quoted | None:
 
 
 def _link_address(options: bytes) -> str | None:
-    """The MAC address among the options (source 1, target 2) of a neighbor message."""
+    """Return the MAC address among the options (source 1, target 2) of a neighbor message."""
     at = 0
     while at + 2 <= len(options) and options[at + 1]:
         size = options[at + 1] * 8

@@ -16,14 +16,13 @@ _HEADER6 = struct.Struct("!IHBB")
 _HOP, _ROUTING, _FRAGMENT, _DESTINATION, _MOBILITY, _HIP, _SHIM = 0, 43, 44, 60, 135, 139, 140
 _EXTENSIONS = {_HOP, _ROUTING, _FRAGMENT, _DESTINATION, _MOBILITY, _HIP, _SHIM}
 
-
-four = lru_cache(maxsize=4096)(inet_ntoa)  # a capture names the same few addresses again and again
+ipv4_text = lru_cache(maxsize=4096)(inet_ntoa)  # a capture repeats a few addresses
 
 
 class IPv4(NamedTuple):
-    """Source, destination, protocol number and what they carry. A later fragment has no transport header.
+    """Addresses, protocol number and payload. A later fragment has no transport header.
 
-    `length` is the packet's own word for its size in bytes, header included; `payload` is what was captured of it.
+    `length` is the header's total length in bytes, header included; `payload` is the captured part.
     """
 
     src: str
@@ -42,7 +41,7 @@ class IPv4(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> IPv4:
-        """The packet in `raw`. Malformed when its header is cut off, not version 4, or its lengths cannot be."""
+        """Return the packet in `raw`. MalformedPacketError for a cut-off header, another version, wrong lengths."""
         if len(raw) < 20:
             raise MalformedPacketError("IPv4", f"header of {len(raw)} bytes, expected 20")
         first, tos, length, ident, flags, ttl, protocol, checksum = _HEADER4.unpack_from(raw)
@@ -51,23 +50,23 @@ class IPv4(NamedTuple):
             raise MalformedPacketError("IPv4", f"version {first >> 4}, expected 4")
         if header < 20 or len(raw) < header:
             raise MalformedPacketError("IPv4", f"header length {header}, expected 20 to {min(60, len(raw))}")
-        if length == 0:  # a card that splits packets by itself (TSO) leaves the length to it
+        if length == 0:  # with TSO the network card splits the packet and fills the length in
             length = len(raw)
         if length < header:
             raise MalformedPacketError("IPv4", f"total length {length}, expected at least its header's {header}")
         return tuple.__new__(cls, (
-            four(raw[12:16]), four(raw[16:20]), protocol, ttl, (flags & 0x1FFF) * 8, raw[header:length],
+            ipv4_text(raw[12:16]), ipv4_text(raw[16:20]), protocol, ttl, (flags & 0x1FFF) * 8, raw[header:length],
             length, header, tos, ident, flags & 0x4000 != 0, flags & 0x2000 != 0, checksum,
         ))  # fmt: skip
 
     @property
-    def carries(self) -> int:
-        """The size of what it carries, in bytes, captured or not."""
+    def payload_length(self) -> int:
+        """The size of the payload on the wire in bytes, captured or not."""
         return self.length - self.header_length
 
 
 class IPv6(NamedTuple):
-    """As Ipv4; `protocol` is what comes after the extension headers, `length` the size of all after the first 40."""
+    """Like IPv4; `protocol` is that behind the extension headers, `length` the bytes behind the fixed header of 40."""
 
     src: str
     dst: str
@@ -83,7 +82,7 @@ class IPv6(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> IPv6:
-        """The packet in `raw`. Malformed when a header is cut off or it is not version 6."""
+        """Return the packet in `raw`. MalformedPacketError when a header is cut off or it is not version 6."""
         require_bytes("IPv6", raw, 40, "header")
         first, length, following, hops = _HEADER6.unpack_from(raw)
         if first >> 28 != 6:
@@ -104,6 +103,6 @@ class IPv6(NamedTuple):
         )  # fmt: skip
 
     @property
-    def carries(self) -> int:
-        """The size of what comes after all headers, in bytes, captured or not."""
+    def payload_length(self) -> int:
+        """The size of what follows all headers on the wire in bytes, captured or not."""
         return 40 + self.length - self.header_length if self.length else len(self.payload)

@@ -1,6 +1,6 @@
 """The records of a capture file: pcap and pcapng, of either byte order, micro- and nanoseconds, gzipped or not.
 
-pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. Read a piece at a time, whatever the file's size.
+pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng. A file of any size is read in chunks.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import BinaryIO, NamedTuple
 
 from kanslib.exceptions import RecordingError
 
-_PIECE = 1 << 20
-LONGEST = 262_144  # bytes of one frame: more is damage (tcpdump's MAXIMUM_SNAPLEN)
+_CHUNK_SIZE = 1 << 20
+LONGEST = 262_144  # bytes of one frame; a larger size means damage (tcpdump's MAXIMUM_SNAPLEN)
 _PCAP = {
     b"\xd4\xc3\xb2\xa1": ("<", 1e-6),
     b"\xa1\xb2\xc3\xd4": (">", 1e-6),
@@ -29,16 +29,17 @@ _LONGEST_BLOCK = 1 << 24
 
 
 class CaptureWarning(UserWarning):
-    """A capture that breaks off or is damaged: what came before it was read."""
+    """A capture is cut off or damaged; the frames before that place were read."""
 
 
 class Batch(NamedTuple):
-    """Some frames of a capture, in the order of the file: a piece of it, and where each frame lies in that piece.
+    """Some frames of a capture, in the order of the file: a chunk of it, and the offset of each frame in that chunk.
 
-    `starts`, `captured` and `lengths` are in bytes (`lengths`: on the wire), `times` in Unix seconds.
+    `starts`, `captured` and `lengths` are in bytes (`lengths`: on the wire), `times` in Unix seconds; `links` are
+    link types (https://www.tcpdump.org/linktypes.html).
     """
 
-    piece: bytes
+    content: bytes
     starts: list[int]
     captured: list[int]
     lengths: list[int]
@@ -47,27 +48,27 @@ class Batch(NamedTuple):
 
 
 class _Source:
-    """A stream that is read in pieces: `piece` is what is at hand, from `at` on not yet used up."""
+    """A stream that is read in chunks: `content` was read and is not yet consumed from offset `at` on."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        # read1 gives what there is; a gzip that is cut off would keep its last good bytes back otherwise
+        # read1 returns what is available; with read, a gzip that is cut off would withhold its last good bytes
         self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-        self.piece, self.at, self.frames, self.damage = b"", 0, 0, ""
+        self.content, self.at, self.frames, self.damage = b"", 0, 0, ""
 
     def fill(self) -> bool:
-        """Read on; False when there is no more. What was not used up stays in front."""
+        """Read the next chunk behind the bytes that are not consumed. Return False at the end of the stream."""
         try:
-            more = self._read(_PIECE)
+            more = self._read(_CHUNK_SIZE)
         except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
             more, self.damage = b"", f"cannot be unpacked further ({exc})"
-        self.piece, self.at = self.piece[self.at :] + more, 0
+        self.content, self.at = self.content[self.at :] + more, 0
         return bool(more)
 
 
 def batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
-    """The frames of a capture, a piece of the file at a time.
+    """Yield the frames of a capture, about a megabyte of the file at a time. `name` is used in errors.
 
-    Raises RecordingError for what is no capture. Warns once (CaptureWarning) where it breaks off or is damaged.
+    Raise RecordingError for a stream that is no capture. Warn once (CaptureWarning) where it is cut off or damaged.
     """
     magic = stream.read(4)
     stream.seek(-len(magic), 1)
@@ -79,25 +80,25 @@ def batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
 
 
 def _batches(source: _Source, name: str) -> Iterator[Batch]:
-    while source.fill() and len(source.piece) < 24:
-        pass  # a pipe may give a few bytes at a time
-    magic = source.piece[:4]
+    while source.fill() and len(source.content) < 24:
+        pass  # a pipe may return a few bytes at a time
+    magic = source.content[:4]
     if magic not in _PCAP and magic != _PCAPNG:
         why = source.damage or f"starts with {magic.hex() or 'nothing'}"
         raise RecordingError(name, f"{why}: neither pcap nor pcapng")
-    if len(source.piece) < 24:
+    if len(source.content) < 24:
         raise RecordingError(name, "cut off in the header of the capture")
     reader: _Pcap | _Pcapng = _Pcapng()
     if magic in _PCAP:
-        reader, source.at = _Pcap(source.piece), _PCAP_HEADER
+        reader, source.at = _Pcap(source.content), _PCAP_HEADER
     damage = ""
-    while not damage and (source.at < len(source.piece) or source.fill()):
-        batch = Batch(source.piece, [], [], [], [], [])
+    while not damage and (source.at < len(source.content) or source.fill()):
+        batch = Batch(source.content, [], [], [], [], [])
         source.at, damage = reader.read(batch, source.at)
         source.frames += len(batch.starts)
         if batch.starts:
             yield batch
-        if not damage and not source.fill() and source.at < len(source.piece):
+        if not damage and not source.fill() and source.at < len(source.content):
             damage = f"cut off in frame {source.frames + 1}"
     if source.damage or damage:
         message = f"{name}: {source.damage or damage}; {source.frames} frames were read"
@@ -105,22 +106,22 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
 
 
 class _Pcap:
-    """Reads the records of a pcap, which all have one header and one link type."""
+    """Read the records of a pcap, which share one header and one link type."""
 
-    def __init__(self, piece: bytes) -> None:
-        order, self.tick = _PCAP[piece[:4]]
+    def __init__(self, content: bytes) -> None:
+        order, self.tick = _PCAP[content[:4]]
         self.header = struct.Struct(order + "IIII")
-        self.link = struct.unpack_from(order + "I", piece, 20)[0] & 0xFFFF
+        self.link = struct.unpack_from(order + "I", content, 20)[0] & 0xFFFF
 
     def read(self, into: Batch, at: int) -> tuple[int, str]:
-        """Put the whole records from `at` on into the batch; where it stopped, and what is wrong there, if anything."""
-        piece, end, unpack, tick = into.piece, len(into.piece), self.header.unpack_from, self.tick
+        """Add the whole frames from offset `at` on to a batch. Return the offset behind them, and the damage there."""
+        content, end, unpack, tick = into.content, len(into.content), self.header.unpack_from, self.tick
         starts, captured, lengths, times = into.starts, into.captured, into.lengths, into.times
         damage = ""
         while at + 16 <= end:
-            seconds, fraction, size, length = unpack(piece, at)
+            seconds, fraction, size, length = unpack(content, at)
             if size > LONGEST:
-                damage = f"a frame after {len(starts)} others here says that it has {size:,} bytes: damaged from there"
+                damage = f"a frame after {len(starts)} others here declares {size:,} bytes: damaged from there"
                 break
             if at + 16 + size > end:
                 break
@@ -141,22 +142,22 @@ class _Interface(NamedTuple):
 
 
 class _Pcapng:
-    """Reads the blocks of a pcapng: sections, their interfaces, and three kinds of frames."""
+    """Read the blocks of a pcapng: sections, their interfaces, and three kinds of frames."""
 
     def __init__(self) -> None:
         self.order, self.interfaces = "<", list[_Interface]()
 
     def read(self, into: Batch, at: int) -> tuple[int, str]:
-        """As `_Pcap.read`."""
-        piece, end = into.piece, len(into.piece)
+        """Add the whole frames from offset `at` on to a batch; see `_Pcap.read`."""
+        content, end = into.content, len(into.content)
         while at + 12 <= end:
-            kind = struct.unpack_from(self.order + "I", piece, at)[0]
+            kind = struct.unpack_from(self.order + "I", content, at)[0]
             if kind == _SECTION:
-                self.order = "<" if piece[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">"
+                self.order = "<" if content[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else ">"
                 self.interfaces = []
-            (size,) = struct.unpack_from(self.order + "I", piece, at + 4)
+            (size,) = struct.unpack_from(self.order + "I", content, at + 4)
             if size < 12 or size > _LONGEST_BLOCK:
-                return at, f"a block says that it has {size:,} bytes: damaged from there"
+                return at, f"a block declares {size:,} bytes: damaged from there"
             if at + size > end:
                 break
             try:
@@ -167,17 +168,17 @@ class _Pcapng:
         return at, ""
 
     def _take(self, kind: int, into: Batch, at: int, end: int) -> None:
-        order, piece = self.order, into.piece
+        order, content = self.order, into.content
         if kind == _INTERFACE:
-            self.interfaces.append(_interface(piece[at:end], order))
+            self.interfaces.append(_interface(content[at:end], order))
         elif kind == _ENHANCED:
-            number, high, low, size, length = struct.unpack_from(order + "IIIII", piece, at)
+            number, high, low, size, length = struct.unpack_from(order + "IIIII", content, at)
             self._add(into, number, high << 32 | low, (at + 20, size, length), end)
         elif kind == _OLD:
-            number, _drops, high, low, size, length = struct.unpack_from(order + "HHIIII", piece, at)
+            number, _drops, high, low, size, length = struct.unpack_from(order + "HHIIII", content, at)
             self._add(into, number, high << 32 | low, (at + 20, size, length), end)
         elif kind == _SIMPLE:
-            (length,) = struct.unpack_from(order + "I", piece, at)
+            (length,) = struct.unpack_from(order + "I", content, at)
             snap = self.interfaces[0].snap or length
             self._add(into, 0, None, (at + 4, min(length, snap, end - at - 4), length), end)
 
@@ -193,7 +194,7 @@ class _Pcapng:
 
 
 def _interface(body: bytes, order: str) -> _Interface:
-    """Link type, snap length, and its clock: options if_tsresol (9) and if_tsoffset (14)."""
+    """Return link type, snap length and clock of an interface: options if_tsresol (9) and if_tsoffset (14)."""
     link, _reserved, snap = struct.unpack_from(order + "HHI", body)
     at, tick, offset = 8, 1e-6, 0
     while at + 4 <= len(body):
@@ -210,9 +211,9 @@ def _interface(body: bytes, order: str) -> _Interface:
 
 
 def filter_pcap(content: bytes, keep: Callable[[float, bytes], bool]) -> bytes:
-    """A pcap with only the frames for which `keep(time, raw)` holds; each as it was, with its length on the wire.
+    """Return a pcap with only the frames for which `keep(time, raw)` is true (Unix seconds, bytes), unchanged.
 
-    Raises RecordingError for what is no pcap; what was cut off at the end is left out.
+    Raise RecordingError for content that is no pcap. A frame that is cut off at the end is left out.
     """
     if content[:4] not in _PCAP or len(content) < 24:
         raise RecordingError("capture", f"starts with {content[:4].hex() or 'nothing'}: not a pcap")

@@ -1,6 +1,6 @@
-"""Captures as columns: millions of frames, a piece at a time, for numpy. Needs numpy, which pandas brings along.
+"""Captures as numpy columns: millions of frames, a chunk at a time. Needs numpy, which pandas installs.
 
-The same decoding as `capture.read`, for all frames of a piece at once. A test holds one beside the other.
+The decoding is that of `capture.read`, for all frames of a chunk at once. A test compares the two.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from kanslib.packets import ethernet, ip
 from kanslib.packets.pcap import Batch, batches
 
 Column = NDArray[Any]
-_PADDING = bytes(128)  # what a field may reach over the end of a piece before it is found to be cut off
+_PADDING = bytes(128)  # a field that is cut off may end behind its chunk
 _TAGS = (0x8100, 0x88A8, 0x9100)
 _EXTENSIONS = (0, 43, 44, 60, 135, 139, 140)
 
 
 def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[dict[str, Column]]:
-    """The frames of a capture as columns of equal length, about a megabyte of the file at a time.
+    """Yield the frames of a capture as columns of equal length, about a megabyte of the file at a time.
 
     number, time (Unix seconds), length, captured (bytes); ethernet_source, ethernet_destination (48 bits), type, vlan;
     is_arp, arp_operation, arp_sender_mac, arp_sender_ip, arp_target_mac, arp_target_ip; ip_version (4, 6 or 0),
     src, dst (IPv4 as 32 bits), src6, dst6 (16 bytes), protocol, ttl, fragment_offset; is_tcp, is_udp, sport, dport,
     seq, ack, flags (bits), window, payload (bytes); is_icmp, icmp_type, icmp_code. What a frame does not have is 0.
 
-    Raises and warns as `capture.read`.
+    Parameters, errors and warnings are those of `capture.read`.
 
     >>> import io
     >>> from kanslib.recording import Recording
@@ -45,25 +45,25 @@ def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[dict[str, Co
         return
     number = 1
     for batch in batches(source, name or getattr(source, "name", "capture")):
-        yield _Piece(batch, number).columns()
+        yield _BatchDecoder(batch, number).columns()
         number += len(batch.starts)
 
 
-def text(address: int) -> str:
-    """An IPv4 address of a column as people write it.
+def ipv4_text(address: int) -> str:
+    """Return an IPv4 address of a column (32 bits) as text.
 
-    >>> text(2886926280)
+    >>> ipv4_text(2886926280)
     '172.18.255.200'
     """
     return ".".join(str(part) for part in int(address).to_bytes(4))
 
 
-class _Piece:
-    """The frames of one piece: fields are gathered from views that begin at every byte."""
+class _BatchDecoder:
+    """Decode the frames of one batch: fields are gathered from views that begin at every byte."""
 
     def __init__(self, batch: Batch, number: int) -> None:
         self.batch, self.number = batch, number
-        buffer = batch.piece + _PADDING
+        buffer = batch.content + _PADDING
         room = len(buffer) - 8
         self.u8 = np.frombuffer(buffer, np.uint8)
         self.u16: Column = np.ndarray((room,), ">u2", buffer, strides=(1,))
@@ -94,12 +94,12 @@ class _Piece:
         }
         kind, network = self._link(out)
         self._arp(out, kind, network)
-        protocol, transport, carries, end = self._ip(out, kind, network)
-        self._transport(out, protocol, transport, carries, end)
+        protocol, transport, payload_length, end = self._ip(out, kind, network)
+        self._transport(out, protocol, transport, payload_length, end)
         return out
 
     def _link(self, out: dict[str, Column]) -> tuple[Column, Column]:
-        """The protocol of each frame and where its packet begins."""
+        """Return the protocol of each frame and the offset of its packet."""
         links = np.array(self.batch.links)
         is_ethernet = (links == ethernet.ETHERNET) & (self.captured >= 14)
         out["ethernet_destination"] = np.where(is_ethernet, self._mac(self.start), 0)
@@ -135,7 +135,7 @@ class _Piece:
             out[f"arp_{name}"] = np.where(is_arp, column, 0)
 
     def _ip(self, out: dict[str, Column], kind: Column, at: Column) -> tuple[Column, Column, Column, Column]:
-        """The transport protocol (-1: none to be read), where it begins, its size on the wire, where it ends."""
+        """Return the transport protocol (-1 for none), its offset, its size on the wire, and its end."""
         first, room = self._u8(at), self.end - at
         header = (first & 15).astype(np.int64) * 4
         length = self._u16(at + 2).astype(np.int64)
@@ -143,7 +143,7 @@ class _Piece:
         four = (kind == ethernet.IPV4) & (room >= 20) & (first >> 4 == 4)
         four &= (header >= 20) & (header <= room) & (length >= header)
         six = (kind == ethernet.IPV6) & (room >= 40) & (first >> 4 == 6)
-        protocol6, start6, offset6, carries6, fits = self._ipv6(six, at)
+        protocol6, start6, offset6, size6, fits = self._ipv6(six, at)
         six &= fits
         out["ip_version"] = np.where(four, 4, np.where(six, 6, 0)).astype(np.uint8)
         out["src"], out["dst"] = (np.where(four, self._u32(at + place), 0) for place in (12, 16))
@@ -155,16 +155,16 @@ class _Piece:
         out["fragment_offset"] = offset
         whole = (four | six) & (offset == 0)
         transport = np.where(six, start6, at + header)
-        carries = np.where(six, carries6, length - header)
+        payload_length = np.where(six, size6, length - header)
         return (
             np.where(whole, out["protocol"], -1).astype(np.int64),
             transport,
-            carries,
-            np.minimum(self.end, transport + carries),
+            payload_length,
+            np.minimum(self.end, transport + payload_length),
         )
 
     def _ipv6(self, six: Column, at: Column) -> tuple[Column, Column, Column, Column, Column]:
-        """Protocol behind the extension headers, where it begins, its fragment's offset, its size, and if all fits."""
+        """Return the protocol behind the extension headers, its offset, the fragment offset, its size, and validity."""
         protocol, start = self._u8(at + 6).astype(np.int64), at + 40
         offset, fits = np.zeros(len(at), np.int64), np.ones(len(at), bool)
         while (more := six & fits & np.isin(protocol, _EXTENSIONS) & (offset == 0)).any():
@@ -186,11 +186,13 @@ class _Piece:
             found[there] = self.u8[at[there][:, None] + np.arange(16)]
         return found
 
-    def _transport(self, out: dict[str, Column], protocol: Column, at: Column, carries: Column, end: Column) -> None:
+    def _transport(
+        self, out: dict[str, Column], protocol: Column, at: Column, payload_length: Column, end: Column
+    ) -> None:
         room = end - at
         bits = self._u16(at + 12)
         header = (bits >> 12).astype(np.int64) * 4
-        is_tcp = (protocol == ip.TCP) & (room >= 20) & (header >= 20) & (header <= carries)
+        is_tcp = (protocol == ip.TCP) & (room >= 20) & (header >= 20) & (header <= payload_length)
         size = self._u16(at + 4).astype(np.int64)
         is_udp = (protocol == ip.UDP) & (room >= 8) & ((size == 0) | (size >= 8))
         is_icmp = np.isin(protocol, (ip.ICMP, ip.ICMPV6)) & (room >= 8)
@@ -205,5 +207,5 @@ class _Piece:
         out["flags"] = np.where(is_tcp, bits & 0x1FF, 0)
         out["window"] = np.where(is_tcp, self._u16(at + 14), 0)
         udp = np.where(size > 0, size - 8, room - 8)
-        out["payload"] = np.where(is_tcp, carries - header, np.where(is_udp, udp, 0))
+        out["payload"] = np.where(is_tcp, payload_length - header, np.where(is_udp, udp, 0))
         out["icmp_type"], out["icmp_code"] = (np.where(is_icmp, self._u8(at + place), 0) for place in (0, 1))

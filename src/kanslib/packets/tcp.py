@@ -15,7 +15,7 @@ _DATAGRAM = struct.Struct("!HHHH")
 
 
 class TCPOptions(NamedTuple):
-    """What a segment says beside its header; None where it says nothing of it."""
+    """The options of a segment; None (False for `sack_permitted`) where the segment does not have the option."""
 
     mss: int | None = None
     window_shift: int | None = None
@@ -25,7 +25,9 @@ class TCPOptions(NamedTuple):
 
 
 class TCP(NamedTuple):
-    """Ports, numbers, flags (letters, `S` for SYN) and payload; `length` is the payload's size, captured or not.
+    """Ports, sequence numbers, flags (letters, `S` for SYN) and payload.
+
+    `length` is the payload's size on the wire in bytes, captured or not; `header_length` is in bytes as well.
 
     >>> TCP.parse(bytes.fromhex("a87a0050" "00000001" "00000000" "5002" "ffff" "00000000")).flags
     'S'
@@ -46,7 +48,10 @@ class TCP(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes, carried: int | None = None) -> TCP:
-        """The segment in `raw`, of `carried` bytes on the wire. Malformed when its header is cut off or too short."""
+        """Return the segment in `raw`; `carried` is its size on the wire in bytes, that of `raw` by default.
+
+        MalformedPacketError when its header is cut off or too short.
+        """
         if len(raw) < 20:
             raise MalformedPacketError("TCP", f"header of {len(raw)} bytes, expected 20")
         sport, dport, seq, ack, bits, window, checksum, urgent = _SEGMENT.unpack_from(raw)
@@ -60,8 +65,8 @@ class TCP(NamedTuple):
 
     @property
     def options(self) -> TCPOptions:
-        """The options that the course looks at; one that is cut off or too short is passed over."""
-        options: dict[str, int | bool] = {}
+        """The options of the header; one that is cut off, and all behind it, are left out."""
+        options = TCPOptions()
         at, raw = 0, self.raw_options
         while at < len(raw) and raw[at] != 0:
             if raw[at] == 1:
@@ -70,26 +75,27 @@ class TCP(NamedTuple):
             size = raw[at + 1] if at + 1 < len(raw) else 0
             if size < 2 or at + size > len(raw):
                 break
-            options |= _option(raw[at], raw[at + 2 : at + size])
+            options = _with_option(options, raw[at], raw[at + 2 : at + size])
             at += size
-        return TCPOptions(**options)  # type: ignore[arg-type]
+        return options
 
 
-def _option(kind: int, value: bytes) -> dict[str, int | bool]:
+def _with_option(options: TCPOptions, kind: int, value: bytes) -> TCPOptions:
+    """Return the options with one more; unchanged for an unknown kind or a wrong length (RFC 7323, RFC 2018)."""
     match kind, len(value):
         case 2, 2:
-            return {"mss": int.from_bytes(value)}
+            return options._replace(mss=int.from_bytes(value))
         case 3, 1:
-            return {"window_shift": value[0]}
+            return options._replace(window_shift=value[0])
         case 4, 0:
-            return {"sack_permitted": True}
+            return options._replace(sack_permitted=True)
         case 8, 8:
-            return {"timestamp": int.from_bytes(value[:4]), "timestamp_echo": int.from_bytes(value[4:])}
-    return {}
+            return options._replace(timestamp=int.from_bytes(value[:4]), timestamp_echo=int.from_bytes(value[4:]))
+    return options
 
 
 class UDP(NamedTuple):
-    """Ports and payload; `length` is the datagram's own word for its size, header included."""
+    """Ports and payload; `length` is the header's length field in bytes, header included."""
 
     sport: int
     dport: int
@@ -99,7 +105,7 @@ class UDP(NamedTuple):
 
     @classmethod
     def parse(cls, raw: bytes) -> UDP:
-        """The datagram in `raw`. Malformed when its header is cut off or its length is below the header's."""
+        """Return the datagram in `raw`. MalformedPacketError when its header is cut off or its length is below 8."""
         require_bytes("UDP", raw, 8, "header")
         sport, dport, length, checksum = _DATAGRAM.unpack_from(raw)
         if 0 < length < 8:

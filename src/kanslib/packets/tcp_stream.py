@@ -1,4 +1,4 @@
-"""TCP streams put together again (RFC 9293): bytes in order, each with the frame that brought it."""
+"""Reassemble TCP streams (RFC 9293): bytes in order, each with the frame that brought it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kanslib.packets.capture import Frame
 
 _HALF, _ALL = 1 << 31, 0xFFFFFFFF
-_WAITING = 1024  # segments that may wait for one that is missing
+_MAX_WAITING = 1024  # segments that wait for a missing one
 
 
 class Flow(NamedTuple):
@@ -32,14 +32,14 @@ class Flow(NamedTuple):
 class TCPSegment(NamedTuple):
     """New bytes of a stream and the frame that brought them.
 
-    `lost`: bytes before them that were not captured; `is_cut`: more came with the frame than was captured of it.
+    `lost`: bytes before them that were not captured; `is_truncated`: the frame had more bytes than were captured.
     """
 
     flow: Flow
     data: bytes
     frame: Frame
     lost: int = 0
-    is_cut: bool = False
+    is_truncated: bool = False
 
 
 @dataclass
@@ -50,16 +50,17 @@ class _Direction:
 
 
 def flow_of(frame: Frame) -> Flow | None:
-    """The direction of the TCP connection that a frame belongs to."""
+    """Return the direction of the TCP connection that a frame belongs to; None for a frame without TCP."""
     if frame.ip is None or frame.tcp is None:
         return None
     return Flow(frame.ip.src, frame.tcp.sport, frame.ip.dst, frame.tcp.dport)
 
 
 def segments(frames: Iterable[Frame]) -> Iterator[TCPSegment]:
-    """The payload of every TCP stream, in the order of its bytes: repeats are left out, segments put in order.
+    """Yield the payload of every TCP stream in sequence order; retransmitted bytes are left out.
 
-    Bytes that were not captured (a snap length; a hole that the receiver has acknowledged) are counted as `lost`.
+    `frames` are in the order of the capture. Bytes that were not captured (behind the snap length, or in a hole that
+    the receiver has acknowledged) are counted as `lost`.
     """
     directions: dict[Flow, _Direction] = {}
     for frame in frames:
@@ -70,39 +71,39 @@ def segments(frames: Iterable[Frame]) -> Iterator[TCPSegment]:
             directions[flow] = _Direction(tcp.seq + ("S" in tcp.flags) & _ALL)
         if tcp.length:
             directions[flow].waiting.setdefault(tcp.seq, (tcp.payload, tcp.length, frame))
-            yield from _due(directions[flow], flow)
+            yield from _in_order(directions[flow], flow)
         other = directions.get(flow.back)
         if "A" in tcp.flags and other and other.waiting:
             yield from _acknowledged(other, flow.back, tcp.ack)
 
 
-def _before(one: int, other: int) -> int:
-    """How far `one` is before `other` on the circle of sequence numbers; negative behind it."""
+def _distance(one: int, other: int) -> int:
+    """Return the distance from `one` to `other` in sequence numbers modulo 2³²; negative where `other` is before."""
     distance = other - one & _ALL
     return distance if distance < _HALF else distance - _ALL - 1
 
 
-def _due(direction: _Direction, flow: Flow, lost: int = 0) -> Iterator[TCPSegment]:
-    """What of the waiting segments follows without a gap; too many of them end the waiting for a missing one."""
+def _in_order(direction: _Direction, flow: Flow, lost: int = 0) -> Iterator[TCPSegment]:
+    """Yield the waiting segments that follow without a gap; with too many waiting, give up the missing one."""
     while direction.waiting:
-        seq = max(direction.waiting, key=lambda one: _before(one, direction.expected))
-        old = _before(seq, direction.expected)
-        if old < 0 and len(direction.waiting) < _WAITING:
+        seq = max(direction.waiting, key=lambda one: _distance(one, direction.expected))
+        old = _distance(seq, direction.expected)
+        if old < 0 and len(direction.waiting) < _MAX_WAITING:
             return
         data, length, frame = direction.waiting.pop(seq)
         if old >= length:
             continue
         missing, old = max(0, -old), max(0, old)
         direction.expected = seq + length & _ALL
-        is_cut = len(data) < length
-        yield TCPSegment(flow, data[old:length], frame, direction.hole + missing + lost, is_cut)
+        is_truncated = len(data) < length
+        yield TCPSegment(flow, data[old:length], frame, direction.hole + missing + lost, is_truncated)
         direction.hole, lost = max(0, length - max(len(data), old)), 0
 
 
 def _acknowledged(direction: _Direction, flow: Flow, ack: int) -> Iterator[TCPSegment]:
-    """The receiver has what was not captured: go on behind it."""
-    first = max(direction.waiting, key=lambda one: _before(one, direction.expected))
-    missing = _before(direction.expected, first)
-    if missing > 0 and _before(first, ack) > 0:
+    """Go on behind a hole in the capture that the receiver has acknowledged."""
+    first = max(direction.waiting, key=lambda one: _distance(one, direction.expected))
+    missing = _distance(direction.expected, first)
+    if missing > 0 and _distance(first, ack) > 0:
         direction.expected = first
-        yield from _due(direction, flow, missing)
+        yield from _in_order(direction, flow, missing)

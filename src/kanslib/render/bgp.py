@@ -59,7 +59,7 @@ def byte_rows(message: bgp.Message) -> list[Row]:
             "OFFSET": piece.start,
             "BYTES": piece.raw.hex(" ") if len(piece.raw) <= 16 else piece.raw[:15].hex(" ") + " …",
             "FIELD": "· " * piece.depth + piece.name,
-            "INFO": piece.says,
+            "INFO": piece.meaning,
         }
         for piece in message.fields
     ]

@@ -71,7 +71,7 @@ class RuleChanges(RulesetDifference, TabledAnswer):
     @classmethod
     def of(cls, found: RulesetDifference, provenance: Provenance | None) -> RuleChanges:
         """Return a difference as an answer."""
-        return cls(found.gone, found.come, found.moved, found.reordered, found.policies, provenance)
+        return cls(found.removed, found.added, found.counters, found.reordered, found.policies, provenance)
 
     @property
     def table(self) -> Table:
@@ -86,7 +86,7 @@ class RuleChanges(RulesetDifference, TabledAnswer):
 
     def describe(self) -> str:
         """Return how many rules were removed and added, and how many counted packets."""
-        return f"{len(self.gone)} rules removed, {len(self.come)} added, {len(self.moved)} counted packets."
+        return f"{len(self.removed)} rules removed, {len(self.added)} added, {len(self.counters)} counted packets."
 
     def body_html(self) -> str:
         """Return the changes as a table."""
@@ -116,9 +116,9 @@ def chain_rows(ruleset: Ruleset, service: str, start: str = "KUBE-SERVICES", tab
 
 def difference_rows(difference: RulesetDifference) -> list[Row]:
     """Return one row for each change between two rulesets: removed and added rules, counters, reordered chains."""
-    rows = [_difference_row("removed", rule) for rule in difference.gone]
-    rows += [_difference_row("added", rule) for rule in difference.come]
-    rows += [_difference_row("counted", moved.rule, moved.packets, moved.bytes) for moved in difference.moved]
+    rows = [_difference_row("removed", rule) for rule in difference.removed]
+    rows += [_difference_row("added", rule) for rule in difference.added]
+    rows += [_difference_row("counted", moved.rule, moved.packets, moved.bytes) for moved in difference.counters]
     rows += [
         {"CHANGE": "reordered", "TABLE": chain.table, "CHAIN": short(chain.name), "RULE": f"{len(chain)} rules"}
         for chain in difference.reordered

@@ -79,7 +79,7 @@ class EventLoop:
             self._changed(kind)
 
     def _notify(self, kind: str, event: WatchEvent) -> None:
-        self.store.take(kind, event)
+        self.store.apply(kind, event)
         self.history.setdefault(kind, []).append(event)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
