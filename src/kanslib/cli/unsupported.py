@@ -75,7 +75,7 @@ REQUIREMENTS = (
 )
 
 
-_SIMULATED = re.compile(r"\b(?:twin|simulated)\.\S+")  # asks a lab that needs no cluster
+_SIMULATED = re.compile(r"\bsimulated\.\S+")  # asks a lab that needs no cluster
 
 
 def no_cluster() -> str:
