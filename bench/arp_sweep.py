@@ -37,7 +37,7 @@ def sweep(first: str, last: str, bridge: str) -> tuple[float, set[tuple[str, str
     """Ours, with scapy."""
     addresses = [str(IPv4Address(number)) for number in range(int(IPv4Address(first)), int(IPv4Address(last)) + 1)]
     began = time.perf_counter()
-    found = probes.sweep(addresses, bridge)
+    found = probes.arp_sweep(addresses, bridge)
     return time.perf_counter() - began, set(found)
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb, active_after, changes_nothing
-from kanslib.course.stories import LAYER2, SCRIPTED_STORIES, PlannedStep, name_action, plan_steps
+from kanslib.course.stories import LAYER2, SCRIPTED_STORIES, PlannedStep, Role, name_action, plan_steps
 
 
 def test_actions_one_row_per_verb() -> None:
@@ -60,6 +60,7 @@ def test_name_action_without_moment() -> None:
 
 
 def test_plan_steps_there_and_back() -> None:
-    faulty = LAYER2.during("start_router").during("label", "leader of svc1").during("kill_node", "leader of svc1")
+    leader = Role("leader", "svc1")
+    faulty = LAYER2.during("start_router").during("label", leader).during("kill_node", leader)
     assert [step.verb for step in plan_steps(LAYER2, faulty)] == ["start_router", "label", "kill_node"]
     assert [step.verb for step in plan_steps(faulty, LAYER2)] == ["start_node", "label", "stop_router"]

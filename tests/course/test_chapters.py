@@ -28,7 +28,7 @@ def write(path: Path, text: str, outputs: bool = False) -> None:
 
 
 def fates(directory: Path) -> list[str]:
-    return [one.fate for one in chapters.sync(directory)]
+    return [one.status for one in chapters.sync(directory)]
 
 
 def test_sync_first_and_second_time(edition: Path, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class Both:
         vips = sorted({ip for one in self.twin.cluster.objects("services") for ip in external_addresses(one)})
         if not vips:
             return
-        _, ran = probes.scan(CLIENT, vips)
+        _, ran = probes.arp_scan(CLIENT, vips)
         holders = {
             row["ADDRESS"]: row["HOLDER"] for row in command_tables.arp_scan_rows(ran.out, self.live.mac_owners())
         }

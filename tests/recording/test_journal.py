@@ -30,7 +30,7 @@ def journal(tmp_path: Path, open_lab: OpenLab) -> Journal:
         for obj in lab.objects(kind):
             kept.event(kind, WatchEvent(100.0, "ADDED", obj))
     kept.story(101.0, "arp", "Who answers?", lesson=True)
-    kept.read(lab.control_plane, "ip -j addr", (102.0, 102.1), 0, b"[]")
+    kept.output(lab.control_plane, "ip -j addr", (102.0, 102.1), 0, b"[]")
     kept.action("a", "apply-pool", (110.0, 110.5), "apply", ["ipaddresspool/p"], "kubectl apply -f -", POOL)
     kept.settled("a", 112.25)
     kept.action("b", "apply-pool", (120.0, 120.5), "apply", ["ipaddresspool/p"], "kubectl apply -f -", POOL)
@@ -42,7 +42,7 @@ def journal(tmp_path: Path, open_lab: OpenLab) -> Journal:
     kept.story(140.0, "case-1", "Case 1", hide_actions=True)
     kept.action("d", "fix", (141.0, 141.5), "stop_router", ["router"], "docker rm")
     kept.story(145.0)
-    kept.read("router", "true", (146.0, 146.1), 0, b"over")
+    kept.output("router", "true", (146.0, 146.1), 0, b"over")
     said = {"client": lab.client, "control_plane": lab.control_plane, "router": "router"}
     addresses = {place: lab.address(place) for place in (lab.client, *lab.nodes().NAME)} | {"router": "172.18.0.200"}
     (kept.path / "places.json").write_text(json.dumps({**said, "network": lab.network(), "addresses": addresses}))

@@ -20,8 +20,7 @@ from kanslib.backends.active import is_done
 from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
 from kanslib.cluster import actions as cluster_actions
-from kanslib.cluster import docker
-from kanslib.cluster import probes as traffic
+from kanslib.cluster import captures, docker, probes
 from kanslib.cluster.api import CONTROL_PLANE, PATHS, kubectl, logs
 from kanslib.cluster.docker import CLIENT, ROUTER
 from kanslib.cluster.reconciler import CompletedStep
@@ -65,7 +64,7 @@ class LiveBackend:
         if self.script.hide_actions:
             cluster_actions.flush_client()
         if self._session.is_recording:
-            self._session.query_everything()
+            self._session.read_everything()
         self._opened = self._zero = time.time()
         self.standing = OPENING
         lesson = self.script in stories.LESSON_PARTS
@@ -176,7 +175,7 @@ class LiveBackend:
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         self._refuse_past("requests")
         self._refuse_down(source)
-        ran = self._session.read(source, traffic.requested(target, times))
+        ran = self._session.read(source, probes.curl_command(target, times))
         return self._text(ran.out, ran.t), times
 
     def _refuse_past(self, what: str) -> None:
@@ -188,20 +187,20 @@ class LiveBackend:
 
     def arp_scan(self, source: str) -> Text:
         self._refuse_past("an ARP scan")
-        wanted = traffic.within(self._pool(), self._reconciler.network)
+        wanted = probes.addresses_within(self._pool(), self._reconciler.network)
         if source == HOST:
             return self._scapy_scan(wanted)
         self._refuse_down(source)
-        command, ran = traffic.scan(source, wanted)
-        self._session.keep(source, command, ran)
+        command, ran = probes.arp_scan(source, wanted)
+        self._session.record_output(source, command, ran)
         return self._text(ran.out, ran.t)
 
     def _scapy_scan(self, wanted: Sequence[str]) -> Text:
         found = docker.network()
         began = time.time()
-        text = traffic.printed(traffic.sweep(wanted, found.bridge if found else ""))
+        text = probes.format_arp_scan(probes.arp_sweep(wanted, found.bridge if found else ""))
         command = f"arp-scan (scapy) {wanted[0]}-{wanted[-1]}"
-        self._session.journal.read(HOST, command, (began, time.time()), 0, text.encode())
+        self._session.journal.output(HOST, command, (began, time.time()), 0, text.encode())
         return self._text(text, began)
 
     def _pool(self) -> list[str]:
@@ -221,10 +220,10 @@ class LiveBackend:
         files = [self._session.journal.path / "reads" / f"hop-{time.time():.6f}-{i}.pcap" for i in range(len(ways))]
         began = time.time()
         captures = [
-            traffic.Capture(f"container:{place}", interface, f"tcp port {port}", file, snap=128)
+            captures.Capture(f"container:{place}", interface, f"tcp port {port}", file, snap=128)
             for (place, interface, port), file in zip(ways, files, strict=True)
         ]
-        self._session.read(CLIENT, traffic.requested(target, 1))
+        self._session.read(CLIENT, probes.curl_command(target, 1))
         for place, _, port in ways:
             if place != CLIENT:
                 self._session.read(place, f"conntrack -L -p tcp --dport {port}")
@@ -235,7 +234,7 @@ class LiveBackend:
             content = file.read_bytes()
             file.unlink()
             command = f"tcpdump -i {interface} tcp port {port}"
-            self._session.journal.read(place, command, (began, time.time()), 0, content)
+            self._session.journal.output(place, command, (began, time.time()), 0, content)
             sightings.append(HopCapture(place, interface, tuple(capture.read(io.BytesIO(content), command))))
         return sightings, self.provenance()
 
@@ -319,7 +318,7 @@ class LiveBackend:
     def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
         self._journal_backend = None
         before = len(self._session.completed)
-        probes = traffic.Probes(vips, lambda row: self._session.probe(dict(row)))
+        running = probes.Probes(vips, lambda row: self._session.add_probe(dict(row)))
         over = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(before, queries_at, bool(vips), over), daemon=True)
         time.sleep(3.0 if vips else 0.5)  # calm before the action, to compare with
@@ -333,7 +332,7 @@ class LiveBackend:
         finally:
             over.set()
             watcher.join(20)
-            probes.stop()
+            running.stop()
 
     def _watch(self, before: int, queries_at: Sequence[float], reads_neighbors: bool, over: threading.Event) -> None:
         """Query everything at some seconds after the action's first step, and the client's neighbors every 3 s."""
@@ -347,7 +346,7 @@ class LiveBackend:
             )
             if zero is not None and due and time.time() >= zero + due[0] - _QUERY_SECONDS:
                 due.pop(0)
-                self._session.query_everything()
+                self._session.read_everything()
             if reads_neighbors and time.time() >= neighbors:
                 neighbors = time.time() + 3
                 self._session.read(CLIENT, "ip -j neigh")
@@ -377,7 +376,7 @@ class LiveBackend:
 
     def frames_between(self, start: float, end: float) -> list[Frame]:
         """Return the frames that this kernel captured in a span of time (Unix seconds)."""
-        kept = self._session.captured().read_bytes()
+        kept = self._session.flushed_capture().read_bytes()
         with warnings.catch_warnings(), suppress(RecordingError):
             warnings.simplefilter("ignore", capture.CaptureWarning)  # the last frame is still being written
             return [f for f in capture.read(io.BytesIO(kept), "bridge") if start <= f.time <= end]
@@ -463,11 +462,11 @@ class LiveBackend:
         """Return the journal so far as a recorded backend; the newest one, if it reaches to that moment."""
         from kanslib.recording.raw.convert import convert
 
-        kept = self._session.seen
+        kept = self._session.snapshot
         if kept is None or kept.manifest.segments[-1].end < moment + _QUERY_SECONDS:
             self._session.describe()
             journal = self._session.journal.path
-            kept = self._session.seen = convert([journal], journal / f"seen-{time.time():.3f}.zip")
+            kept = self._session.snapshot = convert([journal], journal / f"seen-{time.time():.3f}.zip")
         return RecordedBackend(kept)
 
     def at_time(self, moment: float) -> None:

@@ -18,7 +18,7 @@ from kanslib.backends.base import HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.addressing import addresses
-from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
+from kanslib.course.stories import PlannedStep, Role, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotSimulatedError, UnknownNameError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
@@ -496,7 +496,7 @@ def _step(simulator: Simulator, planned: PlannedStep) -> _Step:
         return _Step.apply(planned.documents)
     if planned.verb == "delete":
         return _Step.delete(planned.targets)
-    node = _node_of_role(simulator, planned.role) if planned.role else None
+    node = _resolve(simulator, planned.role) if planned.role else None
     if planned.ends:
         active = simulator.active_actions(simulator.cluster.now)
         node = next(one.target for one in active if one.verb == planned.ends)
@@ -515,17 +515,16 @@ def _replayed_steps(action: Action, simulator: Simulator) -> Iterator[_Step]:
             yield _Step.perform(step.verb, step.targets, step.t)
 
 
-def _node_of_role(simulator: Simulator, role: str) -> str:
-    """Return the node that has a role now: `leader of svc1`, `node of webpod1`."""
-    what, _, of = role.partition(" of ")
-    if what == "leader":
+def _resolve(simulator: Simulator, role: Role) -> str:
+    """Return the node that has a role now."""
+    if role.kind == "leader":
         uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in simulator.cluster.objects("services")}
-        return newest_leaders(simulator.cluster.objects("events"))[uids[of]]
+        return newest_leaders(simulator.cluster.objects("events"))[uids[role.name]]
     pods = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in simulator.cluster.objects("pods")}
-    return str(pods[of])
+    return str(pods[role.name])
 
 
 def _speaker_pod(simulator: Simulator) -> str:
-    leader = _node_of_role(simulator, "leader of svc1")
+    leader = _resolve(simulator, Role("leader", "svc1"))
     pods = [pod for pod in simulator.cluster.objects("pods") if pod["spec"].get("nodeName") == leader]
     return str(next(pod["metadata"]["name"] for pod in pods if pod["metadata"]["name"].startswith("speaker-")))

@@ -63,10 +63,14 @@ def environment(backend: str) -> dict[str, str]:
 
 def report(copied: list[chapters.CopyResult]) -> list[str]:
     """Return what changed in the learner's copy, in lines of text."""
-    fates = Counter(one.fate for one in copied)
+    fates = Counter(one.status for one in copied)
     lines = [f"{count} chapters {fate}" for fate, count in fates.items() if fate in ("new", "replaced")]
-    lines += [f"{one.chapter.name}: {one.fate}" for one in copied if one.fate == "yours kept"]
-    lines += [f"{one.chapter.name}: yours kept, the new edition is {one.beside.name}" for one in copied if one.beside]
+    lines += [f"{one.chapter.name}: {one.status}" for one in copied if one.status == "yours kept"]
+    lines += [
+        f"{one.chapter.name}: yours kept, the new edition is {one.new_edition.name}"
+        for one in copied
+        if one.new_edition
+    ]
     return lines
 
 

@@ -15,7 +15,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 def up(metallb: bool, manifest: Path | None) -> None:
     """Create the course's cluster, or repair the one that exists, and print the next commands."""
-    from kanslib.cluster.reconciler import repair, with_metallb
+    from kanslib.cluster.reconciler import install_metallb, repair
 
     wanted = lifecycle.metallb_manifest(manifest) if metallb or manifest else ""
     began = time.monotonic()
@@ -27,7 +27,7 @@ def up(metallb: bool, manifest: Path | None) -> None:
         created = lifecycle.up(show)
         repaired = [] if created else repair(show)
         if wanted:
-            with_metallb(wanted, show)
+            install_metallb(wanted, show)
     for line in repaired:
         console.print(f"undone: {line}")
     state = "is created" if created else "is ready" if not repaired else "is repaired"

@@ -1,1 +1,1 @@
-"""The edge: Docker, the Kubernetes API and the course's own kind cluster. Nothing else touches the world."""
+"""Access to Docker, the Kubernetes API and the course's kind cluster; the only package with side effects outside."""

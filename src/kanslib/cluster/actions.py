@@ -1,7 +1,8 @@
-"""What may be done to the course's own cluster, and how each is undone. Every function asks the guard first.
+"""The actions on the course's cluster and their inverses. Every function calls the guard first.
 
-Each returns the commands that it ran. What is in force is always looked up, never remembered: a kernel that
-was killed in the middle leaves nothing behind that the next one would not find.
+Each returns the commands that it ran. Active actions are always read from the cluster and never remembered, so
+that the next process finds what a killed one left behind. The guard raises BackendUnavailableError for a cluster
+that `kans up` did not create; a failed command raises ClusterError.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import ClusterError, UnknownNameError, UnsupportedError
 from kanslib.k8s.objects import KubeObject
 
-_NOWHERE = "no-such"
+_ABSENT_LABEL = "no-such"
 _ROUTER_START = (
     "sysctl -w net.ipv4.ip_forward=1 net.ipv4.fib_multipath_hash_policy=1 "
     "net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0; "
@@ -40,52 +41,63 @@ _ROUTER_START = (
 
 
 def apply(manifest: str) -> CommandResult:
-    """`kubectl apply -f -`. Asks again while MetalLB's webhook is starting."""
+    """Run `kubectl apply -f -`; repeat it for up to 30 s while MetalLB's webhook is starting."""
     import time
 
     lifecycle.guard()
     for _ in range(30):
-        ran = kubectl("apply -f -", manifest)
-        if ran.rc == 0 or "failed calling webhook" not in ran.err:
+        result = kubectl("apply -f -", manifest)
+        if result.rc == 0 or "failed calling webhook" not in result.err:
             break
         time.sleep(1)
-    return check(ran)
+    return check(result)
 
 
 def delete(references: Sequence[str]) -> list[CommandResult]:
-    """`kubectl delete`, one command a namespace; what is not there is passed over."""
+    """Run `kubectl delete --ignore-not-found`, one command a namespace."""
     lifecycle.guard()
-    spaces: dict[str, list[str]] = {}
+    namespaces: dict[str, list[str]] = {}
     for reference in references:
         kind, _, name = reference.partition("/")
         system = kind.startswith(("ipaddresspool", "l2adv", "bgp")) or name.startswith(("speaker", "controller"))
-        spaces.setdefault("metallb-system" if system else "default", []).append(reference)
-    done = [kubectl(f"delete -n {space} --ignore-not-found {' '.join(refs)}") for space, refs in spaces.items()]
-    return [check(ran) for ran in done]
+        namespaces.setdefault("metallb-system" if system else "default", []).append(reference)
+    return [
+        check(kubectl(f"delete -n {namespace} --ignore-not-found {' '.join(names)}"))
+        for namespace, names in namespaces.items()
+    ]
 
 
 def install_metallb(manifest: str) -> CommandResult:
-    """`kubectl apply` of MetalLB's own manifest."""
+    """Apply MetalLB's own manifest."""
     lifecycle.guard()
     return check(kubectl("apply -f -", manifest))
 
 
 def uninstall_metallb(manifest: str) -> CommandResult:
-    """`kubectl delete` of MetalLB's own manifest."""
+    """Delete the objects of MetalLB's own manifest."""
     lifecycle.guard()
     return check(kubectl("delete --ignore-not-found --timeout=100s -f -", manifest, timeout=150))
 
 
 def label(node: str, labels: Sequence[str]) -> CommandResult:
-    """`kubectl label node`."""
+    """Run `kubectl label node`; `key-` removes a label."""
     lifecycle.guard()
     return check(kubectl(f"label node {node} {' '.join(labels)} --overwrite"))
 
 
-def speakers(wanted: bool) -> CommandResult:
-    """Let the speakers run everywhere, or (with a node selector that nothing carries) nowhere."""
+def stop_speakers() -> CommandResult:
+    """Let the speakers run nowhere: their DaemonSet selects a label that no node has."""
+    return _select_speaker_nodes("label")
+
+
+def start_speakers() -> CommandResult:
+    """Let the speakers run on every node again."""
+    return _select_speaker_nodes(None)
+
+
+def _select_speaker_nodes(absent_label: str | None) -> CommandResult:
     lifecycle.guard()
-    selector = {"kubernetes.io/os": "linux", _NOWHERE: None if wanted else "label"}
+    selector = {"kubernetes.io/os": "linux", _ABSENT_LABEL: absent_label}
     patch = json.dumps({"spec": {"template": {"spec": {"nodeSelector": selector}}}})
     return check(kubectl(f"patch ds speaker -n metallb-system --type merge -p '{patch}'"))
 
@@ -93,68 +105,67 @@ def speakers(wanted: bool) -> CommandResult:
 # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _worker(node: str) -> None:
+def _guard_worker(node: str) -> None:
     lifecycle.guard()
     if node == CONTROL_PLANE:
-        raise ClusterError(
-            f"{node} is left alone: without its API server nobody could tell what happens next. Choose a worker"
-        )
+        raise ClusterError(f"{node} is refused: the course needs its API server to see what happens. Choose a worker")
 
 
 def kill_node(node: str) -> CommandResult:
-    """`docker kill` a worker, as a power cut would."""
-    _worker(node)
+    """Kill a worker's container with SIGKILL. Raises ClusterError for the control plane."""
+    _guard_worker(node)
     return check(docker.docker("kill", "--signal", "KILL", node))
 
 
 def start_node(node: str) -> CommandResult:
-    """`docker start` a killed worker."""
-    _worker(node)
+    """Start a killed worker."""
+    _guard_worker(node)
     return check(docker.docker("start", node))
 
 
 def link_down(node: str) -> CommandResult:
-    """Take a worker's interface down."""
-    _worker(node)
+    """Set a worker's eth0 down. Raises ClusterError for the control plane."""
+    _guard_worker(node)
     return check(exec_in(node, "ip link set eth0 down"))
 
 
 def link_up(node: str) -> CommandResult:
-    """Bring a worker's interface up again, with the default route that went with it."""
-    _worker(node)
-    found = docker.network()
-    gateway = found.gateway if found else ""
-    return check(exec_in(node, f"ip link set eth0 up; ip route replace default via {gateway}"))
+    """Set a worker's eth0 up, and restore the default route that was lost with it."""
+    _guard_worker(node)
+    return check(exec_in(node, f"ip link set eth0 up; ip route replace default via {_network().gateway}"))
 
 
 # ── beside the cluster ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _network() -> docker.Network:
-    found = docker.network()
-    if found is None:
-        raise ClusterError(f"the Docker network {docker.network_name()} is gone: kans down, then kans up")
-    return found
+    network = docker.network()
+    if network is None:
+        raise ClusterError(f"the Docker network {docker.network_name()} does not exist: kans down, then kans up")
+    return network
 
 
 def start_router() -> list[CommandResult]:
-    """Start FRR beside the cluster, with a session to each node. UnsupportedError where its image cannot be had."""
+    """Start FRR beside the cluster, and configure each node as a BGP neighbor.
+
+    Raises UnsupportedError where its image cannot be started.
+    """
     lifecycle.guard()
-    there = docker.containers()
-    nodes = [one.address for one in there.values() if not one.owned and one.address]
-    done = []
-    if ROUTER not in there:
-        ran = docker.start(
+    containers = docker.containers()
+    nodes = [one.address for one in containers.values() if not one.owned and one.address]
+    results = []
+    if ROUTER not in containers:
+        result = docker.start(
             ROUTER,
             ROUTER_IMAGE,
             address_plan(_network().subnet).router,
             "--privileged",
             run=("sh", "-c", _ROUTER_START),
         )
-        if ran.rc:
+        if result.rc:
             docker.docker("rm", "-f", ROUTER)
-            raise UnsupportedError("a BGP router", f"{ROUTER_IMAGE} cannot be started: {docker.error_summary(ran)}")
-        done.append(ran)
+            raise UnsupportedError("a BGP router", f"{ROUTER_IMAGE} cannot be started: {docker.error_summary(result)}")
+        results.append(result)
         _wait_for_vtysh()
     lines = [
         "configure terminal", "router bgp 65001", "bgp router-id 10.99.0.1", "no bgp ebgp-requires-policy",
@@ -163,7 +174,7 @@ def start_router() -> list[CommandResult]:
         *(f"neighbor {address} peer-group MLB" for address in nodes),
         "address-family ipv4 unicast", "neighbor MLB activate", "maximum-paths 8", "exit-address-family",
     ]  # fmt: skip
-    return [*done, check(exec_in(ROUTER, "vtysh " + " ".join(f"-c '{line}'" for line in lines)))]
+    return [*results, check(exec_in(ROUTER, "vtysh " + " ".join(f"-c '{line}'" for line in lines)))]
 
 
 def _wait_for_vtysh() -> None:
@@ -183,51 +194,51 @@ def stop_router() -> CommandResult:
 
 
 def route_client() -> CommandResult:
-    """Send the client's traffic for the pool to the router."""
+    """Add the client's route to the pool through the router."""
     lifecycle.guard()
-    mine = address_plan(_network().subnet)
-    script = "; ".join(f"ip route replace {net} via {mine.router}" for net in mine.pool_networks)
+    plan = address_plan(_network().subnet)
+    script = "; ".join(f"ip route replace {net} via {plan.router}" for net in plan.pool_networks)
     return check(exec_in(CLIENT, script))
 
 
 def unroute_client() -> CommandResult:
-    """Take that route away again."""
+    """Remove the client's route to the pool; without an error where there is none."""
     lifecycle.guard()
     script = "; ".join(f"ip route del {net}" for net in address_plan(_network().subnet).pool_networks)
     return exec_in(CLIENT, script)
 
 
 def add_conflicting_host(address: str) -> CommandResult:
-    """Start a container that holds an address of the pool."""
+    """Start a container that has an address of the pool."""
     lifecycle.guard()
     return check(docker.start(CONFLICTING_HOST, CLIENT_IMAGE, address))
 
 
 def remove_conflicting_host() -> CommandResult:
-    """Remove that container."""
+    """Remove the conflicting host's container."""
     lifecycle.guard()
     return check(docker.docker("rm", "-f", "-v", CONFLICTING_HOST))
 
 
 def flush_client() -> CommandResult:
-    """Let the client forget every neighbor."""
+    """Flush the client's neighbor table."""
     lifecycle.guard()
     return exec_in(CLIENT, "ip neigh flush dev eth0")
 
 
-# ── what is in force ─────────────────────────────────────────────────────────────────────────────────────
+# ── active actions ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def active_actions(objects: Callable[[str], list[KubeObject]] | None = None) -> list[ActiveAction]:
-    """What of all this is in force on the cluster now: looked up in Docker, on the nodes and in the API.
+    """Read the active actions from Docker, the nodes and the API.
 
-    `objects` answers for the API where somebody watches it already.
+    `objects`: returns the objects of a kind, from watches that are already open; kubectl is used without it.
     """
-    there = docker.containers()
-    # one after the other: this runs at exit as well, when Python starts no threads any more
-    found = [one for container in there.values() for one in _active_at(container)]
-    found.sort(key=lambda one: one.target != CONTROL_PLANE)  # undone first: the others are asked through it
-    return [*found, *_in_the_api(objects or _asked)]
+    containers = docker.containers().values()
+    # one after the other: this also runs at exit, when Python starts no more threads
+    active = [one for container in containers for one in _active_at(container)]
+    active.sort(key=lambda one: one.target != CONTROL_PLANE)  # first to be undone: kubectl runs on it
+    return [*active, *_active_in_api(objects or _list_objects)]
 
 
 def _active_at(one: docker.Container) -> list[ActiveAction]:
@@ -242,28 +253,28 @@ def _active_at(one: docker.Container) -> list[ActiveAction]:
         return []
     if not one.running:
         return [ActiveAction("kill_node", one.name)]
-    cut = one.name != CONTROL_PLANE and "state DOWN" in exec_in(one.name, "ip link show eth0").out
-    return [ActiveAction("link_down", one.name)] if cut else []
+    is_down = one.name != CONTROL_PLANE and "state DOWN" in exec_in(one.name, "ip link show eth0").out
+    return [ActiveAction("link_down", one.name)] if is_down else []
 
 
-def _asked(kind: str) -> list[KubeObject]:
+def _list_objects(kind: str) -> list[KubeObject]:
     if not lifecycle.control_plane_up():
         return []
-    ran = kubectl(f"get {kind} -A -o json --request-timeout=10s", timeout=30)
-    return list(json.loads(ran.out)["items"]) if ran.rc == 0 else []
+    result = kubectl(f"get {kind} -A -o json --request-timeout=10s", timeout=30)
+    return list(json.loads(result.out)["items"]) if result.rc == 0 else []
 
 
-def _in_the_api(objects: Callable[[str], list[KubeObject]]) -> Iterator[ActiveAction]:
+def _active_in_api(objects: Callable[[str], list[KubeObject]]) -> Iterator[ActiveAction]:
     for node in objects("nodes"):
         if EXCLUDE_LABEL in node["metadata"].get("labels", {}) and node["metadata"]["name"] != CONTROL_PLANE:
             yield ActiveAction("label", node["metadata"]["name"])
     for daemons in objects("daemonsets"):
-        if _NOWHERE in (daemons["spec"]["template"]["spec"].get("nodeSelector") or {}):
+        if _ABSENT_LABEL in (daemons["spec"]["template"]["spec"].get("nodeSelector") or {}):
             yield ActiveAction("stop_speakers", "ds/speaker")
 
 
 def undo(one: ActiveAction) -> list[CommandResult]:
-    """Undo one action that is active."""
+    """Undo an active action, and return the commands that ran."""
     if one.verb == "kill_node" and one.target == CONTROL_PLANE:
         return [docker.docker("start", CONTROL_PLANE)]
     targets = (one.target, f"{EXCLUDE_LABEL}-") if one.verb == "label" else (one.target,)
@@ -271,7 +282,10 @@ def undo(one: ActiveAction) -> list[CommandResult]:
 
 
 def perform(verb: Verb, targets: Sequence[str]) -> list[CommandResult]:  # noqa: PLR0912 (one case an action)
-    """Do an action of ACTIONS that changes no objects, and return the commands that ran."""
+    """Do an action of ACTIONS that changes no objects, and return the commands that ran.
+
+    Raises UnknownNameError for any other verb.
+    """
     match verb:
         case "kill_node":
             return [kill_node(targets[0])]
@@ -296,9 +310,9 @@ def perform(verb: Verb, targets: Sequence[str]) -> list[CommandResult]:  # noqa:
         case "remove_conflicting_host":
             return [remove_conflicting_host()]
         case "stop_speakers":
-            return [speakers(wanted=False)]
+            return [stop_speakers()]
         case "start_speakers":
-            return [speakers(wanted=True)]
+            return [start_speakers()]
         case "install_metallb":
             return [install_metallb(lifecycle.metallb_manifest())]
         case _:

@@ -1,4 +1,4 @@
-"""The Kubernetes API of the course's own cluster: kubectl on its control plane, and watches kept open."""
+"""The Kubernetes API of the course's cluster: kubectl on its control plane, open watches, and logs."""
 
 from __future__ import annotations
 
@@ -42,35 +42,42 @@ PATHS = {
 
 
 def kubectl(arguments: str, stdin: str | None = None, timeout: float = 120) -> CommandResult:
-    """`kubectl ARGUMENTS` on the control plane: it can reach no other cluster, and needs none on this machine."""
+    """Run kubectl in the control plane's container: it cannot reach another cluster, and need not be installed here.
+
+    `stdin`: text for `-f -`. `timeout`: seconds. Raises ClusterError when docker does not answer.
+    """
     return docker.exec_in(
         CONTROL_PLANE, f"kubectl --kubeconfig /etc/kubernetes/admin.conf {arguments}", stdin, timeout=timeout
     )
 
 
 def client() -> ApiClient:
-    """A client of the course's own cluster, whatever the learner's kubeconfig says."""
+    """Return a client of the course's cluster; the learner's kubeconfig is not read.
+
+    Raises ClusterError where the kubernetes package is missing.
+    """
     try:
         from kubernetes.config import new_client_from_config_dict
     except ImportError:
-        raise ClusterError("a live world needs the kubernetes package. Fix: pip install 'kanslib[live]'") from None
+        raise ClusterError("the live backend needs the kubernetes package. Fix: pip install 'kanslib[live]'") from None
     text = docker.check_output(docker.docker("exec", CONTROL_PLANE, "cat", "/etc/kubernetes/admin.conf"))
     config = yaml.safe_load(text)
     port = docker.check_output(docker.docker("port", CONTROL_PLANE, "6443/tcp")).split()[0].rpartition(":")[2]
     for cluster in config["clusters"]:
         cluster["cluster"]["server"] = f"https://127.0.0.1:{port}"
-    made: ApiClient = new_client_from_config_dict(config)  # type: ignore[no-untyped-call]
-    return made
+    api_client: ApiClient = new_client_from_config_dict(config)  # type: ignore[no-untyped-call]
+    return api_client
 
 
 class Watches:
-    """What the API server tells of every kind, from now on: one open watch a kind, kept in memory.
+    """The watch events of every kind from now on, kept in memory: one open watch a kind.
 
-    `told` hears each event as well (the journal). Close it when done.
+    `on_event` is called with the kind and each watch event. Call `close` at the end.
+    Raises ClusterError when a kind is not listed within 30 s.
     """
 
-    def __init__(self, told: Callable[[str, WatchEvent], None] = lambda _kind, _event: None) -> None:
-        self._told, self._stop = told, threading.Event()
+    def __init__(self, on_event: Callable[[str, WatchEvent], None] = lambda _kind, _event: None) -> None:
+        self._on_event, self._stop = on_event, threading.Event()
         self._events: dict[str, list[WatchEvent]] = {kind: [] for kind in PATHS}
         self._listed = {kind: threading.Event() for kind in PATHS}
         self._api = client()
@@ -88,25 +95,25 @@ class Watches:
         self._stop.set()
 
     def events(self, kind: str) -> list[WatchEvent]:
-        """Every watch event of a kind so far, in order of time."""
+        """Return the watch events of a kind so far, in order of time."""
         return list(self._events[kind])
 
     def all(self) -> dict[str, list[WatchEvent]]:
-        """Every watch event so far, by kind."""
+        """Return the watch events so far by kind."""
         return {kind: self.events(kind) for kind in PATHS}
 
     def objects(self, kind: str) -> list[KubeObject]:
-        """The objects of a kind now."""
+        """Return the objects of a kind as they are now."""
         return as_of(self.events(kind), float("inf"))
 
-    def _tell(self, kind: str, type_: str, obj: KubeObject) -> None:
+    def _append(self, kind: str, type_: str, obj: KubeObject) -> None:
         obj.get("metadata", {}).pop("managedFields", None)
         event = WatchEvent(time.time(), type_, obj)
         self._events[kind].append(event)
-        self._told(kind, event)
+        self._on_event(kind, event)
 
     def _follow(self, kind: str) -> None:
-        """List and watch, again and again: a connection is lost, a definition is not there yet."""
+        """List and watch until closed; again after a lost connection, or when a CRD is not installed yet."""
         from urllib3.exceptions import HTTPError
 
         while not self._stop.is_set():
@@ -129,10 +136,10 @@ class Watches:
             change = json.loads(line)
             if change["type"] in ("ERROR", "BOOKMARK") or self._stop.is_set():
                 return
-            self._tell(kind, change["type"], change["object"])
+            self._append(kind, change["type"], change["object"])
 
     def _get(self, path: str, **query: str) -> Any:
-        # the client's own connections: its generated methods parse every object, which a stream does not need
+        # the client's connection pool: its generated methods would parse every object into a class
         answer = self._api.rest_client.pool_manager.request(
             "GET", self._api.configuration.host + path, fields=query, preload_content=False, timeout=300, retries=False
         )
@@ -147,23 +154,23 @@ class Watches:
     def _list(self, kind: str) -> str:
         try:
             listed = json.loads(self._get(PATHS[kind]).data)
-        except LookupError:  # MetalLB is not installed, or not any more
-            self._forget(kind, set())
+        except LookupError:  # MetalLB is not installed
+            self._delete_absent(kind, set())
             self._listed[kind].set()
             raise
         items = listed["items"]
         names = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
-        self._forget(kind, {key_of(item) for item in items})
+        self._delete_absent(kind, {key_of(item) for item in items})
         known = {key_of(obj): obj["metadata"]["resourceVersion"] for obj in self.objects(kind)}
         for item in items:
             if known.get(key_of(item)) != item["metadata"]["resourceVersion"]:
-                self._tell(kind, "ADDED" if key_of(item) not in known else "MODIFIED", {**names, **item})
+                self._append(kind, "ADDED" if key_of(item) not in known else "MODIFIED", {**names, **item})
         return str(listed["metadata"]["resourceVersion"])
 
-    def _forget(self, kind: str, still: set[tuple[str, str]]) -> None:
+    def _delete_absent(self, kind: str, present: set[tuple[str, str]]) -> None:
         for obj in self.objects(kind):
-            if key_of(obj) not in still:
-                self._tell(kind, "DELETED", obj)
+            if key_of(obj) not in present:
+                self._append(kind, "DELETED", obj)
 
     def _lines(self, path: str, version: str) -> Iterator[bytes]:
         response = self._get(path, watch="1", resourceVersion=version, timeoutSeconds="240")
@@ -174,30 +181,29 @@ class Watches:
 
 
 def logs(watches: Watches, component: str) -> Iterator[tuple[str, str, str]]:
-    """Pod, node and log of each Pod of `speaker` or `controller`, as `kubectl logs --timestamps` prints it.
+    """Yield Pod, node and log of each Pod of `speaker` or `controller`, as `kubectl logs --timestamps` prints it.
 
-    Read from the nodes' own files: a node that is cut off cannot be asked through the API, but it still writes.
-    A node that does not run is passed over.
+    The logs are read from files on the nodes: the API cannot reach a node whose link is down, but it still logs.
+    A node that does not run is skipped.
     """
     running = {name for name, one in docker.containers().items() if one.running}
     for pod in watches.objects("pods"):
         meta, node = pod["metadata"], pod["spec"].get("nodeName", "")
         if meta["name"].startswith(component + "-") and meta["namespace"] == "metallb-system" and node in running:
             folder = f"/var/log/pods/metallb-system_{meta['name']}_{meta['uid']}/{component}"
-            ran = docker.exec_in(node, f"cat $(ls -tr {folder}/*.log)")
-            if ran.rc == 0:
-                yield meta["name"], node, "".join(cri_log_lines(ran.out))
+            result = docker.exec_in(node, f"cat $(ls -tr {folder}/*.log)")
+            if result.rc == 0:
+                yield meta["name"], node, "".join(cri_log_lines(result.out))
 
 
 def cri_log_lines(text: str) -> Iterator[str]:
-    """Lines of a container runtime's log (moment, stream, P for a part or F for a full line) without the middle."""
-    begun = ""
+    """Yield the lines of a CRI log (time, stream, P for a part or F for a full line, text) as time and text."""
+    partial = ""
     for line in text.splitlines():
         moment, _, rest = line.partition(" ")
         _stream, _, rest = rest.partition(" ")
-        tag, _, words = rest.partition(" ")
-        begun = begun or f"{moment} "
-        begun += words
+        tag, _, text_part = rest.partition(" ")
+        partial = (partial or f"{moment} ") + text_part
         if tag == "F":
-            yield begun + "\n"
-            begun = ""
+            yield partial + "\n"
+            partial = ""

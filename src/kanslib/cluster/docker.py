@@ -1,4 +1,4 @@
-"""The docker command, and what it says of the course's containers. Everything that runs, runs through here."""
+"""Run docker, and read the state of the course's containers. Every command of the live backend runs through here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KIND = f"label=io.x-k8s.kind.cluster={CLUSTER}"
 
 @dataclass(frozen=True)
 class CommandResult:
-    """A command that has run: from when to when (Unix seconds), its exit status and what it printed."""
+    """A finished command: start `t` and `end` (Unix seconds), exit status `rc`, standard output and standard error."""
 
     command: tuple[str, ...]
     t: float
@@ -37,56 +37,56 @@ class CommandResult:
 
     @property
     def output(self) -> str:
-        """Its output; with its complaints when it failed."""
+        """The standard output; of a failed command also the standard error."""
         return self.out if self.rc == 0 else self.out + self.err
 
 
 def command(*arguments: str, stdin: str | None = None, timeout: float = 120) -> CommandResult:
-    """Run a command on this machine. Raises ClusterError when it is not there or takes too long."""
+    """Run a command on this machine. Raises ClusterError when it is not installed or exceeds `timeout` (seconds)."""
     began = time.time()
     try:
-        ran = subprocess.run(
+        finished = subprocess.run(
             arguments, input=stdin, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
         )
     except FileNotFoundError:
         raise ClusterError(f"{arguments[0]} is not on the PATH; `kans doctor` says how to install it") from None
     except subprocess.TimeoutExpired:
         raise ClusterError(f"no answer within {timeout:.0f} s from: {' '.join(arguments)}") from None
-    return CommandResult(tuple(arguments), began, time.time(), ran.returncode, ran.stdout, ran.stderr)
+    return CommandResult(tuple(arguments), began, time.time(), finished.returncode, finished.stdout, finished.stderr)
 
 
 def docker(*arguments: str, stdin: str | None = None, timeout: float = 120) -> CommandResult:
-    """`docker …`."""
+    """Run `docker` with these arguments. Raises ClusterError as `command` does."""
     return command("docker", *arguments, stdin=stdin, timeout=timeout)
 
 
-def check(ran: CommandResult) -> CommandResult:
-    """The same command; ClusterError with its complaint when it failed."""
-    if ran.rc:
-        raise ClusterError(f"{' '.join(ran.command[:6])}: {error_summary(ran)}")
-    return ran
+def check(result: CommandResult) -> CommandResult:
+    """Return the result unchanged. Raises ClusterError with the error of a failed command."""
+    if result.rc:
+        raise ClusterError(f"{' '.join(result.command[:6])}: {error_summary(result)}")
+    return result
 
 
-def check_output(ran: CommandResult) -> str:
-    """What the command printed; ClusterError with its complaint when it failed."""
-    return check(ran).out
+def check_output(result: CommandResult) -> str:
+    """Return the standard output. Raises ClusterError with the error of a failed command."""
+    return check(result).out
 
 
-def error_summary(ran: CommandResult) -> str:
-    """The line in which a failed command says what went wrong; some end with a hint at their help text."""
-    lines = [line for line in (ran.err or ran.out).splitlines() if line.strip()]
-    telling = [line for line in lines if "rror" in line or "denied" in line]
-    return (telling or lines[-1:] or [f"exit status {ran.rc}"])[0].strip()
+def error_summary(result: CommandResult) -> str:
+    """Return the line that explains a failed command; some print a hint at their help text after it."""
+    lines = [line for line in (result.err or result.out).splitlines() if line.strip()]
+    errors = [line for line in lines if "rror" in line or "denied" in line]
+    return (errors or lines[-1:] or [f"exit status {result.rc}"])[0].strip()
 
 
 def exec_in(place: str, script: str, stdin: str | None = None, timeout: float = 120) -> CommandResult:
-    """Run a shell command in a container, with the rights to change its network."""
+    """Run a shell command in a container with `--privileged`, so that it may change the network there."""
     interactive = ["-i"] if stdin is not None else []
     return docker("exec", "--privileged", *interactive, place, "sh", "-c", script, stdin=stdin, timeout=timeout)
 
 
 def run_sidecar(place: str, script: str, timeout: float = 120) -> CommandResult:
-    """Run a shell command with the client's tools in the network of a container that may lack them."""
+    """Run a shell command in a new container of the client's image that shares the network of `place`."""
     return docker(
         "run", "--rm", "--privileged", "--label", OWNED, "--network", f"container:{place}",
         CLIENT_IMAGE, "sh", "-c", script, timeout=timeout,
@@ -94,13 +94,13 @@ def run_sidecar(place: str, script: str, timeout: float = 120) -> CommandResult:
 
 
 def network_name() -> str:
-    """The Docker network of kind's clusters."""
+    """Return the name of the Docker network of kind's clusters."""
     return os.environ.get("KIND_EXPERIMENTAL_DOCKER_NETWORK", "kind")
 
 
 @dataclass(frozen=True)
 class Network:
-    """kind's Docker network: its IPv4 range, its gateway, and the bridge on Docker's machine."""
+    """kind's Docker network: IPv4 range (CIDR), gateway, and the name of its bridge interface."""
 
     subnet: str
     gateway: str
@@ -108,22 +108,25 @@ class Network:
 
 
 def network() -> Network | None:
-    """kind's Docker network; None where there is none yet."""
-    ran = docker("network", "inspect", network_name())
-    if ran.rc:
+    """Read kind's Docker network; None where it does not exist. Raises ClusterError for one without IPv4."""
+    result = docker("network", "inspect", network_name())
+    if result.rc:
         return None
-    (found,) = json.loads(ran.out)
-    for config in found["IPAM"]["Config"]:
+    (inspected,) = json.loads(result.out)
+    for config in inspected["IPAM"]["Config"]:
         if ":" not in config["Subnet"]:
             first = config["Subnet"].split("/")[0].rpartition(".")[0] + ".1"
-            bridge = found["Options"].get("com.docker.network.bridge.name", f"br-{found['Id'][:12]}")
+            bridge = inspected["Options"].get("com.docker.network.bridge.name", f"br-{inspected['Id'][:12]}")
             return Network(config["Subnet"], config.get("Gateway", first), bridge)
     raise ClusterError(f"the Docker network {network_name()} has no IPv4 range: the course needs one")
 
 
 @dataclass(frozen=True)
 class Container:
-    """One container of the course: is it running, and its address and MAC on kind's network (empty when not)."""
+    """A container of the course; `address` and `mac` on kind's network are empty while it does not run.
+
+    `owned`: the course started it beside the cluster; False for a node of kind.
+    """
 
     id: str
     name: str
@@ -134,12 +137,12 @@ class Container:
 
 
 def containers() -> dict[str, Container]:
-    """The course's containers by name: the nodes of the kind cluster, and those that carry the course's label."""
+    """Read the course's containers by name: the nodes of the kind cluster, and those with the course's label."""
     ids = {*_ids(_KIND), *_ids(f"label={OWNED}")}
     if not ids:
         return {}
-    ran = docker("inspect", *sorted(ids))
-    found = [_container(said) for said in json.loads(ran.out or "[]")]
+    result = docker("inspect", *sorted(ids))
+    found = [_container(inspected) for inspected in json.loads(result.out or "[]")]
     return {one.name: one for one in sorted(found, key=lambda one: one.name)}
 
 
@@ -147,27 +150,30 @@ def _ids(condition: str) -> list[str]:
     return check_output(docker("ps", "-aq", "--no-trunc", "--filter", condition)).split()
 
 
-def _container(said: dict[str, Any]) -> Container:
-    wired = said["NetworkSettings"]["Networks"].get(network_name(), {})
+def _container(inspected: dict[str, Any]) -> Container:
+    endpoint = inspected["NetworkSettings"]["Networks"].get(network_name(), {})
     return Container(
-        id=said["Id"],
-        name=said["Name"].removeprefix("/"),
-        running=said["State"]["Running"],
-        address=wired.get("IPAddress", ""),
-        mac=wired.get("MacAddress", ""),
-        owned=OWNED in (said["Config"]["Labels"] or {}),
+        id=inspected["Id"],
+        name=inspected["Name"].removeprefix("/"),
+        running=inspected["State"]["Running"],
+        address=endpoint.get("IPAddress", ""),
+        mac=endpoint.get("MacAddress", ""),
+        owned=OWNED in (inspected["Config"]["Labels"] or {}),
     )
 
 
 def name_in_use(name: str) -> bool:
-    """True when some container, of the course or not, has this name."""
+    """Return True when any container, of the course or not, has this name."""
     return docker("container", "inspect", name).rc == 0
 
 
 def start(
     name: str, image: str, address: str, *options: str, run: Sequence[str] = ("sleep", "infinity")
 ) -> CommandResult:
-    """Start a container of the course on kind's network."""
+    """Start a container with the course's label on kind's network, under this IPv4 address.
+
+    `options`: further options of `docker run`. `run`: the command in the container.
+    """
     return docker(
         "run", "-d", "--name", name, "--hostname", name, "--label", OWNED, "--network", network_name(),
         "--ip", address, *options, image, *run,
@@ -175,7 +181,7 @@ def start(
 
 
 def is_available() -> bool:
-    """True when there is a docker command and an engine answers it."""
+    """Return True when docker is installed and its engine answers."""
     return (
         shutil.which("docker") is not None and docker("version", "--format", "{{.Server.Version}}", timeout=20).rc == 0
     )

@@ -1,4 +1,4 @@
-"""`kans up` and `kans down`: the course's kind cluster and its client container, made and removed."""
+"""Create and remove the course's kind cluster and its client container, for `kans up` and `kans down`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -29,44 +30,44 @@ _INOTIFY = {"max_user_watches": 65536, "max_user_instances": 256}
 _PROC = Path("/proc/sys/fs/inotify")
 
 
-# ── whose cluster is this? ───────────────────────────────────────────────────────────────────────────────
+# ── ownership ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _nodes() -> dict[str, docker.Container]:
     return {name: one for name, one in docker.containers().items() if not one.owned}
 
 
-def _ours(nodes: Mapping[str, docker.Container]) -> bool:
-    """True when these nodes are of the cluster that `kans up` made, whole or half."""
-    made = load_state()
-    if made is None or not nodes:
+def _owned(nodes: Mapping[str, docker.Container]) -> bool:
+    """Return True when these nodes belong to a cluster that `kans up` created, complete or not."""
+    state = load_state()
+    if state is None or not nodes:
         return False
-    if made.containers:
-        return set(made.containers) >= {one.id for one in nodes.values()}
+    if state.containers:
+        return set(state.containers) >= {one.id for one in nodes.values()}
     created = check_output(docker.docker("inspect", "-f", "{{.Created}}", *nodes)).split()
-    return all(_moment(stamp) >= made.began - 2 for stamp in created)
+    return all(_unix_seconds(stamp) >= state.began - 2 for stamp in created)
 
 
-def _moment(stamp: str) -> float:
+def _unix_seconds(stamp: str) -> float:
     from datetime import datetime
 
     return datetime.fromisoformat(stamp[:19] + "+00:00").timestamp()
 
 
 def guard() -> None:
-    """Raise BackendUnavailableError unless the kind cluster that is up is the course's own, made by `kans up`."""
+    """Raise BackendUnavailableError unless there is a kind cluster that `kans up` created."""
     if not docker.is_available():
-        raise BackendUnavailableError(f"no Docker engine answers here, so there is no live world.\n{_RECORDED}")
+        raise BackendUnavailableError(f"no Docker engine answers here, so there is no live backend.\n{_RECORDED}")
     nodes = _nodes()
     if not nodes:
         raise BackendUnavailableError(f"there is no course cluster here. Next step: kans up.\n{_RECORDED}")
-    if not _ours(nodes):
-        raise BackendUnavailableError(_not_ours())
+    if not _owned(nodes):
+        raise BackendUnavailableError(_not_owned_message())
 
 
-def _not_ours() -> str:
+def _not_owned_message() -> str:
     return (
-        f"a kind cluster {CLUSTER} is here, but `kans up` did not make it, so the course leaves it alone.\n"
+        f"a kind cluster {CLUSTER} is here, but `kans up` did not create it, so the course leaves it alone.\n"
         f"next step, if you can do without it: kind delete cluster --name {CLUSTER}, then kans up"
     )
 
@@ -75,7 +76,7 @@ def _not_ours() -> str:
 
 
 def obstacles() -> Iterator[str]:
-    """What stands in the way of a cluster on this machine, one clear sentence each; looks only."""
+    """Yield what prevents a cluster on this machine, a sentence each. Changes nothing."""
     if shutil.which("docker") is None:
         yield "Docker is missing: install it (https://docs.docker.com/engine/install/), or use recordings: kans lab"
         return
@@ -84,11 +85,11 @@ def obstacles() -> Iterator[str]:
         return
     if shutil.which("kind") is None:
         yield "kind is missing: install it (https://kind.sigs.k8s.io/docs/user/quick-start/#installation)"
-    yield from _too_little()
-    yield from _in_the_way()
+    yield from _resource_obstacles()
+    yield from _conflict_obstacles()
 
 
-def _too_little() -> Iterator[str]:
+def _resource_obstacles() -> Iterator[str]:
     memory = int(check_output(docker.docker("info", "--format", "{{.MemTotal}}")) or 0)
     if memory < _MEMORY:
         yield (
@@ -97,22 +98,22 @@ def _too_little() -> Iterator[str]:
         )
     for name, least in _INOTIFY.items():
         try:
-            there = int((_PROC / name).read_text())
+            limit = int((_PROC / name).read_text())
         except (OSError, ValueError):
-            continue  # no Linux: Docker's own machine has limits of its own
-        if there < least:
-            yield f"inotify limit too low for four nodes: sudo sysctl fs.inotify.{name}={least * 2} (now {there})"
+            continue  # not Linux: the limits are those of Docker's virtual machine
+        if limit < least:
+            yield f"inotify limit too low for four nodes: sudo sysctl fs.inotify.{name}={least * 2} (now {limit})"
 
 
-def _in_the_way() -> Iterator[str]:
+def _conflict_obstacles() -> Iterator[str]:
     if nodes := _nodes():
-        if not _ours(nodes):
-            yield _not_ours()
+        if not _owned(nodes):
+            yield _not_owned_message()
         return
     yield from (
         f"port {port} is taken on this machine, and the course maps its NodePorts there: stop what listens on it"
         for port in _host_ports()
-        if _taken(port)
+        if _port_in_use(port)
     )
     if docker.name_in_use(CLIENT) and CLIENT not in docker.containers():
         yield f"a container named {CLIENT} is here that is not the course's: docker rename {CLIENT} something-else"
@@ -123,7 +124,7 @@ def _host_ports() -> list[int]:
     return [mapped["hostPort"] for node in config["nodes"] for mapped in node.get("extraPortMappings", [])]
 
 
-def _taken(port: int) -> bool:
+def _port_in_use(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -136,86 +137,85 @@ def _taken(port: int) -> bool:
 # ── up ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def up(say: Notify) -> bool:
-    """Make the cluster and its client, or complete and heal what is there. True when a cluster was made.
+def up(notify: Notify) -> bool:
+    """Create the cluster and its client, or complete an existing one. Return True when a cluster was created.
 
-    Raises ClusterError, with everything that stands in the way, before anything is changed.
+    `notify` is called with each step. Raises ClusterError with every obstacle before anything is changed.
     """
-    stops = list(obstacles())
-    if stops:
-        raise ClusterError("\n".join(stops))
-    made = not _whole()
-    if made:
+    messages = list(obstacles())
+    if messages:
+        raise ClusterError("\n".join(messages))
+    create = not _is_complete()
+    if create:
         if _nodes():
-            say("a half-made cluster is here: removing it")
-            down(say)
-        _make(say)
-    _start_client(say)
-    return made
+            notify("an incomplete cluster is here: removing it")
+            down(notify)
+        _create(notify)
+    _start_client(notify)
+    return create
 
 
-def _whole() -> bool:
-    """True when all four nodes are there and the last `kans up` came to its end."""
-    made = load_state()
-    return bool(made and made.containers and {one.id for one in _nodes().values()} == set(made.containers))
+def _is_complete() -> bool:
+    """Return True when the last `kans up` finished and all of its nodes exist."""
+    state = load_state()
+    return bool(state and state.containers and {one.id for one in _nodes().values()} == set(state.containers))
 
 
-def _make(say: Notify) -> None:
-    save_state(OwnedResources(time.time(), network_made=docker.network() is None))
+def _create(notify: Notify) -> None:
+    state = OwnedResources(time.time(), network_made=docker.network() is None)
+    save_state(state)
     config = manifests.kind_cluster
     arguments = ["kind", "create", "cluster", "--name", CLUSTER, "--image", NODE_IMAGE, "--config", "-", "--wait", "0s"]
-    say(f"making the kind cluster {CLUSTER} ({NODE_IMAGE})")
+    notify(f"creating the kind cluster {CLUSTER} ({NODE_IMAGE})")
     with subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as kind:
-        assert kind.stdin is not None and kind.stderr is not None  # noqa: PT018 (pipes were asked for)
+        assert kind.stdin is not None and kind.stderr is not None  # noqa: PT018 (both are pipes)
         kind.stdin.write(config)
         kind.stdin.close()
-        told = []
+        lines = []
         for line in kind.stderr:
-            told.append(line.strip())
+            lines.append(line.strip())
             if line.startswith(" • "):
-                say(line.strip(" •.…\n\r"))
+                notify(line.strip(" •.…\n\r"))
     if kind.returncode:
-        _remove_made(say)
-        raise ClusterError("kind could not make the cluster: " + "\n".join(line for line in told if line)[-800:])
-    _wait_ready(say)
-    made = load_state()
-    save_state(
-        OwnedResources(
-            made.began if made else 0.0, bool(made and made.network_made), tuple(c.id for c in _nodes().values())
-        )
-    )
+        _remove_owned(notify)
+        raise ClusterError("kind could not create the cluster: " + "\n".join(filter(None, lines))[-800:])
+    _wait_ready(notify)
+    save_state(replace(state, containers=tuple(one.id for one in _nodes().values())))
 
 
-def _wait_ready(say: Notify) -> None:
+def _wait_ready(notify: Notify) -> None:
     for _ in range(240):
         lines = kubectl("get nodes --no-headers").out.splitlines()
-        waiting = [line.split()[0] for line in lines if line.split()[1] != "Ready"]
-        if lines and not waiting:
+        not_ready = [line.split()[0] for line in lines if line.split()[1] != "Ready"]
+        if lines and not not_ready:
             return
-        say(f"waiting for nodes to be Ready: {', '.join(waiting) or 'all'}")
+        notify(f"waiting for nodes to be Ready: {', '.join(not_ready) or 'all'}")
         time.sleep(0.5)
-    raise ClusterError(f"these nodes did not become Ready in two minutes: {', '.join(waiting)}")
+    raise ClusterError(f"these nodes did not become Ready in two minutes: {', '.join(not_ready)}")
 
 
-def _start_client(say: Notify) -> None:
-    there = docker.containers().get(CLIENT)
-    if there and there.running:
+def _start_client(notify: Notify) -> None:
+    client = docker.containers().get(CLIENT)
+    if client and client.running:
         return
-    if there:
+    if client:
         check_output(docker.docker("start", CLIENT))
         return
-    found = docker.network()
-    if found is None:
-        raise ClusterError(f"the Docker network {docker.network_name()} is gone: kans down, then kans up")
-    say(f"starting the client {CLIENT} ({CLIENT_IMAGE})")
-    check_output(docker.start(CLIENT, CLIENT_IMAGE, address_plan(found.subnet).client))
+    network = docker.network()
+    if network is None:
+        raise ClusterError(f"the Docker network {docker.network_name()} does not exist: kans down, then kans up")
+    notify(f"starting the client {CLIENT} ({CLIENT_IMAGE})")
+    check_output(docker.start(CLIENT, CLIENT_IMAGE, address_plan(network.subnet).client))
 
 
 def metallb_manifest(file: Path | None = None) -> str:
-    """MetalLB's manifest: `file`, METALLB_MANIFEST, or the project's own address. Raises ClusterError."""
-    source = file or (Path(told) if (told := os.environ.get("METALLB_MANIFEST")) else None)
+    """Read MetalLB's manifest from `file`, else from the path in METALLB_MANIFEST, else from the project's site.
+
+    Raises ClusterError when it cannot be read.
+    """
+    source = file or (Path(path) if (path := os.environ.get("METALLB_MANIFEST")) else None)
     if source is not None:
         try:
             return source.read_text()
@@ -225,8 +225,8 @@ def metallb_manifest(file: Path | None = None) -> str:
     from urllib.request import urlopen
 
     try:
-        with urlopen(_METALLB_URL, timeout=20) as answer:
-            return str(answer.read().decode())
+        with urlopen(_METALLB_URL, timeout=20) as response:
+            return str(response.read().decode())
     except (URLError, OSError) as exc:
         raise ClusterError(
             f"MetalLB's manifest cannot be fetched from {_METALLB_URL} ({exc}).\n"
@@ -238,35 +238,38 @@ def metallb_manifest(file: Path | None = None) -> str:
 # ── down ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def down(say: Notify) -> bool:
-    """Remove exactly what `kans up` and the course made since. True when there was something."""
+def down(notify: Notify) -> bool:
+    """Remove exactly what `kans up` and the course created. Return True when there was something to remove.
+
+    Raises ClusterError when Docker does not answer, or for a cluster that `kans up` did not create.
+    """
     if not docker.is_available():
         raise ClusterError("no Docker engine answers here, so there is nothing that could be removed")
-    if (nodes := _nodes()) and not _ours(nodes):
-        raise ClusterError(_not_ours())
-    return _remove_made(say)
+    if (nodes := _nodes()) and not _owned(nodes):
+        raise ClusterError(_not_owned_message())
+    return _remove_owned(notify)
 
 
-def _remove_made(say: Notify) -> bool:
-    made = load_state()
-    beside = [one.name for one in docker.containers().values() if one.owned]
-    if beside:
-        say(f"removing {', '.join(beside)}")
-        check_output(docker.docker("rm", "-f", "-v", *beside))
+def _remove_owned(notify: Notify) -> bool:
+    state = load_state()
+    containers = [one.name for one in docker.containers().values() if one.owned]
+    if containers:
+        notify(f"removing {', '.join(containers)}")
+        check_output(docker.docker("rm", "-f", "-v", *containers))
     nodes = _nodes()
     if nodes:
-        say(f"removing the cluster {CLUSTER}")
+        notify(f"removing the cluster {CLUSTER}")
         if shutil.which("kind"):
             docker.command("kind", "delete", "cluster", "--name", CLUSTER)
         if left := _nodes():
             check_output(docker.docker("rm", "-f", "-v", *left))
-    if made and made.network_made and docker.network():
-        docker.docker("network", "rm", docker.network_name())  # refused while others use it: then it stays
+    if state and state.network_made and docker.network():
+        docker.docker("network", "rm", docker.network_name())  # Docker refuses, and it stays, while others use it
     delete_state()
-    return bool(beside or nodes)
+    return bool(containers or nodes)
 
 
 def control_plane_up() -> bool:
-    """True when the course's control plane runs."""
-    there = docker.containers().get(CONTROL_PLANE)
-    return there is not None and there.running
+    """Return True when the control plane's container runs."""
+    control_plane = docker.containers().get(CONTROL_PLANE)
+    return control_plane is not None and control_plane.running

@@ -1,4 +1,7 @@
-"""When has an act settled, live? What is still missing, in words, until nothing is; and then quiet."""
+"""Readiness checks: yield what an action still has to bring about, and wait until nothing is left and all is quiet.
+
+Each `pending_…` yields the missing things as texts for the progress line; `lost`: nodes that cannot be reached.
+"""
 
 from __future__ import annotations
 
@@ -13,84 +16,86 @@ from kanslib.exceptions import SettleTimeoutError
 from kanslib.k8s.objects import KubeObject, endpoints_of, external_address, is_ready, newest_leaders
 from kanslib.recording.raw import settling
 
-Say = Callable[[str], None]
-Missing = Callable[[], Iterator[str]]
-QUIET_S = 2.0  # seconds without a telling change after which nothing more is expected
+Notify = Callable[[str], None]
+Pending = Callable[[], Iterator[str]]
+QUIET_S = 2.0  # seconds without a relevant change after which no more is expected
 
 
-def until_settled(name: str, watches: Watches, missing: Missing, since: float, say: Say, timeout: float) -> float:
-    """Wait until nothing is missing and nothing has changed for a while.
+def wait_until_settled(
+    name: str, watches: Watches, pending: Pending, since: float, notify: Notify, timeout: float
+) -> float:
+    """Wait until nothing is pending and nothing has changed for QUIET_S, and return when that was (Unix seconds).
 
-    Returns the moment (Unix seconds) of the last change, or of the last thing that was missing.
-    Raises SettleTimeoutError.
+    That is the last change, or the moment at which nothing was pending any more. `name`: the action, for messages.
+    `since`: when it ended (Unix seconds). Raises SettleTimeoutError after `timeout` seconds.
     """
     began, complete = time.time(), 0.0
     while True:
-        still = list(missing())
+        remaining = list(pending())
         now = time.time()
-        if still:
+        if remaining:
             complete = 0.0
-            say(f"{name}: {now - since:.0f} s · waiting for {still[0]}")
-        complete = complete or (0.0 if still else now)
+            notify(f"{name}: {now - since:.0f} s · waiting for {remaining[0]}")
+        complete = complete or (0.0 if remaining else now)
         last = max([since, *(t for t in settling.changes(watches.all()) if t >= since)])
         if complete and now - max(last, since) >= QUIET_S:
             return max(last, complete if complete - began > 1 else last)
         if now - began > timeout:
-            raise SettleTimeoutError(name, now - since, still or ["a moment of quiet"])
+            raise SettleTimeoutError(name, now - since, remaining or [f"{QUIET_S:.0f} s without a change"])
         time.sleep(0.25)
 
 
-def up_nodes(lost: Collection[str] = ()) -> list[str]:
-    """The nodes that run and can be asked."""
-    return [one.name for one in docker.containers().values() if _up(one, lost)]
+def running_nodes(lost: Collection[str] = ()) -> list[str]:
+    """Return the names of the nodes that run and can be reached."""
+    return [one.name for one in docker.containers().values() if _is_running_node(one, lost)]
 
 
-def _up(one: docker.Container, lost: Collection[str]) -> bool:
+def _is_running_node(one: docker.Container, lost: Collection[str]) -> bool:
     return not one.owned and one.running and one.name not in lost
 
 
-# ── what can be missing ──────────────────────────────────────────────────────────────────────────────────
+# ── what can be pending ──────────────────────────────────────────────────────────────────────────────────
 
 
-def pods(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
-    """Pods that are not ready yet or not gone yet; those on lost nodes are not waited for."""
+def pending_pods(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
+    """Yield Pods that are not ready yet, or not deleted yet; except those on lost nodes."""
     for pod in watches.objects("pods"):
         meta, node = pod["metadata"], pod["spec"].get("nodeName", "")
         if meta["namespace"] == "kube-system" or node in lost:
             continue
         if meta.get("deletionTimestamp"):
-            yield f"Pod {meta['name']} to be gone"
+            yield f"Pod {meta['name']} to be deleted"
         elif not is_ready(pod):
             yield f"Pod {meta['name']} to be ready"
 
 
-def metallb(watches: Watches) -> Iterator[str]:
-    """What MetalLB lacks to work: its controller, a speaker on each node, its webhook."""
+def pending_metallb(watches: Watches) -> Iterator[str]:
+    """Yield what MetalLB lacks to work: its controller, a speaker on each node, its webhook."""
     ready = {d["metadata"]["name"]: d.get("status", {}).get("readyReplicas", 0) for d in watches.objects("deployments")}
     if not ready.get("controller"):
         yield "MetalLB's controller"
     for daemons in watches.objects("daemonsets"):
         if daemons["metadata"]["name"] == "speaker":
             status = daemons.get("status", {})
-            wanted, there = status.get("desiredNumberScheduled", 0), status.get("numberReady", 0)
-            if there < wanted or status.get("observedGeneration") != daemons["metadata"].get("generation"):
-                yield f"speakers ({there} of {wanted} ready)"
+            desired, ready_count = status.get("desiredNumberScheduled", 0), status.get("numberReady", 0)
+            if ready_count < desired or status.get("observedGeneration") != daemons["metadata"].get("generation"):
+                yield f"speakers ({ready_count} of {desired} ready)"
     webhook = endpoints_of(watches.objects("endpointslices"), "metallb-webhook-service")
     if not any(endpoint.get("conditions", {}).get("ready") for endpoint in webhook):
         yield "MetalLB's webhook"
 
 
-def installed(watches: Watches) -> bool:
-    """True when MetalLB is there and not on its way out."""
+def metallb_installed(watches: Watches) -> bool:
+    """Return True when MetalLB's namespace exists and is not being deleted."""
     return any(
         space["metadata"]["name"] == "metallb-system" and not space["metadata"].get("deletionTimestamp")
         for space in watches.objects("namespaces")
     )
 
 
-def addresses(watches: Watches) -> Iterator[str]:
-    """LoadBalancers that have neither an address nor a reason why not."""
-    if not installed(watches) or not watches.objects("ipaddresspools"):
+def pending_addresses(watches: Watches) -> Iterator[str]:
+    """Yield LoadBalancers that have neither an address nor an event that refuses one."""
+    if not metallb_installed(watches) or not watches.objects("ipaddresspools"):
         return
     refused = {
         event["involvedObject"].get("uid")
@@ -103,23 +108,23 @@ def addresses(watches: Watches) -> Iterator[str]:
 
 
 def load_balancers(watches: Watches) -> list[KubeObject]:
-    """The Services of type LoadBalancer."""
+    """Return the Services of type LoadBalancer."""
     return [service for service in watches.objects("services") if service["spec"].get("type") == "LoadBalancer"]
 
 
-def rules(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
-    """Nodes whose rules do not yet say what the Services and their endpoints say."""
+def pending_rules(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
+    """Yield nodes whose rules do not match the Services and their endpoints yet."""
     wanted = {
         (external_address(s), *service_endpoints(watches, s)) for s in load_balancers(watches) if external_address(s)
     }
     wanted = {row for row in wanted if len(row) > 1}
-    for node in up_nodes(lost):
-        there = programmed_endpoints(exec_in(node, "iptables -w -t nat -S", timeout=30).out)
-        if there != wanted:
+    for node in running_nodes(lost):
+        if programmed_endpoints(exec_in(node, "iptables -w -t nat -S", timeout=30).out) != wanted:
             yield f"the rules of {node}"
 
 
 def service_endpoints(watches: Watches, service: KubeObject) -> list[str]:
+    """Return the addresses of a Service's ready endpoints, sorted."""
     return sorted(
         address
         for endpoint in endpoints_of(watches.objects("endpointslices"), service["metadata"]["name"])
@@ -129,46 +134,49 @@ def service_endpoints(watches: Watches, service: KubeObject) -> list[str]:
 
 
 def programmed_endpoints(dump: str) -> set[tuple[str, ...]]:
-    """The external addresses in a node's nat rules, each with the endpoints that its Service's chain leads to."""
+    """Return the external addresses in a node's nat rules, each with the endpoints in its Service's chain.
+
+    `dump`: what `iptables -t nat -S` printed.
+    """
     found = set()
     for vip, service in re.findall(r'-d ([\d.]+)/32 .*--comment "(\S+) loadbalancer IP"', dump):
-        ends = re.findall(rf'--comment "{re.escape(service)} -> ([\d.]+):\d+"', dump)
-        found.add((vip, *sorted(set(ends))))
+        endpoints = re.findall(rf'--comment "{re.escape(service)} -> ([\d.]+):\d+"', dump)
+        found.add((vip, *sorted(set(endpoints))))
     return found
 
 
 def leaders(watches: Watches) -> dict[str, str]:
-    """The newest layer 2 claim for each Service that exists: its name and the node."""
-    claims = newest_leaders(watches.objects("events"))
+    """Return the leader of each Service by name, from the newest leader events."""
+    newest = newest_leaders(watches.objects("events"))
     uids = {service["metadata"]["name"]: service["metadata"]["uid"] for service in load_balancers(watches)}
-    return {name: claims[uid] for name, uid in uids.items() if uid in claims}
+    return {name: newest[uid] for name, uid in uids.items() if uid in newest}
 
 
-def node_recovered(watches: Watches, node: str, before: Mapping[str, str]) -> Iterator[str]:
-    """What a node that returned still lacks: readiness, its Pods, the Services that it led before."""
+def pending_after_return(watches: Watches, node: str, before: Mapping[str, str]) -> Iterator[str]:
+    """Yield what a returned node still lacks: readiness, its Pods, the Services that it led `before`."""
     ready = {n["metadata"]["name"]: is_ready(n) for n in watches.objects("nodes")}
     if not ready.get(node):
         yield f"{node} to be Ready"
-    yield from pods(watches)
-    yield from rules(watches)
+    yield from pending_pods(watches)
+    yield from pending_rules(watches)
     if watches.objects("l2advertisements"):
         now, vips = leaders(watches), {s["metadata"]["name"]: external_address(s) for s in load_balancers(watches)}
-        for name, who in before.items():
-            # a speaker that starts alone claims everything for a moment, and nobody takes the event back: ask the wire
-            if now.get(name) != who and not vips_held(vips.get(name, ""), who):
-                yield f"{name} to be led by {who} again"
+        for name, leader in before.items():
+            # a speaker that starts alone announces everything for a moment, and its leader event stays: scan with ARP
+            if now.get(name) != leader and not holds_address(vips.get(name, ""), leader):
+                yield f"{name} to be led by {leader} again"
 
 
-def vips_held(vip: str, node: str) -> bool:
-    """True when this node, and no other machine, answers ARP for an address."""
-    said = exec_in(CLIENT, f"arp-scan --interface=eth0 {vip}").out if vip else ""
-    macs = set(re.findall(rf"(?m)^{re.escape(vip)}\t(\S+)", said))
-    there = docker.containers().get(node)
-    return there is not None and macs == {there.mac}
+def holds_address(address: str, node: str) -> bool:
+    """Return True when this node, and no other machine, answers ARP for an address."""
+    output = exec_in(CLIENT, f"arp-scan --interface=eth0 {address}").out if address else ""
+    macs = set(re.findall(rf"(?m)^{re.escape(address)}\t(\S+)", output))
+    container = docker.containers().get(node)
+    return container is not None and macs == {container.mac}
 
 
-def node_lost(watches: Watches, node: str, lost: float) -> Iterator[str]:
-    """Who has not noticed yet that a node was lost at `lost` (Unix seconds)."""
+def pending_after_loss(watches: Watches, node: str, lost: float) -> Iterator[str]:
+    """Yield what has not reacted yet to the loss of a node at `lost` (Unix seconds)."""
     if settling.settled_after_loss(watches.all(), node, lost, float("inf")) is None:
         ready = {n["metadata"]["name"]: is_ready(n) for n in watches.objects("nodes")}
         layer2 = watches.objects("l2advertisements")
@@ -177,19 +185,21 @@ def node_lost(watches: Watches, node: str, lost: float) -> Iterator[str]:
         if ready.get(node):
             yield f"{node} to be NotReady"
         elif not led:
-            yield "its endpoints to leave"
-    yield from rules(watches, {node})
+            yield "its endpoints to be removed"
+    yield from pending_rules(watches, {node})
 
 
-def bgp_sessions(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
-    """BGP sessions and routes that are not there yet, where a router runs and MetalLB was told of it."""
-    there = docker.containers()
-    if ROUTER not in there or not watches.objects("bgppeers"):
+def pending_bgp(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
+    """Yield missing BGP sessions and routes, where a router runs and MetalLB has a BGPPeer."""
+    containers = docker.containers()
+    if ROUTER not in containers or not watches.objects("bgppeers"):
         return
-    nodes = {name: one.address for name, one in there.items() if _up(one, lost) and one.address}
+    nodes = {name: one.address for name, one in containers.items() if _is_running_node(one, lost) and one.address}
     summary = exec_in(ROUTER, "vtysh -c 'show bgp ipv4 unicast summary'").out
-    up = {line.split()[0] for line in summary.splitlines() if re.match(r"\d+\.\d+\.\d+\.\d+ .* \d+ +\d+ N/A$", line)}
-    yield from (f"the BGP session of {node}" for node, address in nodes.items() if address not in up)
+    established = {
+        line.split()[0] for line in summary.splitlines() if re.match(r"\d+\.\d+\.\d+\.\d+ .* \d+ +\d+ N/A$", line)
+    }
+    yield from (f"the BGP session of {node}" for node, address in nodes.items() if address not in established)
     if watches.objects("bgpadvertisements"):
         routes = exec_in(ROUTER, "vtysh -c 'show ip route bgp'").out
         for service in load_balancers(watches):
@@ -198,11 +208,11 @@ def bgp_sessions(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
                 yield f"a route to {service['metadata']['name']}"
 
 
-def all_ready(watches: Watches, lost: Sequence[str] = ()) -> Iterator[str]:
-    """All that an apply or a delete may have to wait for."""
-    yield from pods(watches, lost)
-    if installed(watches):
-        yield from metallb(watches) if not lost else ()
-    yield from addresses(watches)
-    yield from rules(watches, lost)
-    yield from bgp_sessions(watches, lost)
+def pending_anywhere(watches: Watches, lost: Sequence[str] = ()) -> Iterator[str]:
+    """Yield everything that may be pending after an apply or a delete."""
+    yield from pending_pods(watches, lost)
+    if metallb_installed(watches):
+        yield from pending_metallb(watches) if not lost else ()
+    yield from pending_addresses(watches)
+    yield from pending_rules(watches, lost)
+    yield from pending_bgp(watches, lost)

@@ -1,7 +1,7 @@
-"""The recorder: watches, logs and journals of a run of the chapters, put together as one raw recording.
+"""Record a run of the chapters: merge watches, logs and the kernels' journals into one raw recording.
 
-Each chapter's kernel keeps a journal of what it asked, did and captured; the recorder itself watches the API
-server and follows the logs from the first chapter to the last, so that nothing is missing between kernels.
+Each chapter's kernel writes a journal of its queries, actions and captures. The recorder watches the API server and
+follows the logs from the first chapter to the last, so that nothing is missing between two kernels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from kanslib.actions import ACTIONS
 from kanslib.cluster import docker, lifecycle
 from kanslib.cluster.api import Watches
-from kanslib.cluster.session import keep_logs
+from kanslib.cluster.session import record_logs
 from kanslib.packets.capture import Frame
 from kanslib.packets.pcap import filter_pcap
 from kanslib.recording.format import verb_in_memory
@@ -29,33 +29,36 @@ _LOG_EVERY = 5.0
 
 
 class Recorder:
-    """Watches and follows logs from when it is made until `stop`. `folder`: where the kernels leave their journals."""
+    """Watches the API server and follows logs from its creation until `stop`.
+
+    `folder`: the folder of the kernels' journals.
+    """
 
     def __init__(self, folder: Path) -> None:
         lifecycle.guard()
-        self.folder, self._over = folder, threading.Event()
+        self.folder, self._stopped = folder, threading.Event()
         self._journal = Journal(folder / "whole")
         self._watches = Watches(self._journal.event)
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()
 
     def _follow(self) -> None:
-        while not self._over.wait(_LOG_EVERY):
-            keep_logs(self._watches, self._journal)
+        while not self._stopped.wait(_LOG_EVERY):
+            record_logs(self._watches, self._journal)
 
     def stop(self, raw: Path) -> Path:
-        """End the recording and put everything together in `raw`, a raw recording."""
-        self._over.set()
+        """Stop, write everything to the new folder `raw` as a raw recording, and return it."""
+        self._stopped.set()
         self._follower.join(60)
-        keep_logs(self._watches, self._journal)
+        record_logs(self._watches, self._journal)
         self._watches.close()
-        put_together(self.folder, raw)
+        merge_journals(self.folder, raw)
         return raw
 
 
-def put_together(folder: Path, raw: Path) -> None:
-    """One raw recording of the recorder's own journal and those of the kernels, in order of time."""
-    journals = sorted((path for path in folder.glob("kans-*") if (path / "stories.ndjson").exists()), key=_began)
+def merge_journals(folder: Path, raw: Path) -> None:
+    """Merge the recorder's journal and those of the kernels in order of time; write them to the new folder `raw`."""
+    journals = sorted((path for path in folder.glob("kans-*") if (path / "stories.ndjson").exists()), key=_start_time)
     shutil.copytree(folder / "whole", raw)
     for name in _ROWS:
         rows = sorted((row for path in journals for row in _rows(path / name)), key=_moment)
@@ -82,7 +85,7 @@ def _moment(row: dict[str, Any]) -> float:
     return float(row.get("t") or row["settled"])
 
 
-def _began(path: Path) -> float:
+def _start_time(path: Path) -> float:
     return min(_moment(row) for row in _rows(path / "stories.ndjson"))
 
 
@@ -91,45 +94,46 @@ def _write(file: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _write_captures(journals: Sequence[Path], raw: Path) -> None:
-    acts = list(_rows(raw / "acts.ndjson"))
-    around = [(act["t"] - 5, act["end"] + 20) for act in acts if _concerns_a_node(act)]
-    told = list(_told(list(_rows(raw / "stories.ndjson"))))
+    node_spans = [(row["t"] - 5, row["end"] + 20) for row in _rows(raw / "acts.ndjson") if _changes_node(row)]
+    story_spans = list(_story_spans(list(_rows(raw / "stories.ndjson"))))
     for number, path in enumerate(journals):
         for file in sorted((path / "captures").glob("*.pcap")):
-            thin = filter_pcap(file.read_bytes(), lambda time, raw: _tells(Frame(time, raw), told, around))
-            (raw / "captures" / f"{number:02}-{file.name}").write_bytes(thin)
+            kept = filter_pcap(file.read_bytes(), lambda time, raw: _is_kept(Frame(time, raw), story_spans, node_spans))
+            (raw / "captures" / f"{number:02}-{file.name}").write_bytes(kept)
 
 
-def _concerns_a_node(row: dict[str, Any]) -> bool:
-    """Return True for the loss or return of a node: encrypted gossip does not shrink, and is kept around these only."""
+def _changes_node(row: dict[str, Any]) -> bool:
+    """Return True for the loss or return of a node; encrypted gossip compresses badly and is kept only around these."""
     return ACTIONS[verb_in_memory(row["verb"], row["targets"], row["cmd"])].targets == "node"
 
 
-def _told(stories: Sequence[dict[str, Any]]) -> Iterator[tuple[float, float]]:
-    """The stretches of time in which some story is told."""
+def _story_spans(stories: Sequence[dict[str, Any]]) -> Iterator[tuple[float, float]]:
+    """Yield start and end (Unix seconds) of each time in which a story is open."""
     for row, following in pairwise([*stories, {"t": float("inf")}]):
         if row["story"]:
             yield row["t"] - 1, following["t"]
 
 
-def _tells(frame: Frame, told: Sequence[tuple[float, float]], around: Sequence[tuple[float, float]]) -> bool:
+def _is_kept(
+    frame: Frame, story_spans: Sequence[tuple[float, float]], node_spans: Sequence[tuple[float, float]]
+) -> bool:
     ports = {port for layer in (frame.udp, frame.tcp) if layer for port in (layer.sport, layer.dport)}
-    stretches = around if _GOSSIP_PORT in ports else told
-    return any(start <= frame.time <= end for start, end in stretches)
+    spans = node_spans if _GOSSIP_PORT in ports else story_spans
+    return any(start <= frame.time <= end for start, end in spans)
 
 
 def _write_places(journals: Sequence[Path], raw: Path) -> None:
     places: dict[str, Any] = {}
     for path in journals:
-        said = json.loads((path / "places.json").read_text())
-        addresses = {**places.get("addresses", {}), **said["addresses"]}
-        known = {name: address for name, address in addresses.items() if not name.startswith("kans-")}
-        places = {**said, "router": said["router"] or places.get("router"), "addresses": known}
+        own = json.loads((path / "places.json").read_text())
+        addresses = {**places.get("addresses", {}), **own["addresses"]}
+        addresses = {name: address for name, address in addresses.items() if not name.startswith("kans-")}
+        places = {**own, "router": own["router"] or places.get("router"), "addresses": addresses}
     places["addresses"].pop(docker.CONFLICTING_HOST, None)
     (raw / "places.json").write_text(json.dumps(places))
 
 
 def versions() -> dict[str, str]:
-    """What the recording was made with, as far as the objects do not say it themselves."""
-    told = docker.command("kind", "version").out.split()
-    return {"kind": told[1]} if len(told) > 1 else {}
+    """Return the versions that a recording's objects do not contain: that of kind."""
+    words = docker.command("kind", "version").out.split()
+    return {"kind": words[1]} if len(words) > 1 else {}

@@ -1,4 +1,4 @@
-"""What one Python process holds of the course's own cluster: open watches, one capture, one journal, what it did.
+"""The connection of a Python process to the course's cluster: watches, a capture, a journal, completed actions.
 
 All labs of a kernel share one session. It ends with the process, and undoes the failures that it injected.
 """
@@ -21,7 +21,7 @@ from html import escape
 from pathlib import Path
 
 from kanslib.actions import ACTIONS, ActiveAction, base_name
-from kanslib.cluster import actions, docker, lifecycle, probes
+from kanslib.cluster import actions, captures, docker, lifecycle
 from kanslib.cluster.api import CONTROL_PLANE, Watches, kubectl, logs
 from kanslib.cluster.docker import CLIENT, ROUTER, CommandResult
 from kanslib.cluster.reconciler import CompletedStep, Reconciler
@@ -31,13 +31,13 @@ from kanslib.recording.raw.journal import Journal
 
 RECORD = "KANS_RECORD"  # the folder of a recorder; each process leaves a journal there
 HOST = "host"
-_NODE_LOOKS = (
+_NODE_COMMANDS = (
     "iptables-save -c", "iptables -t nat -S", "iptables -t filter -S", "ip -j addr", "ip -j route", "ip -j neigh",
     "conntrack -L -p tcp --dport 80", "sysctl net.netfilter.nf_conntrack_tcp_timeout_syn_sent",
 )  # fmt: skip
-_RULES = ("iptables -t nat -S", "iptables -t filter -S")
-_CLIENT_LOOKS = ("ip -j addr", "ip -j route", "ip -j neigh")
-_ROUTER_LOOKS = tuple(
+_RULE_COMMANDS = ("iptables -t nat -S", "iptables -t filter -S")
+_CLIENT_COMMANDS = ("ip -j addr", "ip -j route", "ip -j neigh")
+_ROUTER_COMMANDS = tuple(
     f"vtysh -c '{show}'"
     for show in (
         "show bgp summary", "show ip route bgp", "show ip route bgp json", "show bgp ipv4 unicast",
@@ -45,16 +45,19 @@ _ROUTER_LOOKS = tuple(
     )
 )  # fmt: skip
 DOCKER_PS = "docker ps -a --format 'table {{.ID}}\\t{{.Image}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}'"
-_HOST_LOOKS = (
+_HOST_COMMANDS = (
     "kubectl get nodes -o wide", "kubectl get pods -A -o wide", "kubectl get svc -A -o wide",
     "kubectl get endpointslices -A", "kubectl describe svc", DOCKER_PS,
 )  # fmt: skip
-_BETWEEN = "<<<<kans>>>>"
+_SEPARATOR = "<<<<kans>>>>"
 
 
 @dataclass
 class CompletedAction:
-    """An act of this process: its name, when it was done and had settled (Unix seconds), and its steps."""
+    """An action of this process: name, story, start `t` and `settled` (Unix seconds), and its steps.
+
+    `group`: the id that its steps have in the journal.
+    """
 
     name: str
     story: str
@@ -65,76 +68,79 @@ class CompletedAction:
 
 
 class Session:
-    """The one connection of this process to the course's own cluster."""
+    """The connection of this process to the course's own cluster; `session()` returns the only one."""
 
     def __init__(self) -> None:
         lifecycle.guard()
-        kept = os.environ.get(RECORD)
-        folder = Path(tempfile.mkdtemp(prefix="kans-", dir=kept))
-        self.is_recording = kept is not None  # a recorder wants full looks around every act
+        record_folder = os.environ.get(RECORD)
+        folder = Path(tempfile.mkdtemp(prefix="kans-", dir=record_folder))
+        self.is_recording = record_folder is not None  # then every action is followed by all outputs
         self.journal = Journal(folder)
-        self._gone = threading.Event()
+        self._closed = threading.Event()
         self.addresses: dict[str, str] = {}
         self.macs: dict[str, str] = {}
         self.watches = Watches(self.journal.event)
-        self.reconciler = Reconciler(self.watches, show_progress, self._done)
+        self.reconciler = Reconciler(self.watches, show_progress, self._step_completed)
         self.completed: list[CompletedAction] = []
-        self._doing: CompletedAction | None = None
+        self._current: CompletedAction | None = None
         self._finish: Callable[[], None] | None = None
         self.story = ""
-        self.seen: Recording | None = None  # what was made of the journal to look back
+        self.snapshot: Recording | None = None  # the journal so far, converted to look back in time
         self.probes: list[dict[str, object]] = []
         self.refresh_containers()
         self._capture = self._start_capture()
         atexit.register(self.close)
 
-    # ── the wire ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── the capture ──────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def wire(self) -> Path:
-        """The file that the bridge's frames go to."""
+    def capture_file(self) -> Path:
+        """The file of the bridge's frames."""
         return self.journal.path / "captures" / "bridge.pcap"
 
-    def _start_capture(self) -> probes.Capture | UnsupportedError:
-        found = docker.network()
-        if found is None:
+    def _start_capture(self) -> captures.Capture | UnsupportedError:
+        network = docker.network()
+        if network is None:
             return UnsupportedError("a capture", f"there is no Docker network {docker.network_name()}")
-        condition = probes.KEPT.format(client=self.addresses.get(CLIENT, found.gateway))
+        condition = captures.CAPTURE_FILTER.format(client=self.addresses.get(CLIENT, network.gateway))
         try:
-            return probes.Capture("host", found.bridge, condition, self.wire, snap=192)
-        except UnsupportedError as missing:
-            return missing
+            return captures.Capture("host", network.bridge, condition, self.capture_file, snap=192)
+        except UnsupportedError as exc:
+            return exc
 
-    def captured(self) -> Path:
-        """The capture so far; UnsupportedError where the bridge cannot be heard."""
+    def flushed_capture(self) -> Path:
+        """Return the file of the capture so far. Raises UnsupportedError where the bridge cannot be captured."""
         if isinstance(self._capture, UnsupportedError):
             raise self._capture
-        time.sleep(0.2)  # tcpdump writes each frame as it comes, but docker passes it on
-        return self.wire
+        time.sleep(0.2)  # docker passes on what tcpdump has written
+        return self.capture_file
 
     # ── places ───────────────────────────────────────────────────────────────────────────────────────────
 
     def refresh_containers(self) -> dict[str, docker.Container]:
-        """The course's containers now; their addresses and MACs are remembered for when they are down."""
-        there = docker.containers()
-        for one in there.values():
+        """Read the course's containers, and remember their addresses and MACs for when they are down."""
+        containers = docker.containers()
+        for one in containers.values():
             if one.address:
                 self.addresses[one.name] = one.address
-                if one.name != docker.CONFLICTING_HOST:  # whose MAC that is, is for the learner to find out
+                if one.name != docker.CONFLICTING_HOST:  # the learner is to find out whose MAC this is
                     self.macs[one.mac] = one.name
         for node in self.watches.objects("nodes"):
             for address in node.get("status", {}).get("addresses", []):
                 if address["type"] == "InternalIP":
                     self.addresses.setdefault(node["metadata"]["name"], address["address"])
-        return there
+        return containers
 
-    # ── reads ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────
 
     def read(self, place: str, command: str) -> CommandResult:
-        """Run a command at a place and keep what it printed."""
-        ran = self._run(place, command)
-        self.keep(place, command, ran)
-        return ran
+        """Run a command at a place, write its output to the journal, and return its result.
+
+        Raises UnsupportedError for a command that a lab does not run on the host.
+        """
+        result = self._run(place, command)
+        self.record_output(place, command, result)
+        return result
 
     def _run(self, place: str, command: str) -> CommandResult:
         if place != HOST:
@@ -147,122 +153,124 @@ class Session:
             f"{command!r} on {HOST}", f"on {HOST} a lab runs kubectl and the docker ps of lab.containers()"
         )
 
-    def keep(self, place: str, command: str, ran: CommandResult) -> None:
-        """Write down what a command printed."""
-        self.journal.read(place, command, (ran.t, ran.end), ran.rc, ran.output.encode())
+    def record_output(self, place: str, command: str, result: CommandResult) -> None:
+        """Write the output of a command to the journal."""
+        self.journal.output(place, command, (result.t, result.end), result.rc, result.output.encode())
 
     def open_story(self, story: str, finish: Callable[[], None]) -> None:
-        """A story is opened: another one before it is finished (for a recorder) and closed."""
+        """Open a story, and close another one that is open; while recording, `finish` completes that one first."""
         if self._finish is not None and self.story != story:
             if self.is_recording:
                 self._finish()
             self.journal.story(time.time())
         self.story, self._finish = story, finish
 
-    def query_everything(self) -> None:
-        """Everything that a learner may want to look at later, at every place, now."""
-        self._look_at({HOST: _HOST_LOOKS, CLIENT: _CLIENT_LOOKS, ROUTER: _ROUTER_LOOKS}, _NODE_LOOKS)
+    def read_everything(self) -> None:
+        """Record the outputs of every command that a learner may query later, at every place."""
+        self._read_places({HOST: _HOST_COMMANDS, CLIENT: _CLIENT_COMMANDS, ROUTER: _ROUTER_COMMANDS}, _NODE_COMMANDS)
 
-    def query_rules(self) -> None:
-        """The rules of every node, and what the client remembers: what an act is about to change."""
-        self._look_at({CLIENT: ("ip -j neigh",)}, _RULES)
+    def read_rules(self) -> None:
+        """Record the rules of every node and the client's neighbors, before an action changes them."""
+        self._read_places({CLIENT: ("ip -j neigh",)}, _RULE_COMMANDS)
 
-    def _look_at(self, special: dict[str, tuple[str, ...]], node_looks: tuple[str, ...]) -> None:
-        there = self.refresh_containers()
-        running = [one.name for one in there.values() if one.running]
-        plan = {name: special.get(name, () if there[name].owned else node_looks) for name in running}
+    def _read_places(self, special: dict[str, tuple[str, ...]], node_commands: tuple[str, ...]) -> None:
+        containers = self.refresh_containers()
+        running = [one.name for one in containers.values() if one.running]
+        plan = {name: special.get(name, () if containers[name].owned else node_commands) for name in running}
         plan |= {HOST: special[HOST]} if HOST in special else {}
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda item: self._look(*item), plan.items()))
+            list(pool.map(lambda item: self._read_place(*item), plan.items()))
 
-    def _look(self, place: str, commands: Sequence[str]) -> None:
-        """Several commands in one go: a shell that prints a line between their outputs."""
+    def _read_place(self, place: str, commands: Sequence[str]) -> None:
+        """Run several commands in one shell, which prints a separator line after each output."""
         if not commands:
             return
         if place == HOST:
             for command in commands:
                 self.read(place, command)
             return
-        script = "; ".join(f"{command} 2>/dev/null; echo '{_BETWEEN}'$?" for command in commands)
-        ran = docker.exec_in(place, script)
-        parts = re.split(rf"{_BETWEEN}(\d+)\n", ran.out)
+        script = "; ".join(f"{command} 2>/dev/null; echo '{_SEPARATOR}'$?" for command in commands)
+        result = docker.exec_in(place, script)
+        parts = re.split(rf"{_SEPARATOR}(\d+)\n", result.out)
         for command, text, rc in zip(commands, parts[::2], parts[1::2], strict=False):
-            self.journal.read(place, command, (ran.t, ran.end), int(rc), text.encode())
+            self.journal.output(place, command, (result.t, result.end), int(rc), text.encode())
 
-    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _done(self, done: CompletedStep) -> None:
-        if self._doing is None:
+    def _step_completed(self, step: CompletedStep) -> None:
+        if self._current is None:
             return
-        if not self._doing.steps:
-            self._doing.t = done.t
-        self._doing.steps.append(done)
+        if not self._current.steps:
+            self._current.t = step.t
+        self._current.steps.append(step)
         self.journal.action(
-            self._doing.group, base_name(self._doing.name), (done.t, done.end), done.verb, done.targets,
-            done.command, done.manifest, done.output,
+            self._current.group, base_name(self._current.name), (step.t, step.end), step.verb, step.targets,
+            step.command, step.manifest, step.output,
         )  # fmt: skip
 
     def run_action(self, name: str, work: Callable[[], float | None]) -> CompletedAction | None:
-        """Do an act under a name: `work` does its steps and returns when they had settled. None: nothing to do."""
+        """Do an action under a name, and return it; None when there was nothing to do.
+
+        `work`: does the steps, and returns when they had settled (Unix seconds).
+        """
         if self.is_recording:
-            self.query_rules()
-        acted = CompletedAction(name, self.story, f"{time.time():.6f}", time.time(), 0.0)
-        self._doing = acted
+            self.read_rules()
+        action = CompletedAction(name, self.story, f"{time.time():.6f}", time.time(), 0.0)
+        self._current = action
         try:
             settled = work()
         finally:
-            self._doing = None
+            self._current = None
             self.refresh_containers()
             show_progress("")
-        if not acted.steps:
+        if not action.steps:
             return None
-        acted.settled = settled or acted.steps[-1].end
-        self.journal.settled(acted.group, acted.settled)
-        self.completed.append(acted)
+        action.settled = settled or action.steps[-1].end
+        self.journal.settled(action.group, action.settled)
+        self.completed.append(action)
         if self.is_recording:
-            self.query_everything()
-        return acted
+            self.read_everything()
+        return action
 
     def action_started(self) -> float | None:
-        """When the first step of the act that is being done was done (Unix seconds); None while there is none."""
-        doing = self._doing
-        return doing.t if doing and doing.steps else None
+        """Return when the first step of the running action began (Unix seconds); None while there is none."""
+        return self._current.t if self._current and self._current.steps else None
 
-    # ── what the journal needs to stand for itself ───────────────────────────────────────────────────────
+    # ── the journal ──────────────────────────────────────────────────────────────────────────────────────
 
     def describe(self) -> None:
-        """Write down the places and the logs, so that the journal can be read as a recording."""
-        found = docker.network()
+        """Write places and logs to the journal, so that it can be converted to a recording."""
+        network = docker.network()
         places = {
-            "client": CLIENT, "control_plane": CONTROL_PLANE, "network": found.subnet if found else "",
+            "client": CLIENT, "control_plane": CONTROL_PLANE, "network": network.subnet if network else "",
             "router": ROUTER if ROUTER in self.addresses else None, "addresses": self.addresses,
         }  # fmt: skip
         (self.journal.path / "places.json").write_text(json.dumps(places))
-        keep_logs(self.watches, self.journal)
+        record_logs(self.watches, self.journal)
 
-    def probe(self, row: dict[str, object]) -> None:
-        """One probe more."""
+    def add_probe(self, row: dict[str, object]) -> None:
+        """Add the result of a probe."""
         self.probes.append(row)
         self.journal.probe("probes", row)
 
     def close(self) -> None:
-        """Undo the failures that this process injected, and let go."""
-        if self._gone.is_set():
+        """Undo the failures that this process injected, and close watches, capture and journal."""
+        if self._closed.is_set():
             return
-        self._gone.set()
+        self._closed.set()
         self.open_story("", lambda: None)
         steps = [step for action in self.completed for step in action.steps]
-        mine = {ActiveAction(step.verb, step.targets[0]) for step in steps if ACTIONS[step.verb].undone_at_exit}
-        with contextlib.suppress(KanslibError):  # no cluster any more: nothing is in force
-            # only its own: another kernel may be in the middle of a failure of its own
-            for one in actions.active_actions(self.watches.objects) if mine else ():
-                if one in mine:
+        injected = {ActiveAction(step.verb, step.targets[0]) for step in steps if ACTIONS[step.verb].undone_at_exit}
+        with contextlib.suppress(KanslibError):  # the cluster is gone: nothing is active
+            # those of other processes stay: another kernel may be observing a failure
+            for one in actions.active_actions(self.watches.objects) if injected else ():
+                if one in injected:
                     print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)
                     actions.undo(one)
         with contextlib.suppress(KanslibError):
             self.describe()
         self.watches.close()
-        if isinstance(self._capture, probes.Capture):
+        if isinstance(self._capture, captures.Capture):
             self._capture.stop()
         if not self.is_recording:
             import shutil
@@ -270,15 +278,15 @@ class Session:
             shutil.rmtree(self.journal.path, ignore_errors=True)
 
 
-def keep_logs(watches: Watches, journal: Journal) -> None:
-    """Write down what MetalLB's logs have to say that was not written down yet."""
+def record_logs(watches: Watches, journal: Journal) -> None:
+    """Add the new lines of MetalLB's logs to the journal."""
     for component in ("speaker", "controller"):
         for pod, node, text in logs(watches, component):
             journal.log(pod, node, text)
 
 
 def _docker_ps() -> CommandResult:
-    """`docker ps -a` of the course's own containers and no others."""
+    """Run `docker ps -a` for the course's own containers only."""
     names = [f"--filter=id={one.id}" for one in docker.containers().values() if not one.name.startswith("kans-")]
     return docker.docker("ps", "-a", *names, "--format", DOCKER_PS.partition("'")[2].rstrip("'").replace("\\t", "\t"))
 
@@ -287,7 +295,7 @@ _shown = threading.local()
 
 
 def show_progress(line: str) -> None:
-    """One line that says what is being waited for: in place in a notebook, on the terminal's last line elsewhere."""
+    """Show a progress line, in place in a notebook and on the last line of a terminal; an empty one clears it."""
     if "ipykernel" in sys.modules:
         from IPython.display import HTML, display, update_display
 
@@ -307,14 +315,14 @@ _session: Session | None = None
 
 
 def session() -> Session:
-    """This process's session; opened when it is first asked for."""
+    """Return the session of this process; it is opened at the first call. Raises as the guard of the cluster does."""
     global _session  # noqa: PLW0603 (one connection a process)
-    if _session is None or _session._gone.is_set():
+    if _session is None or _session._closed.is_set():
         _session = Session()
     return _session
 
 
 def close() -> None:
-    """End this process's session, if there is one: undo the failures that it injected."""
+    """Close the session of this process, if there is one, and undo the failures that it injected."""
     if _session is not None:
         _session.close()

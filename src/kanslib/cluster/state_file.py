@@ -1,4 +1,4 @@
-"""What `kans up` wrote down of what it made. Imports next to nothing: every recorded lab asks whether there is one."""
+"""The state file of `kans up`: the resources that it owns. Light to import: every recorded lab checks it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ CLUSTER = "myk8s"
 
 @dataclass(frozen=True)
 class OwnedResources:
-    """What `kans up` made, written down before it is made: only this may be acted on and removed."""
+    """The resources of `kans up`, written before they are created: only these may be changed and removed.
+
+    `began`: when `kans up` began (Unix seconds). `network_made`: it created Docker's network as well.
+    `containers`: the ids of the nodes, empty until all of them are ready.
+    """
 
     began: float
     network_made: bool
@@ -25,19 +29,20 @@ def _state_file() -> Path:
 
 
 def load_state() -> OwnedResources | None:
-    """What `kans up` wrote down; None when it made nothing."""
+    """Read the state file. None where there is none, or where it cannot be read."""
     try:
-        said = json.loads(_state_file().read_text())
-        return OwnedResources(said["began"], said["network_made"], tuple(said["containers"]))
+        state = json.loads(_state_file().read_text())
+        return OwnedResources(state["began"], state["network_made"], tuple(state["containers"]))
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
 
-def save_state(made: OwnedResources) -> None:
+def save_state(state: OwnedResources) -> None:
+    """Write the state file, and the folder around it."""
     _state_file().parent.mkdir(parents=True, exist_ok=True)
-    _state_file().write_text(json.dumps(asdict(made)))
+    _state_file().write_text(json.dumps(asdict(state)))
 
 
 def delete_state() -> None:
-    """Nothing is made any more."""
+    """Remove the state file, if there is one."""
     _state_file().unlink(missing_ok=True)

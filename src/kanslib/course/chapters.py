@@ -23,8 +23,8 @@ class CopyResult:
     """What became of one chapter when the learner's copy was brought up to date."""
 
     chapter: Path
-    fate: CopyStatus
-    beside: Path | None = None
+    status: CopyStatus
+    new_edition: Path | None = None
 
 
 def shipped(language: str = "en") -> list[Path]:
@@ -61,17 +61,17 @@ def digest(notebook: Path) -> str:
 def sync(directory: Path) -> list[CopyResult]:
     """Copy the chapters to `directory`, or bring the copy there up to date without touching a learner's edits."""
     directory.mkdir(parents=True, exist_ok=True)
-    state = _state(directory)
+    state = _load_digests(directory)
     fates = []
     for source in shipped():
         target = directory / source.name
-        fates.append(_bring(source, target, state.get(source.name, "")))
+        fates.append(_sync_chapter(source, target, state.get(source.name, "")))
         state[source.name] = digest(source)
     (directory / STATE).write_text(json.dumps({"version": __version__, "chapters": state}, indent=1))
     return fates
 
 
-def _state(directory: Path) -> dict[str, str]:
+def _load_digests(directory: Path) -> dict[str, str]:
     try:
         state: dict[str, Any] = json.loads((directory / STATE).read_text())
         return {str(name): str(value) for name, value in state["chapters"].items()}
@@ -79,7 +79,7 @@ def _state(directory: Path) -> dict[str, str]:
         return {}
 
 
-def _bring(source: Path, target: Path, given: str) -> CopyResult:
+def _sync_chapter(source: Path, target: Path, copied_digest: str) -> CopyResult:
     """`given`: the digest of the edition that was copied last."""
     if not target.exists():
         target.write_bytes(source.read_bytes())
@@ -87,10 +87,10 @@ def _bring(source: Path, target: Path, given: str) -> CopyResult:
     edition, yours = digest(source), digest(target)
     if yours == edition:
         return CopyResult(target, "unchanged")
-    if yours == given:
+    if yours == copied_digest:
         target.write_bytes(source.read_bytes())
         return CopyResult(target, "replaced")
-    if edition == given:
+    if edition == copied_digest:
         return CopyResult(target, "yours kept")
     beside = target.with_name(f"{target.stem}.kanslib-{__version__}.ipynb")
     beside.write_bytes(source.read_bytes())

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
-from kanslib.actions import ACTIONS, ActiveAction, Verb, deduplicate
+from kanslib.actions import ACTIONS, Verb, deduplicate
 from kanslib.course import manifests
 from kanslib.course.addressing import LESSON_NETWORK
 from kanslib.k8s.manifest import canonical_reference, documents, reference
@@ -26,41 +26,57 @@ def _documents(network: str, name: str) -> tuple[KubeObject, ...]:
 
 
 @dataclass(frozen=True)
-class ClusterState:
-    """What a cluster is to look like: which manifests are applied (a later one wins), and which actions are active.
+class Role:
+    """A node by what it does now: the `leader` of the Service `name`, or the `node` of the Pod `name`."""
 
-    The target of an active action is a role, where it needs a node: `leader of svc1`, `node of webpod1`.
+    kind: Literal["leader", "node"]
+    name: str
+
+
+@dataclass(frozen=True)
+class WantedAction:
+    """An action that is active in a state, and the role of its node; None for one that is not done to a node."""
+
+    verb: Verb
+    role: Role | None = None
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """The state of a cluster: the manifests that are applied (a later one wins), and the active actions.
+
+    `deleted`: objects of these manifests that were deleted, as `pod/webpod1`.
     """
 
     metallb: bool = False
     manifests: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()  # "pod/webpod1": deleted, though a manifest has it
-    active: tuple[ActiveAction, ...] = ()
+    deleted: tuple[str, ...] = ()
+    active: tuple[WantedAction, ...] = ()
 
     def objects(self, network: str = LESSON_NETWORK) -> list[KubeObject]:
         """Return the objects that are to exist, in the order in which they are applied."""
         found: dict[tuple[str, str, str], KubeObject] = {}
         for name in self.manifests:
             found |= {identity(document): document for document in _documents(network, name)}
-        gone = {tuple(reference.split("/")) for reference in self.deleted}
-        return [doc for (kind, _, name), doc in found.items() if (kind.lower(), name) not in gone]
+        deleted = {tuple(reference.split("/")) for reference in self.deleted}
+        return [doc for (kind, _, name), doc in found.items() if (kind.lower(), name) not in deleted]
 
     def plus(self, *names: str) -> ClusterState:
         """Return this state with more manifests applied."""
         return replace(self, manifests=(*self.manifests, *names))
 
-    def during(self, verb: Verb, role: str = "") -> ClusterState:
-        """Return this state with one more action active, on the node of a role."""
-        return replace(self, active=(*self.active, ActiveAction(verb, role)))
+    def during(self, verb: Verb, role: Role | None = None) -> ClusterState:
+        """Return this state with one more active action; `role`: its node, where it is done to one."""
+        return replace(self, active=(*self.active, WantedAction(verb, role)))
 
-    def lacks(self, one: ActiveAction) -> bool:
-        """Return True when no action of this verb is active."""
-        return one.verb not in {other.verb for other in self.active}
+    def has_active(self, verb: Verb) -> bool:
+        """Return True when an action of this verb is active."""
+        return any(one.verb == verb for one in self.active)
 
 
 @dataclass(frozen=True)
 class ScriptedMoment:
-    """An action by its name, and the state that it leads to. `speaker_pod`: the leader's speaker Pod is deleted."""
+    """A moment: the name of its action, and the state after it. `speaker_pod`: the leader's speaker Pod is deleted."""
 
     id: str
     after: ClusterState
@@ -84,19 +100,23 @@ class StoryScript:
 
     def before(self, moment: ScriptedMoment) -> ClusterState:
         """Return the state from which the story comes to a moment."""
-        place = self.moments.index(moment)
-        return self.moments[place - 1].after if place else self.opening
+        index = self.moments.index(moment)
+        return self.moments[index - 1].after if index else self.opening
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step from a state to another: an action with its documents, or with its targets behind the node of a role."""
+    """One step from a state to another: an action with its documents, or with its targets.
+
+    `role`: the node that the action is done to; it is resolved when the step is done.
+    `ends`: the active action that this step ends, on whichever node it is active.
+    """
 
     verb: Verb
     documents: tuple[KubeObject, ...] = ()
     targets: tuple[str, ...] = ()
-    role: str = ""  # "leader of svc1": which node that is, is known when the step is done
-    ends: Verb | None = None  # the active action that this step ends, on whichever node it is active
+    role: Role | None = None
+    ends: Verb | None = None
 
 
 Identity = tuple[str, str, str]  # kind, namespace, name
@@ -112,43 +132,47 @@ def plan_steps(before: ClusterState, after: ClusterState, network: str = LESSON_
     return _steps(before, after, network, _renewed(before.objects(network), after.objects(network)))
 
 
-def begin(one: ActiveAction) -> PlannedStep:
+def begin(action: WantedAction) -> PlannedStep:
     """Return the step by which an action becomes active."""
-    return PlannedStep(one.verb, targets=(f"{EXCLUDE_LABEL}=true",) if one.verb == "label" else (), role=one.target)
+    targets = (f"{EXCLUDE_LABEL}=true",) if action.verb == "label" else ()
+    return PlannedStep(action.verb, targets=targets, role=action.role)
 
 
-def _end(one: ActiveAction) -> PlannedStep:
-    return PlannedStep(one.inverse, targets=(f"{EXCLUDE_LABEL}-",) if one.verb == "label" else (), ends=one.verb)
+def _end(action: WantedAction) -> PlannedStep:
+    targets = (f"{EXCLUDE_LABEL}-",) if action.verb == "label" else ()
+    return PlannedStep(ACTIONS[action.verb].inverse or action.verb, targets=targets, ends=action.verb)
 
 
 def _steps(before: ClusterState, after: ClusterState, network: str, renewed: Collection[Identity]) -> list[PlannedStep]:
     order = list(ACTIONS)
-    ended = sorted((one for one in before.active if after.lacks(one)), key=lambda one: -order.index(one.verb))
-    begun = sorted((one for one in after.active if before.lacks(one)), key=lambda one: order.index(one.verb))
+    ended = [one for one in before.active if not after.has_active(one.verb)]
+    ended.sort(key=lambda one: -order.index(one.verb))
+    begun = [one for one in after.active if not before.has_active(one.verb)]
+    begun.sort(key=lambda one: order.index(one.verb))
     first = [begin(one) for one in begun if ACTIONS[one.verb].before_objects]
     last = [begin(one) for one in begun if not ACTIONS[one.verb].before_objects]
     if after.metallb and not before.metallb:
         first.insert(0, PlannedStep("install_metallb"))
-    then = {identity(doc): doc for doc in before.objects(network)}
-    now = {identity(doc): doc for doc in after.objects(network)}
-    gone = [doc for key, doc in then.items() if key not in now or key in renewed]
-    gone.sort(key=lambda doc: _DELETE_ORDER.index(doc["kind"]))
-    changed = [doc for key, doc in now.items() if key in renewed or then.get(key) != doc]
-    changed.sort(key=lambda doc: _APPLY_ORDER.index(doc["kind"]))
-    objects = [PlannedStep("delete", targets=tuple(map(reference, gone)))] if gone else []
-    objects += [PlannedStep("apply", documents=tuple(changed))] if changed else []
+    old = {identity(doc): doc for doc in before.objects(network)}
+    new = {identity(doc): doc for doc in after.objects(network)}
+    deleted = [doc for key, doc in old.items() if key not in new or key in renewed]
+    deleted.sort(key=lambda doc: _DELETE_ORDER.index(doc["kind"]))
+    applied = [doc for key, doc in new.items() if key in renewed or old.get(key) != doc]
+    applied.sort(key=lambda doc: _APPLY_ORDER.index(doc["kind"]))
+    objects = [PlannedStep("delete", targets=tuple(map(reference, deleted)))] if deleted else []
+    objects += [PlannedStep("apply", documents=tuple(applied))] if applied else []
     return [*map(_end, ended), *first, *objects, *last]
 
 
 def _renewed(before: Iterable[KubeObject], after: Iterable[KubeObject]) -> set[Identity]:
     """Return the changed pools, and the Services that would not get their address again."""
-    now = {identity(doc): doc for doc in after}
-    then = {identity(doc): doc for doc in before}
-    pools = {key for key, doc in then.items() if doc["kind"] == "IPAddressPool" and now.get(key) != doc}
+    old = {identity(doc): doc for doc in before}
+    new = {identity(doc): doc for doc in after}
+    pools = {key for key, doc in old.items() if doc["kind"] == "IPAddressPool" and new.get(key) != doc}
     services = {
-        key for key, doc in then.items()
-        if doc["kind"] == "Service" and key in now and doc["spec"].get("type") == "LoadBalancer"
-        and (pools or _requested_address(doc) != _requested_address(now[key]))
+        key for key, doc in old.items()
+        if doc["kind"] == "Service" and key in new and doc["spec"].get("type") == "LoadBalancer"
+        and (pools or _requested_address(doc) != _requested_address(new[key]))
     }  # fmt: skip
     return pools | services
 
@@ -157,16 +181,16 @@ def _requested_address(service: KubeObject) -> tuple[Any, Any]:
     return service["metadata"].get("annotations"), service["spec"].get("loadBalancerIP")
 
 
-def name_action(script: StoryScript | None, position: str, done: PlannedStep, known: Iterable[str]) -> str:
-    """Return the name of what a learner did at a moment: that of the moment to which it leads, else its own.
+def name_action(script: StoryScript | None, position: str, step: PlannedStep, earlier: Iterable[str]) -> str:
+    """Return the name of a learner's action: that of the moment to which it leads, else one of its verb and object.
 
-    `known`: the names of earlier actions; a repeat gets a number.
+    `position`: the name of the current moment. `earlier`: the names of earlier actions; a repeat gets a number.
     """
     for moment in script.ahead(position) if script else ():
-        if script and _leads_to(script.before(moment), moment.after, done):
+        if script and _leads_to(script.before(moment), moment.after, step):
             return moment.id
-    subjects = sorted([doc["metadata"]["name"] for doc in done.documents] or map(_short, done.targets))
-    return deduplicate([*known, "-".join([done.verb.replace("_", "-"), *subjects[:1]])])[-1]
+    subjects = sorted([doc["metadata"]["name"] for doc in step.documents] or map(_short, step.targets))
+    return deduplicate([*earlier, "-".join([step.verb.replace("_", "-"), *subjects[:1]])])[-1]
 
 
 def _short(target: str) -> str:
@@ -174,12 +198,12 @@ def _short(target: str) -> str:
     return target.partition("=")[0].rpartition("/")[2]
 
 
-def _leads_to(before: ClusterState, after: ClusterState, done: PlannedStep) -> bool:
+def _leads_to(before: ClusterState, after: ClusterState, step: PlannedStep) -> bool:
     """Return True when this is a step from one state to the other; the only one, unless it is done to objects."""
-    steps = _steps(before, after, LESSON_NETWORK, ())
-    if ACTIONS[done.verb].targets != "objects" and len(steps) != 1:
+    planned = _steps(before, after, LESSON_NETWORK, ())
+    if ACTIONS[step.verb].targets != "objects" and len(planned) != 1:
         return False
-    return any(one.verb == done.verb and _same_subject(one, done) for one in steps)
+    return any(one.verb == step.verb and _same_subject(one, step) for one in planned)
 
 
 def _same_subject(one: PlannedStep, other: PlannedStep) -> bool:
@@ -204,7 +228,7 @@ WITH_ROUTER = NO_ADVERTISEMENT.during("start_router")
 BGP = WITH_ROUTER.plus("bgp").during("route_client")
 BGP_LOCAL = BGP.plus("services_local")
 L2_AFTER_BGP = LAYER2.during("start_router")
-_WORKER = "node of webpod1"
+_LEADER, _WORKER = Role("leader", "svc1"), Role("node", "webpod1")
 
 
 def _broken(number: int, state: ClusterState) -> StoryScript:
@@ -242,11 +266,11 @@ CHAPTERS: tuple[StoryScript, ...] = (
         ScriptedMoment("restore-services", LAYER2),
     )),
     StoryScript("election", "Who leads, and why", LAYER2, (
-        ScriptedMoment("exclude-leader", LAYER2.during("label", "leader of svc1")),
+        ScriptedMoment("exclude-leader", LAYER2.during("label", _LEADER)),
         ScriptedMoment("include-leader", LAYER2),
     )),
     StoryScript("failover", "The leader dies", LAYER2, (
-        ScriptedMoment("kill-node", LAYER2.during("kill_node", "leader of svc1")),
+        ScriptedMoment("kill-node", LAYER2.during("kill_node", _LEADER)),
         ScriptedMoment("start-node", LAYER2),
         ScriptedMoment("delete-speaker-pod", LAYER2, speaker_pod=True),
     )),

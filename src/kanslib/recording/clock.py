@@ -27,11 +27,12 @@ class OutputMatch:
     freshness: Freshness
 
 
-def name_actions(actions: Iterable[Action], neutral: bool) -> list[Action]:
+def name_actions(actions: Iterable[Action], hide_actions: bool) -> list[Action]:
     """Return actions under the names that a learner uses, numbered within the story; `neutral` hides the diagnosis."""
     found = list(actions)
     own = [
-        re.sub(r"^(break|fix)-.*", r"\1", base_name(action.id)) if neutral else base_name(action.id) for action in found
+        re.sub(r"^(break|fix)-.*", r"\1", base_name(action.id)) if hide_actions else base_name(action.id)
+        for action in found
     ]
     return [replace(action, id=name) for action, name in zip(found, deduplicate(own), strict=True)]
 
@@ -45,16 +46,18 @@ class Clock:
         mine = [action for action in actions if story.start <= action.t < story.end]
         self.actions = name_actions(mine, story.hide_actions)
         # an action is also found under its name in the whole recording
-        self._known = {old.id: action for old, action in zip(mine, self.actions, strict=True) if not story.hide_actions}
-        self._known |= {action.id: action for action in self.actions}
-        self._whole = [*before, *self.actions, *(action for action in actions if action.t >= story.end)]
+        self._by_name = {
+            old.id: action for old, action in zip(mine, self.actions, strict=True) if not story.hide_actions
+        }
+        self._by_name |= {action.id: action for action in self.actions}
+        self._all_actions = [*before, *self.actions, *(action for action in actions if action.t >= story.end)]
         self.now = story.start
-        self._asked: list[CommandOutput] = []
+        self._used: list[CommandOutput] = []
 
     def copy(self) -> Clock:
         """Return a copy that moves independently."""
         clock = copy(self)
-        clock._asked = list(self._asked)
+        clock._used = list(self._used)
         return clock
 
     @property
@@ -68,7 +71,7 @@ class Clock:
     @property
     def last(self) -> Action | None:
         """Return the last action begun at or before now, also one before the opening."""
-        done = [action for action in self._whole if action.t <= self.now and action.segment == self.segment.id]
+        done = [action for action in self._all_actions if action.t <= self.now and action.segment == self.segment.id]
         return done[-1] if done else None
 
     @property
@@ -83,7 +86,7 @@ class Clock:
     def until(self) -> float:
         """Return the end of the current span (Unix seconds): when the next action began, in this story or after it."""
         segment = self.segment
-        later = [action.t for action in self._whole if action.t > self.now and action.segment == segment.id]
+        later = [action.t for action in self._all_actions if action.t > self.now and action.segment == segment.id]
         return min([*later, segment.end + 1])
 
     @property
@@ -110,15 +113,15 @@ class Clock:
         before = self.since, self.until
         self.now = moment
         if (self.since, self.until) != before:
-            self._asked = []
+            self._used = []
 
     def at(self, name: str, after: float | None = None) -> None:
         """Move to where the action `name` had settled, or to `after` seconds after it began."""
         if name == OPENING:
             return self.move(self.story.start + (after or 0.0))
-        if name not in self._known:
+        if name not in self._by_name:
             raise UnknownNameError("moment", name, [OPENING, *(action.id for action in self.actions)])
-        action = self._known[name]
+        action = self._by_name[name]
         if after is None:
             return self.move(action.settled)
         if after < 0:
@@ -153,7 +156,7 @@ class Clock:
         This is the last output at or before now after all traffic so far, else the next one in the span; without
         both, one from before the last action, whose freshness says so.
         """
-        asked_until = max((read.end for read in self._asked), default=self.since)
+        asked_until = max((read.end for read in self._used), default=self.since)
         in_span = self.outputs_now(reads)
         settled = [read for read in in_span if asked_until <= read.t <= self.now]
         ahead = [read for read in in_span if read.t > self.now and read.t >= asked_until]
@@ -174,10 +177,10 @@ class Clock:
         in_span = self.outputs_now(reads)
         if not in_span:
             return None
-        fresh = [read for read in in_span if read not in self._asked]
-        again = [read for read in self._asked if read in in_span]
+        fresh = [read for read in in_span if read not in self._used]
+        again = [read for read in self._used if read in in_span]
         read = next((read for read in fresh if read.t >= self.now), (fresh or again)[-1])
-        self._asked.append(read)
+        self._used.append(read)
         offset = self._offset(read)
         self.now = max(self.now, read.end)
         return OutputMatch(read, Freshness(offset, is_repeat=not fresh))

@@ -135,7 +135,7 @@ class Recording:
         """Every probe of a take as it was noted, in order of time; read once."""
         if segment not in self._probes:
             found = (row for file in self.under(f"probes/{segment}").values() for row in self.rows(file))
-            rows = ({intern(key): _one_copy(value) for key, value in row.items()} for row in found)
+            rows = ({intern(key): _interned(value) for key, value in row.items()} for row in found)
             self._probes[segment] = tuple(sorted(rows, key=lambda row: float(row["t"])))
         return self._probes[segment]
 
@@ -153,7 +153,7 @@ class Recording:
         return out
 
 
-def _one_copy(value: Any) -> Any:
+def _interned(value: Any) -> Any:
     """Thousands of rows say the same few things."""
     return intern(value) if isinstance(value, str) and len(value) < 60 else value
 

@@ -66,7 +66,7 @@ def verify(recording: Recording, progress: Callable[[str], None] = lambda _name:
         if kind:
             counts[kind] += number
         if not name.endswith((".pcap", ".pcapng", ".gz")):
-            _check_words(name, recording.text(name), allowed)
+            _check_text(name, recording.text(name), allowed)
     return VerifyReport(len(manifest.files), total, **counts)
 
 
@@ -140,10 +140,10 @@ def _check_reads(recording: Recording) -> int:
     return len(reads)
 
 
-def _check_rows(recording: Recording, name: str, good: Callable[[dict[str, Any]], bool]) -> int:
+def _check_rows(recording: Recording, name: str, is_valid: Callable[[dict[str, Any]], bool]) -> int:
     moments = []
     for number, row in enumerate(recording.rows(name), 1):
-        if not isinstance(row.get("t"), (int, float)) or not good(row):
+        if not isinstance(row.get("t"), (int, float)) or not is_valid(row):
             raise RecordingError(name, "a field is missing or of the wrong type", number)
         moments.append((number, float(row["t"])))
     _in_order(name, moments, name.partition("/")[0])
@@ -180,7 +180,7 @@ def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
     return [ipaddress.IPv4Network(network) for network in (*own, *(segment.network for segment in segments))]
 
 
-def _check_words(name: str, text: str, allowed: list[ipaddress.IPv4Network]) -> None:
+def _check_text(name: str, text: str, allowed: list[ipaddress.IPv4Network]) -> None:
     for what, pattern in _SECRETS:
         found = pattern.search(text)
         if found:

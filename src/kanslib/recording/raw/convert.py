@@ -31,7 +31,7 @@ _SET_UP: set[Verb] = {"create_cluster", "start_client"}
 
 WHOLE_LESSON = "l2"
 # titles of whole segments; a segment of another name is called after itself
-WHOLE = {
+SEGMENT_TITLES = {
     "l2": "The whole lesson, on layer 2",
     "bgp": "MetalLB and a router that speaks BGP",
     "bgp-silent": "A link is cut: under BGP, then on layer 2",
@@ -194,7 +194,7 @@ def _actions(raw: RawRecording) -> list[Action]:
     for raw_action in raw.actions:
         step = _step(raw, raw_action)
         name = _name(raw_action, step)
-        if groups and ids[-1] == raw_action.group and (groups[-1][0] == name or _waits(groups[-1][1])):
+        if groups and ids[-1] == raw_action.group and (groups[-1][0] == name or _only_waits(groups[-1][1])):
             groups[-1] = (name, [*groups[-1][1], step])
         else:
             groups.append((name, [step]))
@@ -204,7 +204,7 @@ def _actions(raw: RawRecording) -> list[Action]:
     ends = [*(steps[0].t for _, steps in groups[1:]), raw.span[1]]
     actions = []
     for name, group, (_, steps), following in zip(names, ids, groups, ends, strict=True):
-        settled = raw.settled.get(group) or _settled(raw, steps, changed, following)
+        settled = raw.settled.get(group) or _settled_at(raw, steps, changed, following)
         actions.append(Action(name, raw.name, settled, tuple(steps)))
     return actions
 
@@ -221,7 +221,7 @@ def _step(raw: RawRecording, action: RawAction) -> RecordedStep:
     return RecordedStep(action.t, action.end, verb, targets, action.stdin, action.command, action.rc, action.output)
 
 
-def _waits(steps: Sequence[RecordedStep]) -> bool:
+def _only_waits(steps: Sequence[RecordedStep]) -> bool:
     return all(step.verb == "wait" for step in steps)
 
 
@@ -233,14 +233,14 @@ def _name(action: RawAction, step: RecordedStep) -> str:
     return verb_on_disk(step.verb).replace("_", "-")
 
 
-def _settled(raw: RawRecording, steps: Sequence[RecordedStep], changed: Sequence[float], until: float) -> float:
+def _settled_at(raw: RawRecording, steps: Sequence[RecordedStep], changed: Sequence[float], until: float) -> float:
     if ACTIONS[steps[0].verb].loses_node:
         noticed = settling.settled_after_loss(raw.watches, steps[0].targets[0], steps[0].t, until)
         # the effects were incomplete when the next action began: the last one counts
-        return noticed if noticed is not None else settling.settled_quietly(changed, steps[-1].end, until)
+        return noticed if noticed is not None else settling.last_change(changed, steps[-1].end, until)
     end = steps[-1].end
     query = next((read.t for read in raw.reads if read.t >= end), until)
-    return settling.settled_quietly(changed, end, min(query, until))
+    return settling.last_change(changed, end, min(query, until))
 
 
 # ── stories ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,7 +250,9 @@ def _stories(
     sources: Sequence[RawRecording], segments: Sequence[Segment], actions: Sequence[Action]
 ) -> Iterator[Story]:
     if any(raw.stories for raw in sources):
-        yield from (story for raw, segment in zip(sources, segments, strict=True) for story in _opened(raw, segment))
+        yield from (
+            story for raw, segment in zip(sources, segments, strict=True) for story in _journal_stories(raw, segment)
+        )
         return
     stories: set[str] = set()
     for raw, segment in zip(sources, segments, strict=True):
@@ -259,7 +261,9 @@ def _stories(
         if lessons or not mine:
             # the cases show what was broken on purpose: here its names would give the diagnoses away
             end = next((action.t for action in mine if action.id.startswith("break-")), segment.end)
-            yield Story(segment.id, WHOLE.get(segment.id, f"All of {segment.id}"), segment.id, _opening(raw, mine), end)
+            yield Story(
+                segment.id, SEGMENT_TITLES.get(segment.id, f"All of {segment.id}"), segment.id, _opening(raw, mine), end
+            )
         for story in _chapters(segment, mine):
             if story.name not in stories:
                 yield story
@@ -276,7 +280,7 @@ def _stories(
                 yield Story(f"case-{number}", f"Case {number}", segment.id, broken.settled, end, hide_actions=True)
 
 
-def _opened(raw: RawRecording, segment: Segment) -> Iterator[Story]:
+def _journal_stories(raw: RawRecording, segment: Segment) -> Iterator[Story]:
     """Yield a journal's stories, each from its first opening until another one opens; and the whole lesson."""
     stories: dict[str, Story] = {}
     lesson: list[Story] = []
@@ -295,30 +299,32 @@ def _opened(raw: RawRecording, segment: Segment) -> Iterator[Story]:
         if row["lesson"]:
             lesson.append(stories[name])
     if len({story.name for story in lesson}) > 1 and WHOLE_LESSON not in stories:
-        yield Story(WHOLE_LESSON, WHOLE[WHOLE_LESSON], segment.id, lesson[0].start, max(one.end for one in lesson))
+        yield Story(
+            WHOLE_LESSON, SEGMENT_TITLES[WHOLE_LESSON], segment.id, lesson[0].start, max(one.end for one in lesson)
+        )
     yield from stories.values()
 
 
-def _until_next(mine: Sequence[Action], action: Action | None, segment: Segment) -> float:
+def _until_next(actions: Sequence[Action], action: Action | None, segment: Segment) -> float:
     if action is None:
         return segment.end
-    after = mine[mine.index(action) + 1 :]
+    after = actions[actions.index(action) + 1 :]
     return after[0].t if after else segment.end
 
 
-def _opening(raw: RawRecording, mine: Sequence[Action]) -> float:
+def _opening(raw: RawRecording, actions: Sequence[Action]) -> float:
     """Return when the cluster is complete: its set-up has settled, or the watches have listed the objects."""
     ready = [events[0].t for kind, events in raw.watches.items() if kind in ("nodes", "pods", "services") and events]
     opening = max([raw.span[0], *ready])
-    for action in mine:
+    for action in actions:
         if action.steps[0].verb not in _SET_UP:
             break
         opening = max(opening, action.settled)
     return opening
 
 
-def _chapters(segment: Segment, mine: Sequence[Action]) -> Iterator[Story]:
-    known = {action.id: action for action in mine}
+def _chapters(segment: Segment, actions: Sequence[Action]) -> Iterator[Story]:
+    known = {action.id: action for action in actions}
     for chapter in CHAPTERS:
         if chapter.after in known and chapter.until in known:
             start, end = known[chapter.after].settled, known[chapter.until].t
@@ -333,12 +339,12 @@ def _write_objects(sources: Sequence[RawRecording], writer: RecordingWriter) -> 
     for kind in sorted({kind for raw in sources for kind in raw.watches}):
         lines = [
             {"t": event.t, "type": event.type, **({"object": event.object} if event.object else {})}
-            for event in _joined(sources, kind)
+            for event in _merged_events(sources, kind)
         ]
         writer.add(f"objects/{kind}.ndjson", _ndjson(lines))
 
 
-def _joined(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
+def _merged_events(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
     """Yield the watch events of all segments: a LIST where another cluster begins, else only changes."""
     known: dict[tuple[str, str], dict[str, Any]] = {}
     for number, raw in enumerate(sources):
@@ -348,7 +354,7 @@ def _joined(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
             known.clear()
             yield WatchEvent(begins, "LIST", {})
         elif number:
-            yield from _caught_up(known, _listed(events), begins)
+            yield from _deletions(known, _initial_list(events), begins)
         for event in events:
             key = key_of(event.object)
             if event.type == "ADDED" and known.get(key) == event.object:
@@ -360,7 +366,7 @@ def _joined(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
             yield event
 
 
-def _listed(events: Sequence[WatchEvent]) -> list[WatchEvent]:
+def _initial_list(events: Sequence[WatchEvent]) -> list[WatchEvent]:
     """What a watch tells when it connects: the leading ADDED lines, which come in one breath."""
     listed: list[WatchEvent] = []
     for event in events:
@@ -370,7 +376,7 @@ def _listed(events: Sequence[WatchEvent]) -> list[WatchEvent]:
     return listed
 
 
-def _caught_up(
+def _deletions(
     known: dict[tuple[str, str], dict[str, Any]], listed: Sequence[WatchEvent], begins: float
 ) -> Iterator[WatchEvent]:
     """DELETED for what went away while nobody watched."""

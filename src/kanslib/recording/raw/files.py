@@ -136,21 +136,21 @@ class RawRecording:
                 content = (self.path / row["file"]).read_bytes()
             except FileNotFoundError:
                 raise RecordingError(f"{self.name}/{row['file']}", "reads.ndjson lists it, but it is missing") from None
-            out += self._split(row, content)
+            out += self._outputs_of(row, content)
         return sorted(out, key=lambda read: read.t)
 
-    def _split(self, row: dict[str, Any], content: bytes) -> list[RawOutput]:
+    def _outputs_of(self, row: dict[str, Any], content: bytes) -> list[RawOutput]:
         command = row["cmd"]
         if "place" in row:
             return [RawOutput(row["t"], row["end"], row["place"], command, row["rc"], content)]
         loop = list(_EACH_NODE.finditer(command))
         if loop:
-            return list(self._per_node(row, loop, content.decode()))
+            return list(self._outputs_per_node(row, loop, content.decode()))
         inside = _EXEC.match(command)
         place, inner = (inside["place"], inside["command"]) if inside else (HOST, command)
         return [RawOutput(row["t"], row["end"], place, inner, row["rc"], content)]
 
-    def _per_node(self, row: dict[str, Any], loop: list[re.Match[str]], text: str) -> Iterator[RawOutput]:
+    def _outputs_per_node(self, row: dict[str, Any], loop: list[re.Match[str]], text: str) -> Iterator[RawOutput]:
         """The loop's output cut at the node names it echoed; each piece as the command that printed it."""
         names = [part["node"] for part in loop]
         pieces = re.split(rf"(?m)^(?:{'|'.join(map(re.escape, names))})\n", text)[1:]

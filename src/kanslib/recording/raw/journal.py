@@ -24,8 +24,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._numbers = 0
-        self._logged: dict[tuple[str, str], set[str]] = {}
+        self._output_count = 0
+        self._written_lines: dict[tuple[str, str], set[str]] = {}
         for folder in ("objects", "reads", "logs", "captures", "probes"):
             (path / folder).mkdir(parents=True, exist_ok=True)
         (path / "acts.ndjson").touch()
@@ -60,11 +60,11 @@ class Journal:
         row = {"t": moment, "story": name, "title": title, "neutral": hide_actions, "lesson": lesson}
         self._append("stories.ndjson", row)
 
-    def read(self, place: str, command: str, span: tuple[float, float], rc: int, content: bytes) -> None:
+    def output(self, place: str, command: str, span: tuple[float, float], rc: int, content: bytes) -> None:
         """What a command printed at a place."""
         with self._lock:
-            self._numbers += 1
-            number = self._numbers
+            self._output_count += 1
+            number = self._output_count
         file = f"reads/{number:05}-{re.sub(r'[^A-Za-z0-9]+', '-', command)[:40].strip('-')}"
         (self.path / file).write_bytes(content)
         row = {"t": span[0], "end": span[1], "place": place, "cmd": command, "rc": rc, "file": file}
@@ -76,7 +76,7 @@ class Journal:
 
     def log(self, pod: str, node: str, text: str) -> None:
         """The log of a Pod so far, with timestamps: what is new in it is added."""
-        known = self._logged.setdefault((pod, node), set())
+        known = self._written_lines.setdefault((pod, node), set())
         new = [line for line in text.splitlines() if line not in known]
         known.update(new)
         with (self.path / "logs" / f"{pod}@{node}.log").open("a") as lines:

@@ -10,7 +10,7 @@ from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, key_of, leader
 Watches = Mapping[str, Sequence[WatchEvent]]
 
 # what a change has to touch to count: heartbeats, leases and repeated events do not
-_TELLING: dict[str, Callable[[KubeObject], Any]] = {
+_RELEVANT_STATE: dict[str, Callable[[KubeObject], Any]] = {
     "nodes": lambda o: (is_ready(o), o["metadata"].get("labels")),
     "services": lambda o: (o.get("spec"), o.get("status")),
     "endpointslices": lambda o: (o.get("endpoints"), o.get("ports")),
@@ -24,8 +24,8 @@ _TELLING: dict[str, Callable[[KubeObject], Any]] = {
 
 def changes(watches: Watches) -> list[float]:
     """The moments (Unix seconds, sorted) at which something changed that a learner would notice."""
-    moments = _new_claims(watches.get("events", ()))
-    for kind, telling in _TELLING.items():
+    moments = _leader_changes(watches.get("events", ()))
+    for kind, telling in _RELEVANT_STATE.items():
         known: dict[tuple[str, str], Any] = {}
         for event in watches.get(kind, ()):
             if event.type == "LIST":
@@ -38,7 +38,7 @@ def changes(watches: Watches) -> list[float]:
     return sorted(moments)
 
 
-def _new_claims(events: Sequence[WatchEvent]) -> list[float]:
+def _leader_changes(events: Sequence[WatchEvent]) -> list[float]:
     """When a Service had another leader, or the controller said that it has no address to give."""
     moments: list[float] = []
     said: dict[str, str] = {}
@@ -54,7 +54,7 @@ def _new_claims(events: Sequence[WatchEvent]) -> list[float]:
     return moments
 
 
-def settled_quietly(changed: Sequence[float], end: float, until: float) -> float:
+def last_change(changed: Sequence[float], end: float, until: float) -> float:
     """The last change between the act's end and `until`; the act's end when nothing changed."""
     return max((t for t in changed if end <= t < until), default=end)
 
