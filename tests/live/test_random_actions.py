@@ -122,7 +122,8 @@ class Both:
             a, b = external_addresses(real[name]), external_addresses(twin[name])
             if a != b:
                 yield f"address of {name}: {a}, computed {b}"
-            led = election.explain(self.twin.cluster.objects, name, self.twin.speakers.views[self.control_plane]).leader
+            members = self.twin.speakers.members[self.control_plane]
+            led = election.explain(self.twin.cluster.objects, name, members).leader
             uids = real[name]["metadata"]["uid"], twin[name]["metadata"]["uid"]
             if led and mine.get(uids[1]) != led:
                 yield f"leader of {name}: computed {led}, the twin's own claim {mine.get(uids[1])}"
@@ -173,7 +174,7 @@ class Both:
         }
         for vip in vips:
             self.scans += 1
-            computed = self.twin.answers(vip, self.twin.cluster.now, CLIENT)
+            computed = self.twin.arp_responders(vip, self.twin.cluster.now, CLIENT)
             real = [holders[vip]] if vip in holders else []
             if real != computed:
                 yield f"who answers for {vip}: {real}, computed {computed}"

@@ -85,12 +85,12 @@ def test_delays_link_up(cluster: RecordedCluster) -> None:
         for _, t, _ in acts(cluster, "link_up")
         if (seconds := first(cluster, "pods", t, named("webpod1", True)))
     ]
-    near(DELAYS.mend, pods, 1)
+    near(DELAYS.link_up, pods, 1)
     joins = []
     for _, t, node in acts(cluster, "link_up"):
         known = members_seen_by(cluster, cluster.segment_at(t).control_plane)
         joins += [when - t for when, who in known if when >= t and node in who][:1]
-    near(DELAYS.remend, joins, 1)
+    near(DELAYS.link_up_rejoin, joins, 1)
 
 
 def test_delays_speaker_replaced(cluster: RecordedCluster) -> None:
@@ -102,7 +102,7 @@ def test_delays_speaker_replaced(cluster: RecordedCluster) -> None:
             leaves.append(left - t)
             returns.append(next(when for when, who in known if when > left and len(who) == 4) - t)
     near(DELAYS.leave, leaves, 1)
-    near(DELAYS.return_, returns, 1)
+    near(DELAYS.replacement_joins, returns, 1)
 
 
 def test_delays_pod_start(cluster: RecordedCluster) -> None:

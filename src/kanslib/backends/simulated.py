@@ -203,8 +203,8 @@ class SimulatedBackend:
         if place not in places.nodes:
             return None
         printed: dict[str, Callable[[], str]] = {
-            "iptables-save -c": lambda: self._network.dump(place, self._now),
-            "iptables-save": lambda: re.sub(r"(?m)^\[\d+:\d+\] ", "", self._network.dump(place, self._now)),
+            "iptables-save -c": lambda: self._network.iptables_save(place, self._now),
+            "iptables-save": lambda: re.sub(r"(?m)^\[\d+:\d+\] ", "", self._network.iptables_save(place, self._now)),
             "iptables -t nat -S": lambda: command_output.nat_listing(self._simulator.rules(place, self._now)),
             "ip -j addr": lambda: self._network.addresses(place, self._now),
             "ip -j route": lambda: self._network.routes(place, self._now),
@@ -213,7 +213,7 @@ class SimulatedBackend:
 
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         self._refuse_down(source)
-        text = self._network.requests(source, target, times, self._now)
+        text = self._network.curl(source, target, times, self._now)
         self._now += times * 0.01
         return self._text(text), times
 
@@ -221,7 +221,7 @@ class SimulatedBackend:
         self._refuse_down(source)
         pools = self.objects("ipaddresspools")
         asked = [ip for pool in pools for spec in pool["spec"]["addresses"] for ip in addresses(spec)]
-        return self._text(self._network.scan(source, asked, self._now))
+        return self._text(self._network.arp_scan(source, asked, self._now))
 
     def mac_owners(self) -> dict[str, str]:
         return {self._network.mac(place): place for place in self._simulator.nodes(self._now)}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 
 from kanslib.k8s.endpoints import Endpoint, by_service, conditions
-from kanslib.k8s.objects import KubeObject, labels_of, name_of, namespace_of
+from kanslib.k8s.objects import KubeObject, internal_ip, labels_of, name_of, namespace_of
 
 _LARGE = 1000  # endpoints; beyond, kube-proxy saves the comments of endpoints' rules (largeClusterEndpointsThreshold)
 _ZONE = "topology.kubernetes.io/zone"
@@ -44,9 +44,8 @@ class Config:
         """Return the configuration of a cluster's kube-proxies: addresses and zones come from the Node objects."""
         addresses, zones = {}, {}
         for node in nodes:
-            name, known = name_of(node), node.get("status", {}).get("addresses") or []
-            addresses[name] = next((one["address"] for one in known if one["type"] == "InternalIP"), "")
-            zones[name] = labels_of(node).get(_ZONE, "")
+            addresses[name_of(node)] = internal_ip(node)
+            zones[name_of(node)] = labels_of(node).get(_ZONE, "")
         return cls(cluster_cidr, addresses, zones)
 
 

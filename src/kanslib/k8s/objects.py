@@ -119,6 +119,12 @@ def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
     return store.objects("")
 
 
+def internal_ip(node: KubeObject) -> str:
+    """Return a node's InternalIP; empty without one."""
+    addresses = node.get("status", {}).get("addresses") or []
+    return str(next((one["address"] for one in addresses if one["type"] == "InternalIP"), ""))
+
+
 def is_ready(obj: KubeObject) -> bool:
     """True when the object's condition Ready is True."""
     conditions = obj.get("status", {}).get("conditions") or []

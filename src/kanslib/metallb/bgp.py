@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from kanslib.k8s.endpoints import by_service, can_serve, endpoints_in, selects
-from kanslib.k8s.objects import KubeObject, external_addresses
+from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip
 from kanslib.metallb.config import BGPAdvertisement, Objects, Pool, objects_of_kind, pool_of, pools
 from kanslib.metallb.election import EXCLUDE, network_unavailable, speakers
 
@@ -128,16 +128,21 @@ def _routes(
     node: KubeObject, service: str, ips: Iterable[str], ads: Iterable[BGPAdvertisement], known: Iterable[Peer]
 ) -> list[BGPRoute]:
     name = node["metadata"]["name"]
-    addresses = node.get("status", {}).get("addresses") or []
-    own = next((one["address"] for one in addresses if one["type"] == "InternalIP"), "")
-    mine = [ad for ad in ads if name in ad.nodes]
+    next_hop = internal_ip(node)
+    node_ads = [ad for ad in ads if name in ad.nodes]
     return [
         BGPRoute(
-            ad.prefix(ip), name, own, peer.name, ad.local_pref if peer.is_internal else 0, ad.communities, (service,)
+            ad.prefix(ip),
+            name,
+            next_hop,
+            peer.name,
+            ad.local_pref if peer.is_internal else 0,
+            ad.communities,
+            (service,),
         )
         for peer in known
         if name in peer.nodes
-        for ad in mine
+        for ad in node_ads
         if not ad.peers or peer.name in ad.peers
         for ip in ips
     ]

@@ -1,1 +1,1 @@
-"""The twin: a cluster that is worked out. Time, an API server's part, and the models that decide."""
+"""A simulated cluster: virtual time, a part of the API server, and the models that make the decisions."""

@@ -1,4 +1,4 @@
-"""The API server's part: what it fills into an object that somebody applies, and where it throws dice. Pure."""
+"""The API server: the defaults and the generated values of an object that is applied. Pure."""
 
 from __future__ import annotations
 
@@ -19,36 +19,45 @@ _NODE_PORTS = (30000, 32767)
 
 
 class IdGenerator:
-    """Everything that a cluster draws by lot, from a seed: the same seed gives the same cluster."""
+    """Generates every random value of a cluster from a seed: the same seed gives the same cluster.
+
+    A subclass may look the values up by the object's `name`, as a test beside a live cluster does.
+    """
 
     def __init__(self, seed: int = 0) -> None:
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self._revision = 1_000_000
 
     def uid(self) -> str:
-        return str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
+        """Return a random UUID (version 4)."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
-    def revision(self) -> str:
+    def resource_version(self) -> str:
+        """Return the next resourceVersion."""
         self._revision += 1
         return str(self._revision)
 
-    def suffix(self) -> str:
-        return "".join(self.dice.choices(_LETTERS, k=5))
+    def name_suffix(self) -> str:
+        """Return five random characters, as in the names of Pods."""
+        return "".join(self.rng.choices(_LETTERS, k=5))
 
     def cluster_ip(self, name: str, network: IPv4Network, taken: Collection[str]) -> str:
-        """A free ClusterIP; the lower part of a range is kept for those who ask for one."""
+        """Return a random free ClusterIP for a Service.
+
+        The lower part of the range is reserved for ClusterIPs that a manifest names (KEP-3070).
+        """
         del name
         upper = range(min(max(16, network.num_addresses // 16), 256), network.num_addresses - 1)
         free = [str(network[number]) for number in upper if str(network[number]) not in taken]
-        return self.dice.choice(free)
+        return self.rng.choice(free)
 
     def node_port(self, name: str, taken: Collection[int]) -> int:
-        """A free port of the NodePort range."""
+        """Return a random free port of the NodePort range for a Service."""
         del name
-        return self.dice.choice([port for port in range(_NODE_PORTS[0], _NODE_PORTS[1] + 1) if port not in taken])
+        return self.rng.choice([port for port in range(_NODE_PORTS[0], _NODE_PORTS[1] + 1) if port not in taken])
 
     def pod_ip(self, name: str, network: IPv4Network, taken: Collection[str], last: str) -> str:
-        """The next address of a node's Pod range, after the last one given (host-local IPAM)."""
+        """Return the next free address of a node's Pod range after `last`, the newest one (host-local IPAM)."""
         del name
         start = int(IPv4Address(last)) + 1 if last else int(network[2])
         order = [*range(start, int(network[-1])), *range(int(network[2]), start)]
@@ -56,7 +65,7 @@ class IdGenerator:
 
 
 def timestamp(moment: float) -> str:
-    """A moment as the API writes it.
+    """Return a moment (Unix seconds) as the API writes it.
 
     >>> timestamp(1795417742.6)
     '2026-11-23T07:09:02Z'
@@ -65,78 +74,82 @@ def timestamp(moment: float) -> str:
 
 
 def apply_object(document: KubeObject, existing: KubeObject | None) -> KubeObject:
-    """What `kubectl apply` makes of an object: what the manifest says, without what only an earlier one said."""
-    said = json.dumps(document, separators=(",", ":")) + "\n"
-    before = copy.deepcopy(existing) if existing else {"metadata": {}}
-    earlier: Any = json.loads((before["metadata"].get("annotations") or {}).get(LAST_APPLIED, "{}"))
-    merged: KubeObject = _merge(before, document, earlier)
+    """Return the object after `kubectl apply`: a three-way merge of document, existing object and last-applied."""
+    before = existing or {"metadata": {}}
+    last_applied: Any = json.loads((before["metadata"].get("annotations") or {}).get(LAST_APPLIED, "{}"))
+    merged: KubeObject = _merge(copy.deepcopy(before), document, last_applied)
     merged["metadata"].setdefault("namespace", document["metadata"].get("namespace", "default"))
-    merged["metadata"].setdefault("annotations", {})[LAST_APPLIED] = said
+    merged["metadata"].setdefault("annotations", {})[LAST_APPLIED] = json.dumps(document, separators=(",", ":")) + "\n"
     return merged
 
 
-def _merge(there: Any, wanted: Any, earlier: Any) -> Any:
-    if not isinstance(wanted, Mapping) or not isinstance(there, Mapping):
+def _merge(existing: Any, wanted: Any, last_applied: Any) -> Any:
+    if not isinstance(wanted, Mapping) or not isinstance(existing, Mapping):
         return copy.deepcopy(wanted)
-    gone = set(earlier) - set(wanted) if isinstance(earlier, Mapping) else set()
-    kept = {key: value for key, value in there.items() if key not in gone}
+    removed = set(last_applied) - set(wanted) if isinstance(last_applied, Mapping) else set()
+    merged = {key: value for key, value in existing.items() if key not in removed}
     for key, value in wanted.items():
-        before = earlier.get(key) if isinstance(earlier, Mapping) else None
-        kept[key] = _merge(kept.get(key), value, before)
-    return kept
+        before = last_applied.get(key) if isinstance(last_applied, Mapping) else None
+        merged[key] = _merge(merged.get(key), value, before)
+    return merged
 
 
 def with_service_defaults(
     service: KubeObject,
-    before: KubeObject | None,
-    numbers: IdGenerator,
+    existing: KubeObject | None,
+    ids: IdGenerator,
     network: IPv4Network,
     others: Collection[KubeObject],
 ) -> KubeObject:
-    """A Service with the defaults and the numbers that the API server gives it; those it had it keeps."""
+    """Return a Service with the API server's defaults (Kubernetes v1.31); changes `service` itself.
+
+    ClusterIP, node ports and health check port are those of `existing`, else free ones from `ids`. `network`: the
+    range of ClusterIPs. `others`: all other Services, whose addresses and ports are taken.
+    """
     spec, name = service["spec"], service["metadata"]["name"]
-    had = before["spec"] if before else {}
+    existing_spec = existing["spec"] if existing else {}
     kind = spec.setdefault("type", "ClusterIP")
     spec.setdefault("sessionAffinity", "None")
     if kind != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
-        taken = {one["spec"].get("clusterIP") for one in others}
-        spec.setdefault("clusterIP", had.get("clusterIP") or numbers.cluster_ip(name, network, taken))
+        taken = {other["spec"].get("clusterIP") for other in others}
+        spec.setdefault("clusterIP", existing_spec.get("clusterIP") or ids.cluster_ip(name, network, taken))
         spec.setdefault("clusterIPs", [spec["clusterIP"]])
     if spec["sessionAffinity"] == "ClientIP":
         spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10800}})
     else:
         spec.pop("sessionAffinityConfig", None)
-    _with_port_defaults(service, had, numbers, others)
+    _set_port_defaults(service, existing_spec, ids, others)
     service.setdefault("status", {"loadBalancer": {}})
     return service
 
 
-def _with_port_defaults(
-    service: KubeObject, had: Mapping[str, Any], numbers: IdGenerator, others: Collection[KubeObject]
+def _set_port_defaults(
+    service: KubeObject, existing_spec: Mapping[str, Any], ids: IdGenerator, others: Collection[KubeObject]
 ) -> None:
     spec, name = service["spec"], service["metadata"]["name"]
-    outside = spec["type"] in ("NodePort", "LoadBalancer")
-    wants = outside and (spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts", True))
+    external = spec["type"] in ("NodePort", "LoadBalancer")
+    node_ports = external and (spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts", True))
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
-    taken = {port.get("nodePort", 0) for one in others for port in one["spec"].get("ports") or []}
-    taken |= {one["spec"].get("healthCheckNodePort", 0) for one in others}
-    known = {(port["port"], port.get("protocol", "TCP")): port.get("nodePort") for port in had.get("ports") or []}
+    taken = {port.get("nodePort", 0) for other in others for port in other["spec"].get("ports") or []}
+    taken |= {other["spec"].get("healthCheckNodePort", 0) for other in others}
+    ports = existing_spec.get("ports") or []
+    existing_ports = {(port["port"], port.get("protocol", "TCP")): port.get("nodePort") for port in ports}
     for port in spec.get("ports") or []:
         port.setdefault("protocol", "TCP")
         port.setdefault("targetPort", port["port"])
-        if wants and not port.get("nodePort"):
-            port["nodePort"] = known.get((port["port"], port["protocol"])) or numbers.node_port(name, taken)
+        if node_ports and not port.get("nodePort"):
+            port["nodePort"] = existing_ports.get((port["port"], port["protocol"])) or ids.node_port(name, taken)
             taken.add(port["nodePort"])
-        elif not outside:
+        elif not external:
             port.pop("nodePort", None)
-    if outside:
+    if external:
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
-        kept = had.get("healthCheckNodePort")
-        spec.setdefault("healthCheckNodePort", kept or numbers.node_port(f"{name} health check", taken))
+        port = existing_spec.get("healthCheckNodePort") or ids.node_port(f"{name} health check", taken)
+        spec.setdefault("healthCheckNodePort", port)
     else:
         spec.pop("healthCheckNodePort", None)

@@ -1,4 +1,4 @@
-"""Where a simulation of a cluster that nobody has starts: a fresh cluster, as kind would make it. Pure."""
+"""Build the initial state of a simulation from a manifest: a fresh cluster as kind creates it. Pure."""
 
 from __future__ import annotations
 

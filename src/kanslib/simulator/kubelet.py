@@ -1,14 +1,15 @@
-"""Pods, endpoints and nodes: what kubelets and the controller manager do (Kubernetes v1.31). Pure."""
+"""Simulate kubelets, the scheduler, and the endpoint slice and node controllers (Kubernetes v1.31). Pure."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from kanslib.k8s.endpoints import SERVICE_NAME
-from kanslib.k8s.objects import KubeObject, is_ready
+from kanslib.k8s.endpoints import SERVICE_NAME, slices_of
+from kanslib.k8s.objects import KubeObject, internal_ip, is_ready
 from kanslib.simulator.api_server import timestamp
 from kanslib.simulator.event_loop import EventLoop
 
@@ -17,28 +18,31 @@ _DAEMONS = ("kube-proxy", "kindnet", "speaker")
 
 
 class Kubelets:
-    """Runs Pods on the nodes that are up, and keeps EndpointSlices. `lost`: the nodes that nobody can reach."""
+    """Run Pods on the nodes that are up, and keep EndpointSlices and node conditions.
+
+    `lost`: the unreachable nodes, with the moment (Unix seconds) since when; the simulator changes it.
+    """
 
     def __init__(self, cluster: EventLoop, lost: Mapping[str, float]) -> None:
         self.cluster, self._lost = cluster, lost
         self._last_ip: dict[str, str] = {}
         self._starting: set[str] = set()
-        cluster.subscribe(("pods",), 0.0, self._kubelets)
-        cluster.subscribe(("pods", "services"), cluster.delays.slices, self._slices)
+        cluster.subscribe(("pods",), 0.0, self._sync_pods)
+        cluster.subscribe(("pods", "services"), cluster.delays.endpoint_slices, self._sync_endpoint_slices)
 
     # ── Pods ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _kubelets(self) -> None:
+    def _sync_pods(self) -> None:
         for pod in self.cluster.objects("pods"):
-            node = pod["spec"].get("nodeName") or self._scheduled(pod)
+            node = pod["spec"].get("nodeName") or self._schedule(pod)
             if node in self._lost:
                 continue
             if not pod.get("status", {}).get("podIP") and pod["metadata"]["uid"] not in self._starting:
                 self._starting.add(pod["metadata"]["uid"])
-                self.cluster.schedule(self.cluster.delays.pod_start, lambda pod=pod, node=node: self._start(pod, node))  # type: ignore[misc]
+                self.cluster.schedule(self.cluster.delays.pod_start, partial(self._start_pod, pod, node))
 
-    def _scheduled(self, pod: KubeObject) -> str:
-        """A node for a Pod that names none: the worker with the fewest Pods, the first by name."""
+    def _schedule(self, pod: KubeObject) -> str:
+        """Bind a Pod to the ready node with the fewest Pods, the first by name, and return the node."""
         count = {
             node["metadata"]["name"]: 0
             for node in self.cluster.objects("nodes")
@@ -54,40 +58,35 @@ class Kubelets:
             self.cluster.put("pods", pod)
         return node
 
-    def _start(self, pod: KubeObject, node: str) -> None:
+    def _start_pod(self, pod: KubeObject, node: str) -> None:
         self._starting.discard(pod["metadata"]["uid"])
-        there = self.cluster.get("pods", pod["metadata"]["name"], pod["metadata"].get("namespace", "default"))
-        if there is None or there["metadata"]["uid"] != pod["metadata"]["uid"] or node in self._lost:
+        existing = self.cluster.get("pods", pod["metadata"]["name"], pod["metadata"].get("namespace", "default"))
+        if existing is None or existing["metadata"]["uid"] != pod["metadata"]["uid"] or node in self._lost:
             return
-        there = copy.deepcopy(there)
-        ip = self.address(node) if there["spec"].get("hostNetwork") else self._pod_ip(there, node)
+        pod = copy.deepcopy(existing)
+        host_ip = internal_ip(self.cluster.get("nodes", node) or {})
+        ip = host_ip if pod["spec"].get("hostNetwork") else self._pod_ip(pod, node)
         since = timestamp(self.cluster.now)
         ready = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("Ready", "PodScheduled")]
-        running = [_running(one, since) for one in there["spec"].get("containers") or []]
-        there["spec"]["nodeName"] = node
-        there["status"] = {
-            "phase": "Running", "conditions": ready, "hostIP": self.address(node), "podIP": ip, "podIPs": [{"ip": ip}],
-            "startTime": since, "containerStatuses": running,
+        containers = [_container_status(container, since) for container in pod["spec"].get("containers") or []]
+        pod["spec"]["nodeName"] = node
+        pod["status"] = {
+            "phase": "Running", "conditions": ready, "hostIP": host_ip, "podIP": ip, "podIPs": [{"ip": ip}],
+            "startTime": since, "containerStatuses": containers,
         }  # fmt: skip
-        self.cluster.put("pods", there)
-
-    def address(self, node: str) -> str:
-        """A node's address on the Docker network."""
-        found = self.cluster.get("nodes", node)
-        told = (found or {}).get("status", {}).get("addresses") or []
-        return str(next((one["address"] for one in told if one["type"] == "InternalIP"), ""))
+        self.cluster.put("pods", pod)
 
     def _pod_ip(self, pod: KubeObject, node: str) -> str:
         network = IPv4Network((self.cluster.get("nodes", node) or {})["spec"]["podCIDR"])
-        here = [one for one in self.cluster.objects("pods") if one["spec"].get("nodeName") == node]
-        taken = [one.get("status", {}).get("podIP", "") for one in here if not one["spec"].get("hostNetwork")]
+        pods = [other for other in self._pods_on(node) if not other["spec"].get("hostNetwork")]
+        taken = [other.get("status", {}).get("podIP", "") for other in pods]
         last = self._last_ip.get(node) or max((ip for ip in taken if ip), key=IPv4Address, default="")
-        chosen = self.cluster.numbers.pod_ip(pod["metadata"]["name"], network, taken, last)
+        chosen = self.cluster.ids.pod_ip(pod["metadata"]["name"], network, taken, last)
         self._last_ip[node] = chosen
         return chosen
 
-    def delete(self, pod: KubeObject) -> None:
-        """Delete a Pod: it is told to end, and is gone when it has; on a lost node it is never told."""
+    def delete_pod(self, pod: KubeObject) -> None:
+        """Delete a Pod: once its kubelet has stopped it, the object is removed; on a lost node it stays Terminating."""
         pod = copy.deepcopy(pod)
         grace = pod["spec"].get("terminationGracePeriodSeconds", 30)
         pod["metadata"]["deletionTimestamp"] = timestamp(self.cluster.now + grace)
@@ -99,59 +98,51 @@ class Kubelets:
 
     # ── EndpointSlices ───────────────────────────────────────────────────────────────────────────────────
 
-    def _slices(self) -> None:
-        kept = set()
+    def _sync_endpoint_slices(self) -> None:
         for service in self.cluster.objects("services"):
-            selector = service["spec"].get("selector")
-            if selector:
-                kept.add(self._slice(service, selector))
+            if selector := service["spec"].get("selector"):
+                self._sync_endpoint_slice(service, selector)
         for piece in self.cluster.objects("endpointslices"):
             meta, owner = piece["metadata"], piece["metadata"].get("labels", {}).get(SERVICE_NAME)
-            if owner and meta["name"] not in kept and self.cluster.get("services", owner, meta["namespace"]) is None:
+            if owner and self.cluster.get("services", owner, meta["namespace"]) is None:
                 self.cluster.remove("endpointslices", piece)
 
-    def _slice(self, service: KubeObject, selector: Mapping[str, str]) -> str:
-        meta = service["metadata"]
-        space = meta.get("namespace", "default")
-        mine = [
-            one for one in self.cluster.objects("endpointslices")
-            if one["metadata"]["namespace"] == space and one["metadata"]["labels"].get(SERVICE_NAME) == meta["name"]
-        ]  # fmt: skip
+    def _sync_endpoint_slice(self, service: KubeObject, selector: Mapping[str, str]) -> None:
+        name, namespace = service["metadata"]["name"], service["metadata"].get("namespace", "default")
+        existing = slices_of(self.cluster.objects("endpointslices"), namespace, name)
         pods = [
             pod for pod in self.cluster.objects("pods")
-            if pod["metadata"].get("namespace", "default") == space
+            if pod["metadata"].get("namespace", "default") == namespace
             and selector.items() <= pod["metadata"].get("labels", {}).items()
             and pod.get("status", {}).get("podIP")
         ]  # fmt: skip
-        piece: KubeObject = copy.deepcopy(mine[0]) if mine else self._new_slice(service)
+        piece: KubeObject = copy.deepcopy(existing[0]) if existing else self._new_endpoint_slice(name, namespace)
         before = piece.get("endpoints") or []
         entries = {entry["addresses"][0]: entry for entry in map(self._endpoint, pods)}
-        # what was there stays where it was: the order of endpoints is nobody's promise
+        # known endpoints keep their places; the API guarantees no order
         order = [entry["addresses"][0] for entry in before if entry["addresses"][0] in entries]
         order += [address for address in entries if address not in order]
         piece["endpoints"] = [entries[address] for address in order]
         piece["ports"] = [_slice_port(port, pods) for port in service["spec"].get("ports") or []] if pods else []
-        return str(self.cluster.put("endpointslices", piece)["metadata"]["name"])
+        self.cluster.put("endpointslices", piece)
 
-    def _new_slice(self, service: KubeObject) -> KubeObject:
-        meta = service["metadata"]
+    def _new_endpoint_slice(self, service: str, namespace: str) -> KubeObject:
         labels = {
             "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-            SERVICE_NAME: meta["name"],
+            SERVICE_NAME: service,
         }
-        name = f"{meta['name']}-{self.cluster.numbers.suffix()}"
-        new = {"name": name, "namespace": meta.get("namespace", "default"), "labels": labels}
+        meta = {"name": f"{service}-{self.cluster.ids.name_suffix()}", "namespace": namespace, "labels": labels}
         return {
-            "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": new, "addressType": "IPv4",
+            "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": meta, "addressType": "IPv4",
         }  # fmt: skip
 
     def _endpoint(self, pod: KubeObject) -> dict[str, Any]:
-        meta, leaving = pod["metadata"], bool(pod["metadata"].get("deletionTimestamp"))
+        meta, terminating = pod["metadata"], bool(pod["metadata"].get("deletionTimestamp"))
         serving = is_ready(pod)
         node = self.cluster.get("nodes", pod["spec"]["nodeName"]) or {"metadata": {}}
         entry = {
             "addresses": [pod["status"]["podIP"]],
-            "conditions": {"ready": serving and not leaving, "serving": serving, "terminating": leaving},
+            "conditions": {"ready": serving and not terminating, "serving": serving, "terminating": terminating},
             "nodeName": pod["spec"]["nodeName"],
             "targetRef": {"kind": "Pod", "namespace": meta.get("namespace", "default"), "name": meta["name"]},
         }
@@ -160,89 +151,88 @@ class Kubelets:
 
     # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def not_ready(self, node: str) -> None:
-        """The controller manager gives a node up: NotReady, its Pods too; in five minutes they are to be deleted."""
-        self._readiness(node, "Unknown", [{"key": UNREACHABLE, "effect": "NoExecute"}])
-        for pod in self._on(node):
-            self._pod_readiness(pod, "False")
-        self.cluster.schedule(self.cluster.delays.eviction, lambda: self._evict(node), settles=False)
+    def mark_node_not_ready(self, node: str) -> None:
+        """Do what the node controller does without lease renewals: node and Pods NotReady, eviction in 5 minutes."""
+        self._set_node_ready(node, "Unknown", [{"key": UNREACHABLE, "effect": "NoExecute"}])
+        for pod in self._pods_on(node):
+            self._set_pod_ready(pod, "False")
+        self.cluster.schedule(self.cluster.delays.eviction, lambda: self._evict(node), awaited=False)
 
     def _evict(self, node: str) -> None:
         if node in self._lost:
-            for pod in self._on(node):
+            for pod in self._pods_on(node):
                 if not pod["metadata"]["name"].startswith(_DAEMONS) and not pod["metadata"].get("deletionTimestamp"):
-                    self.delete(pod)
+                    self.delete_pod(pod)
 
-    def ready(self, node: str) -> None:
-        """The kubelet reports again."""
-        self._readiness(node, "True", [])
+    def mark_node_ready(self, node: str) -> None:
+        """Set a node Ready, as its kubelet does once it reports again."""
+        self._set_node_ready(node, "True", [])
 
-    def restarted(self, node: str) -> None:
-        """A node's Pods run again after a boot, with addresses dealt anew."""
+    def restart_pods(self, node: str) -> None:
+        """Run a node's Pods again after a boot, with new addresses; remove those that were Terminating."""
         self._last_ip.pop(node, None)
-        mine = [pod for pod in self._on(node) if not pod["spec"].get("hostNetwork")]
-        for pod in mine:
+        pods = [pod for pod in self._pods_on(node) if not pod["spec"].get("hostNetwork")]
+        for pod in pods:
             if pod["metadata"].get("deletionTimestamp"):
                 self.cluster.remove("pods", pod)
-                continue
-            fresh = copy.deepcopy(pod)
-            fresh["status"] = {"phase": "Running", "conditions": []}
-            self.cluster.put("pods", fresh)
-        for pod in mine:
+            else:
+                self.cluster.put("pods", {**pod, "status": {"phase": "Running", "conditions": []}})
+        for pod in pods:
             if not pod["metadata"].get("deletionTimestamp"):
-                self._start(pod, node)
+                self._start_pod(pod, node)
 
-    def pods_ready(self, node: str) -> None:
-        """A node's kubelet says again that its Pods are Ready; but a speaker's probe takes longer."""
-        for pod in self._on(node):
+    def mark_pods_ready(self, node: str) -> None:
+        """Set a node's Pods Ready, except the speaker, whose readiness probe takes longer."""
+        for pod in self._pods_on(node):
             if pod["metadata"].get("deletionTimestamp"):
                 self.cluster.remove("pods", pod)
             elif not pod["metadata"]["name"].startswith("speaker"):
-                self._pod_readiness(pod, "True")
+                self._set_pod_ready(pod, "True")
 
-    def speaker_ready(self, node: str) -> None:
-        for pod in self._on(node):
+    def mark_speaker_ready(self, node: str) -> None:
+        """Set a node's speaker Pod Ready."""
+        for pod in self._pods_on(node):
             if pod["metadata"]["name"].startswith("speaker"):
-                self._pod_readiness(pod, "True")
+                self._set_pod_ready(pod, "True")
 
-    def _on(self, node: str) -> list[KubeObject]:
+    def _pods_on(self, node: str) -> list[KubeObject]:
         return [pod for pod in self.cluster.objects("pods") if pod["spec"].get("nodeName") == node]
 
-    def _readiness(self, node: str, status: str, taints: list[dict[str, str]]) -> None:
-        obj = copy.deepcopy(self.cluster.get("nodes", node) or {})
-        for condition in obj["status"]["conditions"]:
-            if condition["type"] == "Ready":
-                condition.update(status=status, lastTransitionTime=timestamp(self.cluster.now))
-        kept = [taint for taint in obj["spec"].get("taints") or [] if taint["key"] != UNREACHABLE]
-        if kept or taints:
-            obj["spec"]["taints"] = [*kept, *taints]
+    def _set_node_ready(self, node: str, status: str, taints: list[dict[str, str]]) -> None:
+        obj = self._with_ready_condition(self.cluster.get("nodes", node) or {}, status)
+        other_taints = [taint for taint in obj["spec"].get("taints") or [] if taint["key"] != UNREACHABLE]
+        if other_taints or taints:
+            obj["spec"]["taints"] = [*other_taints, *taints]
         else:
             obj["spec"].pop("taints", None)
         self.cluster.put("nodes", obj)
 
-    def _pod_readiness(self, pod: KubeObject, status: str) -> None:
-        pod = copy.deepcopy(pod)
-        for condition in pod.get("status", {}).get("conditions") or []:
+    def _set_pod_ready(self, pod: KubeObject, status: str) -> None:
+        self.cluster.put("pods", self._with_ready_condition(pod, status))
+
+    def _with_ready_condition(self, obj: KubeObject, status: str) -> KubeObject:
+        obj = copy.deepcopy(obj)
+        for condition in obj.get("status", {}).get("conditions") or []:
             if condition["type"] == "Ready":
                 condition.update(status=status, lastTransitionTime=timestamp(self.cluster.now))
-        self.cluster.put("pods", pod)
+        return obj
 
 
-def _running(container: Mapping[str, Any], since: str) -> dict[str, Any]:
+def _container_status(container: Mapping[str, Any], since: str) -> dict[str, Any]:
     state = {"running": {"startedAt": since}}
     return {"name": container["name"], "ready": True, "restartCount": 0, "state": state, "image": container["image"]}
 
 
 def _slice_port(port: Mapping[str, Any], pods: list[KubeObject]) -> dict[str, Any]:
-    """A Service port as a slice names it: with the number that its target has on the Pods."""
+    """Return a Service port as a slice has it: with the number of its target port on the Pods."""
     target = port.get("targetPort", port["port"])
     if isinstance(target, str):
-        known = [
-            one["containerPort"]
+        numbers = (
+            container_port["containerPort"]
             for pod in pods
             for container in pod["spec"].get("containers") or []
-            for one in container.get("ports") or []
-            if one.get("name") == target
-        ]
-        target = known[0] if known else 0
+            for container_port in container.get("ports") or []
+            if container_port.get("name") == target
+        )
+        target = next(numbers, 0)
     return {"name": port.get("name", ""), "protocol": port.get("protocol", "TCP"), "port": target}

@@ -1,6 +1,6 @@
-"""Requests, scans and probes in a computed cluster: each goes where that moment's wire and rules send it. Pure.
+"""Simulate requests, ARP scans and probes: ARP, routes and rules of their moment decide where they go. Pure.
 
-Chance is drawn from a seed, with the exact probabilities of the traced rules.
+Random choices come from a seed, with the exact probabilities of the traced rules.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -22,15 +22,16 @@ from kanslib.simulator.simulator import Simulator
 
 SYN_SENT = 120.0  # seconds that conntrack remembers an unanswered SYN (nf_conntrack_tcp_timeout_syn_sent)
 _EPHEMERAL = (32768, 60999)
-_RESALT = 10.0  # seconds: Linux net/core/secure_seq.c starts elsewhere in the range so often
+_SHUFFLE_PERIOD = 10.0  # seconds: Linux net/core/secure_seq.c EPHEMERAL_PORT_SHUFFLE_PERIOD
+_BROADCAST = "ff:ff:ff:ff:ff:ff"
 _NO_ANSWER, _REFUSED = 28, 7  # curl's exit codes
 
 
 @dataclass(frozen=True)
 class SimulatedAnswer:
-    """What came of a request: the Pod that answered and whom it saw as its client, or why nothing came back.
+    """The result of a request: the Pod that answered and the client address it saw (`remote`), or why none did.
 
-    `failure` says it in words, `cause` names it.
+    `failure`: why, in words; empty for an answer. `code`: curl's exit code. `cause`: why, by name.
     """
 
     hostname: str = ""
@@ -41,314 +42,333 @@ class SimulatedAnswer:
 
 
 class PortAllocator:
-    """Source ports as Linux hands them out: even ones upwards in small steps, and every 10 s from another place on.
+    """Choose source ports as Linux does: even ones, upwards in small steps, from a new random start every 10 s.
 
     Linux net/ipv4/inet_hashtables.c __inet_hash_connect, net/core/secure_seq.c (EPHEMERAL_PORT_SHUFFLE_PERIOD).
     """
 
     def __init__(self, seed: str) -> None:
         self._seed, self._period, self._next = seed, -1, 0
-        self._dice = random.Random(seed)
+        self._rng = random.Random(seed)
 
-    def take(self, moment: float) -> int:
+    def next_port(self, moment: float) -> int:
+        """Return the source port of a connection that is opened at a moment (Unix seconds)."""
         first, last = _EPHEMERAL
-        period = int(moment / _RESALT)
+        period = int(moment / _SHUFFLE_PERIOD)
         if period != self._period:
             self._period = period
             self._next = random.Random(f"{self._seed} {period}").randrange(first, last, 2)
         port = self._next
-        self._next += 2 + 2 * self._dice.randrange(8)
+        self._next += 2 + 2 * self._rng.randrange(8)
         if self._next > last:
             self._next = first
         return port
 
 
 class SimulatedNetwork:
-    """Everybody's packets in a twin."""
+    """The packets of a simulated cluster, and what the places remember of them: neighbors, conntrack, counters."""
 
-    def __init__(self, twin: Simulator, seed: int = 0) -> None:
-        self._twin, self._seed = twin, seed
-        self._learned: dict[str, list[tuple[float, str]]] = {}  # the client's: an address, from when on, whose MAC
-        self._counted: dict[str, Counter[tuple[str, str]]] = {}  # by node: connections by table and rule
-        self._unanswered: dict[tuple[str, str, int], tuple[float, str]] = {}  # node, address, port: until when, to whom
-        self._parsed: dict[tuple[str, int, int], Ruleset] = {}
-        self._ways: dict[Any, list[Outcome]] = {}
-        self._wire: list[Frame] = []  # ARP questions and their answers
-        self._sticky: dict[tuple[str, str, int, str], str] = {}  # session affinity: node, address, port, client: Pod
-        for address, holder in twin.start.neighbors.items():
-            self._learned[address] = [(twin.start.moment, holder)]
+    def __init__(self, simulator: Simulator, seed: int = 0) -> None:
+        self._simulator, self._seed = simulator, seed
+        self._neighbor_entries: dict[str, list[tuple[float, str]]] = {}  # the client's, by address: (moment, place)
+        self._rule_hits: dict[str, Counter[tuple[str, str]]] = {}  # by node: connections by (table, rule)
+        # unanswered SYNs by (node, address, source port): (expiry, Pod address)
+        self._conntrack: dict[tuple[str, str, int], tuple[float, str]] = {}
+        self._rulesets: dict[tuple[str, int, int], Ruleset] = {}
+        self._outcomes: dict[Any, list[Outcome]] = {}
+        self._arp_frames: list[Frame] = []
+        self._affinity: dict[tuple[str, str, int, str], str] = {}  # (node, address, port, client): Pod address
+        for address, holder in simulator.initial.neighbors.items():
+            self._neighbor_entries[address] = [(simulator.initial.moment, holder)]
 
-    # ── texts of nodes ───────────────────────────────────────────────────────────────────────────────────
+    # ── commands on nodes ────────────────────────────────────────────────────────────────────────────────
 
-    def dump(self, node: str, moment: float) -> str:
-        """`iptables-save -c` of a node."""
-        cidr = self._twin.start.cluster_cidr
-        base = self._twin.start.dump(node) or command_output.SKELETON.replace("{cidr}", cidr)
-        return command_output.iptables_save(base, self._twin.rules(node, moment), self._counted.get(node, {}), moment)
+    def iptables_save(self, node: str, moment: float) -> str:
+        """Return the output of `iptables-save -c` on a node at a moment (Unix seconds)."""
+        return self._iptables_save(node, moment, self._rule_hits.get(node, {}))
+
+    def _iptables_save(self, node: str, moment: float, hits: Mapping[tuple[str, str], int]) -> str:
+        cidr = self._simulator.initial.cluster_cidr
+        base = self._simulator.initial.dump(node) or command_output.SKELETON.replace("{cidr}", cidr)
+        return command_output.iptables_save(base, self._simulator.rules(node, moment), hits, moment)
 
     def addresses(self, node: str, moment: float) -> str:
-        """`ip -j addr` of a node."""
-        origin, pods = self._twin.start, command_output.pods_on(node, self._twin.objects("pods", moment))
-        prefix = IPv4Network(origin.network).prefixlen
-        own, mac = origin.addresses.get(node, ""), origin.macs.get(node, "")
-        return command_output.addresses(own, prefix, mac, pods, str(self._range(node, moment)[1]))
+        """Return the output of `ip -j addr` on a node."""
+        initial, pods = self._simulator.initial, command_output.pods_on(node, self._simulator.objects("pods", moment))
+        prefix = IPv4Network(initial.network).prefixlen
+        own, mac = initial.addresses.get(node, ""), initial.macs.get(node, "")
+        return command_output.addresses(own, prefix, mac, pods, str(self._pod_cidr(node, moment)[1]))
 
     def routes(self, node: str, moment: float) -> str:
-        """`ip -j route` of a node."""
-        origin, pods = self._twin.start, command_output.pods_on(node, self._twin.objects("pods", moment))
+        """Return the output of `ip -j route` on a node."""
+        initial, pods = self._simulator.initial, command_output.pods_on(node, self._simulator.objects("pods", moment))
         others = {
-            str(self._range(other, moment)): origin.addresses.get(other, "")
-            for other in self._twin.nodes(moment)
+            str(self._pod_cidr(other, moment)): initial.addresses.get(other, "")
+            for other in self._simulator.nodes(moment)
             if other != node
         }
-        return command_output.routes(origin.network, origin.addresses.get(node, ""), pods, others)
+        return command_output.routes(initial.network, initial.addresses.get(node, ""), pods, others)
 
-    def _range(self, node: str, moment: float) -> IPv4Network:
-        found = next(one for one in self._twin.objects("nodes", moment) if one["metadata"]["name"] == node)
+    def _pod_cidr(self, node: str, moment: float) -> IPv4Network:
+        found = next(one for one in self._simulator.objects("nodes", moment) if one["metadata"]["name"] == node)
         return IPv4Network(found["spec"].get("podCIDR", "10.10.0.0/24"))
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def requests(self, source: str, target: str, times: int, moment: float) -> str:
-        """What curl in a loop prints: each answer's Hostname and RemoteAddr, or its exit status."""
-        address, port = _target_of(target)
-        dice = random.Random(f"{self._seed} {source} {target} {times} {moment:.3f}")
+    def curl(self, source: str, target: str, times: int, moment: float) -> str:
+        """Return the output of curl in a loop: Hostname and RemoteAddr of each answer, or curl's exit code."""
+        address, port = _parse_target(target)
+        rng = random.Random(f"{self._seed} {source} {target} {times} {moment:.3f}")
         lines: list[str] = []
         for turn in range(times):
-            answer = self.request(source, address, port, moment + turn * 0.01, dice)
+            answer = self.request(source, address, port, moment + turn * 0.01, rng)
             if answer.failure:
                 lines.append(f"curl exit {answer.code}")
             else:
-                lines += [f"Hostname: {answer.hostname}", f"RemoteAddr: {answer.remote}:{dice.randrange(*_EPHEMERAL)}"]
+                lines += [f"Hostname: {answer.hostname}", f"RemoteAddr: {answer.remote}:{rng.randrange(*_EPHEMERAL)}"]
         return "\n".join(lines) + "\n"
 
     def request(
-        self, source: str, address: str, port: int, moment: float, dice: random.Random, sport: int | None = None
+        self, source: str, address: str, port: int, moment: float, rng: random.Random, source_port: int | None = None
     ) -> SimulatedAnswer:
-        """One request from a place to an address; `sport` lets conntrack recognise it."""
-        twin = self._twin
-        if source in twin.nodes(moment):
-            return self._through(source, source, address, port, moment, dice, sport)
-        node, failure = self._first_hop(address, moment, dice)
-        routed = twin.routed.at(moment)
+        """Send one request from a place to an address, at a moment (Unix seconds).
+
+        `rng` chooses among equal next hops and among outcomes; `source_port` lets conntrack recognise the connection.
+        """
+        simulator = self._simulator
+        if source in simulator.nodes(moment):
+            return self._connect(source, source, address, port, moment, rng, source_port)
+        node, failure = self._first_hop(address, moment, rng)
+        routed = simulator.routed.at(moment)
         if failure:
             return SimulatedAnswer(
                 failure=failure, code=_NO_ANSWER, cause=Cause.UNREACHABLE if routed else Cause.NO_ARP
             )
-        if node not in twin.nodes(moment):
+        if node not in simulator.nodes(moment):
             return SimulatedAnswer(failure=f"{node} has no such service: refused", code=_REFUSED, cause=Cause.REFUSED)
-        if node in twin.unreachable.at(moment):
+        if node in simulator.unreachable.at(moment):
             cause = Cause.HOP_GONE if routed else Cause.LEADER_GONE
             return SimulatedAnswer(failure=f"{node} is silent", code=_NO_ANSWER, cause=cause)
-        return self._through(source, node, address, port, moment, dice, sport)
+        return self._connect(source, node, address, port, moment, rng, source_port)
 
-    def _first_hop(self, address: str, moment: float, dice: random.Random) -> tuple[str, str]:
-        """The place to which the client's packet goes, or why it goes nowhere."""
-        twin, origin = self._twin, self._twin.start
-        holder = next((place for place, own in origin.addresses.items() if own == address), "")
-        if holder:
-            return holder, ""
-        if twin.routed.at(moment):
-            hops = next((hops for prefix, hops in twin.next_hops(moment).items() if _is_within(address, prefix)), ())
+    def _first_hop(self, address: str, moment: float, rng: random.Random) -> tuple[str, str]:
+        """Return the place to which the client sends a packet, or an empty one and why it cannot."""
+        simulator, places = self._simulator, {ip: place for place, ip in self._simulator.initial.addresses.items()}
+        if address in places:
+            return places[address], ""
+        if simulator.routed.at(moment):
+            routes = simulator.next_hops(moment).items()
+            hops = next((hops for prefix, hops in routes if _is_within(address, prefix)), ())
             if not hops:
                 return "", "the router has no route"
-            names = {own: place for place, own in origin.addresses.items()}
-            return names.get(dice.choice(sorted(hops)), ""), ""
-        if not _is_within(address, origin.network):
-            return "", "not on the client's network, and its gateway knows no way"
-        holder = self.conntrack_clash(address, moment) or self._resolve(address, moment)
+            return places.get(rng.choice(sorted(hops)), ""), ""
+        if not _is_within(address, simulator.initial.network):
+            return "", "not on the client's network, and its gateway has no route"
+        holder = self.neighbor(address, moment) or self._resolve_arp(address, moment)
         return holder, "" if holder else "nobody answers ARP"
 
-    def _resolve(self, address: str, moment: float) -> str:
-        """Ask by ARP; the first answer is kept. A kernel answers before a speaker does."""
-        client = self._twin.start.client or ""
-        found = self._twin.answers(address, moment, client)
-        self._learn_neighbor(client, address, found, moment)
-        if found:
-            self._learned.setdefault(address, []).append((moment, found[0]))
-        return found[0] if found else ""
-
-    def conntrack_clash(self, address: str, moment: float) -> str:
-        """Whose MAC the client has for an address: learned last, or told since by gratuitous ARP; empty for none."""
-        learned = [entry for entry in self._learned.get(address, []) if entry[0] <= moment]
-        if not learned:
+    def _resolve_arp(self, address: str, moment: float) -> str:
+        """Send an ARP request and keep the first reply; a kernel replies before a speaker does."""
+        client = self._simulator.initial.client or ""
+        responders = self._simulator.arp_responders(address, moment, client)
+        self._record_arp(client, address, responders, moment)
+        if not responders:
             return ""
-        since, holder = learned[-1]
-        for (node, ip), rounds in self._twin.speakers.bursts.items():
-            told = [t for t in rounds if since < t <= moment and node not in self._twin.unreachable.at(t)]
-            if ip == address and told:
-                since, holder = told[-1], node
+        self._neighbor_entries.setdefault(address, []).append((moment, responders[0]))
+        return responders[0]
+
+    def neighbor(self, address: str, moment: float) -> str:
+        """Return the place whose MAC the client has for an address; empty without a neighbor entry.
+
+        An entry comes from an ARP reply; later gratuitous ARPs update it.
+        """
+        entries = [entry for entry in self._neighbor_entries.get(address, []) if entry[0] <= moment]
+        if not entries:
+            return ""
+        since, holder = entries[-1]
+        for (node, ip), rounds in self._simulator.speakers.gratuitous_rounds.items():
+            if ip != address:
+                continue
+            received = [t for t in rounds if since < t <= moment and node not in self._simulator.unreachable.at(t)]
+            if received:
+                since, holder = received[-1], node
         return holder
 
-    def _through(
-        self, source: str, node: str, address: str, port: int, moment: float, dice: random.Random, sport: int | None
+    def _connect(
+        self,
+        source: str,
+        node: str,
+        address: str,
+        port: int,
+        moment: float,
+        rng: random.Random,
+        source_port: int | None,
     ) -> SimulatedAnswer:
-        """A connection through the rules of one node, to whichever Pod they lead."""
-        before = self._unanswered.get((node, address, sport)) if sport else None
-        if before and before[0] > moment and sport:
-            self._unanswered[node, address, sport] = (moment + SYN_SENT, before[1])
-            failure = f"conntrack on {node} still sends this port to {before[1]}"
+        """Open a connection through the rules of one node, to the Pod that they choose."""
+        entry = self._conntrack.get((node, address, source_port)) if source_port else None
+        if entry and entry[0] > moment and source_port:
+            self._conntrack[node, address, source_port] = (moment + SYN_SENT, entry[1])
+            failure = f"conntrack on {node} still sends this port to {entry[1]}"
             return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.REMEMBERED)
-        way = self._way(source, node, address, port, moment, dice)
-        if way.verdict != "ACCEPT":
-            code = _REFUSED if way.verdict == "REJECT" else _NO_ANSWER
-            return SimulatedAnswer(failure=f"{way.verdict} on {node}", code=code, cause=Cause.REFUSED)
-        self._count(node, way)
-        pod = self._pod(way.packet.dst or "", moment)
+        outcome = self._choose_outcome(source, node, address, port, moment, rng)
+        if outcome.verdict != "ACCEPT":
+            code = _REFUSED if outcome.verdict == "REJECT" else _NO_ANSWER
+            return SimulatedAnswer(failure=f"{outcome.verdict} on {node}", code=code, cause=Cause.REFUSED)
+        self._rule_hits.setdefault(node, Counter()).update((rule.table, rule.text) for rule in outcome.walked)
+        dst = outcome.packet.dst or ""
+        pod = self._pod_with_address(dst, moment)
         if pod is None:
-            refused = way.packet.dst in self._twin.start.addresses.values()
+            refused = dst in self._simulator.initial.addresses.values()
             cause, code = (Cause.REFUSED, _REFUSED) if refused else (Cause.ENDPOINT_GONE, _NO_ANSWER)
-            return SimulatedAnswer(failure=f"nobody is at {way.packet.dst}", code=code, cause=cause)
-        home = pod["spec"]["nodeName"]
-        if home in self._twin.unreachable.at(moment):
-            if sport:
-                self._unanswered[node, address, sport] = (moment + SYN_SENT, way.packet.dst or "")
-            failure = f"a SYN to {pod['metadata']['name']} on {home}, which is silent"
+            return SimulatedAnswer(failure=f"nobody is at {dst}", code=code, cause=cause)
+        pod_node = pod["spec"]["nodeName"]
+        if pod_node in self._simulator.unreachable.at(moment):
+            if source_port:
+                self._conntrack[node, address, source_port] = (moment + SYN_SENT, dst)
+            failure = f"a SYN to {pod['metadata']['name']} on {pod_node}, which is silent"
             return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.ENDPOINT_GONE)
-        return SimulatedAnswer(pod["metadata"]["name"], way.packet.src or "")
+        return SimulatedAnswer(pod["metadata"]["name"], outcome.packet.src or "")
 
-    def _way(self, source: str, node: str, address: str, port: int, moment: float, dice: random.Random) -> Outcome:
-        """One of the ways a packet can go, drawn with their probabilities."""
-        src = self._twin.start.addresses.get(source, "")
-        ways = self._all_ways(src, None if source == node else "eth0", node, address, port, moment)
-        before = self._sticky.get((node, address, port, src))
-        again = [way for way in ways if way.packet.dst == before and not _holds_without_history(way)]
-        if before and again:
-            return again[0]
-        fresh = [way for way in ways if _holds_without_history(way)] or ways
-        way = dice.choices(fresh, weights=[float(way.probability) for way in fresh])[0]
-        if any("-m recent --set" in rule.text for rule in way.walked):
-            self._sticky[node, address, port, src] = way.packet.dst or ""
-        return way
+    def _choose_outcome(
+        self, source: str, node: str, address: str, port: int, moment: float, rng: random.Random
+    ) -> Outcome:
+        """Choose one outcome of a traced packet at random, by probability; session affinity overrules."""
+        src = self._simulator.initial.addresses.get(source, "")
+        outcomes = self._trace(src, None if source == node else "eth0", node, address, port, moment)
+        known_pod = self._affinity.get((node, address, port, src))
+        for outcome in outcomes:
+            if known_pod and outcome.packet.dst == known_pod and not _holds_without_history(outcome):
+                return outcome
+        new = [outcome for outcome in outcomes if _holds_without_history(outcome)] or outcomes
+        chosen = rng.choices(new, weights=[float(outcome.probability) for outcome in new])[0]
+        if any("-m recent --set" in rule.text for rule in chosen.walked):
+            self._affinity[node, address, port, src] = chosen.packet.dst or ""
+        return chosen
 
-    def _all_ways(
-        self, src: str, arrives: str | None, node: str, address: str, port: int, moment: float
+    def _trace(
+        self, src: str, in_interface: str | None, node: str, address: str, port: int, moment: float
     ) -> list[Outcome]:
-        _, version = self._twin.api_view_of(node, moment)
-        place = (src, arrives, address, port, version, self._twin.version("pods", moment))
-        if place not in self._ways:
-            packet = Packet(src, address, dport=port, in_interface=arrives)
+        _, version = self._simulator.api_view(node, moment)
+        key = (src, in_interface, address, port, version, self._simulator.version("pods", moment))
+        if key not in self._outcomes:
+            packet = Packet(src, address, dport=port, in_interface=in_interface)
             routing = Routing.read(self.addresses(node, moment), self.routes(node, moment))
-            self._ways[place] = list(self._ruleset(node, moment).trace(packet, routing))
-        return self._ways[place]
+            self._outcomes[key] = list(self._ruleset(node, moment).trace(packet, routing))
+        return self._outcomes[key]
 
     def _ruleset(self, node: str, moment: float) -> Ruleset:
-        _, place = self._twin.api_view_of(node, moment)
-        if place not in self._parsed:
-            base = self._twin.start.dump(node) or command_output.SKELETON.replace(
-                "{cidr}", self._twin.start.cluster_cidr
-            )
-            self._parsed[place] = parse(command_output.iptables_save(base, self._twin.rules(node, moment), {}, moment))
-        return self._parsed[place]
+        _, version = self._simulator.api_view(node, moment)
+        if version not in self._rulesets:
+            self._rulesets[version] = parse(self._iptables_save(node, moment, {}))
+        return self._rulesets[version]
 
-    def _count(self, node: str, way: Outcome) -> None:
-        self._counted.setdefault(node, Counter()).update((rule.table, rule.text) for rule in way.walked)
-
-    def _pod(self, ip: str, moment: float) -> KubeObject | None:
-        """The Pod that really has an address: the API may believe in one that is long gone."""
-        pods = self._twin.objects("pods", moment)
+    def _pod_with_address(self, ip: str, moment: float) -> KubeObject | None:
+        """Return the Pod that has an address at a moment; None where the rules name one that is gone."""
+        pods = self._simulator.objects("pods", moment)
         return next(
             (p for p in pods if p.get("status", {}).get("podIP") == ip and not p["spec"].get("hostNetwork")), None
         )
 
     # ── ARP ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def scan(self, source: str, asked: Sequence[str], moment: float) -> str:
-        """`arp-scan` of some addresses from a place."""
-        macs, mine = self._twin.start.macs, source == self._twin.start.client
-        lines = []
-        for address in asked:
-            holders = self._twin.answers(address, moment, source)
-            self._learn_neighbor(source, address, holders, moment)
-            lines += [(address, macs.get(holder) or _synthetic_mac(holder)) for holder in holders]
-            if mine and holders and self.conntrack_clash(address, moment):
-                self._learned[address].append((moment, holders[0]))
-        return command_output.arp_scan(lines, len(asked))
+    def arp_scan(self, source: str, addresses: Sequence[str], moment: float) -> str:
+        """Return the output of `arp-scan` of some addresses from a place."""
+        replies = []
+        for address in addresses:
+            responders = self._simulator.arp_responders(address, moment, source)
+            self._record_arp(source, address, responders, moment)
+            replies += [(address, self.mac(responder)) for responder in responders]
+            if source == self._simulator.initial.client and responders and self.neighbor(address, moment):
+                self._neighbor_entries[address].append((moment, responders[0]))
+        return command_output.arp_scan(replies, len(addresses))
 
-    def _learn_neighbor(self, asker: str, address: str, holders: Sequence[str], moment: float) -> None:
-        """Keep a question, asked of everybody, and the answers, to the asker alone."""
-        own, mac = self._twin.start.addresses.get(asker, "0.0.0.0"), self.mac(asker)
-        self._wire.append(Frame(moment, _arp(1, mac, own, "00:00:00:00:00:00", address, to="ff:ff:ff:ff:ff:ff")))
+    def _record_arp(self, source: str, address: str, holders: Sequence[str], moment: float) -> None:
+        """Record the frames of an ARP request (broadcast) and of its replies (unicast)."""
+        own, mac = self._simulator.initial.addresses.get(source, "0.0.0.0"), self.mac(source)
+        self._arp_frames.append(Frame(moment, _arp(1, mac, own, "00:00:00:00:00:00", address, to=_BROADCAST)))
         for holder in holders:
             raw = _arp(2, self.mac(holder), address, mac, own, to=mac)
-            self._wire.append(Frame(moment + 0.0003, raw))
+            self._arp_frames.append(Frame(moment + 0.0003, raw))
 
     def neighbors(self, moment: float) -> str:
-        """`ip -j neigh` of the client."""
-        known = {ip: holder for ip in self._learned if (holder := self.conntrack_clash(ip, moment))}
+        """Return the output of `ip -j neigh` on the client."""
+        known = {ip: holder for ip in self._neighbor_entries if (holder := self.neighbor(ip, moment))}
         return command_output.neighbors({ip: self.mac(holder) for ip, holder in known.items()})
 
     def mac(self, place: str) -> str:
-        return self._twin.start.macs.get(place) or _synthetic_mac(place)
+        """Return the MAC of a place; a generated one where it is not known."""
+        return self._simulator.initial.macs.get(place) or _synthetic_mac(place)
 
     def fork(self) -> SimulatedNetwork:
-        """The same network for other eyes: what is sent here leaves no trace there."""
-        other = SimulatedNetwork(self._twin, self._seed)
-        other._learned = {address: list(entries) for address, entries in self._learned.items()}
-        other._parsed, other._ways = self._parsed, self._ways
+        """Return a copy with the same neighbor entries; packets sent in one do not change the other."""
+        other = SimulatedNetwork(self._simulator, self._seed)
+        other._neighbor_entries = {address: list(entries) for address, entries in self._neighbor_entries.items()}
+        other._rulesets, other._outcomes = self._rulesets, self._outcomes
         return other
 
     def frames(self, start: float, end: float) -> list[Frame]:
-        """The ARP of a stretch of time: what was asked and answered, and the speakers' gratuitous rounds.
+        """Return the ARP frames between two moments (Unix seconds): requests, replies, the speakers' gratuitous rounds.
 
-        In each round a request and a reply, to everybody, in MetalLB's own form: the target's MAC is broadcast, too
-        (internal/layer2/arp.go).
+        Each round has a request and a reply, both broadcast and with broadcast as the target's MAC (MetalLB
+        internal/layer2/arp.go).
         """
-        everybody = "ff:ff:ff:ff:ff:ff"
-        found = [frame for frame in self._wire if start <= frame.time <= end]
-        for (node, ip), rounds in self._twin.speakers.bursts.items():
+        found = [frame for frame in self._arp_frames if start <= frame.time <= end]
+        for (node, ip), rounds in self._simulator.speakers.gratuitous_rounds.items():
             for t in rounds:
-                if start <= t <= end and node not in self._twin.unreachable.at(t):
-                    raws = [_arp(form, self.mac(node), ip, everybody, ip, to=everybody) for form in (1, 2)]
-                    found += [Frame(t + 0.0001 * place, raw) for place, raw in enumerate(raws)]
+                if start <= t <= end and node not in self._simulator.unreachable.at(t):
+                    raws = [_arp(operation, self.mac(node), ip, _BROADCAST, ip, to=_BROADCAST) for operation in (1, 2)]
+                    found += [Frame(t + 0.0001 * index, raw) for index, raw in enumerate(raws)]
         return sorted(found, key=lambda frame: frame.time)
 
     # ── probes ───────────────────────────────────────────────────────────────────────────────────────────
 
     def probes(self, vips: Sequence[str], start: float, end: float) -> list[dict[str, Any]]:
-        """A request to each address every 50 ms, or as soon as the one before has ended; it is given up after 0.5 s."""
+        """Return the rows of probes: a request to each address every 50 ms, or once the one before has ended.
+
+        A request times out after 0.5 s. `start`, `end`: Unix seconds.
+        """
         rows = []
         for vip in vips:
-            ports, dice = PortAllocator(f"{self._seed} {vip}"), random.Random(f"{self._seed} probes {vip} {start:.3f}")
+            ports, rng = PortAllocator(f"{self._seed} {vip}"), random.Random(f"{self._seed} probes {vip} {start:.3f}")
             t = start
             while t < end:
-                rows.append(self._probe(vip, t, ports.take(t), dice))
+                rows.append(self._probe(vip, t, ports.next_port(t), rng))
                 t += max(0.05, rows[-1]["ms"] / 1000)
         return sorted(rows, key=lambda row: float(row["t"]))
 
-    def _probe(self, vip: str, t: float, port: int, dice: random.Random) -> dict[str, Any]:
-        client = self._twin.start.client or ""
-        answer = self.request(client, vip, 80, t, dice, port)
+    def _probe(self, vip: str, t: float, port: int, rng: random.Random) -> dict[str, Any]:
+        client = self._simulator.initial.client or ""
+        answer = self.request(client, vip, 80, t, rng, port)
         row: dict[str, Any] = {"t": t, "to": vip, "ok": not answer.failure, "port": port}
-        row["ms"] = round(1 + dice.expovariate(1), 1)
+        row["ms"] = round(1 + rng.expovariate(1), 1)
         if answer.failure:
             row |= {"error": answer.failure, "cause": answer.cause}
             return {**row, "ms": 500.0 if answer.code == _NO_ANSWER else 1.0}
         return {**row, "hostname": answer.hostname, "remote": f"{answer.remote}:{port}"}
 
 
-def _holds_without_history(way: Outcome) -> bool:
-    """Ways that a client takes whom nobody remembers; what the trace must assume about that is not so."""
-    return not any(one.holds for one in way.assumes)
+def _holds_without_history(outcome: Outcome) -> bool:
+    """Return True for an outcome that needs no state of earlier connections (`recent`, conntrack)."""
+    return not any(assumption.holds for assumption in outcome.assumes)
 
 
 def _is_within(address: str, prefix: str) -> bool:
     return IPv4Address(address) in IPv4Network(prefix)
 
 
-def _target_of(target: str) -> tuple[str, int]:
+def _parse_target(target: str) -> tuple[str, int]:
     address, _, port = target.removeprefix("http://").rstrip("/").partition(":")
     return address, int(port or 80)
 
 
 def _synthetic_mac(place: str) -> str:
-    """A MAC address for a place whose own is not known."""
+    """Return a generated MAC for a place whose own is not known."""
     return "02:42:" + ":".join(f"{byte:02x}" for byte in random.Random(place).randbytes(4))
 
 
 def _arp(operation: int, sender: str, sender_ip: str, target: str, target_ip: str, to: str) -> bytes:
-    """A frame with one ARP message in it."""
-    source, aim, receiver = (bytes.fromhex(mac.replace(":", "")) for mac in (sender, target, to))
-    head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
-    body = head + source + IPv4Address(sender_ip).packed + aim + IPv4Address(target_ip).packed
-    return receiver + source + struct.pack("!H", 0x0806) + body
+    """Return an Ethernet frame with one ARP message."""
+    sender_mac, target_mac, dst = (bytes.fromhex(mac.replace(":", "")) for mac in (sender, target, to))
+    header = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+    message = header + sender_mac + IPv4Address(sender_ip).packed + target_mac + IPv4Address(target_ip).packed
+    return dst + sender_mac + struct.pack("!H", 0x0806) + message

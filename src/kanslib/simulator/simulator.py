@@ -1,4 +1,4 @@
-"""A whole cluster, worked out: start it anywhere, act on it, ask what every place would say at a moment. Pure."""
+"""Simulate a whole cluster: start it in any state, perform actions, query any place at any moment. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kanslib.exceptions import ClusterError, ConfigurationError, ManifestError, 
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import reference
-from kanslib.k8s.objects import KubeObject, as_of, external_address, plural
+from kanslib.k8s.objects import KubeObject, as_of, external_address, labels_of, name_of, plural
 from kanslib.metallb import bgp
 from kanslib.metallb.config import pools
 from kanslib.metallb.election import EXCLUDE
@@ -22,7 +22,7 @@ from kanslib.simulator import api_server
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.kubelet import Kubelets
-from kanslib.simulator.metallb import SYSTEM, EventRecorder, SimulatedController, SimulatedSpeakers, installed
+from kanslib.simulator.metallb import SYSTEM, EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
 from kanslib.simulator.time_series import TimeSeries
 
 _KINDS = {
@@ -35,77 +35,90 @@ _METALLB = ("IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement")
 
 @dataclass(frozen=True)
 class InitialState:
-    """Where a twin starts: the objects of a moment (Unix seconds), what is broken then, and the places around it."""
+    """The state in which a simulation starts: the objects of a moment, active actions, and places with addresses.
+
+    `moment`: Unix seconds. `objects`: by kind (plural, lower case). `network`: the Docker network. `addresses`, `macs`:
+    of nodes, client and router, by name. `cluster_cidr`: the range of Pods. `router`: its name while it runs.
+    """
 
     moment: float
     objects: Mapping[str, Sequence[KubeObject]]
     network: str
     addresses: Mapping[str, str]
-    macs: Mapping[str, str]  # of places, by name
+    macs: Mapping[str, str]
     cluster_cidr: str
     control_plane: str
     client: str | None = "mypc"
     router: str | None = None
     router_address: str = ""
-    active: tuple[ActiveAction, ...] = ()  # what was done before and not undone, the router aside
-    neighbors: Mapping[str, str] = field(default_factory=dict)  # by the client: an address, and whose MAC it has
-    dump: Callable[[str], str | None] = lambda _node: None  # a node's iptables-save, for what is not kube-proxy's
-    log: Callable[[str, str], str] = lambda _component, _node: ""  # what a node's speaker or controller had said before
+    active: tuple[ActiveAction, ...] = ()  # without the router's
+    neighbors: Mapping[str, str] = field(default_factory=dict)  # of the client: an address, and the place it maps to
+    dump: Callable[[str], str | None] = lambda _node: (
+        None
+    )  # a node's iptables-save, for chains that are not kube-proxy's
+    log: Callable[[str, str], str] = lambda _component, _node: ""  # the earlier log of a component on a node
 
 
 class Simulator:
-    """MetalLB, kube-proxy and the rest as they would be. Time stands still between acts, until `pass_time`."""
+    """A simulated cluster: API, kubelets, MetalLB, kube-proxy and router. Time passes only in `settle` and `advance`.
+
+    `delays`: see `Delays`. `ids`: generates names, addresses and ports. Methods that take a `moment` (Unix seconds)
+    answer for any moment until `cluster.now`.
+    """
 
     def __init__(
-        self, origin: InitialState, numbers: api_server.IdGenerator | None = None, delays: Delays = DELAYS
+        self, initial: InitialState, ids: api_server.IdGenerator | None = None, delays: Delays = DELAYS
     ) -> None:
-        self.start, self.delays = origin, delays
-        self.cluster = EventLoop(origin.moment, numbers or api_server.IdGenerator(), delays)
+        self.initial, self.delays = initial, delays
+        self.cluster = EventLoop(initial.moment, ids or api_server.IdGenerator(), delays)
         for kind in {*_KINDS.values(), "nodes", "endpointslices", "events", "servicel2statuses", "daemonsets",
-                     "deployments", "leases", "endpoints", *origin.objects}:  # fmt: skip
-            self.cluster.load(kind, origin.objects.get(kind, ()))
-        now = origin.moment
-        killed, cut, hosts = (
-            [one.target for one in origin.active if one.verb == verb]
+                     "deployments", "leases", "endpoints", *initial.objects}:  # fmt: skip
+            self.cluster.load(kind, initial.objects.get(kind, ()))
+        now = initial.moment
+        killed, isolated, hosts = (
+            [one.target for one in initial.active if one.verb == verb]
             for verb in ("kill_node", "link_down", "add_conflicting_host")
         )
-        self.lost: dict[str, float] = dict.fromkeys([*killed, *cut], now)
-        self._cut = set(cut)
+        self.lost: dict[str, float] = dict.fromkeys([*killed, *isolated], now)
+        self._isolated = set(isolated)
         self.down: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(killed))
         self.unreachable: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(self.lost))
-        self.heard: dict[
-            str, TimeSeries[float]
-        ] = {}  # a node that cannot hear the API, and what it heard last; inf: hears
-        self.router: TimeSeries[str | None] = TimeSeries(now, origin.router)
-        self.routed: TimeSeries[bool] = TimeSeries(now, ActiveAction("route_client") in origin.active)
-        held = (hosts[0], self._first_vip()) if hosts else None  # a container, and the address that it holds
-        self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, held)
-        self.workloads = Kubelets(self.cluster, self.lost)
+        self._api_visibility: dict[str, TimeSeries[float]] = {}
+        self.router: TimeSeries[str | None] = TimeSeries(now, initial.router)
+        self.routed: TimeSeries[bool] = TimeSeries(now, ActiveAction("route_client") in initial.active)
+        host = (hosts[0], self._first_vip()) if hosts else None  # its name and address
+        self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, host)
+        self.kubelets = Kubelets(self.cluster, self.lost)
         self.events = EventRecorder(self.cluster)
         self.controller = SimulatedController(self.cluster, self.events)
-        self.speakers = SimulatedSpeakers(self.cluster, self.events, self.lost, self._cut)
-        self.controller.adopt()
-        self.speakers.begin()
-        self._known: dict[tuple[str, int], list[KubeObject]] = {}
-        self._routes: dict[tuple[object, ...], dict[str, tuple[str, ...]]] = {}
-        self._written: dict[tuple[str, int, int], kubeproxy.Rules] = {}
+        self.speakers = SimulatedSpeakers(self.cluster, self.events, self.lost, self._isolated)
+        self.controller.adopt_existing()
+        self.speakers.adopt_existing()
+        self._objects_cache: dict[tuple[str, int], list[KubeObject]] = {}
+        self._routes_cache: dict[tuple[object, ...], dict[str, tuple[str, ...]]] = {}
+        self._rules_cache: dict[tuple[str, int, int], kubeproxy.Rules] = {}
 
-    # ── acts ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
     def advance(self, until: float) -> None:
-        """Let time pass up to a moment; what was still to come, comes."""
+        """Let time pass up to a moment (Unix seconds), and run what is scheduled until then."""
         self.cluster.run(until)
 
     def settle(self) -> float:
-        """Let happen what was caused, until kube-proxy has written the last of it; the moment (Unix seconds)."""
+        """Run all effects of the actions so far, until kube-proxy has written its rules; return the moment."""
         settled = self.cluster.settle()
         kinds = ("services", "endpointslices")
-        written = [self.cluster.history[kind][-1].t + self.delays.proxy for kind in kinds if self.cluster.history[kind]]
+        written = [
+            self.cluster.history[kind][-1].t + self.delays.kube_proxy for kind in kinds if self.cluster.history[kind]
+        ]
         self.cluster.run(max([settled, *written]))
         return self.cluster.now
 
     def apply(self, documents: Sequence[KubeObject]) -> list[str]:
-        """`kubectl apply`: what kubectl would print. NotSimulatedError for a kind that the twin does not know."""
+        """Apply objects, and return the lines that kubectl prints.
+
+        Raise NotSimulatedError for a kind that is not simulated, ClusterError for what MetalLB's webhook denies.
+        """
         unknown = [document["kind"] for document in documents if document["kind"] not in _KINDS]
         if unknown:
             raise NotSimulatedError(f"objects of kind {unknown[0]}", _KINDS)
@@ -113,60 +126,58 @@ class Simulator:
         return [self._apply(document) for document in documents]
 
     def _admit(self, documents: Sequence[KubeObject]) -> None:
-        """What MetalLB's webhook refuses: a pool that overlaps another, a range that is none."""
-        wanted = [document for document in documents if document["kind"] == "IPAddressPool"]
-        named = {document["metadata"]["name"] for document in wanted}
-        kept = [pool for pool in self.cluster.objects("ipaddresspools") if pool["metadata"]["name"] not in named]
+        """Validate pools as MetalLB's webhook does: no overlap, no invalid range."""
+        applied = [document for document in documents if document["kind"] == "IPAddressPool"]
+        names = [document["metadata"]["name"] for document in applied]
+        others = [pool for pool in self.cluster.objects("ipaddresspools") if pool["metadata"]["name"] not in names]
         try:
-            pools(lambda kind: [*kept, *wanted] if kind == "ipaddresspools" else [])
-        except (ConfigurationError, ManifestError) as refused:
-            name = next(iter(named))
-            raise ClusterError(f"the pool {name}: MetalLB's webhook denies it: {refused}") from None
+            pools(lambda kind: [*others, *applied] if kind == "ipaddresspools" else [])
+        except (ConfigurationError, ManifestError) as error:
+            raise ClusterError(f"the pool {names[0]}: MetalLB's webhook denies it: {error}") from None
 
     def _apply(self, document: KubeObject) -> str:
         kind = _KINDS[document["kind"]]
-        there = self.cluster.get(kind, document["metadata"]["name"], document["metadata"].get("namespace", "default"))
+        meta = document["metadata"]
+        existing = self.cluster.get(kind, meta["name"], meta.get("namespace", "default"))
         group = "metallb.io" if document["kind"] in _METALLB else ""
         named = reference(document).replace("/", f".{group}/", 1) if group else reference(document)
-        if is_applied(document, there):
+        if is_applied(document, existing):
             return f"{named} unchanged"
-        merged = api_server.apply_object(document, there)
+        merged = api_server.apply_object(document, existing)
         merged.setdefault("apiVersion", document.get("apiVersion", "v1"))
         if kind == "services":
-            others = [one for one in self.cluster.objects("services") if one is not there]
-            merged = api_server.with_service_defaults(
-                merged, there, self.cluster.numbers, self.service_network(), others
-            )
-        if kind == "pods" and there is None:
+            others = [service for service in self.cluster.objects("services") if service is not existing]
+            network = self._service_network()
+            merged = api_server.with_service_defaults(merged, existing, self.cluster.ids, network, others)
+        if kind == "pods" and existing is None:
             merged["status"] = {"phase": "Pending"}
         self.cluster.put(kind, merged)
-        return f"{named} {'configured' if there else 'created'}"
+        return f"{named} {'configured' if existing else 'created'}"
 
-    def service_network(self) -> IPv4Network:
-        """The range of ClusterIPs: that of the Service `kubernetes`."""
-        first = self.cluster.get("services", "kubernetes")
-        address = first["spec"]["clusterIP"] if first else "10.96.0.1"
+    def _service_network(self) -> IPv4Network:
+        """Return the range of ClusterIPs: that of the Service `kubernetes`."""
+        kubernetes = self.cluster.get("services", "kubernetes")
+        address = kubernetes["spec"]["clusterIP"] if kubernetes else "10.96.0.1"
         return IPv4Network(f"{address}/24", strict=False)
 
     def delete(self, references: Sequence[str]) -> list[str]:
-        """`kubectl delete`, in whatever namespace the object is."""
-        said = []
+        """Delete objects (`pod/x`, in any namespace), and return the lines that kubectl prints."""
+        printed = []
         for ref in references:
             kind, _, name = ref.partition("/")
             obj = next((one for one in self.cluster.objects(plural(kind)) if one["metadata"]["name"] == name), None)
             if obj is None:
-                said.append(f"{ref} not found")
+                printed.append(f"{ref} not found")
                 continue
             self._delete(plural(kind), obj)
-            said.append(f'{plural(kind).removesuffix("s")} "{name}" deleted')
-        return said
+            printed.append(f'{plural(kind).removesuffix("s")} "{name}" deleted')
+        return printed
 
     def _delete(self, kind: str, obj: KubeObject) -> None:
         if kind != "pods":
             return self.cluster.remove(kind, obj)
-        self.workloads.delete(obj)
-        component = obj["metadata"].get("labels", {}).get("component")
-        node = obj["spec"].get("nodeName", "")
+        self.kubelets.delete_pod(obj)
+        component, node = labels_of(obj).get("component"), obj["spec"].get("nodeName", "")
         if component == "speaker" and node not in self.lost:
             self._replace_speaker(node)
         if component in ("speaker", "controller") and node not in self.lost:
@@ -180,7 +191,7 @@ class Simulator:
 
         self.cluster.schedule(self.delays.leave, left)
         self.cluster.schedule(
-            self.delays.return_, lambda: self.speakers.join(node) if self._speakers_wanted() else None
+            self.delays.replacement_joins, lambda: self.speakers.join(node) if self._speakers_wanted() else None
         )
 
     def _speakers_wanted(self) -> bool:
@@ -189,31 +200,31 @@ class Simulator:
     def _respawn(self, pod: KubeObject, component: str) -> None:
         if component == "speaker" and not self._speakers_wanted():
             return
-        fresh = copy.deepcopy(pod)
-        meta = {key: fresh["metadata"][key] for key in ("namespace", "labels") if key in fresh["metadata"]}
-        stem = pod["metadata"]["name"].rpartition("-")[0]
-        fresh["metadata"] = {**meta, "name": f"{stem}-{self.cluster.numbers.suffix()}"}
-        fresh["status"] = {"phase": "Pending"}
-        self.cluster.put("pods", fresh)
+        meta = {key: pod["metadata"][key] for key in ("namespace", "labels") if key in pod["metadata"]}
+        meta["name"] = f"{pod['metadata']['name'].rpartition('-')[0]}-{self.cluster.ids.name_suffix()}"
+        self.cluster.put("pods", {**pod, "metadata": meta, "status": {"phase": "Pending"}})
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> list[str]:  # noqa: PLR0912 (one case an action)
-        """Do any other action, and return it in words. NotSimulatedError for one that is not simulated."""
+        """Perform any other action, and return it in words.
+
+        Raise NotSimulatedError for one that is not simulated, UnknownNameError for an unknown node.
+        """
         now = self.cluster.now
         match verb:
             case "install_metallb":
-                self._install()
+                self._install_metallb()
             case "label":
                 self._label(*targets)
             case "kill_node":
-                self._kill(targets[0])
+                self._kill_node(targets[0])
             case "start_node":
-                self._start(targets[0])
+                self._start_node(targets[0])
             case "link_down":
                 self._link_down(targets[0])
             case "link_up":
                 self._link_up(targets[0])
             case "start_router":
-                self.router.set(now, self.start.router or "router")
+                self.router.set(now, self.initial.router or "router")
             case "stop_router":
                 self.router.set(now, None)
             case "route_client" | "unroute_client":
@@ -231,7 +242,7 @@ class Simulator:
         return [describe(verb, targets)]
 
     def active_actions(self, moment: float) -> list[ActiveAction]:
-        """Return what was done to nodes and places by a moment, and is not undone."""
+        """Return the actions that are active at a moment."""
         down = self.down.at(moment)
         router, host = self.router.at(moment), self.conflicting_host.at(moment)
         daemonsets = self.objects("daemonsets", moment)
@@ -246,18 +257,19 @@ class Simulator:
         ]
 
     def _excluded(self, moment: float) -> list[str]:
-        nodes = {one["metadata"]["name"]: one["metadata"].get("labels", {}) for one in self.objects("nodes", moment)}
-        return [node for node, labels in nodes.items() if EXCLUDE in labels and node != self.start.control_plane]
+        """Return the nodes that are labelled so that MetalLB does not announce from them."""
+        nodes = [name_of(node) for node in self.objects("nodes", moment) if EXCLUDE in labels_of(node)]
+        return [node for node in nodes if node != self.initial.control_plane]
 
     def _label(self, node: str, *labels: str) -> None:
         obj = copy.deepcopy(self._node(node))
-        known = obj["metadata"].setdefault("labels", {})
+        present = obj["metadata"].setdefault("labels", {})
         for label in labels:
             key, equals, value = label.partition("=")
             if not equals and key.endswith("-"):
-                known.pop(key[:-1], None)
+                present.pop(key[:-1], None)
             else:
-                known[key] = value
+                present[key] = value
         self.cluster.put("nodes", obj)
 
     def _node(self, name: str) -> KubeObject:
@@ -266,22 +278,20 @@ class Simulator:
             raise UnknownNameError("node", name, [node["metadata"]["name"] for node in self.cluster.objects("nodes")])
         return found
 
-    # ── losing a node, and getting it back ───────────────────────────────────────────────────────────────
+    # ── nodes that fail and recover ──────────────────────────────────────────────────────────────────────
 
-    def _lose(self, node: str) -> None:
+    def _lose_node(self, node: str) -> None:
         self._node(node)
-        if node == self.start.control_plane:
-            raise NotSimulatedError(f"the loss of {node}: without the control plane there is no API to ask")
+        if node == self.initial.control_plane:
+            raise NotSimulatedError(f"the failure of {node}: without the control plane there is no API to query")
         now = self.cluster.now
         self.lost[node] = now
-        self.unreachable.set(now, self.unreachable.now | {node})
-        self.speakers.mark_unreachable(node)
-        self.cluster.schedule(
-            self.delays.not_ready(self._since_renewal(node)), lambda: self._seconds_to_not_ready(node, now)
-        )
+        self.unreachable.set(now, self.unreachable.latest | {node})
+        self.speakers.detect_failure(node)
+        self.cluster.schedule(self.delays.not_ready(self._lease_age(node)), lambda: self._mark_not_ready(node, now))
 
-    def _since_renewal(self, node: str) -> float:
-        """How old a node's lease is; half its period where nobody wrote it down."""
+    def _lease_age(self, node: str) -> float:
+        """Return the age of a node's lease in seconds; half its period where it is not known."""
         lease = self.cluster.get("leases", node, "kube-node-lease")
         renewed = (lease or {}).get("spec", {}).get("renewTime")
         if not renewed:
@@ -289,70 +299,70 @@ class Simulator:
         age = self.cluster.now - datetime.fromisoformat(renewed.replace("Z", "+00:00")).timestamp()
         return age % self.delays.lease_period
 
-    def _seconds_to_not_ready(self, node: str, since: float) -> None:
+    def _mark_not_ready(self, node: str, since: float) -> None:
         if self.lost.get(node) == since:
-            self.workloads.not_ready(node)
+            self.kubelets.mark_node_not_ready(node)
 
-    def _kill(self, node: str) -> None:
-        self._lose(node)
+    def _kill_node(self, node: str) -> None:
+        self._lose_node(node)
         self.speakers.stop(node)
-        self.down.set(self.cluster.now, self.down.now | {node})
+        self.down.set(self.cluster.now, self.down.latest | {node})
 
     def _link_down(self, node: str) -> None:
-        self._lose(node)
-        self._cut.add(node)
+        self._lose_node(node)
+        self._isolated.add(node)
         self.api_visibility(node).set(self.cluster.now, self.cluster.now)
         self.speakers.isolate(node)
         hold = min((peer.hold for peer in bgp.peers(self.cluster.objects)), default=9.0)
         since = self.cluster.now
         self.cluster.schedule(
             bgp.hold_timer_expiry(min(hold, 9.0)).typical,
-            lambda: self.speakers.close_bgp(node) if self.lost.get(node) == since else None,
+            lambda: self.speakers.close_session(node) if self.lost.get(node) == since else None,
         )
 
     def api_visibility(self, node: str) -> TimeSeries[float]:
-        """Until when a node has heard of the API."""
-        return self.heard.setdefault(node, TimeSeries(self.start.moment, float("inf")))
+        """Return until when (Unix seconds) a node sees the API's changes; infinity while it is connected."""
+        return self._api_visibility.setdefault(node, TimeSeries(self.initial.moment, float("inf")))
 
-    def _start(self, node: str) -> None:
+    def _start_node(self, node: str) -> None:
         self._node(node)
         now = self.cluster.now
-        self.down.set(now, self.down.now - {node})
+        self.down.set(now, self.down.latest - {node})
 
-        def up() -> None:
-            self._node_recovered(node)
-            self.workloads.ready(node)
+        def boot() -> None:
+            self._recover_node(node)
+            self.kubelets.mark_node_ready(node)
 
-        def running() -> None:
-            self.workloads.restarted(node)
-            self.workloads.pods_ready(node)
+        def restart() -> None:
+            self.kubelets.restart_pods(node)
+            self.kubelets.mark_pods_ready(node)
 
-        self.cluster.schedule(self.delays.boot, up)
-        self.cluster.schedule(self.delays.restart, running)
+        self.cluster.schedule(self.delays.boot, boot)
+        self.cluster.schedule(self.delays.restart, restart)
         self.cluster.schedule(self.delays.rejoin, lambda: self.speakers.join(node))
         self.cluster.schedule(
-            self.delays.rejoin + self.delays.speaker_ready, lambda: self.workloads.speaker_ready(node)
+            self.delays.rejoin + self.delays.speaker_ready, lambda: self.kubelets.mark_speaker_ready(node)
         )
 
     def _link_up(self, node: str) -> None:
         self._node(node)
-        self._cut.discard(node)
-        self._node_recovered(node)
+        self._isolated.discard(node)
+        self._recover_node(node)
         self.api_visibility(node).set(self.cluster.now, float("inf"))
-        self.cluster.schedule(1.8, lambda: self.speakers.open_bgp(node))
-        self.cluster.schedule(self.delays.remend, lambda: self.speakers.join(node))
-        self.cluster.schedule(self.delays.mend, lambda: self.workloads.pods_ready(node))
-        self.cluster.schedule(self.delays.mend, lambda: self.workloads.speaker_ready(node))
-        self.cluster.schedule(self.delays.mend + 4, lambda: self.workloads.ready(node))
+        self.cluster.schedule(1.8, lambda: self.speakers.open_session(node))
+        self.cluster.schedule(self.delays.link_up_rejoin, lambda: self.speakers.join(node))
+        self.cluster.schedule(self.delays.link_up, lambda: self.kubelets.mark_pods_ready(node))
+        self.cluster.schedule(self.delays.link_up, lambda: self.kubelets.mark_speaker_ready(node))
+        self.cluster.schedule(self.delays.link_up + 4, lambda: self.kubelets.mark_node_ready(node))
 
-    def _node_recovered(self, node: str) -> None:
+    def _recover_node(self, node: str) -> None:
         self.lost.pop(node, None)
-        self.unreachable.set(self.cluster.now, self.unreachable.now - {node})
+        self.unreachable.set(self.cluster.now, self.unreachable.latest - {node})
 
     # ── MetalLB, the router, the neighbors ──────────────────────────────────────────────────────────────
 
-    def _install(self) -> None:
-        if installed(self.cluster.objects("namespaces")):
+    def _install_metallb(self) -> None:
+        if is_installed(self.cluster.objects("namespaces")):
             return
         self.cluster.put("namespaces", {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": SYSTEM}})
         labels = {"app": "metallb", "component": "speaker"}
@@ -368,106 +378,121 @@ class Simulator:
             )
         webhook = {"name": "metallb-webhook-service", "namespace": SYSTEM}
         ports = [{"port": 443, "targetPort": 9443, "protocol": "TCP"}]
-        wanted = {"ports": ports, "selector": {"component": "controller"}}
-        self._apply({"kind": "Service", "apiVersion": "v1", "metadata": webhook, "spec": wanted})
-        self.cluster.put("pods", _pod("controller-8694df9d9b", "controller", "", self.cluster.numbers))
-        for node in self.cluster.objects("nodes"):
-            self.cluster.put("pods", _pod("speaker", "speaker", node["metadata"]["name"], self.cluster.numbers))
-        self.cluster.schedule(self.delays.rejoin, self._all_join)
+        service = {"ports": ports, "selector": {"component": "controller"}}
+        self._apply({"kind": "Service", "apiVersion": "v1", "metadata": webhook, "spec": service})
+        self.cluster.put("pods", _pod("controller-8694df9d9b", "controller", "", self.cluster.ids))
+        self._create_speakers(joined_after=self.delays.rejoin)
         self.cluster.schedule(self.delays.metallb_start, lambda: None)
 
-    def _all_join(self) -> None:
+    def _create_speakers(self, joined_after: float) -> None:
+        """Create a speaker Pod on each node; after some seconds all join the member list."""
         for node in self.cluster.objects("nodes"):
-            self.speakers.join(node["metadata"]["name"])
+            self.cluster.put("pods", _pod("speaker", "speaker", name_of(node), self.cluster.ids))
+
+        def join_all() -> None:
+            for node in self.cluster.objects("nodes"):
+                self.speakers.join(name_of(node))
+
+        self.cluster.schedule(joined_after, join_all)
 
     def _stop_speakers(self) -> None:
-        """The DaemonSet may run nowhere: every speaker says goodbye."""
-        daemons = copy.deepcopy(self.cluster.get("daemonsets", "speaker", SYSTEM))
-        if daemons is None:
+        """Give the DaemonSet a node selector that matches no node, and delete its Pods."""
+        if not self._select_nodes({"no-such": "node"}):
             return
-        daemons["spec"]["template"]["spec"]["nodeSelector"] = {"no-such": "node"}
-        self.cluster.put("daemonsets", daemons)
         for pod in self.cluster.objects("pods"):
-            if pod["metadata"].get("labels", {}).get("component") == "speaker":
+            if labels_of(pod).get("component") == "speaker":
                 self._delete("pods", pod)
 
     def _start_speakers(self) -> None:
-        """The DaemonSet may run anywhere again."""
-        daemons = copy.deepcopy(self.cluster.get("daemonsets", "speaker", SYSTEM))
-        if daemons is None or self._speakers_wanted():
-            return
-        daemons["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/os": "linux"}
-        self.cluster.put("daemonsets", daemons)
-        for node in self.cluster.objects("nodes"):
-            self.cluster.put("pods", _pod("speaker", "speaker", node["metadata"]["name"], self.cluster.numbers))
-        self.cluster.schedule(self.delays.return_, self._all_join)
+        """Let the DaemonSet run on every node again."""
+        if not self._speakers_wanted() and self._select_nodes({"kubernetes.io/os": "linux"}):
+            self._create_speakers(joined_after=self.delays.replacement_joins)
+
+    def _select_nodes(self, selector: dict[str, str]) -> bool:
+        """Set the node selector of the speakers' DaemonSet; return False without a DaemonSet."""
+        daemonset = copy.deepcopy(self.cluster.get("daemonsets", "speaker", SYSTEM))
+        if daemonset is None:
+            return False
+        daemonset["spec"]["template"]["spec"]["nodeSelector"] = selector
+        self.cluster.put("daemonsets", daemonset)
+        return True
 
     def _add_conflicting_host(self, name: str = "squatter", address: str = "") -> None:
         self.conflicting_host.set(self.cluster.now, (name, address or self._first_vip()))
 
     def _first_vip(self) -> str:
-        return next((ip for one in self.cluster.objects("services") if (ip := external_address(one))), "")
+        return next((ip for service in self.cluster.objects("services") if (ip := external_address(service))), "")
 
-    # ── what is true at a moment, and what a node believes ───────────────────────────────────────────────
+    # ── queries at a moment ──────────────────────────────────────────────────────────────────────────────
 
     def version(self, kind: str, moment: float) -> int:
-        """How often objects of a kind had changed by a moment: between two changes all is the same."""
+        """Return how often objects of a kind had changed by a moment: the version of their state.
+
+        Raise NotSimulatedError for a kind that is not simulated.
+        """
         if kind not in self.cluster.history:
             raise NotSimulatedError(f"objects of kind {kind!r}", sorted(self.cluster.history))
         return bisect_right(self.cluster.history[kind], moment, key=lambda event: event.t)
 
     def objects(self, kind: str, moment: float) -> list[KubeObject]:
-        """The objects of a kind at a moment (Unix seconds)."""
-        place = (kind, self.version(kind, moment))
-        if place not in self._known:
-            self._known[place] = as_of(self.cluster.history[kind], moment)
-        return self._known[place]
+        """Return the objects of a kind at a moment."""
+        key = (kind, self.version(kind, moment))
+        if key not in self._objects_cache:
+            self._objects_cache[key] = as_of(self.cluster.history[kind], moment)
+        return self._objects_cache[key]
 
-    def api_view_of(self, node: str, moment: float) -> tuple[float, tuple[str, int, int]]:
-        """Until when kube-proxy on a node had worked in what it heard, and which version of the rules that is."""
-        heard = min(moment, self.api_visibility(node).at(moment)) - self.delays.proxy + 1e-6
-        heard = max(heard, self.start.moment)
-        return heard, (node, self.version("services", heard), self.version("endpointslices", heard))
+    def api_view(self, node: str, moment: float) -> tuple[float, tuple[str, int, int]]:
+        """Return the moment whose API state is in the rules of a node's kube-proxy, and the version of those rules."""
+        seen = min(moment, self.api_visibility(node).at(moment)) - self.delays.kube_proxy + 1e-6
+        seen = max(seen, self.initial.moment)
+        return seen, (node, self.version("services", seen), self.version("endpointslices", seen))
 
     def rules(self, node: str, moment: float) -> kubeproxy.Rules:
-        """What kube-proxy has written on a node: from what the node had heard, a moment before."""
-        heard, place = self.api_view_of(node, moment)
-        if place not in self._written:
-            config = kubeproxy.Config.of(self.objects("nodes", heard), self.start.cluster_cidr)
-            services, slices = (self.objects(kind, heard) for kind in ("services", "endpointslices"))
-            self._written[place] = kubeproxy.write(services, slices, node, config)
-        return self._written[place]
+        """Return the rules of kube-proxy on a node at a moment."""
+        seen, version = self.api_view(node, moment)
+        if version not in self._rules_cache:
+            config = kubeproxy.Config.of(self.objects("nodes", seen), self.initial.cluster_cidr)
+            services, slices = (self.objects(kind, seen) for kind in ("services", "endpointslices"))
+            self._rules_cache[version] = kubeproxy.write(services, slices, node, config)
+        return self._rules_cache[version]
 
     def next_hops(self, moment: float) -> dict[str, tuple[str, ...]]:
-        """The router's routes; none where no router runs."""
+        """Return the router's BGP routes: next hops by prefix; none where no router runs."""
         if self.router.at(moment) is None:
             return {}
         sessions = self.speakers.sessions.at(moment)
-        place = (sessions, *(self.version(kind, moment) for kind in _ROUTED))
-        if place not in self._routes:
-            self._routes[place] = self._next_hops(lambda kind: self.objects(kind, moment), sessions)
-        return self._routes[place]
+        key = (sessions, *(self.version(kind, moment) for kind in _ROUTED))
+        if key not in self._routes_cache:
 
-    @staticmethod
-    def _next_hops(objects: Callable[[str], list[KubeObject]], sessions: frozenset[str]) -> dict[str, tuple[str, ...]]:
-        peer = next(iter(bgp.peers(objects)), None)
-        return bgp.next_hops(bgp.advertised(objects, sessions), peer.name) if peer else {}
+            def objects(kind: str) -> list[KubeObject]:
+                return self.objects(kind, moment)
+
+            peer = next(iter(bgp.peers(objects)), None)
+            routes = bgp.next_hops(bgp.advertised(objects, sessions), peer.name) if peer else {}
+            self._routes_cache[key] = routes
+        return self._routes_cache[key]
 
     def nodes(self, moment: float) -> list[str]:
-        return [node["metadata"]["name"] for node in self.objects("nodes", moment)]
+        """Return the names of the nodes at a moment."""
+        return [name_of(node) for node in self.objects("nodes", moment)]
 
-    def answers(self, address: str, moment: float, asker: str | None = None) -> list[str]:
-        """Who answers ARP for an address: speakers that announce it and can be heard, and who else holds it."""
-        deaf = self.unreachable.at(moment)
-        found = [node for node in sorted(self.speakers.announced.at(moment).get(address, ())) if node not in deaf]
+    def arp_responders(self, address: str, moment: float, source: str | None = None) -> list[str]:
+        """Return who replies to an ARP request: a conflicting host, then the nodes that announce the address.
+
+        `source`, the sender of the request, does not reply to itself; neither do unreachable nodes.
+        """
+        unreachable = self.unreachable.at(moment)
+        nodes = [
+            node for node in sorted(self.speakers.announced.at(moment).get(address, ())) if node not in unreachable
+        ]
         host = self.conflicting_host.at(moment)
-        others = [host[0]] if host and host[1] == address else []
-        return [one for one in [*others, *found] if one != asker]
+        hosts = [host[0]] if host and host[1] == address else []
+        return [responder for responder in [*hosts, *nodes] if responder != source]
 
 
 def _speakers_wanted(daemonsets: Sequence[KubeObject]) -> bool:
     """Return False when the speakers have a node selector that no node matches."""
-    specs = [one["spec"] for one in daemonsets if one["metadata"]["name"] == "speaker"]
+    specs = [daemonset["spec"] for daemonset in daemonsets if daemonset["metadata"]["name"] == "speaker"]
     selectors = [spec.get("template", {}).get("spec", {}).get("nodeSelector") or {} for spec in specs]
     return all(set(selector) <= {"kubernetes.io/os"} for selector in selectors)
 
@@ -476,9 +501,9 @@ def _container(name: str) -> dict[str, object]:
     return {"name": name, "image": f"quay.io/metallb/{name}:v0.14.8"}
 
 
-def _pod(stem: str, component: str, node: str, numbers: api_server.IdGenerator) -> KubeObject:
+def _pod(stem: str, component: str, node: str, ids: api_server.IdGenerator) -> KubeObject:
     labels = {"app": "metallb", "component": component}
-    meta = {"name": f"{stem}-{numbers.suffix()}", "namespace": SYSTEM, "labels": labels}
+    meta = {"name": f"{stem}-{ids.name_suffix()}", "namespace": SYSTEM, "labels": labels}
     spec: dict[str, object] = {"containers": [_container(component)], "terminationGracePeriodSeconds": 2}
     if node:
         spec |= {"nodeName": node, "hostNetwork": True}

@@ -1,4 +1,4 @@
-"""A value through time: what it was at a moment, and from when on."""
+"""A value and its changes over time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class TimeSeries(Generic[T]):
-    """The values something had, each from a moment (Unix seconds) on.
+    """The successive values of something, each with the moment (Unix seconds) from which it holds.
 
     >>> leader = TimeSeries(0.0, "a")
     >>> leader.set(5.7, "b")
@@ -18,16 +18,19 @@ class TimeSeries(Generic[T]):
     """
 
     def __init__(self, t: float, value: T) -> None:
-        self._moments, self._values = [t], [value]
+        self._times, self._values = [t], [value]
 
     def set(self, t: float, value: T) -> None:
+        """Let a value hold from `t` on (not before the last change)."""
         if value != self._values[-1]:
-            self._moments.append(t)
+            self._times.append(t)
             self._values.append(value)
 
     def at(self, t: float) -> T:
-        return self._values[max(0, bisect_right(self._moments, t) - 1)]
+        """Return the value at `t`; before the first change, the first value."""
+        return self._values[max(0, bisect_right(self._times, t) - 1)]
 
     @property
-    def now(self) -> T:
+    def latest(self) -> T:
+        """The value after the last change."""
         return self._values[-1]
