@@ -13,7 +13,7 @@ class TimeSeries(Generic[T]):
 
     >>> leader = TimeSeries(0.0, "a")
     >>> leader.set(5.7, "b")
-    >>> leader.at(5.0), leader.at(6.0), leader.now
+    >>> leader.at(5.0), leader.at(6.0), leader.latest
     ('a', 'b', 'b')
     """
 
