@@ -1,1 +1,1 @@
-"""TODO course."""
+"""The course: stories as scripts, chapters, manifests, recordings, and the address plan."""

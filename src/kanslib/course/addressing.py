@@ -1,4 +1,4 @@
-"""Which address is whose on the Docker network: the lesson's plan, and the same plan on another network. Pure."""
+"""The address plan of the course on a Docker network: the lesson's, or the same one moved to another network. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LESSON_NETWORK = "172.18.0.0/16"
 
 @dataclass(frozen=True)
 class AddressPlan:
-    """The addresses of the course on one Docker network."""
+    """The addresses of the course on a Docker network: its range (CIDR), client, router, first and last of the pool."""
 
     network: str
     client: str
@@ -23,13 +23,13 @@ class AddressPlan:
 
     @property
     def pool_networks(self) -> list[str]:
-        """The pool as CIDRs, for a route."""
+        """The pool as CIDRs, the destinations of routes."""
         first, last = IPv4Address(self.pool_first), IPv4Address(self.pool_last)
         return [str(network) for network in summarize_address_range(first, last)]
 
 
 def address_plan(network: str) -> AddressPlan:
-    """The lesson's addresses moved to `network`: client, router, and 51 pool addresses at its upper end.
+    """Return the address plan on `network` (CIDR): client, router, and 51 pool addresses at its upper end.
 
     Raises ClusterError for a network of fewer than 256 addresses.
 
@@ -51,7 +51,7 @@ def address_plan(network: str) -> AddressPlan:
 
 
 def move_addresses(text: str, network: str) -> str:
-    """A text of the lesson with every address of its plan moved to `network`.
+    """Return a text of the lesson with every address of the plan moved to `network` (CIDR).
 
     >>> move_addresses("peerAddress: 172.18.0.200", "172.20.0.0/16")
     'peerAddress: 172.20.0.200'
@@ -59,14 +59,14 @@ def move_addresses(text: str, network: str) -> str:
     if network == LESSON_NETWORK:
         return text
     old, new = address_plan(LESSON_NETWORK), address_plan(network)
-    known = {old.client: new.client, old.router: new.router}
+    moved = {old.client: new.client, old.router: new.router}
     for offset in range(51):
-        known[str(IPv4Address(old.pool_first) + offset)] = str(IPv4Address(new.pool_first) + offset)
-    return re.sub(r"\b172\.18\.\d+\.\d+\b", lambda found: known.get(found[0], found[0]), text)
+        moved[str(IPv4Address(old.pool_first) + offset)] = str(IPv4Address(new.pool_first) + offset)
+    return re.sub(r"\b172\.18\.\d+\.\d+\b", lambda match: moved.get(match[0], match[0]), text)
 
 
 def addresses(spec: str) -> list[str]:
-    """The addresses of a pool's entry, a range or a CIDR.
+    """Return the addresses of an entry of a pool, a range or a CIDR.
 
     >>> addresses("172.18.255.200-172.18.255.202")
     ['172.18.255.200', '172.18.255.201', '172.18.255.202']

@@ -1,4 +1,4 @@
-"""The chapters that ship, and a learner's own copy of them."""
+"""The chapters that ship, and the learner's copy of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ CopyStatus = Literal["new", "unchanged", "replaced", "yours kept", "new edition 
 
 @dataclass(frozen=True)
 class CopyResult:
-    """What became of one chapter when the learner's copy was brought up to date."""
+    """The result of updating the learner's copy of one chapter.
+
+    `new_edition`: the file that was written beside an edited copy, if any.
+    """
 
     chapter: Path
     status: CopyStatus
@@ -28,16 +31,19 @@ class CopyResult:
 
 
 def shipped(language: str = "en") -> list[Path]:
-    """The chapters of the course in a language, in order."""
+    """Return the chapters in a language, in order. Raises KanslibError where there are none."""
     for home in (_PACKAGE / "notebooks", _PACKAGE.parent.parent / "notebooks"):
         found = sorted((home / language).glob("*.ipynb"))
         if found:
             return found
-    raise KanslibError(f"no chapters in {language!r} beside {_PACKAGE}: reinstall kanslib")
+    raise KanslibError(f"no chapters in {language!r} in {_PACKAGE}: reinstall kanslib")
 
 
 def pick(names: Iterable[str], language: str = "en") -> list[Path]:
-    """The chapters that `names` mean (`"03"`, `"arp"`, `"03-arp"`), all of them for none."""
+    """Return the chapters of these names (`"03"`, `"arp"` or `"03-arp"`); all of them for no names.
+
+    Raises UnknownNameError.
+    """
     chapters = shipped(language)
     chosen = []
     for name in names:
@@ -49,26 +55,26 @@ def pick(names: Iterable[str], language: str = "en") -> list[Path]:
 
 
 def digest(notebook: Path) -> str:
-    """What tells whether somebody edited a notebook: its cells' kinds and texts. Outputs do not count."""
+    """Return the SHA-256 of a notebook's cell types and texts; outputs do not change it."""
     try:
         cells = json.loads(notebook.read_text())["cells"]
-        told = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
+        texts = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
     except (ValueError, KeyError, TypeError):
         return hashlib.sha256(notebook.read_bytes()).hexdigest()
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def sync(directory: Path) -> list[CopyResult]:
-    """Copy the chapters to `directory`, or bring the copy there up to date without touching a learner's edits."""
+    """Copy the chapters to `directory`, or update the copy there; chapters that the learner edited stay."""
     directory.mkdir(parents=True, exist_ok=True)
-    state = _load_digests(directory)
-    fates = []
+    digests = _load_digests(directory)
+    results = []
     for source in shipped():
         target = directory / source.name
-        fates.append(_sync_chapter(source, target, state.get(source.name, "")))
-        state[source.name] = digest(source)
-    (directory / STATE).write_text(json.dumps({"version": __version__, "chapters": state}, indent=1))
-    return fates
+        results.append(_sync_chapter(source, target, digests.get(source.name, "")))
+        digests[source.name] = digest(source)
+    (directory / STATE).write_text(json.dumps({"version": __version__, "chapters": digests}, indent=1))
+    return results
 
 
 def _load_digests(directory: Path) -> dict[str, str]:
@@ -80,25 +86,25 @@ def _load_digests(directory: Path) -> dict[str, str]:
 
 
 def _sync_chapter(source: Path, target: Path, copied_digest: str) -> CopyResult:
-    """`given`: the digest of the edition that was copied last."""
+    """Update one chapter. `copied_digest`: that of the edition that was copied last."""
     if not target.exists():
         target.write_bytes(source.read_bytes())
         return CopyResult(target, "new")
-    edition, yours = digest(source), digest(target)
-    if yours == edition:
+    shipped_digest, own_digest = digest(source), digest(target)
+    if own_digest == shipped_digest:
         return CopyResult(target, "unchanged")
-    if yours == copied_digest:
+    if own_digest == copied_digest:
         target.write_bytes(source.read_bytes())
         return CopyResult(target, "replaced")
-    if edition == copied_digest:
+    if shipped_digest == copied_digest:
         return CopyResult(target, "yours kept")
-    beside = target.with_name(f"{target.stem}.kanslib-{__version__}.ipynb")
-    beside.write_bytes(source.read_bytes())
-    return CopyResult(target, "new edition beside yours", beside)
+    new_edition = target.with_name(f"{target.stem}.kanslib-{__version__}.ipynb")
+    new_edition.write_bytes(source.read_bytes())
+    return CopyResult(target, "new edition beside yours", new_edition)
 
 
 def version_notice(notebook: Path) -> str:
-    """What a learner should know when their notebook is older than the library; empty when it is not."""
+    """Return a notice when the notebook is older than the library; empty when it is not."""
     try:
         written_for = json.loads(notebook.read_text())["metadata"]["kanslib"]["version"]
     except (OSError, ValueError, KeyError, TypeError):

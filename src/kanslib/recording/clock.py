@@ -28,13 +28,13 @@ class OutputMatch:
 
 
 def name_actions(actions: Iterable[Action], hide_actions: bool) -> list[Action]:
-    """Return actions under the names that a learner uses, numbered within the story; `neutral` hides the diagnosis."""
-    found = list(actions)
-    own = [
+    """Return actions under a learner's names, numbered within the story; `hide_actions` hides the diagnosis."""
+    actions = list(actions)
+    names = [
         re.sub(r"^(break|fix)-.*", r"\1", base_name(action.id)) if hide_actions else base_name(action.id)
-        for action in found
+        for action in actions
     ]
-    return [replace(action, id=name) for action, name in zip(found, deduplicate(own), strict=True)]
+    return [replace(action, id=name) for action, name in zip(actions, deduplicate(names), strict=True)]
 
 
 class Clock:
@@ -43,11 +43,11 @@ class Clock:
     def __init__(self, story: Story, segments: Sequence[Segment], actions: Sequence[Action]) -> None:
         self.story, self.segments = story, segments
         before = [action for action in actions if action.t < story.start]
-        mine = [action for action in actions if story.start <= action.t < story.end]
-        self.actions = name_actions(mine, story.hide_actions)
-        # an action is also found under its name in the whole recording
+        inside = [action for action in actions if story.start <= action.t < story.end]
+        self.actions = name_actions(inside, story.hide_actions)
+        # an action is also found by its name in the whole recording
         self._by_name = {
-            old.id: action for old, action in zip(mine, self.actions, strict=True) if not story.hide_actions
+            old.id: action for old, action in zip(inside, self.actions, strict=True) if not story.hide_actions
         }
         self._by_name |= {action.id: action for action in self.actions}
         self._all_actions = [*before, *self.actions, *(action for action in actions if action.t >= story.end)]
@@ -63,8 +63,8 @@ class Clock:
     @property
     def segment(self) -> Segment:
         """Return the segment of `now`."""
-        begun = [segment for segment in self.segments if segment.start <= self.now]
-        return (begun or list(self.segments))[-1]
+        started = [segment for segment in self.segments if segment.start <= self.now]
+        return (started or list(self.segments))[-1]
 
     # ── position ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,9 +135,9 @@ class Clock:
         later = [other for other in self.actions if other.t > action.t]
         end = later[0].t if later else self.story.end
         if action.t + after > end:
-            what = f"then {later[0].id} was done: lab.at({later[0].id!r})" if later else "there the story ends"
+            limit = f"then {later[0].id} was done: lab.at({later[0].id!r})" if later else "the story ends there"
             raise NotRecordedError(
-                f"{after:g} s after {action.id}", hint=f"recorded until +{end - action.t:.1f} s; {what}"
+                f"{after:g} s after {action.id}", hint=f"recorded until +{end - action.t:.1f} s; {limit}"
             )
 
     def at_time(self, moment: float) -> None:
@@ -156,13 +156,13 @@ class Clock:
         This is the last output at or before now after all traffic so far, else the next one in the span; without
         both, one from before the last action, whose freshness says so.
         """
-        asked_until = max((read.end for read in self._used), default=self.since)
+        used_until = max((read.end for read in self._used), default=self.since)
         in_span = self.outputs_now(reads)
-        settled = [read for read in in_span if asked_until <= read.t <= self.now]
-        ahead = [read for read in in_span if read.t > self.now and read.t >= asked_until]
+        recent = [read for read in in_span if used_until <= read.t <= self.now]
+        ahead = [read for read in in_span if read.t > self.now and read.t >= used_until]
         earlier = [read for read in reads if self.segment.start <= read.t <= self.now]
-        if settled:
-            return OutputMatch(settled[-1], Freshness(self._offset(settled[-1])))
+        if recent:
+            return OutputMatch(recent[-1], Freshness(self._offset(recent[-1])))
         if ahead:
             return OutputMatch(ahead[0], Freshness(self._offset(ahead[0])))
         if not earlier:

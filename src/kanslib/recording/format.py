@@ -1,7 +1,7 @@
-"""Recording format 1: a directory or a zip that anybody can open with kubectl, Wireshark or less.
+"""Recording format 1: a directory or a zip of native formats, readable with kubectl, Wireshark or less.
 
     manifest.json           format, title, versions, takes, acts, stories, and sha256 and size of every file
-    objects/<kind>.ndjson   watch events {"t", "type", "object"}; a LIST line: from here on another cluster
+    objects/<kind>.ndjson   watch events {"t", "type", "object"}; a LIST line: another cluster begins
     logs/<pod>@<node>.log   kubectl logs --timestamps
     reads.ndjson            which command printed which file: {"t", "end", "place", "command", "rc", "file"}
     reads/<place>/…         the exact text that was printed; the same text is stored once
@@ -27,7 +27,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 READS = "reads.ndjson"
 
-# verbs that have another name on disk; `patch` of the speakers is told apart by its command
+# verbs with another name on disk; a `patch` of the speakers is identified by its command
 _ON_DISK: dict[Verb, str] = {
     "link_down": "cut_link", "link_up": "mend_link",
     "add_conflicting_host": "add_squatter", "remove_conflicting_host": "remove_squatter",
@@ -35,7 +35,7 @@ _ON_DISK: dict[Verb, str] = {
 }  # fmt: skip
 _IN_MEMORY: dict[str, Verb] = {on_disk: verb for verb, on_disk in _ON_DISK.items()}
 _SPEAKERS = re.compile(r"(ds|daemonsets?)/speaker")
-_SPEAKERS_AGAIN = re.compile("remove|undo|rollout|null")  # the node selector that kept the speakers away goes
+_SPEAKERS_AGAIN = re.compile("remove|undo|rollout|null")  # the node selector that no node matched is removed
 
 
 def verb_on_disk(verb: Verb) -> str:
@@ -48,7 +48,7 @@ def verb_on_disk(verb: Verb) -> str:
 
 
 def verb_in_memory(verb: str, targets: Sequence[str], command: str) -> Verb:
-    """Return the verb of a step of format 1. ValueError for one that no table knows.
+    """Return the verb of a step of format 1. Raises ValueError for an unknown one.
 
     >>> verb_in_memory("mend_link", ["myk8s-worker"], "")
     'link_up'
@@ -59,15 +59,15 @@ def verb_in_memory(verb: str, targets: Sequence[str], command: str) -> Verb:
         if not _SPEAKERS.fullmatch("".join(targets[:1])):
             return "patch"
         return "start_speakers" if _SPEAKERS_AGAIN.search(command) else "stop_speakers"
-    known = _IN_MEMORY.get(verb) or next((one for one in ACTIONS if one == verb), None)
-    if known is None:
+    found = _IN_MEMORY.get(verb) or next((one for one in ACTIONS if one == verb), None)
+    if found is None:
         raise ValueError(f"unknown verb {verb!r}")
-    return known
+    return found
 
 
 @dataclass(frozen=True)
 class RecordedStep:
-    """One command that changed the cluster, and what it amounts to: a verb, its targets, its manifest."""
+    """A command that changed the cluster, as verb, targets and manifest; `t` to `end` in Unix seconds."""
 
     t: float
     end: float
@@ -81,7 +81,7 @@ class RecordedStep:
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that was done, in one step or several, and the moment at which the cluster had settled."""
+    """An action of one step or several, and when the cluster had settled (Unix seconds)."""
 
     id: str
     segment: str
@@ -101,7 +101,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Segment:
-    """The span of one recorded cluster without interruption: its places and their addresses."""
+    """The span of one recorded cluster without interruption (Unix seconds), its places and their addresses."""
 
     id: str
     start: float
@@ -117,19 +117,22 @@ class Segment:
 
 @dataclass(frozen=True)
 class Story:
-    """What a learner opens: `start` (the opening) to `end`, Unix seconds, in one segment."""
+    """A stretch of a recording that a learner opens: `start` (the opening) to `end`, Unix seconds, in one segment.
+
+    `hide_actions`: the names of its actions would give the diagnosis away.
+    """
 
     name: str
     title: str
     segment: str
     start: float
     end: float
-    hide_actions: bool = False  # their names would give a diagnosis away
+    hide_actions: bool = False
 
 
 @dataclass(frozen=True)
 class CommandOutput:
-    """One command's exact output: which place printed it, when, and the file that holds it."""
+    """The output of a command: its place, when it ran (Unix seconds), and the file that holds the text."""
 
     t: float
     end: float
@@ -149,7 +152,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The first file that is read of a recording; every other one is read when it is asked for."""
+    """The manifest of a recording: titles, versions, segments, actions, stories, and the digest of every file."""
 
     title: str
     versions: Mapping[str, str]
@@ -169,20 +172,20 @@ class Manifest:
             row["take"] = row.pop("segment")
         for story in data["stories"]:
             story["neutral"] = story.pop("hide_actions")
-        for step in (step for act in data["acts"] for step in act["steps"]):
+        for step in (step for action in data["acts"] for step in action["steps"]):
             step["verb"] = verb_on_disk(step["verb"])
         return json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read a manifest of format 1. RecordingError names the field, and the line where it is known."""
+        """Read a manifest of format 1. Raises RecordingError with the field, and the line where possible."""
         try:
             data = json.loads(text)
         except ValueError as exc:
             line = getattr(exc, "lineno", None)
             raise RecordingError(MANIFEST, f"not JSON ({exc}): the file is damaged or cut off", line) from None
         if not isinstance(data, dict) or not isinstance(data.get("format"), int):
-            raise RecordingError(MANIFEST, "has no whole number in its field 'format'", 1)
+            raise RecordingError(MANIFEST, "its field 'format' is not an integer", 1)
         if data["format"] > FORMAT:
             raise RecordingError(
                 MANIFEST,
@@ -221,14 +224,14 @@ def _texts(value: Mapping[str, object]) -> dict[str, str]:
     return {_text(key): _text(item) for key, item in value.items()}
 
 
-def _segment(take: dict[str, Any]) -> Segment:
-    return Segment(**{**take, "nodes": tuple(take["nodes"]), "addresses": _texts(take["addresses"])})
+def _segment(row: dict[str, Any]) -> Segment:
+    return Segment(**{**row, "nodes": tuple(row["nodes"]), "addresses": _texts(row["addresses"])})
 
 
-def _action(act: dict[str, Any]) -> Action:
-    if not act["steps"]:
-        raise ValueError(f"act {act['id']!r} has no step")
-    return Action(**{**_renamed(act, "take", "segment"), "steps": tuple(map(_step, act["steps"]))})
+def _action(row: dict[str, Any]) -> Action:
+    if not row["steps"]:
+        raise ValueError(f"action {row['id']!r} has no step")
+    return Action(**{**_renamed(row, "take", "segment"), "steps": tuple(map(_step, row["steps"]))})
 
 
 def _step(step: dict[str, Any]) -> RecordedStep:
@@ -241,4 +244,4 @@ def _story(story: dict[str, Any]) -> Story:
 
 
 def _renamed(row: dict[str, Any], key: str, name: str) -> dict[str, Any]:
-    return {name if known == key else known: value for known, value in row.items()}
+    return {name if old == key else old: value for old, value in row.items()}

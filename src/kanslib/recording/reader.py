@@ -1,4 +1,4 @@
-"""Read a recording of format 1: its manifest at once, every other file when it is asked for."""
+"""Read a recording of format 1: the manifest when it is opened, every other file when it is needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from kanslib.recording.format import FORMAT, MANIFEST, READS, CommandOutput, Man
 
 
 class Recording:
-    """A recording on disk: the manifest at once, every other file when it is asked for.
+    """A recording on disk. The manifest is read when it is opened, every other file when it is needed.
+
+    Every method raises RecordingError for a file that is missing, cut off or changed.
 
     >>> from kanslib.course.recordings import shipped
     >>> recording = Recording.open(shipped("l2"))
@@ -37,7 +39,7 @@ class Recording:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a directory or a zip. RecordingError when there is none, or when its manifest cannot be read."""
+        """Open a directory or a zip. Raises RecordingError when it does not exist or its manifest cannot be read."""
         path = Path(path).expanduser()
         if path.is_dir():
             manifest = path / MANIFEST
@@ -57,7 +59,7 @@ class Recording:
 
     @classmethod
     def shared(cls, path: str | Path) -> Recording:
-        """As `open`; a zip that was opened before, and did not change since, is the same object: it is read once."""
+        """Open a recording as `open` does; an unchanged zip gives the same object again, so that it is read once."""
         path = Path(path).expanduser()
         if not path.is_file():
             return cls.open(path)
@@ -65,7 +67,7 @@ class Recording:
         return _shared(path.resolve(), status.st_mtime_ns, status.st_size)
 
     def names(self) -> list[str]:
-        """The files that are there, sorted; the manifest is not one of them."""
+        """Return the names of the existing files, sorted, without the manifest."""
         if self._archive is not None:
             found = [info.filename for info in self._archive.infolist() if not info.is_dir()]
         else:
@@ -73,19 +75,19 @@ class Recording:
         return sorted(set(found) - {MANIFEST})
 
     def under(self, folder: str) -> dict[str, str]:
-        """The files of a folder that the manifest lists: name without folder and suffix, to the whole name."""
+        """Return the listed files of a folder: full names by the name without folder and suffix."""
         inside = (name for name in self.manifest.files if name.startswith(folder + "/"))
         return {name.removeprefix(folder + "/").rpartition(".")[0]: name for name in inside}
 
     def read(self, name: str) -> bytes:
-        """One file, checked against the manifest. RecordingError when it is missing, cut off or changed."""
-        promised = self.manifest.files.get(name)
-        if promised is None:
+        """Return the content of a file, checked against the manifest."""
+        entry = self.manifest.files.get(name)
+        if entry is None:
             raise RecordingError(name, "the manifest does not list this file")
         content = self._raw(name)
-        if len(content) != promised.size:
-            raise RecordingError(name, f"{len(content)} bytes, the manifest says {promised.size}: cut off or changed")
-        if hashlib.sha256(content).hexdigest() != promised.sha256:
+        if len(content) != entry.size:
+            raise RecordingError(name, f"{len(content)} bytes, the manifest says {entry.size}: cut off or changed")
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise RecordingError(name, "its sha256 is not the manifest's: the content was changed")
         return content
 
@@ -96,15 +98,15 @@ class Recording:
             return (self.path / name).read_bytes()
         except (KeyError, FileNotFoundError):
             raise RecordingError(name, "the manifest lists this file, but it is missing") from None
-        except Exception as exc:  # zlib.error, lzma.LZMAError, BadZipFile: the zip names no common base
+        except Exception as exc:  # zlib.error, lzma.LZMAError, BadZipFile have no common base class
             raise RecordingError(name, f"cannot be unpacked ({exc}): damaged or cut off") from None
 
     def text(self, name: str) -> str:
-        """One file as UTF-8 text."""
+        """Return a file as UTF-8 text."""
         return _decode(self.read(name), name)
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """The objects of an ndjson file, in order; RecordingError names the line that is none."""
+        """Yield the rows of an ndjson file, in order. Raises RecordingError with the line that is not a JSON object."""
         for number, line in enumerate(self.text(name).splitlines(), 1):
             try:
                 row = json.loads(line)
@@ -115,14 +117,14 @@ class Recording:
             yield row
 
     def watch(self, kind: str) -> list[WatchEvent]:
-        """The watch events of a kind, in order; read once."""
+        """Return the watch events of a kind (plural), in order; read once."""
         if kind not in self._watches:
             rows = self.rows(f"objects/{kind}.ndjson")
             self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
         return self._watches[kind]
 
     def frames(self, segment: str) -> tuple[Frame, ...]:
-        """Every captured frame of a take, in order of time, those that two captures hold once; read once."""
+        """Return the frames of a segment in order of time, without duplicates of two captures; read once."""
         if segment not in self._frames:
             found: dict[tuple[float, bytes], Frame] = {}
             for name in self.under(f"captures/{segment}").values():
@@ -132,7 +134,7 @@ class Recording:
         return self._frames[segment]
 
     def probes(self, segment: str) -> tuple[dict[str, Any], ...]:
-        """Every probe of a take as it was noted, in order of time; read once."""
+        """Return the probes of a segment as they were recorded, in order of time; read once."""
         if segment not in self._probes:
             found = (row for file in self.under(f"probes/{segment}").values() for row in self.rows(file))
             rows = ({intern(key): _interned(value) for key, value in row.items()} for row in found)
@@ -140,7 +142,7 @@ class Recording:
         return self._probes[segment]
 
     def reads(self) -> list[CommandOutput]:
-        """Every recorded command output, in order of time; read once."""
+        """Return every recorded command output, in order of time; read once."""
         if self._reads is not None:
             return self._reads
         out = []
@@ -154,7 +156,7 @@ class Recording:
 
 
 def _interned(value: Any) -> Any:
-    """Thousands of rows say the same few things."""
+    """Return the one copy of a short text: thousands of rows repeat the same few."""
     return intern(value) if isinstance(value, str) and len(value) < 60 else value
 
 

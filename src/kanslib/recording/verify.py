@@ -1,4 +1,4 @@
-"""Is this recording whole, in order, and free of what it must not hold?"""
+"""Verify that a recording is complete, in order of time, and free of secrets and foreign addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kanslib.packets.pcap import CaptureWarning
 from kanslib.recording import Recording
 from kanslib.recording.format import MANIFEST, READS, Segment
 
-# what was found, and its pattern
+# what the pattern finds, and the pattern
 _SECRETS = (
     ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
@@ -37,7 +37,7 @@ _ADDRESS = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.-]*\w)")
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What was checked: numbers of files, bytes, watch events, reads, frames and probes."""
+    """The numbers of checked files, bytes, watch events, command outputs, frames and probes."""
 
     files: int
     bytes: int
@@ -48,18 +48,21 @@ class VerifyReport:
 
 
 def verify(recording: Recording, progress: Callable[[str], None] = lambda _name: None) -> VerifyReport:
-    """Check everything; RecordingError names the first file (and line) that is wrong."""
+    """Check every file, and count what was checked. Raises RecordingError with the first file (and line) that is wrong.
+
+    `progress` is called with the name of each file.
+    """
     manifest = recording.manifest
     _check_manifest(recording)
     counts = {"events": 0, "reads": 0, "frames": 0, "probes": 0}
-    seen: dict[bytes, str] = {}
+    names: dict[bytes, str] = {}
     allowed = _own_networks(recording)
     total = 0
     for name in manifest.files:
         progress(name)
         content = recording.read(name)
         total += len(content)
-        first = seen.setdefault(hashlib.sha256(content).digest(), name)
+        first = names.setdefault(hashlib.sha256(content).digest(), name)
         if first != name:
             raise RecordingError(name, f"holds the same content as {first}: each content is stored once")
         kind, number = _check_file(recording, name, content)
@@ -78,8 +81,8 @@ def _check_manifest(recording: Recording) -> None:
     for name in sorted(present - listed):
         raise RecordingError(name, "the manifest does not list this file")
     segments = {segment.id: segment for segment in manifest.segments}
-    _in_order(MANIFEST, ((None, segment.start) for segment in manifest.segments), "takes")
-    _in_order(MANIFEST, ((None, action.t) for action in manifest.actions), "acts")
+    _in_order(MANIFEST, ((None, segment.start) for segment in manifest.segments), "segments")
+    _in_order(MANIFEST, ((None, action.t) for action in manifest.actions), "actions")
     for action in manifest.actions:
         if action.segment not in segments:
             raise RecordingError(MANIFEST, f"action {action.id!r} belongs to no segment ({action.segment!r})")
@@ -118,8 +121,8 @@ def _check_capture(name: str, content: bytes) -> int:
         warnings.simplefilter("error", CaptureWarning)
         try:
             return sum(1 for _ in capture.read(io.BytesIO(content), name))
-        except CaptureWarning as cut:
-            raise RecordingError(name, str(cut).removeprefix(f"{name}: ")) from None
+        except CaptureWarning as exc:
+            raise RecordingError(name, str(exc).removeprefix(f"{name}: ")) from None
 
 
 def _log_moments(name: str, text: str) -> Iterator[tuple[int, float]]:
@@ -135,7 +138,7 @@ def _check_reads(recording: Recording) -> int:
     reads = recording.reads()
     for number, read in enumerate(reads, 1):
         if read.file not in recording.manifest.files:
-            raise RecordingError(READS, f"names a file that is not there: {read.file}", number)
+            raise RecordingError(READS, f"names a file that does not exist: {read.file}", number)
     _in_order(READS, ((number, read.t) for number, read in enumerate(reads, 1)), "reads")
     return len(reads)
 
@@ -163,9 +166,9 @@ def _is_probe(row: dict[str, Any]) -> bool:
 
 
 def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
-    """Where a cluster's own addresses lie: private, loopback, link-local, unspecified, broadcast ranges.
+    """Return the ranges of a cluster's own addresses: private, loopback, link-local, unspecified, broadcast.
 
-    The Docker network of each segment is added: a classroom may run it on an unusual range.
+    The Docker network of each segment is added, which may be any range.
     """
     own = [
         "10.0.0.0/8",

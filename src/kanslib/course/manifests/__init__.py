@@ -1,6 +1,6 @@
-"""The YAML of the course, as text that `lab.apply` takes and a notebook shows.
+"""The course's manifests (YAML), as text for `lab.apply` that a notebook shows.
 
-It has the lesson's addresses. A lab on another Docker network applies it with its own.
+They have the lesson's addresses. A lab on another Docker network applies them with its own.
 
 >>> from kanslib import manifests
 >>> print(manifests.pool)
@@ -31,11 +31,12 @@ NAMES = (
 
 
 class CourseManifest(str):
-    """YAML text; a notebook shows it with its colours. `name`: what it is called here, if it is one of the course."""
+    """YAML text; a notebook shows it with syntax colors. `name`: its name in this module; empty for any other text."""
 
     name: str
 
     def __new__(cls, text: str, name: str = "") -> CourseManifest:
+        """Return the text as a manifest."""
         manifest = super().__new__(cls, text)
         manifest.name = name
         return manifest
@@ -48,7 +49,7 @@ class CourseManifest(str):
 
 
 def on(network: str, name: str) -> CourseManifest:
-    """A manifest of the course (or of a broken lab: `broken/…`) with its addresses moved to a Docker network.
+    """Return a manifest of the course (or of a broken lab: `broken/…`) with addresses of `network` (CIDR).
 
     >>> "172.20.0.200" in on("172.20.0.0/16", "bgp")
     True
@@ -63,4 +64,4 @@ def __getattr__(name: str) -> CourseManifest:
 
 
 def __dir__() -> list[str]:
-    return [*NAMES, "Manifest"]
+    return [*NAMES, "CourseManifest"]

@@ -12,19 +12,19 @@ HERE = Path(__file__).parent
 
 
 def shipped_recordings() -> list[Path]:
-    """The recordings in the package, sorted by name."""
+    """Return the recordings in the package, sorted by name."""
     return sorted(HERE.glob("*.zip"))
 
 
 @cache
 def stories() -> dict[str, Path]:
-    """Every story that ships, with the recording that holds it."""
+    """Return every story that ships, with the file of its recording."""
     return {story.name: path for path in shipped_recordings() for story in Recording.shared(path).manifest.stories}
 
 
 def shipped(story: str) -> Path:
-    """The recording that holds `story`; UnknownNameError says which stories there are."""
-    known = stories()
-    if story not in known:
-        raise UnknownNameError("story", story, known)
-    return known[story]
+    """Return the file of the recording that holds `story`. Raises UnknownNameError, which lists the stories."""
+    files = stories()
+    if story not in files:
+        raise UnknownNameError("story", story, files)
+    return files[story]

@@ -1,4 +1,4 @@
-"""Raw recordings in, one recording of format 1 out."""
+"""Convert raw recordings to one recording of format 1."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from kanslib.recording.raw.commands import ClusterNames, interpret
 from kanslib.recording.raw.files import HOST, RawAction, RawOutput, RawRecording
 from kanslib.recording.writer import RecordingWriter
 
-# Verbs whose action is called after the verb, whatever the recording script called it.
+# verbs that name their action, whatever the recording script called it
 _NAMED_BY_VERB: set[Verb] = {
     "create_cluster", "start_client", "install_metallb", "kill_node", "start_node", "link_down", "link_up",
     "start_router", "stop_router", "route_client", "unroute_client",
 }  # fmt: skip
-_SET_UP: set[Verb] = {"create_cluster", "start_client"}
+_SETUP: set[Verb] = {"create_cluster", "start_client"}
 
 WHOLE_LESSON = "l2"
-# titles of whole segments; a segment of another name is called after itself
+# titles of stories that cover a whole segment, by its name
 SEGMENT_TITLES = {
     "l2": "The whole lesson, on layer 2",
     "bgp": "MetalLB and a router that speaks BGP",
@@ -40,7 +40,7 @@ SEGMENT_TITLES = {
 REDACTIONS = (
     "managedFields left out of every object",
     "paths of the recording machine left out of commands",
-    "one command that asked every node in turn is kept as one read a node",
+    "one command that queried every node in turn is kept as one output a node",
     "what a later segment repeats of an earlier one of the same cluster is kept once",
 )
 RECORDER_REDACTIONS = (
@@ -52,7 +52,7 @@ RECORDER_REDACTIONS = (
 
 @dataclass(frozen=True)
 class ChapterSpan:
-    """A chapter's story: it opens when `after` has settled and ends before `until`."""
+    """A chapter's story: it opens when the action `after` has settled, and ends when the action `until` begins."""
 
     name: str
     title: str
@@ -73,7 +73,7 @@ CHAPTERS = (
 
 @dataclass(frozen=True)
 class Labels:
-    """What raw recordings do not say of themselves: a title, versions, and its substitutes."""
+    """What raw recordings do not contain: a title, versions, and the substitutes."""
 
     title: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Labels:
 def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Recording:
     """Write the raw recordings as one recording to `out` (a .zip, else a directory) and open it.
 
-    Raises RecordingError for a folder that is no raw recording or for two that overlap in time, and
+    Raises RecordingError for a folder that is not a raw recording or for two that overlap in time, and
     FileExistsError when `out` exists.
     """
     if out.exists():
@@ -130,8 +130,8 @@ def _segments(sources: Sequence[RawRecording]) -> list[Segment]:
     addresses: dict[str, dict[str, str]] = {}
     segments = []
     for raw in sources:
-        known = addresses.setdefault(raw.cluster, {})
-        known |= _addresses(raw)
+        by_name = addresses.setdefault(raw.cluster, {})
+        by_name |= _addresses(raw)
         client, router = _client(raw), _router(raw)
         segments.append(
             Segment(
@@ -144,7 +144,7 @@ def _segments(sources: Sequence[RawRecording]) -> list[Segment]:
                 router=router,
                 control_plane=raw.control_plane,
                 nodes=tuple(sorted(raw.nodes)),
-                addresses={name: known[name] for name in (*sorted(raw.nodes), client, router) if name in known},
+                addresses={name: by_name[name] for name in (*sorted(raw.nodes), client, router) if name in by_name},
             )
         )
     return segments
@@ -155,13 +155,13 @@ def _addresses(raw: RawRecording) -> dict[str, str]:
         return dict(raw.places.addresses)
     found = dict(raw.node_addresses)
     for action in raw.actions:
-        named = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", action.command)
-        if named:
-            found[named[1]] = named[2]
+        options = re.search(r"--name[ =](\S+).*--ip[ =](\S+)", action.command)
+        if options:
+            found[options[1]] = options[2]
     for read in raw.reads:
-        said = re.search(rb"^Interface: .* IPv4: (\S+)$", read.content, re.MULTILINE)
-        if said and "arp-scan" in read.command:
-            found.setdefault(read.place, said[1].decode())
+        interface = re.search(rb"^Interface: .* IPv4: (\S+)$", read.content, re.MULTILINE)
+        if interface and "arp-scan" in read.command:
+            found.setdefault(read.place, interface[1].decode())
     return found
 
 
@@ -172,16 +172,16 @@ def _router(raw: RawRecording) -> str | None:
 
 
 def _client(raw: RawRecording) -> str | None:
-    """The container, no node and no router, from which most requests and scans were made."""
+    """Return the container, neither node nor router, that sent most requests and scans."""
     if raw.places:
         return raw.places.client
-    asked = Counter(
+    counts = Counter(
         read.place
         for read in raw.reads
         if re.search(r"\b(curl|arp-scan|ping)\b", read.command) and read.place not in (*raw.nodes, HOST)
     )
-    asked.pop(_router(raw) or "", None)
-    return asked.most_common(1)[0][0] if asked else None
+    counts.pop(_router(raw) or "", None)
+    return counts.most_common(1)[0][0] if counts else None
 
 
 # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,9 +235,9 @@ def _name(action: RawAction, step: RecordedStep) -> str:
 
 def _settled_at(raw: RawRecording, steps: Sequence[RecordedStep], changed: Sequence[float], until: float) -> float:
     if ACTIONS[steps[0].verb].loses_node:
-        noticed = settling.settled_after_loss(raw.watches, steps[0].targets[0], steps[0].t, until)
-        # the effects were incomplete when the next action began: the last one counts
-        return noticed if noticed is not None else settling.last_change(changed, steps[-1].end, until)
+        settled = settling.settled_after_loss(raw.watches, steps[0].targets[0], steps[0].t, until)
+        # when the next action began before all effects were complete, the last change counts
+        return settled if settled is not None else settling.last_change(changed, steps[-1].end, until)
     end = steps[-1].end
     query = next((read.t for read in raw.reads if read.t >= end), until)
     return settling.last_change(changed, end, min(query, until))
@@ -256,32 +256,32 @@ def _stories(
         return
     stories: set[str] = set()
     for raw, segment in zip(sources, segments, strict=True):
-        mine = [action for action in actions if action.segment == segment.id]
-        lessons = [action for action in mine if not action.id.startswith(("break-", "fix-"))]
-        if lessons or not mine:
-            # the cases show what was broken on purpose: here its names would give the diagnoses away
-            end = next((action.t for action in mine if action.id.startswith("break-")), segment.end)
+        own = [action for action in actions if action.segment == segment.id]
+        lessons = [action for action in own if not action.id.startswith(("break-", "fix-"))]
+        if lessons or not own:
+            # the actions break-… are stories of their own: their names here would give the diagnoses away
+            end = next((action.t for action in own if action.id.startswith("break-")), segment.end)
             yield Story(
-                segment.id, SEGMENT_TITLES.get(segment.id, f"All of {segment.id}"), segment.id, _opening(raw, mine), end
+                segment.id, SEGMENT_TITLES.get(segment.id, f"All of {segment.id}"), segment.id, _opening(raw, own), end
             )
-        for story in _chapters(segment, mine):
+        for story in _chapters(segment, own):
             if story.name not in stories:
                 yield story
             stories.add(story.name)
     number = 0
     for raw, segment in zip(sources, segments, strict=True):
-        mine = [action for action in actions if action.segment == segment.id]
-        for broken, following in zip(mine, [*mine[1:], None], strict=True):
+        own = [action for action in actions if action.segment == segment.id]
+        for broken, following in zip(own, [*own[1:], None], strict=True):
             fixed_at = following.t if following else segment.end
             was_queried = any(broken.end <= read.t < fixed_at for read in raw.reads)
             if broken.id.startswith("break-") and was_queried:
                 number += 1
-                end = _until_next(mine, following, segment)
+                end = _until_next(own, following, segment)
                 yield Story(f"case-{number}", f"Case {number}", segment.id, broken.settled, end, hide_actions=True)
 
 
 def _journal_stories(raw: RawRecording, segment: Segment) -> Iterator[Story]:
-    """Yield a journal's stories, each from its first opening until another one opens; and the whole lesson."""
+    """Yield a journal's stories, each from its first opening until another one opens; the whole lesson comes first."""
     stories: dict[str, Story] = {}
     lesson: list[Story] = []
     open_name = ""
@@ -293,7 +293,7 @@ def _journal_stories(raw: RawRecording, segment: Segment) -> Iterator[Story]:
         end = next((float(r["t"]) for r in later if r["story"] != name), segment.end)
         if name not in stories:
             stories[name] = Story(name, row["title"], segment.id, start, end, row["neutral"])
-        elif name == open_name:  # opened again without another in between: it goes on
+        elif name == open_name:  # opened again without another in between: it continues
             stories[name] = replace(stories[name], end=end)
         open_name = name
         if row["lesson"]:
@@ -317,17 +317,17 @@ def _opening(raw: RawRecording, actions: Sequence[Action]) -> float:
     ready = [events[0].t for kind, events in raw.watches.items() if kind in ("nodes", "pods", "services") and events]
     opening = max([raw.span[0], *ready])
     for action in actions:
-        if action.steps[0].verb not in _SET_UP:
+        if action.steps[0].verb not in _SETUP:
             break
         opening = max(opening, action.settled)
     return opening
 
 
 def _chapters(segment: Segment, actions: Sequence[Action]) -> Iterator[Story]:
-    known = {action.id: action for action in actions}
+    by_name = {action.id: action for action in actions}
     for chapter in CHAPTERS:
-        if chapter.after in known and chapter.until in known:
-            start, end = known[chapter.after].settled, known[chapter.until].t
+        if chapter.after in by_name and chapter.until in by_name:
+            start, end = by_name[chapter.after].settled, by_name[chapter.until].t
             if start < end:
                 yield Story(chapter.name, chapter.title, segment.id, start, end)
 
@@ -346,28 +346,28 @@ def _write_objects(sources: Sequence[RawRecording], writer: RecordingWriter) -> 
 
 def _merged_events(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
     """Yield the watch events of all segments: a LIST where another cluster begins, else only changes."""
-    known: dict[tuple[str, str], dict[str, Any]] = {}
+    current: dict[tuple[str, str], dict[str, Any]] = {}
     for number, raw in enumerate(sources):
         events = raw.watches.get(kind, [])
-        begins = raw.span[0]
+        start = raw.span[0]
         if number and raw.cluster != sources[number - 1].cluster:
-            known.clear()
-            yield WatchEvent(begins, "LIST", {})
+            current.clear()
+            yield WatchEvent(start, "LIST", {})
         elif number:
-            yield from _deletions(known, _initial_list(events), begins)
+            yield from _deletions(current, _initial_list(events), start)
         for event in events:
             key = key_of(event.object)
-            if event.type == "ADDED" and known.get(key) == event.object:
+            if event.type == "ADDED" and current.get(key) == event.object:
                 continue
             if event.type == "DELETED":
-                known.pop(key, None)
+                current.pop(key, None)
             else:
-                known[key] = event.object
+                current[key] = event.object
             yield event
 
 
 def _initial_list(events: Sequence[WatchEvent]) -> list[WatchEvent]:
-    """What a watch tells when it connects: the leading ADDED lines, which come in one breath."""
+    """Return the initial list of a watch: the leading ADDED events, all within a second."""
     listed: list[WatchEvent] = []
     for event in events:
         if event.type != "ADDED" or event.t > events[0].t + 1.0:
@@ -377,13 +377,13 @@ def _initial_list(events: Sequence[WatchEvent]) -> list[WatchEvent]:
 
 
 def _deletions(
-    known: dict[tuple[str, str], dict[str, Any]], listed: Sequence[WatchEvent], begins: float
+    current: dict[tuple[str, str], dict[str, Any]], listed: Sequence[WatchEvent], start: float
 ) -> Iterator[WatchEvent]:
-    """DELETED for what went away while nobody watched."""
-    still = {key_of(event.object) for event in listed}
-    moment = min([begins, *(event.t for event in listed[:1])])
-    for key in sorted(set(known) - still):
-        yield WatchEvent(moment, "DELETED", known.pop(key))
+    """Yield DELETED for objects that were deleted between two segments, and remove them from `current`."""
+    present = {key_of(event.object) for event in listed}
+    moment = min([start, *(event.t for event in listed[:1])])
+    for key in sorted(set(current) - present):
+        yield WatchEvent(moment, "DELETED", current.pop(key))
 
 
 def _write_logs(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
@@ -416,8 +416,8 @@ def _write_reads(sources: Sequence[RawRecording], writer: RecordingWriter) -> No
     writer.add("reads.ndjson", _ndjson(rows))
 
 
-def _slug(words: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._]+", "-", words).strip("-.")[:60].strip("-.") or "command"
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:60].strip("-.") or "command"
 
 
 def _suffix(read: RawOutput) -> str:
@@ -447,7 +447,7 @@ def _ndjson(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _versions(sources: Sequence[RawRecording]) -> dict[str, str]:
-    """What the recordings themselves say they were made with."""
+    """Return the versions that the raw recordings contain."""
     found: dict[str, str] = {}
     for raw in sources:
         info = raw.nodes[raw.control_plane]["status"]["nodeInfo"]

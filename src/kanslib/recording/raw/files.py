@@ -1,4 +1,4 @@
-"""Raw recordings: the folders that a recording script leaves behind, read as they are.
+"""Read raw recordings: folders that a recording script or a journal wrote.
 
 acts.ndjson, reads.ndjson + reads/<step>/…, objects/<kind>.ndjson, logs/<pod>@<node>.log,
 captures/*.pcap, probes/*.ndjson
@@ -30,7 +30,7 @@ HOST = "host"
 
 @dataclass(frozen=True)
 class RawOutput:
-    """One recorded command: where it ran, what it printed, when."""
+    """The output of a command: its place, its text, and when it ran (`t` to `end`, Unix seconds)."""
 
     t: float
     end: float
@@ -42,7 +42,10 @@ class RawOutput:
 
 @dataclass(frozen=True)
 class RawAction:
-    """One line of acts.ndjson."""
+    """One line of acts.ndjson: a command that changed the cluster.
+
+    Only a journal has the last fields: `group`, equal for all steps of one action, `verb` and `targets`.
+    """
 
     t: float
     end: float
@@ -51,7 +54,6 @@ class RawAction:
     stdin: str
     rc: int
     output: str
-    # what a journal says beyond that: which steps are one act, and what they amount to
     group: str = ""
     verb: Verb | None = None
     targets: tuple[str, ...] = ()
@@ -59,7 +61,7 @@ class RawAction:
 
 @dataclass(frozen=True)
 class RawPlaces:
-    """What a journal says of its places; a script's recording leaves it to be worked out."""
+    """The places in a journal's places.json; those of a script's recording are found in its commands."""
 
     client: str | None
     control_plane: str
@@ -69,7 +71,7 @@ class RawPlaces:
 
 
 class RawRecording:
-    """One raw folder. Everything raises RecordingError with the file and the line that cannot be read."""
+    """A raw recording. Everything raises RecordingError with the file and the line that cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.resolve().name
@@ -77,6 +79,7 @@ class RawRecording:
             raise RecordingError(str(path), "holds no acts.ndjson: not a raw recording")
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of an ndjson file; none where it does not exist."""
         try:
             lines = (self.path / name).read_text().splitlines()
         except FileNotFoundError:
@@ -89,6 +92,7 @@ class RawRecording:
 
     @cached_property
     def actions(self) -> list[RawAction]:
+        """The rows of acts.ndjson in order of time."""
         return [
             RawAction(
                 r["t"], r["end"], r["act"], r["cmd"], r.get("stdin") or "", r["rc"], r.get("out") or "",
@@ -99,23 +103,23 @@ class RawRecording:
 
     @cached_property
     def settled(self) -> dict[str, float]:
-        """When each group of steps had settled, where a journal waited for it."""
+        """When each group of steps had settled (Unix seconds), where a journal waited for it."""
         return {row["group"]: row["settled"] for row in self.rows("settled.ndjson")}
 
     @cached_property
     def stories(self) -> list[dict[str, Any]]:
-        """The stories that were opened while a journal was kept, in order; a row without a name closes the last."""
+        """The rows of a journal's stories.ndjson in order of time; a row without a name closes the last story."""
         return sorted(self.rows("stories.ndjson"), key=lambda row: float(row["t"]))
 
     @cached_property
     def places(self) -> RawPlaces | None:
-        """What a journal says of its places."""
+        """The places of a journal; None for a script's recording."""
         try:
-            said = json.loads((self.path / "places.json").read_text())
+            row = json.loads((self.path / "places.json").read_text())
         except FileNotFoundError:
             return None
         keys = ("client", "control_plane", "router", "network", "addresses")
-        return RawPlaces(*(said[key] for key in keys))
+        return RawPlaces(*(row[key] for key in keys))
 
     @cached_property
     def watches(self) -> dict[str, list[WatchEvent]]:
@@ -129,7 +133,7 @@ class RawRecording:
 
     @cached_property
     def reads(self) -> list[RawOutput]:
-        """Every recorded output in order of time; a loop over all nodes becomes one read a node."""
+        """Every recorded output in order of time; the output of a loop over all nodes is split by node."""
         out: list[RawOutput] = []
         for row in self.rows("reads.ndjson"):
             try:
@@ -151,7 +155,7 @@ class RawRecording:
         return [RawOutput(row["t"], row["end"], place, inner, row["rc"], content)]
 
     def _outputs_per_node(self, row: dict[str, Any], loop: list[re.Match[str]], text: str) -> Iterator[RawOutput]:
-        """The loop's output cut at the node names it echoed; each piece as the command that printed it."""
+        """Split a loop's output at the node names that it echoed; yield each piece with its command."""
         names = [part["node"] for part in loop]
         pieces = re.split(rf"(?m)^(?:{'|'.join(map(re.escape, names))})\n", text)[1:]
         for part, piece in zip(loop, pieces, strict=True):
@@ -165,6 +169,7 @@ class RawRecording:
 
     @cached_property
     def node_addresses(self) -> dict[str, str]:
+        """The internal address of each node."""
         found: dict[str, str] = {}
         for name, node in self.nodes.items():
             for address in node.get("status", {}).get("addresses", []):
@@ -174,6 +179,7 @@ class RawRecording:
 
     @cached_property
     def control_plane(self) -> str:
+        """The control plane's node."""
         role = "node-role.kubernetes.io/control-plane"
         for name, node in self.nodes.items():
             if role in node["metadata"].get("labels", {}):
@@ -182,12 +188,12 @@ class RawRecording:
 
     @cached_property
     def cluster(self) -> str:
-        """What tells this cluster from another: the UID of its control plane's node."""
+        """The identity of the cluster: the UID of its control plane's node."""
         return str(self.nodes[self.control_plane]["metadata"]["uid"])
 
     @cached_property
     def vips(self) -> set[str]:
-        """Every external address that a Service had at some time."""
+        """Every external address that a Service had at any time."""
         return {
             ingress["ip"]
             for event in self.watches.get("services", [])
@@ -197,25 +203,25 @@ class RawRecording:
 
     @cached_property
     def network(self) -> str:
-        """The Docker network: what Docker says of it, else what the control plane's interface says."""
+        """The Docker network (CIDR), from `docker network inspect`, else from the control plane's interface."""
         for read in self.reads:
             if read.command.startswith("docker network inspect"):
                 return str(json.loads(read.content)[0]["IPAM"]["Config"][0]["Subnet"])
-        mine = self.node_addresses[self.control_plane]
+        address = self.node_addresses[self.control_plane]
         for read in self.reads:
             if read.place == self.control_plane and read.command == "ip -j addr":
                 for info in (info for link in json.loads(read.content) for info in link["addr_info"]):
-                    if info["local"] == mine:
-                        return str(ipaddress.ip_interface(f"{mine}/{info['prefixlen']}").network)
-        raise RecordingError(f"{self.name}/reads.ndjson", "nothing tells the Docker network's range")
+                    if info["local"] == address:
+                        return str(ipaddress.ip_interface(f"{address}/{info['prefixlen']}").network)
+        raise RecordingError(f"{self.name}/reads.ndjson", "no command shows the Docker network's range")
 
     @property
     def span(self) -> tuple[float, float]:
-        """From just before the first to the last moment of anything recorded here, logs and captures aside."""
-        starts = [act.t for act in self.actions] + [read.t for read in self.reads]
-        ends = [act.end for act in self.actions] + [read.end for read in self.reads]
-        moments = [float(row["t"]) for row in self.stories]
-        starts, ends = starts + moments, ends + moments
+        """Start and end (Unix seconds) of everything recorded, except logs and captures."""
+        starts = [action.t for action in self.actions] + [read.t for read in self.reads]
+        ends = [action.end for action in self.actions] + [read.end for read in self.reads]
+        opened = [float(row["t"]) for row in self.stories]
+        starts, ends = starts + opened, ends + opened
         for events in self.watches.values():
             ends += [event.t for event in events[-1:]]
         return min(starts) - 0.01, max(ends)

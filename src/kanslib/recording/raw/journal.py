@@ -1,7 +1,7 @@
-"""A journal: what a live world was told, asked and did, written down as it happens, as a raw recording.
+"""Write the journal of a live lab: watch events, outputs and actions as they happen, as a raw recording.
 
-The same folder that `recording/raw.py` reads; its rows say more than a script's would (verb, targets, place),
-so nothing has to be guessed from commands.
+`RawRecording` reads the same folder. The rows of a journal have more fields than a script's (verb, targets, place),
+so that nothing is derived from commands.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kanslib.recording.format import verb_on_disk
 
 
 class Journal:
-    """Appends to one folder; every line stands for itself, so a journal that was cut off is still one."""
+    """Appends rows to the files of a folder. Every line is complete, so that a journal that was cut off can be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,32 +36,35 @@ class Journal:
             file.write(line)
 
     def event(self, kind: str, event: WatchEvent) -> None:
-        """A watch event of a kind."""
+        """Add a watch event of a kind (plural)."""
         self._append(f"objects/{kind}.ndjson", {"t": event.t, "type": event.type, "object": event.object})
 
     def action(
         self, group: str, name: str, span: tuple[float, float], verb: Verb, targets: Sequence[str],
         command: str, manifest: str = "", output: str = "",
     ) -> None:  # fmt: skip
-        """One step of an act; steps of the same `group` are one act."""
+        """Add a step of an action; all of its steps have the same `group`. `span`: start and end (Unix seconds)."""
         self._append("acts.ndjson", {
             "t": span[0], "end": span[1], "act": name, "cmd": command, "stdin": manifest, "rc": 0, "out": output,
             "group": group, "verb": verb_on_disk(verb), "targets": list(targets),
         })  # fmt: skip
 
     def settled(self, group: str, moment: float) -> None:
-        """When the act of this group had settled (Unix seconds)."""
+        """Add when the action of this group had settled (Unix seconds)."""
         self._append("settled.ndjson", {"group": group, "settled": moment})
 
     def story(
         self, moment: float, name: str = "", title: str = "", hide_actions: bool = False, lesson: bool = False
     ) -> None:
-        """From this moment on (Unix seconds) a story is told; without a name: the last one is over."""
+        """Add that a story is open from this moment on (Unix seconds); without a name, that the last one is closed.
+
+        `lesson`: it belongs to the whole lesson.
+        """
         row = {"t": moment, "story": name, "title": title, "neutral": hide_actions, "lesson": lesson}
         self._append("stories.ndjson", row)
 
     def output(self, place: str, command: str, span: tuple[float, float], rc: int, content: bytes) -> None:
-        """What a command printed at a place."""
+        """Add the output of a command at a place. `span`: start and end (Unix seconds)."""
         with self._lock:
             self._output_count += 1
             number = self._output_count
@@ -71,13 +74,13 @@ class Journal:
         self._append("reads.ndjson", row)
 
     def probe(self, name: str, row: Mapping[str, Any]) -> None:
-        """One request of a series of probes."""
+        """Add the result of a probe to probes/NAME.ndjson."""
         self._append(f"probes/{name}.ndjson", row)
 
     def log(self, pod: str, node: str, text: str) -> None:
-        """The log of a Pod so far, with timestamps: what is new in it is added."""
-        known = self._written_lines.setdefault((pod, node), set())
-        new = [line for line in text.splitlines() if line not in known]
-        known.update(new)
+        """Add the new lines of a Pod's log. `text`: the log so far, with timestamps."""
+        written = self._written_lines.setdefault((pod, node), set())
+        new = [line for line in text.splitlines() if line not in written]
+        written.update(new)
         with (self.path / "logs" / f"{pod}@{node}.log").open("a") as lines:
             lines.writelines(line + "\n" for line in new)

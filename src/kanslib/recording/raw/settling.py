@@ -1,4 +1,4 @@
-"""When an act had settled: the moment after which nothing that it causes was still to come."""
+"""Find when an action had settled: the last change that it caused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, key_of, leader
 
 Watches = Mapping[str, Sequence[WatchEvent]]
 
-# what a change has to touch to count: heartbeats, leases and repeated events do not
+# the part of an object whose change counts; heartbeats, leases and repeated events do not
 _RELEVANT_STATE: dict[str, Callable[[KubeObject], Any]] = {
     "nodes": lambda o: (is_ready(o), o["metadata"].get("labels")),
     "services": lambda o: (o.get("spec"), o.get("status")),
@@ -23,54 +23,54 @@ _RELEVANT_STATE: dict[str, Callable[[KubeObject], Any]] = {
 
 
 def changes(watches: Watches) -> list[float]:
-    """The moments (Unix seconds, sorted) at which something changed that a learner would notice."""
+    """Return the moments (Unix seconds, sorted) at which something changed that a learner can see."""
     moments = _leader_changes(watches.get("events", ()))
-    for kind, telling in _RELEVANT_STATE.items():
-        known: dict[tuple[str, str], Any] = {}
+    for kind, relevant in _RELEVANT_STATE.items():
+        states: dict[tuple[str, str], Any] = {}
         for event in watches.get(kind, ()):
             if event.type == "LIST":
                 continue
-            key, now = key_of(event.object), telling(event.object)
-            gone = event.type == "DELETED"
-            if gone or known.get(key) != now:
+            key, state = key_of(event.object), relevant(event.object)
+            deleted = event.type == "DELETED"
+            if deleted or states.get(key) != state:
                 moments.append(event.t)
-            known[key] = None if gone else now
+            states[key] = None if deleted else state
     return sorted(moments)
 
 
 def _leader_changes(events: Sequence[WatchEvent]) -> list[float]:
-    """When a Service had another leader, or the controller said that it has no address to give."""
+    """Return when a Service got another leader, or the controller refused an address."""
     moments: list[float] = []
-    said: dict[str, str] = {}
+    messages: dict[str, str] = {}
     for event in events:
         if event.type in ("LIST", "DELETED"):
             continue
         if not leader_in_event(event.object) and event.object.get("reason") != "AllocationFailed":
             continue
         subject, message = event.object["involvedObject"].get("uid", ""), event.object["message"]
-        if said.get(subject) != message:
+        if messages.get(subject) != message:
             moments.append(event.t)
-        said[subject] = message
+        messages[subject] = message
     return moments
 
 
 def last_change(changed: Sequence[float], end: float, until: float) -> float:
-    """The last change between the act's end and `until`; the act's end when nothing changed."""
+    """Return the last change between the action's `end` and `until` (Unix seconds); `end` when nothing changed."""
     return max((t for t in changed if end <= t < until), default=end)
 
 
 def settled_after_loss(watches: Watches, node: str, lost: float, until: float) -> float | None:
-    """When a lost node had been noticed by all: no leader there, NotReady, its endpoints out of use.
+    """Return when a lost node led no Service, was NotReady, and had no ready endpoint (Unix seconds).
 
-    None when one of them did not happen before `until`.
+    None when one of these was not so before `until`. `lost`: when it was lost (Unix seconds).
     """
     conditions = [
         _first(watches.get("nodes", ()), lost, until, lambda o: o["metadata"]["name"] == node and not is_ready(o)),
         _endpoints_out(watches.get("endpointslices", ()), node, lost, until),
         _leaders_gone(watches.get("events", ()), node, lost, until),
     ]
-    known = [moment for moment in conditions if moment is not None]
-    return max(known) if len(known) == len(conditions) else None
+    moments = [moment for moment in conditions if moment is not None]
+    return max(moments) if len(moments) == len(conditions) else None
 
 
 def _first(
@@ -80,32 +80,32 @@ def _first(
 
 
 def _endpoints_out(slices: Sequence[WatchEvent], node: str, lost: float, until: float) -> float | None:
-    """When the last slice stopped offering an endpoint on `node`; `lost` when none ever did."""
-    offering: dict[tuple[str, str], bool] = {}
-    out = lost
+    """Return when the last slice lost its ready endpoints on `node`; `lost` when none had any."""
+    ready: dict[tuple[str, str], bool] = {}
+    moment = lost
     for event in slices:
         if event.t >= until:
             break
         if event.type == "LIST":
-            offering.clear()
+            ready.clear()
             continue
-        offers = event.type != "DELETED" and any(
+        has_ready = event.type != "DELETED" and any(
             e.get("nodeName") == node and e.get("conditions", {}).get("ready", True)
             for e in event.object.get("endpoints") or []
         )
-        if offering.get(key_of(event.object)) and not offers and event.t > lost:
-            out = event.t
-        offering[key_of(event.object)] = offers
-    return None if any(offering.values()) else out
+        if ready.get(key_of(event.object)) and not has_ready and event.t > lost:
+            moment = event.t
+        ready[key_of(event.object)] = has_ready
+    return None if any(ready.values()) else moment
 
 
 def _leaders_gone(events: Sequence[WatchEvent], node: str, lost: float, until: float) -> float | None:
-    """When the last Service led by `node` over layer 2 had another leader; `lost` when it led none."""
-    leader: dict[str, tuple[str, float]] = {}
+    """Return when the last Service led by `node` over layer 2 got another leader; `lost` when it led none."""
+    leaders: dict[str, tuple[str, float]] = {}
     for event in events:
         if event.t >= until or event.type in ("LIST", "DELETED") or event.object.get("reason") != "nodeAssigned":
             continue
-        leader[event.object["involvedObject"]["name"]] = (leader_in_event(event.object) or "", event.t)
-    if any(who == node for who, _ in leader.values()):
+        leaders[event.object["involvedObject"]["name"]] = (leader_in_event(event.object) or "", event.t)
+    if any(leader == node for leader, _ in leaders.values()):
         return None
-    return max((t for _, t in leader.values() if t > lost), default=lost)
+    return max((t for _, t in leaders.values() if t > lost), default=lost)
