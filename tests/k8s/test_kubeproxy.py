@@ -88,7 +88,7 @@ UNREADY = {"ready": False, "serving": False, "terminating": False}
 
 
 def targets(rules: list[str], chain: str) -> list[str]:
-    """Where the dice of a chain send to."""
+    """Return the targets of the random matches of a chain."""
     ends = {line.split()[1]: line.rpartition(" ")[2] for line in rules if "DNAT" in line}
     return [
         ends[line.split()[-1]] for line in rules if line.startswith(f"-A KUBE-{chain}-") and line.split()[-1] in ends

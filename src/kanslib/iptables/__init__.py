@@ -1,4 +1,4 @@
-"""iptables-save text, read, written back, compared and walked; no kernel, no root."""
+"""Parse, compare and trace iptables-save text, without a kernel and without root."""
 
 from kanslib.exceptions import DumpError, PacketError, TraceError
 from kanslib.iptables.diff import CounterChange, RulesetDifference, diff

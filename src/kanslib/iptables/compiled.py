@@ -1,4 +1,4 @@
-"""Chains made ready for tracing: rules compiled once, and an index of those that can match a packet at all."""
+"""Chains compiled for tracing: each rule once, and an index of the rules that can match a packet."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kanslib.iptables.matches import Match, NetworkMatch, RangeMatch
 from kanslib.iptables.packet import number
 from kanslib.iptables.targets import Action
 
-INDEXED_FROM = 16  # shorter chains are searched rule by rule
+INDEXED_FROM = 16  # rules; shorter chains are searched rule by rule
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A rule with its matches and its action."""
+    """A rule with its matches and the action of its target."""
 
     rule: Rule
     matches: tuple[Match, ...]
@@ -44,7 +44,7 @@ class CompiledChain:
         return found
 
     def candidates(self, src: str | None, dst: str | None, dport: int | None) -> Sequence[int]:
-        """Return the positions of the rules that can match such a packet, in order; None is an unknown value."""
+        """Return the positions of the rules that can match such a packet, in order. None means unknown."""
         if len(self._compiled) < INDEXED_FROM or dst is None or src is None:
             return range(len(self._compiled))
         found: list[int] = list(self._index.get(None, ()))

@@ -1,4 +1,4 @@
-"""Two dumps of one machine compared: which rules are gone, which have come, which counters moved."""
+"""Compare two dumps of one machine: rules removed, rules added, counters that changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kanslib.iptables.dump import Chain, Dump, Rule
 
 @dataclass(frozen=True)
 class CounterChange:
-    """A rule whose counters moved from one dump to the next, by how much."""
+    """A rule whose counters differ between two dumps, and the difference."""
 
     rule: Rule
     packets: int
@@ -20,10 +20,10 @@ class CounterChange:
 
 @dataclass(frozen=True)
 class RulesetDifference:
-    """What a later dump has that an earlier one had not, and the other way round.
+    """The differences between two dumps; false when there is none.
 
-    `gone` rules are those of the earlier dump, `come` and `moved` those of the later one. `reordered`: chains whose
-    rules are the same in another order. `policies`: chains that are gone, come, or have another policy.
+    `removed` rules are those of the earlier dump, `added` rules and `counters` those of the later one. `reordered`:
+    chains with the same rules in another order. `policies`: chains removed, added, or with another policy, in words.
     """
 
     removed: tuple[Rule, ...]
@@ -37,7 +37,7 @@ class RulesetDifference:
 
 
 def diff(before: Dump, after: Dump) -> RulesetDifference:
-    """Compare two dumps. Rules are the same when they stand in the same chain with the same text, counters aside.
+    """Return the differences between two dumps. Rules are the same when chain and text are, without the counters.
 
     >>> from kanslib.iptables import parse
     >>> text = '*nat\\n:X - [0:0]\\n[{}:60] -A X -j {}\\nCOMMIT\\n'
@@ -48,23 +48,22 @@ def diff(before: Dump, after: Dump) -> RulesetDifference:
     ['-A X -j DROP']
     """
     old, new = _by_text(before), _by_text(after)
-    gone: list[Rule] = []
-    come: list[Rule] = []
-    moved: list[CounterChange] = []
+    removed: list[Rule] = []
+    added: list[Rule] = []
+    counters: list[CounterChange] = []
     for key in {**old, **new}:
-        ours, theirs = old.get(key, []), new.get(key, [])
-        for earlier, later in zip(ours, theirs, strict=False):
+        old_rules, new_rules = old.get(key, []), new.get(key, [])
+        for earlier, later in zip(old_rules, new_rules, strict=False):
             packets, size = (later.packets or 0) - (earlier.packets or 0), (later.bytes or 0) - (earlier.bytes or 0)
             if packets or size:
-                moved.append(CounterChange(later, packets, size))
-        gone += ours[len(theirs) :]
-        come += theirs[len(ours) :]
-    by_line = sorted(moved, key=lambda one: one.rule.line)
-    changed = {(rule.table, rule.chain) for rule in (*gone, *come)}
+                counters.append(CounterChange(later, packets, size))
+        removed += old_rules[len(new_rules) :]
+        added += new_rules[len(old_rules) :]
+    changed = {(rule.table, rule.chain) for rule in (*removed, *added)}
     return RulesetDifference(
-        tuple(sorted(gone, key=lambda rule: rule.line)),
-        tuple(sorted(come, key=lambda rule: rule.line)),
-        tuple(by_line),
+        tuple(sorted(removed, key=lambda rule: rule.line)),
+        tuple(sorted(added, key=lambda rule: rule.line)),
+        tuple(sorted(counters, key=lambda change: change.rule.line)),
         tuple(_reordered(before, after, changed)),
         tuple(_policies(before, after)),
     )
@@ -82,18 +81,18 @@ def _reordered(before: Dump, after: Dump, changed: set[tuple[str, str]]) -> Iter
         for name in chains:
             if (table, name) in changed or name not in before.tables.get(table, {}):
                 continue
-            ours, theirs = before.chain(name, table), after.chain(name, table)
-            if [rule.text for rule in ours] != [rule.text for rule in theirs]:
-                yield theirs
+            old, new = before.chain(name, table), after.chain(name, table)
+            if [rule.text for rule in old] != [rule.text for rule in new]:
+                yield new
 
 
 def _policies(before: Dump, after: Dump) -> Iterator[str]:
     for table in {**before.tables, **after.tables}:
-        ours, theirs = before.tables.get(table, {}), after.tables.get(table, {})
-        for name in {**ours, **theirs}:
-            if name not in theirs:
+        old, new = before.tables.get(table, {}), after.tables.get(table, {})
+        for name in {**old, **new}:
+            if name not in new:
                 yield f"{table} {name}: the chain is gone"
-            elif name not in ours:
-                yield f"{table} {name}: the chain has come"
-            elif ours[name].policy != theirs[name].policy:
-                yield f"{table} {name}: policy {ours[name].policy} → {theirs[name].policy}"
+            elif name not in old:
+                yield f"{table} {name}: the chain is new"
+            elif old[name].policy != new[name].policy:
+                yield f"{table} {name}: policy {old[name].policy} → {new[name].policy}"

@@ -1,7 +1,7 @@
 """A dump of iptables-save or ip6tables-save (with or without `-c`, legacy or nft): its tables, chains and rules.
 
-A dump is an index: each line is kept as it is and filed under its chain. A rule is parsed into its options only when
-somebody asks for them, so that a dump of 100,000 rules opens in a fraction of a second.
+A dump is an index: each line is kept unchanged and assigned to its chain. A rule is parsed into its options on first
+use, so that a dump of 100,000 rules opens in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Dump:
         return list(self.tables.get(table, ()))
 
     def chain(self, name: str, table: str = "nat") -> Chain:
-        """Return one chain. UnknownNameError lists the chains that the table has."""
+        """Return one chain. UnknownNameError lists the chains of the table."""
         key = table, name
         if key not in self._chains:
             if name not in self.tables.get(table, ()):
@@ -143,7 +143,7 @@ class Dump:
 
     @cached_property
     def unknown(self) -> tuple[tuple[Rule, str], ...]:
-        """Every rule with a match, option or target that the grammar does not know, and its text."""
+        """Every rule with a match, option or target that the grammar does not know, and the unknown text."""
         found = []
         for rule in self.rules():
             body = rule.body
@@ -155,9 +155,9 @@ class Dump:
         return tuple(found)
 
     def path(self, start: str, comment: str, table: str = "nat") -> list[Chain]:
-        """Return the chains that a packet for what `comment` names can pass, from the chain `start` on, each once.
+        """Return the chains that are reachable from `start` by rules of one Service, each once.
 
-        In `start` only rules whose comment contains `comment` are followed; below, every jump is.
+        In `start` only rules whose comment contains `comment` are followed; in the other chains every jump is.
         """
         order: dict[str, None] = {start: None}
         waiting = [rule.target for rule in self.chain(start, table) if comment in rule.comment]
@@ -171,9 +171,9 @@ class Dump:
 
 
 def _counters(form: re.Pattern[str], text: str, line: int) -> tuple[int | None, int | None]:
-    """Return the packet and byte counters of a line (from 0)."""
+    """Return the packet and byte counters of a line (numbered from 0); None without `-c`."""
     found = form.match(text)
     if found is None:
-        raise DumpError(line + 1, 1, text, "the line that the parser read")
+        raise DumpError(line + 1, 1, text, "a chain or a rule")
     packets, size = found["packets"], found["bytes"]
     return (int(packets), int(size)) if packets is not None else (None, None)

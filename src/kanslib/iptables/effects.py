@@ -1,4 +1,4 @@
-"""What a target changes in a packet (Linux net/netfilter/xt_*.c, nf_nat_*.c)."""
+"""The changes that targets make to a packet (Linux net/netfilter/xt_*.c, nf_nat_*.c)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _Endpoint = tuple[str | None, int | None]
 
 
 def continuation(action: targets.UnknownTarget) -> Unknown:
-    """Return the statement that an unknown target lets the packet go on."""
+    """Return the unknown statement that an unknown target lets the packet go on."""
     return Unknown(f"-j {action.name} lets the packet go on")
 
 
 def apply_target(state: PacketState, action: Action) -> tuple[bool, str]:
-    """Change the packet as a target does. Return whether the table ends with it, and the change in words."""
+    """Change the packet as a target does. Return whether the traversal of the table ends, and the change in words."""
     if isinstance(action, targets.Verdict):
         return True, ""
     if isinstance(action, targets.SetMark):
@@ -33,10 +33,10 @@ def apply_target(state: PacketState, action: Action) -> tuple[bool, str]:
             "the connection's mark is set" if action.what != "restore" else f"the mark becomes {state.mark:#x}",
         )
     if isinstance(action, targets.Untracked):
-        if state.looped:  # conntrack has seen it already (Linux net/netfilter/xt_CT.c)
+        if state.looped:  # conntrack has processed it already (Linux net/netfilter/xt_CT.c)
             return False, ""
         state.tracked = UNTRACKED
-        return False, "conntrack is not to look at it"
+        return False, "conntrack does not track it"
     if isinstance(action, targets.Translate | targets.MapNetwork):
         old = state.dst, state.dport
         if isinstance(action, targets.Translate):

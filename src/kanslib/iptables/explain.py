@@ -1,4 +1,4 @@
-"""A rule of kube-proxy in words: what its chain is for, and what the rule did."""
+"""Describe rules of kube-proxy in words: the purpose of the chain, and the rule's effect on a packet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kanslib.iptables.dump import Rule
 
 _HASHED = re.compile(r"^(KUBE-(?:SVC|SVL|EXT|SEP|FW|XLB))-\w+$")
 _SERVICE = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
-# by the chain a rule stands in and where it leads: kube-proxy v1.31 pkg/proxy/iptables/proxier.go
+# by the chain of a rule and its target: kube-proxy v1.31 pkg/proxy/iptables/proxier.go
 _MEANINGS = {
     ("PREROUTING", "KUBE-SERVICES"): "a new connection: is it for a Service?",
     ("OUTPUT", "KUBE-SERVICES"): "a new connection of this machine's own: is it for a Service?",
@@ -52,9 +52,9 @@ def short(chain: str) -> str:
 
 
 def describe_rule(rule: Rule, effect: str, chance: Fraction) -> str:
-    """Return what a rule did to a packet, in words that need no iptables.
+    """Return what a rule did to a packet, in words for readers without iptables.
 
-    `effect` is what its target changed (empty for none), `chance` how likely the rule matches what comes to it.
+    `effect` is the change by its target (empty for none), `chance` the probability that the rule matches.
     """
     chain, target, comment = short(rule.chain), short(rule.target or ""), rule.comment
     if target == "MARK" and chain in _MARKS:
@@ -75,12 +75,12 @@ def _chosen_endpoint(rule: Rule, chance: Fraction) -> str:
     if "recent" in rule.words:
         return f"this client was sent to {endpoint_name} before, so again"
     if chance == 1:
-        return f"{endpoint_name}: the last endpoint takes all that is left"
-    return f"the dice choose {endpoint_name}, {share(chance)} of what comes here"
+        return f"{endpoint_name}: the last endpoint takes the rest"
+    return f"a random match chooses {endpoint_name}, {share(chance)} of what comes here"
 
 
 def _condition(rule: Rule) -> str:
-    """Return the rule's matches as text: what stands between its chain and its target."""
+    """Return the rule's matches as text: the words between its chain and its target."""
     words = rule.text.split(maxsplit=2)
     return re.sub(r"(?:^| )-[jg] .*$", "", words[2]).strip() if len(words) > 2 else ""
 

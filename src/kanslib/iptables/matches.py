@@ -1,4 +1,4 @@
-"""The matches of a rule: each holds for a packet, does not, is unknown, or is random (Linux net/netfilter/xt_*.c)."""
+"""The matches of a rule: true, false, unknown or random for a packet (Linux net/netfilter/xt_*.c)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ICMP6 = {
     "neighbor-solicitation": "135", "neighbour-solicitation": "135", "neighbor-advertisement": "136",
     "neighbour-advertisement": "136",
 }  # fmt: skip
-HALF = 1 << 31  # of what statistic's numbers are shares
+HALF = 1 << 31  # statistic compares a random number of 31 bits
 Ranges = tuple[tuple[int, int], ...]
-# fields that can be narrowed down while they are unknown: how many values each has
+# the fields whose unknown value can be restricted by assumptions, with the number of values of each
 DOMAINS = {
     "sport": 65536,
     "dport": 65536,
@@ -43,9 +43,9 @@ DOMAINS = {
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A statement about a packet that nothing decides. The match holds when the answer is `wanted`.
+    """A statement about a packet whose truth is unknown. The match is true when the statement is as `wanted`.
 
-    With a `field`, the question is whether its value lies in `values` (a bit for each value).
+    With a `field`, the statement is that its value is among `values` (a bit for each value).
     """
 
     text: str
@@ -56,7 +56,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Probability:
-    """A random match: it holds with this probability."""
+    """The answer of a random match: it is true with this probability."""
 
     probability: Fraction
 
@@ -65,28 +65,47 @@ Answer = bool | Unknown | Probability
 
 
 class MatchedPacket(Protocol):
-    """What a match may ask about the packet on its way."""
+    """The fields of a packet during its traversal, as matches read them. None means unknown."""
 
     original: Packet
     protocol: int
     mark: int
     connmark: int | None
-    translated: frozenset[str]  # DNAT, SNAT: what was done to the connection
+    translated: frozenset[str]  # DNAT, SNAT: the translations of the connection
 
     @property
-    def states(self) -> int: ...  # a bit for each of STATES that is possible here
+    def states(self) -> int:
+        """A bit for each of STATES that is possible here."""
+        ...
+
     @property
-    def unconnected(self) -> bool: ...  # conntrack has no connection for it
-    def name(self, field: str) -> str | None: ...
-    def address(self, field: str) -> tuple[int, int] | None: ...
-    def value(self, field: str) -> int | None: ...
-    def type_of(self, field: str) -> str | Unknown: ...
+    def unconnected(self) -> bool:
+        """True where conntrack has no connection for the packet."""
+        ...
+
+    def name(self, field: str) -> str | None:
+        """Return an interface or a MAC address."""
+        ...
+
+    def address(self, field: str) -> tuple[int, int] | None:
+        """Return an address as (bits, value)."""
+        ...
+
+    def value(self, field: str) -> int | None:
+        """Return a number: a port, the length, the TTL, TCP flags or the ICMP type."""
+        ...
+
+    def type_of(self, field: str) -> str | Unknown:
+        """Return the type of an address, such as LOCAL."""
+        ...
 
 
 class Match(Protocol):
-    """One thing that a rule asks."""
+    """One match of a rule."""
 
-    def holds(self, way: MatchedPacket) -> Answer: ...
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Return whether the packet matches."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +117,9 @@ class NetworkMatch:
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        address = way.address(self.field)
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the address with the networks."""
+        address = packet.address(self.field)
         if address is None:
             return Unknown(self.text, not self.negated)
         bits, value = address
@@ -110,7 +130,7 @@ class NetworkMatch:
 
     @property
     def host(self) -> tuple[int, int] | None:
-        """The one address that matches, if it is just one."""
+        """The address that matches, as (bits, value); None where it is not exactly one."""
         if self.negated or len(self.networks) != 1:
             return None
         bits, value, mask = self.networks[0]
@@ -128,8 +148,9 @@ class IPRangeMatch:
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        address = way.address(self.field)
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the address with the range."""
+        address = packet.address(self.field)
         if address is None:
             return Unknown(self.text, not self.negated)
         return (address[0] == self.bits and self.first <= address[1] <= self.last) != self.negated
@@ -137,15 +158,16 @@ class IPRangeMatch:
 
 @dataclass(frozen=True, slots=True)
 class NameMatch:
-    """`-i`, `-o`, a MAC address: a name, with `+` at its end for any that begins so."""
+    """`-i`, `-o`, a MAC address: a name, or a prefix of names with `+` at its end."""
 
     field: str
     pattern: str
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        name = way.name(self.field)
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the name with the pattern."""
+        name = packet.name(self.field)
         if name is None:
             return Unknown(self.text, not self.negated)
         if self.pattern.endswith("+"):
@@ -160,8 +182,9 @@ class ProtocolMatch:
     protocol: int
     negated: bool
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        return (way.protocol == self.protocol) != self.negated
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the protocol."""
+        return (packet.protocol == self.protocol) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +196,11 @@ class RangeMatch:
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        value = way.value(self.field)
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the number with the ranges."""
+        value = packet.value(self.field)
         if value is None:
-            if self.field in ("sport", "dport") and way.protocol not in WITH_PORTS:
+            if self.field in ("sport", "dport") and packet.protocol not in WITH_PORTS:
                 return False
             return Unknown(self.text, not self.negated, self.field, bits_of(self.ranges))
         for low, high in self.ranges:
@@ -193,8 +217,9 @@ class EitherPortMatch:
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        answers = [RangeMatch(field, self.ranges, False, self.text).holds(way) for field in ("sport", "dport")]
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare both ports with the ranges."""
+        answers = [RangeMatch(field, self.ranges, False, self.text).holds(packet) for field in ("sport", "dport")]
         if True in answers:
             return not self.negated
         unsure = next((answer for answer in answers if isinstance(answer, Unknown)), None)
@@ -215,8 +240,9 @@ class TCPFlagsMatch:
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        flags = way.value("tcp_flags")
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the flags under the mask."""
+        flags = packet.value("tcp_flags")
         if flags is None:
             found = sum(1 << value for value in range(256) if value & self.mask == self.wanted)
             return Unknown(self.text, not self.negated, "tcp_flags", found)
@@ -225,18 +251,19 @@ class TCPFlagsMatch:
 
 @dataclass(frozen=True, slots=True)
 class ConntrackMatch:
-    """`conntrack --ctstate`, `state`: what conntrack thinks of the connection."""
+    """`conntrack --ctstate`, `state`: the connection's state and translations in conntrack."""
 
     states: int
     translated: frozenset[str]
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        if self.translated & way.translated:
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the states that are possible for the connection."""
+        if self.translated & packet.translated:
             return not self.negated
-        inside = way.states & self.states
-        if inside == way.states:
+        inside = packet.states & self.states
+        if inside == packet.states:
             return not self.negated
         if not inside:
             return self.negated
@@ -251,8 +278,9 @@ class MarkMatch:
     mask: int
     negated: bool
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        return (way.mark & self.mask == self.value) != self.negated
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the packet's mark under the mask."""
+        return (packet.mark & self.mask == self.value) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,12 +292,13 @@ class ConnmarkMatch:
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        if way.unconnected:
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the connection's mark under the mask."""
+        if packet.unconnected:
             return False
-        if way.connmark is None:
+        if packet.connmark is None:
             return Unknown(self.text, not self.negated)
-        return (way.connmark & self.mask == self.value) != self.negated
+        return (packet.connmark & self.mask == self.value) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +307,8 @@ class RandomMatch:
 
     chance: Probability
 
-    def holds(self, way: MatchedPacket) -> Answer:  # noqa: ARG002
+    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002
+        """Return the probability."""
         return self.chance
 
 
@@ -290,48 +320,51 @@ class AddrTypeMatch:
     types: frozenset[str]
     negated: bool
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        kind = way.type_of(self.field)
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the type of the address."""
+        kind = packet.type_of(self.field)
         if isinstance(kind, str):
             return (kind in self.types) != self.negated
         if "LOCAL" in self.types:
             return Unknown(kind.text, not self.negated)
-        if "UNICAST" in self.types:  # unknown whether it is the machine's own: if it is not, it is another's
+        if "UNICAST" in self.types:  # an address that is not the machine's own is another machine's
             return Unknown(kind.text, self.negated)
         return self.negated
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerMatch:
-    """`owner --uid-owner`: who sent it; a packet from elsewhere has no owner here (Linux net/netfilter/xt_owner.c)."""
+    """`owner --uid-owner`: the sending user; a received packet has none (Linux net/netfilter/xt_owner.c)."""
 
     first: int
     last: int
     negated: bool
     text: str
 
-    def holds(self, way: MatchedPacket) -> Answer:
-        if way.original.in_interface is not None:
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the sender's user id."""
+        if packet.original.in_interface is not None:
             return self.negated
-        if way.original.uid is None:
+        if packet.original.uid is None:
             return Unknown(self.text, not self.negated)
-        return (self.first <= way.original.uid <= self.last) != self.negated
+        return (self.first <= packet.original.uid <= self.last) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
 class UndecidableMatch:
-    """What no packet says: history (`recent`, `limit`), sets, contents; and what this grammar does not know."""
+    """A match that depends on more than the packet (`recent`, `limit`, sets, contents), or that the grammar lacks."""
 
     text: str
     negated: bool
 
-    def holds(self, way: MatchedPacket) -> Answer:  # noqa: ARG002
+    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002
+        """Return that the answer is unknown."""
         return Unknown(self.text, not self.negated)
 
 
 @lru_cache(maxsize=4096)
 def bits_of(ranges: Ranges) -> int:
-    """A number with a bit set for each value in the ranges."""
+    """Return a number with a bit set for each value in the ranges."""
     bits = 0
     for low, high in ranges:
         bits |= ((1 << (high - low + 1)) - 1) << low
@@ -339,7 +372,10 @@ def bits_of(ranges: Ranges) -> int:
 
 
 def matches(body: RuleOptions) -> tuple[Match, ...]:
-    """Everything that a rule asks, in its order; what always holds (`comment`, `nfacct`) is left out."""
+    """Return the matches of a rule in order, without those that are always true (`comment`, `nfacct`).
+
+    RuleSyntaxError for a wrong value.
+    """
     found: list[Match] = []
     for name, field in (("-s", "src"), ("-d", "dst")):
         if option := body.own.get(name):
@@ -361,7 +397,7 @@ def matches(body: RuleOptions) -> tuple[Match, ...]:
 
 def _undecidable(part: Module) -> list[Match]:
     single = part.options[0] if len(part.options) == 1 else None
-    if single and single.negated:  # `! --match-set a src`: the question is the one without the `!`
+    if single and single.negated:  # `! --match-set a src`: the statement is the one without the `!`
         return [UndecidableMatch(" ".join(["-m", part.name, single.name, *single.values]), True)]
     return [UndecidableMatch(f"-m {part}", False)]
 
@@ -388,7 +424,7 @@ def _network(field: str, option: Option) -> NetworkMatch:
 
 
 def _protocol(option: Option) -> list[Match]:
-    """`-p`: a number, a name that everybody knows, or one that only the machine of the dump knew (/etc/protocols)."""
+    """Return the match of `-p`: a number, a known name, or a name of that machine's /etc/protocols."""
     if option.value.isdecimal() and option.value.isascii():
         if int(option.value) > 255:
             raise _syntax_error(option, "a protocol: a number up to 255 or a name such as tcp")
@@ -401,7 +437,7 @@ def _protocol(option: Option) -> list[Match]:
 
 
 def _numbers(option: Option, low: int, high: int, comma: bool = False) -> Ranges:
-    """`80`, `1024:65535`, `:80`, with commas where an option takes a list."""
+    """Return the ranges of `80`, `1024:65535` or `:80`; with `comma` of a list of them."""
     ranges = []
     for text in option.value.split(",") if comma else [option.value]:
         first, colon, last = text.partition(":")
@@ -452,7 +488,7 @@ def _flag_bits(option: Option, value: str) -> int:
 
 
 def flags(text: str) -> int:
-    """TCP flags by name as bits: `SYN,ACK` is 18. Raises ValueError for other names."""
+    """Return TCP flags by name as bits: `SYN,ACK` is 18. ValueError for an unknown name."""
     try:
         return sum(_FLAGS[name] for name in {*text.upper().split(",")} if name)
     except KeyError as exc:
@@ -460,7 +496,10 @@ def flags(text: str) -> int:
 
 
 def icmp(text: str, names: dict[str, str] | None = None) -> tuple[int, int]:
-    """An ICMP type as the range of type·256+code that it stands for: `8`, `3/4`, `echo-request`."""
+    """Return the range of type·256+code for an ICMP type such as `8`, `3/4`, `echo-request`.
+
+    `names` are those of the family, of ICMP by default. ValueError for an unknown type.
+    """
     kind, slash, code = (names or _ICMP).get(text, text).partition("/")
     low = int(kind) << 8 | (int(code) if slash else 0)
     if not 0 <= low < 65536 or (slash and int(code) > 255):
@@ -499,7 +538,7 @@ def _conntrack(part: Module) -> list[Match]:
 
 
 def value_and_mask(option: Option) -> tuple[int, int]:
-    """`0x4000/0x4000`, `5`: a mark and its mask."""
+    """Return mark and mask of `0x4000/0x4000` or `5` (mask 0xffffffff). RuleSyntaxError for any other text."""
     value, slash, mask = option.value.partition("/")
     try:
         pair = int(value, 0), int(mask, 0) if slash else 0xFFFFFFFF
@@ -556,7 +595,7 @@ def _addrtype(part: Module) -> list[Match]:
 
 
 def _recent(part: Module) -> list[Match]:
-    """`--set` only notes the address; whether it was noted before depends on earlier packets."""
+    """Return no match for `--set`, which is always true; every other option depends on earlier packets."""
     if part.option("--set"):
         return []
     name = part.option("--name")
@@ -584,7 +623,7 @@ def _iprange(part: Module) -> list[Match]:
 
 
 def _sizes(part: Module) -> list[Match]:
-    """length, ttl and hl: a number of the packet's header."""
+    """Return the matches of length, ttl and hl: numbers of the packet's header."""
     found: list[Match] = []
     for option in part.options:
         field, top = ("length", 65535) if part.name == "length" else ("ttl", 255)

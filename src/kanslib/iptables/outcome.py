@@ -1,4 +1,4 @@
-"""Where a packet ends on one of its paths, by which rules, and under which assumptions."""
+"""The result of a trace: the end of each path of a packet, the rules on it, and its assumptions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kanslib.iptables.packet import Packet, endpoint
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """A statement that an outcome assumes to hold, or not to hold, because nothing decides it.
+    """A statement that an outcome assumes to be true or false (`holds`), because its truth is unknown.
 
     Where the statement is about a number of the packet, `field` names it and `values` has a bit for each value for
     which the statement is true.
@@ -30,7 +30,7 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A rule that the packet matched: at which hook, with which chance, and what its target changed (`effect`)."""
+    """A rule that the packet matched: hook, rule, probability of the match, and the target's change (`effect`)."""
 
     hook: str
     rule: Rule
@@ -38,7 +38,7 @@ class Step:
     effect: str
 
     def describe(self) -> str:
-        """Return what the rule did to the packet, in words that need no iptables."""
+        """Return what the rule did to the packet, in words for readers without iptables."""
         return describe_rule(self.rule, self.effect, self.chance)
 
 
@@ -46,9 +46,9 @@ class Step:
 class Outcome:
     """One path that the packet can take.
 
-    `probability` is exact, given what the outcome `assumes`. `verdict`: ACCEPT, DROP, REJECT, … or NO ROUTE.
-    `packet`: as it leaves, after DNAT, SNAT and marks. `hook`: the last one it came to: INPUT (for this machine),
-    POSTROUTING (sent out), or the one where it ended. `reason`: why it ended there. `notes`: what else is to be known.
+    `probability` is exact under the assumptions in `assumes`. `verdict`: ACCEPT, DROP, REJECT, … or NO ROUTE.
+    `packet`: as it leaves, after DNAT, SNAT and marks. `hook`: the last one on the path: INPUT (for this machine),
+    POSTROUTING (sent out), or the one where the packet was stopped, with the `reason`. `notes`: further remarks.
     """
 
     probability: Fraction

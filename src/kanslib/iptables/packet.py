@@ -1,4 +1,4 @@
-"""The packet that is walked through the rules, and what the machine knows beside its rules: addresses and routes."""
+"""The packet to trace, and the addresses and routes of the machine that has the rules."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 
 @lru_cache(maxsize=65536)
 def number(address: str) -> tuple[int, int]:
-    """An address as (bits, value): `10.0.0.1` is (32, 167772161). Raises ValueError for what is no address."""
+    """Return an address as (bits, value): `10.0.0.1` is (32, 167772161). ValueError for any other text."""
     parsed = ip_address(address)
     return parsed.max_prefixlen, int(parsed)
 
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet as it comes to a machine. What is None is not known: a rule that asks for it makes the way branch.
+    """A packet as it arrives at a machine. None means unknown: where a rule depends on such a field, the path branches.
 
-    Without `in_interface` the machine itself sends it. `ctstate` is conntrack's opinion of it; `source_mac`, `uid`
-    (the sender's, for what the machine sends itself), `length` (bytes), `ttl`, `tcp_flags` (`"SYN,ACK"`, `""` for
-    none) and `icmp_type` (`"8"`, `"3/4"`) are for rules of firewalls that ask for them. Raises PacketError.
+    Without `in_interface` the machine itself sends it. `ctstate` is its state in conntrack. `source_mac`, `uid` (the
+    sending user, for packets of the machine itself), `length` (bytes), `ttl`, `tcp_flags` (`"SYN,ACK"`, `""` for none)
+    and `icmp_type` (`"8"`, `"3/4"`) are for firewall rules that match them. PacketError for a wrong value.
 
     >>> Packet("172.18.0.100", "172.18.255.200", dport=80, in_interface="eth0").dport
     80
@@ -76,18 +76,21 @@ class Packet:
 
 
 def endpoint(address: str | None, port: int | None) -> str:
-    """An address with its port; `?` for an address that is not known, no port for one that is not.
+    """Return an address with its port; `?` for an unknown address, and no port for an unknown one.
 
     >>> endpoint("10.0.0.1", 80), endpoint(None, None)
     ('10.0.0.1:80', '?')
     """
-    shown = "?" if address is None else f"[{address}]" if ":" in address and port is not None else address
-    return shown if port is None else f"{shown}:{port}"
+    host = "?" if address is None else f"[{address}]" if ":" in address and port is not None else address
+    return host if port is None else f"{host}:{port}"
 
 
 @dataclass(frozen=True)
 class Route:
-    """A line of the main routing table: which addresses (`value` of `bits`, the first `prefix` of them) go where."""
+    """A line of the main routing table: a destination (the first `prefix` of the `bits` of `value`), and its way out.
+
+    `dev` is the interface, `gateway` the next hop; None for a network that is directly connected.
+    """
 
     bits: int
     value: int
@@ -97,13 +100,13 @@ class Route:
     metric: int = 0
 
     def covers(self, bits: int, value: int) -> bool:
-        """True when an address lies in the route's range."""
+        """Return whether the destination includes an address, given as (bits, value)."""
         return bits == self.bits and (value ^ self.value) >> (bits - self.prefix) == 0
 
 
 @dataclass(frozen=True)
 class Interface:
-    """An address of the machine on one of its interfaces."""
+    """An address of the machine: its interface (`dev`), prefix length and scope, as in `ip addr`."""
 
     dev: str
     address: str
@@ -113,10 +116,9 @@ class Interface:
 
 @dataclass(frozen=True)
 class Routing:
-    """What a machine knows beside its rules: its own addresses and its main routing table.
+    """A machine's own addresses and its main routing table. Policy routing (`ip rule`) is not taken into account.
 
-    `Routing.read(addr, route)` makes one of what `ip -j addr` and `ip -j route` print. Policy routing
-    (`ip rule`) is not looked at.
+    `Routing.read(addr, route)` parses the output of `ip -j addr` and `ip -j route`.
     """
 
     interfaces: tuple[Interface, ...]
@@ -124,7 +126,7 @@ class Routing:
 
     @staticmethod
     def read(addresses: str, routes: str) -> Routing:
-        """From the texts of `ip -j addr` and `ip -j route`. Raises PacketError for texts that are neither.
+        """Return the routing from the output of `ip -j addr` and `ip -j route`. PacketError for other texts.
 
         >>> here = Routing.read(
         ...     '[{"ifname":"eth0","addr_info":[{"local":"10.0.0.2","prefixlen":24,"scope":"global"}]}]',
@@ -133,50 +135,53 @@ class Routing:
         ('LOCAL', '10.0.0.1')
         """
         try:
-            held = [
+            interfaces = [
                 Interface(link["ifname"], info["local"], info["prefixlen"], info.get("scope", "global"))
                 for link in json.loads(addresses)
                 for info in link.get("addr_info", [])
                 if "local" in info
             ]
-            return Routing(tuple(held), tuple(map(_route, json.loads(routes))))
+            return Routing(tuple(interfaces), tuple(map(_route, json.loads(routes))))
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {exc!r}") from None
 
     def type_of(self, address: str) -> str:
-        """LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type)."""
+        """Return LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type)."""
         bits, value = number(address)
         if fixed := well_known(bits, value):
             return fixed
-        for held in self.interfaces:
-            own_bits, own = number(held.address)
+        for interface in self.interfaces:
+            own_bits, own = number(interface.address)
             if own_bits != bits:
                 continue
             if own == value:
                 return "LOCAL"
-            host = bits - held.prefix
+            host = bits - interface.prefix
             if bits == 32 and host > 1 and (own ^ value) >> host == 0 and value & (1 << host) - 1 == (1 << host) - 1:
                 return "BROADCAST"
         return "UNICAST"
 
     def route(self, address: str) -> Route | None:
-        """The route to an address: the longest prefix, then the lowest metric; None where there is none."""
+        """Return the route to an address: the longest prefix, then the lowest metric; None where there is none."""
         bits, value = number(address)
         found = [route for route in self.routes if route.covers(bits, value)]
         return min(found, key=lambda route: (-route.prefix, route.metric), default=None)
 
     def source(self, dev: str, towards: str) -> str | None:
-        """The address that MASQUERADE takes on `dev` (Linux net/ipv4/devinet.c inet_select_addr)."""
+        """Return the address of `dev` that MASQUERADE takes for a packet to the address `towards`; None without any.
+
+        Linux net/ipv4/devinet.c inet_select_addr.
+        """
         bits, value = number(towards)
-        here = [held for held in self.interfaces if held.scope == "global" and number(held.address)[0] == bits]
-        mine = [held for held in here if held.dev == dev]
-        near = [held for held in mine if (number(held.address)[1] ^ value) >> (bits - held.prefix) == 0]
-        chosen = next(iter([*near, *mine, *here]), None)
+        usable = [one for one in self.interfaces if one.scope == "global" and number(one.address)[0] == bits]
+        own = [one for one in usable if one.dev == dev]
+        same_network = [one for one in own if (number(one.address)[1] ^ value) >> (bits - one.prefix) == 0]
+        chosen = next(iter([*same_network, *own, *usable]), None)
         return chosen.address if chosen else None
 
 
 def well_known(bits: int, value: int) -> str:
-    """The type of an address that every machine agrees on; empty for any other."""
+    """Return the type of an address that is the same on every machine; empty for any other address."""
     if bits == 32:
         if value >> 24 == 127:
             return "LOCAL"
@@ -191,7 +196,7 @@ def well_known(bits: int, value: int) -> str:
 def _route(entry: dict[str, object]) -> Route:
     dst = str(entry["dst"])
     hops = entry.get("nexthops") or [entry]
-    hop = hops[0] if isinstance(hops, list) else entry  # of several equal ones the kernel's hash chooses
+    hop = hops[0] if isinstance(hops, list) else entry  # the kernel chooses one of several by a hash; here the first
     dev, gateway, metric = str(hop.get("dev", "")), hop.get("gateway"), int(str(entry.get("metric", 0)))
     if dst == "default":
         bits = 128 if ":" in str(gateway or "") else 32

@@ -1,4 +1,4 @@
-"""A packet while it is traced: its fields, its position in the rules, and what is assumed about it."""
+"""A packet during a trace: its fields, its position in the rules, and the assumptions about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Steps = tuple["Steps | None", Step]  # the steps before, the newest
 
 
 class ChainFrame(NamedTuple):
-    """A chain being walked: who called it, the positions of its candidates, which is next, the chains open above."""
+    """A chain in traversal: its caller, the positions of its candidate rules, the next of them, the active chains."""
 
     parent: ChainFrame | None
     chain: CompiledChain
@@ -44,7 +44,7 @@ def _icmp_number(text: str) -> int:
 
 
 class PacketState:
-    """A packet on one of its paths: its fields so far, its position in the rules, what was assumed."""
+    """A packet on one of its paths: its current fields, its position in the rules, its assumptions."""
 
     __slots__ = (
         "assumed", "connmark", "dport", "dst", "frame", "hook", "in_interface", "looped", "mark", "notes",
@@ -72,15 +72,16 @@ class PacketState:
         self.hook, self.table, self.looped = "", "", False
 
     def fork(self) -> PacketState:
+        """Return a copy for another branch."""
         other = copy(self)
         other.assumed, other.possible = dict(self.assumed), dict(self.possible)
         return other
 
-    # what matches ask for
+    # the fields that matches read (matches.MatchedPacket)
 
     @property
     def states(self) -> int:
-        """Before conntrack has seen it, in raw, a packet counts as INVALID (Linux net/netfilter/xt_conntrack.c)."""
+        """A bit for each possible state; INVALID in raw, which is before conntrack (net/netfilter/xt_conntrack.c)."""
         if self.table == "raw" and not self.looped and self.tracked != UNTRACKED:
             return INVALID
         return self.tracked
@@ -91,9 +92,11 @@ class PacketState:
         return not self.states & ~(INVALID | UNTRACKED)
 
     def name(self, field: str) -> str | None:
+        """Return an interface or the source MAC address."""
         return self.original.source_mac if field == "source_mac" else getattr(self, field)
 
     def address(self, field: str) -> tuple[int, int] | None:
+        """Return an address as (bits, value): `src`, `dst`, `original src` or `original dst`."""
         if field == "dst":
             text = self.dst
         elif field == "src":
@@ -103,6 +106,7 @@ class PacketState:
         return None if text is None else number(text)
 
     def value(self, field: str) -> int | None:
+        """Return a number: a port, the length, the TTL, TCP flags as bits, or the ICMP type as type·256+code."""
         if field == "dport":
             known = self.dport
         elif field == "sport":
@@ -110,12 +114,15 @@ class PacketState:
         elif field == "ttl":
             known = self.ttl
         else:
-            given = getattr(self.original, field)
-            known = _flag_bits(given) if field == "tcp_flags" and given is not None else given
-            known = _icmp_number(given) if field == "icmp_type" and given is not None else known
+            known = getattr(self.original, field)
+            if known is not None and field == "tcp_flags":
+                return _flag_bits(known)
+            if known is not None and field == "icmp_type":
+                return _icmp_number(known)
         return known
 
     def type_of(self, field: str) -> str | Unknown:
+        """Return the type of `src` or `dst`, such as LOCAL; Unknown where it depends on the machine's addresses."""
         text = self.src if field == "src" else self.dst
         if text is not None:
             if self.routing is not None:
@@ -125,10 +132,10 @@ class PacketState:
         side = "source" if field == "src" else "destination"
         return Unknown(f"{text or f'the new {side}'} is an address of this machine")
 
-    # what is unknown
+    # assumptions
 
     def decide(self, question: Unknown) -> bool | None:
-        """Return whether the match holds by what this path assumes; None while that is open."""
+        """Return whether the match is true under the assumptions of this path; None where they do not decide it."""
         if not question.field:
             answer = self.assumed.get(question.text)
             return None if answer is None else answer.holds == question.wanted
@@ -144,7 +151,7 @@ class PacketState:
         return self.possible.get(field, (1 << DOMAINS[field]) - 1)
 
     def assume(self, question: Unknown, answer: bool) -> None:
-        """Assume `answer` from here on."""
+        """Assume from here on that the statement is true (`answer`) or false."""
         if question.field:
             possible = self._possible(question.field)
             left = possible & question.values if answer else possible & ~question.values
@@ -155,5 +162,6 @@ class PacketState:
         self.assumed[question.text] = Assumption(question.text, answer, question.field, question.values)
 
     def note(self, text: str) -> None:
+        """Add a remark to the outcome, once."""
         if text not in self.notes:
             self.notes = (*self.notes, text)

@@ -1,7 +1,7 @@
-"""Parse what iptables-save or ip6tables-save printed; the first line that is wrong is refused.
+"""Parse the output of iptables-save or ip6tables-save; refuse it at the first wrong line.
 
-Each line is checked and filed under its chain. Lines in kube-proxy's forms match one regular expression and are not
-parsed further; every other line is parsed at once, so that an error is found while reading.
+Each line is checked and assigned to its chain. Lines in kube-proxy's forms match one regular expression and are not
+parsed further; every other line is parsed at once, so that errors are found while reading.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kanslib.iptables.syntax import parse_options
 
 
 def parse(text: str) -> Ruleset:
-    """Return the ruleset that iptables-save or ip6tables-save printed; DumpError names the first line that is wrong.
+    """Return the ruleset in the output of iptables-save or ip6tables-save. DumpError names the first wrong line.
 
     >>> ruleset = parse('*nat\\n:OUTPUT ACCEPT [1:60]\\n[2:120] -A OUTPUT -p tcp -j RETURN\\nCOMMIT\\n')
     >>> rule = ruleset.chain("OUTPUT").rules[0]
@@ -26,7 +26,7 @@ def parse(text: str) -> Ruleset:
     reader = _DumpReader()
     fast_match, chains = FAST_RULE.fullmatch, reader.chains
     for number, line in enumerate(lines):
-        # the common case first: 100,000 of these have to be quick
+        # the common case first: a dump may have 100,000 of these
         if (found := fast_match(line)) and (chain := chains.get(found[1])) is not None:
             chain.lines.append(number)
         else:
@@ -37,15 +37,16 @@ def parse(text: str) -> Ruleset:
 
 
 class _DumpReader:
-    """Files one line after another under its chain; refuses the first that is out of place."""
+    """Assign one line after another to its chain; refuse the first that is out of place."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, ChainIndex]] = {}
-        self.chains: dict[str, ChainIndex] = {}  # of the table that is open
+        self.chains: dict[str, ChainIndex] = {}  # of the open table
         self.table: str | None = None
         self.began = 0
 
     def read(self, number: int, raw: str) -> None:
+        """Read one line, numbered from 0. DumpError when it is wrong."""
         if raw.startswith(":") and self.table is not None:
             self._declare(number, 1, raw, raw.rstrip())
             return
@@ -100,6 +101,7 @@ class _DumpReader:
         self.chains[found["chain"]].lines.append(number)
 
     def end(self, lines: int) -> None:
+        """Check that the last table is complete; `lines` is the number of lines. DumpError when it is not."""
         if self.table is not None:
             raise DumpError(
                 lines, 1, "", f"COMMIT of the table {self.table!r}, which began in line {self.began}: half a dump"

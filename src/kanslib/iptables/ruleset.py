@@ -1,4 +1,4 @@
-"""A parsed dump that can be traced and compared: what `iptables.parse` returns."""
+"""A parsed dump that can be traced and compared: the result of `iptables.parse`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Ruleset(Dump):
     def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
         """Return every path that the packet can take, with its exact probability, verdict, final packet and rules.
 
-        `routing` is what the machine knows beside its rules (`Routing.read`). Without it a destination counts as
-        another machine's unless a rule asks: then the path branches, and each outcome states what it assumes. The
+        `routing` has the machine's addresses and routes (`Routing.read`). Without it a destination counts as another
+        machine's, unless a rule depends on that: then the path branches, and each outcome states its assumptions. The
         probabilities of the outcomes with the same assumptions add up to 1. Hooks and tables come in the order of
-        Linux include/uapi/linux/netfilter_ipv4.h; nat is asked only for the first packet of a connection.
-        Raises TraceError for circular rules, and for more work than `tracer.Limits` allows.
+        Linux include/uapi/linux/netfilter_ipv4.h; nat is used only for the first packet of a connection.
+        TraceError for circular rules, and for more work than `tracer.Limits` allows.
 
         >>> from kanslib.iptables import Packet, parse
         >>> rules = parse('*nat\\n:PREROUTING ACCEPT [0:0]\\n-A PREROUTING -m statistic --mode random '
@@ -37,5 +37,5 @@ class Ruleset(Dump):
         return Tracer(self)
 
     def diff(self, later: Dump) -> RulesetDifference:
-        """Return what changed up to a later dump: rules removed, rules added, counters that moved."""
+        """Return the changes up to a later dump: rules removed, rules added, counters that changed."""
         return diff(self, later)

@@ -1,6 +1,6 @@
-"""A rule's text taken apart into its options: which match or target each belongs to, and whether it is negated.
+"""Parse the text of a rule into its options: the match or target of each, and whether it is negated.
 
-The grammar is that of iptables 1.8 (iptables-extensions(8)). What it does not know is kept, marked as not known.
+The grammar is that of iptables 1.8 (iptables-extensions(8)). Other words are kept and marked as unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def _table(text: str) -> dict[str, dict[str, int]]:
-    """`module: --option=values …` lines as a dict; an option without `=` takes no value."""
+    """Return lines of `module: option=values …` as a dict; an option without `=` takes no value."""
     out = {}
     for line in text.strip().splitlines():
         module, _, options = line.partition(":")
@@ -147,7 +147,7 @@ QUEUE:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of a rule, without its quotes, and the column it starts in (from 1)."""
+    """A word of a rule, without its quotes, and its first column (from 1)."""
 
     text: str
     column: int
@@ -155,12 +155,16 @@ class Token:
 
     @property
     def is_option(self) -> bool:
+        """True for a word that begins with `-`; a quoted word and a negative number are values."""
         return not self.quoted and self.text[:1] == "-" and len(self.text) > 1 and not self.text[1].isdigit()
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option with its values; `known` is False for one that the grammar does not have."""
+    """An option with its values; `known` is False for one that the grammar does not have.
+
+    `column` is the first column of its name in the line (from 1).
+    """
 
     name: str
     values: tuple[str, ...]
@@ -170,6 +174,7 @@ class Option:
 
     @property
     def value(self) -> str:
+        """The first value; empty without any."""
         return self.values[0] if self.values else ""
 
     def __str__(self) -> str:
@@ -185,7 +190,7 @@ class Module:
     known: bool
 
     def option(self, *names: str) -> Option | None:
-        """The first of these options that stands there."""
+        """Return the first option with one of these names; None without any."""
         return next((option for option in self.options if option.name in names), None)
 
     def __str__(self) -> str:
@@ -194,7 +199,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class RuleOptions:
-    """All that a rule says: the options of its own (`-s`, `-d`, `-p`, `-i`, `-o`, `-f`), its matches, its target."""
+    """The content of a rule: its own options (`-s`, `-d`, `-p`, `-i`, `-o`, `-f`), its matches, its target."""
 
     own: Mapping[str, Option]
     matches: tuple[Module, ...]
@@ -203,15 +208,17 @@ class RuleOptions:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What the grammar does not know, in words of the rule: matches, options, the target with strange options."""
-        whole = [f"-m {part}" for part in self.matches if not part.known]
-        single = [str(option) for part in self.matches if part.known for option in part.options if not option.known]
-        strange = self.target and any(not option.known for option in self.target.options)
-        return (*whole, *single, *([f"-j {self.target}"] if strange else []))
+        """The parts that the grammar does not know, as text: matches, options, a target with unknown options."""
+        matches = [f"-m {part}" for part in self.matches if not part.known]
+        options = [str(option) for part in self.matches if part.known for option in part.options if not option.known]
+        is_target_unknown = self.target and any(not option.known for option in self.target.options)
+        return (*matches, *options, *([f"-j {self.target}"] if is_target_unknown else []))
 
 
 def tokenize(text: str, start: int = 0) -> Iterator[Token]:
-    """Yield the words of a rule from a position on, as iptables-restore splits them: quotes hold blanks, `\\` escapes.
+    """Yield the words of a rule from a position on, split as iptables-restore does: `"` quotes, `\\` escapes.
+
+    RuleSyntaxError for a quote that is not closed.
 
     >>> [word.text for word in tokenize('--comment "a \\\\"b\\\\" c"  -j X')]
     ['--comment', 'a "b" c', '-j', 'X']
@@ -234,21 +241,22 @@ def tokenize(text: str, start: int = 0) -> Iterator[Token]:
 
 
 def parse_options(text: str, start: int = 0) -> RuleOptions:
-    """Return a rule's options from a position on (that behind `-A CHAIN`). Raises RuleSyntaxError."""
+    """Return a rule's options from a position on (that behind `-A CHAIN`). RuleSyntaxError for a wrong word."""
     return _OptionReader([*tokenize(text, start)], len(text.rstrip())).read()
 
 
 class _OptionReader:
-    """Goes through the words once; remembers which match or target the next option may belong to."""
+    """Read the words once, and keep the matches and the target that the next option may belong to."""
 
-    def __init__(self, found: list[Token], end: int) -> None:
-        self.words, self.end, self.at = found, end, 0
+    def __init__(self, words: list[Token], end: int) -> None:
+        self.words, self.end, self.at = words, end, 0
         self.own: dict[str, Option] = {}
         self.parts: list[tuple[str, list[Option], bool]] = []
         self.target: tuple[str, list[Option], bool] | None = None
         self.goto = False
 
     def read(self) -> RuleOptions:
+        """Return the options of all words."""
         while self.at < len(self.words):
             self._option()
         parts = tuple(Module(name, tuple(options), known) for name, options, known in self.parts)
@@ -276,14 +284,14 @@ class _OptionReader:
             self._read_part_option(word, negated)
 
     def _add_leftover_word(self, word: Token) -> bool:
-        """A word that no option takes, behind something with a target: `-j DNAT [unsupported revision]`."""
+        """Add a word without an option to the target: `-j DNAT [unsupported revision]`. Return False without one."""
         if self.target is None:
             return False
         self.target[1].append(Option(word.text, (), False, word.column, known=False))
         return True
 
     def _is_option_of_newest_part(self, name: str) -> bool:
-        """True for a long name that the newest match has, too (`--dst` of nothing, `--proto` of policy)."""
+        """Return whether the target, or the newest match without one, has the option (`--proto` of policy)."""
         current = self.target or (self.parts[-1] if self.parts else None)
         table = TARGETS if self.target else MATCHES
         return current is not None and name in table.get(current[0], {})
@@ -307,7 +315,7 @@ class _OptionReader:
         self.own[name] = Option(name, values, negated or inner, word.column)
 
     def _values(self, word: Token, count: int, negated: bool) -> tuple[tuple[str, ...], bool]:
-        """The next words as values; an old save writes `-s ! 10.0.0.0/8`."""
+        """Return the next words as values, and whether `!` stands before them: old versions print `-s ! 10.0.0.0/8`."""
         inner = False
         following = self.words[self.at] if self.at < len(self.words) else None
         if count and following and following.text == "!" and not following.quoted and not negated:
@@ -323,8 +331,8 @@ class _OptionReader:
     def _read_part_option(self, word: Token, negated: bool) -> None:
         self.at += 1
         name = _ALIASES.get(word.text, word.text)
-        home, options = self._find_owner(name)
-        if home is None:
+        table, options = self._find_owner(name)
+        if table is None:
             values, follow = [], self.at
             while follow < len(self.words) and not self.words[follow].is_option and self.words[follow].text != "!":
                 values.append(self.words[follow].text)
@@ -332,17 +340,20 @@ class _OptionReader:
             self.at = follow
             options.append(Option(name, tuple(values), negated, word.column, known=False))
             return
-        given, inner = self._values(word, home[name], negated)
-        options.append(Option(name, given, negated or inner, word.column))
+        found, inner = self._values(word, table[name], negated)
+        options.append(Option(name, found, negated or inner, word.column))
 
     def _find_owner(self, name: str) -> tuple[dict[str, int] | None, list[Option]]:
-        """Whose option it is: the target's, the newest match's that has it, else the protocol's own match."""
+        """Return the option table and the options of the owner; None where no table has the option.
+
+        The owner is the target, else the newest match that has the option, else the protocol's implied match.
+        """
         if self.target is not None:
             options = TARGETS.get(self.target[0], {})
             return (options if name in options else None), self.target[1]
-        for module, given, _known in reversed(self.parts):
+        for module, options_so_far, _known in reversed(self.parts):
             if name in MATCHES.get(module, {}):
-                return MATCHES[module], given
+                return MATCHES[module], options_so_far
         protocol = self.own["-p"].value if "-p" in self.own else ""
         implied = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp6", "ipv6-icmp": "icmp6"}.get(protocol, protocol)
         if name in MATCHES.get(implied, {}) and not any(module == implied for module, _, _ in self.parts):

@@ -1,4 +1,4 @@
-"""The targets of rules, what they do with a packet: a verdict, another chain, a change (Linux net/netfilter/xt_*.c)."""
+"""The targets of rules as actions: a verdict, another chain, a change (Linux net/netfilter/xt_*.c)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKING = ("--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The walk through this table ends; ACCEPT lets the packet go on to the next table."""
+    """The traversal of this table ends; ACCEPT passes the packet to the next table, every other verdict stops it."""
 
     name: str
     reason: str = ""
@@ -24,7 +24,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """On to another chain; its end leads back, unless it was a goto."""
+    """Continue in another chain; its end returns to this one, unless it is a goto."""
 
     chain: str
     goto: bool
@@ -32,12 +32,12 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """Back to where the chain was called from; in a built-in chain: its policy."""
+    """Return to the calling chain; in a built-in chain apply its policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetMark:
-    """MARK: the bits under `mask` are cleared, then `value` is xored in."""
+    """MARK: the bits under `mask` are cleared, then `value` is applied with XOR."""
 
     value: int
     mask: int
@@ -45,7 +45,7 @@ class SetMark:
 
 @dataclass(frozen=True, slots=True)
 class SetConnectionMark:
-    """CONNMARK: like MARK on the connection (`set`), or between the two (`save`, `restore`)."""
+    """CONNMARK: like MARK for the connection (`set`), or a copy between the two marks (`save`, `restore`)."""
 
     what: str
     value: int
@@ -54,9 +54,9 @@ class SetConnectionMark:
 
 @dataclass(frozen=True, slots=True)
 class Translate:
-    """DNAT, SNAT, MASQUERADE, REDIRECT: a new address, a new port; None keeps the old value, or the new one is unknown.
+    """DNAT, SNAT, MASQUERADE, REDIRECT: a new address, a new port. None: the target does not name one.
 
-    `addresses` (first, last); `ports` (first, last); `random`: the kernel picks the port.
+    `addresses` (first, last); `ports` (first, last); `random`: the kernel chooses the port.
     """
 
     kind: str
@@ -67,7 +67,7 @@ class Translate:
 
 @dataclass(frozen=True, slots=True)
 class MapNetwork:
-    """NETMAP: the network's part of the address is replaced."""
+    """NETMAP: the network part of the address is replaced."""
 
     bits: int
     network: int
@@ -76,19 +76,19 @@ class MapNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Untracked:
-    """CT --notrack, NOTRACK: conntrack is not to look at the packet."""
+    """CT --notrack, NOTRACK: conntrack does not track the packet."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoEffect:
-    """The packet goes on as it was: LOG and the like, or no target at all."""
+    """The packet continues unchanged: LOG and similar targets, or no target."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownTarget:
-    """A target that this grammar does not know: whether the packet goes on is unknown."""
+    """A target that the grammar does not know: whether the packet continues is unknown."""
 
     name: str
 
@@ -108,7 +108,7 @@ Action = (
 
 
 def action(body: RuleOptions, is_chain: bool) -> Action:
-    """Return the action of a rule; `is_chain`: its target is a chain of its table."""
+    """Return the action of a rule; `is_chain`: its target is a chain of the table. RuleSyntaxError for wrong values."""
     target = body.target
     if target is None:
         return NoEffect()
@@ -136,7 +136,7 @@ def _change(target: Module) -> Action:
         return _translate(target)
     if target.name == "NETMAP":
         return _netmap(target)
-    if target.name == "TPROXY":  # handed to a local socket: the walk of this table ends
+    if target.name == "TPROXY":  # given to a local socket: the traversal of this table ends
         return Verdict("ACCEPT")
     if target.name == "NOTRACK" or (target.name == "CT" and target.option("--notrack")):
         return Untracked()
@@ -144,7 +144,7 @@ def _change(target: Module) -> Action:
 
 
 def _set(option: Option) -> tuple[int, int]:
-    """Any of the mark options as (value, mask) of: mark = (mark & ~mask) ^ value."""
+    """Return a mark option as (value, mask) of: mark = (mark & ~mask) ^ value."""
     value, mask = value_and_mask(option)
     return {
         "--set-xmark": (value, mask), "--set-mark": (value, mask | value), "--and-mark": (0, ALL & ~value),
@@ -190,7 +190,7 @@ def _translate(target: Module) -> Action:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """`10.0.0.1-10.0.0.9:80`, `[fd00::1]:80`, `:80`, `fd00::1` as addresses and ports."""
+    """Return addresses and ports of `10.0.0.1-10.0.0.9:80`, `[fd00::1]:80`, `:80` or `fd00::1`."""
     if text.startswith("["):
         addresses, _, rest = text[1:].partition("]")
         return addresses, rest.removeprefix(":")

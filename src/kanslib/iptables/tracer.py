@@ -1,8 +1,8 @@
-"""Trace a packet through a dump as the kernel would: every path it can take, with its exact probability.
+"""Trace a packet through a dump as the kernel would: every path that it can take, with its exact probability.
 
 Hooks and tables come in the kernel's order (Linux include/uapi/linux/netfilter_ipv4.h, nf_ip_hook_priorities):
 raw, mangle, nat at PREROUTING; the routing decision; mangle, filter, security, nat at INPUT or mangle, filter,
-security at FORWARD; mangle, nat at POSTROUTING. What the machine sends itself starts at OUTPUT.
+security at FORWARD; mangle, nat at POSTROUTING. Packets of the machine itself start at OUTPUT.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class _Progress(Enum):
     """The state of a path that has not ended."""
 
     ON = "on"
-    BRANCHED = "branched"  # its branches are open
+    BRANCHED = "branched"  # replaced by its branches
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much work one packet may be: chains in each other, paths, and rules evaluated."""
+    """The most work for one packet: nested chains, paths, and evaluated rules."""
 
     depth: int = 500
     paths: int = 10_000
@@ -54,7 +54,7 @@ class Limits:
 
 
 class Tracer:
-    """Traces packets through one dump; compiled chains are kept."""
+    """Trace packets through one dump; compiled chains are kept."""
 
     def __init__(self, dump: Dump, limits: Limits | None = None) -> None:
         self._dump = dump
@@ -62,11 +62,11 @@ class Tracer:
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
 
     def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
-        """Return every path that the packet can take; see Ruleset.trace."""
+        """Return every path that the packet can take; see `Ruleset.trace`."""
         return [*_Search(self).outcomes(packet, routing)]
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
-        """Return a chain compiled; None where the table does not have it."""
+        """Return a compiled chain; None where the table does not have it."""
         key = table, name
         if key not in self._compiled:
             chains = self._dump.tables.get(table)
@@ -77,7 +77,7 @@ class Tracer:
 
 
 class _Search:
-    """One trace: the paths that are still open, and how many rules were evaluated."""
+    """One trace: the paths that have not ended, and the number of rules evaluated so far."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._chain, self._limits = tracer.chain, tracer.limits
@@ -106,7 +106,7 @@ class _Search:
     # hooks
 
     def _follow(self, state: PacketState) -> Outcome | None:
-        """Follow a path until it ends (its Outcome) or branches (None; its branches are open)."""
+        """Follow a path until it ends, and return its Outcome, or until it branches, and return None."""
         while True:
             if state.frame is not None:
                 ended = self._traverse(state)
@@ -120,7 +120,7 @@ class _Search:
                 return None
 
     def _next_stage(self, state: PacketState) -> _Progress:
-        """Enter the chain of the next table, where there is one."""
+        """Enter the hook's chain in the next table, if the table has one."""
         (state.hook, state.table), *rest = state.plan
         chain = self._chain(state.table, state.hook)
         used = chain is not None and (bool(chain.chain.rules) or chain.chain.policy != "ACCEPT")
@@ -139,14 +139,14 @@ class _Search:
         return _Progress.ON
 
     def _branch(self, state: PacketState, question: Unknown) -> None:
-        """Open two paths from here: the statement holds, and it does not."""
+        """Open two paths from here: one where the statement is true, one where it is false."""
         other = state.fork()
         other.assume(question, not question.wanted)
         state.assume(question, question.wanted)
         self._open += [other, state]
 
     def _decide(self, state: PacketState) -> Outcome | None:
-        """Go on where the tables of a hook are done: to routing, or to the end."""
+        """Continue behind the tables of a hook: with the routing decision, the next hook, or the end."""
         if state.hook == "PREROUTING":
             return self._route_received(state)
         if state.hook == "FORWARD" or (state.hook == "OUTPUT" and not state.looped):
@@ -160,7 +160,7 @@ class _Search:
         return self._end(state, "ACCEPT")
 
     def _is_local(self, state: PacketState) -> bool:
-        """Decide the routing; an unknown address is assumed to be another machine's, and the outcome says so."""
+        """Return whether the destination is this machine; assume for an unknown address that it is not."""
         kind = state.type_of("dst")
         if isinstance(kind, str):
             return kind != "UNICAST"
@@ -173,7 +173,7 @@ class _Search:
             state.plan, state.hook, state.out_interface = _INPUT, "INPUT", ""
             return None
         state.hook, state.plan = "FORWARD", _FORWARD
-        if state.ttl is not None:  # forwarding takes one off before the hook (Linux net/ipv4/ip_forward.c)
+        if state.ttl is not None:  # forwarding decrements it before the hook (Linux net/ipv4/ip_forward.c)
             if state.ttl <= 1:
                 return self._end(state, "DROP", "its TTL is used up")
             state.ttl -= 1
@@ -200,7 +200,7 @@ class _Search:
     # rules
 
     def _traverse(self, state: PacketState) -> Outcome | _Progress:
-        """Traverse the open chains to the end of their table."""
+        """Traverse the active chains to the end of their table."""
         frame = state.frame
         while frame is not None:
             if frame.next == len(frame.positions):
@@ -236,7 +236,7 @@ class _Search:
         return _Progress.ON
 
     def _verdict(self, state: PacketState, action: Action) -> Outcome | None:
-        """Return the Outcome when the action stops the packet."""
+        """Return the Outcome when the action stops the packet; else None."""
         if isinstance(action, targets.Verdict) and action.name != "ACCEPT":
             return self._end(state, action.name, action.reason)
         if isinstance(action, targets.UnknownTarget) and not state.assumed[continuation(action).text].holds:
@@ -252,7 +252,7 @@ class _Search:
         return self._end(state, base.chain.policy, f"policy of {state.table} {state.hook}")
 
     def _match(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame) -> Fraction | int | None:
-        """Return the rule's chance to match, 0 for none; None when the path branched over it."""
+        """Return the probability that the rule matches; None when the path branched because it is unknown."""
         chance: Fraction | int = 1
         open_question: Unknown | None = None
         for match in compiled.matches:
@@ -271,10 +271,10 @@ class _Search:
         if chance == 0:
             return 0
         if open_question is None and isinstance(compiled.action, targets.UnknownTarget):
-            doubt = continuation(compiled.action)
-            open_question = None if doubt.text in state.assumed else doubt
+            question = continuation(compiled.action)
+            open_question = None if question.text in state.assumed else question
         elif open_question is not None and isinstance(compiled.action, targets.NoEffect):
-            return 0  # whether it matches changes nothing
+            return 0  # the rule has no effect, so its match need not be known
         if open_question is not None:
             state.frame = frame
             self._branch(state, open_question)

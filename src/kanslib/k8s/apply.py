@@ -1,4 +1,4 @@
-"""What `kubectl apply` would change: manifests with the API's defaults filled in, compared with what is there."""
+"""What `kubectl apply` would change: manifests with the API's defaults, compared with the existing objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SERVICE_DEFAULTS = {
 
 
 def with_defaults(document: KubeObject) -> KubeObject:
-    """The manifest with the API server's defaults, so that two ways to write one thing are equal.
+    """Return the manifest with the API server's defaults, so that two spellings of one object are equal.
 
     >>> short = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
     >>> with_defaults(short)["spec"]["ports"]
@@ -48,16 +48,16 @@ def with_defaults(document: KubeObject) -> KubeObject:
 
 
 def is_applied(document: KubeObject, existing: KubeObject | None) -> bool:
-    """True when applying `document` would leave `existing` as it is.
+    """Return whether `kubectl apply` of `document` would leave `existing` as it is; False where it does not exist.
 
-    As kubectl: what the manifest says must be there, and what an earlier apply said but this one does not
-    must be gone.
+    As kubectl: every field of the manifest must have its value, and a field of the manifest that was applied last,
+    but not of this one, must be absent.
     """
     if existing is None or existing["metadata"].get("deletionTimestamp"):
         return False
-    wanted, there = with_defaults(document), with_defaults(existing)
+    wanted, current = with_defaults(document), with_defaults(existing)
     parts = ("labels", "annotations", "spec")
-    if not all(_is_contained(wanted[part], there[part]) for part in parts):
+    if not all(_is_contained(wanted[part], current[part]) for part in parts):
         return False
     applied_text = (existing["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     if not applied_text:
@@ -66,14 +66,16 @@ def is_applied(document: KubeObject, existing: KubeObject | None) -> bool:
     return all(_is_subset(wanted[part], applied[part]) for part in parts)
 
 
-def _is_contained(wanted: Any, there: Any) -> bool:
+def _is_contained(wanted: Any, current: Any) -> bool:
     if isinstance(wanted, dict):
-        return isinstance(there, dict) and all(k in there and _is_contained(v, there[k]) for k, v in wanted.items())
+        return isinstance(current, dict) and all(
+            key in current and _is_contained(value, current[key]) for key, value in wanted.items()
+        )
     if isinstance(wanted, list):
-        if not isinstance(there, list) or len(wanted) != len(there):
+        if not isinstance(current, list) or len(wanted) != len(current):
             return False
-        return all(_is_contained(a, b) for a, b in zip(wanted, there, strict=True))
-    return bool(wanted == there)
+        return all(_is_contained(a, b) for a, b in zip(wanted, current, strict=True))
+    return bool(wanted == current)
 
 
 def _is_subset(wanted: Any, applied: Any) -> bool:
@@ -83,13 +85,16 @@ def _is_subset(wanted: Any, applied: Any) -> bool:
 
 
 def has_labels(nodes: Iterable[KubeObject], name: str, labels: Iterable[str]) -> bool:
-    """True when `kubectl label node NAME LABELS` would change nothing; UnknownNameError when there is no such node."""
+    """Return whether `kubectl label node NAME LABELS` would change nothing.
+
+    `labels` are `key=value`, or `key-` to remove one. UnknownNameError for a node that does not exist.
+    """
     objects = {obj["metadata"]["name"]: obj for obj in nodes}
     if name not in objects:
         raise UnknownNameError("node", name, objects)
-    there = objects[name]["metadata"].get("labels", {})
+    current = objects[name]["metadata"].get("labels", {})
     wanted = [label.partition("=") for label in labels]
     return all(
-        (key[:-1] not in there) if not equals and key.endswith("-") else there.get(key) == value
+        (key[:-1] not in current) if not equals and key.endswith("-") else current.get(key) == value
         for key, equals, value in wanted
     )

@@ -1,4 +1,4 @@
-"""What the models read of EndpointSlices and label selectors. Pure."""
+"""EndpointSlices and label selectors, as kube-proxy and MetalLB read them. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERVICE_NAME = "kubernetes.io/service-name"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint of a Service port: where it is, and what its conditions say of it."""
+    """One endpoint of a Service port: its address, its node, its conditions, and the zones of its hints."""
 
     address: str
     port: int
@@ -29,7 +29,7 @@ class Endpoint:
 
 
 def slices_of(slices: Iterable[KubeObject], namespace: str, service: str) -> list[KubeObject]:
-    """The EndpointSlices that belong to a Service."""
+    """Return the EndpointSlices that belong to a Service."""
     return [
         piece
         for piece in slices
@@ -39,7 +39,7 @@ def slices_of(slices: Iterable[KubeObject], namespace: str, service: str) -> lis
 
 
 def by_service(slices: Iterable[KubeObject]) -> dict[tuple[str, str], list[KubeObject]]:
-    """The EndpointSlices by the namespace and the name of the Service they belong to."""
+    """Return the EndpointSlices by namespace and name of the Service that they belong to."""
     found: dict[tuple[str, str], list[KubeObject]] = {}
     for piece in slices:
         owner = piece["metadata"].get("labels", {}).get(SERVICE_NAME)
@@ -49,32 +49,37 @@ def by_service(slices: Iterable[KubeObject]) -> dict[tuple[str, str], list[KubeO
 
 
 def conditions(entry: Mapping[str, Any]) -> tuple[bool, bool, bool]:
-    """Ready, serving, terminating, as kube-proxy reads an endpoint: unless denied it is ready and serving."""
-    given = entry.get("conditions") or {}
-    ready, serving, terminating = (given.get(name) for name in ("ready", "serving", "terminating"))
+    """Return ready, serving and terminating as kube-proxy reads them: without a value an endpoint is ready and serving.
+
+    Kubernetes v1.31 pkg/proxy/endpointslicecache.go newEndpointSliceInfo.
+    """
+    values = entry.get("conditions") or {}
+    ready, serving, terminating = (values.get(name) for name in ("ready", "serving", "terminating"))
     return ready is not False, serving is not False, terminating is True
 
 
 def can_serve(entry: Mapping[str, Any]) -> bool:
-    """True when MetalLB counts an endpoint as able to serve, a terminating one too.
+    """Return whether MetalLB counts an endpoint as able to serve, a terminating one too.
 
     MetalLB v0.14.8 internal/k8s/epslices/endpoint_slices.go EndpointCanServe.
 
     >>> can_serve({"conditions": {"ready": False, "serving": True, "terminating": True}})
     True
     """
-    given = entry.get("conditions") or {}
-    return given.get("ready") in (None, True) or given.get("serving") is True
+    values = entry.get("conditions") or {}
+    return values.get("ready") in (None, True) or values.get("serving") is True
 
 
 def endpoints_in(slices: Iterable[KubeObject]) -> Iterator[KubeObject]:
-    """Every endpoint of some slices, as the API writes it."""
+    """Yield every endpoint of some slices, as the API returns it."""
     for piece in slices:
         yield from piece.get("endpoints") or []
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """True when a LabelSelector (matchLabels, matchExpressions) selects an object with these labels.
+    """Return whether a LabelSelector (matchLabels, matchExpressions) selects an object with these labels.
+
+    ManifestError for an unknown operator.
 
     >>> selects({"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}, {"zone": "b"})
     True

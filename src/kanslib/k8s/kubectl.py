@@ -1,7 +1,7 @@
-"""Kubernetes objects as rows, the way `kubectl get -A -o wide` prints them.
+"""Kubernetes objects as rows, as `kubectl get -A -o wide` prints them.
 
 The rules are those of Kubernetes v1.31 pkg/printers/internalversion/printers.go and, for MetalLB's kinds, the
-additionalPrinterColumns of MetalLB v0.14.8 config/crd. Ages are counted to the moment that is given.
+additionalPrinterColumns of MetalLB v0.14.8 config/crd. `now` is the moment (Unix seconds) that ages count to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NONE = "<none>"
 
 
 def seconds_of(stamp: str) -> float:
-    """Unix seconds of an API timestamp.
+    """Return an API timestamp as Unix seconds.
 
     >>> seconds_of("2026-11-23T07:09:02Z")
     1795417742.0
@@ -27,7 +27,7 @@ def seconds_of(stamp: str) -> float:
 
 
 def age(seconds: float) -> str:
-    """A duration as kubectl prints it (apimachinery util/duration HumanDuration).
+    """Return a duration (seconds) as kubectl prints it (apimachinery util/duration HumanDuration).
 
     >>> [age(s) for s in (7, 95, 225, 600, 7200, 100000, 500000)]
     ['7s', '95s', '3m45s', '10m', '120m', '27h', '5d18h']
@@ -65,6 +65,7 @@ def _pairs(labels: dict[str, str] | None) -> str:
 
 
 def node(obj: KubeObject, now: float) -> Row:
+    """Return the row of a Node (printNode)."""
     status = obj.get("status", {})
     info = status.get("nodeInfo", {})
     addresses = {a["type"]: a["address"] for a in reversed(status.get("addresses", []))}
@@ -87,6 +88,7 @@ def node(obj: KubeObject, now: float) -> Row:
 
 
 def pod(obj: KubeObject, now: float) -> Row:
+    """Return the row of a Pod (printPod)."""
     spec, status = obj["spec"], obj.get("status", {})
     states = status.get("containerStatuses") or []
     conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
@@ -107,7 +109,10 @@ def pod(obj: KubeObject, now: float) -> Row:
 
 
 def _pod_status(obj: KubeObject) -> str:
-    """printPod: init containers first, then the last container that has a reason; deletion wins over all."""
+    """Return STATUS of a Pod (printPod).
+
+    Init containers come first, then the last container that has a reason; deletion overrides both.
+    """
     status = obj.get("status", {})
     reason = status.get("reason") or status.get("phase", "")
     initializing = False
@@ -147,6 +152,7 @@ def _restarts(states: Sequence[dict[str, Any]], now: float) -> str:
 
 
 def service(obj: KubeObject, now: float) -> Row:
+    """Return the row of a Service (printService)."""
     spec = obj["spec"]
     kind = spec.get("type", "ClusterIP")
     return {
@@ -161,13 +167,13 @@ def service(obj: KubeObject, now: float) -> Row:
 
 
 def _external(obj: KubeObject, kind: str) -> str:
-    given = list(obj["spec"].get("externalIPs") or [])
+    external_ips = list(obj["spec"].get("externalIPs") or [])
     if kind == "ExternalName":
         return str(obj["spec"].get("externalName", NONE))
     if kind != "LoadBalancer":
-        return ",".join(given) or NONE
+        return ",".join(external_ips) or NONE
     ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-    return ",".join([*(i.get("ip") or i.get("hostname", "") for i in ingress), *given]) or "<pending>"
+    return ",".join([*(i.get("ip") or i.get("hostname", "") for i in ingress), *external_ips]) or "<pending>"
 
 
 def _port(port: dict[str, Any]) -> str:
@@ -176,6 +182,7 @@ def _port(port: dict[str, Any]) -> str:
 
 
 def endpointslice(obj: KubeObject, now: float) -> Row:
+    """Return the row of an EndpointSlice (printEndpointSlice)."""
     ports = [str(port["port"]) if port.get("port") else "*" for port in obj.get("ports") or []]
     addresses = [address for e in obj.get("endpoints") or [] for address in e["addresses"]]
     return {
@@ -193,26 +200,27 @@ def _first_items(items: Sequence[str], shown: int = 3) -> str:
 
 
 def event(obj: KubeObject, now: float) -> Row:
+    """Return the row of an Event (printEvent)."""
     last = obj.get("series", {}).get("lastObservedTime") or obj.get("lastTimestamp") or obj.get("eventTime")
     first = obj.get("firstTimestamp") or obj.get("eventTime") or obj["metadata"]["creationTimestamp"]
     last = last or first
     count = (obj.get("series") or {}).get("count") or obj.get("count") or 1
-    seen = age(now - seconds_of(last))
+    last_seen = age(now - seconds_of(last))
     if count > 1:
-        seen = f"{seen} (x{count} over {age(now - seconds_of(first))})"
-    about = obj["involvedObject"]
+        last_seen = f"{last_seen} (x{count} over {age(now - seconds_of(first))})"
+    involved = obj["involvedObject"]
     return {
         "NAMESPACE": obj["metadata"]["namespace"],
-        "LAST SEEN": seen,
+        "LAST SEEN": last_seen,
         "TYPE": obj.get("type", ""),
         "REASON": obj.get("reason", ""),
-        "OBJECT": f"{about['kind'].lower()}/{about['name']}",
+        "OBJECT": f"{involved['kind'].lower()}/{involved['name']}",
         "MESSAGE": obj.get("message", "").strip(),
     }
 
 
 def described_event(obj: KubeObject, now: float) -> Row:
-    """An event as `kubectl describe` lists it under an object."""
+    """Return the row of an Event as `kubectl describe` lists it under an object."""
     row = event(obj, now)
     source = obj.get("source", {}).get("component") or obj.get("reportingComponent", "")
     return {
@@ -229,6 +237,7 @@ def _json(value: Any) -> str:
 
 
 def ipaddresspool(obj: KubeObject, _now: float) -> Row:
+    """Return the row of an IPAddressPool."""
     spec = obj["spec"]
     return {
         **_where(obj),
@@ -239,6 +248,7 @@ def ipaddresspool(obj: KubeObject, _now: float) -> Row:
 
 
 def l2advertisement(obj: KubeObject, _now: float) -> Row:
+    """Return the row of an L2Advertisement."""
     spec = obj.get("spec") or {}
     return {
         **_where(obj),
@@ -249,6 +259,7 @@ def l2advertisement(obj: KubeObject, _now: float) -> Row:
 
 
 def bgppeer(obj: KubeObject, _now: float) -> Row:
+    """Return the row of a BGPPeer."""
     spec = obj["spec"]
     return {
         **_where(obj),
@@ -260,6 +271,7 @@ def bgppeer(obj: KubeObject, _now: float) -> Row:
 
 
 def bgpadvertisement(obj: KubeObject, _now: float) -> Row:
+    """Return the row of a BGPAdvertisement."""
     spec = obj.get("spec") or {}
     return {
         **_where(obj),
@@ -270,6 +282,7 @@ def bgpadvertisement(obj: KubeObject, _now: float) -> Row:
 
 
 def servicel2status(obj: KubeObject, _now: float) -> Row:
+    """Return the row of a ServiceL2Status."""
     status = obj.get("status") or {}
     return {
         **_where(obj),
@@ -280,6 +293,7 @@ def servicel2status(obj: KubeObject, _now: float) -> Row:
 
 
 def any_object(obj: KubeObject, now: float) -> Row:
+    """Return the row of an object whose kind has no columns of its own."""
     return {**_where(obj), "AGE": _age_of(obj, now)}
 
 
@@ -291,7 +305,10 @@ PRINTERS: dict[str, Callable[[KubeObject, float], Row]] = {
 
 
 def rows(kind: str, objects: Sequence[KubeObject], now: float) -> list[Row]:
-    """The rows of `kubectl get KIND -A -o wide` at the moment `now` (Unix seconds)."""
+    """Return the rows of `kubectl get KIND -A -o wide` at the moment `now` (Unix seconds).
+
+    `kind` may have any spelling that kubectl accepts. Events are sorted by creation.
+    """
     kind = plural(kind)
     if kind == "events":
         objects = sorted(objects, key=lambda obj: obj["metadata"]["creationTimestamp"])
@@ -299,7 +316,7 @@ def rows(kind: str, objects: Sequence[KubeObject], now: float) -> list[Row]:
 
 
 def columns(kind: str) -> list[str]:
-    """The headers of a kind's table, for a table without rows."""
+    """Return the headers of a kind's table, for a table without rows."""
     stamp = "1970-01-01T00:00:00Z"
     blank: KubeObject = {
         "kind": "", "metadata": {"name": "", "namespace": "", "creationTimestamp": stamp}, "addressType": "",

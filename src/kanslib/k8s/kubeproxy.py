@@ -1,8 +1,8 @@
 """The iptables rules that kube-proxy v1.31 writes, as iptables-save prints them.
 
-Kubernetes v1.31 pkg/proxy/iptables/proxier.go syncProxyRules. kube-proxy walks
-Services in no fixed order; here they come sorted, so that the same cluster gives the same text.
-Within a chain of its own (KUBE-SVC-…, KUBE-EXT-…, …) the order is kube-proxy's.
+Kubernetes v1.31 pkg/proxy/iptables/proxier.go syncProxyRules. kube-proxy iterates over Services in no fixed order;
+here they are sorted, so that the same cluster gives the same text. Within a chain of one Service (KUBE-SVC-…,
+KUBE-EXT-…, …) the order is kube-proxy's.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from ipaddress import ip_address, ip_network
 from kanslib.k8s.endpoints import Endpoint, by_service, conditions
 from kanslib.k8s.objects import KubeObject, internal_ip, labels_of, name_of, namespace_of
 
-_LARGE = 1000  # endpoints; beyond, kube-proxy saves the comments of endpoints' rules (largeClusterEndpointsThreshold)
+_LARGE = 1000  # endpoints; beyond, the rules of endpoints have no comments (largeClusterEndpointsThreshold)
 _ZONE = "topology.kubernetes.io/zone"
-_NOT_FOR_US = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+_IGNORED_LABELS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
 MARK = "0x4000"
 
 
 @dataclass(frozen=True)
 class Config:
-    """The configuration of a kube-proxy, and what it knows of nodes.
+    """The configuration of a kube-proxy, and its knowledge of the nodes.
 
     `cluster_cidr`: the Pods' range ("" where no detector of local traffic is configured). `addresses` and `zones`:
-    the nodes' own addresses and zones. `nfacct`: whether the kernel has its counters (since v1.31).
+    InternalIP and zone by node name. `ipv6`: the rules of ip6tables. `nfacct`: whether the kernel has the counters
+    that kube-proxy uses since v1.31.
     """
 
     cluster_cidr: str = ""
@@ -50,7 +51,7 @@ class Config:
 
 
 def pod_range(nodes: Iterable[KubeObject]) -> str:
-    """Return the range of all Pods, from the nodes' own ranges: kind gives a cluster a /16. Empty without nodes.
+    """Return the range of all Pods from the nodes' podCIDR: kind assigns a /16 to a cluster. Empty without nodes.
 
     >>> pod_range([{"spec": {"podCIDR": "10.10.3.0/24"}}])
     '10.10.0.0/16'
@@ -82,18 +83,18 @@ def chain_hash(*parts: str) -> str:
 
 
 def probability(choices: int) -> str:
-    """Return 1/choices as iptables-save prints it: ten digits from kube-proxy, rounded to the kernel's 2³¹ sides.
+    """Return 1/choices as iptables-save prints it: ten digits from kube-proxy, rounded to the kernel's steps of 1/2³¹.
 
     >>> probability(2), probability(3), probability(7)
     ('0.50000000000', '0.33333333349', '0.14285714272')
     """
-    sides = 2**31
-    return f"{math.floor(float(f'{1 / choices:.10f}') * sides + 0.5) / sides:.11f}"
+    steps = 2**31
+    return f"{math.floor(float(f'{1 / choices:.10f}') * steps + 0.5) / steps:.11f}"
 
 
 @dataclass(frozen=True)
 class ServicePort:
-    """One port of a Service, as kube-proxy sees it: `name` is `namespace/service:port`."""
+    """One port of a Service, as kube-proxy reads it: `name` is `namespace/service:port`."""
 
     name: str
     protocol: str
@@ -110,7 +111,7 @@ class ServicePort:
     topology: bool
 
     def chain(self, kind: str) -> str:
-        """Return the name of one of its chains, e.g. `KUBE-SVC-…` for kind `SVC`."""
+        """Return the name of one of its chains: `KUBE-SVC-…` for kind `SVC`; further kinds are SVL, EXT and FW."""
         return f"KUBE-{kind}-{chain_hash(self.name, self.protocol)}"
 
     def endpoint_chain(self, endpoint: Endpoint) -> str:
@@ -119,13 +120,16 @@ class ServicePort:
 
     @property
     def external(self) -> bool:
-        """True when something other than its ClusterIP reaches it."""
+        """True when it is reachable by more than its ClusterIP."""
         return bool(self.node_port or self.vips or self.external_ips)
 
 
 @dataclass(frozen=True)
 class EndpointSelection:
-    """The endpoints of a Service port by traffic policy, on one node (pkg/proxy/topology.go CategorizeEndpoints)."""
+    """The endpoints of a Service port by traffic policy, on one node (pkg/proxy/topology.go CategorizeEndpoints).
+
+    `has_any`: some endpoint exists, on this node or on another.
+    """
 
     cluster: tuple[Endpoint, ...]
     local: tuple[Endpoint, ...]
@@ -164,7 +168,10 @@ def filter_rules(
 
 
 def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config) -> Rules:
-    """Return every rule that kube-proxy writes on `node` for these Services and EndpointSlices, by table and chain."""
+    """Return every rule that kube-proxy writes on `node` for these Services and EndpointSlices, by table and chain.
+
+    `node` is the name of a node of `config`.
+    """
     slices = by_service(endpointslices)
     known: list[tuple[ServicePort, list[Endpoint]]] = []
     for service in sorted(services, key=lambda one: (namespace_of(one), name_of(one))):
@@ -179,13 +186,13 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
 
 
 def _ports(service: KubeObject, ipv6: bool) -> list[tuple[str, ServicePort]]:
-    """Return the ports of a Service that this family's kube-proxy serves, each with its name in the Service.
+    """Return the ports of a Service that kube-proxy serves in this address family, each with its name in the Service.
 
-    There are none for a headless Service, and for one that is delegated to another proxy.
+    A headless Service, and one that is delegated to another proxy, has none.
     """
     spec, labels = service["spec"], labels_of(service)
     cluster_ip = next((ip for ip in _cluster_ips(spec) if _is_ipv6(ip) == ipv6), "")
-    if spec.get("type") == "ExternalName" or not cluster_ip or any(label in labels for label in _NOT_FOR_US):
+    if spec.get("type") == "ExternalName" or not cluster_ip or any(label in labels for label in _IGNORED_LABELS):
         return []
     shared, of = _service_wide(service, cluster_ip, ipv6), f"{namespace_of(service)}/{name_of(service)}"
     found = []
@@ -203,7 +210,7 @@ def _ports(service: KubeObject, ipv6: bool) -> list[tuple[str, ServicePort]]:
 
 
 def _service_wide(service: KubeObject, cluster_ip: str, ipv6: bool) -> ServicePort:
-    """Return what all ports of a Service share (pkg/proxy/serviceport.go newBaseServiceInfo); no port yet."""
+    """Return the values that all ports of a Service share (pkg/proxy/serviceport.go newBaseServiceInfo)."""
     spec, annotations = service["spec"], service["metadata"].get("annotations", {})
     kind, external = spec.get("type", "ClusterIP"), spec.get("externalIPs") or []
     reachable = kind in ("NodePort", "LoadBalancer") or bool(external)
@@ -281,7 +288,7 @@ def _in_zone(ready: Sequence[Endpoint], zone: str) -> list[Endpoint]:
 
 
 class _RuleWriter:
-    """Writes the rules of one node."""
+    """Write the rules of one node."""
 
     def __init__(self, node: str, config: Config, large: bool) -> None:
         self.config, self.large = config, large
@@ -303,6 +310,7 @@ class _RuleWriter:
     # ── common to all nodes ───────────────────────────────────────────────────────────────────────────────
 
     def postrouting(self) -> None:
+        """Write KUBE-POSTROUTING, KUBE-MARK-MASQ and KUBE-FIREWALL."""
         self._nat("KUBE-POSTROUTING", f"-m mark ! --mark {MARK}/{MARK} -j RETURN")
         self._nat("KUBE-POSTROUTING", f"-j MARK --set-xmark {MARK}/0x0")
         comment = _comment("kubernetes service traffic requiring SNAT")
@@ -314,6 +322,7 @@ class _RuleWriter:
             self._filter("KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", comment, states, "-j DROP")
 
     def final_rules(self) -> None:
+        """Write the rule for NodePorts, which must be the last, and KUBE-FORWARD."""
         comment = _comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
         besides = "! -d ::1/128" if self.config.ipv6 else "" if self.config.localhost_nodeports else "! -d 127.0.0.0/8"
         self._nat("KUBE-SERVICES", besides, comment, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
@@ -325,97 +334,98 @@ class _RuleWriter:
 
     # ── one Service port ─────────────────────────────────────────────────────────────────────────────────
 
-    def service(self, one: ServicePort, to: EndpointSelection) -> None:
-        inside = bool(to.local) if one.internal_local else to.has_any
-        outside = bool(to.local) if one.external_local else to.has_any
-        self._entries(one, to, inside)
+    def service(self, svc: ServicePort, selected: EndpointSelection) -> None:
+        """Write the rules of one Service port."""
+        inside = bool(selected.local) if svc.internal_local else selected.has_any
+        outside = bool(selected.local) if svc.external_local else selected.has_any
+        self._entries(svc, selected, inside)
         if not outside:
-            self._rejections(one, to)
-        if one.health_port:
-            comment = _comment(f"{one.name} health check node port")
-            self._filter("KUBE-NODEPORTS", "-p tcp", comment, f"-m tcp --dport {one.health_port} -j ACCEPT")
+            self._rejections(svc, selected)
+        if svc.health_port:
+            comment = _comment(f"{svc.name} health check node port")
+            self._filter("KUBE-NODEPORTS", "-p tcp", comment, f"-m tcp --dport {svc.health_port} -j ACCEPT")
         if inside:
-            self._masquerade_outsiders(one)
-        if one.external and to.has_any:
-            self._external(one, outside)
-        if self._has_firewall(one, to):
-            self._firewall(one)
-        if to.cluster and (one.external or not one.internal_local):
-            self._balance(one, one.chain("SVC"), to.cluster)
-        if to.local:
-            self._balance(one, one.chain("SVL"), to.local)
-        for endpoint in to.all:
-            self._endpoint(one, endpoint)
+            self._masquerade_outsiders(svc)
+        if svc.external and selected.has_any:
+            self._external(svc, outside)
+        if self._has_firewall(svc, selected):
+            self._firewall(svc)
+        if selected.cluster and (svc.external or not svc.internal_local):
+            self._balance(svc, svc.chain("SVC"), selected.cluster)
+        if selected.local:
+            self._balance(svc, svc.chain("SVL"), selected.local)
+        for endpoint in selected.all:
+            self._endpoint(svc, endpoint)
 
-    def _has_firewall(self, one: ServicePort, to: EndpointSelection) -> bool:
-        return to.has_any and bool(one.vips) and bool(one.source_ranges)
+    def _has_firewall(self, svc: ServicePort, selected: EndpointSelection) -> bool:
+        return selected.has_any and bool(svc.vips) and bool(svc.source_ranges)
 
-    def _destination(self, one: ServicePort, address: str, comment: str, port: int) -> list[str]:
+    def _destination(self, svc: ServicePort, address: str, comment: str, port: int) -> list[str]:
         to = f"-d {self._host(address)}" if address else ""
-        return [to, f"-p {one.protocol}", comment, f"-m {one.protocol} --dport {port}"]
+        return [to, f"-p {svc.protocol}", comment, f"-m {svc.protocol} --dport {port}"]
 
-    def _entries(self, one: ServicePort, to: EndpointSelection, inside: bool) -> None:
-        """Write the rules that a packet enters by: for the ClusterIP, external addresses, VIPs, NodePorts."""
-        here = self._destination(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
+    def _entries(self, svc: ServicePort, selected: EndpointSelection, inside: bool) -> None:
+        """Write the rules that lead to the chains: for the ClusterIP, external addresses, VIPs, NodePorts."""
+        here = self._destination(svc, svc.cluster_ip, _comment(f"{svc.name} cluster IP"), svc.port)
         if inside:
-            self._nat("KUBE-SERVICES", *here, f"-j {one.chain('SVL' if one.internal_local else 'SVC')}")
+            self._nat("KUBE-SERVICES", *here, f"-j {svc.chain('SVL' if svc.internal_local else 'SVC')}")
         else:
-            why = "has no local endpoints" if to.has_any else "has no endpoints"
-            here = self._destination(one, one.cluster_ip, _comment(f"{one.name} {why}"), one.port)
-            self._filter("KUBE-SERVICES", *here, "-j DROP" if to.has_any else self._reject())
-        if not to.has_any:
+            why = "has no local endpoints" if selected.has_any else "has no endpoints"
+            here = self._destination(svc, svc.cluster_ip, _comment(f"{svc.name} {why}"), svc.port)
+            self._filter("KUBE-SERVICES", *here, "-j DROP" if selected.has_any else self._reject())
+        if not selected.has_any:
             return
-        ext = f"-j {one.chain('EXT')}"
-        for address in one.external_ips:
+        ext = f"-j {svc.chain('EXT')}"
+        for address in svc.external_ips:
             self._nat(
-                "KUBE-SERVICES", *self._destination(one, address, _comment(f"{one.name} external IP"), one.port), ext
+                "KUBE-SERVICES", *self._destination(svc, address, _comment(f"{svc.name} external IP"), svc.port), ext
             )
-        firewalled = self._has_firewall(one, to)
-        for vip in one.vips:
-            comment = _comment(f"{one.name} loadbalancer IP")
-            through = f"-j {one.chain('FW')}" if firewalled else ext
-            self._nat("KUBE-SERVICES", *self._destination(one, vip, comment, one.port), through)
+        firewalled = self._has_firewall(svc, selected)
+        for vip in svc.vips:
+            comment = _comment(f"{svc.name} loadbalancer IP")
+            through = f"-j {svc.chain('FW')}" if firewalled else ext
+            self._nat("KUBE-SERVICES", *self._destination(svc, vip, comment, svc.port), through)
             if firewalled:
-                comment = _comment(f"{one.name} traffic not accepted by {one.chain('FW')}")
-                self._filter("KUBE-PROXY-FIREWALL", *self._destination(one, vip, comment, one.port), "-j DROP")
-        if one.node_port:
-            self._node_port(one, ext)
+                comment = _comment(f"{svc.name} traffic not accepted by {svc.chain('FW')}")
+                self._filter("KUBE-PROXY-FIREWALL", *self._destination(svc, vip, comment, svc.port), "-j DROP")
+        if svc.node_port:
+            self._node_port(svc, ext)
 
-    def _node_port(self, one: ServicePort, ext: str) -> None:
-        port = f"-m {one.protocol} --dport {one.node_port}"
-        comment = _comment(one.name)
+    def _node_port(self, svc: ServicePort, ext: str) -> None:
+        port = f"-m {svc.protocol} --dport {svc.node_port}"
+        comment = _comment(svc.name)
         if self.config.localhost_nodeports and self.config.nfacct and not self.config.ipv6:
             counter = _nfacct("localhost_nps_accepted_pkts")
-            self._nat("KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {one.protocol}", comment, port, counter, ext)
-        self._nat("KUBE-NODEPORTS", f"-p {one.protocol}", comment, port, ext)
+            self._nat("KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {svc.protocol}", comment, port, counter, ext)
+        self._nat("KUBE-NODEPORTS", f"-p {svc.protocol}", comment, port, ext)
 
-    def _rejections(self, one: ServicePort, to: EndpointSelection) -> None:
-        """Write the rules for traffic that no endpoint takes: REJECT without any endpoint, DROP without a local one."""
-        comment = _comment(f"{one.name} has no {'local ' if to.has_any else ''}endpoints")
-        verdict = "-j DROP" if to.has_any else self._reject()
-        for address in (*one.external_ips, *one.vips):
-            self._filter("KUBE-EXTERNAL-SERVICES", *self._destination(one, address, comment, one.port), verdict)
-        if one.node_port:
-            port = f"-m addrtype --dst-type LOCAL -m {one.protocol} --dport {one.node_port}"
-            self._filter("KUBE-EXTERNAL-SERVICES", f"-p {one.protocol}", comment, port, verdict)
+    def _rejections(self, svc: ServicePort, selected: EndpointSelection) -> None:
+        """Write the rules for traffic without an endpoint: REJECT without any, DROP without a local one."""
+        comment = _comment(f"{svc.name} has no {'local ' if selected.has_any else ''}endpoints")
+        verdict = "-j DROP" if selected.has_any else self._reject()
+        for address in (*svc.external_ips, *svc.vips):
+            self._filter("KUBE-EXTERNAL-SERVICES", *self._destination(svc, address, comment, svc.port), verdict)
+        if svc.node_port:
+            port = f"-m addrtype --dst-type LOCAL -m {svc.protocol} --dport {svc.node_port}"
+            self._filter("KUBE-EXTERNAL-SERVICES", f"-p {svc.protocol}", comment, port, verdict)
 
     def _reject(self) -> str:
         return f"-j REJECT --reject-with icmp{'6' if self.config.ipv6 else ''}-port-unreachable"
 
-    def _masquerade_outsiders(self, one: ServicePort) -> None:
-        """Masquerade traffic to the ClusterIP that no Pod sent: its answer has to come back through this node."""
+    def _masquerade_outsiders(self, svc: ServicePort) -> None:
+        """Masquerade traffic to the ClusterIP from outside the Pods' range: the reply must return through this node."""
         pods = "" if self.config.masquerade_all else self.config.cluster_cidr
         if not pods and not self.config.masquerade_all:
             return
-        here = self._destination(one, one.cluster_ip, _comment(f"{one.name} cluster IP"), one.port)
-        chain = one.chain("SVL" if one.internal_local else "SVC")
+        here = self._destination(svc, svc.cluster_ip, _comment(f"{svc.name} cluster IP"), svc.port)
+        chain = svc.chain("SVL" if svc.internal_local else "SVC")
         self._nat(chain, f"! -s {pods}" if pods else "", *here, "-j KUBE-MARK-MASQ")
 
-    def _external(self, one: ServicePort, outside: bool) -> None:
-        chain, everywhere = one.chain("EXT"), f"-j {one.chain('SVC')}"
+    def _external(self, svc: ServicePort, outside: bool) -> None:
+        chain, everywhere = svc.chain("EXT"), f"-j {svc.chain('SVC')}"
         self.nat.setdefault(chain, [])
-        where = f"for {one.name} external destinations"
-        if not one.external_local:
+        where = f"for {svc.name} external destinations"
+        if not svc.external_local:
             self._nat(chain, _comment(f"masquerade traffic {where}"), "-j KUBE-MARK-MASQ")
         else:
             if self.config.cluster_cidr:
@@ -425,41 +435,41 @@ class _RuleWriter:
             self._nat(chain, _comment(f"masquerade LOCAL traffic {where}"), from_here, "-j KUBE-MARK-MASQ")
             self._nat(chain, _comment(f"route LOCAL traffic {where}"), from_here, everywhere)
         if outside:
-            self._nat(chain, f"-j {one.chain('SVL')}" if one.external_local else everywhere)
+            self._nat(chain, f"-j {svc.chain('SVL')}" if svc.external_local else everywhere)
 
-    def _firewall(self, one: ServicePort) -> None:
-        chain, comment = one.chain("FW"), _comment(f"{one.name} loadbalancer IP")
-        allowed = list(one.source_ranges)
+    def _firewall(self, svc: ServicePort) -> None:
+        chain, comment = svc.chain("FW"), _comment(f"{svc.name} loadbalancer IP")
+        allowed = list(svc.source_ranges)
         if self.address and any(ip_address(self.address) in ip_network(cidr) for cidr in allowed):
-            allowed += [self._host(vip) for vip in one.vips]
+            allowed += [self._host(vip) for vip in svc.vips]
         for cidr in allowed:
             source = "" if cidr.endswith("/0") else f"-s {cidr}"
-            self._nat(chain, source, comment, f"-j {one.chain('EXT')}")
-        self._nat(chain, _comment(f"other traffic to {one.name} will be dropped by KUBE-PROXY-FIREWALL"))
+            self._nat(chain, source, comment, f"-j {svc.chain('EXT')}")
+        self._nat(chain, _comment(f"other traffic to {svc.name} will be dropped by KUBE-PROXY-FIREWALL"))
 
-    def _balance(self, one: ServicePort, chain: str, endpoints: Sequence[Endpoint]) -> None:
-        """Send a client that is remembered to its endpoint, and any other to a random one."""
-        named = [(one.endpoint_chain(ep), "" if self.large else _comment(f"{one.name} -> {ep}")) for ep in endpoints]
-        if one.affinity:
+    def _balance(self, svc: ServicePort, chain: str, endpoints: Sequence[Endpoint]) -> None:
+        """Send a client with session affinity to its endpoint, and any other to a random one."""
+        named = [(svc.endpoint_chain(ep), "" if self.large else _comment(f"{svc.name} -> {ep}")) for ep in endpoints]
+        if svc.affinity:
             for endpoint, comment in named:
-                known = f"-m recent --rcheck --seconds {one.affinity} --reap {self._recent_list(endpoint)}"
+                known = f"-m recent --rcheck --seconds {svc.affinity} --reap {self._recent_list(endpoint)}"
                 self._nat(chain, comment, known, f"-j {endpoint}")
         for place, (endpoint, comment) in enumerate(named):
             left = len(named) - place
-            chance = f"-m statistic --mode random --probability {probability(left)}" if left > 1 else ""
-            self._nat(chain, comment, chance, f"-j {endpoint}")
+            match = f"-m statistic --mode random --probability {probability(left)}" if left > 1 else ""
+            self._nat(chain, comment, match, f"-j {endpoint}")
 
     def _recent_list(self, chain: str) -> str:
         mask = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" if self.config.ipv6 else "255.255.255.255"
         return f"--name {chain} --mask {mask} --rsource"
 
-    def _endpoint(self, one: ServicePort, endpoint: Endpoint) -> None:
-        chain = one.endpoint_chain(endpoint)
-        comment = "" if self.large else _comment(one.name)
+    def _endpoint(self, svc: ServicePort, endpoint: Endpoint) -> None:
+        chain = svc.endpoint_chain(endpoint)
+        comment = "" if self.large else _comment(svc.name)
         self._nat(chain, f"-s {self._host(endpoint.address)}", comment, "-j KUBE-MARK-MASQ")
-        noted = f"-m recent --set {self._recent_list(chain)}" if one.affinity else ""
-        protocol = f"-m {one.protocol} -j DNAT --to-destination {endpoint}"
-        self._nat(chain, f"-p {one.protocol}", comment, noted, protocol)
+        recent = f"-m recent --set {self._recent_list(chain)}" if svc.affinity else ""
+        protocol = f"-m {svc.protocol} -j DNAT --to-destination {endpoint}"
+        self._nat(chain, f"-p {svc.protocol}", comment, recent, protocol)
 
 
 def _comment(text: str) -> str:
@@ -467,5 +477,5 @@ def _comment(text: str) -> str:
 
 
 def _nfacct(name: str) -> str:
-    """Return a match of nfacct; iptables-save prints two blanks before the name."""
+    """Return an nfacct match; iptables-save prints two spaces before the name."""
     return f"-m nfacct --nfacct-name  {name}"

@@ -13,7 +13,7 @@ _NOISE = {"ts", "level", "caller", "component", "msg", "branch", "op", "stacktra
 
 
 def timestamp_of(line: str) -> float | None:
-    """Unix seconds at the start of a line of `kubectl logs --timestamps`; None where there is no timestamp.
+    """Return the timestamp (Unix seconds) of a line of `kubectl logs --timestamps`; None for a line without one.
 
     >>> timestamp_of('2026-11-23T07:10:10.508964Z {"msg":"hello"}')
     1795417810.508964
@@ -26,7 +26,7 @@ def timestamp_of(line: str) -> float | None:
 
 
 def with_timestamps(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
-    """Each line with its moment (Unix seconds); a line without a timestamp belongs to the one before it."""
+    """Yield each line with its time (Unix seconds); a line without a timestamp has that of the line before it."""
     moment = 0.0
     for line in lines:
         moment = timestamp_of(line) or moment
@@ -34,7 +34,10 @@ def with_timestamps(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
 
 
 def merge_logs(logs: Mapping[str, str]) -> list[tuple[float, str]]:
-    """The lines of several Pods' logs in order of time, each with its moment; with more than one the Pod in front."""
+    """Return the lines of several Pods' logs (by Pod name) in order of time, each with its time (Unix seconds).
+
+    With more than one Pod each line begins with `[pod/NAME]`, as in `kubectl logs --prefix`.
+    """
     lines = [
         (t, (f"[pod/{pod}] " if len(logs) > 1 else "") + line)
         for pod, log in logs.items()
@@ -44,7 +47,7 @@ def merge_logs(logs: Mapping[str, str]) -> list[tuple[float, str]]:
 
 
 def readable_line(line: str) -> str:
-    """A JSON log line as its message and the facts beside it; any other line as it is.
+    """Return a JSON log line as its message and its other fields; any other line without its timestamp.
 
     >>> readable_line('2026-11-23T07:11:46Z {"level":"info","msg":"node event","node event":"NodeLeave"}')
     'node event   node event=NodeLeave'
@@ -56,9 +59,9 @@ def readable_line(line: str) -> str:
         return body
     if not isinstance(entry, dict):
         return body
-    facts = [
+    fields = [
         f"{key}={value if isinstance(value, str) else json.dumps(value)}"
         for key, value in entry.items()
         if key not in _NOISE and value not in ("", None)
     ]
-    return "   ".join([str(entry.get("msg", "")), *facts]).strip()
+    return "   ".join([str(entry.get("msg", "")), *fields]).strip()

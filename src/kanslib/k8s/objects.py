@@ -1,4 +1,4 @@
-"""Objects as of a moment, from the watch events of a recording."""
+"""Names and fields of Kubernetes objects, and the objects that existed at a moment, from watch events. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALIASES = {
 class WatchEvent:
     """One line of a watch stream: at `t` (Unix seconds) the object was ADDED, MODIFIED or DELETED.
 
-    LIST has no object: what was known before is another cluster's.
+    LIST has no object: the objects so far are those of another cluster.
     """
 
     t: float
@@ -59,13 +59,13 @@ def labels_of(obj: KubeObject) -> dict[str, str]:
 
 
 def key_of(obj: KubeObject) -> tuple[str, str]:
-    """Return namespace (empty for none) and name: the key of an object among its kind, in the order of kubectl -A."""
+    """Return namespace (empty for none) and name: unique within a kind, and the order of `kubectl get -A`."""
     meta = obj["metadata"]
     return meta.get("namespace", ""), meta["name"]
 
 
 def qualified_name(obj: KubeObject) -> str:
-    """Return the name by which a learner calls a namespaced object: bare in `default`, `namespace/name` elsewhere.
+    """Return the name of a namespaced object in arguments and answers: bare in `default`, else `namespace/name`.
 
     >>> qualified_name({"metadata": {"name": "svc1", "namespace": "shop"}})
     'shop/svc1'
@@ -88,7 +88,7 @@ def identity(document: KubeObject) -> tuple[str, str, str]:
 class Store:
     """The objects of some kinds after a stream of watch events.
 
-    A watch that reconnects repeats ADDED for objects that it had sent before: the newer one counts.
+    A watch that reconnects repeats ADDED for objects that it sent before: the newest one counts.
     """
 
     kinds: dict[str, dict[tuple[str, str], KubeObject]] = field(default_factory=dict)
@@ -126,7 +126,7 @@ def internal_ip(node: KubeObject) -> str:
 
 
 def is_ready(obj: KubeObject) -> bool:
-    """True when the object's condition Ready is True."""
+    """Return whether the object's condition Ready is True."""
     conditions = obj.get("status", {}).get("conditions") or []
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
@@ -146,25 +146,25 @@ def leader_in_event(event: KubeObject) -> str | None:
 
 
 def newest_leaders(events: Iterable[KubeObject]) -> dict[str, str]:
-    """Who claimed last to lead on layer 2: the Service's uid, and the node."""
-    claims = [event for event in events if leader_in_event(event)]
-    claims.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
-    return {event["involvedObject"].get("uid", ""): leader_in_event(event) or "" for event in claims}
+    """Return the node of the newest leader event of each Service, by the Service's uid."""
+    leader_events = [event for event in events if leader_in_event(event)]
+    leader_events.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return {event["involvedObject"].get("uid", ""): leader_in_event(event) or "" for event in leader_events}
 
 
 def external_addresses(service: KubeObject) -> list[str]:
-    """A Service's external addresses; none while it is pending, and for one that is no LoadBalancer."""
+    """Return the external addresses of a Service; none while it is pending, and for other types than LoadBalancer."""
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     return [one["ip"] for one in ingress if one.get("ip")]
 
 
 def external_address(service: KubeObject) -> str:
-    """The first of a Service's external addresses; empty while it has none."""
+    """Return the first external address of a Service; empty while it has none."""
     return next(iter(external_addresses(service)), "")
 
 
 def endpoints_of(slices: Iterable[KubeObject], service: str) -> list[KubeObject]:
-    """The endpoints that the slices of a Service name, ready or not."""
+    """Return the endpoints in the slices of a Service (by its name, of any namespace), ready or not."""
     return [
         endpoint
         for piece in slices
