@@ -1,4 +1,4 @@
-"""What a live backend waits for, asked of a recording."""
+"""Readiness checks of the live backend, on the objects of a recording."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.types import OpenLab
 
 
 class RecordedWatches:
-    """The watches of a recording's moment, as a live world's waiting asks them."""
+    """The objects of a recording's moment, in place of live watches."""
 
     def __init__(self, lab: Lab) -> None:
         self.objects: Callable[[str], list[dict[str, Any]]] = lab.objects

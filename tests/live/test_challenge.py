@@ -1,4 +1,4 @@
-"""`kans challenge --backend live`: the course's cluster is broken, diagnosed, and whole again, whatever happens."""
+"""`kans challenge --backend live`: the course's cluster is broken, diagnosed, and repaired at every exit."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def started(tmp_path: Path, case: int) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def is_whole() -> bool:
+def is_repaired() -> bool:
     session.close()
-    whole = session.session().reconciler.is_at(LAYER2)
+    at_layer2 = session.session().reconciler.is_at(LAYER2)
     session.close()
-    return whole
+    return at_layer2
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -46,11 +46,11 @@ def test_kans_challenge_live_solved_and_restored(tmp_path: Path, case: int) -> N
     numbers = [[one.key for one in CAUSES].index(cause) + 1, [one.key for one in FIXES].index(fix) + 1]
     typed = f"{TYPED[proof]}\ndiagnose\n{numbers[0]}\n{numbers[1]}\n1\n"
     game = started(tmp_path, case)
-    said, _ = game.communicate(typed, timeout=400)
-    assert game.returncode == 0, said[-2500:]
-    assert "breaks the course's own cluster on purpose" in said
-    assert said.rstrip().endswith("the cluster is whole again")
-    assert is_whole()
+    output, _ = game.communicate(typed, timeout=400)
+    assert game.returncode == 0, output[-2500:]
+    assert "breaks the course's own cluster on purpose" in output
+    assert output.rstrip().endswith("the cluster is whole again")
+    assert is_repaired()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -64,4 +64,4 @@ def test_kans_challenge_interrupted_restores_cluster(tmp_path: Path, how: signal
     rest = game.stdout.read()
     assert game.wait(300) == 1
     assert "the cluster is whole again" in rest
-    assert is_whole()
+    assert is_repaired()

@@ -1,6 +1,6 @@
-"""Every chapter run live beside the recording: the same columns, the same rows once names of chance are masked.
+"""Run every chapter live and recorded: the same columns, and the same rows once random names are masked.
 
-Run with `pytest -m live`; takes about half an hour, most of it waiting for what a failure causes.
+Run with `pytest -m live`; takes about half an hour, most of it waiting for the effects of failures.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kanslib.cli import run
 from kanslib.course import chapters
 
 pytestmark = pytest.mark.live
-# columns that say what a row is about; the others hold what chance or the clock decides
+# columns that identify a row; the others hold random values or times
 KEYS = {"NAME", "HOSTNAME", "HOLDER", "NODE", "PREFIX", "MOMENT", "ADDRESS", "CHAIN", "REASON", "NAMES"}
-# how many rows there are is chance here: retries, ports, what a client happens to remember
-CHANCE = {"PORT", "SECONDS", "STATE", "REMOTE"}
+# tables with these columns have a random number of rows: retries, ports, neighbors of the client
+RANDOM = {"PORT", "SECONDS", "STATE", "REMOTE"}
 
 
 class Tables(HTMLParser):
@@ -51,14 +51,14 @@ class Tables(HTMLParser):
 
 
 def masked(text: str) -> str:
-    """Names that chance made, without what chance made of them."""
+    """Return a text without the random parts of names."""
     text = re.sub(r"(KUBE-[A-Z]+)-[A-Z0-9]{16}", r"\1", text)
     text = re.sub(r"\b(speaker|controller|coredns|kube-proxy|kindnet|l2|svc\d)-[a-z0-9]+(-[a-z0-9]{5})?\b", r"\1", text)
     return re.sub(r"\b172\.18\.0\.\d+|\b10\.\d+\.\d+\.\d+", "IP", text)
 
 
 def tables(notebook: Any) -> Iterator[tuple[str, list[str], list[dict[str, str]]]]:
-    """Code, columns and rows of each cell that shows a table."""
+    """Yield code, columns and rows of each cell that shows a table."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             html = output.get("data", {}).get("text/html", "")
@@ -72,15 +72,17 @@ def tables(notebook: Any) -> Iterator[tuple[str, list[str], list[dict[str, str]]
 @pytest.mark.parametrize("chapter", chapters.pick([]), ids=lambda path: path.stem)
 def test_chapter_live_equals_recorded(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KANS_BACKEND", "recorded")
-    recorded, told = run.execute(chapter)
+    recorded, recorded_notebook = run.execute(chapter)
     assert not recorded.error
     monkeypatch.setenv("KANS_BACKEND", "live")
-    live, seen = run.execute(chapter)
+    live, live_notebook = run.execute(chapter)
     assert not live.error
-    for (code, heads, rows), (_, live_heads, live_rows) in zip(tables(told), tables(seen), strict=True):
+    for (code, heads, rows), (_, live_heads, live_rows) in zip(
+        tables(recorded_notebook), tables(live_notebook), strict=True
+    ):
         assert live_heads == heads, code
         keys = KEYS & set(heads)
-        if CHANCE & set(heads):
+        if RANDOM & set(heads):
             continue
         for key in keys:
             assert sorted({masked(row[key]) for row in live_rows}) == sorted({masked(row[key]) for row in rows}), code

@@ -1,4 +1,4 @@
-"""`kans up` and `kans down` on a real Docker: from nothing, interrupted at random, and nothing left behind.
+"""`kans up` and `kans down` on a real Docker: from nothing, interrupted at random moments, without leftovers.
 
 Run with `pytest -m live`. Makes and removes the course's own cluster.
 """
@@ -31,8 +31,8 @@ def kans(*words: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
 
 
 def leftovers() -> dict[str, list[str]]:
-    """What a machine shows of containers, networks, links, routes and namespaces."""
-    looks: dict[str, tuple[str, ...]] = {
+    """Return the containers, networks, volumes, routes, links and namespaces of this machine."""
+    commands: dict[str, tuple[str, ...]] = {
         "containers": ("docker", "ps", "-a", "--format", "{{.Names}}"),
         "networks": ("docker", "network", "ls", "--format", "{{.Name}}"),
         "volumes": ("docker", "volume", "ls", "-q"),
@@ -40,7 +40,7 @@ def leftovers() -> dict[str, list[str]]:
         "links": ("ip", "-br", "link"),
         "namespaces": ("ip", "netns"),
     }
-    found = {what: docker.command(*look).out.splitlines() for what, look in looks.items()}
+    found = {what: docker.command(*command).out.splitlines() for what, command in commands.items()}
     found["routes"] = [line.replace(" linkdown", "") for line in found["routes"]]
     found["links"] = [line.split()[0] for line in found["links"]]
     return {what: sorted(lines) for what, lines in found.items()}
@@ -52,10 +52,10 @@ def healthy() -> bool:
 
 
 def interrupted(code: str, after: float, how: signal.Signals) -> None:
-    """Run Python code, and stop it `after` seconds with a signal."""
-    # a job that a shell started in the background ignores Ctrl-C, and so would its children
-    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + textwrap.dedent(code)
-    process = subprocess.Popen([sys.executable, "-c", heeding], stdout=subprocess.DEVNULL)
+    """Run Python code, and send it a signal after `after` seconds."""
+    # a background job of a shell ignores SIGINT, and so do its children
+    interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + textwrap.dedent(code)
+    process = subprocess.Popen([sys.executable, "-c", interruptible], stdout=subprocess.DEVNULL)
     try:
         time.sleep(after)
         process.send_signal(how)
@@ -70,7 +70,7 @@ INJECTION = """
     with lab.observe(probes=["svc1"], seconds=30, queries_at=(5,)):
         lab.kill_node(lab.leader("svc1"))
 """
-CUT = """
+LINK_DOWN = """
     import kanslib
     lab = kanslib.open_lab(story="case-9", backend="live")
     lab = kanslib.open_lab(story="election", backend="live")
@@ -101,7 +101,7 @@ def test_kans_up_down_leave_nothing() -> None:
     assert "nothing to remove" in kans("down").stdout
 
 
-def test_open_lab_live_without_cluster_says_what_to_do() -> None:
+def test_open_lab_live_without_cluster_names_next_step() -> None:
     kans("down")
     with pytest.raises(BackendUnavailableError, match="Next step: kans up"):
         lifecycle.guard()
@@ -115,10 +115,10 @@ def test_kans_up_port_in_use_changes_nothing() -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 30002))
         taken.listen()
-        said = kans("up")
-    assert said.returncode == 1
-    assert "port 30002 is taken" in said.stderr
-    assert "Traceback" not in said.stderr
+        result = kans("up")
+    assert result.returncode == 1
+    assert "port 30002 is taken" in result.stderr
+    assert "Traceback" not in result.stderr
     assert leftovers() == before
 
 
@@ -128,9 +128,9 @@ def test_kans_down_leaves_foreign_cluster() -> None:
     assert made.rc == 0, made.err
     try:
         for command in ("up", "down", "run"):
-            said = kans(command, *(["--backend", "live"] if command == "run" else []))
-            assert said.returncode == 1
-            assert "leaves it alone" in said.stderr
+            result = kans(command, *(["--backend", "live"] if command == "run" else []))
+            assert result.returncode == 1
+            assert "leaves it alone" in result.stderr
         with pytest.raises((ClusterError, BackendUnavailableError), match="leaves it alone"):
             actions.kill_node(f"{CLUSTER}-worker")
     finally:
@@ -139,12 +139,12 @@ def test_kans_down_leaves_foreign_cluster() -> None:
 
 def test_kans_up_after_interrupted_up() -> None:
     kans("down")
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     for _ in range(2):
         process = subprocess.Popen(
             [sys.executable, "-m", "kanslib", "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(chance.uniform(3, 30))
+        time.sleep(rng.uniform(3, 30))
         process.kill()
         process.wait()
     up = kans("up", "--metallb")
@@ -152,12 +152,12 @@ def test_kans_up_after_interrupted_up() -> None:
     assert healthy()
 
 
-@pytest.mark.parametrize("code", [INJECTION, CUT], ids=["kill", "cut"])
+@pytest.mark.parametrize("code", [INJECTION, LINK_DOWN], ids=["kill-node", "link-down"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
 def test_kans_up_after_interrupted_fault(code: str, how: signal.Signals) -> None:
     assert kans("up", "--metallb").returncode == 0
-    chance = random.Random(f"{SEED}{how}{code}")
-    interrupted(code, chance.uniform(8, 35), how)
+    rng = random.Random(f"{SEED}{how}{code}")
+    interrupted(code, rng.uniform(8, 35), how)
     time.sleep(1)
     up = kans("up")
     assert up.returncode == 0, up.stderr
@@ -186,9 +186,9 @@ def test_kans_up_other_docker_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     try:
         assert kans("up", "--metallb").returncode == 0
-        said = docker.command(sys.executable, "-c", textwrap.dedent(code), timeout=200).out
-        assert "192.168.228.200 192.168.228.250 192.168.228.200 192.168.228.100\n" in said
-        assert "my-ippool unchanged\nTrue" in said
+        output = docker.command(sys.executable, "-c", textwrap.dedent(code), timeout=200).out
+        assert "192.168.228.200 192.168.228.250 192.168.228.200 192.168.228.100\n" in output
+        assert "my-ippool unchanged\nTrue" in output
     finally:
         kans("down")
         docker.docker("network", "rm", name)
@@ -202,9 +202,9 @@ def test_live_backend_without_router_image_falls_back(open_lab: OpenLab) -> None
     try:
         lab = open_lab(story="bgp", backend="live")
         lab.delete(manifests.l2advertisement)
-        said = lab.start_router()
-        assert not said.provenance.checkable
-        assert docker.ROUTER_IMAGE in said.provenance.fallback_reason
+        answer = lab.start_router()
+        assert not answer.provenance.checkable
+        assert docker.ROUTER_IMAGE in answer.provenance.fallback_reason
         assert "07-bgp" in kans("doctor").stdout
     finally:
         docker.check_output(docker.docker("tag", kept, name))

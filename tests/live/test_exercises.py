@@ -1,6 +1,6 @@
-"""Every exercise on the course's own cluster: it can be checked there, and the right answer is the recording's.
+"""Check every exercise on the course's own cluster: the right answer equals the recording's.
 
-Takes about a quarter of an hour: nodes are killed and cut off, and waited for.
+Takes about a quarter of an hour: nodes are killed, links go down, and the tests wait for their return.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ TOGETHER: dict[tuple[str, str], list[str]] = defaultdict(list)
 for name, where in PLACES.items():
     if CATALOG[name].chapter != "08":  # tests/live/test_challenge.py has these
         TOGETHER[where].append(name)
-# how long is watched after an act: an outage has to be seen to its end
-WATCHED = {"kill-node": 80.0, "cut-link": 25.0}
-# what chance decides on a live cluster
-CHANCE = {"who-remembers-the-dead-pod", "who-names-the-dead", "does-curl-survive"}
+# seconds of observation after an action: an outage has to end within them
+OBSERVED_S = {"kill-node": 80.0, "cut-link": 25.0}
+# exercises whose answer is random on a live cluster
+RANDOM = {"who-remembers-the-dead-pod", "who-names-the-dead", "does-curl-survive"}
 
 
 def at(lab: Lab, moment: str) -> None:
-    """Bring a live lab to a moment while its Services are watched."""
+    """Bring a live lab to a moment while its Services are observed."""
     if moment == "opening":
         return
-    watched = [one["metadata"]["name"] for one in lab.objects("services", "default") if external_address(one)]
-    with lab.observe(probes=watched, capture="arp", seconds=WATCHED.get(moment, 6.0)):
+    observed = [one["metadata"]["name"] for one in lab.objects("services", "default") if external_address(one)]
+    with lab.observe(probes=observed, capture="arp", seconds=OBSERVED_S.get(moment, 6.0)):
         lab.at(moment)
     if moment == "route-client":
         lab.curl("svc1", times=100)
@@ -50,9 +50,9 @@ def test_exercise_truth_live_equals_recorded(where: tuple[str, str]) -> None:
         try:
             truth = exercise.expected_answer(live)
         except KanslibError as exc:
-            if name not in CHANCE:
+            if name not in RANDOM:
                 missing[name] = str(exc)
             continue
-        if exercise.kind == "choice" and name not in CHANCE and truth.value != exercise.expected_answer(recorded).value:
+        if exercise.kind == "choice" and name not in RANDOM and truth.value != exercise.expected_answer(recorded).value:
             other[name] = truth.value
     assert (missing, other) == ({}, {})

@@ -1,6 +1,7 @@
-"""The same random acts done to the course's cluster and to a twin: equal after each of them.
+"""Do the same random actions to the course's cluster and to a simulator, and compare both after each of them.
 
-Run with `pytest -m live tests/live/test_random_acts.py -s`; a quarter of an hour. KANS_SEED and KANS_ACTS: others.
+Run with `pytest -m live tests/live/test_random_actions.py -s`; it takes a quarter of an hour. KANS_SEED sets the seed,
+KANS_ACTIONS the number of actions.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
@@ -32,16 +33,16 @@ from tests.metallb.recording_helpers import comparable, rules_of
 
 pytestmark = pytest.mark.live
 SEED = int(os.environ.get("KANS_SEED", "20261124"))
-ACTS = int(os.environ.get("KANS_ACTS", "200"))
+ACTION_COUNT = int(os.environ.get("KANS_ACTIONS", "200"))
 KINDS = (
     "nodes", "namespaces", "pods", "services", "endpointslices", "events", "ipaddresspools", "l2advertisements",
     "bgpadvertisements", "bgppeers", "servicel2statuses", "daemonsets", "deployments", "leases",
 )  # fmt: skip
-SETTLES_WITHIN = 60.0  # seconds in which the cluster's own controllers run
+SETTLES_WITHIN = 60.0  # seconds that the cluster's controllers may need
 
 
-class AsDrawn(IdGenerator):
-    """The numbers that the real cluster drew; everything else a twin decides by itself."""
+class LiveIds(IdGenerator):
+    """The random values of the real cluster: addresses and node ports. The simulator decides everything else."""
 
     def __init__(self, objects: Callable[[str], list[KubeObject]]) -> None:
         super().__init__()
@@ -55,22 +56,22 @@ class AsDrawn(IdGenerator):
             time.sleep(0.1)
         raise AssertionError(f"the cluster has no {name} with {field} among its {kind}")
 
-    def cluster_ip(self, name: str, network: IPv4Network, taken: Any) -> str:
+    def cluster_ip(self, name: str, network: IPv4Network, taken: Collection[str]) -> str:
         return str(self._real("services", name)["spec"]["clusterIP"])
 
-    def node_port(self, name: str, taken: Any) -> int:
+    def node_port(self, name: str, taken: Collection[int]) -> int:
         service, _, health = name.partition(" ")
         if health:
             return int(self._real("services", service, "healthCheckNodePort")["spec"]["healthCheckNodePort"])
         spec = self._real("services", service)["spec"]
         return next(int(port["nodePort"]) for port in spec["ports"] if port["nodePort"] not in taken)
 
-    def pod_ip(self, name: str, network: IPv4Network, taken: Any, last: str) -> str:
+    def pod_ip(self, name: str, network: IPv4Network, taken: Collection[str], last: str) -> str:
         return str(self._real("pods", name)["status"]["podIP"])
 
 
-class Both:
-    """A live lab, and a twin of it that is told what was done, not what came of it."""
+class LiveAndSimulated:
+    """A live cluster, and a simulator that gets the same actions but not their effects."""
 
     def __init__(self, lab: Lab, live: LiveBackend) -> None:
         self.live = live
@@ -81,18 +82,18 @@ class Both:
             addresses={**live.topology().addresses}, macs={place: mac for mac, place in live.mac_owners().items()},
             cluster_cidr="10.10.0.0/16", control_plane=lab.control_plane, client=lab.client,
         )  # fmt: skip
-        self.twin = Simulator(origin, AsDrawn(self.live.objects))
+        self.simulator = Simulator(origin, LiveIds(self.live.objects))
         self.rules = self.scans = self.races = 0
 
-    def do(self, live: Callable[[], Any], twin: Callable[[], Any]) -> None:
+    def do(self, live: Callable[[], object], simulator: Callable[[], object]) -> None:
         live()
         self._wait_for_pods()
-        self.twin.advance(max(time.time(), self.twin.cluster.now))
-        twin()
-        self.twin.settle()
+        self.simulator.advance(max(time.time(), self.simulator.cluster.now))
+        simulator()
+        self.simulator.settle()
 
     def _wait_for_pods(self) -> None:
-        """A Pod's address is drawn when it starts."""
+        """Wait until every Pod has its address, which the simulator copies."""
         for _ in range(100):
             pods = [pod for pod in self.live.objects("pods") if pod["metadata"]["namespace"] == "default"]
             settled = all(p.get("status", {}).get("podIP") and not p["metadata"].get("deletionTimestamp") for p in pods)
@@ -104,56 +105,60 @@ class Both:
         pods = [pod for pod in self.live.objects("pods") if "controller-manager" in pod["metadata"]["name"]]
         return bool(pods) and all(map(is_ready, pods))
 
-    # ── what both say ────────────────────────────────────────────────────────────────────────────────────
+    # ── differences ────────────────────────────────────────────────────────────────────────────────────
 
     def differences(self) -> list[str]:
-        """What is not the same now; the wire's own answer for every address."""
+        """Return what differs now: Services, rules, and the ARP replies for every address."""
         return [*self._services(), *self._rules(), *self._wire()]
 
     def _services(self) -> Iterator[str]:
-        real, twin = (
+        real, simulator = (
             {one["metadata"]["name"]: one for one in objects if one["metadata"]["namespace"] == "default"}
-            for objects in (self.live.objects("services"), self.twin.cluster.objects("services"))
+            for objects in (self.live.objects("services"), self.simulator.cluster.objects("services"))
         )
-        if real.keys() != twin.keys():
-            yield f"services {sorted(real.keys() ^ twin.keys())}"
-        claims, mine = newest_leaders(self.live.objects("events")), newest_leaders(self.twin.cluster.objects("events"))
-        for name in real.keys() & twin.keys():
-            a, b = external_addresses(real[name]), external_addresses(twin[name])
+        if real.keys() != simulator.keys():
+            yield f"services {sorted(real.keys() ^ simulator.keys())}"
+        live_leaders, simulated_leaders = (
+            newest_leaders(self.live.objects("events")),
+            newest_leaders(self.simulator.cluster.objects("events")),
+        )
+        for name in real.keys() & simulator.keys():
+            a, b = external_addresses(real[name]), external_addresses(simulator[name])
             if a != b:
-                yield f"address of {name}: {a}, computed {b}"
-            members = self.twin.speakers.members[self.control_plane]
-            led = election.explain(self.twin.cluster.objects, name, members).leader
-            uids = real[name]["metadata"]["uid"], twin[name]["metadata"]["uid"]
-            if led and mine.get(uids[1]) != led:
-                yield f"leader of {name}: computed {led}, the twin's own claim {mine.get(uids[1])}"
-            if led and claims.get(uids[0]) != led:
+                yield f"address of {name}: {a}, simulated {b}"
+            members = self.simulator.speakers.members[self.control_plane]
+            led = election.explain(self.simulator.cluster.objects, name, members).leader
+            uids = real[name]["metadata"]["uid"], simulator[name]["metadata"]["uid"]
+            if led and simulated_leaders.get(uids[1]) != led:
+                yield f"leader of {name}: elected {led}, the simulated leader event {simulated_leaders.get(uids[1])}"
+            if led and live_leaders.get(uids[0]) != led:
                 self.races += 1
-                if not self._claimed_together(uids[0], led):
-                    yield f"leader of {name}: {claims.get(uids[0])}, computed {led}"
-            said, told = (_messages(objects, uid) for objects, uid in zip(self._events(), uids, strict=True))
-            if said != told:
-                yield f"events of {name}: {said}, computed {told}"
+                if not self._announced_together(uids[0], led):
+                    yield f"leader of {name}: {live_leaders.get(uids[0])}, simulated {led}"
+            live, simulated = (_messages(objects, uid) for objects, uid in zip(self._events(), uids, strict=True))
+            if live != simulated:
+                yield f"events of {name}: {live}, simulated {simulated}"
 
-    def _claimed_together(self, uid: str, leader: str) -> bool:
-        """A speaker that heard of a change later than the others may write last; the leader has claimed then, too.
+    def _announced_together(self, uid: str, leader: str) -> bool:
+        """Return True when the leader wrote a leader event too, though another speaker wrote the newest one.
 
-        And a leader that has written 25 events about a Service is not heard any more (client-go's spam filter).
+        A speaker that sees a change later than the others may write last. And client-go's spam filter drops the events
+        of a leader that has written 25 of them about a Service.
         """
-        mine = [event for event in self.live.objects("events") if event["involvedObject"].get("uid") == uid]
-        told = {node: event for event in mine if (node := leader_in_event(event))}
-        if leader not in told:
+        events = [event for event in self.live.objects("events") if event["involvedObject"].get("uid") == uid]
+        newest = {node: event for event in events if (node := leader_in_event(event))}
+        if leader not in newest:
             return False
-        when = {node: datetime.fromisoformat(event["lastTimestamp"]).timestamp() for node, event in told.items()}
-        return max(when.values()) - when[leader] <= 2 or told[leader].get("count", 1) >= 20
+        when = {node: datetime.fromisoformat(event["lastTimestamp"]).timestamp() for node, event in newest.items()}
+        return max(when.values()) - when[leader] <= 2 or newest[leader].get("count", 1) >= 20
 
     def _events(self) -> tuple[list[KubeObject], list[KubeObject]]:
-        return self.live.objects("events"), self.twin.cluster.objects("events")
+        return self.live.objects("events"), self.simulator.cluster.objects("events")
 
     def _rules(self) -> Iterator[str]:
         for node in self.nodes:
             real = rules_of(docker.exec_in(node, "iptables-save -c").out)
-            rules = self.twin.rules(node, self.twin.cluster.now)
+            rules = self.simulator.rules(node, self.simulator.cluster.now)
             both = {("nat", chain): lines for chain, lines in rules.nat.items() if lines and chain != "KUBE-FIREWALL"}
             both |= {("filter", chain): lines for chain, lines in rules.filter.items() if lines}
             both.pop(("filter", "KUBE-FIREWALL"), None)
@@ -161,11 +166,11 @@ class Both:
             self.rules += sum(map(len, a.values()))
             for key in a.keys() | b.keys():
                 if a.get(key) != b.get(key):
-                    yield f"{node} {key}: {a.get(key)}, computed {b.get(key)}"
+                    yield f"{node} {key}: {a.get(key)}, simulated {b.get(key)}"
 
     def _wire(self) -> Iterator[str]:
-        """One ARP scan of every address that is in use, from the client."""
-        vips = sorted({ip for one in self.twin.cluster.objects("services") for ip in external_addresses(one)})
+        """Compare an ARP scan of every address in use, from the client."""
+        vips = sorted({ip for one in self.simulator.cluster.objects("services") for ip in external_addresses(one)})
         if not vips:
             return
         _, ran = probes.arp_scan(CLIENT, vips)
@@ -174,53 +179,53 @@ class Both:
         }
         for vip in vips:
             self.scans += 1
-            computed = self.twin.arp_responders(vip, self.twin.cluster.now, CLIENT)
+            computed = self.simulator.arp_responders(vip, self.simulator.cluster.now, CLIENT)
             real = [holders[vip]] if vip in holders else []
             if real != computed:
-                yield f"who answers for {vip}: {real}, computed {computed}"
+                yield f"who answers for {vip}: {real}, simulated {computed}"
 
 
 def _messages(events: list[KubeObject], uid: str) -> set[tuple[str, str]]:
-    """What MetalLB's controller said about a Service."""
-    mine = [event for event in events if event["involvedObject"].get("uid") == uid]
-    return {(e["reason"], e["message"]) for e in mine if e.get("source", {}).get("component") == "metallb-controller"}
+    """Return the events of MetalLB's controller about a Service, as reason and message."""
+    own = [event for event in events if event["involvedObject"].get("uid") == uid]
+    return {(e["reason"], e["message"]) for e in own if e.get("source", {}).get("component") == "metallb-controller"}
 
 
-# ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── actions ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Hand:
-    """Draws an act and does it to both."""
+class RandomActions:
+    """Chooses random actions and does them to both clusters."""
 
-    def __init__(self, both: Both, dice: random.Random) -> None:
-        self.both, self.dice = both, dice
+    def __init__(self, both: LiveAndSimulated, rng: random.Random) -> None:
+        self.both, self.rng = both, rng
         self.services: dict[str, KubeObject] = {}
         self.pods: dict[str, KubeObject] = {}
         self.excluded: set[str] = set()
         self.tainted: set[str] = set()
-        self.made = 0
+        self.count = 0
 
     @property
     def workers(self) -> list[str]:
         return [node for node in self.both.nodes if node != self.both.control_plane]
 
     def play(self) -> str:
-        deeds = [
+        choices = [
             self.label, self.taint, self.scale_up, self.scale_down, self.delete_service, self.add_service,
             self.add_service, self.change_policy, self.change_policy, self.advertise,
         ]  # fmt: skip
-        return self.dice.choice(deeds)()
+        return self.rng.choice(choices)()
 
     def label(self) -> str:
-        node = self.dice.choice(self.workers)
+        node = self.rng.choice(self.workers)
         label = f"{EXCLUDE_LABEL}-" if node in self.excluded else f"{EXCLUDE_LABEL}=true"
         self.excluded ^= {node}
-        self.both.do(lambda: actions.label(node, [label]), lambda: self.both.twin.perform("label", [node, label]))
+        self.both.do(lambda: actions.label(node, [label]), lambda: self.both.simulator.perform("label", [node, label]))
         return f"label {node} {label}"
 
     def taint(self) -> str:
-        """A taint or a cordon changes nothing: MetalLB v0.14.8 asks for neither."""
-        node = self.dice.choice(self.workers)
+        """Add or remove a taint, which MetalLB v0.14.8 ignores."""
+        node = self.rng.choice(self.workers)
         off = node in self.tainted
         self.tainted ^= {node}
         word = f"kans=random:NoSchedule{'-' if off else ''}"
@@ -228,13 +233,13 @@ class Hand:
         return f"taint {node} {word}"
 
     def _taint(self, node: str, off: bool) -> None:
-        obj = dict(self.both.twin.cluster.get("nodes", node) or {})
+        obj = dict(self.both.simulator.cluster.get("nodes", node) or {})
         taints = [] if off else [{"key": "kans", "value": "random", "effect": "NoSchedule"}]
-        self.both.twin.cluster.put("nodes", {**obj, "spec": {**obj["spec"], "taints": taints}})
+        self.both.simulator.cluster.put("nodes", {**obj, "spec": {**obj["spec"], "taints": taints}})
 
     def scale_up(self) -> str:
-        self.made += 1
-        node, name = self.dice.choice(self.workers), f"extra{self.made}"
+        self.count += 1
+        node, name = self.rng.choice(self.workers), f"extra{self.count}"
         (pod, *_) = yaml.safe_load_all(manifests.webpods)
         pod["metadata"]["name"], pod["spec"]["nodeName"] = name, node
         self.pods[name] = pod
@@ -243,25 +248,25 @@ class Hand:
     def scale_down(self) -> str:
         if not self.pods:
             return self.scale_up()
-        name = self.dice.choice(sorted(self.pods))
+        name = self.rng.choice(sorted(self.pods))
         del self.pods[name]
         return self._delete(f"pod/{name}")
 
     def add_service(self) -> str:
         if len(self.services) >= 8:
             return self.delete_service()
-        self.made += 1
-        name, spec = f"random{self.made}", self._policy()
+        self.count += 1
+        name, spec = f"random{self.count}", self._policy()
         notes: dict[str, str] = {}
-        if self.dice.random() < 0.3:
+        if self.rng.random() < 0.3:
             notes["metallb.universe.tf/address-pool"] = "extra"
-        elif self.dice.random() < 0.3:
-            notes["metallb.universe.tf/allow-shared-ip"] = self.dice.choice(["a", "b"])
+        elif self.rng.random() < 0.3:
+            notes["metallb.universe.tf/allow-shared-ip"] = self.rng.choice(["a", "b"])
             notes["metallb.universe.tf/loadBalancerIPs"] = "172.18.255.240"
-        port = self.dice.choice([80, 81, 8080])
-        spec |= {"type": "LoadBalancer", "selector": {"app": self.dice.choice(["webpod"] * 5 + ["nobody"])}}
+        port = self.rng.choice([80, 81, 8080])
+        spec |= {"type": "LoadBalancer", "selector": {"app": self.rng.choice(["webpod"] * 5 + ["nobody"])}}
         spec["ports"] = [{"name": "web", "port": port, "targetPort": 80}]
-        if self.dice.random() < 0.3:
+        if self.rng.random() < 0.3:
             spec["ports"].append({"name": "more", "port": port + 1000, "targetPort": 80})
         service = {
             "apiVersion": "v1",
@@ -273,19 +278,19 @@ class Hand:
         return self.apply(service)
 
     def _policy(self) -> dict[str, Any]:
-        dice = self.dice
-        spec: dict[str, Any] = {"externalTrafficPolicy": dice.choice(["Cluster", "Local"])}
-        spec["internalTrafficPolicy"] = dice.choice(["Cluster", "Cluster", "Local"])
-        if dice.random() < 0.3:
+        rng = self.rng
+        spec: dict[str, Any] = {"externalTrafficPolicy": rng.choice(["Cluster", "Local"])}
+        spec["internalTrafficPolicy"] = rng.choice(["Cluster", "Cluster", "Local"])
+        if rng.random() < 0.3:
             spec["sessionAffinity"] = "ClientIP"
-        if dice.random() < 0.3:
-            spec["loadBalancerSourceRanges"] = [dice.choice(["172.18.0.0/16", "172.18.0.100/32", "10.0.0.0/8"])]
+        if rng.random() < 0.3:
+            spec["loadBalancerSourceRanges"] = [rng.choice(["172.18.0.0/16", "172.18.0.100/32", "10.0.0.0/8"])]
         return spec
 
     def change_policy(self) -> str:
         if not self.services:
             return self.add_service()
-        service = self.services[self.dice.choice(sorted(self.services))]
+        service = self.services[self.rng.choice(sorted(self.services))]
         kept = {key: service["spec"][key] for key in ("type", "selector", "ports")}
         service["spec"] = {**kept, **self._policy()}
         return self.apply(service)
@@ -293,24 +298,24 @@ class Hand:
     def delete_service(self) -> str:
         if not self.services:
             return self.add_service()
-        name = self.dice.choice(sorted(self.services))
+        name = self.rng.choice(sorted(self.services))
         del self.services[name]
         return self._delete(f"service/{name}")
 
     def advertise(self) -> str:
-        """Another choice of nodes that may announce."""
+        """Advertise from other nodes."""
         (doc,) = yaml.safe_load_all(manifests.l2advertisement)
-        chosen = self.dice.sample(["worker1", "worker2", "worker3"], self.dice.randint(1, 3))
+        chosen = self.rng.sample(["worker1", "worker2", "worker3"], self.rng.randint(1, 3))
         doc["spec"]["ipAddressPools"] = ["my-ippool", "extra"]
         doc["spec"]["nodeSelectors"] = [{"matchLabels": {"mynode": name}} for name in sorted(chosen)]
         return self.apply(doc)
 
     def _delete(self, ref: str) -> str:
-        self.both.do(lambda: actions.delete([ref]), lambda: self.both.twin.delete([ref]))
+        self.both.do(lambda: actions.delete([ref]), lambda: self.both.simulator.delete([ref]))
         return f"delete {ref}"
 
     def apply(self, doc: KubeObject) -> str:
-        self.both.do(lambda: actions.apply(yaml.safe_dump(doc)), lambda: self.both.twin.apply([doc]))
+        self.both.do(lambda: actions.apply(yaml.safe_dump(doc)), lambda: self.both.simulator.apply([doc]))
         return f"apply {doc['kind']}/{doc['metadata']['name']} {doc['spec']}"
 
     def clear(self) -> None:
@@ -338,10 +343,10 @@ STARTED = "bootstrapsigner,tokencleaner"
 
 @pytest.fixture
 def steady() -> Iterator[None]:
-    """A controller manager that lives: without a cloud, v1.31.0's service-lb-controller panics at every changed policy.
+    """Run kube-controller-manager without service-lb-controller, which panics in v1.31.0 at every changed policy.
 
-    k8s.io/cloud-provider v0.31.0 controllers/service/controller.go needsUpdate writes an event with a recorder that was
-    never made. After a few of those the restarts take minutes, and nobody keeps endpoints meanwhile.
+    k8s.io/cloud-provider v0.31.0 controllers/service/controller.go needsUpdate writes an event with a recorder that
+    does not exist without a cloud. After a few panics the restarts take minutes, without updates of endpoints.
     """
     changed = f"{STARTED},-service-lb-controller"
     try:
@@ -352,40 +357,42 @@ def steady() -> Iterator[None]:
 
 
 def _controllers(before: str, after: str) -> None:
-    """Start other controllers on the course's own cluster, and wait until they run."""
-    # written elsewhere first: the kubelet starts whatever file it meets in that folder
+    """Change the controllers of the course's own cluster, and wait until they run."""
+    # edited elsewhere first: the kubelet starts every file in that folder
     edit = f"sed 's/--controllers=\\*,{before}$/--controllers=*,{after}/' {MANIFEST} > /tmp/edited"
     docker.exec_in(CONTROL_PLANE, f"{edit} && cp /tmp/edited {MANIFEST}")
     for _ in range(120):
         time.sleep(1)
         shown = "{.items[*].spec.containers[0].command} {.items[*].status.containerStatuses[0].ready}"
-        told = kubectl(f"get pods -n kube-system -l component=kube-controller-manager -o jsonpath='{shown}'")
-        if f'{after}"' in told.out.replace("'", '"') and "true" in told.out:
+        result = kubectl(f"get pods -n kube-system -l component=kube-controller-manager -o jsonpath='{shown}'")
+        if f'{after}"' in result.out.replace("'", '"') and "true" in result.out:
             return
-    raise AssertionError(f"kube-controller-manager did not come back: {told.out}")
+    raise AssertionError(f"kube-controller-manager did not come back: {result.out}")
 
 
 def test_simulator_equals_live_after_random_actions(steady: None) -> None:
     live = LiveBackend("election")
     lab = Lab(live, "election")
     assert stories.SCRIPTED_STORIES["election"].opening == stories.LAYER2
-    both = Both(lab, live)
-    hand = Hand(both, random.Random(SEED))
+    both = LiveAndSimulated(lab, live)
+    chosen = RandomActions(both, random.Random(SEED))
     slowest, done = 0.0, []
     try:
-        hand.apply(EXTRA)
-        for turn in range(ACTS):
-            did = hand.play()
-            done.append(did)
+        chosen.apply(EXTRA)
+        for turn in range(ACTION_COUNT):
+            description = chosen.play()
+            done.append(description)
             began = time.time()
             while (found := both.differences()) and time.time() - began < SETTLES_WITHIN:
-                if not both.controllers_run():  # on a busy machine the controller manager is restarted now and then
+                if not both.controllers_run():  # on a busy machine the controller manager restarts at times
                     began = time.time()
                 time.sleep(0.5)
             slowest = max(slowest, time.time() - began)
-            assert not found, f"seed {SEED}, act {turn}: {did}\n" + "\n".join(found[:5]) + "\nbefore: " + str(done[-4:])
+            assert not found, (
+                f"seed {SEED}, action {turn}: {description}\n" + "\n".join(found[:5]) + "\nbefore: " + str(done[-4:])
+            )
     finally:
-        hand.clear()
+        chosen.clear()
         lab.restore()
-        print(f"\nseed {SEED}: {len(done)} acts; compared {both.rules} rules, {both.scans} ARP answers")
-        print(f"equal within {slowest:.1f} s at the most; {both.races} looks found an older claim written last")
+        print(f"\nseed {SEED}: {len(done)} actions; compared {both.rules} rules, {both.scans} ARP answers")
+        print(f"equal within {slowest:.1f} s at the most; {both.races} times another leader event was the newest")
