@@ -49,7 +49,7 @@ def test_kans_challenge_live_solved_and_restored(tmp_path: Path, case: int) -> N
     output, _ = game.communicate(typed, timeout=400)
     assert game.returncode == 0, output[-2500:]
     assert "breaks the course's own cluster on purpose" in output
-    assert output.rstrip().endswith("the cluster is whole again")
+    assert output.rstrip().endswith("the cluster is restored")
     assert is_repaired()
 
 
@@ -63,5 +63,5 @@ def test_kans_challenge_interrupted_restores_cluster(tmp_path: Path, how: signal
     game.send_signal(how)
     rest = game.stdout.read()
     assert game.wait(300) == 1
-    assert "the cluster is whole again" in rest
+    assert "the cluster is restored" in rest
     assert is_repaired()

@@ -67,7 +67,7 @@ def run(
     workers: Annotated[int, typer.Option(help="Chapters at a time; 0: one per processor.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Execute chapters without a browser and print what each took. Exits with 1 if a cell fails."""
+    """Execute chapters without a browser and print time and memory of each. Exits with 1 if a cell fails."""
     from kanslib.cli import run as command
 
     raise typer.Exit(command.run(chapters or [], backend, workers, json))
@@ -131,7 +131,10 @@ def diff(
     b: Annotated[Path, typer.Argument(help="Another one.")],
     json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
 ) -> None:
-    """Compare two recordings [bold]by meaning[/]: leaders, addresses, rules, routes, outages. 1: not alike."""
+    """Compare two recordings [bold]by meaning[/]: leaders, addresses, rules, routes, outages.
+
+    Exits with 1 when they differ.
+    """
     from kanslib.cli import diff as command
 
     raise typer.Exit(command.diff(a, b, json))
@@ -146,7 +149,7 @@ def convert(
     title: Annotated[str, typer.Option(help="The recording's title.")] = "",
     versions: Annotated[
         list[str] | None,
-        typer.Option(help="What the raw files do not say, e.g. kind=v0.24.0. Repeatable."),
+        typer.Option(help="A version that the raw files do not contain, e.g. kind=v0.24.0. Repeatable."),
     ] = None,
     substitute: Annotated[
         list[str] | None, typer.Option(help="A substitute for the real thing, in words. Repeatable.")
@@ -166,11 +169,11 @@ def trace(
     dump: Annotated[str, typer.Argument(help="What iptables-save or ip6tables-save printed: a file, or - for a pipe.")],
     source: Annotated[str, typer.Option("--from", help="The packet's source address.")],
     to: Annotated[str, typer.Option("--to", help="Where it goes: ADDRESS:PORT/PROTOCOL (default tcp).")],
-    interface: Annotated[str, typer.Option("--in", help="The interface it comes in by.")] = "eth0",
+    interface: Annotated[str, typer.Option("--in", help="The interface it arrives on.")] = "eth0",
     own: Annotated[
         bool, typer.Option("--own", help="The machine itself sends it: no interface, OUTPUT first.")
     ] = False,
-    sport: Annotated[int | None, typer.Option(help="Its source port, if rules ask for it.")] = None,
+    sport: Annotated[int | None, typer.Option(help="Its source port, if rules match it.")] = None,
     state: Annotated[str, typer.Option(help="Its state in conntrack: NEW, ESTABLISHED, …")] = "NEW",
     addresses: Annotated[
         Path | None,
@@ -178,14 +181,14 @@ def trace(
     ] = None,
     routes: Annotated[
         Path | None,
-        typer.Option(help="`ip -j route` of that machine, in a file: by which interface it goes on."),
+        typer.Option(help="`ip -j route` of that machine, in a file: by which interface it leaves."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print every way as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print every outcome as JSON.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Write the picture to this file as well.")] = None,
 ) -> None:
-    """Walk a packet through [bold]your own[/] iptables rules: every way it can go, and how likely each is.
+    """Trace a packet through [bold]your own[/] iptables rules: every path it can take, with its probability.
 
-    Needs no root and no cluster, only the text. Exits with 1 when no way is accepted.
+    Needs no root and no cluster, only the text. Exits with 1 when no path is accepted.
     """
     from kanslib.cli import trace as command
     from kanslib.iptables import Packet

@@ -29,11 +29,11 @@ console = Console(highlight=False, soft_wrap=True, markup=False)
 
 @dataclass(frozen=True)
 class ChallengeQuery:
-    """One query: how it is typed, what it shows, and how a lab is asked; the text is the Service's name."""
+    """One query: its usage, a description, and the function that runs it with a lab and a Service's name."""
 
     usage: str
-    shows: str
-    ask: Callable[[Lab, str], object]
+    description: str
+    run: Callable[[Lab, str], object]
 
     @property
     def needs_service(self) -> bool:
@@ -41,7 +41,7 @@ class ChallengeQuery:
         return self.usage.endswith("SERVICE")
 
 
-_SOUND_STORY = "arp"  # it opens on a cluster without a fault
+_SOUND_STORY = "arp"  # its opening is a cluster without a fault
 
 
 def _speaker_selector(lab: Lab) -> KubeObject:
@@ -55,13 +55,13 @@ QUERIES = {
     "leader": ChallengeQuery("leader SERVICE", "which node leads it", lambda lab, name: lab.leader(name)),
     "election": ChallengeQuery("election SERVICE", "who may lead it, and why not", lambda lab, one: lab.election(one)),
     "arp-scan": ChallengeQuery("arp-scan", "who answers ARP for the pool", lambda lab, _: lab.arp_scan()),
-    "neighbors": ChallengeQuery("neighbors", "what the client remembers", lambda lab, _: lab.neighbors()),
+    "neighbors": ChallengeQuery("neighbors", "the client's ARP cache", lambda lab, _: lab.neighbors()),
     "curl": ChallengeQuery("curl SERVICE", "five requests from the client", lambda lab, name: lab.curl(name, times=5)),
     "advertisements": ChallengeQuery(
-        "advertisements", "the L2Advertisements, whole",
+        "advertisements", "the L2Advertisements with their whole spec",
         lambda lab, _: [{one["metadata"]["name"]: one["spec"]} for one in lab.objects("l2advertisements")],
     ),
-    "pool": ChallengeQuery("pool", "the addresses that may be handed out", lambda lab, _: lab.pool()),
+    "pool": ChallengeQuery("pool", "the addresses that MetalLB may assign", lambda lab, _: lab.pool()),
     "network": ChallengeQuery("network", "the clients' network", lambda lab, _: lab.network()),
     "endpoints": ChallengeQuery("endpoints", "kubectl get endpointslices", lambda lab, _: lab.table("endpointslices")),
     "pods": ChallengeQuery("pods", "kubectl get pods -A", lambda lab, _: lab.pods()),
@@ -77,9 +77,10 @@ _COMMANDS = {
 
 
 def challenge(backend: str, case: int | None, seed: int | None) -> int:
-    """Draw a case, ask for the diagnosis and check it. Live, the cluster is mended whatever happens.
+    """Open a case, ask for the diagnosis and check it. A live cluster is restored in every case.
 
-    Return the exit code: 0 when the diagnosis was right. UnknownNameError lists the cases or the backends.
+    `case` is a number from 1 to 9; without it, a random case is chosen, with `seed` the same one again. Return the exit
+    code: 0 when the diagnosis was right, else 1. UnknownNameError lists the cases or the backends.
     """
     factory.validate_backend_name(backend)
     names = list(COMPLAINTS)
@@ -87,8 +88,8 @@ def challenge(backend: str, case: int | None, seed: int | None) -> int:
         raise UnknownNameError("case", str(case), [name.removeprefix("case-") for name in names])
     name = f"case-{case}" if case else random.Random(seed).choice(names)
     if backend == "live":
-        console.print("This breaks the course's own cluster on purpose, and mends it when you are through.")
-    with _mend_cluster_at_end() if backend == "live" else contextlib.nullcontext():
+        console.print("This breaks the course's own cluster on purpose, and restores it when you finish.")
+    with _restore_cluster_at_end() if backend == "live" else contextlib.nullcontext():
         try:
             lab = kanslib.open_lab(name, backend=backend)
             console.print(f"\n{COMPLAINTS[name]}\n\nWhat is wrong? {_list_queries()}")
@@ -101,8 +102,8 @@ def challenge(backend: str, case: int | None, seed: int | None) -> int:
 
 
 @contextmanager
-def _mend_cluster_at_end() -> Iterator[None]:
-    """Bring the course's own cluster to a sound story at the end, also after Ctrl-C and SIGTERM."""
+def _restore_cluster_at_end() -> Iterator[None]:
+    """Restore the course's own cluster at the end, also after Ctrl-C and SIGTERM."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -113,21 +114,21 @@ def _mend_cluster_at_end() -> Iterator[None]:
     finally:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not leave the cluster broken
-        console.print("mending the cluster …")
+        console.print("restoring the cluster …")
         kanslib.open_lab(_SOUND_STORY, backend="live")
-        console.print("the cluster is whole again")
+        console.print("the cluster is restored")
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _list_queries() -> str:
-    rows = {**{query.usage: query.shows for query in QUERIES.values()}, **_COMMANDS}
+    rows = {**{query.usage: query.description for query in QUERIES.values()}, **_COMMANDS}
     width = max(map(len, rows))
-    return "Your queries:\n" + "\n".join(f"  {usage:<{width}}  {shows}" for usage, shows in rows.items())
+    return "Your queries:\n" + "\n".join(f"  {usage:<{width}}  {description}" for usage, description in rows.items())
 
 
 class ChallengePrompt(cmd.Cmd):
-    """Query after query until the diagnosis is right or the learner leaves; then `is_solved` says which."""
+    """Read queries until the diagnosis is right or the learner leaves; `is_solved` holds the result."""
 
     prompt = "query> "
     identchars = cmd.Cmd.identchars + "-"
@@ -145,7 +146,7 @@ class ChallengePrompt(cmd.Cmd):
         return False
 
     def default(self, line: str) -> None:
-        """Make a query and print its answer."""
+        """Run a query and print its answer."""
         word, _, service = line.strip().partition(" ")
         if word not in QUERIES:
             console.print(f"no query is called {word!r}; help lists them")
@@ -153,7 +154,7 @@ class ChallengePrompt(cmd.Cmd):
             console.print(f"of which Service? {QUERIES[word].usage}")
         else:
             try:
-                console.print(str(QUERIES[word].ask(self.lab, service.strip())))
+                console.print(str(QUERIES[word].run(self.lab, service.strip())))
             except KanslibError as exc:
                 console.print(str(exc))
 

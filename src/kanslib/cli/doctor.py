@@ -30,7 +30,7 @@ CAP_NET_RAW = 13
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: its subject, its state, what was found, what needs it, and how to fix it."""
+    """One check: its subject, its state, the finding, the feature that needs it, and the fix."""
 
     what: str
     state: CheckState
@@ -40,7 +40,7 @@ class CheckResult:
 
 
 def doctor(as_json: bool) -> int:
-    """Print the results of all checks; return 1 when the recorded course cannot be read here."""
+    """Print the results of all checks; return the exit code, 1 when the recorded course cannot be used here."""
     findings = [check() for check in CHECKS]
     if as_json:
         print(json.dumps([asdict(one) for one in [*findings, *_live()]], indent=1))
@@ -185,11 +185,11 @@ def _capabilities() -> CheckResult:
             "falls back",
             "unknown on this system",
             "ARP from this machine",
-            "ARP is asked from the client container instead",
+            "ARP requests are sent from the client container instead",
         )
     if held >> CAP_NET_RAW & 1:
         return CheckResult("CAP_NET_RAW", "works", "held", "ARP from this machine")
-    fix = "none needed: ARP is asked from the client container instead"
+    fix = "none needed: ARP requests are sent from the client container instead"
     return CheckResult("CAP_NET_RAW", "falls back", "not held", "ARP from this machine", fix)
 
 

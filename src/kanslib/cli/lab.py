@@ -22,7 +22,10 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def open_lab(directory: Path, backend: str, port: int, browser: bool) -> None:
-    """Update the copy of the chapters, print where it is, and run JupyterLab until it is stopped."""
+    """Update the copy of the chapters in `directory`, and run JupyterLab until it is stopped.
+
+    `port` is the first port to try; `browser`: open one. KanslibError without JupyterLab, or inside site-packages.
+    """
     factory.validate_backend_name(backend)
     if backend == "live":
         from kanslib.cluster import lifecycle
@@ -50,19 +53,19 @@ def open_lab(directory: Path, backend: str, port: int, browser: bool) -> None:
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]  # fmt: skip
     lab = subprocess.Popen(command, env=environment(backend))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches JupyterLab too, which knows how to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches JupyterLab too, which stops by itself
     sys.exit(lab.wait())
 
 
 def environment(backend: str) -> dict[str, str]:
-    """Return JupyterLab's environment: the backend, and a configuration without pop-ups at the first visit."""
+    """Return JupyterLab's environment variables: the backend, and a configuration without pop-ups at first."""
     settings = str(Path(__file__).parent / "jupyter")
     paths = [settings, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     return {**os.environ, "KANS_BACKEND": backend, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
 
 
 def report(copied: list[chapters.CopyResult]) -> list[str]:
-    """Return what changed in the learner's copy, in lines of text."""
+    """Return the changes in the learner's copy, as lines of text."""
     fates = Counter(one.status for one in copied)
     lines = [f"{count} chapters {fate}" for fate, count in fates.items() if fate in ("new", "replaced")]
     lines += [f"{one.chapter.name}: {one.status}" for one in copied if one.status == "yours kept"]
@@ -75,7 +78,7 @@ def report(copied: list[chapters.CopyResult]) -> list[str]:
 
 
 def free_port(wanted: int) -> int:
-    """Return `wanted`, or the next port that is free on this machine."""
+    """Return `wanted`, or the next port that is free on this machine. KanslibError when 50 ports are in use."""
     for port in range(wanted, wanted + 50):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:

@@ -15,11 +15,15 @@ from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
 
 console = Console(highlight=False, soft_wrap=True)
-_WHOLE_LESSON = "00"  # the other chapters together record its story
+_WHOLE_LESSON = "00"  # the other chapters record its story
 
 
 def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[str], keep: Path | None) -> int:
-    """Run the chapters live, write and check the recording, and print its contents; return 1 when a chapter failed."""
+    """Run the chapters live, write and check the recording, and print its contents.
+
+    `substitutes` are the recording's substitutes, in words; `keep` is a folder for the raw recording. Return the exit
+    code, 1 when a chapter failed. KanslibError when `out` or `keep` exists.
+    """
     from kanslib.cluster import lifecycle, session
     from kanslib.cluster.recorder import Recorder, versions
 

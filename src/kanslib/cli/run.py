@@ -43,7 +43,11 @@ class Result:
 
 
 def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
-    """Execute chapters and print a report; return 0 when every cell ran, else 1."""
+    """Execute chapters and print a report; return the exit code, 0 when every cell ran, else 1.
+
+    `names`: chapters by number or name, all without one. `workers`: chapters at a time, 0 for one per processor.
+    KanslibError without nbclient, or without a cluster for `live`.
+    """
     factory.validate_backend_name(backend)
     if importlib.util.find_spec("nbclient") is None:
         raise KanslibError("running chapters needs nbclient. Fix: pip install 'kanslib[lab]'")
@@ -95,10 +99,10 @@ def execute(chapter: Path) -> tuple[Result, Any]:
     began, error = time.monotonic(), ""
     try:
         with tempfile.TemporaryDirectory(prefix="kans-") as private:
-            # kernels of one machine need no TCP port; Windows has no other way
+            # kernels on one machine need no TCP port; on Windows there is no alternative
             channel = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{private}/kernel"}
             config = Config({"KernelManager": channel})
-            cell_seconds = 900 if live else 120  # a failover takes its time
+            cell_seconds = 900 if live else 120  # a live failover takes minutes
             NotebookClient(notebook, timeout=cell_seconds, kernel_name="python3", config=config).execute()
     except CellExecutionError as exc:
         error = f"{exc.ename}: {exc.evalue}".strip()

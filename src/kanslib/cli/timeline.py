@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,11 @@ Facts = list[tuple[str, str]]
 
 
 def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actions: Sequence[str], out: Path) -> None:
-    """Read the inputs, print the timeline in words, and write the page."""
+    """Read captures, logs and recordings, print the timeline in words, and write an HTML page to `out`.
+
+    `vips`: the Services' addresses, by default those announced by ARP. `zero`: the moment that times count from.
+    `actions`: ids of actions in recordings, by default all. KanslibError for an input that cannot be read.
+    """
     for path in paths:
         if not path.exists():
             raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
@@ -76,10 +81,10 @@ def _recording_sections(path: Path, actions: Sequence[str], facts: Facts) -> Ite
     facts.append((path.name, f"{manifest.title}; {', '.join(f'{k} {v}' for k, v in manifest.versions.items())}"))
     for one in observed_actions(recording, actions):
         seen = one.observation
-        story, memory = ARPAnalysis.of(seen.frames()), neighbor_updates(seen)
+        arp, updates = ARPAnalysis.of(seen.frames()), neighbor_updates(seen)
         client = seen.topology.client or "the client"
-        sides = arp_timeline.PlotContext(seen, one.services, seen.mac_owners, client)
-        yield report.ReportSection(f"{one.action} ({one.story})", one.outage, story, memory, sides, seen.provenance)
+        context = arp_timeline.PlotContext(seen, one.services, seen.mac_owners, client)
+        yield report.ReportSection(f"{one.action} ({one.story})", one.outage, arp, updates, context, seen.provenance)
 
 
 # ── captures and logs ────────────────────────────────────────────────────────────────────────────────────────
@@ -100,21 +105,21 @@ def _file_sections(
     wanted = list(vips) or captures.likely_vips(found.frames)
     if not wanted and not found.logs:
         raise KanslibError(
-            "no capture has an ARP announcement or a TCP connection in it: name the address with --vip, "
+            "no capture contains an ARP announcement or a TCP connection: name the address with --vip, "
             "or capture with: tcpdump -i any -w x.pcap 'arp or tcp'"
         )
     outage = captures.outage_from_captures(found.frames, found.logs, {vip: vip for vip in wanted}, zero)
-    story = ARPAnalysis.of(found.frames)
+    arp = ARPAnalysis.of(found.frames)
     client, mac = _find_client(found.frames, wanted)
     ends = [frame.time for frame in found.frames] or [outage.zero]
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
     context = arp_timeline.PlotContext(
-        window, {vip: vip for vip in wanted}, _find_owners(story, wanted), client or "the client"
+        window, {vip: vip for vip in wanted}, _find_owners(arp, wanted), client or "the client"
     )
-    memory = story.neighbor_updates(client, mac) if client else []
+    updates = arp.neighbor_updates(client, mac) if client else []
     provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
     return [
-        report.ReportSection(f"{', '.join(wanted)} from {utc(ends[0])} on", outage, story, memory, context, provenance)
+        report.ReportSection(f"{', '.join(wanted)} from {utc(ends[0])} on", outage, arp, updates, context, provenance)
     ]
 
 
@@ -153,7 +158,7 @@ def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]
     counts = {"frames": 0, "malformed": 0}
     wrong: list[str] = []
 
-    def counted() -> Iterator[Frame]:
+    def count_frames() -> Iterator[Frame]:
         with path.open("rb") as stream:
             for frame in capture.read(stream, path.name):
                 counts["frames"] += 1
@@ -168,7 +173,7 @@ def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)
         try:
-            kept = list(captures.relevant_frames(counted()))
+            kept = list(captures.relevant_frames(count_frames()))
         except RecordingError as exc:
             raise KanslibError(f"{exc}; and no log with timestamps (kubectl logs --timestamps) either") from None
     seconds = kept[-1].time - kept[0].time if kept else 0.0
@@ -181,19 +186,18 @@ def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]
 
 def _find_client(frames: Sequence[Frame], vips: Sequence[str]) -> tuple[str, str]:
     """Return address and MAC address of the host with most connections to the VIPs; empty without one."""
-    asked: dict[tuple[str, str], int] = {}
+    connections: Counter[tuple[str, str]] = Counter()
     for frame in frames:
         if frame.tcp and frame.ip and frame.ethernet and frame.tcp.flags == "S" and frame.ip.dst in vips:
-            key = frame.ip.src, frame.ethernet.source
-            asked[key] = asked.get(key, 0) + 1
-    return max(asked, key=lambda key: asked[key], default=("", ""))
+            connections[frame.ip.src, frame.ethernet.source] += 1
+    return connections.most_common(1)[0][0] if connections else ("", "")
 
 
-def _find_owners(story: ARPAnalysis, vips: Sequence[str]) -> dict[str, str]:
+def _find_owners(arp: ARPAnalysis, vips: Sequence[str]) -> dict[str, str]:
     """Return the host of each MAC address: the first address that it answered for, other than VIPs."""
     owners: dict[str, str] = {}
-    for address in story.addresses:
+    for address in arp.addresses:
         if address not in vips:
-            for owner in story.ownership(address):
+            for owner in arp.ownership(address):
                 owners.setdefault(owner.mac, address)
     return owners

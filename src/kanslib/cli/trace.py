@@ -24,7 +24,7 @@ _TO = re.compile(
 
 
 def parse_target(text: str) -> tuple[str, int | None, str]:
-    """Return address, port and protocol of `ADDRESS[:PORT][/PROTOCOL]`.
+    """Return address, port and protocol of `ADDRESS[:PORT][/PROTOCOL]`. KanslibError for another form.
 
     >>> parse_target("172.18.255.200:80/tcp"), parse_target("[fd00::1]:53/udp"), parse_target("10.0.0.1")
     (('172.18.255.200', 80, 'tcp'), ('fd00::1', 53, 'udp'), ('10.0.0.1', None, 'tcp'))
@@ -39,7 +39,7 @@ def parse_target(text: str) -> tuple[str, int | None, str]:
 
 
 def read_dump(dump: str) -> str:
-    """Return the text of a file, or of standard input for `-`."""
+    """Return the text of a file, or of standard input for `-`. KanslibError when it cannot be read."""
     if dump == "-":
         if sys.stdin.isatty():
             raise KanslibError("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
@@ -55,7 +55,11 @@ def read_dump(dump: str) -> str:
 def trace(
     dump: str, packet: Packet, addresses: Path | None, routes: Path | None, as_json: bool, svg: Path | None
 ) -> int:
-    """Print every outcome of the packet; return 1 when none is accepted."""
+    """Print every outcome of the packet; return the exit code, 1 when none is accepted.
+
+    `addresses` and `routes` are files with the output of `ip -j addr` and `ip -j route`. `svg` is a file to write the
+    picture to. KanslibError for an input that cannot be read.
+    """
     if (addresses is None) != (routes is None):
         raise KanslibError(
             "--addresses and --routes belong together: `ip -j addr` and `ip -j route` of the same machine"
@@ -69,10 +73,10 @@ def trace(
     if svg is not None:
         svg.write_text(traced.svg())
     if as_json:
-        print(json.dumps([_outcome_json(way) for way in outcomes], indent=1))
+        print(json.dumps([_outcome_json(outcome) for outcome in outcomes], indent=1))
     else:
         _print_trace(ruleset, traced)
-    return 0 if any(way.verdict == "ACCEPT" for way in outcomes) else 1
+    return 0 if any(outcome.verdict == "ACCEPT" for outcome in outcomes) else 1
 
 
 def _print_trace(ruleset: Ruleset, traced: Trace) -> None:
@@ -86,17 +90,17 @@ def _print_trace(ruleset: Ruleset, traced: Trace) -> None:
             console.print(f"  line {rule.line}: {text}", markup=False)
 
 
-def _outcome_json(way: Outcome) -> dict[str, object]:
+def _outcome_json(outcome: Outcome) -> dict[str, object]:
     return {
-        "probability": [way.probability.numerator, way.probability.denominator],
-        "share": share(way.probability),
-        "verdict": way.verdict,
-        "ends": way.describe_end(),
-        "packet": {name: value for name, value in vars(way.packet).items() if value is not None},
-        "assumes": [{"statement": one.text, "holds": one.holds} for one in way.assumes],
-        "notes": list(way.notes),
+        "probability": [outcome.probability.numerator, outcome.probability.denominator],
+        "share": share(outcome.probability),
+        "verdict": outcome.verdict,
+        "ends": outcome.describe_end(),
+        "packet": {name: value for name, value in vars(outcome.packet).items() if value is not None},
+        "assumes": [{"statement": one.text, "holds": one.holds} for one in outcome.assumes],
+        "notes": list(outcome.notes),
         "walked": [
             {"hook": step.hook, "table": step.rule.table, "line": step.rule.line, "rule": step.rule.raw}
-            for step in way.steps
+            for step in outcome.steps
         ],
     }

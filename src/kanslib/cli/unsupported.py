@@ -1,4 +1,4 @@
-"""Which cells of the chapters a live cluster cannot serve on this machine. Changes nothing."""
+"""Find the cells of the chapters that a live cluster cannot serve on this machine. Changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kanslib.exceptions import KanslibError
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a live cell may need: the calls that need it, and why it is missing (empty: it is not)."""
+    """A requirement of live cells: the calls that need it, and a check that returns why it is missing, else ""."""
 
     what: str
     calls: re.Pattern[str]
@@ -64,7 +64,7 @@ REQUIREMENTS = (
     Requirement("a BGP router", re.compile(r"start_router|lab\.router|lab\.routes|route_client"), _no_router),
     Requirement(
         "captures",
-        # what an observation works out of frames; lab.events() asks the API
+        # queries of an observation that need frames; lab.events() reads the API
         re.compile(
             r"\.(frames|leadership|timeline|phases|failures|attempts|outage)\("
             r"|(?<!lab)\.events\(|\w\.(arp|bgp)\.|\.capture_path\(|\bcapture="
@@ -75,7 +75,7 @@ REQUIREMENTS = (
 )
 
 
-_SIMULATED = re.compile(r"\bsimulated\.\S+")  # asks a lab that needs no cluster
+_SIMULATED = re.compile(r"\bsimulated\.\S+")  # a query to a lab that needs no cluster
 
 
 def no_cluster() -> str:
