@@ -1,4 +1,4 @@
-"""A learner's copy: what they changed stays."""
+"""A learner's copy: edited chapters stay."""
 
 from __future__ import annotations
 
@@ -27,47 +27,47 @@ def write(path: Path, text: str, outputs: bool = False) -> None:
     path.write_text(json.dumps({"cells": [cell], "metadata": {"kanslib": {"version": "0.1.0"}}}))
 
 
-def fates(directory: Path) -> list[str]:
+def sync_statuses(directory: Path) -> list[str]:
     return [one.status for one in chapters.sync(directory)]
 
 
 def test_sync_first_and_second_time(edition: Path, tmp_path: Path) -> None:
-    assert fates(tmp_path / "mine") == ["new", "new"]
-    assert fates(tmp_path / "mine") == ["unchanged", "unchanged"]
+    assert sync_statuses(tmp_path / "copy") == ["new", "new"]
+    assert sync_statuses(tmp_path / "copy") == ["unchanged", "unchanged"]
 
 
 def test_sync_run_is_no_edit(edition: Path, tmp_path: Path) -> None:
-    fates(tmp_path / "mine")
-    write(tmp_path / "mine/00-a.ipynb", "first edition", outputs=True)
+    sync_statuses(tmp_path / "copy")
+    write(tmp_path / "copy/00-a.ipynb", "first edition", outputs=True)
     write(edition / "00-a.ipynb", "second edition")
-    assert fates(tmp_path / "mine") == ["replaced", "unchanged"]
-    assert "second edition" in (tmp_path / "mine/00-a.ipynb").read_text()
+    assert sync_statuses(tmp_path / "copy") == ["replaced", "unchanged"]
+    assert "second edition" in (tmp_path / "copy/00-a.ipynb").read_text()
 
 
 def test_sync_keeps_edit_beside_new_edition(edition: Path, tmp_path: Path) -> None:
-    fates(tmp_path / "mine")
-    write(tmp_path / "mine/00-a.ipynb", "my own words")
-    assert fates(tmp_path / "mine") == ["yours kept", "unchanged"]
+    sync_statuses(tmp_path / "copy")
+    write(tmp_path / "copy/00-a.ipynb", "my own words")
+    assert sync_statuses(tmp_path / "copy") == ["yours kept", "unchanged"]
     write(edition / "00-a.ipynb", "second edition")
-    assert fates(tmp_path / "mine") == ["new edition beside yours", "unchanged"]
-    assert "my own words" in (tmp_path / "mine/00-a.ipynb").read_text()
-    beside = list((tmp_path / "mine").glob("00-a.kanslib-*.ipynb"))
-    assert len(beside) == 1
-    assert "second edition" in beside[0].read_text()
+    assert sync_statuses(tmp_path / "copy") == ["new edition beside yours", "unchanged"]
+    assert "my own words" in (tmp_path / "copy/00-a.ipynb").read_text()
+    new_editions = list((tmp_path / "copy").glob("00-a.kanslib-*.ipynb"))
+    assert len(new_editions) == 1
+    assert "second edition" in new_editions[0].read_text()
 
 
 def test_sync_lost_state_file_keeps_edit(edition: Path, tmp_path: Path) -> None:
-    fates(tmp_path / "mine")
-    write(tmp_path / "mine/00-a.ipynb", "my own words")
-    (tmp_path / "mine" / chapters.STATE).write_text("not json")
-    fates(tmp_path / "mine")
-    assert "my own words" in (tmp_path / "mine/00-a.ipynb").read_text()
+    sync_statuses(tmp_path / "copy")
+    write(tmp_path / "copy/00-a.ipynb", "my own words")
+    (tmp_path / "copy" / chapters.STATE).write_text("not json")
+    sync_statuses(tmp_path / "copy")
+    assert "my own words" in (tmp_path / "copy/00-a.ipynb").read_text()
 
 
 def test_sync_deleted_chapter_returns(edition: Path, tmp_path: Path) -> None:
-    fates(tmp_path / "mine")
-    (tmp_path / "mine/01-b.ipynb").unlink()
-    assert fates(tmp_path / "mine") == ["unchanged", "new"]
+    sync_statuses(tmp_path / "copy")
+    (tmp_path / "copy/01-b.ipynb").unlink()
+    assert sync_statuses(tmp_path / "copy") == ["unchanged", "new"]
 
 
 def test_version_notice_old_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

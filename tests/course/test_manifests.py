@@ -1,4 +1,4 @@
-"""The course's manifests are the lesson's; a lab on another Docker network applies them with its own addresses."""
+"""Manifests have the lesson's addresses; a lab on another Docker network applies them with its own."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from kanslib.k8s.objects import KubeObject
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 
-ELSEWHERE = "172.20.0.0/16"
+OTHER_NETWORK = "172.20.0.0/16"
 
 
-class WorldElsewhere(RecordedBackend):
-    """The same cluster on another Docker network; keeps what it is asked to apply and to delete."""
+class BackendOnOtherNetwork(RecordedBackend):
+    """The same cluster on another Docker network; remembers what is applied and deleted."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__(recording, "arp")
@@ -29,7 +29,7 @@ class WorldElsewhere(RecordedBackend):
         self.deleted: list[str] = []
 
     def topology(self) -> Topology:
-        return replace(super().topology(), network=ELSEWHERE)
+        return replace(super().topology(), network=OTHER_NETWORK)
 
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         self.applied += documents
@@ -40,30 +40,30 @@ class WorldElsewhere(RecordedBackend):
         return Text("", self.provenance())
 
 
-def ranges(world: WorldElsewhere) -> list[str]:
-    return [spec for pool in world.applied for spec in pool["spec"]["addresses"]]
+def ranges(backend: BackendOnOtherNetwork) -> list[str]:
+    return [spec for pool in backend.applied for spec in pool["spec"]["addresses"]]
 
 
 def test_lab_apply_moves_manifest_to_its_network(recording: Recording) -> None:
-    world = WorldElsewhere(recording)
-    Lab(world).apply(manifests.pool)
-    assert ranges(world) == ["172.20.255.200-172.20.255.250"]
-    Lab(world).apply(manifests.on("172.30.0.0/16", "broken/small_pool"))
-    assert ranges(world)[1].startswith("172.20.255.")
-    Lab(world).delete(manifests.pool)
-    assert world.deleted == ["ipaddresspool/my-ippool"]
+    backend = BackendOnOtherNetwork(recording)
+    Lab(backend).apply(manifests.pool)
+    assert ranges(backend) == ["172.20.255.200-172.20.255.250"]
+    Lab(backend).apply(manifests.on("172.30.0.0/16", "broken/small_pool"))
+    assert ranges(backend)[1].startswith("172.20.255.")
+    Lab(backend).delete(manifests.pool)
+    assert backend.deleted == ["ipaddresspool/my-ippool"]
 
 
 def test_lab_apply_own_text_unchanged(recording: Recording) -> None:
-    world = WorldElsewhere(recording)
+    backend = BackendOnOtherNetwork(recording)
     own = str(manifests.pool.replace("200-", "210-"))
     for text in (own, manifests.CourseManifest(own)):
-        Lab(world).apply(text)
-    assert ranges(world) == ["172.18.255.210-172.18.255.250"] * 2
+        Lab(backend).apply(text)
+    assert ranges(backend) == ["172.18.255.210-172.18.255.250"] * 2
 
 
 def test_live_backend_other_network_keeps_manifests(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
-    session = MagicMock(thorough=False, hands=MagicMock(network=ELSEWHERE))
+    session = MagicMock(is_recording=False, reconciler=MagicMock(network=OTHER_NETWORK))
     monkeypatch.setattr("kanslib.backends.live.session", lambda: session)
     LiveBackend("arp")
     assert "172.18.255.200-172.18.255.250" in manifests.pool

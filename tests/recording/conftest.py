@@ -16,13 +16,13 @@ from kanslib.recording.writer import RecordingWriter
 
 
 def smallest(files: Mapping[str, FileEntry], folder: str) -> str:
-    """The smallest file whose name begins so."""
+    """Return the smallest file whose name begins with `folder`."""
     return min((name for name in files if name.startswith(folder)), key=lambda name: files[name].size)
 
 
 @pytest.fixture
 def copy(recording: Recording, tmp_path: Path) -> Path:
-    """A small part of the shipped recording as a directory, whole in itself."""
+    """A small part of the shipped recording as a directory; a complete recording."""
     writer = RecordingWriter()
     files = recording.manifest.files
     names = [smallest(files, folder) for folder in ("probes/", "logs/speaker", "captures/")]

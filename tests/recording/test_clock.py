@@ -1,4 +1,4 @@
-"""How a recorded lab answers: moments, looks, traffic (CONTRIBUTING.md, docs/recording-format.md)."""
+"""The clock of a recorded lab: moments, outputs, traffic (CONTRIBUTING.md, docs/recording-format.md)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.lab.moments import performed
 from tests.types import OpenLab, OpenReference
 
 
-def act(name: str, t: float, settled: float) -> Action:
-    return Action(name, "take", settled, (RecordedStep(t, t + 1, "apply", (), "", "", 0, ""),))
+def action(name: str, t: float, settled: float) -> Action:
+    return Action(name, "segment", settled, (RecordedStep(t, t + 1, "apply", (), "", "", 0, ""),))
 
 
 def read(t: float) -> CommandOutput:
@@ -23,13 +23,13 @@ def read(t: float) -> CommandOutput:
 
 @pytest.fixture
 def clock() -> Clock:
-    take = Segment("take", 0, 100, "c", "10.0.0.0/24", "pc", None, "cp", ("cp",))
-    return Clock(Story("s", "", "take", 5, 95), [take], [act("one", 10, 20), act("two", 50, 60)])
+    segment = Segment("segment", 0, 100, "c", "10.0.0.0/24", "pc", None, "cp", ("cp",))
+    return Clock(Story("s", "", "segment", 5, 95), [segment], [action("one", 10, 20), action("two", 50, 60)])
 
 
 def chosen(clock: Clock, *times: float) -> tuple[float, tuple[str, ...]] | None:
-    look = clock.match([read(t) for t in times])
-    return (look.output.t, look.freshness.notes) if look else None
+    match = clock.match([read(t) for t in times])
+    return (match.output.t, match.freshness.notes) if match else None
 
 
 def test_clock_output_last_at_or_before_now(clock: Clock) -> None:
@@ -60,8 +60,8 @@ def test_clock_output_unsettled_from_action_on(clock: Clock) -> None:
 
 def test_clock_output_after_traffic_includes_it(clock: Clock) -> None:
     clock.at("one")
-    asked = clock.match_next([read(25)])
-    assert asked is not None
+    match = clock.match_next([read(25)])
+    assert match is not None
     assert clock.now == 25.5
     assert chosen(clock, 24, 33) == (33, ("recorded 8 s later",))
     assert chosen(clock, 24) == (24, ("from before the traffic",))
@@ -124,8 +124,8 @@ def test_clock_actions_numbered_within_story(open_lab: OpenLab, recording: Recor
     assert "apply-services-2" not in lab.moments().MOMENT.tolist()
     lab.at("apply-services")
     settled = lab.nodes().provenance.moment
-    whole = {act.id: act.settled for act in recording.manifest.actions}
-    name = next(name for name, moment in whole.items() if moment == settled)
+    settled_at = {action.id: action.settled for action in recording.manifest.actions}
+    name = next(name for name, moment in settled_at.items() if moment == settled)
     lab.at("opening")
     lab.at(name)
     assert lab.nodes().provenance.moment == settled
@@ -164,9 +164,9 @@ def test_action_settled_after_kill_noticed_by_all(open_lab: OpenLab) -> None:
 @pytest.mark.parametrize("number", range(1, 10))
 def test_cases_hide_actions(open_lab: OpenLab, number: int) -> None:
     lab = open_lab(f"case-{number}")
-    told = lab.moments()
-    assert told.MOMENT.tolist() == ["opening", "fix"]
-    assert set(told.DONE) == {""}
+    moments = lab.moments()
+    assert moments.MOMENT.tolist() == ["opening", "fix"]
+    assert set(moments.DONE) == {""}
     assert not performed(lab)
     lab.at("fix")
     assert performed(lab) == ["fix"]

@@ -1,4 +1,4 @@
-"""The converter, on the raw recordings themselves and on others of their layout."""
+"""The converter, on the raw recordings of the course and on others with their layout."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_convert_each_raw_recording_alone(raw: Path, tmp_path: Path, name: str, 
 
 
 def renamed(source: Path, target: Path) -> Path:
-    """The same recording of a cluster with other names and addresses."""
+    """Write the same recording with other names and addresses."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("captures"))
     for path in sorted(target.rglob("*"), reverse=True):
         path.chmod(0o755)
@@ -87,7 +87,7 @@ def test_convert_other_names_and_addresses(raw: Path, tmp_path: Path, open_lab: 
 
 
 def two_nodes(folder: Path) -> Path:
-    """A raw recording of a cluster of two nodes, as small as one can be."""
+    """Write a minimal raw recording of a cluster of two nodes."""
 
     def write(name: str, *rows: dict[str, object]) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def test_convert_joins_segments_of_one_cluster(
     open_reference: OpenReference,
 ) -> None:
     lab = open_reference("bgp")
-    assert "10.10.1.3" in lab.pods().IP.tolist()  # webpod1, made again long before this take
+    assert "10.10.1.3" in lab.pods().IP.tolist()  # webpod1, created again long before this segment
     silent = open_reference("bgp-silent")
     assert "webpod1" not in silent.pods().NAME.tolist()
 

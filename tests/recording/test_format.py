@@ -1,4 +1,4 @@
-"""What is written is what is read."""
+"""Format 1 survives writing and reading."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_manifest_json_round_trip(recording: Recording) -> None:
 
 
 def test_manifest_round_trip(recording: Recording) -> None:
-    """Its keys and verbs on disk are format 1's, whatever they are called in memory."""
+    """The manifest's keys and verbs on disk are those of format 1."""
     with zipfile.ZipFile(recording.path) as archive:
         text = archive.read(MANIFEST).decode()
     assert Manifest.from_json(text).to_json() == text
@@ -37,7 +37,7 @@ def test_manifest_round_trip(recording: Recording) -> None:
 
 
 def test_manifest_verbs_in_memory(recording: Recording) -> None:
-    verbs = {act.id: [step.verb for step in act.steps] for act in recording.manifest.actions}
+    verbs = {action.id: [step.verb for step in action.steps] for action in recording.manifest.actions}
     assert verbs["cut-link"] == ["link_down"]
     assert verbs["mend-link-2"] == ["link_up"]
     assert verbs["prepare-11"] == ["stop_speakers"]

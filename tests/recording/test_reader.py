@@ -1,4 +1,4 @@
-"""Recordings that cannot be opened say why."""
+"""Errors of recordings that cannot be opened."""
 
 from __future__ import annotations
 

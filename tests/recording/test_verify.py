@@ -1,4 +1,4 @@
-"""Each kind of damage is found, and named by file and line."""
+"""Every kind of damage is found, with its file and line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.recording.conftest import problem
 
 
 def one_of(directory: Path, folder: str) -> str:
-    """The name of the one file in a folder of the copy."""
+    """Return the name of the only file in a folder of the copy."""
     (found,) = (path for path in (directory / folder).rglob("*") if path.is_file())
     return found.relative_to(directory).as_posix()
 
 
 def promise(directory: Path, name: str, content: bytes) -> None:
-    """Write `content` and let the manifest vouch for it, as a careless tool would."""
+    """Write a file, and update its entry in the manifest."""
     import hashlib
 
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
