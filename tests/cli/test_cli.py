@@ -31,9 +31,9 @@ def test_kans_version() -> None:
     "command", ["lab", "run", "up", "down", "record", "verify", "diff", "convert", "challenge", "doctor"]
 )
 def test_kans_help_has_example(command: str) -> None:
-    said = CliRunner().invoke(app, [command, "--help"])
-    assert said.exit_code == 0
-    assert f"kans {command}" in said.stdout.partition("Example")[2]
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"kans {command}" in result.stdout.partition("Example")[2]
 
 
 def test_kans_without_command_lists_commands() -> None:
@@ -41,7 +41,7 @@ def test_kans_without_command_lists_commands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["verify", "nothing.zip"], "nothing.zip: no such recording"),
         (["convert", "nothing", "out"], "nothing: holds no acts.ndjson: not a raw recording"),
@@ -51,10 +51,10 @@ def test_kans_without_command_lists_commands() -> None:
         (["lab", "--backend", "mars"], "no backend named 'mars'"),
     ],
 )
-def test_kans_error_is_one_message(words: list[str], said: str) -> None:
+def test_kans_error_is_one_message(words: list[str], message: str) -> None:
     ran = kans(*words)
     assert ran.returncode == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert "Traceback" not in ran.stderr + ran.stdout
 
 

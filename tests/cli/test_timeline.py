@@ -24,7 +24,7 @@ def bridge(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def told(*arguments: str | Path) -> str:
+def run_timeline(*arguments: str | Path) -> str:
     ran = runner.invoke(app, ["timeline", *map(str, arguments)], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
     return ran.output
@@ -32,13 +32,13 @@ def told(*arguments: str | Path) -> str:
 
 def test_kans_timeline_capture_alone(bridge: Path, tmp_path: Path) -> None:
     out = tmp_path / "t.html"
-    said = told(bridge, "--out", out)
+    output = run_timeline(bridge, "--out", out)
     for vip in ("172.18.255.200", "172.18.255.201"):
-        line = next(line for line in said.splitlines() if line.startswith(f"{vip}: +"))
+        line = next(line for line in output.splitlines() if line.startswith(f"{vip}: +"))
         assert "VIP dark (9 of 9 failed: leader gone 9)" in line
         assert "partly dark (48 of" in line
         assert "healthy with stragglers" in line
-        assert "Neighbor cache of 172.18.0.100: 172.18.0.5 from" in said
+        assert "Neighbor cache of 172.18.0.100: 172.18.0.5 from" in output
     page = out.read_text()
     assert page.startswith("<!doctype html>")
     assert "endpoint gone" in page
@@ -47,7 +47,7 @@ def test_kans_timeline_capture_alone(bridge: Path, tmp_path: Path) -> None:
 
 
 def test_kans_timeline_page_self_contained(bridge: Path, tmp_path: Path) -> None:
-    told(bridge, "--out", tmp_path / "t.html")
+    run_timeline(bridge, "--out", tmp_path / "t.html")
     page = (tmp_path / "t.html").read_text()
     assert 'src="http' not in page
     assert '<link rel="stylesheet" href="http' not in page
@@ -59,23 +59,23 @@ def test_kans_timeline_logs_same_clock(bridge: Path, recording: Recording, tmp_p
         if name.startswith("speaker-"):
             logs.append(tmp_path / f"{name}.log")
             logs[-1].write_text(recording.text(file))
-    said = told(
+    output = run_timeline(
         bridge, *logs, "--vip", "172.18.255.200", "--zero", "2026-11-23T13:31:18.7376", "--out", tmp_path / "t.html"
     )
-    assert "memberlist at +1.3 s (myk8s-worker3 suspects myk8s-worker)" in said
-    assert "speaker at +5.3 s (myk8s-worker2 announces 172.18.255.200 (layer2))" in said
+    assert "memberlist at +1.3 s (myk8s-worker3 suspects myk8s-worker)" in output
+    assert "speaker at +5.3 s (myk8s-worker2 announces 172.18.255.200 (layer2))" in output
 
 
 def test_kans_timeline_recording_by_action(tmp_path: Path) -> None:
-    said = told(shipped("l2"), "--action", "cut-link", "--out", tmp_path / "t.html")
-    assert "next hop gone 13" in said
-    assert "router: hold timer for myk8s-worker over" in said
+    output = run_timeline(shipped("l2"), "--action", "cut-link", "--out", tmp_path / "t.html")
+    assert "next hop gone 13" in output
+    assert "router: hold timer for myk8s-worker over" in output
 
 
 def test_kans_timeline_truncated_capture_noted(bridge: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(gzip.decompress(bridge.read_bytes())[:700_001])
-    told(cut, "--out", tmp_path / "t.html")
+    run_timeline(cut, "--out", tmp_path / "t.html")
     assert "cut off in frame" in (tmp_path / "t.html").read_text()
 
 
@@ -92,9 +92,9 @@ def test_kans_timeline_bad_input_exit_code(tmp_path: Path, content: bytes | None
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(KanslibError, match=message):
-        told(path, "--out", tmp_path / "t.html")
+        run_timeline(path, "--out", tmp_path / "t.html")
 
 
 def test_kans_timeline_bad_zero_shows_format(bridge: Path, tmp_path: Path) -> None:
     with pytest.raises(KanslibError, match="expected Unix seconds"):
-        told(bridge, "--zero", "yesterday", "--out", tmp_path / "t.html")
+        run_timeline(bridge, "--zero", "yesterday", "--out", tmp_path / "t.html")

@@ -43,7 +43,7 @@ def test_kans_trace_json_and_svg(node: dict[str, Path], tmp_path: Path) -> None:
     )
     ways = json.loads(ran.stdout)
     assert sum(way["probability"][0] / way["probability"][1] for way in ways) == 1
-    assert all(way["assumes"] == [] for way in ways), "everything was told"
+    assert all(way["assumes"] == [] for way in ways), "everything is known"
     assert {way["packet"]["dst"].rpartition(".")[0][:6] for way in ways} == {"10.10."}
     assert picture.read_text().startswith("<svg")
 

@@ -27,7 +27,7 @@ def test_unsupported_cells_by_missing_requirement(
     monkeypatch: pytest.MonkeyPatch, lacking: str, chapters: set[str], call: str
 ) -> None:
     needs = [
-        replace(need, lacking=lambda told=need.what == lacking: REASON if told else "")
+        replace(need, lacking=lambda is_lacking=need.what == lacking: REASON if is_lacking else "")
         for need in unsupported.REQUIREMENTS
     ]
     monkeypatch.setattr(unsupported, "REQUIREMENTS", needs)

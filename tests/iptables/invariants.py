@@ -1,4 +1,4 @@
-"""What has to hold for any text at all: it is read whole and given back, or refused with one error that says where."""
+"""Invariants of any text: it is parsed and returned unchanged, or refused with one error that names the place."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def holds(text: str) -> bool:
 
 
 def whole(ruleset: Ruleset, text: str) -> None:
-    """Nothing of the text is lost, and every packet's ways can be told."""
+    """Check that no part of the text is lost, and that every packet can be traced."""
     assert ruleset.save() == text
     lines = text.split("\n")
     rules = list(ruleset.rules())

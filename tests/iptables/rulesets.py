@@ -24,7 +24,7 @@ HOOKS = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
 }
 
-# Linux switches conntrack on in a namespace when the first rule needs it; until then nat is not asked at all
+# Linux switches conntrack on in a namespace when the first rule needs it; until then nat is not used at all
 WATCHED = [":watched - [0:0]", "-A watched -m conntrack --ctstate NEW"]
 
 # without shrinking, which takes minutes: what fails names its rule anyway

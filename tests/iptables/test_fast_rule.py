@@ -21,8 +21,8 @@ def test_matches_of_every_fast_rule(line: str) -> None:
     assert found
     chain = found["chain"]
     rule = next(iptables.parse(f"*nat\n:{chain} - [0:0]\n{line}\nCOMMIT\n").rules())
-    asked = re.sub(r' --comment (?:"[^"]*"|\S+)', "", line[found.end("chain") :])
+    options_text = re.sub(r' --comment (?:"[^"]*"|\S+)', "", line[found.end("chain") :])
     options = (" -s ", " -d ", " -p ", " -m addrtype ", " --dport ", " -m statistic ")
-    assert len(matches.matches(rule.body)) == sum(option in asked for option in options)
+    assert len(matches.matches(rule.body)) == sum(option in options_text for option in options)
     assert targets.action(rule.body, is_chain=False)
     assert rule.unknown == () or rule.target not in targets.VERDICTS

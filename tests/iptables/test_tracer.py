@@ -80,8 +80,8 @@ def test_trace_equals_recorded_answers(open_lab: OpenLab) -> None:
     lab = open_lab("etp-local")
     lab.at("apply-etp-local")
     (way,) = lab.trace("svc1")
-    said = lab.curl("svc1").iloc[0]
-    assert (way.packet.src, said.REMOTE) == (lab.address(lab.client),) * 2
+    answer = lab.curl("svc1").iloc[0]
+    assert (way.packet.src, answer.REMOTE) == (lab.address(lab.client),) * 2
     assert [way.verdict for way in lab.trace("svc1", node="myk8s-worker3")] == ["DROP"]
     lab.at("apply-source-ranges")
     assert [way.verdict for way in lab.trace("svc2", source="myk8s-worker3")] == ["DROP"]
@@ -156,18 +156,18 @@ def test_tracer_index_equals_naive_on_recorded_dumps(recording: Recording) -> No
 
 @pytest.mark.slow
 @QUICK
-@given(text=dumps(), packet=packets(), told=st.booleans())
-def test_trace_unknown_splits_into_each_packet(text: str, packet: Packet, told: bool) -> None:
-    """Of the ways of a packet that says little, those that agree with a packet that says all are that packet's ways."""
+@given(text=dumps(), packet=packets(), with_routing=st.booleans())
+def test_trace_unknown_splits_into_each_packet(text: str, packet: Packet, with_routing: bool) -> None:
+    """The outcomes of a packet with unknown fields that agree with a complete packet are that packet's outcomes."""
     text = "\n".join(line for line in text.split("\n") if not re.search("(?i)connmark|-m ttl|--ports", line))
     little = Packet(packet.src, packet.dst, "udp", in_interface=packet.in_interface, ctstate=None)
-    routing = ROUTING if told else None
+    routing = ROUTING if with_routing else None
     ruleset = iptables.parse(text)
     with patch.object(compiled, "INDEXED_FROM", 1):
         outcomes = ruleset.trace(little, routing)
     assert shown(outcomes) == shown(without_index(ruleset, little, routing))
     if routing is None:
-        return  # the routing decision does not part the way: another machine's address is assumed, and said
+        return  # the routing decision does not branch: another machine's address is assumed, and stated
     agreeing = [way for way in outcomes if all(agrees(assumed, packet) for assumed in way.assumes)]
     whole = ruleset.trace(packet, ROUTING)
     assert changes(agreeing) == changes(whole)
@@ -258,7 +258,7 @@ def test_trace_limits_refused() -> None:
     assert len(limited(Limits(paths=64), *many)) == 64
 
 
-# ── what is not told ─────────────────────────────────────────────────────────────────────────────────────────
+# ── unknown fields ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_trace_unknown_splits_once() -> None:
@@ -308,14 +308,14 @@ def test_trace_unknown_target_both_ways() -> None:
     ruleset = iptables.parse(filtered("FORWARD -j TARPIT --tarpit", "FORWARD -j DROP"))
     on, ended = ruleset.trace(COMING, ROUTING)
     assert (on.verdict, ended.verdict) == ("DROP", "TARPIT")
-    assert [said for _, said in ruleset.unknown] == ["-j TARPIT --tarpit"]
+    assert [text for _, text in ruleset.unknown] == ["-j TARPIT --tarpit"]
 
 
 def test_trace_unknown_rule_kept_and_named() -> None:
     text = "*nat\n:X - [0:0]\n-A X -s ! 10.0.0.0/8 -j DNAT [unsupported revision]\n-A X -m shiny --new 3 -j Y\nCOMMIT\n"
     ruleset = iptables.parse(text)
     assert ruleset.save() == text
-    assert [said for _, said in ruleset.unknown] == ["-j DNAT [unsupported revision]", "-m shiny --new 3"]
+    assert [text for _, text in ruleset.unknown] == ["-j DNAT [unsupported revision]", "-m shiny --new 3"]
     assert ruleset.chain("X").rules[0].body.own["-s"].negated
 
 

@@ -28,13 +28,13 @@ AGES = {"AGE", "LAST SEEN"}
 
 
 @pytest.fixture(scope="module", params=["shipped", "reference"])
-def told(request: pytest.FixtureRequest) -> Recording:
+def any_recording(request: pytest.FixtureRequest) -> Recording:
     return request.getfixturevalue("recording" if request.param == "shipped" else "reference_recording")
 
 
 @pytest.fixture(scope="module")
-def lab(told: Recording) -> Lab:
-    return Lab(RecordedBackend(told))
+def lab(any_recording: Recording) -> Lab:
+    return Lab(RecordedBackend(any_recording))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def reference_lab(reference_recording: Recording) -> Lab:
     return Lab(RecordedBackend(reference_recording))
 
 
-def looks(recording: Recording, command: str) -> list[CommandOutput]:
+def reads_of(recording: Recording, command: str) -> list[CommandOutput]:
     return [read for read in recording.reads() if read.command == command]
 
 
@@ -54,12 +54,12 @@ def without_ages(row: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["nodes", "pods", "services", "endpointslices"])
-def test_kubectl_table_equals_recorded_get(told: Recording, lab: Lab, kind: str) -> None:
-    reads = looks(told, COMMANDS[kind])
+def test_kubectl_table_equals_recorded_get(any_recording: Recording, lab: Lab, kind: str) -> None:
+    reads = reads_of(any_recording, COMMANDS[kind])
     assert len(reads) >= 49
     for read in reads:
         lab.at_time(read.end)
-        printed = column_rows(told.text(read.file))
+        printed = column_rows(any_recording.text(read.file))
         table = lab.table(kind)
         assert table.columns.tolist() == list(printed[0]), read.file
         assert list(map(without_ages, table.to_dict("records"))) == list(map(without_ages, printed)), read.file
@@ -68,7 +68,7 @@ def test_kubectl_table_equals_recorded_get(told: Recording, lab: Lab, kind: str)
 def test_kubectl_events_equal_recorded_get(reference_recording: Recording, reference_lab: Lab) -> None:
     recording, lab = reference_recording, reference_lab
     # events of one second have no order of their own, so they compare as a bag
-    for read in looks(recording, COMMANDS["events"]):
+    for read in reads_of(recording, COMMANDS["events"]):
         lab.at_time(read.end)
         printed = column_rows(recording.text(read.file))
         table = lab.table("events")
@@ -84,7 +84,7 @@ def _hashable(row: dict[str, str]) -> tuple[tuple[str, str], ...]:
 def test_kubectl_metallb_kinds_equal_recorded_get(reference_recording: Recording, reference_lab: Lab) -> None:
     recording, lab = reference_recording, reference_lab
     seen: Counter[str] = Counter()
-    for read in looks(recording, METALLB):
+    for read in reads_of(recording, METALLB):
         lab.at_time(read.end)
         for block in re.split(r"\n\n", recording.text(read.file).strip()):
             printed = column_rows(block)
@@ -99,10 +99,10 @@ def test_kubectl_metallb_kinds_equal_recorded_get(reference_recording: Recording
     assert set(seen) == {"ipaddresspools", "l2advertisements", "bgppeers", "bgpadvertisements", "servicel2statuses"}
 
 
-def test_age_within_two_seconds_of_kubectl(told: Recording, lab: Lab) -> None:
-    for read in looks(told, COMMANDS["services"])[:6]:
+def test_age_within_two_seconds_of_kubectl(any_recording: Recording, lab: Lab) -> None:
+    for read in reads_of(any_recording, COMMANDS["services"])[:6]:
         lab.at_time(read.end)
-        printed = [row["AGE"] for row in column_rows(told.text(read.file))]
+        printed = [row["AGE"] for row in column_rows(any_recording.text(read.file))]
         for mine, theirs in zip(lab.services().AGE, printed, strict=True):
             if mine.rstrip("s").isdigit() and theirs.rstrip("s").isdigit():
                 assert abs(int(mine.rstrip("s")) - int(theirs.rstrip("s"))) <= 2

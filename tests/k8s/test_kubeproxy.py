@@ -72,7 +72,7 @@ def service(**spec: Any) -> dict[str, Any]:
 
 
 def slice_of(*endpoints: tuple[str, str, dict[str, bool]]) -> dict[str, Any]:
-    entries = [{"addresses": [ip], "nodeName": node, "conditions": said} for ip, node, said in endpoints]
+    entries = [{"addresses": [ip], "nodeName": node, "conditions": conditions} for ip, node, conditions in endpoints]
     labels = {"kubernetes.io/service-name": "web"}
     ports = [{"name": "", "port": 8080, "protocol": "TCP"}]
     return {

@@ -70,7 +70,7 @@ def snapped(content: bytes, snap: int) -> bytes:
 
 
 def talk(*payloads: bytes, port: int = 179, cut: tuple[int, ...] = (), sport: int = 40000) -> list[Packet]:
-    """A TCP connection in which one side says all this, cut into segments of these sizes."""
+    """Return a TCP connection in which one side sends this payload in segments of these sizes."""
     one = {"sport": sport, "dport": port}
     syn = ETHER / FOUR / TCP(**one, flags="S", seq=1000)
     back = Ether(src=B, dst=A) / IP(src="10.0.0.2", dst="10.0.0.1")

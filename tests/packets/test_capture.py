@@ -123,17 +123,17 @@ def test_read_truncated_capture_warns_once(tmp_path: Path, left: int, whole: int
     wrpcap(str(tmp_path / "cut.pcap"), packets())
     content = (tmp_path / "cut.pcap").read_bytes()[:left]
     (tmp_path / "cut.pcap").write_bytes(gzip.compress(content) if packed else content)
-    with pytest.warns(CaptureWarning, match=f"cut off in frame {whole + 1}; {whole} frames were read") as told:
+    with pytest.warns(CaptureWarning, match=f"cut off in frame {whole + 1}; {whole} frames were read") as caught:
         assert len(list(capture.read(tmp_path / "cut.pcap"))) == whole
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 def test_read_damaged_gzip_warns_once(tmp_path: Path) -> None:
     wrpcap(str(tmp_path / "x.pcap"), packets())
     packed = gzip.compress((tmp_path / "x.pcap").read_bytes())
-    with pytest.warns(CaptureWarning, match="cannot be unpacked") as told:
+    with pytest.warns(CaptureWarning, match="cannot be unpacked") as caught:
         assert list(capture.read(io.BytesIO(packed[:-9])))
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 @settings(max_examples=300, deadline=None)

@@ -76,12 +76,12 @@ def same(content: bytes) -> int:
 
 
 def test_table_read_columns_equal_frames(recording: Recording, reference_recording: Recording) -> None:
-    told = 0
+    compared = 0
     for one in (recording, reference_recording):
         for name in one.manifest.files:
             if name.startswith("captures/"):
-                told += same(one.read(name))
-    assert told > 40_000
+                compared += same(one.read(name))
+    assert compared > 40_000
 
 
 @pytest.mark.parametrize("seed", range(8))

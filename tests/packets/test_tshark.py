@@ -255,9 +255,9 @@ def _ip(out: Differences, frame: Frame, row: Row) -> None:
             packet.header_length, packet.tos, packet.length, packet.id, packet.dont_fragment, packet.more_fragments,
             packet.ttl, packet.protocol, packet.checksum, packet.src, packet.dst,
         )  # fmt: skip
-        told = number(row["ip.len"]) or packet.length  # a length of zero: both take what is there
+        length = number(row["ip.len"]) or packet.length  # a length of zero: both take what is there
         theirs = (
-            number(row["ip.hdr_len"]), number(row["ip.dsfield"]), told, number(row["ip.id"]),
+            number(row["ip.hdr_len"]), number(row["ip.dsfield"]), length, number(row["ip.id"]),
             yes(row["ip.flags.df"]), yes(row["ip.flags.mf"]), number(row["ip.ttl"]), number(row["ip.proto"]),
             number(row["ip.checksum"]), first(row["ip.src"]), first(row["ip.dst"]),
         )  # fmt: skip
@@ -305,12 +305,14 @@ def _tcp(out: Differences, frame: Frame, row: Row) -> None:
     out.check(frame, "TCP", ours, theirs)
     bits = sum(1 << "FSRPAUECN".index(letter) for letter in tcp.flags)
     out.check(frame, "flags", bits, (number(row["tcp.flags"]) or 0) & 0x1FF)
-    said = tcp.options
+    options = tcp.options
     theirs = tuple(
         number(row[f"tcp.options.{x}"]) for x in ("mss_val", "wscale.shift", "timestamp.tsval", "timestamp.tsecr")
     )
     if not frame.is_truncated or len(frame.raw) >= 74:
-        out.check(frame, "options", (said.mss, said.window_shift, said.timestamp, said.timestamp_echo), theirs)
+        out.check(
+            frame, "options", (options.mss, options.window_shift, options.timestamp, options.timestamp_echo), theirs
+        )
 
 
 def _udp(out: Differences, frame: Frame, row: Row) -> None:
@@ -365,13 +367,13 @@ def values(row: Row, *names: str) -> list[str]:
 def compare_bgp(frames: list[Frame], rows: list[Row]) -> Differences:
     """All messages of a frame beside the fields of that frame."""
     out = Differences()
-    heard: dict[int, list[bgp.Message]] = {}
+    by_frame: dict[int, list[bgp.Message]] = {}
     for one in bgp.messages(frames):
-        heard.setdefault(one.frame.number, []).append(one.message)
+        by_frame.setdefault(one.frame.number, []).append(one.message)
     for frame, row in zip(frames, rows, strict=True):
         if seen_before(row):
             continue
-        mine = heard.get(frame.number, [])
+        mine = by_frame.get(frame.number, [])
         out.check(frame, "types", [str(m.type) for m in mine], values(row, "bgp.type"))
         out.check(frame, "lengths", [str(m.length) for m in mine], values(row, "bgp.length"))
         opens = [m for m in mine if m.type == bgp.OPEN]
@@ -381,24 +383,24 @@ def compare_bgp(frames: list[Frame], rows: list[Row]) -> Differences:
         wide = values(row, "bgp.cap.4as") or values(row, "bgp.open.myas")
         out.check(frame, "AS", [str(m.asn) for m in opens], wide)
         codes = [str(c.code) for m in opens for c in m.capabilities]
-        told = values(row, "bgp.cap.type")
+        expected = values(row, "bgp.cap.type")
         is_partial = any(m.problem for m in mine)
-        out.check(frame, "capabilities", codes, told[: len(codes)] if is_partial else told)
+        out.check(frame, "capabilities", codes, expected[: len(codes)] if is_partial else expected)
         attributes = [a for m in mine for a in m.attributes]
         out.check(
             frame, "attributes", [str(a.code) for a in attributes], values(row, "bgp.update.path_attribute.type_code")
         )
         for code, field in ((4, "multi_exit_disc"), (5, "local_pref"), (3, "next_hop")):
-            said = [a.meaning for a in attributes if a.code == code]
-            out.check(frame, field, said, values(row, f"bgp.update.path_attribute.{field}"))
+            meanings = [a.meaning for a in attributes if a.code == code]
+            out.check(frame, field, meanings, values(row, f"bgp.update.path_attribute.{field}"))
         origins = [str({v: k for k, v in bgp.ORIGINS.items()}[a.meaning]) for a in attributes if a.code == 1]
         out.check(frame, "origin", origins, values(row, "bgp.update.path_attribute.origin"))
         path = [str(asn) for m in mine for asn in m.as_path]
         segments = ("as_path_segment.as4", "as_path_segment.as2")
         out.check(frame, "path", path, values(row, *(f"bgp.update.path_attribute.{x}" for x in segments)))
         announced = sorted(prefix.partition("/")[0] for m in mine for prefix in m.announced)
-        told = ("bgp.nlri_prefix", "bgp.mp_reach_nlri_ipv4_prefix", "bgp.mp_reach_nlri_ipv6_prefix")
-        out.check(frame, "announced", announced, sorted(values(row, *told)))
+        fields = ("bgp.nlri_prefix", "bgp.mp_reach_nlri_ipv4_prefix", "bgp.mp_reach_nlri_ipv6_prefix")
+        out.check(frame, "announced", announced, sorted(values(row, *fields)))
         withdrawn = [prefix.partition("/")[0] for m in mine for prefix in m.withdrawn]
         out.check(frame, "withdrawn", withdrawn, values(row, "bgp.withdrawn_prefix"))
         bits = sorted(prefix.partition("/")[2] for m in mine for prefix in (*m.announced, *m.withdrawn))
