@@ -132,17 +132,12 @@ def link_down(node: str) -> CommandResult:
 def link_up(node: str) -> CommandResult:
     """Set a worker's eth0 up, and restore the default route that was lost with it."""
     _guard_worker(node)
-    return check(exec_in(node, f"ip link set eth0 up; ip route replace default via {_network().gateway}"))
+    return check(
+        exec_in(node, f"ip link set eth0 up; ip route replace default via {docker.existing_network().gateway}")
+    )
 
 
 # ── beside the cluster ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _network() -> docker.Network:
-    network = docker.network()
-    if network is None:
-        raise ClusterError(f"the Docker network {docker.network_name()} does not exist: kans down, then kans up")
-    return network
 
 
 def start_router() -> list[CommandResult]:
@@ -158,7 +153,7 @@ def start_router() -> list[CommandResult]:
         result = docker.start(
             ROUTER,
             ROUTER_IMAGE,
-            address_plan(_network().subnet).router,
+            address_plan(docker.existing_network().subnet).router,
             "--privileged",
             run=("sh", "-c", _ROUTER_START),
         )
@@ -196,7 +191,7 @@ def stop_router() -> CommandResult:
 def route_client() -> CommandResult:
     """Add the client's route to the pool through the router."""
     lifecycle.guard()
-    plan = address_plan(_network().subnet)
+    plan = address_plan(docker.existing_network().subnet)
     script = "; ".join(f"ip route replace {net} via {plan.router}" for net in plan.pool_networks)
     return check(exec_in(CLIENT, script))
 
@@ -204,7 +199,7 @@ def route_client() -> CommandResult:
 def unroute_client() -> CommandResult:
     """Remove the client's route to the pool; without an error where there is none."""
     lifecycle.guard()
-    script = "; ".join(f"ip route del {net}" for net in address_plan(_network().subnet).pool_networks)
+    script = "; ".join(f"ip route del {net}" for net in address_plan(docker.existing_network().subnet).pool_networks)
     return exec_in(CLIENT, script)
 
 

@@ -161,10 +161,10 @@ class Watches:
         items = listed["items"]
         names = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
         self._delete_absent(kind, {key_of(item) for item in items})
-        known = {key_of(obj): obj["metadata"]["resourceVersion"] for obj in self.objects(kind)}
+        versions = {key_of(obj): obj["metadata"]["resourceVersion"] for obj in self.objects(kind)}
         for item in items:
-            if known.get(key_of(item)) != item["metadata"]["resourceVersion"]:
-                self._append(kind, "ADDED" if key_of(item) not in known else "MODIFIED", {**names, **item})
+            if versions.get(key_of(item)) != item["metadata"]["resourceVersion"]:
+                self._append(kind, "ADDED" if key_of(item) not in versions else "MODIFIED", {**names, **item})
         return str(listed["metadata"]["resourceVersion"])
 
     def _delete_absent(self, kind: str, present: set[tuple[str, str]]) -> None:

@@ -121,6 +121,13 @@ def network() -> Network | None:
     raise ClusterError(f"the Docker network {network_name()} has no IPv4 range: the course needs one")
 
 
+def existing_network() -> Network:
+    """Read kind's Docker network. Raises ClusterError where it does not exist."""
+    if (existing := network()) is None:
+        raise ClusterError(f"the Docker network {network_name()} does not exist: kans down, then kans up")
+    return existing
+
+
 @dataclass(frozen=True)
 class Container:
     """A container of the course; `address` and `mac` on kind's network are empty while it does not run.

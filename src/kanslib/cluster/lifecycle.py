@@ -203,9 +203,7 @@ def _start_client(notify: Notify) -> None:
     if client:
         check_output(docker.docker("start", CLIENT))
         return
-    network = docker.network()
-    if network is None:
-        raise ClusterError(f"the Docker network {docker.network_name()} does not exist: kans down, then kans up")
+    network = docker.existing_network()
     notify(f"starting the client {CLIENT} ({CLIENT_IMAGE})")
     check_output(docker.start(CLIENT, CLIENT_IMAGE, address_plan(network.subnet).client))
 

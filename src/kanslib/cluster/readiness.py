@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from kanslib.cluster import docker
 from kanslib.cluster.api import Watches
 from kanslib.cluster.docker import CLIENT, ROUTER, exec_in
+from kanslib.cluster.lifecycle import Notify
 from kanslib.exceptions import SettleTimeoutError
 from kanslib.k8s.objects import KubeObject, endpoints_of, external_address, is_ready, newest_leaders
 from kanslib.recording.raw import settling
 
-Notify = Callable[[str], None]
 Pending = Callable[[], Iterator[str]]
 QUIET_S = 2.0  # seconds without a relevant change after which no more is expected
 

@@ -12,7 +12,7 @@ from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
 from kanslib.cluster import actions, docker, lifecycle, readiness
 from kanslib.cluster.api import Watches, kubectl
 from kanslib.cluster.docker import CONFLICTING_HOST, ROUTER, CommandResult
-from kanslib.cluster.readiness import Notify
+from kanslib.cluster.lifecycle import Notify
 from kanslib.course import stories
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
 from kanslib.course.stories import ClusterState, Role, WantedAction
