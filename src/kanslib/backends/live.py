@@ -464,7 +464,7 @@ class LiveBackend:
 
         kept = self._session.snapshot
         if kept is None or kept.manifest.segments[-1].end < moment + _QUERY_SECONDS:
-            self._session.describe()
+            self._session.complete_journal()
             journal = self._session.journal.path
             kept = self._session.snapshot = convert([journal], journal / f"seen-{time.time():.3f}.zip")
         return RecordedBackend(kept)

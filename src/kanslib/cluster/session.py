@@ -234,11 +234,12 @@ class Session:
 
     def action_started(self) -> float | None:
         """Return when the first step of the running action began (Unix seconds); None while there is none."""
-        return self._current.t if self._current and self._current.steps else None
+        current = self._current  # another thread may end the action meanwhile
+        return current.t if current and current.steps else None
 
     # ── the journal ──────────────────────────────────────────────────────────────────────────────────────
 
-    def describe(self) -> None:
+    def complete_journal(self) -> None:
         """Write places and logs to the journal, so that it can be converted to a recording."""
         network = docker.network()
         places = {
@@ -268,7 +269,7 @@ class Session:
                     print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)
                     actions.undo(one)
         with contextlib.suppress(KanslibError):
-            self.describe()
+            self.complete_journal()
         self.watches.close()
         if isinstance(self._capture, captures.Capture):
             self._capture.stop()
