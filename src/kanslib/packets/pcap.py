@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 class _Source:
     """A stream that is read in chunks: `content` was read and is not yet consumed from offset `at` on."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO | gzip.GzipFile) -> None:
         # read1 returns what is available; with read, a gzip that is cut off would withhold its last good bytes
         self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
         self.content, self.at, self.frames, self.damage = b"", 0, 0, ""
@@ -74,7 +74,7 @@ def batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
     stream.seek(-len(magic), 1)
     if magic[:2] == b"\x1f\x8b":
         with gzip.open(stream) as unpacked:
-            yield from _batches(_Source(unpacked), name)  # type: ignore[arg-type]
+            yield from _batches(_Source(unpacked), name)
     else:
         yield from _batches(_Source(stream), name)
 
