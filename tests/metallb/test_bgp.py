@@ -44,5 +44,5 @@ def test_next_hops_highest_preference_and_path_limit() -> None:
     ]
     assert bgp.next_hops(paths, "r") == {"192.0.2.1/32": ("172.18.0.1", "172.18.0.2")}
     equal = [bgp.BGPRoute("192.0.2.1/32", f"n{n}", f"172.18.0.{n}", "r", 0, (), ("s",)) for n in (10, 9, 2)]
-    assert bgp.next_hops(equal, "r", most=2) == {"192.0.2.1/32": ("172.18.0.2", "172.18.0.9")}
+    assert bgp.next_hops(equal, "r", max_paths=2) == {"192.0.2.1/32": ("172.18.0.2", "172.18.0.9")}
     assert BGPAdvertisement("x", frozenset(), length=28).prefix("192.0.2.77") == "192.0.2.64/28"

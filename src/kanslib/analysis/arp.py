@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from kanslib.packets.arp import ARP, BROADCAST_MAC, REPLY, REQUEST
 from kanslib.packets.capture import Frame
 
-_CALM = 2.5  # seconds without a round: the next one begins a new announcement
-_ROUND = 0.3  # seconds: a request and a reply of one round lie closer together
-_LOCKED = 1.0  # seconds in which Linux does not let a plain answer replace a fresh one (locktime)
-_SWEEP, _WITHIN = 12, 2.0  # so many addresses asked for in so many seconds are a scan
-_DOUBLE = 1.0  # seconds: two machines that answer the same question
+_PAUSE_S = 2.5  # seconds without a round: the next one begins a new announcement
+_ROUND_S = 0.3  # seconds: a request and a reply of one round lie closer together
+_LOCKTIME_S = 1.0  # seconds in which Linux does not let a plain answer replace a fresh one (locktime)
+_SCAN_TARGETS, _SCAN_PAUSE_S = 12, 2.0  # so many addresses asked for in so many seconds are a scan
+_CONFLICT_S = 1.0  # seconds: two machines that answer the same question
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class ARPAnalysis:
             if arp is None or not arp.is_gratuitous or arp.is_objection or address not in (None, arp.sender_ip):
                 continue
             mine = runs[arp.sender_ip, arp.sender_mac]
-            if mine and frame.time - mine[-1][-1].time < _CALM:
+            if mine and frame.time - mine[-1][-1].time < _PAUSE_S:
                 mine[-1].append(frame)
             else:
                 mine.append([frame])
@@ -173,11 +173,13 @@ class ARPAnalysis:
                 (one, other)
                 for place, one in enumerate(answers)
                 for other in answers[place + 1 : place + 4]
-                if other.time - one.time < _DOUBLE and _mac(one) != _mac(other) and _asker(one) == _asker(other)
+                if other.time - one.time < _CONFLICT_S
+                and _sender_mac(one) != _sender_mac(other)
+                and _requester_mac(one) == _requester_mac(other)
             ]
             if double:
                 frames = sorted({frame.number for pair in double for frame in pair})
-                macs = tuple(dict.fromkeys(_mac(frame) for pair in double for frame in pair))
+                macs = tuple(dict.fromkeys(_sender_mac(frame) for pair in double for frame in pair))
                 out.append(Conflict(address, macs, double[0][0].time, double[-1][1].time, tuple(frames)))
         return out
 
@@ -191,7 +193,7 @@ class ARPAnalysis:
         for mac, asked in questions.items():
             for run in _runs(asked):
                 targets = {frame.arp.target_ip for frame in run if frame.arp}
-                if len(targets) < _SWEEP:
+                if len(targets) < _SCAN_TARGETS:
                     continue
                 first, last = run[0].time, run[-1].time
                 answered = sorted(ip for ip in targets if self._answered(ip, mac, first, last + 1))
@@ -229,7 +231,7 @@ class ARPAnalysis:
             how = _update_reason(arp, frame, ip, mac, held, asked)
             if not how or arp.sender_ip == "0.0.0.0":
                 continue
-            locked = frame.time - fresh.get(arp.sender_ip, float("-inf")) < _LOCKED and not arp.is_gratuitous
+            locked = frame.time - fresh.get(arp.sender_ip, float("-inf")) < _LOCKTIME_S and not arp.is_gratuitous
             if held.get(arp.sender_ip) == arp.sender_mac:
                 fresh[arp.sender_ip] = frame.time
             elif not locked:
@@ -248,21 +250,21 @@ def neighbors_at(
 
 
 def _update_reason(
-    arp: ARP, frame: Frame, ip: str, mac: str, held: Mapping[str, str], asked: Mapping[str, float]
+    arp: ARP, frame: Frame, ip: str, mac: str, cache: Mapping[str, str], requested: Mapping[str, float]
 ) -> str:  # fmt: skip
     """Return why a machine takes note of a message; empty when it does not."""
     to_me = frame.ethernet is None or frame.ethernet.destination in (mac, BROADCAST_MAC)
     if not to_me:
         return ""
     if arp.is_gratuitous:
-        return "an announcement" if arp.sender_ip in held else ""
+        return "an announcement" if arp.sender_ip in cache else ""
     if arp.operation == REPLY and arp.target_mac == mac:
-        if arp.sender_ip in asked or arp.sender_ip in held:
+        if arp.sender_ip in requested or arp.sender_ip in cache:
             return "an answer"
         return ""
     if arp.operation == REQUEST and arp.target_ip == ip:
         return "a question"
-    return "a question to somebody else" if arp.operation == REQUEST and arp.sender_ip in held else ""
+    return "a question to somebody else" if arp.operation == REQUEST and arp.sender_ip in cache else ""
 
 
 def _addresses_in(frame: Frame) -> set[str]:
@@ -273,11 +275,11 @@ def _claims_address(frame: Frame, address: str) -> bool:
     return frame.arp is not None and frame.arp.sender_ip == address
 
 
-def _mac(frame: Frame) -> str:
+def _sender_mac(frame: Frame) -> str:
     return frame.arp.sender_mac if frame.arp else ""
 
 
-def _asker(frame: Frame) -> str:
+def _requester_mac(frame: Frame) -> str:
     return frame.arp.target_mac if frame.arp else ""
 
 
@@ -288,7 +290,7 @@ def _is_broadcast(frame: Frame) -> bool:
 def _runs(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
     run: list[Frame] = []
     for frame in frames:
-        if run and frame.time - run[-1].time > _WITHIN:
+        if run and frame.time - run[-1].time > _SCAN_PAUSE_S:
             yield run
             run = []
         run.append(frame)
@@ -299,7 +301,7 @@ def _runs(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
 def _announcement(address: str, mac: str, run: Sequence[Frame]) -> Announcement:
     rounds: list[float] = []
     for frame in run:
-        if not rounds or frame.time - rounds[-1] > _ROUND:
+        if not rounds or frame.time - rounds[-1] > _ROUND_S:
             rounds.append(frame.time)
     messages = [frame.arp for frame in run if frame.arp]
     replies = sum(arp.operation == REPLY for arp in messages)

@@ -44,11 +44,11 @@ class Reason:
     """Why an attempt failed: the cause, this case in words, and what shows it."""
 
     cause: Cause
-    words: str
+    text: str
     evidence: tuple[Evidence, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.cause}: {self.words}"
+        return f"{self.cause}: {self.text}"
 
 
 class ClientError(Enum):
@@ -98,7 +98,7 @@ class Attempt:
         return replace(self, reason=reason)
 
 
-def _segment(frame: Frame, flags: str) -> TCP | None:
+def _tcp_with_flags(frame: Frame, flags: str) -> TCP | None:
     return frame.tcp if frame.tcp and frame.tcp.flags == flags else None
 
 
@@ -113,7 +113,7 @@ def attempts_from_probes(
     moments = [float(probe["t"]) for probe in mine]
     syns: dict[int, list[Frame]] = defaultdict(list)
     for frame in frames:
-        if _segment(frame, "S") and frame.ip and frame.ip.dst == vip:
+        if _tcp_with_flags(frame, "S") and frame.ip and frame.ip.dst == vip:
             place = bisect_right(moments, frame.time) - 1
             if place >= 0:
                 syns[place].append(frame)
@@ -159,9 +159,9 @@ def attempts_from_capture(frames: Iterable[Frame], vip: str, zero: float) -> lis
         last = max(last, frame.time)
         if frame.ip is None or frame.tcp is None:
             continue
-        if _segment(frame, "S") and frame.ip.dst == vip:
+        if _tcp_with_flags(frame, "S") and frame.ip.dst == vip:
             tries.setdefault((frame.ip.src, frame.tcp.sport, frame.tcp.seq), []).append(frame)
-        elif _segment(frame, "SA") and frame.ip.src == vip:
+        elif _tcp_with_flags(frame, "SA") and frame.ip.src == vip:
             answers.setdefault((frame.ip.dst, frame.tcp.dport, frame.tcp.ack - 1 & 0xFFFFFFFF), frame)
     found = [
         _captured_attempt(key[1], syns, answers.get(key), zero)

@@ -29,7 +29,7 @@ def relevant_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
             yield frame
 
 
-def likely_vips(frames: Iterable[Frame], most: int = 8) -> list[str]:
+def likely_vips(frames: Iterable[Frame], limit: int = 8) -> list[str]:
     """Return the addresses that look like VIPs: those announced by gratuitous ARP, else the busiest servers."""
     announced: Counter[str] = Counter()
     asked: Counter[str] = Counter()
@@ -41,7 +41,7 @@ def likely_vips(frames: Iterable[Frame], most: int = 8) -> list[str]:
             asked[frame.ip.dst] += 1
             own.add(frame.ip.src)
     both = [ip for ip, _ in asked.most_common() if ip in announced]
-    return (both or [ip for ip, _ in asked.most_common() if ip not in own] or list(announced))[:most]
+    return (both or [ip for ip, _ in asked.most_common() if ip not in own] or list(announced))[:limit]
 
 
 def first_failure(attempts: Iterable[Sequence[Attempt]]) -> float | None:

@@ -55,7 +55,7 @@ def _version(kind: str, obj: KubeObject) -> str:
     return f"{kind} {obj['metadata']['name']}, resourceVersion {obj['metadata'].get('resourceVersion', '?')}"
 
 
-def _involved(event: KubeObject) -> str:
+def _involved_service(event: KubeObject) -> str:
     about = event["involvedObject"]
     return join_name(about.get("namespace", "default"), about["name"])
 
@@ -65,7 +65,7 @@ def _leader_events(events: Iterable[WatchEvent], zero: float) -> Iterator[Timeli
         node = leader_in_event(event.object)
         if event.t >= zero and event.type != "DELETED" and node:
             evidence = Evidence(_version("event", event.object), event.object["message"])
-            service = _involved(event.object)
+            service = _involved_service(event.object)
             yield LeaderEvent(at=event.t - zero, evidence=evidence, service=service, node=node)
 
 
@@ -118,12 +118,12 @@ def memberlist_events(log: str, zero: float, speaker: str = "") -> list[Timeline
         if moment is None or moment < zero or not match:
             continue
         change, node = _MEMBERSHIP_CHANGES[match[1] or match[3]], match[2] or match[4]
-        evidence = _line(speaker, number, line)
+        evidence = _log_evidence(speaker, number, line)
         found.append(MemberlistEvent(at=moment - zero, evidence=evidence, speaker=speaker, change=change, node=node))
     return found
 
 
-def _line(speaker: str, number: int, line: str) -> Evidence:
+def _log_evidence(speaker: str, number: int, line: str) -> Evidence:
     return Evidence(f"line {number} of the log of the speaker on {speaker or 'a node'}", line.partition(" ")[2][:200])
 
 
@@ -148,8 +148,8 @@ def announcement_events(log: str, zero: float, speaker: str, vips: Mapping[str, 
             if address in vips and announced.get(address, False) != begins and moment >= zero:
                 found.append(
                     SpeakerEvent(
-                        at=moment - zero, evidence=_line(speaker, number, line), service=vips[address], node=speaker,
-                        is_announcing=begins, protocol=entry.get("protocol", "any"),
+                        at=moment - zero, evidence=_log_evidence(speaker, number, line), service=vips[address],
+                        node=speaker, is_announcing=begins, protocol=entry.get("protocol", "any"),
                     )
                 )  # fmt: skip
             announced[address] = begins
@@ -261,12 +261,12 @@ def _closings(frames: Iterable[Frame], flows: set[Flow]) -> dict[Flow, _Closing]
 
 
 def _hold_timer_events(
-    heard: Mapping[Flow, list[Frame]], hold_times: Mapping[Flow, int], closed: Mapping[Flow, float], end: float,
+    messages: Mapping[Flow, list[Frame]], hold_times: Mapping[Flow, int], closed: Mapping[Flow, float], end: float,
     names: Mapping[str, str], zero: float,
 ) -> Iterator[TimelineEvent]:  # fmt: skip
     """Yield silences of one side longer than the hold time while others were heard; else the capture has a hole."""
-    everybody = sorted((frame.time, flow) for flow, frames in heard.items() for frame in frames)
-    for flow, frames in heard.items():
+    everybody = sorted((frame.time, flow) for flow, frames in messages.items() for frame in frames)
+    for flow, frames in messages.items():
         agreed = min(hold_times.get(flow, 0), hold_times.get(flow.back, 0))
         gone = min(closed.get(flow, end + 1), closed.get(flow.back, end + 1))
         for frame, following in zip_longest(frames, frames[1:]):

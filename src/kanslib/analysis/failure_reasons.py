@@ -28,45 +28,45 @@ class CaptureIndex:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._heard: dict[str, list[float]] = defaultdict(list)
-        self._back: dict[tuple[str, int], list[Frame]] = defaultdict(list)
+        self._frame_times: dict[str, list[float]] = defaultdict(list)
+        self._answers: dict[tuple[str, int], list[Frame]] = defaultdict(list)
         self._arp: dict[str, list[Frame]] = defaultdict(list)
-        self._owned: dict[str, dict[str, None]] = defaultdict(dict)
+        self._addresses: dict[str, dict[str, None]] = defaultdict(dict)
         for frame in self.frames:
             if frame.link == ETHERNET and len(frame.raw) >= 14:  # its addresses alone: there are many frames
-                self._heard[mac(frame.raw[6:12])].append(frame.time)
+                self._frame_times[mac(frame.raw[6:12])].append(frame.time)
             self._add(frame)
 
     def _add(self, frame: Frame) -> None:
         arp, packet, tcp, icmp = frame.arp, frame.ip, frame.tcp, frame.icmp
         if arp and not arp.is_probe:
-            self._owned[arp.sender_mac][arp.sender_ip] = None
+            self._addresses[arp.sender_mac][arp.sender_ip] = None
         if arp and not arp.is_gratuitous:
             self._arp[arp.target_ip if arp.operation == REQUEST else arp.sender_ip].append(frame)
         if packet and tcp and (tcp.flags == "SA" or "R" in tcp.flags):
-            self._back[packet.src, tcp.dport].append(frame)
+            self._answers[packet.src, tcp.dport].append(frame)
         if icmp and icmp.quoted and icmp.type == 3 and icmp.quoted.sport is not None:
-            self._back[icmp.quoted.dst, icmp.quoted.sport].append(frame)
+            self._answers[icmp.quoted.dst, icmp.quoted.sport].append(frame)
 
     def name(self, mac: str) -> str:
         """Return whose card it is: its name, else the first address it spoke for, else the MAC address."""
-        return self.names.get(mac) or next(iter(self._owned.get(mac, ())), mac)
+        return self.names.get(mac) or next(iter(self._addresses.get(mac, ())), mac)
 
     def is_silent(self, mac: str, moment: float) -> bool:
         """Return True when nothing came from a card in the 5 s after a moment (Unix seconds)."""
-        times = self._heard.get(mac, [])
+        times = self._frame_times.get(mac, [])
         after = bisect_right(times, moment)
         return after == len(times) or times[after] - moment > _SILENCE_S
 
-    def last_heard(self, mac: str, moment: float) -> float | None:
+    def last_frame_time(self, mac: str, moment: float) -> float | None:
         """Return when the last frame before a moment came from a card (both Unix seconds); None when none did."""
-        times = self._heard.get(mac, [])
+        times = self._frame_times.get(mac, [])
         before = bisect_left(times, moment)
         return times[before - 1] if before else None
 
     def answers(self, vip: str, port: int, start: float, end: float) -> list[Frame]:
         """Return what came back for a client's port: SYN-ACK, RST, and ICMP that quotes its packet."""
-        return [frame for frame in self._back[vip, port] if start <= frame.time <= end]
+        return [frame for frame in self._answers[vip, port] if start <= frame.time <= end]
 
     def unanswered_requests(self, address: str, start: float, end: float) -> list[Frame]:
         """Return the ARP requests for an address; empty when anybody answered."""
@@ -104,14 +104,14 @@ def _is_about(event: TimelineEvent, service: str) -> bool:
             return isinstance(event, HoldTimerEvent)
 
 
-class _Unanswered(NamedTuple):
+class _UnansweredPort(NamedTuple):
     """SYNs from one port that got no answer: Unix seconds of the first and the last, and the first one's frame."""
 
     first: float
     last: float
     frame: Frame
 
-    def is_remembered(self, moment: float) -> bool:
+    def is_in_conntrack(self, moment: float) -> bool:
         """Return True while conntrack still has the connection."""
         return moment - self.last < _CONNTRACK_MEMORY_S
 
@@ -124,7 +124,7 @@ class _Explanation:
     vip: str
     zero: float
     events: Sequence[TimelineEvent]
-    unanswered: dict[int, _Unanswered] = field(default_factory=dict)
+    unanswered: dict[int, _UnansweredPort] = field(default_factory=dict)
 
     def next(self, attempt: Attempt) -> Attempt:
         """Return the attempt with its reason, if it failed and has none yet."""
@@ -135,27 +135,27 @@ class _Explanation:
         if reason.cause is Cause.UNKNOWN:
             reason = self._from_events(attempt) or reason
         if reason.cause in (Cause.ENDPOINT_GONE, Cause.REMEMBERED, Cause.NOT_BACK, Cause.UNREACHABLE):
-            self._remember(attempt)
+            self._record_unanswered(attempt)
         return attempt.with_reason(reason)
 
-    def _remember(self, attempt: Attempt) -> None:
+    def _record_unanswered(self, attempt: Attempt) -> None:
         if attempt.port and attempt.syns:
             syn, before = attempt.syns[-1], self.unanswered.get(attempt.port)
-            if before is None or not before.is_remembered(syn.time):
-                before = _Unanswered(syn.time, syn.time, syn)
+            if before is None or not before.is_in_conntrack(syn.time):
+                before = _UnansweredPort(syn.time, syn.time, syn)
             self.unanswered[attempt.port] = before._replace(last=syn.time)
 
     def _from_frames(self, attempt: Attempt) -> Reason:
         if not attempt.syns or attempt.port is None:
-            return self._without_a_syn(attempt)
+            return self._without_syn(attempt)
         shown = _frames(attempt.syns)
         return (
             self._rejected(attempt, attempt.port, shown)
-            or self._sent_to_a_silent_card(attempt, shown)
-            or self._sent_to_a_living_node(attempt, attempt.port, shown)
+            or self._sent_to_silent_node(attempt, shown)
+            or self._sent_to_live_node(attempt, attempt.port, shown)
         )
 
-    def _rejected(self, attempt: Attempt, port: int, shown: tuple[Evidence, ...]) -> Reason | None:
+    def _rejected(self, attempt: Attempt, port: int, evidence: tuple[Evidence, ...]) -> Reason | None:
         """Return the reason where somebody answered that it does not work, on the wire or to the client."""
         start = attempt.syns[-1].time
         given_up = start + max(attempt.ms / 1000, 0.05) + 0.05
@@ -163,39 +163,39 @@ class _Explanation:
             if frame.icmp:
                 who = self.capture.name(frame.ethernet.source) if frame.ethernet else "somebody"
                 words = f"{who} answered: {frame.icmp.meaning}"
-                return Reason(Cause.UNREACHABLE, words, (*shown, Evidence.of(frame)))
+                return Reason(Cause.UNREACHABLE, words, (*evidence, Evidence.of(frame)))
             if frame.tcp and "R" in frame.tcp.flags:
-                return Reason(Cause.REFUSED, "the answer was a reset", (*shown, Evidence.of(frame)))
+                return Reason(Cause.REFUSED, "the answer was a reset", (*evidence, Evidence.of(frame)))
         if attempt.client_error in (ClientError.UNREACHABLE, ClientError.NO_ROUTE):  # its packet was not captured
-            return Reason(Cause.UNREACHABLE, attempt.error, (*shown, _note_of_client(attempt)))
+            return Reason(Cause.UNREACHABLE, attempt.error, (*evidence, _client_evidence(attempt)))
         return None
 
-    def _sent_to_a_silent_card(self, attempt: Attempt, shown: tuple[Evidence, ...]) -> Reason | None:
+    def _sent_to_silent_node(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason | None:
         syn = attempt.syns[-1]
         target = syn.ethernet.destination if syn.ethernet else ""
         if not self.capture.is_silent(target, syn.time):
             return None
-        heard = self.capture.last_heard(target, syn.time)
+        heard = self.capture.last_frame_time(target, syn.time)
         since = f"last heard at {heard - self.zero:+.1f} s" if heard is not None else "never heard"
         is_routed = len({frame.ethernet.destination for frame in attempt.syns if frame.ethernet}) > 1
         words = f"sent to the card of {self.capture.name(target)}, {since}"
-        return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, words, shown)
+        return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, words, evidence)
 
-    def _sent_to_a_living_node(self, attempt: Attempt, port: int, shown: tuple[Evidence, ...]) -> Reason:
+    def _sent_to_live_node(self, attempt: Attempt, port: int, evidence: tuple[Evidence, ...]) -> Reason:
         syn = attempt.syns[-1]
         name = self.capture.name(syn.ethernet.destination if syn.ethernet else "")
         before = self.unanswered.get(port)
-        if before and before.is_remembered(syn.time):
+        if before and before.is_in_conntrack(syn.time):
             ago = syn.time - before.first
             words = f"port {port} had been left unanswered {ago:.1f} s before; {name} lives, and remembers"
-            return Reason(Cause.REMEMBERED, words, (Evidence.of(before.frame), *shown))
+            return Reason(Cause.REMEMBERED, words, (Evidence.of(before.frame), *evidence))
         words = f"sent to {name}, which lives"
         if not any(isinstance(event, EndpointEvent) for event in self.events):
-            return Reason(Cause.ENDPOINT_GONE, f"{words}, and nothing came back: a Pod that is gone", shown)
+            return Reason(Cause.ENDPOINT_GONE, f"{words}, and nothing came back: a Pod that is gone", evidence)
         change = self._next_endpoint_change(syn.time - self.zero)
         if change is None:
-            return Reason(Cause.UNKNOWN, f"{words}, and nothing came back", shown)
-        evidence = (*shown, change.evidence)
+            return Reason(Cause.UNKNOWN, f"{words}, and nothing came back", evidence)
+        evidence = (*evidence, change.evidence)
         if change.is_ready:
             words = f"{words}; {change.address} was not ready before {change.at:+.1f} s"
             return Reason(Cause.NOT_BACK, words, evidence)
@@ -214,7 +214,7 @@ class _Explanation:
             return leaving
         return coming
 
-    def _without_a_syn(self, attempt: Attempt) -> Reason:
+    def _without_syn(self, attempt: Attempt) -> Reason:
         start = self.zero + attempt.at
         requests = self.capture.unanswered_requests(self.vip, start, start + attempt.ms / 1000 + 0.5)
         if requests:
@@ -226,7 +226,7 @@ class _Explanation:
         }  # fmt: skip
         cause = causes.get(attempt.client_error, Cause.UNKNOWN)
         words = "no packet of it was captured" if cause is Cause.UNKNOWN else attempt.error
-        return Reason(cause, words, (_note_of_client(attempt),))
+        return Reason(cause, words, (_client_evidence(attempt),))
 
     def _from_events(self, attempt: Attempt) -> Reason | None:
         """Return what happened next, where no packet tells: an address taken over, a route or an endpoint that went."""
@@ -235,7 +235,7 @@ class _Explanation:
             event = next((one for one in self.events if one.kind is kind and attempt.at < one.at + delay), None)
             if event:
                 words = f"no packet of it was captured; {event} at {event.at:+.1f} s"
-                return Reason(_cause_ended_by(event), words, (_note_of_client(attempt), event.evidence))
+                return Reason(_cause_ended_by(event), words, (_client_evidence(attempt), event.evidence))
         return None
 
 
@@ -250,5 +250,5 @@ def _frames(frames: Iterable[Frame]) -> tuple[Evidence, ...]:
     return tuple(map(Evidence.of, frames))
 
 
-def _note_of_client(attempt: Attempt) -> Evidence:
+def _client_evidence(attempt: Attempt) -> Evidence:
     return Evidence("the client's own note", attempt.error)

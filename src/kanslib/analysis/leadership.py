@@ -15,7 +15,7 @@ from kanslib.analysis.timeline_events import LeaderEvent, TimelineEvent
 from kanslib.k8s.logs import with_timestamps
 from kanslib.metallb import election, memberlist
 
-_BEGINS = "MetalLB speaker starting"
+_START_LINE = "MetalLB speaker starting"
 API = "the API's newest event"
 
 
@@ -49,7 +49,7 @@ def speaker_views(
             continue
         since = max((back for _, back in away if back <= moment), default=float("-inf"))
         alive = next(members for t, members in reversed(gossip) if t <= moment and (t >= since or not members))
-        able = [one for one in _at(candidates, moment) if one in alive]
+        able = [one for one in _candidates_at(candidates, moment) if one in alive]
         changes.append((moment - zero, election.order(able, address)[0] if able else ""))
     return _views(node, changes, span)
 
@@ -58,22 +58,22 @@ def _absences(log: str) -> list[tuple[float, float]]:
     """Return when a speaker did not run: from its last line to its next start."""
     found, last = [], float("-inf")
     for moment, line in with_timestamps(log.splitlines()):
-        if _BEGINS in line:
+        if _START_LINE in line:
             found.append((last, moment))
         last = moment
     return found
 
 
-def _at(candidates: Candidates, moment: float) -> Sequence[str]:
+def _candidates_at(candidates: Candidates, moment: float) -> Sequence[str]:
     return next((nodes for t, nodes in reversed(candidates) if t <= moment), ())
 
 
 def client_views(
-    client: str, memory: Iterable[NeighborUpdate], places: Mapping[str, str], address: str, zero: float,
+    client: str, updates: Iterable[NeighborUpdate], places: Mapping[str, str], address: str, zero: float,
     span: tuple[float, float],
 ) -> list[LeaderView]:  # fmt: skip
     """Return whom the client took for the leader, by its neighbor cache. `places`: whose card a MAC is."""
-    changes = [(one.time - zero, places.get(one.mac, one.mac)) for one in memory if one.address == address]
+    changes = [(one.time - zero, places.get(one.mac, one.mac)) for one in updates if one.address == address]
     return _views(client, changes, span)
 
 
@@ -86,7 +86,7 @@ def api_views(
     return _views(API, changes, span)
 
 
-def _views(who: str, changes: Sequence[tuple[float, str | None]], span: tuple[float, float]) -> list[LeaderView]:
+def _views(viewer: str, changes: Sequence[tuple[float, str | None]], span: tuple[float, float]) -> list[LeaderView]:
     """Return changes as views within `span`; a change to None means that the viewer did not run."""
     first, last = span
     out: list[LeaderView] = []
@@ -96,9 +96,9 @@ def _views(who: str, changes: Sequence[tuple[float, str | None]], span: tuple[fl
         if start >= until or leader is None:
             continue
         if out and out[-1].leader == leader and out[-1].end == start:
-            out[-1] = LeaderView(who, out[-1].start, until, leader)
+            out[-1] = LeaderView(viewer, out[-1].start, until, leader)
         else:
-            out.append(LeaderView(who, start, until, leader))
+            out.append(LeaderView(viewer, start, until, leader))
     return out
 
 

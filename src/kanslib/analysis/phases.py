@@ -78,7 +78,7 @@ def phases(attempts: Sequence[Attempt]) -> list[Phase]:
     after = [attempt for attempt in attempts if attempt.at >= 0]
     if not after:
         return []
-    parts = [_Part.of(part) for piece in _cut_where_nobody_answers(after) for part in piece]
+    parts = [_Part.of(part) for piece in _cut_where_vip_is_unowned(after) for part in piece]
     return list(_describe(_merge_search_cuts(parts)))
 
 
@@ -89,7 +89,7 @@ def _outcome(attempt: Attempt) -> str:
     return attempt.reason.cause if attempt.reason else "failed"
 
 
-def _cut_where_nobody_answers(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
+def _cut_where_vip_is_unowned(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
     """Yield parts: where nobody had the address is one for certain; what lies between is searched."""
     rest: list[Attempt] = []
     for nowhere, group in groupby(attempts, key=lambda one: _outcome(one) in (Cause.NO_ARP, Cause.LEADER_GONE)):

@@ -24,9 +24,9 @@ class EventMessage:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the controller made of a Service: its addresses and their pool, and the events that it wrote.
+    """The controller's decision about a Service: its addresses and their pool, and the events that it writes.
 
-    `released`: it gave an address back, so that others may be waiting for it.
+    `released`: the Service gave an address back, so others that wait for one have to be reconciled.
     """
 
     ips: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Allocation:
-    """An address in use: by whose ports, under which sharing key, for which backends."""
+    """Assigned addresses: their pool, the ports in use, the sharing key, the selector of the Pods (policy Local)."""
 
     pool: str
     ips: tuple[str, ...]
@@ -47,12 +47,12 @@ class Allocation:
 
 
 class _RefusedError(Exception):
-    """Why an address is not to be had, in MetalLB's words."""
+    """An address cannot be assigned; the message is MetalLB's."""
 
 
 @dataclass
 class Allocator:
-    """MetalLB's allocator: it knows the pools and what it has assigned, and nothing else.
+    """MetalLB's allocator: `pools` by name, and `allocations` by Service (`namespace/name`).
 
     >>> import kanslib
     >>> from kanslib.metallb.config import pools
@@ -72,58 +72,59 @@ class Allocator:
     allocations: dict[str, Allocation] = field(default_factory=dict)
 
     def set_pools(self, pools: Mapping[str, Pool]) -> None:
-        """Take a new configuration: what no pool holds any more is forgotten (allocator.go SetPools)."""
+        """Replace the pools, and forget the allocations that no pool contains any more (allocator.go SetPools)."""
         self.pools = pools
-        for key, held in list(self.allocations.items()):
-            pool = pool_of(pools, held.ips)
+        for key, allocation in list(self.allocations.items()):
+            pool = pool_of(pools, allocation.ips)
             if pool is None:
                 del self.allocations[key]
-            elif pool.name != held.pool:
-                self.allocations[key] = replace(held, pool=pool.name)
+            elif pool.name != allocation.pool:
+                self.allocations[key] = replace(allocation, pool=pool.name)
 
     def release(self, key: str) -> bool:
-        """Forget a Service (`namespace/name`); True when it held an address."""
+        """Release the addresses of a Service (`namespace/name`); return True when it had any."""
         return self.allocations.pop(key, None) is not None
 
     def converge(self, service: KubeObject) -> Decision:
-        """Give a Service its addresses, or find that those it has will do (service.go convergeBalancer).
+        """Assign addresses to a Service, or keep those that it has (service.go convergeBalancer).
 
-        `service` with its present status; the same Service again changes nothing. What cannot be given is in an event
-        of the decision, in MetalLB's words.
+        `service`: with its current status; an unchanged Service changes nothing. Where no address can be assigned, an
+        event of the decision says why, in MetalLB's words.
         """
         key, events = key_of_service(service), list[EventMessage]()
-        held = self.allocations.get(key)
+        before = self.allocations.get(key)
         if service["spec"].get("type") != "LoadBalancer" or not self.pools or not _family(service):
-            return Decision(released=self.release(key) and self._still_there(held))
+            return Decision(released=self.release(key) and self._is_in_a_pool(before))
         ips = tuple(external_addresses(service))
         if not ips or _families(ips) != _family(service):
             ips = self._clear(key)
         if ips:
             ips = self._keep(key, service, ips, events)
         try:
-            asked = _requested(service)
-        except _RefusedError as why:
-            # said while there is an address that a valid wish could have changed; it stays out of the status as it was
-            reason, say = ("LoadBalancerFailed", f"invalid requested loadbalancer IPs: {why}")
-            if ips:
-                return Decision(ips, self._pool(key), (*events, EventMessage("Warning", reason, say)))
-            return self._failed(key, why, events, held)
-        if ips and asked and sorted(ips) != sorted(asked):
+            requested = _requested_ips(service)
+        except _RefusedError as error:
+            if ips:  # an invalid request does not change the addresses in the status
+                message = f"invalid requested loadbalancer IPs: {error}"
+                return Decision(ips, self._pool(key), (*events, EventMessage("Warning", "LoadBalancerFailed", message)))
+            return self._failed(key, error, events, before)
+        if ips and requested and sorted(ips) != sorted(requested):
             ips = self._clear(key)
         if not ips:
             try:
-                ips = self._allocate(key, service, asked)
-            except _RefusedError as why:
-                return self._failed(key, why, events, held)
+                ips = self._allocate(key, service, requested)
+            except _RefusedError as error:
+                return self._failed(key, error, events, before)
             events.append(EventMessage("Normal", "IPAllocated", f"Assigned IP {_quoted(ips)}"))
         return Decision(ips, self._pool(key), tuple(events))
 
-    def _failed(self, key: str, why: _RefusedError, events: list[EventMessage], held: Allocation | None) -> Decision:
-        event = EventMessage("Warning", "AllocationFailed", f'Failed to allocate IP for "{key}": {why}')
-        return Decision((), "", (*events, event), self._still_there(held))
+    def _failed(
+        self, key: str, error: _RefusedError, events: list[EventMessage], before: Allocation | None
+    ) -> Decision:
+        event = EventMessage("Warning", "AllocationFailed", f'Failed to allocate IP for "{key}": {error}')
+        return Decision((), "", (*events, event), self._is_in_a_pool(before))
 
-    def _still_there(self, held: Allocation | None) -> bool:
-        return held is not None and pool_of(self.pools, held.ips) is not None
+    def _is_in_a_pool(self, allocation: Allocation | None) -> bool:
+        return allocation is not None and pool_of(self.pools, allocation.ips) is not None
 
     def _pool(self, key: str) -> str:
         return self.allocations[key].pool if key in self.allocations else ""
@@ -136,29 +137,29 @@ class Allocator:
         """Return the addresses that a Service has, if it may keep them; else none."""
         try:
             self._assign(key, service, ips)
-        except _RefusedError as why:
-            say = f'current IP for "{key}" not allowed by config, will attempt for new IP assignment: {why}'
-            events.append(EventMessage("Normal", "ClearAssignment", say))
+        except _RefusedError as error:
+            message = f'current IP for "{key}" not allowed by config, will attempt for new IP assignment: {error}'
+            events.append(EventMessage("Normal", "ClearAssignment", message))
             return self._clear(key)
-        wanted = annotation(service, "address-pool")
-        return self._clear(key) if wanted and wanted != self._pool(key) else ips
+        requested_pool = annotation(service, "address-pool")
+        return self._clear(key) if requested_pool and requested_pool != self._pool(key) else ips
 
-    def _allocate(self, key: str, service: KubeObject, asked: tuple[str, ...]) -> tuple[str, ...]:
-        """Allocate what the Service asks for, else from its pool, else from any pool (service.go allocateIPs)."""
-        wanted = annotation(service, "address-pool")
-        if asked:
-            if _families(asked) != _family(service):
+    def _allocate(self, key: str, service: KubeObject, requested: tuple[str, ...]) -> tuple[str, ...]:
+        """Allocate the requested addresses, else from the requested pool, else from any (service.go allocateIPs)."""
+        requested_pool = annotation(service, "address-pool")
+        if requested:
+            if _families(requested) != _family(service):
                 raise _RefusedError(
-                    f"requested loadBalancer IP(s) {_quoted(asked)} does not match the ipFamily of the service"
+                    f"requested loadBalancer IP(s) {_quoted(requested)} does not match the ipFamily of the service"
                 )
-            self._assign(key, service, asked)
-            if wanted and wanted != self._pool(key):
+            self._assign(key, service, requested)
+            if requested_pool and requested_pool != self._pool(key):
                 self.release(key)
-                mine = f"requested loadBalancer IP(s) {_quoted(asked)}"
-                raise _RefusedError(f"{mine} is not compatible with requested address pool {wanted}")
-            return asked
-        if wanted:
-            return self._from_pool(key, service, wanted)
+                ips = f"requested loadBalancer IP(s) {_quoted(requested)}"
+                raise _RefusedError(f"{ips} is not compatible with requested address pool {requested_pool}")
+            return requested
+        if requested_pool:
+            return self._from_pool(key, service, requested_pool)
         for pool in self.candidates(service):
             try:
                 return self._from_pool(key, service, pool.name)
@@ -167,20 +168,20 @@ class Allocator:
         raise _RefusedError("no available IPs")
 
     def candidates(self, service: KubeObject) -> list[Pool]:
-        """Return the pools that are tried for a Service that asks for none, in order.
+        """Return the pools that are tried, in order, for a Service that requests none.
 
-        First those whose serviceAllocation is meant for it, by priority (0 comes last), then all others. MetalLB takes
-        these in no fixed order; here they come by name.
+        First those whose serviceAllocation selects it, by priority (0 comes last), then those without one. MetalLB
+        tries the latter in no fixed order; here they come by name.
         """
         meta, automatic = service["metadata"], [pool for pool in self.pools.values() if pool.auto_assign]
         namespace, labels = meta.get("namespace", "default"), meta.get("labels", {})
-        mine = [
+        pinned = [
             pool
             for pool in automatic
             if pool.pinned and (pool.namespaces or pool.service_selectors) and pool.serves(namespace, labels)
         ]
-        mine.sort(key=lambda pool: (pool.priority == 0, pool.priority, pool.name))
-        return mine + sorted((pool for pool in automatic if not pool.pinned), key=lambda pool: pool.name)
+        pinned.sort(key=lambda pool: (pool.priority == 0, pool.priority, pool.name))
+        return pinned + sorted((pool for pool in automatic if not pool.pinned), key=lambda pool: pool.name)
 
     def _from_pool(self, key: str, service: KubeObject, name: str) -> tuple[str, ...]:
         """Return the lowest address of each family that is free, or that may be shared (getIPFromCIDR)."""
@@ -195,7 +196,7 @@ class Allocator:
             for address in network:
                 if pool.avoid_buggy_ips and avoids_buggy_ips(address):
                     continue
-                if not self._objection(key, service, str(address)):
+                if not self._sharing_conflict(key, service, str(address)):
                     found.append(str(address))
                     missing.discard(network.version)
                     break
@@ -205,7 +206,7 @@ class Allocator:
         return tuple(found)
 
     def _assign(self, key: str, service: KubeObject, ips: tuple[str, ...]) -> None:
-        """Give these very addresses, or say why not (allocator.go Assign)."""
+        """Assign these addresses, or raise _RefusedError (allocator.go Assign)."""
         pool = next((one for one in self.pools.values() if all(_allowed(one, ip) for ip in ips)), None)
         if pool is None:
             raise _RefusedError(f"{_quoted(ips)} is not allowed in config")
@@ -215,25 +216,25 @@ class Allocator:
         if len(ips) > 2:
             raise _RefusedError(f"more than two addresses {_quoted(ips)}")
         for ip in ips:
-            if objection := self._objection(key, service, ip):
-                raise _RefusedError(objection)
+            if conflict := self._sharing_conflict(key, service, ip):
+                raise _RefusedError(conflict)
         self.allocations[key] = Allocation(pool.name, ips, _ports(service), *_sharing(service))
 
-    def _objection(self, key: str, service: KubeObject, ip: str) -> str:
+    def _sharing_conflict(self, key: str, service: KubeObject, ip: str) -> str:
         """Return why a Service may not share an address; empty when it may (checkSharing, sharingOK)."""
-        others = {name: held for name, held in self.allocations.items() if ip in held.ips and name != key}
+        others = {name: other for name, other in self.allocations.items() if ip in other.ips and name != key}
         if not others:
             return ""
-        sharing, backend = _sharing(service)
-        if any(not sharing or (held.sharing, held.pods) != (sharing, backend) for held in others.values()):
+        sharing, pods = _sharing(service)
+        if any(not sharing or (other.sharing, other.pods) != (sharing, pods) for other in others.values()):
             return f'can\'t change sharing key for "{key}", address also in use by {",".join(sorted(others))}'
-        taken = {port for held in others.values() for port in held.ports}
+        taken = {port for other in others.values() for port in other.ports}
         clash = next((port for port in _ports(service) if port in taken), None)
         return f'port {clash[0]}/{clash[1]} is already in use on "{ip}"' if clash else ""
 
 
 def key_of_service(service: KubeObject) -> str:
-    """`namespace/name`."""
+    """Return `namespace/name`, with `default` written out."""
     meta = service["metadata"]
     return f"{meta.get('namespace', 'default')}/{meta['name']}"
 
@@ -243,28 +244,28 @@ def _allowed(pool: Pool, ip: str) -> bool:
 
 
 def annotation(service: KubeObject, name: str) -> str:
-    """Return what a Service asks for in one of MetalLB's annotations; empty without it."""
+    """Return one of MetalLB's annotations of a Service; `name` without the prefix; empty without it."""
     return str((service["metadata"].get("annotations") or {}).get(PREFIX + name, ""))
 
 
-def _requested(service: KubeObject) -> tuple[str, ...]:
-    """Return the addresses a Service asks for by annotation or by spec.loadBalancerIP (getDesiredLbIPs)."""
+def _requested_ips(service: KubeObject) -> tuple[str, ...]:
+    """Return the addresses that a Service requests by annotation or spec.loadBalancerIP (getDesiredLbIPs)."""
     by_annotation, by_spec = annotation(service, "loadBalancerIPs"), service["spec"].get("loadBalancerIP", "")
     if by_annotation and by_spec:
         raise _RefusedError(f"service can not have both {PREFIX}loadBalancerIPs and svc.Spec.LoadBalancerIP")
-    if by_spec and not _address(by_spec):
+    if by_spec and not _is_address(by_spec):
         raise _RefusedError(f'invalid spec.loadBalancerIP "{by_spec}"')
-    asked = [part.strip() for part in by_annotation.split(",")] if by_annotation else [by_spec] if by_spec else []
-    if not all(map(_address, asked)):
+    requested = [part.strip() for part in by_annotation.split(",")] if by_annotation else [by_spec] if by_spec else []
+    if not all(map(_is_address, requested)):
         raise _RefusedError(f'invalid {PREFIX}loadBalancerIPs: "{by_annotation}"')
-    if len(asked) > 2:
-        raise _RefusedError(f"IPFamilyForAddresses: invalid ips length {len(asked)} {_quoted(asked)}")
-    if len(asked) == 2 and not _families(asked):
-        raise _RefusedError(f"IPFamilyForAddresses: same address family {_quoted(asked)}")
-    return tuple(asked)
+    if len(requested) > 2:
+        raise _RefusedError(f"IPFamilyForAddresses: invalid ips length {len(requested)} {_quoted(requested)}")
+    if len(requested) == 2 and not _families(requested):
+        raise _RefusedError(f"IPFamilyForAddresses: same address family {_quoted(requested)}")
+    return tuple(requested)
 
 
-def _address(text: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
         ip_address(text)
     except ValueError:
@@ -278,14 +279,14 @@ def _ports(service: KubeObject) -> tuple[tuple[str, int], ...]:
 
 def _sharing(service: KubeObject) -> tuple[str, str]:
     """Return the sharing key, and the selector of the Pods, which has to be the same with policy Local."""
-    spec, backend = service["spec"], ""
+    spec, selector = service["spec"], ""
     if spec.get("externalTrafficPolicy") == "Local":
-        backend = ",".join(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items()))
-    return annotation(service, "allow-shared-ip"), backend
+        selector = ",".join(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items()))
+    return annotation(service, "allow-shared-ip"), selector
 
 
 def _families(ips: Iterable[str]) -> str:
-    """ipv4, ipv6 or dual; empty for what is none of them."""
+    """Return ipv4, ipv6 or dual; empty for any other combination."""
     versions = sorted(ip_address(ip).version for ip in ips)
     return {(4,): "ipv4", (6,): "ipv6", (4, 6): "dual"}.get(tuple(versions), "")
 

@@ -1,4 +1,4 @@
-"""Who advertises which prefix over BGP, and where a router then sends (MetalLB v0.14.8 speaker/bgp_controller.go)."""
+"""Compute which nodes advertise which prefixes, and a router's routes (MetalLB v0.14.8 speaker/bgp_controller.go)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kanslib.metallb.election import EXCLUDE, network_unavailable, speakers
 
 @dataclass(frozen=True)
 class Peer:
-    """A BGPPeer: the router's address, both AS numbers, the hold time (seconds), who connects to it."""
+    """A BGPPeer: the router's address, both AS numbers, the hold time (seconds), the nodes that connect to it."""
 
     name: str
     address: str
@@ -24,13 +24,13 @@ class Peer:
 
     @property
     def is_internal(self) -> bool:
-        """iBGP: both sides in one AS. Only then LOCAL_PREF is sent."""
+        """True for iBGP: both sides are in one AS. Only then LOCAL_PREF is sent."""
         return self.asn == self.my_asn
 
 
 @dataclass(frozen=True)
 class BGPRoute:
-    """One prefix that a node advertises to a peer, with itself as the next hop; the Services it stands for."""
+    """A prefix that a node advertises to a peer with itself as the next hop; `services`: whose addresses are in it."""
 
     prefix: str
     node: str
@@ -50,8 +50,7 @@ def peers(objects: Objects) -> list[Peer]:
         selectors = spec.get("nodeSelectors") or [{}]
         names = frozenset(name for name, labels in nodes.items() if any(selects(one, labels) for one in selectors))
         hold = _seconds(spec.get("holdTime", "90s"))
-        address, asn, mine = spec["peerAddress"], spec["peerASN"], spec["myASN"]
-        found.append(Peer(obj["metadata"]["name"], address, asn, mine, hold, names))
+        found.append(Peer(obj["metadata"]["name"], spec["peerAddress"], spec["peerASN"], spec["myASN"], hold, names))
     return found
 
 
@@ -75,27 +74,27 @@ def why_not_advertised(node: KubeObject, service: KubeObject, pool: Pool | None,
         return "nodeNetworkUnavailable"
     if EXCLUDE in node["metadata"].get("labels", {}):
         return "nodeLabeledExcludeBalancers"
-    known = list(endpoints_in(slices))
+    endpoints = list(endpoints_in(slices))
     if service["spec"].get("externalTrafficPolicy") == "Local":
-        here = [entry for entry in known if entry.get("nodeName") == name]
-        return "" if _healthy(here) else "noLocalEndpoints"
-    return "" if _healthy(known) else "noEndpoints"
+        local = [entry for entry in endpoints if entry.get("nodeName") == name]
+        return "" if _has_healthy_endpoint(local) else "noLocalEndpoints"
+    return "" if _has_healthy_endpoint(endpoints) else "noEndpoints"
 
 
-def _healthy(known: Iterable[KubeObject]) -> bool:
+def _has_healthy_endpoint(endpoints: Iterable[KubeObject]) -> bool:
     """Return True when an address can serve in every slice that names it (hasHealthyEndpoint)."""
-    verdicts: dict[str, bool] = {}
-    for entry in known:
+    can_serve_by_address: dict[str, bool] = {}
+    for entry in endpoints:
         for address in entry["addresses"]:
-            verdicts[address] = verdicts.get(address, True) and can_serve(entry)
-    return any(verdicts.values())
+            can_serve_by_address[address] = can_serve_by_address.get(address, True) and can_serve(entry)
+    return any(can_serve_by_address.values())
 
 
 def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[BGPRoute]:
     """Return every route that speakers advertise, sorted by peer, prefix and node.
 
-    `objects`: `lab.objects`, or a function like it. `alive`: the nodes whose speakers are there to speak; without it
-    those whose speaker Pod is Ready. A prefix that several Services need is advertised once.
+    `objects`: `lab.objects`, or a function like it. `alive`: the nodes whose speakers have a session; without it those
+    whose speaker Pod is Ready. A prefix that several Services need is advertised once.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="bgp-silent")  # doctest: +ELLIPSIS
@@ -103,33 +102,37 @@ def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[B
     >>> [(route.prefix, route.node) for route in advertised(lab.objects)][:2]
     [('172.18.255.200/32', 'myk8s-worker'), ('172.18.255.200/32', 'myk8s-worker2')]
     """
-    living = set(speakers(objects) if alive is None else alive)
-    nodes = {node["metadata"]["name"]: node for node in objects("nodes") if node["metadata"]["name"] in living}
-    configured, slices = pools(objects), by_service(objects_of_kind(objects, "endpointslices"))
-    known = peers(objects)
+    running = set(speakers(objects) if alive is None else alive)
+    nodes = {node["metadata"]["name"]: node for node in objects("nodes") if node["metadata"]["name"] in running}
+    known_pools, slices = pools(objects), by_service(objects_of_kind(objects, "endpointslices"))
+    known_peers = peers(objects)
     found: dict[tuple[str, str, str], BGPRoute] = {}
     for service in objects("services"):
         meta, ips = service["metadata"], external_addresses(service)
         key = (meta.get("namespace", "default"), meta["name"])
-        pool = pool_of(configured, ips)
+        pool = pool_of(known_pools, ips)
         if service["spec"].get("type") != "LoadBalancer" or pool is None:
             continue
         for name, node in nodes.items():
             if why_not_advertised(node, service, pool, slices.get(key, [])):
                 continue
-            for route in _routes(node, "/".join(key), ips, pool.bgp, known):
-                place = (route.peer, route.prefix, name)
-                before = found[place].services if place in found else ()
-                found[place] = replace(route, services=tuple(dict.fromkeys((*before, *route.services))))
+            for route in _routes(node, "/".join(key), ips, pool.bgp, known_peers):
+                route_key = (route.peer, route.prefix, name)
+                before = found[route_key].services if route_key in found else ()
+                found[route_key] = replace(route, services=tuple(dict.fromkeys((*before, *route.services))))
     return sorted(found.values(), key=lambda one: (one.peer, one.prefix, one.node))
 
 
 def _routes(
-    node: KubeObject, service: str, ips: Iterable[str], ads: Iterable[BGPAdvertisement], known: Iterable[Peer]
+    node: KubeObject,
+    service: str,
+    ips: Iterable[str],
+    advertisements: Iterable[BGPAdvertisement],
+    peers: Iterable[Peer],
 ) -> list[BGPRoute]:
     name = node["metadata"]["name"]
     next_hop = internal_ip(node)
-    node_ads = [ad for ad in ads if name in ad.nodes]
+    node_ads = [ad for ad in advertisements if name in ad.nodes]
     return [
         BGPRoute(
             ad.prefix(ip),
@@ -140,7 +143,7 @@ def _routes(
             ad.communities,
             (service,),
         )
-        for peer in known
+        for peer in peers
         if name in peer.nodes
         for ad in node_ads
         if not ad.peers or peer.name in ad.peers
@@ -148,8 +151,8 @@ def _routes(
     ]
 
 
-def next_hops(routes: Iterable[BGPRoute], peer: str, most: int = 64) -> dict[str, tuple[str, ...]]:
-    """Return the router's routes: each prefix and its equal next hops, at most `most` of them.
+def next_hops(routes: Iterable[BGPRoute], peer: str, max_paths: int = 64) -> dict[str, tuple[str, ...]]:
+    """Return the router's routes: each prefix and its equal next hops, at most `max_paths` of them.
 
     All paths are one AS long, so the highest LOCAL_PREF decides (0 counts as FRR's default, 100), and all that are
     left are equal: ECMP.
@@ -163,32 +166,32 @@ def next_hops(routes: Iterable[BGPRoute], peer: str, most: int = 64) -> dict[str
     for route in routes:
         if route.peer == peer:
             by_prefix.setdefault(route.prefix, []).append(route)
-    return {prefix: _best(found, most) for prefix, found in sorted(by_prefix.items())}
+    return {prefix: _best(found, max_paths) for prefix, found in sorted(by_prefix.items())}
 
 
-def _best(found: list[BGPRoute], most: int) -> tuple[str, ...]:
-    top = max(route.local_pref or 100 for route in found)
-    hops = {route.next_hop for route in found if (route.local_pref or 100) == top}
-    return tuple(sorted(hops, key=lambda ip: tuple(map(int, ip.split("."))) if "." in ip else (ip,))[:most])
+def _best(routes: list[BGPRoute], max_paths: int) -> tuple[str, ...]:
+    top = max(route.local_pref or 100 for route in routes)
+    hops = {route.next_hop for route in routes if (route.local_pref or 100) == top}
+    return tuple(sorted(hops, key=lambda ip: tuple(map(int, ip.split("."))) if "." in ip else (ip,))[:max_paths])
 
 
 @dataclass(frozen=True)
 class DetectionWindow:
-    """Seconds until a session that falls silent is given up: between the two, for a hold time of `hold`."""
+    """Seconds from a peer's last message until its hold timer expires: the earliest and the latest."""
 
     earliest: float
     latest: float
 
     @property
     def typical(self) -> float:
-        """The middle of both."""
+        """The middle of both, in seconds."""
         return (self.earliest + self.latest) / 2
 
 
 def hold_timer_expiry(hold: float) -> DetectionWindow:
-    """Return when the router gives up a peer that says nothing more: the hold time, less the age of the last KEEPALIVE.
+    """Return how long after a peer fell silent its hold timer expires: `hold` (seconds) less the last KEEPALIVE's age.
 
-    MetalLB sends one each third of the hold time. A node whose kernel closes the connection is given up at once.
+    MetalLB sends one each third of the hold time. A session whose TCP connection is closed ends at once.
 
     >>> hold_timer_expiry(9)
     DetectionWindow(earliest=6.0, latest=9.0)

@@ -1,4 +1,4 @@
-"""MetalLB's configuration as it reads it from its objects: pools, and what advertises them.
+"""Read MetalLB's configuration from its objects: pools and their advertisements.
 
 MetalLB v0.14.8 internal/config/config.go.
 """
@@ -24,12 +24,12 @@ from kanslib.k8s.objects import KubeObject
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
-Objects = Callable[[str], list[KubeObject]]  # what `lab.objects` is: the objects of a kind
+Objects = Callable[[str], list[KubeObject]]  # from a kind to its objects, as `lab.objects`
 
 
 @dataclass(frozen=True)
 class L2Advertisement:
-    """Which nodes may announce on layer 2, on which interfaces (none named: on all)."""
+    """The nodes that may announce on layer 2, and on which interfaces (empty: all)."""
 
     name: str
     nodes: frozenset[str]
@@ -38,7 +38,7 @@ class L2Advertisement:
 
 @dataclass(frozen=True)
 class BGPAdvertisement:
-    """How a pool's addresses are advertised over BGP; no `peers`: to every peer."""
+    """How a pool's addresses are advertised over BGP; `peers`: to whom (empty: to every peer)."""
 
     name: str
     nodes: frozenset[str]
@@ -49,14 +49,14 @@ class BGPAdvertisement:
     peers: tuple[str, ...] = ()
 
     def prefix(self, address: str) -> str:
-        """Return the prefix that stands for an address, e.g. `172.18.255.200/32`."""
+        """Return the prefix that is advertised for an address, e.g. `172.18.255.200/32`."""
         length = self.length_v6 if ":" in address else self.length
         return str(ip_network(f"{address}/{length}", strict=False))
 
 
 @dataclass(frozen=True)
 class Pool:
-    """An IPAddressPool: its ranges as networks in order, who may have its addresses, and who advertises them."""
+    """An IPAddressPool: its ranges as networks in order, the Services it is for, and its advertisements."""
 
     name: str
     networks: tuple[Network, ...]
@@ -70,11 +70,11 @@ class Pool:
     bgp: tuple[BGPAdvertisement, ...] = ()
 
     def __contains__(self, address: str) -> bool:
-        one = ip_address(address)
-        return any(one.version == network.version and one in network for network in self.networks)
+        ip = ip_address(address)
+        return any(ip.version == network.version and ip in network for network in self.networks)
 
     def addresses(self) -> Iterator[str]:
-        """Yield every address that may be handed out, lowest first, range by range."""
+        """Yield every address that may be assigned, lowest first, range by range."""
         for network in self.networks:
             for address in network:
                 if not (self.avoid_buggy_ips and avoids_buggy_ips(address)):
@@ -112,9 +112,10 @@ def ranges(spec: str) -> list[Network]:
 
 
 def pools(objects: Objects) -> dict[str, Pool]:
-    """Return the pools by name, each with its advertisements; `objects` is `lab.objects`, or a function like it.
+    """Return the pools by name, each with its advertisements.
 
-    ConfigurationError for a configuration that MetalLB refuses whole: a malformed or an overlapping range.
+    `objects`: `lab.objects`, or a function like it. Raises ConfigurationError for a configuration that MetalLB rejects
+    as a whole: a malformed or an overlapping range.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -123,13 +124,12 @@ def pools(objects: Objects) -> dict[str, Pool]:
     [('my-ippool', 51)]
     """
     nodes = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in objects_of_kind(objects, "nodes")}
-    named = objects_of_kind(objects, "ipaddresspools")
-    covering2 = [(ad, _layer2(ad, nodes)) for ad in objects_of_kind(objects, "l2advertisements")]
-    covering3 = [(ad, _bgp(ad, nodes)) for ad in objects_of_kind(objects, "bgpadvertisements")]
+    layer2_ads = [(obj, _layer2(obj, nodes)) for obj in objects_of_kind(objects, "l2advertisements")]
+    bgp_ads = [(obj, _bgp(obj, nodes)) for obj in objects_of_kind(objects, "bgpadvertisements")]
     found: dict[str, Pool] = {}
-    for obj in sorted(named, key=lambda o: str(o["metadata"]["name"])):
-        layer2 = tuple(one for ad, one in covering2 if _covers(ad, obj))
-        bgp = tuple(one for ad, one in covering3 if _covers(ad, obj))
+    for obj in sorted(objects_of_kind(objects, "ipaddresspools"), key=lambda o: str(o["metadata"]["name"])):
+        layer2 = tuple(ad for ad_obj, ad in layer2_ads if _covers(ad_obj, obj))
+        bgp = tuple(ad for ad_obj, ad in bgp_ads if _covers(ad_obj, obj))
         pool = _pool(obj, objects_of_kind(objects, "namespaces"), layer2, bgp)
         _refuse_overlap(pool, found.values())
         found[pool.name] = pool
@@ -137,44 +137,43 @@ def pools(objects: Objects) -> dict[str, Pool]:
 
 
 def objects_of_kind(objects: Objects, kind: str) -> list[KubeObject]:
-    """Return the objects of a kind; none where the cluster does not know it (no such definition yet)."""
+    """Return the objects of a kind; none where the cluster does not know the kind (no CustomResourceDefinition yet)."""
     try:
         return objects(kind)
     except KanslibError:
         return []
 
 
-def pool_of(found: Mapping[str, Pool], ips: Sequence[str]) -> Pool | None:
-    """Return the pool that holds all of a Service's addresses."""
-    return next((pool for pool in found.values() if ips and all(ip in pool for ip in ips)), None)
+def pool_of(pools: Mapping[str, Pool], ips: Sequence[str]) -> Pool | None:
+    """Return the pool that contains all of a Service's addresses; None without addresses, or without such a pool."""
+    return next((pool for pool in pools.values() if ips and all(ip in pool for ip in ips)), None)
 
 
 def _pool(
     obj: KubeObject,
-    spaces: Iterable[KubeObject],
+    namespaces: Iterable[KubeObject],
     layer2: tuple[L2Advertisement, ...],
     bgp: tuple[BGPAdvertisement, ...],
 ) -> Pool:
     spec, name = obj["spec"], obj["metadata"]["name"]
     if not spec.get("addresses"):
         raise ConfigurationError(f"pool {name!r} has no addresses: expected spec.addresses with a range or a CIDR")
-    to = spec.get("serviceAllocation")
-    given = to or {}
-    wanted = given.get("namespaceSelectors") or []
+    allocation = spec.get("serviceAllocation") or {}
+    selectors = allocation.get("namespaceSelectors") or []
     selected = [
-        space["metadata"]["name"]
-        for space in spaces
-        if any(selects(one, space["metadata"].get("labels", {})) for one in wanted)
+        namespace["metadata"]["name"]
+        for namespace in namespaces
+        if any(selects(selector, namespace["metadata"].get("labels", {})) for selector in selectors)
     ]
     return Pool(
         name=name,
         networks=tuple(network for entry in spec["addresses"] for network in ranges(entry)),
         auto_assign=spec.get("autoAssign", True),
         avoid_buggy_ips=spec.get("avoidBuggyIPs", False),
-        pinned=to is not None,
-        priority=given.get("priority") or 0,
-        namespaces=frozenset([*(given.get("namespaces") or []), *selected]),
-        service_selectors=tuple(given.get("serviceSelectors") or []),
+        pinned=spec.get("serviceAllocation") is not None,
+        priority=allocation.get("priority") or 0,
+        namespaces=frozenset([*(allocation.get("namespaces") or []), *selected]),
+        service_selectors=tuple(allocation.get("serviceSelectors") or []),
         layer2=layer2,
         bgp=bgp,
     )
@@ -182,16 +181,14 @@ def _pool(
 
 def _refuse_overlap(pool: Pool, others: Iterable[Pool]) -> None:
     for other in others:
-        for mine in pool.networks:
-            for theirs in other.networks:
-                if mine.version == theirs.version and mine.overlaps(theirs):
-                    raise ConfigurationError(
-                        f"{mine} in pool {pool.name!r} overlaps with {theirs} in pool {other.name!r}"
-                    )
+        for a in pool.networks:
+            for b in other.networks:
+                if a.version == b.version and a.overlaps(b):
+                    raise ConfigurationError(f"{a} in pool {pool.name!r} overlaps with {b} in pool {other.name!r}")
 
 
 def _covers(advertisement: KubeObject, pool: KubeObject) -> bool:
-    """Return the pools that an advertisement covers: those that it names or selects; naming neither, all."""
+    """Return True when an advertisement names or selects a pool, or has neither names nor selectors."""
     spec = advertisement.get("spec") or {}
     names, selectors = spec.get("ipAddressPools") or [], spec.get("ipAddressPoolSelectors") or []
     if not names and not selectors:

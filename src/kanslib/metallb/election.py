@@ -1,4 +1,4 @@
-"""Who leads a VIP on layer 2 (MetalLB v0.14.8 speaker/layer2_controller.go, ShouldAnnounce)."""
+"""Compute which node leads a VIP on layer 2 (MetalLB v0.14.8 speaker/layer2_controller.go ShouldAnnounce)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 def order(nodes: Iterable[str], ip: str) -> list[str]:
-    """Return the usable nodes in the order in which they would lead `ip`, the leader first.
+    """Return the candidate nodes in the order in which they would lead `ip`, the leader first.
 
-    Every speaker computes this alone and comes to the same result: sorted by the bytes of
-    sha256(node + "#" + ip). Raises TypeError for a single string or a table, which would be iterated wrongly.
+    Every speaker sorts them by the bytes of sha256(node + "#" + ip), and so gets the same result on its own.
+    Raises TypeError for a single string or a table, which would be iterated wrongly.
 
     >>> order(["myk8s-worker", "myk8s-worker2", "myk8s-worker3"], "172.18.255.200")[0]
     'myk8s-worker'
@@ -55,11 +55,11 @@ def leaders(nodes: Iterable[str], ips: Iterable[str]) -> dict[str, str]:
     return found
 
 
-# ── what a join or a leave changes ───────────────────────────────────────────────────────────────────────
+# ── a node joins or leaves ───────────────────────────────────────────────────────────────────────────────
 
 
 def won_by_new_node(newcomer: str, nodes: Collection[str], ips: Iterable[str]) -> list[str]:
-    """Return the addresses that a joining node would lead: it takes what it wins, and nothing else moves.
+    """Return the addresses that a joining node would lead; all others keep their leader.
 
     >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
     >>> won_by_new_node("myk8s-worker4", workers, ["172.18.255.200", "172.18.255.201", "172.18.255.207"])
@@ -69,9 +69,9 @@ def won_by_new_node(newcomer: str, nodes: Collection[str], ips: Iterable[str]) -
 
 
 def successors_of(leaver: str, nodes: Collection[str], ips: Iterable[str]) -> dict[str, str]:
-    """Return who takes over each address that a leaving node leads; the others stay where they are."""
-    mine = [ip for ip, leader in leaders(nodes, ips).items() if leader == leaver]
-    return leaders([node for node in nodes if node != leaver], mine)
+    """Return the next leader of each address that a leaving node leads; all others keep their leader."""
+    led = [ip for ip, leader in leaders(nodes, ips).items() if leader == leaver]
+    return leaders([node for node in nodes if node != leaver], led)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Distribution:
 
     @property
     def deviation(self) -> float:
-        """By how much a node's count strays from the even share by chance alone (standard deviation)."""
+        """The standard deviation of a node's count from the even share, by chance alone."""
         nodes, total = len(self.counts), sum(self.counts.values())
         return math.sqrt(total * (1 / nodes) * (1 - 1 / nodes))
 
@@ -97,7 +97,7 @@ class Distribution:
 
 
 def distribution(nodes: Iterable[str], ips: Iterable[str]) -> Distribution:
-    """Return how evenly a pool's addresses spread over the candidates: each goes to a random one, independently.
+    """Return how many of some addresses each candidate leads; the hash spreads them as if at random.
 
     >>> workers = ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"]
     >>> print(distribution(workers, [f"172.18.255.{n}" for n in range(200, 251)]))
@@ -114,7 +114,7 @@ def distribution(nodes: Iterable[str], ips: Iterable[str]) -> Distribution:
 
 @dataclass(frozen=True)
 class Eligibility:
-    """Whether a node may lead, the rule that decided, and the fact behind it."""
+    """Whether a node is a candidate, the rule that decided, and the fact behind it, in words."""
 
     node: str
     is_candidate: bool
@@ -126,7 +126,7 @@ class Eligibility:
 class Election:
     """One Service's election: every node's eligibility, and the candidates in hash order.
 
-    `why_nobody` says what keeps the whole Service from being announced; empty when nothing does.
+    `why_nobody`: why no node announces the Service; empty when one does.
     """
 
     service: str
@@ -137,21 +137,21 @@ class Election:
 
     @property
     def candidates(self) -> list[str]:
-        """The nodes that may lead."""
+        """The nodes that may lead, in the order of the API's list."""
         return [one.node for one in self.eligibilities if one.is_candidate]
 
     @property
     def leader(self) -> str | None:
-        """The node that leads; None for nobody."""
+        """The node that leads; None without a candidate."""
         return self.order[0] if self.order else None
 
     @property
     def successors(self) -> tuple[str, ...]:
-        """Who would take over, one after the other."""
+        """The nodes that would take over, in order."""
         return self.order[1:]
 
     def without(self, *nodes: str) -> str | None:
-        """Return who would lead if these nodes left; None if nobody were left."""
+        """Return the leader if these nodes left; None without a candidate."""
         return next((node for node in self.order if node not in nodes), None)
 
     def __str__(self) -> str:
@@ -163,12 +163,12 @@ class Election:
 
 
 def explain(objects: Objects, service: str, alive: Iterable[str] | None = None) -> Election:
-    """Return who leads a Service, who else could, and for every node which rule lets it in or keeps it out.
+    """Return a Service's election: its leader, its other candidates, and the rule that decided for each node.
 
     `objects`: `lab.objects`, or any function from a kind to the objects of that kind. `service`: a name in `default`,
     or `namespace/name`. `alive`: the nodes whose speakers answer (`memberlist.members` of a log); without it those
     whose speaker Pod is Ready, which the API knows half a minute later than the speakers. The checks follow MetalLB's
-    order (v0.14.8 speaker/layer2_controller.go ShouldAnnounce); UnknownNameError for a Service that does not exist.
+    order (v0.14.8 speaker/layer2_controller.go ShouldAnnounce). Raises UnknownNameError for an unknown Service.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="election")  # doctest: +ELLIPSIS
@@ -188,12 +188,12 @@ def explain(objects: Objects, service: str, alive: Iterable[str] | None = None) 
     obj = known[namespace or "default", name]
     ips = external_addresses(obj)
     pieces = slices_of(objects_of_kind(objects, "endpointslices"), namespace or "default", name)
-    living = frozenset(speakers(objects) if alive is None else alive)
-    return elect(obj, ips, pool_of(pools(objects), ips), pieces, objects("nodes"), living)
+    running = frozenset(speakers(objects) if alive is None else alive)
+    return elect(obj, ips, pool_of(pools(objects), ips), pieces, objects("nodes"), running)
 
 
 def speakers(objects: Objects) -> list[str]:
-    """Return the nodes whose speaker Pod is Ready and is to stay, as the API has it."""
+    """Return the nodes whose speaker Pod is Ready and not Terminating, as the API has it."""
     return [
         pod["spec"]["nodeName"]
         for pod in objects("pods")
@@ -211,16 +211,19 @@ def elect(
     nodes: Iterable[KubeObject],
     alive: frozenset[str],
 ) -> Election:
-    """Return the election of one Service from what the speakers know; `explain` looks that up from objects."""
+    """Return the election of one Service from its addresses, pool, slices, the nodes and the speakers alive.
+
+    `explain` finds these in the objects of a cluster.
+    """
     name = qualified_name(service)
     serving = [entry for entry in endpoints_in(slices) if can_serve(entry)]
     local = service["spec"].get("externalTrafficPolicy") == "Local"
-    homes = frozenset(entry.get("nodeName") or "" for entry in serving) if local else None
-    eligibilities = tuple(eligibility(node, pool, alive, homes) for node in nodes)
-    obstacle = _why_not_eligible(service, ips, pool, bool(serving), eligibilities)
-    usable = [] if obstacle else [one.node for one in eligibilities if one.is_candidate]
-    ranked = order(usable, ips[0]) if ips else []
-    return Election(name, ips[0] if ips else "", eligibilities, tuple(ranked), obstacle)
+    endpoint_nodes = frozenset(entry.get("nodeName") or "" for entry in serving) if local else None
+    eligibilities = tuple(eligibility(node, pool, alive, endpoint_nodes) for node in nodes)
+    why_nobody = _why_not_eligible(service, ips, pool, bool(serving), eligibilities)
+    candidates = [] if why_nobody else [one.node for one in eligibilities if one.is_candidate]
+    ranked = order(candidates, ips[0]) if ips else []
+    return Election(name, ips[0] if ips else "", eligibilities, tuple(ranked), why_nobody)
 
 
 def _why_not_eligible(
@@ -243,8 +246,11 @@ def _why_not_eligible(
     return ""
 
 
-def eligibility(node: KubeObject, pool: Pool | None, alive: Names, homes: Names | None) -> Eligibility:
-    """Return whether one node may lead, by MetalLB's questions; `homes`: for Local, who has an endpoint."""
+def eligibility(node: KubeObject, pool: Pool | None, alive: Names, endpoint_nodes: Names | None) -> Eligibility:
+    """Return whether one node is a candidate, by MetalLB's checks in their order.
+
+    `alive`: the nodes whose speakers answer. `endpoint_nodes`: with policy Local, the nodes with a serving endpoint.
+    """
     name, labels = node["metadata"]["name"], node["metadata"].get("labels", {})
     covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
     if name not in alive:
@@ -255,9 +261,9 @@ def eligibility(node: KubeObject, pool: Pool | None, alive: Names, homes: Names 
         return Eligibility(name, False, "exclude label", f"it carries the label {EXCLUDE}")
     if not covering:
         return Eligibility(name, False, "advertisement", "no L2Advertisement of the pool selects it")
-    if homes is not None and name not in homes:
+    if endpoint_nodes is not None and name not in endpoint_nodes:
         return Eligibility(name, False, "local endpoint", "the policy is Local, and no endpoint here can serve")
-    here = " and has an endpoint" if homes is not None else ""
+    here = " and has an endpoint" if endpoint_nodes is not None else ""
     return Eligibility(name, True, "candidate", f"its speaker is alive and {', '.join(covering)} selects it{here}")
 
 

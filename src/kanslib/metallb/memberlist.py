@@ -1,4 +1,4 @@
-"""When speakers notice that one of them is gone (hashicorp/memberlist v0.5.1, as MetalLB v0.14.8 uses it)."""
+"""Compute when speakers detect a failed one (hashicorp/memberlist v0.5.1, as MetalLB v0.14.8 uses it)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ class MemberlistConfig:
     """memberlist's settings (config.go DefaultLANConfig); times in seconds."""
 
     probe_interval: float = 1.0  # one member is probed each interval
-    probe_timeout: float = 0.5  # then others are asked to probe, until the interval is over
     suspicion_mult: int = 4
     suspicion_max_mult: int = 6
     awareness_max: int = 8
@@ -27,7 +26,7 @@ LAN = MemberlistConfig()
 
 @dataclass(frozen=True)
 class Detection:
-    """Seconds from a member's sudden death until it is suspected and until it is declared dead."""
+    """Seconds from a member's failure until it is suspected and until it is declared dead."""
 
     suspect: float
     dead: float
@@ -37,25 +36,25 @@ class Detection:
 
 
 def suspicion_timeout(members: int, confirmations: int = 0, config: MemberlistConfig = LAN) -> float:
-    """Return how long a suspected member has to answer, in seconds, when others have confirmed the suspicion.
+    """Return how long a suspected member has to answer, in seconds, after so many confirmations of the suspicion.
 
-    memberlist v0.5.1 state.go suspectNode, suspicion.go remainingSuspicionTime: it starts long and shrinks with each
-    confirmation. Below four members nobody can confirm enough, and the short one holds from the start.
+    memberlist v0.5.1 state.go suspectNode, suspicion.go remainingSuspicionTime: the timeout starts long and shrinks
+    with each confirmation. Below four members there cannot be enough confirmations: the short timeout holds at once.
 
     >>> [suspicion_timeout(4, confirmations) for confirmations in (0, 1, 2)], suspicion_timeout(3)
     ([24.0, 11.381, 4.0], 4.0)
     """
     shortest = config.suspicion_mult * max(1.0, math.log10(max(1.0, members))) * config.probe_interval
     longest = config.suspicion_max_mult * shortest
-    wanted = config.suspicion_mult - 2
-    if members - 2 < wanted or wanted < 1:
+    needed = config.suspicion_mult - 2  # confirmations until the shortest timeout
+    if members - 2 < needed or needed < 1:
         return shortest
-    share = math.log(confirmations + 1) / math.log(wanted + 1)
+    share = math.log(confirmations + 1) / math.log(needed + 1)
     return max(shortest, math.floor(1000 * (longest - share * (longest - shortest))) / 1000)
 
 
 def detection(first_probes: Iterable[float], members: int, config: MemberlistConfig = LAN) -> Detection:
-    """Return when a dead member is suspected and declared dead, given when each survivor first probes it (seconds).
+    """Return when a failed member is suspected and declared dead, from each survivor's first probe of it (seconds).
 
     A probe fails when its interval is over. The first failure starts the suspicion; each later one confirms it.
 
@@ -73,12 +72,12 @@ def detection(first_probes: Iterable[float], members: int, config: MemberlistCon
 
 
 def earliest(members: int, config: MemberlistConfig = LAN) -> Detection:
-    """Return the fastest detection of a sudden death: everybody probes the dead member at once."""
+    """Return the fastest detection: every survivor probes the failed member at once."""
     return detection([0.0] * (members - 1), members, config)
 
 
 def latest(members: int, config: MemberlistConfig = LAN) -> Detection:
-    """Return the slowest detection: all had just probed the dead member, and it comes last in their next round."""
+    """Return the slowest detection: all had just probed the failed member, and it comes last in their next round."""
     return detection([(2 * (members - 1) - 1) * config.probe_interval] * (members - 1), members, config)
 
 
@@ -93,16 +92,16 @@ def typical(members: int, config: MemberlistConfig = LAN) -> Detection:
 
 
 def sample(members: int, seed: int, config: MemberlistConfig = LAN) -> Detection:
-    """Return one possible detection: each survivor comes to the dead member at its own moment of the round."""
+    """Return one possible detection: each survivor probes the failed member at a random moment of its round."""
     rng, turn = random.Random(seed), (members - 1) * config.probe_interval
     return detection([rng.uniform(0, turn) for _ in range(members - 1)], members, config)
 
 
 def isolated_detection(members: int, config: MemberlistConfig = LAN) -> tuple[float, ...]:
-    """Return when a member that is cut off declares the others dead, at the earliest: seconds after its first probe.
+    """Return when an isolated member declares the others dead, at the earliest, in seconds after its first probe.
 
-    Nobody confirms what it suspects, so the long timeout holds. And it trusts itself less: a failed probe that nobody
-    helped with counts against its own health (awareness.go), and the less healthy, the slower it probes.
+    Nobody confirms its suspicions, so the long timeout holds. Each failed probe without help from others also lowers
+    its own health score (awareness.go), and with a lower score it probes more slowly.
 
     >>> isolated_detection(4)
     (25.0, 28.0, 32.0)
@@ -116,7 +115,7 @@ def isolated_detection(members: int, config: MemberlistConfig = LAN) -> tuple[fl
 
 
 def members(log: str) -> frozenset[str]:
-    """Return the nodes whose speakers a speaker takes for alive, by its log so far (speakerlist.go: "node event").
+    """Return the nodes that a speaker takes for alive, by its log so far (MetalLB speakerlist.go: "node event").
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -129,7 +128,7 @@ def members(log: str) -> frozenset[str]:
 
 
 def membership_history(log: str) -> list[tuple[float, frozenset[str]]]:
-    """Return whom a speaker took for alive, by its own log, from when on (Unix seconds); nobody before the first."""
+    """Return the nodes that a speaker took for alive, and since when (Unix seconds), by its log; none at first."""
     found: list[tuple[float, frozenset[str]]] = [(float("-inf"), frozenset())]
     for moment, line in with_timestamps(log.splitlines()):
         start = line.find("{")

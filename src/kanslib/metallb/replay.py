@@ -1,14 +1,14 @@
 """Replay MetalLB's controller and speakers over recorded watch streams: addresses, leaders, ServiceL2Status.
 
-The replay does not read its own outcome: what the real controller wrote into a Service's status is not what the
-addresses come from, nor do leaders come from events or from ServiceL2Status. Those are what it is compared with.
+The replay does not read the outcome that it is compared with: addresses do not come from the Services' status, leaders
+come neither from events nor from ServiceL2Status.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from kanslib.k8s.endpoints import slices_of
 from kanslib.k8s.objects import (
@@ -24,16 +24,14 @@ from kanslib.metallb import allocation, election
 from kanslib.metallb.config import pool_of, pools
 
 Watches = Callable[[str], Sequence[WatchEvent]]  # a kind's watch stream, in order of time
-Memberships = Sequence[
-    tuple[float, frozenset[str]]
-]  # from a moment on (Unix seconds) these speakers were thought alive
+Memberships = Sequence[tuple[float, frozenset[str]]]  # since when (Unix seconds) which speakers were taken for alive
 
 CONFIG = ("nodes", "namespaces", "ipaddresspools", "l2advertisements", "bgpadvertisements")
 
 
 @dataclass(frozen=True)
 class AddressChange:
-    """From `t` on a Service (`namespace/name`) has these addresses."""
+    """From `t` on (Unix seconds) a Service (`namespace/name`) has these addresses."""
 
     t: float
     service: str
@@ -42,7 +40,7 @@ class AddressChange:
 
 @dataclass(frozen=True)
 class LeaderChange:
-    """From `t` on a node leads a Service (None: nobody), and its ServiceL2Status names `noted` (None: no node)."""
+    """From `t` on (Unix seconds) `leader` leads a Service and its ServiceL2Status names `status_node`; None: no node."""
 
     t: float
     service: str
@@ -52,13 +50,8 @@ class LeaderChange:
 
 def merge_watches(watches: Watches, kinds: Sequence[str]) -> Iterator[tuple[str, WatchEvent]]:
     """Yield the watch streams of several kinds as one, in order of time."""
-    together = [
-        (event.t, rank, place, kind, event)
-        for rank, kind in enumerate(kinds)
-        for place, event in enumerate(watches(kind))
-    ]
-    for _, _, _, kind, event in sorted(together, key=lambda row: row[:3]):
-        yield kind, event
+    merged = [(kind, event) for kind in kinds for event in watches(kind)]
+    yield from sorted(merged, key=lambda pair: pair[1].t)
 
 
 # ── the controller ───────────────────────────────────────────────────────────────────────────────────────
@@ -66,7 +59,7 @@ def merge_watches(watches: Watches, kinds: Sequence[str]) -> Iterator[tuple[str,
 
 @dataclass
 class ReplayedController:
-    """MetalLB's controller while it works through a stream: the addresses of Services, and its events about them."""
+    """MetalLB's controller, fed with watch events: the Services' addresses, their history, and its event messages."""
 
     store: Store = field(default_factory=Store)
     allocator: allocation.Allocator = field(default_factory=allocation.Allocator)
@@ -75,27 +68,27 @@ class ReplayedController:
     events: dict[str, list[allocation.EventMessage]] = field(default_factory=dict)  # by the Service's uid
 
     def take(self, kind: str, event: WatchEvent) -> None:
-        """Take one change of the API, and reconcile as the controller does."""
+        """Process one watch event, and reconcile as the controller does."""
         self.store.apply(kind, event)
         if event.type == "LIST":
             self.allocator, self.status = allocation.Allocator(), {}
         elif kind == "services":
-            self._service(event)
+            self._take_service(event)
         elif kind != "nodes":
             self.allocator.set_pools(pools(self.store.objects))
-            self._all(event.t)
+            self._converge_all(event.t)
 
-    def _service(self, event: WatchEvent) -> None:
+    def _take_service(self, event: WatchEvent) -> None:
         key = allocation.key_of_service(event.object)
         if event.type != "DELETED":
             return self._converge(event.t, event.object)
         self.status.pop(key, None)
         self.history.append(AddressChange(event.t, key, ()))
         if self.allocator.release(key):
-            self._all(event.t)
+            self._converge_all(event.t)
         return None
 
-    def _all(self, t: float) -> None:
+    def _converge_all(self, t: float) -> None:
         for service in self.store.objects("services"):
             self._converge(t, service)
 
@@ -108,17 +101,17 @@ class ReplayedController:
             self.status[key] = decision.ips
             self.history.append(AddressChange(t, key, decision.ips))
         if decision.released:
-            self._all(t)
+            self._converge_all(t)
 
 
 def with_addresses(service: KubeObject, ips: Sequence[str]) -> KubeObject:
-    """Return the Service with these addresses in its status, whatever stood there."""
+    """Return the Service with these addresses in its status, in place of those that it has."""
     status: dict[str, Any] = {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]} if ips else {}}
     return {**service, "status": status}
 
 
 def addresses(watches: Watches) -> ReplayedController:
-    """Return the controller after all watch events: `history` has the changes of addresses, `events` its messages."""
+    """Return the controller after all watch events: `history` has the address changes, `events` its messages."""
     controller = ReplayedController()
     for kind, event in merge_watches(watches, ("ipaddresspools", "namespaces", "nodes", "services")):
         controller.take(kind, event)
@@ -128,12 +121,15 @@ def addresses(watches: Watches) -> ReplayedController:
 # ── the speakers ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def status_changes(before: str | None, led: str | None, leader: str | None, alive: frozenset[str]) -> str | None:
-    """Return the node that a ServiceL2Status names once `leader` leads; before, `led` led and it named `before`.
+def status_changes(
+    before: str | None, previous_leader: str | None, leader: str | None, alive: frozenset[str]
+) -> str | None:
+    """Return the node that a ServiceL2Status names once `leader` leads.
 
-    A speaker that steps down deletes its status, and the next one writes a new one. A leader that died cannot:
-    its successor may not change `status.node`, so it keeps naming the dead node (MetalLB v0.14.8
-    internal/k8s/controllers/layer2_status_controller.go; the field is immutable).
+    `before`: the node that it named so far, under `previous_leader`. A speaker that steps down deletes its status, and
+    the next one writes a new one. A leader that died cannot, and its successor may not change `status.node`: the status
+    keeps naming the dead node (MetalLB v0.14.8 internal/k8s/controllers/layer2_status_controller.go; the field is
+    immutable).
 
     >>> alive = frozenset({"b", "c"})
     >>> [status_changes(*nodes, alive) for nodes in (("b", "b", "c"), ("a", "a", "b"), (None, None, "b"))]
@@ -141,7 +137,7 @@ def status_changes(before: str | None, led: str | None, leader: str | None, aliv
     """
     if before is None:
         return leader
-    if before == led and before in alive and before != leader:
+    if before == previous_leader and before in alive and before != leader:
         return leader
     return before
 
@@ -149,7 +145,7 @@ def status_changes(before: str | None, led: str | None, leader: str | None, aliv
 def leaders(watches: Watches, memberships: Memberships) -> list[LeaderChange]:
     """Return every change of a leader or of its ServiceL2Status, in order of time.
 
-    `memberships`: whom the speakers thought alive, from when on (`memberlist.membership_history` of a log).
+    `memberships`: whom the speakers took for alive, and since when (`memberlist.membership_history` of a log).
     """
     kinds = (*CONFIG, "services", "endpointslices", "pods")
     changes: list[tuple[float, int, str, Any]] = [
@@ -159,7 +155,7 @@ def leaders(watches: Watches, memberships: Memberships) -> list[LeaderChange]:
     ]
     changes += [(t, 0, "members", alive) for t, alive in memberships]
     changes += [
-        (event.t, 2, "owner", event) for event in watches("pods") if _speaker(event) and event.type == "DELETED"
+        (event.t, 2, "owner", event) for event in watches("pods") if _is_speaker(event) and event.type == "DELETED"
     ]
     speakers = _Speakers()
     for t, _, kind, change in sorted(changes, key=lambda row: row[:2]):
@@ -167,14 +163,14 @@ def leaders(watches: Watches, memberships: Memberships) -> list[LeaderChange]:
     return speakers.history
 
 
-def _speaker(event: WatchEvent) -> bool:
+def _is_speaker(event: WatchEvent) -> bool:
     labels: dict[str, str] = event.object.get("metadata", {}).get("labels", {})
     return labels.get("component") == "speaker"
 
 
 @dataclass(frozen=True)
 class ReplayedLeaderEvent:
-    """At `t` a leader event named `node`; `candidates`: which nodes could lead by what all speakers knew."""
+    """A leader event for `node` at `t` (Unix seconds); `candidates`: the nodes that could lead, in the API's order."""
 
     t: float
     service: str
@@ -184,10 +180,10 @@ class ReplayedLeaderEvent:
 
 
 def leader_events(watches: Watches, memberships: Memberships) -> list[ReplayedLeaderEvent]:
-    """Return every leader event on layer 2, with the candidates of that moment beside it.
+    """Return every leader event on layer 2, with the candidates of that moment.
 
-    An event of another node than the first in order comes from a speaker with a view of its own: it had just started,
-    or learned of a change a moment before or after the others.
+    An event for another node than the first in order comes from a speaker that knew something else: it had just
+    started, or saw a change a moment before or after the others.
     """
     kinds = (*CONFIG, "services", "endpointslices", "events")
     changes: list[tuple[float, int, str, Any]] = [(t, 0, "members", alive) for t, alive in memberships]
@@ -216,20 +212,20 @@ def _leader_event(store: Store, alive: frozenset[str], t: float, node: str, uid:
 
 @dataclass
 class _Speakers:
-    """All speakers at once, while they agree on who is alive."""
+    """All speakers, while they agree on who is alive."""
 
     store: Store = field(default_factory=Store)
     alive: frozenset[str] = frozenset()
-    now: dict[str, LeaderChange] = field(default_factory=dict)
+    current: dict[str, LeaderChange] = field(default_factory=dict)
     history: list[LeaderChange] = field(default_factory=list)
     owners: dict[str, set[str]] = field(default_factory=dict)  # of a ServiceL2Status: nodes whose speaker Pods wrote it
-    seen: dict[tuple[str, tuple[str, str]], Any] = field(default_factory=dict)
+    relevant_fields: dict[tuple[str, tuple[str, str]], Any] = field(default_factory=dict)
 
     def take(self, t: float, kind: str, change: Any) -> None:
         if kind == "members":
             self.alive = change
         elif kind == "owner":
-            return self._collect(t, change.object["spec"].get("nodeName"))
+            return self._garbage_collect(t, change.object["spec"].get("nodeName"))
         elif not self._is_relevant(kind, change):
             return None
         return self._elect(t)
@@ -238,44 +234,44 @@ class _Speakers:
         """Store a change; return True if a speaker reacts to it (not to a heartbeat)."""
         self.store.apply(kind, event)
         if event.type == "LIST":
-            self.now = {}
+            self.current = {}
             return False
         if kind != "nodes":
             return True
         meta = event.object["metadata"]
-        relevant = (event.type == "DELETED", meta.get("labels"), election.network_unavailable(event.object))
-        place = (kind, key_of(event.object))
-        new: bool = self.seen.get(place) != relevant
-        self.seen[place] = relevant
-        return new
+        fields = (event.type == "DELETED", meta.get("labels"), election.network_unavailable(event.object))
+        key = (kind, key_of(event.object))
+        is_new: bool = self.relevant_fields.get(key) != fields
+        self.relevant_fields[key] = fields
+        return is_new
 
-    def _collect(self, t: float, node: str) -> None:
+    def _garbage_collect(self, t: float, node: str) -> None:
         """Delete each ServiceL2Status whose last owner, a speaker Pod, is gone, as the garbage collector does."""
-        for key, one in list(self.now.items()):
+        for key, newest in list(self.current.items()):
             owners = self.owners.get(key, set())
             owners.discard(node)
-            if one.status_node and not owners:
-                self._record(LeaderChange(t, key, one.leader, one.leader))
+            if newest.status_node and not owners:
+                self._record(LeaderChange(t, key, newest.leader, newest.leader))
 
-    def _record(self, led: LeaderChange) -> None:
-        self.now[led.service] = led
-        self.history.append(led)
+    def _record(self, change: LeaderChange) -> None:
+        self.current[change.service] = change
+        self.history.append(change)
 
     def _elect(self, t: float) -> None:
-        configured, nodes = pools(self.store.objects), self.store.objects("nodes")
+        known_pools, nodes = pools(self.store.objects), self.store.objects("nodes")
         slices = self.store.objects("endpointslices")
-        there = {allocation.key_of_service(service): service for service in self.store.objects("services")}
-        for key, service in there.items():
-            ips = [one["ip"] for one in service.get("status", {}).get("loadBalancer", {}).get("ingress") or []]
+        services = {allocation.key_of_service(service): service for service in self.store.objects("services")}
+        for key, service in services.items():
+            ips = external_addresses(service)
             pieces = slices_of(slices, *key.split("/"))
-            found = election.elect(service, ips, pool_of(configured, ips), pieces, nodes, self.alive)
-            self._lead(t, key, found.leader)
-        for key in self.now.keys() - there.keys():
-            self._lead(t, key, None)
-            del self.now[key]
+            found = election.elect(service, ips, pool_of(known_pools, ips), pieces, nodes, self.alive)
+            self._set_leader(t, key, found.leader)
+        for key in self.current.keys() - services.keys():
+            self._set_leader(t, key, None)
+            del self.current[key]
 
-    def _lead(self, t: float, key: str, leader: str | None) -> None:
-        before = self.now.get(key, LeaderChange(t, key, None, None))
+    def _set_leader(self, t: float, key: str, leader: str | None) -> None:
+        before = self.current.get(key, LeaderChange(t, key, None, None))
         status_node = status_changes(before.status_node, before.leader, leader, self.alive)
         owners = self.owners.setdefault(key, set())
         if status_node == leader and status_node != before.status_node:
@@ -286,6 +282,9 @@ class _Speakers:
             self._record(LeaderChange(t, key, leader, status_node))
 
 
-def newest_by_service(history: Sequence[LeaderChange] | Sequence[AddressChange], moment: float) -> Mapping[str, Any]:
-    """Return the newest entry of each Service at a moment (Unix seconds)."""
+Change = TypeVar("Change", LeaderChange, AddressChange)
+
+
+def newest_by_service(history: Sequence[Change], moment: float) -> dict[str, Change]:
+    """Return the newest change of each Service at a moment (Unix seconds)."""
     return {entry.service: entry for entry in history if entry.t <= moment}

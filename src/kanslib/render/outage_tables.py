@@ -78,7 +78,7 @@ def failure_rows(outage: Outage, service: str) -> list[Row]:
         {
             "SECONDS": round(one.at, 3),
             "REASON": str(one.reason.cause) if one.reason else "",
-            "WHAT HAPPENED": one.reason.words if one.reason else one.error,
+            "WHAT HAPPENED": one.reason.text if one.reason else one.error,
             "PORT": one.port or "",
             "EVIDENCE": "; ".join(shown.source for shown in one.reason.evidence) if one.reason else "",
         }
