@@ -1,15 +1,16 @@
-"""An outage on one clock: attempts and why they failed, phases, and what happened meanwhile. Pure.
+"""Analyse an outage on one clock: attempts and why they failed, phases, timeline events. Pure.
 
-attempts.py         what the client tried, from its own notes or from a capture, and the causes of failure
+attempts.py         a client's attempts, from its probes or from a capture, and the causes of failure
 failure_reasons.py  why each attempt failed, from the frames
-phases.py           dark, partly dark, healthy, stragglers: found in the attempts
-timeline_events.py  what happened: gossip, speakers, leaders, ARP, BGP, nodes, endpoints, rules
+phases.py           the phases of an outage, computed from the attempts
+timeline_events.py  typed events: memberlist, speakers, leaders, ARP, BGP, nodes, endpoints, rules
 event_sources.py    timeline events from objects, logs, frames and rules
-outage.py           all of it together
+outage.py           attempts, phases and timeline events together
 captures.py         an outage from anybody's captures and logs
-leadership.py       which node each viewer took for the leader
+leadership.py       the leader as each speaker, the client and the API saw it
 arp.py              the ARP of a capture: owners of addresses, announcements, conflicts, neighbor caches
 evidence.py         where a fact can be read
+observation.py      what a backend observed around an action, and its analysis
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The ARP of a capture: who claimed which address when, announcements, conflicts, scans, a neighbor cache. Pure.
+"""Analyse the ARP of a capture: owners of addresses, announcements, conflicts, scans, a neighbor cache. Pure.
 
-How Linux handles ARP: net/ipv4/arp.c arp_process; what MetalLB sends: v0.14.8 internal/layer2/arp.go.
+Linux processes ARP in net/ipv4/arp.c arp_process; MetalLB v0.14.8 sends it in internal/layer2/arp.go.
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kanslib.packets.arp import ARP, BROADCAST_MAC, REPLY, REQUEST
 from kanslib.packets.capture import Frame
 
-_PAUSE_S = 2.5  # seconds without a round: the next one begins a new announcement
-_ROUND_S = 0.3  # seconds: a request and a reply of one round lie closer together
-_LOCKTIME_S = 1.0  # seconds in which Linux does not let a plain answer replace a fresh one (locktime)
-_SCAN_TARGETS, _SCAN_PAUSE_S = 12, 2.0  # so many addresses asked for in so many seconds are a scan
-_CONFLICT_S = 1.0  # seconds: two machines that answer the same question
+_PAUSE_S = 2.5  # without a round for so long, the next one begins a new announcement
+_ROUND_S = 0.3  # a request and a reply of one round are closer together
+_LOCKTIME_S = 1.0  # Linux ignores a reply that would replace an entry so soon after its update (locktime)
+_SCAN_TARGETS, _SCAN_PAUSE_S = 12, 2.0  # a scan requests so many addresses, without a longer pause (seconds)
+_CONFLICT_S = 1.0  # two machines that reply to one request do so within this time
 
 
 @dataclass(frozen=True)
 class ARPOwnership:
-    """A span of time (Unix seconds) in which one MAC address spoke for an IP address."""
+    """A time span (`first` to `last`, Unix seconds) in which one MAC address claimed an IP address.
+
+    `answers`, `announcements`: how many replies and gratuitous frames claimed it.
+    """
 
     address: str
     mac: str
@@ -34,7 +37,10 @@ class ARPOwnership:
 
 @dataclass(frozen=True)
 class Announcement:
-    """Gratuitous ARP without a pause: `rounds` moments, and how many requests and replies were in them."""
+    """Gratuitous ARP without a pause: the moments of its rounds (Unix seconds), its requests and replies.
+
+    `oddities`: what is unusual about its frames, in words.
+    """
 
     address: str
     mac: str
@@ -50,13 +56,13 @@ class Announcement:
 
     @property
     def seconds(self) -> float:
-        """How long it went on."""
+        """The seconds from the first round to the last."""
         return round(self.rounds[-1] - self.rounds[0], 3)
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Two machines or more that answered for one address, each while the other did: `frames` are their answers."""
+    """Two or more machines that replied for one address at the same time; `frames`: the numbers of their replies."""
 
     address: str
     macs: tuple[str, ...]
@@ -67,7 +73,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Scan:
-    """One machine that asked for many addresses in a row; `answered`: those that somebody answered for."""
+    """A scan by one machine: how many addresses it requested; `answered`: those with a reply."""
 
     mac: str
     ip: str
@@ -79,7 +85,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class NeighborUpdate:
-    """A change of a neighbor cache: from `time` on, this MAC address for that address, and which frame told it."""
+    """A change of a neighbor cache at `time` (Unix seconds): a new MAC for an address, why, and by which frame."""
 
     time: float
     address: str
@@ -90,7 +96,7 @@ class NeighborUpdate:
 
 @dataclass(frozen=True)
 class ARPAnalysis:
-    """An index of the ARP of a capture. `frames` are its ARP frames, in order of time."""
+    """An index of the ARP of a capture. `frames`: its ARP frames, in order of time."""
 
     frames: tuple[Frame, ...]
     _by_address: dict[str, list[Frame]] = field(init=False, repr=False, compare=False)
@@ -104,64 +110,61 @@ class ARPAnalysis:
 
     @classmethod
     def of(cls, frames: Iterable[Frame]) -> ARPAnalysis:
-        """Return the analysis of these frames; those that are no ARP are left out."""
+        """Return the analysis of these frames; other frames than ARP are left out."""
         return cls(tuple(sorted((frame for frame in frames if frame.arp), key=lambda frame: frame.time)))
 
     @property
     def addresses(self) -> list[str]:
-        """Every address that somebody claimed, in order."""
+        """Every address that a machine claimed, in numerical order."""
         claimed = {
             address for address, frames in self._by_address.items() if any(_claims_address(f, address) for f in frames)
         }
         return sorted(claimed, key=lambda address: tuple(map(int, address.split("."))))
 
     def ownership(self, address: str) -> list[ARPOwnership]:
-        """Return who spoke for an address, one after the other. A machine that asks for others claims its own, too."""
-        out: list[ARPOwnership] = []
+        """Return the owners of an address, in order of time. Any frame claims its sender's address, requests too."""
+        owners: list[ARPOwnership] = []
         for frame in self._by_address.get(address, []):
             arp = frame.arp
             if arp is None or not _claims_address(frame, address):
                 continue
             gratuitous = int(arp.is_gratuitous)
             answer = int(arp.operation == REPLY and not gratuitous)
-            if out and out[-1].mac == arp.sender_mac:
-                before = out[-1]
-                out[-1] = ARPOwnership(
-                    address,
-                    before.mac,
-                    before.first,
-                    frame.time,
-                    before.answers + answer,
-                    before.announcements + gratuitous,
-                )
-            else:
-                out.append(ARPOwnership(address, arp.sender_mac, frame.time, frame.time, answer, gratuitous))
-        return out
+            if not owners or owners[-1].mac != arp.sender_mac:
+                owners.append(ARPOwnership(address, arp.sender_mac, frame.time, frame.time, 0, 0))
+            newest = owners[-1]
+            owners[-1] = replace(
+                newest,
+                last=frame.time,
+                answers=newest.answers + answer,
+                announcements=newest.announcements + gratuitous,
+            )
+        return owners
 
     def announcements(self, address: str | None = None) -> list[Announcement]:
-        """Return the gratuitous ARP, each address and machine by itself, cut where there was a pause."""
+        """Return the announcements by gratuitous ARP (of one address), in order of time."""
         runs: dict[tuple[str, str], list[list[Frame]]] = defaultdict(list)
         for frame in self.frames:
             arp = frame.arp
             if arp is None or not arp.is_gratuitous or arp.is_objection or address not in (None, arp.sender_ip):
                 continue
-            mine = runs[arp.sender_ip, arp.sender_mac]
-            if mine and frame.time - mine[-1][-1].time < _PAUSE_S:
-                mine[-1].append(frame)
+            sender_runs = runs[arp.sender_ip, arp.sender_mac]
+            if sender_runs and frame.time - sender_runs[-1][-1].time < _PAUSE_S:
+                sender_runs[-1].append(frame)
             else:
-                mine.append([frame])
-        found = [_announcement(ip, mac, run) for (ip, mac), mine in runs.items() for run in mine]
-        return sorted(found, key=lambda one: one.rounds[0])
+                sender_runs.append([frame])
+        found = [_announcement(ip, mac, run) for (ip, mac), sender_runs in runs.items() for run in sender_runs]
+        return sorted(found, key=lambda announcement: announcement.rounds[0])
 
     def objections(self, address: str | None = None) -> list[Frame]:
-        """Answers to announcements: moments in which two speakers believed that they lead."""
+        """Return the replies to announcements of an address: two machines claim it, two leaders for example."""
         return [
             frame for frame in self.frames
             if frame.arp and frame.arp.is_objection and address in (None, frame.arp.sender_ip)
         ]  # fmt: skip
 
     def conflicts(self) -> list[Conflict]:
-        """Return the addresses for which two machines answered the same question, or in turns."""
+        """Return the addresses for which two machines replied to the same request, or in turns."""
         out = []
         for address in self.addresses:
             answers = [
@@ -184,14 +187,14 @@ class ARPAnalysis:
         return out
 
     def scans(self) -> list[Scan]:
-        """Return who asked for many addresses in a row."""
-        questions: dict[str, list[Frame]] = defaultdict(list)
+        """Return the scans: many addresses requested by one machine without a pause."""
+        requests: dict[str, list[Frame]] = defaultdict(list)
         for frame in self.frames:
             if frame.arp and frame.arp.operation == REQUEST and not frame.arp.is_gratuitous and _is_broadcast(frame):
-                questions[frame.arp.sender_mac].append(frame)
+                requests[frame.arp.sender_mac].append(frame)
         out = []
-        for mac, asked in questions.items():
-            for run in _runs(asked):
+        for mac, frames in requests.items():
+            for run in _runs(frames):
                 targets = {frame.arp.target_ip for frame in run if frame.arp}
                 if len(targets) < _SCAN_TARGETS:
                     continue
@@ -209,52 +212,52 @@ class ARPAnalysis:
         )
 
     def neighbor_updates(self, ip: str, mac: str, known: Mapping[str, str] | None = None) -> list[NeighborUpdate]:
-        """Return how the neighbor cache of one machine changed, as Linux keeps it, from what was on the wire.
+        """Return how the neighbor cache of one machine (its address and MAC) changed, as Linux updates it.
 
-        `known`: what it held before the capture began. A gratuitous frame, or anybody's question, changes an entry that
-        is there and makes none; an answer to the machine's own question does both; so does a question that is for the
-        machine itself. Scanning programs ask past the kernel: their answers make no entry either.
+        `known`: the cache before the capture began, MAC by address. Gratuitous ARP and requests for other machines
+        update an entry but create none; replies to the machine's own requests and requests for the machine do both.
+        Scanners bypass the kernel: replies to them create no entry.
         """
-        held = dict(known or {})
-        fresh: dict[str, float] = {}
-        asked: dict[str, float] = {}
-        sweeps = [(scan.first, scan.last) for scan in self.scans() if scan.mac == mac]
+        cache = dict(known or {})
+        updated_at: dict[str, float] = {}
+        requested: dict[str, float] = {}
+        scans = [(scan.first, scan.last) for scan in self.scans() if scan.mac == mac]
         out: list[NeighborUpdate] = []
         for frame in self.frames:
             arp = frame.arp
             if arp is None:
                 continue
             if arp.sender_mac == mac:
-                if arp.operation == REQUEST and not any(start <= frame.time <= end for start, end in sweeps):
-                    asked[arp.target_ip] = frame.time
+                if arp.operation == REQUEST and not any(start <= frame.time <= end for start, end in scans):
+                    requested[arp.target_ip] = frame.time
                 continue
-            how = _update_reason(arp, frame, ip, mac, held, asked)
-            if not how or arp.sender_ip == "0.0.0.0":
+            reason = _update_reason(arp, frame, ip, mac, cache, requested)
+            if not reason or arp.sender_ip == "0.0.0.0":
                 continue
-            locked = frame.time - fresh.get(arp.sender_ip, float("-inf")) < _LOCKTIME_S and not arp.is_gratuitous
-            if held.get(arp.sender_ip) == arp.sender_mac:
-                fresh[arp.sender_ip] = frame.time
-            elif not locked:
-                held[arp.sender_ip] = arp.sender_mac
-                fresh[arp.sender_ip] = frame.time
-                out.append(NeighborUpdate(frame.time, arp.sender_ip, arp.sender_mac, how, frame.number))
+            age = frame.time - updated_at.get(arp.sender_ip, float("-inf"))
+            is_new = cache.get(arp.sender_ip) != arp.sender_mac
+            if is_new and age < _LOCKTIME_S and not arp.is_gratuitous:
+                continue
+            updated_at[arp.sender_ip] = frame.time
+            if is_new:
+                cache[arp.sender_ip] = arp.sender_mac
+                out.append(NeighborUpdate(frame.time, arp.sender_ip, arp.sender_mac, reason, frame.number))
         return out
 
 
 def neighbors_at(
     changes: Sequence[NeighborUpdate], moment: float, known: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return what a neighbor cache held at a moment (address: MAC address), from its changes."""
-    place = bisect_right(changes, moment, key=lambda change: change.time)
-    return {**(known or {}), **{change.address: change.mac for change in changes[:place]}}
+    """Return a neighbor cache (address: MAC) at a moment (Unix seconds), from its changes in order of time."""
+    count = bisect_right(changes, moment, key=lambda change: change.time)
+    return {**(known or {}), **{change.address: change.mac for change in changes[:count]}}
 
 
 def _update_reason(
     arp: ARP, frame: Frame, ip: str, mac: str, cache: Mapping[str, str], requested: Mapping[str, float]
 ) -> str:  # fmt: skip
-    """Return why a machine takes note of a message; empty when it does not."""
-    to_me = frame.ethernet is None or frame.ethernet.destination in (mac, BROADCAST_MAC)
-    if not to_me:
+    """Return why a machine updates its neighbor cache by a message; empty when it does not."""
+    if frame.ethernet and frame.ethernet.destination not in (mac, BROADCAST_MAC):
         return ""
     if arp.is_gratuitous:
         return "an announcement" if arp.sender_ip in cache else ""

@@ -1,4 +1,4 @@
-"""Attempts to reach a Service, from a client's notes or from a capture, and the causes of failure. Pure."""
+"""Read attempts to reach a Service from a client's probes or from a capture, and name the causes of failure. Pure."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from kanslib.analysis.evidence import Evidence
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp import TCP
 
-ANSWER_TIMEOUT_S = 1.0  # seconds: in a capture alone, an attempt that nobody answered for so long has failed
+ANSWER_TIMEOUT_S = 1.0  # in a capture without probes, an attempt without an answer for so long has failed
 
 
 class Cause(StrEnum):
     """The causes of a failed attempt that can be told apart."""
 
-    # nobody answered when the client asked for the address by ARP
+    # no machine replied to the client's ARP request
     NO_ARP = "no ARP answer"
-    # the client's packet went to a network card that is silent: the address has not moved yet
+    # the client's packet went to a MAC that is silent: the address has not moved yet
     LEADER_GONE = "leader gone"
-    # the router's packet went to a network card that is silent: the route has not gone yet
+    # the router's packet went to a MAC that is silent: the route is still there
     HOP_GONE = "next hop gone"
-    # a living node took the packet and gave it to a Pod that is gone
+    # a live node forwarded the packet to a Pod that is gone
     ENDPOINT_GONE = "endpoint gone"
-    # a living node took the packet for a Pod that is not ready again
+    # a live node has no rule yet for a Pod that is ready again
     NOT_BACK = "endpoint not back"
-    # somebody on the way answered that there is no route
+    # a machine on the path replied that there is no route
     UNREACHABLE = "unreachable"
-    # the other side closed the connection
+    # the other side reset the connection
     REFUSED = "refused"
-    # conntrack remembered the client's port, and with it a Pod that is gone
+    # conntrack has an entry for the client's port, with a Pod that is gone
     REMEMBERED = "remembered"
-    # what was captured does not tell
+    # the capture does not show the cause
     UNKNOWN = "not known"
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an attempt failed: the cause, this case in words, and what shows it."""
+    """Why an attempt failed: the cause, this case in words, and the evidence."""
 
     cause: Cause
     text: str
@@ -52,7 +52,7 @@ class Reason:
 
 
 class ClientError(Enum):
-    """What a client's error means, where that alone tells something about the way."""
+    """What a client's error message alone shows about the path."""
 
     REFUSED = auto()
     NO_ROUTE = auto()
@@ -61,7 +61,7 @@ class ClientError(Enum):
 
     @classmethod
     def parse(cls, message: str) -> ClientError:
-        """Return what an error message of curl means; libc's words stand in it (glibc and musl, strerror).
+        """Return what an error message of curl means; it contains libc's text (glibc and musl, strerror).
 
         >>> ClientError.parse("Failed to connect to 10.0.0.1 port 80: No route to host")
         <ClientError.NO_ROUTE: 2>
@@ -77,10 +77,10 @@ class ClientError(Enum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One connection to a VIP, tried `at` seconds after the action; the client waited `ms` milliseconds.
+    """One attempt to connect to a VIP, `at` seconds after the action; the client waited `ms` milliseconds.
 
-    `error` is the client's message, `client_error` what it means. `syns` are the frames that carried its SYN: one, or
-    two where a router passed it on. `reason` is why it failed.
+    `error`: the client's message; `client_error`: its meaning. `hostname`: the Pod that answered. `port`: the client's.
+    `syns`: the frames of its SYN, two where a router forwarded it. `reason`: why it failed.
     """
 
     at: float
@@ -105,19 +105,20 @@ def _tcp_with_flags(frame: Frame, flags: str) -> TCP | None:
 def attempts_from_probes(
     probes: Iterable[Mapping[str, Any]], frames: Iterable[Frame], vip: str, zero: float
 ) -> list[Attempt]:
-    """Return the attempts that a client noted (`t`, `ok`, `ms`, `error`, `hostname`), with their frames.
+    """Return the attempts of a client's probes of a VIP (`t`, `ok`, `ms`, `error`, `hostname`), with their frames.
 
-    A client asks a VIP again only when it has an answer or has given up: so a SYN belongs to the newest attempt.
+    `zero`: the moment of the action (Unix seconds). A client sends one request at a time, so a SYN belongs to the
+    newest attempt.
     """
-    mine = sorted((probe for probe in probes if probe["to"] == vip), key=lambda probe: float(probe["t"]))
-    moments = [float(probe["t"]) for probe in mine]
+    probes_of_vip = sorted((probe for probe in probes if probe["to"] == vip), key=lambda probe: float(probe["t"]))
+    moments = [float(probe["t"]) for probe in probes_of_vip]
     syns: dict[int, list[Frame]] = defaultdict(list)
     for frame in frames:
         if _tcp_with_flags(frame, "S") and frame.ip and frame.ip.dst == vip:
-            place = bisect_right(moments, frame.time) - 1
-            if place >= 0:
-                syns[place].append(frame)
-    return [_attempt(probe, _one_connection(syns[place]), zero) for place, probe in enumerate(mine)]
+            index = bisect_right(moments, frame.time) - 1
+            if index >= 0:
+                syns[index].append(frame)
+    return [_attempt(probe, _one_connection(syns[index]), zero) for index, probe in enumerate(probes_of_vip)]
 
 
 def _attempt(probe: Mapping[str, Any], syns: tuple[Frame, ...], zero: float) -> Attempt:
@@ -130,15 +131,15 @@ def _attempt(probe: Mapping[str, Any], syns: tuple[Frame, ...], zero: float) -> 
 
 
 def _reported_reason(probe: Mapping[str, Any]) -> Reason | None:
-    """Return the reason that a simulator gives with its probes: it knows what it did."""
+    """Return the reason that the simulator states with its probes."""
     if not probe.get("cause"):
         return None
-    words = str(probe["error"])
-    return Reason(Cause(probe["cause"]), words, (Evidence("the simulator's own account", words),))
+    text = str(probe["error"])
+    return Reason(Cause(probe["cause"]), text, (Evidence("the simulator", text),))
 
 
 def _one_connection(syns: Sequence[Frame]) -> tuple[Frame, ...]:
-    """Return the SYNs of the first connection: later ones (a hundred curls between two probes) are others'."""
+    """Return the SYNs of the first connection; later ones (of curl between two probes) do not belong to it."""
     ports = [frame.tcp.sport for frame in syns if frame.tcp]
     return tuple(frame for frame, port in zip(syns, ports, strict=True) if port == ports[0])
 
@@ -146,8 +147,8 @@ def _one_connection(syns: Sequence[Frame]) -> tuple[Frame, ...]:
 def attempts_from_capture(frames: Iterable[Frame], vip: str, zero: float) -> list[Attempt]:
     """Return the attempts that a capture shows: each SYN to the VIP, answered by a SYN-ACK or not.
 
-    A SYN that is sent again (the same port and sequence number) belongs to its first. What happened in the last second
-    of a capture is left out: its answer may have come later.
+    `zero`: the moment of the action (Unix seconds). A retransmitted SYN (same port and sequence number) belongs to the
+    first one. Unanswered SYNs in the last second of the capture are left out: the answer may have come later.
 
     >>> attempts_from_capture([], "172.18.255.200", 0)
     []

@@ -1,4 +1,4 @@
-"""An outage from anybody's captures and logs: which frames to keep, and one clock for all. Pure."""
+"""Analyse an outage from anybody's captures and logs. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kanslib.analysis.outage import Outage, build_outage
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 
-_LIFE_SIGNS_PER_SECOND = 2  # of a network card, a second: enough to know when it fell silent
+_LIFE_SIGNS_PER_SECOND = 2  # frames kept of each MAC: enough to know when it fell silent
 
 
 def relevant_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Yield the frames that tell of an outage: ARP, TCP's SYN, FIN and RST, ICMP errors, BGP, signs of life."""
-    heard: set[tuple[str, int]] = set()
+    """Yield the frames that matter for an outage: ARP, TCP's SYN, FIN and RST, ICMP errors, BGP, some of each MAC."""
+    seen: set[tuple[str, int]] = set()
     for frame in frames:
         sign = (frame.ethernet.source, int(frame.time * _LIFE_SIGNS_PER_SECOND)) if frame.ethernet else ("", 0)
-        is_new = sign not in heard
-        heard.add(sign)
+        is_new = sign not in seen
+        seen.add(sign)
         tcp, icmp = frame.tcp, frame.icmp
         begins_or_ends = tcp is not None and bool(set("SFR") & set(tcp.flags))
         if is_new or frame.arp or begins_or_ends or bgp.is_bgp(frame) or (icmp and icmp.type == 3):
@@ -30,23 +30,24 @@ def relevant_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 
 def likely_vips(frames: Iterable[Frame], limit: int = 8) -> list[str]:
-    """Return the addresses that look like VIPs: those announced by gratuitous ARP, else the busiest servers."""
-    announced: Counter[str] = Counter()
-    asked: Counter[str] = Counter()
-    own: set[str] = set()
+    """Return up to `limit` addresses that look like VIPs: announced by gratuitous ARP, else the busiest servers."""
+    announced: dict[str, None] = {}
+    servers: Counter[str] = Counter()
+    clients: set[str] = set()
     for frame in frames:
         if frame.arp and frame.arp.is_gratuitous:
-            announced[frame.arp.sender_ip] += 1
+            announced[frame.arp.sender_ip] = None
         if frame.tcp and frame.ip and frame.tcp.flags == "S" and frame.tcp.dport != bgp.PORT:
-            asked[frame.ip.dst] += 1
-            own.add(frame.ip.src)
-    both = [ip for ip, _ in asked.most_common() if ip in announced]
-    return (both or [ip for ip, _ in asked.most_common() if ip not in own] or list(announced))[:limit]
+            servers[frame.ip.dst] += 1
+            clients.add(frame.ip.src)
+    busiest = [ip for ip, _ in servers.most_common()]
+    vips = [ip for ip in busiest if ip in announced] or [ip for ip in busiest if ip not in clients] or list(announced)
+    return vips[:limit]
 
 
 def first_failure(attempts: Iterable[Sequence[Attempt]]) -> float | None:
-    """Return when the first attempt was made that failed, on the attempts' clock; None when all were answered."""
-    return min((one.at for each in attempts for one in each if not one.is_ok), default=None)
+    """Return the time of the first failed attempt, on the attempts' clock; None when all were answered."""
+    return min((attempt.at for group in attempts for attempt in group if not attempt.is_ok), default=None)
 
 
 def outage_from_captures(
@@ -58,19 +59,19 @@ def outage_from_captures(
 ) -> Outage:
     """Return the outage of some VIPs (address: name) from captures (in order of time) and speakers' logs (by node).
 
-    `zero` (Unix seconds): the moment from which seconds are counted; without one, the first attempt that failed.
-    `names`: who has an address.
+    `zero` (Unix seconds): the moment from which seconds are counted; without it, the first failed attempt. `names`:
+    the places by address.
     """
     start = frames[0].time if frames else 0.0
-    act = "the moment given"
+    action = "the moment given"
     if zero is None:
         found = first_failure(attempts_from_capture(frames, vip, start) for vip in vips)
-        zero, act = (start, "the first frame") if found is None else (start + found, "the first failure")
+        zero, action = (start, "the first frame") if found is None else (start + found, "the first failure")
     events = chain(
         event_sources.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero),
         event_sources.bgp_session_events(frames, names or {}, zero),
         event_sources.speaker_events(logs, vips, zero),
     )
     return build_outage(
-        act, zero, vips, lambda vip: attempts_from_capture(frames, vip, zero), CaptureIndex(frames), events
+        action, zero, vips, lambda vip: attempts_from_capture(frames, vip, zero), CaptureIndex(frames), events
     )

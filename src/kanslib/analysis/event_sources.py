@@ -45,7 +45,7 @@ def cluster_events(
 ) -> list[TimelineEvent]:
     """Return leader events and the changes of nodes and endpoints, in order of time.
 
-    Watch events before `zero` (Unix seconds) tell the state until then; they have to begin well before it.
+    Watch events before `zero` (Unix seconds) give the state at `zero`; they have to begin well before it.
     """
     found = [*_leader_events(events, zero), *_node_events(nodes, zero), *_endpoint_events(slices, zero)]
     return sorted(found, key=lambda event: event.at)
@@ -56,8 +56,8 @@ def _version(kind: str, obj: KubeObject) -> str:
 
 
 def _involved_service(event: KubeObject) -> str:
-    about = event["involvedObject"]
-    return join_name(about.get("namespace", "default"), about["name"])
+    involved = event["involvedObject"]
+    return join_name(involved.get("namespace", "default"), involved["name"])
 
 
 def _leader_events(events: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
@@ -93,10 +93,10 @@ def _endpoint_events(slices: Iterable[WatchEvent], zero: float) -> Iterator[Time
         if before is not None and event.t >= zero:
             source = _version("endpointslice", event.object)
             for address in sorted(before ^ ready):
-                is_in = address in ready
-                evidence = Evidence(source, f"{address} {'ready' if is_in else 'not ready, or not listed'}")
+                is_now_ready = address in ready
+                evidence = Evidence(source, f"{address} {'ready' if is_now_ready else 'not ready, or not listed'}")
                 yield EndpointEvent(
-                    at=event.t - zero, evidence=evidence, service=service, address=address, is_ready=is_in
+                    at=event.t - zero, evidence=evidence, service=service, address=address, is_ready=is_now_ready
                 )
         known[key_of(event.object)] = ready
 
@@ -111,7 +111,7 @@ def _ready_addresses(piece: KubeObject) -> set[str]:
 
 
 def memberlist_events(log: str, zero: float, speaker: str = "") -> list[TimelineEvent]:
-    """Return what one speaker's memberlist logged from `zero` (Unix seconds) on: suspected, dead, left, joined."""
+    """Return the changes of members in one speaker's log from `zero` (Unix seconds) on: suspect, dead, left, joined."""
     found: list[TimelineEvent] = []
     for number, line in enumerate(log.splitlines(), 1):
         moment, match = timestamp_of(line), _MEMBERLIST_LINE.search(line)
@@ -128,7 +128,7 @@ def _log_evidence(speaker: str, number: int, line: str) -> Evidence:
 
 
 def announcement_events(log: str, zero: float, speaker: str, vips: Mapping[str, str]) -> list[TimelineEvent]:
-    """Return when one speaker began and stopped to announce VIPs (address: Service), from `zero` (Unix seconds) on.
+    """Return when one speaker started and stopped announcing VIPs (address: Service), from `zero` (Unix seconds) on.
 
     MetalLB v0.14.8 speaker/main.go logs serviceAnnounced on every sync; only a change is a timeline event.
     """
@@ -141,30 +141,30 @@ def announcement_events(log: str, zero: float, speaker: str, vips: Mapping[str, 
             entry = json.loads(line[line.index("{") :])
         except ValueError:
             continue
-        begins = entry.get("event") == "serviceAnnounced"
-        if not begins and entry.get("event") != "serviceWithdrawn":
+        is_announcing = entry.get("event") == "serviceAnnounced"
+        if not is_announcing and entry.get("event") != "serviceWithdrawn":
             continue
         for address in entry.get("ips") or entry.get("ip") or []:
-            if address in vips and announced.get(address, False) != begins and moment >= zero:
+            if address in vips and announced.get(address, False) != is_announcing and moment >= zero:
                 found.append(
                     SpeakerEvent(
                         at=moment - zero, evidence=_log_evidence(speaker, number, line), service=vips[address],
-                        node=speaker, is_announcing=begins, protocol=entry.get("protocol", "any"),
+                        node=speaker, is_announcing=is_announcing, protocol=entry.get("protocol", "any"),
                     )
                 )  # fmt: skip
-            announced[address] = begins
+            announced[address] = is_announcing
     return found
 
 
 def speaker_events(logs: Mapping[str, str], vips: Mapping[str, str], zero: float) -> Iterator[TimelineEvent]:
-    """Yield what speakers' logs (by node) tell of the cluster's members and of some VIPs (address: Service)."""
+    """Yield the events in speakers' logs (by node) about members and about some VIPs (address: Service)."""
     for node, log in logs.items():
         yield from memberlist_events(log, zero, node)
         yield from announcement_events(log, zero, node, vips)
 
 
 def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero: float) -> list[TimelineEvent]:
-    """Return the gratuitous ARP for VIPs (address: Service)."""
+    """Return an event for each gratuitous ARP for VIPs (address: Service)."""
     return [
         GratuitousARPEvent(
             at=frame.time - zero, evidence=Evidence.of(frame), service=vips[frame.arp.sender_ip],
@@ -178,17 +178,17 @@ def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero
 def rule_events(dumps: Iterable[tuple[float, str, str]], services: Iterable[str], zero: float) -> list[TimelineEvent]:
     """Return when the endpoints in the rules of a node changed, from one dump to the next.
 
-    `dumps`: Unix seconds, node, what iptables-save printed. `services`: names; `namespace/name` outside of `default`.
+    `dumps`: (Unix seconds, node, output of iptables-save). `services`: names; `namespace/name` outside of `default`.
     """
     wanted = {name if "/" in name else f"default/{name}": name for name in services}
     known: dict[tuple[str, str], tuple[str, ...]] = {}
     found: list[TimelineEvent] = []
     for moment, node, text in sorted(dumps):
-        held: dict[str, set[str]] = {name: set() for name in wanted.values()}
+        endpoints_by_service: dict[str, set[str]] = {name: set() for name in wanted.values()}
         for service, endpoint in _RULE.findall(text):
             if name := wanted.get(service.partition(":")[0]):
-                held[name].add(endpoint)
-        for name, endpoints in held.items():
+                endpoints_by_service[name].add(endpoint)
+        for name, endpoints in endpoints_by_service.items():
             now, before = tuple(sorted(endpoints)), known.get((node, name))
             if before is not None and before != now and moment >= zero:
                 found.append(_rules_event(moment - zero, node, name, now, before))
@@ -207,8 +207,8 @@ def _rules_event(
 def bgp_session_events(frames: Iterable[Frame], names: Mapping[str, str], zero: float) -> list[TimelineEvent]:
     """Return BGP's updates and notifications, and how its sessions ended, from `zero` (Unix seconds) on.
 
-    `names`: who has an address. A hold timer is counted from the last message of a side that fell silent (RFC 4271,
-    section 6.5), when nothing else had ended the session.
+    `names`: the places by address. A hold timer counts from the last message of a side that fell silent (RFC 4271,
+    section 6.5), if nothing else ended the session before.
     """
     kept = list(frames)
     heard: dict[Flow, list[Frame]] = defaultdict(list)
@@ -239,7 +239,7 @@ class _Closing(NamedTuple):
     is_reset: bool
 
     def event(self, names: Mapping[str, str], zero: float) -> TimelineEvent:
-        """Return it as a timeline event; `names`: who has an address."""
+        """Return it as a timeline event; `names`: the places by address."""
         speaker, peer = (names.get(address, address) for address in (self.flow.src, self.flow.dst))
         return BGPSessionEvent(
             at=self.frame.time - zero, evidence=Evidence.of(self.frame), speaker=speaker, peer=peer,
@@ -248,7 +248,7 @@ class _Closing(NamedTuple):
 
 
 def _closings(frames: Iterable[Frame], flows: set[Flow]) -> dict[Flow, _Closing]:
-    """Return the first FIN or RST of each session, by the flow of the side that sent it and by the other one."""
+    """Return the first FIN or RST of each session, by both of its flows."""
     found: dict[Flow, _Closing] = {}
     for frame in frames:
         flow = flow_of(frame)
@@ -264,20 +264,20 @@ def _hold_timer_events(
     messages: Mapping[Flow, list[Frame]], hold_times: Mapping[Flow, int], closed: Mapping[Flow, float], end: float,
     names: Mapping[str, str], zero: float,
 ) -> Iterator[TimelineEvent]:  # fmt: skip
-    """Yield silences of one side longer than the hold time while others were heard; else the capture has a hole."""
-    everybody = sorted((frame.time, flow) for flow, frames in messages.items() for frame in frames)
+    """Yield silences of one side longer than the hold time, while others sent messages (else the capture has a gap)."""
+    all_messages = sorted((frame.time, flow) for flow, frames in messages.items() for frame in frames)
     for flow, frames in messages.items():
-        agreed = min(hold_times.get(flow, 0), hold_times.get(flow.back, 0))
-        gone = min(closed.get(flow, end + 1), closed.get(flow.back, end + 1))
+        hold_time = min(hold_times.get(flow, 0), hold_times.get(flow.back, 0))
+        closed_at = min(closed.get(flow, end + 1), closed.get(flow.back, end + 1))
         for frame, following in zip_longest(frames, frames[1:]):
-            expiry = frame.time + agreed
-            until = min(following.time if following else end, gone, end)
-            if not agreed or expiry >= until:
+            expiry = frame.time + hold_time
+            until = min(following.time if following else end, closed_at, end)
+            if not hold_time or expiry >= until:
                 continue
-            first = bisect_left(everybody, frame.time, key=lambda one: one[0])
-            last = bisect_left(everybody, expiry, key=lambda one: one[0])
-            if any(other not in (flow, flow.back) for _, other in everybody[first:last]):
+            first = bisect_left(all_messages, frame.time, key=lambda one: one[0])
+            last = bisect_left(all_messages, expiry, key=lambda one: one[0])
+            if any(other not in (flow, flow.back) for _, other in all_messages[first:last]):
                 yield HoldTimerEvent(
                     at=expiry - zero, evidence=Evidence.of(frame), speaker=names.get(flow.dst, flow.dst),
-                    peer=names.get(flow.src, flow.src), hold_time=agreed,
+                    peer=names.get(flow.src, flow.src), hold_time=hold_time,
                 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where a fact can be read: a frame, a line of a log, an event, a change of an object, a command's output."""
+"""Evidence: where a fact can be read (a frame, a line of a log, an event, an object's version, a command's output)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kanslib.packets.capture import Frame
 
 
 class Evidence(NamedTuple):
-    """Where it can be read (`frame 700 of 05-bridge.pcap`), and what stands there.
+    """Where a fact can be read (`frame 700 of 05-bridge.pcap`), and the text there.
 
     >>> print(Evidence("event svc1.18a", "announcing from node a"))
     event svc1.18a: announcing from node a

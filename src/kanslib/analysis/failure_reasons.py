@@ -1,4 +1,4 @@
-"""Why attempts failed, from the frames of a capture and from what happened around them. Pure."""
+"""Find out why attempts failed, from the frames of a capture and from timeline events. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kanslib.packets.capture import Frame
 from kanslib.packets.ethernet import ETHERNET, mac
 
 _CONNTRACK_MEMORY_S = 120.0  # net.netfilter.nf_conntrack_tcp_timeout_syn_sent
-_SILENCE_S = 5.0  # seconds without a frame from a network card that others send to
-_RULES_DELAY_S = 2.0  # seconds until every kube-proxy has written what the API says
+_SILENCE_S = 5.0  # a MAC that sends no frame for so long is silent
+_RULES_DELAY_S = 2.0  # until every kube-proxy has written a change of the API
 
 
 @dataclass
 class CaptureIndex:
-    """An index of a capture for questions about single attempts. `names`: whose network card a MAC address is."""
+    """An index of a capture for queries about single attempts. `names`: the places by MAC address."""
 
     frames: Sequence[Frame]
     names: Mapping[str, str] = field(default_factory=dict)
@@ -49,27 +49,27 @@ class CaptureIndex:
             self._answers[icmp.quoted.dst, icmp.quoted.sport].append(frame)
 
     def name(self, mac: str) -> str:
-        """Return whose card it is: its name, else the first address it spoke for, else the MAC address."""
+        """Return the name of a MAC's place, else the first address that it claimed, else the MAC itself."""
         return self.names.get(mac) or next(iter(self._addresses.get(mac, ())), mac)
 
     def is_silent(self, mac: str, moment: float) -> bool:
-        """Return True when nothing came from a card in the 5 s after a moment (Unix seconds)."""
+        """Return True when a MAC sent no frame in the 5 s after a moment (Unix seconds)."""
         times = self._frame_times.get(mac, [])
         after = bisect_right(times, moment)
         return after == len(times) or times[after] - moment > _SILENCE_S
 
     def last_frame_time(self, mac: str, moment: float) -> float | None:
-        """Return when the last frame before a moment came from a card (both Unix seconds); None when none did."""
+        """Return the time of a MAC's last frame before a moment (both Unix seconds); None without one."""
         times = self._frame_times.get(mac, [])
         before = bisect_left(times, moment)
         return times[before - 1] if before else None
 
     def answers(self, vip: str, port: int, start: float, end: float) -> list[Frame]:
-        """Return what came back for a client's port: SYN-ACK, RST, and ICMP that quotes its packet."""
+        """Return the replies of a VIP to a client's port: SYN-ACK, RST, and ICMP that quotes the client's packet."""
         return [frame for frame in self._answers[vip, port] if start <= frame.time <= end]
 
     def unanswered_requests(self, address: str, start: float, end: float) -> list[Frame]:
-        """Return the ARP requests for an address; empty when anybody answered."""
+        """Return the ARP requests for an address; empty when any machine replied."""
         near = [frame for frame in self._arp[address] if start <= frame.time <= end]
         if any(frame.arp and frame.arp.operation == REPLY for frame in near):
             return []
@@ -84,9 +84,10 @@ def explain_failures(
     events: Iterable[TimelineEvent],
     service: str = "",
 ) -> list[Attempt]:
-    """Return the attempts, each failed one with its reason.
+    """Return the attempts to the VIP of a Service, each failed one with its reason.
 
-    `events` tell when endpoints of this Service went and came; where no packet was captured, they are all there is.
+    `zero`: the moment of the action (Unix seconds). `events` show when endpoints of the Service changed; for an attempt
+    without a captured packet they alone decide.
     """
     about = sorted((event for event in events if _is_about(event, service)), key=lambda event: event.at)
     explain = _Explanation(capture, vip, zero, about)
@@ -105,7 +106,7 @@ def _is_about(event: TimelineEvent, service: str) -> bool:
 
 
 class _UnansweredPort(NamedTuple):
-    """SYNs from one port that got no answer: Unix seconds of the first and the last, and the first one's frame."""
+    """SYNs from one port without an answer: the moments of the first and the last (Unix seconds), the first frame."""
 
     first: float
     last: float
@@ -118,7 +119,7 @@ class _UnansweredPort(NamedTuple):
 
 @dataclass
 class _Explanation:
-    """Explain attempts one after the other: a port that was left unanswered explains what follows from it."""
+    """Explain attempts one after the other: an unanswered port explains later failures from the same port."""
 
     capture: CaptureIndex
     vip: str
@@ -156,14 +157,14 @@ class _Explanation:
         )
 
     def _rejected(self, attempt: Attempt, port: int, evidence: tuple[Evidence, ...]) -> Reason | None:
-        """Return the reason where somebody answered that it does not work, on the wire or to the client."""
+        """Return the reason where a machine replied with an error, in a frame or in the client's error message."""
         start = attempt.syns[-1].time
-        given_up = start + max(attempt.ms / 1000, 0.05) + 0.05
-        for frame in self.capture.answers(self.vip, port, start, given_up):
+        timeout = start + max(attempt.ms / 1000, 0.05) + 0.05
+        for frame in self.capture.answers(self.vip, port, start, timeout):
             if frame.icmp:
-                who = self.capture.name(frame.ethernet.source) if frame.ethernet else "somebody"
-                words = f"{who} answered: {frame.icmp.meaning}"
-                return Reason(Cause.UNREACHABLE, words, (*evidence, Evidence.of(frame)))
+                sender = self.capture.name(frame.ethernet.source) if frame.ethernet else "a machine"
+                text = f"{sender} answered: {frame.icmp.meaning}"
+                return Reason(Cause.UNREACHABLE, text, (*evidence, Evidence.of(frame)))
             if frame.tcp and "R" in frame.tcp.flags:
                 return Reason(Cause.REFUSED, "the answer was a reset", (*evidence, Evidence.of(frame)))
         if attempt.client_error in (ClientError.UNREACHABLE, ClientError.NO_ROUTE):  # its packet was not captured
@@ -175,11 +176,11 @@ class _Explanation:
         target = syn.ethernet.destination if syn.ethernet else ""
         if not self.capture.is_silent(target, syn.time):
             return None
-        heard = self.capture.last_frame_time(target, syn.time)
-        since = f"last heard at {heard - self.zero:+.1f} s" if heard is not None else "never heard"
+        last = self.capture.last_frame_time(target, syn.time)
+        since = f"its last frame is from {last - self.zero:+.1f} s" if last is not None else "which sent no frame"
         is_routed = len({frame.ethernet.destination for frame in attempt.syns if frame.ethernet}) > 1
-        words = f"sent to the card of {self.capture.name(target)}, {since}"
-        return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, words, evidence)
+        text = f"sent to the MAC of {self.capture.name(target)}, {since}"
+        return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, text, evidence)
 
     def _sent_to_live_node(self, attempt: Attempt, port: int, evidence: tuple[Evidence, ...]) -> Reason:
         syn = attempt.syns[-1]
@@ -187,24 +188,23 @@ class _Explanation:
         before = self.unanswered.get(port)
         if before and before.is_in_conntrack(syn.time):
             ago = syn.time - before.first
-            words = f"port {port} had been left unanswered {ago:.1f} s before; {name} lives, and remembers"
-            return Reason(Cause.REMEMBERED, words, (Evidence.of(before.frame), *evidence))
-        words = f"sent to {name}, which lives"
+            text = f"port {port} got no answer {ago:.1f} s before; {name} is alive and has the connection in conntrack"
+            return Reason(Cause.REMEMBERED, text, (Evidence.of(before.frame), *evidence))
+        text = f"sent to {name}, which is alive"
         if not any(isinstance(event, EndpointEvent) for event in self.events):
-            return Reason(Cause.ENDPOINT_GONE, f"{words}, and nothing came back: a Pod that is gone", evidence)
+            return Reason(Cause.ENDPOINT_GONE, f"{text}, and no answer came back: the Pod is gone", evidence)
         change = self._next_endpoint_change(syn.time - self.zero)
         if change is None:
-            return Reason(Cause.UNKNOWN, f"{words}, and nothing came back", evidence)
+            return Reason(Cause.UNKNOWN, f"{text}, and no answer came back", evidence)
         evidence = (*evidence, change.evidence)
         if change.is_ready:
-            words = f"{words}; {change.address} was not ready before {change.at:+.1f} s"
-            return Reason(Cause.NOT_BACK, words, evidence)
-        return Reason(
-            Cause.ENDPOINT_GONE, f"{words}; its rules held {change.address} until {change.at:+.1f} s", evidence
-        )
+            text = f"{text}; {change.address} was not ready before {change.at:+.1f} s"
+            return Reason(Cause.NOT_BACK, text, evidence)
+        text = f"{text}; its rules had {change.address} until {change.at:+.1f} s"
+        return Reason(Cause.ENDPOINT_GONE, text, evidence)
 
     def _next_endpoint_change(self, at: float) -> EndpointEvent | None:
-        """Return the change from which the rules of this moment are known: an endpoint to go, or one not there yet."""
+        """Return the next change of endpoints: it shows one that is still in the rules, or one that is not yet."""
         changes = [
             event for event in self.events if isinstance(event, EndpointEvent) and at < event.at + _RULES_DELAY_S
         ]
@@ -218,24 +218,23 @@ class _Explanation:
         start = self.zero + attempt.at
         requests = self.capture.unanswered_requests(self.vip, start, start + attempt.ms / 1000 + 0.5)
         if requests:
-            words = f"{len(requests)} questions for {self.vip}, no answer"
-            return Reason(Cause.NO_ARP, words, _frames(requests[:3]))
+            return Reason(Cause.NO_ARP, f"{len(requests)} ARP requests for {self.vip}, no reply", _frames(requests[:3]))
         causes = {
             ClientError.REFUSED: Cause.REFUSED, ClientError.NO_ROUTE: Cause.NO_ARP,
             ClientError.UNREACHABLE: Cause.UNREACHABLE,
         }  # fmt: skip
         cause = causes.get(attempt.client_error, Cause.UNKNOWN)
-        words = "no packet of it was captured" if cause is Cause.UNKNOWN else attempt.error
-        return Reason(cause, words, (_client_evidence(attempt),))
+        text = "no packet of it was captured" if cause is Cause.UNKNOWN else attempt.error
+        return Reason(cause, text, (_client_evidence(attempt),))
 
     def _from_events(self, attempt: Attempt) -> Reason | None:
-        """Return what happened next, where no packet tells: an address taken over, a route or an endpoint that went."""
+        """Return the reason from the next timeline event: a speaker that announces, BGP, a change of endpoints."""
         for kind in (EventKind.SPEAKER, EventKind.BGP, EventKind.ENDPOINTS):
             delay = _RULES_DELAY_S if kind is EventKind.ENDPOINTS else 0
             event = next((one for one in self.events if one.kind is kind and attempt.at < one.at + delay), None)
             if event:
-                words = f"no packet of it was captured; {event} at {event.at:+.1f} s"
-                return Reason(_cause_ended_by(event), words, (_client_evidence(attempt), event.evidence))
+                text = f"no packet of it was captured; {event} at {event.at:+.1f} s"
+                return Reason(_cause_ended_by(event), text, (_client_evidence(attempt), event.evidence))
         return None
 
 
@@ -251,4 +250,4 @@ def _frames(frames: Iterable[Frame]) -> tuple[Evidence, ...]:
 
 
 def _client_evidence(attempt: Attempt) -> Evidence:
-    return Evidence("the client's own note", attempt.error)
+    return Evidence("the client's error message", attempt.error)

@@ -1,7 +1,7 @@
-"""Which node each viewer took for the leader: speakers by gossip, the client by its cache, the API by events. Pure.
+"""Compute which node each viewer took for the leader: speakers, the client's neighbor cache, the API's events. Pure.
 
-MetalLB has no common view: each speaker computes the leader from the members that *it* thinks alive (v0.14.8
-speaker/layer2_controller.go ShouldAnnounce). While a network is broken there are as many truths as sides.
+MetalLB has no common view: each speaker computes the leader from the members that *it* takes for alive (v0.14.8
+speaker/layer2_controller.go ShouldAnnounce). While a network is partitioned, each side has its own leader.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ API = "the API's newest event"
 
 @dataclass(frozen=True)
 class LeaderView:
-    """From `start` to `end` (seconds after the action) `viewer` took `leader` for the leader; empty: nobody."""
+    """From `start` to `end` (seconds after the action) `viewer` took `leader` for the leader; empty: no node."""
 
     viewer: str
     start: float
@@ -37,20 +37,20 @@ def speaker_views(
 ) -> list[LeaderView]:
     """Return whom one speaker took for the leader: the first by hash of the candidates that are alive by its own log.
 
-    `candidates`: which nodes may lead by the API's objects, from when on (Unix seconds, the first one long before).
-    `span`: from when to when, in seconds after `zero`.
+    `candidates`: which nodes may lead by the API's objects, and since when (Unix seconds, the first one long before).
+    `span`: start and end, in seconds after `zero` (Unix seconds).
     """
-    gossip, away = memberlist.membership_history(log), _absences(log)
-    moments = {*(t for t, _ in gossip), *(t for t, _ in candidates), *(t for pair in away for t in pair)}
+    history, absences = memberlist.membership_history(log), _absences(log)
+    moments = {*(t for t, _ in history), *(t for t, _ in candidates), *(t for absence in absences for t in absence)}
     changes: list[tuple[float, str | None]] = []
     for moment in sorted(moments):
-        if any(gone <= moment < back for gone, back in away):
+        if any(stopped <= moment < started for stopped, started in absences):
             changes.append((moment - zero, None))
             continue
-        since = max((back for _, back in away if back <= moment), default=float("-inf"))
-        alive = next(members for t, members in reversed(gossip) if t <= moment and (t >= since or not members))
-        able = [one for one in _candidates_at(candidates, moment) if one in alive]
-        changes.append((moment - zero, election.order(able, address)[0] if able else ""))
+        since = max((started for _, started in absences if started <= moment), default=float("-inf"))
+        alive = next(members for t, members in reversed(history) if t <= moment and (t >= since or not members))
+        nodes = [node for node in _candidates_at(candidates, moment) if node in alive]
+        changes.append((moment - zero, election.order(nodes, address)[0] if nodes else ""))
     return _views(node, changes, span)
 
 
@@ -72,7 +72,7 @@ def client_views(
     client: str, updates: Iterable[NeighborUpdate], places: Mapping[str, str], address: str, zero: float,
     span: tuple[float, float],
 ) -> list[LeaderView]:  # fmt: skip
-    """Return whom the client took for the leader, by its neighbor cache. `places`: whose card a MAC is."""
+    """Return whom the client took for the leader, by its neighbor cache. `places`: the place of each MAC."""
     changes = [(one.time - zero, places.get(one.mac, one.mac)) for one in updates if one.address == address]
     return _views(client, changes, span)
 

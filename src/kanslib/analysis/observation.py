@@ -1,4 +1,4 @@
-"""What was watched around an action, whichever backend watched it, and what it says of outages and leaders. Pure."""
+"""The data that a backend observed around an action, and its analysis: outages, neighbor caches, leaders. Pure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class NodeOutput(NamedTuple):
 
 @dataclass(frozen=True)
 class CapturedFrames:
-    """Frames, the window that they are from and who captured them: a recording may answer for another backend."""
+    """Frames, their time window and their provenance: a recording may answer in place of another backend."""
 
     frames: list[Frame]
     window: TimeWindow
@@ -72,7 +72,7 @@ class CapturedFrames:
 
 
 class ObservationData(Protocol):
-    """What one backend saw around one action. It stays the same when the backend's clock moves.
+    """What one backend observed around one action. It stays the same when the backend's clock moves.
 
     Each method raises NotRecordedError, NotSimulatedError or UnsupportedError where its backend has no such data.
     """
@@ -95,7 +95,7 @@ class ObservationData(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Who observed it."""
+        """The backend that observed it."""
 
     @property
     def topology(self) -> Topology:
@@ -106,7 +106,7 @@ class ObservationData(Protocol):
         """Places by their MAC address."""
 
     def probes(self) -> list[dict[str, Any]]:
-        """Return every request that was sent again and again, in order (docs/recording-format.md: probes)."""
+        """Return the probes, in order of time (docs/recording-format.md: probes)."""
 
     def frames(self, start: float | None = None) -> list[Frame]:
         """Return the captured frames; those since `start` (Unix seconds), where it is given."""
@@ -118,7 +118,7 @@ class ObservationData(Protocol):
         """Return the watch events of a kind from the cluster's beginning to the end of the observation."""
 
     def command_outputs(self, command: str) -> list[NodeOutput]:
-        """Return what a command printed on the nodes, each time it was run."""
+        """Return the outputs of a command on the nodes, each time it was run."""
 
     def log(self, component: str, node: str) -> Text:
         """Return the log of MetalLB's `speaker` or `controller` on a node, at least to the end of the observation."""
@@ -137,7 +137,7 @@ def services_in(observation: ObservationData) -> dict[str, KubeObject]:
 def outage_in(observation: ObservationData, vips: Mapping[str, str]) -> Outage:
     """Return the attempts to some VIPs (address: Service), why each failed, and what happened meanwhile.
 
-    Raises NotRecordedError where nothing was probed.
+    Raises NotRecordedError where no probe ran.
     """
     probes, frames = observation.probes(), observation.frames()
     zero, seconds = observation.zero, observation.end - observation.zero
@@ -152,7 +152,7 @@ def outage_in(observation: ObservationData, vips: Mapping[str, str]) -> Outage:
 
 
 def neighbor_updates(observation: ObservationData) -> list[NeighborUpdate]:
-    """Return how the client's neighbor cache changed, by all frames from the first to the end of the observation."""
+    """Return how the client's neighbor cache changed, by all frames until the end of the observation."""
     client = observation.topology.client
     if not client:
         return []

@@ -19,7 +19,10 @@ _ENDED_BY = {
 
 @dataclass(frozen=True)
 class Outage:
-    """What an act did to Services: `attempts` by Service, `marks` on the same clock (seconds after the act)."""
+    """The effect of an action on Services: attempts and phases by Service, timeline events on the same clock.
+
+    `zero`: the moment of the action (Unix seconds); all other times are seconds after it.
+    """
 
     action: str
     zero: float
@@ -36,32 +39,32 @@ class Outage:
         return (attempt for attempt in self.attempts[service] if not attempt.is_ok and attempt.at >= 0)
 
     def ended_by(self, service: str, phase: Phase) -> TimelineEvent | None:
-        """Return what ended a phase: an event of a fitting kind within half a second (or the attempts' distance)."""
+        """Return the event that ended a phase: of a fitting kind, within half a second or the phase's uncertainty."""
         kinds = _ENDED_BY.get(phase.name, ())
-        room = max(phase.within, 0.5)
+        tolerance = max(phase.within, 0.5)
         near = [
             event
             for event in self.events
-            if event.service in ("", service) and event.kind in kinds and abs(event.at - phase.end) <= room
+            if event.service in ("", service) and event.kind in kinds and abs(event.at - phase.end) <= tolerance
         ]
         return min(near, key=lambda event: (kinds.index(event.kind), abs(event.at - phase.end)), default=None)
 
     def evidence(self, service: str, phase: Phase) -> tuple[Evidence, ...]:
-        """Return the evidence of a phase: the first and the last failed attempt in it, and what ended it."""
-        inside = [one for one in self.failures(service) if phase.start <= one.at <= phase.end]
-        shown = [item for one in inside[:1] + inside[-1:] if one.reason for item in one.reason.evidence[:1]]
-        if ended := self.ended_by(service, phase):
-            shown.append(ended.evidence)
-        return tuple(dict.fromkeys(shown))
+        """Return the evidence of a phase: its first and last failed attempt, and the event that ended it."""
+        failed = [attempt for attempt in self.failures(service) if phase.start <= attempt.at <= phase.end]
+        found = [item for one in failed[:1] + failed[-1:] if one.reason for item in one.reason.evidence[:1]]
+        if event := self.ended_by(service, phase):
+            found.append(event.evidence)
+        return tuple(dict.fromkeys(found))
 
     def dark_seconds(self, service: str) -> float:
-        """Return for how many seconds nothing got through, in all phases together."""
+        """Return the seconds of all dark phases together."""
         return round(sum(phase.end - phase.start for phase in self.phases[service] if phase.name == DARK), 3)
 
     def stragglers(self, service: str) -> tuple[Attempt, ...]:
-        """Return the failures after the trouble was over."""
-        calm = [phase for phase in self.phases[service] if phase.name == STRAGGLERS]
-        return tuple(one for one in self.failures(service) if any(p.start <= one.at <= p.end for p in calm))
+        """Return the failed attempts in phases with stragglers."""
+        spans = [(phase.start, phase.end) for phase in self.phases[service] if phase.name == STRAGGLERS]
+        return tuple(one for one in self.failures(service) if any(start <= one.at <= end for start, end in spans))
 
 
 def build_outage(
@@ -74,7 +77,7 @@ def build_outage(
 ) -> Outage:
     """Return the outage of some VIPs (address: Service): each failed attempt with its reason, and all events in order.
 
-    `attempts_of`: the attempts to a VIP, counted in seconds from `zero` (Unix seconds). A Service that nobody tried is
+    `attempts_of`: returns the attempts to a VIP, in seconds after `zero` (Unix seconds). A Service without attempts is
     left out.
     """
     in_order = sorted(events, key=lambda event: event.at)

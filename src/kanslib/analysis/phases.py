@@ -1,4 +1,4 @@
-"""The phases of an outage, computed from the attempts: dark, partly dark, healthy, with or without stragglers. Pure."""
+"""Compute the phases of an outage from the attempts: dark, partly dark, healthy, healthy with stragglers. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kanslib.analysis.attempts import Attempt, Cause
 
 DARK, PARTLY, HEALTHY, STRAGGLERS = "VIP dark", "partly dark", "healthy", "healthy with stragglers"
 _Z = 1.959964  # 95 % of a normal distribution
-# what a phase more has to gain, in units of log(runs): as BIC has it for three shares and a place
+# the gain that one more phase needs, in units of log(runs): as in BIC for three shares and a position
 _CHANGE_POINT_PENALTY = 2.0
-_MIN_RUN = 3  # attempts in a row that found nobody with the address: no single frame that was lost
-_RARE_SHARE = 0.1  # of the attempts: so few failures after the trouble are stragglers, whatever their cause
-_BURST_S = 5.0  # seconds: failures for so short a time, after the trouble is over, are stragglers
-_BLIP_S = 1.0  # seconds: a part shorter than this is no phase of its own before the trouble
+_MIN_RUN = 3  # attempts in a row that found no owner of the address: more than one lost frame
+_RARE_SHARE = 0.1  # of the attempts: a smaller share of failures after the outage are stragglers, whatever their cause
+_BURST_S = 5.0  # failures for a shorter time, after the outage, are stragglers
+_BLIP_S = 1.0  # a shorter part before the outage is no phase of its own
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A time span (seconds after the action) in which attempts fared alike: how many were tried, and failed.
+    """A time span (seconds after the action) with one distribution of outcomes: how many attempts, how many failed.
 
-    `start` and `end` lie half way between the last attempt of one phase and the first of the next: `within` (seconds)
-    is how far off the truth can be for that. `causes` count the failures by their cause.
+    `start` and `end` lie half way between the last attempt of one phase and the first of the next; `within`: their
+    uncertainty in seconds. `causes`: failures by cause, the most frequent first.
     """
 
     name: str
@@ -67,9 +67,9 @@ def wilson(hits: int, tries: int) -> tuple[float, float]:
 def phases(attempts: Sequence[Attempt]) -> list[Phase]:
     """Return the phases of one Service's attempts from the action on; attempts before it (`at` below 0) do not count.
 
-    Where they change is computed: the cuts which make the outcomes most likely, with a penalty for each cut (exact
-    change-point search). An outcome is an answer or a cause of failure, so a dark phase ends with the
-    first attempt that reached a living node, even if that one failed for another cause.
+    The cuts are those that make the outcomes most likely, with a penalty for each cut (exact change-point search). An
+    outcome is an answer or a cause of failure: a dark phase ends with the first attempt that reached a live node, even
+    if it failed for another cause.
 
     >>> tries = [Attempt(i / 10, i > 9, reason=None) for i in range(60)]
     >>> [(phase.name, phase.tried) for phase in phases(tries)]
@@ -83,18 +83,18 @@ def phases(attempts: Sequence[Attempt]) -> list[Phase]:
 
 
 def _outcome(attempt: Attempt) -> str:
-    """Return what counts for the search; what conntrack remembered belongs to no phase."""
+    """Return an attempt's outcome for the search; failures by conntrack count as answers, they belong to no phase."""
     if attempt.is_ok or (attempt.reason and attempt.reason.cause is Cause.REMEMBERED):
         return "ok"
     return attempt.reason.cause if attempt.reason else "failed"
 
 
 def _cut_where_vip_is_unowned(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
-    """Yield parts: where nobody had the address is one for certain; what lies between is searched."""
+    """Yield parts: a time in which no machine had the address is a part; the rest is searched."""
     rest: list[Attempt] = []
-    for nowhere, group in groupby(attempts, key=lambda one: _outcome(one) in (Cause.NO_ARP, Cause.LEADER_GONE)):
+    for is_unowned, group in groupby(attempts, key=lambda one: _outcome(one) in (Cause.NO_ARP, Cause.LEADER_GONE)):
         part = list(group)
-        if nowhere and len(part) >= _MIN_RUN:
+        if is_unowned and len(part) >= _MIN_RUN:
             if rest:
                 yield _search_cuts(rest)
             yield [part]
@@ -106,7 +106,7 @@ def _cut_where_vip_is_unowned(attempts: Sequence[Attempt]) -> Iterator[list[list
 
 
 def _search_cuts(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
-    """Cut the attempts where it pays. A best cut never lies inside a run of equal outcomes, so runs are searched."""
+    """Return the attempts, cut at the best places. No best cut lies inside a run of equal outcomes, so runs suffice."""
     runs = [list(group) for _, group in groupby(attempts, key=_outcome)]
     counts = [Counter({_outcome(run[0]): len(run)}) for run in runs]
     price = _CHANGE_POINT_PENALTY * math.log(len(runs) + 1)
@@ -135,19 +135,19 @@ def _cost(outcomes: Counter[str]) -> float:
 
 @dataclass(frozen=True)
 class _Part:
-    """Attempts in a row that fared alike, under the name of the phase that they are or belong to."""
+    """Consecutive attempts, with the name of their phase."""
 
     name: str
     attempts: list[Attempt]
 
     @classmethod
     def of(cls, attempts: list[Attempt]) -> _Part:
-        """Return the attempts under the name of what happened to them."""
+        """Return the attempts, named by their outcomes."""
         return cls(_name(attempts), attempts)
 
     @property
     def seconds(self) -> float:
-        """From the first attempt to the last."""
+        """The seconds from the first attempt to the last."""
         return self.attempts[-1].at - self.attempts[0].at
 
     @property
@@ -156,7 +156,7 @@ class _Part:
 
     @property
     def is_rarely_failing(self) -> bool:
-        """True where so few attempts failed that they are stragglers once the trouble is over."""
+        """True where so few attempts failed that they are stragglers after the outage."""
         failed = sum(not one.is_ok for one in self.attempts)
         return self.name == PARTLY and failed < _RARE_SHARE * len(self.attempts)
 
@@ -187,18 +187,18 @@ def _merge_search_cuts(parts: Iterable[_Part]) -> list[_Part]:
 
 
 def _is_rest(before: _Part, part: _Part) -> bool:
-    """Return True for what belongs to a calm part before it: another calm part, or a short burst of failures."""
+    """Return True for a part that belongs to a calm one before it: another calm part, or a short burst of failures."""
     return before.is_calm and (part.is_calm or part.seconds < _BURST_S)
 
 
 def _join_rest(before: _Part, part: _Part) -> _Part:
-    """Join two parts after the trouble: healthy ones stay healthy, any failure makes stragglers."""
+    """Join two parts after the outage: healthy ones stay healthy, any failure makes stragglers."""
     name = HEALTHY if before.name == part.name == HEALTHY else STRAGGLERS
     return _Part(name, before.attempts + part.attempts)
 
 
 def _is_same_phase(before: _Part, part: _Part) -> bool:
-    """Return True for neighbors of one name, except partly dark ones: the search has found different shares there."""
+    """Return True for two parts with one name, except partly dark ones: the search found different shares there."""
     return part.name == before.name != PARTLY
 
 

@@ -1,4 +1,4 @@
-"""What happened around an action, as typed values on one clock; their words are made here and read by nobody. Pure."""
+"""Typed events around an action, on one clock; `str()` makes their text, which no code parses. Pure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ MembershipChange = Literal["suspects", "declares dead", "lets go of", "takes in"
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineEvent(ABC):
-    """Something that happened `at` seconds after the action, and what shows it; `str()` says it in words.
+    """Something that happened `at` seconds after the action, with its evidence; `str()` says it in words.
 
-    `service` is the name of the Service that it is about; empty when it is about no single one.
+    `service`: the Service that it is about; empty when it is about no single one.
     """
 
     kind: ClassVar[EventKind]
@@ -45,7 +45,7 @@ class TimelineEvent(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class MemberlistEvent(TimelineEvent):
-    """A speaker (empty: of an unknown node) changed its mind about whether a node is alive."""
+    """A speaker (empty: of an unknown node) changed its member list."""
 
     kind = EventKind.MEMBERLIST
     speaker: str
@@ -157,7 +157,7 @@ class EndpointEvent(TimelineEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class RulesEvent(TimelineEvent):
-    """The rules of a node lead to other endpoints of a Service than when they were last read."""
+    """The rules of a node lead to other endpoints of a Service than in the dump before."""
 
     kind = EventKind.RULES
     node: str

@@ -1,4 +1,4 @@
-"""Facts of a cluster at a moment under names that do not differ from one cluster to the next."""
+"""Read the facts of a cluster at a moment, with names that are the same in every cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDPOINT_CHAIN = re.compile(r"KUBE-SEP-[A-Z0-9]{16}")  # its name hashes an add
 
 
 class Topic(StrEnum):
-    """What a fact tells of the thing that it names."""
+    """The topic of a fact."""
 
     ADDRESS = "address of"
     ENDPOINTS = "endpoints of"
@@ -75,9 +75,9 @@ def _pod_name(pod: KubeObject) -> str:
 
 
 def object_facts(backend: Backend, names: Mapping[str, str]) -> Facts:
-    """Return what the API's objects tell of the Services in `default`: addresses, endpoints, leaders, statuses.
+    """Return the addresses, endpoints, leaders and ServiceL2Statuses of the Services in `default`.
 
-    `names`: what stands for an address, a port or a node. A leader is told where the election has one.
+    `names`: the name of an address, a port or a node. The leader is a fact only where the election has one.
     """
     leaders, statuses = newest_leaders(backend.objects("events")), _status_nodes(backend)
     alive = _alive(backend)
@@ -99,7 +99,7 @@ def object_facts(backend: Backend, names: Mapping[str, str]) -> Facts:
 
 
 def _alive(backend: Backend) -> frozenset[str] | None:
-    """Return whom the control plane's speaker takes for alive; None where its log was not kept."""
+    """Return whom the control plane's speaker takes for alive; None where its log is not available."""
     try:
         return members(backend.log("speaker", backend.topology().control_plane))
     except KanslibError:

@@ -1,4 +1,4 @@
-"""Two recordings compared by meaning: leaders, addresses, rules, routes, outages."""
+"""Compare two recordings by meaning: leaders, addresses, rules, routes, outages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MISSING = "—"
 
 @dataclass(frozen=True)
 class RecordingDifference:
-    """Where two recordings do not mean the same: story, moment, what, and what each says of it, in words."""
+    """A difference between two recordings: story, moment, fact, and its value in each, in words."""
 
     story: str
     moment: str
@@ -41,7 +41,7 @@ class RecordingDifference:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a story says at a moment: facts, and by Service the troubled phases around the action before it."""
+    """The meaning of a story at a moment: facts, and by Service the dark and partly dark phases of the action."""
 
     facts: Facts
     outages: Mapping[str, tuple[Phase, ...]]
@@ -62,7 +62,7 @@ def compare(a: Recording, b: Recording) -> Iterator[RecordingDifference]:
 
 
 def _compare_story(name: str, a: RecordedBackend, b: RecordedBackend) -> Iterator[RecordingDifference]:
-    moments = [[act.id for act in one.clock.actions if act.id.partition("-")[0] != "prepare"] for one in (a, b)]
+    moments = [[step.id for step in one.clock.actions if step.id.partition("-")[0] != "prepare"] for one in (a, b)]
     if moments[0] != moments[1]:
         yield RecordingDifference(name, "", "moments", " · ".join(moments[0]), " · ".join(moments[1]))
     for moment in ["opening", *(m for m in moments[0] if m in moments[1])]:
@@ -71,7 +71,7 @@ def _compare_story(name: str, a: RecordedBackend, b: RecordedBackend) -> Iterato
 
 
 def _differences(a: Meaning, b: Meaning) -> Iterator[tuple[str, str, str]]:
-    """Yield what is not alike, and what each says; what was not read in both cannot be compared."""
+    """Yield each fact that differs, with both values in words; facts that only one side read are left out."""
     for fact in dict.fromkeys([*a.facts, *b.facts]):
         pair = a.facts.get(fact), b.facts.get(fact)
         if pair[0] != pair[1] and not (None in pair and fact.topic in READ_BY_COMMANDS):
@@ -97,7 +97,7 @@ def _outage_text(phases: Sequence[Phase]) -> str:
 
 
 def meaning(backend: Backend, moment: str) -> Meaning:
-    """Return what a story says at a moment (the name of an action, or `opening`), with nodes named by their roles.
+    """Return the meaning of a story at a moment (the id of an action, or `opening`), with nodes named by their roles.
 
     >>> from kanslib.comparison.facts import Fact
     >>> from kanslib.course.recordings import shipped
@@ -113,7 +113,7 @@ def meaning(backend: Backend, moment: str) -> Meaning:
 
 
 def _names(backend: Backend) -> dict[str, str]:
-    """Return what differs from cluster to cluster (nodes, addresses, ports), and what it stands for."""
+    """Return the names of what differs from cluster to cluster: nodes, addresses, ports."""
     roles = _roles(backend.objects("nodes"))
     addresses = {address: roles.get(place, place) for place, address in backend.topology().addresses.items()}
     return roles | addresses | generated_names(backend)
@@ -127,7 +127,7 @@ def _roles(nodes: list[KubeObject]) -> dict[str, str]:
 
 
 def _outages(backend: Backend) -> dict[str, tuple[Phase, ...]]:
-    """Return the phases of trouble that began before the action had settled: what fails later is conntrack's memory."""
+    """Return the dark phases that began before the action had settled; conntrack causes later failures."""
     done = backend.actions()
     if not done:
         return {}

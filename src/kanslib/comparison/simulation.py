@@ -1,4 +1,4 @@
-"""A recording beside the simulator that replays it: what the cluster did, and what the models say it had to do."""
+"""Compare a recording with the simulator that replays its actions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kanslib.backends.recorded import RecordedBackend
 from kanslib.backends.simulated import SimulatedBackend
 from kanslib.comparison.facts import READ_BY_COMMANDS, Facts, generated_names, node_rules, object_facts, routes
 
-_SETTLE_MARGIN_S = 1.5  # seconds
+_SETTLE_MARGIN_S = 1.5
 
 
 @dataclass(frozen=True)
 class ComparedFact:
-    """One fact as recorded and as simulated, in words; `differs`: how many parts are not the same."""
+    """One fact as recorded and as simulated, in words; `differs`: how many of its values are not in both."""
 
     what: str
     recorded: str
@@ -24,7 +24,7 @@ class ComparedFact:
 
 
 def _after_settling(recorded: RecordedBackend) -> RecordedBackend:
-    """Return the recording a moment after an action had settled: what is written last about it is written then."""
+    """Return the recording a moment after the last action had settled, when all of its effects are recorded."""
     clock = recorded.clock
     if clock.last is None or recorded.now() < clock.last.settled:
         return recorded
@@ -36,13 +36,13 @@ def _after_settling(recorded: RecordedBackend) -> RecordedBackend:
 
 
 def compare_with_simulator(recorded: RecordedBackend, simulated: SimulatedBackend) -> Iterator[ComparedFact]:
-    """Yield every fact that both can tell of this moment: addresses, endpoints, leaders, statuses, rules, routes."""
+    """Yield every fact of this moment that both have: addresses, endpoints, leaders, statuses, rules, routes."""
     a, b = _facts(_after_settling(recorded)), _facts(simulated)
     for fact in dict.fromkeys([*a, *b]):
         if fact.topic in READ_BY_COMMANDS and not (fact in a and fact in b):
-            continue  # nobody read it
-        mine, theirs = a.get(fact, ()), b.get(fact, ())
-        yield ComparedFact(str(fact), _shorten(mine), _shorten(theirs), len(set(mine) ^ set(theirs)))
+            continue  # it was not read in both
+        x, y = a.get(fact, ()), b.get(fact, ())
+        yield ComparedFact(str(fact), _shorten(x), _shorten(y), len(set(x) ^ set(y)))
 
 
 def _facts(backend: Backend) -> Facts:

@@ -40,7 +40,7 @@ class AddressChange:
 
 @dataclass(frozen=True)
 class LeaderChange:
-    """From `t` on (Unix seconds) `leader` leads a Service and its ServiceL2Status names `status_node`; None: no node."""
+    """From `t` on (Unix seconds) `leader` leads a Service; its ServiceL2Status names `status_node`; None: no node."""
 
     t: float
     service: str
