@@ -17,7 +17,7 @@ ANSWER_TIMEOUT_S = 1.0  # in a capture without probes, an attempt without an ans
 
 
 class Cause(StrEnum):
-    """The causes of a failed attempt that can be told apart."""
+    """The causes of a failed attempt that can be distinguished."""
 
     # no machine replied to the client's ARP request
     NO_ARP = "no ARP answer"

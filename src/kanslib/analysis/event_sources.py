@@ -211,11 +211,11 @@ def bgp_session_events(frames: Iterable[Frame], names: Mapping[str, str], zero: 
     section 6.5), if nothing else ended the session before.
     """
     kept = list(frames)
-    heard: dict[Flow, list[Frame]] = defaultdict(list)
+    messages: dict[Flow, list[Frame]] = defaultdict(list)
     hold_times: dict[Flow, int] = {}
     found: list[TimelineEvent] = []
     for flow, message, frame in bgp.messages(kept):
-        heard[flow].append(frame)
+        messages[flow].append(frame)
         if message.type == bgp.OPEN:
             hold_times[flow] = message.hold_time or 0
         elif message.type in (bgp.UPDATE, bgp.NOTIFICATION):
@@ -223,11 +223,11 @@ def bgp_session_events(frames: Iterable[Frame], names: Mapping[str, str], zero: 
             found.append(
                 BGPMessageEvent(at=frame.time - zero, evidence=Evidence.of(frame), speaker=speaker, message=message)
             )
-    closings = _closings(kept, set(heard))
+    closings = _closings(kept, set(messages))
     found += [closing.event(names, zero) for closing in dict.fromkeys(closings.values())]
     end = kept[-1].time if kept else 0.0
     closed = {flow: closing.frame.time for flow, closing in closings.items()}
-    found += _hold_timer_events(heard, hold_times, closed, end, names, zero)
+    found += _hold_timer_events(messages, hold_times, closed, end, names, zero)
     return sorted((event for event in found if event.at >= 0), key=lambda event: event.at)
 
 

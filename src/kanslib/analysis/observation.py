@@ -188,13 +188,13 @@ def _candidates(observation: ObservationData, service: str) -> Iterator[tuple[fl
         ((kind, event) for kind in _ELECTION_KINDS for event in observation.watch_events(kind)),
         key=lambda pair: pair[1].t,
     )
-    everybody, store = frozenset(observation.topology.nodes), Store()
+    all_nodes, store = frozenset(observation.topology.nodes), Store()
     before: tuple[str, ...] | None = None
     for moment, together in groupby(changes, key=lambda pair: max(pair[1].t, observation.start)):
         for kind, event in together:
             store.apply(kind, event)
         with suppress(KanslibError):
-            found = tuple(election.explain(lambda kind: store.objects(plural(kind)), service, everybody).candidates)
+            found = tuple(election.explain(lambda kind: store.objects(plural(kind)), service, all_nodes).candidates)
             if found != before:
                 yield (float("-inf") if before is None else moment), found
                 before = found

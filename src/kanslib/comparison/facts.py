@@ -33,7 +33,7 @@ class Topic(StrEnum):
     ROUTES = "routes to"
 
 
-# facts that are known only where somebody read them at the moment
+# facts that are known only where a command read them at the moment
 READ_BY_COMMANDS = frozenset({Topic.SERVICE_RULES, Topic.NODE_RULES, Topic.ROUTES})
 
 

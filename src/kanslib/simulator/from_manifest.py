@@ -73,7 +73,7 @@ def _nodes(cluster: KubeObject, pods: str, moment: float) -> list[KubeObject]:
 
 
 def _kubernetes(services: str, api: str, moment: float) -> dict[str, list[KubeObject]]:
-    """Return the Service `kubernetes` and its endpoint, which are there before anybody applies anything."""
+    """Return the Service `kubernetes` and its endpoint, which exist before anything is applied."""
     first = services.rpartition(".")[0] + ".1"
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}
     spec = {"type": "ClusterIP", "clusterIP": first, "clusterIPs": [first], "ports": [port], "sessionAffinity": "None"}
