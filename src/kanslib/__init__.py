@@ -119,7 +119,7 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
     Columns ACTION, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS (each second counts by the share of
     requests that failed in it) and BECAUSE. `recording`: a path; the course's own without one.
     """
-    from kanslib.backends.observation import observed_actions
+    from kanslib.backends.observed_actions import observed_actions
     from kanslib.course.recordings import shipped
     from kanslib.recording import Recording
     from kanslib.render import outage_tables

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from kanslib.analysis.leadership import API, LeaderView, disagreements
-from kanslib.analysis.observation import leadership_views
+from kanslib.analysis.observation_data import leadership_views
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.logs import timestamp_of

@@ -8,7 +8,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from kanslib.analysis.observation import Topology
+from kanslib.analysis.observation_data import Topology
 from kanslib.answer import Text
 from kanslib.backends.live import LiveBackend
 from kanslib.backends.recorded import RecordedBackend

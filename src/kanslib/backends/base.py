@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kanslib.actions import Verb, describe
-from kanslib.analysis.observation import ObservationData, Topology
+from kanslib.analysis.observation_data import ObservationData, Topology
 from kanslib.answer import Provenance, Source, Text
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame

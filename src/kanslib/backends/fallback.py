@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from kanslib import notices
 from kanslib.actions import Verb
-from kanslib.analysis.observation import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
+from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text, utc
 from kanslib.backends.base import Backend, HopCapture, Moment
 from kanslib.backends.recorded import RecordedBackend, RecordedObservation

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from kanslib.actions import Verb, describe
-from kanslib.analysis.observation import CapturedFrames, NodeOutput, TimeWindow, Topology
+from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
 from kanslib.backends.active import is_done
 from kanslib.backends.base import HopCapture, Moment, PerformedAction

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from kanslib.analysis import captures
 from kanslib.analysis.arp import ARPAnalysis
-from kanslib.analysis.observation import TimeWindow, neighbor_updates
+from kanslib.analysis.observation_data import TimeWindow, neighbor_updates
 from kanslib.answer import Provenance, utc
-from kanslib.backends.observation import observed_actions
+from kanslib.backends.observed_actions import observed_actions
 from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.packets import capture

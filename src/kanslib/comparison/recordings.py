@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kanslib.analysis.observation import outage_in
+from kanslib.analysis.observation_data import outage_in
 from kanslib.analysis.phases import DARK, PARTLY, Phase
 from kanslib.backends.base import Backend
 from kanslib.backends.recorded import RecordedBackend

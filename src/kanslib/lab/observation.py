@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kanslib.analysis import observation as analysis
+from kanslib.analysis import observation_data as analysis
 from kanslib.analysis.arp import ARPAnalysis
-from kanslib.analysis.observation import CapturedFrames, ObservationData
+from kanslib.analysis.observation_data import CapturedFrames, ObservationData
 from kanslib.exceptions import NotFoundError, NotRecordedError, UnknownNameError
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kanslib.analysis.observation import Topology
+from kanslib.analysis.observation_data import Topology
 from kanslib.exceptions import NotFoundError, UnknownNameError
 from kanslib.k8s.objects import KubeObject, external_address, plural, qualified_name
 from kanslib.lab.queries import ClusterView

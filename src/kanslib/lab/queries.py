@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from kanslib.analysis.observation import Topology
+from kanslib.analysis.observation_data import Topology
 from kanslib.answer import Provenance, Text
 from kanslib.backends.base import Backend
 from kanslib.k8s.objects import KubeObject, plural

@@ -11,7 +11,7 @@ from typing import Any
 
 from kanslib.analysis import event_sources
 from kanslib.analysis.arp import neighbors_at
-from kanslib.analysis.observation import neighbor_updates
+from kanslib.analysis.observation_data import neighbor_updates
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError, NotRecordedError
 from kanslib.k8s.objects import qualified_name

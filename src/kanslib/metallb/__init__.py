@@ -1,1 +1,1 @@
-"""What MetalLB and kube-proxy decide, worked out: pure functions, proved against recordings."""
+"""What MetalLB decides: pure functions, compared with recordings and with its own code."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from kanslib.analysis import Outage
-from kanslib.analysis.observation import outage_in, services_by_address
+from kanslib.analysis.observation_data import outage_in, services_by_address
 from kanslib.backends.recorded import RecordedBackend, RecordedObservation
 from kanslib.exceptions import NotRecordedError
 from kanslib.recording import Recording
