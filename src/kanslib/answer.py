@@ -1,4 +1,4 @@
-"""What every answer of a lab shares: its provenance, its words, its HTML and its text."""
+"""What every answer of a lab shares: its words, its HTML, and its provenance (the line that says where it is from)."""
 
 from __future__ import annotations
 

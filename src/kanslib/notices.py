@@ -1,4 +1,4 @@
-"""Notices above a cell's output: another backend answers than the one that was asked."""
+"""Show a notice above a cell's output when another backend answers than the one that was asked."""
 
 from __future__ import annotations
 

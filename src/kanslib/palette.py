@@ -1,4 +1,4 @@
-"""The colours of every figure and notice: those of Okabe and Ito that keep 3:1 on white and on JupyterLab's dark."""
+"""The colours of every figure and notice: Okabe and Ito's with a contrast of 3:1 or more on white and on dark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Analyse the ARP of a capture: owners of addresses, announcements, conflicts, scans, a neighbor cache. Pure.
+"""Analyse the ARP of a capture: owners of addresses, announcements, conflicts, scans, a client's neighbor cache. Pure.
 
 Linux processes ARP in net/ipv4/arp.c arp_process; MetalLB v0.14.8 sends it in internal/layer2/arp.go.
 """

@@ -1,4 +1,4 @@
-"""Whether an action would change anything: every backend asks it before it does one."""
+"""Tell whether an action would change anything. Every backend checks this before it performs an action."""
 
 from __future__ import annotations
 

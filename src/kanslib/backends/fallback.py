@@ -1,4 +1,4 @@
-"""A backend that answers first, and a second one for what it cannot: a simulation, or a recording."""
+"""Ask a second backend what the first cannot answer: a simulator behind a recording, a recording behind live."""
 
 from __future__ import annotations
 

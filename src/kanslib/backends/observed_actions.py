@@ -1,4 +1,4 @@
-"""Every action of a recording that was watched."""
+"""List the actions of a recording around which requests were probed, with their outages."""
 
 from __future__ import annotations
 

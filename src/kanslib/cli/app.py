@@ -1,4 +1,4 @@
-"""The commands with their options and help texts; each calls the module of its name."""
+"""The command line: every command with its options and help text. Each calls the module that has its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kans convert`."""
+"""`kans convert`: make one recording of raw recordings."""
 
 from __future__ import annotations
 

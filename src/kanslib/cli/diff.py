@@ -1,4 +1,4 @@
-"""`kans diff`."""
+"""`kans diff`: compare two recordings by meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the cells of the chapters that a live cluster cannot serve on this machine. Changes nothing."""
+"""A part of `kans doctor`: the cells of the chapters that a live cluster cannot serve on this machine."""
 
 from __future__ import annotations
 

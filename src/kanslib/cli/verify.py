@@ -1,4 +1,4 @@
-"""`kans verify`."""
+"""`kans verify`: check a recording for damage, order and secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness checks: yield what an action still has to bring about, and wait until nothing is left and all is quiet.
+"""Decide when an action has settled on a live cluster: what is still pending, until nothing is and no change follows.
 
 Each `pending_…` yields the missing things as texts for the progress line; `lost`: nodes that cannot be reached.
 """

@@ -1,4 +1,4 @@
-"""What the exercises ask of a lab. `kanslib.Lab` and `kanslib.Observation` have all of it; mypy compares them."""
+"""The protocol of what exercises ask of a lab. mypy compares `kanslib.Lab` and `kanslib.Observation` with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Misconceptions as data: how an answer shows one, and what to say to it. Pure."""
+"""The type of a misconception, and how an answer shows one. The catalog holds the words. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 01: what a Service offers before anybody gives it an address."""
+"""Exercises of chapter 01 (expected answers, hints, feedback): what a Service offers before it has an address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 02: who gives a Service its address, which one, and who announces it."""
+"""Exercises of chapter 02 (expected answers, hints, feedback): who gives a Service its address, and which one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 03: ARP on the wire."""
+"""Exercises of chapter 03 (expected answers, hints, feedback): ARP on the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 04: what the iptables rules do with a packet."""
+"""Exercises of chapter 04 (expected answers, hints, feedback): what iptables rules do with a packet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 05: which node leads, and why."""
+"""Exercises of chapter 05 (expected answers, hints, feedback): which node leads, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 06: how long a failover takes, and which requests fail meanwhile."""
+"""Exercises of chapter 06 (expected answers, hints, feedback): how long a failover takes, and which requests fail."""
 
 from __future__ import annotations
 

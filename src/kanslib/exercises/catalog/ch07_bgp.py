@@ -1,4 +1,4 @@
-"""Chapter 07: BGP, many next hops instead of one leader."""
+"""Exercises of chapter 07 (expected answers, hints, feedback): BGP, many next hops instead of one leader."""
 
 from __future__ import annotations
 

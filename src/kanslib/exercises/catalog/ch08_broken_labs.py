@@ -1,4 +1,4 @@
-"""Chapter 08: what is wrong with this cluster? A cause, a fix, and the query that proves it."""
+"""Exercises of chapter 08 (expected answers, hints, feedback): what is wrong, what fixes it, what proves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several exercises ask of a lab. None of it sends traffic, so no clock moves."""
+"""Helpers of the catalog: facts that several exercises read from a lab. None sends traffic, so no clock moves."""
 
 from __future__ import annotations
 

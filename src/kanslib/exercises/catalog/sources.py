@@ -1,4 +1,4 @@
-"""Where people were seen to hold a misconception. Docs are those of MetalLB v0.14.8, by the name of their page."""
+"""Sources of the misconceptions: issues, pages of MetalLB v0.14.8's docs and the lesson, where people state them."""
 
 from __future__ import annotations
 
