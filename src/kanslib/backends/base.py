@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
 
 from kanslib.actions import Verb, describe
-from kanslib.analysis.observation_data import ObservationData, Topology
+from kanslib.analysis.observation_data import CapturedFrames, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
@@ -51,6 +52,51 @@ class HopCapture:
     place: str
     interface: str
     frames: tuple[Frame, ...]
+
+
+class ObservedSource(Protocol):
+    """What every observation reads of its backend."""
+
+    def topology(self) -> Topology:
+        """Return the places and their addresses."""
+
+    def mac_owners(self) -> dict[str, str]:
+        """Return places by their MAC address."""
+
+    def frames_between(self, start: float, end: float) -> list[Frame]:
+        """Return the captured frames of a time (Unix seconds)."""
+
+
+S = TypeVar("S", bound=ObservedSource)
+
+
+@dataclass(frozen=True)
+class BackendObservation(TimeWindow, Generic[S]):
+    """What a backend saw around an action: the part of `ObservationData` that is the same for all.
+
+    `source`: the backend; if it has a clock, one that stands at the end of the observation.
+    """
+
+    source: S
+    provenance: Provenance
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The places of the cluster and their addresses."""
+        return self.source.topology()
+
+    @cached_property
+    def mac_owners(self) -> dict[str, str]:
+        """Places by their MAC address."""
+        return self.source.mac_owners()
+
+    def frames(self, start: float | None = None) -> list[Frame]:
+        """Return the captured frames; those since `start` (Unix seconds), where it is given."""
+        return self.source.frames_between(self.start if start is None else start, self.end)
+
+    def tcp_frames(self, start: float | None = None) -> CapturedFrames:
+        """Return the captured TCP segments; those since `start` (Unix seconds), where it is given."""
+        return CapturedFrames([frame for frame in self.frames(start) if frame.tcp], self, self.provenance)
 
 
 class Backend(Protocol):

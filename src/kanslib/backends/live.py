@@ -10,14 +10,13 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from kanslib.actions import Verb, describe
-from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, TimeWindow, Topology
+from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
 from kanslib.backends.active import is_done
-from kanslib.backends.base import HopCapture, Moment, PerformedAction
+from kanslib.backends.base import BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
 from kanslib.cluster import actions as cluster_actions
 from kanslib.cluster import captures, docker, probes
@@ -502,25 +501,12 @@ class LiveBackend:
 
 
 @dataclass(frozen=True)
-class LiveObservation(TimeWindow):
+class LiveObservation(BackendObservation["LiveBackend"]):
     """What this kernel saw around an action. Implements `ObservationData`."""
-
-    backend: LiveBackend
-    provenance: Provenance
-
-    @cached_property
-    def topology(self) -> Topology:
-        """The places of the cluster and their addresses."""
-        return self.backend.topology()
-
-    @cached_property
-    def mac_owners(self) -> dict[str, str]:
-        """Places by their MAC address."""
-        return self.backend.mac_owners()
 
     def probes(self) -> list[dict[str, Any]]:
         """Return the probes of this time. Raises NotRecordedError where no Service was probed."""
-        found = self.backend.probes_between(self.start, self.end)
+        found = self.source.probes_between(self.start, self.end)
         if not found:
             raise NotRecordedError(
                 f"probes around {self.action}",
@@ -528,22 +514,14 @@ class LiveObservation(TimeWindow):
             )
         return found
 
-    def frames(self, start: float | None = None) -> list[Frame]:
-        """Return the captured frames; those since `start` (Unix seconds), where it is given."""
-        return self.backend.frames_between(self.start if start is None else start, self.end)
-
-    def tcp_frames(self, start: float | None = None) -> CapturedFrames:
-        """Return the captured TCP segments; those since `start` (Unix seconds), where it is given."""
-        return CapturedFrames([frame for frame in self.frames(start) if frame.tcp], self, self.provenance)
-
     def watch_events(self, kind: str) -> list[WatchEvent]:
         """Return the watch events of a kind from the cluster's beginning to the end."""
-        return self.backend.watch_events_until(kind, self.end)
+        return self.source.watch_events_until(kind, self.end)
 
     def command_outputs(self, command: str) -> list[NodeOutput]:
         """Return what a command printed on the nodes, each time this kernel ran it."""
-        return self.backend.outputs_around(command, self)
+        return self.source.outputs_around(command, self)
 
     def log(self, component: str, node: str) -> Text:
         """Return a log of a node, also of what came after the end."""
-        return self.backend.whole_log(component, node)
+        return self.source.whole_log(component, node)

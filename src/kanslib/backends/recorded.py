@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeVar
 
 from kanslib.actions import ActiveAction, Verb, active_after, describe
-from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, TimeWindow, Topology
+from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
-from kanslib.backends.base import HopCapture, Moment, PerformedAction
+from kanslib.backends.base import BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, UnknownNameError
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
@@ -463,24 +462,8 @@ class RecordedBackend:
 
 
 @dataclass(frozen=True)
-class RecordedObservation(TimeWindow):
-    """What a recording has of the time around an action. Implements `ObservationData`.
-
-    `source`: the recording, with a clock that stands at the end and is moved by nobody.
-    """
-
-    source: RecordedBackend
-    provenance: Provenance
-
-    @cached_property
-    def topology(self) -> Topology:
-        """The places of the cluster and their addresses."""
-        return self.source.topology()
-
-    @cached_property
-    def mac_owners(self) -> dict[str, str]:
-        """Places by their MAC address."""
-        return self.source.mac_owners()
+class RecordedObservation(BackendObservation["RecordedBackend"]):
+    """What a recording has of the time around an action. Implements `ObservationData`."""
 
     def probes(self) -> list[dict[str, Any]]:
         """Return the probes of this time. Raises NotRecordedError, with the actions that were probed."""
@@ -490,14 +473,6 @@ class RecordedObservation(TimeWindow):
             probed = [action.id for action in actions if self.source.probes_between(action.t, action.t + 1)]
             raise NotRecordedError(f"probes around {self.action}", probed)
         return found
-
-    def frames(self, start: float | None = None) -> list[Frame]:
-        """Return the captured frames; those since `start` (Unix seconds), where it is given."""
-        return self.source.frames_between(self.start if start is None else start, self.end)
-
-    def tcp_frames(self, start: float | None = None) -> CapturedFrames:
-        """Return the captured TCP segments; those since `start` (Unix seconds), where it is given."""
-        return CapturedFrames([frame for frame in self.frames(start) if frame.tcp], self, self.provenance)
 
     def watch_events(self, kind: str) -> list[WatchEvent]:
         """Return the watch events of a kind from the cluster's beginning to the end."""

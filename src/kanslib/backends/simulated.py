@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from kanslib.actions import Verb, describe
-from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, TimeWindow, Topology
+from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
-from kanslib.backends.base import HopCapture, Moment, PerformedAction
+from kanslib.backends.base import BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.addressing import addresses
@@ -444,32 +444,12 @@ class SimulatedBackend:
 
 
 @dataclass(frozen=True)
-class SimulatedObservation(TimeWindow):
-    """What a simulation says of the time around an action. Implements `ObservationData`.
-
-    `source`: the simulation, with a clock that stands at the end and is moved by nobody.
-    """
-
-    source: SimulatedBackend
-    provenance: Provenance
-
-    @cached_property
-    def topology(self) -> Topology:
-        """The places of the cluster and their addresses."""
-        return self.source.topology()
-
-    @cached_property
-    def mac_owners(self) -> dict[str, str]:
-        """Places by their MAC address."""
-        return self.source.mac_owners()
+class SimulatedObservation(BackendObservation["SimulatedBackend"]):
+    """What a simulation says of the time around an action. Implements `ObservationData`."""
 
     def probes(self) -> list[dict[str, Any]]:
         """Return the probes of this time, to the observed Services or else to all."""
         return self.source.probes_between(self.start, self.end)
-
-    def frames(self, start: float | None = None) -> list[Frame]:
-        """Return the ARP frames; those since `start` (Unix seconds), where it is given."""
-        return self.source.frames_between(self.start if start is None else start, self.end)
 
     def tcp_frames(self, start: float | None = None) -> CapturedFrames:
         """Raise NotSimulatedError: TCP is not simulated segment by segment."""
