@@ -27,7 +27,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class FallbackBackend(ABC):
+class FallbackBackend(Backend, ABC):
     """Two backends as one. Implements `Backend`.
 
     The first action that `primary` cannot do starts `secondary`, which answers everything from then on, until `at` or

@@ -16,7 +16,7 @@ from kanslib.actions import Verb, describe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
 from kanslib.backends.active import is_done
-from kanslib.backends.base import BackendObservation, HopCapture, Moment, PerformedAction
+from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
 from kanslib.cluster import actions as cluster_actions
 from kanslib.cluster import captures, docker, probes
@@ -41,7 +41,7 @@ _QUERY_SECONDS = 1.0  # a query that is to tell of a moment begins so long befor
 PREPARE = "prepare"  # the action that brings the cluster to where a story begins
 
 
-class LiveBackend:
+class LiveBackend(Backend):
     """A story on the course's own cluster. Implements `Backend`."""
 
     def __init__(self, story: str) -> None:

@@ -16,7 +16,7 @@ from kanslib.actions import ActiveAction, Verb, active_after, describe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
-from kanslib.backends.base import BackendObservation, HopCapture, Moment, PerformedAction
+from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, UnknownNameError
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
@@ -38,7 +38,7 @@ CALM_BEFORE_ACTION_S = 5.0  # before its action, that an observation shows
 T = TypeVar("T")
 
 
-class RecordedBackend:
+class RecordedBackend(Backend):
     """A story of a recording, or the whole of it, at a moment. Implements `Backend`.
 
     >>> from kanslib.course.recordings import shipped

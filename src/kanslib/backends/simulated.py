@@ -14,7 +14,7 @@ from kanslib.actions import Verb, describe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
-from kanslib.backends.base import BackendObservation, HopCapture, Moment, PerformedAction
+from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.addressing import addresses
@@ -83,7 +83,7 @@ class SimulatedAction:
     steps: Steps
 
 
-class SimulatedBackend:
+class SimulatedBackend(Backend):
     """A cluster that is simulated from an initial state on. Implements `Backend`.
 
     >>> from kanslib.recording import Recording
