@@ -218,7 +218,7 @@ class LiveBackend(Backend):
         ways = list(self._capture_points(service))
         files = [self._session.journal.path / "reads" / f"hop-{time.time():.6f}-{i}.pcap" for i in range(len(ways))]
         began = time.time()
-        captures = [
+        running = [
             captures.Capture(f"container:{place}", interface, f"tcp port {port}", file, snap=128)
             for (place, interface, port), file in zip(ways, files, strict=True)
         ]
@@ -226,16 +226,16 @@ class LiveBackend(Backend):
         for place, _, port in ways:
             if place != CLIENT:
                 self._session.read(place, f"conntrack -L -p tcp --dport {port}")
-        for one in captures:
+        for one in running:
             one.stop()
-        sightings = []
+        hops = []
         for (place, interface, port), file in zip(ways, files, strict=True):
             content = file.read_bytes()
             file.unlink()
             command = f"tcpdump -i {interface} tcp port {port}"
             self._session.journal.output(place, command, (began, time.time()), 0, content)
-            sightings.append(HopCapture(place, interface, tuple(capture.read(io.BytesIO(content), command))))
-        return sightings, self.provenance()
+            hops.append(HopCapture(place, interface, tuple(capture.read(io.BytesIO(content), command))))
+        return hops, self.provenance()
 
     def _capture_points(self, service: str) -> Iterator[tuple[str, str, int]]:
         """Yield where a request to the Service can be captured: place, interface, port."""
