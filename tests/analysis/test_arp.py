@@ -26,7 +26,7 @@ def client_of(recording: Recording, take: Segment) -> tuple[str, str]:
 
 
 def compared(recording: Recording) -> tuple[int, list[str]]:
-    """Every entry of every neighbor table that the client printed, beside the cache worked out from the wire."""
+    """Every entry of every neighbor table that the client printed, beside the cache derived from the wire."""
     same, wrong = 0, []
     for take in recording.manifest.segments:
         ip, mac = client_of(recording, take)

@@ -1,4 +1,4 @@
-"""What each speaker believed, worked out from its gossip, beside what it then did: its own announcements."""
+"""What each speaker believed, derived from its gossip, beside what it then did: its own announcements."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def test_trace_names_assumptions(open_lab: OpenLab) -> None:
     lab = open_lab("metallb")
     with pytest.raises(Exception, match=r"no source named 'nobody'"):
         lab.trace("svc1", source="nobody")
-    assert "worked out from that node's rules" in str(open_lab("iptables").trace("svc1").provenance)
+    assert "derived from that node's rules" in str(open_lab("iptables").trace("svc1").provenance)
 
 
 # ── the same, however it is walked ───────────────────────────────────────────────────────────────────────────

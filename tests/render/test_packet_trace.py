@@ -73,5 +73,5 @@ def test_trace_svg_dropped_path_not_green(open_lab: OpenLab) -> None:
 def test_trace_html_collapsible_with_provenance(open_lab: OpenLab) -> None:
     html = open_lab("iptables").trace("svc1")._repr_html_()
     assert html.count("<details") == 2
-    assert "worked out from that node&#x27;s rules" in html
+    assert "derived from that node&#x27;s rules" in html
     assert "recorded 2026-11-23" in html

@@ -433,7 +433,7 @@ class Lab:
 
         `target`: a Service, `node:port` or `address:port`; `source`: the client (default), a node or a Pod. `node`:
         whose rules; default: the source's own node, the target's if it is one, else the Service's leader. The answer is
-        worked out from the node's rules, addresses and routes; as a list it holds an Outcome for each way, in a
+        derived from the node's rules, addresses and routes; as a list it holds an Outcome for each way, in a
         notebook it is a picture, `describe()` says it in words. Raise ValueError for an address without a port.
 
         >>> import kanslib
@@ -788,7 +788,7 @@ class Lab:
     def exercise(self, name: str) -> ExerciseView:
         """Return an exercise by its id: show it to read it, then `.check(answer)`, `.hint()`, `.solution()`.
 
-        The right answer is worked out from this lab, at this moment. Raise UnknownNameError, with the ids, for another
+        The right answer is derived from this lab, at this moment. Raise UnknownNameError, with the ids, for another
         one.
         """
         return self._learning.session.exercise(name)

@@ -83,7 +83,7 @@ def hash_order(view: ClusterView, services: Sequence[str], joins: Sequence[str],
     if not names:
         raise NotFoundError("a Service with an external address", "lab.services() shows them")
     candidates = election(view, names[0]).candidates
-    provenance = view.provenance().with_notes("order worked out from the hash")
+    provenance = view.provenance().with_notes("order derived from the hash")
     return election_diagram.draw(
         {name: places.vip(view, name) for name in names}, candidates, provenance, joins, leaves
     )

@@ -245,7 +245,7 @@ class Observation:
     def leader_history(self) -> Table:
         """Return every leader event of the cluster until then, with the nodes that could have led at that moment.
 
-        Columns AT (seconds after the first), SERVICE, ADDRESS, CANDIDATES (worked out from the objects and the gossip
+        Columns AT (seconds after the first), SERVICE, ADDRESS, CANDIDATES (derived from the objects and the gossip
         of that moment) and LEADER (the node in the event nodeAssigned).
 
         >>> import kanslib
@@ -357,7 +357,7 @@ class ARPObservation:
     def timeline(self) -> TimelineFigure:
         """Draw who asked, answered and announced, and which holder the client remembered.
 
-        The bar behind each address is the client's neighbor table, as Linux keeps it, worked out from the frames.
+        The bar behind each address is the client's neighbor table, as Linux keeps it, derived from the frames.
         """
         from kanslib.render import arp_timeline
 
@@ -383,14 +383,14 @@ class ARPObservation:
     def neighbor_updates(self) -> Table:
         """Return how the client's neighbor table changed, and which frame changed it.
 
-        Columns AT, ADDRESS, HOLDER, BECAUSE and FRAME; worked out from the frames as Linux does it. `lab.neighbors()`
+        Columns AT, ADDRESS, HOLDER, BECAUSE and FRAME; derived from the frames as Linux does it. `lab.neighbors()`
         is what the client itself says.
         """
         from kanslib.render import arp_timeline
 
         data = self._seen._data
         rows = arp_timeline.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
-        provenance = data.provenance.with_notes("worked out from the frames")
+        provenance = data.provenance.with_notes("derived from the frames")
         return self._seen._table(rows, arp_timeline.NEIGHBOR_COLUMNS, provenance)
 
     @query

@@ -100,7 +100,7 @@ def trace(view: ClusterView, target: str, source: str | None, node: str | None) 
     packet = Packet(src, aim.address, dport=aim.port, in_interface=arrives.dev if arrives else None)
     text = view.backend.run(place, "iptables-save -c")
     title = f"{sender} to {target} ({aim.address}:{aim.port}), by the rules of {place}"
-    provenance = text.provenance.with_notes("worked out from that node's rules")
+    provenance = text.provenance.with_notes("derived from that node's rules")
     return Trace(parse(text).trace(packet, routing), title, provenance)
 
 

@@ -203,7 +203,7 @@ EXERCISES = (
             Choice("other addresses", "neither: they are new Services"),
         ),
         hints=("The controller takes the lowest address that is free.", "What does a leader depend on?"),
-        explanation="{answer}: the lowest free addresses are the same, and a leader is worked out from the address.",
+        explanation="{answer}: the lowest free addresses are the same, and a leader is derived from the address.",
         misconceptions=(
             Misconception(
                 "leaders-are-drawn-anew",

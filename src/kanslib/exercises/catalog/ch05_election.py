@@ -263,7 +263,7 @@ EXERCISES = (
             ),
             Misconception(
                 "newcomer-stirs-everything",
-                "All addresses are worked out again, that is true. But the old nodes' hashes are what they were, so "
+                "All leaders are computed again, that is true. But the old nodes' hashes are what they were, so "
                 "only those move that the newcomer wins.",
                 sources.LESSON + " (it has to say that they do not)", is_wrong_number("pool"),
             ),
@@ -322,7 +322,7 @@ EXERCISES = (
             ),
             Misconception(
                 "every-change-deals-anew",
-                "All is worked out again, and for most addresses with the same result: the other names did not change.",
+                "All is computed again, and for most addresses with the same result: the other names did not change.",
                 sources.LESSON + " (it has to say that they do not)", is_choice("all"),
             ),
         ),
