@@ -24,7 +24,7 @@ class LiveWithGaps(RecordedBackend):
     gaps: tuple[str, ...] = ()
 
     @property
-    def standing(self) -> str:
+    def current_moment(self) -> str:
         return self.clock.last_name
 
     def provenance(self) -> Provenance:

@@ -261,7 +261,7 @@ def test_election_leader_answers_every_recorded_arp_scan(
     world = RecordedBackend(request.getfixturevalue(whose), story)
     lab = Lab(world)
     network = ip_network("172.18.0.0/16")
-    for read in [read for read in world.outputs_here() if "arp-scan" in read.command]:
+    for read in [read for read in world.segment_outputs() if "arp-scan" in read.command]:
         lab.at_time(read.end)
         rows = arp_scan_rows(world.recording.text(read.file), world.mac_owners())
         answered = {(row["ADDRESS"], row["HOLDER"]) for row in rows if row["HOLDER"]}

@@ -70,24 +70,24 @@ class FallbackBackend(Backend, ABC):
     def _ask(self, question: Callable[[Backend], T]) -> T:
         return question(self.active)
 
-    def _mark(self, answer: T) -> T:
+    def _label_answer(self, answer: T) -> T:
         """Mark an answer of the second backend, and say so above the cell's output."""
         return answer
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
     def apply(self, documents: Sequence[KubeObject]) -> Text:
-        return self._act(lambda backend: backend.apply(documents))
+        return self._perform_with_fallback(lambda backend: backend.apply(documents))
 
     def delete(self, references: Sequence[str]) -> Text:
-        return self._act(lambda backend: backend.delete(references))
+        return self._perform_with_fallback(lambda backend: backend.delete(references))
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
-        return self._act(lambda backend: backend.perform(verb, targets))
+        return self._perform_with_fallback(lambda backend: backend.perform(verb, targets))
 
-    def _act(self, action: Callable[[Backend], Text]) -> Text:
+    def _perform_with_fallback(self, action: Callable[[Backend], Text]) -> Text:
         if self._secondary is not None:
-            return self._mark(action(self._secondary))
+            return self._label_answer(action(self._secondary))
         try:
             return action(self._primary)
         except self.gaps as gap:
@@ -98,7 +98,7 @@ class FallbackBackend(Backend, ABC):
                 raise self._both_failed(gap, second) from None
             self._secondary = secondary
             self._take_over(gap)
-            return self._mark(output)
+            return self._label_answer(output)
 
     # ── queries ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -277,7 +277,7 @@ class StoryBackend(Backend, Protocol):
     """A backend that knows at which moment of its story it stands."""
 
     @property
-    def standing(self) -> str:
+    def current_moment(self) -> str:
         """The name of the moment."""
 
 
@@ -312,9 +312,11 @@ class RecordingFallback(FallbackBackend):
                 "the cluster as it is now", hint=f"a recording has a simulation to compare with: {story}"
             )
         known = [moment.name for moment in recorded.moments()]
-        if simulated.standing not in known:
-            raise NotRecordedError(f"the moment {simulated.standing}", known, "lab.at('opening'), then lab.compare()")
-        recorded.at(simulated.standing, simulated.seconds_unsettled())
+        if simulated.current_moment not in known:
+            raise NotRecordedError(
+                f"the moment {simulated.current_moment}", known, "lab.at('opening'), then lab.compare()"
+            )
+        recorded.at(simulated.current_moment, simulated.seconds_unsettled())
         return recorded, simulated
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
@@ -327,7 +329,7 @@ class RecordingFallback(FallbackBackend):
 
     def _ask(self, question: Callable[[Backend], T]) -> T:
         if self._secondary is not None:
-            return self._mark(question(self._secondary))
+            return self._label_answer(question(self._secondary))
         primary: Backend = self._primary
         return self.ask(question, primary, self._recording_here)
 
@@ -340,46 +342,46 @@ class RecordingFallback(FallbackBackend):
                 raise
             self._reason = _reason(gap)
             try:
-                return self._mark(question(recorded()))
+                return self._label_answer(question(recorded()))
             except KanslibError:
                 raise gap from None
 
     def _recording_here(self) -> RecordedBackend:
         """Return the recording, at the moment where the cluster stands."""
-        standing = self._story.standing
-        if self._recording_at is None or self._recording_at[0] != standing:
+        moment = self._story.current_moment
+        if self._recording_at is None or self._recording_at[0] != moment:
             recorded = self._open_recording()
             if self._source == "simulated":
-                recorded.at(standing, None)  # after an action of the learner's own nothing that was recorded is true
+                recorded.at(moment, None)  # after an action of the learner's own nothing that was recorded is true
             else:
                 with suppress(UnknownNameError):
-                    recorded.at(standing, None)
-            self._recording_at = standing, recorded
+                    recorded.at(moment, None)
+            self._recording_at = moment, recorded
         return self._recording_at[1]
 
     @property
     def _source(self) -> Source:
         return self._primary.provenance().source
 
-    def _mark(self, answer: T) -> T:
+    def _label_answer(self, answer: T) -> T:
         words = f"not {self._source}: answered by the recording, because {self._reason}"
         notices.show_notice(words, notices.FALLBACK_COLOUR, "kans-not-live")
-        return self._marked(answer)
+        return self._with_fallback_provenance(answer)
 
-    def _marked(self, answer: T) -> T:
+    def _with_fallback_provenance(self, answer: T) -> T:
         if isinstance(answer, Text):
-            return Text(answer, self._marked(answer.provenance), answer.action_time)  # type: ignore[return-value]
+            return Text(answer, self._with_fallback_provenance(answer.provenance), answer.action_time)  # type: ignore[return-value]
         if isinstance(answer, Provenance):
             return replace(answer, fallback_reason=self._reason, requested=self._source)
         if isinstance(answer, (CapturedFrames, RecordedObservation)):
-            return replace(answer, provenance=self._marked(answer.provenance))
+            return replace(answer, provenance=self._with_fallback_provenance(answer.provenance))
         if isinstance(answer, tuple):
-            return tuple(map(self._marked, answer))  # type: ignore[return-value]
+            return tuple(map(self._with_fallback_provenance, answer))  # type: ignore[return-value]
         return answer
 
     def provenance(self) -> Provenance:
         origin = self.active.provenance()
-        return self._marked(origin) if self._secondary else origin
+        return self._with_fallback_provenance(origin) if self._secondary else origin
 
     def mac_owners(self) -> dict[str, str]:
         # the recording's nodes have other cards: whose card an address has is asked where the answer came from
@@ -393,13 +395,13 @@ class RecordingFallback(FallbackBackend):
 
     def observation(self, seconds: float | None = None) -> ObservationData:
         if self._secondary is not None:
-            return self._mark(self._secondary.observation(seconds))
+            return self._label_answer(self._secondary.observation(seconds))
         recorded = cache(lambda: self._recording_here().observation())
         return FallbackObservation.of(self._primary.observation(seconds), recorded, self)
 
     def observation_at(self, moment: str) -> ObservationData:
         if self._secondary is not None:
-            return self._mark(self._secondary.observation_at(moment))
+            return self._label_answer(self._secondary.observation_at(moment))
         recorded = cache(lambda: self._open_recording().observation_at(moment))
         return FallbackObservation.of(self._primary.observation_at(moment), recorded, self)
 
@@ -413,7 +415,7 @@ class RecordingFallback(FallbackBackend):
             self._reason = _reason(gap)
             self._secondary = self._open_recording()
             self._secondary.at(moment, after)
-            self._mark(None)
+            self._label_answer(None)
 
 
 @dataclass(frozen=True)

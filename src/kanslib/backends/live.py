@@ -65,7 +65,7 @@ class LiveBackend(Backend):
         if self._session.is_recording:
             self._session.read_everything()
         self._opened = self._zero = time.time()
-        self.standing = OPENING
+        self.current_moment = OPENING
         lesson = self.script in stories.LESSON_PARTS
         self._session.journal.story(self._opened, self.script.name, self.script.title, self.script.hide_actions, lesson)
 
@@ -86,11 +86,11 @@ class LiveBackend(Backend):
     def provenance(self) -> Provenance:
         if self._journal_backend:
             return self._journal_provenance(self._journal_backend.provenance())
-        return Provenance("live", time.time(), self.standing, self._versions())
+        return Provenance("live", time.time(), self.current_moment, self._versions())
 
     def _journal_provenance(self, origin: Provenance) -> Provenance:
         notes = (*origin.notes, "as this kernel saw it then")
-        return replace(origin, source="live", after=self.standing, versions=self._versions(), notes=notes)
+        return replace(origin, source="live", after=self.current_moment, versions=self._versions(), notes=notes)
 
     def _versions(self) -> str:
         nodes = self._session.watches.objects("nodes")
@@ -181,7 +181,7 @@ class LiveBackend(Backend):
         if self._journal_backend:
             raise NotRecordedError(
                 f"{what} at a moment that has passed",
-                hint=f"back to now: lab.at({self.standing!r}); or use the recorded backend, which has every moment",
+                hint=f"back to now: lab.at({self.current_moment!r}); or use the recorded backend, for every moment",
             )
 
     def arp_scan(self, source: str) -> Text:
@@ -294,7 +294,7 @@ class LiveBackend(Backend):
         """Do an action of the learner's, named as the script names it where it is the script's next of its kind."""
         self._journal_backend = None
         done: list[CompletedStep] = []
-        name = stories.name_action(self.script, self.standing, step, (one.name for one in self._own_actions()))
+        name = stories.name_action(self.script, self.current_moment, step, (one.name for one in self._own_actions()))
 
         def both() -> float:
             done.extend(work())
@@ -302,11 +302,11 @@ class LiveBackend(Backend):
 
         acted = self._session.run_action(name, both)
         if acted:
-            self._stand_at(acted)
+            self._set_moment(acted)
         return self._text("\n".join(step.output for step in done).strip())
 
-    def _stand_at(self, acted: CompletedAction) -> None:
-        self.standing, self._zero = acted.name, acted.t
+    def _set_moment(self, acted: CompletedAction) -> None:
+        self.current_moment, self._zero = acted.name, acted.t
 
     def _own_actions(self) -> list[CompletedAction]:
         return [acted for acted in self._session.completed if acted.t >= self._opened and acted.name != PREPARE]
@@ -355,7 +355,7 @@ class LiveBackend(Backend):
 
     def observation(self, seconds: float | None = None) -> LiveObservation:
         del seconds  # `observe` has waited for them
-        return self._observed(self.standing, self._zero)
+        return self._observed(self.current_moment, self._zero)
 
     def observation_at(self, moment: str) -> LiveObservation:
         zeros = {action.name: action.t for action in self._own_actions()}
@@ -409,10 +409,10 @@ class LiveBackend(Backend):
 
     def at(self, moment: str, after: float | None) -> None:
         if after is not None:
-            return self._go_to_seen(moment, after)
+            return self._go_to_journaled(moment, after)
         self._journal_backend = None
         if moment == OPENING:
-            if self.standing != OPENING or not self._reconciler.is_at(self.script.opening):
+            if self.current_moment != OPENING or not self._reconciler.is_at(self.script.opening):
                 self._to_opening()
             return None
         known = {one.id: one for one in self.script.moments}
@@ -425,7 +425,7 @@ class LiveBackend(Backend):
 
     def _bring_to(self, moment: ScriptedMoment) -> None:
         there = self._reconciler.is_at(moment.after)
-        if self.standing == moment.id and there:
+        if self.current_moment == moment.id and there:
             return
         if moment.speaker_pod or not there:
             before = self.script.before(moment)
@@ -433,8 +433,8 @@ class LiveBackend(Backend):
                 self._session.run_action(PREPARE, lambda: self._reconciler.reconcile(before, f"before {moment.id}"))
             acted = self._session.run_action(moment.id, lambda: self._perform(moment))
             if acted:
-                self._stand_at(acted)
-        self.standing = moment.id
+                self._set_moment(acted)
+        self.current_moment = moment.id
         done = [one for one in self._session.completed if one.name == moment.id]
         self._zero = done[-1].t if done else time.time()
 
@@ -443,7 +443,7 @@ class LiveBackend(Backend):
             return self._reconciler.settle(moment.id, [self._reconciler.delete_speaker_pod("svc1")])
         return self._reconciler.reconcile(moment.after, moment.id)
 
-    def _go_to_seen(self, moment: str, after: float) -> None:
+    def _go_to_journaled(self, moment: str, after: float) -> None:
         """Go to a moment that this kernel itself has seen."""
         done = [one for one in self._session.completed if one.name == moment]
         if not done or done[-1].t + after > time.time():
@@ -455,7 +455,7 @@ class LiveBackend(Backend):
             )
         self._journal_backend = self._backend_of_journal(done[-1].t + after)
         self._journal_backend.at_time(done[-1].t + after)
-        self.standing, self._zero = done[-1].name, done[-1].t
+        self.current_moment, self._zero = done[-1].name, done[-1].t
 
     def _backend_of_journal(self, moment: float) -> RecordedBackend:
         """Return the journal so far as a recorded backend; the newest one, if it reaches to that moment."""
@@ -474,7 +474,7 @@ class LiveBackend(Backend):
             raise NotRecordedError(
                 f"the moment {moment}", hint="live, a lab remembers only what this kernel itself has seen"
             )
-        self._go_to_seen(done[-1].name, moment - done[-1].t)
+        self._go_to_journaled(done[-1].name, moment - done[-1].t)
 
     def restore(self) -> Text:
         """Undo what is active, and bring the cluster back to the story's opening."""
@@ -491,13 +491,15 @@ class LiveBackend(Backend):
         done = tuple(PerformedAction(step.verb, tuple(step.targets)) for step in action.steps)
         return Moment(
             action.name, action.t - self._opened, action.settled - action.t,
-            () if self.script.hide_actions else done, (), action.name == self.standing, "live",
+            () if self.script.hide_actions else done, (), action.name == self.current_moment, "live",
         )  # fmt: skip
 
     def moments(self) -> list[Moment]:
         done = {moment.name: moment for moment in self.actions()}
         names = dict.fromkeys([OPENING, *(moment.id for moment in self.script.moments), *done])
-        return [done.get(name) or Moment(name, None, None, (), (), name == self.standing, "live") for name in names]
+        return [
+            done.get(name) or Moment(name, None, None, (), (), name == self.current_moment, "live") for name in names
+        ]
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class RecordedBackend(Backend):
         first = max((place + 1 for place, event in enumerate(events) if event.type == "LIST"), default=0)
         return events[first:]  # before that it was another cluster
 
-    def outputs_here(self) -> list[CommandOutput]:
+    def segment_outputs(self) -> list[CommandOutput]:
         """Return the command outputs of the segment in which the clock stands."""
         segment = self.clock.segment
         reads = self.recording.reads()
@@ -152,7 +152,7 @@ class RecordedBackend(Backend):
             raise UnknownNameError("place", place, known)
         self._refuse_down(place)
         wanted = _normal(command)
-        here = [read for read in self.outputs_here() if read.place == place]
+        here = [read for read in self.segment_outputs() if read.place == place]
         match = self.clock.match([read for read in here if _normal(read.command) == wanted])
         if match is None:
             raise NotRecordedError(f"{command!r} on {place}", _commands(here))
@@ -189,7 +189,7 @@ class RecordedBackend(Backend):
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         """Return what curl printed for requests to `target` (address, with port or path), and how many there were."""
         self._refuse_down(source)
-        sent = {read: parse_request(read.command) for read in self.outputs_here() if read.place == source}
+        sent = {read: parse_request(read.command) for read in self.segment_outputs() if read.place == source}
         mine = {read: request[1] for read, request in sent.items() if request and request[0] == _request_target(target)}
         exact = [read for read, count in mine.items() if count == times]
         match = self.clock.match_next(exact) or self.clock.match_next(list(mine))
@@ -205,7 +205,7 @@ class RecordedBackend(Backend):
 
     def arp_scan(self, source: str) -> Text:
         self._refuse_down(source)
-        scans = [read for read in self.outputs_here() if "arp-scan" in read.command]
+        scans = [read for read in self.segment_outputs() if "arp-scan" in read.command]
         match = self.clock.match_next([read for read in scans if read.place == source])
         if match is None:
             now = {f"from {read.place}" for read in self.clock.outputs_now(scans)}
@@ -216,8 +216,8 @@ class RecordedBackend(Backend):
 
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         del service
-        captures = [read for read in self.outputs_here() if read.command.startswith("tcpdump ")]
-        asked = {read: parse_request(read.command) for read in self.outputs_here() if "curl" in read.command}
+        captures = [read for read in self.segment_outputs() if read.command.startswith("tcpdump ")]
+        asked = {read: parse_request(read.command) for read in self.segment_outputs() if "curl" in read.command}
         followed = [
             read for read, request in asked.items()
             if request and request[0] == _request_target(target)
@@ -238,7 +238,7 @@ class RecordedBackend(Backend):
 
     def mac_owners(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for read in self.outputs_here():
+        for read in self.segment_outputs():
             if read.command == "ip -j addr" and read.place not in found.values():
                 for link in json.loads(self.recording.text(read.file)):
                     if any(info["local"] == self.clock.segment.addresses.get(read.place) for info in link["addr_info"]):
@@ -391,7 +391,7 @@ class RecordedBackend(Backend):
         nodes = self.clock.segment.nodes
         return [
             NodeOutput(read.t, read.place, self.recording.text(read.file))
-            for read in self.outputs_here()
+            for read in self.segment_outputs()
             if read.place in nodes and _normal(read.command) == command and start <= read.t <= end
         ]
 
@@ -451,7 +451,7 @@ class RecordedBackend(Backend):
         rounds: list[float] = []
         before = float("-inf")
         client = self.clock.segment.client
-        for read in self.outputs_here():
+        for read in self.segment_outputs():
             if (read.place, read.command) == (client, "ip -j neigh"):
                 continue
             if start <= read.t < end:

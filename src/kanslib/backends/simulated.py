@@ -120,7 +120,7 @@ class SimulatedBackend(Backend):
         self._simulator = Simulator(self._start, self._numbers())
         self._network = SimulatedNetwork(self._simulator, self._seed)
         self._done, self._probed = [], {}
-        self._now, self.standing = self._start.moment, OPENING
+        self._now, self.current_moment = self._start.moment, OPENING
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,7 +129,7 @@ class SimulatedBackend(Backend):
         return f"simulated · {name}\nstarted from {self._since}, {MODELS}; seed {self._seed}"
 
     def provenance(self) -> Provenance:
-        return Provenance("simulated", self._now, self.standing, f"from {self._since}", (MODELS,))
+        return Provenance("simulated", self._now, self.current_moment, f"from {self._since}", (MODELS,))
 
     def topology(self) -> Topology:
         origin, nodes = self._start, tuple(self._simulator.nodes(self._now))
@@ -263,7 +263,7 @@ class SimulatedBackend(Backend):
 
     def _do(self, planned: PlannedStep) -> Text:
         self._drop_later_actions()
-        name = stories.name_action(self.script, self.standing, planned, (action.name for action in self._done))
+        name = stories.name_action(self.script, self.current_moment, planned, (action.name for action in self._done))
         return self._text(
             "\n".join(self._perform(name, self._now + _PAUSE, lambda simulator: [_step(simulator, planned)]))
         )
@@ -289,7 +289,7 @@ class SimulatedBackend(Backend):
             done.append(step.action)
         settled = simulator.settle()
         self._done.append(SimulatedAction(name, t, settled, tuple(done), steps))
-        self._now, self.standing = settled, name
+        self._now, self.current_moment = settled, name
         return output
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
@@ -359,24 +359,24 @@ class SimulatedBackend(Backend):
         if moment == OPENING:
             if self._done:
                 self._reset()
-            self._now, self.standing = self._start.moment, OPENING
+            self._now, self.current_moment = self._start.moment, OPENING
             self._now += after or 0.0
             self._simulator.advance(self._now)
         elif done:
-            self._stand_at(done[-1], after)
+            self._set_moment(done[-1], after)
         elif self.script and moment in [one.id for one in self.script.moments]:
             self._follow_the_script(moment)
-            self._stand_at(self._done[-1], after)
+            self._set_moment(self._done[-1], after)
         else:
             known = [one.id for one in self.script.moments] if self.script else []
             raise UnknownNameError("moment", moment, [OPENING, *known, *(action.name for action in self._done)])
 
-    def _stand_at(self, action: SimulatedAction, after: float | None) -> None:
+    def _set_moment(self, action: SimulatedAction, after: float | None) -> None:
         later = [other.t for other in self._done if other.t > action.t]
         moment = action.settled if after is None else action.t + after
         if after is not None and (after < 0 or (later and moment >= later[0])):
             raise NotSimulatedError(f"{after:g} s after {action.name}: the next action was done before")
-        self._now, self.standing = moment, action.name
+        self._now, self.current_moment = moment, action.name
         self._simulator.advance(max(moment, self._simulator.cluster.now))
 
     def _follow_the_script(self, until: str) -> None:
@@ -406,7 +406,7 @@ class SimulatedBackend(Backend):
         if moment < self._start.moment:
             raise NotSimulatedError(f"the moment {utc(moment)}: the simulation begins at {utc(self._start.moment)}")
         done = [action for action in self._done if action.t <= moment]
-        self._now, self.standing = moment, done[-1].name if done else OPENING
+        self._now, self.current_moment = moment, done[-1].name if done else OPENING
         self._simulator.advance(max(moment, self._simulator.cluster.now))
 
     def restore(self) -> Text:
@@ -420,7 +420,7 @@ class SimulatedBackend(Backend):
         is_hidden = self.script is not None and self.script.hide_actions
         return Moment(
             action.name, action.t - self._start.moment, action.settled - action.t, () if is_hidden else action.done,
-            None, action.name == self.standing, "simulated",
+            None, action.name == self.current_moment, "simulated",
         )  # fmt: skip
 
     def moments(self) -> list[Moment]:
@@ -428,7 +428,8 @@ class SimulatedBackend(Backend):
         scripted = [one.id for one in self.script.moments] if self.script else []
         names = dict.fromkeys([OPENING, *scripted, *done])
         return [
-            done.get(name) or Moment(name, None, None, (), None, name == self.standing, "simulated") for name in names
+            done.get(name) or Moment(name, None, None, (), None, name == self.current_moment, "simulated")
+            for name in names
         ]
 
     # ── for comparing ────────────────────────────────────────────────────────────────────────────────────

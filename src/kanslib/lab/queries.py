@@ -122,14 +122,14 @@ def query(method: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P],
     """Make a method a query: it is counted, and scores what was predicted of it; queries within it are not counted."""
 
     @wraps(method)
-    def asked(owner: Q, /, *args: P.args, **options: P.kwargs) -> R:
+    def counted(owner: Q, /, *args: P.args, **options: P.kwargs) -> R:
         log = owner._query_log
         with log.uncounted():
             answer = method(owner, *args, **options)
         log.count(_kind(method.__qualname__, args))
         return answer
 
-    return asked
+    return counted
 
 
 def _kind(name: str, args: tuple[object, ...]) -> str:
