@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 KubeObject = dict[str, Any]
@@ -156,6 +157,19 @@ def external_addresses(service: KubeObject) -> list[str]:
     """Return the external addresses of a Service; none while it is pending, and for other types than LoadBalancer."""
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     return [one["ip"] for one in ingress if one.get("ip")]
+
+
+def is_ip_address(text: str) -> bool:
+    """Return True for an IPv4 or IPv6 address, without a port or a prefix length.
+
+    >>> is_ip_address("192.0.2.1"), is_ip_address("svc1")
+    (True, False)
+    """
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def external_address(service: KubeObject) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from kanslib.exceptions import NotFoundError, UnknownNameError
-from kanslib.k8s.objects import KubeObject, qualified_name
+from kanslib.k8s.objects import KubeObject, is_ip_address, qualified_name
 from kanslib.lab import metallb, places
 from kanslib.lab.queries import ClusterView
 
@@ -48,7 +47,7 @@ def resolve(view: ClusterView, target: str) -> Target:
     name, port = _split_port(target)
     if name in view.topology().addresses:
         return Target(places.address_of(view, name), port)
-    if _is_address(name):
+    if is_ip_address(name):
         return Target(name, port)
     services = places.services_by_name(view)
     if name.removeprefix("default/") not in services:
@@ -61,20 +60,12 @@ def resolve(view: ClusterView, target: str) -> Target:
 
 def _split_port(target: str) -> tuple[str, int | None]:
     """Split `host:port`; an IPv6 address with a port stands in brackets."""
-    if _is_address(target):
+    if is_ip_address(target):
         return target, None
     host, colon, port = target.rpartition(":")
     if not colon or not port.isdigit():
         return target.strip("[]"), None
     return host.strip("[]"), int(port)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def rules(view: ClusterView, node: str) -> NodeRules:

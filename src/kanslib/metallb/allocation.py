@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from kanslib.k8s.objects import KubeObject, external_addresses
+from kanslib.k8s.objects import KubeObject, external_addresses, is_ip_address
 from kanslib.metallb.config import Pool, avoids_buggy_ips, pool_of
 
 PREFIX = "metallb.universe.tf/"  # v0.14.8 knows no other; `metallb.io/` came with v0.14.9 and is ignored here
@@ -253,24 +253,16 @@ def _requested_ips(service: KubeObject) -> tuple[str, ...]:
     by_annotation, by_spec = annotation(service, "loadBalancerIPs"), service["spec"].get("loadBalancerIP", "")
     if by_annotation and by_spec:
         raise _RefusedError(f"service can not have both {PREFIX}loadBalancerIPs and svc.Spec.LoadBalancerIP")
-    if by_spec and not _is_address(by_spec):
+    if by_spec and not is_ip_address(by_spec):
         raise _RefusedError(f'invalid spec.loadBalancerIP "{by_spec}"')
     requested = [part.strip() for part in by_annotation.split(",")] if by_annotation else [by_spec] if by_spec else []
-    if not all(map(_is_address, requested)):
+    if not all(map(is_ip_address, requested)):
         raise _RefusedError(f'invalid {PREFIX}loadBalancerIPs: "{by_annotation}"')
     if len(requested) > 2:
         raise _RefusedError(f"IPFamilyForAddresses: invalid ips length {len(requested)} {_quoted(requested)}")
     if len(requested) == 2 and not _families(requested):
         raise _RefusedError(f"IPFamilyForAddresses: same address family {_quoted(requested)}")
     return tuple(requested)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _ports(service: KubeObject) -> tuple[tuple[str, int], ...]:
