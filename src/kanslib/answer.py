@@ -136,9 +136,9 @@ class Answer:
 
 
 class Text(str, Answer):
-    """A `str` with a provenance: the output of a command, or a log up to the moment of the lab's clock.
+    r"""A `str` with a provenance: the output of a command, or a log up to the moment of the lab's clock.
 
-    >>> text = Text("one\\ntwo\\nthree", Provenance("recorded", 1795417845.0, "opening", "MetalLB v0.14.8"))
+    >>> text = Text("one\ntwo\nthree", Provenance("recorded", 1795417845.0, "opening", "MetalLB v0.14.8"))
     >>> text.matching("^t").splitlines()
     ['two', 'three']
     """

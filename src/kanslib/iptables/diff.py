@@ -37,10 +37,10 @@ class RulesetDifference:
 
 
 def diff(before: Dump, after: Dump) -> RulesetDifference:
-    """Return the differences between two dumps. Rules are the same when chain and text are, without the counters.
+    r"""Return the differences between two dumps. Rules are the same when chain and text are, without the counters.
 
     >>> from kanslib.iptables import parse
-    >>> text = '*nat\\n:X - [0:0]\\n[{}:60] -A X -j {}\\nCOMMIT\\n'
+    >>> text = '*nat\n:X - [0:0]\n[{}:60] -A X -j {}\nCOMMIT\n'
     >>> found = diff(parse(text.format(1, "ACCEPT")), parse(text.format(3, "ACCEPT")))
     >>> found.counters[0].packets, found.removed
     (2, ())

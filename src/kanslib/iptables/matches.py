@@ -314,7 +314,7 @@ class RandomMatch:
 
 @dataclass(frozen=True, slots=True)
 class AddrTypeMatch:
-    """`addrtype`: whether an address is the machine's own, a broadcast, …"""
+    """`addrtype`: whether an address is the machine's own, a broadcast or of another type."""
 
     field: str
     types: frozenset[str]

@@ -15,9 +15,9 @@ from kanslib.iptables.syntax import parse_options
 
 
 def parse(text: str) -> Ruleset:
-    """Return the ruleset in the output of iptables-save or ip6tables-save. DumpError names the first wrong line.
+    r"""Return the ruleset in the output of iptables-save or ip6tables-save. DumpError names the first wrong line.
 
-    >>> ruleset = parse('*nat\\n:OUTPUT ACCEPT [1:60]\\n[2:120] -A OUTPUT -p tcp -j RETURN\\nCOMMIT\\n')
+    >>> ruleset = parse('*nat\n:OUTPUT ACCEPT [1:60]\n[2:120] -A OUTPUT -p tcp -j RETURN\nCOMMIT\n')
     >>> rule = ruleset.chain("OUTPUT").rules[0]
     >>> rule.target, rule.packets
     ('RETURN', 2)

@@ -15,7 +15,7 @@ class Ruleset(Dump):
     """A whole dump. `save()` returns it byte for byte, `trace()` follows a packet through it, `diff()` compares it."""
 
     def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
-        """Return every path that the packet can take, with its exact probability, verdict, final packet and rules.
+        r"""Return every path that the packet can take, with its exact probability, verdict, final packet and rules.
 
         `routing` has the machine's addresses and routes (`Routing.read`). Without it a destination counts as another
         machine's, unless a rule depends on that: then the path branches, and each outcome states its assumptions. The
@@ -24,8 +24,8 @@ class Ruleset(Dump):
         TraceError for circular rules, and for more work than `tracer.Limits` allows.
 
         >>> from kanslib.iptables import Packet, parse
-        >>> rules = parse('*nat\\n:PREROUTING ACCEPT [0:0]\\n-A PREROUTING -m statistic --mode random '
-        ...     '--probability 0.25 -p tcp -j DNAT --to-destination 10.0.0.7:80\\nCOMMIT\\n')
+        >>> rules = parse('*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m statistic --mode random '
+        ...     '--probability 0.25 -p tcp -j DNAT --to-destination 10.0.0.7:80\nCOMMIT\n')
         >>> [(str(outcome.probability), outcome.packet.dst)
         ...     for outcome in rules.trace(Packet("10.9.0.1", "10.9.0.2", in_interface="eth0"))]
         [('1/4', '10.0.0.7'), ('3/4', '10.9.0.2')]

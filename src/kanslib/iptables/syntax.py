@@ -216,11 +216,11 @@ class RuleOptions:
 
 
 def tokenize(text: str, start: int = 0) -> Iterator[Token]:
-    """Yield the words of a rule from a position on, split as iptables-restore does: `"` quotes, `\\` escapes.
+    r"""Yield the words of a rule from a position on, split as iptables-restore does: `"` quotes, `\` escapes.
 
     RuleSyntaxError for a quote that is not closed.
 
-    >>> [word.text for word in tokenize('--comment "a \\\\"b\\\\" c"  -j X')]
+    >>> [word.text for word in tokenize('--comment "a \\"b\\" c"  -j X')]
     ['--comment', 'a "b" c', '-j', 'X']
     """
     position = start

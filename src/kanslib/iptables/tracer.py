@@ -208,11 +208,6 @@ class _Search:
                     return self._policy(state)
                 frame = frame.parent
                 continue
-            self._evaluated += 1
-            if self._evaluated > self._limits.rules:
-                raise TraceError(
-                    f"more than {self._limits.rules:,} rules evaluated for one packet: chains call each other too often"
-                )
             compiled = frame.chain.rule(frame.positions[frame.next])
             chance = self._match(state, compiled, frame)
             if chance is None:
@@ -253,31 +248,17 @@ class _Search:
 
     def _match(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame) -> Fraction | int | None:
         """Return the probability that the rule matches; None when the path branched because it is unknown."""
-        chance: Fraction | int = 1
-        open_question: Unknown | None = None
-        for match in compiled.matches:
-            answer = match.holds(state)
-            if answer is True:
-                continue
-            if answer is False:
-                return 0
-            if isinstance(answer, Probability):
-                chance = chance * answer.probability
-                continue
-            known = state.decide(answer)
-            if known is False:
-                return 0
-            open_question = open_question or (answer if known is None else None)
+        self._evaluated += 1
+        if self._evaluated > self._limits.rules:
+            raise TraceError(
+                f"more than {self._limits.rules:,} rules evaluated for one packet: chains call each other too often"
+            )
+        chance, question = _evaluate(state, compiled)
         if chance == 0:
             return 0
-        if open_question is None and isinstance(compiled.action, targets.UnknownTarget):
-            question = continuation(compiled.action)
-            open_question = None if question.text in state.assumed else question
-        elif open_question is not None and isinstance(compiled.action, targets.NoEffect):
-            return 0  # the rule has no effect, so its match need not be known
-        if open_question is not None:
+        if question is not None:
             state.frame = frame
-            self._branch(state, open_question)
+            self._branch(state, question)
             return None
         if chance != 1:
             other = state.fork()
@@ -322,3 +303,28 @@ class _Search:
 def _enter(parent: ChainFrame | None, chain: CompiledChain, state: PacketState, active: tuple[str, ...]) -> ChainFrame:
     """Return the frame at the first rule of a chain."""
     return ChainFrame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active)
+
+
+def _evaluate(state: PacketState, compiled: CompiledRule) -> tuple[Fraction | int, Unknown | None]:
+    """Return the probability that the rule matches, and the first unknown statement on which that depends."""
+    chance: Fraction | int = 1
+    question: Unknown | None = None
+    for match in compiled.matches:
+        answer = match.holds(state)
+        if answer is True:
+            continue
+        if answer is False:
+            return 0, None
+        if isinstance(answer, Probability):
+            chance = chance * answer.probability
+            continue
+        known = state.decide(answer)
+        if known is False:
+            return 0, None
+        question = question or (answer if known is None else None)
+    if question is None and isinstance(compiled.action, targets.UnknownTarget):
+        target = continuation(compiled.action)
+        return chance, None if target.text in state.assumed else target
+    if question is not None and isinstance(compiled.action, targets.NoEffect):
+        return 0, None  # the rule has no effect, so its match need not be known
+    return chance, question

@@ -21,9 +21,9 @@ class HTTP(NamedTuple):
 
     @classmethod
     def parse(cls, payload: bytes) -> HTTP | None:
-        """Return the first line in `payload`; None where no HTTP message begins.
+        r"""Return the first line in `payload`; None where no HTTP message begins.
 
-        >>> HTTP.parse(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n").uri
+        >>> HTTP.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").uri
         '/'
         """
         if found := _REQUEST.match(payload):

@@ -23,9 +23,9 @@ REQUEST_COLUMNS = ("COUNT", "HOSTNAME", "REMOTE")
 
 
 def request_rows(text: str, times: int) -> list[Row]:
-    """Return how often each Pod answered `times` requests; REMOTE is the client's address as the Pod saw it, or empty.
+    r"""Return how often each Pod answered `times` requests; REMOTE is the client's address as the Pod saw it, or empty.
 
-    >>> request_rows("     52 Hostname: webpod1\\n     48 Hostname: webpod2\\n", 100)[0]
+    >>> request_rows("     52 Hostname: webpod1\n     48 Hostname: webpod2\n", 100)[0]
     {'COUNT': 52, 'HOSTNAME': 'webpod1', 'REMOTE': ''}
     """
     counts: dict[tuple[str, str], int] = {}
@@ -61,9 +61,9 @@ ARP_SCAN_COLUMNS = ("ADDRESS", "MAC", "HOLDER")
 
 
 def arp_scan_rows(text: str, macs: Mapping[str, str]) -> list[Row]:
-    """Return the answers of an ARP scan; HOLDER is the node with that MAC address, empty where no node has it.
+    r"""Return the answers of an ARP scan; HOLDER is the node with that MAC address, empty where no node has it.
 
-    >>> arp_scan_rows("172.18.255.200\\t02:42:ac:12:00:04\\t(Unknown)\\n", {"02:42:ac:12:00:04": "myk8s-worker"})
+    >>> arp_scan_rows("172.18.255.200\t02:42:ac:12:00:04\t(Unknown)\n", {"02:42:ac:12:00:04": "myk8s-worker"})
     [{'ADDRESS': '172.18.255.200', 'MAC': '02:42:ac:12:00:04', 'HOLDER': 'myk8s-worker'}]
     """
     return [{"ADDRESS": ip, "MAC": mac, "HOLDER": macs.get(mac, "")} for ip, mac in _SCANNED.findall(text)]
