@@ -8,7 +8,7 @@ The same cell asks a recording of a real cluster, a live cluster, or a simulatio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kanslib._version import __version__
 from kanslib.exceptions import (
@@ -165,14 +165,15 @@ def _edition_notice() -> str:
     return version_notice(Path(notebook))
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     import importlib
 
     if name not in _LAZY:
         raise AttributeError(f"module 'kanslib' has no attribute {name!r}")
     module, _, attribute = _LAZY[name].partition(":")
     found = importlib.import_module(module)
-    return getattr(found, attribute) if attribute else found
+    result: object = getattr(found, attribute) if attribute else found
+    return result
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from kanslib.k8s.logs import readable_line, timestamp_of
 from kanslib.palette import VERMILLION, bar_style
@@ -146,7 +146,7 @@ class Text(str, Answer):
     provenance: Provenance
     action_time: float | None
 
-    def __new__(cls, content: str, provenance: Provenance, action_time: float | None = None) -> Text:
+    def __new__(cls, content: str, provenance: Provenance, action_time: float | None = None) -> Self:
         text = super().__new__(cls, content)
         text.provenance = provenance
         text.action_time = action_time

@@ -318,7 +318,7 @@ def _is_equal(result: object, expected: object) -> bool:
         if isinstance(expected, float):
             return math.isclose(float(result), expected, rel_tol=1e-6, abs_tol=1e-9)  # type: ignore[arg-type]
         if isinstance(expected, (list, tuple)):
-            return len(result) == len(expected) and all(map(_is_equal, result, expected))  # type: ignore
+            return len(result) == len(expected) and all(map(_is_equal, result, expected))  # type: ignore[arg-type, call-overload]
         return bool(result == expected)
     except Exception:
         return False

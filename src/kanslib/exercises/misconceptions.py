@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 Function = Callable[..., object]  # a learner's
@@ -19,9 +20,9 @@ class DiagnosisFacts:
 
     causes: tuple[str, ...]
     findings: Mapping[str, str]
-    proofs: Set[str]
-    fixes: Set[str]
-    queries: Set[str] = frozenset()
+    proofs: AbstractSet[str]
+    fixes: AbstractSet[str]
+    queries: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class ExpectedAnswer:
     `wrong_numbers`, `wrong_names`: the numbers and the sets of names that wrong rules give, each by a name.
     """
 
-    value: str | float | Set[str] | Sequence[Case]
+    value: str | float | AbstractSet[str] | Sequence[Case]
     wrong_numbers: Mapping[str, float] = field(default_factory=dict)
-    wrong_names: Mapping[str, Set[str]] = field(default_factory=dict)
+    wrong_names: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     diagnosis: DiagnosisFacts | None = None
 
     @property
@@ -47,7 +48,7 @@ class ExpectedAnswer:
     @property
     def names(self) -> frozenset[str]:
         """The value of an answer that is a set of names."""
-        if not isinstance(self.value, Set):
+        if not isinstance(self.value, AbstractSet):
             raise TypeError(f"the expected answer is no set of names: {self.value!r}")
         return frozenset(self.value)
 

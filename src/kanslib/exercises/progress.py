@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from kanslib.exceptions import KanslibError
 from kanslib.exercises.exercise import AnswerOutcome
@@ -170,7 +169,7 @@ def _to_json(records: Mapping[str, ExerciseRecord]) -> str:
     return json.dumps({"format": FORMAT, "entries": entries}, indent=1) + "\n"
 
 
-def _parse(data: Any) -> dict[str, ExerciseRecord]:
+def _parse(data: object) -> dict[str, ExerciseRecord]:
     """Return the records in a file's JSON. ValueError, KeyError, TypeError or AttributeError for anything else."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"not a progress file of format {FORMAT}")

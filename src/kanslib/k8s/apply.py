@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from kanslib.exceptions import UnknownNameError
 from kanslib.k8s.objects import KubeObject
@@ -66,7 +65,7 @@ def is_applied(document: KubeObject, existing: KubeObject | None) -> bool:
     return all(_is_subset(wanted[part], applied[part]) for part in parts)
 
 
-def _is_contained(wanted: Any, current: Any) -> bool:
+def _is_contained(wanted: object, current: object) -> bool:
     if isinstance(wanted, dict):
         return isinstance(current, dict) and all(
             key in current and _is_contained(value, current[key]) for key, value in wanted.items()
@@ -78,7 +77,7 @@ def _is_contained(wanted: Any, current: Any) -> bool:
     return bool(wanted == current)
 
 
-def _is_subset(wanted: Any, applied: Any) -> bool:
+def _is_subset(wanted: object, applied: object) -> bool:
     if isinstance(applied, dict) and isinstance(wanted, dict):
         return all(key in wanted and _is_subset(wanted[key], value) for key, value in applied.items())
     return True

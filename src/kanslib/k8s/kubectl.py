@@ -23,7 +23,7 @@ def seconds_of(stamp: str) -> float:
     >>> seconds_of("2026-11-23T07:09:02Z")
     1795417742.0
     """
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(stamp).timestamp()
 
 
 def age(seconds: float) -> str:
@@ -232,7 +232,7 @@ def described_event(obj: KubeObject, now: float) -> Row:
     }
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return "" if value is None else json.dumps(value, separators=(",", ":")) if not isinstance(value, str) else value
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
 from kanslib.exceptions import ManifestError
@@ -15,7 +13,7 @@ def documents(manifest: str) -> list[KubeObject]:
     return [check_object(document) for document in load_yaml(manifest)]
 
 
-def load_yaml(text: str) -> list[Any]:
+def load_yaml(text: str) -> list[object]:
     """Return the documents of a YAML text, without empty ones. ManifestError for a text that is not YAML."""
     try:
         return [document for document in yaml.safe_load_all(text) if document is not None]
@@ -23,7 +21,7 @@ def load_yaml(text: str) -> list[Any]:
         raise ManifestError(f"not YAML: {exc}") from None
 
 
-def check_object(document: Any) -> KubeObject:
+def check_object(document: object) -> KubeObject:
     """Return the document when it is a Kubernetes object. ManifestError for any other."""
     if not isinstance(document, dict) or "kind" not in document or "name" not in document.get("metadata", {}):
         raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {document!r:.80}")

@@ -133,7 +133,7 @@ class TimeMachine(TabledAnswer):
         moment = next(moment for moment in self._moments if moment.name == stop.text)
         return stop.at + round(moment.settled_after or 0.0, 1)
 
-    def _repr_mimebundle_(self, **_options: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:
         if "ipykernel" in sys.modules:
             from kanslib.exercises.forms import capture_keys, in_a_notebook, mimebundle
             from kanslib.render.time_machine_widget import time_machine_widget

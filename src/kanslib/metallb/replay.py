@@ -24,6 +24,7 @@ from kanslib.metallb import allocation, election
 from kanslib.metallb.config import pool_of, pools
 
 Watches = Callable[[str], Sequence[WatchEvent]]  # a kind's watch stream, in order of time
+_SpeakerInput = WatchEvent | frozenset[str]  # an object changed, or whom the speakers take for alive
 Memberships = Sequence[tuple[float, frozenset[str]]]  # since when (Unix seconds) which speakers were taken for alive
 
 CONFIG = ("nodes", "namespaces", "ipaddresspools", "l2advertisements", "bgpadvertisements")
@@ -148,7 +149,7 @@ def leaders(watches: Watches, memberships: Memberships) -> list[LeaderChange]:
     `memberships`: whom the speakers took for alive, and since when (`memberlist.membership_history` of a log).
     """
     kinds = (*CONFIG, "services", "endpointslices", "pods")
-    changes: list[tuple[float, int, str, Any]] = [
+    changes: list[tuple[float, int, str, _SpeakerInput]] = [
         (event.t, 1, kind, event)
         for kind, event in merge_watches(watches, kinds)
         if kind != "pods" or event.type == "LIST"
@@ -186,11 +187,11 @@ def leader_events(watches: Watches, memberships: Memberships) -> list[ReplayedLe
     started, or saw a change a moment before or after the others.
     """
     kinds = (*CONFIG, "services", "endpointslices", "events")
-    changes: list[tuple[float, int, str, Any]] = [(t, 0, "members", alive) for t, alive in memberships]
+    changes: list[tuple[float, int, str, _SpeakerInput]] = [(t, 0, "members", alive) for t, alive in memberships]
     changes += [(event.t, 1, kind, event) for kind, event in merge_watches(watches, kinds)]
     store, alive, found = Store(), frozenset[str](), list[ReplayedLeaderEvent]()
     for t, _, kind, change in sorted(changes, key=lambda row: row[:2]):
-        if kind == "members":
+        if isinstance(change, frozenset):
             alive = change
         elif kind != "events":
             store.apply(kind, change)
@@ -219,10 +220,11 @@ class _Speakers:
     current: dict[str, LeaderChange] = field(default_factory=dict)
     history: list[LeaderChange] = field(default_factory=list)
     owners: dict[str, set[str]] = field(default_factory=dict)  # of a ServiceL2Status: nodes whose speaker Pods wrote it
-    relevant_fields: dict[tuple[str, tuple[str, str]], Any] = field(default_factory=dict)
+    relevant_fields: dict[tuple[str, tuple[str, str]], object] = field(default_factory=dict)
 
-    def take(self, t: float, kind: str, change: Any) -> None:
-        if kind == "members":
+    def take(self, t: float, kind: str, change: _SpeakerInput) -> None:
+        """Elect anew after a change that matters to a speaker."""
+        if isinstance(change, frozenset):
             self.alive = change
         elif kind == "owner":
             return self._garbage_collect(t, change.object["spec"].get("nodeName"))
@@ -241,7 +243,7 @@ class _Speakers:
         meta = event.object["metadata"]
         fields = (event.type == "DELETED", meta.get("labels"), election.network_unavailable(event.object))
         key = (kind, key_of(event.object))
-        is_new: bool = self.relevant_fields.get(key) != fields
+        is_new = self.relevant_fields.get(key) != fields
         self.relevant_fields[key] = fields
         return is_new
 

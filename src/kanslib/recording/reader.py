@@ -155,7 +155,7 @@ class Recording:
         return out
 
 
-def _interned(value: Any) -> Any:
+def _interned(value: object) -> object:
     """Return the one copy of a short text: thousands of rows repeat the same few."""
     return intern(value) if isinstance(value, str) and len(value) < 60 else value
 

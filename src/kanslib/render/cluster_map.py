@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Self
 
 from kanslib.answer import Provenance
 from kanslib.k8s.objects import KubeObject, is_ready
@@ -38,7 +39,7 @@ class SVG(str, TabledAnswer):
     _words: str
     _rows: Rows
 
-    def __new__(cls, content: str, words: str, provenance: Provenance, rows: Rows = ()) -> SVG:
+    def __new__(cls, content: str, words: str, provenance: Provenance, rows: Rows = ()) -> Self:
         picture = super().__new__(cls, content)
         picture._words, picture.provenance, picture._rows = words, provenance, rows
         return picture

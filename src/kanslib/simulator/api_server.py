@@ -76,21 +76,21 @@ def timestamp(moment: float) -> str:
 def apply_object(document: KubeObject, existing: KubeObject | None) -> KubeObject:
     """Return the object after `kubectl apply`: a three-way merge of document, existing object and last-applied."""
     before = existing or {"metadata": {}}
-    last_applied: Any = json.loads((before["metadata"].get("annotations") or {}).get(LAST_APPLIED, "{}"))
-    merged: KubeObject = _merge(copy.deepcopy(before), document, last_applied)
+    last_applied: KubeObject = json.loads((before["metadata"].get("annotations") or {}).get(LAST_APPLIED, "{}"))
+    merged = _merge(copy.deepcopy(before), document, last_applied)
     merged["metadata"].setdefault("namespace", document["metadata"].get("namespace", "default"))
     merged["metadata"].setdefault("annotations", {})[LAST_APPLIED] = json.dumps(document, separators=(",", ":")) + "\n"
     return merged
 
 
-def _merge(existing: Any, wanted: Any, last_applied: Any) -> Any:
-    if not isinstance(wanted, Mapping) or not isinstance(existing, Mapping):
-        return copy.deepcopy(wanted)
-    removed = set(last_applied) - set(wanted) if isinstance(last_applied, Mapping) else set()
-    merged = {key: value for key, value in existing.items() if key not in removed}
+def _merge(existing: KubeObject, wanted: KubeObject, last_applied: KubeObject) -> KubeObject:
+    merged = {key: value for key, value in existing.items() if key in wanted or key not in last_applied}
     for key, value in wanted.items():
-        before = last_applied.get(key) if isinstance(last_applied, Mapping) else None
-        merged[key] = _merge(merged.get(key), value, before)
+        before, applied = merged.get(key), last_applied.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            merged[key] = _merge(before, value, applied if isinstance(applied, dict) else {})
+        else:
+            merged[key] = copy.deepcopy(value)
     return merged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kanslib.k8s.manifest import check_object, load_yaml
@@ -24,9 +25,9 @@ def from_manifest(
     addresses. Raises ManifestError.
     """
     parsed = load_yaml(text)
-    configurations = [one for one in parsed if isinstance(one, dict) and one.get("kind") == "Cluster"]
+    configurations = _configurations(parsed)
     documents = [check_object(one) for one in parsed if one not in configurations]
-    cluster = next(iter(configurations or load_yaml(default_cluster)))
+    cluster = (configurations or _configurations(load_yaml(default_cluster)))[0]
     networking = cluster.get("networking") or {}
     pod_subnet = networking.get("podSubnet", POD_SUBNET)
     nodes = _nodes(cluster, pod_subnet, moment)
@@ -41,6 +42,11 @@ def from_manifest(
     macs = {name: "02:42:" + ":".join(f"{int(part):02x}" for part in ip.split(".")) for name, ip in addresses.items()}
     state = InitialState(moment, objects, _NETWORK, addresses, macs, pod_subnet, control_plane, router_address=router)
     return state, documents
+
+
+def _configurations(documents: Iterable[object]) -> list[KubeObject]:
+    """Return kind's configurations among the documents of a YAML text."""
+    return [one for one in documents if isinstance(one, dict) and one.get("kind") == "Cluster"]
 
 
 def _nodes(cluster: KubeObject, pods: str, moment: float) -> list[KubeObject]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from kanslib.k8s.endpoints import by_service, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip, is_ready, labels_of
@@ -73,13 +73,16 @@ def _event_key(event: KubeObject) -> tuple[str, str, str]:
     return event["involvedObject"].get("uid", ""), event.get("reason", ""), event.get("message", "")
 
 
+LogValue = str | list[str]  # of a field in a line of JSON
+
+
 class SimulatedController:
     """Assign addresses, and write them into the Services' status. `logs`: its lines by node."""
 
     def __init__(self, cluster: EventLoop, events: EventRecorder) -> None:
         self.cluster, self._events = cluster, events
         self._allocator = allocation.Allocator()
-        self._processed: dict[str, Any] = {}
+        self._processed: dict[str, object] = {}
         self._pools: Mapping[str, Pool] = {}
         self.logs: dict[str, list[str]] = {}
         cluster.subscribe(("services", *_CONFIG, "pods"), cluster.delays.allocate, self.sync)
@@ -145,7 +148,7 @@ class SimulatedController:
 
     def _log(self, key: str, decision: allocation.Decision, message: allocation.EventMessage) -> None:
         """Write the decision into the log of the node on which the controller runs."""
-        fields: dict[str, Any] = {
+        fields: dict[str, LogValue] = {
             "event": "ipAllocated",
             "ip": list(decision.ips),
             "msg": "IP address assigned by controller",
@@ -157,18 +160,30 @@ class SimulatedController:
         self.logs.setdefault(self._node or "", []).append(line)
 
 
-def log_line(moment: float, **fields: Any) -> str:
+def log_line(moment: float, **fields: LogValue) -> str:
     """Return a line of MetalLB's logs as `kubectl logs --timestamps` prints it; `moment`: Unix seconds."""
     written_at = datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
     ordered = dict(sorted({**fields, "ts": timestamp(moment)}.items()))
     return f"{written_at} {json.dumps(ordered, separators=(',', ':'))}"
 
 
-def _relevant_fields(service: KubeObject) -> Any:
+def _relevant_fields(service: KubeObject) -> object:
     """Return what the controller reads of a Service: while it stays equal, there is nothing to do."""
     annotations = service["metadata"].get("annotations") or {}
     requested = {name: value for name, value in annotations.items() if name.startswith(allocation.PREFIX)}
     return service["metadata"].get("uid"), service["spec"], external_addresses(service), requested
+
+
+@dataclass(frozen=True)
+class _Announcement:
+    """What an announcement depends on: when any of it changes, the speaker announces again."""
+
+    ips: list[str]
+    uid: str | None
+    spec: KubeObject
+    endpoints: list[object]
+    nodes: list[tuple[str, Mapping[str, str] | None]]
+    members: frozenset[str] | None
 
 
 class SimulatedSpeakers:
@@ -187,8 +202,8 @@ class SimulatedSpeakers:
         self.gratuitous_rounds: dict[tuple[str, str], list[float]] = {}
         self.announced: TimeSeries[Announced] = TimeSeries(cluster.now, {})
         self.sessions: TimeSeries[frozenset[str]] = TimeSeries(cluster.now, running)
-        self._layer2_announced: dict[tuple[str, str], Any] = {}  # (node, Service): the announcement key
-        self._bgp_announced: dict[tuple[str, str], Any] = {}
+        self._layer2_announced: dict[tuple[str, str], _Announcement] = {}  # (node, Service)
+        self._bgp_announced: dict[tuple[str, str], _Announcement] = {}
         self._leader_changes: dict[str, replay.LeaderChange] = {}
         cluster.subscribe(("services", "endpointslices", *_CONFIG), cluster.delays.announce, self.sync)
 
@@ -200,10 +215,10 @@ class SimulatedSpeakers:
             self._leader_changes[key] = replay.LeaderChange(self.cluster.now, key, found.leader, status_node)
             for node in self.members:
                 if found.leader == node:
-                    self._layer2_announced[node, key] = self._announcement_key(key, node)
+                    self._layer2_announced[node, key] = self._announcement(key, node)
         for node in self.members:
             for key in self._advertising(node):
-                self._bgp_announced[node, key] = self._announcement_key(key, node)
+                self._bgp_announced[node, key] = self._announcement(key, node)
         self._record_announced()
 
     # ── election ─────────────────────────────────────────────────────────────────────────────────────────
@@ -228,14 +243,16 @@ class SimulatedSpeakers:
                 elections[key] = election.elect(service, ips, pool_of(known_pools, ips), pieces, nodes, alive)
         return elections
 
-    def _announcement_key(self, key: str, node: str) -> Any:
-        """Return what an announcement depends on: when it changes, the speaker announces again."""
+    def _announcement(self, key: str, node: str) -> _Announcement:
+        """Return what the announcement of a Service by a node depends on now."""
         service = self._service(key) or {"metadata": {}, "spec": {}}
         slices = slices_of(self.cluster.objects("endpointslices"), *key.split("/"))
         nodes = [(one["metadata"]["name"], one["metadata"].get("labels")) for one in self.cluster.objects("nodes")]
         endpoints = [piece.get("endpoints") for piece in slices]
         uid = service["metadata"].get("uid")
-        return external_addresses(service), uid, service["spec"], endpoints, nodes, self.members.get(node)
+        return _Announcement(
+            external_addresses(service), uid, service["spec"], endpoints, nodes, self.members.get(node)
+        )
 
     def _service(self, key: str) -> KubeObject | None:
         namespace, name = key.split("/")
@@ -262,18 +279,18 @@ class SimulatedSpeakers:
         led = {key for key, found in elections.items() if found.leader == node}
         for key, announced in self._announce_new(node, led, self._layer2_announced, "layer2").items():
             reason = "notOwner" if self._service(key) else "serviceDeleted"
-            fields = {"event": "serviceWithdrawn", "ip": announced[0], "reason": reason}
+            fields: dict[str, LogValue] = {"event": "serviceWithdrawn", "ip": announced.ips, "reason": reason}
             self._log(node, "main.go:464", "withdrawing service announcement", **fields)
 
     def _sync_bgp(self, node: str) -> None:
         self._announce_new(node, self._advertising(node), self._bgp_announced, "bgp")
 
     def _announce_new(
-        self, node: str, keys: set[str], announced: dict[tuple[str, str], Any], protocol: str
-    ) -> dict[str, Any]:
+        self, node: str, keys: set[str], announced: dict[tuple[str, str], _Announcement], protocol: str
+    ) -> dict[str, _Announcement]:
         """Announce what is new or has changed among `keys`; forget and return by key what is not among them."""
         for key in sorted(keys):
-            announcement = self._announcement_key(key, node)
+            announcement = self._announcement(key, node)
             if announced.get((node, key)) != announcement:
                 announced[node, key] = announcement
                 self._announce(node, key, protocol)
@@ -310,7 +327,7 @@ class SimulatedSpeakers:
     def _record_announced(self) -> None:
         nodes_by_ip: dict[str, set[str]] = {}
         for (node, _), announcement in self._layer2_announced.items():
-            for ip in announcement[0]:
+            for ip in announcement.ips:
                 nodes_by_ip.setdefault(ip, set()).add(node)
         self.announced.set(self.cluster.now, {ip: frozenset(nodes) for ip, nodes in nodes_by_ip.items()})
 
@@ -430,10 +447,10 @@ class SimulatedSpeakers:
 
     # ── logs ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _log_later(self, seconds: float, node: str, caller: str, msg: str, **fields: Any) -> None:
+    def _log_later(self, seconds: float, node: str, caller: str, msg: str, **fields: LogValue) -> None:
         self.cluster.schedule(seconds, lambda: self._log(node, caller, msg, **fields))
 
-    def _log(self, node: str, caller: str, msg: str, **fields: Any) -> None:
+    def _log(self, node: str, caller: str, msg: str, **fields: LogValue) -> None:
         line = log_line(self.cluster.now, caller=caller, level="info", msg=msg, **fields)
         self.logs.setdefault(node, []).append(line)
 

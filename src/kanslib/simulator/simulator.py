@@ -296,7 +296,7 @@ class Simulator:
         renewed = (lease or {}).get("spec", {}).get("renewTime")
         if not renewed:
             return self.delays.lease_period / 2
-        age = self.cluster.now - datetime.fromisoformat(renewed.replace("Z", "+00:00")).timestamp()
+        age = self.cluster.now - datetime.fromisoformat(renewed).timestamp()
         return age % self.delays.lease_period
 
     def _mark_not_ready(self, node: str, since: float) -> None:

@@ -18,8 +18,9 @@ spec:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Self
 
+from kanslib.answer import Printer
 from kanslib.course.addressing import LESSON_NETWORK, move_addresses
 
 _HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ class CourseManifest(str):
 
     name: str
 
-    def __new__(cls, text: str, name: str = "") -> CourseManifest:
+    def __new__(cls, text: str, name: str = "") -> Self:
         """Return the text as a manifest."""
         manifest = super().__new__(cls, text)
         manifest.name = name
@@ -44,7 +45,7 @@ class CourseManifest(str):
     def _repr_markdown_(self) -> str:
         return f"```yaml\n{self}```"
 
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+    def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
         printer.text(str(self))
 
 
