@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import signal
@@ -121,6 +122,17 @@ def test_kans_doctor_fix_for_every_problem() -> None:
 
 def test_kans_doctor_table() -> None:
     assert "kans lab" in kans("doctor").stdout
+
+
+def test_kans_doctor_without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_installed(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", nothing_installed)
+    ran = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
+    assert ran.exit_code == 1
+    assert "pip install 'kanslib[lab]'" in ran.stdout
+    assert "pip install 'kanslib[live]'" in ran.stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")

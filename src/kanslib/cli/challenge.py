@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 import kanslib
 from kanslib.backends import factory
+from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError, UnknownNameError
 from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES
 from kanslib.exercises.exercise import Choice
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from kanslib.k8s.objects import KubeObject
     from kanslib.lab.lab import Lab
 
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = plain_console(soft_wrap=True)
 
 
 @dataclass(frozen=True)

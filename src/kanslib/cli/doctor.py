@@ -16,14 +16,16 @@ from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kanslib.cli import unsupported
+from kanslib.cli.terminal import plain_console
 
 CheckState = Literal["works", "falls back", "missing"]
-_MARKS: dict[CheckState, str] = {
-    "works": "[green]✔ works[/]",
-    "falls back": "[yellow]↺ falls back[/]",
-    "missing": "[red]✘ missing[/]",
+_MARKS: dict[CheckState, Text] = {
+    "works": Text("✔ works", "green"),
+    "falls back": Text("↺ falls back", "yellow"),
+    "missing": Text("✘ missing", "red"),
 }
 CAP_NET_RAW = 13
 
@@ -54,7 +56,7 @@ def _print(findings: list[CheckResult]) -> None:
     table.add_column("fix", overflow="fold")
     for one in findings:
         table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for, one.fix)
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     if all(one.state != "missing" for one in findings):
         console.print("The whole course works here on recordings: kans lab")

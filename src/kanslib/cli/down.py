@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
+from rich.text import Text
 
+from kanslib.cli.terminal import plain_console
 from kanslib.cluster import lifecycle
 
-console = Console(highlight=False, soft_wrap=True)
+console = plain_console(soft_wrap=True)
 
 
 def down() -> None:
     """Remove the cluster, the client, and every other container that the chapters started."""
     began = time.monotonic()
     with console.status("checking what exists …") as status:
-        removed = lifecycle.down(status.update)
+        removed = lifecycle.down(lambda line: status.update(Text(line)))
     seconds = f"{time.monotonic() - began:.0f} s"
     console.print(f"removed ({seconds})" if removed else "nothing to remove")

@@ -12,13 +12,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
 from kanslib.backends import factory
+from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
 
-console = Console(highlight=False, soft_wrap=True)
+console = plain_console(soft_wrap=True)
 
 
 def open_lab(directory: Path, backend: str, port: int, browser: bool) -> None:
@@ -43,7 +44,8 @@ def open_lab(directory: Path, backend: str, port: int, browser: bool) -> None:
     port, token = free_port(port), secrets.token_hex(16)
     first = "00-start-here.ipynb"
     console.print(f"your copy:  {directory}")
-    console.print(f"address:    [bold]http://localhost:{port}/lab/tree/{first}?token={token}[/]")
+    address = f"http://localhost:{port}/lab/tree/{first}?token={token}"
+    console.print(Text.assemble("address:    ", (address, "bold")))
     console.print("stop with Ctrl-C; your work stays in that directory")
     command = [
         sys.executable, "-m", "jupyterlab", str(directory / first), f"--ServerApp.root_dir={directory}",

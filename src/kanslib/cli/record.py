@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
 from kanslib.cli import run
+from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
 
-console = Console(highlight=False, soft_wrap=True)
+console = plain_console(soft_wrap=True)
 _WHOLE_LESSON = "00"  # the other chapters record its story
 
 
@@ -40,7 +41,7 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
         failed = [path.stem for path in chosen if not _run(path)]
         raw = recorder.stop(keep or folder / "course")
         if failed:
-            console.print(f"[bold red]not recorded:[/] {', '.join(failed)} failed")
+            console.print(Text.assemble(("not recorded:", "bold red"), f" {', '.join(failed)} failed"))
             return 1
         console.print(f"{len(chosen)} chapters in {time.monotonic() - began:.0f} s")
         _write(raw, out, title, versions(), substitutes)
@@ -48,9 +49,9 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
 
 
 def _run(path: Path) -> bool:
-    with console.status(f"recording {path.stem} …"):
+    with console.status(Text(f"recording {path.stem} …")):
         result, _ = run.execute(path)
-    console.print(f"{result.chapter}: {result.cells} cells, {result.seconds:.0f} s  {result.error}", markup=False)
+    console.print(f"{result.chapter}: {result.cells} cells, {result.seconds:.0f} s  {result.error}")
     return not result.error
 
 

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Table
+from rich.text import Text
 
 from kanslib.backends import factory
+from kanslib.cli.terminal import description_column, plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
 
@@ -70,10 +71,10 @@ def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
 
 
 def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = (description_column(), BarColumn(), MofNCompleteColumn())
     results: dict[Path, Result] = {}
     with (
-        Progress(*bar, console=Console(stderr=True), transient=True) as progress,
+        Progress(*bar, console=plain_console(stderr=True), transient=True) as progress,
         ThreadPoolExecutor(workers) as pool,
     ):
         task = progress.add_task("running chapters", total=len(chosen))
@@ -119,10 +120,10 @@ def execute(chapter: Path) -> tuple[Result, Any]:
 def _print(results: Sequence[Result], seconds: float) -> None:
     table = Table("chapter", "cells", "seconds", "peak MB", "result")
     for result in results:
-        outcome = f"[bold red]{result.error.splitlines()[0]}[/]" if result.error else "ok"
+        outcome = Text(result.error.splitlines()[0], "bold red") if result.error else Text("ok")
         table.add_row(result.chapter, str(result.cells), f"{result.seconds:.1f}", f"{result.peak_mb:.0f}", outcome)
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     console.print(f"{len(results)} chapters in {seconds:.1f} s")
     for result in (result for result in results if result.error):
-        console.print(f"{result.chapter}: {result.error}", markup=False)
+        console.print(f"{result.chapter}: {result.error}")

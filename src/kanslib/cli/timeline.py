@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID
 
 from kanslib.analysis import captures
 from kanslib.analysis.arp import ARPAnalysis
 from kanslib.analysis.observation_data import TimeWindow, neighbor_updates
 from kanslib.answer import Provenance, utc
 from kanslib.backends.observed_actions import observed_actions
+from kanslib.cli.terminal import description_column, plain_console
 from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.k8s.logs import timestamp_of
 from kanslib.packets import capture
@@ -25,7 +25,7 @@ from kanslib.recording import Recording
 from kanslib.recording.format import MANIFEST
 from kanslib.render import arp_timeline, outage_timeline, report
 
-console = Console(highlight=False, soft_wrap=True)
+console = plain_console(soft_wrap=True)
 Facts = list[tuple[str, str]]
 
 
@@ -45,11 +45,9 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
     if others:
         sections += _file_sections(others, vips, _parse_zero(zero), facts)
     for section in sections:
-        console.print(f"\n[bold]{section.title}[/]")
-        console.print(outage_timeline.describe(section.outage) or "no request and no event", markup=False)
-        console.print(
-            "\n".join(arp_timeline.sentences(section.arp, section.neighbor_updates, section.context)), markup=False
-        )
+        console.print(f"\n{section.title}", style="bold")
+        console.print(outage_timeline.describe(section.outage) or "no request and no event")
+        console.print("\n".join(arp_timeline.sentences(section.arp, section.neighbor_updates, section.context)))
     out.write_text(report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections))
     console.print(f"\nwritten: {out} ({out.stat().st_size / 1e6:.1f} MB, opens in any browser, needs no network)")
 
@@ -126,8 +124,8 @@ def _file_sections(
 def _read_files(paths: Sequence[Path], facts: Facts) -> _Inputs:
     frames: list[Frame] = []
     logs: dict[str, str] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    columns = (description_column(), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=plain_console(stderr=True), transient=True) as progress:
         for path in paths:
             task = progress.add_task(path.name, total=path.stat().st_size)
             log = _read_log(path)

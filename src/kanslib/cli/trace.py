@@ -8,16 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-
 from kanslib import iptables
 from kanslib.answer import Provenance
+from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset
 from kanslib.iptables.explain import share
 from kanslib.render.packet_trace import Trace
 
-console = Console(highlight=False, soft_wrap=True)
+console = plain_console(soft_wrap=True)
 _TO = re.compile(
     r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:/\[\]]+|[0-9a-fA-F:]*::?[0-9a-fA-F:]+))(?::(?P<port>\d+))?(?:/(?P<protocol>\w+))?"
 )
@@ -81,13 +80,13 @@ def trace(
 
 def _print_trace(ruleset: Ruleset, traced: Trace) -> None:
     if not ruleset.tables:
-        Console(stderr=True).print("the dump has no rules: every packet is accepted")
-    console.print(traced.describe(), markup=False)
+        plain_console(stderr=True).print("the dump has no rules: every packet is accepted")
+    console.print(traced.describe())
     unknown = ruleset.unknown
     if unknown:
-        console.print(f"\nunknown matches and targets, each may match or not: {len(unknown)}", markup=False)
+        console.print(f"\nunknown matches and targets, each may match or not: {len(unknown)}")
         for rule, text in unknown[:10]:
-            console.print(f"  line {rule.line}: {text}", markup=False)
+            console.print(f"  line {rule.line}: {text}")
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, object]:

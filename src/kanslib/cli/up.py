@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
+from kanslib.cli.terminal import plain_console
 from kanslib.cluster import lifecycle
 from kanslib.cluster.state_file import CLUSTER
 
-console = Console(highlight=False, soft_wrap=True)
+console = plain_console(soft_wrap=True)
 
 
 def up(metallb: bool, manifest: Path | None) -> None:
@@ -22,7 +23,7 @@ def up(metallb: bool, manifest: Path | None) -> None:
     with console.status("checking this machine …") as status:
 
         def show(line: str) -> None:
-            status.update(f"{line} [dim]({time.monotonic() - began:.0f} s)[/]")
+            status.update(Text.assemble(line, (f" ({time.monotonic() - began:.0f} s)", "dim")))
 
         created = lifecycle.up(show)
         repaired = [] if created else repair(show)
@@ -33,5 +34,11 @@ def up(metallb: bool, manifest: Path | None) -> None:
     state = "is created" if created else "is ready" if not repaired else "is repaired"
     console.print(f"The cluster {CLUSTER} {state} ({time.monotonic() - began:.0f} s).")
     console.print(
-        "kubectl's context: [bold]kind-myk8s[/]   next: [bold]kans lab --backend live[/]   remove it: kans down"
+        Text.assemble(
+            "kubectl's context: ",
+            ("kind-myk8s", "bold"),
+            "   next: ",
+            ("kans lab --backend live", "bold"),
+            "   remove it: kans down",
+        )
     )

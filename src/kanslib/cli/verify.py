@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Table
 
+from kanslib.cli.terminal import description_column, plain_console
 from kanslib.course.recordings import shipped_recordings
 from kanslib.recording import Recording
 from kanslib.recording.verify import VerifyReport
 from kanslib.recording.verify import verify as verify_recording
 
-console = Console(highlight=False)
+console = plain_console()
 
 
 def verify(paths: Sequence[Path]) -> None:
@@ -36,5 +36,5 @@ def verify_with_progress(recording: Recording, name: str) -> VerifyReport:
 
 
 def _progress() -> Progress:
-    err = Console(stderr=True)
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True)
+    console = plain_console(stderr=True)
+    return Progress(description_column(), BarColumn(), MofNCompleteColumn(), console=console, transient=True)
