@@ -139,7 +139,7 @@ def _lab(backend: Backend, story: str) -> Lab:
     from kanslib.lab.lab import Lab
     from kanslib.lab.learning import kernel_predictions
 
-    print("\n".join(filter(None, [_banner(backend), _edition_notice()])))
+    print("\n".join(filter(None, [_banner(backend), _edition_notice()])))  # noqa: T201 (the banner of a lab)
     return Lab(backend, story, kernel_predictions())
 
 

@@ -37,7 +37,7 @@ def diagnosis(cause: str, fix: str, evidence: str) -> str:
 @pytest.mark.parametrize("case", BROKEN)
 def test_kans_challenge_solved(tmp_path: Path, case: int) -> None:
     cause = BROKEN[case]
-    proof, fix = sorted(PROOFS_OF[cause])[0], sorted(FIXES_OF[cause])[0]
+    proof, fix = min(PROOFS_OF[cause]), min(FIXES_OF[cause])
     wrong = "conflict" if cause != "conflict" else "no endpoints"
     typed = f"diagnose\n{TYPED[proof]}\n" + diagnosis(wrong, fix, proof) + diagnosis(cause, fix, proof)
     ran = play(tmp_path, typed, "--case", str(case))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import RAW
-from ..data.pack import tarred
+from tests.conftest import RAW
+from tests.data.pack import tarred
 
 
 def test_pack_equals_shipped_archive(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
     "only-nodes-with-endpoints": lambda _: {"myk8s-worker", "myk8s-worker2"},
     "election-balances": "as many as needed to make all nodes equal",
     "leaders-are-sticky": "where they are: nobody gives up an address that works",
-    "order-is-alphabetic": lambda _: lambda nodes, _address: sorted(nodes)[0],
+    "order-is-alphabetic": lambda _: lambda nodes, _address: min(nodes),
     "the-services-name-is-hashed": "the Service's namespace and name",
     "the-least-loaded-leads": "how many addresses the node leads already",
     "leaders-stay-when-a-node-joins": lambda _: 0, "newcomer-stirs-everything": lambda _: "51 addresses",

@@ -63,14 +63,14 @@ class TestCase:
 
     def test_case_check_needs_evidence(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
-        proof, fix = sorted(PROOFS_OF[BROKEN[case]])[0], sorted(FIXES_OF[BROKEN[case]])[0]
+        proof, fix = min(PROOFS_OF[BROKEN[case]]), min(FIXES_OF[BROKEN[case]])
         said = lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence=proof)
         assert "not among your queries" in said
         assert "not yet" in said
 
     def test_case_check_effect_is_no_evidence(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
-        proof, fix = sorted(PROOFS_OF[BROKEN[case]])[0], sorted(FIXES_OF[BROKEN[case]])[0]
+        proof, fix = min(PROOFS_OF[BROKEN[case]]), min(FIXES_OF[BROKEN[case]])
         lab.leader("svc1")
         QUERIES[proof](lab)
         assert "effect at best" in lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence="leader")

@@ -49,8 +49,10 @@ def kube_dump(services: int, endpoints: int = 2) -> str:
         "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
         "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0",
         f'-A KUBE-POSTROUTING -m comment --comment "{snat}" -j MASQUERADE --random-fully',
-        '-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this '
-        'chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
+        (
+            '-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in '
+            'this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS'
+        ),
         "COMMIT",
         "# Completed",
         "",

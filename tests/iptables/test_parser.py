@@ -135,8 +135,10 @@ def test_parse_corrupted_dump_whole_or_refused(number: int, at: int, put: str, o
         '-A X -m limit --limit 3/min --limit-burst 5 -j LOG --log-prefix "dropped: " --log-level 7',
         '-A X -m string --string "GET /" --algo bm --to 65535 -j REJECT --reject-with tcp-reset',
         "-A X -p icmp -m icmp --icmp-type 8/0 -m statistic --mode nth --every 3 --packet 0 -j ACCEPT",
-        "-A X -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m recent --update --seconds 60 --hitcount 4 --name SSH "
-        "--mask 255.255.255.255 --rsource -j DROP",
+        (
+            "-A X -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -m recent --update --seconds 60 --hitcount 4 "
+            "--name SSH --mask 255.255.255.255 --rsource -j DROP"
+        ),
         "-A X -m conntrack --ctstate RELATED,ESTABLISHED -m mark --mark 0x4000/0x4000 -g Y",
         "-A X -m hashlimit --hashlimit-upto 20/sec --hashlimit-mode srcip --hashlimit-name one -j RETURN",
         "-A X ! -s 10.0.0.0/255.0.255.0 -i eth+ ! -o lo -m addrtype ! --dst-type LOCAL -j NFLOG --nflog-group 5",

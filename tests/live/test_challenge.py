@@ -42,7 +42,7 @@ def is_repaired() -> bool:
 @pytest.mark.parametrize("case", BROKEN)
 def test_kans_challenge_live_solved_and_restored(tmp_path: Path, case: int) -> None:
     cause = BROKEN[case]
-    proof, fix = sorted(PROOFS_OF[cause])[0], sorted(FIXES_OF[cause])[0]
+    proof, fix = min(PROOFS_OF[cause]), min(FIXES_OF[cause])
     numbers = [[one.key for one in CAUSES].index(cause) + 1, [one.key for one in FIXES].index(fix) + 1]
     typed = f"{TYPED[proof]}\ndiagnose\n{numbers[0]}\n{numbers[1]}\n1\n"
     game = started(tmp_path, case)

@@ -11,9 +11,8 @@ import pytest
 from kanslib.exceptions import RecordingError
 from kanslib.recording.raw.convert import Labels, convert
 from kanslib.recording.verify import verify
+from tests.conftest import RAW_NAMES
 from tests.types import OpenLab, OpenReference
-
-from ..conftest import RAW_NAMES
 
 LABELS = Labels(
     "The course on kind",

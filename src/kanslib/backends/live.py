@@ -338,11 +338,8 @@ class LiveBackend(Backend):
         due, neighbors = sorted(queries_at), time.time()
         while not over.wait(0.2):
             doing = self._session.action_started()
-            zero = (
-                doing
-                if doing
-                else (self._session.completed[before].t if len(self._session.completed) > before else None)
-            )
+            done = self._session.completed[before:]
+            zero = doing or (done[0].t if done else None)
             if zero is not None and due and time.time() >= zero + due[0] - _QUERY_SECONDS:
                 due.pop(0)
                 self._session.read_everything()

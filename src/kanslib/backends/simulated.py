@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from kanslib.actions import Verb, describe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
@@ -310,10 +310,14 @@ class SimulatedBackend(Backend):
         later = [action.t for action in self._done if action.t > self._now]
         end = min([self._now + (_SECONDS_AHEAD if seconds is None else seconds), *later])
         self._simulator.advance(max(end, self._simulator.cluster.now))  # what is done next comes after it
-        source = copy(self)
-        source._now = end
         start, provenance = zero - CALM_BEFORE_ACTION_S, self.provenance()
-        return SimulatedObservation(start, zero, end, last.name if last else OPENING, source, provenance)
+        return SimulatedObservation(start, zero, end, last.name if last else OPENING, self._copy_at(end), provenance)
+
+    def _copy_at(self, moment: float) -> Self:
+        """Return a copy that stands at a moment (Unix seconds) and shares the simulator."""
+        there = copy(self)
+        there._now = moment  # noqa: SLF001 (a copy of its own)
+        return there
 
     def observation_at(self, moment: str) -> SimulatedObservation:
         there = copy(self)
@@ -334,9 +338,9 @@ class SimulatedBackend(Backend):
 
     def outputs_at(self, command: str, moments: Iterable[float]) -> list[NodeOutput]:
         """Return what a command prints on every node that is up, at some moments from the beginning on."""
-        there, found = copy(self), []
+        found: list[NodeOutput] = []
         for moment in sorted(one for one in moments if self._start.moment <= one):
-            there._now = moment
+            there = self._copy_at(moment)
             down = self._simulator.down.at(moment)
             nodes = [node for node in there.topology().nodes if node not in down]
             found += [NodeOutput(moment, node, str(there.run(node, command))) for node in nodes]

@@ -174,7 +174,7 @@ class ChallengePrompt(cmd.Cmd):
         """Leave."""
         return True
 
-    do_exit = do_EOF = do_quit
+    do_exit = do_EOF = do_quit  # noqa: N815 (cmd.Cmd looks for this name at the end of the input)
 
     def do_diagnose(self, _arg: str) -> bool:
         """Ask for the three parts of a diagnosis and check them; leave when it is right."""

@@ -254,6 +254,11 @@ class Session:
         self.probes.append(row)
         self.journal.probe("probes", row)
 
+    @property
+    def is_closed(self) -> bool:
+        """True once `close()` was called."""
+        return self._closed.is_set()
+
     def close(self) -> None:
         """Undo the failures that this process injected, and close watches, capture and journal."""
         if self._closed.is_set():
@@ -266,7 +271,7 @@ class Session:
             # those of other processes stay: another kernel may be observing a failure
             for one in actions.active_actions(self.watches.objects) if injected else ():
                 if one in injected:
-                    print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)
+                    print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)  # noqa: T201 (loggers may be closed)
                     actions.undo(one)
         with contextlib.suppress(KanslibError):
             self.complete_journal()
@@ -309,7 +314,7 @@ def show_progress(line: str) -> None:
             if not line:
                 _shown.handle = None
     elif sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)  # noqa: T201 (the terminal's last line)
 
 
 _session: Session | None = None
@@ -318,7 +323,7 @@ _session: Session | None = None
 def session() -> Session:
     """Return the session of this process; it is opened at the first call. Raises as the guard of the cluster does."""
     global _session  # noqa: PLW0603 (one connection a process)
-    if _session is None or _session._closed.is_set():
+    if _session is None or _session.is_closed:
         _session = Session()
     return _session
 

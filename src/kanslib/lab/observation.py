@@ -43,6 +43,54 @@ def check_layer(layer: str) -> None:
         raise UnknownNameError("layer", layer, _LAYERS)
 
 
+class _SharedData:
+    """What an observation and its parts share: the data once it is over, and the Services and places in it."""
+
+    def __init__(self, data: ObservationData | None) -> None:
+        self._data = data
+
+    @property
+    def is_over(self) -> bool:
+        """True when there is data."""
+        return self._data is not None
+
+    def finish(self, data: ObservationData) -> None:
+        """Take what was seen."""
+        self._data = data
+
+    @property
+    def data(self) -> ObservationData:
+        """What was seen. NotFoundError while the observation is not over."""
+        if self._data is None:
+            raise NotFoundError("an observation that is over", "ask it below the block: with lab.observe(…) as seen: …")
+        return self._data
+
+    def name(self, service: str) -> str:
+        """Return the name of a Service that existed, as tables spell it."""
+        return places.short_name(service, self._services)
+
+    def vip(self, service: str) -> str:
+        """Return the external address of a Service that existed."""
+        return places.vip_of(self._services[self.name(service)], service)
+
+    @cached_property
+    def _services(self) -> dict[str, KubeObject]:
+        return analysis.services_in(self.data)
+
+    def address(self, place: str) -> str:
+        """Return the address of a place. UnknownNameError for a place that did not exist."""
+        known = self.data.topology.addresses
+        if place not in known:
+            raise UnknownNameError("place", place, known)
+        return known[place]
+
+    def table(self, rows: Rows, columns: Sequence[str], provenance: Provenance | None = None) -> Table:
+        """Return a table with a provenance: the observation's, if no other is given."""
+        from kanslib.render.tables import Table
+
+        return Table.from_rows(rows, provenance or self.data.provenance, columns)
+
+
 class Observation:
     """What was watched around one action: requests, frames, logs and API events on one clock.
 
@@ -61,33 +109,27 @@ class Observation:
     """
 
     def __init__(self, log: QueryLog, data: ObservationData | None = None, services: Sequence[str] = ()) -> None:
-        self._query_log, self._known, self._probed = log, data, tuple(services)
-        self.arp, self.bgp = ARPObservation(self), BGPObservation(self)
+        self._query_log, self._shared, self._probed = log, _SharedData(data), tuple(services)
+        self.arp, self.bgp = ARPObservation(log, self._shared), BGPObservation(log, self._shared)
 
     def __repr__(self) -> str:
-        return f"<Observation: {self.action if self._known else 'not over yet'}>"
+        return f"<Observation: {self.action if self._shared.is_over else 'not over yet'}>"
 
     def finish(self, data: ObservationData) -> None:
         """Take what was seen: the block is over."""
-        self._known = data
+        self._shared.finish(data)
 
     # ── what it is about ─────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def _data(self) -> ObservationData:
-        if self._known is None:
-            raise NotFoundError("an observation that is over", "ask it below the block: with lab.observe(…) as seen: …")
-        return self._known
-
-    @property
     def action(self) -> str:
         """The name of the action, as `lab.moments()` has it; `"opening"` where none was done."""
-        return self._data.action
+        return self._shared.data.action
 
     @property
     def provenance(self) -> Provenance:
         """Where its answers come from."""
-        return self._data.provenance
+        return self._shared.data.provenance
 
     def seconds(self, time: float) -> float:
         """Return how long after the action a moment was (`time` in Unix seconds, as in `frame.time`).
@@ -99,7 +141,7 @@ class Observation:
         >>> [round(seen.seconds(frame.time)) for frame in seen.frames("arp")[:2]]
         [-4, -4]
         """
-        return time - self._data.zero
+        return time - self._shared.data.zero
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,8 +158,8 @@ class Observation:
         >>> bool(lab.observation().probes("svc1").OK.all())
         False
         """
-        vip = self._vip(service)
-        zero = self._data.zero
+        vip = self._shared.vip(service)
+        zero = self._shared.data.zero
         rows = [
             {
                 "SECONDS": round(row["t"] - zero, 3),
@@ -127,10 +169,10 @@ class Observation:
                 "ERROR": row.get("error", ""),
                 "MS": row["ms"],
             }
-            for row in self._data.probes()
+            for row in self._shared.data.probes()
             if row["to"] == vip
         ]
-        return self._table(rows, PROBES)
+        return self._shared.table(rows, PROBES)
 
     @query
     def attempts(self, service: str) -> tuple[Attempt, ...]:
@@ -143,7 +185,7 @@ class Observation:
         >>> [one.port for one in lab.observation().attempts("svc1") if not one.is_ok][:2]
         [51736, 51770]
         """
-        return self._outage.attempts.get(self._name(service), ())
+        return self._outage.attempts.get(self._shared.name(service), ())
 
     @query
     def phases(self, service: str | None = None) -> Table:
@@ -161,8 +203,8 @@ class Observation:
         """
         from kanslib.render import outage_tables
 
-        rows = outage_tables.phase_rows(self._outage, self._name(service) if service else None)
-        return self._table(rows, outage_tables.PHASE_COLUMNS)
+        rows = outage_tables.phase_rows(self._outage, self._shared.name(service) if service else None)
+        return self._shared.table(rows, outage_tables.PHASE_COLUMNS)
 
     @query
     def failures(self, service: str) -> Table:
@@ -179,7 +221,8 @@ class Observation:
         """
         from kanslib.render import outage_tables
 
-        return self._table(outage_tables.failure_rows(self._outage, self._name(service)), outage_tables.FAILURE_COLUMNS)
+        rows = outage_tables.failure_rows(self._outage, self._shared.name(service))
+        return self._shared.table(rows, outage_tables.FAILURE_COLUMNS)
 
     def outage(self) -> Outage:
         """Return all of it as data: attempts with their reasons and frames, phases, timeline events.
@@ -198,8 +241,8 @@ class Observation:
     @cached_property
     def _outage(self) -> Outage:
         with self._query_log.uncounted():
-            vips = {self._vip(name): self._name(name) for name in self._probed}
-            return analysis.outage_in(self._data, vips or analysis.services_by_address(self._data))
+            vips = {self._shared.vip(name): self._shared.name(name) for name in self._probed}
+            return analysis.outage_in(self._shared.data, vips or analysis.services_by_address(self._shared.data))
 
     # ── what happened ────────────────────────────────────────────────────────────────────────────────────
 
@@ -239,7 +282,7 @@ class Observation:
 
         if kind is not None and kind not in list(EventKind):
             raise UnknownNameError("kind of timeline event", kind, list(EventKind))
-        return self._table(outage_tables.event_rows(self._outage, kind), outage_tables.EVENT_COLUMNS)
+        return self._shared.table(outage_tables.event_rows(self._outage, kind), outage_tables.EVENT_COLUMNS)
 
     @query
     def leader_history(self) -> Table:
@@ -256,7 +299,7 @@ class Observation:
         """
         from kanslib.metallb import memberlist, replay
 
-        data = self._data
+        data = self._shared.data
         members = memberlist.membership_history(data.log("speaker", data.topology.control_plane))
         found = replay.leader_events(data.watch_events, members)
         start = found[0].t if found else 0.0
@@ -265,7 +308,7 @@ class Observation:
              "CANDIDATES": list(one.candidates), "LEADER": one.node}
             for one in found
         ]  # fmt: skip
-        return self._table(rows, LEADER_HISTORY)
+        return self._shared.table(rows, LEADER_HISTORY)
 
     def mac_owners(self) -> Mapping[str, str]:
         """Return whose network card each MAC address is: a node's, the client's, the router's.
@@ -276,7 +319,7 @@ class Observation:
         >>> lab.client in lab.observation().mac_owners().values()
         True
         """
-        return self._data.mac_owners
+        return self._shared.data.mac_owners
 
     @query
     def leadership(self, service: str) -> TimelineFigure:
@@ -294,8 +337,8 @@ class Observation:
         """
         from kanslib.render import leadership_timeline
 
-        name, vip = self._name(service), self._vip(service)
-        views = analysis.leadership_views(self._data, name, vip)
+        name, vip = self._shared.name(service), self._shared.vip(service)
+        views = analysis.leadership_views(self._shared.data, name, vip)
         title = f"Who has {name} ({vip})?"
         return leadership_timeline.draw(views, title, self.action, self.provenance)
 
@@ -312,31 +355,7 @@ class Observation:
         who-has 172.18.0.3 tell 172.18.0.1
         """
         check_layer(layer)
-        return [frame for frame in self._data.frames() if _LAYERS[layer](frame)]
-
-    # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def _name(self, service: str) -> str:
-        """Return the name of a Service that existed, as tables spell it."""
-        return places.short_name(service, self._services)
-
-    def _vip(self, service: str) -> str:
-        return places.vip_of(self._services[self._name(service)], service)
-
-    @cached_property
-    def _services(self) -> dict[str, KubeObject]:
-        return analysis.services_in(self._data)
-
-    def _address(self, place: str) -> str:
-        known = self._data.topology.addresses
-        if place not in known:
-            raise UnknownNameError("place", place, known)
-        return known[place]
-
-    def _table(self, rows: Rows, columns: Sequence[str], provenance: Provenance | None = None) -> Table:
-        from kanslib.render.tables import Table
-
-        return Table.from_rows(rows, provenance or self.provenance, columns)
+        return [frame for frame in self._shared.data.frames() if _LAYERS[layer](frame)]
 
 
 class ARPObservation:
@@ -350,8 +369,8 @@ class ARPObservation:
     {'myk8s-worker2'}
     """
 
-    def __init__(self, seen: Observation) -> None:
-        self._seen, self._query_log = seen, seen._query_log
+    def __init__(self, log: QueryLog, shared: _SharedData) -> None:
+        self._query_log, self._shared = log, shared
 
     @query
     def timeline(self) -> TimelineFigure:
@@ -361,7 +380,7 @@ class ARPObservation:
         """
         from kanslib.render import arp_timeline
 
-        data = self._seen._data
+        data = self._shared.data
         names, client = analysis.services_by_address(data), data.topology.client or "the client"
         context = arp_timeline.PlotContext(data, names, data.mac_owners, client)
         return arp_timeline.draw(self._analyze(), analysis.neighbor_updates(data), context, data.provenance)
@@ -375,9 +394,9 @@ class ARPObservation:
         """
         from kanslib.render import arp_timeline
 
-        data, vip = self._seen._data, self._seen._vip(service) if service else None
+        data, vip = self._shared.data, self._shared.vip(service) if service else None
         rows = arp_timeline.announcement_rows(self._analyze().announcements(vip), data, data.mac_owners)
-        return self._seen._table(rows, arp_timeline.ANNOUNCEMENT_COLUMNS)
+        return self._shared.table(rows, arp_timeline.ANNOUNCEMENT_COLUMNS)
 
     @query
     def neighbor_updates(self) -> Table:
@@ -388,22 +407,22 @@ class ARPObservation:
         """
         from kanslib.render import arp_timeline
 
-        data = self._seen._data
+        data = self._shared.data
         rows = arp_timeline.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
         provenance = data.provenance.with_notes("derived from the frames")
-        return self._seen._table(rows, arp_timeline.NEIGHBOR_COLUMNS, provenance)
+        return self._shared.table(rows, arp_timeline.NEIGHBOR_COLUMNS, provenance)
 
     @query
     def conflicts(self) -> Table:
         """Return the addresses for which two machines answered: AT, ADDRESS, HOLDERS and FRAMES."""
         from kanslib.render import arp_timeline
 
-        data = self._seen._data
+        data = self._shared.data
         rows = arp_timeline.conflict_rows(self._analyze(), data, data.mac_owners)
-        return self._seen._table(rows, arp_timeline.CONFLICT_COLUMNS)
+        return self._shared.table(rows, arp_timeline.CONFLICT_COLUMNS)
 
     def _analyze(self) -> ARPAnalysis:
-        return ARPAnalysis.of(self._seen._data.frames())
+        return ARPAnalysis.of(self._shared.data.frames())
 
 
 class BGPObservation:
@@ -417,8 +436,8 @@ class BGPObservation:
     ['OPEN', 'OPEN']
     """
 
-    def __init__(self, seen: Observation) -> None:
-        self._seen, self._query_log = seen, seen._query_log
+    def __init__(self, log: QueryLog, shared: _SharedData) -> None:
+        self._query_log, self._shared = log, shared
 
     @query
     def messages(self, node: str | None = None) -> Table:
@@ -429,9 +448,9 @@ class BGPObservation:
         from kanslib.render import bgp
 
         captured, found = self._captured(node)
-        names = {address: place for place, address in self._seen._data.topology.addresses.items()}
+        names = {address: place for place, address in self._shared.data.topology.addresses.items()}
         rows = bgp.message_rows(found, names, captured.window.zero)
-        return self._seen._table(rows, bgp.MESSAGE_COLUMNS, captured.provenance)
+        return self._shared.table(rows, bgp.MESSAGE_COLUMNS, captured.provenance)
 
     @query
     def decode(self, message: str = "UPDATE", sender: str | None = None) -> Table:
@@ -443,14 +462,14 @@ class BGPObservation:
         from kanslib.render import bgp
 
         captured, found = self._captured(sender)
-        address = self._seen._address(sender) if sender else None
+        address = self._shared.address(sender) if sender else None
         sent = [one.message for one in found if address in (None, one.flow.src)]
         mine = [one for one in sent if one.name == message.upper()]
         if not mine:
             names = sorted({one.name for one in sent})
             action = captured.window.action
             raise NotRecordedError(f"a BGP {message} around {action}", names, "seen.bgp.messages() lists them")
-        return self._seen._table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, captured.provenance)
+        return self._shared.table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, captured.provenance)
 
     @query
     def states(self, node: str) -> SVG:
@@ -461,10 +480,10 @@ class BGPObservation:
         from kanslib.packets import bgp_fsm
         from kanslib.render import bgp
 
-        data = self._seen._data
+        data = self._shared.data
         router = places.router_of(data.topology)
         captured = data.tcp_frames(start=0.0)
-        transitions = bgp_fsm.transitions(captured.frames, self._seen._address(node), self._seen._address(router))
+        transitions = bgp_fsm.transitions(captured.frames, self._shared.address(node), self._shared.address(router))
         return bgp.draw_states(transitions, node, router, captured.window.zero, captured.provenance)
 
     @query
@@ -477,15 +496,15 @@ class BGPObservation:
         from kanslib.lab import traffic
         from kanslib.render import bgp
 
-        vip, routes = self._seen._vip(service), traffic.routes(self._query_log.view)
+        vip, routes = self._shared.vip(service), traffic.routes(self._query_log.view)
         hops = routes[(f"{vip}/32" == routes.PREFIX) & (routes["IN USE"] == "yes")].NODE.tolist()
-        captured = self._seen._data.tcp_frames()
+        captured = self._shared.data.tcp_frames()
         since: Iterator[Frame] = (frame for frame in captured.frames if frame.time >= captured.window.zero)
         rows = bgp.share_rows(since, vip, hops, self._query_log.view.mac_owners())
-        return self._seen._table(rows, bgp.SHARE_COLUMNS, captured.provenance)
+        return self._shared.table(rows, bgp.SHARE_COLUMNS, captured.provenance)
 
     def _captured(self, node: str | None) -> tuple[CapturedFrames, list[CapturedMessage]]:
         from kanslib.packets import bgp
 
-        captured, address = self._seen._data.tcp_frames(), self._seen._address(node) if node else None
+        captured, address = self._shared.data.tcp_frames(), self._shared.address(node) if node else None
         return captured, [m for m in bgp.messages(captured.frames) if address in (None, m.flow.src, m.flow.dst)]

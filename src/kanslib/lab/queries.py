@@ -123,7 +123,7 @@ def query(method: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P],
 
     @wraps(method)
     def counted(owner: Q, /, *args: P.args, **options: P.kwargs) -> R:
-        log = owner._query_log
+        log = owner._query_log  # noqa: SLF001 (every owner of queries has it; it is private to learners)
         with log.uncounted():
             answer = method(owner, *args, **options)
         log.count(_kind(method.__qualname__, args))

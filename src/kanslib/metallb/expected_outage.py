@@ -41,7 +41,7 @@ class Scenario:
     hold: float = 90.0
     bfd: float | None = None
 
-    def replace(self, **changes: Any) -> Scenario:
+    def replace(self, **changes: Any) -> Scenario:  # noqa: ANN401 (as dataclasses.replace takes them)
         """Return the same scenario with other values.
 
         >>> Scenario().replace(endpoints=6).endpoints

@@ -57,7 +57,7 @@ class Clock:
     def copy(self) -> Clock:
         """Return a copy that moves independently."""
         clock = copy(self)
-        clock._used = list(self._used)
+        clock._used = list(self._used)  # noqa: SLF001 (a copy of its own)
         return clock
 
     @property

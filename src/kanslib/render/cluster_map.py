@@ -40,6 +40,7 @@ class SVG(str, TabledAnswer):
     _rows: Rows
 
     def __new__(cls, content: str, words: str, provenance: Provenance, rows: Rows = ()) -> Self:
+        """Return the picture; `words`: what it shows, `rows`: what it is drawn from."""
         picture = super().__new__(cls, content)
         picture._words, picture.provenance, picture._rows = words, provenance, rows
         return picture
@@ -154,10 +155,14 @@ def _node(node: NodeView, x: int, height: int) -> str:
     colour = GREY if node.ready else VERMILLION
     dash = "" if node.ready else ' stroke-dasharray="6 4"'
     lines = [
-        f'<line x1="{x + _BOX / 2}" y1="{_TOP - 26}" x2="{x + _BOX / 2}" y2="{_TOP}" stroke="{GREY}" '
-        'stroke-width="2"/>',
-        f'<rect x="{x}" y="{_TOP}" width="{_BOX}" height="{height}" rx="8" fill="none" stroke="{colour}" '
-        f'stroke-width="2"{dash}/>',
+        (
+            f'<line x1="{x + _BOX / 2}" y1="{_TOP - 26}" x2="{x + _BOX / 2}" y2="{_TOP}" stroke="{GREY}" '
+            'stroke-width="2"/>'
+        ),
+        (
+            f'<rect x="{x}" y="{_TOP}" width="{_BOX}" height="{height}" rx="8" fill="none" stroke="{colour}" '
+            f'stroke-width="2"{dash}/>'
+        ),
         _text(x + 12, _TOP + 24, node.name, bold=True),
         _text(x + 12, _TOP + 43, f"{node.address} · {node.role}"),
         _text(x + 12, _TOP + 61, node.zone),

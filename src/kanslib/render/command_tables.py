@@ -130,17 +130,15 @@ ROUTE_COLUMNS = ("PREFIX", "NEXT HOP", "NODE", "IN USE", "UP FOR")
 
 def route_rows(text: str, nodes: Mapping[str, str]) -> list[Row]:
     """Return FRR's `show ip route bgp json` as rows, one for each next hop; `nodes`: address to name."""
-    out = []
-    for prefix, entries in sorted(json.loads(text).items()):
-        for entry in entries:
-            for hop in entry.get("nexthops", []):
-                out.append(
-                    {
-                        "PREFIX": prefix,
-                        "NEXT HOP": hop.get("ip", ""),
-                        "NODE": nodes.get(hop.get("ip", ""), ""),
-                        "IN USE": "yes" if hop.get("fib") else "no",
-                        "UP FOR": entry.get("uptime", ""),
-                    }
-                )
-    return out
+    return [
+        {
+            "PREFIX": prefix,
+            "NEXT HOP": hop.get("ip", ""),
+            "NODE": nodes.get(hop.get("ip", ""), ""),
+            "IN USE": "yes" if hop.get("fib") else "no",
+            "UP FOR": entry.get("uptime", ""),
+        }
+        for prefix, entries in sorted(json.loads(text).items())
+        for entry in entries
+        for hop in entry.get("nexthops", [])
+    ]

@@ -15,19 +15,32 @@ class StoryMoment(Protocol):
     """A moment of a story, as a backend has it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
+
     @property
-    def at(self) -> float | None: ...
+    def at(self) -> float | None:
+        """Seconds from the opening to the action; None while it has not been done."""
+
     @property
-    def settled_after(self) -> float | None: ...
+    def settled_after(self) -> float | None:
+        """Seconds that its effects took."""
+
     @property
-    def actions(self) -> Sequence[object]: ...
+    def actions(self) -> Sequence[object]:
+        """What was done; empty where a story does not tell it."""
+
     @property
-    def queries_at(self) -> Sequence[float] | None: ...
+    def queries_at(self) -> Sequence[float] | None:
+        """Seconds after the action at which commands were run; None where any second can be asked."""
+
     @property
-    def is_current(self) -> bool: ...
+    def is_current(self) -> bool:
+        """True where the lab stands."""
+
     @property
-    def source(self) -> Source: ...
+    def source(self) -> Source:
+        """Which backend has it."""
 
 
 def moment_rows(moments: Iterable[StoryMoment]) -> list[Row]:
