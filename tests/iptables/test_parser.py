@@ -163,7 +163,7 @@ def test_parse_other_line_separators() -> None:
 
 def test_parse_error_points_at_token() -> None:
     with pytest.raises(DumpError) as caught:
-        iptables.parse("*nat\n:X - [0:0]\n-A X -p tcp -m tcp --dport http -j ACCEPT\nCOMMIT\n")
+        iptables.parse("*nat\n:X - [0:0]\n-A X -p tcp -m tcp --dport web -j ACCEPT\nCOMMIT\n")
     error = caught.value
     assert (error.line, error.column, error.text[error.column - 1 :][:7]) == (3, 20, "--dport")
     assert str(error).endswith("\n" + " " * 21 + "^")

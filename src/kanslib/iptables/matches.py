@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol
 
 from kanslib.exceptions import RuleSyntaxError
-from kanslib.iptables.packet import PROTOCOLS, STATES, WITH_PORTS, Packet, number
+from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, TCP_FLAGS, icmp, tcp_flags
+from kanslib.iptables.packet import STATES, WITH_PORTS, Packet, number
 from kanslib.iptables.syntax import Module, Option, RuleOptions
 
-_FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128, "ALL": 63, "NONE": 0}
-_ICMP = {
-    "any": "255", "echo-reply": "0", "pong": "0", "destination-unreachable": "3", "network-unreachable": "3/0",
-    "host-unreachable": "3/1", "protocol-unreachable": "3/2", "port-unreachable": "3/3", "fragmentation-needed": "3/4",
-    "source-quench": "4", "redirect": "5", "echo-request": "8", "ping": "8", "router-advertisement": "9",
-    "router-solicitation": "10", "time-exceeded": "11", "ttl-exceeded": "11", "parameter-problem": "12",
-    "timestamp-request": "13", "timestamp-reply": "14",
-}  # fmt: skip
-_ICMP6 = {
-    "destination-unreachable": "1", "no-route": "1/0", "port-unreachable": "1/4", "packet-too-big": "2",
-    "time-exceeded": "3", "ttl-exceeded": "3", "parameter-problem": "4", "echo-request": "128", "ping": "128",
-    "echo-reply": "129", "router-solicitation": "133", "router-advertisement": "134", "redirect": "137",
-    "neighbor-solicitation": "135", "neighbour-solicitation": "135", "neighbor-advertisement": "136",
-    "neighbour-advertisement": "136",
-}  # fmt: skip
 HALF = 1 << 31  # statistic compares a random number of 31 bits
 Ranges = tuple[tuple[int, int], ...]
+_NONE: Mapping[str, int] = {}
 # the fields whose unknown value can be restricted by assumptions, with the number of values of each
 DOMAINS = {
     "sport": 65536,
@@ -424,26 +411,28 @@ def _network(field: str, option: Option) -> NetworkMatch:
 
 
 def _protocol(option: Option) -> list[Match]:
-    """Return the match of `-p`: a number, a known name, or a name of that machine's /etc/protocols."""
+    """Return the match of `-p`, which takes a number or a name, in any case."""
     if option.value.isdecimal() and option.value.isascii():
-        if int(option.value) > 255:
-            raise _syntax_error(option, "a protocol: a number up to 255 or a name such as tcp")
         value = int(option.value)
-    elif option.value in PROTOCOLS:
-        value = PROTOCOLS[option.value]
     else:
-        return [UndecidableMatch(f"the protocol is {option.value}", option.negated)]
+        value = PROTOCOLS.get(option.value.lower(), 256)
+    if value > 255:
+        raise _syntax_error(option, "a protocol: a number up to 255, or a name that IANA has, such as tcp")
     return [ProtocolMatch(value, option.negated)] if value else []
 
 
-def _numbers(option: Option, low: int, high: int, comma: bool = False) -> Ranges:
+def _number(text: str, names: Mapping[str, int]) -> int:
+    return names[text] if text in names else int(text, 0)
+
+
+def _numbers(option: Option, low: int, high: int, comma: bool = False, names: Mapping[str, int] = _NONE) -> Ranges:
     """Return the ranges of `80`, `1024:65535` or `:80`; with `comma` of a list of them."""
     ranges = []
     for text in option.value.split(",") if comma else [option.value]:
         first, colon, last = text.partition(":")
         try:
-            bottom = int(first, 0) if first else low
-            top = (int(last, 0) if last else high) if colon else bottom
+            bottom = _number(first, names) if first else low
+            top = (_number(last, names) if last else high) if colon else bottom
             if not (first or colon) or not low <= bottom <= high or not low <= top <= high:
                 raise ValueError
         except ValueError:
@@ -462,10 +451,10 @@ def _ports(part: Module) -> list[Match]:
         field = option.name.removeprefix("--").removesuffix("s")
         if field in ("sport", "dport"):
             text = f"{_PORT_TEXTS[field]} {'one of ' if ',' in option.value else ''}{option.value}"
-            ranges = _numbers(option, 0, 65535, comma=part.name == "multiport")
+            ranges = _numbers(option, 0, 65535, comma=part.name == "multiport", names=PORTS)
             found.append(RangeMatch(field, ranges, option.negated, text))
         elif option.name == "--ports":
-            ranges = _numbers(option, 0, 65535, comma=True)
+            ranges = _numbers(option, 0, 65535, comma=True, names=PORTS)
             found.append(
                 EitherPortMatch(ranges, option.negated, f"the source or the destination port is {option.value}")
             )
@@ -482,36 +471,16 @@ def _ports(part: Module) -> list[Match]:
 
 def _flag_bits(option: Option, value: str) -> int:
     try:
-        return flags(value)
+        return tcp_flags(value)
     except ValueError:
-        raise _syntax_error(option, f"flags out of {', '.join(_FLAGS)}") from None
-
-
-def flags(text: str) -> int:
-    """Return TCP flags by name as bits: `SYN,ACK` is 18. ValueError for an unknown name."""
-    try:
-        return sum(_FLAGS[name] for name in {*text.upper().split(",")} if name)
-    except KeyError as exc:
-        raise ValueError(f"no TCP flag {exc}") from None
-
-
-def icmp(text: str, names: dict[str, str] | None = None) -> tuple[int, int]:
-    """Return the range of type·256+code for an ICMP type such as `8`, `3/4`, `echo-request`.
-
-    `names` are those of the family, of ICMP by default. ValueError for an unknown type.
-    """
-    kind, slash, code = (names or _ICMP).get(text, text).partition("/")
-    low = int(kind) << 8 | (int(code) if slash else 0)
-    if not 0 <= low < 65536 or (slash and int(code) > 255):
-        raise ValueError(f"no ICMP type {text!r}")
-    return (0, 65535) if kind == "255" and not slash and names is not _ICMP6 else (low, low if slash else low | 255)
+        raise _syntax_error(option, f"flags out of {', '.join(TCP_FLAGS)}") from None
 
 
 def _icmp(part: Module) -> list[Match]:
     found: list[Match] = []
     for option in part.options:
         try:
-            span = icmp(option.value, _ICMP6 if part.name == "icmp6" else _ICMP)
+            span = icmp(option.value, ICMPV6_TYPES if part.name == "icmp6" else None)
         except ValueError:
             raise _syntax_error(option, "an ICMP type such as 8, 3/4 or echo-request") from None
         found.append(RangeMatch("icmp_type", (span,), option.negated, f"the ICMP type is {option.value}"))

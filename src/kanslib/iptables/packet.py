@@ -8,12 +8,13 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from kanslib.exceptions import PacketError
+from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, TCP_FLAGS, icmp, tcp_flags
 
-PROTOCOLS = {
-    "all": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50,
-    "ah": 51, "ipv6-icmp": 58, "icmpv6": 58, "ospf": 89, "ipip": 94, "vrrp": 112, "sctp": 132, "udplite": 136,
-}  # fmt: skip
 WITH_PORTS = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
+_HIGHEST = {
+    "sport": 65535, "dport": 65535, "mark": 0xFFFFFFFF, "length": 65535, "ttl": 255, "dscp": 63, "uid": 0xFFFFFFFF,
+    "gid": 0xFFFFFFFF,
+}  # fmt: skip
 STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 
 
@@ -28,9 +29,10 @@ def number(address: str) -> tuple[int, int]:
 class Packet:
     """A packet as it arrives at a machine. None means unknown: where a rule depends on such a field, the path branches.
 
-    Without `in_interface` the machine itself sends it. `ctstate` is its state in conntrack. `source_mac`, `uid` (the
-    sending user, for packets of the machine itself), `length` (bytes), `ttl`, `tcp_flags` (`"SYN,ACK"`, `""` for none)
-    and `icmp_type` (`"8"`, `"3/4"`) are for firewall rules that match them. PacketError for a wrong value.
+    Without `in_interface` the machine itself sends it. `ctstate` is its state in conntrack. For firewall rules that
+    match them: `source_mac`, `uid` and `gid` (the sending user and group, for packets of the machine itself), `length`
+    (bytes), `ttl`, `dscp` (0 to 63), `tcp_flags` (`"SYN,ACK"`, `""` for none), `icmp_type` (`"8"`, `"3/4"`), and the
+    ports of a bridge by which it comes and goes, `physdev_in` and `physdev_out`. PacketError for a wrong value.
 
     >>> Packet("172.18.0.100", "172.18.255.200", dport=80, in_interface="eth0").dport
     80
@@ -51,6 +53,10 @@ class Packet:
     ttl: int | None = None
     source_mac: str | None = None
     uid: int | None = None
+    gid: int | None = None
+    dscp: int | None = None
+    physdev_in: str | None = None
+    physdev_out: str | None = None
 
     def __post_init__(self) -> None:
         for field in ("src", "dst"):
@@ -62,14 +68,27 @@ class Packet:
                 raise PacketError(f"{field}={value!r} is no address; expected one such as 172.18.255.200") from None
         if self.src and self.dst and (":" in self.src) != (":" in self.dst):
             raise PacketError(f"src={self.src!r}, dst={self.dst!r}: expected addresses of one family, IPv4 or IPv6")
-        for field in ("sport", "dport"):
-            port = getattr(self, field)
-            if port is not None and not 0 <= port <= 65535:
-                raise PacketError(f"{field}={port} is no port; expected 0 to 65535, or None for not known")
+        for field, top in _HIGHEST.items():
+            value = getattr(self, field)
+            if value is not None and not 0 <= value <= top:
+                raise PacketError(f"{field}={value} is out of range; expected 0 to {top}, or None for not known")
         if self.ctstate is not None and self.ctstate not in STATES:
             raise PacketError(f"ctstate={self.ctstate!r}; expected one of {', '.join(STATES)}, or None for not known")
-        if self.protocol not in PROTOCOLS and not self.protocol.isdigit():
-            raise PacketError(f"protocol={self.protocol!r}; expected a number or one of {', '.join(PROTOCOLS)}")
+        if self.protocol not in PROTOCOLS and not (self.protocol.isdecimal() and int(self.protocol) < 256):
+            raise PacketError(f"protocol={self.protocol!r}; expected a number up to 255, or a name such as tcp or icmp")
+        self._check_names()
+
+    def _check_names(self) -> None:
+        try:
+            tcp_flags(self.tcp_flags or "")
+        except ValueError:
+            expected = f"names of {', '.join(TCP_FLAGS)}, such as SYN,ACK"
+            raise PacketError(f"tcp_flags={self.tcp_flags!r}; expected {expected}") from None
+        try:
+            icmp(self.icmp_type or "0", ICMPV6_TYPES if self.protocol in ("ipv6-icmp", "icmpv6", "58") else None)
+        except ValueError:
+            expected = "a type such as 8, 3/4 or echo-request"
+            raise PacketError(f"icmp_type={self.icmp_type!r}; expected {expected}") from None
 
     def __str__(self) -> str:
         return f"{endpoint(self.src, self.sport)} → {endpoint(self.dst, self.dport)}"

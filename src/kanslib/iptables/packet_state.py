@@ -8,11 +8,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from kanslib.iptables import matches
 from kanslib.iptables.compiled import CompiledChain
 from kanslib.iptables.matches import DOMAINS, Unknown
+from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, icmp, tcp_flags
 from kanslib.iptables.outcome import Assumption, Step
-from kanslib.iptables.packet import PROTOCOLS, STATES, Packet, Routing, number, well_known
+from kanslib.iptables.packet import STATES, Packet, Routing, number, well_known
 
 INVALID, UNTRACKED = (1 << STATES.index(name) for name in ("INVALID", "UNTRACKED"))
 Stage = tuple[str, str]  # hook, table
@@ -35,12 +35,12 @@ class ChainFrame(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _flag_bits(text: str) -> int:
-    return matches.flags(text)
+    return tcp_flags(text)
 
 
 @lru_cache(maxsize=256)
-def _icmp_number(text: str) -> int:
-    return matches.icmp(text)[0]
+def _icmp_number(text: str, protocol: int) -> int:
+    return icmp(text, ICMPV6_TYPES if protocol == PROTOCOLS["ipv6-icmp"] else None)[0]
 
 
 class PacketState:
@@ -118,7 +118,7 @@ class PacketState:
             if known is not None and field == "tcp_flags":
                 return _flag_bits(known)
             if known is not None and field == "icmp_type":
-                return _icmp_number(known)
+                return _icmp_number(known, self.protocol)
         return known
 
     def type_of(self, field: str) -> str | Unknown:
