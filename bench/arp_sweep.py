@@ -22,7 +22,7 @@ RUNS = 3
 
 
 def arp_scan(first: str, last: str, bridge: str) -> tuple[float, set[tuple[str, str]]]:
-    """arp-scan on the bridge: the seconds that it says it took, and (address, MAC) of every answer."""
+    """Run arp-scan on the bridge; return the seconds that it says it took, and (address, MAC) of every answer."""
     said = docker.check_output(
         docker.docker(
             "run", "--rm", "--label", docker.OWNED, "--network", "host", "--cap-add", "NET_RAW", docker.CLIENT_IMAGE,
@@ -34,7 +34,7 @@ def arp_scan(first: str, last: str, bridge: str) -> tuple[float, set[tuple[str, 
 
 
 def sweep(first: str, last: str, bridge: str) -> tuple[float, set[tuple[str, str]]]:
-    """Ours, with scapy."""
+    """Run our sweep, with scapy; return its seconds and its answers."""
     addresses = [str(IPv4Address(number)) for number in range(int(IPv4Address(first)), int(IPv4Address(last)) + 1)]
     began = time.perf_counter()
     found = probes.arp_sweep(addresses, bridge)
@@ -42,6 +42,7 @@ def sweep(first: str, last: str, bridge: str) -> tuple[float, set[tuple[str, str
 
 
 def main() -> int:
+    """Sweep ranges of three sizes with both; return 1 when they heard different answers."""
     kanslib.open_lab(story="arp", backend="live")
     network = docker.network()
     assert network is not None

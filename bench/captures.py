@@ -29,6 +29,7 @@ SYN = 2
 
 
 def columns(path: Path) -> tuple[int, int]:
+    """Count frames and SYNs with the columns of a capture."""
     frames = syns = 0
     for part in table.read(path):
         frames += len(part["time"])
@@ -37,6 +38,7 @@ def columns(path: Path) -> tuple[int, int]:
 
 
 def objects(path: Path) -> tuple[int, int]:
+    """Count frames and SYNs with an object for each frame."""
     frames = syns = 0
     for frame in capture.read(path):
         frames += 1
@@ -45,6 +47,7 @@ def objects(path: Path) -> tuple[int, int]:
 
 
 def with_dpkt(path: Path) -> tuple[int, int]:
+    """Count frames and SYNs with dpkt."""
     frames = syns = 0
     with path.open("rb") as stream:
         for _, raw in dpkt.pcap.Reader(stream):
@@ -56,6 +59,7 @@ def with_dpkt(path: Path) -> tuple[int, int]:
 
 
 def with_scapy(path: Path, at_most: int = 20_000) -> tuple[int, int]:
+    """Count frames and SYNs with scapy, in the first `at_most` frames."""
     frames = syns = 0
     for raw, _ in RawPcapReader(str(path)):
         packet = Ether(raw)
@@ -67,6 +71,7 @@ def with_scapy(path: Path, at_most: int = 20_000) -> tuple[int, int]:
 
 
 def rate(read: Callable[[Path], tuple[int, int]], path: Path) -> float:
+    """Return the frames a second, the best of three runs."""
     best = 0.0
     for _ in range(3):
         start = time.perf_counter()
@@ -76,6 +81,7 @@ def rate(read: Callable[[Path], tuple[int, int]], path: Path) -> float:
 
 
 def repeated(content: bytes, size: int, out: Path) -> None:
+    """Write a capture of about `size` bytes: the frames of `content`, again and again."""
     with out.open("wb") as stream:
         stream.write(content[:24])
         for _ in range(size // len(content)):
@@ -83,6 +89,7 @@ def repeated(content: bytes, size: int, out: Path) -> None:
 
 
 def main() -> None:
+    """Print the speed of each reader and, when asked, the memory that a gigabyte takes."""
     content = Recording.open(shipped("bgp")).read("captures/course/06-bridge.pcap")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "some.pcap")

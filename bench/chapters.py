@@ -1,4 +1,6 @@
-"""The slowest cell of each chapter, and the memory of its kernel: python bench/chapters.py
+"""The slowest cell of each chapter, and the memory of its kernel.
+
+    python bench/chapters.py
 
 A cell that takes more than three seconds is too slow.
 """
@@ -19,6 +21,7 @@ from tests.notebooks.execute import told
 
 
 def main() -> None:
+    """Execute every chapter and print the table."""
     table = Table("chapter", "seconds", "slowest cell, s", "its first line", "MB")
     for chapter in chapters.shipped():
         ran = told(chapter)

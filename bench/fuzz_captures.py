@@ -30,6 +30,7 @@ warnings.simplefilter("ignore", capture.CaptureWarning)
 
 
 def one(data: bytes) -> None:
+    """Read one input in every way; an exception other than RecordingError is a finding."""
     try:
         frames = list(capture.read(io.BytesIO(data)))
         for frame in frames:
@@ -47,7 +48,7 @@ def one(data: bytes) -> None:
 
 
 def corpus(folder: Path) -> None:
-    """The beginning of every real capture, and the odd ones."""
+    """Write the beginning of every real capture, and malformed ones, to a folder."""
     recording = Recording.open(shipped("l2"))
     for number, name in enumerate(recording.under("captures").values()):
         (folder / f"real-{number}").write_bytes(recording.read(name)[:3000])
@@ -56,6 +57,7 @@ def corpus(folder: Path) -> None:
 
 
 def main() -> None:
+    """Fuzz until the time is over."""
     with tempfile.TemporaryDirectory() as folder:
         corpus(Path(folder))
         atheris.Setup([sys.argv[0], folder, "-max_len=6000", "-timeout=25", *sys.argv[1:]], one)

@@ -24,13 +24,14 @@ seen = {"read": 0, "refused": 0}
 
 
 def one(data: bytes) -> None:
+    """Check one input."""
     seen["read" if holds(data.decode(errors="surrogateescape")) else "refused"] += 1
     if (total := sum(seen.values())) % 50_000 == 0:
         print(f"{total:,} texts: {seen}", flush=True)
 
 
 def corpus(folder: Path) -> None:
-    """Real dumps cut down: each table of one dump a story, and a few rules of it."""
+    """Write real dumps to a folder, whole and each table alone, and one rule with every option in them."""
     recording = Recording.open(shipped("l2"))
     files = sorted({read.file for read in recording.reads() if "tables-save" in read.command})[::40]
     for number, file in enumerate(files):

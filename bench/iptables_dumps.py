@@ -15,6 +15,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -28,7 +29,7 @@ from tests.iptables.kube_dump import kube_dump, vip
 
 
 def best(work: Callable[[], object], runs: int) -> float:
-    """The shortest of some runs, in seconds."""
+    """Return the shortest of some runs, in seconds."""
     found = []
     for _ in range(runs):
         gc.collect()
@@ -39,6 +40,7 @@ def best(work: Callable[[], object], runs: int) -> float:
 
 
 def reading(text: str) -> Table:
+    """Return the seconds that reading a dump takes, beside other programs and loops."""
     rules = sum(line.startswith("-A") for line in text.split("\n"))
     plain = best(lambda: [line.split() for line in text.splitlines()], 5)
     table = Table("reading", "seconds", "beside the plain loop", title=f"{rules:,} rules, {len(text) / 1e6:.1f} MB")
@@ -50,9 +52,7 @@ def reading(text: str) -> Table:
         ("shlex.split each line", lambda: [shlex.split(line) for line in text.splitlines()], 1),
     ]
     if shutil.which("iptables-legacy-restore"):
-        jobs += [
-            (f"iptables-{kind}-restore --test", lambda kind=kind: restore(kind, text), 2) for kind in ("legacy", "nft")
-        ]  # type: ignore[misc]
+        jobs += [(f"iptables-{kind}-restore --test", partial(restore, kind, text), 2) for kind in ("legacy", "nft")]
     for name, work, runs in jobs:
         seconds = best(work, runs)
         table.add_row(name, f"{seconds:.3f}", f"{seconds / plain:.2f} ×")
@@ -60,11 +60,13 @@ def reading(text: str) -> Table:
 
 
 def restore(kind: str, text: str) -> None:
+    """Run iptables-restore --test (`legacy` or `nft`) in a namespace of its own."""
     command = ["unshare", "-rn", f"iptables-{kind}-restore", "--test"]
     subprocess.run(command, input=text, text=True, check=True, capture_output=True)
 
 
 def tracing() -> Table:
+    """Return the seconds that a trace takes with few and with many Services."""
     table = Table("Services", "rules", "first trace, ms", "then, µs", "a second", "beside 20 Services")
     least = 0.0
     for services in (20, 500, 5000):
@@ -84,6 +86,7 @@ def tracing() -> Table:
 
 
 def memory(text: str) -> Table:
+    """Return the bytes a rule that a ruleset holds, before and after a trace."""
     table = Table("held after", "bytes a rule")
     rules = sum(line.startswith("-A") for line in text.split("\n"))
     for name, work in (("parse", lambda r: r), ("parse and a trace", trace_one)):
@@ -99,6 +102,7 @@ def memory(text: str) -> Table:
 
 
 def trace_one(ruleset: Ruleset) -> Ruleset:
+    """Trace one packet, and return the ruleset with what it keeps of that."""
     ruleset.trace(Packet("172.18.0.100", vip(3), dport=80, in_interface="eth0"))
     return ruleset
 

@@ -29,12 +29,14 @@ NODES, ADDRESSES, SERVICES = 1_000, 10_000, 5_000
 
 
 def took(work: Callable[[], object]) -> float:
+    """Return the seconds that it takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def elections() -> Table:
+    """Return the seconds of an election of many addresses among many nodes, beside the same in Go."""
     nodes = [f"node-{n:04d}" for n in range(NODES)]
     ips = [f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(ADDRESSES)]
     table = Table("election", "µs an address", f"s for {ADDRESSES:,} on {NODES:,} nodes", "ratio")
@@ -64,6 +66,7 @@ def _go() -> list[tuple[str, float, str]]:
 
 
 def rules() -> Table:
+    """Return the seconds that making kube-proxy's rules of many Services takes."""
     table = Table("kube-proxy", "seconds", "rules", "µs a rule")
     config = kubeproxy.Config(cluster_cidr="10.0.0.0/8")
     for count in (500, SERVICES):
@@ -88,6 +91,7 @@ def _service(n: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def stories() -> Table:
+    """Return the seconds that repeating recorded stories in the simulator takes."""
     table = Table("twin", "recorded seconds", "computed in", "times faster")
     recording = Recording.open(shipped("l2"))
     for story in ("failover", "bgp-silent", "etp-local"):

@@ -55,7 +55,7 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
                 yield name, id(node) in inside
 
 
-def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:  # noqa: C901 (Tarjan's algorithm)
     """Return the strongly connected components of more than one module (Tarjan)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -95,7 +95,7 @@ def main(package: Path) -> None:
         for path in texts
     }
     classes: Counter[str] = Counter()
-    exceptions, bases = set(), defaultdict(set)
+    exceptions, bases = set[str](), defaultdict[str, set[str]](set)
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):

@@ -147,7 +147,7 @@ class Text(str, Answer):
     action_time: float | None
 
     def __new__(cls, content: str, provenance: Provenance, action_time: float | None = None) -> Self:
-        """Return the text with its provenance; `action_time`: when the last action before it was done (Unix seconds)."""
+        """Return the text with its provenance; `action_time`: of the last action before it (Unix seconds)."""
         text = super().__new__(cls, content)
         text.provenance = provenance
         text.action_time = action_time

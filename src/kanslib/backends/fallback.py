@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
+from typing_extensions import override
+
 from kanslib import notices
 from kanslib.actions import Verb
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
@@ -76,12 +78,15 @@ class FallbackBackend(Backend, ABC):
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         return self._perform_with_fallback(lambda backend: backend.apply(documents))
 
+    @override
     def delete(self, references: Sequence[str]) -> Text:
         return self._perform_with_fallback(lambda backend: backend.delete(references))
 
+    @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         return self._perform_with_fallback(lambda backend: backend.perform(verb, targets))
 
@@ -102,42 +107,54 @@ class FallbackBackend(Backend, ABC):
 
     # ── queries ──────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def banner(self) -> str:
         return self._primary.banner()
 
+    @override
     def provenance(self) -> Provenance:
         return self.active.provenance()
 
+    @override
     def topology(self) -> Topology:
         return self.active.topology()
 
+    @override
     def objects(self, kind: str) -> list[KubeObject]:
         return self.active.objects(kind)
 
+    @override
     def watch_events(self, kind: str) -> list[WatchEvent]:
         return self.active.watch_events(kind)
 
+    @override
     def mac_owners(self) -> dict[str, str]:
         return self.active.mac_owners()
 
+    @override
     def log(self, component: str, node: str | None) -> Text:
         return self._ask(lambda backend: backend.log(component, node))
 
+    @override
     def run(self, place: str, command: str) -> Text:
         return self._ask(lambda backend: backend.run(place, command))
 
+    @override
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         return self._ask(lambda backend: backend.requests(target, times, source))
 
+    @override
     def arp_scan(self, source: str) -> Text:
         return self._ask(lambda backend: backend.arp_scan(source))
 
+    @override
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         return self._ask(lambda backend: backend.capture_path(target, service))
 
     # ── observation, checks ──────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
+    @override
     def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
         before = self.active
         with before.observe(vips, seconds, queries_at):
@@ -146,19 +163,24 @@ class FallbackBackend(Backend, ABC):
             with self.active.observe(vips, seconds, queries_at):
                 pass
 
+    @override
     def observation(self, seconds: float | None = None) -> ObservationData:
         return self.active.observation(seconds)
 
+    @override
     def observation_at(self, moment: str) -> ObservationData:
         return self.active.observation_at(moment)
 
+    @override
     def advance_to(self, moment: float) -> None:
         self.active.advance_to(moment)
 
+    @override
     def position(self) -> Clock | None:
         return self.active.position()
 
     @contextmanager
+    @override
     def isolated(self, position: Clock | None = None) -> Iterator[None]:
         self._is_alone = True
         try:
@@ -169,22 +191,28 @@ class FallbackBackend(Backend, ABC):
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def now(self) -> float:
         return self.active.now()
 
+    @override
     def actions(self) -> list[Moment]:
         return self.active.actions()
 
+    @override
     def moments(self) -> list[Moment]:
         return self.active.moments()
 
     @abstractmethod
+    @override
     def at(self, moment: str, after: float | None) -> None:
         """Go to where an action had settled, or to `after` seconds after it was done. Raises UnknownNameError."""
 
+    @override
     def at_time(self, moment: float) -> None:
         self.active.at_time(moment)
 
+    @override
     def restore(self) -> Text:
         self._secondary = None
         return self._primary.restore()
@@ -199,9 +227,11 @@ class SimulatorFallback(FallbackBackend):
         super().__init__(recorded)
         self._recorded = recorded
 
+    @override
     def recording(self) -> RecordedBackend:
         return RecordedBackend(self._recorded.recording, self._recorded.story.name or None)
 
+    @override
     def recorded_and_simulated(self) -> tuple[RecordedBackend, SimulatedBackend]:
         from kanslib.backends.replay import replay_in_simulator
 
@@ -209,6 +239,7 @@ class SimulatorFallback(FallbackBackend):
             raise NotRecordedError("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
         return self._recorded, replay_in_simulator(self._recorded)
 
+    @override
     def _start_secondary(self) -> Backend:
         # most labs never need a simulation, and to import it is most of what opening one would take
         from kanslib.backends.initial_state import from_recording
@@ -220,11 +251,13 @@ class SimulatorFallback(FallbackBackend):
             since += f", after {recorded.clock.last_name}"
         return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title)
 
+    @override
     def _both_failed(self, gap: KanslibError, second: KanslibError) -> KanslibError:
         if isinstance(gap, NotRecordedError) and isinstance(second, NotSimulatedError):
             return NotRecordedError(*gap.parts, also=str(second))
         return second
 
+    @override
     def _take_over(self, gap: KanslibError) -> None:
         last = self._recorded.clock.last_name
         notices.show_notice(
@@ -235,6 +268,7 @@ class SimulatorFallback(FallbackBackend):
         )
 
     @contextmanager
+    @override
     def isolated(self, position: Clock | None = None) -> Iterator[None]:
         secondary = self._secondary
         if position is not None:  # it was asked while the recording still answered
@@ -245,21 +279,25 @@ class SimulatorFallback(FallbackBackend):
         finally:
             self._secondary = secondary
 
+    @override
     def at(self, moment: str, after: float | None) -> None:
         if self._secondary is not None and moment in self._simulated_moments():
             return self._secondary.at(moment, after)
         self._secondary = None
         return self._recorded.at(moment, after)
 
+    @override
     def observation_at(self, moment: str) -> ObservationData:
         is_simulated = self._secondary is not None and moment in self._simulated_moments()
         return (self.active if is_simulated else self._recorded).observation_at(moment)
 
+    @override
     def actions(self) -> list[Moment]:
         done = {moment.name for moment in self._secondary.actions()} if self._secondary else set()
         simulated = [moment for name, moment in self._simulated_moments().items() if name in done]
         return [*self._recorded.actions(), *simulated]
 
+    @override
     def moments(self) -> list[Moment]:
         recorded = self._recorded.moments()
         if self._secondary is None:
@@ -296,9 +334,11 @@ class RecordingFallback(FallbackBackend):
         self._recording_at: tuple[str, RecordedBackend] | None = None
         self._reason = ""
 
+    @override
     def recording(self) -> RecordedBackend:
         return self._open_recording()
 
+    @override
     def recorded_and_simulated(self) -> tuple[RecordedBackend, SimulatedBackend]:
         from kanslib.backends.replay import replay_in_simulator
         from kanslib.backends.simulated import SimulatedBackend
@@ -321,12 +361,15 @@ class RecordingFallback(FallbackBackend):
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def _start_secondary(self) -> Backend:
         return self._recording_here()
 
+    @override
     def _take_over(self, gap: KanslibError) -> None:
         self._reason = _reason(gap)
 
+    @override
     def _ask(self, question: Callable[[Backend], T]) -> T:
         if self._secondary is not None:
             return self._label_answer(question(self._secondary))
@@ -363,6 +406,7 @@ class RecordingFallback(FallbackBackend):
     def _source(self) -> Source:
         return self._primary.provenance().source
 
+    @override
     def _label_answer(self, answer: T) -> T:
         words = f"not {self._source}: answered by the recording, because {self._reason}"
         notices.show_notice(words, notices.FALLBACK_COLOUR, "kans-not-live")
@@ -379,10 +423,12 @@ class RecordingFallback(FallbackBackend):
             return tuple(map(self._with_fallback_provenance, answer))  # type: ignore[return-value]
         return answer
 
+    @override
     def provenance(self) -> Provenance:
         origin = self.active.provenance()
         return self._with_fallback_provenance(origin) if self._secondary else origin
 
+    @override
     def mac_owners(self) -> dict[str, str]:
         # the recording's nodes have other cards: whose card an address has is asked where the answer came from
         return {**self.recorded_mac_owners(), **self._primary.mac_owners()}
@@ -393,12 +439,14 @@ class RecordingFallback(FallbackBackend):
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def observation(self, seconds: float | None = None) -> ObservationData:
         if self._secondary is not None:
             return self._label_answer(self._secondary.observation(seconds))
         recorded = cache(lambda: self._recording_here().observation())
         return FallbackObservation.of(self._primary.observation(seconds), recorded, self)
 
+    @override
     def observation_at(self, moment: str) -> ObservationData:
         if self._secondary is not None:
             return self._label_answer(self._secondary.observation_at(moment))
@@ -407,6 +455,7 @@ class RecordingFallback(FallbackBackend):
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def at(self, moment: str, after: float | None) -> None:
         self._secondary = self._recording_at = None
         try:

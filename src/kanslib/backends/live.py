@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass, replace
 from typing import Any
 
+from typing_extensions import override
+
 from kanslib.actions import Verb, describe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
@@ -79,10 +81,12 @@ class LiveBackend(Backend):
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def banner(self) -> str:
         name = f"story {self.script.name!r}: {self.script.title}"
         return f"live · {name}\nthe course's own cluster {CLUSTER}, now · {self._versions()}"
 
+    @override
     def provenance(self) -> Provenance:
         if self._journal_backend:
             return self._journal_provenance(self._journal_backend.provenance())
@@ -101,6 +105,7 @@ class LiveBackend(Backend):
                 versions.append(f"MetalLB {image.rpartition(':')[2]}")
         return " · ".join(versions)
 
+    @override
     def topology(self) -> Topology:
         there = self._session.refresh_containers()
         nodes = tuple(name for name, one in there.items() if not one.owned)
@@ -112,6 +117,7 @@ class LiveBackend(Backend):
 
     # ── queries ────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def objects(self, kind: str) -> list[KubeObject]:
         if self._journal_backend:
             return self._journal_backend.objects(kind)
@@ -129,6 +135,7 @@ class LiveBackend(Backend):
             json.loads(ran.out)["items"], key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"])
         )
 
+    @override
     def log(self, component: str, node: str | None) -> Text:
         if self._journal_backend:
             return self._text_from_journal(self._journal_backend.log(component, node))
@@ -151,6 +158,7 @@ class LiveBackend(Backend):
         origin = self.provenance()
         return Text(content, replace(origin, moment=moment) if moment else origin, self._zero)
 
+    @override
     def run(self, place: str, command: str) -> Text:
         if self._journal_backend:
             return self._text_from_journal(self._journal_backend.run(place, command))
@@ -171,6 +179,7 @@ class LiveBackend(Backend):
             )
             raise NodeDownError(place, since, [name for name, one in there.items() if one.running])
 
+    @override
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         self._refuse_past("requests")
         self._refuse_down(source)
@@ -184,6 +193,7 @@ class LiveBackend(Backend):
                 hint=f"back to now: lab.at({self.current_moment!r}); or use the recorded backend, for every moment",
             )
 
+    @override
     def arp_scan(self, source: str) -> Text:
         self._refuse_past("an ARP scan")
         wanted = probes.addresses_within(self._pool(), self._reconciler.network)
@@ -209,10 +219,12 @@ class LiveBackend(Backend):
             raise NotFoundError("an IPAddressPool to scan", "lab.apply(manifests.pool) makes one")
         return found
 
+    @override
     def mac_owners(self) -> dict[str, str]:
         self._session.refresh_containers()
         return dict(self._session.macs)
 
+    @override
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         self._refuse_past("a request")
         ways = list(self._capture_points(service))
@@ -258,6 +270,7 @@ class LiveBackend(Backend):
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         kinds = {document["kind"] for document in documents}
         there = {identity(obj): obj for kind in kinds for obj in self._session.watches.objects(plural(kind))}
@@ -268,6 +281,7 @@ class LiveBackend(Backend):
             PlannedStep("apply", documents=tuple(documents)), lambda: [self._reconciler.apply(documents)]
         )
 
+    @override
     def delete(self, references: Sequence[str]) -> Text:
         known = {
             canonical_reference(f"{kind}/{obj['metadata']['name']}")
@@ -281,6 +295,7 @@ class LiveBackend(Backend):
             PlannedStep("delete", targets=tuple(references)), lambda: [self._reconciler.delete(references)]
         )
 
+    @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         objects = self._session.watches.objects
         if is_done(verb, targets, lambda: cluster_actions.active_actions(objects), objects):
@@ -314,6 +329,7 @@ class LiveBackend(Backend):
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
+    @override
     def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
         self._journal_backend = None
         before = len(self._session.completed)
@@ -347,13 +363,16 @@ class LiveBackend(Backend):
                 neighbors = time.time() + 3
                 self._session.read(CLIENT, "ip -j neigh")
 
+    @override
     def advance_to(self, moment: float) -> None:
         """Do nothing: time passes by itself."""
 
+    @override
     def observation(self, seconds: float | None = None) -> LiveObservation:
         del seconds  # `observe` has waited for them
         return self._observed(self.current_moment, self._zero)
 
+    @override
     def observation_at(self, moment: str) -> LiveObservation:
         zeros = {action.name: action.t for action in self._own_actions()}
         if moment not in zeros:
@@ -385,6 +404,7 @@ class LiveBackend(Backend):
         start, end = observation.start - QUERY_BEFORE_ACTION_S, observation.end
         return self._backend_of_journal(end).outputs_between(command, start, end)
 
+    @override
     def watch_events(self, kind: str) -> list[WatchEvent]:
         return self.watch_events_until(kind, self.now())
 
@@ -394,16 +414,20 @@ class LiveBackend(Backend):
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def position(self) -> Clock | None:
         return None
 
+    @override
     def isolated(self, position: Clock | None = None) -> AbstractContextManager[None]:
         del position
         return nullcontext()
 
+    @override
     def now(self) -> float:
         return self._journal_backend.now() if self._journal_backend else time.time()
 
+    @override
     def at(self, moment: str, after: float | None) -> None:
         if after is not None:
             return self._go_to_journaled(moment, after)
@@ -465,6 +489,7 @@ class LiveBackend(Backend):
             kept = self._session.snapshot = convert([journal], journal / f"seen-{time.time():.3f}.zip")
         return RecordedBackend(kept)
 
+    @override
     def at_time(self, moment: float) -> None:
         done = [one for one in self._session.completed if one.t <= moment]
         if not done or moment > time.time():
@@ -473,6 +498,7 @@ class LiveBackend(Backend):
             )
         self._go_to_journaled(done[-1].name, moment - done[-1].t)
 
+    @override
     def restore(self) -> Text:
         """Undo what is active, and bring the cluster back to the story's opening."""
         undone = [
@@ -481,6 +507,7 @@ class LiveBackend(Backend):
         self.at(OPENING, None)
         return self._text("back at the opening" + (f"; undone: {', '.join(undone)}" if undone else ""))
 
+    @override
     def actions(self) -> list[Moment]:
         return [self._moment(action) for action in self._own_actions()]
 
@@ -491,6 +518,7 @@ class LiveBackend(Backend):
             () if self.script.hide_actions else done, (), action.name == self.current_moment, "live",
         )  # fmt: skip
 
+    @override
     def moments(self) -> list[Moment]:
         done = {moment.name: moment for moment in self.actions()}
         names = dict.fromkeys([OPENING, *(moment.id for moment in self.script.moments), *done])

@@ -12,6 +12,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from kanslib.actions import ActiveAction, Verb, active_after, describe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
@@ -76,6 +78,7 @@ class RecordedBackend(Backend):
             shown = [name for name in shown if name != "frr"]
         return " · ".join(f"{_VERSION_NAMES.get(name, name)} {versions[name]}" for name in shown)
 
+    @override
     def provenance(self) -> Provenance:
         return Provenance("recorded", self.clock.now, self.clock.last_name, self._versions)
 
@@ -83,6 +86,7 @@ class RecordedBackend(Backend):
         origin = Provenance("recorded", match.output.t, self.clock.last_name, self._versions)
         return replace(origin, freshness=match.freshness)
 
+    @override
     def banner(self) -> str:
         manifest = self.recording.manifest
         name = f"story {self.story.name!r}: {self.story.title}" if self.story.name else self.story.title
@@ -91,6 +95,7 @@ class RecordedBackend(Backend):
             lines.append("substitutes: " + "; ".join(manifest.substitutes))
         return "\n".join(lines)
 
+    @override
     def topology(self) -> Topology:
         segment = self.clock.segment
         router = segment.router if "start_router" in {one.verb for one in self.active_actions()} else None
@@ -109,9 +114,11 @@ class RecordedBackend(Backend):
             raise NotRecordedError(f"objects of kind {kind!r}", files)
         return self.recording.watch(kind)
 
+    @override
     def objects(self, kind: str) -> list[KubeObject]:
         return as_of(self._events(plural(kind)), self.clock.now)
 
+    @override
     def watch_events(self, kind: str) -> list[WatchEvent]:
         events = [event for event in self._events(plural(kind)) if event.t <= self.clock.now]
         first = max((place + 1 for place, event in enumerate(events) if event.type == "LIST"), default=0)
@@ -145,6 +152,7 @@ class RecordedBackend(Backend):
             up = [p for p in (*segment.nodes, segment.client, self.topology().router) if p and p not in down]
             raise NodeDownError(place, down[place], up)
 
+    @override
     def run(self, place: str, command: str) -> Text:
         places = self.topology()
         known = [HOST, *places.nodes, *(p for p in (places.client, places.router) if p)]
@@ -162,6 +170,7 @@ class RecordedBackend(Backend):
         last = self.clock.last
         return Text(self.recording.text(match.output.file), self._provenance_of(match), last.t if last else None)
 
+    @override
     def log(self, component: str, node: str | None) -> Text:
         if node is not None:
             self._refuse_down(node)
@@ -186,6 +195,7 @@ class RecordedBackend(Backend):
         text = "\n".join(line for t, line in lines if t <= self.clock.now)
         return Text(text, self.provenance(), last.t if last else None)
 
+    @override
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         """Return what curl printed for requests to `target` (address, with port or path), and how many there were."""
         self._refuse_down(source)
@@ -203,6 +213,7 @@ class RecordedBackend(Backend):
         text = self._text(match)
         return Text(text, text.provenance.with_notes(*notes)), count
 
+    @override
     def arp_scan(self, source: str) -> Text:
         self._refuse_down(source)
         scans = [read for read in self.segment_outputs() if "arp-scan" in read.command]
@@ -214,6 +225,7 @@ class RecordedBackend(Backend):
             )
         return self._text(match)
 
+    @override
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         del service
         captures = [read for read in self.segment_outputs() if read.command.startswith("tcpdump ")]
@@ -236,6 +248,7 @@ class RecordedBackend(Backend):
         frames = capture.read(io.BytesIO(self.recording.read(read.file)), read.file)
         return HopCapture(read.place, interface, tuple(frames))
 
+    @override
     def mac_owners(self) -> dict[str, str]:
         found: dict[str, str] = {}
         for read in self.segment_outputs():
@@ -247,6 +260,7 @@ class RecordedBackend(Backend):
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         if self._applied(documents):
             return self._text_of([f"{reference(d)} unchanged" for d in documents])
@@ -292,6 +306,7 @@ class RecordedBackend(Backend):
         except NotRecordedError:
             return []
 
+    @override
     def delete(self, references: Sequence[str]) -> Text:
         wanted = dict.fromkeys(map(canonical_reference, references))
         there = {
@@ -306,6 +321,7 @@ class RecordedBackend(Backend):
             "delete", wanted, lambda step: dict.fromkeys(map(canonical_reference, step.targets)), asked
         )
 
+    @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         if is_done(verb, targets, self.active_actions, self.objects):
             return self._text_of([f"{describe(verb, targets)}: already so"])
@@ -343,11 +359,13 @@ class RecordedBackend(Backend):
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
+    @override
     def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
         """Do nothing: all of this was done when the recording was made."""
         del vips, seconds, queries_at
         yield
 
+    @override
     def observation(self, seconds: float | None = None) -> RecordedObservation:
         last, clock = self.clock.last, self.clock
         zero, until = (last.t if last else clock.now), clock.until
@@ -357,6 +375,7 @@ class RecordedBackend(Backend):
         provenance = replace(self.provenance(), moment=clock.now if seconds is None else before_next_action)
         return self._observed(window, before_next_action, provenance)
 
+    @override
     def observation_at(self, moment: str) -> RecordedObservation:
         there = self.copy()
         there.at(moment, None)
@@ -395,15 +414,18 @@ class RecordedBackend(Backend):
             if read.place in nodes and _normal(read.command) == command and start <= read.t <= end
         ]
 
+    @override
     def advance_to(self, moment: float) -> None:
         self.at_time(max(self.now(), moment - 0.001))
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def position(self) -> Clock | None:
         return self.clock.copy()
 
     @contextmanager
+    @override
     def isolated(self, position: Clock | None = None) -> Iterator[None]:
         clock, self.clock = self.clock, (position or self.clock).copy()
         try:
@@ -411,19 +433,24 @@ class RecordedBackend(Backend):
         finally:
             self.clock = clock
 
+    @override
     def now(self) -> float:
         return self.clock.now
 
+    @override
     def at(self, moment: str, after: float | None) -> None:
         self.clock.at(moment, after)
 
+    @override
     def at_time(self, moment: float) -> None:
         self.clock.at_time(moment)
 
+    @override
     def restore(self) -> Text:
         self.at(OPENING, None)
         return self._text_of(["back at the opening"])
 
+    @override
     def actions(self) -> list[Moment]:
         return [self._moment(action) for action in self.clock.actions if action.t <= self.clock.now]
 
@@ -434,6 +461,7 @@ class RecordedBackend(Backend):
             () if self.story.hide_actions else tuple(done), queries_at, action.id == self.clock.last_name, "recorded",
         )  # fmt: skip
 
+    @override
     def moments(self) -> list[Moment]:
         starts = [self.story.start, *(action.t for action in self.clock.actions)]
         opening, *queries = [

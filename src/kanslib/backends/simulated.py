@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
+from typing_extensions import override
+
 from kanslib.actions import Verb, describe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
 from kanslib.answer import Provenance, Text, utc
@@ -124,13 +126,16 @@ class SimulatedBackend(Backend):
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def banner(self) -> str:
         name = f"story {self.script.name!r}: {self._title}" if self.script else self._title or "a cluster of your own"
         return f"simulated · {name}\nstarted from {self._since}, {MODELS}; seed {self._seed}"
 
+    @override
     def provenance(self) -> Provenance:
         return Provenance("simulated", self._now, self.current_moment, f"from {self._since}", (MODELS,))
 
+    @override
     def topology(self) -> Topology:
         origin, nodes = self._start, tuple(self._simulator.nodes(self._now))
         router = self._simulator.router.at(self._now)
@@ -141,9 +146,11 @@ class SimulatedBackend(Backend):
 
     # ── queries ────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def objects(self, kind: str) -> list[KubeObject]:
         return self._simulator.objects(plural(kind), self._now)
 
+    @override
     def watch_events(self, kind: str) -> list[WatchEvent]:
         return self.watch_events_until(kind, self._now)
 
@@ -151,6 +158,7 @@ class SimulatedBackend(Backend):
         """Return the watch events of a kind until a moment (Unix seconds)."""
         return [event for event in self._simulator.cluster.history.get(plural(kind), []) if event.t <= moment]
 
+    @override
     def log(self, component: str, node: str | None) -> Text:
         if component not in ("speaker", "controller"):
             raise NotSimulatedError(f"a log of {component!r}", ["speaker", "controller"])
@@ -183,6 +191,7 @@ class SimulatedBackend(Backend):
             )
             raise NodeDownError(place, since, [node for node in self._simulator.nodes(self._now) if node not in down])
 
+    @override
     def run(self, place: str, command: str) -> Text:
         places, wanted = self.topology(), " ".join(command.split())
         known = [HOST, *places.nodes, *(one for one in (places.client, places.router) if one)]
@@ -211,21 +220,25 @@ class SimulatedBackend(Backend):
         }
         return printed[command]() if command in printed else None
 
+    @override
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
         self._refuse_down(source)
         text = self._network.curl(source, target, times, self._now)
         self._now += times * 0.01
         return self._text(text), times
 
+    @override
     def arp_scan(self, source: str) -> Text:
         self._refuse_down(source)
         pools = self.objects("ipaddresspools")
         asked = [ip for pool in pools for spec in pool["spec"]["addresses"] for ip in addresses(spec)]
         return self._text(self._network.arp_scan(source, asked, self._now))
 
+    @override
     def mac_owners(self) -> dict[str, str]:
         return {self._network.mac(place): place for place in self._simulator.nodes(self._now)}
 
+    @override
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         raise NotSimulatedError(
             f"a request to {service} ({target}), packet by packet", hint="lab.trace() walks its first one"
@@ -233,6 +246,7 @@ class SimulatedBackend(Backend):
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         there = {identity(obj): obj for document in documents for obj in self._or_none(document["kind"])}
         if all(is_applied(document, there.get(identity(document))) for document in documents):
@@ -245,6 +259,7 @@ class SimulatedBackend(Backend):
         except NotSimulatedError:
             return []
 
+    @override
     def delete(self, references: Sequence[str]) -> Text:
         wanted = set(map(canonical_reference, references))
         there = {
@@ -256,6 +271,7 @@ class SimulatedBackend(Backend):
             return self._text("\n".join(f"{ref} not found" for ref in references))
         return self._do(PlannedStep("delete", targets=tuple(references)))
 
+    @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         if is_done(verb, targets, lambda: self._simulator.active_actions(self._now), self.objects):
             return self._text(f"{describe(verb, targets)}: already so")
@@ -295,15 +311,18 @@ class SimulatedBackend(Backend):
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
+    @override
     def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
         del seconds, queries_at
         self._vips = tuple(vips)
         yield
 
+    @override
     def advance_to(self, moment: float) -> None:
         self._now = max(self._now, moment - 0.001)
         self._simulator.advance(self._now)
 
+    @override
     def observation(self, seconds: float | None = None) -> SimulatedObservation:
         last = self._last()
         zero = last.t if last else self._now
@@ -319,6 +338,7 @@ class SimulatedBackend(Backend):
         there._now = moment  # noqa: SLF001 (a copy of its own)
         return there
 
+    @override
     def observation_at(self, moment: str) -> SimulatedObservation:
         there = copy(self)
         there.at(moment, None)
@@ -348,16 +368,20 @@ class SimulatedBackend(Backend):
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def position(self) -> Clock | None:
         return None
 
+    @override
     def isolated(self, position: Clock | None = None) -> AbstractContextManager[None]:
         del position
         return nullcontext()
 
+    @override
     def now(self) -> float:
         return self._now
 
+    @override
     def at(self, moment: str, after: float | None) -> None:
         done = [action for action in self._done if action.name == moment]
         if moment == OPENING:
@@ -406,6 +430,7 @@ class SimulatedBackend(Backend):
         for plan in stories.plan_steps(script.before(moment), moment.after, self._start.network):
             yield _step(simulator, plan)
 
+    @override
     def at_time(self, moment: float) -> None:
         if moment < self._start.moment:
             raise NotSimulatedError(f"the moment {utc(moment)}: the simulation begins at {utc(self._start.moment)}")
@@ -413,10 +438,12 @@ class SimulatedBackend(Backend):
         self._now, self.current_moment = moment, done[-1].name if done else OPENING
         self._simulator.advance(max(moment, self._simulator.cluster.now))
 
+    @override
     def restore(self) -> Text:
         self.at(OPENING, None)
         return self._text("back at the opening")
 
+    @override
     def actions(self) -> list[Moment]:
         return [self._moment(action) for action in self._done if action.t <= self._now]
 
@@ -427,6 +454,7 @@ class SimulatedBackend(Backend):
             None, action.name == self.current_moment, "simulated",
         )  # fmt: skip
 
+    @override
     def moments(self) -> list[Moment]:
         done = {action.name: self._moment(action) for action in self._done}
         scripted = [one.id for one in self.script.moments] if self.script else []
@@ -456,6 +484,7 @@ class SimulatedObservation(BackendObservation["SimulatedBackend"]):
         """Return the probes of this time, to the observed Services or else to all."""
         return self.source.probes_between(self.start, self.end)
 
+    @override
     def tcp_frames(self, start: float | None = None) -> CapturedFrames:
         """Raise NotSimulatedError: TCP is not simulated segment by segment."""
         del start

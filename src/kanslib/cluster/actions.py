@@ -276,7 +276,7 @@ def undo(one: ActiveAction) -> list[CommandResult]:
     return perform(one.inverse, targets)
 
 
-def perform(verb: Verb, targets: Sequence[str]) -> list[CommandResult]:  # noqa: PLR0912 (one case an action)
+def perform(verb: Verb, targets: Sequence[str]) -> list[CommandResult]:  # noqa: C901, PLR0912 (one case an action)
     """Do an action of ACTIONS that changes no objects, and return the commands that ran.
 
     Raises UnknownNameError for any other verb.

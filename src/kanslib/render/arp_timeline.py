@@ -27,13 +27,20 @@ class PlotWindow(Protocol):
     """The time that a figure shows (Unix seconds), and the action in it, at `zero`."""
 
     @property
-    def start(self) -> float: ...
+    def start(self) -> float:
+        """When it begins."""
+
     @property
-    def zero(self) -> float: ...
+    def zero(self) -> float:
+        """When the action began."""
+
     @property
-    def end(self) -> float: ...
+    def end(self) -> float:
+        """When it ends."""
+
     @property
-    def action(self) -> str: ...
+    def action(self) -> str:
+        """The name of the action's moment."""
 
 
 @dataclass(frozen=True)

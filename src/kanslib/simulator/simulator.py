@@ -204,7 +204,7 @@ class Simulator:
         meta["name"] = f"{pod['metadata']['name'].rpartition('-')[0]}-{self.cluster.ids.name_suffix()}"
         self.cluster.put("pods", {**pod, "metadata": meta, "status": {"phase": "Pending"}})
 
-    def perform(self, verb: Verb, targets: Sequence[str]) -> list[str]:  # noqa: PLR0912 (one case an action)
+    def perform(self, verb: Verb, targets: Sequence[str]) -> list[str]:  # noqa: C901, PLR0912 (one case an action)
         """Perform any other action, and return it in words.
 
         Raise NotSimulatedError for one that is not simulated, UnknownNameError for an unknown node.
