@@ -1,0 +1,147 @@
+"""Make docs/reference from the docstrings, and from the help texts of `kans`: `python docs/make_reference.py`.
+
+A test compares the committed pages with what this makes.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import griffe
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Made by docs/make_reference.py from the docstrings. Change those, and run it again. -->"
+# a page: its title, its first sentence, and what it shows: a module, or one object of a module
+PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "kanslib": (
+        "kanslib",
+        "Open a lab; every exception that kanslib raises on purpose.",
+        ("kanslib:open_lab", "kanslib:simulate", "kanslib:outages", "kanslib.exceptions"),
+    ),
+    "lab": ("Lab", "What a notebook holds: one object, asked the same way of every backend.", ("kanslib.lab.lab:Lab",)),
+    "observation": (
+        "Observation",
+        "What was watched around an action.",
+        tuple(f"kanslib.lab.observation:{name}" for name in ("Observation", "ARPObservation", "BGPObservation")),
+    ),
+    "iptables": ("kanslib.iptables", "", ("kanslib.iptables",)),
+    "packets": (
+        "kanslib.packets",
+        "Captures as bytes: frames, and the messages in them.",
+        tuple(f"kanslib.packets.{name}" for name in ("capture", "arp", "bgp", "bgp_fsm", "table")),
+    ),
+    "metallb": (
+        "kanslib.metallb",
+        "What MetalLB decides, as pure functions.",
+        tuple(
+            f"kanslib.metallb.{name}"
+            for name in ("election", "allocation", "config", "bgp", "memberlist", "expected_outage")
+        ),
+    ),
+    "k8s": (
+        "kanslib.k8s",
+        "Kubernetes objects, and the rules that kube-proxy makes of them.",
+        tuple(f"kanslib.k8s.{name}" for name in ("kubeproxy", "objects", "endpoints")),
+    ),
+    "recording": ("kanslib.recording", "", ("kanslib.recording", "kanslib.recording.format")),
+}
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by its name."""
+    package = griffe.load("kanslib", search_paths=[ROOT / "src"])
+    made = {"kans": f"{NOTE}\n\n{_commands()}"}
+    for name, (title, words, parts) in PAGES.items():
+        sections = [section for part in parts for section in _part(package, part, alone=len(parts) == 1)]
+        made[name] = "\n\n".join([NOTE, f"# {title}", *filter(None, [words]), *sections]) + "\n"
+    return made
+
+
+def _commands() -> str:
+    """Return the help of every command, as typer writes it in Markdown, without its HTML."""
+    command = [sys.executable, "-m", "typer", "kanslib.cli.app", "utils", "docs", "--name", "kans"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return html.unescape(re.sub(r"</?span[^>]*>", "", text)).strip() + "\n"
+
+
+def _part(package: griffe.Module, part: str, alone: bool) -> Iterator[str]:
+    """Yield the sections of a module (its own heading unless it is `alone` on the page), or of one object."""
+    path, _, name = part.partition(":")
+    module = package[path.removeprefix("kanslib").lstrip(".")] if path != "kanslib" else package
+    if name:
+        yield from _object(module[name], "##")
+        return
+    if not alone:
+        yield f"## {path}"
+    yield _markdown(module)
+    for member in _members(module):
+        yield from _object(member, "##" if alone else "###")
+
+
+def _members(parent: griffe.Module | griffe.Class) -> list[griffe.Object]:
+    """Return what a module exports (functions, classes, then exceptions), or the public members of a class."""
+    if parent.is_class:
+        own = [*parent.members.values(), *parent.inherited_members.values()]
+    else:
+        exported = parent.exports
+        own = [one for one in parent.members.values() if (one.name in exported if exported else not one.is_alias)]
+    found = [one.final_target if one.is_alias else one for one in own if not one.name.startswith("_")]
+    shown = [one for one in found if one.docstring and (parent.is_class or one.is_function or one.is_class)]
+    return shown if parent.is_class else sorted(shown, key=lambda one: (one.is_class, _is_exception(one)))
+
+
+def _is_exception(found: griffe.Object) -> bool:
+    return found.is_class and found.name.endswith(("Error", "Warning"))
+
+
+def _object(found: griffe.Object, heading: str) -> Iterator[str]:
+    """Yield the heading, the signature and the words of a function or class, and then those of its members."""
+    name = found.name if not found.parent or not found.parent.is_class else f"{found.parent.name}.{found.name}"
+    yield f"{heading} {name}"
+    yield f"```python\n{_signature(found)}\n```"
+    yield _markdown(found)
+    if found.is_class:
+        for member in _members(found):
+            yield from _object(member, f"{heading}#")
+
+
+def _signature(found: griffe.Object) -> str:
+    if found.is_attribute:
+        return f"{found.name}: {found.annotation}"
+    if _is_exception(found):
+        return f"class {found.name}({', '.join(map(str, found.bases))})"
+    text = found.signature() or found.name
+    prefix = "class " if found.is_class else ""
+    if len(text) > 100:
+        text = re.sub(r"\((.*)\)", _one_parameter_a_line, text, count=1)
+    return prefix + text
+
+
+def _one_parameter_a_line(parameters: re.Match[str]) -> str:
+    lines = re.sub(r", (?![^\[(]*[\])])", ",\n    ", parameters[1])
+    return f"(\n    {lines},\n)"
+
+
+def _markdown(found: griffe.Object) -> str:
+    """Return a docstring as Markdown, without doctest's options."""
+    text = found.docstring.value if found.docstring else ""
+    return "\n\n".join(map(_paragraph, re.sub(r" *# doctest: .*", "", text).split("\n\n")))
+
+
+def _paragraph(text: str) -> str:
+    """Return a paragraph in Markdown: examples as Python, and what is laid out in columns as it is."""
+    if text.startswith(">>> "):
+        return f"```python\n{text}\n```"
+    return f"```text\n{text}\n```" if re.search(r"\S {2,}\S|^[├└]", text, re.MULTILINE) else text
+
+
+if __name__ == "__main__":
+    REFERENCE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / f"{name}.md").write_text(text)
