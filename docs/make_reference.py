@@ -55,7 +55,9 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its name."""
-    package = griffe.load("kanslib", search_paths=[ROOT / "src"])
+    package = _resolve(griffe.load("kanslib", search_paths=[ROOT / "src"]))
+    if not isinstance(package, griffe.Module):
+        raise TypeError(f"{package.path}: expected a package")
     made = {"kans": f"{NOTE}\n\n{_commands()}"}
     for name, (title, words, parts) in PAGES.items():
         sections = [section for part in parts for section in _part(package, part, alone=len(parts) == 1)]
@@ -73,54 +75,71 @@ def _commands() -> str:
 def _part(package: griffe.Module, part: str, alone: bool) -> Iterator[str]:
     """Yield the sections of a module (its own heading unless it is `alone` on the page), or of one object."""
     path, _, name = part.partition(":")
-    module = package[path.removeprefix("kanslib").lstrip(".")] if path != "kanslib" else package
+    module = package
+    for step in path.split(".")[1:]:
+        module = module.modules[step]
     if name:
-        yield from _object(module[name], "##")
+        yield from _sections(_resolve(module[name]), "##")
         return
     if not alone:
         yield f"## {path}"
     yield _markdown(module)
-    for member in _members(module):
-        yield from _object(member, "##" if alone else "###")
+    for member in _exported(module):
+        yield from _sections(member, "##" if alone else "###")
 
 
-def _members(parent: griffe.Module | griffe.Class) -> list[griffe.Object]:
-    """Return what a module exports (functions, classes, then exceptions), or the public members of a class."""
-    if parent.is_class:
-        own = [*parent.members.values(), *parent.inherited_members.values()]
-    else:
-        exported = parent.exports
-        own = [one for one in parent.members.values() if (one.name in exported if exported else not one.is_alias)]
-    found = [one.final_target if one.is_alias else one for one in own if not one.name.startswith("_")]
-    shown = [one for one in found if one.docstring and (parent.is_class or one.is_function or one.is_class)]
-    return shown if parent.is_class else sorted(shown, key=lambda one: (one.is_class, _is_exception(one)))
+def _resolve(found: griffe.Object | griffe.Alias) -> griffe.Object:
+    return found.final_target if isinstance(found, griffe.Alias) else found
+
+
+def _exported(module: griffe.Module) -> list[griffe.Object]:
+    """Return the documented functions, classes and then exceptions that a module exports, or else defines."""
+    exported = [one for one in module.members.values() if not one.name.startswith("_")]
+    exported = [one for one in exported if (one.name in module.exports if module.exports else not one.is_alias)]
+    shown = [one for one in map(_resolve, exported) if one.docstring and (one.is_function or one.is_class)]
+    return sorted(shown, key=lambda one: (one.is_class, _is_exception(one)))
+
+
+def _members(parent: griffe.Class) -> list[griffe.Object]:
+    """Return the documented public members of a class, also those that it inherits within kanslib."""
+    members = [*parent.members.values(), *parent.inherited_members.values()]
+    return [one for one in map(_resolve, members) if one.docstring and not one.name.startswith("_")]
 
 
 def _is_exception(found: griffe.Object) -> bool:
     return found.is_class and found.name.endswith(("Error", "Warning"))
 
 
-def _object(found: griffe.Object, heading: str) -> Iterator[str]:
+def _sections(found: griffe.Object, heading: str) -> Iterator[str]:
     """Yield the heading, the signature and the words of a function or class, and then those of its members."""
     name = found.name if not found.parent or not found.parent.is_class else f"{found.parent.name}.{found.name}"
     yield f"{heading} {name}"
     yield f"```python\n{_signature(found)}\n```"
     yield _markdown(found)
-    if found.is_class:
+    if isinstance(found, griffe.Class):
         for member in _members(found):
-            yield from _object(member, f"{heading}#")
+            yield from _sections(member, f"{heading}#")
 
 
 def _signature(found: griffe.Object) -> str:
-    if found.is_attribute:
+    if isinstance(found, griffe.Attribute):
         return f"{found.name}: {found.annotation}"
-    if _is_exception(found):
+    if isinstance(found, griffe.Class) and _is_exception(found):
         return f"class {found.name}({', '.join(map(str, found.bases))})"
-    text = found.signature() or found.name
-    prefix = "class " if found.is_class else ""
+    if not isinstance(found, griffe.Class | griffe.Function):
+        raise TypeError(f"{found.path}: expected a class, a function or an attribute")
+    text = found.signature() or f"{found.name}{_named_tuple_fields(found)}"
     if len(text) > 100:
         text = re.sub(r"\((.*)\)", _one_parameter_a_line, text, count=1)
-    return prefix + text
+    return f"class {text}" if found.is_class else text
+
+
+def _named_tuple_fields(found: griffe.Class | griffe.Function) -> str:
+    """Return the fields of a NamedTuple as parameters: griffe knows the signatures of dataclasses only."""
+    if not (isinstance(found, griffe.Class) and "NamedTuple" in map(str, found.bases)):
+        return ""
+    fields = [f"{one.name}: {one.annotation}" for one in found.attributes.values() if "property" not in one.labels]
+    return f"({', '.join(fields)})"
 
 
 def _one_parameter_a_line(parameters: re.Match[str]) -> str:
