@@ -5,7 +5,7 @@ from __future__ import annotations
 from IPython.lib.pretty import pretty
 
 from kanslib.answer import Provenance, Text
-from kanslib.render.cluster_map import SVG
+from kanslib.render.svg import SVG
 from kanslib.render.tables import Table
 
 from .types import OpenLab

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Literal, Protocol, Self
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.k8s.logs import readable_line, timestamp_of
 from kanslib.palette import VERMILLION, bar_style
@@ -80,9 +82,9 @@ class Provenance:
         head = [*fallback, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
         return " · ".join([*head, *self.freshness.notes, *self.notes])
 
-    def html(self) -> str:
+    def html(self) -> Markup:
         """Return the line above an answer in a notebook."""
-        return f'<small style="opacity:.75">{escape(str(self))}</small>'
+        return Markup(h.small(style="opacity:.75")[str(self)])
 
     @property
     def style(self) -> str:
@@ -120,15 +122,15 @@ class Answer:
         """Return the answer in words."""
         raise NotImplementedError
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the answer as HTML, without its provenance."""
         raise NotImplementedError
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         if self.provenance is None:
-            return f"<div>{self.body_html()}</div>"
+            return Markup(h.div[self.body_html()])
         head, style = self.provenance.html(), self.provenance.style
-        return f'<div class="kans-answer" style="{style}">{head}{self.body_html()}</div>'
+        return Markup(h.div(".kans-answer", style=style)[head, self.body_html()])
 
     def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
         head = f"# {self.provenance}\n" if self.provenance else ""
@@ -182,9 +184,7 @@ class Text(str, Answer):
         """Return the text itself, as a plain str."""
         return str(self)
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the text in a box that scrolls sideways."""
-        return (
-            '<pre tabindex="0" role="group" aria-label="text" style="margin:.2em 0;white-space:pre;overflow-x:auto">'
-            f"{escape(str(self)) or '(nothing)'}</pre>"
-        )
+        style = "margin:.2em 0;white-space:pre;overflow-x:auto"
+        return Markup(h.pre(tabindex=0, role="group", aria_label="text", style=style)[str(self) or "(nothing)"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from html import escape
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.palette import BLUE, VERMILLION, bar_style
 
@@ -12,10 +14,10 @@ FALLBACK_COLOUR, SIMULATED_COLOUR = VERMILLION, BLUE
 
 def show_notice(words: str, colour: str, css_class: str) -> None:
     """Print a notice; in a notebook show it behind a bar in `colour`."""
-    display_html(words, f'<div class="{css_class}" style="{bar_style(colour)}">{escape(words)}</div>')
+    display_html(words, Markup(h.div(class_=css_class, style=bar_style(colour))[words]))
 
 
-def display_html(words: str, html: str) -> None:
+def display_html(words: str, html: Markup) -> None:
     """Show HTML above a cell's output in a notebook, and print the same in words elsewhere."""
     if "ipykernel" not in sys.modules:
         print(words)  # noqa: T201 (a notice stands where answers are printed)

@@ -108,7 +108,7 @@ def _is_a_sign(picture: str, attributes: str) -> bool:
 
 def test_outage_timeline_white_text_contrast(open_lab: OpenLab) -> None:
     html = str(open_lab("arp").map())
-    bars = re.findall(r'<rect[^>]*fill="(#[0-9a-f]{6})"/><text[^>]*fill="#ffffff"', html)
+    bars = re.findall(r'<rect[^>]*fill="(#[0-9a-f]{6})"></rect><text[^>]*fill="#ffffff"', html)
     assert bars
     assert all(contrast("#ffffff", bar) >= TEXT for bar in bars)
 

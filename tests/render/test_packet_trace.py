@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 
 from kanslib import iptables
 from kanslib.answer import Provenance
@@ -73,5 +74,5 @@ def test_trace_svg_dropped_path_not_green(open_lab: OpenLab) -> None:
 def test_trace_html_collapsible_with_provenance(open_lab: OpenLab) -> None:
     html = open_lab("iptables").trace("svc1")._repr_html_()
     assert html.count("<details") == 2
-    assert "derived from that node&#x27;s rules" in html
+    assert "derived from that node's rules" in unescape(html)
     assert "recorded 2026-11-23" in html

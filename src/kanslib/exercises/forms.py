@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets as ipw
 from IPython.display import HTML
+from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
 from kanslib.exercises.session import ExerciseView, Feedback, MimeBundle, Prediction, display_text
@@ -40,7 +41,7 @@ class FormField:
         self.widget, self.read = widget, read
 
 
-def display_forms(views: Sequence[ExerciseView], html: str, text: str) -> MimeBundle:
+def display_forms(views: Sequence[ExerciseView], html: Markup, text: str) -> MimeBundle:
     """Return what a cell shows of exercises: their forms in a notebook, HTML and text elsewhere."""
     if not in_a_notebook():
         return display_text(views, html, text)
@@ -57,7 +58,7 @@ def in_a_notebook() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
-def mimebundle(widget: ipw.Widget, html: str, text: str) -> MimeBundle:
+def mimebundle(widget: ipw.Widget, html: Markup, text: str) -> MimeBundle:
     """Return what a cell shows: the widget; HTML for paper, GitHub and after the kernel has gone; text."""
     return {**widget._repr_mimebundle_(), "text/html": html, "text/plain": text}
 

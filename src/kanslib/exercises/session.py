@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, TypeVar
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.exceptions import AnswerFormatError, KanslibError, UnknownNameError
 from kanslib.exercises.exercise import (
@@ -32,10 +34,10 @@ if TYPE_CHECKING:
 
 View = TypeVar("View", bound="ExerciseView")
 MimeBundle = dict[str, object]  # what a cell shows, by MIME type
-Display = Callable[[Sequence["ExerciseView"], str, str], MimeBundle]  # of views, their HTML and their text
+Display = Callable[[Sequence["ExerciseView"], Markup, str], MimeBundle]  # of views, their HTML and their text
 
 
-def display_text(_views: Sequence[ExerciseView], html: str, text: str) -> MimeBundle:
+def display_text(_views: Sequence[ExerciseView], html: Markup, text: str) -> MimeBundle:
     """Return what a cell shows where no form can be shown: HTML and text."""
     return {"text/html": html, "text/plain": text}
 
@@ -54,13 +56,13 @@ class Feedback:
     def __contains__(self, text: str) -> bool:
         return text in str(self)
 
-    def html(self) -> str:
+    def html(self) -> Markup:
         """Return the words beside a bar, announced to screen readers."""
-        head = f"<b>{escape(self.head)}</b><br>" if self.head else ""
-        words = escape(self.words).replace("\n", "<br>")
-        return f'<div class="kans-feedback" role="status" style="{bar_style(self.colour)}">{head}{words}</div>'
+        head = [h.b[self.head], h.br] if self.head else []
+        bar = h.div(".kans-feedback", role="status", style=bar_style(self.colour))
+        return Markup(bar[head, _with_line_breaks(self.words)])
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         return self.html()
 
     def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
@@ -71,6 +73,10 @@ def format_feedback(assessment: Assessment, notice: str = "") -> Feedback:
     """Return an assessment as feedback; `notice` says what happened to the progress file."""
     mark = OUTCOME_MARKS[assessment.outcome]
     return Feedback("\n".join(filter(None, (assessment.words, notice))), f"{mark.sign} {mark.words}", mark.colour)
+
+
+def _with_line_breaks(words: str) -> Markup:
+    return Markup("<br>").join(words.split("\n"))
 
 
 def _list_choices(choices: Sequence[Choice]) -> list[str]:
@@ -158,25 +164,23 @@ class ExerciseView:
     def __repr__(self) -> str:
         return f"{self.question}\n→ .check(answer), .hint(), .solution()"
 
-    def _mark_html(self) -> str:
+    def _mark_html(self) -> h.Element:
         """Return the mark of what came of the exercise so far: a sign, and words for a screen reader."""
         mark = OUTCOME_MARKS[self._progress.of(self.exercise.id).outcome]
-        return f'<span role="img" aria-label="{mark.words}">{mark.sign}</span>'
+        return h.span(role="img", aria_label=mark.words)[mark.sign]
 
-    def _help_html(self) -> str:
-        return "answer with <code>.check(…)</code>; <code>.hint()</code> and <code>.solution()</code> help"
+    def _help_html(self) -> list[h.Node]:
+        return ["answer with ", h.code[".check(…)"], "; ", h.code[".hint()"], " and ", h.code[".solution()"], " help"]
 
-    def question_html(self) -> str:
+    def question_html(self) -> Markup:
         """Return the question alone, as a form shows it above its own choices."""
-        starter = f"<pre>{escape(self.exercise.starter)}</pre>" if self.exercise.starter else ""
-        return f'<div class="kans-question">{self._mark_html()} {escape(self.exercise.question)}{starter}</div>'
+        starter = h.pre[self.exercise.starter] if self.exercise.starter else None
+        return Markup(h.div(".kans-question")[self._mark_html(), " ", self.exercise.question, starter])
 
-    def _repr_html_(self) -> str:
-        question = escape(self.question).replace("\n", "<br>").replace("  ", "&emsp;")
-        return (
-            f'<div class="kans-question" style="{bar_style(BLUE)}">{self._mark_html()} {question}'
-            f"<br><small>{self._help_html()}</small></div>"
-        )
+    def _repr_html_(self) -> Markup:
+        question = _with_line_breaks(self.question.replace("  ", "\N{EM SPACE}"))
+        bar = h.div(".kans-question", style=bar_style(BLUE))
+        return Markup(bar[self._mark_html(), " ", question, h.br, h.small[self._help_html()]])
 
     def _repr_mimebundle_(self, **_options: object) -> MimeBundle:
         return self._display([self], self._repr_html_(), repr(self))
@@ -212,14 +216,14 @@ class Prediction(ExerciseView):
         answer = "" if assessment.is_right else f"Here: {format_answer(self.exercise, expected.value)}. "
         return Feedback(answer + assessment.words, f"{mark.sign} Your prediction: {guess}", mark.colour)
 
-    def _mark_html(self) -> str:
-        return "<b>Predict.</b>"
+    def _mark_html(self) -> h.Element:
+        return h.b["Predict."]
 
-    def _help_html(self) -> str:
+    def _help_html(self) -> list[h.Node]:
         if self.guess is not None:
-            return f"Your guess: {escape(str(self.guess))}. Now look."
+            return [f"Your guess: {self.guess}. Now look."]
         call = f"lab.predict({self.exercise.id!r}, guess='…')"
-        return f"write your guess into the cell, <code>{call}</code>, run it, and look"
+        return ["write your guess into the cell, ", h.code[call], ", run it, and look"]
 
     def __repr__(self) -> str:
         return f"Predict. {self.question}\n→ .answer(guess), then look"
@@ -243,8 +247,9 @@ class Quiz:
         questions = "\n".join(f"{place}. {view.question}" for place, view in enumerate(self.views, 1))
         return f"{questions}\n→ .check(answer, answer, …)"
 
-    def _repr_html_(self) -> str:
-        return "".join(f"<p><b>{place}.</b></p>{view._repr_html_()}" for place, view in enumerate(self.views, 1))
+    def _repr_html_(self) -> Markup:
+        questions = (h.fragment[h.p[h.b[f"{place}."]], view._repr_html_()] for place, view in enumerate(self.views, 1))
+        return Markup(h.fragment[questions])
 
     def _repr_mimebundle_(self, **_options: object) -> MimeBundle:
         return self._display(self.views, self._repr_html_(), repr(self))

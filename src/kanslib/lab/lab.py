@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from kanslib.answer import Text
     from kanslib.exercises.session import ExerciseView, PendingPredictions, Prediction, Quiz
     from kanslib.lab.time_machine import TimeMachine
-    from kanslib.render.cluster_map import SVG
     from kanslib.render.election_tables import ExplainedElection
     from kanslib.render.iptables_tables import NodeRules
     from kanslib.render.packet_trace import Trace
     from kanslib.render.progress import ProgressReport
+    from kanslib.render.svg import SVG
     from kanslib.render.tables import Table
 
 

@@ -14,6 +14,8 @@ from kanslib.exercises.session import PendingPredictions, display_text
 from kanslib.lab.queries import QueryLog
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from kanslib.backends.base import Backend
     from kanslib.exercises.exercise import Exercise
     from kanslib.exercises.lab_queries import LabQueries
@@ -30,7 +32,7 @@ def kernel_predictions() -> PendingPredictions:
     return PendingPredictions()
 
 
-def display_exercises(views: Sequence[ExerciseView], html: str, text: str) -> dict[str, Any]:
+def display_exercises(views: Sequence[ExerciseView], html: Markup, text: str) -> dict[str, Any]:
     """Return what a cell shows of exercises: forms where a kernel runs, HTML and text elsewhere."""
     if "ipykernel" not in sys.modules:  # ipywidgets takes half a second to import
         return display_text(views, html, text)

@@ -15,8 +15,8 @@ from kanslib.metallb.config import pool_of, pools
 
 if TYPE_CHECKING:
     from kanslib.metallb.election import Election
-    from kanslib.render.cluster_map import SVG
     from kanslib.render.election_tables import ExplainedElection
+    from kanslib.render.svg import SVG
 
 
 def pool(view: ClusterView) -> list[str]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from kanslib.analysis import Attempt, Outage
     from kanslib.answer import Provenance
     from kanslib.packets.bgp import CapturedMessage
-    from kanslib.render.cluster_map import SVG
     from kanslib.render.outage_timeline import TimelineFigure
     from kanslib.render.rows import Rows
+    from kanslib.render.svg import SVG
     from kanslib.render.tables import Table
 
 _LAYERS: dict[str, Callable[[Frame], bool]] = {

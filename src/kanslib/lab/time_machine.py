@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from html import escape
 from itertools import chain
 from typing import Any
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.analysis import event_sources
 from kanslib.analysis.arp import neighbors_at
@@ -94,14 +96,14 @@ class TimeMachine(TabledAnswer):
                 "CLIENT REMEMBERS": macs.get(mac, mac) or "nothing",
             }  # fmt: skip
 
-    def _trace(self) -> tuple[str, str]:
+    def _trace(self) -> tuple[Markup, str]:
         """Return the trace of a packet from the client as HTML and in words; or why there is none."""
         try:
             trace = packet_path.trace(self._view, self._service, None, None)
         except KanslibError as exc:
             reason = f"No packet can be traced to {self._service} at this moment: {str(exc).splitlines()[0]}"
-            return f"<p>{escape(reason)}</p>", reason
-        return f"<p>{escape(trace.summary)}</p>{trace.svg()}", trace.summary
+            return Markup(h.p[reason]), reason
+        return Markup(h.fragment[h.p[trace.summary], trace.svg()]), trace.summary
 
     def describe(self) -> str:
         """Return the story in words: every stop with its seconds."""
@@ -112,7 +114,7 @@ class TimeMachine(TabledAnswer):
         """Return the stops: SECONDS after the opening, LANE, and WHAT happened."""
         return [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.timeline.stops]
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return one folded scene for each action: what a page without a kernel shows."""
         actions = [stop for stop in self.timeline.stops if stop.lane == "actions"]
         shown = actions[:_MAX_SCENES]
@@ -121,13 +123,12 @@ class TimeMachine(TabledAnswer):
             later = actions[place + 1].at if place + 1 < len(actions) else self.timeline.end
             scene = self.at(min(self._settled(stop), later))
             # a drawn trace is many times as large
-            scene = replace(scene, trace_html=f"<p>{escape(scene.trace_summary)}</p>")
-            opened = " open" if place == 0 else ""
-            summary = f"{stop.at:.0f} s: {escape(stop.text)}"
-            parts.append(f"<details{opened}><summary>{summary}</summary>{scene_html(scene, self.timeline)}</details>")
+            scene = replace(scene, trace_html=Markup(h.p[scene.trace_summary]))
+            summary = h.summary[f"{stop.at:.0f} s: {stop.text}"]
+            parts.append(h.details(open=place == 0)[summary, scene_html(scene, self.timeline)])
         left = len(actions) - len(shown)
-        more = f"<p>{left} more actions: with a kernel, the slider has them.</p>" if left else ""
-        return f'<div class="kans-time">{"".join(parts)}{more}</div>'
+        more = h.p[f"{left} more actions: with a kernel, the slider has them."] if left else None
+        return Markup(h.div(".kans-time")[parts, more])
 
     def _settled(self, stop: TimelineStop) -> float:
         moment = next(moment for moment in self._moments if moment.name == stop.text)

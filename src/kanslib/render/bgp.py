@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from itertools import groupby, pairwise
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.analysis.phases import wilson
 from kanslib.answer import Provenance
@@ -13,10 +15,12 @@ from kanslib.packets import bgp
 from kanslib.packets.bgp_fsm import STATES, Transition
 from kanslib.packets.capture import Frame
 from kanslib.palette import BLUE, GREY, INK, PAPER, VERMILLION
-from kanslib.render.cluster_map import SVG
 from kanslib.render.rows import Row
+from kanslib.render.svg import SVG, canvas, text
 
 _BOX, _GAP, _HIGH, _TOP = 118, 120, 44, 96
+_HEAD = h.marker(id="kans-head", viewBox="0 0 8 8", refX=7, refY=4, markerWidth=8, markerHeight=8, orient="auto")
+_ARROW_HEAD = h.defs[_HEAD[h.path(d="M0 0L8 4L0 8z", fill=INK)]]
 
 
 MESSAGE_COLUMNS = ("AT", "FROM", "TO", "MESSAGE", "INFO", "FRAME")
@@ -123,7 +127,7 @@ def draw_states(steps: Sequence[Transition], node: str, peer: str, zero: float, 
     ]  # fmt: skip
     height = _TOP + _HIGH + 60 + 34 * len(down) + 20
     last = steps[-1].after if steps else "Idle"
-    parts = [_state(place, name, name == last) for place, name in enumerate(STATES)]
+    parts: list[h.Node] = [_state(place, name, name == last) for place, name in enumerate(STATES)]
     for place, (one, other) in enumerate(pairwise(STATES)):
         parts.append(_arrow_right(place, place + 1, _labels(transitions.get((one, other), ()), zero), 0))
     for number, (one, other) in enumerate(skipped):
@@ -136,13 +140,10 @@ def draw_states(steps: Sequence[Transition], node: str, peer: str, zero: float, 
             _arrow_back(STATES.index(one), _TOP + _HIGH + 40 + 34 * number, _labels(transitions[one, "Idle"], zero))
         )
     words = describe_states(steps, node, peer, zero)
+    style = f"min-width:760px;font:12px sans-serif;background:{PAPER};color:{INK}"
+    title = [h.title[f"BGP states of {node}"], h.desc[words]]
     return SVG(
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
-        f' viewBox="0 0 {width} {height}"'
-        f' style="max-width:{width}px;width:100%;min-width:760px;font:12px sans-serif;background:{PAPER};color:{INK}">'
-        f'<defs><marker id="kans-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
-        f' orient="auto"><path d="M0 0L8 4L0 8z" fill="{INK}"/></marker></defs>'
-        f"<title>BGP states of {escape(node)}</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
+        Markup(canvas(words, width, height, style)[_ARROW_HEAD, title, parts]),
         words,
         provenance,
         [
@@ -156,18 +157,22 @@ def _left(place: int) -> int:
     return 20 + place * (_BOX + _GAP)
 
 
-def _state(place: int, name: str, is_last: bool) -> str:
+def _state(place: int, name: str, is_last: bool) -> list[h.Element]:
     colour, thick = (BLUE, 4) if is_last else (GREY, 2)
     x = _left(place)
-    return (
-        f'<rect x="{x}" y="{_TOP}" width="{_BOX}" height="{_HIGH}" rx="8" fill="none" stroke="{colour}"'
-        f' stroke-width="{thick}"/>' + _text(x + _BOX / 2, _TOP + 27, name, bold=True)
-    )
+    return [
+        h.rect(x=x, y=_TOP, width=_BOX, height=_HIGH, rx=8, fill="none", stroke=colour, stroke_width=thick),
+        _text(x + _BOX / 2, _TOP + 27, name, bold=True),
+    ]
 
 
-def _text(x: float, y: float, words: str, bold: bool = False) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}" text-anchor="middle"{weight}>{escape(words)}</text>'
+def _text(x: float, y: float, words: str, *, bold: bool = False) -> h.Element:
+    return text(x, y, words, INK, "middle", bold=bold)
+
+
+def _arrow(path: str, colour: str = INK, dash: str | None = None) -> h.Element:
+    head = "url(#kans-head)"
+    return h.path(d=path, fill="none", stroke=colour, stroke_width="1.5", marker_end=head, stroke_dasharray=dash)
 
 
 def _labels(steps: Sequence[Transition], zero: float) -> list[str]:
@@ -179,18 +184,17 @@ def _labels(steps: Sequence[Transition], zero: float) -> list[str]:
     return out
 
 
-def _arrow_right(start: int, end: int, labels: Sequence[str], lift: int) -> str:
+def _arrow_right(start: int, end: int, labels: Sequence[str], lift: int) -> list[h.Element]:
     x1, x2, y = _left(start) + _BOX, _left(end), _TOP + _HIGH // 2
     if lift:
         x1, x2, y = x1 - _BOX // 2, x2 + _BOX // 2, _TOP
         path = f"M{x1} {y}C{x1} {y - lift} {x2} {y - lift} {x2} {y - 2}"
     else:
         path = f"M{x1} {y}L{x2 - 2} {y}"
-    dash = "" if labels else ' stroke-dasharray="4 4"'
-    line = f'<path d="{path}" fill="none" stroke="{INK}" stroke-width="1.5" marker-end="url(#kans-head)"{dash}/>'
     words = [word for label in labels for word in _wrapped(label)]
     top = (_TOP - lift * 0.75 - 4 if lift else y - 8) - 14 * (len(words) - 1)
-    return line + "".join(_text((x1 + x2) / 2, top + 14 * place, word) for place, word in enumerate(words))
+    texts = [_text((x1 + x2) / 2, top + 14 * place, word) for place, word in enumerate(words)]
+    return [_arrow(path, dash=None if labels else "4 4"), *texts]
 
 
 def _wrapped(label: str) -> list[str]:
@@ -203,7 +207,7 @@ def _wrapped(label: str) -> list[str]:
     return lines
 
 
-def _loops(place: int, steps: Sequence[Transition]) -> list[str]:
+def _loops(place: int, steps: Sequence[Transition]) -> list[h.Element]:
     """Return the events that do not change the state, counted below it."""
     counts = Counter(step.event for step in steps)
     x = _left(place) + _BOX / 2
@@ -213,11 +217,10 @@ def _loops(place: int, steps: Sequence[Transition]) -> list[str]:
     ]
 
 
-def _arrow_back(start: int, y: float, labels: Sequence[str]) -> str:
+def _arrow_back(start: int, y: float, labels: Sequence[str]) -> list[h.Element]:
     x1, x2, bottom = _left(start) + _BOX - 14, _left(0) + 20, _TOP + _HIGH
     path = f"M{x1} {bottom}L{x1} {y + 24}L{x2} {y + 24}L{x2} {bottom + 2}"
-    line = f'<path d="{path}" fill="none" stroke="{VERMILLION}" stroke-width="1.5" marker-end="url(#kans-head)"/>'
-    return line + _text((x1 + x2) / 2, y + 19, "; ".join(labels))
+    return [_arrow(path, VERMILLION), _text((x1 + x2) / 2, y + 19, "; ".join(labels))]
 
 
 def describe_states(steps: Sequence[Transition], node: str, peer: str, zero: float) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Self
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.answer import Provenance
 from kanslib.k8s.objects import KubeObject, is_ready
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
-from kanslib.render.answers import TabledAnswer
-from kanslib.render.html import scrollable
-from kanslib.render.rows import Row, Rows
+from kanslib.render.rows import Row
+from kanslib.render.svg import SVG, canvas, text
 
 _BOX, _GAP, _TOP = 200, 16, 96
 
@@ -30,32 +30,6 @@ class NodeView:
     excluded: bool
     pods: tuple[str, ...]
     vips: tuple[str, ...]
-
-
-class SVG(str, TabledAnswer):
-    """An SVG text with its words and rows; a notebook shows the picture, `describe()` and `table` say the same."""
-
-    provenance: Provenance
-    _words: str
-    _rows: Rows
-
-    def __new__(cls, content: str, words: str, provenance: Provenance, rows: Rows = ()) -> Self:
-        """Return the picture; `words`: what it shows, `rows`: what it is drawn from."""
-        picture = super().__new__(cls, content)
-        picture._words, picture.provenance, picture._rows = words, provenance, rows
-        return picture
-
-    def rows(self) -> Rows:
-        """Return what the picture is drawn from."""
-        return self._rows
-
-    def describe(self) -> str:
-        """Return what the picture shows, in sentences."""
-        return self._words
-
-    def body_html(self) -> str:
-        """Return the picture in a box that scrolls sideways."""
-        return scrollable(str(self), "picture")
 
 
 def node_views(
@@ -103,27 +77,20 @@ def draw(
     rows = max([len(node.pods) + len(node.vips) for node in nodes], default=0)
     height = _TOP + 118 + 24 * rows
     width = max(1, len(nodes)) * (_BOX + _GAP) + _GAP
-    parts = [_machine_outside(client, BLUE, _GAP), _machine_outside(router, PURPLE, _GAP + _BOX + _GAP)]
-    parts.append(
-        f'<line x1="{_GAP}" y1="{_TOP - 26}" x2="{width - _GAP}" y2="{_TOP - 26}" stroke="{GREY}" stroke-width="3"/>'
-    )
-    parts += [_node(node, _GAP + i * (_BOX + _GAP), height - _TOP - _GAP) for i, node in enumerate(nodes)]
-    if without_leader:
-        parts.append(_text(_GAP, height + 10, "✗ no leader: " + ", ".join(without_leader), bold=True))
-        height += 24  # a line of its own: in the router's line it would cover it
-    for line in disagreements:
-        parts.append(_text(_GAP, height + 10, "≠ " + line, bold=True))
-        height += 24
+    notices = [f"✗ no leader: {', '.join(without_leader)}"] if without_leader else []
+    notices += [f"≠ {line}" for line in disagreements]
+    parts: list[h.Node] = [
+        _machine_outside(client, BLUE, _GAP),
+        _machine_outside(router, PURPLE, _GAP + _BOX + _GAP),
+        _line(_GAP, _TOP - 26, width - _GAP, _TOP - 26, 3),
+        *(_node(node, _GAP + i * (_BOX + _GAP), height - _TOP - _GAP) for i, node in enumerate(nodes)),
+        # lines of their own: in the router's line they would cover it
+        *(text(_GAP, height + 10 + 24 * place, line, bold=True) for place, line in enumerate(notices)),
+    ]
     words = " ".join([describe(nodes, client, router, without_leader), *(f"{line}." for line in disagreements)])
-    return SVG(
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
-        f' viewBox="0 0 {width} {height}" '
-        f'style="max-width:{width}px;width:100%;min-width:640px;font:13px sans-serif">'
-        f"<title>Cluster map</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
-        words,
-        provenance,
-        [_row(node) for node in nodes],
-    )
+    picture = canvas(words, width, height + 24 * len(notices), "min-width:640px;font:13px sans-serif")
+    title = [h.title["Cluster map"], h.desc[words]]
+    return SVG(Markup(picture[title, parts]), words, provenance, [_row(node) for node in nodes])
 
 
 def _row(node: NodeView) -> Row:
@@ -133,51 +100,45 @@ def _row(node: NodeView) -> Row:
     }  # fmt: skip
 
 
-def _text(
-    x: float, y: float, words: str, colour: str = "currentColor", anchor: str = "start", bold: bool = False
-) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
+def _line(x1: int, y1: int, x2: int, y2: int, width: int = 2) -> h.Element:
+    return h.line(x1=x1, y1=y1, x2=x2, y2=y2, stroke=GREY, stroke_width=width)
 
 
-def _machine_outside(machine: tuple[str, str] | None, colour: str, x: int) -> str:
+def _machine_outside(machine: tuple[str, str] | None, colour: str, x: int) -> list[h.Element]:
     if machine is None:
-        return ""
+        return []
     name, address = machine
-    return (
-        f'<rect x="{x}" y="8" width="{_BOX}" height="40" rx="20" fill="none" stroke="{colour}" stroke-width="2"/>'
-        + _text(x + _BOX / 2, 33, f"{name}  {address}", anchor="middle")
-        + f'<line x1="{x + _BOX / 2}" y1="48" x2="{x + _BOX / 2}" y2="{_TOP - 26}" stroke="{GREY}" stroke-width="2"/>'
-    )
-
-
-def _node(node: NodeView, x: int, height: int) -> str:
-    colour = GREY if node.ready else VERMILLION
-    dash = "" if node.ready else ' stroke-dasharray="6 4"'
-    lines = [
-        (
-            f'<line x1="{x + _BOX / 2}" y1="{_TOP - 26}" x2="{x + _BOX / 2}" y2="{_TOP}" stroke="{GREY}" '
-            'stroke-width="2"/>'
-        ),
-        (
-            f'<rect x="{x}" y="{_TOP}" width="{_BOX}" height="{height}" rx="8" fill="none" stroke="{colour}" '
-            f'stroke-width="2"{dash}/>'
-        ),
-        _text(x + 12, _TOP + 24, node.name, bold=True),
-        _text(x + 12, _TOP + 43, f"{node.address} · {node.role}"),
-        _text(x + 12, _TOP + 61, node.zone),
-        _text(x + 12, _TOP + 83, ("" if node.ready else "✗ ") + _state(node), bold=not node.ready),
+    middle = x + _BOX // 2
+    return [
+        h.rect(x=x, y=8, width=_BOX, height=40, rx=20, fill="none", stroke=colour, stroke_width=2),
+        text(middle, 33, f"{name}  {address}", anchor="middle"),
+        _line(middle, 48, middle, _TOP - 26),
     ]
+
+
+def _node(node: NodeView, x: int, height: int) -> list[h.Element]:
+    colour, dash = (GREY, None) if node.ready else (VERMILLION, "6 4")
+    parts = [
+        _line(x + _BOX // 2, _TOP - 26, x + _BOX // 2, _TOP),
+        h.rect(
+            x=x, y=_TOP, width=_BOX, height=height, rx=8, fill="none", stroke=colour, stroke_width=2,
+            stroke_dasharray=dash,
+        ),
+        text(x + 12, _TOP + 24, node.name, bold=True),
+        text(x + 12, _TOP + 43, f"{node.address} · {node.role}"),
+        text(x + 12, _TOP + 61, node.zone),
+        text(x + 12, _TOP + 83, ("" if node.ready else "✗ ") + _state(node), bold=not node.ready),
+    ]  # fmt: skip
     y = _TOP + 104
     for vip in node.vips:
-        lines.append(f'<rect x="{x + 8}" y="{y - 15}" width="{_BOX - 16}" height="21" rx="4" fill="{BLUE}"/>')
-        lines.append(_text(x + 14, y, f"★ {vip}", "#ffffff", bold=True))
+        parts.append(h.rect(x=x + 8, y=y - 15, width=_BOX - 16, height=21, rx=4, fill=BLUE))
+        parts.append(text(x + 14, y, f"★ {vip}", "#ffffff", bold=True))
         y += 24
     for pod in node.pods:
-        lines.append(f'<circle cx="{x + 18}" cy="{y - 5}" r="6" fill="none" stroke="{GREEN}" stroke-width="3"/>')
-        lines.append(_text(x + 32, y, pod))
+        parts.append(h.circle(cx=x + 18, cy=y - 5, r=6, fill="none", stroke=GREEN, stroke_width=3))
+        parts.append(text(x + 32, y, pod))
         y += 24
-    return "".join(lines)
+    return parts
 
 
 def _state(node: NodeView) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.answer import Provenance
 from kanslib.metallb import election
 from kanslib.palette import GREY, INK, PAPER, SERIES
-from kanslib.render.cluster_map import SVG
+from kanslib.render.svg import SVG, canvas, text
 
 _LEFT, _WIDTH, _ROW, _TOP = 190, 560, 74, 46
-_SHAPES = ("circle", "square", "triangle", "diamond", "cross")
+_SHAPES = (  # paths around their middle: circle, square, triangle, diamond, cross
+    "M-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0z", "M-7-7h14v14h-14z", "M0-9l9 16h-18z", "M0-10l10 10l-10 10l-10-10z",
+    "M-3-9h6v6h6v6h-6v6h-6v-6h-6v-6h6z",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def draw(
     lines = hash_lines(vips, nodes, joins, leaves)
     all_nodes = list(dict.fromkeys([*nodes, *joins]))
     height = _TOP + _ROW * len(lines) + 30 + 20 * len(all_nodes)
-    parts = [_text(_LEFT, 22, "smallest hash: leads"), _text(_LEFT + _WIDTH, 22, "largest", anchor="end")]
+    parts: list[h.Node] = [_text(_LEFT, 22, "smallest hash: leads"), _text(_LEFT + _WIDTH, 22, "largest", "end")]
     for number, row in enumerate(lines):
         parts.append(_row(row, _TOP + _ROW * number + 30, all_nodes, joins, leaves))
     legend = _TOP + _ROW * len(lines) + 20
@@ -66,12 +71,10 @@ def draw(
         state = " (joins)" if node in joins else " (leaves)" if node in leaves else ""
         parts.append(_text(_LEFT + 26, legend + 5 + 20 * number, node + state))
     words = describe(lines, joins, leaves)
-    width = _LEFT + _WIDTH + 40
+    style = f"min-width:560px;font:13px sans-serif;background:{PAPER};color:{INK}"
+    picture = canvas(words, _LEFT + _WIDTH + 40, height, style)
     return SVG(
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(words)}"'
-        f' viewBox="0 0 {width} {height}" style="max-width:{width}px;width:100%;min-width:560px;'
-        f'font:13px sans-serif;background:{PAPER};color:{INK}">'
-        f"<title>Hash order</title><desc>{escape(words)}</desc>{''.join(parts)}</svg>",
+        Markup(picture[h.title["Hash order"], h.desc[words], parts]),
         words,
         provenance,
         [
@@ -89,38 +92,33 @@ def draw(
     )
 
 
-def _text(x: float, y: float, words: str, anchor: str = "start", bold: bool = False) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
+def _text(x: float, y: float, words: str, anchor: str | None = None, *, bold: bool = False) -> h.Element:
+    return text(x, y, words, INK, anchor, bold=bold)
 
 
-def _row(row: HashLine, y: int, all_nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> str:
-    line = f'<line x1="{_LEFT}" y1="{y}" x2="{_LEFT + _WIDTH}" y2="{y}" stroke="{GREY}" stroke-width="2"/>'
+def _row(
+    row: HashLine, y: int, all_nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]
+) -> list[h.Element]:
+    line = h.line(x1=_LEFT, y1=y, x2=_LEFT + _WIDTH, y2=y, stroke=GREY, stroke_width=2)
     leader = row.before if row.before == row.after else f"{row.before} → {row.after or 'nobody'}"
     parts = [line, _text(12, y - 6, row.name, bold=True), _text(12, y + 12, row.ip)]
     for node, place in row.places:
-        x = _LEFT + 8 + place * (_WIDTH - 16)
+        x = round(_LEFT + 8 + place * (_WIDTH - 16), 1)
         parts.append(_symbol(node, x, y, all_nodes, node in leaves, node in joins))
         if node == row.after:
-            parts.append(_text(x, y - 14, "★", anchor="middle", bold=True))
+            parts.append(_text(x, y - 14, "★", "middle", bold=True))
     parts.append(_text(_LEFT, y + 27, leader, bold=row.before != row.after))
-    return "".join(parts)
+    return parts
 
 
-def _symbol(node: str, x: float, y: float, all_nodes: Sequence[str], hollow: bool, new: bool) -> str:
+def _symbol(node: str, x: float, y: int, all_nodes: Sequence[str], hollow: bool, new: bool) -> h.Element:
     """Return a node's symbol: shape and colour differ, so that neither is needed alone."""
     number = all_nodes.index(node) % len(SERIES)
     colour, shape = SERIES[number], _SHAPES[number]
-    fill = f'fill="{PAPER if hollow else colour}" stroke="{colour}" stroke-width="2.5"'
-    drawn = {
-        "circle": f'<circle cx="{x:.1f}" cy="{y}" r="8" {fill}/>',
-        "square": f'<rect x="{x - 7:.1f}" y="{y - 7}" width="14" height="14" {fill}/>',
-        "triangle": f'<path d="M{x:.1f} {y - 9}l9 16h-18z" {fill}/>',
-        "diamond": f'<path d="M{x:.1f} {y - 10}l10 10l-10 10l-10-10z" {fill}/>',
-        "cross": f'<path d="M{x - 3:.1f} {y - 9}h6v6h6v6h-6v6h-6v-6h-6v-6h6z" {fill}/>',
-    }[shape]
-    ring = f'<circle cx="{x:.1f}" cy="{y}" r="13" fill="none" stroke="{colour}" stroke-dasharray="3 3"/>' if new else ""
-    return f"<g><title>{escape(node)}</title>{drawn}{ring}</g>"
+    fill = PAPER if hollow else colour
+    symbol = h.path(d=shape, transform=f"translate({x} {y})", fill=fill, stroke=colour, stroke_width="2.5")
+    ring = h.circle(cx=str(x), cy=y, r=13, fill="none", stroke=colour, stroke_dasharray="3 3")
+    return h.g[h.title[node], symbol, new and ring]
 
 
 def describe(lines: Sequence[HashLine], joins: Sequence[str], leaves: Sequence[str]) -> str:

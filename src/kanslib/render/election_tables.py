@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from html import escape
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.answer import Provenance
 from kanslib.metallb.election import Election
@@ -33,6 +35,6 @@ class ExplainedElection(Election, TabledAnswer):
         """Return the election in words: the leader, every node's eligibility, the hash order."""
         return str(self)
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the words, as they are printed."""
-        return f'<pre style="white-space:pre-wrap">{escape(str(self))}</pre>'
+        return Markup(h.pre(style="white-space:pre-wrap")[str(self)])

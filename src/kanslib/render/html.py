@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from html import escape
+import htpy as h
+from markupsafe import Markup
 
 
-def scrollable(html: str, label: str) -> str:
+def scrollable(content: h.Node, label: str) -> Markup:
     """Return HTML in a box that scrolls sideways and that the Tab key reaches; a screen reader says `label`.
 
-    >>> scrollable("…", "cluster map")
-    '<div tabindex="0" role="group" style="overflow-x:auto" aria-label="cluster map">…</div>'
+    >>> print(scrollable("1 < 2", "sum"))
+    <div tabindex="0" role="group" style="overflow-x:auto" aria-label="sum">1 &lt; 2</div>
     """
-    return f'<div tabindex="0" role="group" style="overflow-x:auto" aria-label="{escape(label)}">{html}</div>'
+    return Markup(h.div(tabindex=0, role="group", style="overflow-x:auto", aria_label=label)[content])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from kanslib.answer import Provenance
 from kanslib.iptables import Rule, Ruleset, RulesetDifference
 from kanslib.iptables.dump import Dump
@@ -57,7 +59,7 @@ class NodeRules(Ruleset, TabledAnswer):
         counts = {table: sum(len(self.chain(name, table)) for name in chains) for table, chains in self.tables.items()}
         return ", ".join(f"{count} rules in {table}" for table, count in counts.items())
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the rules as a table."""
         return self.table.body_html()
 
@@ -88,7 +90,7 @@ class RuleChanges(RulesetDifference, TabledAnswer):
         """Return how many rules were removed and added, and how many counted packets."""
         return f"{len(self.removed)} rules removed, {len(self.added)} added, {len(self.counters)} counted packets."
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the changes as a table."""
         return self.table.body_html()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 
+import htpy as h
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
@@ -50,10 +51,10 @@ class TimelineFigure(TabledAnswer, go.Figure):
         """Return what the figure shows, in sentences."""
         return str(getattr(self, "_words", ""))
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the words: a picture needs plotly's own MIME type."""
-        words = "<br>".join(escape(line) for line in self.describe().splitlines())
-        return f'<div class="kans-words"><b>In words</b><br>{words}</div>'
+        words = Markup("<br>").join(self.describe().splitlines())
+        return Markup(h.div(".kans-words")[h.b["In words"], h.br, words])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None, **options: object) -> dict[str, object]:
         """Return plotly's own MIME type, which needs no network, whatever renderer is set; and the words."""

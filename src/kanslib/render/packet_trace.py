@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from html import escape
 from itertools import pairwise
 from textwrap import wrap
 from typing import overload
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.answer import Provenance
 from kanslib.iptables import Outcome, Step
@@ -18,6 +20,7 @@ from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.html import scrollable
 from kanslib.render.rows import Rows
+from kanslib.render.svg import canvas, text
 
 _WIDTH, _GAP, _LINE, _MARGIN = 340, 96, 17, 12
 _CHARS = 52  # of a line in a box
@@ -111,17 +114,19 @@ class Trace(Sequence[Outcome], TabledAnswer):
             for step in shown_steps(way)
         ]  # fmt: skip
 
-    def svg(self) -> str:
+    def svg(self) -> Markup:
         """Return the picture as SVG."""
         return draw(outcome_tree(self.outcomes), self.summary)
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the picture, and the same in words folded below it."""
-        return (
-            f"<details open><summary>{escape(self.summary)}</summary>"
-            f"{scrollable(self.svg(), 'the trace of the packet')}</details>"
-            f'<details><summary>The same in words</summary><pre style="white-space:pre-wrap">'
-            f"{escape(self.describe())}</pre></details>"
+        picture = scrollable(self.svg(), "the trace of the packet")
+        words = h.pre(style="white-space:pre-wrap")[self.describe()]
+        return Markup(
+            h.fragment[
+                h.details(open=True)[h.summary[self.summary], picture],
+                h.details[h.summary["The same in words"], words],
+            ]
         )
 
 
@@ -225,18 +230,20 @@ def _total_height(box: Box) -> int:
     return max(box.height, sum(_total_height(part) + 14 for part in box.branches) - 14)
 
 
-def draw(root: Box, summary: str) -> str:
+def draw(root: Box, summary: str) -> Markup:
     """Draw the boxes; the rule of a step stands at the foot while the step is hovered or has the focus."""
     depth, tall = _depth(root), _total_height(root)
     width = max(720, _MARGIN * 2 + depth * _WIDTH + (depth - 1) * _GAP)  # the rule at the foot needs room
     foot = _MARGIN * 2 + tall
-    body = "".join(_box_svg(root, _MARGIN, _MARGIN, foot, width))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="group" aria-label="{escape(summary)}" '
-        f'viewBox="0 0 {width} {foot + 5 * _LINE}" style="width:100%;max-width:{width}px;min-width:{min(width, 700)}px;'
-        f'font:12.5px sans-serif"><style>{_STYLE}</style><title>{escape(summary)}</title>'
-        f'<text x="{_MARGIN}" y="{foot + _LINE}" fill="currentColor" opacity=".75">'
-        f"Point at a rule, or reach it with the Tab key: it stands here as iptables-save prints it.</text>{body}</svg>"
+    picture = canvas(summary, width, foot + 5 * _LINE, f"min-width:{min(width, 700)}px;font:12.5px sans-serif", "group")
+    hint = "Point at a rule, or reach it with the Tab key: it stands here as iptables-save prints it."
+    return Markup(
+        picture[
+            h.style[_STYLE],
+            h.title[summary],
+            h.g(opacity=".75")[text(_MARGIN, foot + _LINE, hint)],
+            _draw_box(root, _MARGIN, _MARGIN, foot, width),
+        ]
     )
 
 
@@ -244,67 +251,54 @@ def _depth(box: Box) -> int:
     return 1 + max((_depth(part) for part in box.branches), default=0)
 
 
-def _box_svg(box: Box, x: int, top: int, foot: int, width: int) -> Iterator[str]:
+def _draw_box(box: Box, x: int, top: int, foot: int, width: int) -> Iterator[h.Element]:
     tall = _total_height(box)
     y = top + (tall - box.height) // 2
     good = all(way.verdict == "ACCEPT" for way in box.outcomes)
     colour = GREY if not box.outcomes else GREEN if good else VERMILLION
-    dash = "" if good else ' stroke-dasharray="7 4"'
-    yield (
-        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{box.height}" rx="8" fill="none" stroke="{colour}" '
-        f'stroke-width="2"{dash}/>'
-    )
+    yield h.rect(
+        x=x, y=y, width=_WIDTH, height=box.height, rx=8, fill="none", stroke=colour, stroke_width=2,
+        stroke_dasharray=None if good else "7 4",
+    )  # fmt: skip
     at = y + 6
     for line in box.head:
-        yield f'<text x="{x + 10}" y="{at + 13}" fill="currentColor" font-style="italic">{escape(line)}</text>'
+        yield h.g(font_style="italic")[text(x + 10, at + 13, line)]
         at += _LINE
     for step in box.steps:
-        yield _step_svg(step, x, at, foot, width)
+        yield _draw_step(step, x, at, foot, width)
         at += _step_height(step)
     for line in box.foot:
-        yield f'<text x="{x + 10}" y="{at + 13}" fill="currentColor" font-weight="bold">{escape(line)}</text>'
+        yield text(x + 10, at + 13, line, bold=True)
         at += _LINE
     below = top + (tall - sum(_total_height(part) + 14 for part in box.branches) + 14) // 2
     for part in box.branches:
         middle = below + _total_height(part) // 2
-        yield _edge_svg(x + _WIDTH, y + box.height // 2, middle, part)
-        yield from _box_svg(part, x + _WIDTH + _GAP, below, foot, width)
+        yield from _draw_edge(x + _WIDTH, y + box.height // 2, middle, part)
+        yield from _draw_box(part, x + _WIDTH + _GAP, below, foot, width)
         below += _total_height(part) + 14
 
 
-def _edge_svg(x: int, start: int, end: int, part: Box) -> str:
+def _draw_edge(x: int, start: int, end: int, part: Box) -> Iterator[h.Element]:
     half = x + _GAP // 2
-    thick = 1.5 + 8 * part.weight
-    text_y = end - 8 if end <= start else end + 16
-    return (
-        f'<path d="M{x},{start} C{half},{start} {half},{end} {x + _GAP},{end}" fill="none" stroke="{BLUE}" '
-        f'stroke-width="{thick:.1f}"/>'
-        f'<g role="img" aria-label="{escape(part.label)}"><title>{escape(part.label)}</title>'
-        f'<text x="{x + _GAP - 6}" y="{text_y}" text-anchor="end" fill="currentColor" font-weight="bold">'
-        f"{escape(part.label)}</text></g>"
-    )
+    path = f"M{x},{start} C{half},{start} {half},{end} {x + _GAP},{end}"
+    yield h.path(d=path, fill="none", stroke=BLUE, stroke_width=f"{1.5 + 8 * part.weight:.1f}")
+    label = text(x + _GAP - 6, end - 8 if end <= start else end + 16, part.label, anchor="end", bold=True)
+    yield h.g(role="img", aria_label=part.label)[h.title[part.label], label]
 
 
-def _step_svg(step: Step, x: int, y: int, foot: int, width: int) -> str:
-    words, rule = _rule_lines(step), step.rule
+def _draw_step(step: Step, x: int, y: int, foot: int, width: int) -> h.Element:
+    rule, hook = step.rule, None
+    if rule.chain != step.hook:
+        hook = h.tspan(font_weight="normal", opacity=".75")[f" · {step.hook}"]
+    words = [text(x + 10, y + 13 + _LINE * place, line) for place, line in enumerate(_rule_lines(step), 1)]
     counter = f" · {rule.packets:,} packets so far" if rule.packets is not None else ""
     raw = [f"{rule.table}, line {rule.line}{counter}", *wrap(rule.text, width // 8)]
-    lines = "".join(
-        f'<text x="{x + 10}" y="{y + 13 + _LINE * (number + 1)}" fill="currentColor">{escape(line)}</text>'
-        for number, line in enumerate(words)
-    )
-    strip = "".join(
-        f'<text x="{_MARGIN}" y="{foot + _LINE * (2 + number)}" fill="currentColor" '
-        f'font-family="monospace" font-size="12">{escape(line)}</text>'
-        for number, line in enumerate(raw[:3])
-    )
-    hook = "" if rule.chain == step.hook else f'<tspan font-weight="normal" opacity=".75"> · {step.hook}</tspan>'
+    strip = h.g(".kw-raw", aria_hidden="true", font_family="monospace", font_size=12)
     label = f"{step.hook}, {short(rule.chain)}: {step.describe()}. Rule: {rule.text}"
-    return (
-        f'<g class="kw-step" tabindex="0" role="img" aria-label="{escape(label)}"><title>{escape(rule.text)}</title>'
-        f'<rect class="kw-highlight" x="{x + 3}" y="{y}" width="{_WIDTH - 6}" height="{_step_height(step) - 2}" '
-        f'rx="4"/>'
-        f'<text x="{x + 10}" y="{y + 13}" fill="currentColor" font-weight="bold">{escape(short(rule.chain))}'
-        f"{hook}</text>{lines}"
-        f'<g class="kw-raw" aria-hidden="true">{strip}</g></g>'
-    )
+    return h.g(".kw-step", tabindex=0, role="img", aria_label=label)[
+        h.title[rule.text],
+        h.rect(".kw-highlight", x=x + 3, y=y, width=_WIDTH - 6, height=_step_height(step) - 2, rx=4),
+        text(x + 10, y + 13, [short(rule.chain), hook], bold=True),
+        words,
+        strip[(text(_MARGIN, foot + _LINE * place, line) for place, line in enumerate(raw[:3], 2))],
+    ]

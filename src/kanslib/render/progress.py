@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.rows import Rows
+from kanslib.render.svg import canvas, text
 
 if TYPE_CHECKING:
     from kanslib.exercises.exercise import Exercise
@@ -63,34 +66,33 @@ class ProgressReport(TabledAnswer):
             lines.append(f"Chapter {chapter}: {right} of {len(outcomes)} right{tried}.")
         return "\n".join(lines)
 
-    def svg(self) -> str:
+    def svg(self) -> Markup:
         """Return the picture: a line for each chapter, a square with its sign for each exercise."""
         chapters = self._by_chapter()
-        width = 110 + 34 * max(map(len, chapters.values()))
         parts = []
         for place, (chapter, records) in enumerate(chapters.items()):
             y = 30 + 34 * place
-            parts.append(f'<text x="10" y="{y}" fill="currentColor">chapter {chapter}</text>')
+            parts.append(text(10, y, f"chapter {chapter}"))
             for column, (name, record) in enumerate(records.items()):
-                mark = OUTCOME_MARKS[record.outcome]
-                title = f"<title>{escape(name)}: {record.outcome}</title>"
-                parts.append(
-                    f'<g>{title}<rect x="{96 + 34 * column}" y="{y - 20}" width="28" height="28" rx="5" fill="none"'
-                    f' stroke="{mark.colour}" stroke-width="3"/><text x="{110 + 34 * column}" y="{y}"'
-                    f' text-anchor="middle" fill="currentColor">{mark.sign}</text></g>'
-                )
-        words = escape(self.describe().replace("\n", " "))
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{words}" width="{width}"'
-            f' height="{20 + 34 * len(chapters)}" style="font:14px sans-serif;max-width:100%">{"".join(parts)}</svg>'
-        )
+                parts.append(_square(name, record, 96 + 34 * column, y))
+        width, height = 110 + 34 * max(map(len, chapters.values())), 20 + 34 * len(chapters)
+        return Markup(canvas(self.describe().replace("\n", " "), width, height, "font:14px sans-serif")[parts])
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the picture, its key and its words."""
-        notice = f"<p>{escape(self._progress.notice)}</p>" if self._progress.notice else ""
-        words = escape(self.describe()).replace("\n", "<br>")
         key = " · ".join(f"{mark.sign} {mark.words}" for mark in OUTCOME_MARKS.values())
-        return f"<div>{self.svg()}<br><small>{key}</small><p>{words}</p>{notice}</div>"
+        words = Markup("<br>").join(self.describe().split("\n"))
+        notice = h.p[self._progress.notice] if self._progress.notice else None
+        return Markup(h.div[self.svg(), h.br, h.small[key], h.p[words], notice])
 
     def __repr__(self) -> str:
         return self.describe() + (f"\n{self._progress.notice}" if self._progress.notice else "")
+
+
+def _square(exercise: str, record: ExerciseRecord, x: int, y: int) -> h.Element:
+    mark = OUTCOME_MARKS[record.outcome]
+    return h.g[
+        h.title[f"{exercise}: {record.outcome}"],
+        h.rect(x=x, y=y - 20, width=28, height=28, rx=5, fill="none", stroke=mark.colour, stroke_width=3),
+        text(x + 14, y, mark.sign, anchor="middle"),
+    ]

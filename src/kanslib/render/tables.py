@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import htpy as h
 import pandas as pd
+from markupsafe import Markup
 
 from kanslib.answer import Answer, Printer, Provenance
 from kanslib.render.html import scrollable
@@ -49,14 +51,16 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
     def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
         printer.text(repr(self))  # describe() is pandas' own
 
-    def body_html(self) -> str:
+    def body_html(self) -> Markup:
         """Return the rows in a box that scrolls sideways."""
         if self.empty:
-            return "<pre>(none)</pre>"
+            return Markup(h.pre["(none)"])
         with pd.option_context("display.max_colwidth", None):
-            body = self.to_html(index=self._has_labels(), border=0, max_rows=60, notebook=True, justify="left")
+            body = self.to_html(
+                index=self._has_labels(), border=0, max_rows=60, notebook=True, justify="left", escape=True
+            )
         body = body.replace("<td>", f"<td{_LEFT}>").replace("<th>", f"<th{_LEFT}>")
-        return scrollable(body, "table")
+        return scrollable(Markup(body), "table")  # pandas has escaped the cells
 
     def __repr__(self) -> str:
         head = f"# {self.provenance}\n" if self.provenance else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+
+import htpy as h
+from markupsafe import Markup
 
 from kanslib.answer import Provenance
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
-from kanslib.render.cluster_map import SVG
 from kanslib.render.html import scrollable
+from kanslib.render.svg import SVG, canvas, text
 
 _LEFT, _WIDTH, _LANE = 150, 940, 24
 _SYMBOLS = {"leader": ("★", BLUE), "node": ("■", VERMILLION), "endpoints": ("⬢", GREEN), "actions": ("▼", PURPLE)}
@@ -60,7 +62,7 @@ class Scene:
     latest: str
     map: SVG
     addresses: Sequence[Mapping[str, str]]
-    trace_html: str
+    trace_html: Markup
     trace_summary: str
     provenance: Provenance
 
@@ -75,42 +77,38 @@ class Scene:
         return "\n".join([head, self.map.describe(), *leaders, self.trace_summary])
 
 
-def time_axis(timeline: StoryTimeline, now: float) -> str:
+def time_axis(timeline: StoryTimeline, now: float) -> Markup:
     """Draw the time axis: a lane for actions, for each kind of event, and for the requests of each Service."""
     lanes = [lane for lane in _SYMBOLS if any(stop.lane == lane for stop in timeline.stops)]
     names = [*lanes, *timeline.attempts]
     height = 34 + _LANE * len(names)
     x = _x(now, timeline.end)
-    parts = [f'<line x1="{x}" x2="{x}" y1="18" y2="{height - 12}" stroke="currentColor" stroke-width="2"/>']
-    parts.append(f'<text x="{x}" y="13" text-anchor="middle" fill="currentColor">{now:.1f} s</text>')
+    parts: list[h.Node] = [
+        h.line(x1=str(x), x2=str(x), y1=18, y2=height - 12, stroke="currentColor", stroke_width=2),
+        text(x, 13, f"{now:.1f} s", anchor="middle"),
+    ]
     for place, name in enumerate(names):
         y = 34 + _LANE * place
-        parts.append(f'<text x="{_LEFT - 10}" y="{y + 5}" text-anchor="end" fill="currentColor">{escape(name)}</text>')
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH}" y1="{y}" y2="{y}" stroke="{GREY}" stroke-opacity=".4"/>')
+        parts.append(text(_LEFT - 10, y + 5, name, anchor="end"))
+        parts.append(h.line(x1=_LEFT, x2=_WIDTH, y1=y, y2=y, stroke=GREY, stroke_opacity=".4"))
         parts += _lane_symbols(timeline, name, y) if name in lanes else _bars(timeline.attempts[name], timeline.end, y)
-    words = escape(f"{timeline.title}. The clock stands at {now:.1f} s of {timeline.end:.0f} s.")
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{words}" viewBox="0 0 {_WIDTH + 20} {height}"'
-        f' style="width:100%;max-width:{_WIDTH + 20}px;min-width:640px;font:13px sans-serif">{"".join(parts)}</svg>'
-    )
+    words = f"{timeline.title}. The clock stands at {now:.1f} s of {timeline.end:.0f} s."
+    return Markup(canvas(words, _WIDTH + 20, height, "min-width:640px;font:13px sans-serif")[parts])
 
 
 def _x(at: float, end: float) -> float:
     return round(_LEFT + (_WIDTH - _LEFT) * min(max(at / end if end else 0.0, 0.0), 1.0), 1)
 
 
-def _lane_symbols(timeline: StoryTimeline, lane: str, y: float) -> Iterator[str]:
+def _lane_symbols(timeline: StoryTimeline, lane: str, y: int) -> Iterator[h.Element]:
     symbol, colour = _SYMBOLS[lane]
     for stop in timeline.stops:
         if stop.lane == lane:
-            title = escape(f"{stop.at:.1f} s: {stop.text}")
-            yield (
-                f'<text x="{_x(stop.at, timeline.end)}" y="{y + 5}" text-anchor="middle" fill="{colour}">'
-                f"{symbol}<title>{title}</title></text>"
-            )
+            title = h.title[f"{stop.at:.1f} s: {stop.text}"]
+            yield text(_x(stop.at, timeline.end), y + 5, [symbol, title], colour, "middle")
 
 
-def _bars(attempts: Sequence[tuple[float, bool]], end: float, y: float) -> Iterator[str]:
+def _bars(attempts: Sequence[tuple[float, bool]], end: float, y: int) -> Iterator[h.Element]:
     """Yield a bar for each slice of time with requests: the more of them failed, the higher."""
     slices: dict[int, list[bool]] = {}
     count = 160
@@ -121,22 +119,21 @@ def _bars(attempts: Sequence[tuple[float, bool]], end: float, y: float) -> Itera
         failed = answers.count(False) / len(answers)
         colour, high = (VERMILLION, 4 + 14 * failed) if failed else (BLUE, 3)
         x = round(_LEFT + place * wide, 1)
-        yield f'<rect x="{x}" y="{y - high / 2:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="{colour}"/>'
+        yield h.rect(x=str(x), y=f"{y - high / 2:.1f}", width=f"{wide:.1f}", height=f"{high:.1f}", fill=colour)
 
 
-def scene_html(scene: Scene, timeline: StoryTimeline) -> str:
+def scene_html(scene: Scene, timeline: StoryTimeline) -> Markup:
     """Return a scene as HTML: axis, map, addresses, trace; each in a labelled group for screen readers."""
-    head = "".join(f'<th scope="col" style="text-align:left">{escape(name)}</th>' for name in ADDRESS_COLUMNS)
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td style="text-align:left">{escape(str(row[name]))}</td>' for name in ADDRESS_COLUMNS)
-        + "</tr>"
-        for row in scene.addresses
-    )
-    last = f"<p>{scene.at:.1f} s after the opening · last: <b>{escape(scene.latest)}</b></p>"
-    return (
-        f'<div class="kans-scene">{scene.provenance.html()}{last}'
-        f"{scrollable(time_axis(timeline, scene.at), 'time axis')}{scrollable(str(scene.map), 'cluster map')}"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"{scrollable(scene.trace_html, 'the trace of a packet')}</div>"
+    left = "text-align:left"
+    head = h.tr[(h.th(scope="col", style=left)[column] for column in ADDRESS_COLUMNS)]
+    body = (h.tr[(h.td(style=left)[row[column]] for column in ADDRESS_COLUMNS)] for row in scene.addresses)
+    return Markup(
+        h.div(".kans-scene")[
+            scene.provenance.html(),
+            h.p[f"{scene.at:.1f} s after the opening · last: ", h.b[scene.latest]],
+            scrollable(time_axis(timeline, scene.at), "time axis"),
+            scrollable(scene.map, "cluster map"),
+            h.table[h.thead[head], h.tbody[body]],
+            scrollable(scene.trace_html, "the trace of a packet"),
+        ]
     )
