@@ -34,6 +34,9 @@ WITH_SNIPPETS = [page for page in PAGES if page.parent.name != "reference"]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 INFO_STRINGS = {"python", "console", "sh live", "yaml", "text"}
 
+# a command, which a backslash continues on the next line, and its output
+CONSOLE_COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n?)*)", re.MULTILINE)
+
 
 @pytest.fixture(autouse=True)
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -57,8 +60,7 @@ def run_in_bash(command: str) -> subprocess.CompletedProcess[str]:
 
 def check_console(example: Example) -> str | None:
     """Run each `$` command of a block, and return how its output differs from the block's."""
-    for shown in re.split(r"^\$ ", example.parsed, flags=re.MULTILINE)[1:]:
-        command, _, wanted = shown.partition("\n")
+    for command, wanted in CONSOLE_COMMAND.findall(example.parsed):
         ran = run_in_bash(command)
         if ran.returncode or not doctest.OutputChecker().check_output(wanted, ran.stdout, FLAGS):
             return f"{command}\nexpected:\n{wanted}\ngot ({ran.returncode}):\n{ran.stdout}{ran.stderr}"
