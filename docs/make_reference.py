@@ -49,7 +49,11 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Kubernetes objects, and the rules that kube-proxy makes of them.",
         tuple(f"kanslib.k8s.{name}" for name in ("kubeproxy", "objects", "endpoints")),
     ),
-    "recording": ("kanslib.recording", "", ("kanslib.recording", "kanslib.recording.format")),
+    "recording": (
+        "kanslib.recording",
+        "Recordings: how they are read, and what is in their manifest.",
+        ("kanslib.recording:Recording", "kanslib.recording.format"),
+    ),
 }
 
 
@@ -124,22 +128,28 @@ def _sections(found: griffe.Object, heading: str) -> Iterator[str]:
 def _signature(found: griffe.Object) -> str:
     if isinstance(found, griffe.Attribute):
         return f"{found.name}: {found.annotation}"
-    if isinstance(found, griffe.Class) and _is_exception(found):
-        return f"class {found.name}({', '.join(map(str, found.bases))})"
-    if not isinstance(found, griffe.Class | griffe.Function):
+    if isinstance(found, griffe.Class):
+        return f"class {found.name}{_break_parameters(_fields(found))}"
+    if not isinstance(found, griffe.Function):
         raise TypeError(f"{found.path}: expected a class, a function or an attribute")
-    text = found.signature() or f"{found.name}{_named_tuple_fields(found)}"
-    if len(text) > 100:
-        text = re.sub(r"\((.*)\)", _one_parameter_a_line, text, count=1)
-    return f"class {text}" if found.is_class else text
+    return _break_parameters(found.signature())
 
 
-def _named_tuple_fields(found: griffe.Class | griffe.Function) -> str:
-    """Return the fields of a NamedTuple as parameters: griffe knows the signatures of dataclasses only."""
-    if not (isinstance(found, griffe.Class) and "NamedTuple" in map(str, found.bases)):
+def _fields(found: griffe.Class) -> str:
+    """Return the bases of an exception, and the fields of a dataclass or NamedTuple. Others are made by functions."""
+    if _is_exception(found):
+        return f"({', '.join(map(str, found.bases))})"
+    if "dataclass" in found.labels:
+        return found.signature().removeprefix(found.name)
+    if "NamedTuple" not in map(str, found.bases):
         return ""
     fields = [f"{one.name}: {one.annotation}" for one in found.attributes.values() if "property" not in one.labels]
     return f"({', '.join(fields)})"
+
+
+def _break_parameters(text: str) -> str:
+    """Return a signature with a line for each parameter where it is longer than 100 characters."""
+    return re.sub(r"\((.*)\)", _one_parameter_a_line, text, count=1) if len(text) > 100 else text
 
 
 def _one_parameter_a_line(parameters: re.Match[str]) -> str:
