@@ -48,7 +48,9 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
         console.print(f"\n{section.title}", style="bold")
         console.print(outage_timeline.describe(section.outage) or "no request and no event")
         console.print("\n".join(arp_timeline.sentences(section.arp, section.neighbor_updates, section.context)))
-    out.write_text(report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections))
+    out.write_text(
+        report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections), encoding="utf-8"
+    )
     console.print(f"\nwritten: {out} ({out.stat().st_size / 1e6:.1f} MB, opens in any browser, needs no network)")
 
 

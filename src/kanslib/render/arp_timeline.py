@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from markupsafe import Markup, escape
+
 from kanslib.analysis.arp import Announcement, ARPAnalysis, NeighborUpdate
 from kanslib.answer import Provenance
 from kanslib.packets.arp import REPLY, REQUEST
 from kanslib.packets.capture import Frame
-from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
+from kanslib.palette import BLUE, GREEN, GREY, GRID, PURPLE, VERMILLION
 from kanslib.render.outage_timeline import TimelineFigure
 from kanslib.render.rows import Row
 
@@ -89,27 +91,19 @@ def draw(
             )  # fmt: skip
             figure.add_annotation(
                 x=(x0 + x1) / 2, y=level[address] + 0.4, yshift=8, showarrow=False, font={"size": 11},
-                text=f"{context.client}: {holder}",
+                text=escape(f"{context.client}: {holder}"),
             )  # fmt: skip
     for kind, (height, colour, symbol) in _KINDS.items():
         mine = [frame for frame in analysis.frames if _kind(frame) == kind and _subject(frame) in level]
         figure.add_scatter(
             x=[round(frame.time - window.zero, 3) for frame in mine],
             y=[level[_subject(frame)] + height for frame in mine],
-            text=[_describe_frame(frame, context) for frame in mine],
+            text=[escape(_describe_frame(frame, context)) for frame in mine],
             mode="markers", name=kind, marker={"color": colour, "symbol": symbol, "size": 9},
             hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
         )  # fmt: skip
-    figure.add_vline(
-        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=window.action, annotation_yshift=14
-    )
-    figure.update_layout(
-        height=170 + 90 * len(addresses), margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER, font={"color": INK, "size": 13}, hovermode="closest",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-    )  # fmt: skip
-    names = [f"{context.services[address]}<br>{address}" for address in addresses]
-    figure.update_xaxes(title=f"seconds after {window.action}", gridcolor=GRID, zeroline=False)
+    figure.set_time_axis(window.action, 170 + 90 * len(addresses))
+    names = [Markup("{}<br>{}").format(context.services[address], address) for address in addresses]
     room = [0.4, len(addresses) + 0.9]
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=names, gridcolor=GRID, zeroline=False)
     rows = [

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from markupsafe import escape
+
 from kanslib.analysis.leadership import LeaderView, disagreements
 from kanslib.answer import Provenance
-from kanslib.palette import GRID, INK, PAPER, SERIES, VERMILLION
+from kanslib.palette import GRID, INK, SERIES
 from kanslib.render.outage_timeline import TimelineFigure
 
 _NOBODY = "nobody"
@@ -25,25 +27,19 @@ def draw(views: Sequence[LeaderView], title: str, action: str, provenance: Prove
     whole = max((one.end for one in views), default=1.0) - min((one.start for one in views), default=0.0)
     for leader in leaders:
         mine = [one for one in views if one.leader == leader]
+        name = escape(leader or _NOBODY)
         figure.add_bar(
             orientation="h", base=[one.start for one in mine], x=[one.end - one.start for one in mine],
-            y=[one.viewer for one in mine], name=leader or _NOBODY, marker={"color": colours[leader], "opacity": 0.28,
-            "line": {"color": colours[leader], "width": 2}}, width=0.7,
-            text=[(leader or _NOBODY) if one.end - one.start > whole * 0.1 else "" for one in mine],
+            y=[escape(one.viewer) for one in mine], name=name, customdata=[name] * len(mine), width=0.7,
+            marker={"color": colours[leader], "opacity": 0.28, "line": {"color": colours[leader], "width": 2}},
+            text=[name if one.end - one.start > whole * 0.1 else "" for one in mine],
             textposition="inside", insidetextanchor="middle", textfont={"color": INK},
-            hovertemplate="%{y}: " + (leader or _NOBODY) + " from %{base:+.1f} s<extra></extra>",
+            hovertemplate="%{y}: %{customdata} from %{base:+.1f} s<extra></extra>",
         )  # fmt: skip
-    figure.add_vline(
-        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=action, annotation_yshift=14
-    )
-    figure.update_layout(
-        barmode="overlay", height=150 + 42 * len(viewers), margin={"l": 10, "r": 10, "t": 50, "b": 40},
-        paper_bgcolor=PAPER, plot_bgcolor=PAPER, font={"color": INK, "size": 13},
-        title={"text": title, "font": {"size": 14}},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-    )  # fmt: skip
-    figure.update_xaxes(title=f"seconds after {action}", gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(categoryorder="array", categoryarray=viewers[::-1], gridcolor=GRID)
+    figure.set_time_axis(action, 150 + 42 * len(viewers))
+    figure.update_layout(barmode="overlay", title={"text": escape(title), "font": {"size": 14}})
+    names = [escape(viewer) for viewer in reversed(viewers)]
+    figure.update_yaxes(categoryorder="array", categoryarray=names, gridcolor=GRID)
     rows = [
         {"WHO": one.viewer, "FROM": round(one.start, 1), "TO": round(one.end, 1), "LEADER": one.leader or _NOBODY}
         for one in views

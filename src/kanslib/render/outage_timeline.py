@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import htpy as h
 import plotly.graph_objects as go
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
@@ -33,7 +33,11 @@ _CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
 
 
 class TimelineFigure(TabledAnswer, go.Figure):
-    """A plotly figure with words, rows and a provenance; a notebook shows figure and words."""
+    """A plotly figure with words, rows and a provenance; a notebook shows figure and words.
+
+    Plotly reads `<b>`, `<br>`, `<a href>` and entities in every string that it shows: names and texts are escaped
+    before they are put into a figure.
+    """
 
     def with_description(self, words: str, provenance: Provenance, rows: Rows) -> TimelineFigure:
         """Set the words, the provenance and the rows of the figure, and return it."""
@@ -42,6 +46,18 @@ class TimelineFigure(TabledAnswer, go.Figure):
         object.__setattr__(self, "provenance", provenance)
         object.__setattr__(self, "_rows", rows)
         return self
+
+    def set_time_axis(self, action: str, height: int) -> None:
+        """Set what timelines share: seconds after `action`, a line at 0 s with its name, `height` in pixels."""
+        name = escape(action)
+        line = {"color": VERMILLION, "width": 2, "dash": "dash"}
+        self.add_vline(x=0, line=line, annotation_text=name, annotation_yshift=14)
+        self.update_layout(
+            height=height, margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER, plot_bgcolor=PAPER,
+            font={"color": INK, "size": 13}, hovermode="closest",
+            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        )  # fmt: skip
+        self.update_xaxes(title=f"seconds after {name}", gridcolor=GRID, zeroline=False)
 
     def rows(self) -> Rows:
         """Return what the figure is drawn from."""
@@ -87,22 +103,16 @@ def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
         _add_requests(figure, service, outage.attempts[service], level[service])
     for lane in lanes:
         _add_lane(figure, lane, [event for event in outage.events if event.kind is lane], level[lane])
-    action = outage.action
-    figure.add_vline(
-        x=0, line={"color": VERMILLION, "width": 2, "dash": "dash"}, annotation_text=action, annotation_yshift=14
-    )
-    figure.update_layout(
-        height=140 + 46 * len(rows),
-        margin={"l": 10, "r": 10, "t": 40, "b": 40},
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        font={"color": INK, "size": 13},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-        hovermode="closest",
-    )
-    figure.update_xaxes(title=f"seconds after {action}", gridcolor=GRID, zeroline=False)
+    figure.set_time_axis(outage.action, 140 + 46 * len(rows))
+    figure.update_layout(margin_t=40)
     room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the action
-    figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=rows, gridcolor=GRID, zeroline=False)
+    figure.update_yaxes(
+        range=room,
+        tickvals=list(level.values()),
+        ticktext=[escape(row) for row in rows],
+        gridcolor=GRID,
+        zeroline=False,
+    )
     return figure.with_description(describe(outage), provenance, _rows(outage))
 
 
@@ -130,7 +140,7 @@ def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], 
     first = not any(trace.legendgroup == "requests" for trace in figure.data)
     for ok, name, colour, symbol in ((True, "answered", BLUE, "circle"), (False, "no answer", VERMILLION, "x")):
         mine = [attempt for attempt in attempts if attempt.is_ok is ok]
-        texts = [str(one.reason) if one.reason else one.hostname or one.error for one in mine]
+        texts = [escape(one.reason or one.hostname or one.error) for one in mine]
         figure.add_scatter(
             x=[round(attempt.at, 3) for attempt in mine],
             y=[level + (0.16 if ok else -0.16)] * len(mine),
@@ -140,7 +150,8 @@ def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], 
             legendgroup="requests" if ok else "failures",
             showlegend=first,
             marker={"color": colour, "symbol": symbol, "size": 5 if ok else 7, "opacity": 0.6 if ok else 1},
-            hovertemplate=f"{service} %{{x:+.2f}} s · %{{text}}<extra></extra>",
+            customdata=[escape(service)] * len(mine),
+            hovertemplate="%{customdata} %{x:+.2f} s · %{text}<extra></extra>",
         )
 
 
@@ -149,7 +160,7 @@ def _add_lane(figure: go.Figure, lane: EventKind, events: Sequence[TimelineEvent
     figure.add_scatter(
         x=[round(event.at, 3) for event in events],
         y=[level] * len(events),
-        text=[str(event) for event in events],
+        text=[escape(event) for event in events],
         mode="markers",
         name=str(lane),
         showlegend=False,

@@ -1,10 +1,13 @@
-"""A report as one HTML page without external files: figures, tables, words."""
+"""A report as one HTML page without external files: figures, tables, words. Its template is report.html."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 from kanslib.analysis import Outage
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
@@ -15,14 +18,6 @@ from kanslib.render.outage_timeline import TimelineFigure
 from kanslib.render.rows import Rows
 
 _MAX_ROWS = 500  # rows of a table: a page has to open on a phone
-_STYLE = f"""
-body{{font:15px/1.5 system-ui;color:{INK};background:{PAPER};max-width:1200px;margin:2em auto;padding:0 1em}}
-table{{border-collapse:collapse;font-size:13px}}
-th,td{{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #ddd;vertical-align:top}}
-.scroll{{overflow-x:auto}}
-.words{{white-space:pre-line;background:#f5f5f5;padding:.6rem 1rem}}
-nav a{{margin-right:1rem}}a{{color:#005a8f}}
-"""
 
 
 @dataclass(frozen=True)
@@ -37,72 +32,78 @@ class ReportSection:
     provenance: Provenance
 
 
+@dataclass(frozen=True)
+class _Table:
+    title: str
+    columns: Sequence[str]
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class _Figure:
+    html: Markup
+    words: str
+
+
+@dataclass(frozen=True)
+class _PageSection:
+    """A section as the template shows it."""
+
+    title: str
+    provenance: Provenance
+    outage_figure: _Figure | None
+    outage_tables: list[_Table]
+    arp_figure: _Figure | None
+    arp_tables: list[_Table]
+
+
 def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[ReportSection]) -> str:
     """Return the page. `facts` stand at its top: the inputs that were read, and their defects."""
-    inputs = [{"INPUT": name, "CONTENT": text} for name, text in facts]
-    parts = [f"<h1>{escape(title)}</h1>", _table(("INPUT", "CONTENT"), inputs)]
-    links = (f'<a href="#c{number}">{escape(one.title)}</a>' for number, one in enumerate(sections))
-    parts.append(f"<nav>{''.join(links)}</nav>")
-    needs_plotly = True
-    for number, section in enumerate(sections):
-        parts += _section(number, section, needs_plotly)
-        needs_plotly = False
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    shown = [_page_section(section) for section in sections]
+    environment = Environment(loader=PackageLoader("kanslib", "render"), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("report.html").render(
+        title=title,
+        inputs=_Table("", ("INPUT", "CONTENT"), [{"INPUT": name, "CONTENT": text} for name, text in facts]),
+        sections=shown,
+        plotly_js=Markup(get_plotlyjs()) if any(one.outage_figure or one.arp_figure for one in shown) else None,
+        max_rows=_MAX_ROWS,
+        ink=INK,
+        paper=PAPER,
     )
 
 
-def _section(number: int, section: ReportSection, needs_plotly: bool) -> Iterator[str]:
-    yield f'<h2 id="c{number}">{escape(section.title)}</h2><p><small>{escape(str(section.provenance))}</small></p>'
-    if section.outage.attempts or section.outage.events:
-        yield _figure(outage_timeline.draw(section.outage, section.provenance), needs_plotly)
-        needs_plotly = False
-    if section.outage.attempts:
-        yield "<h3>Phases</h3>" + _table(outage_tables.PHASE_COLUMNS, outage_tables.phase_rows(section.outage, None))
-    for service in section.outage.attempts:
-        rows = outage_tables.failure_rows(section.outage, service)
-        if rows:
-            yield f"<h3>Failed requests to {escape(service)}</h3>" + _table(outage_tables.FAILURE_COLUMNS, rows)
-    if section.outage.events:
-        yield "<h3>Events</h3>" + _table(outage_tables.EVENT_COLUMNS, outage_tables.event_rows(section.outage, None))
-    yield from _arp(section, needs_plotly)
-
-
-def _arp(section: ReportSection, needs_plotly: bool) -> Iterator[str]:
-    window, places = section.context.window, section.context.places
-    if not section.arp.frames:
-        return
-    yield "<h3>ARP</h3>"
-    yield _figure(
-        arp_timeline.draw(section.arp, section.neighbor_updates, section.context, section.provenance), needs_plotly
+def _page_section(section: ReportSection) -> _PageSection:
+    outage, arp, provenance = section.outage, section.arp, section.provenance
+    outage_figure = arp_figure = None
+    if outage.attempts or outage.events:
+        outage_figure = _figure(outage_timeline.draw(outage, provenance))
+    if arp.frames:
+        arp_figure = _figure(arp_timeline.draw(arp, section.neighbor_updates, section.context, provenance))
+    outage_tables, arp_tables = (
+        [table for table in tables if table.rows] for tables in (_outage_tables(outage), _arp_tables(section))
     )
-    tables: list[tuple[str, Sequence[str], Rows]] = [
-        (
-            "Announcements", arp_timeline.ANNOUNCEMENT_COLUMNS,
-            arp_timeline.announcement_rows(section.arp.announcements(), window, places),
-        ),
-        ("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(section.arp, window, places)),
-        ("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(section.arp, window, places)),
-        ("Neighbor cache of the client", arp_timeline.NEIGHBOR_COLUMNS,
-         arp_timeline.neighbor_rows(section.neighbor_updates, window, places)),
-    ]  # fmt: skip
-    for name, columns, rows in tables:
-        if rows:
-            yield f"<h4>{name}</h4>" + _table(columns, rows)
+    return _PageSection(section.title, provenance, outage_figure, outage_tables, arp_figure, arp_tables)
 
 
-def _figure(figure: TimelineFigure, needs_plotly: bool) -> str:
-    drawn = figure.to_html(full_html=False, include_plotlyjs=needs_plotly, config={"displaylogo": False})
-    return f'<div class="scroll">{drawn}</div><p class="words">{escape(figure.describe())}</p>'
+def _figure(figure: TimelineFigure) -> _Figure:
+    # plotly writes JSON in which <, > and / are escaped
+    html = Markup(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+    return _Figure(html, figure.describe())
 
 
-def _table(columns: Sequence[str], rows: Rows) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(row[column]))}</td>" for column in columns) + "</tr>"
-        for row in rows[:_MAX_ROWS]
-    )
-    more = f"<p>… and {len(rows) - _MAX_ROWS:,} more</p>" if len(rows) > _MAX_ROWS else ""
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</div>'
+def _outage_tables(outage: Outage) -> Iterator[_Table]:
+    yield _Table("Phases", outage_tables.PHASE_COLUMNS, outage_tables.phase_rows(outage, None))
+    for service in outage.attempts:
+        title, rows = f"Failed requests to {service}", outage_tables.failure_rows(outage, service)
+        yield _Table(title, outage_tables.FAILURE_COLUMNS, rows)
+    yield _Table("Events", outage_tables.EVENT_COLUMNS, outage_tables.event_rows(outage, None))
+
+
+def _arp_tables(section: ReportSection) -> Iterator[_Table]:
+    arp, window, places = section.arp, section.context.window, section.context.places
+    announcements = arp_timeline.announcement_rows(arp.announcements(), window, places)
+    neighbors = arp_timeline.neighbor_rows(section.neighbor_updates, window, places)
+    yield _Table("Announcements", arp_timeline.ANNOUNCEMENT_COLUMNS, announcements)
+    yield _Table("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(arp, window, places))
+    yield _Table("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(arp, window, places))
+    yield _Table("Neighbor cache of the client", arp_timeline.NEIGHBOR_COLUMNS, neighbors)
