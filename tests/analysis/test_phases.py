@@ -10,9 +10,11 @@ import pytest
 from kanslib.analysis import Attempt, Cause, Outage, Reason, phases
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS, wilson
 
+Run = tuple[int, bool | Cause]  # how many, and answered or why not
 
-def tries(*runs: tuple[int, bool | Cause]) -> list[Attempt]:
-    """Attempts ten a second, in runs of (how many, answered, or why not)."""
+
+def tries(*runs: Run) -> list[Attempt]:
+    """Attempts ten a second."""
     flat = [outcome for number, outcome in runs for _ in range(number)]
     return [
         Attempt(i / 10, outcome is True, reason=Reason(outcome, "") if isinstance(outcome, Cause) else None)
@@ -36,7 +38,7 @@ def test_phases_dark_when_everything_failed() -> None:
     assert told(tries((20, False))) == [(DARK, 20, 20)]
 
 
-def coins(seed: int, number: int, share: float, cause: Cause | bool = False) -> list[tuple[int, bool | Cause]]:
+def coins(seed: int, number: int, share: float, cause: Cause | bool = False) -> list[Run]:
     dice = random.Random(seed)
     return [(1, cause if dice.random() < share else True) for _ in range(number)]
 
@@ -63,36 +65,48 @@ def test_phases_dark_without_reasons_by_length(seed: int) -> None:
 
 def test_phases_split_by_reason() -> None:
     """The first coins after the move fail: without their cause they would be dark."""
-    runs = [(9, Cause.LEADER_GONE), (3, Cause.ENDPOINT_GONE), *coins(3, 60, 0.5, Cause.ENDPOINT_GONE), (200, True)]
+    runs: list[Run] = [
+        (9, Cause.LEADER_GONE),
+        (3, Cause.ENDPOINT_GONE),
+        *coins(3, 60, 0.5, Cause.ENDPOINT_GONE),
+        (200, True),
+    ]
     assert [name for name, _, _ in told(tries(*runs))] == [DARK, PARTLY, HEALTHY]
     assert told(tries(*runs))[0] == (DARK, 9, 9)
 
 
 def test_phases_stragglers_belong_to_healthy() -> None:
-    runs = [(10, Cause.LEADER_GONE), (60, True), (1, Cause.REMEMBERED), (1, True), (2, Cause.REMEMBERED), (60, True)]
+    runs: list[Run] = [
+        (10, Cause.LEADER_GONE),
+        (60, True),
+        (1, Cause.REMEMBERED),
+        (1, True),
+        (2, Cause.REMEMBERED),
+        (60, True),
+    ]
     assert told(tries(*runs)) == [(DARK, 10, 10), (STRAGGLERS, 124, 3)]
 
 
 def test_phases_short_unexplained_bursts_are_stragglers() -> None:
-    runs = [(20, False), (100, True), (5, False), (200, True), (4, False), (100, True)]
+    runs: list[Run] = [(20, False), (100, True), (5, False), (200, True), (4, False), (100, True)]
     assert told(tries(*runs)) == [(DARK, 20, 20), (STRAGGLERS, 409, 9)]
 
 
 def test_phases_rare_failures_after_trouble_are_stragglers() -> None:
     """Below a tenth, for however long, they are stragglers; before any trouble the same share is partly dark."""
-    rare = [(1, Cause.ENDPOINT_GONE), (14, True)] * 10
+    rare: list[Run] = [(1, Cause.ENDPOINT_GONE), (14, True)] * 10
     assert names(tries((30, Cause.LEADER_GONE), *rare)) == [DARK, STRAGGLERS]
     assert PARTLY in names(tries(*rare, (300, True)))
 
 
 def test_phases_long_failures_after_trouble_are_a_phase() -> None:
     for failed, expected in ((45, [DARK, STRAGGLERS]), (55, [DARK, HEALTHY, DARK, HEALTHY])):
-        runs = [(20, Cause.LEADER_GONE), (100, True), (failed, Cause.LEADER_GONE), (100, True)]
+        runs: list[Run] = [(20, Cause.LEADER_GONE), (100, True), (failed, Cause.LEADER_GONE), (100, True)]
         assert names(tries(*runs)) == expected
 
 
 def test_phases_blip_joins_neighbor_before_trouble() -> None:
-    blip = [(1, Cause.UNREACHABLE), (1, True), (1, Cause.UNREACHABLE)]
+    blip: list[Run] = [(1, Cause.UNREACHABLE), (1, True), (1, Cause.UNREACHABLE)]
     assert names(tries((50, True), *blip, (100, Cause.LEADER_GONE), (100, True)))[-2:] == [DARK, HEALTHY]
     assert len(names(tries((50, True), *blip, (100, Cause.LEADER_GONE), (100, True)))) == 3
 
@@ -102,7 +116,7 @@ def names(attempts: list[Attempt]) -> list[str]:
 
 
 def test_phases_second_outage_is_a_phase() -> None:
-    runs = [(20, Cause.LEADER_GONE), (100, True), (80, Cause.LEADER_GONE), (100, True)]
+    runs: list[Run] = [(20, Cause.LEADER_GONE), (100, True), (80, Cause.LEADER_GONE), (100, True)]
     assert [name for name, _, _ in told(tries(*runs))] == [DARK, HEALTHY, DARK, HEALTHY]
 
 

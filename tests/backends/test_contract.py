@@ -93,7 +93,7 @@ def test_lab_trace_equals_pods_and_kernel_counters(open_story: Open) -> None:
     walk = lab.trace("svc1")
     assert [str(way.probability) for way in walk] == ["1/2", "1/2"]
     pods = lab.pods().set_index("IP").NAME
-    assert {pods[way.packet.dst] for way in walk} == {"webpod1", "webpod2"}
+    assert {pods[str(way.packet.dst)] for way in walk} == {"webpod1", "webpod2"}
     before = lab.rules(leader)
     answers = lab.curl("svc1", times=100).groupby("HOSTNAME").COUNT.sum()
     moved = before.diff(lab.rules(leader)).table
@@ -168,7 +168,7 @@ def test_lab_kill_node_moves_leader(open_story: Open, world: str) -> None:
     assert "svc1" in dark
     assert "dark" in dark
     lab.at("kill-node", after=15)
-    both = lab.rules(lab.leader("svc1")).chains("svc1")
+    both = lab.rules(str(lab.leader("svc1"))).chains("svc1")
     assert sum(both.CHAIN.str.startswith("KUBE-SEP") & (both.TO != "")) == 2
     lab.at("kill-node")
     lab.start_node(victim)

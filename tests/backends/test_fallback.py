@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
+from kanslib.actions import Verb
 from kanslib.answer import Provenance, Text
 from kanslib.backends.fallback import RecordingFallback
 from kanslib.backends.recorded import RecordedBackend
@@ -13,6 +14,7 @@ from kanslib.course import manifests
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import KanslibError, UnsupportedError
 from kanslib.lab.lab import Lab
+from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
 
 REASON = "CAP_NET_RAW is missing"
@@ -38,11 +40,11 @@ class LiveWithGaps(RecordedBackend):
         self._refuse("arp_scan")
         return super().arp_scan(source)
 
-    def perform(self, verb: Any, targets: Any) -> Text:
+    def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         self._refuse("perform")
         return super().perform(verb, targets)
 
-    def frames_between(self, start: float, end: float) -> Any:
+    def frames_between(self, start: float, end: float) -> list[Frame]:
         self._refuse("frames")
         return super().frames_between(start, end)
 
@@ -50,8 +52,7 @@ class LiveWithGaps(RecordedBackend):
 def lab_with_gaps(story: str, *gaps: str) -> Lab:
     live = LiveWithGaps(Recording.open(shipped(story)), story)
     live.gaps = gaps
-    world: Any = RecordingFallback(live, lambda: RecordedBackend(Recording.open(shipped(story)), story))  # type: ignore[arg-type]
-    return Lab(world)
+    return Lab(RecordingFallback(live, lambda: RecordedBackend(Recording.open(shipped(story)), story)))
 
 
 def test_fallback_backend_query_answered_by_recording_and_marked(capsys: pytest.CaptureFixture[str]) -> None:

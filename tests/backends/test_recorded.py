@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 import kanslib
+from kanslib.answer import Answer
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
 from kanslib.exceptions import BackendUnavailableError, NodeDownError, NotRecordedError, UnknownNameError
@@ -202,9 +203,16 @@ def test_recorded_backend_banner_names_versions_and_substitutes(capsys: pytest.C
 
 def test_recorded_backend_provenance_on_every_answer(open_reference: OpenReference) -> None:
     lab = open_reference("failover")
-    answers = [lab.nodes(), lab.events("svc1"), lab.describe("svc1"), lab.containers(), lab.arp_scan(), lab.moments()]
+    answers: list[Answer] = [
+        lab.nodes(),
+        lab.events("svc1"),
+        lab.describe("svc1"),
+        lab.containers(),
+        lab.arp_scan(),
+        lab.moments(),
+    ]
     answers += [lab.log("controller"), lab.map(), lab.kill_node("myk8s-worker"), lab.observation().probes("svc1")]
-    assert all(answer.provenance.source == "recorded" for answer in answers)
+    assert {answer.provenance and answer.provenance.source for answer in answers} == {"recorded"}
     assert "recorded 2026-11-23" in lab.nodes()._repr_html_()
     assert "recorded 2026-11-23" in repr(lab.nodes())
     assert "recorded 2026-11-23" in lab.log("controller")._repr_html_()

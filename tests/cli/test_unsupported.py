@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -27,8 +28,7 @@ def test_unsupported_cells_by_missing_requirement(
     monkeypatch: pytest.MonkeyPatch, lacking: str, chapters: set[str], call: str
 ) -> None:
     needs = [
-        replace(need, lacking=lambda is_lacking=need.what == lacking: REASON if is_lacking else "")
-        for need in unsupported.REQUIREMENTS
+        replace(need, lacking=partial(str, REASON if need.what == lacking else "")) for need in unsupported.REQUIREMENTS
     ]
     monkeypatch.setattr(unsupported, "REQUIREMENTS", needs)
     found = list(unsupported.unsupported_cells())

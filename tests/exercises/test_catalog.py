@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,7 +39,7 @@ PLACES = {
     for name, one in CATALOG.items()
 }
 # an answer that shows the misconception: the words of a choice, else a function of the expected answer
-HELD: dict[str, str | Callable[[ExpectedAnswer], Any]] = {
+HELD: dict[str, str | Callable[[ExpectedAnswer], object]] = {
     "kubernetes-has-a-load-balancer": "an address", "pending-says-why": "a warning that nobody answers",
     "cluster-ip-is-on-the-network": "everybody on the nodes' network",
     "load-balancer-hides-node-ports": "no: that is what it is for", "door-needs-a-pod": "nobody answers",
@@ -138,13 +137,13 @@ WRITTEN = {
 }  # fmt: skip
 
 
-def right(exercise: Exercise, expected: ExpectedAnswer) -> Any:
+def right(exercise: Exercise, expected: ExpectedAnswer) -> object:
     if exercise.kind == "code":
         return WRITTEN[exercise.id]
     if exercise.kind == "diagnosis":
         assert expected.diagnosis
         return expected.value, min(expected.diagnosis.fixes), min(expected.diagnosis.queries)
-    return sorted(expected.value) if exercise.kind == "names" else expected.value
+    return sorted(expected.value) if isinstance(expected.value, (set, frozenset)) else expected.value
 
 
 def expected_answer(exercise: Exercise, lab: Lab) -> ExpectedAnswer:
@@ -155,7 +154,7 @@ def expected_answer(exercise: Exercise, lab: Lab) -> ExpectedAnswer:
     return replace(expected, diagnosis=replace(expected.diagnosis, queries=expected.diagnosis.proofs))
 
 
-def answer_of(misconception: str, expected: ExpectedAnswer) -> Any:
+def answer_of(misconception: str, expected: ExpectedAnswer) -> object:
     held = HELD[misconception]
     return held if isinstance(held, str) else held(expected)
 
@@ -215,7 +214,8 @@ def test_parse_answer_choice_by_letter_key_text(asked: tuple[Exercise, Lab]) -> 
 def test_exercise_check_blank_is_not_tried(asked: tuple[Exercise, Lab]) -> None:
     exercise, lab = asked
     expected = exercise.expected_answer(lab)
-    for nothing in (None, "", "   ", "...", ..., [], {}, "your answer"):
+    blank: list[object] = [None, "", "   ", "...", ..., [], {}, "your answer"]
+    for nothing in blank:
         assessment = assess(exercise, nothing, expected)
         assert assessment.outcome is AnswerOutcome.NOT_TRIED
         assert "An answer is" in assessment.words
@@ -258,7 +258,9 @@ def test_exercise_view_hides_answer(asked: tuple[Exercise, Lab]) -> None:
         (lambda _nodes, _ip: None, "it says None"),
     ],
 )
-def test_exercise_check_function_first_counterexample(open_lab: OpenLab, wrong: Any, words: str) -> None:
+def test_exercise_check_function_first_counterexample(
+    open_lab: OpenLab, wrong: Callable[..., object], words: str
+) -> None:
     lab = open_lab("election")
     exercise = CATALOG["write-the-election"]
     assessment = assess(exercise, wrong, exercise.expected_answer(lab))

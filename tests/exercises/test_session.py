@@ -212,4 +212,4 @@ def test_exercise_check_never_uses_fallback_answer(open_lab: OpenLab, capsys: py
 def test_exercise_view_text_on_terminal(open_lab: OpenLab) -> None:
     shown = open_lab("election").exercise("rename-a-node")._repr_mimebundle_()
     assert set(shown) == {"text/html", "text/plain"}
-    assert "c) those that it led, and those that the new name wins" in shown["text/plain"]
+    assert "c) those that it led, and those that the new name wins" in str(shown["text/plain"])

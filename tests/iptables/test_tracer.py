@@ -71,7 +71,8 @@ def test_trace_equals_counters_of_hundred_requests(open_lab: OpenLab) -> None:
             if probability == 1:
                 assert moved[text] == 100
             else:
-                assert abs(moved[text] - 100 * probability) < 6 * (100 * probability * (1 - probability)) ** 0.5
+                deviation = float(100 * probability * (1 - probability)) ** 0.5
+                assert abs(moved[text] - 100 * probability) < 6 * deviation
                 assert moved[text] in answers
 
 
@@ -110,7 +111,7 @@ def test_trace_dead_endpoint_until_rules_change(open_lab: OpenLab) -> None:
     assert [way.probability for way in early] == [Fraction(1, 2)] * 2
     assert [way.probability for way in late] == [1]
     dead = {way.packet.dst for way in early} - {way.packet.dst for way in late}
-    assert lab.pods().set_index("IP").NODE[dead.pop()] == "myk8s-worker"
+    assert lab.pods().set_index("IP").NODE[str(dead.pop())] == "myk8s-worker"
 
 
 def test_trace_nodeport_shares_endpoints(open_lab: OpenLab) -> None:

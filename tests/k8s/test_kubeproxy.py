@@ -65,7 +65,7 @@ def test_kubeproxy_write_ipv6_without_services(reference_recording: Recording) -
 # ── what no recording holds: against Kubernetes' own description of it (proxier.go, topology.go) ─────────
 
 
-def service(**spec: Any) -> dict[str, Any]:
+def service(**spec: object) -> dict[str, Any]:
     given = {"clusterIP": "10.0.0.1", "type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30000}], **spec}
     status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
     return {"metadata": {"name": "web", "namespace": "default"}, "spec": given, "status": status}

@@ -47,7 +47,7 @@ class Machine:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def _ask(self, *command: Any) -> Any:
+    def _ask(self, *command: object) -> object:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(command) + "\n")
@@ -77,6 +77,7 @@ class Machine:
     def send(self, packet: Packet, count: int, sources: Sequence[str] = ()) -> dict[tuple[str, str, str, int], int]:
         """How many left by (interface, src, dst, dport)."""
         seen = self._ask("send", asdict(packet), list(sources) or [packet.src], count)
+        assert isinstance(seen, list)
         return {(name, src, dst, dport): number for name, src, dst, dport, number in seen}
 
 
@@ -109,7 +110,7 @@ def fits(seen: int, of: int, probability: Fraction) -> bool:
     if probability in (0, 1):
         return seen == of * probability
     expected = float(of * probability)
-    spread = (expected * float(1 - probability)) ** 0.5
+    spread: float = (expected * float(1 - probability)) ** 0.5
     return abs(seen - expected) <= SIGMAS * spread + 1
 
 

@@ -14,6 +14,7 @@ from kanslib.answer import Answer
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
 from kanslib.exceptions import LeaderDisagreementWarning, NotFoundError, UnknownNameError
+from kanslib.k8s.objects import KubeObject
 from kanslib.lab.lab import Lab
 from kanslib.lab.observation import Observation
 from tests.types import OpenLab
@@ -171,7 +172,7 @@ def test_query_asks_for_each_fact_once(
     asked: Counter[str] = Counter()
     read = RecordedBackend.objects
 
-    def counted(backend: RecordedBackend, kind: str) -> Any:
+    def counted(backend: RecordedBackend, kind: str) -> list[KubeObject]:
         asked[kind.lower()] += 1
         return read(backend, kind)
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
+from nbformat import NotebookNode
 
 from kanslib.cli import run
 from kanslib.course import chapters
@@ -57,7 +57,7 @@ def masked(text: str) -> str:
     return re.sub(r"\b172\.18\.0\.\d+|\b10\.\d+\.\d+\.\d+", "IP", text)
 
 
-def tables(notebook: Any) -> Iterator[tuple[str, list[str], list[dict[str, str]]]]:
+def tables(notebook: NotebookNode) -> Iterator[tuple[str, list[str], list[dict[str, str]]]]:
     """Yield code, columns and rows of each cell that shows a table."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):

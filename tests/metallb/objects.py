@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import settings
@@ -34,13 +35,20 @@ READY = {"ready": True}
 SERVICE = {"metadata": {"name": "web", "namespace": "default", "uid": "1"}, "spec": {"type": "LoadBalancer"}}
 
 
-def service(name: str, port: int = 80, key: str = "", space: str = "default", **more: Any) -> dict[str, Any]:
-    notes = {allocation.PREFIX + "allow-shared-ip": key} if key else {}
-    notes |= {allocation.PREFIX + k: v for k, v in more.pop("notes", {}).items()}
-    spec = {"type": "LoadBalancer", "clusterIPs": ["10.0.0.1"], "ports": [{"port": port, "protocol": "TCP"}], **more}
-    labels = spec.pop("labels", {})
+def service(
+    name: str,
+    port: int = 80,
+    key: str = "",
+    space: str = "default",
+    notes: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    **spec: object,
+) -> dict[str, Any]:
+    annotations = {allocation.PREFIX + "allow-shared-ip": key} if key else {}
+    annotations |= {allocation.PREFIX + name: value for name, value in (notes or {}).items()}
+    ports = [{"port": port, "protocol": "TCP"}]
     return {
-        "metadata": {"name": name, "namespace": space, "annotations": notes, "labels": labels},
-        "spec": spec,
+        "metadata": {"name": name, "namespace": space, "annotations": annotations, "labels": dict(labels or {})},
+        "spec": {"type": "LoadBalancer", "clusterIPs": ["10.0.0.1"], "ports": ports, **spec},
         "status": {},
     }

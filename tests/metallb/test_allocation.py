@@ -69,7 +69,7 @@ def test_allocator_converge_requested_pool_or_address() -> None:
     assert here.converge(service("d", notes={"loadBalancerIPs": "192.0.2.7"})).ips == ("192.0.2.7",)
 
 
-def wished(**wish: Any) -> str:
+def wished(wish: dict[str, Any]) -> str:
     """What the controller says to a wish that it cannot grant."""
     shy = Pool("shy", tuple(ranges("198.51.100.0/30")), auto_assign=False)
     here = desk(TEN, shy)
@@ -108,7 +108,7 @@ def wished(**wish: Any) -> str:
     ],
 )
 def test_allocator_converge_refusal_in_metallb_words(wish: dict[str, Any], words: str) -> None:
-    assert wished(**wish) == words
+    assert wished(wish) == words
 
 
 def test_allocator_converge_newer_annotations_ignored() -> None:
@@ -123,7 +123,7 @@ def test_allocator_converge_sharing_lowest_address() -> None:
     assert here.converge(service("b", 81, "key")).ips == ("192.0.2.0",)
     assert here.converge(service("c", 80, "key")).ips == ("192.0.2.1",)
     assert here.converge(service("d", 82)).ips == ("192.0.2.2",)
-    local = {"externalTrafficPolicy": "Local", "selector": {"app": "web"}}
+    local: dict[str, Any] = {"externalTrafficPolicy": "Local", "selector": {"app": "web"}}
     assert here.converge(service("e", 83, "key", **local)).ips == ("192.0.2.3",)
     assert here.converge(service("f", 84, "key", **local)).ips == ("192.0.2.3",)
 

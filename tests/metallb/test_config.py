@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
+from kanslib.k8s.objects import KubeObject
 from kanslib.metallb.config import pools
 
 
 def test_pools_invalid_configuration_refused() -> None:
-    def objects(*specs: list[str]) -> Any:
+    def objects(*specs: list[str]) -> Callable[[str], list[KubeObject]]:
         found = [{"metadata": {"name": f"p{n}"}, "spec": {"addresses": spec}} for n, spec in enumerate(specs)]
         return lambda kind: found if kind == "ipaddresspools" else []
 

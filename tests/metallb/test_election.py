@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kanslib.k8s.objects import KubeObject
 from kanslib.metallb import election
 from kanslib.metallb.config import L2Advertisement, Pool, ranges
 from tests.metallb.objects import MANY, READY, SERVICE, node, piece
@@ -81,7 +83,8 @@ def test_distribution_of_lesson_pool(open_lab: OpenLab) -> None:
 
 
 def test_order_table_or_single_name_refused(open_lab: OpenLab) -> None:
-    for wrong in (open_lab("election").nodes(), "myk8s-worker"):
+    wrongs: list[Any] = [open_lab("election").nodes(), "myk8s-worker"]  # a type checker refuses the table
+    for wrong in wrongs:
         with pytest.raises(TypeError, match="list of node names"):
             election.order(wrong, "172.18.255.200")
 
@@ -109,10 +112,20 @@ def pool(nodes: set[str]) -> Pool:
     return Pool("pool", tuple(ranges("0.0.0.0/0")), layer2=(L2Advertisement("all", frozenset(nodes)),))
 
 
-def elected(names: set[str], ip: str, **changes: Any) -> election.Election:
-    given_ = {"service": SERVICE, "slices": [piece(("somewhere", READY))], "alive": frozenset(names), **changes}
-    objects = given_.pop("nodes", [node(name) for name in sorted(names)])
-    return election.elect(given_["service"], [ip], pool(names), given_["slices"], objects, given_["alive"])
+_SLICES = (piece(("somewhere", READY)),)
+
+
+def elected(
+    names: set[str],
+    ip: str,
+    service: KubeObject = SERVICE,
+    slices: Sequence[KubeObject] = _SLICES,
+    nodes: Sequence[KubeObject] | None = None,
+    alive: frozenset[str] | None = None,
+) -> election.Election:
+    objects = [node(name) for name in sorted(names)] if nodes is None else nodes
+    members = frozenset(names) if alive is None else alive
+    return election.elect(service, [ip], pool(names), list(slices), objects, members)
 
 
 def test_order_lesson_pool_published_values() -> None:

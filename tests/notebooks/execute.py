@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nbformat import NotebookNode
+
 from kanslib.cli.run import execute
 from kanslib.course import chapters
 
@@ -39,7 +41,7 @@ def told(chapter: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def seconds(cell: Any) -> float:
+def seconds(cell: NotebookNode) -> float:
     """How long a cell ran, by the kernel's own word."""
     marks = cell.metadata.get("execution", {})
     said = [marks.get(f"iopub.status.{when}") for when in ("busy", "idle")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,9 +16,13 @@ from kanslib.lab.learning import kernel_predictions
 Asked = tuple[list[ExerciseView], list[Prediction]]
 
 
-def some_answer(exercise: Exercise) -> Any:
+V = TypeVar("V", ExerciseView, Prediction)
+
+
+def some_answer(exercise: Exercise) -> object:
     """An answer that can be understood, right or wrong."""
-    return {"choice": "a", "number": 1, "names": ["myk8s-worker"]}[exercise.kind]
+    answers: dict[str, object] = {"choice": "a", "number": 1, "names": ["myk8s-worker"]}
+    return answers[exercise.kind]
 
 
 @pytest.fixture(params=chapters.shipped(), ids=lambda path: path.stem)
@@ -29,9 +33,13 @@ def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     made: Asked = ([], [])
     make = ExerciseSession.create_view
 
-    def create_and_note(self: ExerciseSession, kind: Any, name: str) -> Any:
+    def create_and_note(self: ExerciseSession, kind: type[V], name: str) -> V:
         view = make(self, kind, name)
-        made[1 if kind is Prediction else 0].append(view)
+        exercises, predictions = made
+        if isinstance(view, Prediction):
+            predictions.append(view)
+        else:
+            exercises.append(view)
         return view
 
     monkeypatch.setattr(ExerciseSession, "create_view", create_and_note)

@@ -8,6 +8,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from scapy.contrib.bgp import (
     BGPHeader,
@@ -71,16 +72,16 @@ def snapped(content: bytes, snap: int) -> bytes:
 
 def talk(*payloads: bytes, port: int = 179, cut: tuple[int, ...] = (), sport: int = 40000) -> list[Packet]:
     """Return a TCP connection in which one side sends this payload in segments of these sizes."""
-    one = {"sport": sport, "dport": port}
-    syn = ETHER / FOUR / TCP(**one, flags="S", seq=1000)
+    syn = ETHER / FOUR / TCP(sport=sport, dport=port, flags="S", seq=1000)
     back = Ether(src=B, dst=A) / IP(src="10.0.0.2", dst="10.0.0.1")
     answer = back / TCP(sport=port, dport=sport, flags="SA", seq=5000, ack=1001)
-    data, at, out = b"".join(payloads), 0, [syn, answer]
+    data, at = b"".join(payloads), 0
+    out: list[Packet] = [syn, answer]
     sizes = [*cut, len(data)]
     for size in sizes:
         part = data[at : at + size]
         if part:
-            out.append(ETHER / FOUR / TCP(**one, flags="PA", seq=1001 + at, ack=5001) / Raw(part))
+            out.append(ETHER / FOUR / TCP(sport=sport, dport=port, flags="PA", seq=1001 + at, ack=5001) / Raw(part))
         at += len(part)
     return out
 
@@ -129,7 +130,7 @@ MP = bytes.fromhex("900e002c00020120fd000000000000000000000000000001fe8000000000
 MP_UPDATE = b"\xff" * 16 + struct.pack("!HBHH", 23 + len(MP), 2, 0, len(MP)) + MP
 
 
-def _bad_ip(**fields: int) -> Packet:
+def _bad_ip(**fields: Any) -> Packet:  # noqa: ANN401 (scapy takes any field)
     return ETHER / IP(src="10.0.0.1", dst="10.0.0.2", **fields) / UDP(sport=1, dport=2) / Raw(b"x" * 20)
 
 

@@ -80,8 +80,8 @@ def test_share_rows_even_within_chance(open_lab: OpenLab, moment: str, hops: int
     shares = lab.observation().bgp.shares("svc1")
     assert len(shares) == hops
     assert shares.CONNECTIONS.sum() >= 100
-    for row in shares.itertuples():
-        low, high = map(int, re.findall(r"\((\d+)–(\d+)\)", row.MEASURED)[0])
+    for measured in shares.MEASURED:
+        low, high = map(int, re.findall(r"\((\d+)–(\d+)\)", measured)[0])
         assert low - 3 <= 100 / hops <= high + 3
 
 

@@ -29,7 +29,7 @@ def test_read_frames_and_times_equal_scapy(recording: Recording) -> None:
     for name in captures(recording):
         content = recording.read(name)
         mine = list(capture.read(io.BytesIO(content), name))
-        theirs = list(RawPcapReader(io.BytesIO(content)))
+        theirs = list(RawPcapReader(io.BytesIO(content)))  # type: ignore[arg-type]  # a stream is documented, too
         assert [frame.raw for frame in mine] == [raw for raw, _ in theirs]
         assert [round(frame.time, 6) for frame in mine] == [round(m.sec + m.usec / 1e6, 6) for _, m in theirs]
 

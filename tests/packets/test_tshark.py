@@ -8,7 +8,6 @@ import subprocess
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -190,7 +189,7 @@ class Differences:
         self.found: list[str] = []
         self.compared = 0
 
-    def check(self, frame: Frame, what: str, ours: Any, theirs: Any) -> None:
+    def check(self, frame: Frame, what: str, ours: object, theirs: object) -> None:
         self.compared += 1
         if ours != theirs:
             self.found.append(f"frame {frame.number}: {what}: ours {ours!r}, tshark {theirs!r}")

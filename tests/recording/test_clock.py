@@ -151,7 +151,7 @@ def test_lab_starts_at_opening_and_lists_actions(open_lab: OpenLab) -> None:
 
 def test_action_settled_after_kill_noticed_by_all(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
-    victim = lab.leader("svc1")
+    victim = str(lab.leader("svc1"))
     lab.at("kill-node")
     states = lab.nodes().set_index("NAME").STATUS
     assert states[victim] == "NotReady"
@@ -180,4 +180,4 @@ def test_recorded_backend_at_time_unix_seconds(open_reference: OpenReference) ->
     with pytest.raises(NotRecordedError, match=r"\(l2\)"):
         lab.at_time(5.0)
     with pytest.raises(TypeError):
-        lab.at()
+        lab.at()  # type: ignore[call-arg]

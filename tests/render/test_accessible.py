@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,8 @@ from kanslib.exercises.session import Feedback
 from kanslib.lab.lab import Lab
 from kanslib.lab.observation import BGPObservation, Observation
 from kanslib.palette import INK, PAPER
+from kanslib.render.answers import TabledAnswer
+from kanslib.render.outage_timeline import TimelineFigure
 from tests.contrast import contrast
 from tests.types import OpenLab
 
@@ -21,7 +22,7 @@ TEXT, MARK = 4.5, 3.0  # WCAG 2.1, 1.4.3 and 1.4.11
 # colours that no theme gives: what is drawn in them has to be seen on both grounds
 COLOUR = re.compile(r'(fill|stroke|color|background|border-left)\s*[=:]\s*"?(?:6px solid )?(#[0-9a-fA-F]{6})\b')
 
-FIGURES: dict[str, Callable[[OpenLab], Any]] = {
+FIGURES: dict[str, Callable[[OpenLab], TabledAnswer]] = {
     "map": lambda open_lab: open_lab("arp").map(),
     "map of a dead node": lambda open_lab: at(open_lab("failover"), "kill-node").map(),
     "hash_order": lambda open_lab: open_lab("election").hash_order(joins=["myk8s-worker4"], leaves=["myk8s-worker"]),
@@ -44,13 +45,13 @@ def at(lab: Lab, moment: str) -> Lab:
 
 
 @pytest.fixture(params=FIGURES)
-def figure(request: pytest.FixtureRequest, open_lab: OpenLab) -> Any:
+def figure(request: pytest.FixtureRequest, open_lab: OpenLab) -> TabledAnswer:
     return FIGURES[request.param](open_lab)
 
 
-def drawn(figure: Any) -> str:
+def drawn(figure: TabledAnswer) -> str:
     """A figure as what a browser gets: SVG and HTML, or plotly's JSON."""
-    if hasattr(figure, "to_json"):
+    if isinstance(figure, TimelineFigure):
         return str(figure.to_json())
     return str(figure._repr_html_())
 
@@ -63,18 +64,18 @@ def test_figures_all_kinds_covered() -> None:
     assert shown <= set(FIGURES)
 
 
-def test_figure_describe_has_words(figure: Any) -> None:
+def test_figure_describe_has_words(figure: TabledAnswer) -> None:
     words = figure.describe()
     assert any(str(value) in words for column in figure.table for value in figure.table[column].unique())
 
 
-def test_figure_table_has_rows(figure: Any) -> None:
+def test_figure_table_has_rows(figure: TabledAnswer) -> None:
     assert not figure.table.empty
 
 
-def test_figure_words_reachable_by_screen_reader(figure: Any) -> None:
-    if hasattr(figure, "to_json"):
-        words = figure._repr_mimebundle_()["text/plain"]
+def test_figure_words_reachable_by_screen_reader(figure: TabledAnswer) -> None:
+    if isinstance(figure, TimelineFigure):
+        words = str(figure._repr_mimebundle_()["text/plain"])
         assert figure.describe() in words
     else:
         pictures = re.findall(r"<svg[^>]*>", drawn(figure))
@@ -115,7 +116,7 @@ def test_outage_timeline_white_text_contrast(open_lab: OpenLab) -> None:
 
 @pytest.mark.parametrize("name", sorted(PLOTLY))
 def test_plotly_figure_own_background_and_marker_shapes(open_lab: OpenLab, name: str) -> None:
-    data = json.loads(FIGURES[name](open_lab).to_json())
+    data = json.loads(drawn(FIGURES[name](open_lab)))
     layout = data["layout"]
     assert (layout["paper_bgcolor"], layout["plot_bgcolor"], layout["font"]["color"]) == (PAPER, PAPER, INK)
     assert contrast(INK, PAPER) >= TEXT

@@ -46,5 +46,6 @@ def test_outage_timeline_no_upload_link(open_lab: OpenLab) -> None:
     lab.at("kill-node")
     bundle = lab.observation().timeline()._repr_mimebundle_()
     plotly = next(value for key, value in bundle.items() if "plotly" in key)
+    assert isinstance(plotly, dict)
     assert plotly["config"]["showSendToCloud"] is False
     assert json.dumps(plotly)

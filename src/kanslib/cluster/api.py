@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -19,6 +19,7 @@ from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, key_of
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
+    from urllib3 import BaseHTTPResponse
 
 _LOG = logging.getLogger("kanslib.cluster")
 CONTROL_PLANE = f"{CLUSTER}-control-plane"
@@ -138,9 +139,9 @@ class Watches:
                 return
             self._append(kind, change["type"], change["object"])
 
-    def _get(self, path: str, **query: str) -> Any:
+    def _get(self, path: str, **query: str) -> BaseHTTPResponse:
         # the client's connection pool: its generated methods would parse every object into a class
-        answer = self._api.rest_client.pool_manager.request(
+        answer: BaseHTTPResponse = self._api.rest_client.pool_manager.request(
             "GET", self._api.configuration.host + path, fields=query, preload_content=False, timeout=300, retries=False
         )
         if answer.status == 404:

@@ -294,7 +294,7 @@ class RandomMatch:
 
     chance: Probability
 
-    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002
+    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002 (the protocol's parameter)
         """Return the probability."""
         return self.chance
 
@@ -344,7 +344,7 @@ class UndecidableMatch:
     text: str
     negated: bool
 
-    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002
+    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002 (the protocol's parameter)
         """Return that the answer is unknown."""
         return Unknown(self.text, not self.negated)
 

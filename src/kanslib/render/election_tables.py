@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import htpy as h
 from markupsafe import Markup
@@ -17,7 +17,7 @@ from kanslib.render.rows import Rows
 class ExplainedElection(Election, TabledAnswer):
     """An Election with its provenance and its table."""
 
-    provenance: Provenance | None = None
+    provenance: Provenance = field(kw_only=True)
 
     @classmethod
     def of(cls, found: Election, provenance: Provenance) -> ExplainedElection:

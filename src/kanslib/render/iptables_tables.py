@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -25,7 +25,7 @@ DIFFERENCE_COLUMNS = ("CHANGE", "TABLE", "CHAIN", "TO", "PACKETS", "BYTES", "COM
 class NodeRules(Ruleset, TabledAnswer):
     """The rules of one node at one moment: a Ruleset with its provenance, and tables of it."""
 
-    provenance: Provenance | None = None
+    provenance: Provenance = field(kw_only=True)
 
     @classmethod
     def of(cls, ruleset: Ruleset, provenance: Provenance) -> NodeRules:
@@ -44,7 +44,8 @@ class NodeRules(Ruleset, TabledAnswer):
 
     def diff(self, other: Dump) -> RuleChanges:
         """Return what is different in a later query of the same rules."""
-        return RuleChanges.of(super().diff(other), getattr(other, "provenance", self.provenance))
+        origin = other if isinstance(other, NodeRules) else self
+        return RuleChanges.of(super().diff(other), origin.provenance)
 
     def rows(self) -> Rows:
         """Return every rule, one row each: TABLE, CHAIN, PACKETS, BYTES, COMMENT and RULE."""
@@ -68,12 +69,12 @@ class NodeRules(Ruleset, TabledAnswer):
 class RuleChanges(RulesetDifference, TabledAnswer):
     """The difference of two queries of a node's rules: a notebook shows it as a table."""
 
-    provenance: Provenance | None = None
+    provenance: Provenance = field(kw_only=True)
 
     @classmethod
-    def of(cls, found: RulesetDifference, provenance: Provenance | None) -> RuleChanges:
+    def of(cls, found: RulesetDifference, provenance: Provenance) -> RuleChanges:
         """Return a difference as an answer."""
-        return cls(found.removed, found.added, found.counters, found.reordered, found.policies, provenance)
+        return cls(found.removed, found.added, found.counters, found.reordered, found.policies, provenance=provenance)
 
     @property
     def table(self) -> Table:

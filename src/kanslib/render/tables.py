@@ -24,6 +24,7 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
     ['svc1']
     """
 
+    provenance: Provenance  # every query sets it; pandas hands it on, but not to what it makes of several tables
     _metadata = ["provenance"]  # noqa: RUF012 (pandas reads it from the class)
 
     @classmethod
