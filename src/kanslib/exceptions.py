@@ -165,7 +165,8 @@ class DumpError(KanslibError, ValueError):
         pointer = ""
         if text:
             start = max(0, column - 41)
-            pointer = f"\n  {text[start : start + 80]}\n  {' ' * (column - 1 - start)}^"
+            shown = "".join(sign if sign.isprintable() else "·" for sign in text[start : start + 80])
+            pointer = f"\n  {shown}\n  {' ' * (column - 1 - start)}^"
         super().__init__(f"line {line}, column {column}: expected {expected}{pointer}")
 
 

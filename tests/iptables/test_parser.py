@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kanslib import iptables
 from kanslib.course.recordings import shipped
 from kanslib.exceptions import DumpError
+from kanslib.iptables import Packet
 from kanslib.recording import Recording
 from tests.iptables.recorded_dumps import recorded_dumps
 
@@ -48,7 +49,7 @@ def test_parse_counters_quotes_blanks() -> None:
         ("-A X -j Y\n", r"line 1, column 1: expected a table .* looks like `iptables -S`"),
         ("*nat\n:X - [0:0]\n", "line 3.*COMMIT of the table 'nat', which began in line 1: half a dump"),
         ("*nat\n:X - [0:0]\n*filter\n", "line 3.*COMMIT before another table: 'nat' began in line 1"),
-        ("*nat\n:X - [0:0]\nCOMMIT\n*nat\n", "line 4.*each table once: 'nat' stands above already"),
+        ("*nat\n:X - [0:0]\nCOMMIT\n*nat\nCOMMIT\n", "line 4.*each table once: 'nat' of a second dump"),
         ("*nat\n:X - [0:0]\n:X - [0:0]\nCOMMIT\n", "line 3.*each chain once: 'X'"),
         ("*nat\n:X MAYBE [0:0]\nCOMMIT\n", "line 2.*':NAME POLICY"),
         ("*nat\n:X - [0:0]\nwhat is this\nCOMMIT\n", "line 3, column 1: expected a rule"),
@@ -167,3 +168,44 @@ def test_parse_error_points_at_token() -> None:
     error = caught.value
     assert (error.line, error.column, error.text[error.column - 1 :][:7]) == (3, 20, "--dport")
     assert str(error).endswith("\n" + " " * 21 + "^")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-p udp -m udp --dport 81 -j DROP",
+        "-j DROP -p udp -m udp --dport 81",
+        "-j DROP -p udp --dport 81",
+        "-pudp --dport=81 -jDROP",
+        "--protocol=UDP --destination-port 81 --jump=DROP",
+        "-p17 -m udp --dport 81 --jump DROP",
+    ],
+)
+def test_parse_options_in_any_form(rule: str) -> None:
+    ruleset = iptables.parse(f"*filter\n-A FORWARD {rule}\nCOMMIT\n")
+    found = [
+        ruleset.trace(Packet("198.51.100.7", "203.0.113.8", "udp", dport=port, in_interface="eth0"))[0].verdict
+        for port in (81, 53)
+    ]
+    assert found == ["DROP", "ACCEPT"]
+    assert ruleset.unknown == ()
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "-m rateest --rateest RE1 --rateest-lt --rateest-bps 8bit",
+        "-m geoip --source-country KR,DE",
+        "-m ndpi --all extra",
+        "-m comment --comment old [unsupported revision]",
+        "-m rateest --rateest1 a --rateest-bps1 1kbit --rateest-gt --rateest2 b",
+    ],
+)
+def test_parse_unknown_match_is_one_question(match: str) -> None:
+    text = f"*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD {match} -j DROP\n-A FORWARD -p udp -j DROP\nCOMMIT\n"
+    ruleset = iptables.parse(text)
+    tcp = ruleset.trace(Packet("198.51.100.7", "203.0.113.8", in_interface="eth0"))
+    assert sorted(way.verdict for way in tcp) == ["ACCEPT", "DROP"]
+    assert not iptables.is_certain(tcp)
+    udp = ruleset.trace(Packet("198.51.100.7", "203.0.113.8", "udp", in_interface="eth0"))
+    assert {way.verdict for way in udp} == {"DROP"}

@@ -3,9 +3,10 @@
 from kanslib.exceptions import DumpError, PacketError, TraceError
 from kanslib.iptables.diff import CounterChange, RulesetDifference, diff
 from kanslib.iptables.dump import Chain, Rule
-from kanslib.iptables.outcome import Assumption, Outcome, Step
+from kanslib.iptables.missing import MissingKind, MissingRules
+from kanslib.iptables.outcome import Assumption, Outcome, Step, is_certain
 from kanslib.iptables.packet import Packet, Routing
-from kanslib.iptables.parser import parse
+from kanslib.iptables.parser import parse, parse_dumps
 from kanslib.iptables.ruleset import Ruleset
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "Chain",
     "CounterChange",
     "DumpError",
+    "MissingKind",
+    "MissingRules",
     "Outcome",
     "Packet",
     "PacketError",
@@ -23,5 +26,7 @@ __all__ = [
     "Step",
     "TraceError",
     "diff",
+    "is_certain",
     "parse",
+    "parse_dumps",
 ]

@@ -11,18 +11,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kanslib.exceptions import DumpError, UnknownNameError
+from kanslib.exceptions import UnknownNameError
+from kanslib.iptables.missing import MissingRules, missing_services, missing_tables
 from kanslib.iptables.syntax import TARGETS, RuleOptions, parse_options, tokenize
 
 CHAIN_LINE = re.compile(
     r":(?P<name>\S+) (?P<policy>ACCEPT|DROP|QUEUE|REJECT|-)(?: \[(?P<packets>\d+):(?P<bytes>\d+)\])?\s*"
 )
-RULE_LINE = re.compile(r"\s*(?:\[(?P<packets>\d+):(?P<bytes>\d+)\]\s+)?(?:-A|--append)\s+(?P<chain>[^\s\"]+)(?=\s|$)")
+RULE_LINE = re.compile(
+    r"\s*(?:\[(?P<packets>\d+):(?P<bytes>\d+)\]\s+)?"
+    r"(?:-(?P<letter>[AIRD])\s*|--(?P<word>append|insert|replace|delete)\s+)(?P<chain>[^\s\"-][^\s\"]*)"
+    r"(?:\s+(?P<at>\d+))?(?=\s|$)"
+)
+BUILT_IN = {
+    "raw": ("PREROUTING", "OUTPUT"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+_SIDE = r" (?:-[sd]|--\S*(?:src|dst|source|destination|to|range|on-ip)) "
+_SIX = re.compile(_SIDE + r"\[?[0-9a-fA-F]*:[0-9a-fA-F]*:|[ -]icmp6[ -]")
+_FOUR = re.compile(_SIDE + r"\d+\.\d+\.\d+\.\d+| -m icmp |icmp-\w+-unreach")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `-A` line: its table, chain and `line` (from 1), its raw text, its counters (None without `-c`)."""
+    """One rule: its table, chain and `line` (from 1), its raw text, its counters (None without `-c`)."""
 
     table: str
     chain: str
@@ -40,7 +55,8 @@ class Rule:
     @property
     def text(self) -> str:
         """The rule without its counters, as `iptables -S` prints it."""
-        return self.raw[self.raw.index("-A") :].rstrip() if "-A" in self.raw else self.raw
+        found = RULE_LINE.match(self.raw)
+        return f"-A {self.chain}{self.raw[found.end() if found else 0 :].rstrip()}"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -96,23 +112,30 @@ class Chain:
 
 @dataclass(slots=True)
 class ChainIndex:
-    """The lines of a chain in the dump (from 0): its declaration and its rules."""
+    """The lines of a chain in the dump (from 0): its declaration (None without one) and its rules."""
 
     policy: str
-    declared: int
+    declared: int | None
     lines: list[int]
 
 
 @dataclass(frozen=True, eq=False)
 class Dump:
-    """A whole dump as text, with an index of its tables and chains."""
+    """A whole dump as text, with an index of its tables and chains.
+
+    `first_line`: how many lines of the text stand before the dump. `program`: who wrote it (iptables-save or
+    ip6tables-save; empty where no comment says so). `comments`: what its comments say is missing.
+    """
 
     lines: Sequence[str] = field(repr=False)
     tables: Mapping[str, Mapping[str, ChainIndex]] = field(repr=False)
+    first_line: int = 0
+    program: str = ""
+    comments: tuple[MissingRules, ...] = ()
     _chains: dict[tuple[str, str], Chain] = field(default_factory=dict, repr=False)
 
     def save(self) -> str:
-        """Return the text that was parsed, byte for byte."""
+        """Return the text that was parsed, byte for byte; lines that a terminal had wrapped come back whole."""
         return "\n".join(self.lines)
 
     def names(self, table: str = "nat") -> list[str]:
@@ -127,19 +150,39 @@ class Dump:
                 raise UnknownNameError("chain", name, self.names(table))
             index = self.tables[table][name]
             rules = tuple(self._rule(table, name, line) for line in index.lines)
-            counters = _counters(CHAIN_LINE, self.lines[index.declared].strip(), index.declared)
-            self._chains[key] = Chain(table, name, index.policy, rules, *counters)
+            declared = CHAIN_LINE.fullmatch(self.lines[index.declared].strip()) if index.declared is not None else None
+            self._chains[key] = Chain(table, name, index.policy, rules, *_counters(declared))
         return self._chains[key]
 
     def _rule(self, table: str, chain: str, line: int) -> Rule:
         raw = self.lines[line].removesuffix("\r")
-        return Rule(table, chain, line + 1, raw, *_counters(RULE_LINE, raw, line))
+        return Rule(table, chain, self.first_line + line + 1, raw, *_counters(RULE_LINE.match(raw)))
 
     def rules(self) -> Iterator[Rule]:
         """Yield every rule, chain after chain in the order of the dump."""
         for table, chains in self.tables.items():
             for name in chains:
                 yield from self.chain(name, table)
+
+    @cached_property
+    def family(self) -> int | None:
+        """The family of addresses, 4 or 6; None where neither a comment nor a rule shows it."""
+        if self.program:
+            return 6 if self.program.startswith("ip6") else 4
+        for line in self.lines:
+            if _FOUR.search(line):
+                return 4
+            if _SIX.search(line):
+                return 6
+        return None
+
+    @cached_property
+    def missing(self) -> tuple[MissingRules, ...]:
+        """The rules that this machine has, or may have, and that are not in this dump; empty for a complete dump."""
+        chains = {name for table in self.tables.values() for name in table}
+        tables = missing_tables(self.tables, chains, self.comments)
+        services = missing_services(self.tables.get("nat", {}), chains) if self.family != 6 else ()
+        return (*self.comments, *tables, *services)
 
     @cached_property
     def unknown(self) -> tuple[tuple[Rule, str], ...]:
@@ -170,10 +213,8 @@ class Dump:
         return [self.chain(name, table) for name in order]
 
 
-def _counters(form: re.Pattern[str], text: str, line: int) -> tuple[int | None, int | None]:
-    """Return the packet and byte counters of a line (numbered from 0); None without `-c`."""
-    found = form.match(text)
-    if found is None:
-        raise DumpError(line + 1, 1, text, "a chain or a rule")
-    packets, size = found["packets"], found["bytes"]
-    return (int(packets), int(size)) if packets is not None else (None, None)
+def _counters(found: re.Match[str] | None) -> tuple[int | None, int | None]:
+    """Return the packet and byte counters of a line; None without `-c`."""
+    if found is None or found["packets"] is None:
+        return None, None
+    return int(found["packets"]), int(found["bytes"])

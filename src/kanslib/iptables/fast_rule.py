@@ -14,7 +14,7 @@ _MARK = r"0x[0-9a-f]{1,8}"
 _NETWORK = rf"{_ADDRESS}/(?:3[0-2]|[12]?[0-9])"
 # Groups are possessive (`?+`): there is no backtracking.
 FAST_RULE = re.compile(
-    r"(?:\[[0-9]+:[0-9]+\] )?+-A (?P<chain>[A-Za-z0-9_-]+)"
+    r"(?:\[[0-9]+:[0-9]+\] )?+-A (?P<chain>[A-Za-z0-9_][A-Za-z0-9_-]*+)"
     rf"(?: (?P<not_src>! )?+-s (?P<src>{_NETWORK}))?+(?: (?P<not_dst>! )?+-d (?P<dst>{_NETWORK}))?+"
     r"(?: -p (?:tcp|udp|sctp))?+(?: -m addrtype (?:! )?+--(?:src|dst)-type LOCAL)?+"
     r"(?: -m comment --comment (?:\"[^\"\\\n]*\"|[A-Za-z0-9_./:][A-Za-z0-9_./:-]*+))?+"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from kanslib.iptables.dump import Rule
 from kanslib.iptables.explain import describe_rule, share, short
+from kanslib.iptables.missing import MissingRules
 from kanslib.iptables.packet import Packet, endpoint
 
 
@@ -49,6 +51,7 @@ class Outcome:
     `probability` is exact under the assumptions in `assumes`. `verdict`: ACCEPT, DROP, REJECT, … or NO ROUTE.
     `packet`: as it leaves, after DNAT, SNAT and marks. `hook`: the last one on the path: INPUT (for this machine),
     POSTROUTING (sent out), or the one where the packet was stopped, with the `reason`. `notes`: further remarks.
+    `missing`: rules that the dump has not, so that the path may be another one.
     """
 
     probability: Fraction
@@ -59,6 +62,12 @@ class Outcome:
     notes: tuple[str, ...]
     hook: str
     reason: str = ""
+    missing: tuple[MissingRules, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the packet is let through."""
+        return self.verdict == "ACCEPT"
 
     @property
     def walked(self) -> tuple[Rule, ...]:
@@ -89,3 +98,14 @@ class Outcome:
         lines += [f"assumed: {assumption}" for assumption in self.assumes]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def is_certain(outcomes: Sequence[Outcome]) -> bool:
+    """Return whether the outcomes of a packet say for sure if it is let through.
+
+    It is not certain where rules are missing from the dump, or where an assumption decides. Chance leaves it certain.
+    """
+    verdicts: dict[frozenset[Assumption], set[bool]] = {}
+    for outcome in outcomes:
+        verdicts.setdefault(frozenset(outcome.assumes), set()).add(outcome.accepted)
+    return not any(outcome.missing for outcome in outcomes) and len({frozenset(one) for one in verdicts.values()}) <= 1

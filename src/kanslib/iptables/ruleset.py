@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
+from kanslib.exceptions import TraceError
 from kanslib.iptables.diff import RulesetDifference, diff
 from kanslib.iptables.dump import Dump
 from kanslib.iptables.outcome import Outcome
@@ -21,7 +23,8 @@ class Ruleset(Dump):
         machine's, unless a rule depends on that: then the path branches, and each outcome states its assumptions. The
         probabilities of the outcomes with the same assumptions add up to 1. Hooks and tables come in the order of
         Linux include/uapi/linux/netfilter_ipv4.h; nat is used only for the first packet of a connection.
-        TraceError for circular rules, and for more work than `tracer.Limits` allows.
+        Rules that are missing from the dump are in `missing` of each outcome. TraceError for a packet of the other family
+        of addresses, for circular rules, and for more work than `tracer.Limits` allows.
 
         >>> from kanslib.iptables import Packet, parse
         >>> rules = parse('*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m statistic --mode random '
@@ -30,7 +33,19 @@ class Ruleset(Dump):
         ...     for outcome in rules.trace(Packet("10.9.0.1", "10.9.0.2", in_interface="eth0"))]
         [('1/4', '10.0.0.7'), ('3/4', '10.9.0.2')]
         """
-        return self._tracer.trace(packet, routing)
+        self._check_family(packet)
+        outcomes = self._tracer.trace(packet, routing)
+        return [replace(outcome, missing=self.missing) for outcome in outcomes] if self.missing else outcomes
+
+    def _check_family(self, packet: Packet) -> None:
+        for address in (packet.src, packet.dst):
+            family = None if address is None else 6 if ":" in address else 4
+            if family and self.family and family != self.family:
+                command = "iptables-save" if family == 4 else "ip6tables-save"
+                raise TraceError(
+                    f"{packet} is an IPv{family} packet, and these rules are for IPv{self.family}: "
+                    f"`{command}` prints the rules that it meets"
+                )
 
     @cached_property
     def _tracer(self) -> Tracer:

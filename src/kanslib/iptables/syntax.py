@@ -16,13 +16,17 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
+_MATCH_OF_PROTOCOL = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp6", "ipv6-icmp": "icmp6", "icmpv6": "icmp6"}
+_OPTIONAL = -1  # the number of values of an option that takes one or none
+
+
 def _table(text: str) -> dict[str, dict[str, int]]:
-    """Return lines of `module: option=values …` as a dict; an option without `=` takes no value."""
+    """Return lines of `module: option=values …` as a dict; an option without `=` takes no value, `=?` one or none."""
     out = {}
     for line in text.strip().splitlines():
         module, _, options = line.partition(":")
         pairs = (option.partition("=") for option in options.split())
-        out[module.strip()] = {"--" + name: int(count or 0) for name, _, count in pairs}
+        out[module.strip()] = {"--" + name: _OPTIONAL if count == "?" else int(count or 0) for name, _, count in pairs}
     return out
 
 
@@ -31,7 +35,7 @@ _BASE = {
 }  # fmt: skip
 _LONG = {
     "--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d", "--in-interface": "-i",
-    "--out-interface": "-o", "--protocol": "-p", "--proto": "-p", "--fragment": "-f", "--match": "-m", "--jump": "-j",
+    "--out-interface": "-o", "--protocol": "-p", "--fragments": "-f", "--match": "-m", "--jump": "-j",
     "--goto": "-g", "--set-counters": "-c",
 }  # fmt: skip
 _ALIASES = {
@@ -88,7 +92,8 @@ socket: transparent nowildcard restore-skmark
 rpfilter: loose validmark accept-local invert
 policy: dir=1 pol=1 strict reqid=1 spi=1 proto=1 mode=1 tunnel-src=1 tunnel-dst=1 next
 realm: realm=1
-rateest: rateest=1 rateest1=1 rateest2=1 rateest-delta rateest-bps rateest-pps rateest-lt rateest-gt rateest-eq
+rateest: rateest=1 rateest1=1 rateest2=1 rateest-delta rateest-bps=? rateest-bps1=? rateest-bps2=? rateest-pps=? \
+ rateest-pps1=? rateest-pps2=? rateest-lt rateest-gt rateest-eq
 devgroup: src-group=1 dst-group=1
 cpu: cpu=1
 tcpmss: mss=1
@@ -101,16 +106,26 @@ rt: rt-type=1 rt-segsleft=1 rt-len=1 rt-0-res rt-0-addrs=1 rt-0-not-strict
 hbh: hbh-len=1 hbh-opts=1
 frag: fragid=1 fraglen=1 fragres fragfirst fragmore fraglast
 ipv6header: soft header=1
+dst: dst-len=1 dst-opts=1
+eui64:
+ipcomp: ipcompspi=1 compres
+ipvs: ipvs vproto=1 vaddr=1 vport=1 vdir=1 vmethod=1 vportctl=1
+mh: mh-type=1
+srh: srh-next-hdr=1 srh-hdr-len-eq=1 srh-hdr-len-gt=1 srh-hdr-len-lt=1 srh-segs-left-eq=1 srh-segs-left-gt=1 \
+ srh-segs-left-lt=1 srh-last-entry-eq=1 srh-last-entry-gt=1 srh-last-entry-lt=1 srh-tag=1 srh-psid=1 srh-nsid=1 \
+ srh-lsid=1
 """.replace("\\\n", " ")
 )
-TARGETS = _table("""
+TARGETS = _table(
+    """
 DNAT: to-destination=1 random persistent
 SNAT: to-source=1 random random-fully persistent
 MASQUERADE: to-ports=1 random random-fully
 REDIRECT: to-ports=1 random
 NETMAP: to=1
 MARK: set-xmark=1 set-mark=1 and-mark=1 or-mark=1 xor-mark=1
-CONNMARK: set-xmark=1 set-mark=1 and-mark=1 or-mark=1 xor-mark=1 save-mark restore-mark mask=1 nfmask=1 ctmask=1
+CONNMARK: set-xmark=1 set-mark=1 and-mark=1 or-mark=1 xor-mark=1 save-mark restore-mark mask=1 nfmask=1 ctmask=1 \
+ left-shift-mark=1 right-shift-mark=1
 REJECT: reject-with=1
 LOG: log-prefix=1 log-level=1 log-tcp-sequence log-tcp-options log-ip-options log-uid log-macdecode
 NFLOG: nflog-group=1 nflog-prefix=1 nflog-range=1 nflog-size=1 nflog-threshold=1
@@ -139,15 +154,21 @@ TCPOPTSTRIP: strip-options=1
 ECN: ecn-tcp-remove
 ULOG: ulog-nlgroup=1 ulog-prefix=1 ulog-cprange=1 ulog-qthreshold=1
 ACCEPT:
+CLUSTERIP: new hashmode=1 clustermac=1 total-nodes=1 local-node=1 hash-init=1
+DNPT: src-pfx=1 dst-pfx=1
+SNPT: src-pfx=1 dst-pfx=1
+HMARK: hmark-tuple=1 hmark-mod=1 hmark-offset=1 hmark-src-prefix=1 hmark-dst-prefix=1 hmark-sport-mask=1 \
+ hmark-dport-mask=1 hmark-spi-mask=1 hmark-sport=1 hmark-dport=1 hmark-spi=1 hmark-proto-mask=1 hmark-rnd=1
 DROP:
 RETURN:
 QUEUE:
-""")
+""".replace("\\\n", " ")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of a rule, without its quotes, and its first column (from 1)."""
+    """A word of a rule, without its quotes, its first column (from 1), and whether it began with a quote."""
 
     text: str
     column: int
@@ -236,7 +257,7 @@ def tokenize(text: str, start: int = 0) -> Iterator[Token]:
         raw, quoted = found[0], '"' in found[0]
         if quoted:
             raw = _QUOTED.sub(lambda q: _ESCAPED.sub(r"\1", q[1]), raw)
-        yield Token(raw, position + 1, quoted)
+        yield Token(raw, position + 1, found[0].startswith('"'))
         position = found.end()
 
 
@@ -245,23 +266,35 @@ def parse_options(text: str, start: int = 0) -> RuleOptions:
     return _OptionReader([*tokenize(text, start)], len(text.rstrip())).read()
 
 
+class _Part:
+    """A match or the target while its options are read."""
+
+    def __init__(self, name: str, grammar: Mapping[str, Mapping[str, int]]) -> None:
+        self.name, self.is_known, self.grammar = name, name in grammar, grammar.get(name, {})
+        self.options: list[Option] = []
+
+    def module(self) -> Module:
+        """Return the match or target with the options that were read."""
+        return Module(self.name, tuple(self.options), self.is_known)
+
+
 class _OptionReader:
-    """Read the words once, and keep the matches and the target that the next option may belong to."""
+    """Read the words once as getopt_long(3) does: an option belongs to the newest match or target that has it."""
 
     def __init__(self, words: list[Token], end: int) -> None:
         self.words, self.end, self.at = words, end, 0
         self.own: dict[str, Option] = {}
-        self.parts: list[tuple[str, list[Option], bool]] = []
-        self.target: tuple[str, list[Option], bool] | None = None
+        self.matches: list[_Part] = []
+        self.target: _Part | None = None
+        self.loaded: list[_Part] = []  # the matches and the target, the newest last
         self.goto = False
 
     def read(self) -> RuleOptions:
         """Return the options of all words."""
         while self.at < len(self.words):
             self._option()
-        parts = tuple(Module(name, tuple(options), known) for name, options, known in self.parts)
-        target = Module(self.target[0], tuple(self.target[1]), self.target[2]) if self.target else None
-        return RuleOptions(self.own, parts, target, self.goto)
+        target = self.target.module() if self.target else None
+        return RuleOptions(self.own, tuple(part.module() for part in self.matches), target, self.goto)
 
     def _option(self) -> None:
         word = self.words[self.at]
@@ -276,25 +309,53 @@ class _OptionReader:
                 raise RuleSyntaxError(word.column, word.text, "an option, such as -p, -m or -j")
             self.at += 1
             return
-        name = _LONG.get(word.text, word.text)
-        if name in _BASE and not self._is_option_of_newest_part(word.text):
-            self.at += 1
+        word = self._split(word)
+        name = self._full_name(word.text)
+        self.at += 1
+        if name in _BASE:
             self._read_own_option(name, word, negated)
         else:
-            self._read_part_option(word, negated)
+            self._read_part_option(name, word, negated)
 
     def _add_leftover_word(self, word: Token) -> bool:
-        """Add a word without an option to the target: `-j DNAT [unsupported revision]`. Return False without one."""
-        if self.target is None:
+        """Add a word without an option to what it stands behind: `-j DNAT [unsupported revision]`.
+
+        Return False behind none.
+        """
+        if not self.loaded:
             return False
-        self.target[1].append(Option(word.text, (), False, word.column, known=False))
+        self.loaded[-1].options.append(Option(word.text, (), False, word.column, known=False))
         return True
 
-    def _is_option_of_newest_part(self, name: str) -> bool:
-        """Return whether the target, or the newest match without one, has the option (`--proto` of policy)."""
-        current = self.target or (self.parts[-1] if self.parts else None)
-        table = TARGETS if self.target else MATCHES
-        return current is not None and name in table.get(current[0], {})
+    def _split(self, word: Token) -> Token:
+        """Put the value of `-ptcp` or `--dport=80` behind its option as a word of its own, and return the option."""
+        if word.text.startswith("--"):
+            name, joined, value = word.text.partition("=")
+        else:
+            name, value = word.text[:2], word.text[2:]
+            joined = value if _BASE.get(name) else ""
+        if not joined:
+            return word
+        option = Token(name, word.column, quoted=False)
+        self.words[self.at : self.at + 1] = [option, Token(value, word.column + len(word.text) - len(value), True)]
+        return option
+
+    def _full_name(self, text: str) -> str:
+        """Return the name of an option that may be an alias or the beginning of just one name, as `--to` often is."""
+        if not text.startswith("--") or any(text in part.grammar for part in self.loaded):
+            return text
+        grammars = [*(part.grammar for part in self.loaded), MATCHES.get(self._implied_match(), {})]
+        known = {name for grammar in grammars for name in grammar}
+        names = {**_LONG, **{alias: name for alias, name in _ALIASES.items() if name in known}, **{n: n for n in known}}
+        if text in names:
+            return names[text]
+        begun = {full for name, full in names.items() if name.startswith(text)}
+        return begun.pop() if len(begun) == 1 else text
+
+    def _load(self, name: str, grammar: Mapping[str, Mapping[str, int]]) -> _Part:
+        part = _Part(name, grammar)
+        self.loaded.append(part)
+        return part
 
     def _read_own_option(self, name: str, word: Token, negated: bool) -> None:
         if name in ("-m", "-j", "-g"):
@@ -302,12 +363,11 @@ class _OptionReader:
             if negated:
                 raise RuleSyntaxError(word.column, word.text, "no ! before it")
             if name == "-m":
-                module = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6"}.get(value, value)
-                self.parts.append((module, [], module in MATCHES))
+                self.matches.append(self._load(_MATCH_OF_PROTOCOL.get(value, value), MATCHES))
                 return
             if self.target is not None:
-                raise RuleSyntaxError(word.column, word.text, f"one target; {self.target[0]} stands there already")
-            self.target, self.goto = (value, [], True), name == "-g"
+                raise RuleSyntaxError(word.column, word.text, f"one target; {self.target.name} stands there already")
+            self.target, self.goto = self._load(value, TARGETS), name == "-g"
             return
         values, inner = self._values(word, _BASE[name], negated)
         if name in self.own:
@@ -318,6 +378,8 @@ class _OptionReader:
         """Return the next words as values, and whether `!` stands before them: old versions print `-s ! 10.0.0.0/8`."""
         inner = False
         following = self.words[self.at] if self.at < len(self.words) else None
+        if count == _OPTIONAL:
+            count = 0 if following is None or following.is_option or following.text == "!" else 1
         if count and following and following.text == "!" and not following.quoted and not negated:
             inner, self.at = True, self.at + 1
         values = self.words[self.at : self.at + count]
@@ -328,37 +390,34 @@ class _OptionReader:
         self.at += count
         return tuple(value.text for value in values), inner
 
-    def _read_part_option(self, word: Token, negated: bool) -> None:
-        self.at += 1
-        name = _ALIASES.get(word.text, word.text)
-        table, options = self._find_owner(name)
-        if table is None:
-            values, follow = [], self.at
-            while follow < len(self.words) and not self.words[follow].is_option and self.words[follow].text != "!":
-                values.append(self.words[follow].text)
-                follow += 1
-            self.at = follow
-            options.append(Option(name, tuple(values), negated, word.column, known=False))
+    def _read_part_option(self, name: str, word: Token, negated: bool) -> None:
+        owner = self._find_owner(name)
+        if owner is not None:
+            found, inner = self._values(word, owner.grammar[name], negated)
+            owner.options.append(Option(name, found, negated or inner, word.column))
             return
-        found, inner = self._values(word, table[name], negated)
-        options.append(Option(name, found, negated or inner, word.column))
+        values, follow = [], self.at
+        while follow < len(self.words) and not self.words[follow].is_option and self.words[follow].text != "!":
+            values.append(self.words[follow].text)
+            follow += 1
+        self.at = follow
+        if not self.loaded:
+            self.matches.append(self._load("", {"": {}}))
+        self.loaded[-1].options.append(Option(name, tuple(values), negated, word.column, known=False))
 
-    def _find_owner(self, name: str) -> tuple[dict[str, int] | None, list[Option]]:
-        """Return the option table and the options of the owner; None where no table has the option.
+    def _find_owner(self, name: str) -> _Part | None:
+        """Return the newest match or target that has the option, else the protocol's match; None where none has it."""
+        for part in reversed(self.loaded):
+            if name in part.grammar:
+                return part
+        implied = self._implied_match()
+        if name not in MATCHES.get(implied, {}):
+            return None
+        self.matches.append(self._load(implied, MATCHES))
+        return self.loaded[-1]
 
-        The owner is the target, else the newest match that has the option, else the protocol's implied match.
-        """
-        if self.target is not None:
-            options = TARGETS.get(self.target[0], {})
-            return (options if name in options else None), self.target[1]
-        for module, options_so_far, _known in reversed(self.parts):
-            if name in MATCHES.get(module, {}):
-                return MATCHES[module], options_so_far
-        protocol = self.own["-p"].value if "-p" in self.own else ""
-        implied = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmp6", "ipv6-icmp": "icmp6"}.get(protocol, protocol)
-        if name in MATCHES.get(implied, {}) and not any(module == implied for module, _, _ in self.parts):
-            self.parts.append((implied, [], True))
-            return MATCHES[implied], self.parts[-1][1]
-        if not self.parts:
-            self.parts.append(("", [], True))
-        return None, self.parts[-1][1]
+    def _implied_match(self) -> str:
+        """Return the match that `-p` implies and that is not loaded; empty for none."""
+        protocol = self.own["-p"].value.lower() if "-p" in self.own else ""
+        name = _MATCH_OF_PROTOCOL.get(protocol, protocol)
+        return "" if any(part.name == name for part in self.matches) else name
