@@ -19,9 +19,15 @@ def show_notice(words: str, colour: str, css_class: str) -> None:
 
 def display_html(words: str, html: Markup) -> None:
     """Show HTML above a cell's output in a notebook, and print the same in words elsewhere."""
-    if "ipykernel" not in sys.modules:
+    if not in_notebook():
         print(words)  # noqa: T201 (a notice stands where answers are printed)
         return
     from IPython.display import HTML, display
 
     display(HTML(html))
+
+
+def in_notebook() -> bool:
+    """Return True where a Jupyter kernel runs this code, so that HTML is shown."""
+    ipython = sys.modules.get("IPython")  # of a kernel it is imported
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None

@@ -5,7 +5,6 @@ Everything is in the order in which the Tab key goes: question, answer, buttons,
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 
 import ipywidgets as ipw
@@ -14,6 +13,7 @@ from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
 from kanslib.exercises.session import ExerciseView, Feedback, MimeBundle, Prediction, display_text
+from kanslib.notices import in_notebook
 from kanslib.palette import BLUE
 
 _WIDE = {"width": "auto", "max_width": "100%"}
@@ -43,19 +43,9 @@ class FormField:
 
 def display_forms(views: Sequence[ExerciseView], html: Markup, text: str) -> MimeBundle:
     """Return what a cell shows of exercises: their forms in a notebook, HTML and text elsewhere."""
-    if not in_a_notebook():
+    if not in_notebook():
         return display_text(views, html, text)
     return mimebundle(ipw.VBox([create_form(view) for view in views]), html, text)
-
-
-def in_a_notebook() -> bool:
-    """Return True where a form can be shown: in a kernel, not on a terminal."""
-    if "ipykernel" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return shell is not None and getattr(shell, "kernel", None) is not None
 
 
 def mimebundle(widget: ipw.Widget, html: Markup, text: str) -> MimeBundle:

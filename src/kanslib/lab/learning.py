@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -12,6 +11,7 @@ from kanslib import notices
 from kanslib.exceptions import KanslibError, NotRecordedError
 from kanslib.exercises.session import PendingPredictions, display_text
 from kanslib.lab.queries import QueryLog
+from kanslib.notices import in_notebook
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -34,7 +34,7 @@ def kernel_predictions() -> PendingPredictions:
 
 def display_exercises(views: Sequence[ExerciseView], html: Markup, text: str) -> dict[str, Any]:
     """Return what a cell shows of exercises: forms where a kernel runs, HTML and text elsewhere."""
-    if "ipykernel" not in sys.modules:  # ipywidgets takes half a second to import
+    if not in_notebook():  # ipywidgets takes half a second to import
         return display_text(views, html, text)
     from kanslib.exercises.forms import display_forms
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -19,6 +18,7 @@ from kanslib.exceptions import KanslibError, NotRecordedError
 from kanslib.k8s.objects import qualified_name
 from kanslib.lab import metallb, packet_path, places
 from kanslib.lab.queries import ClusterView
+from kanslib.notices import in_notebook
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.rows import Rows
 from kanslib.render.time_machine import Scene, StoryTimeline, TimelineStop, scene_html
@@ -135,13 +135,12 @@ class TimeMachine(TabledAnswer):
         return stop.at + round(moment.settled_after or 0.0, 1)
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:
-        if "ipykernel" in sys.modules:
-            from kanslib.exercises.forms import capture_keys, in_a_notebook, mimebundle
+        if in_notebook():
+            from kanslib.exercises.forms import capture_keys, mimebundle
             from kanslib.render.time_machine_widget import time_machine_widget
 
-            if in_a_notebook():
-                widget = capture_keys(time_machine_widget(self.timeline, self.at))
-                return mimebundle(widget, self._repr_html_(), self.describe())
+            widget = capture_keys(time_machine_widget(self.timeline, self.at))
+            return mimebundle(widget, self._repr_html_(), self.describe())
         return {"text/html": self._repr_html_(), "text/plain": self.describe()}
 
     def __repr__(self) -> str:
