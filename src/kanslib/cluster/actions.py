@@ -23,6 +23,7 @@ from kanslib.cluster.docker import (
     check,
     exec_in,
 )
+from kanslib.cluster.retries import retry_until
 from kanslib.course.addressing import address_plan
 from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import ClusterError, UnknownNameError, UnsupportedError
@@ -42,15 +43,9 @@ _ROUTER_START = (
 
 def apply(manifest: str) -> CommandResult:
     """Run `kubectl apply -f -`; repeat it for up to 30 s while MetalLB's webhook is starting."""
-    import time
-
     lifecycle.guard()
-    for _ in range(30):
-        result = kubectl("apply -f -", manifest)
-        if result.rc == 0 or "failed calling webhook" not in result.err:
-            break
-        time.sleep(1)
-    return check(result)
+    retrying = retry_until(lambda result: "failed calling webhook" not in result.err, every=1, seconds=30)
+    return check(retrying(kubectl, "apply -f -", manifest))
 
 
 def delete(references: Sequence[str]) -> list[CommandResult]:
@@ -173,13 +168,9 @@ def start_router() -> list[CommandResult]:
 
 
 def _wait_for_vtysh() -> None:
-    import time
-
-    for _ in range(60):
-        if "bgpd" in exec_in(ROUTER, "vtysh -c 'show daemons'").out:
-            return
-        time.sleep(0.5)
-    raise UnsupportedError("a BGP router", "bgpd did not start in the router's container within 30 s")
+    retrying = retry_until(lambda result: "bgpd" in result.out, every=0.5, seconds=30)
+    if "bgpd" not in retrying(exec_in, ROUTER, "vtysh -c 'show daemons'").out:
+        raise UnsupportedError("a BGP router", "bgpd did not start in the router's container within 30 s")
 
 
 def stop_router() -> CommandResult:

@@ -7,12 +7,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from kanslib.cluster import docker
 from kanslib.cluster.docker import CommandResult
+from kanslib.cluster.retries import log_retry
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.exceptions import ClusterError
 from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, key_of
@@ -21,7 +30,9 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
     from urllib3 import BaseHTTPResponse
 
-_LOG = logging.getLogger("kanslib.cluster")
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_STEADY_S = 10.0  # seconds after which a lost watch counts as one that worked
 CONTROL_PLANE = f"{CLUSTER}-control-plane"
 PATHS = {
     "nodes": "/api/v1/nodes",
@@ -70,33 +81,67 @@ def client() -> ApiClient:
     return api_client
 
 
+class _RequestError(Exception):
+    """A request to the API server failed; the text says which and why."""
+
+
+class _InterruptedError(_RequestError):
+    """A list or a watch ended early; the next one may succeed."""
+
+
+class _RefusedError(_RequestError):
+    """The API server refuses a request; to repeat it does not help."""
+
+
+class _NotServedError(_RefusedError):
+    """The API server has no such kind."""
+
+
 class Watches:
     """The watch events of every kind from now on, kept in memory: one open watch a kind.
 
-    `on_event` is called with the kind and each watch event. Call `close` at the end.
-    Raises ClusterError when a kind is not listed within 30 s.
+    `on_event` is called with the kind and each watch event. `api`: the client, by default of the course's own cluster.
+    `patience`: seconds for which a lost connection is tried again. Call `close` at the end.
+    Raises ClusterError when a kind cannot be listed; later, the methods do when a watch has ended for good.
     """
 
-    def __init__(self, on_event: Callable[[str, WatchEvent], None] = lambda _kind, _event: None) -> None:
-        self._on_event, self._stop = on_event, threading.Event()
+    def __init__(
+        self,
+        on_event: Callable[[str, WatchEvent], None] = lambda _kind, _event: None,
+        api: ApiClient | None = None,
+        patience: float = 120.0,
+    ) -> None:
+        self._on_event, self._patience, self._stop = on_event, patience, threading.Event()
         self._events: dict[str, list[WatchEvent]] = {kind: [] for kind in PATHS}
+        self._errors: dict[str, Exception] = {}
         self._listed = {kind: threading.Event() for kind in PATHS}
-        self._api = client()
-        self._threads = [
-            threading.Thread(target=self._follow, args=(kind,), name=f"watch-{kind}", daemon=True) for kind in PATHS
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._api = api or client()
+        for kind in PATHS:
+            threading.Thread(target=self._follow, args=(kind,), name=f"watch-{kind}", daemon=True).start()
+        try:
+            self._wait_until_listed()
+        except ClusterError:
+            self.close()
+            raise
+
+    def _wait_until_listed(self) -> None:
         for kind, listed in self._listed.items():
             if not listed.wait(30):
                 raise ClusterError(f"the API server of {CLUSTER} does not list {kind}: is the control plane up?")
+            self._raise_error(kind)
 
     def close(self) -> None:
         """Stop watching."""
         self._stop.set()
 
+    @property
+    def has_failed(self) -> bool:
+        """True when a watch has ended for good: the cluster is not seen any more."""
+        return bool(self._errors)
+
     def events(self, kind: str) -> list[WatchEvent]:
         """Return the watch events of a kind so far, in order of time."""
+        self._raise_error(kind)
         return list(self._events[kind])
 
     def all(self) -> dict[str, list[WatchEvent]]:
@@ -107,78 +152,145 @@ class Watches:
         """Return the objects of a kind as they are now."""
         return as_of(self.events(kind), float("inf"))
 
+    def _raise_error(self, kind: str) -> None:
+        error = self._errors.get(kind)
+        if error is not None:
+            reason = str(error) if isinstance(error, _RequestError) else f"{type(error).__name__}: {error}"
+            raise ClusterError(
+                f"{kind} of {CLUSTER} are not watched any more: {reason}\n"
+                "next step: kans up, then open the lab again (KANS_LOG=debug logs every request)"
+            ) from error
+
     def _append(self, kind: str, type_: str, obj: KubeObject) -> None:
         obj.get("metadata", {}).pop("managedFields", None)
         event = WatchEvent(time.time(), type_, obj)
         self._events[kind].append(event)
         self._on_event(kind, event)
 
-    def _follow(self, kind: str) -> None:
-        """List and watch until closed; again after a lost connection, or when a CRD is not installed yet."""
-        from urllib3.exceptions import HTTPError
+    # ── one thread a kind ────────────────────────────────────────────────────────────────────────────────
 
-        while not self._stop.is_set():
-            try:
-                self._list_and_watch(kind)
-            except PermissionError as refused:
-                _LOG.error("no more watching of %s: %s", kind, refused)
-                return
-            except (OSError, HTTPError, LookupError, ValueError) as lost:
-                _LOG.debug("watching %s again: %s", kind, lost)
-                self._stop.wait(0.5)
-            except Exception:
-                _LOG.exception("watching %s again after an unexpected error", kind)
-                self._stop.wait(0.5)
+    def _follow(self, kind: str) -> None:
+        """List and watch until closed. What ends it is raised at the next question for this kind."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(_InterruptedError),
+            wait=wait_exponential(0.5, max=10),
+            stop=stop_after_delay(self._patience) | stop_when_event_set(self._stop),
+            sleep=sleep_using_event(self._stop),
+            before_sleep=log_retry,
+            reraise=True,
+        )
+        try:
+            while not self._stop.is_set():
+                retrying(self._list_and_watch, kind)
+        except Exception as exc:  # noqa: BLE001 (nobody sees an exception of a thread: _raise_error raises it)
+            if not self._stop.is_set():
+                _LOG.error("%s are not watched any more: %s: %s", kind, type(exc).__name__, exc)
+                self._errors[kind] = exc
+        finally:
+            self._listed[kind].set()
 
     def _list_and_watch(self, kind: str) -> None:
+        """Return when the watch has ended after it had worked; raise _InterruptedError when it had not."""
         version = self._list(kind)
         self._listed[kind].set()
-        for line in self._lines(PATHS[kind], version):
-            change = json.loads(line)
-            if change["type"] in ("ERROR", "BOOKMARK") or self._stop.is_set():
-                return
-            self._append(kind, change["type"], change["object"])
-
-    def _get(self, path: str, **query: str) -> BaseHTTPResponse:
-        # the client's connection pool: its generated methods would parse every object into a class
-        answer: BaseHTTPResponse = self._api.rest_client.pool_manager.request(
-            "GET", self._api.configuration.host + path, fields=query, preload_content=False, timeout=300, retries=False
-        )
-        if answer.status == 404:
-            raise LookupError(path)
-        if answer.status in (401, 403):
-            raise PermissionError(f"{path}: HTTP {answer.status}")
-        if answer.status != 200:
-            raise ConnectionError(f"{path}: HTTP {answer.status}")
-        return answer
-
-    def _list(self, kind: str) -> str:
+        if version is None:  # MetalLB is not installed
+            self._stop.wait(0.5)
+            return
+        opened = time.monotonic()
         try:
-            listed = json.loads(self._get(PATHS[kind]).data)
-        except LookupError:  # MetalLB is not installed
+            self._watch(kind, version)
+        except _InterruptedError as lost:
+            if time.monotonic() - opened < _STEADY_S:
+                raise
+            _LOG.info("watching %s again: %s", kind, lost)
+
+    def _list(self, kind: str) -> str | None:
+        """List a kind, and return the version to watch it from; None where the kind is MetalLB's and not installed."""
+        try:
+            with self._get(PATHS[kind]) as answer:
+                listed = json.loads(_interruptible(answer.read))
+        except _NotServedError:
+            if "metallb.io" not in PATHS[kind]:
+                raise
             self._delete_absent(kind, set())
-            self._listed[kind].set()
-            raise
+            return None
         items = listed["items"]
         names = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
         self._delete_absent(kind, {key_of(item) for item in items})
-        versions = {key_of(obj): obj["metadata"]["resourceVersion"] for obj in self.objects(kind)}
+        versions = {key_of(obj): obj["metadata"]["resourceVersion"] for obj in self._now(kind)}
         for item in items:
             if versions.get(key_of(item)) != item["metadata"]["resourceVersion"]:
                 self._append(kind, "ADDED" if key_of(item) not in versions else "MODIFIED", {**names, **item})
         return str(listed["metadata"]["resourceVersion"])
 
+    def _now(self, kind: str) -> list[KubeObject]:
+        return as_of(self._events[kind], float("inf"))
+
     def _delete_absent(self, kind: str, present: set[tuple[str, str]]) -> None:
-        for obj in self.objects(kind):
+        for obj in self._now(kind):
             if key_of(obj) not in present:
                 self._append(kind, "DELETED", obj)
 
+    def _watch(self, kind: str, version: str) -> None:
+        """Append every change; raise _InterruptedError at the end, which a watch always has."""
+        for line in self._lines(PATHS[kind], version):
+            change = json.loads(line)
+            if self._stop.is_set():
+                break
+            if change["type"] == "ERROR":
+                _check_status(int(change["object"].get("code", 500)), PATHS[kind])
+            if change["type"] != "BOOKMARK":
+                self._append(kind, change["type"], change["object"])
+        raise _InterruptedError("the API server ended the watch")
+
     def _lines(self, path: str, version: str) -> Iterator[bytes]:
-        response = self._get(path, watch="1", resourceVersion=version, timeoutSeconds="240")
         buffer = b""
-        for part in response.stream(1 << 16, decode_content=True):
-            *lines, buffer = (buffer + part).split(b"\n")
-            yield from (line for line in lines if line)
+        with self._get(path, watch="1", resourceVersion=version, timeoutSeconds="240") as response:
+            parts = response.stream(1 << 16, decode_content=True)
+            while part := _interruptible(lambda: next(parts, b"")):
+                *lines, buffer = (buffer + part).split(b"\n")
+                yield from (line for line in lines if line)
+
+    def _get(self, path: str, **query: str) -> BaseHTTPResponse:
+        # the client's connection pool: its generated methods would parse every object into a class
+        began = time.monotonic()
+        url = self._api.configuration.host + path
+        pool = self._api.rest_client.pool_manager
+        answer: BaseHTTPResponse = _interruptible(
+            lambda: pool.request("GET", url, fields=query, preload_content=False, timeout=300, retries=False)
+        )
+        milliseconds = (time.monotonic() - began) * 1000
+        _LOG.debug("GET %s %s: HTTP %d, %.0f ms", path, query or "", answer.status, milliseconds)
+        if answer.status != 200:
+            answer.close()
+        _check_status(answer.status, path)
+        return answer
+
+
+def _check_status(status: int, path: str) -> None:
+    """Raise _InterruptedError for a status after which the same request may succeed, _RefusedError for any other.
+
+    410: the version to watch from is too old, so the objects are listed again (Kubernetes API concepts, "410 Gone").
+    """
+    if status == 200:
+        return
+    if status in (401, 403):
+        raise _RefusedError(f"the API server refuses {path} (HTTP {status}): its credentials are of another cluster")
+    if status == 404:
+        raise _NotServedError(f"the API server does not know {path} (HTTP 404): it is of another version")
+    if status in (408, 410, 429) or status >= 500:
+        raise _InterruptedError(f"{path}: HTTP {status}")
+    raise _RefusedError(f"the API server rejects {path} (HTTP {status})")
+
+
+def _interruptible(read: Callable[[], T]) -> T:
+    """Return what is read from a connection; raise _InterruptedError when it is lost."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return read()
+    except HTTPError as lost:
+        raise _InterruptedError(f"the connection to the API server was lost ({lost})") from lost
 
 
 def logs(watches: Watches, component: str) -> Iterator[tuple[str, str, str]]:

@@ -16,6 +16,7 @@ import yaml
 from kanslib.cluster import docker
 from kanslib.cluster.api import CONTROL_PLANE, kubectl
 from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE, NODE_IMAGE, check_output
+from kanslib.cluster.retries import retry_until
 from kanslib.cluster.state_file import CLUSTER, OwnedResources, delete_state, load_state, save_state
 from kanslib.course import manifests
 from kanslib.course.addressing import address_plan
@@ -186,14 +187,21 @@ def _create(notify: Notify) -> None:
 
 
 def _wait_ready(notify: Notify) -> None:
-    for _ in range(240):
-        lines = kubectl("get nodes --no-headers").out.splitlines()
-        not_ready = [line.split()[0] for line in lines if line.split()[1] != "Ready"]
-        if lines and not not_ready:
-            return
-        notify(f"waiting for nodes to be Ready: {', '.join(not_ready) or 'all'}")
-        time.sleep(0.5)
-    raise ClusterError(f"these nodes did not become Ready in two minutes: {', '.join(not_ready)}")
+    retrying = retry_until(
+        lambda waiting: waiting == [],
+        every=0.5,
+        seconds=120,
+        on_wait=lambda waiting: notify(f"waiting for nodes to be Ready: {', '.join(waiting or ['all'])}"),
+    )
+    waiting = retrying(_not_ready)
+    if waiting != []:
+        raise ClusterError(f"these nodes did not become Ready in two minutes: {', '.join(waiting or ['all'])}")
+
+
+def _not_ready() -> list[str] | None:
+    """Return the nodes that are not Ready; None while the API server lists none at all."""
+    lines = kubectl("get nodes --no-headers").out.splitlines()
+    return [line.split()[0] for line in lines if line.split()[1] != "Ready"] if lines else None
 
 
 def _start_client(notify: Notify) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from kanslib.cluster import actions, docker, lifecycle, readiness
 from kanslib.cluster.api import Watches, kubectl
 from kanslib.cluster.docker import CONFLICTING_HOST, ROUTER, CommandResult
 from kanslib.cluster.lifecycle import Notify
+from kanslib.cluster.retries import retry_until
 from kanslib.course import stories
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
 from kanslib.course.stories import ClusterState, Role, WantedAction
@@ -20,6 +22,8 @@ from kanslib.exceptions import ClusterError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject, external_address, identity, is_ready
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Reconciler:
         output = "\n".join(one.out.strip() for one in results)
         span = (results[0].t, results[-1].end) if results else (now, now)
         step = CompletedStep(verb, targets, manifest, command, output, *span)
+        _LOG.info("step: %s, %.1f s", describe(verb, targets), step.end - step.t)
         self._on_step(step)
         return step
 
@@ -323,12 +328,16 @@ def repair(notify: Notify) -> list[str]:
 
 def _wait_for_api(notify: Notify) -> None:
     """Wait until the API server answers after its node was started. Raises ClusterError after two minutes."""
-    for _ in range(240):
-        if kubectl("get --raw /readyz", timeout=20).out == "ok":
-            return
-        notify("waiting for the API server")
-        time.sleep(0.5)
-    raise ClusterError("the API server does not answer two minutes after its node was started: kans down, then kans up")
+    retrying = retry_until(
+        lambda result: result.out == "ok",
+        every=0.5,
+        seconds=120,
+        on_wait=lambda _: notify("waiting for the API server"),
+    )
+    if retrying(kubectl, "get --raw /readyz", timeout=20).out != "ok":
+        raise ClusterError(
+            "the API server does not answer two minutes after its node was started: kans down, then kans up"
+        )
 
 
 def _unhealthy(watches: Watches) -> Iterator[str]:

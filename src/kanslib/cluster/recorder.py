@@ -7,6 +7,7 @@ follows the logs from the first chapter to the last, so that nothing is missing 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,11 +19,13 @@ from kanslib.actions import ACTIONS
 from kanslib.cluster import docker, lifecycle
 from kanslib.cluster.api import Watches
 from kanslib.cluster.session import record_logs
+from kanslib.exceptions import KanslibError
 from kanslib.packets.capture import Frame
 from kanslib.packets.pcap import filter_pcap
 from kanslib.recording.format import verb_in_memory
 from kanslib.recording.raw.journal import Journal
 
+_LOG = logging.getLogger(__name__)
 _ROWS = ("acts.ndjson", "settled.ndjson", "stories.ndjson")
 _GOSSIP_PORT = 7946
 _LOG_EVERY = 5.0
@@ -44,7 +47,10 @@ class Recorder:
 
     def _follow(self) -> None:
         while not self._stopped.wait(_LOG_EVERY):
-            record_logs(self._watches, self._journal)
+            try:
+                record_logs(self._watches, self._journal)
+            except KanslibError as exc:  # `stop` does this once more, and raises what is wrong for good
+                _LOG.warning("the logs of MetalLB are not recorded now: %s", exc)
 
     def stop(self, raw: Path) -> Path:
         """Stop, write everything to the new folder `raw` as a raw recording, and return it."""

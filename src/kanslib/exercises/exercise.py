@@ -250,7 +250,7 @@ def format_answer(exercise: Exercise, answer: object) -> str:
 def _recognises(misconception: Misconception, answer: Answer, expected: ExpectedAnswer) -> bool:
     try:
         return bool(misconception.recognise(answer, expected))
-    except Exception:  # a learner's function may do anything
+    except Exception:  # noqa: BLE001 (it may call the learner's function, which may do anything)
         return False
 
 
@@ -302,7 +302,7 @@ def _find_counterexample(function: Function, cases: Sequence[Case]) -> str | Non
         call = ", ".join(_shorten(repr(argument), 120) for argument in arguments)
         try:
             result = function(*arguments)
-        except Exception as exc:  # it is the learner's: whatever it raises is an answer
+        except Exception as exc:  # noqa: BLE001 (the learner's function: whatever it raises is an answer)
             return f"Your function ended with {type(exc).__name__}: {str(exc)[:200]}, when called with ({call})."
         if not _is_equal(result, expected):
             return (
@@ -320,5 +320,5 @@ def _is_equal(result: object, expected: object) -> bool:
         if isinstance(expected, (list, tuple)):
             return len(result) == len(expected) and all(map(_is_equal, result, expected))  # type: ignore[arg-type, call-overload]
         return bool(result == expected)
-    except Exception:
+    except Exception:  # noqa: BLE001 (a learner's value may have an __eq__ that does anything)
         return False

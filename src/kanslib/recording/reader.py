@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +20,12 @@ from kanslib.k8s.objects import WatchEvent
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording.format import FORMAT, MANIFEST, READS, CommandOutput, Manifest
+
+_LOG = logging.getLogger(__name__)
+# of a damaged archive, in the words of zipfile and of the compressions that it may use; RuntimeError: encrypted
+_UNPACKING_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+)  # fmt: skip
 
 
 class Recording:
@@ -41,6 +50,7 @@ class Recording:
     def open(cls, path: str | Path) -> Self:
         """Open a directory or a zip. Raises RecordingError when it does not exist or its manifest cannot be read."""
         path = Path(path).expanduser()
+        _LOG.debug("opening %s", path)
         if path.is_dir():
             manifest = path / MANIFEST
             if not manifest.is_file():
@@ -64,7 +74,11 @@ class Recording:
         if not path.is_file():
             return cls.open(path)
         status = path.stat()
-        return _shared(path.resolve(), status.st_mtime_ns, status.st_size)
+        opened = _shared.cache_info().misses
+        recording = _shared(path.resolve(), status.st_mtime_ns, status.st_size)
+        if _shared.cache_info().misses == opened:
+            _LOG.debug("%s is open already", path)
+        return recording
 
     def names(self) -> list[str]:
         """Return the names of the existing files, sorted, without the manifest."""
@@ -85,6 +99,7 @@ class Recording:
         if entry is None:
             raise RecordingError(name, "the manifest does not list this file")
         content = self._raw(name)
+        _LOG.debug("%s: read %s, %d bytes", self.path.name, name, len(content))
         if len(content) != entry.size:
             raise RecordingError(name, f"{len(content)} bytes, the manifest says {entry.size}: cut off or changed")
         if hashlib.sha256(content).hexdigest() != entry.sha256:
@@ -98,7 +113,7 @@ class Recording:
             return (self.path / name).read_bytes()
         except (KeyError, FileNotFoundError):
             raise RecordingError(name, "the manifest lists this file, but it is missing") from None
-        except Exception as exc:  # zlib.error, lzma.LZMAError, BadZipFile have no common base class
+        except _UNPACKING_ERRORS as exc:
             raise RecordingError(name, f"cannot be unpacked ({exc}): damaged or cut off") from None
 
     def text(self, name: str) -> str:
