@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.text import Text
-
 from kanslib.cli.terminal import plain_console
 from kanslib.cli.verify import verify_with_progress
 from kanslib.exceptions import KanslibError
 from kanslib.recording.raw.convert import Labels
 from kanslib.recording.raw.convert import convert as convert_raw
+from kanslib.status import show_status
 
 console = plain_console()
 
@@ -30,7 +29,7 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitu
 
 def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
     """Convert raw recordings to `out`, check the result and print its contents."""
-    with console.status(Text(f"converting {', '.join(raw.name for raw in raws)} …")):
+    with show_status(f"converting {', '.join(raw.name for raw in raws)}"):
         recording = convert_raw(raws, out, labels)
     verify_with_progress(recording, out.name)
     size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.rglob("*") if p.is_file())

@@ -7,18 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
-from rich.text import Text
 
 from kanslib.cli.terminal import plain_console
 from kanslib.comparison.recordings import compare
 from kanslib.recording import Recording
+from kanslib.status import show_status
 
 console = plain_console()
 
 
 def diff(a: Path, b: Path, as_json: bool) -> int:
     """Print the differences in meaning between two recordings; return 1 when there are any."""
-    with console.status(Text(f"comparing {a.name} and {b.name} …")):
+    with show_status(f"comparing {a.name} and {b.name}"):
         found = list(compare(Recording.open(a), Recording.open(b)))
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=1))

@@ -14,6 +14,7 @@ from kanslib.cli import run
 from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
+from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
 _WHOLE_LESSON = "00"  # the other chapters record its story
@@ -49,7 +50,7 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
 
 
 def _run(path: Path) -> bool:
-    with console.status(Text(f"recording {path.stem} …")):
+    with show_status(f"recording {path.stem}"):
         result, _ = run.execute(path)
     console.print(f"{result.chapter}: {result.cells} cells, {result.seconds:.0f} s  {result.error}")
     return not result.error

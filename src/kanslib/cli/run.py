@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import tempfile
 import time
@@ -13,15 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Table
 from rich.text import Text
 
 from kanslib.backends import factory
-from kanslib.cli.terminal import description_column, plain_console
+from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
+from kanslib.status import show_status
 
+_LOG = logging.getLogger(__name__)
 _MEMORY = """
 try:
     print(next(l.split()[1] for l in open("/proc/self/status") if l.startswith("VmHWM")))
@@ -71,23 +73,20 @@ def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
 
 
 def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
-    bar = (description_column(), BarColumn(), MofNCompleteColumn())
     results: dict[Path, Result] = {}
-    with (
-        Progress(*bar, console=plain_console(stderr=True), transient=True) as progress,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        task = progress.add_task("running chapters", total=len(chosen))
+    with show_status("running chapters", total=len(chosen)) as status, ThreadPoolExecutor(workers) as pool:
         waiting = {pool.submit(execute, chapter): chapter for chapter in chosen}
         for done in as_completed(waiting):
-            results[waiting[done]] = done.result()[0]
-            progress.advance(task)
+            result = results[waiting[done]] = done.result()[0]
+            _LOG.info("%s: %d cells, %.1f s %s", result.chapter, result.cells, result.seconds, result.error)
+            status.advance(finished=result.chapter)
     return [results[chapter] for chapter in chosen]
 
 
 def execute(chapter: Path) -> tuple[Result, Any]:
     """Run one chapter in a new kernel; return its result and the executed notebook."""
     import nbformat
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
     from traitlets.config import Config
@@ -107,7 +106,7 @@ def execute(chapter: Path) -> tuple[Result, Any]:
             NotebookClient(notebook, timeout=cell_seconds, kernel_name="python3", config=config).execute()
     except CellExecutionError as exc:
         error = f"{exc.ename}: {exc.evalue}".strip()
-    except Exception as exc:  # a kernel that dies or never starts: reported like a failing cell
+    except (RuntimeError, OSError, NoSuchKernel) as exc:  # a kernel that dies, hangs or never starts
         error = f"{type(exc).__name__}: {exc}".splitlines()[0]
     seconds = time.monotonic() - began
     memory = notebook.cells.pop()

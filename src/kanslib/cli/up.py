@@ -10,6 +10,7 @@ from rich.text import Text
 from kanslib.cli.terminal import plain_console
 from kanslib.cluster import lifecycle
 from kanslib.cluster.state_file import CLUSTER
+from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
 
@@ -20,15 +21,11 @@ def up(metallb: bool, manifest: Path | None) -> None:
 
     wanted = lifecycle.metallb_manifest(manifest) if metallb or manifest else ""
     began = time.monotonic()
-    with console.status("checking this machine …") as status:
-
-        def show(line: str) -> None:
-            status.update(Text.assemble(line, (f" ({time.monotonic() - began:.0f} s)", "dim")))
-
-        created = lifecycle.up(show)
-        repaired = [] if created else repair(show)
+    with show_status("checking this machine") as status:
+        created = lifecycle.up(status.update)
+        repaired = [] if created else repair(status.update)
         if wanted:
-            install_metallb(wanted, show)
+            install_metallb(wanted, status.update)
     for line in repaired:
         console.print(f"undone: {line}")
     state = "is created" if created else "is ready" if not repaired else "is repaired"

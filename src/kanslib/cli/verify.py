@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from rich.table import Table
 
-from kanslib.cli.terminal import description_column, plain_console
+from kanslib.cli.terminal import plain_console
 from kanslib.course.recordings import shipped_recordings
 from kanslib.recording import Recording
 from kanslib.recording.verify import VerifyReport
 from kanslib.recording.verify import verify as verify_recording
+from kanslib.status import show_status
 
 console = plain_console()
 
@@ -29,12 +29,6 @@ def verify(paths: Sequence[Path]) -> None:
 
 
 def verify_with_progress(recording: Recording, name: str) -> VerifyReport:
-    """Verify a recording behind a progress bar on stderr. RecordingError names the first fault."""
-    with _progress() as progress:
-        task = progress.add_task(name, total=len(recording.manifest.files))
-        return verify_recording(recording, lambda _file: progress.advance(task))
-
-
-def _progress() -> Progress:
-    console = plain_console(stderr=True)
-    return Progress(description_column(), BarColumn(), MofNCompleteColumn(), console=console, transient=True)
+    """Verify a recording behind a progress bar. RecordingError names the first fault."""
+    with show_status(f"verifying {name}", total=len(recording.manifest.files)) as status:
+        return verify_recording(recording, lambda _file: status.advance())

@@ -35,7 +35,7 @@ def wait_until_settled(
         now = time.time()
         if remaining:
             complete = 0.0
-            notify(f"{name}: {now - since:.0f} s · waiting for {remaining[0]}")
+            notify(f"{name}: waiting for {remaining[0]}")
         complete = complete or (0.0 if remaining else now)
         last = max([since, *(t for t in settling.changes(watches.all()) if t >= since)])
         if complete and now - max(last, since) >= QUIET_S:

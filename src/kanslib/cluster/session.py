@@ -6,8 +6,8 @@ All labs of a kernel share one session. It ends with the process, and undoes the
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
+import logging
 import os
 import re
 import sys
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from html import escape
+from functools import partial
 from pathlib import Path
 
 from kanslib.actions import ACTIONS, ActiveAction, base_name
@@ -28,7 +28,9 @@ from kanslib.cluster.reconciler import CompletedStep, Reconciler
 from kanslib.exceptions import KanslibError, UnsupportedError
 from kanslib.recording import Recording
 from kanslib.recording.raw.journal import Journal
+from kanslib.status import Status, show_status
 
+_LOG = logging.getLogger(__name__)
 RECORD = "KANS_RECORD"  # the folder of a recorder; each process leaves a journal there
 HOST = "host"
 _NODE_COMMANDS = (
@@ -80,7 +82,8 @@ class Session:
         self.addresses: dict[str, str] = {}
         self.macs: dict[str, str] = {}
         self.watches = Watches(self.journal.event)
-        self.reconciler = Reconciler(self.watches, show_progress, self._step_completed)
+        self._status: Status | None = None  # of the action that runs now
+        self.reconciler = Reconciler(self.watches, self._notify, self._step_completed)
         self.completed: list[CompletedAction] = []
         self._current: CompletedAction | None = None
         self._finish: Callable[[], None] | None = None
@@ -197,6 +200,10 @@ class Session:
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def _notify(self, line: str) -> None:
+        if self._status is not None:
+            self._status.update(line)
+
     def _step_completed(self, step: CompletedStep) -> None:
         if self._current is None:
             return
@@ -218,11 +225,11 @@ class Session:
         action = CompletedAction(name, self.story, f"{time.time():.6f}", time.time(), 0.0)
         self._current = action
         try:
-            settled = work()
+            with show_status(name) as self._status:
+                settled = work()
         finally:
-            self._current = None
+            self._current = self._status = None
             self.refresh_containers()
-            show_progress("")
         if not action.steps:
             return None
         action.settled = settled or action.steps[-1].end
@@ -267,14 +274,11 @@ class Session:
         self.open_story("", lambda: None)
         steps = [step for action in self.completed for step in action.steps]
         injected = {ActiveAction(step.verb, step.targets[0]) for step in steps if ACTIONS[step.verb].undone_at_exit}
-        with contextlib.suppress(KanslibError):  # the cluster is gone: nothing is active
-            # those of other processes stay: another kernel may be observing a failure
-            for one in actions.active_actions(self.watches.objects) if injected else ():
-                if one in injected:
-                    print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)  # noqa: T201 (loggers may be closed)
-                    actions.undo(one)
-        with contextlib.suppress(KanslibError):
-            self.complete_journal()
+        for work in (partial(_undo, injected, self.watches), self.complete_journal):
+            try:
+                work()
+            except KanslibError as exc:  # the cluster is gone: nothing is active
+                _LOG.info("not done at exit: %s", exc)
         self.watches.close()
         if isinstance(self._capture, captures.Capture):
             self._capture.stop()
@@ -282,6 +286,14 @@ class Session:
             import shutil
 
             shutil.rmtree(self.journal.path, ignore_errors=True)
+
+
+def _undo(injected: set[ActiveAction], watches: Watches) -> None:
+    """Undo those of the active actions that were injected; another kernel may be observing the others."""
+    for one in actions.active_actions(None if watches.has_failed else watches.objects) if injected else ():
+        if one in injected:
+            print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)  # noqa: T201 (loggers may be closed)
+            actions.undo(one)
 
 
 def record_logs(watches: Watches, journal: Journal) -> None:
@@ -297,32 +309,14 @@ def _docker_ps() -> CommandResult:
     return docker.docker("ps", "-a", *names, "--format", DOCKER_PS.partition("'")[2].rstrip("'").replace("\\t", "\t"))
 
 
-_shown = threading.local()
-
-
-def show_progress(line: str) -> None:
-    """Show a progress line, in place in a notebook and on the last line of a terminal; an empty one clears it."""
-    if "ipykernel" in sys.modules:
-        from IPython.display import HTML, display, update_display
-
-        html = HTML(f'<small style="opacity:.75">{escape(line)}</small>' if line else "")
-        if getattr(_shown, "handle", None) is None:
-            if line:
-                _shown.handle = display(html, display_id=True)
-        else:
-            update_display(html, display_id=_shown.handle.display_id)
-            if not line:
-                _shown.handle = None
-    elif sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)  # noqa: T201 (the terminal's last line)
-
-
 _session: Session | None = None
 
 
 def session() -> Session:
     """Return the session of this process; it is opened at the first call. Raises as the guard of the cluster does."""
     global _session  # noqa: PLW0603 (one connection a process)
+    if _session is not None and _session.watches.has_failed:
+        _session.close()
     if _session is None or _session.is_closed:
         _session = Session()
     return _session

@@ -1,0 +1,115 @@
+"""Show that work goes on: a bar or a line in a terminal, a line in a notebook, plain lines elsewhere. All on stderr."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from kanslib.notices import in_notebook
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+
+console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+class Status(Protocol):
+    """Work that goes on, as somebody sees it who waits for it."""
+
+    def update(self, text: str) -> None:
+        """Say what is being done now."""
+
+    def advance(self, amount: int = 1, finished: str = "") -> None:
+        """Count `amount` more as done; `finished`: what that is, where it is worth a line."""
+
+
+@contextmanager
+def show_status(text: str, total: int | None = None) -> Iterator[Status]:
+    """Show what is being done while a `with` block runs; of work in `total` parts also how much of it is done.
+
+    Nothing stays behind in a terminal or a notebook. Elsewhere each new text is a line, and no bar is drawn.
+    """
+    if in_notebook():
+        line = _NotebookLine(text)
+        try:
+            yield line
+        finally:
+            line.clear()
+    elif console.is_terminal:
+        parts = (BarColumn(), MofNCompleteColumn()) if total is not None else ()
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), *parts, TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield _Bar(progress, progress.add_task(text, total=total))
+    else:
+        yield _PlainLines(text, total)
+
+
+class _Bar:
+    """A bar in a terminal, or a spinner for work without parts."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def update(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
+    def advance(self, amount: int = 1, finished: str = "") -> None:
+        del finished
+        self._progress.advance(self._task, amount)
+
+
+class _NotebookLine:
+    """One line of a cell's output. rich turns it into HTML and escapes it."""
+
+    def __init__(self, text: str) -> None:
+        from IPython.display import display
+
+        self._handle: DisplayHandle = display(Text(text, style="dim"), display_id=True)
+
+    def update(self, text: str) -> None:
+        self._handle.update(Text(text, style="dim"))
+
+    def advance(self, amount: int = 1, finished: str = "") -> None:
+        del amount
+        if finished:
+            self.update(finished)
+
+    def clear(self) -> None:
+        """Leave nothing behind."""
+        nothing: dict[str, Any] = {"text/html": ""}
+        self._handle.update(nothing, raw=True)
+
+
+class _PlainLines:
+    """A line for each new text, for a file or a CI's log."""
+
+    def __init__(self, text: str, total: int | None) -> None:
+        self._done, self._total, self._last = 0, total, ""
+        self.update(text)
+
+    def update(self, text: str) -> None:
+        if text != self._last:
+            console.print(text)
+        self._last = text
+
+    def advance(self, amount: int = 1, finished: str = "") -> None:
+        self._done += amount
+        if finished:
+            self.update(f"{finished} ({self._done} of {self._total})")
+
+
+def log_handler() -> logging.Handler | None:
+    """Return a log handler whose lines stand above a running bar; None where stderr is no terminal."""
+    if not console.is_terminal:
+        return None
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=console, show_path=False, log_time_format="%H:%M:%S")
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    return handler
