@@ -8,8 +8,10 @@ The same cell asks a recording of a real cluster, a live cluster, or a simulatio
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from kanslib import log
 from kanslib._version import __version__
 from kanslib.exceptions import (
     AnswerFormatError,
@@ -74,6 +76,9 @@ __all__ = [
     "outages",
     "simulate",
 ]
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+log.switch_on_from_environment()
+
 # imported when they are first used: `module` or `module:name`
 _LAZY = {
     "Lab": "kanslib.lab.lab:Lab",

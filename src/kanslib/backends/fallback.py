@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ from kanslib.recording.clock import OPENING, Clock
 if TYPE_CHECKING:
     from kanslib.backends.simulated import SimulatedBackend
 
+_LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -96,14 +98,19 @@ class FallbackBackend(Backend, ABC):
         try:
             return action(self._primary)
         except self.gaps as gap:
-            try:
-                secondary = self._start_secondary()
-                output = action(secondary)
-            except KanslibError as second:
-                raise self._both_failed(gap, second) from None
-            self._secondary = secondary
-            self._take_over(gap)
-            return self._label_answer(output)
+            return self._perform_with_secondary(action, gap)
+
+    def _perform_with_secondary(self, action: Callable[[Backend], Text], gap: KanslibError) -> Text:
+        """Do what the first backend could not do with the second one, which answers from here on."""
+        try:
+            secondary = self._start_secondary()
+            output = action(secondary)
+        except KanslibError as second:
+            raise self._both_failed(gap, second) from None
+        self._secondary = secondary
+        _LOG.info("%s answers from here on: %s", type(secondary).__name__, _reason(gap))
+        self._take_over(gap)
+        return self._label_answer(output)
 
     # ── queries ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -384,6 +391,7 @@ class RecordingFallback(FallbackBackend):
             if self._is_alone:
                 raise
             self._reason = _reason(gap)
+            _LOG.info("the recording answers this query: %s", self._reason)
             try:
                 return self._label_answer(question(recorded()))
             except KanslibError:
@@ -462,6 +470,7 @@ class RecordingFallback(FallbackBackend):
             self._primary.at(moment, after)
         except self.gaps as gap:
             self._reason = _reason(gap)
+            _LOG.info("the recording answers at %s: %s", moment, self._reason)
             self._secondary = self._open_recording()
             self._secondary.at(moment, after)
             self._label_answer(None)
@@ -529,4 +538,6 @@ def _reason(gap: KanslibError) -> str:
     """Return why the primary cannot serve, in a few words."""
     if isinstance(gap, UnsupportedError):
         return gap.reason
+    if isinstance(gap, NotRecordedError):
+        return f"not recorded: {getattr(gap, 'asked', gap)}"
     return f"the simulator does not model {getattr(gap, 'asked', gap)}"

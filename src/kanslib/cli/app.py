@@ -31,8 +31,21 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "-v",
+            "--verbose",
+            count=True,
+            help="Log to stderr what is done; [bold]-vv[/]: also each query, request and docker command.",
+        ),
+    ] = 0,
 ) -> None:
     del version
+    if verbose:
+        from kanslib import log, status
+
+        log.switch_on("info" if verbose == 1 else "debug", status.log_handler())
 
 
 @app.command(epilog="Example: kans lab --dir ~/metallb --no-browser")

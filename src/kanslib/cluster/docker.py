@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any
 
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.exceptions import ClusterError
+from kanslib.recording.secret_patterns import redact
 
+_LOG = logging.getLogger(__name__)
 CLIENT = "mypc"
 ROUTER = "router"
 CONFLICTING_HOST = "squatter"
@@ -52,7 +55,11 @@ def command(*arguments: str, stdin: str | None = None, timeout: float = 120) -> 
         raise ClusterError(f"{arguments[0]} is not on the PATH; `kans doctor` says how to install it") from None
     except subprocess.TimeoutExpired:
         raise ClusterError(f"no answer within {timeout:.0f} s from: {' '.join(arguments)}") from None
-    return CommandResult(tuple(arguments), began, time.time(), finished.returncode, finished.stdout, finished.stderr)
+    result = CommandResult(tuple(arguments), began, time.time(), finished.returncode, finished.stdout, finished.stderr)
+    # neither input nor output: manifests and kubeconfigs pass through here
+    seconds = result.end - result.t
+    _LOG.debug("%s: exit status %d after %.0f ms", redact(" ".join(arguments)), result.rc, seconds * 1000)
+    return result
 
 
 def docker(*arguments: str, stdin: str | None = None, timeout: float = 120) -> CommandResult:

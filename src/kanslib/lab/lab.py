@@ -12,7 +12,7 @@ from kanslib.k8s.objects import KubeObject
 from kanslib.lab import kubernetes, metallb, packet_path, places, traffic
 from kanslib.lab.learning import Guess, Learning
 from kanslib.lab.observation import Observation, check_layer
-from kanslib.lab.queries import ClusterView, QueryLog, query
+from kanslib.lab.queries import ClusterView, QueryLog, action, query
 
 if TYPE_CHECKING:
     from kanslib.answer import Text
@@ -460,6 +460,7 @@ class Lab:
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @action
     def apply(self, manifest: str | KubeObject) -> Text:
         """Apply a manifest, as YAML text or as a dict: `kubectl apply -f`. Return what kubectl printed.
 
@@ -476,6 +477,7 @@ class Lab:
         """
         return self._backend.apply(kubernetes.documents_of(self._view, manifest))
 
+    @action
     def delete(self, manifest: str | KubeObject) -> Text:
         """Delete the objects of a manifest: `kubectl delete -f`. Return what kubectl printed.
 
@@ -488,6 +490,7 @@ class Lab:
         """
         return self._backend.delete([reference(one) for one in kubernetes.documents_of(self._view, manifest)])
 
+    @action
     def delete_object(self, *references: str) -> Text:
         """Delete objects by reference, `"pod/webpod1"`, as `kubectl delete` does. Return what kubectl printed.
 
@@ -499,6 +502,7 @@ class Lab:
         """
         return self._backend.delete(references)
 
+    @action
     def install_metallb(self) -> Text:
         """Install MetalLB in native mode.
 
@@ -511,6 +515,7 @@ class Lab:
         """
         return self._backend.perform("install_metallb", ())
 
+    @action
     def label(self, node: str, *labels: str) -> Text:
         """Set labels of a node (`"key=value"`) or remove them (`"key-"`): `kubectl label node`.
 
@@ -523,6 +528,7 @@ class Lab:
         """
         return self._backend.perform("label", (node, *labels))
 
+    @action
     def kill_node(self, node: str) -> Text:
         """Kill a node's container, as a power cut would: `docker kill`.
 
@@ -537,6 +543,7 @@ class Lab:
         """
         return self._backend.perform("kill_node", (places.check_node(self._view, node),))
 
+    @action
     def start_node(self, node: str) -> Text:
         """Start a killed node again: `docker start`.
 
@@ -552,6 +559,7 @@ class Lab:
         """
         return self._backend.perform("start_node", (places.check_node(self._view, node),))
 
+    @action
     def link_down(self, node: str) -> Text:
         """Take a node's network interface down: it lives on, but nobody can hear it.
 
@@ -567,6 +575,7 @@ class Lab:
         """
         return self._backend.perform("link_down", (places.check_node(self._view, node),))
 
+    @action
     def link_up(self, node: str) -> Text:
         """Bring a node's network interface up again.
 
@@ -582,6 +591,7 @@ class Lab:
         """
         return self._backend.perform("link_up", (places.check_node(self._view, node),))
 
+    @action
     def start_router(self) -> Text:
         """Start the BGP router (FRR) beside the cluster.
 
@@ -595,6 +605,7 @@ class Lab:
         """
         return self._backend.perform("start_router", ())
 
+    @action
     def stop_router(self) -> Text:
         """Stop the BGP router.
 
@@ -607,6 +618,7 @@ class Lab:
         """
         return self._backend.perform("stop_router", ())
 
+    @action
     def route_client(self) -> Text:
         """Route the client's traffic for the pool through the router. `restore()` takes the route away.
 
@@ -620,10 +632,12 @@ class Lab:
         """
         return self._backend.perform("route_client", ())
 
+    @action
     def add_conflicting_host(self, name: str = "squatter") -> Text:
         """Start a container that has a Service's address already: an address conflict. `name`: the container's."""
         return self._backend.perform("add_conflicting_host", (name,))
 
+    @action
     def remove_conflicting_host(self, name: str = "squatter") -> Text:
         """Remove that container.
 
@@ -636,6 +650,7 @@ class Lab:
         """
         return self._backend.perform("remove_conflicting_host", (name,))
 
+    @action
     def restore(self) -> Text:
         """Undo every action that is still active, and go back to the story's opening.
 
@@ -700,6 +715,7 @@ class Lab:
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @action
     def at(self, moment: str, after: float | None = None) -> None:
         """Go to a moment: where an action had settled (`"kill-node"`), or the story's `"opening"`.
 
@@ -715,6 +731,7 @@ class Lab:
         """
         self._backend.at(moment, after)
 
+    @action
     def at_time(self, seconds: float) -> None:
         """Go to a moment by its time (Unix seconds): for tools.
 

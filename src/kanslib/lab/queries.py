@@ -1,7 +1,9 @@
-"""Queries: what counts as one, and what one of them reads of a cluster."""
+"""Queries and actions: what counts as a query, what one of them reads of a cluster, and what the log tells of both."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -10,10 +12,13 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from kanslib.analysis.observation_data import Topology
 from kanslib.answer import Provenance, Text
 from kanslib.backends.base import Backend
+from kanslib.exceptions import KanslibError
 from kanslib.k8s.objects import KubeObject, plural
+from kanslib.recording.secret_patterns import redact
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_LOG = logging.getLogger(__name__)
 _KINDS = {"ipaddresspools": "pool"}  # one name for what is asked for in two ways
 
 
@@ -124,12 +129,47 @@ def query(method: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P],
     @wraps(method)
     def counted(owner: Q, /, *args: P.args, **options: P.kwargs) -> R:
         log = owner._query_log  # noqa: SLF001 (every owner of queries has it; it is private to learners)
-        with log.uncounted():
+        with log.uncounted(), _logged(logging.DEBUG, method.__qualname__, args, log.view):
             answer = method(owner, *args, **options)
         log.count(_kind(method.__qualname__, args))
         return answer
 
     return counted
+
+
+def action(method: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P], R]:
+    """Make a method an action: the log says which backend did it."""
+
+    @wraps(method)
+    def performed(owner: Q, /, *args: P.args, **options: P.kwargs) -> R:
+        with _logged(logging.INFO, method.__qualname__, args, owner._query_log.view):  # noqa: SLF001
+            return method(owner, *args, **options)
+
+    return performed
+
+
+@contextmanager
+def _logged(level: int, name: str, args: tuple[object, ...], view: ClusterView) -> Iterator[None]:
+    """Log what was asked or done, which backend stands at which moment afterwards, and the milliseconds."""
+    if not _LOG.isEnabledFor(level):
+        yield
+        return
+    call = f"{name}({', '.join(map(_format_argument, args))})"
+    began = time.perf_counter()
+    try:
+        yield
+    except KanslibError as exc:
+        _LOG.log(level, "%s: %s: %s", call, type(exc).__name__, str(exc).partition("\n")[0])
+        raise
+    milliseconds = (time.perf_counter() - began) * 1000
+    _LOG.log(level, "%s: %.1f ms, %s", call, milliseconds, view.provenance())
+
+
+def _format_argument(argument: object) -> str:
+    """Return a name or a command as it was typed; of a manifest only its type, since it may hold a Secret."""
+    if isinstance(argument, str) and "\n" not in argument:
+        return repr(redact(argument))
+    return repr(argument) if isinstance(argument, (int, float)) else f"<{type(argument).__name__}>"
 
 
 def _kind(name: str, args: tuple[object, ...]) -> str:

@@ -17,16 +17,10 @@ from kanslib.packets import capture
 from kanslib.packets.pcap import CaptureWarning
 from kanslib.recording import Recording
 from kanslib.recording.format import MANIFEST, READS, Segment
+from kanslib.recording.secret_patterns import SECRETS
 
-# what the pattern finds, and the pattern
-_SECRETS = (
-    ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
-    ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
-    ("a certificate", re.compile(r"-----BEGIN CERTIFICATE-----")),
-    ("key data of a kubeconfig", re.compile(r"\b(?:client-key-data|client-certificate-data|token): \S{16,}")),
-    ("a bootstrap token", re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])")),
-    ("a memberlist key", re.compile(r'"secretkey"\s*:\s*"[A-Za-z0-9+/=]{16,}"')),
-    ("a password", re.compile(r"(?i)\bpassword\s*[=:]\s*[^\s\"'{}]{4,}")),
+_FORBIDDEN = (
+    *SECRETS,
     (
         "a path of the recording machine",
         re.compile(r"(?<![\w.])/(?:home|Users)/[\w.-]+/\S*|(?<![\w.])/root/\S+"),
@@ -184,7 +178,7 @@ def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
 
 
 def _check_text(name: str, text: str, allowed: list[ipaddress.IPv4Network]) -> None:
-    for what, pattern in _SECRETS:
+    for what, pattern in _FORBIDDEN:
         found = pattern.search(text)
         if found:
             raise RecordingError(name, f"holds {what}", text[: found.start()].count("\n") + 1)
