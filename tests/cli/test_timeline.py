@@ -83,7 +83,8 @@ def test_kans_timeline_truncated_capture_noted(bridge: Path, tmp_path: Path) -> 
     ("content", "message"),
     [
         (None, "no such file"),
-        (b"hello\n", "neither pcap nor pcapng"),
+        (b"hello\n", "neither a capture nor a log"),
+        (b"hello\0", "neither pcap nor pcapng"),
         (b"\xd4\xc3\xb2\xa1" + bytes(16) + b"\x01\0\0\0", "name the address with --vip"),
     ],
 )
@@ -98,3 +99,50 @@ def test_kans_timeline_bad_input_exit_code(tmp_path: Path, content: bytes | None
 def test_kans_timeline_bad_zero_shows_format(bridge: Path, tmp_path: Path) -> None:
     with pytest.raises(KanslibError, match="expected Unix seconds"):
         run_timeline(bridge, "--zero", "yesterday", "--out", tmp_path / "t.html")
+
+
+ANNOUNCED = '{"event":"serviceAnnounced","ips":["192.0.2.50"],"protocol":"layer2","service":"shop/web"'
+
+
+def test_kans_timeline_logs_alone_need_neither_zero_nor_vip(tmp_path: Path) -> None:
+    for node, second in (("node1", "03"), ("node2", "10.5")):
+        path = tmp_path / f"speaker@{node}.log.gz"
+        path.write_bytes(gzip.compress(f"2026-11-08T17:06:{second}Z {ANNOUNCED}}}\n".encode()))
+    output = run_timeline(*sorted(tmp_path.glob("*.gz")), "--out", tmp_path / "t.html")
+    assert "192.0.2.50 from 2026-11-08 17:06:03 UTC on" in output
+    assert "+0.0 s speaker: node1 announces 192.0.2.50 (layer2)" in output
+    assert "+7.5 s speaker: node2 announces 192.0.2.50 (layer2)" in output
+
+
+def test_kans_timeline_log_of_several_pods(tmp_path: Path) -> None:
+    path = tmp_path / "speakers.log"
+    path.write_text("".join(f"[pod/speaker-{x}/speaker] 2026-11-08T17:06:0{x}Z {ANNOUNCED}}}\n" for x in "25"))
+    output = run_timeline(path, "--out", tmp_path / "t.html")
+    assert "+3.0 s speaker: speaker-5 announces 192.0.2.50 (layer2)" in output
+
+
+def test_kans_timeline_log_without_times_gives_an_order(tmp_path: Path) -> None:
+    path = tmp_path / "speaker@node1.log"
+    path.write_text(ANNOUNCED + "}\n" + ANNOUNCED.replace("Announced", "Withdrawn") + "}\n")
+    output = run_timeline(path, "--out", tmp_path / "t.html")
+    assert "no timestamps" in output
+    assert "node1 announces 192.0.2.50 (layer2); node1 stops announcing 192.0.2.50 (layer2)" in output
+    assert "1970" not in output
+
+
+def test_kans_timeline_other_component_adds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "kubelet.log"
+    path.write_text("2026-11-08T17:06:02Z I1108 kubelet.go:1 hello\n")
+    assert "no line in it is a speaker's" in run_timeline(path, "--out", tmp_path / "t.html")
+
+
+def test_kans_timeline_text_that_is_no_log_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello\n")
+    with pytest.raises(KanslibError, match="neither a capture nor a log"):
+        run_timeline(tmp_path / "notes.txt")
+
+
+def test_kans_timeline_vip_that_is_no_address_refused(tmp_path: Path) -> None:
+    (tmp_path / "speaker.log").write_text(f"2026-11-08T17:06:02Z {ANNOUNCED}}}\n")
+    with pytest.raises(KanslibError, match="expected an address"):
+        run_timeline(tmp_path / "speaker.log", "--vip", "foo")

@@ -4,7 +4,8 @@ attempts.py         a client's attempts, from its probes or from a capture, and 
 failure_reasons.py  why each attempt failed, from the frames
 phases.py           the phases of an outage, computed from the attempts
 timeline_events.py  typed events: memberlist, speakers, leaders, ARP, BGP, nodes, endpoints, rules
-event_sources.py    timeline events from objects, logs, frames and rules
+event_sources.py    timeline events from objects, frames and rules
+speaker_logs.py     timeline events from the logs of MetalLB's speakers
 outage.py           attempts, phases and timeline events together
 captures.py         an outage from anybody's captures and logs
 leadership.py       the leader as each speaker, the client and the API saw it

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from kanslib.analysis import event_sources
+from kanslib.analysis import event_sources, speaker_logs
 from kanslib.analysis.attempts import Attempt, attempts_from_capture
 from kanslib.analysis.failure_reasons import CaptureIndex
 from kanslib.analysis.outage import Outage, build_outage
+from kanslib.k8s.log_lines import LogLine
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 
@@ -52,26 +53,36 @@ def first_failure(attempts: Iterable[Sequence[Attempt]]) -> float | None:
 
 def outage_from_captures(
     frames: Sequence[Frame],
-    logs: Mapping[str, str],
+    logs: Mapping[str, Sequence[LogLine]],
     vips: Mapping[str, str],
     zero: float | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Outage:
     """Return the outage of some VIPs (address: name) from captures (in order of time) and speakers' logs (by node).
 
-    `zero` (Unix seconds): the moment from which seconds are counted; without it, the first failed attempt. `names`:
-    the places by address.
+    `zero` (Unix seconds): the moment from which seconds are counted; without it, the first failed attempt, else the
+    first frame, else the first event in the logs. `names`: the places by address.
     """
-    start = frames[0].time if frames else 0.0
     action = "the moment given"
     if zero is None:
-        found = first_failure(attempts_from_capture(frames, vip, start) for vip in vips)
-        zero, action = (start, "the first frame") if found is None else (start + found, "the first failure")
+        zero, action = _first_moment(frames, logs, vips)
     events = chain(
         event_sources.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero),
         event_sources.bgp_session_events(frames, names or {}, zero),
-        event_sources.speaker_events(logs, vips, zero),
+        speaker_logs.speaker_events(logs, vips, zero),
     )
     return build_outage(
         action, zero, vips, lambda vip: attempts_from_capture(frames, vip, zero), CaptureIndex(frames), events
     )
+
+
+def _first_moment(
+    frames: Sequence[Frame], logs: Mapping[str, Sequence[LogLine]], vips: Mapping[str, str]
+) -> tuple[float, str]:
+    """Return the moment to count from (Unix seconds), and what happened at it."""
+    if not frames:
+        events = speaker_logs.speaker_events(logs, vips, 0.0)
+        return min((event.at for event in events), default=0.0), "the first event in the logs"
+    start = frames[0].time
+    failed = first_failure(attempts_from_capture(frames, vip, start) for vip in vips)
+    return (start, "the first frame") if failed is None else (start + failed, "the first failure")

@@ -1,8 +1,7 @@
-"""Read timeline events from objects, logs, frames and rules. Pure."""
+"""Read timeline events from objects, frames and rules. Pure."""
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections import defaultdict
@@ -18,25 +17,15 @@ from kanslib.analysis.timeline_events import (
     GratuitousARPEvent,
     HoldTimerEvent,
     LeaderEvent,
-    MemberlistEvent,
-    MembershipChange,
     NodeEvent,
     RulesEvent,
-    SpeakerEvent,
     TimelineEvent,
 )
-from kanslib.k8s.logs import timestamp_of
 from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, join_name, key_of, leader_in_event
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp_stream import Flow, flow_of
 
-_MEMBERLIST_LINE = re.compile(
-    r"memberlist: (Suspect|Marking) (\S+) |\"node event\":\"(NodeLeave|NodeJoin)\".*\"node name\":\"([^\"]+)\""
-)
-_MEMBERSHIP_CHANGES: Mapping[str, MembershipChange] = {
-    "Suspect": "suspects", "Marking": "declares dead", "NodeLeave": "lets go of", "NodeJoin": "takes in",
-}  # fmt: skip
 _RULE = re.compile(r'^(?:\[\d+:\d+\] )?-A KUBE-(?:SVC|SVL)-\S+ .*--comment "([^" ]+) -> ([^"]+)"', re.MULTILINE)
 
 
@@ -108,59 +97,6 @@ def _ready_addresses(piece: KubeObject) -> set[str]:
         for address in endpoint["addresses"]
         if endpoint.get("conditions", {}).get("ready", True)
     }
-
-
-def memberlist_events(log: str, zero: float, speaker: str = "") -> list[TimelineEvent]:
-    """Return the changes of members in one speaker's log from `zero` (Unix seconds) on: suspect, dead, left, joined."""
-    found: list[TimelineEvent] = []
-    for number, line in enumerate(log.splitlines(), 1):
-        moment, match = timestamp_of(line), _MEMBERLIST_LINE.search(line)
-        if moment is None or moment < zero or not match:
-            continue
-        change, node = _MEMBERSHIP_CHANGES[match[1] or match[3]], match[2] or match[4]
-        evidence = _log_evidence(speaker, number, line)
-        found.append(MemberlistEvent(at=moment - zero, evidence=evidence, speaker=speaker, change=change, node=node))
-    return found
-
-
-def _log_evidence(speaker: str, number: int, line: str) -> Evidence:
-    return Evidence(f"line {number} of the log of the speaker on {speaker or 'a node'}", line.partition(" ")[2][:200])
-
-
-def announcement_events(log: str, zero: float, speaker: str, vips: Mapping[str, str]) -> list[TimelineEvent]:
-    """Return when one speaker started and stopped announcing VIPs (address: Service), from `zero` (Unix seconds) on.
-
-    MetalLB v0.14.8 speaker/main.go logs serviceAnnounced on every sync; only a change is a timeline event.
-    """
-    found: list[TimelineEvent] = []
-    announced: dict[str, bool] = {}
-    for number, line in enumerate(log.splitlines(), 1):
-        if '"event":"service' not in line or (moment := timestamp_of(line)) is None:
-            continue
-        try:
-            entry = json.loads(line[line.index("{") :])
-        except ValueError:
-            continue
-        is_announcing = entry.get("event") == "serviceAnnounced"
-        if not is_announcing and entry.get("event") != "serviceWithdrawn":
-            continue
-        for address in entry.get("ips") or entry.get("ip") or []:
-            if address in vips and announced.get(address, False) != is_announcing and moment >= zero:
-                found.append(
-                    SpeakerEvent(
-                        at=moment - zero, evidence=_log_evidence(speaker, number, line), service=vips[address],
-                        node=speaker, is_announcing=is_announcing, protocol=entry.get("protocol", "any"),
-                    )
-                )  # fmt: skip
-            announced[address] = is_announcing
-    return found
-
-
-def speaker_events(logs: Mapping[str, str], vips: Mapping[str, str], zero: float) -> Iterator[TimelineEvent]:
-    """Yield the events in speakers' logs (by node) about members and about some VIPs (address: Service)."""
-    for node, log in logs.items():
-        yield from memberlist_events(log, zero, node)
-        yield from announcement_events(log, zero, node, vips)
 
 
 def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero: float) -> list[TimelineEvent]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-from kanslib.analysis import event_sources, leadership
+from kanslib.analysis import event_sources, leadership, speaker_logs
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
 from kanslib.analysis.attempts import attempts_from_probes
 from kanslib.analysis.failure_reasons import CaptureIndex
@@ -17,6 +17,7 @@ from kanslib.analysis.outage import Outage, build_outage
 from kanslib.analysis.timeline_events import TimelineEvent
 from kanslib.answer import Provenance, Text
 from kanslib.exceptions import KanslibError
+from kanslib.k8s.log_lines import read_lines
 from kanslib.k8s.objects import (
     KubeObject,
     Store,
@@ -218,5 +219,6 @@ def _timeline_events(
     # a hold time is agreed on when a session opens, long before it is needed
     all_frames = observation.frames(start=0.0) if any(map(bgp.is_bgp, frames)) else []
     yield from event_sources.bgp_session_events(all_frames, names, zero)
-    yield from event_sources.speaker_events(dict(_speaker_logs(observation)), vips, zero)
+    logs = {node: list(read_lines(log)) for node, log in _speaker_logs(observation)}
+    yield from speaker_logs.speaker_events(logs, vips, zero)
     yield from event_sources.rule_events(observation.command_outputs("iptables-save -c"), vips.values(), zero)

@@ -220,16 +220,18 @@ def timeline(
         list[Path],
         typer.Argument(
             metavar="RECORDING|PCAP|LOG...",
-            help="Captures (pcap, pcapng, gz), speakers' logs (kubectl logs --timestamps; NAME@NODE.log), recordings.",
+            help="Captures (pcap, pcapng), speakers' logs (kubectl, CRI, Docker; NAME@NODE.log), recordings; also gz.",
         ),
     ],
     vip: Annotated[
         list[str] | None,
-        typer.Option(help="The address of the Service; without it those announced by ARP. Repeatable."),
+        typer.Option(help="The address of the Service; without it those announced in the files. Repeatable."),
     ] = None,
     zero: Annotated[
         str | None,
-        typer.Option(help="The moment to count from: Unix seconds or a UTC time; without it the first failure."),
+        typer.Option(
+            help="The moment to count from: Unix seconds, or a time (UTC unless it has a zone); else the first failure."
+        ),
     ] = None,
     action: Annotated[
         list[str] | None,

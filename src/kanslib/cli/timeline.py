@@ -2,48 +2,49 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID
-
-from kanslib.analysis import captures
+from kanslib.analysis import captures, speaker_logs
 from kanslib.analysis.arp import ARPAnalysis
 from kanslib.analysis.observation_data import TimeWindow, neighbor_updates
 from kanslib.answer import Provenance, utc
 from kanslib.backends.observed_actions import observed_actions
-from kanslib.cli.terminal import description_column, plain_console
-from kanslib.exceptions import KanslibError, RecordingError
-from kanslib.k8s.logs import timestamp_of
-from kanslib.packets import capture
-from kanslib.packets.capture import CaptureWarning, Frame
+from kanslib.cli.terminal import plain_console
+from kanslib.cli.timeline_inputs import Facts, read_inputs
+from kanslib.exceptions import KanslibError
+from kanslib.k8s.objects import is_ip_address
+from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
 from kanslib.recording.format import MANIFEST
 from kanslib.render import arp_timeline, outage_timeline, report
 
 console = plain_console(soft_wrap=True)
-Facts = list[tuple[str, str]]
 
 
 def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actions: Sequence[str], out: Path) -> None:
     """Read captures, logs and recordings, print the timeline in words, and write an HTML page to `out`.
 
-    `vips`: the Services' addresses, by default those announced by ARP. `zero`: the moment that times count from.
-    `actions`: ids of actions in recordings, by default all. KanslibError for an input that cannot be read.
+    `vips`: the Services' addresses, by default those that captures or logs show announced. `zero`: the moment that
+    times count from. `actions`: ids of actions in recordings, by default all. KanslibError for an input that cannot
+    be read.
     """
     for path in paths:
         if not path.exists():
             raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
+    for vip in vips:
+        if not is_ip_address(vip):
+            raise KanslibError(f"--vip {vip!r}: expected an address, such as 192.0.2.50")
     recordings = [path for path in paths if _is_recording(path)]
     others = [path for path in paths if path not in recordings]
     facts: Facts = []
     sections = [section for path in recordings for section in _recording_sections(path, actions, facts)]
     if others:
         sections += _file_sections(others, vips, _parse_zero(zero), facts)
+    for name, fact in facts:
+        console.print(f"{name}: {fact}", markup=False, style="dim")
     for section in sections:
         console.print(f"\n{section.title}", style="bold")
         console.print(outage_timeline.describe(section.outage) or "no request and no event")
@@ -90,98 +91,33 @@ def _recording_sections(path: Path, actions: Sequence[str], facts: Facts) -> Ite
 # ── captures and logs ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The contents of files: the relevant frames, the logs by node."""
-
-    frames: list[Frame]
-    logs: dict[str, str]
-
-
 def _file_sections(
     paths: Sequence[Path], vips: Sequence[str], zero: float | None, facts: Facts
 ) -> list[report.ReportSection]:
-    found = _read_files(paths, facts)
-    wanted = list(vips) or captures.likely_vips(found.frames)
+    found = read_inputs(paths, facts)
+    wanted = list(vips) or captures.likely_vips(found.frames) or speaker_logs.announced_addresses(found.logs.values())
     if not wanted and not found.logs:
         raise KanslibError(
             "no capture contains an ARP announcement or a TCP connection: name the address with --vip, "
             "or capture with: tcpdump -i any -w x.pcap 'arp or tcp'"
         )
-    outage = captures.outage_from_captures(found.frames, found.logs, {vip: vip for vip in wanted}, zero)
+    names = {vip: vip for vip in wanted}
+    for node, events in speaker_logs.undated_events(found.logs, names).items():
+        words = "; ".join(map(str, events)) or "none"
+        facts.append((node, f"its log has no timestamps: known are only its events in their order: {words}"))
+    if not found.frames and not any(line.time for lines in found.logs.values() for line in lines):
+        return []
+    outage = captures.outage_from_captures(found.frames, found.logs, names, zero)
     arp = ARPAnalysis.of(found.frames)
     client, mac = _find_client(found.frames, wanted)
     ends = [frame.time for frame in found.frames] or [outage.zero]
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
-    context = arp_timeline.PlotContext(
-        window, {vip: vip for vip in wanted}, _find_owners(arp, wanted), client or "the client"
-    )
+    context = arp_timeline.PlotContext(window, names, _find_owners(arp, wanted), client or "the client")
     updates = arp.neighbor_updates(client, mac) if client else []
     provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
     return [
         report.ReportSection(f"{', '.join(wanted)} from {utc(ends[0])} on", outage, arp, updates, context, provenance)
     ]
-
-
-def _read_files(paths: Sequence[Path], facts: Facts) -> _Inputs:
-    frames: list[Frame] = []
-    logs: dict[str, str] = {}
-    columns = (description_column(), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=plain_console(stderr=True), transient=True) as progress:
-        for path in paths:
-            task = progress.add_task(path.name, total=path.stat().st_size)
-            log = _read_log(path)
-            if log is not None:
-                node = path.stem.rpartition("@")[2]
-                logs[node] = logs.get(node, "") + log  # one node may have had several speakers
-                facts.append((path.name, f"a log of {len(log.splitlines()):,} lines"))
-            else:
-
-                def read_so_far(size: int, task: TaskID = task) -> None:
-                    progress.update(task, completed=size)
-
-                frames += _read_capture(path, facts, read_so_far)
-            progress.update(task, completed=path.stat().st_size)
-    return _Inputs(sorted(frames, key=lambda frame: frame.time), logs)
-
-
-def _read_log(path: Path) -> str | None:
-    """Return the text of a log with timestamps; None for any other file."""
-    with path.open("rb") as stream:
-        first = stream.readline(400)
-    if b"\0" in first or timestamp_of(first.decode(errors="replace")) is None:
-        return None
-    return path.read_text(errors="replace")
-
-
-def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]) -> list[Frame]:
-    counts = {"frames": 0, "malformed": 0}
-    wrong: list[str] = []
-
-    def count_frames() -> Iterator[Frame]:
-        with path.open("rb") as stream:
-            for frame in capture.read(stream, path.name):
-                counts["frames"] += 1
-                if counts["frames"] % 5000 == 0:
-                    report_size(stream.tell())
-                if frame.malformed and not frame.is_truncated:
-                    counts["malformed"] += 1
-                    wrong.append(f"frame {frame.number}: {frame.malformed}")
-                    del wrong[5:]
-                yield frame
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", CaptureWarning)
-        try:
-            kept = list(captures.relevant_frames(count_frames()))
-        except RecordingError as exc:
-            raise KanslibError(f"{exc}; and no log with timestamps (kubectl logs --timestamps) either") from None
-    seconds = kept[-1].time - kept[0].time if kept else 0.0
-    facts.append((path.name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
-    facts.extend((path.name, str(one.message)) for one in caught)
-    if counts["malformed"]:
-        facts.append((path.name, f"{counts['malformed']:,} malformed frames, e.g. {'; '.join(wrong)}"))
-    return kept
 
 
 def _find_client(frames: Sequence[Frame], vips: Sequence[str]) -> tuple[str, str]:

@@ -185,7 +185,12 @@ def _rows(outage: Outage) -> list[Row]:
 
 
 def describe(outage: Outage) -> str:
-    """Return the timeline in words: the phases of each Service, then the first event of each lane after the action."""
+    """Return the timeline in words: the phases of each Service, then the first event of each lane after the action.
+
+    Without requests, as with logs alone: all events in order.
+    """
+    if not outage.phases:
+        return "\n".join(f"{event.at:+.1f} s {event.kind}: {event}" for event in outage.events)
     sentences = []
     for service, phases in outage.phases.items():
         texts = [_describe_phase(phase) for phase in phases]

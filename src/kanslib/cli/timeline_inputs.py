@@ -1,0 +1,116 @@
+"""Read the files of `kans timeline`: captures, and logs of speakers however they were fetched."""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID
+
+from kanslib.analysis import captures, speaker_logs
+from kanslib.cli.terminal import description_column, plain_console
+from kanslib.exceptions import KanslibError, RecordingError
+from kanslib.k8s.log_lines import LogLine, by_pod, read_lines
+from kanslib.packets import capture
+from kanslib.packets.capture import CaptureWarning, Frame
+
+Facts = list[tuple[str, str]]
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The contents of files: the relevant frames in order of time, the lines of logs by node (or Pod)."""
+
+    frames: list[Frame]
+    logs: dict[str, list[LogLine]]
+
+
+def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
+    """Read captures and logs, with a progress bar; append to `facts` what each file holds, and what it lacks.
+
+    KanslibError for a file that is neither.
+    """
+    frames: list[Frame] = []
+    logs: dict[str, list[LogLine]] = {}
+    columns = (description_column(), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=plain_console(stderr=True), transient=True) as progress:
+        for path in paths:
+            task = progress.add_task(path.name, total=path.stat().st_size)
+            text = _text_of(path)
+            if text is not None:
+                for node, lines in _read_log(path, text, facts).items():
+                    logs.setdefault(node, []).extend(lines)  # one node may have had several speakers
+            else:
+
+                def read_so_far(size: int, task: TaskID = task) -> None:
+                    progress.update(task, completed=size)
+
+                frames += _read_capture(path, facts, read_so_far)
+            progress.update(task, completed=path.stat().st_size)
+    return Inputs(sorted(frames, key=lambda frame: frame.time), logs)
+
+
+def _text_of(path: Path) -> str | None:
+    """Return the text of a text file, also of a gzipped one; None for a binary file."""
+    with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as unpacked:
+        stream = unpacked if raw.peek(2)[:2] == _GZIP else raw
+        try:
+            head = stream.read(4096)
+            return None if b"\0" in head else (head + stream.read()).decode(errors="replace")
+        except (OSError, EOFError):  # a damaged gzip file: the reader of captures says what is wrong with it
+            return None
+
+
+def _read_log(path: Path, text: str, facts: Facts) -> dict[str, list[LogLine]]:
+    """Return the lines of a log by the node that the file name says (NAME@NODE.log), or by the Pods in its lines."""
+    pods = by_pod(read_lines(text))
+    node = path.name.partition(".log")[0].rpartition("@")[2]
+    logs = {(node if len(pods) == 1 and "@" in path.name else pod or node): lines for pod, lines in pods.items()}
+    lines = [line for kept in logs.values() for line in kept]
+    times = [line.time for line in lines if line.time is not None]
+    has_events = any(speaker_logs.is_event(line) for line in lines)
+    if not times and not has_events:
+        raise KanslibError(
+            f"{path}: neither a capture nor a log of a MetalLB speaker; expected lines as from: "
+            "kubectl -n metallb-system logs --timestamps SPEAKER-POD"
+        )
+    facts.append((path.name, f"a log of {len(text.splitlines()):,} lines"))
+    if not has_events:
+        facts.append((path.name, "no line in it is a speaker's about a Service or a member: it adds nothing"))
+    elif times and all(time == int(time) for time in times):
+        facts.append((path.name, "its times are whole seconds; kubectl logs --timestamps gives more"))
+    return logs
+
+
+def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]) -> list[Frame]:
+    counts = {"frames": 0, "malformed": 0}
+    wrong: list[str] = []
+
+    def count_frames() -> Iterator[Frame]:
+        with path.open("rb") as stream:
+            for frame in capture.read(stream, path.name):
+                counts["frames"] += 1
+                if counts["frames"] % 5000 == 0:
+                    report_size(stream.tell())
+                if frame.malformed and not frame.is_truncated:
+                    counts["malformed"] += 1
+                    wrong.append(f"frame {frame.number}: {frame.malformed}")
+                    del wrong[5:]
+                yield frame
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CaptureWarning)
+        try:
+            kept = list(captures.relevant_frames(count_frames()))
+        except RecordingError as exc:
+            raise KanslibError(f"{exc}; and not a text file, so no log either") from None
+    seconds = kept[-1].time - kept[0].time if kept else 0.0
+    facts.append((path.name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
+    facts.extend((path.name, str(one.message)) for one in caught)
+    if counts["malformed"]:
+        facts.append((path.name, f"{counts['malformed']:,} malformed frames, e.g. {'; '.join(wrong)}"))
+    return kept
