@@ -130,6 +130,12 @@ def test_kans_timeline_log_without_times_gives_an_order(tmp_path: Path) -> None:
     assert "1970" not in output
 
 
+def test_kans_timeline_log_of_powershell(tmp_path: Path) -> None:
+    path = tmp_path / "speaker@node1.log"
+    path.write_bytes(f"2026-11-08T17:06:02Z {ANNOUNCED}}}\r\n".encode("utf-16"))
+    assert "node1 announces 192.0.2.50" in run_timeline(path, "--out", tmp_path / "t.html")
+
+
 def test_kans_timeline_other_component_adds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "kubelet.log"
     path.write_text("2026-11-08T17:06:02Z I1108 kubelet.go:1 hello\n")

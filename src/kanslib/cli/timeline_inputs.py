@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +14,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID
 from kanslib.analysis import captures, speaker_logs
 from kanslib.cli.terminal import description_column, plain_console
 from kanslib.exceptions import KanslibError, RecordingError
+from kanslib.iptables.dump_text import decode
 from kanslib.k8s.log_lines import LogLine, by_pod, read_lines
 from kanslib.packets import capture
 from kanslib.packets.capture import CaptureWarning, Frame
 
 Facts = list[tuple[str, str]]
 _GZIP = b"\x1f\x8b"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as PowerShell's `>` writes a file
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def _text_of(path: Path) -> str | None:
         stream = unpacked if raw.peek(2)[:2] == _GZIP else raw
         try:
             head = stream.read(4096)
-            return None if b"\0" in head else (head + stream.read()).decode(errors="replace")
+            is_text = b"\0" not in head or head.startswith(_UTF16)
+            return decode(head + stream.read()) if is_text else None
         except (OSError, EOFError):  # a damaged gzip file: the reader of captures says what is wrong with it
             return None
 
