@@ -136,15 +136,19 @@ def _signature(found: griffe.Object) -> str:
 
 
 def _fields(found: griffe.Class) -> str:
-    """Return the bases of an exception, and the fields of a dataclass or NamedTuple. Others are made by functions."""
+    """Return the bases of an exception, or the fields of a dataclass, NamedTuple or Struct; nothing for others."""
     if _is_exception(found):
         return f"({', '.join(map(str, found.bases))})"
     if "dataclass" in found.labels:
         return found.signature().removeprefix(found.name)
-    if "NamedTuple" not in map(str, found.bases):
+    if not {"NamedTuple", "_Strict"} & set(map(str, found.bases)):
         return ""
-    fields = [f"{one.name}: {one.annotation}" for one in found.attributes.values() if "property" not in one.labels]
-    return f"({', '.join(fields)})"
+    fields = (one for one in found.attributes.values() if "property" not in one.labels)
+    return f"({', '.join(f'{one.name}: {_without_metadata(str(one.annotation))}' for one in fields)})"
+
+
+def _without_metadata(annotation: str) -> str:
+    return re.sub(r"^Annotated\[(.*?), Meta\(.*\)\]$", r"\1", annotation)
 
 
 def _break_parameters(text: str) -> str:

@@ -120,12 +120,16 @@ class SettleTimeoutError(KanslibError, TimeoutError):
 
 
 class RecordingError(KanslibError):
-    """A recording cannot be trusted; names the file and, where there is one, the line."""
+    """A recording cannot be trusted; names the file and, where there are any, the line and the field.
 
-    def __init__(self, file: str, problem: str, line: int | None = None) -> None:
-        self.file, self.line, self.problem = file, line, problem
-        where = file if line is None else f"{file}, line {line}"
-        super().__init__(f"{where}: {problem}")
+    >>> print(RecordingError("reads.ndjson", "Expected `int`, got `str`", 2, "rc"))
+    reads.ndjson, line 2, field rc: Expected `int`, got `str`
+    """
+
+    def __init__(self, file: str, problem: str, line: int | None = None, field: str = "") -> None:
+        self.file, self.line, self.field, self.problem = file, line, field, problem
+        places = [file, *([f"line {line}"] if line else []), *([f"field {field}"] if field else [])]
+        super().__init__(f"{', '.join(places)}: {problem}")
 
 
 class UnknownNameError(KanslibError, LookupError):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from kanslib.exceptions import RecordingError
 from kanslib.recording import Recording
-from kanslib.recording.format import READS, FileEntry, Manifest
+from kanslib.recording.format import READS, FileEntry, encode_rows
 from kanslib.recording.verify import verify
 from kanslib.recording.writer import RecordingWriter
 
@@ -30,18 +30,8 @@ def copy(recording: Recording, tmp_path: Path) -> Path:
     reads = recording.reads()[:40]
     for name in dict.fromkeys([*names, *(read.file for read in reads)]):
         writer.add(name, recording.read(name))
-    writer.add(READS, "".join(json.dumps(vars(read)) + "\n" for read in reads).encode())
-    kept = recording.manifest
-    manifest = Manifest(
-        kept.title,
-        kept.versions,
-        kept.substitutes,
-        kept.redactions,
-        kept.segments,
-        kept.actions,
-        kept.stories,
-        writer.entries(),
-    )
+    writer.add(READS, encode_rows(reads))
+    manifest = replace(recording.manifest, files=writer.entries())
     writer.write(manifest, tmp_path / "copy")
     return tmp_path / "copy"
 

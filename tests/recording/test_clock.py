@@ -23,7 +23,7 @@ def read(t: float) -> CommandOutput:
 
 @pytest.fixture
 def clock() -> Clock:
-    segment = Segment("segment", 0, 100, "c", "10.0.0.0/24", "pc", None, "cp", ("cp",))
+    segment = Segment("segment", 0, 100, "c", "10.0.0.0/24", "pc", None, "cp", ("cp",), {})
     return Clock(Story("s", "", "segment", 5, 95), [segment], [action("one", 10, 20), action("two", 50, 60)])
 
 

@@ -188,6 +188,60 @@ def test_convert_errors_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+ROWS = {
+    "acts.ndjson": {"t": 110.0, "end": 111.0, "act": "a", "cmd": "true", "rc": 0},
+    "reads.ndjson": {"t": 120.0, "end": 120.1, "file": "reads/1/a.json", "cmd": "true", "rc": 0},
+    "settled.ndjson": {"group": "g", "settled": 112.0},
+    "stories.ndjson": {"t": 115.0, "story": "a", "title": "A", "neutral": False, "lesson": True},
+    "probes/p.ndjson": {"t": 115.0, "to": "10.5.9.1", "ok": True, "ms": 1.0},
+    "objects/nodes.ndjson": {"t": 130.0, "type": "ADDED", "object": {}},
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_convert_wrong_row_named(tmp_path: Path, name: str) -> None:
+    """Each field of each kind of row: left out, or of the wrong type."""
+    folder = two_nodes(tmp_path / "raw")
+    (folder / name).parent.mkdir(exist_ok=True)
+    before = (folder / name).read_text() if (folder / name).exists() else ""
+    line = before.count("\n") + 1
+    for field in ROWS[name]:
+        for row in ({**ROWS[name], field: ["wrong"]}, {key: ROWS[name][key] for key in ROWS[name] if key != field}):
+            (folder / name).write_text(before + json.dumps(row) + "\n")
+            with pytest.raises(RecordingError) as caught:
+                convert([folder], tmp_path / "out")
+            assert str(caught.value).startswith(f"raw/{name}, line {line}")
+            assert field in str(caught.value)
+    (folder / name).write_text(before + "{}\n")
+    with pytest.raises(RecordingError, match=rf"^raw/{name}, line {line}: Object missing required field"):
+        convert([folder], tmp_path / "out")
+
+
+def test_convert_wrong_node_named(tmp_path: Path) -> None:
+    folder = two_nodes(tmp_path / "raw")
+    text = (folder / "objects/nodes.ndjson").read_text()
+    (folder / "objects/nodes.ndjson").write_text(text.replace('"kubeletVersion"', '"version"', 1))
+    with pytest.raises(RecordingError, match=r"nodes\.ndjson, line 1, field object\.status\.nodeInfo: .*kube"):
+        convert([folder], tmp_path / "out")
+
+
+def test_convert_nothing_recorded(tmp_path: Path) -> None:
+    (tmp_path / "acts.ndjson").touch()
+    with pytest.raises(RecordingError, match="nothing to convert"):
+        convert([tmp_path], tmp_path / "out")
+
+
+def test_convert_network_of_two_families(tmp_path: Path) -> None:
+    """Docker lists the IPv6 range of a kind network beside the IPv4 range, in either order."""
+    folder = two_nodes(tmp_path / "raw")
+    row = {"t": 119.0, "end": 119.1, "file": "reads/1/net.json", "cmd": "docker network inspect kind", "rc": 0}
+    ranges = [{"Subnet": "2001:db8::/64"}, {"Subnet": "10.5.0.0/16"}]
+    (folder / "reads/1/net.json").write_text(json.dumps([{"IPAM": {"Config": ranges}}]))
+    with (folder / "reads.ndjson").open("a") as reads:
+        reads.write(json.dumps(row) + "\n")
+    assert convert([folder], tmp_path / "out").manifest.segments[0].network == "10.5.0.0/16"
+
+
 def test_convert_does_not_overwrite(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(FileExistsError):

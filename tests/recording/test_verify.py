@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from kanslib.course.recordings import shipped_recordings
 from kanslib.packets import capture
 from kanslib.recording import Recording
-from kanslib.recording.format import MANIFEST, READS, FileEntry
+from kanslib.recording.format import MANIFEST, READS
 from kanslib.recording.verify import verify
 from tests.recording.conftest import problem
 
@@ -24,12 +27,10 @@ def one_of(directory: Path, folder: str) -> str:
 
 def promise(directory: Path, name: str, content: bytes) -> None:
     """Write a file, and update its entry in the manifest."""
-    import hashlib
-
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_bytes(content)
     data = json.loads((directory / MANIFEST).read_text())
-    data["files"][name] = vars(FileEntry(hashlib.sha256(content).hexdigest(), len(content)))
+    data["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     (directory / MANIFEST).write_text(json.dumps(data))
 
 
@@ -84,6 +85,28 @@ def test_verify_missing_and_stray_files_named(copy: Path) -> None:
     assert str(problem(copy)) == "objects/services.ndjson: the manifest lists this file, but it is missing"
 
 
+def test_verify_larger_than_listed_is_not_unpacked(copy: Path, tmp_path: Path) -> None:
+    """A zip of some kilobytes can hold a file larger than the memory."""
+    archive = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for path in (path for path in copy.rglob("*") if path.is_file()):
+            name = path.relative_to(copy).as_posix()
+            out.writestr(name, b"a" * 50_000_000 if name == "objects/services.ndjson" else path.read_bytes())
+    tracemalloc.start()
+    found = problem(archive)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.file, found.problem[:14]) == ("objects/services.ndjson", "50000000 bytes")
+    assert peak < 20_000_000
+
+
+def test_verify_path_outside_refused(copy: Path) -> None:
+    manifest = json.loads((copy / MANIFEST).read_text())
+    manifest["files"]["../evil.txt"] = next(iter(manifest["files"].values()))
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+    assert "'../evil.txt', which is not a path inside the recording" in str(problem(copy))
+
+
 def test_verify_bad_line_named(copy: Path) -> None:
     edit(copy, "objects/services.ndjson", lambda text: text.replace("\n", "\n{broken\n", 1))
     assert (problem(copy).file, problem(copy).line) == ("objects/services.ndjson", 2)
@@ -91,7 +114,7 @@ def test_verify_bad_line_named(copy: Path) -> None:
 
 def test_verify_wrong_field_named(copy: Path) -> None:
     edit(copy, "objects/services.ndjson", lambda text: text.replace('"type":"ADDED"', '"type":"BORN"', 1))
-    assert (problem(copy).file, problem(copy).line) == ("objects/services.ndjson", 1)
+    assert str(problem(copy)) == "objects/services.ndjson, line 1, field type: Invalid enum value 'BORN'"
 
 
 def test_verify_lines_out_of_order_named(copy: Path) -> None:
@@ -101,7 +124,7 @@ def test_verify_lines_out_of_order_named(copy: Path) -> None:
 
 
 def test_verify_output_without_file_named(copy: Path) -> None:
-    edit(copy, READS, lambda text: text.replace('"file": "reads/', '"file": "lost/', 1))
+    edit(copy, READS, lambda text: text.replace('"file":"reads/', '"file":"lost/', 1))
     assert (problem(copy).file, problem(copy).line) == (READS, 1)
 
 

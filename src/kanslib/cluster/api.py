@@ -24,7 +24,7 @@ from kanslib.cluster.docker import CommandResult
 from kanslib.cluster.retries import log_retry
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.exceptions import ClusterError
-from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, key_of
+from kanslib.k8s.objects import KubeObject, WatchEvent, WatchType, as_of, key_of
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -161,7 +161,7 @@ class Watches:
                 "next step: kans up, then open the lab again (KANS_LOG=debug logs every request)"
             ) from error
 
-    def _append(self, kind: str, type_: str, obj: KubeObject) -> None:
+    def _append(self, kind: str, type_: WatchType, obj: KubeObject) -> None:
         obj.get("metadata", {}).pop("managedFields", None)
         event = WatchEvent(time.time(), type_, obj)
         self._events[kind].append(event)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal
 
 KubeObject = dict[str, Any]
+WatchType = Literal["ADDED", "MODIFIED", "DELETED", "LIST"]
 
 # kubectl's short names and singulars
 ALIASES = {
@@ -24,7 +25,7 @@ class WatchEvent:
     """
 
     t: float
-    type: str
+    type: WatchType
     object: KubeObject
 
 

@@ -16,14 +16,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kanslib.actions import ACTIONS, Verb
 from kanslib.exceptions import RecordingError
+from kanslib.k8s.objects import WatchType
 
-FORMAT = 1
+FORMAT: Final = 1
 MANIFEST = "manifest.json"
 READS = "reads.ndjson"
 
@@ -33,9 +37,11 @@ _ON_DISK: dict[Verb, str] = {
     "add_conflicting_host": "add_squatter", "remove_conflicting_host": "remove_squatter",
     "stop_speakers": "patch", "start_speakers": "patch",
 }  # fmt: skip
-_IN_MEMORY: dict[str, Verb] = {on_disk: verb for verb, on_disk in _ON_DISK.items()}
+_IN_MEMORY: dict[str, Verb] = {_ON_DISK.get(verb, verb): verb for verb in ACTIONS}
 _SPEAKERS = re.compile(r"(ds|daemonsets?)/speaker")
 _SPEAKERS_AGAIN = re.compile("remove|undo|rollout|null")  # the node selector that no node matched is removed
+_OFFSET = re.compile(r"\(byte (\d+)\)")  # in msgspec's message
+_PATH_INSIDE = re.compile(r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")
 
 
 def verb_on_disk(verb: Verb) -> str:
@@ -59,34 +65,56 @@ def verb_in_memory(verb: str, targets: Sequence[str], command: str) -> Verb:
         if not _SPEAKERS.fullmatch("".join(targets[:1])):
             return "patch"
         return "start_speakers" if _SPEAKERS_AGAIN.search(command) else "stop_speakers"
-    found = _IN_MEMORY.get(verb) or next((one for one in ACTIONS if one == verb), None)
-    if found is None:
+    if verb not in _IN_MEMORY:
         raise ValueError(f"unknown verb {verb!r}")
-    return found
+    return _IN_MEMORY[verb]
 
 
-@dataclass(frozen=True)
-class RecordedStep:
+# ── the types of format 1: fields that have another name on disk give it ─────────────────────────────────────
+
+Seconds = Annotated[float, Meta(ge=0, description="Unix seconds")]
+VerbOnDisk = Annotated[str, Meta(extra_json_schema={"enum": sorted(_IN_MEMORY)})]
+_NAMED = {
+    "required": ["metadata"],
+    "properties": {
+        "metadata": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+    },
+}
+PathInside = Annotated[str, Meta(extra_json_schema={"pattern": _PATH_INSIDE.pattern})]
+
+
+class _Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    """A JSON object that has the fields of its type and no others."""
+
+
+class RecordedStep(_Strict, frozen=True):
     """A command that changed the cluster, as verb, targets and manifest; `t` to `end` in Unix seconds."""
 
-    t: float
-    end: float
-    verb: Verb
+    t: Seconds
+    end: Seconds
+    recorded_verb: VerbOnDisk = field(name="verb")
     targets: tuple[str, ...]
-    manifest: str
+    manifest: Annotated[str, Meta(description="the standard input of the command")]
     command: str
     rc: int
     output: str
 
+    def __post_init__(self) -> None:
+        verb_in_memory(self.recorded_verb, self.targets, self.command)  # raises ValueError
 
-@dataclass(frozen=True)
-class Action:
+    @property
+    def verb(self) -> Verb:
+        """The verb under its name in memory."""
+        return verb_in_memory(self.recorded_verb, self.targets, self.command)
+
+
+class Action(_Strict, frozen=True):
     """An action of one step or several, and when the cluster had settled (Unix seconds)."""
 
     id: str
-    segment: str
-    settled: float
-    steps: tuple[RecordedStep, ...]
+    segment: str = field(name="take")
+    settled: Seconds
+    steps: Annotated[tuple[RecordedStep, ...], Meta(min_length=1)]
 
     @property
     def t(self) -> float:
@@ -99,149 +127,163 @@ class Action:
         return self.steps[-1].end
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(_Strict, frozen=True):
     """The span of one recorded cluster without interruption (Unix seconds), its places and their addresses."""
 
     id: str
-    start: float
-    end: float
-    cluster: str
-    network: str
+    start: Seconds
+    end: Seconds
+    cluster: Annotated[str, Meta(description="what identifies the cluster: the UID of its control plane's node")]
+    network: Annotated[
+        str,
+        Meta(
+            description="the Docker network, a CIDR",
+            extra_json_schema={"pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"},
+        ),
+    ]
     client: str | None
     router: str | None
     control_plane: str
     nodes: tuple[str, ...]
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    addresses: Annotated[Mapping[str, str], Meta(description="the address of each place")]
+
+    def __post_init__(self) -> None:
+        IPv4Network(self.network)  # raises ValueError
 
 
-@dataclass(frozen=True)
-class Story:
-    """A stretch of a recording that a learner opens: `start` (the opening) to `end`, Unix seconds, in one segment.
-
-    `hide_actions`: the names of its actions would give the diagnosis away.
-    """
+class Story(_Strict, frozen=True):
+    """A stretch of a recording that a learner opens: `start` (the opening) to `end`, Unix seconds, in one segment."""
 
     name: str
     title: str
-    segment: str
-    start: float
-    end: float
-    hide_actions: bool = False
+    segment: str = field(name="take")
+    start: Seconds
+    end: Seconds
+    hide_actions: Annotated[
+        bool, Meta(description="hide the names of its actions, which would give the diagnosis away")
+    ] = field(name="neutral", default=False)
 
 
-@dataclass(frozen=True)
-class CommandOutput:
+class FileEntry(_Strict, frozen=True):
+    """The sha256 and the size in bytes that the manifest gives for a file."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: Annotated[int, Meta(ge=0)]
+
+
+class Manifest(_Strict, frozen=True):
+    """The manifest of a recording: titles, versions, segments, actions, stories, and the digest of every file."""
+
+    format: Literal[1]
+    title: str
+    versions: Mapping[str, str]
+    substitutes: Annotated[tuple[str, ...], Meta(description="what was not the real thing")] = field(name="stand_ins")
+    redactions: tuple[str, ...]
+    segments: tuple[Segment, ...] = field(name="takes")
+    actions: tuple[Action, ...] = field(name="acts")
+    stories: tuple[Story, ...]
+    files: Mapping[PathInside, FileEntry]
+
+    def __post_init__(self) -> None:
+        for name in self.files:
+            if not _PATH_INSIDE.search(name):
+                raise ValueError(f"files lists {name!r}, which is not a path inside the recording")
+
+    def to_json(self) -> str:
+        """Return the manifest as format 1 writes it, keys in a fixed order."""
+        return json.dumps(msgspec.to_builtins(self), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, content: bytes | str) -> Self:
+        """Read a manifest of format 1. Raises RecordingError with the line or the field that is wrong."""
+        content = content.encode() if isinstance(content, str) else content
+        version = decode(content, _Version, MANIFEST).format
+        if version > FORMAT:
+            raise RecordingError(
+                MANIFEST,
+                f"format {version} is newer than this kanslib reads ({FORMAT}): upgrade kanslib",
+                field="format",
+            )
+        return decode(content, cls, MANIFEST)
+
+
+class _Version(Struct):
+    """The field of a manifest that every format has."""
+
+    format: int
+
+
+class CommandOutput(_Strict, frozen=True):
     """The output of a command: its place, when it ran (Unix seconds), and the file that holds the text."""
 
-    t: float
-    end: float
-    place: str
+    t: Seconds
+    end: Seconds
+    place: Annotated[str, Meta(description="a container; `host` for kubectl and docker")]
     command: str
     rc: int
     file: str
 
 
-@dataclass(frozen=True)
-class FileEntry:
-    """The sha256 and the size in bytes that the manifest gives for a file."""
+class WatchRow(_Strict, frozen=True):
+    """A watch event. A row of type LIST has no object: from there on the stream is of another cluster."""
 
-    sha256: str
-    size: int
+    t: Seconds
+    type: WatchType
+    object: Annotated[dict[str, Any] | UnsetType, Meta(extra_json_schema=_NAMED)] = UNSET
 
-
-@dataclass(frozen=True)
-class Manifest:
-    """The manifest of a recording: titles, versions, segments, actions, stories, and the digest of every file."""
-
-    title: str
-    versions: Mapping[str, str]
-    substitutes: tuple[str, ...]
-    redactions: tuple[str, ...]
-    segments: tuple[Segment, ...]
-    actions: tuple[Action, ...]
-    stories: tuple[Story, ...]
-    files: Mapping[str, FileEntry]
-    format: int = FORMAT
-
-    def to_json(self) -> str:
-        """Return the manifest as format 1 writes it, keys in a fixed order."""
-        data = asdict(self)
-        data["stand_ins"], data["takes"], data["acts"] = (data.pop(k) for k in ("substitutes", "segments", "actions"))
-        for row in (*data["acts"], *data["stories"]):
-            row["take"] = row.pop("segment")
-        for story in data["stories"]:
-            story["neutral"] = story.pop("hide_actions")
-        for step in (step for action in data["acts"] for step in action["steps"]):
-            step["verb"] = verb_on_disk(step["verb"])
-        return json.dumps(data, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read a manifest of format 1. Raises RecordingError with the field, and the line where possible."""
-        try:
-            data = json.loads(text)
-        except ValueError as exc:
-            line = getattr(exc, "lineno", None)
-            raise RecordingError(MANIFEST, f"not JSON ({exc}): the file is damaged or cut off", line) from None
-        if not isinstance(data, dict) or not isinstance(data.get("format"), int):
-            raise RecordingError(MANIFEST, "its field 'format' is not an integer", 1)
-        if data["format"] > FORMAT:
-            raise RecordingError(
-                MANIFEST,
-                f"format {data['format']} is newer than this kanslib reads ({FORMAT}): upgrade kanslib",
-                _line_of(text, '"format"'),
-            )
-        try:
-            return cls(
-                title=_text(data["title"]),
-                versions=_texts(data["versions"]),
-                substitutes=tuple(map(_text, data["stand_ins"])),
-                redactions=tuple(map(_text, data["redactions"])),
-                segments=tuple(map(_segment, data["takes"])),
-                actions=tuple(map(_action, data["acts"])),
-                stories=tuple(map(_story, data["stories"])),
-                files={_text(path): FileEntry(**entry) for path, entry in data["files"].items()},
-                format=data["format"],
-            )
-        except KeyError as exc:
-            raise RecordingError(MANIFEST, f"the field {exc.args[0]!r} is missing") from None
-        except (TypeError, ValueError, AttributeError) as exc:
-            raise RecordingError(MANIFEST, f"a field is not what format {FORMAT} says: {exc}") from None
+    def __post_init__(self) -> None:
+        if self.object is UNSET:
+            if self.type != "LIST":
+                raise ValueError(f"a row of type {self.type} needs an `object`")
+            return
+        metadata = self.object.get("metadata")
+        if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+            raise ValueError("its `object` has no `metadata.name`")
 
 
-def _line_of(text: str, needle: str) -> int:
-    return text[: text.find(needle)].count("\n") + 1
+class ProbeRow(_Strict, frozen=True, kw_only=True):
+    """An HTTP request: when it was sent (Unix seconds), to which address, and what came back after `ms`."""
+
+    t: Seconds
+    to: str
+    ok: bool
+    status: int | UnsetType = UNSET
+    hostname: str | UnsetType = UNSET
+    remote: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    ms: Annotated[float, Meta(ge=0, description="milliseconds")]
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, found {value!r}")
-    return value
+# ── reading and writing them ─────────────────────────────────────────────────────────────────────────────────
+
+T = TypeVar("T")
 
 
-def _texts(value: Mapping[str, object]) -> dict[str, str]:
-    return {_text(key): _text(item) for key, item in value.items()}
+def decode(content: bytes, kind: type[T], file: str, line: int | None = None) -> T:
+    """Return JSON as a value of a type. Raises RecordingError with the file, and the line or the field that is wrong.
+
+    >>> decode(b'{"t": 1.5, "type": "BORN"}', WatchRow, "objects/pods.ndjson", 3)
+    Traceback (most recent call last):
+    kanslib.exceptions.RecordingError: objects/pods.ndjson, line 3, field type: Invalid enum value 'BORN'
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as exc:
+        problem, _, path = str(exc).partition(" - at `$")  # msgspec names the field in its message alone
+        raise RecordingError(file, problem, line, path.strip(".`")) from None
+    except msgspec.DecodeError as exc:
+        offset = _OFFSET.search(str(exc))
+        before = content[: int(offset[1])] if offset else content
+        problem = f"not JSON ({exc}): damaged or cut off"
+        raise RecordingError(file, problem, line or before.count(b"\n") + 1) from None
 
 
-def _segment(row: dict[str, Any]) -> Segment:
-    return Segment(**{**row, "nodes": tuple(row["nodes"]), "addresses": _texts(row["addresses"])})
+def decode_rows(content: bytes, kind: type[T], file: str) -> Iterator[T]:
+    """Yield the rows of an ndjson file, in order. Raises RecordingError with the line and the field that is wrong."""
+    for number, line in enumerate(content.splitlines(), 1):
+        yield decode(line, kind, file, number)
 
 
-def _action(row: dict[str, Any]) -> Action:
-    if not row["steps"]:
-        raise ValueError(f"action {row['id']!r} has no step")
-    return Action(**{**_renamed(row, "take", "segment"), "steps": tuple(map(_step, row["steps"]))})
-
-
-def _step(step: dict[str, Any]) -> RecordedStep:
-    verb = verb_in_memory(_text(step["verb"]), step["targets"], step["command"])
-    return RecordedStep(**{**step, "verb": verb, "targets": tuple(step["targets"])})
-
-
-def _story(story: dict[str, Any]) -> Story:
-    return Story(**_renamed(_renamed(story, "take", "segment"), "neutral", "hide_actions"))
-
-
-def _renamed(row: dict[str, Any], key: str, name: str) -> dict[str, Any]:
-    return {name if old == key else old: value for old, value in row.items()}
+def encode_rows(rows: Iterable[Struct]) -> bytes:
+    """Return rows as an ndjson file."""
+    return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from sys import intern
 from typing import Any, Self
+
+import msgspec
 
 from kanslib.exceptions import RecordingError
 from kanslib.k8s.objects import WatchEvent
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
-from kanslib.recording.format import FORMAT, MANIFEST, READS, CommandOutput, Manifest
+from kanslib.recording.format import MANIFEST, READS, CommandOutput, Manifest, ProbeRow, WatchRow, decode_rows
 
 _LOG = logging.getLogger(__name__)
 # of a damaged archive, in the words of zipfile and of the compressions that it may use; RuntimeError: encrypted
 _UNPACKING_ERRORS = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
 
 
@@ -42,7 +41,6 @@ class Recording:
     def __init__(self, path: Path, manifest: Manifest, archive: zipfile.ZipFile | None) -> None:
         self.path, self.manifest, self._archive = path, manifest, archive
         self._watches: dict[str, list[WatchEvent]] = {}
-        self._reads: list[CommandOutput] | None = None
         self._frames: dict[str, tuple[Frame, ...]] = {}
         self._probes: dict[str, tuple[dict[str, Any], ...]] = {}
 
@@ -55,17 +53,17 @@ class Recording:
             manifest = path / MANIFEST
             if not manifest.is_file():
                 raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording (see `kans convert --help`)")
-            return cls(path, Manifest.from_json(_decode(manifest.read_bytes(), MANIFEST)), None)
+            return cls(path, Manifest.from_json(manifest.read_bytes()), None)
         if not path.exists():
             raise RecordingError(str(path), "no such recording")
         try:
             archive = zipfile.ZipFile(path)
-            text = archive.read(MANIFEST)
+            content = archive.read(MANIFEST)
         except KeyError:
             raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording") from None
-        except (zipfile.BadZipFile, EOFError, OSError) as exc:
+        except _UNPACKING_ERRORS as exc:
             raise RecordingError(str(path), f"not a whole zip ({exc}): damaged or cut off") from None
-        return cls(path, Manifest.from_json(_decode(text, MANIFEST)), archive)
+        return cls(path, Manifest.from_json(content), archive)
 
     @classmethod
     def shared(cls, path: str | Path) -> Recording:
@@ -98,44 +96,42 @@ class Recording:
         entry = self.manifest.files.get(name)
         if entry is None:
             raise RecordingError(name, "the manifest does not list this file")
-        content = self._raw(name)
-        _LOG.debug("%s: read %s, %d bytes", self.path.name, name, len(content))
-        if len(content) != entry.size:
-            raise RecordingError(name, f"{len(content)} bytes, the manifest says {entry.size}: cut off or changed")
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise RecordingError(name, "its sha256 is not the manifest's: the content was changed")
-        return content
-
-    def _raw(self, name: str) -> bytes:
         try:
-            if self._archive is not None:
-                return self._archive.read(name)
-            return (self.path / name).read_bytes()
+            size = self._size(name)
+            content = self._content(name) if size == entry.size else b""
         except (KeyError, FileNotFoundError):
             raise RecordingError(name, "the manifest lists this file, but it is missing") from None
         except _UNPACKING_ERRORS as exc:
             raise RecordingError(name, f"cannot be unpacked ({exc}): damaged or cut off") from None
+        if size != entry.size:
+            raise RecordingError(name, f"{size} bytes, the manifest says {entry.size}: cut off or changed")
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise RecordingError(name, "its sha256 is not the manifest's: the content was changed")
+        _LOG.debug("%s: read %s, %d bytes", self.path.name, name, len(content))
+        return content
+
+    def _size(self, name: str) -> int:
+        """Return the unpacked size of a file, without reading it: a small zip can hold a file larger than memory."""
+        return self._archive.getinfo(name).file_size if self._archive else (self.path / name).stat().st_size
+
+    def _content(self, name: str) -> bytes:
+        return self._archive.read(name) if self._archive else (self.path / name).read_bytes()
 
     def text(self, name: str) -> str:
         """Return a file as UTF-8 text."""
-        return _decode(self.read(name), name)
-
-    def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """Yield the rows of an ndjson file, in order. Raises RecordingError with the line that is not a JSON object."""
-        for number, line in enumerate(self.text(name).splitlines(), 1):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                raise RecordingError(name, "not a line of JSON: damaged or cut off", number) from None
-            if not isinstance(row, dict):
-                raise RecordingError(name, "not a JSON object", number)
-            yield row
+        content = self.read(name)
+        try:
+            return content.decode()
+        except UnicodeDecodeError as exc:
+            line = content[: exc.start].count(b"\n") + 1
+            raise RecordingError(name, f"not UTF-8 ({exc.reason})", line) from None
 
     def watch(self, kind: str) -> list[WatchEvent]:
         """Return the watch events of a kind (plural), in order; read once."""
         if kind not in self._watches:
-            rows = self.rows(f"objects/{kind}.ndjson")
-            self._watches[kind] = [WatchEvent(row["t"], row["type"], row.get("object", {})) for row in rows]
+            name = f"objects/{kind}.ndjson"
+            rows = decode_rows(self.read(name), WatchRow, name)
+            self._watches[kind] = [WatchEvent(row.t, row.type, row.object or {}) for row in rows]
         return self._watches[kind]
 
     def frames(self, segment: str) -> tuple[Frame, ...]:
@@ -151,38 +147,22 @@ class Recording:
     def probes(self, segment: str) -> tuple[dict[str, Any], ...]:
         """Return the probes of a segment as they were recorded, in order of time; read once."""
         if segment not in self._probes:
-            found = (row for file in self.under(f"probes/{segment}").values() for row in self.rows(file))
-            rows = ({intern(key): _interned(value) for key, value in row.items()} for row in found)
-            self._probes[segment] = tuple(sorted(rows, key=lambda row: float(row["t"])))
+            files = self.under(f"probes/{segment}").values()
+            rows = [row for file in files for row in decode_rows(self.read(file), ProbeRow, file)]
+            rows.sort(key=lambda row: row.t)
+            self._probes[segment] = tuple(msgspec.to_builtins(row) for row in rows)
         return self._probes[segment]
 
     def reads(self) -> list[CommandOutput]:
         """Return every recorded command output, in order of time; read once."""
-        if self._reads is not None:
-            return self._reads
-        out = []
-        for number, row in enumerate(self.rows(READS), 1):
-            try:
-                out.append(CommandOutput(**row))
-            except TypeError as exc:
-                raise RecordingError(READS, f"not a read of format {FORMAT}: {exc}", number) from None
-        self._reads = out
-        return out
+        return self._reads
 
-
-def _interned(value: object) -> object:
-    """Return the one copy of a short text: thousands of rows repeat the same few."""
-    return intern(value) if isinstance(value, str) and len(value) < 60 else value
+    @cached_property
+    def _reads(self) -> list[CommandOutput]:
+        return list(decode_rows(self.read(READS), CommandOutput, READS))
 
 
 @lru_cache(maxsize=2)
 def _shared(path: Path, changed: int, size: int) -> Recording:
     del changed, size
     return Recording.open(path)
-
-
-def _decode(content: bytes, name: str) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as exc:
-        raise RecordingError(name, f"not UTF-8 ({exc.reason})", content[: exc.start].count(b"\n") + 1) from None

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import ipaddress
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from ipaddress import IPv4Address, IPv4Network
+from typing import TypeVar
 
 from kanslib.exceptions import RecordingError
 from kanslib.k8s.logs import timestamp_of
+from kanslib.k8s.objects import is_ip_address
 from kanslib.packets import capture
 from kanslib.packets.pcap import CaptureWarning
 from kanslib.recording import Recording
-from kanslib.recording.format import MANIFEST, READS, Segment
+from kanslib.recording.format import MANIFEST, READS, CommandOutput, ProbeRow, WatchRow, decode_rows
 from kanslib.recording.secret_patterns import SECRETS
 
 _FORBIDDEN = (
@@ -27,6 +28,15 @@ _FORBIDDEN = (
     ),
 )
 _ADDRESS = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.-]*\w)")
+# private, loopback, link-local, unspecified, broadcast
+_OWN_NETWORKS = tuple(
+    map(
+        IPv4Network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/8", "255.0.0.0/8"),
+    )
+)
+
+Row = TypeVar("Row", CommandOutput, WatchRow, ProbeRow)
 
 
 @dataclass(frozen=True)
@@ -98,11 +108,11 @@ def _in_order(name: str, moments: Iterable[tuple[int | None, float]], what: str)
 
 def _check_file(recording: Recording, name: str, content: bytes) -> tuple[str, int]:
     if name == READS:
-        return "reads", _check_reads(recording)
+        return "reads", _check_reads(recording, content)
     if name.startswith("objects/"):
-        return "events", _check_rows(recording, name, _is_watch_event)
+        return "events", len(_rows_in_order(name, content, WatchRow))
     if name.startswith("probes/"):
-        return "probes", _check_rows(recording, name, _is_probe)
+        return "probes", len(_rows_in_order(name, content, ProbeRow))
     if name.startswith("captures/"):
         return "frames", _check_capture(name, content)
     if name.startswith("logs/"):
@@ -128,65 +138,31 @@ def _log_moments(name: str, text: str) -> Iterator[tuple[int, float]]:
             yield number, moment
 
 
-def _check_reads(recording: Recording) -> int:
-    reads = recording.reads()
+def _check_reads(recording: Recording, content: bytes) -> int:
+    reads = _rows_in_order(READS, content, CommandOutput)
     for number, read in enumerate(reads, 1):
         if read.file not in recording.manifest.files:
-            raise RecordingError(READS, f"names a file that does not exist: {read.file}", number)
-    _in_order(READS, ((number, read.t) for number, read in enumerate(reads, 1)), "reads")
+            raise RecordingError(READS, f"names a file that does not exist: {read.file}", number, "file")
     return len(reads)
 
 
-def _check_rows(recording: Recording, name: str, is_valid: Callable[[dict[str, Any]], bool]) -> int:
-    moments = []
-    for number, row in enumerate(recording.rows(name), 1):
-        if not isinstance(row.get("t"), (int, float)) or not is_valid(row):
-            raise RecordingError(name, "a field is missing or of the wrong type", number)
-        moments.append((number, float(row["t"])))
-    _in_order(name, moments, name.partition("/")[0])
-    return len(moments)
+def _rows_in_order(name: str, content: bytes, kind: type[Row]) -> list[Row]:
+    rows = list(decode_rows(content, kind, name))
+    _in_order(name, ((number, row.t) for number, row in enumerate(rows, 1)), "rows")
+    return rows
 
 
-def _is_watch_event(row: dict[str, Any]) -> bool:
-    if row.get("type") == "LIST":
-        return True
-    obj = row.get("object")
-    named = isinstance(obj, dict) and isinstance(obj.get("metadata", {}).get("name"), str)
-    return named and row.get("type") in ("ADDED", "MODIFIED", "DELETED")
+def _own_networks(recording: Recording) -> list[IPv4Network]:
+    """Return the ranges of a cluster's own addresses, and the Docker network of each segment, which may be any."""
+    return [*_OWN_NETWORKS, *(IPv4Network(segment.network) for segment in recording.manifest.segments)]
 
 
-def _is_probe(row: dict[str, Any]) -> bool:
-    return isinstance(row.get("to"), str) and isinstance(row.get("ok"), bool)
-
-
-def _own_networks(recording: Recording) -> list[ipaddress.IPv4Network]:
-    """Return the ranges of a cluster's own addresses: private, loopback, link-local, unspecified, broadcast.
-
-    The Docker network of each segment is added, which may be any range.
-    """
-    own = [
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "0.0.0.0/8",
-        "255.0.0.0/8",
-    ]
-    segments: tuple[Segment, ...] = recording.manifest.segments
-    return [ipaddress.IPv4Network(network) for network in (*own, *(segment.network for segment in segments))]
-
-
-def _check_text(name: str, text: str, allowed: list[ipaddress.IPv4Network]) -> None:
+def _check_text(name: str, text: str, allowed: list[IPv4Network]) -> None:
     for what, pattern in _FORBIDDEN:
         found = pattern.search(text)
         if found:
             raise RecordingError(name, f"holds {what}", text[: found.start()].count("\n") + 1)
-    for address_text in dict.fromkeys(_ADDRESS.findall(text)):
-        try:
-            address = ipaddress.IPv4Address(address_text)
-        except ValueError:
-            continue
-        if not any(address in network for network in allowed):
-            line = text[: text.find(address_text)].count("\n") + 1
-            raise RecordingError(name, f"holds an address from outside the cluster: {address_text}", line)
+    for address in dict.fromkeys(_ADDRESS.findall(text)):
+        if is_ip_address(address) and not any(IPv4Address(address) in network for network in allowed):
+            line = text[: text.find(address)].count("\n") + 1
+            raise RecordingError(name, f"holds an address from outside the cluster: {address}", line)

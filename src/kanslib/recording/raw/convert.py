@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from kanslib.actions import ACTIONS, Verb, deduplicate
 from kanslib.exceptions import ManifestError, RecordingError
 from kanslib.k8s.logs import with_timestamps
 from kanslib.k8s.objects import WatchEvent, key_of
 from kanslib.recording import Recording
-from kanslib.recording.format import Action, Manifest, RecordedStep, Segment, Story, verb_on_disk
+from kanslib.recording.format import (
+    FORMAT,
+    READS,
+    Action,
+    CommandOutput,
+    Manifest,
+    ProbeRow,
+    RecordedStep,
+    Segment,
+    Story,
+    WatchRow,
+    encode_rows,
+    verb_on_disk,
+)
 from kanslib.recording.raw import settling
 from kanslib.recording.raw.commands import ClusterNames, interpret
 from kanslib.recording.raw.files import HOST, RawAction, RawOutput, RawRecording
@@ -100,6 +115,7 @@ def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Re
     _write_captures(sources, writer)
     _write_probes(sources, writer)
     manifest = Manifest(
+        format=FORMAT,
         title=labels.title or ", ".join(raw.name for raw in sources),
         versions={**_versions(sources), **labels.versions},
         substitutes=labels.substitutes,
@@ -210,15 +226,15 @@ def _actions(raw: RawRecording) -> list[Action]:
 
 
 def _step(raw: RawRecording, action: RawAction) -> RecordedStep:
-    if action.verb is not None:
-        return RecordedStep(
-            action.t, action.end, action.verb, action.targets, action.stdin, action.command, action.rc, action.output
-        )
-    try:
-        verb, targets = interpret(action.command, action.stdin, action.output, ClusterNames(raw.nodes, raw.vips))
-    except ManifestError as exc:
-        raise RecordingError(f"{raw.name}/acts.ndjson", f"action {action.label!r}: {exc}") from None
-    return RecordedStep(action.t, action.end, verb, targets, action.stdin, action.command, action.rc, action.output)
+    stdin, output = action.stdin or "", action.output or ""
+    verb, targets = action.recorded_verb, action.targets
+    if verb is None:
+        try:
+            found, targets = interpret(action.command, stdin, output, ClusterNames(raw.nodes, raw.vips))
+        except ManifestError as exc:
+            raise RecordingError(f"{raw.name}/acts.ndjson", f"action {action.label!r}: {exc}") from None
+        verb = verb_on_disk(found)
+    return RecordedStep(action.t, action.end, verb, targets, stdin, action.command, action.rc, output)
 
 
 def _only_waits(steps: Sequence[RecordedStep]) -> bool:
@@ -226,7 +242,7 @@ def _only_waits(steps: Sequence[RecordedStep]) -> bool:
 
 
 def _name(action: RawAction, step: RecordedStep) -> str:
-    if action.verb is not None:
+    if action.recorded_verb is not None:
         return action.label
     if action.label.startswith(("break-", "fix-")) or step.verb not in _NAMED_BY_VERB:
         return re.sub(r"-again$", "", action.label)
@@ -286,17 +302,17 @@ def _journal_stories(raw: RawRecording, segment: Segment) -> Iterator[Story]:
     lesson: list[Story] = []
     open_name = ""
     for number, row in enumerate(raw.stories):
-        name, start = row["story"], float(row["t"])
+        name = row.name
         if not name:
             continue
         later = raw.stories[number + 1 :]
-        end = next((float(r["t"]) for r in later if r["story"] != name), segment.end)
+        end = next((one.t for one in later if one.name != name), segment.end)
         if name not in stories:
-            stories[name] = Story(name, row["title"], segment.id, start, end, row["neutral"])
+            stories[name] = Story(name, row.title, segment.id, row.t, end, row.hide_actions)
         elif name == open_name:  # opened again without another in between: it continues
             stories[name] = replace(stories[name], end=end)
         open_name = name
-        if row["lesson"]:
+        if row.lesson:
             lesson.append(stories[name])
     if len({story.name for story in lesson}) > 1 and WHOLE_LESSON not in stories:
         yield Story(
@@ -337,11 +353,8 @@ def _chapters(segment: Segment, actions: Sequence[Action]) -> Iterator[Story]:
 
 def _write_objects(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     for kind in sorted({kind for raw in sources for kind in raw.watches}):
-        lines = [
-            {"t": event.t, "type": event.type, **({"object": event.object} if event.object else {})}
-            for event in _merged_events(sources, kind)
-        ]
-        writer.add(f"objects/{kind}.ndjson", _ndjson(lines))
+        rows = (WatchRow(event.t, event.type, event.object or UNSET) for event in _merged_events(sources, kind))
+        writer.add(f"objects/{kind}.ndjson", encode_rows(rows))
 
 
 def _merged_events(sources: Sequence[RawRecording], kind: str) -> Iterator[WatchEvent]:
@@ -403,17 +416,8 @@ def _write_reads(sources: Sequence[RawRecording], writer: RecordingWriter) -> No
         stem = f"reads/{_slug(read.place)}/{_slug(read.command)}"
         numbers[stem] += 1
         file = writer.add(f"{stem}/{numbers[stem]:03}{_suffix(read)}", read.content)
-        rows.append(
-            {
-                "t": read.t,
-                "end": read.end,
-                "place": read.place,
-                "command": read.command,
-                "rc": read.rc,
-                "file": file,
-            }
-        )
-    writer.add("reads.ndjson", _ndjson(rows))
+        rows.append(CommandOutput(read.t, read.end, read.place, read.command, read.rc, file))
+    writer.add(READS, encode_rows(rows))
 
 
 def _slug(text: str) -> str:
@@ -435,12 +439,8 @@ def _write_captures(sources: Sequence[RawRecording], writer: RecordingWriter) ->
 def _write_probes(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     for raw in sources:
         for file in sorted((raw.path / "probes").glob("*.ndjson")):
-            rows = sorted(raw.rows(f"probes/{file.name}"), key=lambda row: row["t"])
-            writer.add(f"probes/{raw.name}/{file.name}", _ndjson(rows))
-
-
-def _ndjson(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows).encode()
+            rows = sorted(raw.rows(f"probes/{file.name}", ProbeRow), key=lambda row: row.t)
+            writer.add(f"probes/{raw.name}/{file.name}", encode_rows(rows))
 
 
 # ── versions ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -450,8 +450,7 @@ def _versions(sources: Sequence[RawRecording]) -> dict[str, str]:
     """Return the versions that the raw recordings contain."""
     found: dict[str, str] = {}
     for raw in sources:
-        info = raw.nodes[raw.control_plane]["status"]["nodeInfo"]
-        found.setdefault("kubernetes", info["kubeletVersion"])
+        found.setdefault("kubernetes", raw.nodes[raw.control_plane].status.info.kubelet_version)
         for event in raw.watches.get("daemonsets", []):
             containers = event.object["spec"]["template"]["spec"]["containers"]
             for image in (c["image"] for c in containers if event.object["metadata"]["name"] == "speaker"):

@@ -6,19 +6,19 @@ captures/*.pcap, probes/*.ndjson
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from kanslib.actions import Verb
+from msgspec import Struct, field
+
 from kanslib.exceptions import RecordingError
-from kanslib.k8s.objects import KubeObject, WatchEvent
-from kanslib.recording.format import verb_in_memory
+from kanslib.k8s.objects import WatchEvent
+from kanslib.recording.format import Seconds, WatchRow, decode, decode_rows, verb_in_memory
 
 _EXEC = re.compile(r"^docker exec (?:--?\w+ )*(?P<place>[\w.-]+) (?P<command>.*)$", re.DOTALL)
 _EACH_NODE = re.compile(
@@ -40,27 +40,42 @@ class RawOutput:
     content: bytes
 
 
-@dataclass(frozen=True)
-class RawAction:
-    """One line of acts.ndjson: a command that changed the cluster.
+class RawAction(Struct, frozen=True):
+    """One row of acts.ndjson: a command that changed the cluster.
 
-    Only a journal has the last fields: `group`, equal for all steps of one action, `verb` and `targets`.
+    Only a journal has the last fields: `group`, equal for all steps of one action, `recorded_verb` and `targets`.
     """
 
-    t: float
-    end: float
-    label: str
-    command: str
-    stdin: str
+    t: Seconds
+    end: Seconds
+    label: str = field(name="act")
+    command: str = field(name="cmd")
     rc: int
-    output: str
+    stdin: str | None = None
+    output: str | None = field(name="out", default=None)
     group: str = ""
-    verb: Verb | None = None
+    recorded_verb: str | None = field(name="verb", default=None)
     targets: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.recorded_verb is not None:
+            verb_in_memory(self.recorded_verb, self.targets, self.command)  # raises ValueError
 
-@dataclass(frozen=True)
-class RawPlaces:
+
+class RawStory(Struct, frozen=True):
+    """One row of a journal's stories.ndjson: a story is open from `t` on; without a name, the last one is closed.
+
+    `lesson`: it belongs to the whole lesson.
+    """
+
+    t: Seconds
+    name: str = field(name="story")
+    title: str
+    hide_actions: bool = field(name="neutral")
+    lesson: bool
+
+
+class RawPlaces(Struct, frozen=True):
     """The places in a journal's places.json; those of a script's recording are found in its commands."""
 
     client: str | None
@@ -68,6 +83,92 @@ class RawPlaces:
     router: str | None
     network: str
     addresses: Mapping[str, str]
+
+
+class _OutputRow(Struct, frozen=True):
+    """One row of reads.ndjson. Only a journal names the place; a script's command names it."""
+
+    t: Seconds
+    end: Seconds
+    command: str = field(name="cmd")
+    rc: int
+    file: str
+    place: str | None = None
+
+
+class _SettledRow(Struct, frozen=True):
+    """One row of a journal's settled.ndjson."""
+
+    group: str
+    settled: Seconds
+
+
+class _NodeMetadata(Struct):
+    name: str
+    uid: str
+    labels: Mapping[str, str] = {}
+
+
+class _NodeAddress(Struct):
+    type: str
+    address: str
+
+
+class _Condition(Struct):
+    type: str
+    status: str
+
+
+class _NodeInfo(Struct):
+    kubelet_version: str = field(name="kubeletVersion")
+
+
+class _NodeStatus(Struct):
+    info: _NodeInfo = field(name="nodeInfo")
+    addresses: tuple[_NodeAddress, ...] = ()
+    conditions: tuple[_Condition, ...] = ()
+
+
+class RawNode(Struct):
+    """The part of a Node object that a conversion needs."""
+
+    metadata: _NodeMetadata
+    status: _NodeStatus
+
+
+class _NodeRow(Struct):
+    """One row of objects/nodes.ndjson."""
+
+    t: Seconds
+    object: RawNode
+
+
+class _Subnet(Struct):
+    subnet: str = field(name="Subnet")
+
+
+class _AddressManagement(Struct):
+    config: tuple[_Subnet, ...] = field(name="Config")
+
+
+class _DockerNetwork(Struct):
+    """A network as `docker network inspect` prints it."""
+
+    address_management: _AddressManagement = field(name="IPAM")
+
+
+class _InterfaceAddress(Struct):
+    local: str
+    prefixlen: int
+
+
+class _Interface(Struct):
+    """An interface as `ip -j addr` prints it."""
+
+    addr_info: tuple[_InterfaceAddress, ...]
+
+
+T = TypeVar("T")
 
 
 class RawRecording:
@@ -78,56 +179,49 @@ class RawRecording:
         if not (path / "acts.ndjson").is_file():
             raise RecordingError(str(path), "holds no acts.ndjson: not a raw recording")
 
-    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+    def rows(self, name: str, kind: type[T]) -> Iterator[T]:
         """Yield the rows of an ndjson file; none where it does not exist."""
         try:
-            lines = (self.path / name).read_text().splitlines()
+            content = (self.path / name).read_bytes()
         except FileNotFoundError:
             return
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except ValueError:
-                raise RecordingError(f"{self.name}/{name}", "not a line of JSON", number) from None
+        yield from decode_rows(content, kind, f"{self.name}/{name}")
 
     @cached_property
     def actions(self) -> list[RawAction]:
         """The rows of acts.ndjson in order of time."""
-        return [
-            RawAction(
-                r["t"], r["end"], r["act"], r["cmd"], r.get("stdin") or "", r["rc"], r.get("out") or "",
-                r.get("group", ""), _verb(r), tuple(r.get("targets", ())),
-            )
-            for r in sorted(self.rows("acts.ndjson"), key=lambda row: row["t"])
-        ]  # fmt: skip
+        return sorted(self.rows("acts.ndjson", RawAction), key=lambda row: row.t)
 
     @cached_property
     def settled(self) -> dict[str, float]:
         """When each group of steps had settled (Unix seconds), where a journal waited for it."""
-        return {row["group"]: row["settled"] for row in self.rows("settled.ndjson")}
+        return {row.group: row.settled for row in self.rows("settled.ndjson", _SettledRow)}
 
     @cached_property
-    def stories(self) -> list[dict[str, Any]]:
-        """The rows of a journal's stories.ndjson in order of time; a row without a name closes the last story."""
-        return sorted(self.rows("stories.ndjson"), key=lambda row: float(row["t"]))
+    def stories(self) -> list[RawStory]:
+        """The rows of a journal's stories.ndjson in order of time."""
+        return sorted(self.rows("stories.ndjson", RawStory), key=lambda row: row.t)
 
     @cached_property
     def places(self) -> RawPlaces | None:
         """The places of a journal; None for a script's recording."""
         try:
-            row = json.loads((self.path / "places.json").read_text())
+            content = (self.path / "places.json").read_bytes()
         except FileNotFoundError:
             return None
-        keys = ("client", "control_plane", "router", "network", "addresses")
-        return RawPlaces(*(row[key] for key in keys))
+        return decode(content, RawPlaces, f"{self.name}/places.json")
 
     @cached_property
     def watches(self) -> dict[str, list[WatchEvent]]:
         """The watch events of each kind, in order of time."""
         found = {}
         for file in sorted((self.path / "objects").glob("*.ndjson")):
-            rows = self.rows(f"objects/{file.name}")
-            events = [WatchEvent(row["t"], row["type"], row["object"]) for row in rows]
+            rows = list(self.rows(f"objects/{file.name}", WatchRow))
+            if any(row.type == "LIST" for row in rows):
+                raise RecordingError(
+                    f"{self.name}/objects/{file.name}", "has a row of type LIST: another cluster begins"
+                )
+            events = [WatchEvent(row.t, row.type, row.object or {}) for row in rows]
             found[file.stem] = sorted(events, key=lambda event: event.t)
         return found
 
@@ -135,61 +229,62 @@ class RawRecording:
     def reads(self) -> list[RawOutput]:
         """Every recorded output in order of time; the output of a loop over all nodes is split by node."""
         out: list[RawOutput] = []
-        for row in self.rows("reads.ndjson"):
+        for row in self.rows("reads.ndjson", _OutputRow):
             try:
-                content = (self.path / row["file"]).read_bytes()
+                content = (self.path / row.file).read_bytes()
             except FileNotFoundError:
-                raise RecordingError(f"{self.name}/{row['file']}", "reads.ndjson lists it, but it is missing") from None
+                raise RecordingError(f"{self.name}/{row.file}", "reads.ndjson lists it, but it is missing") from None
             out += self._outputs_of(row, content)
         return sorted(out, key=lambda read: read.t)
 
-    def _outputs_of(self, row: dict[str, Any], content: bytes) -> list[RawOutput]:
-        command = row["cmd"]
-        if "place" in row:
-            return [RawOutput(row["t"], row["end"], row["place"], command, row["rc"], content)]
-        loop = list(_EACH_NODE.finditer(command))
+    def _outputs_of(self, row: _OutputRow, content: bytes) -> list[RawOutput]:
+        if row.place is not None:
+            return [RawOutput(row.t, row.end, row.place, row.command, row.rc, content)]
+        loop = list(_EACH_NODE.finditer(row.command))
         if loop:
             return list(self._outputs_per_node(row, loop, content.decode()))
-        inside = _EXEC.match(command)
-        place, inner = (inside["place"], inside["command"]) if inside else (HOST, command)
-        return [RawOutput(row["t"], row["end"], place, inner, row["rc"], content)]
+        inside = _EXEC.match(row.command)
+        place, inner = (inside["place"], inside["command"]) if inside else (HOST, row.command)
+        return [RawOutput(row.t, row.end, place, inner, row.rc, content)]
 
-    def _outputs_per_node(self, row: dict[str, Any], loop: list[re.Match[str]], text: str) -> Iterator[RawOutput]:
+    def _outputs_per_node(self, row: _OutputRow, loop: list[re.Match[str]], text: str) -> Iterator[RawOutput]:
         """Split a loop's output at the node names that it echoed; yield each piece with its command."""
         names = [part["node"] for part in loop]
         pieces = re.split(rf"(?m)^(?:{'|'.join(map(re.escape, names))})\n", text)[1:]
         for part, piece in zip(loop, pieces, strict=True):
             command = f"{part['command']}{self.node_addresses[part['node']]}{part['rest']}"
-            yield RawOutput(row["t"], row["end"], part["place"], command, 0 if piece.strip() else 1, piece.encode())
+            yield RawOutput(row.t, row.end, part["place"], command, 0 if piece.strip() else 1, piece.encode())
 
     @cached_property
-    def nodes(self) -> dict[str, KubeObject]:
+    def nodes(self) -> dict[str, RawNode]:
         """The newest known object of each node."""
-        return {event.object["metadata"]["name"]: event.object for event in self.watches.get("nodes", [])}
+        rows = sorted(self.rows("objects/nodes.ndjson", _NodeRow), key=lambda row: row.t)
+        return {row.object.metadata.name: row.object for row in rows}
 
     @cached_property
     def node_addresses(self) -> dict[str, str]:
         """The internal address of each node."""
-        found: dict[str, str] = {}
-        for name, node in self.nodes.items():
-            for address in node.get("status", {}).get("addresses", []):
-                if address["type"] == "InternalIP":
-                    found.setdefault(name, address["address"])
-        return found
+        internal = (
+            (name, one.address)
+            for name, node in self.nodes.items()
+            for one in reversed(node.status.addresses)
+            if one.type == "InternalIP"
+        )
+        return dict(internal)  # the first of a node's addresses counts
 
     @cached_property
     def control_plane(self) -> str:
         """The control plane's node."""
         role = "node-role.kubernetes.io/control-plane"
         for name, node in self.nodes.items():
-            if role in node["metadata"].get("labels", {}):
+            if role in node.metadata.labels:
                 return name
         raise RecordingError(f"{self.name}/objects/nodes.ndjson", f"no node carries the label {role}")
 
     @cached_property
     def cluster(self) -> str:
         """The identity of the cluster: the UID of its control plane's node."""
-        return str(self.nodes[self.control_plane]["metadata"]["uid"])
+        return self.nodes[self.control_plane].metadata.uid
 
     @cached_property
     def vips(self) -> set[str]:
@@ -204,28 +299,31 @@ class RawRecording:
     @cached_property
     def network(self) -> str:
         """The Docker network (CIDR), from `docker network inspect`, else from the control plane's interface."""
-        for read in self.reads:
-            if read.command.startswith("docker network inspect"):
-                return str(json.loads(read.content)[0]["IPAM"]["Config"][0]["Subnet"])
-        address = self.node_addresses[self.control_plane]
-        for read in self.reads:
-            if read.place == self.control_plane and read.command == "ip -j addr":
-                for info in (info for link in json.loads(read.content) for info in link["addr_info"]):
-                    if info["local"] == address:
-                        return str(ipaddress.ip_interface(f"{address}/{info['prefixlen']}").network)
+        inspected = (read for read in self.reads if read.command.startswith("docker network inspect"))
+        for network in (one for read in inspected for one in self._decode(read, list[_DockerNetwork])):
+            for subnet in (config.subnet for config in network.address_management.config):
+                if ":" not in subnet:
+                    return subnet
+        address = self.node_addresses.get(self.control_plane)
+        shown = (read for read in self.reads if (read.place, read.command) == (self.control_plane, "ip -j addr"))
+        for interface in (one for read in shown for one in self._decode(read, list[_Interface])):
+            for info in interface.addr_info:
+                if info.local == address:
+                    return str(ip_interface(f"{address}/{info.prefixlen}").network)
         raise RecordingError(f"{self.name}/reads.ndjson", "no command shows the Docker network's range")
+
+    def _decode(self, read: RawOutput, kind: type[T]) -> T:
+        return decode(read.content, kind, f"{self.name}: output of `{read.command}`")
 
     @property
     def span(self) -> tuple[float, float]:
         """Start and end (Unix seconds) of everything recorded, except logs and captures."""
         starts = [action.t for action in self.actions] + [read.t for read in self.reads]
         ends = [action.end for action in self.actions] + [read.end for read in self.reads]
-        opened = [float(row["t"]) for row in self.stories]
+        opened = [row.t for row in self.stories]
         starts, ends = starts + opened, ends + opened
+        if not starts:
+            raise RecordingError(str(self.path), "holds no action, no output and no story: nothing to convert")
         for events in self.watches.values():
             ends += [event.t for event in events[-1:]]
         return min(starts) - 0.01, max(ends)
-
-
-def _verb(row: dict[str, Any]) -> Verb | None:
-    return verb_in_memory(row["verb"], row["targets"], row["cmd"]) if "verb" in row else None
