@@ -136,6 +136,12 @@ def test_kans_timeline_log_of_powershell(tmp_path: Path) -> None:
     assert "node1 announces 192.0.2.50" in run_timeline(path, "--out", tmp_path / "t.html")
 
 
+def test_kans_timeline_log_with_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "speaker@node1.log"
+    path.write_bytes(f"2026-11-08T17:06:02Z {ANNOUNCED},".encode() + b'"x":"\xff\xfe"}\n')
+    assert "node1 announces 192.0.2.50" in run_timeline(path, "--out", tmp_path / "t.html")
+
+
 def test_kans_timeline_other_component_adds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "kubelet.log"
     path.write_text("2026-11-08T17:06:02Z I1108 kubelet.go:1 hello\n")

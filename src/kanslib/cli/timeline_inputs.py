@@ -64,7 +64,8 @@ def _text_of(path: Path) -> str | None:
         try:
             head = stream.read(4096)
             is_text = b"\0" not in head or head.startswith(_UTF16)
-            return decode(head + stream.read()) if is_text else None
+            whole = decode(head + stream.read()) if is_text else None
+            return whole and whole.encode(errors="replace").decode()  # a page is UTF-8
         except (OSError, EOFError):  # a damaged gzip file: the reader of captures says what is wrong with it
             return None
 
