@@ -8,6 +8,7 @@ import pytest
 
 import kanslib
 from kanslib.analysis import Cause, Outage, Phase, TimelineEvent
+from kanslib.analysis.attempts import Probe
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.analysis.timeline_events import (
     BGPSessionEvent,
@@ -60,9 +61,9 @@ def check(recording: Recording, story: str, act: str) -> list[str]:
     return [one for one in said if one]
 
 
-def exact(phase: Phase, rows: list[dict[str, object]], zero: float) -> None:
+def exact(phase: Phase, rows: list[Probe], zero: float) -> None:
     """A phase counts the client's own rows between its ends."""
-    inside = [row for row in rows if phase.start <= round(float(str(row["t"])) - zero, 6) <= phase.end]
+    inside = [row for row in rows if phase.start <= round(row["t"] - zero, 6) <= phase.end]
     assert (phase.tried, phase.failed) == (len(inside), sum(not row["ok"] for row in inside))
 
 

@@ -1,4 +1,4 @@
-"""Execute every chapter and write what each cell gave, normalised, as JSON: python execute.py OUT"""
+"""Execute every chapter, and write what each cell gave, normalised, as JSON to the file that is named."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def yes(text: str) -> bool:
 
 
 def complains(row: Row) -> bool:
-    """tshark found something wrong with the frame, too."""
+    """Return whether tshark, too, found something wrong with the frame."""
     return bool(row["_ws.malformed"] or row["_ws.expert.message"]) or row["frame.protocols"].endswith(
         ("data", "eth", "ethertype", "_ws.short", "sll", "raw")
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from kanslib.analysis.evidence import Evidence
 from kanslib.packets.capture import Frame
@@ -102,9 +102,27 @@ def _tcp_with_flags(frame: Frame, flags: str) -> TCP | None:
     return frame.tcp if frame.tcp and frame.tcp.flags == flags else None
 
 
-def attempts_from_probes(
-    probes: Iterable[Mapping[str, Any]], frames: Iterable[Frame], vip: str, zero: float
-) -> list[Attempt]:
+class Probe(TypedDict):
+    """A request that a client sent again and again, as a recording has it (docs/recording-format.md).
+
+    `t`: when it began (Unix seconds). `to`: the VIP. `ms`: how long it took. `status`: of HTTP. `hostname`: of the Pod
+    that answered. `remote`: the client as the Pod saw it. `error`: curl's words. `port`: the client's. `cause`: why it
+    failed, as the simulator knows it.
+    """
+
+    t: float
+    to: str
+    ok: bool
+    ms: NotRequired[float]
+    status: NotRequired[int]
+    hostname: NotRequired[str]
+    remote: NotRequired[str]
+    error: NotRequired[str]
+    port: NotRequired[int]
+    cause: NotRequired[str | None]
+
+
+def attempts_from_probes(probes: Iterable[Probe], frames: Iterable[Frame], vip: str, zero: float) -> list[Attempt]:
     """Return the attempts of a client's probes of a VIP (`t`, `ok`, `ms`, `error`, `hostname`), with their frames.
 
     `zero`: the moment of the action (Unix seconds). A client sends one request at a time, so a SYN belongs to the
@@ -121,7 +139,7 @@ def attempts_from_probes(
     return [_attempt(probe, _one_connection(syns[index]), zero) for index, probe in enumerate(probes_of_vip)]
 
 
-def _attempt(probe: Mapping[str, Any], syns: tuple[Frame, ...], zero: float) -> Attempt:
+def _attempt(probe: Probe, syns: tuple[Frame, ...], zero: float) -> Attempt:
     error = str(probe.get("error") or "")
     port = syns[0].tcp.sport if syns and syns[0].tcp else probe.get("port")
     return Attempt(
@@ -130,12 +148,12 @@ def _attempt(probe: Mapping[str, Any], syns: tuple[Frame, ...], zero: float) -> 
     )  # fmt: skip
 
 
-def _reported_reason(probe: Mapping[str, Any]) -> Reason | None:
+def _reported_reason(probe: Probe) -> Reason | None:
     """Return the reason that the simulator states with its probes."""
-    if not probe.get("cause"):
+    if not (cause := probe.get("cause")):
         return None
-    text = str(probe["error"])
-    return Reason(Cause(probe["cause"]), text, (Evidence("the simulator", text),))
+    text = probe.get("error", "")
+    return Reason(Cause(cause), text, (Evidence("the simulator", text),))
 
 
 def _one_connection(syns: Sequence[Frame]) -> tuple[Frame, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from kanslib.analysis import event_sources, leadership, speaker_logs
 from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
-from kanslib.analysis.attempts import attempts_from_probes
+from kanslib.analysis.attempts import Probe, attempts_from_probes
 from kanslib.analysis.failure_reasons import CaptureIndex
 from kanslib.analysis.leadership import LeaderView
 from kanslib.analysis.outage import Outage, build_outage
@@ -106,7 +106,7 @@ class ObservationData(Protocol):
     def mac_owners(self) -> Mapping[str, str]:
         """Places by their MAC address."""
 
-    def probes(self) -> list[dict[str, Any]]:
+    def probes(self) -> list[Probe]:
         """Return the probes, in order of time (docs/recording-format.md: probes)."""
 
     def frames(self, start: float | None = None) -> list[Frame]:

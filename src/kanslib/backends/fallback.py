@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from typing_extensions import override
 
 from kanslib import notices
 from kanslib.actions import Verb
+from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text, utc
 from kanslib.backends.base import Backend, HopCapture, Moment
@@ -506,7 +507,7 @@ class FallbackObservation(TimeWindow):
         """Places by their MAC address; the recording's, too, once it has answered: its nodes have other ones."""
         return {**self.backend.recorded_mac_owners(), **self.primary.mac_owners}
 
-    def probes(self) -> list[dict[str, Any]]:
+    def probes(self) -> list[Probe]:
         """Return every request that was sent again and again, in order."""
         return self._ask(lambda one: one.probes())
 

@@ -10,11 +10,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from typing_extensions import override
 
 from kanslib.actions import Verb, describe
+from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
 from kanslib.backends.active import is_done
@@ -333,7 +333,7 @@ class LiveBackend(Backend):
     def observe(self, vips: Sequence[str], seconds: float, queries_at: Sequence[float]) -> Iterator[None]:
         self._journal_backend = None
         before = len(self._session.completed)
-        running = probes.Probes(vips, lambda row: self._session.add_probe(dict(row)))
+        running = probes.Probes(vips, self._session.add_probe)
         over = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(before, queries_at, bool(vips), over), daemon=True)
         time.sleep(3.0 if vips else 0.5)  # calm before the action, to compare with
@@ -384,7 +384,7 @@ class LiveBackend(Backend):
         end = min([time.time(), *later])
         return LiveObservation(zero - CALM_BEFORE_ACTION_S, zero, end, name, self, self.provenance())
 
-    def probes_between(self, start: float, end: float) -> list[dict[str, Any]]:
+    def probes_between(self, start: float, end: float) -> list[Probe]:
         """Return the probes that this kernel sent in a span of time (Unix seconds)."""
         rows = sorted(self._session.probes, key=lambda row: float(str(row["t"])))
         return [row for row in rows if start <= float(str(row["t"])) <= end]
@@ -531,7 +531,7 @@ class LiveBackend(Backend):
 class LiveObservation(BackendObservation["LiveBackend"]):
     """What this kernel saw around an action. Implements `ObservationData`."""
 
-    def probes(self) -> list[dict[str, Any]]:
+    def probes(self) -> list[Probe]:
         """Return the probes of this time. Raises NotRecordedError where no Service was probed."""
         found = self.source.probes_between(self.start, self.end)
         if not found:

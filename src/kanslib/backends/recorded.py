@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from kanslib.actions import ActiveAction, Verb, active_after, describe
+from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
@@ -397,7 +398,7 @@ class RecordedBackend(Backend):
         other.clock = self.clock.copy()
         return other
 
-    def probes_between(self, start: float, end: float) -> list[dict[str, Any]]:
+    def probes_between(self, start: float, end: float) -> list[Probe]:
         """Return the probes that were sent in a span of time (Unix seconds)."""
         return _between(self.recording.probes(self.clock.segment.id), start, end, lambda row: float(row["t"]))
 
@@ -493,7 +494,7 @@ class RecordedBackend(Backend):
 class RecordedObservation(BackendObservation["RecordedBackend"]):
     """What a recording has of the time around an action. Implements `ObservationData`."""
 
-    def probes(self) -> list[dict[str, Any]]:
+    def probes(self) -> list[Probe]:
         """Return the probes of this time. Raises NotRecordedError, with the actions that were probed."""
         found = self.source.probes_between(self.start, self.end)
         if not found:

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 from typing_extensions import override
 
 from kanslib.actions import Verb, describe
+from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
@@ -114,7 +115,7 @@ class SimulatedBackend(Backend):
         self.script, self._title = script, title or (script.title if script else "")
         self._done: list[SimulatedAction] = []
         self._vips: tuple[str, ...] = ()
-        self._probed: dict[tuple[float, float, tuple[str, ...]], list[dict[str, Any]]] = {}
+        self._probed: dict[tuple[float, float, tuple[str, ...]], list[Probe]] = {}
         self._reset()
 
     def _reset(self) -> None:
@@ -344,7 +345,7 @@ class SimulatedBackend(Backend):
         there.at(moment, None)
         return there.observation()
 
-    def probes_between(self, start: float, end: float) -> list[dict[str, Any]]:
+    def probes_between(self, start: float, end: float) -> list[Probe]:
         """Return the probes of a span of time (Unix seconds), to the observed VIPs or else to all."""
         every_vip = tuple(ip for one in self.objects("services") if (ip := external_address(one)))
         key = (start, end, self._vips or every_vip)
@@ -480,7 +481,7 @@ class SimulatedBackend(Backend):
 class SimulatedObservation(BackendObservation["SimulatedBackend"]):
     """What a simulation says of the time around an action. Implements `ObservationData`."""
 
-    def probes(self) -> list[dict[str, Any]]:
+    def probes(self) -> list[Probe]:
         """Return the probes of this time, to the observed Services or else to all."""
         return self.source.probes_between(self.start, self.end)
 

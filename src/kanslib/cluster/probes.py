@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
-from typing import IO, Any
+from typing import IO
 
+from kanslib.analysis.attempts import Probe
 from kanslib.cluster import docker
 from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE
 from kanslib.exceptions import ClusterError, UnsupportedError
@@ -103,7 +104,7 @@ def format_arp_scan(replies: Iterable[tuple[str, str]]) -> str:
 class Probes:
     """Running probes: a request from the client to each address every 50 ms. `on_row` is called with each result."""
 
-    def __init__(self, addresses: Sequence[str], on_row: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, addresses: Sequence[str], on_row: Callable[[Probe], None]) -> None:
         self._on_row = on_row
         self._running = [self._start(address) for address in addresses]
 
@@ -133,7 +134,7 @@ class Probes:
             thread.join(5)
 
 
-def parse_probe(line: str) -> dict[str, Any]:
+def parse_probe(line: str) -> Probe:
     """Return a line of a probe's output as a row of a recording. Raises ValueError for an incomplete line.
 
     >>> parse_probe("1.5|10.0.0.1|Hostname: webpod1;RemoteAddr: 10.0.0.9:4711;GET /;200;0.002;")["hostname"]
@@ -142,9 +143,9 @@ def parse_probe(line: str) -> dict[str, Any]:
     began, to, answer = line.rstrip("\n").split("|", 2)
     *fields, status, seconds, error = answer.split(";")
     headers = dict(field.split(": ", 1) for field in fields if ": " in field)
-    row: dict[str, Any] = {"t": float(began.replace(",", ".")), "to": to, "ok": status == "200", "status": int(status)}
-    if row["ok"]:
-        row |= {"hostname": headers.get("Hostname", ""), "remote": headers.get("RemoteAddr", "")}
+    probe: Probe = {"t": float(began.replace(",", ".")), "to": to, "ok": status == "200", "status": int(status)}
+    if probe["ok"]:
+        probe |= {"hostname": headers.get("Hostname", ""), "remote": headers.get("RemoteAddr", "")}
     else:
-        row["error"] = error
-    return {**row, "ms": round(float(seconds) * 1000, 2)}
+        probe["error"] = error
+    return {**probe, "ms": round(float(seconds) * 1000, 2)}

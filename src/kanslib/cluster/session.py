@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from kanslib.actions import ACTIONS, ActiveAction, base_name
+from kanslib.analysis.attempts import Probe
 from kanslib.cluster import actions, captures, docker, lifecycle
 from kanslib.cluster.api import CONTROL_PLANE, Watches, kubectl, logs
 from kanslib.cluster.docker import CLIENT, ROUTER, CommandResult
@@ -89,7 +90,7 @@ class Session:
         self._finish: Callable[[], None] | None = None
         self.story = ""
         self.snapshot: Recording | None = None  # the journal so far, converted to look back in time
-        self.probes: list[dict[str, object]] = []
+        self.probes: list[Probe] = []
         self.refresh_containers()
         self._capture = self._start_capture()
         atexit.register(self.close)
@@ -256,7 +257,7 @@ class Session:
         (self.journal.path / "places.json").write_text(json.dumps(places))
         record_logs(self.watches, self.journal)
 
-    def add_probe(self, row: dict[str, object]) -> None:
+    def add_probe(self, row: Probe) -> None:
         """Add the result of a probe."""
         self.probes.append(row)
         self.journal.probe("probes", row)

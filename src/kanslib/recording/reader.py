@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -19,6 +19,9 @@ from kanslib.k8s.objects import WatchEvent
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording.format import MANIFEST, READS, CommandOutput, Manifest, ProbeRow, WatchRow, decode_rows
+
+if TYPE_CHECKING:
+    from kanslib.analysis.attempts import Probe
 
 _LOG = logging.getLogger(__name__)
 # of a damaged archive, in the words of zipfile and of the compressions that it may use; RuntimeError: encrypted
@@ -42,7 +45,7 @@ class Recording:
         self.path, self.manifest, self._archive = path, manifest, archive
         self._watches: dict[str, list[WatchEvent]] = {}
         self._frames: dict[str, tuple[Frame, ...]] = {}
-        self._probes: dict[str, tuple[dict[str, Any], ...]] = {}
+        self._probes: dict[str, tuple[Probe, ...]] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -144,7 +147,7 @@ class Recording:
             self._frames[segment] = tuple(sorted(found.values(), key=lambda frame: frame.time))
         return self._frames[segment]
 
-    def probes(self, segment: str) -> tuple[dict[str, Any], ...]:
+    def probes(self, segment: str) -> tuple[Probe, ...]:
         """Return the probes of a segment as they were recorded, in order of time; read once."""
         if segment not in self._probes:
             files = self.under(f"probes/{segment}").values()

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from kanslib.analysis import Cause
+from kanslib.analysis.attempts import Probe
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
 from kanslib.k8s.objects import KubeObject
 from kanslib.packets.capture import Frame
@@ -322,12 +323,12 @@ class SimulatedNetwork:
 
     # ── probes ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def probes(self, vips: Sequence[str], start: float, end: float) -> list[dict[str, Any]]:
+    def probes(self, vips: Sequence[str], start: float, end: float) -> list[Probe]:
         """Return the rows of probes: a request to each address every 50 ms, or once the one before has ended.
 
         A request times out after 0.5 s. `start`, `end`: Unix seconds.
         """
-        rows = []
+        rows: list[Probe] = []
         for vip in vips:
             ports, rng = PortAllocator(f"{self._seed} {vip}"), random.Random(f"{self._seed} probes {vip} {start:.3f}")
             t = start
@@ -336,15 +337,20 @@ class SimulatedNetwork:
                 t += max(0.05, rows[-1]["ms"] / 1000)
         return sorted(rows, key=lambda row: float(row["t"]))
 
-    def _probe(self, vip: str, t: float, port: int, rng: random.Random) -> dict[str, Any]:
+    def _probe(self, vip: str, t: float, port: int, rng: random.Random) -> Probe:
         client = self._simulator.initial.client or ""
         answer = self.request(client, vip, 80, t, rng, port)
-        row: dict[str, Any] = {"t": t, "to": vip, "ok": not answer.failure, "port": port}
-        row["ms"] = round(1 + rng.expovariate(1), 1)
+        probe: Probe = {
+            "t": t,
+            "to": vip,
+            "ok": not answer.failure,
+            "port": port,
+            "ms": round(1 + rng.expovariate(1), 1),
+        }
         if answer.failure:
-            row |= {"error": answer.failure, "cause": answer.cause}
-            return {**row, "ms": 500.0 if answer.code == _NO_ANSWER else 1.0}
-        return {**row, "hostname": answer.hostname, "remote": f"{answer.remote}:{port}"}
+            ms = 500.0 if answer.code == _NO_ANSWER else 1.0
+            return {**probe, "ms": ms, "error": answer.failure, "cause": answer.cause}
+        return {**probe, "hostname": answer.hostname, "remote": f"{answer.remote}:{port}"}
 
 
 def _holds_without_history(outcome: Outcome) -> bool:

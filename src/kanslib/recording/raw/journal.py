@@ -73,7 +73,7 @@ class Journal:
         row = {"t": span[0], "end": span[1], "place": place, "cmd": command, "rc": rc, "file": file}
         self._append("reads.ndjson", row)
 
-    def probe(self, name: str, row: Mapping[str, Any]) -> None:
+    def probe(self, name: str, row: Mapping[str, object]) -> None:
         """Add the result of a probe to probes/NAME.ndjson."""
         self._append(f"probes/{name}.ndjson", row)
 
