@@ -1,4 +1,4 @@
-"""Dumps as people have them: encoded by PowerShell, copied from a terminal, with a prompt and kubectl's words around."""
+"""Dumps as people have them: encoded by PowerShell, copied from a terminal, with a prompt and kubectl's words."""
 
 from __future__ import annotations
 
@@ -54,8 +54,10 @@ def test_parse_byte_order_mark_in_text() -> None:
         ("[ops@node1 ~]$ sudo iptables-save -c\n[sudo] password for ops: \n", "[ops@node1 ~]$ exit\nlogout\n"),
         ('Defaulted container "kube-proxy" out of: kube-proxy, init (init)\n', ""),
         (
-            "Creating debugging pod node-debugger-node1-x7k2p with container debugger on node node1.\n"
-            "If you don't see a command prompt, try pressing enter.\n",
+            (
+                "Creating debugging pod node-debugger-node1-x7k2p with container debugger on node node1.\n"
+                "If you don't see a command prompt, try pressing enter.\n"
+            ),
             "command terminated with exit code 1\n",
         ),
         ("```\n", "```\n"),

@@ -8,7 +8,8 @@ from kanslib import iptables
 from kanslib.iptables import MissingKind, Packet, TraceError
 
 TO_VIP = Packet("198.51.100.7", "192.0.2.50", dport=443, in_interface="eth0")
-NAT = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 192.0.2.50/32 -p tcp -m tcp --dport 443 -j DNAT --to 203.0.113.8\nCOMMIT\n"
+_DNAT = "-A PREROUTING -d 192.0.2.50/32 -p tcp -m tcp --dport 443 -j DNAT --to 203.0.113.8"
+NAT = f"*nat\n:PREROUTING ACCEPT [0:0]\n{_DNAT}\nCOMMIT\n"
 FILTER = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
 
 

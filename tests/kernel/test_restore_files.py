@@ -1,4 +1,4 @@
-"""Files for iptables-restore: what it takes and what its rules mean, as its own iptables-save prints them afterwards."""
+"""Files for iptables-restore: what it takes and what its rules mean, as its own iptables-save prints them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ TAKEN = {
     "target first": "*filter\n-A FORWARD -j DROP -p udp -m udp --dport 53\nCOMMIT\n",
     "target first, match implied by the protocol": "*filter\n-A FORWARD -j DROP -p udp --dport 53\nCOMMIT\n",
     "target between": "*filter\n-A FORWARD -p tcp -j DROP -m tcp --dport 80 -s 10.0.0.7\nCOMMIT\n",
-    "target's options at the end": "*filter\n-A FORWARD -j REJECT -p udp --reject-with icmp-port-unreachable --dport 53\n"
-    "COMMIT\n",
+    "target's options at the end": "*filter\n"
+    "-A FORWARD -j REJECT -p udp --reject-with icmp-port-unreachable --dport 53\nCOMMIT\n",
     "a long option with =": "*filter\n-A FORWARD -p tcp --dport=80 -j DROP\nCOMMIT\n",
     "beginnings of names": "*filter\n-A FORWARD --prot tcp --destination-p 80 --jum DROP\nCOMMIT\n",
     "built-in chain not declared": "*filter\n:one - [0:0]\n-A FORWARD -j one\n-A one -s 10.0.0.7 -j DROP\nCOMMIT\n",
@@ -65,7 +65,8 @@ TAKEN = {
     "goto before the match": "*filter\n:one - [0:0]\n-A FORWARD -g one -p tcp\n-A FORWARD -j DROP\nCOMMIT\n",
     "! behind the target": "*filter\n-A FORWARD -p tcp --syn -j DROP ! -d 10.0.1.20\nCOMMIT\n",
     "a match twice": "*filter\n-A FORWARD -p tcp -m tcp --dport 80 -m tcp --sport 10000 -j DROP\nCOMMIT\n",
-    "an extension's option of the same name": "*mangle\n-A PREROUTING -m mark --mark 0x0 -j MARK --set-mark 0x5\nCOMMIT\n",
+    "an extension's option of the same name": "*mangle\n"
+    "-A PREROUTING -m mark --mark 0x0 -j MARK --set-mark 0x5\nCOMMIT\n",
     "a mask in full": "*filter\n-A FORWARD -s 10.0.0.8/255.255.255.254 -j DROP\nCOMMIT\n",
 }
 REFUSED = {

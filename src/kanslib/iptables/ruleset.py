@@ -23,8 +23,8 @@ class Ruleset(Dump):
         machine's, unless a rule depends on that: then the path branches, and each outcome states its assumptions. The
         probabilities of the outcomes with the same assumptions add up to 1. Hooks and tables come in the order of
         Linux include/uapi/linux/netfilter_ipv4.h; nat is used only for the first packet of a connection.
-        Rules that are missing from the dump are in `missing` of each outcome. TraceError for a packet of the other family
-        of addresses, for circular rules, and for more work than `tracer.Limits` allows.
+        Rules that are missing from the dump are in `missing` of each outcome. TraceError for a packet of the other
+        family of addresses, for circular rules, and for more work than `tracer.Limits` allows.
 
         >>> from kanslib.iptables import Packet, parse
         >>> rules = parse('*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m statistic --mode random '
