@@ -142,7 +142,8 @@ def action(method: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P]
 
     @wraps(method)
     def performed(owner: Q, /, *args: P.args, **options: P.kwargs) -> R:
-        with _logged(logging.INFO, method.__qualname__, args, owner._query_log.view):  # noqa: SLF001
+        log = owner._query_log  # noqa: SLF001 (as a query's)
+        with _logged(logging.INFO, method.__qualname__, args, log.view):
             return method(owner, *args, **options)
 
     return performed
