@@ -14,7 +14,7 @@ from kanslib.status import show_status
 WORK = """
 import time
 from kanslib.status import show_status
-with show_status("waiting for <b>all</b> [nodes]", total=2) as status:
+with show_status("waiting for [red]all[/] :b:", total=2) as status:
     time.sleep(0.3)
     status.advance(finished="one")
     status.update("waiting for one")
@@ -23,15 +23,15 @@ with show_status("waiting for <b>all</b> [nodes]", total=2) as status:
 
 
 def test_show_status_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with show_status("waiting for <b>all</b> [nodes]", total=2) as status:
-        status.update("waiting for <b>all</b> [nodes]")
+    with show_status("waiting for [red]all[/] :b:", total=2) as status:
+        status.update("waiting for [red]all[/] :b:")
         status.advance()
         status.advance(finished="the second")
         status.update("waiting for a long list: " + "x" * 100)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "waiting for <b>all</b> [nodes]", "the second (2 of 2)", "waiting for a long list: " + "x" * 100
+        "waiting for [red]all[/] :b:", "the second (2 of 2)", "waiting for a long list: " + "x" * 100
     ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_show_status_terminal_bar_goes_away() -> None:
     os.close(terminal)
     written = os.read(controller, 1 << 16).decode()
     os.close(controller)
-    assert "waiting for <b>all</b> [nodes]" in written
+    assert "waiting for [red]all[/] :b:" in written
     assert "waiting for one" in written
     assert written.rpartition("waiting for one")[2].endswith("\x1b[2K"), "the line is erased"
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from kanslib.notices import in_notebook
@@ -42,7 +42,7 @@ def show_status(text: str, total: int | None = None) -> Iterator[Status]:
         finally:
             line.clear()
     elif console.is_terminal:
-        parts = (BarColumn(), MofNCompleteColumn()) if total is not None else ()
+        parts = (BarColumn(), TaskProgressColumn()) if total is not None else ()
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), *parts, TimeElapsedColumn())
         with Progress(*columns, console=console, transient=True) as progress:
             yield _Bar(progress, progress.add_task(text, total=total))

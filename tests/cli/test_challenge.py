@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,30 @@ def test_kans_challenge_unknown_commands_answered(tmp_path: Path) -> None:
     assert "of which Service? curl SERVICE" in output
     assert "no service named 'nothing'" in output
     assert "a number from 1 to 10" in output
+
+
+def test_kans_challenge_tab_help_and_end_of_input_in_terminal(tmp_path: Path) -> None:
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "kanslib", "challenge", "--case", "1"]
+    env = {**os.environ, "TERM": "dumb", "KANS_PROGRESS": str(tmp_path / "progress.json")}
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=env) as process:
+        read_until(controller, "query> ")
+        os.write(controller, b"help curl\n")
+        assert "curl SERVICE: five requests" in read_until(controller, "query> ")
+        os.write(controller, b"arp-s\t\n")
+        assert "arp-scan\r\n# recorded" in read_until(controller, "query> ")
+        os.write(controller, b"\x04")
+        read_until(controller, "\r\n")
+        assert process.wait(20) == 1
+    os.close(terminal)
+    os.close(controller)
+
+
+def read_until(terminal: int, end: str) -> str:
+    written = ""
+    while not written.endswith(end):
+        written += os.read(terminal, 1 << 16).decode()
+    return written
 
 
 def test_kans_challenge_same_seed_same_case(tmp_path: Path) -> None:

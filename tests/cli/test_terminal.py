@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rich.progress import Progress
 from rich.table import Table
 from typer.testing import CliRunner
 
 from kanslib.cli.app import app
-from kanslib.cli.terminal import description_column, plain_console
+from kanslib.cli.terminal import plain_console
 
 MARKUP = "[red]a[/] [link=x]b[/link] 2001:db8:a:b::1 :warning: [/nothing-is-open]"
 
@@ -26,12 +25,6 @@ def test_plain_console_prints_strings_as_they_are() -> None:
     with console.capture() as printed:
         console.print(table)
     assert printed.get().count(MARKUP) == 2
-
-
-def test_progress_description_as_it_is() -> None:
-    progress = Progress()
-    progress.add_task(MARKUP)
-    assert description_column().render(progress.tasks[0]).plain == MARKUP
 
 
 @pytest.mark.parametrize("comment", ["[red]", "[/]", ":warning:"])

@@ -136,6 +136,13 @@ class ChallengePrompt(cmd.Cmd):
         super().__init__()
         self.lab, self.view, self.is_solved = lab, view, False
 
+    def preloop(self) -> None:
+        """Let the Tab key complete `arp-scan` as one word."""
+        with contextlib.suppress(ImportError):  # Windows has no readline
+            import readline
+
+            readline.set_completer_delims(" ")
+
     def completenames(self, text: str, *_: object) -> list[str]:
         """Return the queries and commands that begin with a text."""
         return [name for name in [*QUERIES, *_COMMANDS] if name.startswith(text)]
@@ -157,9 +164,10 @@ class ChallengePrompt(cmd.Cmd):
             except KanslibError as exc:
                 console.print(str(exc))
 
-    def do_help(self, _arg: str) -> None:
-        """List the queries."""
-        console.print(_list_queries())
+    def do_help(self, arg: str) -> None:
+        """List the queries; with the name of one, say what it asks."""
+        query = QUERIES.get(arg.strip())
+        console.print(f"{query.usage}: {query.description}" if query else _list_queries())
 
     def do_hint(self, _arg: str) -> None:
         """Print the next hint."""
@@ -174,7 +182,12 @@ class ChallengePrompt(cmd.Cmd):
         """Leave."""
         return True
 
-    do_exit = do_EOF = do_quit  # noqa: N815 (cmd.Cmd looks for this name at the end of the input)
+    do_exit = do_quit
+
+    def do_EOF(self, _arg: str) -> bool:  # noqa: N802 (cmd.Cmd looks for this name at the end of the input)
+        """Leave, and end the line of the prompt."""
+        console.print("")
+        return True
 
     def do_diagnose(self, _arg: str) -> bool:
         """Ask for the three parts of a diagnosis and check them; leave when it is right."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import TextColumn
 
 
 def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
@@ -12,8 +11,3 @@ def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     `soft_wrap`: leave it to the terminal to break long lines; tables need False.
     """
     return Console(highlight=False, markup=False, emoji=False, stderr=stderr, soft_wrap=soft_wrap)
-
-
-def description_column() -> TextColumn:
-    """Return the column of a progress bar with the description of its task, as plain text."""
-    return TextColumn("{task.description}", markup=False)

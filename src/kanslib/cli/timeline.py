@@ -20,6 +20,7 @@ from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
 from kanslib.recording.format import MANIFEST
 from kanslib.render import arp_timeline, outage_timeline, report
+from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
 
@@ -40,7 +41,10 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
     recordings = [path for path in paths if _is_recording(path)]
     others = [path for path in paths if path not in recordings]
     facts: Facts = []
-    sections = [section for path in recordings for section in _recording_sections(path, actions, facts)]
+    sections: list[report.ReportSection] = []
+    for path in recordings:
+        with show_status(f"reading {path.name}"):
+            sections += _recording_sections(path, actions, facts)
     if others:
         sections += _file_sections(others, vips, _parse_zero(zero), facts)
     for name, fact in facts:

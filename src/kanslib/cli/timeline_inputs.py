@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID
-
 from kanslib.analysis import captures, speaker_logs
-from kanslib.cli.terminal import description_column, plain_console
 from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.iptables.dump_text import decode
 from kanslib.k8s.log_lines import LogLine, by_pod, read_lines
 from kanslib.packets import capture
 from kanslib.packets.capture import CaptureWarning, Frame
+from kanslib.status import show_status
 
 Facts = list[tuple[str, str]]
 _GZIP = b"\x1f\x8b"
@@ -39,21 +37,16 @@ def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
     """
     frames: list[Frame] = []
     logs: dict[str, list[LogLine]] = {}
-    columns = (description_column(), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=plain_console(stderr=True), transient=True) as progress:
+    with show_status(f"reading {paths[0].name}", total=sum(path.stat().st_size for path in paths)) as status:
         for path in paths:
-            task = progress.add_task(path.name, total=path.stat().st_size)
+            status.update(f"reading {path.name}")
             text = _text_of(path)
             if text is not None:
                 for node, lines in _read_log(path, text, facts).items():
                     logs.setdefault(node, []).extend(lines)  # one node may have had several speakers
+                status.advance(path.stat().st_size)
             else:
-
-                def read_so_far(size: int, task: TaskID = task) -> None:
-                    progress.update(task, completed=size)
-
-                frames += _read_capture(path, facts, read_so_far)
-            progress.update(task, completed=path.stat().st_size)
+                frames += _read_capture(path, facts, status.advance)
     return Inputs(sorted(frames, key=lambda frame: frame.time), logs)
 
 
@@ -91,21 +84,24 @@ def _read_log(path: Path, text: str, facts: Facts) -> dict[str, list[LogLine]]:
     return logs
 
 
-def _read_capture(path: Path, facts: Facts, report_size: Callable[[int], object]) -> list[Frame]:
+def _read_capture(path: Path, facts: Facts, advance: Callable[[int], object]) -> list[Frame]:
     counts = {"frames": 0, "malformed": 0}
     wrong: list[str] = []
 
     def count_frames() -> Iterator[Frame]:
         with path.open("rb") as stream:
+            position = 0
             for frame in capture.read(stream, path.name):
                 counts["frames"] += 1
                 if counts["frames"] % 5000 == 0:
-                    report_size(stream.tell())
+                    advance(stream.tell() - position)
+                    position = stream.tell()
                 if frame.malformed and not frame.is_truncated:
                     counts["malformed"] += 1
                     wrong.append(f"frame {frame.number}: {frame.malformed}")
                     del wrong[5:]
                 yield frame
+            advance(stream.tell() - position)
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)
