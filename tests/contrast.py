@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import wcag_contrast_ratio
+
 
 def contrast(one: str, other: str) -> float:
     """Return the contrast ratio of two #rrggbb colours, 1 to 21.
@@ -9,11 +11,9 @@ def contrast(one: str, other: str) -> float:
     >>> contrast("#000000", "#ffffff")
     21.0
     """
-    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return round((bright + 0.05) / (dark + 0.05), 2)
+    ratio: float = wcag_contrast_ratio.rgb(_fractions(one), _fractions(other))
+    return ratio
 
 
-def _luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return float(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+def _fractions(colour: str) -> tuple[float, ...]:
+    return tuple(byte / 255 for byte in bytes.fromhex(colour.removeprefix("#")))
