@@ -28,13 +28,13 @@ from kanslib.cluster.reconciler import CompletedStep
 from kanslib.cluster.session import HOST, CompletedAction, session
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.course import stories
-from kanslib.course.addressing import addresses
 from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
+from kanslib.metallb.config import ipv4_addresses
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
@@ -213,8 +213,7 @@ class LiveBackend(Backend):
         return self._text(text, began)
 
     def _pool(self) -> list[str]:
-        pools = self.objects("ipaddresspools")
-        found = [ip for pool in pools for spec in pool["spec"]["addresses"] for ip in addresses(spec)]
+        found = ipv4_addresses(self.objects("ipaddresspools"))
         if not found:
             raise NotFoundError("an IPAddressPool to scan", "lab.apply(manifests.pool) makes one")
         return found

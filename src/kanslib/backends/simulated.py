@@ -20,7 +20,6 @@ from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
-from kanslib.course.addressing import addresses
 from kanslib.course.stories import PlannedStep, Role, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotSimulatedError, UnknownNameError
 from kanslib.k8s.apply import is_applied
@@ -28,6 +27,7 @@ from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
 from kanslib.metallb import memberlist
+from kanslib.metallb.config import ipv4_addresses
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
 from kanslib.recording.format import Action
@@ -231,8 +231,7 @@ class SimulatedBackend(Backend):
     @override
     def arp_scan(self, source: str) -> Text:
         self._refuse_down(source)
-        pools = self.objects("ipaddresspools")
-        asked = [ip for pool in pools for spec in pool["spec"]["addresses"] for ip in addresses(spec)]
+        asked = ipv4_addresses(self.objects("ipaddresspools"))
         return self._text(self._network.arp_scan(source, asked, self._now))
 
     @override

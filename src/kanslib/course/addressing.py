@@ -63,17 +63,3 @@ def move_addresses(text: str, network: str) -> str:
     for offset in range(51):
         moved[str(IPv4Address(old.pool_first) + offset)] = str(IPv4Address(new.pool_first) + offset)
     return re.sub(r"\b172\.18\.\d+\.\d+\b", lambda match: moved.get(match[0], match[0]), text)
-
-
-def addresses(spec: str) -> list[str]:
-    """Return the addresses of an entry of a pool, a range or a CIDR.
-
-    >>> addresses("172.18.255.200-172.18.255.202")
-    ['172.18.255.200', '172.18.255.201', '172.18.255.202']
-    """
-    if "-" in spec:
-        first, last = (IPv4Address(part.strip()) for part in spec.split("-"))
-    else:
-        network = IPv4Network(spec)
-        first, last = network[0], network[-1]
-    return [str(IPv4Address(number)) for number in range(int(first), int(last) + 1)]

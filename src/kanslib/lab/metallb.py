@@ -6,12 +6,11 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kanslib.course.addressing import addresses
 from kanslib.exceptions import KanslibError, LeaderDisagreementWarning, NotFoundError
 from kanslib.k8s.objects import external_addresses, newest_leaders
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
-from kanslib.metallb.config import pool_of, pools
+from kanslib.metallb.config import ipv4_addresses, pool_of, pools
 
 if TYPE_CHECKING:
     from kanslib.metallb.election import Election
@@ -20,13 +19,8 @@ if TYPE_CHECKING:
 
 
 def pool(view: ClusterView) -> list[str]:
-    """Return every address that the pools may hand out, in order."""
-    return [
-        address
-        for one in view.objects("ipaddresspools")
-        for written in one["spec"]["addresses"]
-        for address in addresses(written)
-    ]
+    """Return every IPv4 address that the pools may hand out, in order."""
+    return ipv4_addresses(view.objects("ipaddresspools"))
 
 
 def leader(view: ClusterView, service: str) -> str | None:

@@ -111,6 +111,16 @@ def ranges(spec: str) -> list[Network]:
         raise ConfigurationError(f"invalid IP range {spec!r}: {exc}") from None
 
 
+def ipv4_addresses(pools: Iterable[KubeObject]) -> list[str]:
+    """Return every IPv4 address in the ranges of IPAddressPool objects, in their order.
+
+    >>> ipv4_addresses([{"spec": {"addresses": ["192.0.2.10-192.0.2.12", "2001:db8::/64"]}}])
+    ['192.0.2.10', '192.0.2.11', '192.0.2.12']
+    """
+    networks = (network for pool in pools for entry in pool["spec"]["addresses"] for network in ranges(entry))
+    return [str(address) for network in networks if isinstance(network, IPv4Network) for address in network]
+
+
 def pools(objects: Objects) -> dict[str, Pool]:
     """Return the pools by name, each with its advertisements.
 
