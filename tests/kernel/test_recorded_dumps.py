@@ -73,8 +73,8 @@ def flows(ruleset: Ruleset, routing: Routing) -> Iterator[Flow]:
         for src, dev in senders:
             packet = Packet(src, dst, protocol, dport=dport, in_interface=dev)
             outcomes = ruleset.trace(packet, routing)
-            asked = {assumed.text for way in outcomes for assumed in way.assumes}
-            assert all(text.startswith("the list KUBE-SEP-") for text in asked), asked
+            asked = {assumed.subject.name for way in outcomes for assumed in way.assumes}
+            assert all(name.startswith("recent KUBE-SEP-") for name in asked), asked
             fresh = tuple(way for way in outcomes if not any(assumed.holds for assumed in way.assumes))
             assert sum(way.probability for way in fresh) == 1
             if asked and dev != "eth0":

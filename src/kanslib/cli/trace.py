@@ -12,7 +12,7 @@ from kanslib import iptables
 from kanslib.answer import Provenance
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError
-from kanslib.iptables import Outcome, Packet, Routing, Ruleset
+from kanslib.iptables import Assumption, Outcome, Packet, Routing, Ruleset
 from kanslib.iptables.explain import share
 from kanslib.render.packet_trace import Trace
 
@@ -96,10 +96,20 @@ def _outcome_json(outcome: Outcome) -> dict[str, object]:
         "verdict": outcome.verdict,
         "ends": outcome.describe_end(),
         "packet": {name: value for name, value in vars(outcome.packet).items() if value is not None},
-        "assumes": [{"statement": one.text, "holds": one.holds} for one in outcome.assumes],
+        "assumes": [_assumption_json(one) for one in outcome.assumes],
+        "alternatives": [[_assumption_json(one) for one in case] for case in outcome.alternatives],
         "notes": list(outcome.notes),
         "walked": [
             {"hook": step.hook, "table": step.rule.table, "line": step.rule.line, "rule": step.rule.raw}
             for step in outcome.steps
         ],
+    }
+
+
+def _assumption_json(assumption: Assumption) -> dict[str, object]:
+    return {
+        "statement": str(assumption),
+        "question": assumption.question,
+        "value": assumption.value,
+        "answer": assumption.answer,
     }

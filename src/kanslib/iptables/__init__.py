@@ -4,9 +4,10 @@ from kanslib.exceptions import DumpError, PacketError, TraceError
 from kanslib.iptables.diff import CounterChange, RulesetDifference, diff
 from kanslib.iptables.dump import Chain, Rule
 from kanslib.iptables.missing import MissingKind, MissingRules
-from kanslib.iptables.outcome import Assumption, Outcome, Step, is_certain
+from kanslib.iptables.outcome import Outcome, Step, is_certain
 from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.parser import parse, parse_dumps
+from kanslib.iptables.questions import Assumption
 from kanslib.iptables.ruleset import Ruleset
 
 __all__ = [

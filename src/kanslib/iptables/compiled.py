@@ -9,9 +9,9 @@ from functools import cached_property
 from kanslib.iptables import matches, targets
 from kanslib.iptables.dump import Chain, Rule
 from kanslib.iptables.fast_rule import FAST_RULE
-from kanslib.iptables.matches import Match, NetworkMatch, RangeMatch
+from kanslib.iptables.match_types import ActingMatch, FieldMatch, Match, NetworkMatch
 from kanslib.iptables.packet import number
-from kanslib.iptables.targets import Action
+from kanslib.iptables.targets import Action, Jump
 
 INDEXED_FROM = 16  # rules; shorter chains are searched rule by rule
 
@@ -23,6 +23,7 @@ class CompiledRule:
     rule: Rule
     matches: tuple[Match, ...]
     action: Action
+    acts: bool  # a match changes something: the matches are evaluated in order, each once
 
 
 class CompiledChain:
@@ -39,7 +40,9 @@ class CompiledChain:
             rule = self.chain.rules[position]
             body = rule.body
             is_chain = body.target is not None and body.target.name in self._chains
-            found = CompiledRule(rule, matches.matches(body), targets.action(body, is_chain))
+            built = matches.matches(body)
+            acts = any(isinstance(match, ActingMatch) for match in built)
+            found = CompiledRule(rule, built, targets.action(body, is_chain), acts)
             self._compiled[position] = found
         return found
 
@@ -79,10 +82,12 @@ class CompiledChain:
                     return side, number(text[:-3])
             return ("dport", int(found["dport"])) if found["dport"] else None
         for match in self.rule(position).matches:
-            if isinstance(match, NetworkMatch) and match.host and match.field in ("src", "dst"):
+            if isinstance(match, ActingMatch):
+                return None
+            if isinstance(match, NetworkMatch) and match.host:
                 return match.field, match.host
             if (
-                isinstance(match, RangeMatch)
+                isinstance(match, FieldMatch)
                 and match.field == "dport"
                 and not match.negated
                 and len(match.ranges) == 1
@@ -91,3 +96,14 @@ class CompiledChain:
                 if low == high:
                     return "dport", low
         return None
+
+    @cached_property
+    def last_uses(self) -> dict[str, int]:
+        """The last position at which a rule can ask about a `Subject.name`, or jump to a chain (`-j NAME`)."""
+        uses: dict[str, int] = {}
+        for position in range(len(self._compiled)):
+            rule = self.rule(position)
+            names = [name for match in rule.matches for name in match.names]
+            names += [f"-j {rule.action.chain}"] if isinstance(rule.action, Jump) else targets.names(rule.action)
+            uses.update(dict.fromkeys(names, position))
+        return uses

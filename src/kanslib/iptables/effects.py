@@ -2,106 +2,265 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
 from ipaddress import IPv4Address, IPv6Address
 
 from kanslib.exceptions import TraceError
 from kanslib.iptables import targets
-from kanslib.iptables.matches import Unknown
+from kanslib.iptables.bits import Bits
+from kanslib.iptables.match_types import set_subject
+from kanslib.iptables.matches import ALL_BITS, tcp_option_words
 from kanslib.iptables.packet import endpoint, number
-from kanslib.iptables.packet_state import UNTRACKED, PacketState
+from kanslib.iptables.packet_state import PacketState
+from kanslib.iptables.questions import NO_MSS, UNTRACKED, Question, Subject, address_number
+from kanslib.iptables.ranges import YES, Ranges
 from kanslib.iptables.targets import Action
 
-_Endpoint = tuple[str | None, int | None]
+_TO_DESTINATION = ("PREROUTING", "OUTPUT")  # hooks in which nat changes the destination
+_NO: Ranges = ((0, 0),)
+_TRANSPARENT = "a program {listens|does not listen} with a transparent socket at"
 
 
-def continuation(action: targets.UnknownTarget) -> Unknown:
-    """Return the unknown statement that an unknown target lets the packet go on."""
-    return Unknown(f"-j {action.name} lets the packet go on")
+def question(state: PacketState, action: Action) -> Question | None:
+    """Return what has to be known before a target can be applied; None where nothing is open."""
+    asked: bool | Question = True
+    if isinstance(action, targets.Ask):
+        asked = state.ask(Question(_asked(state, action)))
+    elif isinstance(action, targets.Redirect):
+        asked = state.ask(Question(_listener(state, action)))
+    elif isinstance(action, targets.ProxySYN):
+        asked = _answers_handshake(state)
+    elif isinstance(action, targets.SetConnectionMark):
+        asked = state.test_untracked()
+    return asked if isinstance(asked, Question) else None
 
 
-def apply_target(state: PacketState, action: Action) -> tuple[bool, str]:
-    """Change the packet as a target does. Return whether the traversal of the table ends, and the change in words."""
+def verdict(state: PacketState, action: Action) -> targets.Verdict | None:
+    """Return the verdict of a target whose question is answered; None where the packet goes on in the table."""
     if isinstance(action, targets.Verdict):
-        return True, ""
-    if isinstance(action, targets.SetMark):
-        state.mark = (state.mark & ~action.mask) ^ action.value
-        return False, f"the mark becomes {state.mark:#x}"
-    if isinstance(action, targets.SetConnectionMark):
-        _connection_mark(state, action)
-        return (
-            False,
-            "the connection's mark is set" if action.what != "restore" else f"the mark becomes {state.mark:#x}",
-        )
-    if isinstance(action, targets.Untracked):
-        if state.looped:  # conntrack has processed it already (Linux net/netfilter/xt_CT.c)
-            return False, ""
-        state.tracked = UNTRACKED
-        return False, "conntrack does not track it"
-    if isinstance(action, targets.Translate | targets.MapNetwork):
-        old = state.dst, state.dport
-        if isinstance(action, targets.Translate):
-            _translate(state, action)
-        else:
-            _map_network(state, action)
-        if state.hook in ("PREROUTING", "OUTPUT"):
-            return True, f"the destination {_change_text(old, (state.dst, state.dport))}"
-        return True, f"the source becomes {state.src or 'an address of the interface it leaves by'}"
-    return False, ""
+        return action
+    if isinstance(action, targets.Ask):
+        return action.yes if state.ask(Question(_asked(state, action))) is True else action.no
+    if isinstance(action, targets.Redirect):
+        if state.ask(Question(_listener(state, action))) is True:
+            return targets.Verdict("ACCEPT")
+        return targets.Verdict("DROP", f"TPROXY: no transparent socket at {_listener(state, action).value}")
+    if isinstance(action, targets.ProxySYN) and _answers_handshake(state) is True:
+        return targets.Verdict("SYNPROXY", "the machine answers the handshake itself")
+    if isinstance(action, targets.Translate | targets.MapNetwork) and state.table == "nat":
+        return targets.Verdict("ACCEPT")
+    return None
 
 
-def _change_text(old: _Endpoint, new: _Endpoint) -> str:
-    return f"stays {endpoint(*new)}" if old == new else f"becomes {endpoint(*new)}"
+@singledispatch
+def apply(action: Action, state: PacketState) -> str:  # noqa: ARG001
+    """Change the packet as a target does, and return the change in words; empty where nothing changes."""
+    return ""
 
 
-def _connection_mark(state: PacketState, action: targets.SetConnectionMark) -> None:
-    if state.unconnected:
-        return
+def _asked(state: PacketState, action: targets.Ask) -> Subject:
+    return Subject("target", action.words, key=state.key(action.fields))
+
+
+def _listener(state: PacketState, action: targets.Redirect) -> Subject:
+    port = action.port or state.dport
+    value = endpoint(action.address if action.address not in ("", "0.0.0.0", "::") else "port", port).replace(
+        ":", " ", 1
+    )
+    return Subject("socket", _TRANSPARENT, value if action.address else f"port {port}", state.key(("src", "sport")))
+
+
+def _answers_handshake(state: PacketState) -> bool | Question:
+    """Return whether SYNPROXY takes the packet: a SYN or the ACK of a handshake (ipt_SYNPROXY.c)."""
+    if state.protocol != 6:
+        return False
+    syn = state.test_bits("tcp_flags", 0x17, 0x02)
+    return state.test_bits("tcp_flags", 0x17, 0x10) if syn is False else syn
+
+
+# ── marks, header fields ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@apply.register
+def _(action: targets.NoEffect, state: PacketState) -> str:  # noqa: ARG001
+    return action.words
+
+
+@apply.register
+def _(action: targets.SetBits, state: PacketState) -> str:
+    bits: Bits = getattr(state, action.word)
+    changed = bits.set(action.clear, action.flip)
+    setattr(state, action.word, changed)
+    if action.word == "tcp_flags":
+        return "the flags ECE and CWR are cleared"
+    name = "the mark" if action.word == "mark" else "the TOS octet"
+    return f"{name} becomes {changed.known:#x}" if changed.known is not None else f"bits of {name} are set"
+
+
+@apply.register
+def _(action: targets.SetConnectionMark, state: PacketState) -> str:
+    if state.test_untracked() is True:
+        return ""
     if action.what == "set":
-        state.connmark = None if state.connmark is None else (state.connmark & ~action.mask) ^ action.value
+        state.connmark = state.connmark.set(action.clear, action.flip)
     elif action.what == "save":
-        kept = 0 if action.mask == targets.ALL else state.connmark
-        state.connmark = None if kept is None else (kept & ~action.mask) ^ (state.mark & action.mask)
-    elif state.connmark is not None:
-        state.mark = (state.mark & ~action.mask) ^ (state.connmark & action.mask)
+        read = state.mark.set(~action.flip, 0).shift(action.shift) if action.shift else state.mark
+        state.connmark = state.connmark.copy_from(read, action.clear, ALL_BITS if action.shift else action.flip)
     else:
-        state.note("the mark is restored from the connection, which is not known: taken as unchanged")
+        read = state.connmark.set(~action.flip, 0).shift(action.shift) if action.shift else state.connmark
+        state.mark = state.mark.copy_from(read, action.clear, ALL_BITS if action.shift else action.flip)
+        known = state.mark.known
+        return "the mark becomes " + (f"{known:#x}" if known is not None else "that of the connection")
+    return "the connection's mark is set"
 
 
-def _translate(state: PacketState, action: targets.Translate) -> None:
-    """Apply DNAT, REDIRECT, SNAT or MASQUERADE as far as the new address and port are known."""
+@apply.register
+def _(action: targets.HashMark, state: PacketState) -> str:
+    if action.first == action.last:
+        state.mark = Bits(action.first)
+        return f"the mark becomes {action.first:#x}"
+    state.forget_mark("the mark of HMARK")
+    return f"the mark becomes a hash of the packet, from {action.first:#x} to {action.last:#x}"
+
+
+@apply.register
+def _(action: targets.SetTTL, state: PacketState) -> str:
+    if action.how == "set":
+        state.ttl = action.value
+    elif state.ttl is None:
+        state.change("ttl", None)
+        return f"the TTL becomes {action.value} {'higher' if action.how == 'inc' else 'lower'}"
+    else:
+        by = action.value if action.how == "inc" else -action.value
+        state.ttl = min(255, max(0, state.ttl + by))
+    return f"the TTL becomes {state.ttl}"
+
+
+@apply.register
+def _(action: targets.SetMSS, state: PacketState) -> str:
+    highest = action.highest
+    state.change("mss", None, ((0, NO_MSS - 1 if highest is None else highest),))
+    return f"its MSS is at most {'that of its path' if highest is None else highest}"
+
+
+@apply.register
+def _(action: targets.StripOptions, state: PacketState) -> str:
+    for option in action.numbers:
+        state.settle(Subject(f"tcp-option {option}", tcp_option_words(str(option))), _NO)
+    if 2 in action.numbers:
+        state.mss = NO_MSS
+    return f"it loses the TCP options {', '.join(map(str, action.numbers))}"
+
+
+@apply.register
+def _(action: targets.ChangeSet, state: PacketState) -> str:
+    subject = set_subject(state, action.name, action.flags)
+    if action.maps_mark:
+        state.forget_mark(f"the mark of set {action.name}")
+        return f"the mark becomes that of set {action.name}"
+    state.settle(subject, YES if action.adds else _NO)
+    return f"set {action.name} {'gets' if action.adds else 'loses'} {subject.value}"
+
+
+@apply.register
+def _(action: targets.Redirect, state: PacketState) -> str:
+    if state.ask(Question(_listener(state, action))) is not True:
+        return ""
+    state.mark, state.socket = state.mark.set(action.clear, action.flip), True
+    return f"a local socket takes it; the mark becomes {state.mark.known or 0:#x}"
+
+
+@apply.register
+def _(action: targets.Track, state: PacketState) -> str:
+    if state.template or state.looped:  # the first one counts (Linux net/netfilter/xt_CT.c)
+        return ""
+    if action.tracked:
+        state.template = "template"
+        return f"conntrack will track it with {action.how}"
+    state.template, state.ctstate = "notrack", UNTRACKED
+    return "conntrack does not track it"
+
+
+# ── NAT ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@apply.register
+def _(action: targets.MapNetwork, state: PacketState) -> str:
+    field = action.field or ("dst" if state.hook in _TO_DESTINATION else "src")
+    old = state.address(field)
+    if old is not None and old[0] != action.bits:
+        return ""
+    name = "destination" if field == "dst" else "source"
+    value = action.network | (old[1] & ~action.mask if old else 0)
+    if old is None or not action.exact:
+        low, high = (
+            address_number(action.bits, at) for at in (action.network, action.network | (_full(action) ^ action.mask))
+        )
+        state.change(field, None, ((low, high),))
+        return f"the network of the {name} becomes {_text(action.bits, action.network)}"
+    _move(state, field, _text(action.bits, value))
+    return f"the {name} becomes {_text(action.bits, value)}"
+
+
+def _full(action: targets.MapNetwork) -> int:
+    return (1 << action.bits) - 1
+
+
+def _text(bits: int, value: int) -> str:
+    return str(IPv4Address(value) if bits == 32 else IPv6Address(value))
+
+
+def _move(state: PacketState, field: str, address: str | None, domain: Ranges | None = None) -> None:
+    """Give the packet a new address in table nat."""
+    if address is None or address != getattr(state, field):
+        state.translated |= {"DNAT" if field == "dst" else "SNAT"}
+    state.change(field, address, domain)
+
+
+@apply.register
+def _(action: targets.Translate, state: PacketState) -> str:
     to_destination = action.kind in ("DNAT", "REDIRECT")
-    old = (state.dst, state.dport) if to_destination else (state.src, state.sport)
-    address = _new_address(state, action, old[0])
-    _check_family(state, action.kind, address)
-    port = _new_port(action, old[1])
-    changes = address is None or (address, port) != old
+    field, port_field = ("dst", "dport") if to_destination else ("src", "sport")
+    old = getattr(state, field), getattr(state, port_field)
+    address, domain = _new_address(state, action, field)
+    for other in (state.original.dst, state.original.src):
+        if address and other and number(address)[0] != number(other)[0]:
+            raise TraceError(
+                f"{action.kind} to {address} for {state.original}: the rules are of the other family of addresses"
+            )
+    _move(state, field, address, domain)
+    if action.kind == "REDIRECT" and address is None:
+        state.settle(state.type_subject("dst"), YES)
+    _translate_port(state, action, port_field)
+    new = getattr(state, field), getattr(state, port_field)
+    if new != old:
+        state.translated |= {"DNAT" if to_destination else "SNAT"}
     if to_destination:
-        state.translated |= {"DNAT"} if changes else set()
-        state.dst, state.dport = address, port
-    else:
-        state.translated |= {"SNAT"} if changes else set()
-        state.src, state.sport = address, port
+        return f"the destination {'stays' if old == new else 'becomes'} {endpoint(*new)}"
+    return f"the source becomes {state.src or 'an address of the interface it leaves by'}"
 
 
-def _new_address(state: PacketState, action: targets.Translate, old: str | None) -> str | None:
-    """Return the address after translation; None where it is not known."""
-    if action.kind == "REDIRECT":
-        return _redirect_address(state)
-    if action.kind == "MASQUERADE":
-        return _masquerade_address(state)
+def _new_address(state: PacketState, action: targets.Translate, field: str) -> tuple[str | None, Ranges | None]:
+    """Return the address after translation, or (None, the addresses that are possible)."""
+    if action.kind in ("REDIRECT", "MASQUERADE"):
+        own = _redirect_address(state) if action.kind == "REDIRECT" else _masquerade_address(state)
+        return own, None
     if not action.addresses:
-        return old
+        kept: str | None = getattr(state, field)
+        return kept, state.domains.get(field)
     first, last = action.addresses
     if first == last:
-        return first
+        return first, None
     state.note(f"{action.kind}: one of {first} to {last}; the kernel takes a hash of the addresses")
-    return None
+    return None, ((address_number(*number(first)), address_number(*number(last))),)
 
 
 def _masquerade_address(state: PacketState) -> str | None:
     address = None
     if state.routing is not None and state.out_interface:
-        address = state.routing.source(state.out_interface, state.dst or "0.0.0.0")
+        route = state.routing.route(state.dst) if state.dst else None
+        towards = (route.gateway if route else None) or state.dst or "0.0.0.0"
+        address = state.routing.source(state.out_interface, towards)
     if address is None:
         state.note("the new source is the address of the interface that it leaves by")
     return address
@@ -114,35 +273,35 @@ def _redirect_address(state: PacketState) -> str | None:
     if state.routing is not None and state.in_interface and state.dst is not None:
         bits = number(state.dst)[0]
         addresses = [one.address for one in state.routing.interfaces if one.dev == state.in_interface]
-        return next((address for address in addresses if number(address)[0] == bits), None)
-    state.assume(Unknown("the new destination is an address of this machine"), True)
+        found = next((address for address in addresses if number(address)[0] == bits), None)
+        if found is not None:
+            return found
+    state.note("the new destination is the address of the interface that it came in by")
     return None
 
 
-def _check_family(state: PacketState, kind: str, address: str | None) -> None:
-    for other in (state.original.dst, state.original.src):
-        if address and other and number(address)[0] != number(other)[0]:
-            raise TraceError(
-                f"{kind} to {address} for {state.original}: the rules are of the other family of addresses"
-            )
-
-
-def _new_port(action: targets.Translate, old: int | None) -> int | None:
-    """Return the port after translation; None where the kernel picks it."""
-    if action.ports:
-        first, last = action.ports
-        return first if first == last else None
-    return None if action.random else old
-
-
-def _map_network(state: PacketState, action: targets.MapNetwork) -> None:
-    to_destination = state.hook in ("PREROUTING", "OUTPUT")
-    old = state.address("dst" if to_destination else "src")
-    if old is None or old[0] != action.bits:
+def _translate_port(state: PacketState, action: targets.Translate, field: str) -> None:
+    """Give the packet its new port (Linux net/netfilter/nf_nat_core.c, nf_nat_l4proto_unique_tuple)."""
+    port: int | None = getattr(state, field)
+    if action.ports is None:
+        if action.random and field == "sport":
+            state.change(field, None, (_port_class(port),))
         return
-    value = action.network | (old[1] & ~action.mask)
-    address = str(IPv4Address(value) if action.bits == 32 else IPv6Address(value))
-    if to_destination:
-        state.dst, state.translated = address, state.translated | {"DNAT"}
+    first, last = action.ports
+    if first == last:
+        state.change(field, first)
+    elif port is not None and action.base is not None:
+        state.change(field, first + (port - action.base) % (last - first + 1))
+    elif port is not None and first <= port <= last and not action.random:
+        return
+    elif port is not None and field == "dport" and not action.random:
+        state.change(field, first)  # the first that no other connection to this address has
     else:
-        state.src, state.translated = address, state.translated | {"SNAT"}
+        state.change(field, None, ((first, last),))
+
+
+def _port_class(port: int | None) -> tuple[int, int]:
+    """Return the ports that a source port can become at random: below 512, below 1024, or the rest."""
+    if port is None:
+        return 1, 65535
+    return (1, 511) if port < 512 else (600, 1023) if port < 1024 else (1024, 65535)

@@ -1,361 +1,49 @@
-"""The matches of a rule: true, false, unknown or random for a packet (Linux net/netfilter/xt_*.c)."""
+"""Build the matches of a rule from its options (iptables-extensions(8), Linux net/netfilter/xt_*.c)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Protocol
 
 from kanslib.exceptions import RuleSyntaxError
+from kanslib.iptables.match_types import (
+    EVERYTHING,
+    HEADER,
+    AddrTypeMatch,
+    BitsMatch,
+    ConnectionTest,
+    ConntrackMatch,
+    EitherPortMatch,
+    FieldMatch,
+    FreshMatch,
+    LabelMatch,
+    MACMatch,
+    Match,
+    NetworkMatch,
+    OutsideMatch,
+    OwnerMatch,
+    PacketTypeMatch,
+    Probability,
+    ProtocolMatch,
+    RandomMatch,
+    RecentMatch,
+    ReversePathMatch,
+    SetMatch,
+    SocketMatch,
+    StateTest,
+    StatusTest,
+    TupleTest,
+)
 from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, TCP_FLAGS, icmp, tcp_flags
-from kanslib.iptables.packet import STATES, WITH_PORTS, Packet, number
+from kanslib.iptables.packet import number
+from kanslib.iptables.questions import LINK_TYPES, NO_MSS, STATES, address_number, mac_number, name_ranges
+from kanslib.iptables.ranges import YES_NO, Ranges, join, subtract
 from kanslib.iptables.syntax import Module, Option, RuleOptions
 
-HALF = 1 << 31  # statistic compares a random number of 31 bits
-Ranges = tuple[tuple[int, int], ...]
-_NONE: Mapping[str, int] = {}
-# the fields whose unknown value can be restricted by assumptions, with the number of values of each
-DOMAINS = {
-    "sport": 65536,
-    "dport": 65536,
-    "length": 65536,
-    "ttl": 256,
-    "tcp_flags": 256,
-    "icmp_type": 65536,
-    "ctstate": 5,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A statement about a packet whose truth is unknown. The match is true when the statement is as `wanted`.
-
-    With a `field`, the statement is that its value is among `values` (a bit for each value).
-    """
-
-    text: str
-    wanted: bool = True
-    field: str = ""
-    values: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Probability:
-    """The answer of a random match: it is true with this probability."""
-
-    probability: Fraction
-
-
-Answer = bool | Unknown | Probability
-
-
-class MatchedPacket(Protocol):
-    """The fields of a packet during its traversal, as matches read them. None means unknown."""
-
-    original: Packet
-    protocol: int
-    mark: int
-    connmark: int | None
-    translated: frozenset[str]  # DNAT, SNAT: the translations of the connection
-
-    @property
-    def states(self) -> int:
-        """A bit for each of STATES that is possible here."""
-        ...
-
-    @property
-    def unconnected(self) -> bool:
-        """True where conntrack has no connection for the packet."""
-        ...
-
-    def name(self, field: str) -> str | None:
-        """Return an interface or a MAC address."""
-        ...
-
-    def address(self, field: str) -> tuple[int, int] | None:
-        """Return an address as (bits, value)."""
-        ...
-
-    def value(self, field: str) -> int | None:
-        """Return a number: a port, the length, the TTL, TCP flags or the ICMP type."""
-        ...
-
-    def type_of(self, field: str) -> str | Unknown:
-        """Return the type of an address, such as LOCAL."""
-        ...
-
-
-class Match(Protocol):
-    """One match of a rule."""
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Return whether the packet matches."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkMatch:
-    """`-s`, `-d`: an address in one of some ranges (bits, value, mask)."""
-
-    field: str
-    networks: tuple[tuple[int, int, int], ...]
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the address with the networks."""
-        address = packet.address(self.field)
-        if address is None:
-            return Unknown(self.text, not self.negated)
-        bits, value = address
-        for family, network, mask in self.networks:
-            if family == bits and value & mask == network:
-                return not self.negated
-        return self.negated
-
-    @property
-    def host(self) -> tuple[int, int] | None:
-        """The address that matches, as (bits, value); None where it is not exactly one."""
-        if self.negated or len(self.networks) != 1:
-            return None
-        bits, value, mask = self.networks[0]
-        return (bits, value) if mask == (1 << bits) - 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class IPRangeMatch:
-    """`iprange`: an address between two others."""
-
-    field: str
-    bits: int
-    first: int
-    last: int
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the address with the range."""
-        address = packet.address(self.field)
-        if address is None:
-            return Unknown(self.text, not self.negated)
-        return (address[0] == self.bits and self.first <= address[1] <= self.last) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class NameMatch:
-    """`-i`, `-o`, a MAC address: a name, or a prefix of names with `+` at its end."""
-
-    field: str
-    pattern: str
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the name with the pattern."""
-        name = packet.name(self.field)
-        if name is None:
-            return Unknown(self.text, not self.negated)
-        if self.pattern.endswith("+"):
-            return name.startswith(self.pattern[:-1]) != self.negated
-        return (name == self.pattern) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolMatch:
-    """`-p`."""
-
-    protocol: int
-    negated: bool
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the protocol."""
-        return (packet.protocol == self.protocol) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class RangeMatch:
-    """A number of the packet in one of some ranges: ports, length, ttl, icmp type."""
-
-    field: str
-    ranges: Ranges
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the number with the ranges."""
-        value = packet.value(self.field)
-        if value is None:
-            if self.field in ("sport", "dport") and packet.protocol not in WITH_PORTS:
-                return False
-            return Unknown(self.text, not self.negated, self.field, bits_of(self.ranges))
-        for low, high in self.ranges:
-            if low <= value <= high:
-                return not self.negated
-        return self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class EitherPortMatch:
-    """`multiport --ports`: the source port or the destination port in one of some ranges."""
-
-    ranges: Ranges
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare both ports with the ranges."""
-        answers = [RangeMatch(field, self.ranges, False, self.text).holds(packet) for field in ("sport", "dport")]
-        if True in answers:
-            return not self.negated
-        unsure = next((answer for answer in answers if isinstance(answer, Unknown)), None)
-        if unsure is None:
-            return self.negated
-        both = all(isinstance(answer, Unknown) for answer in answers)
-        if both:
-            return Unknown(self.text, not self.negated)
-        return Unknown(unsure.text, not self.negated, unsure.field, unsure.values)
-
-
-@dataclass(frozen=True, slots=True)
-class TCPFlagsMatch:
-    """`tcp --tcp-flags MASK SET`, `--syn`."""
-
-    mask: int
-    wanted: int
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the flags under the mask."""
-        flags = packet.value("tcp_flags")
-        if flags is None:
-            found = sum(1 << value for value in range(256) if value & self.mask == self.wanted)
-            return Unknown(self.text, not self.negated, "tcp_flags", found)
-        return (flags & self.mask == self.wanted) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class ConntrackMatch:
-    """`conntrack --ctstate`, `state`: the connection's state and translations in conntrack."""
-
-    states: int
-    translated: frozenset[str]
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the states that are possible for the connection."""
-        if self.translated & packet.translated:
-            return not self.negated
-        inside = packet.states & self.states
-        if inside == packet.states:
-            return not self.negated
-        if not inside:
-            return self.negated
-        return Unknown(self.text, not self.negated, "ctstate", self.states)
-
-
-@dataclass(frozen=True, slots=True)
-class MarkMatch:
-    """`mark`: the packet's mark under a mask."""
-
-    value: int
-    mask: int
-    negated: bool
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the packet's mark under the mask."""
-        return (packet.mark & self.mask == self.value) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class ConnmarkMatch:
-    """`connmark`: the connection's mark under a mask."""
-
-    value: int
-    mask: int
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the connection's mark under the mask."""
-        if packet.unconnected:
-            return False
-        if packet.connmark is None:
-            return Unknown(self.text, not self.negated)
-        return (packet.connmark & self.mask == self.value) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class RandomMatch:
-    """`statistic`: random with a share of 2^31, or every n-th packet, taken as its share 1/n."""
-
-    chance: Probability
-
-    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002 (the protocol's parameter)
-        """Return the probability."""
-        return self.chance
-
-
-@dataclass(frozen=True, slots=True)
-class AddrTypeMatch:
-    """`addrtype`: whether an address is the machine's own, a broadcast or of another type."""
-
-    field: str
-    types: frozenset[str]
-    negated: bool
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the type of the address."""
-        kind = packet.type_of(self.field)
-        if isinstance(kind, str):
-            return (kind in self.types) != self.negated
-        if "LOCAL" in self.types:
-            return Unknown(kind.text, not self.negated)
-        if "UNICAST" in self.types:  # an address that is not the machine's own is another machine's
-            return Unknown(kind.text, self.negated)
-        return self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerMatch:
-    """`owner --uid-owner`: the sending user; a received packet has none (Linux net/netfilter/xt_owner.c)."""
-
-    first: int
-    last: int
-    negated: bool
-    text: str
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Compare the sender's user id."""
-        if packet.original.in_interface is not None:
-            return self.negated
-        if packet.original.uid is None:
-            return Unknown(self.text, not self.negated)
-        return (self.first <= packet.original.uid <= self.last) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class UndecidableMatch:
-    """A match that depends on more than the packet (`recent`, `limit`, sets, contents), or that the grammar lacks."""
-
-    text: str
-    negated: bool
-
-    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002 (the protocol's parameter)
-        """Return that the answer is unknown."""
-        return Unknown(self.text, not self.negated)
-
-
-@lru_cache(maxsize=4096)
-def bits_of(ranges: Ranges) -> int:
-    """Return a number with a bit set for each value in the ranges."""
-    bits = 0
-    for low, high in ranges:
-        bits |= ((1 << (high - low + 1)) - 1) << low
-    return bits
+ALL_BITS = 0xFFFFFFFF
+_HALF = 1 << 31  # statistic compares a random number of 31 bits
+_NO_NAMES: Mapping[str, int] = {}
+_Builder = Callable[[Module], list[Match]]
 
 
 def matches(body: RuleOptions) -> tuple[Match, ...]:
@@ -367,30 +55,32 @@ def matches(body: RuleOptions) -> tuple[Match, ...]:
     for name, field in (("-s", "src"), ("-d", "dst")):
         if option := body.own.get(name):
             found.append(_network(field, option))
-    for name, field, words in (("-i", "in_interface", "comes in by"), ("-o", "out_interface", "goes out by")):
+    for name, field in (("-i", "in_interface"), ("-o", "out_interface")):
         if option := body.own.get(name):
-            found.append(NameMatch(field, option.value, option.negated, f"the packet {words} {option.value}"))
+            found.append(FieldMatch(field, name_ranges(option.value), option.negated))
     if option := body.own.get("-p"):
         found += _protocol(option)
-    if (option := body.own.get("-f")) and not option.negated:
-        found.append(UndecidableMatch("the packet is a later fragment", False))
+    if option := body.own.get("-f"):
+        found.append(OutsideMatch("fragment", "the packet {is|is not} a later fragment", (), option.negated))
     for part in body.matches:
         if not part.known or any(not option.known for option in part.options):
-            found.append(UndecidableMatch(f"-m {part}" if part.name else str(part).strip(), False))
-        elif part.name not in _ALWAYS:
-            found += _BUILD.get(part.name, _undecidable)(part)
+            text = f"-m {part}" if part.name else str(part).strip()
+            found.append(OutsideMatch(text, f"{text} {{matches|does not match}}", EVERYTHING, False))
+        elif part.name not in ALWAYS:
+            found += _BUILDERS[part.name](part) if part.name in _BUILDERS else _asked(part)
     return tuple(found)
-
-
-def _undecidable(part: Module) -> list[Match]:
-    single = part.options[0] if len(part.options) == 1 else None
-    if single and single.negated:  # `! --match-set a src`: the statement is the one without the `!`
-        return [UndecidableMatch(" ".join(["-m", part.name, single.name, *single.values]), True)]
-    return [UndecidableMatch(f"-m {part}", False)]
 
 
 def _syntax_error(option: Option, expected: str) -> RuleSyntaxError:
     return RuleSyntaxError(option.column, str(option), expected)
+
+
+def _asked(part: Module) -> list[Match]:
+    """Return the match of a module that looks at more than a trace knows: one question for all of its options."""
+    single = part.options[0] if len(part.options) == 1 else None
+    negated = single is not None and single.negated  # `! --genre Linux`: the statement is the one without the `!`
+    text = " ".join(["-m", part.name, single.name, *single.values]) if single else f"-m {part}"
+    return [OutsideMatch(f"-m {part.name}", f"{text} {{matches|does not match}}", ASKED.get(part.name, ()), negated)]
 
 
 def _network(field: str, option: Option) -> NetworkMatch:
@@ -406,8 +96,7 @@ def _network(field: str, option: Option) -> NetworkMatch:
         except ValueError:
             raise _syntax_error(option, "an address or a range, such as 10.0.0.0/8") from None
         networks.append((bits, value & cover, cover))
-    side = "source" if field == "src" else "destination"
-    return NetworkMatch(field, tuple(networks), option.negated, f"the {side} is in {option.value}")
+    return NetworkMatch(field, tuple(networks), option.negated, option.value)
 
 
 def _protocol(option: Option) -> list[Match]:
@@ -421,11 +110,14 @@ def _protocol(option: Option) -> list[Match]:
     return [ProtocolMatch(value, option.negated)] if value else []
 
 
+# ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def _number(text: str, names: Mapping[str, int]) -> int:
     return names[text] if text in names else int(text, 0)
 
 
-def _numbers(option: Option, low: int, high: int, comma: bool = False, names: Mapping[str, int] = _NONE) -> Ranges:
+def _numbers(option: Option, low: int, high: int, comma: bool = False, names: Mapping[str, int] = _NO_NAMES) -> Ranges:
     """Return the ranges of `80`, `1024:65535` or `:80`; with `comma` of a list of them."""
     ranges = []
     for text in option.value.split(",") if comma else [option.value]:
@@ -439,10 +131,19 @@ def _numbers(option: Option, low: int, high: int, comma: bool = False, names: Ma
             raise _syntax_error(option, f"a number from {low} to {high}, or a range such as {low}:{high}") from None
         if bottom <= top:
             ranges.append((bottom, top))
-    return tuple(ranges)
+    return join(ranges)
 
 
-_PORT_TEXTS = {"sport": "the source port is", "dport": "the destination port is"}
+def value_and_mask(option: Option, top: int = ALL_BITS) -> tuple[int, int]:
+    """Return value and mask of `0x4000/0x4000` or `5` (mask: all bits). RuleSyntaxError for any other text."""
+    value, slash, mask = option.value.partition("/")
+    try:
+        pair = int(value, 0), int(mask, 0) if slash else top
+        if not all(0 <= part <= top for part in pair):
+            raise ValueError
+        return pair
+    except ValueError:
+        raise _syntax_error(option, "a number or a mark such as 0x4000/0x4000") from None
 
 
 def _ports(part: Module) -> list[Match]:
@@ -450,23 +151,26 @@ def _ports(part: Module) -> list[Match]:
     for option in part.options:
         field = option.name.removeprefix("--").removesuffix("s")
         if field in ("sport", "dport"):
-            text = f"{_PORT_TEXTS[field]} {'one of ' if ',' in option.value else ''}{option.value}"
             ranges = _numbers(option, 0, 65535, comma=part.name == "multiport", names=PORTS)
-            found.append(RangeMatch(field, ranges, option.negated, text))
+            found.append(FieldMatch(field, ranges, option.negated))
         elif option.name == "--ports":
-            ranges = _numbers(option, 0, 65535, comma=True, names=PORTS)
-            found.append(
-                EitherPortMatch(ranges, option.negated, f"the source or the destination port is {option.value}")
-            )
+            found.append(EitherPortMatch(_numbers(option, 0, 65535, comma=True, names=PORTS), option.negated))
         elif option.name == "--tcp-flags":
             mask, wanted = (_flag_bits(option, value) for value in option.values)
-            text = f"of the flags {option.values[0]} just {option.values[1]} are set"
-            found.append(TCPFlagsMatch(mask, wanted, option.negated, text))
+            found.append(BitsMatch("tcp_flags", mask, wanted, option.negated))
         elif option.name == "--syn":
-            found.append(TCPFlagsMatch(23, 2, option.negated, "of the flags FIN,SYN,RST,ACK just SYN are set"))
+            found.append(BitsMatch("tcp_flags", 0x17, 0x02, option.negated))
+        elif option.name == "--tcp-option":
+            found.append(OutsideMatch(f"tcp-option {option.value}", tcp_option_words(option.value), (), option.negated))
         else:
-            found.append(UndecidableMatch(f"-m {part.name} {option.name} {' '.join(option.values)}", option.negated))
+            text = f"-m {part.name} {option.name} {' '.join(option.values)}"
+            found.append(OutsideMatch(f"-m {part.name}", f"{text} {{matches|does not match}}", (), option.negated))
     return found
+
+
+def tcp_option_words(number_of_option: str) -> str:
+    """Return the words of the question whether a packet has a TCP option."""
+    return f"the packet {{has|does not have}} TCP option {number_of_option}"
 
 
 def _flag_bits(option: Option, value: str) -> int:
@@ -483,67 +187,172 @@ def _icmp(part: Module) -> list[Match]:
             span = icmp(option.value, ICMPV6_TYPES if part.name == "icmp6" else None)
         except ValueError:
             raise _syntax_error(option, "an ICMP type such as 8, 3/4 or echo-request") from None
-        found.append(RangeMatch("icmp_type", (span,), option.negated, f"the ICMP type is {option.value}"))
+        found.append(FieldMatch("icmp_type", (span,), option.negated))
     return found
 
 
-def _conntrack(part: Module) -> list[Match]:
+def _sizes(part: Module) -> list[Match]:
+    """Return the matches of length, ttl, hl and tcpmss: numbers of the packet's headers."""
+    field, top = {"length": ("length", 65535), "tcpmss": ("mss", NO_MSS - 1)}.get(part.name, ("ttl", 255))
     found: list[Match] = []
     for option in part.options:
-        text = " ".join(["-m", part.name, option.name, *option.values])
-        if option.name in ("--ctstate", "--state"):
-            names = option.value.split(",")
-            if not {*names} <= {*STATES, "DNAT", "SNAT"}:
-                raise _syntax_error(option, f"states out of {', '.join(STATES)}, DNAT, SNAT")
-            states = sum(1 << STATES.index(name) for name in {*names} if name in STATES)
-            text = f"conntrack's state is {' or '.join(names)}"
-            found.append(ConntrackMatch(states, frozenset(names) & {"DNAT", "SNAT"}, option.negated, text))
-        elif option.name in ("--ctorigsrc", "--ctorigdst"):
-            match = _network("src" if option.name.endswith("src") else "dst", option)
-            found.append(NetworkMatch("original " + match.field, match.networks, match.negated, text))
-        else:
-            found.append(UndecidableMatch(text, option.negated))
+        ranges = _numbers(option, 0, top)
+        if option.name.endswith(("-lt", "-gt")):
+            value = ranges[0][0]
+            ranges = join([(0, value - 1)] if option.name.endswith("-lt") else [(value + 1, top)])
+            ranges = tuple((low, high) for low, high in ranges if low <= high)
+        found.append(FieldMatch(field, ranges, option.negated))
     return found
 
 
-def value_and_mask(option: Option) -> tuple[int, int]:
-    """Return mark and mask of `0x4000/0x4000` or `5` (mask 0xffffffff). RuleSyntaxError for any other text."""
-    value, slash, mask = option.value.partition("/")
+_DSCP_CLASSES = {"BE": 0, "EF": 46} | {f"CS{n}": 8 * n for n in range(8)} | {
+    f"AF{n}{drop}": 8 * n + 2 * drop for n in range(1, 5) for drop in range(1, 4)
+}  # fmt: skip
+_TOS_NAMES = {
+    "Minimize-Delay": 16, "Maximize-Throughput": 8, "Maximize-Reliability": 4, "Minimize-Cost": 2, "Normal-Service": 0,
+}  # fmt: skip
+
+
+def dscp(option: Option) -> int:
+    """Return a differentiated services code point, given as a number or by the name of its class."""
     try:
-        pair = int(value, 0), int(mask, 0) if slash else 0xFFFFFFFF
-        if not all(0 <= part <= 0xFFFFFFFF for part in pair):
+        value = _DSCP_CLASSES[option.value.upper()] if option.name.endswith("class") else int(option.value, 0)
+        if not 0 <= value <= 63:
             raise ValueError
-        return pair
-    except ValueError:
-        raise _syntax_error(option, "a mark such as 0x4000/0x4000") from None
+        return value
+    except (ValueError, KeyError):
+        raise _syntax_error(option, "a code point from 0 to 63, or a class such as EF or AF11") from None
+
+
+def tos(option: Option) -> tuple[int, int]:
+    """Return value and mask of a TOS octet; a name has the mask 0x3f."""
+    return (_TOS_NAMES[option.value], 0x3F) if option.value in _TOS_NAMES else value_and_mask(option, 0xFF)
+
+
+def _octet(part: Module) -> list[Match]:
+    """Return the matches of dscp, tos and ecn: bits of the TOS octet, and of the TCP flags."""
+    found: list[Match] = []
+    for option in part.options:
+        if part.name == "dscp":
+            found.append(BitsMatch("tos", 0xFC, dscp(option) << 2, option.negated))
+        elif part.name == "tos":
+            value, mask = tos(option)
+            found.append(BitsMatch("tos", mask, value, option.negated))
+        elif option.name == "--ecn-ip-ect":
+            ((value, _),) = _numbers(option, 0, 3)
+            found.append(BitsMatch("tos", 3, value, option.negated))
+        else:
+            flag = TCP_FLAGS["CWR" if option.name.endswith("cwr") else "ECE"]
+            found.append(BitsMatch("tcp_flags", flag, flag, option.negated))
+    return found
 
 
 def _mark(part: Module) -> list[Match]:
-    pairs = [(option, *value_and_mask(option)) for option in part.options]
-    if part.name == "mark":
-        return [MarkMatch(value, mask, option.negated) for option, value, mask in pairs]
-    return [
-        ConnmarkMatch(value, mask, option.negated, f"the connection's mark is {option.value}")
-        for option, value, mask in pairs
-    ]
+    found: list[Match] = []
+    for option in part.options:
+        value, mask = value_and_mask(option)
+        found.append(BitsMatch(part.name, mask, value, option.negated))
+    return found
 
 
-def _statistic(part: Module) -> list[Match]:
-    mode, share, every = (part.option(name) for name in ("--mode", "--probability", "--every"))
-    chosen = None if mode is None else share if mode.value == "random" else every
-    if mode is None or chosen is None:
-        return [UndecidableMatch(f"-m {part}", False)]
-    try:
-        if chosen is share:
-            if not 0 <= float(chosen.value) <= 1:
-                raise ValueError
-            chance = Fraction(int(float(chosen.value) * HALF + 0.5), HALF)
+# ── conntrack ────────────────────────────────────────────────────────────────────────────────────────────────
+
+_STATUSES = frozenset(("NONE", "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED"))
+_LARGE: Ranges = ((0, (1 << 64) - 1),)
+
+
+def _conntrack(part: Module) -> list[Match]:
+    state: StateTest | None = None
+    tests: list[TupleTest | ConnectionTest | StatusTest] = []
+    for option in part.options:
+        if option.name in ("--ctstate", "--state"):
+            state = _state(option)
+        elif option.name.startswith(("--ctorig", "--ctrepl")):
+            tests.append(_tuple_test(option))
+        elif option.name == "--ctstatus":
+            names = frozenset(option.value.split(","))
+            if not names <= _STATUSES:
+                raise _syntax_error(option, f"statuses out of {', '.join(sorted(_STATUSES))}")
+            tests.append(StatusTest(names, option.negated))
         else:
-            chance = Fraction(1, int(chosen.value, 0))
-        return [RandomMatch(Probability(1 - chance if chosen.negated else chance))]
-    except (ValueError, ZeroDivisionError):
-        raise _syntax_error(share or every or mode, "a probability from 0 to 1, or a number from 1 on") from None
+            tests.append(_connection_test(option))
+    return [ConntrackMatch(state, tuple(tests))]
 
+
+def _state(option: Option) -> StateTest:
+    names = {*option.value.split(",")}
+    if not names <= {*STATES, "DNAT", "SNAT"}:
+        raise _syntax_error(option, f"states out of {', '.join(STATES)}, DNAT, SNAT")
+    states = join((at, at) for at, name in enumerate(STATES) if name in names)
+    return StateTest(states, frozenset(names & {"DNAT", "SNAT"}), option.negated)
+
+
+def _tuple_test(option: Option) -> TupleTest:
+    field = option.name[len("--ctorig") :]
+    if field.endswith("port"):
+        ranges, field = _numbers(option, 0, 65535, names=PORTS), "dport" if field.startswith("dst") else "sport"
+    else:
+        ranges = join(
+            (address_number(bits, value), address_number(bits, value | ((1 << bits) - 1 ^ mask)))
+            for bits, value, mask in _network(field, option).networks
+        )
+    return TupleTest(option.name.startswith("--ctrepl"), field, ranges, option.negated)
+
+
+def _connection_test(option: Option) -> ConnectionTest:
+    """Return the test of `--ctdir`, `--ctproto` or `--ctexpire`."""
+    if option.name == "--ctdir":
+        at = int(option.value == "REPLY")
+        return ConnectionTest("ctdir", "the direction", ((at, at),), YES_NO, at == 0, option.negated)
+    words = f"the connection's {option.name.removeprefix('--ct')}"
+    if option.name == "--ctproto":
+        value = PROTOCOLS.get(option.value.lower()) or int(option.value) if option.value.isalnum() else 0
+        return ConnectionTest("ctproto", words, ((value, value),), ((0, 255),), None, option.negated)
+    return ConnectionTest("ctexpire", words, _numbers(option, 0, ALL_BITS), _LARGE, None, option.negated)
+
+
+def _connbytes(part: Module) -> list[Match]:
+    """Return the match of connbytes: a number of bytes or packets that the connection has transferred."""
+    option, direction, mode = (part.option(name) for name in ("--connbytes", "--connbytes-dir", "--connbytes-mode"))
+    if option is None:
+        return _asked(part)
+    ranges = _numbers(option, 0, _LARGE[0][1])
+    unit, side = mode.value if mode else "bytes", direction.value if direction else "both"
+    words = f"the number of {unit} of the connection ({side})"
+    test = ConnectionTest(f"connbytes {words}", words, ranges, _LARGE, None, option.negated)
+    return [ConntrackMatch(None, (test,))]
+
+
+def _helper(part: Module) -> list[Match]:
+    """Return the match of helper: a connection that a helper expected, so never a new one (xt_helper.c)."""
+    found: list[Match] = []
+    for option in part.options:
+        words = "the helper of the connection to which it belongs"
+        test = ConnectionTest("helper", words, name_ranges(option.value), ((0, (1 << 128) - 1),), False, option.negated)
+        found.append(ConntrackMatch(None, (test,), untracked=option.negated))
+    return found
+
+
+def _connlimit(part: Module) -> list[Match]:
+    """Return the match of connlimit: how many connections an address has, this one included."""
+    option = part.option("--connlimit-upto", "--connlimit-above")
+    if option is None:
+        return _asked(part)
+    ((limit, _),) = _numbers(option, 0, ALL_BITS) or ((0, 0),)
+    side = "dst" if part.option("--connlimit-daddr") else "src"
+    mask = part.option("--connlimit-mask")
+    words = f"the number of connections{f' of the /{mask.value}' if mask else ''} of"
+    wanted: Ranges = ((limit + 1, ALL_BITS + 1),) if option.name.endswith("above") else ((0, limit),)
+    domain: Ranges = ((1, ALL_BITS + 1),)
+    return [OutsideMatch(f"connlimit {side}", words, (side,), option.negated, side, wanted, domain)]
+
+
+def _connlabel(part: Module) -> list[Match]:
+    option = part.option("--label")
+    return [LabelMatch(option.value, part.option("--set") is not None, option.negated)] if option else _asked(part)
+
+
+# ── addresses, interfaces, senders ───────────────────────────────────────────────────────────────────────────
 
 _TYPES = {
     "UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW",
@@ -552,29 +361,17 @@ _TYPES = {
 
 
 def _addrtype(part: Module) -> list[Match]:
-    if limit := part.option("--limit-iface-in", "--limit-iface-out"):
-        return [UndecidableMatch(f"-m {part}", limit.negated)]
+    limit = part.option("--limit-iface-in", "--limit-iface-out")
+    field = "" if limit is None else "in_interface" if limit.name.endswith("in") else "out_interface"
     found: list[Match] = []
     for option in part.options:
+        if option is limit:
+            continue
         types = frozenset(option.value.split(","))
         if not types <= _TYPES:
             raise _syntax_error(option, f"types out of {', '.join(sorted(_TYPES))}")
-        found.append(AddrTypeMatch(option.name[2:5], types, option.negated))
+        found.append(AddrTypeMatch(option.name[2:5], types, field, option.negated))
     return found
-
-
-def _recent(part: Module) -> list[Match]:
-    """Return no match for `--set`, which is always true; every other option depends on earlier packets."""
-    if part.option("--set"):
-        return []
-    name = part.option("--name")
-    seconds = part.option("--seconds")
-    hits = part.option("--hitcount")
-    text = f"the list {name.value if name else 'DEFAULT'} holds its address"
-    text += f", seen in the last {seconds.value} s" if seconds else ""
-    text += f", at least {hits.value} times" if hits else ""
-    check = part.option("--rcheck", "--update", "--remove")
-    return [UndecidableMatch(text, bool(check and check.negated))]
 
 
 def _iprange(part: Module) -> list[Match]:
@@ -582,54 +379,182 @@ def _iprange(part: Module) -> list[Match]:
     for option in part.options:
         first, _, last = option.value.partition("-")
         try:
-            (bits, low), (_, high) = number(first), number(last or first)
+            (bits, low), (last_bits, high) = number(first), number(last or first)
+            if bits != last_bits:
+                raise ValueError
         except ValueError:
             raise _syntax_error(option, "a range such as 10.0.0.1-10.0.0.9") from None
-        field = option.name[2:5]
-        side = "source" if field == "src" else "destination"
-        found.append(IPRangeMatch(field, bits, low, high, option.negated, f"the {side} is in {option.value}"))
+        ranges = ((address_number(bits, low), address_number(bits, high)),) if low <= high else ()
+        found.append(FieldMatch(option.name[2:5], ranges, option.negated))
     return found
 
 
-def _sizes(part: Module) -> list[Match]:
-    """Return the matches of length, ttl and hl: numbers of the packet's header."""
+def _physdev(part: Module) -> list[Match]:
+    """Return the matches of physdev; the number 0 is that of no bridge port (xt_physdev.c)."""
+    none: Ranges = ((0, 0),)
     found: list[Match] = []
     for option in part.options:
-        field, top = ("length", 65535) if part.name == "length" else ("ttl", 255)
-        if part.name == "length":
-            ranges = _numbers(option, 0, top)
+        if option.name in ("--physdev-in", "--physdev-out"):
+            field = option.name[2:].replace("-", "_")
+            found.append(FieldMatch(field, subtract(name_ranges(option.value), none), option.negated))
+        elif option.name == "--physdev-is-bridged":
+            words = "the packet {is|is not} bridged, not routed"
+            found.append(OutsideMatch("bridged", words, (), option.negated))
         else:
-            ((value, _),) = _numbers(option, 0, top) or ((0, 0),)
-            ranges = {"-lt": ((0, value - 1),), "-gt": ((value + 1, top),)}.get(option.name[-3:], ((value, value),))
-        ranges = tuple((low, high) for low, high in ranges if low <= high)
-        found.append(RangeMatch(field, ranges, option.negated, f"-m {part.name} {option.name} {option.value}"))
+            field = "physdev_" + option.name.removeprefix("--physdev-is-")
+            found.append(FieldMatch(field, none, not option.negated))
     return found
 
 
 def _mac(part: Module) -> list[Match]:
-    return [
-        NameMatch("source_mac", option.value.lower(), option.negated, f"the source MAC is {option.value.lower()}")
-        for option in part.options
-    ]
+    try:
+        return [MACMatch(mac_number(option.value), option.negated) for option in part.options]
+    except ValueError:
+        raise _syntax_error(part.options[0], "a MAC address such as 02:42:ac:12:00:03") from None
 
 
 def _owner(part: Module) -> list[Match]:
+    tests: list[Match] = []
+    for option in part.options:
+        if option.name == "--suppl-groups":
+            continue
+        kind = option.name.removeprefix("--").removesuffix("-owner")
+        first, _, last = option.value.partition("-")
+        if kind == "socket-exists":
+            words = "a program of this machine {sent it|did not send it}"
+            tests.append(OutsideMatch("socket-exists", words, (), option.negated))
+        elif kind in ("uid", "gid") and first.isdigit() and (last or first).isdigit():
+            tests.append(FieldMatch(kind, join([(int(first), int(last or first))]), option.negated))
+        else:
+            words = f"the sender's {kind} {{is|is not}} {option.value}"
+            tests.append(OutsideMatch(f"owner {kind}", words, (), option.negated))
+    return [OwnerMatch(tuple(tests), all(option.negated for option in part.options))]
+
+
+def _pkttype(part: Module) -> list[Match]:
     found: list[Match] = []
     for option in part.options:
-        first, _, last = option.value.partition("-")
-        text = f"the sender is {option.name.removeprefix('--').removesuffix('-owner')} {option.value}"
-        if option.name == "--uid-owner" and first.isdigit() and (last or first).isdigit():
-            found.append(OwnerMatch(int(first), int(last or first), option.negated, text))
-        else:
-            found.append(UndecidableMatch(text, option.negated))
+        if option.value not in LINK_TYPES:
+            raise _syntax_error(option, f"one of {', '.join(LINK_TYPES)}")
+        found.append(PacketTypeMatch(LINK_TYPES.index(option.value), option.negated))
     return found
 
 
-_ALWAYS = {"comment", "nfacct"}
-_BUILD: dict[str, Callable[[Module], list[Match]]] = {
+def _rpfilter(part: Module) -> list[Match]:
+    options = {option.name.removeprefix("--") for option in part.options}
+    words = "the way back to VALUE {leads|does not lead} through the interface that it came in by"
+    return [ReversePathMatch("loose" in options, "accept-local" in options, "invert" in options, words)]
+
+
+# ── what earlier packets and rules decide ────────────────────────────────────────────────────────────────────
+
+
+def _set(part: Module) -> list[Match]:
+    option = part.option("--match-set")
+    if option is None:
+        return _asked(part)
+    flags = tuple(option.values[1].split(","))
+    if not {*flags} <= {"src", "dst"}:
+        raise _syntax_error(option, "a set and src or dst, such as --match-set allowed src")
+    counters = ("--packets-", "--bytes-", "--return-nomatch")
+    further = " ".join(str(other) for other in part.options if other.name.startswith(counters))
+    return [SetMatch(option.values[0], flags, option.negated, further)]
+
+
+def _recent(part: Module) -> list[Match]:
+    action = part.option("--set", "--rcheck", "--update", "--remove")
+    if action is None:
+        return _asked(part)
+    name, seconds, hits, mask = (part.option(f"--{word}") for word in ("name", "seconds", "hitcount", "mask"))
+    try:
+        kept = number(mask.value)[1] if mask else (1 << 128) - 1
+        age, count = (int(option.value) if option else 0 for option in (seconds, hits))
+    except ValueError:
+        raise _syntax_error(action, "--mask with an address, --seconds and --hitcount with a number") from None
+    side = "dst" if part.option("--rdest") else "src"
+    listed = name.value if name else "DEFAULT"
+    same_ttl = part.option("--rttl") is not None
+    return [RecentMatch(listed, action.name[2:], side, kept, age, count, same_ttl, action.negated)]
+
+
+def _statistic(part: Module) -> list[Match]:
+    mode, share, every = (part.option(name) for name in ("--mode", "--probability", "--every"))
+    chosen = None if mode is None else share if mode.value == "random" else every
+    if mode is None or chosen is None:
+        return _asked(part)
+    try:
+        if chosen is share:
+            if not 0 <= float(chosen.value) <= 1:
+                raise ValueError
+            chance = Fraction(int(float(chosen.value) * _HALF + 0.5), _HALF)
+        else:
+            chance = Fraction(1, int(chosen.value, 0))
+        return [RandomMatch(Probability(1 - chance if chosen.negated else chance))]
+    except (ValueError, ZeroDivisionError):
+        raise _syntax_error(share or every or mode, "a probability from 0 to 1, or a number from 1 on") from None
+
+
+def _limit(part: Module) -> list[Match]:
+    """Return the match of limit, hashlimit or quota: each evaluation uses something up, so each is asked about."""
+    option = part.option("--hashlimit-above", "--hashlimit-upto", "--hashlimit", "--limit", "--quota")
+    rate = option.value if option else "3/hour"
+    words = f"the {part.name} of {rate} {{is not reached|is reached}}"
+    above = option is not None and (option.name == "--hashlimit-above") != option.negated
+    return [FreshMatch(words, above)]
+
+
+def _socket(part: Module) -> list[Match]:
+    options = {option.name.removeprefix("--") for option in part.options}
+    kind = " transparent" if "transparent" in options else ""
+    return [SocketMatch(f"a{kind} socket {{is|is not}} open for it", "restore-skmark" in options)]
+
+
+# ── modules whose numbers exclude each other ─────────────────────────────────────────────────────────────────
+
+# option → words, the highest number, the fields on which it depends
+_NUMBERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
+    "--cpu": ("the processor that handles it", 0xFFFF, ()),
+    "--ahspi": ("the SPI of its AH", ALL_BITS, ()),
+    "--espspi": ("the SPI of its ESP", ALL_BITS, ()),
+    "--ipcompspi": ("the CPI of its IPComp", 0xFFFF, ()),
+    "--fragid": ("the identification of its fragment header", ALL_BITS, ()),
+    "--rt-type": ("the type of its routing header", 255, ()),
+    "--mh-type": ("the type of its mobility header", 255, ()),
+    "--realm": ("the realm of its route", ALL_BITS, ("dst",)),
+    "--src-group": ("the group of its input interface", ALL_BITS, ("in_interface",)),
+    "--dst-group": ("the group of its output interface", ALL_BITS, ("out_interface",)),
+    "--cgroup": ("the cgroup of its sender", ALL_BITS, ()),
+}
+
+
+def _choice(part: Module) -> list[Match]:
+    """Return one match for each option that is about one number; for other options, names and masks one question."""
+    found: list[Match] = []
+    for option in part.options:
+        words, top, fields = _NUMBERS.get(option.name, ("", 0, ()))
+        parts = option.value.split(":") if words else ["-"]
+        if len(parts) > 2 or not all(text.isdecimal() or text[:2] == "0x" for text in parts if text):
+            return _asked(part)
+        ranges = _numbers(option, 0, top)
+        found.append(OutsideMatch(option.name[2:], words, fields, option.negated, "", ranges, ((0, top),)))
+    return found
+
+
+ALWAYS = frozenset({"comment", "nfacct"})
+_BUILDERS: dict[str, _Builder] = {
     **dict.fromkeys(("tcp", "udp", "udplite", "sctp", "dccp", "multiport"), _ports),
     **dict.fromkeys(("icmp", "icmp6"), _icmp), **dict.fromkeys(("conntrack", "state"), _conntrack),
-    **dict.fromkeys(("mark", "connmark"), _mark), **dict.fromkeys(("length", "ttl", "hl"), _sizes),
+    **dict.fromkeys(("mark", "connmark"), _mark), **dict.fromkeys(("length", "ttl", "hl", "tcpmss"), _sizes),
+    **dict.fromkeys(("dscp", "tos", "ecn"), _octet), **dict.fromkeys(("limit", "hashlimit", "quota"), _limit),
+    **dict.fromkeys(("cpu", "ah", "esp", "ipcomp", "frag", "rt", "mh", "realm", "devgroup", "cgroup"), _choice),
     "statistic": _statistic, "addrtype": _addrtype, "recent": _recent, "iprange": _iprange, "mac": _mac,
-    "owner": _owner,
+    "owner": _owner, "physdev": _physdev, "pkttype": _pkttype, "rpfilter": _rpfilter, "set": _set, "socket": _socket,
+    "connbytes": _connbytes, "connlabel": _connlabel, "connlimit": _connlimit, "helper": _helper,
 }  # fmt: skip
+# modules that are asked about as a whole, with the fields of the packet on which their answer depends
+ASKED: dict[str, tuple[str, ...]] = {
+    "bpf": (*HEADER, "mark"), "u32": HEADER, "cluster": ("src",), "dst": (), "eui64": ("src",), "hbh": (),
+    "ipv6header": (), "ipvs": HEADER, "l2tp": (), "osf": ("ttl",), "policy": (), "rateest": (), "srh": (), "string": (),
+    "time": (),
+}  # fmt: skip
+MODELLED = frozenset(_BUILDERS)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,23 +10,7 @@ from kanslib.iptables.dump import Rule
 from kanslib.iptables.explain import describe_rule, share, short
 from kanslib.iptables.missing import MissingRules
 from kanslib.iptables.packet import Packet, endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Assumption:
-    """A statement that an outcome assumes to be true or false (`holds`), because its truth is unknown.
-
-    Where the statement is about a number of the packet, `field` names it and `values` has a bit for each value for
-    which the statement is true.
-    """
-
-    text: str
-    holds: bool
-    field: str = ""
-    values: int = dataclasses.field(default=0, repr=False)
-
-    def __str__(self) -> str:
-        return self.text if self.holds else f"not: {self.text}"
+from kanslib.iptables.questions import Assumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +35,8 @@ class Outcome:
     `packet`: as it leaves, after DNAT, SNAT and marks. `hook`: the last one on the path: INPUT (for this machine),
     POSTROUTING (sent out), or the one where the packet was stopped, with the `reason`. `notes`: further remarks.
     `missing`: rules that the dump has not, so that the path may be another one.
+    Paths that end alike under different assumptions are one outcome: then `alternatives` has the further assumptions
+    of each of them, one of which is to be true, and `steps` are those of the first.
     """
 
     probability: Fraction
@@ -63,11 +48,21 @@ class Outcome:
     hook: str
     reason: str = ""
     missing: tuple[MissingRules, ...] = ()
+    alternatives: tuple[tuple[Assumption, ...], ...] = ()
 
     @property
     def accepted(self) -> bool:
         """Whether the packet is let through."""
         return self.verdict == "ACCEPT"
+
+    @property
+    def cases(self) -> tuple[tuple[Assumption, ...], ...]:
+        """The assumptions under which the packet ends so: one case, or all that belong to one of the alternatives."""
+        return tuple((*self.assumes, *more) for more in self.alternatives or ((),))
+
+    def is_compatible(self, other: Outcome) -> bool:
+        """Return whether both can happen under the same assumptions, so that their probabilities add up."""
+        return any(_is_compatible(case, other) for case in self.cases)
 
     @property
     def walked(self) -> tuple[Rule, ...]:
@@ -95,9 +90,16 @@ class Outcome:
                 lines.append(hook)
             lines.append(f"  {short(step.rule.chain)}: {step.describe()}   (line {step.rule.line})")
         lines.append(f"{share(self.probability)} → {self.describe_end()}")
-        lines += [f"assumed: {assumption}" for assumption in self.assumes]
-        lines += [f"note: {note}" for note in self.notes]
+        lines += [*self._assumption_lines(), *(f"note: {note}" for note in self.notes)]
         return "\n".join(lines)
+
+    def _assumption_lines(self) -> Iterator[str]:
+        for assumption in self.assumes:
+            yield f"assumed that {assumption}"
+        if self.alternatives:
+            yield "assumed that one of these is true:"
+        for case in self.alternatives:
+            yield f"  {' and '.join(map(str, case))}"
 
 
 def is_certain(outcomes: Sequence[Outcome]) -> bool:
@@ -105,7 +107,14 @@ def is_certain(outcomes: Sequence[Outcome]) -> bool:
 
     It is not certain where rules are missing from the dump, or where an assumption decides. Chance leaves it certain.
     """
-    verdicts: dict[frozenset[Assumption], set[bool]] = {}
-    for outcome in outcomes:
-        verdicts.setdefault(frozenset(outcome.assumes), set()).add(outcome.accepted)
-    return not any(outcome.missing for outcome in outcomes) and len({frozenset(one) for one in verdicts.values()}) <= 1
+    verdicts = {
+        frozenset(other.accepted for other in outcomes if _is_compatible(case, other))
+        for outcome in outcomes
+        for case in outcome.cases
+    }
+    return len(verdicts) <= 1 and not any(outcome.missing for outcome in outcomes)
+
+
+def _is_compatible(case: Sequence[Assumption], outcome: Outcome) -> bool:
+    """Return whether an outcome can happen under these assumptions."""
+    return any(not any(one.contradicts(other) for one in case for other in theirs) for theirs in outcome.cases)

@@ -45,7 +45,7 @@ class Packet:
     dport: int | None = None
     in_interface: str | None = None
     out_interface: str | None = None
-    mark: int = 0
+    mark: int | None = 0
     ctstate: str | None = "NEW"
     tcp_flags: str | None = None
     icmp_type: str | None = None
@@ -164,12 +164,17 @@ class Routing:
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {exc!r}") from None
 
-    def type_of(self, address: str) -> str:
-        """Return LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type)."""
+    def type_of(self, address: str, dev: str = "") -> str:
+        """Return LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type).
+
+        With `dev`, the addresses of other interfaces are UNICAST.
+        """
         bits, value = number(address)
         if fixed := well_known(bits, value):
             return fixed
         for interface in self.interfaces:
+            if dev not in ("", interface.dev):
+                continue
             own_bits, own = number(interface.address)
             if own_bits != bits:
                 continue

@@ -1,41 +1,90 @@
-"""A packet during a trace: its fields, its position in the rules, and the assumptions about it."""
+"""A packet during a trace: its current fields, its position in the rules, what is known and what is assumed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from kanslib.iptables.bits import Bits
 from kanslib.iptables.compiled import CompiledChain
-from kanslib.iptables.matches import DOMAINS, Unknown
+from kanslib.iptables.match_types import RecentEntry
 from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, icmp, tcp_flags
-from kanslib.iptables.outcome import Assumption, Step
-from kanslib.iptables.packet import STATES, Packet, Routing, number, well_known
+from kanslib.iptables.outcome import Step
+from kanslib.iptables.packet import Packet, Routing, number, well_known
+from kanslib.iptables.questions import (
+    CERTAIN,
+    INVALID,
+    NEW,
+    STATES,
+    TYPES,
+    UNTRACKED,
+    Condition,
+    Question,
+    Subject,
+    address_number,
+    mac_number,
+    name_number,
+    restrict,
+)
+from kanslib.iptables.ranges import YES, Ranges, contains, intersect, of_bits, subtract
 
-INVALID, UNTRACKED = (1 << STATES.index(name) for name in ("INVALID", "UNTRACKED"))
 Stage = tuple[str, str]  # hook, table
 Steps = tuple["Steps | None", Step]  # the steps before, the newest
 
+_NAMES: Ranges = ((0, (1 << 128) - 1),)
+_ADDRESSES: Ranges = ((0, (1 << 128) + (1 << 32) - 1),)
+# the fields that can be unknown: their words, and the numbers that are possible
+FIELDS: dict[str, tuple[str, Ranges]] = {
+    "src": ("the source", _ADDRESSES), "dst": ("the destination", _ADDRESSES),
+    "sport": ("the source port", ((0, 65535),)), "dport": ("the destination port", ((0, 65535),)),
+    "length": ("the length", ((0, 65535),)), "ttl": ("the TTL", ((0, 255),)), "tos": ("the TOS octet", ((0, 255),)),
+    "tcp_flags": ("the set of TCP flags", ((0, 255),)), "icmp_type": ("the ICMP type", ((0, 65535),)),
+    "in_interface": ("the interface by which it comes in", _NAMES),
+    "out_interface": ("the interface by which it goes out", _NAMES),
+    "physdev_in": ("the bridge port by which it comes in", _NAMES),
+    "physdev_out": ("the bridge port by which it goes out", _NAMES),
+    "source_mac": ("the source MAC", ((0, (1 << 48) - 1),)), "uid": ("the sending user", ((0, 0xFFFFFFFF),)),
+    "gid": ("the sending group", ((0, 0xFFFFFFFF),)), "ctstate": ("conntrack's state", ((0, len(STATES) - 1),)),
+    "mss": ("the MSS that it announces", ((0, 65536),)),
+}  # fmt: skip
+# what a path's rest depends on, besides its place and what is known
+_LASTING = (
+    "src", "dst", "sport", "dport", "in_interface", "out_interface", "mark", "connmark", "tos", "tcp_flags", "ttl",
+    "ttl_lost", "mss", "ctstate", "translated", "template", "socket", "hook", "table", "plan", "looped", "act", "notes",
+    "chances",
+)  # fmt: skip
+_CONNECTION_MARK = "the connection's mark"
+
 
 class ChainFrame(NamedTuple):
-    """A chain in traversal: its caller, the positions of its candidate rules, the next of them, the active chains."""
+    """A chain in traversal: its caller, the positions of its candidate rules, the next of them, the active chains.
+
+    `entry` counts the chains that the path has entered.
+    """
 
     parent: ChainFrame | None
     chain: CompiledChain
     positions: Sequence[int]
     next: int
     active: tuple[str, ...]
+    entry: int
+
+    @property
+    def position(self) -> int:
+        """The position in the chain of the next rule that can match."""
+        return self.positions[self.next] if self.next < len(self.positions) else len(self.chain.chain)
+
+    def without_index(self) -> ChainFrame:
+        """Return the same place with every rule as a candidate, in the callers, too."""
+        parent, everything = self.parent and self.parent.without_index(), range(len(self.chain.chain))
+        return ChainFrame(parent, self.chain, everything, self.position, self.active, self.entry)
 
     def advance(self) -> ChainFrame:
         """Return the frame behind the next rule."""
-        return ChainFrame(self.parent, self.chain, self.positions, self.next + 1, self.active)
-
-
-@lru_cache(maxsize=256)
-def _flag_bits(text: str) -> int:
-    return tcp_flags(text)
+        return ChainFrame(self.parent, self.chain, self.positions, self.next + 1, self.active, self.entry)
 
 
 @lru_cache(maxsize=256)
@@ -43,13 +92,21 @@ def _icmp_number(text: str, protocol: int) -> int:
     return icmp(text, ICMPV6_TYPES if protocol == PROTOCOLS["ipv6-icmp"] else None)[0]
 
 
+def _bits(known: int | None, source: str, mask: int) -> Bits:
+    return Bits(0, ((source, mask),)) if known is None else Bits(known)
+
+
 class PacketState:
-    """A packet on one of its paths: its current fields, its position in the rules, its assumptions."""
+    """A packet on one of its paths.
+
+    Dicts are never changed in place, so that a fork shares them.
+    """
 
     __slots__ = (
-        "assumed", "connmark", "dport", "dst", "frame", "hook", "in_interface", "looped", "mark", "notes",
-        "original", "out_interface", "plan", "possible", "probability", "protocol", "routing", "sport", "src", "steps",
-        "table", "tracked", "translated", "ttl",
+        "act", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "entries", "frame", "hook",
+        "in_interface", "known", "learned", "looped", "mark", "mss", "notes", "original", "out_interface", "plan",
+        "probability", "protocol", "recent", "routing", "socket", "sport", "src", "stage", "steps", "table",
+        "tcp_flags", "template", "tos", "trail", "translated", "ttl", "ttl_lost", "turns",
     )  # fmt: skip
 
     def __init__(self, packet: Packet, routing: Routing | None, plan: tuple[Stage, ...]) -> None:
@@ -58,110 +115,207 @@ class PacketState:
         self.src, self.dst, self.sport, self.dport = packet.src, packet.dst, packet.sport, packet.dport
         self.in_interface: str | None = packet.in_interface or ""
         self.out_interface: str | None = ""
-        self.mark, self.ttl = packet.mark, packet.ttl
-        self.tracked = 1 << STATES.index(packet.ctstate) if packet.ctstate else (1 << len(STATES)) - 1
-        self.connmark: int | None = 0 if packet.ctstate == "NEW" else None
+        self.ttl, self.ttl_lost = packet.ttl, 0
+        self.mss: int | None = None
+        flags = None if packet.tcp_flags is None else tcp_flags(packet.tcp_flags)
+        self.tcp_flags = _bits(flags, "tcp_flags", 0xFF)
+        self.tos = Bits(0, (("tos", 0xFF),)) if packet.dscp is None else Bits(packet.dscp << 2, (("tos", 3),))
+        self.ctstate = STATES.index(packet.ctstate) if packet.ctstate else None
+        self.mark = _bits(packet.mark, "its mark", 0xFFFFFFFF)
+        self.connmark = _bits(0 if self.ctstate == NEW else None, _CONNECTION_MARK, 0xFFFFFFFF)
         self.translated: frozenset[str] = frozenset()
-        self.assumed: dict[str, Assumption] = {}
-        self.possible: dict[str, int] = {}
+        self.template = ""  # what CT assigned in table raw: a template for conntrack, or notrack
+        self.socket = False  # TPROXY has assigned one
+        # what is known of subjects, by the rules or by an assumption
+        self.known: Mapping[Subject, Ranges] = {}
+        self.learned: Mapping[str, tuple[int, int]] = {}  # bits of unknown words: source → (mask, value)
+        self.turns: Mapping[str, int] = {}  # how often a field became unknown
+        self.domains: Mapping[str, Ranges] = {}
+        self.recent: Mapping[tuple[object, ...], RecentEntry] = {}
+        self.condition: Condition = CERTAIN
+        self.chances: tuple[object, ...] = ()  # what was left to chance, and how it came out
+        self.trail: tuple[int, ...] = ()  # for the order of outcomes
         self.notes: tuple[str, ...] = ()
         self.probability = Fraction(1)
         self.steps: Steps | None = None
-        self.plan = plan
+        self.plan, self.stage = plan, 0
         self.frame: ChainFrame | None = None
+        self.entries, self.act = 0, 0
         self.hook, self.table, self.looped = "", "", False
 
     def fork(self) -> PacketState:
-        """Return a copy for another branch."""
+        """Return a copy for another branch, which comes behind this one."""
         other = copy(self)
-        other.assumed, other.possible = dict(self.assumed), dict(self.possible)
+        self.trail, other.trail = (*self.trail, 0), (*self.trail, 1)
         return other
 
-    # the fields that matches read (matches.MatchedPacket)
+    def future(self, live: frozenset[str]) -> tuple[object, ...]:
+        """Return all on which the rest of the path depends; `live`: the subjects that can still be asked about."""
+        frames: list[object] = []
+        frame = self.frame
+        while frame is not None:
+            frames.append((id(frame.chain), frame.position))
+            frame = frame.parent
+        known = frozenset((subject, values) for subject, values in self.known.items() if subject.name in live)
+        recent = frozenset(one for one in self.recent.items() if f"recent {one[0][0]}" in live)
+        fields = tuple(getattr(self, name) for name in _LASTING)
+        learned = frozenset(self.learned.items()) if "mark" in live else None
+        unknown = frozenset(self.turns.items()), frozenset(self.domains.items())
+        return tuple(frames), fields, known, recent, learned, unknown
 
-    @property
-    def states(self) -> int:
-        """A bit for each possible state; INVALID in raw, which is before conntrack (net/netfilter/xt_conntrack.c)."""
-        if self.table == "raw" and not self.looped and self.tracked != UNTRACKED:
-            return INVALID
-        return self.tracked
-
-    @property
-    def unconnected(self) -> bool:
-        """True where conntrack has no connection for the packet: in raw, and when it is INVALID or UNTRACKED."""
-        return not self.states & ~(INVALID | UNTRACKED)
-
-    def name(self, field: str) -> str | None:
-        """Return an interface or the source MAC address."""
-        return self.original.source_mac if field == "source_mac" else getattr(self, field)
-
-    def address(self, field: str) -> tuple[int, int] | None:
-        """Return an address as (bits, value): `src`, `dst`, `original src` or `original dst`."""
-        if field == "dst":
-            text = self.dst
-        elif field == "src":
-            text = self.src
-        else:
-            text = self.original.dst if field.endswith("dst") else self.original.src
-        return None if text is None else number(text)
+    # fields
 
     def value(self, field: str) -> int | None:
-        """Return a number: a port, the length, the TTL, TCP flags as bits, or the ICMP type as type·256+code."""
-        if field == "dport":
-            known = self.dport
-        elif field == "sport":
-            known = self.sport
-        elif field == "ttl":
-            known = self.ttl
-        else:
-            known = getattr(self.original, field)
-            if known is not None and field == "tcp_flags":
-                return _flag_bits(known)
-            if known is not None and field == "icmp_type":
-                return _icmp_number(known, self.protocol)
-        return known
+        """Return a field as a number (`questions` says how): None where it is not known."""
+        if field in ("src", "dst"):
+            text = self.src if field == "src" else self.dst
+            return None if text is None else address_number(*number(text))
+        if field in ("sport", "dport", "ttl", "ctstate", "mss"):
+            found: int | None = getattr(self, field)
+            return found
+        if field in ("in_interface", "out_interface"):
+            name = self.in_interface if field == "in_interface" else self.out_interface
+            return None if name is None else name_number(name)
+        return _original_value(self.original, field, self.protocol)
 
-    def type_of(self, field: str) -> str | Unknown:
-        """Return the type of `src` or `dst`, such as LOCAL; Unknown where it depends on the machine's addresses."""
+    def address(self, field: str) -> tuple[int, int] | None:
+        """Return `src` or `dst` as (bits, value)."""
+        text = self.src if field == "src" else self.dst
+        return None if text is None else number(text)
+
+    def change(self, field: str, value: str | int | None, domain: Ranges | None = None) -> None:
+        """Give a field a new value; None where it is not known, of which `domain` is possible."""
+        setattr(self, field, value)
+        if value is None:
+            self.turns = {**self.turns, field: self.turns.get(field, 0) + 1}
+            self.domains = {**self.domains, field: domain or FIELDS[field][1]}
+            if field == "ttl":
+                self.ttl_lost = 0
+
+    def describe(self, field: str) -> str:
+        """Return a field as text: its value, or its name where it is not known."""
+        found = getattr(self, field)
+        return str(self.subject(field).words if found is None else found)
+
+    def subject(self, field: str) -> Subject:
+        """Return what a question about a field is about."""
+        words, domain = FIELDS[field]
+        turn = self.turns.get(field, 0)
+        if turn:
+            words = words.replace("the ", "the new ", 1)
+        return Subject(field, words, key=(turn,) if turn else (), domain=self.domains.get(field, domain))
+
+    def key(self, fields: Sequence[str]) -> tuple[object, ...]:
+        """Return the current values of fields: a question that depends on them is another one when one changes."""
+        return tuple((getattr(self, field), self.turns.get(field, 0)) for field in fields)
+
+    # questions
+
+    def test(self, field: str, ranges: Ranges) -> bool | Question:
+        """Return whether a field is in the ranges, or the question."""
+        value = self.value(field)
+        if value is not None:
+            return contains(ranges, value)
+        if field == "ttl" and self.ttl_lost:  # asked is what it had when it came
+            ranges = tuple((first + self.ttl_lost, last + self.ttl_lost) for first, last in ranges)
+        return self.ask(Question(self.subject(field), ranges))
+
+    def test_bits(self, word: str, mask: int, wanted: int) -> bool | Question:
+        """Return whether `word & mask == wanted` for mark, connmark, tos or tcp_flags, or the question."""
+        bits: Bits = getattr(self, word)
+        for source, (known, value) in self.learned.items():
+            bits = bits.learn(source, known, value)
+        unknown = [(source, open_bits & mask) for source, open_bits in bits.unknown if open_bits & mask]
+        if wanted & ~mask or (bits.value ^ wanted) & mask & ~sum(open_bits for _, open_bits in unknown):
+            return False
+        if not unknown:
+            return True
+        asked = tuple((source, open_bits, (wanted ^ bits.value) & open_bits) for source, open_bits in unknown)
+        source, open_bits, value = asked[0]
+        if source in FIELDS:
+            return self.ask(Question(self.subject(source), of_bits(8, open_bits, value)))
+        text = " and ".join(f"{value:#x}/{open_bits:#x}" for _, open_bits, value in asked)
+        return self.ask(Question(Subject("mark", f"{source} {{is|is not}}", text, asked), YES, asked))
+
+    def ask(self, question: Question) -> bool | Question:
+        """Return the answer to a question, as far as it is known on this path, or the question."""
+        possible = self.known.get(question.subject, question.subject.domain)
+        inside = intersect(possible, question.values)
+        if inside == possible:
+            return True
+        return question if inside else False
+
+    def assume(self, question: Question, yes: bool) -> None:
+        """Assume from here on that the answer to a question is yes, or that it is no."""
+        subject = question.subject
+        values = question.values if yes else subtract(subject.domain, question.values)
+        self.known = {**self.known, subject: intersect(self.known.get(subject, subject.domain), values)}
+        self.condition = restrict(self.condition, subject, values)
+        if yes or (len(question.bits) == 1 and question.bits[0][1].bit_count() == 1):
+            for source, mask, value in question.bits:
+                old_mask, old_value = self.learned.get(source, (0, 0))
+                bits = value if yes else value ^ mask
+                self.learned = {**self.learned, source: (old_mask | mask, (old_value & ~mask) | bits)}
+
+    def settle(self, subject: Subject, values: Ranges) -> None:
+        """Record what a rule has made true of a subject: it is not asked about any more."""
+        self.known = {**self.known, subject: values}
+
+    # what matches ask about more than one field
+
+    def test_untracked(self) -> bool | Question:
+        """Return whether conntrack has no connection for the packet: in raw, and when it is INVALID or UNTRACKED."""
+        if self.table == "raw" and not self.looped:
+            return self.template != "template"
+        return self.test("ctstate", ((INVALID, UNTRACKED),))
+
+    def test_type(self, field: str, types: frozenset[str], dev: str = "") -> bool | Question:
+        """Return whether `src` or `dst` is of one of these types (LOCAL and others), or the question.
+
+        `dev`: only the addresses of this interface are local.
+        """
         text = self.src if field == "src" else self.dst
         if text is not None:
             if self.routing is not None:
-                return self.routing.type_of(text)
+                return self.routing.type_of(text, dev) in types
             if fixed := well_known(*number(text)):
-                return fixed
-        side = "source" if field == "src" else "destination"
-        return Unknown(f"{text or f'the new {side}'} is an address of this machine")
+                return fixed in types
+        wanted = tuple((at, at) for at, name in enumerate(TYPES[:3]) if name in types)
+        return self.ask(Question(self.type_subject(field, dev), wanted))
 
-    # assumptions
+    def type_subject(self, field: str, dev: str = "") -> Subject:
+        """Return the subject of the type of `src` or `dst`; `dev`: among the addresses of one interface."""
+        words = "the type of" if not dev else f"the type at {dev} of"
+        return Subject("type", words, self.describe(field), self.key((field,)), ((0, 2),))
 
-    def decide(self, question: Unknown) -> bool | None:
-        """Return whether the match is true under the assumptions of this path; None where they do not decide it."""
-        if not question.field:
-            answer = self.assumed.get(question.text)
-            return None if answer is None else answer.holds == question.wanted
-        possible = self._possible(question.field)
-        inside = possible & question.values
-        if inside == possible:
-            return question.wanted
-        return None if inside else not question.wanted
+    @property
+    def evaluation(self) -> tuple[int, tuple[object, ...]]:
+        """Return the line of the rule that is evaluated, and what tells this evaluation from all others."""
+        frame = self.frame
+        if frame is None:
+            raise RuntimeError("no rule is evaluated between two chains")
+        rule = frame.chain.chain.rules[frame.positions[frame.next]]
+        return rule.line, (rule.line, frame.entry)
 
-    def _possible(self, field: str) -> int:
-        if field == "ctstate":
-            return self.tracked
-        return self.possible.get(field, (1 << DOMAINS[field]) - 1)
-
-    def assume(self, question: Unknown, answer: bool) -> None:
-        """Assume from here on that the statement is true (`answer`) or false."""
-        if question.field:
-            possible = self._possible(question.field)
-            left = possible & question.values if answer else possible & ~question.values
-            if question.field == "ctstate":
-                self.tracked = left
-            else:
-                self.possible[question.field] = left
-        self.assumed[question.text] = Assumption(question.text, answer, question.field, question.values)
+    def forget_mark(self, source: str) -> None:
+        """Give the packet a mark that is not known; `source` says whose."""
+        self.turns = {**self.turns, "mark": self.turns.get("mark", 0) + 1}
+        again = f" ({self.turns['mark']})" if self.turns["mark"] > 1 else ""
+        self.mark = Bits(0, ((f"{source}{again}", 0xFFFFFFFF),))
 
     def note(self, text: str) -> None:
         """Add a remark to the outcome, once."""
         if text not in self.notes:
             self.notes = (*self.notes, text)
+
+
+def _original_value(packet: Packet, field: str, protocol: int) -> int | None:
+    """Return a field that no rule changes as a number."""
+    if field == "icmp_type":
+        return None if packet.icmp_type is None else _icmp_number(packet.icmp_type, protocol)
+    known = getattr(packet, field)
+    if known is None:
+        return 0 if field.startswith("physdev") and packet.in_interface is None else None
+    if field == "source_mac":
+        return mac_number(known)
+    return name_number(known) if isinstance(known, str) else int(known)

@@ -3,27 +3,33 @@
 Hooks and tables come in the kernel's order (Linux include/uapi/linux/netfilter_ipv4.h, nf_ip_hook_priorities):
 raw, mangle, nat at PREROUTING; the routing decision; mangle, filter, security, nat at INPUT or mangle, filter,
 security at FORWARD; mangle, nat at POSTROUTING. Packets of the machine itself start at OUTPUT.
+
+A path stops at a question that is open, and the paths that are behind catch up first. Then those that have become the
+same are joined, so that ten rules with ten sets and one mark are two paths and not a thousand.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
 from fractions import Fraction
+from heapq import heappop, heappush
 
 from kanslib.exceptions import TraceError
-from kanslib.iptables import targets
+from kanslib.iptables import effects, targets
 from kanslib.iptables.compiled import CompiledChain, CompiledRule
 from kanslib.iptables.dump import Dump, Rule
-from kanslib.iptables.effects import apply_target, continuation
-from kanslib.iptables.matches import Probability, Unknown
+from kanslib.iptables.match_types import Probability
 from kanslib.iptables.outcome import Outcome, Step
-from kanslib.iptables.packet import STATES, Packet, Routing
+from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.packet_state import ChainFrame, PacketState, Stage
-from kanslib.iptables.targets import Action
+from kanslib.iptables.questions import NEW, RELATED, Question, Subject, assumptions, either
 
-_FIRST = 1 << STATES.index("NEW") | 1 << STATES.index("RELATED")
+_NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST"))
+_ICMP = (1, 58)
+_MAX_CASES = 64  # of the condition of one path
+_Place = tuple[int, tuple[float, ...]]
 
 
 def _stages(hook: str, *tables: str) -> tuple[Stage, ...]:
@@ -35,13 +41,11 @@ _INPUT = _stages("INPUT", "mangle", "filter", "security", "nat")
 _FORWARD = _stages("FORWARD", "mangle", "filter", "security")
 _OUTPUT = _stages("OUTPUT", "raw", "mangle", "nat", "filter", "security")
 _POSTROUTING = _stages("POSTROUTING", "mangle", "nat")
-
-
-class _Progress(Enum):
-    """The state of a path that has not ended."""
-
-    ON = "on"
-    BRANCHED = "branched"  # replaced by its branches
+# the stages that can follow those of a hook
+_BEHIND = {
+    "PREROUTING": (*_INPUT, *_FORWARD, *_POSTROUTING), "INPUT": (), "FORWARD": _POSTROUTING,
+    "OUTPUT": (*_POSTROUTING, *_PREROUTING, *_INPUT), "POSTROUTING": (*_PREROUTING, *_INPUT),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,11 @@ class Tracer:
         self._dump = dump
         self.limits = limits or Limits()
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
+        self._names: dict[tuple[str, str], frozenset[str]] = {}
 
     def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
         """Return every path that the packet can take; see `Ruleset.trace`."""
-        return [*_Search(self).outcomes(packet, routing)]
+        return _Search(self).outcomes(packet, routing)
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain; None where the table does not have it."""
@@ -75,198 +80,319 @@ class Tracer:
             self._compiled[key] = CompiledChain(self._dump.chain(name, table), chains)
         return self._compiled[key]
 
+    def names(self, table: str, name: str) -> frozenset[str]:
+        """Return the subjects that a chain, and the chains to which it leads, can ask about (`Subject.name`)."""
+        key = table, name
+        if key not in self._names:
+            self._names[key] = frozenset()  # in a circle of chains: itself adds nothing
+            chain = self.chain(table, name)
+            self._names[key] = frozenset() if chain is None else self.names_from(chain, 0)
+        return self._names[key]
+
+    def names_from(self, chain: CompiledChain, position: int) -> frozenset[str]:
+        """Return the subjects that the rules of a chain from a position on can ask about, and where they lead."""
+        found = [name for name, last in chain.last_uses.items() if last >= position]
+        called = [self.names(chain.chain.table, name[3:]) for name in found if name.startswith("-j ")]
+        return frozenset(found).union(*called)
+
 
 class _Search:
-    """One trace: the paths that have not ended, and the number of rules evaluated so far."""
+    """One trace: the paths that are followed, those that wait at a question, and those that have ended."""
 
     def __init__(self, tracer: Tracer) -> None:
-        self._chain, self._limits = tracer.chain, tracer.limits
-        self._open: list[PacketState] = []
+        self._tracer, self._limits = tracer, tracer.limits
+        self._ready: list[PacketState] = []
+        self._waiting: list[
+            tuple[_Place, int, PacketState, Question]
+        ] = []  # a heap: the one that is behind comes first
+        self._ended: dict[object, tuple[PacketState, Outcome]] = {}
         self._evaluated = 0
+        self._number = 0
+        self._asked: Counter[str] = Counter()
 
-    def outcomes(self, packet: Packet, routing: Routing | None) -> Iterator[Outcome]:
-        """Yield the outcome of each path."""
+    def outcomes(self, packet: Packet, routing: Routing | None) -> list[Outcome]:
+        """Return the outcome of each path."""
         state = PacketState(packet, routing, _OUTPUT if packet.in_interface is None else _PREROUTING)
-        if packet.in_interface is None and (outcome := self._route_sent(state)):
-            yield outcome
-            return
-        self._open.append(state)
-        ended = 0
-        while self._open:
-            outcome = self._follow(self._open.pop())
-            if outcome:
-                ended += 1
-                yield outcome
-            if len(self._open) + ended > self._limits.paths:
-                raise TraceError(
-                    f"more than {self._limits.paths:,} paths for {packet}: say more about the packet, "
-                    "such as its source port, interfaces or TCP flags"
-                )
+        if packet.in_interface is not None or self._route_sent(state):
+            self._ready.append(state)
+        while self._ready or self._waiting:
+            while self._ready:
+                self._follow(self._ready.pop())
+                if len(self._ready) + len(self._waiting) + len(self._ended) > self._limits.paths:
+                    raise TraceError(self._too_many(packet))
+            if self._waiting:
+                self._answer_next()
+        found = sorted(self._ended.values(), key=lambda ended: ended[0].trail)
+        return [_with_assumptions(outcome, state) for state, outcome in found]
+
+    def _too_many(self, packet: Packet) -> str:
+        asked = "; ".join(f"{question} ({number:,} times)" for question, number in self._asked.most_common(5))
+        return (
+            f"more than {self._limits.paths:,} paths for {packet}: say more about the packet, or about what is asked: "
+            f"{asked or 'nothing; the rules leave much to chance'}"
+        )
+
+    # paths
+
+    def _follow(self, state: PacketState) -> None:
+        """Follow a path until it ends or has to wait for an answer."""
+        on = True
+        while on:
+            if state.frame is not None:
+                on = self._traverse(state)
+            elif state.plan:
+                on = self._next_stage(state)
+            else:
+                on = self._decide(state)
+
+    def _wait(self, state: PacketState, question: Question) -> bool:
+        self._number += 1
+        heappush(self._waiting, (_place(state), self._number, state, question))
+        return False
+
+    def _answer_next(self) -> None:
+        """Take the waiting paths that are furthest behind, join those that are the same, and follow both answers."""
+        place = self._waiting[0][0]
+        here: list[tuple[PacketState, Question]] = []
+        while self._waiting and self._waiting[0][0] == place:
+            _, _, state, question = heappop(self._waiting)
+            here.append((state, question))
+        for state, question in self._joined(here) if len(here) > 1 else here:
+            asked = question.subject
+            self._asked[f"{asked.words.replace('|', '/')} {asked.value}".rstrip()] += 1
+            other = state.fork()
+            other.assume(question, False)
+            state.assume(question, True)
+            self._ready += [other, state]
+
+    def _joined(self, paths: list[tuple[PacketState, Question]]) -> Iterator[tuple[PacketState, Question]]:
+        """Yield paths of which no two differ only in what was assumed before and cannot be asked any more."""
+        kept: dict[object, tuple[PacketState, Question]] = {}
+        for state, question in sorted(paths, key=lambda path: path[0].trail):
+            key = state.future(self._live_names(state))
+            if key in kept:
+                first = kept[key][0]
+                condition = either(state.condition, first.condition)
+                if len(condition) <= _MAX_CASES:
+                    first.condition, first.entries = condition, max(first.entries, state.entries)
+                    first.steps = state.steps  # of the two, the path on which fewer rules matched
+                    continue
+                key = (key, len(kept))
+            kept[key] = state, question
+        yield from kept.values()
+
+    def _live_names(self, state: PacketState) -> frozenset[str]:
+        """Return the subjects that can still be asked about on a path."""
+        found = [frozenset(("type", "ctstate", "routing"))]
+        frame = state.frame
+        while frame is not None:
+            found.append(self._tracer.names_from(frame.chain, frame.position))
+            frame = frame.parent
+        stages = (*state.plan, *_BEHIND[state.hook or "OUTPUT"])
+        return frozenset().union(*found, *(self._tracer.names(table, hook) for hook, table in stages))
+
+    def _end(self, state: PacketState, verdict: str, reason: str = "") -> bool:
+        """Record where a path ends; paths that end alike are one."""
+        state.frame = None
+        outcome = _outcome(state, verdict, reason)
+        rule = outcome.steps[-1].rule if verdict != "ACCEPT" and outcome.steps else None
+        key: object = verdict, reason, state.hook, outcome.packet, outcome.notes, state.chances, rule
+        while key in self._ended and len(self._ended[key][0].condition) >= _MAX_CASES:
+            key = key, "more"
+        if key in self._ended:
+            first, last = sorted((self._ended[key], (state, outcome)), key=lambda ended: ended[0].trail)
+            last[0].condition = either(last[0].condition, first[0].condition)
+            last[0].trail = first[0].trail
+            self._ended[key] = last
+        else:
+            self._ended[key] = state, outcome
+        return False
 
     # hooks
 
-    def _follow(self, state: PacketState) -> Outcome | None:
-        """Follow a path until it ends, and return its Outcome, or until it branches, and return None."""
-        while True:
-            if state.frame is not None:
-                ended = self._traverse(state)
-            elif state.plan:
-                ended = self._next_stage(state)
-            else:
-                ended = self._decide(state) or _Progress.ON
-            if isinstance(ended, Outcome):
-                return ended
-            if ended is _Progress.BRANCHED:
-                return None
-
-    def _next_stage(self, state: PacketState) -> _Progress:
+    def _next_stage(self, state: PacketState) -> bool:
         """Enter the hook's chain in the next table, if the table has one."""
-        (state.hook, state.table), *rest = state.plan
-        chain = self._chain(state.table, state.hook)
+        hook, table = state.plan[0]
+        chain = self._tracer.chain(table, hook)
         used = chain is not None and (bool(chain.chain.rules) or chain.chain.policy != "ACCEPT")
-        if used and state.table == "nat":
-            first = Unknown("the packet is the first of its connection", True, "ctstate", _FIRST)
-            holds = not state.looped and state.decide(first)
-            if holds is None:
-                self._branch(state, first)
-                return _Progress.BRANCHED
-            if not holds and not state.looped:
-                state.note("nat is asked for the first packet of a connection; later ones follow conntrack's memory")
-            used = holds
-        state.plan = tuple(rest)
+        state.hook, state.table = hook, table
+        if used and table == "nat":
+            if state.looped:
+                used = False
+            else:
+                first = state.test(
+                    "ctstate", ((NEW, NEW),) if state.protocol in _ICMP else ((NEW, NEW), (RELATED, RELATED))
+                )
+                if isinstance(first, Question):
+                    return self._wait(state, first)
+                if not first:
+                    state.note(
+                        "nat is asked for the first packet of a connection; later ones follow conntrack's memory"
+                    )
+                used = first
+        state.plan, state.stage = state.plan[1:], state.stage + 1
         if used and chain is not None:
-            state.frame = _enter(None, chain, state, (state.hook,))
-        return _Progress.ON
+            state.frame = _enter(None, chain, state, (hook,))
+        return True
 
-    def _branch(self, state: PacketState, question: Unknown) -> None:
-        """Open two paths from here: one where the statement is true, one where it is false."""
-        other = state.fork()
-        other.assume(question, not question.wanted)
-        state.assume(question, question.wanted)
-        self._open += [other, state]
-
-    def _decide(self, state: PacketState) -> Outcome | None:
+    def _decide(self, state: PacketState) -> bool:
         """Continue behind the tables of a hook: with the routing decision, the next hook, or the end."""
         if state.hook == "PREROUTING":
             return self._route_received(state)
         if state.hook == "FORWARD" or (state.hook == "OUTPUT" and not state.looped):
-            if state.hook == "OUTPUT" and (ended := self._route_sent(state)):
-                return ended
+            if state.hook == "OUTPUT" and not self._route_sent(state):
+                return False
             state.plan, state.hook = _POSTROUTING, "POSTROUTING"
-            return None
-        if state.hook == "POSTROUTING" and state.original.in_interface is None and self._is_local(state):
+            return True
+        if state.hook == "POSTROUTING" and state.original.in_interface is None and _is_local(state):
             state.looped, state.plan, state.in_interface, state.hook = True, _PREROUTING, "lo", "PREROUTING"
-            return None
+            return True
         return self._end(state, "ACCEPT")
 
-    def _is_local(self, state: PacketState) -> bool:
-        """Return whether the destination is this machine; assume for an unknown address that it is not."""
-        kind = state.type_of("dst")
-        if isinstance(kind, str):
-            return kind != "UNICAST"
-        if kind.text not in state.assumed:
-            state.assume(kind, False)
-        return state.assumed[kind.text].holds
-
-    def _route_received(self, state: PacketState) -> Outcome | None:
-        if state.looped or self._is_local(state):
+    def _route_received(self, state: PacketState) -> bool:
+        local = state.looped or (_delivers_to_socket(state) if state.socket else _is_local(state))
+        if isinstance(local, Question):
+            return self._wait(state, local)
+        if local:
             state.plan, state.hook, state.out_interface = _INPUT, "INPUT", ""
-            return None
+            return True
+        if state.socket:  # Linux net/ipv4/ip_forward.c
+            return self._end(state, "DROP", "a local socket has it, but the routing would forward it")
         state.hook, state.plan = "FORWARD", _FORWARD
-        if state.ttl is not None:  # forwarding decrements it before the hook (Linux net/ipv4/ip_forward.c)
-            if state.ttl <= 1:
-                return self._end(state, "DROP", "its TTL is used up")
+        if state.ttl is None:
+            state.ttl_lost += 1
+        elif state.ttl <= 1:
+            return self._end(state, "DROP", "its TTL is used up")
+        else:  # forwarding decrements it before the hook (Linux net/ipv4/ip_forward.c)
             state.ttl -= 1
-        elif "ttl" in state.possible:
-            state.possible["ttl"] >>= 1
         return self._choose_interface(state)
 
-    def _route_sent(self, state: PacketState) -> Outcome | None:
-        if self._is_local(state):
+    def _route_sent(self, state: PacketState) -> bool:
+        """Choose the way of a packet of the machine itself: before OUTPUT, and again when OUTPUT has changed it."""
+        if _is_local(state):
             state.out_interface = "lo"
-            return None
+            return True
         return self._choose_interface(state)
 
-    def _choose_interface(self, state: PacketState) -> Outcome | None:
-        state.out_interface = state.original.out_interface
+    def _choose_interface(self, state: PacketState) -> bool:
+        original = state.original
         if state.routing is not None and state.dst is not None:
             route = state.routing.route(state.dst)
             if route is None or not route.dev:
                 state.out_interface = None
                 return self._end(state, "NO ROUTE")
             state.out_interface = route.dev
-        return None
+        elif original.out_interface is not None:
+            state.out_interface = original.out_interface
+        elif state.hook == "OUTPUT" and (state.dst, state.mark.known) != (original.dst, original.mark):
+            state.change("out_interface", None)
+        else:
+            state.out_interface = None
+        return True
 
     # rules
 
-    def _traverse(self, state: PacketState) -> Outcome | _Progress:
-        """Traverse the active chains to the end of their table."""
-        frame = state.frame
-        while frame is not None:
+    def _traverse(self, state: PacketState) -> bool:
+        """Traverse the active chains to the end of their table; False where the path ends or waits."""
+        while (frame := state.frame) is not None:
             if frame.next == len(frame.positions):
                 if frame.parent is None:
                     return self._policy(state)
-                frame = frame.parent
+                state.frame = frame.parent
                 continue
             compiled = frame.chain.rule(frame.positions[frame.next])
             chance = self._match(state, compiled, frame)
-            if chance is None:
-                return _Progress.BRANCHED
+            if isinstance(chance, Question):
+                return self._wait(state, chance)
             if chance == 0:
-                frame = frame.advance()
-                continue
-            ends, effect = apply_target(state, compiled.action)
-            state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), effect))
-            if isinstance(compiled.action, targets.Return):
-                if frame.parent is None:
-                    return self._policy(state)
-                frame = frame.parent
-            elif isinstance(compiled.action, targets.Jump):
-                frame = self._jump(state, compiled.action, compiled.rule, frame)
-            elif outcome := self._verdict(state, compiled.action):
-                return outcome
-            else:
-                frame = None if ends else frame.advance()
-        state.frame = None
-        return _Progress.ON
+                state.frame = frame.advance()
+            elif not self._apply(state, compiled, frame, chance):
+                return False
+        return True
 
-    def _verdict(self, state: PacketState, action: Action) -> Outcome | None:
-        """Return the Outcome when the action stops the packet; else None."""
-        if isinstance(action, targets.Verdict) and action.name != "ACCEPT":
-            return self._end(state, action.name, action.reason)
-        if isinstance(action, targets.UnknownTarget) and not state.assumed[continuation(action).text].holds:
-            return self._end(state, action.name.split()[0])
-        return None
+    def _apply(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame, chance: Fraction | int) -> bool:
+        """Apply the target of a rule that matches; False where the path ends."""
+        action = compiled.action
+        verdict = effects.verdict(state, action)
+        effect = effects.apply(action, state)
+        state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), effect))
+        if isinstance(action, targets.Return):
+            if frame.parent is None:
+                return self._policy(state)
+            state.frame = frame.parent
+        elif isinstance(action, targets.Jump):
+            state.frame = self._jump(state, action, compiled.rule, frame)
+        elif verdict is None:
+            moved = isinstance(action, targets.MapNetwork)  # the index of the chains was asked for the old address
+            state.frame = (frame.without_index() if moved else frame).advance()
+        elif verdict.name == "ACCEPT":
+            state.frame = None
+        else:
+            return self._end(state, verdict.name, verdict.reason)
+        return True
 
-    def _policy(self, state: PacketState) -> Outcome | _Progress:
+    def _policy(self, state: PacketState) -> bool:
         """Apply the policy of the built-in chain."""
         state.frame = None
-        base = self._chain(state.table, state.hook)
+        base = self._tracer.chain(state.table, state.hook)
         if base is None or base.chain.policy in ("ACCEPT", "-"):
-            return _Progress.ON
+            return True
         return self._end(state, base.chain.policy, f"policy of {state.table} {state.hook}")
 
-    def _match(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame) -> Fraction | int | None:
-        """Return the probability that the rule matches; None when the path branched because it is unknown."""
+    def _match(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame) -> Fraction | int | Question:
+        """Return the probability that the rule matches, or what has to be known for that."""
         self._evaluated += 1
         if self._evaluated > self._limits.rules:
             raise TraceError(
                 f"more than {self._limits.rules:,} rules evaluated for one packet: chains call each other too often"
             )
+        if compiled.acts:
+            return self._match_in_order(state, compiled, frame)
         chance, question = _evaluate(state, compiled)
         if chance == 0:
             return 0
         if question is not None:
-            state.frame = frame
-            self._branch(state, question)
-            return None
+            return question
         if chance != 1:
-            other = state.fork()
-            other.frame = frame.advance()
-            other.probability *= 1 - chance
-            self._open.append(other)
-            state.probability *= chance
+            self._leave_to_chance(state, compiled, frame, chance)
         return chance
+
+    def _match_in_order(
+        self, state: PacketState, compiled: CompiledRule, frame: ChainFrame
+    ) -> Fraction | int | Question:
+        """Evaluate matches of which one changes something: each once, and those behind a "no" not at all."""
+        chance = Fraction(1)
+        for at in range(state.act, len(compiled.matches)):
+            answer = compiled.matches[at].holds(state)
+            if isinstance(answer, Question):
+                state.act = at
+                return answer
+            if isinstance(answer, Probability):
+                state.act = 0
+                self._leave_to_chance(state, compiled, frame, answer.probability)
+                chance *= answer.probability
+            elif not answer:
+                state.act = 0
+                return 0
+        state.act = len(compiled.matches)
+        question = effects.question(state, compiled.action)
+        if question is not None:
+            return question
+        state.act = 0
+        return chance
+
+    def _leave_to_chance(
+        self, state: PacketState, compiled: CompiledRule, frame: ChainFrame, chance: Fraction | int
+    ) -> None:
+        """Open another path on which the rule does not match."""
+        other = state.fork()
+        other.frame = frame.advance()
+        other.probability *= 1 - chance
+        state.probability *= chance
+        draw = compiled.rule.line, frame.entry
+        other.chances, state.chances = (*state.chances, (draw, False)), (*state.chances, (draw, True))
+        if other.probability:
+            self._ready.append(other)
 
     def _jump(self, state: PacketState, action: targets.Jump, rule: Rule, frame: ChainFrame) -> ChainFrame:
         active = frame.active
@@ -278,37 +404,23 @@ class _Search:
             )
         if len(active) >= self._limits.depth:
             raise TraceError(f"line {rule.line}: more than {self._limits.depth} chains deep at {action.chain}")
-        chain = self._chain(state.table, action.chain)
+        chain = self._tracer.chain(state.table, action.chain)
         if chain is None:
             raise TraceError(f"line {rule.line}: table {state.table} declares no chain {action.chain}")
         parent = frame.parent if action.goto else frame.advance()
         return _enter(parent, chain, state, (*active, action.chain))
 
-    def _end(self, state: PacketState, verdict: str, reason: str = "") -> Outcome:
-        steps: list[Step] = []
-        link = state.steps
-        while link is not None:
-            link, step = link
-            steps.append(step)
-        packet = replace(
-            state.original, src=state.src, dst=state.dst, sport=state.sport, dport=state.dport, mark=state.mark,
-            out_interface=state.out_interface or None, ttl=state.ttl,
-        )  # fmt: skip
-        assumes = tuple(state.assumed.values())
-        return Outcome(
-            state.probability, verdict, packet, tuple(reversed(steps)), assumes, state.notes, state.hook, reason
-        )
-
 
 def _enter(parent: ChainFrame | None, chain: CompiledChain, state: PacketState, active: tuple[str, ...]) -> ChainFrame:
     """Return the frame at the first rule of a chain."""
-    return ChainFrame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active)
+    state.entries += 1
+    return ChainFrame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active, state.entries)
 
 
-def _evaluate(state: PacketState, compiled: CompiledRule) -> tuple[Fraction | int, Unknown | None]:
-    """Return the probability that the rule matches, and the first unknown statement on which that depends."""
+def _evaluate(state: PacketState, compiled: CompiledRule) -> tuple[Fraction | int, Question | None]:
+    """Return the probability that the rule matches, and the first question on which that, or its target, depends."""
     chance: Fraction | int = 1
-    question: Unknown | None = None
+    question: Question | None = None
     for match in compiled.matches:
         answer = match.holds(state)
         if answer is True:
@@ -317,14 +429,59 @@ def _evaluate(state: PacketState, compiled: CompiledRule) -> tuple[Fraction | in
             return 0, None
         if isinstance(answer, Probability):
             chance = chance * answer.probability
-            continue
-        known = state.decide(answer)
-        if known is False:
-            return 0, None
-        question = question or (answer if known is None else None)
-    if question is None and isinstance(compiled.action, targets.UnknownTarget):
-        target = continuation(compiled.action)
-        return chance, None if target.text in state.assumed else target
+        else:
+            question = question or answer
     if question is not None and isinstance(compiled.action, targets.NoEffect):
         return 0, None  # the rule has no effect, so its match need not be known
-    return chance, question
+    return chance, question or effects.question(state, compiled.action)
+
+
+def _place(state: PacketState) -> _Place:
+    """Return how far a path has come: what is behind has a smaller one."""
+    places: list[float] = [float("inf")]
+    frame = state.frame
+    while frame is not None:
+        places.append(frame.position)
+        frame = frame.parent
+    return state.stage, tuple(reversed(places))
+
+
+def _is_local(state: PacketState) -> bool:
+    """Return whether the destination is this machine; assume for an unknown address that it is not."""
+    kept = state.test_type("dst", _NOT_FORWARDED)
+    if isinstance(kept, bool):
+        return kept
+    local = state.test_type("dst", frozenset(("LOCAL",)))
+    if isinstance(local, Question):
+        state.assume(local, False)
+    return False
+
+
+def _delivers_to_socket(state: PacketState) -> bool | Question:
+    """Return whether the routing delivers a packet that TPROXY has given to a socket: `ip rule` is not in the rules."""
+    if state.test_type("dst", frozenset(("LOCAL",))) is True:
+        return True
+    mark = f"with mark {state.mark.known:#x}" if state.mark.known is not None else "with its mark"
+    words = f"the routing (ip rule) {{delivers|does not deliver}} it {mark} to this machine"
+    return state.ask(Question(Subject("routing", words, key=state.key(("dst", "mark")))))
+
+
+def _outcome(state: PacketState, verdict: str, reason: str) -> Outcome:
+    """Return where a path ends, without its assumptions, which other paths can still join."""
+    steps: list[Step] = []
+    link = state.steps
+    while link is not None:
+        link, step = link
+        steps.append(step)
+    octet = state.tos.known
+    packet = replace(
+        state.original, src=state.src, dst=state.dst, sport=state.sport, dport=state.dport, mark=state.mark.known,
+        out_interface=state.out_interface or None, ttl=state.ttl,
+        dscp=state.original.dscp if octet is None else octet >> 2,
+    )  # fmt: skip
+    return Outcome(state.probability, verdict, packet, tuple(reversed(steps)), (), state.notes, state.hook, reason)
+
+
+def _with_assumptions(outcome: Outcome, state: PacketState) -> Outcome:
+    assumes, alternatives = assumptions(state.condition)
+    return replace(outcome, assumes=assumes, alternatives=alternatives)

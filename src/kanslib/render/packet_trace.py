@@ -95,8 +95,8 @@ class Trace(Sequence[Outcome], TabledAnswer):
         number = len(self.outcomes)
         ends = list(dict.fromkeys(f"{share(way.probability)} {_destination(way)}" for way in self.outcomes))
         shown = ", ".join(ends[:3]) + (f", and {len(ends) - 3} more" if len(ends) > 3 else "")
-        assumed_texts = {assumed.text for way in self.outcomes for assumed in way.assumes if assumed.holds}
-        shown += "; which of them depends on what is not known" if assumed_texts else ""
+        undecided = sum(way.probability for way in self.outcomes) > 1  # it is 1 under each of several assumptions
+        shown += "; which of them depends on what is not known" if undecided else ""
         return f"{self.title}: {number} way{'s' if number != 1 else ''} ({shown})"
 
     def describe(self) -> str:
@@ -187,31 +187,18 @@ def _outcome_box(ways: list[_ShownOutcome], start: int, label: str, conditions: 
 
 def _branch_label(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> tuple[str, tuple[str, ...], float]:
     """Return the label of the line to a group, its conditions, and its share of the packets that come here."""
-    undecided = {
-        a.text
-        for way, _ in of
-        for a in way.assumes
-        if any(b.text == a.text and b != a for w, _ in of for b in w.assumes)
-    }
-    conditions = tuple(
-        str(assumed)
-        for assumed in group[0][0].assumes
-        if assumed.text in undecided and all(assumed in way.assumes for way, _ in group)
-    )
+    common = [assumed for assumed in group[0][0].assumes if all(assumed in way.assumes for way, _ in group)]
+    conditions = tuple(str(assumed) for assumed in common if any(assumed not in way.assumes for way, _ in of))
+    if len(group) == 1 and group[0][0].alternatives:
+        conditions += (f"one of: {'; '.join(' and '.join(map(str, case)) for case in group[0][0].alternatives)}",)
     first = group[0][0]
     chance = _probability(group, first) / _probability(of, first)
     return ("if: " if conditions else "") + share(chance), conditions, float(chance)
 
 
-def _are_compatible(one: Outcome, other: Outcome) -> bool:
-    """Return whether two outcomes can both be true: their assumptions do not contradict each other."""
-    assumed_by_other = {assumed.text: assumed.holds for assumed in other.assumes}
-    return all(assumed_by_other.get(assumed.text, assumed.holds) == assumed.holds for assumed in one.assumes)
-
-
 def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:
     """Return the probability of the outcomes whose assumptions are compatible with those of `like`."""
-    return sum((way.probability for way, _ in ways if _are_compatible(way, like)), Fraction(0))
+    return sum((way.probability for way, _ in ways if way.is_compatible(like)), Fraction(0))
 
 
 # ── from boxes to SVG ────────────────────────────────────────────────────────────────────────────────────────
