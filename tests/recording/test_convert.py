@@ -225,6 +225,14 @@ def test_convert_wrong_node_named(tmp_path: Path) -> None:
         convert([folder], tmp_path / "out")
 
 
+def test_convert_log_not_utf8_named(tmp_path: Path) -> None:
+    folder = two_nodes(tmp_path / "raw")
+    (folder / "logs").mkdir()
+    (folder / "logs/speaker-1@alpha.log").write_bytes(b"2026-01-01T00:00:00.0Z fine\n2026-01-01T00:00:01.0Z \xff\n")
+    with pytest.raises(RecordingError, match=r"raw/logs/speaker-1@alpha\.log, line 2: not UTF-8"):
+        convert([folder], tmp_path / "out")
+
+
 def test_convert_nothing_recorded(tmp_path: Path) -> None:
     (tmp_path / "acts.ndjson").touch()
     with pytest.raises(RecordingError, match="nothing to convert"):

@@ -284,6 +284,14 @@ def decode_rows(content: bytes, kind: type[T], file: str) -> Iterator[T]:
         yield decode(line, kind, file, number)
 
 
+def decode_text(content: bytes, file: str) -> str:
+    """Return a file as UTF-8 text. Raises RecordingError with the line that is not."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as exc:
+        raise RecordingError(file, f"not UTF-8 ({exc.reason})", content[: exc.start].count(b"\n") + 1) from None
+
+
 def encode_rows(rows: Iterable[Struct]) -> bytes:
     """Return rows as an ndjson file."""
     return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)

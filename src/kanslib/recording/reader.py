@@ -18,7 +18,16 @@ from kanslib.exceptions import RecordingError
 from kanslib.k8s.objects import WatchEvent
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
-from kanslib.recording.format import MANIFEST, READS, CommandOutput, Manifest, ProbeRow, WatchRow, decode_rows
+from kanslib.recording.format import (
+    MANIFEST,
+    READS,
+    CommandOutput,
+    Manifest,
+    ProbeRow,
+    WatchRow,
+    decode_rows,
+    decode_text,
+)
 
 if TYPE_CHECKING:
     from kanslib.analysis.attempts import Probe
@@ -122,12 +131,7 @@ class Recording:
 
     def text(self, name: str) -> str:
         """Return a file as UTF-8 text."""
-        content = self.read(name)
-        try:
-            return content.decode()
-        except UnicodeDecodeError as exc:
-            line = content[: exc.start].count(b"\n") + 1
-            raise RecordingError(name, f"not UTF-8 ({exc.reason})", line) from None
+        return decode_text(self.read(name), name)
 
     def watch(self, kind: str) -> list[WatchEvent]:
         """Return the watch events of a kind (plural), in order; read once."""

@@ -29,6 +29,7 @@ from kanslib.recording.format import (
     Segment,
     Story,
     WatchRow,
+    decode_text,
     encode_rows,
     verb_on_disk,
 )
@@ -403,7 +404,8 @@ def _write_logs(sources: Sequence[RawRecording], writer: RecordingWriter) -> Non
     logs: dict[str, dict[str, None]] = {}
     for raw in sources:
         for file in sorted((raw.path / "logs").glob("*.log")):
-            logs.setdefault(file.name, {}).update(dict.fromkeys(file.read_text().splitlines()))
+            text = decode_text(file.read_bytes(), f"{raw.name}/logs/{file.name}")
+            logs.setdefault(file.name, {}).update(dict.fromkeys(text.splitlines()))
     for name, lines in logs.items():
         ordered = [line for _, line in sorted(with_timestamps(lines), key=lambda pair: pair[0])]
         writer.add(f"logs/{name}", "".join(line + "\n" for line in ordered).encode())

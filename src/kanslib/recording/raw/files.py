@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from kanslib.exceptions import RecordingError
 from kanslib.k8s.objects import WatchEvent
-from kanslib.recording.format import Seconds, WatchRow, decode, decode_rows, verb_in_memory
+from kanslib.recording.format import Seconds, WatchRow, decode, decode_rows, decode_text, verb_in_memory
 
 _EXEC = re.compile(r"^docker exec (?:--?\w+ )*(?P<place>[\w.-]+) (?P<command>.*)$", re.DOTALL)
 _EACH_NODE = re.compile(
@@ -232,8 +232,9 @@ class RawRecording:
         for row in self.rows("reads.ndjson", _OutputRow):
             try:
                 content = (self.path / row.file).read_bytes()
-            except FileNotFoundError:
-                raise RecordingError(f"{self.name}/{row.file}", "reads.ndjson lists it, but it is missing") from None
+            except OSError as exc:
+                problem = f"reads.ndjson lists it, but it cannot be read ({exc.strerror})"
+                raise RecordingError(f"{self.name}/{row.file}", problem) from None
             out += self._outputs_of(row, content)
         return sorted(out, key=lambda read: read.t)
 
@@ -242,7 +243,7 @@ class RawRecording:
             return [RawOutput(row.t, row.end, row.place, row.command, row.rc, content)]
         loop = list(_EACH_NODE.finditer(row.command))
         if loop:
-            return list(self._outputs_per_node(row, loop, content.decode()))
+            return list(self._outputs_per_node(row, loop, decode_text(content, f"{self.name}/{row.file}")))
         inside = _EXEC.match(row.command)
         place, inner = (inside["place"], inside["command"]) if inside else (HOST, row.command)
         return [RawOutput(row.t, row.end, place, inner, row.rc, content)]
