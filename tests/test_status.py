@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 
@@ -36,6 +35,7 @@ def test_show_status_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_show_status_terminal_bar_goes_away() -> None:
+    pty = pytest.importorskip("pty")  # Windows has none
     controller, terminal = pty.openpty()
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen([sys.executable, "-c", WORK], stderr=terminal, stdout=subprocess.PIPE, env=env) as process:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +67,7 @@ def test_kans_challenge_unknown_commands_answered(tmp_path: Path) -> None:
 
 
 def test_kans_challenge_tab_help_and_end_of_input_in_terminal(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")  # Windows has none
     controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "kanslib", "challenge", "--case", "1"]
     env = {**os.environ, "TERM": "dumb", "KANS_PROGRESS": str(tmp_path / "progress.json")}

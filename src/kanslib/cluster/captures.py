@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from kanslib.cluster import docker
 from kanslib.cluster.docker import CLIENT_IMAGE, OWNED
 from kanslib.exceptions import UnsupportedError
 
+_LOG = logging.getLogger(__name__)
 # what a lab captures: ARP, ICMP, gossip, BGP, and the SYN and RST segments of the client's connections
 CAPTURE_FILTER = (
     "arp or icmp or udp port 7946 or tcp port 179 "
@@ -31,6 +33,7 @@ class Capture:
         self._name = f"kans-capture-{uuid.uuid4().hex[:8]}"
         # immediate mode: else the kernel buffers frames for up to a second, and the last ones are lost at the end
         tcpdump = f"tcpdump --immediate-mode -i {interface} -U -s {snap} -w - '{condition}'"
+        _LOG.debug("%s in the network %s, to %s: started", tcpdump, network, file)
         with file.open("wb") as out:
             self._process = subprocess.Popen(
                 [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -22,6 +23,7 @@ from kanslib.course import manifests
 from kanslib.course.addressing import address_plan
 from kanslib.exceptions import BackendUnavailableError, ClusterError
 
+_LOG = logging.getLogger(__name__)
 Notify = Callable[[str], None]
 METALLB = "v0.14.8"
 _METALLB_URL = f"https://raw.githubusercontent.com/metallb/metallb/{METALLB}/config/manifests/metallb-native.yaml"
@@ -179,6 +181,7 @@ def _create(notify: Notify) -> None:
             lines.append(line.strip())
             if line.startswith(" • "):
                 notify(line.strip(" •.…\n\r"))
+    _LOG.debug("%s: exit status %d after %.0f s", " ".join(arguments), kind.returncode, time.time() - state.began)
     if kind.returncode:
         _remove_owned(notify)
         raise ClusterError("kind could not create the cluster: " + "\n".join(filter(None, lines))[-800:])
@@ -223,6 +226,7 @@ def metallb_manifest(file: Path | None = None) -> str:
     """
     source = file or (Path(path) if (path := os.environ.get("METALLB_MANIFEST")) else None)
     if source is not None:
+        _LOG.info("reading %s", source)
         try:
             return source.read_text()
         except OSError as exc:
@@ -230,6 +234,7 @@ def metallb_manifest(file: Path | None = None) -> str:
     from urllib.error import URLError
     from urllib.request import urlopen
 
+    _LOG.info("fetching %s", _METALLB_URL)
     try:
         with urlopen(_METALLB_URL, timeout=20) as response:
             return str(response.read().decode())

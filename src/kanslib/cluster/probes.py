@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,7 @@ from kanslib.cluster import docker
 from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE
 from kanslib.exceptions import ClusterError, UnsupportedError
 
+_LOG = logging.getLogger(__name__)
 _PROBE = """
 while :; do
   began=$EPOCHREALTIME
@@ -110,6 +112,7 @@ class Probes:
 
     def _start(self, vip: str) -> tuple[subprocess.Popen[str], threading.Thread]:
         script = _PROBE.format(vip=vip)
+        _LOG.debug("probes of %s from %s: started", vip, CLIENT)
         process = subprocess.Popen(
             ["docker", "exec", "-i", CLIENT, "bash", "-c", script],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

@@ -160,7 +160,7 @@ def _logged(level: int, name: str, args: tuple[object, ...], view: ClusterView) 
     try:
         yield
     except KanslibError as exc:
-        _LOG.log(level, "%s: %s: %s", call, type(exc).__name__, str(exc).partition("\n")[0])
+        _LOG.log(level, "%s: %s: %s", call, type(exc).__name__, redact(str(exc)))
         raise
     milliseconds = (time.perf_counter() - began) * 1000
     _LOG.log(level, "%s: %.1f ms, %s", call, milliseconds, view.provenance())
