@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kanslib.exceptions import RuleSyntaxError
 from kanslib.iptables import matches, targets
 from kanslib.iptables.dump import BUILT_IN, CHAIN_LINE, RULE_LINE, ChainIndex
-from kanslib.iptables.syntax import parse_options
+from kanslib.iptables.syntax import TARGETS, parse_options
 
 _CHAIN_COMMAND = re.compile(
     r"\s*(?:-(?P<letter>[NPFXZ])|--(?P<word>new-chain|policy|flush|delete-chain|zero))"
@@ -67,7 +67,10 @@ class TableCommands:
             return
         rule = parse_options(raw, found.end())
         matches.matches(rule)
-        targets.action(rule, bool(rule.target and rule.target.name in self.chains))
+        is_chain = bool(rule.target and rule.target.name in self.chains)
+        targets.action(rule, is_chain)
+        if rule.unknown or (rule.target and not is_chain and (rule.goto or rule.target.name not in TARGETS)):
+            chain.unknown.add(number)
         if letter == "A":
             chain.lines.append(number)
         elif letter == "I":

@@ -11,6 +11,7 @@ from kanslib.iptables.dump import Chain, Rule
 from kanslib.iptables.fast_rule import FAST_RULE
 from kanslib.iptables.match_types import ActingMatch, FieldMatch, Match, NetworkMatch
 from kanslib.iptables.packet import number
+from kanslib.iptables.rule_index import Condition, Network, RuleIndex, read_network
 from kanslib.iptables.targets import Action, Jump
 
 INDEXED_FROM = 16  # rules; shorter chains are searched rule by rule
@@ -50,52 +51,31 @@ class CompiledChain:
         """Return the positions of the rules that can match such a packet, in order. None means unknown."""
         if len(self._compiled) < INDEXED_FROM or dst is None or src is None:
             return range(len(self._compiled))
-        found: list[int] = list(self._index.get(None, ()))
-        for kind, value in (("dst", number(dst)), ("src", number(src))):
-            found += self._index.get((kind, value), ())
-        if dport is not None:
-            found += self._index.get(("dport", dport), ())
-        else:
-            found += self._any_port
-        found.sort()
-        return found
+        return self._index.candidates(number(src), number(dst), dport)
 
     @cached_property
-    def _index(self) -> dict[object, list[int]]:
-        index: dict[object, list[int]] = {}
-        for position, rule in enumerate(self.chain.rules):
-            index.setdefault(self._key(position, rule), []).append(position)
-        return index
+    def _index(self) -> RuleIndex:
+        return RuleIndex(self._condition(position, raw) for position, raw in enumerate(self.chain.rules.raw))
 
-    @cached_property
-    def _any_port(self) -> list[int]:
-        return [
-            at for key, places in self._index.items() if isinstance(key, tuple) and key[0] == "dport" for at in places
-        ]
-
-    def _key(self, position: int, rule: Rule) -> object:
-        """Return the address or port that a packet must have for the rule to match; None where it is not one value."""
-        if found := FAST_RULE.fullmatch(rule.raw):
-            for side in ("dst", "src"):
-                text = found[side]
-                if text and not found[f"not_{side}"] and text.endswith("/32"):
-                    return side, number(text[:-3])
-            return ("dport", int(found["dport"])) if found["dport"] else None
+    def _condition(self, position: int, raw: str) -> Condition:
+        """Return what the rule wants of a packet."""
+        if found := FAST_RULE.fullmatch(raw):
+            not_src, src, not_dst, dst, dport = found.group("not_src", "src", "not_dst", "dst", "dport")
+            return (
+                read_network(src) if src and not not_src else None,
+                read_network(dst) if dst and not not_dst else None,
+                int(dport) if dport else None,
+            )
+        src = dst = dport = None
         for match in self.rule(position).matches:
             if isinstance(match, ActingMatch):
-                return None
-            if isinstance(match, NetworkMatch) and match.host:
-                return match.field, match.host
-            if (
-                isinstance(match, FieldMatch)
-                and match.field == "dport"
-                and not match.negated
-                and len(match.ranges) == 1
-            ):
-                low, high = match.ranges[0]
-                if low == high:
-                    return "dport", low
-        return None
+                break  # it acts on packets that the matches behind it do not take
+            if isinstance(match, NetworkMatch) and match.field in ("src", "dst") and not match.negated:
+                network = _network(match)
+                src, dst = (network, dst) if match.field == "src" else (src, network)
+            elif isinstance(match, FieldMatch) and match.field == "dport" and not match.negated:
+                dport = match.ranges[0][0] if len({*match.ranges}) == 1 and len({*match.ranges[0]}) == 1 else dport
+        return src, dst, dport
 
     @cached_property
     def last_uses(self) -> dict[str, int]:
@@ -107,3 +87,11 @@ class CompiledChain:
             names += [f"-j {rule.action.chain}"] if isinstance(rule.action, Jump) else targets.names(rule.action)
             uses.update(dict.fromkeys(names, position))
         return uses
+
+
+def _network(match: NetworkMatch) -> Network | None:
+    """Return the network of `-s` or `-d`; None for several, and for a mask with gaps."""
+    bits, value, mask = match.networks[0]
+    prefix = mask.bit_count()
+    is_one = len(match.networks) == 1 and mask == (1 << bits) - (1 << (bits - prefix))
+    return (bits, prefix, value >> (bits - prefix)) if is_one else None

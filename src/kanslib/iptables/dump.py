@@ -7,13 +7,14 @@ use, so that a dump of 100,000 rules opens in a fraction of a second.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import overload
 
 from kanslib.exceptions import UnknownNameError
 from kanslib.iptables.missing import MissingRules, missing_services, missing_tables
-from kanslib.iptables.syntax import TARGETS, RuleOptions, parse_options, tokenize
+from kanslib.iptables.syntax import RuleOptions, parse_options, tokenize
 
 CHAIN_LINE = re.compile(
     r":(?P<name>\S+) (?P<policy>ACCEPT|DROP|QUEUE|REJECT|-)(?: \[(?P<packets>\d+):(?P<bytes>\d+)\])?\s*"
@@ -92,6 +93,30 @@ class Rule:
         return self.body.unknown
 
 
+class RuleList(Sequence[Rule]):
+    """The rules of a chain, each made when it is asked for; `raw`: the lines of their text."""
+
+    def __init__(self, rule: Callable[[int], Rule], lines: Sequence[int], text: Sequence[str]) -> None:
+        self._rule, self._lines, self._text = rule, lines, text
+
+    @property
+    def raw(self) -> Iterator[str]:
+        """The text of each rule."""
+        return (self._text[line].removesuffix("\r") for line in self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> Rule: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Rule]: ...
+    def __getitem__(self, index: int | slice) -> Rule | Sequence[Rule]:
+        if isinstance(index, slice):
+            return [self._rule(line) for line in self._lines[index]]
+        return self._rule(self._lines[index])
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """A chain: its policy (`-` for a user-defined chain), the policy's counters, its rules in order."""
@@ -99,7 +124,7 @@ class Chain:
     table: str
     name: str
     policy: str
-    rules: tuple[Rule, ...]
+    rules: RuleList
     packets: int | None = None
     bytes: int | None = None
 
@@ -112,11 +137,15 @@ class Chain:
 
 @dataclass(slots=True)
 class ChainIndex:
-    """The lines of a chain in the dump (from 0): its declaration (None without one) and its rules."""
+    """The lines of a chain in the dump (from 0): its declaration (None without one) and its rules.
+
+    `unknown`: those of its rules with something that the grammar does not know.
+    """
 
     policy: str
     declared: int | None
     lines: list[int]
+    unknown: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +178,7 @@ class Dump:
             if name not in self.tables.get(table, ()):
                 raise UnknownNameError("chain", name, self.names(table))
             index = self.tables[table][name]
-            rules = tuple(self._rule(table, name, line) for line in index.lines)
+            rules = RuleList(lambda line: self._rule(table, name, line), index.lines, self.lines)
             declared = CHAIN_LINE.fullmatch(self.lines[index.declared].strip()) if index.declared is not None else None
             self._chains[key] = Chain(table, name, index.policy, rules, *_counters(declared))
         return self._chains[key]
@@ -187,14 +216,11 @@ class Dump:
     @cached_property
     def unknown(self) -> tuple[tuple[Rule, str], ...]:
         """Every rule with a match, option or target that the grammar does not know, and the unknown text."""
-        found = []
-        for rule in self.rules():
-            body = rule.body
-            found += [(rule, text) for text in body.unknown]
-            target = body.target
-            known = target is None or target.name in TARGETS or target.name in self.tables[rule.table]
-            if not known and not body.unknown:
-                found.append((rule, f"-j {target}"))
+        found: list[tuple[Rule, str]] = []
+        for table, chains in self.tables.items():
+            for name, chain in chains.items():
+                rules = [self._rule(table, name, line) for line in chain.lines if line in chain.unknown]
+                found += [(rule, text) for rule in rules for text in rule.unknown or (f"-j {rule.body.target}",)]
         return tuple(found)
 
     def path(self, start: str, comment: str, table: str = "nat") -> list[Chain]:
