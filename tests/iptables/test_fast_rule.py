@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kanslib import iptables
 from kanslib.iptables import matches, targets
 from kanslib.iptables.fast_rule import FAST_RULE
+from kanslib.iptables.syntax import TARGETS
 
 from .rulesets import TRIES
 
@@ -34,5 +35,5 @@ def test_fast_rule_is_valid_and_says_what_the_index_needs(line: str) -> None:
         if option.name == "--dport"
     ]
     assert found["dport"] is None or (found["dport"], False) in ports
-    unknown = {found["target"], found["goto"]} - {None, chain, *targets.TARGETS}
+    unknown = {found["target"], found["goto"]} - {None, chain, *TARGETS}
     assert [text for _, text in ruleset.unknown] == [f"-j {name}" for name in unknown]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from types import FrameType
 
 import pytest
@@ -28,9 +29,9 @@ ADDRESSES = st.sampled_from(["10.0.0.7", "10.0.0.8", "10.9.0.1", "192.0.2.1", "1
 def test_candidates_are_the_rules_that_can_match(
     rules: list[tuple[str | None, str | None, int | None]], src: str, dst: str, dport: int | None
 ) -> None:
-    from ipaddress import ip_address, ip_network
-
-    index = RuleIndex((one and read_network(one), two and read_network(two), port) for one, two, port in rules)
+    index = RuleIndex(
+        (read_network(one) if one else None, read_network(two) if two else None, port) for one, two, port in rules
+    )
     wanted = [
         position
         for position, (one, two, port) in enumerate(rules)
