@@ -1,6 +1,7 @@
 """BGP-4 messages (RFC 4271), byte by byte, with the extensions that routers open with today.
 
-Capabilities: RFC 5492; multiprotocol: RFC 4760; four-byte AS numbers: RFC 6793; communities: RFC 1997, 4360, 8092.
+Capabilities: RFC 5492; multiprotocol: RFC 4760; four-byte AS numbers: RFC 6793; communities: RFC 1997, 4360, 8092;
+End-of-RIB: RFC 4724; malformed attributes: RFC 7606.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.packets import bgp_attributes
+from kanslib.packets.bgp_attributes import AS4_PATH, AS_PATH, ATTRIBUTES, NEXT_HOP, Attribute
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp_stream import Flow, segments
 
@@ -19,18 +22,19 @@ PORT = 179
 MARKER = b"\xff" * 16
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, REFRESH = 1, 2, 3, 4, 5
 TYPES = {1: "OPEN", 2: "UPDATE", 3: "NOTIFICATION", 4: "KEEPALIVE", 5: "ROUTE-REFRESH"}
-_FAMILIES = {1: "IPv4", 2: "IPv6", 25: "L2VPN"}
-_SUBFAMILIES = {1: "unicast", 2: "multicast", 4: "labeled", 128: "VPN", 70: "EVPN"}
+_FAMILIES = {1: "IPv4", 2: "IPv6", 25: "L2VPN", 16388: "BGP-LS"}
+_SUBFAMILIES = {
+    1: "unicast", 2: "multicast", 4: "labeled unicast", 5: "multicast VPN", 65: "VPLS", 70: "EVPN", 71: "link state",
+    72: "link state VPN", 73: "SR policy", 128: "VPN", 129: "multicast in VPN", 132: "route target",
+    133: "flow specification", 134: "flow specification VPN",
+}  # fmt: skip
+_DECODED = ((1, 1), (2, 1), (1, 2), (2, 2))  # families whose routes are prefixes and nothing else
 CAPABILITIES = {
     1: "multiprotocol", 2: "route refresh", 5: "extended next hop", 6: "extended message", 9: "BGP role",
     64: "graceful restart", 65: "4-octet AS number", 69: "add path", 70: "enhanced route refresh",
     71: "long-lived graceful restart", 73: "host name", 75: "software version", 128: "route refresh (old)",
 }  # fmt: skip
-ATTRIBUTES = {
-    1: "ORIGIN", 2: "AS_PATH", 3: "NEXT_HOP", 4: "MULTI_EXIT_DISC", 5: "LOCAL_PREF", 6: "ATOMIC_AGGREGATE",
-    7: "AGGREGATOR", 8: "COMMUNITIES", 9: "ORIGINATOR_ID", 10: "CLUSTER_LIST", 14: "MP_REACH_NLRI",
-    15: "MP_UNREACH_NLRI", 16: "EXTENDED_COMMUNITIES", 17: "AS4_PATH", 18: "AS4_AGGREGATOR", 32: "LARGE_COMMUNITY",
-}  # fmt: skip
+_SEGMENTS = {1: "set", 2: "sequence", 3: "sequence of a confederation", 4: "set of a confederation"}
 ORIGINS = {0: "IGP", 1: "EGP", 2: "INCOMPLETE"}
 _ERRORS = {
     1: ("message header error", {1: "not synchronised", 2: "bad length", 3: "bad type"}),
@@ -72,21 +76,14 @@ class Capability(NamedTuple):
     meaning: str
 
 
-class Attribute(NamedTuple):
-    """A path attribute of an UPDATE: `flags` and `code` as on the wire, and the meaning of its value in words."""
-
-    flags: int
-    code: int
-    name: str
-    meaning: str
-
-
 @dataclass(frozen=True)
 class Message:
     """One message. `fields` are its bytes with their meaning; the other attributes are set where the type has them.
 
-    `length` is in bytes, from the header; `hold_time` in seconds. `reason` is a NOTIFICATION's, in words.
-    `problem` is set for a malformed message; what precedes the problem is decoded.
+    `length` is in bytes, from the header; `hold_time` in seconds. `reason` is a NOTIFICATION's, in words. `as_path` has
+    the numbers of AS4_PATH, where an old speaker sent it; `asn_size`: the bytes of AS numbers in it, and `note` says
+    how that was found if no OPEN told. `end_of_rib` names the family that it ends; `undecoded` the families whose
+    routes stay bytes. `problem` is set for a malformed message; what precedes the problem is decoded.
     """
 
     type: int
@@ -103,6 +100,10 @@ class Message:
     announced: tuple[str, ...] = ()
     next_hop: str | None = None
     as_path: tuple[int, ...] = ()
+    asn_size: int | None = None
+    end_of_rib: str = ""
+    undecoded: tuple[str, ...] = ()
+    note: str = ""
     code: int | None = None
     subcode: int | None = None
     reason: str = ""
@@ -119,8 +120,8 @@ class Message:
             UPDATE: _update_text(self),
             NOTIFICATION: self.reason,
         }.get(self.type, "")
-        wrong = f" ({self.problem})" if self.problem else ""
-        return (f"{self.name} {words}" if words else self.name) + wrong
+        remarks = "".join(f" ({one})" for one in (self.note, self.problem and f"malformed: {self.problem}") if one)
+        return (f"{self.name} {words}" if words else self.name) + remarks
 
 
 def _update_text(message: Message) -> str:
@@ -130,7 +131,10 @@ def _update_text(message: Message) -> str:
         words.append(f"{' '.join(message.announced)} via {message.next_hop}, AS path {path or 'empty'}")
     if message.withdrawn:
         words.append("withdraws " + " ".join(message.withdrawn))
-    return "; ".join(words) or "End-of-RIB"
+    words += [f"routes of {family}, not decoded" for family in message.undecoded]
+    if message.end_of_rib:
+        words.append(f"End-of-RIB of {message.end_of_rib}")
+    return "; ".join(words) or "without routes"
 
 
 @dataclass
@@ -173,29 +177,26 @@ class _Reader:
 
 @dataclass
 class _Draft:
-    """A message as far as it is decoded: what precedes a problem stays.
-
-    `four_byte_asn`: AS numbers in its paths have four bytes.
-    """
+    """A message as far as it is decoded: what precedes a problem stays."""
 
     message: Message
-    four_byte_asn: bool
 
 
 def _address(raw: bytes) -> str:
     return str(IPv4Address(raw)) if len(raw) == 4 else str(IPv6Address(raw)) if len(raw) == 16 else raw.hex(" ")
 
 
-def parse(raw: bytes, four_byte_asn: bool = True) -> Message:
+def parse(raw: bytes, asn_size: int | None = 4) -> Message:
     """Return the message in `raw`, header included. It never raises: `problem` says what is malformed.
 
-    `four_byte_asn`: AS numbers in paths have four bytes, because both sides announced that capability (RFC 6793).
+    `asn_size`: the bytes of AS numbers in AS_PATH: 4 where both sides announced that capability (RFC 6793), else 2;
+    None where their OPEN messages are not known: then it is what fits.
 
     >>> print(parse(MARKER + bytes.fromhex("0015" "03" "0400")))
     NOTIFICATION hold timer expired
     """
     reader = _Reader(raw, 0, len(raw), [])
-    draft = _Draft(Message(0, raw), four_byte_asn)
+    draft = _Draft(Message(0, raw, asn_size=asn_size))
     problem = None
     try:
         _parse_message(reader, draft)
@@ -307,6 +308,16 @@ def _parse_update(reader: _Reader, draft: _Draft) -> None:
         draft.message = replace(draft.message, attributes=(*draft.message.attributes, attribute))
     announced = _parse_prefixes(reader, "announced")
     draft.message = replace(draft.message, announced=(*announced, *draft.message.announced))
+    if draft.message.length == 23:
+        draft.message = replace(draft.message, end_of_rib=_family_text(1, 1))
+    _merge_path(draft)
+    if problem := bgp_attributes.find_problem(draft.message.attributes, bool(announced), draft.message.asn_size or 4):
+        raise MalformedPacketError("BGP", problem)
+
+
+def _merge_path(draft: _Draft) -> None:
+    segments = bgp_attributes.merged_path(draft.message.attributes, draft.message.asn_size or 4)
+    draft.message = replace(draft.message, as_path=tuple(asn for segment in segments for asn in segment.asns))
 
 
 def _flags_text(raw: bytes) -> str:
@@ -320,30 +331,38 @@ def _parse_attribute(reader: _Reader, draft: _Draft) -> Attribute:
     size = reader.number(2 if flags & 16 else 1, "its length", _byte_count)
     name = ATTRIBUTES.get(code, f"code {code}")
     inside = reader.part(size, name)
+    value = inside.raw[inside.at : inside.end]
     if code in (14, 15):
         meaning = _parse_multiprotocol(inside, draft, code)
-    elif code in (2, 17):
-        meaning = _parse_path(inside, draft, 4 if draft.four_byte_asn or code == 17 else 2)
+    elif code == AS_PATH:
+        _decide_asn_size(draft, value)
+        meaning = _parse_path(inside, draft.message.asn_size or 4)
+    elif code == AS4_PATH:
+        meaning = _parse_path(inside, 4)
     else:
         raw = inside.take(size, name, partial(_attribute_text, code)) if size else b""
         meaning = _attribute_text(code, raw)
-        if code == 3:
+        if code == NEXT_HOP:
             draft.message = replace(draft.message, next_hop=meaning)
-    return Attribute(flags, code, name, meaning)
+    return Attribute(flags, code, name, meaning, value)
 
 
-def _parse_path(reader: _Reader, draft: _Draft, width: int) -> str:
-    segments: list[str] = []
-    path: list[int] = []
+def _decide_asn_size(draft: _Draft, path: bytes) -> None:
+    """Find the bytes of AS numbers by what fits, where no OPEN told."""
+    if draft.message.asn_size is not None or not path:
+        return
+    sizes = bgp_attributes.asn_sizes(path)
+    note = "AS numbers of 2 or of 4 bytes fit, and no OPEN was captured: read as 4" if len(sizes) == 2 else ""
+    draft.message = replace(draft.message, asn_size=sizes[0] if sizes else 4, note=note)
+
+
+def _parse_path(reader: _Reader, asn_size: int) -> str:
+    value = reader.raw[reader.at : reader.end]
     while reader.left:
-        kind = reader.number(1, "segment", lambda raw: {1: "set", 2: "sequence"}.get(raw[0], f"type {raw[0]}"))
-        count = reader.number(1, "its length", lambda raw: f"{raw[0]} AS")
-        numbers = [reader.number(width, "AS") for _ in range(count)]
-        path += numbers
-        segment = " ".join(map(str, numbers))
-        segments.append(f"{{{segment}}}" if kind == 1 else segment)
-    draft.message = replace(draft.message, as_path=tuple(path))
-    return " ".join(segments)
+        reader.number(1, "segment", lambda raw: _SEGMENTS.get(raw[0], f"type {raw[0]}"))
+        for _ in range(reader.number(1, "its length", lambda raw: f"{raw[0]} AS")):
+            reader.number(asn_size, "AS")
+    return " ".join(map(str, bgp_attributes.path_segments(value, asn_size)))
 
 
 def _attribute_text(code: int, raw: bytes) -> str:
@@ -376,16 +395,19 @@ def _parse_multiprotocol(reader: _Reader, draft: _Draft, code: int) -> str:
         next_hop = _next_hop_text(reader.take(size, "next hop", _next_hop_text))
         draft.message = replace(draft.message, next_hop=draft.message.next_hop or next_hop)
         reader.take(1, "reserved")
-    if (afi, safi) not in ((1, 1), (2, 1), (1, 2), (2, 2)):
-        if reader.left:
-            reader.take(reader.left, "routes", _hex)
-        return _family_text(afi, safi)
+    family = _family_text(afi, safi)
+    if code == 15 and not reader.left:
+        draft.message = replace(draft.message, end_of_rib=family)
+    elif (afi, safi) not in _DECODED:
+        reader.take(reader.left, "routes", _hex)
+        draft.message = replace(draft.message, undecoded=(*draft.message.undecoded, family))
+        return family
     prefixes = _parse_prefixes(reader, "announced" if code == 14 else "withdrawn", 4 if afi == 1 else 16)
     if code == 14:
         draft.message = replace(draft.message, announced=(*draft.message.announced, *prefixes))
     else:
         draft.message = replace(draft.message, withdrawn=(*draft.message.withdrawn, *prefixes))
-    return f"{_family_text(afi, safi)} {' '.join(prefixes)}".rstrip()
+    return f"{family} {' '.join(prefixes)}".rstrip()
 
 
 def _afi_text(raw: bytes) -> str:
@@ -440,10 +462,20 @@ class CapturedMessage(NamedTuple):
 
 @dataclass
 class _Sender:
-    """One direction of a session: bytes that are not a whole message yet, and what its OPEN announced."""
+    """One direction of a session: bytes that are not a whole message yet, and the bytes of AS numbers in its paths.
+
+    `is_four_byte`: its OPEN announced four-byte AS numbers; None before its OPEN.
+    """
 
     buffer: bytearray = field(default_factory=bytearray)
-    four_byte_asn: bool | None = None  # None before its OPEN
+    is_four_byte: bool | None = None
+    asn_size: int | None = None
+
+
+def _agreed_asn_size(sender: _Sender, receiver: _Sender | None) -> int | None:
+    """Return the bytes of AS numbers that both OPEN messages agree on, else what an earlier path showed."""
+    announced = (sender.is_four_byte, receiver.is_four_byte if receiver else None)
+    return 2 if False in announced else sender.asn_size if None in announced else 4
 
 
 def is_bgp(frame: Frame, port: int = PORT) -> bool:
@@ -466,9 +498,11 @@ def messages(frames: Iterable[Frame], port: int = PORT) -> Iterator[CapturedMess
         sender.buffer += segment.data
         for raw in _complete_messages(sender.buffer, segment.is_truncated):
             receiver = senders.get(segment.flow.back)
-            message = parse(raw, all(one.four_byte_asn is not False for one in (sender, receiver) if one))
+            message = parse(raw, _agreed_asn_size(sender, receiver))
             if message.type == OPEN:
-                sender.four_byte_asn = any(capability.code == 65 for capability in message.capabilities)
+                sender.is_four_byte = any(capability.code == 65 for capability in message.capabilities)
+            elif message.as_path and not message.note:
+                sender.asn_size = message.asn_size
             yield CapturedMessage(segment.flow, message, segment.frame)
 
 
