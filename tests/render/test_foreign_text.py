@@ -20,7 +20,11 @@ from typer.testing import CliRunner
 
 import kanslib
 from kanslib import notices
+from kanslib.analysis.arp import ARPAnalysis
+from kanslib.analysis.leadership import LeaderView
+from kanslib.analysis.observation_data import neighbor_updates
 from kanslib.answer import Answer, Provenance
+from kanslib.backends.observed_actions import observed_actions
 from kanslib.cli.app import app
 from kanslib.course.recordings import shipped
 from kanslib.exercises.catalog import CATALOG
@@ -29,12 +33,14 @@ from kanslib.iptables import Packet
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.recording.writer import RecordingWriter
+from kanslib.render import arp_timeline, leadership_timeline
 from kanslib.render.outage_timeline import TimelineFigure
 from kanslib.render.packet_trace import Trace
 from tests.types import OpenLab
 
 NAME = "\"hostile='<hostile><script>alert(1)]]>-->{{7*7}}[red]&amp;"  # no blank and no slash, which end a name
 HOSTILE = NAME + "</script></title></svg><img src=x onerror=alert(1)><hostile onclick=alert(1)>"
+NOWHERE = Provenance("simulated", 0.0, "opening", "none")
 ZONE = "topology.kubernetes.io/zone"
 RENAMED = re.compile(r"\b(svc3|webpod1|myk8s-worker3|ap-northeast-2a)\b")
 ANSWERS: dict[str, Callable[[Lab, str], object]] = {
@@ -132,6 +138,27 @@ def test_answers_of_a_recording_add_no_element(labs: dict[str, Lab], name: str) 
     assert elements(hostile) <= elements(other)
     if name != "progress":
         assert "<hostile><script>" in text_of(hostile)
+
+
+def test_leadership_of_hostile_names_adds_no_element() -> None:
+    def figure(text: str) -> str:
+        views = [LeaderView(text, 0.0, 5.0, text), LeaderView("mypc", 0.0, 5.0, "")]
+        return drawn(leadership_timeline.draw(views, text, text, NOWHERE))
+
+    assert elements(figure(HOSTILE)) == elements(figure(harmless(HOSTILE)))
+
+
+def test_arp_timeline_of_hostile_names_adds_no_element() -> None:
+    failover = next(iter(observed_actions(Recording.shared(shipped("l2")), ["kill-node"])))
+    seen = failover.observation
+    arp, updates = ARPAnalysis.of(seen.frames()), neighbor_updates(seen)
+
+    def figure(text: str) -> str:
+        services, places = (dict.fromkeys(names, text) for names in (failover.services, seen.mac_owners))
+        context = arp_timeline.PlotContext(seen, services, places, text)
+        return drawn(arp_timeline.draw(arp, updates, context, NOWHERE))
+
+    assert elements(figure(HOSTILE)) == elements(figure(harmless(HOSTILE)))
 
 
 def test_labels_and_annotations_of_a_manifest_add_no_element() -> None:
