@@ -11,6 +11,7 @@ import pytest
 
 import kanslib
 from kanslib.cluster import docker
+from kanslib.cluster.retries import retry_until
 from kanslib.exceptions import KanslibError
 from tests.types import OpenLab
 
@@ -85,6 +86,17 @@ def test_log_has_no_manifest(open_lab: OpenLab, caplog: pytest.LogCaptureFixture
         open_lab("arp").apply(SECRET)
     assert "Lab.apply(<str>): " in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_log_of_a_repeated_command_has_no_manifest(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "kanslib")
+    answers = iter([1, 0])
+
+    def kubectl(_arguments: str, _manifest: str) -> int:
+        return next(answers)
+
+    assert retry_until(lambda rc: rc == 0, every=0.01, seconds=5)(kubectl, "apply -f -", SECRET) == 0
+    assert caplog.messages == ["kubectl('apply -f -',): attempt 1: not ready yet; again in 0.0 s"]
 
 
 def test_log_of_a_command_has_duration_and_status_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -37,12 +37,15 @@ def retry_until(
 
 
 def log_retry(state: RetryCallState) -> None:
-    """Log that a call is repeated, and why: its error, or that its result was not right yet."""
+    """Log that a call is repeated, and why: its error, or that its result was not right yet.
+
+    Of the arguments only the first: the second of kubectl is a manifest, which may hold a Secret.
+    """
     error = state.outcome.exception() if state.outcome else None
     _LOG.debug(
         "%s%s: attempt %d: %s; again in %.1f s",
         getattr(state.fn, "__name__", "call"),
-        state.args,
+        state.args[:1],
         state.attempt_number,
         error or "not ready yet",
         state.upcoming_sleep,
