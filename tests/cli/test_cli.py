@@ -124,6 +124,10 @@ def test_kans_doctor_table() -> None:
     assert "kans lab" in kans("doctor").stdout
 
 
+def test_kans_doctor_table_without_utf8() -> None:
+    assert "kans lab" in kans("doctor", PYTHONIOENCODING="cp1252").stdout
+
+
 def test_kans_doctor_without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing_installed(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -10,6 +11,9 @@ def main() -> None:
     from kanslib.cli.app import app
     from kanslib.exceptions import KanslibError
 
+    for stream in (sys.stdout, sys.stderr):  # a redirected Windows console is cp1252, which has no ✔
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except KanslibError as exc:
