@@ -16,7 +16,8 @@ KanslibError
 │   ├── UnknownNameError         no story, moment, node, kind, chain or Service has this name (LookupError)
 │   ├── AnswerFormatError        the answer to an exercise has the wrong form (ValueError)
 │   ├── ManifestError            the text is no YAML, or no Kubernetes object (ValueError)
-│   └── ConfigurationError       MetalLB's webhook rejects this configuration (ValueError)
+│   ├── ConfigurationError       MetalLB's webhook rejects this configuration (ValueError)
+│   └── RefusedError             a component of the cluster refuses what was asked, in its own words
 ├── iptables
 │   ├── DumpError                iptables-save writes no such text (ValueError)
 │   ├── RuleSyntaxError          a rule cannot be parsed (ValueError)
@@ -159,6 +160,18 @@ class ManifestError(KanslibError, ValueError):
 
 class ConfigurationError(KanslibError, ValueError):
     """MetalLB's webhook rejects a configuration; says which entry and why."""
+
+
+class RefusedError(KanslibError):
+    """A component of the cluster refuses what was asked: the `component` and its `message`, in its own words.
+
+    >>> print(RefusedError("kube-apiserver", 'namespaces "shop" not found'))
+    kube-apiserver refuses: namespaces "shop" not found
+    """
+
+    def __init__(self, component: str, message: str) -> None:
+        self.component, self.message = component, message
+        super().__init__(f"{component} refuses: {message}")
 
 
 class DumpError(KanslibError, ValueError):
