@@ -22,7 +22,8 @@ KanslibError
 │   ├── DumpError                iptables-save writes no such text (ValueError)
 │   ├── RuleSyntaxError          a rule cannot be parsed (ValueError)
 │   ├── PacketError              no such packet or routing table exists (ValueError)
-│   └── TraceError               the rules are circular, too deep, or have too many paths
+│   └── TraceError               the rules are circular, too deep, or of the other family of addresses
+│       └── TooManyPathsError    a packet has too many paths through the rules
 └── packets
     └── MalformedPacketError     a layer of a frame cannot be decoded (ValueError)
 """
@@ -201,6 +202,21 @@ class PacketError(KanslibError, ValueError):
 
 class TraceError(KanslibError):
     """The rules are circular, too deep, or have too many paths; names the chains and what to do."""
+
+
+class TooManyPathsError(TraceError):
+    """A packet has too many paths; `questions` are those that split them, each with how often, the most first.
+
+    >>> print(TooManyPathsError("192.0.2.7 → 192.0.2.50:443", 100, [("set public holds 192.0.2.7", 64)]))
+    192.0.2.7 → 192.0.2.50:443 has more than 100 paths. What is not known splits them:
+      set public holds 192.0.2.7 (64 times)
+    """
+
+    def __init__(self, packet: str, paths: int, questions: Iterable[tuple[str, int]]) -> None:
+        self.paths, self.questions = paths, tuple(questions)
+        lines = [f"  {question} ({times:,} times)" for question, times in self.questions]
+        why = "What is not known splits them:" if lines else "The rules leave much to chance."
+        super().__init__("\n".join([f"{packet} has more than {paths:,} paths. {why}", *lines]))
 
 
 class MalformedPacketError(KanslibError, ValueError):

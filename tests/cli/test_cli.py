@@ -54,7 +54,7 @@ def test_kans_without_command_lists_commands() -> None:
 )
 def test_kans_error_is_one_message(words: list[str], message: str) -> None:
     ran = kans(*words)
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr + ran.stdout
 
@@ -62,7 +62,7 @@ def test_kans_error_is_one_message(words: list[str], message: str) -> None:
 @pytest.mark.parametrize("command", [("run", "--backend", "live"), ("lab", "--backend", "live"), ("up",), ("record",)])
 def test_kans_up_without_docker_changes_nothing(command: tuple[str, ...], tmp_path: Path) -> None:
     ran = kans(*command, PATH=str(tmp_path), HOME=str(tmp_path))
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "Docker" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not list(tmp_path.rglob("*"))
@@ -76,7 +76,7 @@ def test_kans_unknown_option() -> None:
 
 def test_kans_convert_does_not_overwrite(tmp_path: Path) -> None:
     ran = kans("convert", "raw", str(tmp_path))
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "exists already" in ran.stderr
 
 

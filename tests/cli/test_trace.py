@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from kanslib.cli.app import app
 from kanslib.recording import Recording
 
 
@@ -41,7 +43,9 @@ def test_kans_trace_json_and_svg(node: dict[str, Path], tmp_path: Path) -> None:
     ran = kans(
         node["dump"], "--from", "172.18.0.100", "--to", "172.18.255.200:80", *machine, "--json", "--svg", picture
     )
-    ways = json.loads(ran.stdout)
+    answer = json.loads(ran.stdout)
+    ways = answer["ways"]
+    assert (answer["certain"], answer["missing"], answer["questions"]) == (True, [], [])
     assert sum(way["probability"][0] / way["probability"][1] for way in ways) == 1
     assert all(way["assumes"] == [] for way in ways), "everything is known"
     assert {way["packet"]["dst"].rpartition(".")[0][:6] for way in ways} == {"10.10."}
@@ -59,7 +63,7 @@ def test_kans_trace_json_and_svg(node: dict[str, Path], tmp_path: Path) -> None:
 )
 def test_kans_trace_error_is_one_message(node: dict[str, Path], arguments: tuple[str, ...], words: str) -> None:
     ran = kans(*(str(node["dump"]) if argument == "DUMP" else argument for argument in arguments))
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
 
@@ -67,6 +71,124 @@ def test_kans_trace_error_is_one_message(node: dict[str, Path], arguments: tuple
 def test_kans_trace_truncated_dump_refused(node: dict[str, Path]) -> None:
     text = node["dump"].read_text()
     ran = kans("-", "--from", "10.0.0.1", "--to", "10.0.0.2", text=text[: len(text) // 2])
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "half a dump" in ran.stderr or "expected" in ran.stderr
     assert ran.stdout == ""
+
+
+FILTER = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{}COMMIT\n"
+
+
+def invoke(*arguments: str | Path, text: str = "") -> Result:
+    """Run `kans trace` in this process; an error of the library is in `exception`."""
+    return CliRunner().invoke(app, ["trace", *map(str, arguments)], input=text)
+
+
+TO_VIP = ("--from", "198.51.100.7", "--to", "192.0.2.50:443")
+
+
+@pytest.mark.parametrize(
+    ("rules", "code"),
+    [
+        ("", 0),
+        ("-A FORWARD -j DROP\n", 1),
+        ("-A FORWARD -m set --match-set public src -j DROP\n", 3),
+        ("-A FORWARD -m set --match-set public src -j ACCEPT\n", 0),
+        ("-A FORWARD -m statistic --mode random --probability 0.5 -j DROP\n", 0),
+    ],
+)
+def test_kans_trace_exit_codes(rules: str, code: int) -> None:
+    ran = invoke("-", *TO_VIP, text=FILTER.format(rules))
+    assert ran.exit_code == code, ran.output
+
+
+def test_kans_trace_missing_rules_in_words_and_json() -> None:
+    text = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DNAT --to-destination 203.0.113.8\nCOMMIT\n"
+    ran = invoke("-", *TO_VIP, text=text)
+    assert ran.exit_code == 3
+    assert "to 203.0.113.8 by these rules; not certain, because others are missing" in ran.stdout
+    assert "missing: table filter is not in this dump" in ran.stdout
+    answer = json.loads(invoke("-", *TO_VIP, "--json", text=text).stdout)
+    assert answer["certain"] is False
+    assert [(one["kind"], one["name"], one["line"]) for one in answer["missing"]] == [("table", "filter", None)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        ("-p tcp -m tcp --tcp-flags SYN,ACK SYN", ("--tcp-flags", "SYN")),
+        ("-m mark --mark 0x4000/0x4000", ("--mark", "0x4000")),
+        ("-m ttl --ttl-lt 5", ("--ttl", "4")),
+        ("-m length --length 1000:1500", ("--length", "1400")),
+        ("-m dscp --dscp 0x2e", ("--dscp", "46")),
+        ("-m mac --mac-source 02:00:00:00:00:01", ("--mac", "02:00:00:00:00:01")),
+        ("-m conntrack --ctstate ESTABLISHED", ("--ctstate", "ESTABLISHED")),
+        ("-i ens3 -o ens4", ("--in", "ens3", "--out", "ens4")),
+        ("-m physdev --physdev-in veth1", ("--physdev-in", "veth1")),
+        ("-m physdev --physdev-out veth2", ("--physdev-out", "veth2", "--physdev-in", "veth1")),
+    ],
+)
+def test_kans_trace_can_be_told(rule: str, options: tuple[str, ...]) -> None:
+    ran = invoke("-", *TO_VIP, *options, text=FILTER.format(f"-A FORWARD {rule} -j DROP\n"))
+    assert ran.exit_code == 1, ran.output
+    assert "always DROP" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"), [("--uid-owner 1000", ("--uid", "1000")), ("--gid-owner 100-200", ("--gid", "150"))]
+)
+def test_kans_trace_can_be_told_the_sender(rule: str, options: tuple[str, ...]) -> None:
+    text = FILTER.format(f"-A OUTPUT -m owner {rule} -j DROP\n")
+    assert invoke("-", *TO_VIP, "--own", *options, text=text).exit_code == 1
+    assert invoke("-", *TO_VIP, "--own", options[0], "7", text=text).exit_code == 0
+
+
+def test_kans_trace_icmp_type() -> None:
+    text = FILTER.format("-A FORWARD -p icmp -m icmp --icmp-type 3/4 -j DROP\n")
+    to = ("--from", "198.51.100.7", "--to", "192.0.2.50/icmp")
+    assert invoke("-", *to, text=text).exit_code == 3
+    assert invoke("-", *to, "--icmp-type", "fragmentation-needed", text=text).exit_code == 1
+    assert invoke("-", *to, "--icmp-type", "8", text=text).exit_code == 0
+
+
+def test_kans_trace_sets(tmp_path: Path) -> None:
+    sets = tmp_path / "sets"
+    sets.write_text("create public hash:net family inet hashsize 1024\nadd public 198.51.100.0/24\n")
+    text = FILTER.format("-A FORWARD -m set ! --match-set public src -j DROP\n")
+    assert invoke("-", *TO_VIP, text=text).exit_code == 3
+    assert invoke("-", *TO_VIP, "--ipset", sets, text=text).exit_code == 0
+    assert invoke("-", "--from", "203.0.113.7", "--to", "192.0.2.50", "--ipset", sets, text=text).exit_code == 1
+    sets.write_text("add public 198.51.100.0/24\n")
+    ran = invoke("-", *TO_VIP, "--ipset", sets, text=text)
+    assert "`create public TYPE` before its first entry" in str(ran.exception)
+
+
+def test_kans_trace_too_many_paths_ranked() -> None:
+    """Each set changes another bit of the mark, so that no two ways are the same."""
+    rules = [
+        f"-A FORWARD -m set --match-set s{bit} src -j MARK --set-xmark {1 << bit:#x}/{1 << bit:#x}\n"
+        for bit in range(15)
+    ]
+    text = FILTER.format("".join(rules))
+    ran = invoke("-", *TO_VIP, text=text)
+    assert ran.exit_code == 3, ran.output[:500]
+    assert "has more than 10,000 paths. What is not known splits them:" in ran.stdout
+    answer = json.loads(invoke("-", *TO_VIP, "--json", text=text).stdout)
+    times = [question["times"] for question in answer["questions"]]
+    assert times == sorted(times, reverse=True)
+    assert "set s" in answer["questions"][0]["question"]
+
+
+def test_kans_trace_chooses_dump_of_the_family() -> None:
+    six = "# Generated by ip6tables-save v1.8.9 on Mon\n" + FILTER.format("-A FORWARD -j DROP\n")
+    text = "# Generated by iptables-save v1.8.9 on Mon\n" + FILTER.format("") + six
+    assert invoke("-", *TO_VIP, text=text).exit_code == 0
+    assert invoke("-", "--from", "2001:db8::7", "--to", "[2001:db8::50]:443", text=text).exit_code == 1
+    ran = invoke("-", *TO_VIP, text=six)
+    assert "is an IPv4 packet, and these rules are for IPv6" in str(ran.exception)
+
+
+def test_kans_trace_help_has_recipes() -> None:
+    words = " ".join(invoke("--help").stdout.split())
+    assert "kubectl -n kube-system exec ds/kube-proxy -- iptables-save" in words
+    assert "kubectl debug node/NODE -it --image=busybox -- chroot /host iptables-save" in words

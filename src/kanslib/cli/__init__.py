@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run `kans`; a user's mistake becomes one message and exit code 1, never a traceback."""
+    """Run `kans`; a user's mistake becomes one message and exit code 2, never a traceback."""
     from kanslib.cli.app import app
     from kanslib.exceptions import KanslibError
 
@@ -30,4 +30,4 @@ def _fail(message: str) -> None:
 
     words = Text.assemble(("kans: ", "bold red"), message)
     Console(stderr=True, highlight=False, soft_wrap=True).print(words)
-    sys.exit(1)
+    sys.exit(2)

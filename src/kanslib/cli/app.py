@@ -174,41 +174,105 @@ def convert(
     command.convert(paths, title, versions or [], substitute or [])
 
 
-@app.command(
-    epilog="Examples: iptables-save | kans trace - --from 10.0.0.9 --to 10.0.0.1:80/tcp · "
-    "kubectl -n kube-system exec ds/kube-proxy -- iptables-save | kans trace - --from 192.0.2.7 --to 192.0.2.50:443"
-)
+_STATES = ["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"]
+_FLAGS = ["SYN", "SYN,ACK", "ACK", "PSH,ACK", "FIN,ACK", "RST", "RST,ACK"]
+_ICMP_TYPES = ["echo-request", "echo-reply", "destination-unreachable", "fragmentation-needed", "time-exceeded"]
+_PACKET = "What else rules may ask of the packet"
+_MACHINE = "What rules may ask of the machine, as text in files (- for a pipe)"
+
+
+_TRACE_RECIPES = """Rules of a node with kube-proxy: kubectl -n kube-system exec ds/kube-proxy -- iptables-save > rules
+
+Rules of any node: kubectl debug node/NODE -it --image=busybox -- chroot /host iptables-save > rules
+
+Its sets, addresses and routes, in the same way: ipset save > sets; ip -j addr > addr; ip -j route > route
+
+Then: kans trace rules --from 198.51.100.7 --to 192.0.2.50:443 --addresses addr --routes route --ipset sets
+
+In one line: iptables-save | kans trace - --from 10.0.0.9 --to 10.0.0.1:80/tcp"""
+
+
+@app.command(epilog=_TRACE_RECIPES)
 def trace(
     dump: Annotated[str, typer.Argument(help="What iptables-save or ip6tables-save printed: a file, or - for a pipe.")],
     source: Annotated[str, typer.Option("--from", help="The packet's source address.")],
     to: Annotated[str, typer.Option("--to", help="Where it goes: ADDRESS:PORT/PROTOCOL (default tcp).")],
     interface: Annotated[str, typer.Option("--in", help="The interface it arrives on.")] = "eth0",
+    out: Annotated[
+        str | None, typer.Option("--out", help="The interface it leaves by, where no --routes say it.")
+    ] = None,
     own: Annotated[
         bool, typer.Option("--own", help="The machine itself sends it: no interface, OUTPUT first.")
     ] = False,
-    sport: Annotated[int | None, typer.Option(help="Its source port, if rules match it.")] = None,
-    state: Annotated[str, typer.Option(help="Its state in conntrack: NEW, ESTABLISHED, …")] = "NEW",
+    sport: Annotated[int | None, typer.Option(help="Its source port.", rich_help_panel=_PACKET)] = None,
+    state: Annotated[
+        str,
+        typer.Option(
+            "--ctstate",
+            "--state",
+            help="Its state in conntrack: NEW, ESTABLISHED, …",
+            autocompletion=lambda: _STATES,
+            rich_help_panel=_PACKET,
+        ),
+    ] = "NEW",
+    tcp_flags: Annotated[
+        str | None,
+        typer.Option(
+            help="Its TCP flags: SYN or SYN,ACK or ACK …", autocompletion=lambda: _FLAGS, rich_help_panel=_PACKET
+        ),
+    ] = None,
+    icmp_type: Annotated[
+        str | None,
+        typer.Option(
+            help="Its ICMP type: 8, 3/4, echo-request …", autocompletion=lambda: _ICMP_TYPES, rich_help_panel=_PACKET
+        ),
+    ] = None,
+    mark: Annotated[str, typer.Option(help="Its mark, such as 0x4000.", rich_help_panel=_PACKET)] = "0",
+    ttl: Annotated[int | None, typer.Option(help="Its TTL when it arrives.", rich_help_panel=_PACKET)] = None,
+    length: Annotated[int | None, typer.Option(help="Its length in bytes.", rich_help_panel=_PACKET)] = None,
+    dscp: Annotated[str | None, typer.Option(help="Its DSCP, 0 to 63.", rich_help_panel=_PACKET)] = None,
+    mac: Annotated[str | None, typer.Option(help="Its source MAC address.", rich_help_panel=_PACKET)] = None,
+    uid: Annotated[int | None, typer.Option(help="The user who sends it, with --own.", rich_help_panel=_PACKET)] = None,
+    gid: Annotated[
+        int | None, typer.Option(help="The group that sends it, with --own.", rich_help_panel=_PACKET)
+    ] = None,
+    physdev_in: Annotated[
+        str | None, typer.Option(help="The port of the bridge by which it comes.", rich_help_panel=_PACKET)
+    ] = None,
+    physdev_out: Annotated[
+        str | None, typer.Option(help="The port of the bridge by which it goes.", rich_help_panel=_PACKET)
+    ] = None,
     addresses: Annotated[
         Path | None,
-        typer.Option(help="`ip -j addr` of that machine, in a file: which addresses are its own."),
+        typer.Option(help="`ip -j addr`: which addresses are the machine's own.", rich_help_panel=_MACHINE),
     ] = None,
     routes: Annotated[
         Path | None,
-        typer.Option(help="`ip -j route` of that machine, in a file: by which interface it leaves."),
+        typer.Option(help="`ip -j route`: by which interface the packet leaves.", rich_help_panel=_MACHINE),
+    ] = None,
+    ipset: Annotated[
+        list[Path] | None,
+        typer.Option(help="`ipset save`: what the sets hold. Repeatable.", rich_help_panel=_MACHINE),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print every outcome as JSON.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Write the picture to this file as well.")] = None,
 ) -> None:
     """Trace a packet through [bold]your own[/] iptables rules: every path it can take, with its probability.
 
-    Needs no root and no cluster, only the text. Exits with 1 when no path is accepted.
+    Needs no root and no cluster, only the text. Exits with 0 when the packet is let through, 1 when it is not, 2 when
+    that could not be asked, and 3 when the answer is not certain.
     """
     from kanslib.cli import trace as command
     from kanslib.iptables import Packet
 
     address, port, protocol = command.parse_target(to)
-    packet = Packet(source, address, protocol, sport, port, None if own else interface, ctstate=state)
-    raise typer.Exit(command.trace(dump, packet, addresses, routes, json, svg))
+    packet = Packet(
+        source, address, protocol, sport, port, None if own else interface, out, command.parse_number(mark), state,
+        tcp_flags, icmp_type, length, ttl, mac and mac.lower(), uid, gid, command.parse_number(dscp) if dscp else None,
+        physdev_in, physdev_out,
+    )  # fmt: skip
+    machine = command.Machine(addresses, routes, tuple(ipset or ()))
+    raise typer.Exit(command.trace(dump, packet, machine, json, svg))
 
 
 @app.command(

@@ -6,17 +6,22 @@ import json
 import re
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kanslib import iptables
 from kanslib.answer import Provenance
 from kanslib.cli.terminal import plain_console
-from kanslib.exceptions import KanslibError
-from kanslib.iptables import Assumption, Outcome, Packet, Routing, Ruleset
+from kanslib.exceptions import KanslibError, TooManyPathsError
+from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
+from kanslib.iptables.dump_text import decode
 from kanslib.iptables.explain import share
+from kanslib.iptables.outcome import open_questions
 from kanslib.render.packet_trace import Trace
 
 console = plain_console(soft_wrap=True)
+NOT_CERTAIN = 3  # the exit code of an answer that is not certain
 _TO = re.compile(
     r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:/\[\]]+|[0-9a-fA-F:]*::?[0-9a-fA-F:]+))(?::(?P<port>\d+))?(?:/(?P<protocol>\w+))?"
 )
@@ -37,56 +42,122 @@ def parse_target(text: str) -> tuple[str, int | None, str]:
     return found["six"] or found["four"], port, found["protocol"] or "tcp"
 
 
-def read_dump(dump: str) -> str:
+def read_text(path: str) -> str:
     """Return the text of a file, or of standard input for `-`. KanslibError when it cannot be read."""
-    if dump == "-":
+    if path == "-":
         if sys.stdin.isatty():
             raise KanslibError("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
-        return sys.stdin.buffer.read().decode(errors="surrogateescape")
+        return decode(sys.stdin.buffer.read())
     try:
-        return Path(dump).read_bytes().decode(errors="surrogateescape")
+        return decode(Path(path).read_bytes())
     except OSError as exc:
-        raise KanslibError(
-            f"{dump}: {exc.strerror}; expected a file that iptables-save wrote, or - for a pipe"
-        ) from None
+        raise KanslibError(f"{path}: {exc.strerror}; expected a file, or - for a pipe") from None
 
 
-def trace(
-    dump: str, packet: Packet, addresses: Path | None, routes: Path | None, as_json: bool, svg: Path | None
-) -> int:
-    """Print every outcome of the packet; return the exit code, 1 when none is accepted.
+def parse_number(text: str) -> int:
+    """Return a number in decimal or, as iptables prints marks, in hexadecimal. KanslibError for another text.
 
-    `addresses` and `routes` are files with the output of `ip -j addr` and `ip -j route`. `svg` is a file to write the
-    picture to. KanslibError for an input that cannot be read.
+    >>> parse_number("0x4000")
+    16384
     """
-    if (addresses is None) != (routes is None):
-        raise KanslibError(
-            "--addresses and --routes belong together: `ip -j addr` and `ip -j route` of the same machine"
-        )
-    routing = Routing.read(read_dump(str(addresses)), read_dump(str(routes))) if addresses and routes else None
-    ruleset = iptables.parse(read_dump(dump))
-    outcomes = ruleset.trace(packet, routing)
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise KanslibError(f"{text!r}: expected a number such as 8 or 0x4000") from None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The files that describe the machine besides its rules: of `ip -j addr`, `ip -j route` and `ipset save`."""
+
+    addresses: Path | None = None
+    routes: Path | None = None
+    sets: tuple[Path, ...] = ()
+
+    def routing(self) -> Routing | None:
+        """Return the machine's addresses and routes; None without the files."""
+        if (self.addresses is None) != (self.routes is None):
+            raise KanslibError(
+                "--addresses and --routes belong together: `ip -j addr` and `ip -j route` of the same machine"
+            )
+        if self.addresses is None or self.routes is None:
+            return None
+        return Routing.read(read_text(str(self.addresses)), read_text(str(self.routes)))
+
+    def ipsets(self) -> IPSets:
+        """Return the sets of every file."""
+        return IPSets({name: found for path in self.sets for name, found in ipset.parse(read_text(str(path))).items()})
+
+
+def trace(dump: str, packet: Packet, machine: Machine, as_json: bool, svg: Path | None) -> int:
+    """Print every outcome of the packet, and return the exit code.
+
+    0: it is let through, 1: it is not, 3: that is not certain, because rules are missing or something is not known.
+    `dump` is a file or `-`; `svg` is a file to write the picture to. KanslibError for an input that cannot be read.
+    """
+    ruleset = _choose_dump(iptables.parse_dumps(read_text(dump)), packet)
+    try:
+        outcomes = ruleset.trace(packet, machine.routing(), machine.ipsets())
+    except TooManyPathsError as error:
+        _print_questions(error, as_json)
+        return NOT_CERTAIN
     title = f"{packet}/{packet.protocol}"
     name = "a pipe" if dump == "-" else dump
     traced = Trace(outcomes, title, Provenance("simulated", time.time(), "opening", f"traced in {name}"))
     if svg is not None:
         svg.write_text(traced.svg())
     if as_json:
-        print(json.dumps([_outcome_json(outcome) for outcome in outcomes], indent=1))
+        print(json.dumps(_trace_json(traced), indent=1))
     else:
         _print_trace(ruleset, traced)
-    return 0 if any(outcome.verdict == "ACCEPT" for outcome in outcomes) else 1
+    if not traced.certain:
+        return NOT_CERTAIN
+    return 0 if any(outcome.accepted for outcome in outcomes) else 1
+
+
+def _choose_dump(dumps: Sequence[Ruleset], packet: Packet) -> Ruleset:
+    """Return the dump of the packet's family, where a text has those of iptables-save and of ip6tables-save."""
+    if len(dumps) == 1:
+        return dumps[0]
+    family = 6 if packet.dst and ":" in packet.dst else 4
+    found = [one for one in dumps if one.family in (family, None)]
+    if len(found) != 1:
+        lines = ", ".join(str(one.first_line + 1) for one in dumps)
+        raise KanslibError(
+            f"{len(found)} dumps of IPv{family} rules in one text (dumps begin in lines {lines}); expected one: "
+            "trace each in a file of its own"
+        )
+    return found[0]
+
+
+def _print_questions(error: TooManyPathsError, as_json: bool) -> None:
+    if as_json:
+        questions = [{"question": question, "times": times} for question, times in error.questions]
+        print(json.dumps({"certain": False, "missing": [], "questions": questions, "ways": []}, indent=1))
+        return
+    console.print(
+        f"{error}\nTell what you know of the packet or of the machine; `kans trace --help` has an option for each."
+    )
 
 
 def _print_trace(ruleset: Ruleset, traced: Trace) -> None:
-    if not ruleset.tables:
-        plain_console(stderr=True).print("the dump has no rules: every packet is accepted")
     console.print(traced.describe())
     unknown = ruleset.unknown
     if unknown:
         console.print(f"\nunknown matches and targets, each may match or not: {len(unknown)}")
         for rule, text in unknown[:10]:
             console.print(f"  line {rule.line}: {text}")
+
+
+def _trace_json(traced: Trace) -> dict[str, object]:
+    return {
+        "certain": traced.certain,
+        "missing": [
+            {"kind": one.kind.value, "name": one.name, "line": one.line, "text": str(one)} for one in traced.missing
+        ],
+        "questions": [{"question": question} for question in open_questions(traced.outcomes)],
+        "ways": [_outcome_json(outcome) for outcome in traced.outcomes],
+    }
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """Parse, compare and trace iptables-save text, without a kernel and without root."""
 
-from kanslib.exceptions import DumpError, PacketError, TraceError
+from kanslib.exceptions import DumpError, PacketError, TooManyPathsError, TraceError
 from kanslib.iptables.diff import CounterChange, RulesetDifference, diff
 from kanslib.iptables.dump import Chain, Rule
+from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.missing import MissingKind, MissingRules
 from kanslib.iptables.outcome import Outcome, Step, is_certain
 from kanslib.iptables.packet import Packet, Routing
@@ -15,6 +16,7 @@ __all__ = [
     "Chain",
     "CounterChange",
     "DumpError",
+    "IPSets",
     "MissingKind",
     "MissingRules",
     "Outcome",
@@ -25,6 +27,7 @@ __all__ = [
     "Ruleset",
     "RulesetDifference",
     "Step",
+    "TooManyPathsError",
     "TraceError",
     "diff",
     "is_certain",

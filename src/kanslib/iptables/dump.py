@@ -31,7 +31,7 @@ BUILT_IN = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
     "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
-_SIDE = r" (?:-[sd]|--\S*(?:src|dst|source|destination|to|range|on-ip)) "
+_SIDE = r" (?:-[sd]|--(?!mac)\S*(?:src|dst|source|destination|to|range|on-ip)) "
 _SIX = re.compile(_SIDE + r"\[?[0-9a-fA-F]*:[0-9a-fA-F]*:|[ -]icmp6[ -]")
 _FOUR = re.compile(_SIDE + r"\d+\.\d+\.\d+\.\d+| -m icmp |icmp-\w+-unreach")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
+from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, endpoint, number
 from kanslib.iptables.questions import (
     DIRECTIONS,
@@ -51,6 +52,7 @@ class MatchedPacket(Protocol):
 
     original: Packet
     routing: Routing | None
+    sets: IPSets
     protocol: int
     src: str | None
     dst: str | None
@@ -68,6 +70,8 @@ class MatchedPacket(Protocol):
     recent: Mapping[tuple[object, ...], RecentEntry]
 
     def address(self, field: str) -> tuple[int, int] | None: ...  # noqa: D102
+
+    def set_value(self, part: str, side: str) -> str | int | None: ...  # noqa: D102
 
     def describe(self, field: str) -> str: ...  # noqa: D102
 
@@ -572,6 +576,8 @@ class SetMatch:
         """Ask about the set."""
         subject = set_subject(packet, self.name, self.flags)
         held = packet.ask(Question(subject))
+        if isinstance(held, Question) and (known := packet.sets.holds(self.name, self.flags, packet)) is not None:
+            held = known
         if held is True and self.conditions:
             words = f"set {self.name}, {self.conditions}, {{matches|does not match}}"
             held = packet.ask(Question(Subject(f"set {self.name}", words, subject.value, subject.key)))

@@ -107,12 +107,26 @@ def is_certain(outcomes: Sequence[Outcome]) -> bool:
 
     It is not certain where rules are missing from the dump, or where an assumption decides. Chance leaves it certain.
     """
+    if any(outcome.missing for outcome in outcomes):
+        return False
+    if len({outcome.accepted for outcome in outcomes}) <= 1:
+        return True
     verdicts = {
         frozenset(other.accepted for other in outcomes if _is_compatible(case, other))
         for outcome in outcomes
         for case in outcome.cases
     }
-    return len(verdicts) <= 1 and not any(outcome.missing for outcome in outcomes)
+    return len(verdicts) <= 1
+
+
+def open_questions(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return what decides between the outcomes and is not known, in words; empty where only chance does."""
+    answers: dict[tuple[str, str], set[str]] = {}
+    for outcome in outcomes:
+        for case in outcome.cases:
+            for one in case:
+                answers.setdefault((one.question, one.value), set()).add(one.answer)
+    return [f"{question} {value}".rstrip() for (question, value), given in answers.items() if len(given) > 1]
 
 
 def _is_compatible(case: Sequence[Assumption], outcome: Outcome) -> bool:

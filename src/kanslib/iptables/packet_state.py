@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from kanslib.iptables.bits import Bits
 from kanslib.iptables.compiled import CompiledChain
+from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.match_types import RecentEntry
 from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, icmp, tcp_flags
 from kanslib.iptables.outcome import Step
-from kanslib.iptables.packet import Packet, Routing, number, well_known
+from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, number, well_known
 from kanslib.iptables.questions import (
     CERTAIN,
     INVALID,
@@ -105,12 +106,12 @@ class PacketState:
     __slots__ = (
         "act", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "entries", "frame", "hook",
         "in_interface", "known", "learned", "looped", "mark", "mss", "notes", "original", "out_interface", "plan",
-        "probability", "protocol", "recent", "routing", "socket", "sport", "src", "stage", "steps", "table",
+        "probability", "protocol", "recent", "routing", "sets", "socket", "sport", "src", "stage", "steps", "table",
         "tcp_flags", "template", "tos", "trail", "translated", "ttl", "ttl_lost", "turns",
     )  # fmt: skip
 
-    def __init__(self, packet: Packet, routing: Routing | None, plan: tuple[Stage, ...]) -> None:
-        self.original, self.routing = packet, routing
+    def __init__(self, packet: Packet, routing: Routing | None, sets: IPSets, plan: tuple[Stage, ...]) -> None:
+        self.original, self.routing, self.sets = packet, routing, sets
         self.protocol = PROTOCOLS.get(packet.protocol) or int(packet.protocol)
         self.src, self.dst, self.sport, self.dport = packet.src, packet.dst, packet.sport, packet.dport
         self.in_interface: str | None = packet.in_interface or ""
@@ -236,6 +237,21 @@ class PacketState:
             return self.ask(Question(self.subject(source), of_bits(8, open_bits, value)))
         text = " and ".join(f"{value:#x}/{open_bits:#x}" for _, open_bits, value in asked)
         return self.ask(Question(Subject("mark", f"{source} {{is|is not}}", text, asked), YES, asked))
+
+    def set_value(self, part: str, side: str) -> str | int | None:
+        """Return what a set compares (Linux net/netfilter/ipset); see `ipset.SetPacket`."""
+        is_source = side == "src"
+        if part in ("ip", "net"):
+            return self.src if is_source else self.dst
+        if part == "port":
+            if self.protocol in (PROTOCOLS["icmp"], PROTOCOLS["ipv6-icmp"]):
+                return self.value("icmp_type")
+            return (self.sport if is_source else self.dport) if self.protocol in WITH_PORTS else 0
+        if part == "iface":
+            return self.in_interface if is_source else self.out_interface
+        if part == "mark":
+            return self.mark.known
+        return self.original.source_mac if is_source else None
 
     def ask(self, question: Question) -> bool | Question:
         """Return the answer to a question, as far as it is known on this path, or the question."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from kanslib.exceptions import TraceError
 from kanslib.iptables.diff import RulesetDifference, diff
 from kanslib.iptables.dump import Dump
+from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.outcome import Outcome
 from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.tracer import Tracer
@@ -16,11 +17,12 @@ from kanslib.iptables.tracer import Tracer
 class Ruleset(Dump):
     """A whole dump. `save()` returns it byte for byte, `trace()` follows a packet through it, `diff()` compares it."""
 
-    def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
+    def trace(self, packet: Packet, routing: Routing | None = None, sets: IPSets | None = None) -> list[Outcome]:
         r"""Return every path that the packet can take, with its exact probability, verdict, final packet and rules.
 
         `routing` has the machine's addresses and routes (`Routing.read`). Without it a destination counts as another
-        machine's, unless a rule depends on that: then the path branches, and each outcome states its assumptions. The
+        machine's, unless a rule depends on that: then the path branches, and each outcome states its assumptions.
+        `sets` has the machine's sets (`ipset.parse`); what a set holds that is not among them is assumed, too. The
         probabilities of the outcomes with the same assumptions add up to 1. Hooks and tables come in the order of
         Linux include/uapi/linux/netfilter_ipv4.h; nat is used only for the first packet of a connection.
         Rules that are missing from the dump are in `missing` of each outcome. TraceError for a packet of the other
@@ -34,7 +36,7 @@ class Ruleset(Dump):
         [('1/4', '10.0.0.7'), ('3/4', '10.9.0.2')]
         """
         self._check_family(packet)
-        outcomes = self._tracer.trace(packet, routing)
+        outcomes = self._tracer.trace(packet, routing, sets)
         return [replace(outcome, missing=self.missing) for outcome in outcomes] if self.missing else outcomes
 
     def _check_family(self, packet: Packet) -> None:

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from heapq import heappop, heappush
 
-from kanslib.exceptions import TraceError
+from kanslib.exceptions import TooManyPathsError, TraceError
 from kanslib.iptables import effects, targets
 from kanslib.iptables.compiled import CompiledChain, CompiledRule
 from kanslib.iptables.dump import Dump, Rule
+from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.match_types import Probability
 from kanslib.iptables.outcome import Outcome, Step
 from kanslib.iptables.packet import Packet, Routing
@@ -66,9 +67,9 @@ class Tracer:
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
         self._names: dict[tuple[str, str], frozenset[str]] = {}
 
-    def trace(self, packet: Packet, routing: Routing | None = None) -> list[Outcome]:
+    def trace(self, packet: Packet, routing: Routing | None = None, sets: IPSets | None = None) -> list[Outcome]:
         """Return every path that the packet can take; see `Ruleset.trace`."""
-        return _Search(self).outcomes(packet, routing)
+        return _Search(self).outcomes(packet, routing, sets or IPSets({}))
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain; None where the table does not have it."""
@@ -110,27 +111,20 @@ class _Search:
         self._number = 0
         self._asked: Counter[str] = Counter()
 
-    def outcomes(self, packet: Packet, routing: Routing | None) -> list[Outcome]:
+    def outcomes(self, packet: Packet, routing: Routing | None, sets: IPSets) -> list[Outcome]:
         """Return the outcome of each path."""
-        state = PacketState(packet, routing, _OUTPUT if packet.in_interface is None else _PREROUTING)
+        state = PacketState(packet, routing, sets, _OUTPUT if packet.in_interface is None else _PREROUTING)
         if packet.in_interface is not None or self._route_sent(state):
             self._ready.append(state)
         while self._ready or self._waiting:
             while self._ready:
                 self._follow(self._ready.pop())
                 if len(self._ready) + len(self._waiting) + len(self._ended) > self._limits.paths:
-                    raise TraceError(self._too_many(packet))
+                    raise TooManyPathsError(str(packet), self._limits.paths, self._asked.most_common(10))
             if self._waiting:
                 self._answer_next()
         found = sorted(self._ended.values(), key=lambda ended: ended[0].trail)
         return [_with_assumptions(outcome, state) for state, outcome in found]
-
-    def _too_many(self, packet: Packet) -> str:
-        asked = "; ".join(f"{question} ({number:,} times)" for question, number in self._asked.most_common(5))
-        return (
-            f"more than {self._limits.paths:,} paths for {packet}: say more about the packet, or about what is asked: "
-            f"{asked or 'nothing; the rules leave much to chance'}"
-        )
 
     # paths
 

@@ -13,8 +13,9 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.iptables import Outcome, Step
+from kanslib.iptables import MissingRules, Outcome, Step, is_certain
 from kanslib.iptables.explain import share, short
+from kanslib.iptables.outcome import open_questions
 from kanslib.iptables.syntax import TARGETS
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 from kanslib.render.answers import TabledAnswer
@@ -24,6 +25,7 @@ from kanslib.render.svg import canvas, text
 
 _WIDTH, _GAP, _LINE, _MARGIN = 340, 96, 17, 12
 _CHARS = 52  # of a line in a box
+SHOWN_ENDS = 3
 SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # more branches than MAX are drawn as SHOWN boxes and one for the rest
 _STYLE = """
 .kw-step:focus{outline:none}.kw-step .kw-raw{visibility:hidden}
@@ -90,20 +92,38 @@ class Trace(Sequence[Outcome], TabledAnswer):
         return f"<Trace: {self.summary}>"
 
     @property
+    def missing(self) -> tuple[MissingRules, ...]:
+        """The rules that the machine has, or may have, and its dump has not."""
+        return self.outcomes[0].missing if self.outcomes else ()
+
+    @property
+    def certain(self) -> bool:
+        """Whether it is certain that the packet is let through, or that it is not; see `iptables.is_certain`."""
+        return is_certain(self.outcomes)
+
+    @property
     def summary(self) -> str:
         """Return the packet and where it can end, in one line."""
-        number = len(self.outcomes)
-        ends = list(dict.fromkeys(f"{share(way.probability)} {_destination(way)}" for way in self.outcomes))
-        shown = ", ".join(ends[:3]) + (f", and {len(ends) - 3} more" if len(ends) > 3 else "")
-        undecided = sum(way.probability for way in self.outcomes) > 1  # it is 1 under each of several assumptions
-        shown += "; which of them depends on what is not known" if undecided else ""
-        return f"{self.title}: {number} way{'s' if number != 1 else ''} ({shown})"
+        asked = open_questions(self.outcomes)
+        ends = list(dict.fromkeys(map(_destination if asked else _destination_with_share, self.outcomes)))
+        if len({_destination(way) for way in self.outcomes}) == 1:
+            ends = [f"{'' if self.missing else 'always '}{_destination(self.outcomes[0])}"]
+        shown = " or ".join(ends[:SHOWN_ENDS]) + (
+            f" or {len(ends) - SHOWN_ENDS} more" if len(ends) > SHOWN_ENDS else ""
+        )
+        if asked and len(ends) > 1:
+            more = f" and {len(asked) - SHOWN_ENDS} more" if len(asked) > SHOWN_ENDS else ""
+            shown += f"; it depends on what is not known ({', '.join(asked[:SHOWN_ENDS])}{more})"
+        return (
+            f"{self.title}: {shown}{' by these rules; not certain, because others are missing' if self.missing else ''}"
+        )
 
     def describe(self) -> str:
         """Return the trace in words: the first outcomes rule by rule, the others by where they end."""
         explained = [way.explain() for way in self.outcomes[:MAX_BRANCHES]]
         others = [f"{share(way.probability)} → {way.describe_end()}" for way in self.outcomes[MAX_BRANCHES:]]
-        return "\n\n".join([self.summary, *explained, "\n".join(others)]).rstrip()
+        missing = "\n".join(f"missing: {one}" for one in self.missing)
+        return "\n\n".join(filter(None, [self.summary, missing, *explained, "\n".join(others)]))
 
     def rows(self) -> Rows:
         """Return every step of every way, one row each: WAY, SHARE, HOOK, CHAIN, RULE and where the way ENDS."""
@@ -131,7 +151,11 @@ class Trace(Sequence[Outcome], TabledAnswer):
 
 
 def _destination(way: Outcome) -> str:
-    return (way.packet.dst or "?") if way.verdict == "ACCEPT" else way.verdict
+    return f"to {way.packet.dst or 'an address that is not known'}" if way.accepted else way.verdict
+
+
+def _destination_with_share(way: Outcome) -> str:
+    return f"{share(way.probability)} {_destination(way)}"
 
 
 # ── from outcomes to boxes ───────────────────────────────────────────────────────────────────────────────────
