@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from fractions import Fraction
@@ -67,6 +67,17 @@ class Machine:
 
     def accounts(self, names: Sequence[str]) -> None:
         self._ask("accounts", list(names))
+
+    def sets(self, contents: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+        """Give each ipset just these entries: name → (type, entries)."""
+        self._ask("sets", {name: [kind, list(entries)] for name, (kind, entries) in contents.items()})
+
+    def ip(self, *commands: str) -> None:
+        """Do commands of ip."""
+        self._ask("ip", commands)
+
+    def listen_transparently(self, port: int) -> None:
+        self._ask("listen_transparently", port)
 
     def load(self, dump: str, flavour: str) -> None:
         self._ask("load", dump, flavour)

@@ -18,6 +18,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+from pyroute2 import IPSet
+from pyroute2.ipset import PortEntry
+
 OUTGOING = 4  # linux/if_packet.h
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
 FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32}
@@ -41,6 +44,8 @@ class Machine:
         self.far: dict[str, socket.socket] = {}
         self.mac: dict[str, bytes] = {}
         self.sport = 10000
+        self.made_sets: set[str] = set()
+        self.listening: list[socket.socket] = []
         for name, value in SETTINGS.items():
             Path("/proc/sys", name).write_text(str(value))
 
@@ -76,6 +81,30 @@ class Machine:
     def accounts(self, names: list[str]) -> None:
         for name in names:
             ran("nfacct", "add", name)
+
+    def sets(self, contents: dict[str, list[Any]]) -> None:
+        """Give each ipset just these entries: name → [type, entries]."""
+        with IPSet() as ipset:
+            for name, (kind, entries) in contents.items():
+                if name not in self.made_sets:
+                    ipset.create(name, stype=kind)
+                    self.made_sets.add(name)
+                ipset.flush(name)
+                for entry in entries:
+                    address, comma, port = entry.partition(",")
+                    udp = PortEntry(int(port.removeprefix("udp:") or 0), protocol=socket.IPPROTO_UDP)
+                    ipset.add(name, (address, udp) if comma else address, etype=kind.partition(":")[2])
+
+    def ip(self, commands: list[str]) -> None:
+        """Do commands of ip, such as `rule add fwmark 0x200 lookup 100`."""
+        ran("ip", "-batch", "-", text="\n".join(commands))
+
+    def listen_transparently(self, port: int) -> None:
+        """Open a UDP socket that takes packets to any address (IP_TRANSPARENT, linux/in.h)."""
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        taken.setsockopt(socket.SOL_IP, 19, 1)
+        taken.bind(("", port))
+        self.listening.append(taken)
 
     def load(self, dump: str, flavour: str) -> None:
         ran(f"iptables-{flavour}-restore", text=dump)

@@ -93,12 +93,12 @@ def targets(ruleset: Ruleset, own: str) -> list[tuple[str, str, int]]:
     return list(dict.fromkeys(found))
 
 
-def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool) -> dict[str, float]:
+def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool, each: int = EACH) -> dict[str, float]:
     """Load, send, compare where packets left and what each rule counted; returns the worst and the sums."""
     made.load(text, flavour)
     squared = bound = worst = 0.0
     for flow in sent:
-        seen = made.send(flow.packet, EACH, flow.sources)
+        seen = made.send(flow.packet, each, flow.sources)
         wanted: dict[object, Fraction] = defaultdict(Fraction)
         for way in flow.outcomes:
             if way.verdict == "ACCEPT" and way.hook == "POSTROUTING":
@@ -110,16 +110,16 @@ def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool)
         counted = {key: number for key, number in counted.items() if quiet or key in wanted}
         assert set(counted) <= set(wanted), (flow.packet, counted, dict(wanted))
         if arrive := sum(wanted.values()):
-            counted["lost"], wanted["lost"] = EACH - sum(counted.values()), 1 - arrive
+            counted["lost"], wanted["lost"] = each - sum(counted.values()), 1 - arrive
         for key, probability in wanted.items():
-            assert fits(counted.get(key, 0), EACH, probability), (flow.packet, key, counted, dict(wanted))
+            assert fits(counted.get(key, 0), each, probability), (flow.packet, key, counted, dict(wanted))
         possible = {key: probability for key, probability in wanted.items() if probability}
         if len(possible) > 1:
             found, most = chi_squared(counted, possible)
             assert found <= most, (flow.packet, counted, dict(wanted))
             squared, bound = squared + found, bound + len(possible) - 1
     after = iptables.parse(made.save(flavour))
-    for rule, position, mean, spread in counts(iptables.parse(text), sent):
+    for rule, position, mean, spread in counts(iptables.parse(text), sent, each):
         if not quiet and rule.table != "nat":
             continue
         packets = after.chain(rule.chain, rule.table).rules[position].packets
@@ -130,7 +130,7 @@ def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool)
     return {"χ²": squared, "freedom": bound, "worst rule, σ": worst}
 
 
-def counts(ruleset: Ruleset, sent: list[Flow]) -> Iterator[tuple[Rule, int, float, float]]:
+def counts(ruleset: Ruleset, sent: list[Flow], each: int) -> Iterator[tuple[Rule, int, float, float]]:
     """What each rule, at its position in its chain, should count after all flows: mean and standard deviation."""
     mean: dict[Rule, Fraction] = defaultdict(Fraction)
     variance: dict[Rule, Fraction] = defaultdict(Fraction)
@@ -143,8 +143,8 @@ def counts(ruleset: Ruleset, sent: list[Flow]) -> Iterator[tuple[Rule, int, floa
                 once[rule] += way.probability * times
                 square[rule] += way.probability * times**2
         for rule, value in once.items():
-            mean[rule] += EACH * value
-            variance[rule] += EACH * (square[rule] - value**2)
+            mean[rule] += each * value
+            variance[rule] += each * (square[rule] - value**2)
     for table in ruleset.tables:
         for name in ruleset.names(table):
             for position, rule in enumerate(ruleset.chain(name, table)):

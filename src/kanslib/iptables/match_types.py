@@ -377,6 +377,11 @@ class TupleTest:
         """The subject for the direction that this packet does not show."""
         return f"ct{'repl' if self.reply else 'orig'}{self.field}"
 
+    @property
+    def in_template(self) -> bool:
+        """The answer for a template of conntrack, whose tuple is empty."""
+        return contains(self.ranges, 0) != self.negated
+
     def holds(self, packet: MatchedPacket) -> bool | Question:
         """Compare the value in the connection's tuple."""
         new = packet.test("ctstate", ((NEW, NEW), (RELATED, RELATED)))
@@ -411,7 +416,7 @@ class TupleTest:
 class ConnectionTest:
     """Something else that conntrack knows of a connection; `for_new`: the answer for its first packet, None if unknown.
 
-    `name`, `words`, `domain`, `wanted` as in `OutsideMatch`.
+    `name`, `words`, `domain`, `wanted` as in `OutsideMatch`. `in_template`: the answer for a template of conntrack.
     """
 
     name: str
@@ -420,6 +425,7 @@ class ConnectionTest:
     domain: Ranges
     for_new: bool | None
     negated: bool
+    in_template: bool = False
 
     def holds(self, packet: MatchedPacket) -> bool | Question:
         """Ask about the connection."""
@@ -433,11 +439,33 @@ class ConnectionTest:
 
 
 @dataclass(frozen=True, slots=True)
+class ProtocolTest:
+    """`conntrack --ctproto`: the connection's protocol is that of its packets."""
+
+    protocol: int
+    negated: bool
+
+    @property
+    def in_template(self) -> bool:
+        """The answer for a template of conntrack, which has no protocol."""
+        return self.negated
+
+    def holds(self, packet: MatchedPacket) -> bool | Question:
+        """Compare the protocol."""
+        return (packet.protocol == self.protocol) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
 class StatusTest:
     """`conntrack --ctstatus`: EXPECTED, SEEN_REPLY, ASSURED, CONFIRMED."""
 
     statuses: frozenset[str]
     negated: bool
+
+    @property
+    def in_template(self) -> bool:
+        """The answer for a template of conntrack, which is confirmed (xt_CT.c)."""
+        return ("CONFIRMED" in self.statuses) != self.negated
 
     def holds(self, packet: MatchedPacket) -> bool | Question:
         """Compare the status; a first packet's connection has none until it has passed POSTROUTING or INPUT."""
@@ -452,7 +480,7 @@ class StatusTest:
         return _flip(packet.ask(Question(Subject("ctstatus", words))), self.negated)
 
 
-ConnectionTests = StateTest | TupleTest | ConnectionTest | StatusTest
+ConnectionTests = TupleTest | ConnectionTest | ProtocolTest | StatusTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,6 +518,8 @@ class ConntrackMatch:
             return untracked
         if untracked:
             return self.untracked if self.state is None else True
+        if packet.table == "raw" and not packet.looped:  # what CT has given it is a template
+            return all(test.in_template for test in self.tests)
         return _all(test.holds(packet) for test in self.tests)
 
 
@@ -540,19 +570,21 @@ class FreshMatch:
 
 
 def set_subject(packet: MatchedPacket, name: str, flags: tuple[str, ...]) -> Subject:
-    """Return the subject of whether an ipset holds what `--match-set NAME src,dst` or a target SET says of a packet."""
-    fields: list[str] = []
+    """Return the subject of whether an ipset holds what `--match-set NAME src,dst` or a target SET says of a packet.
+
+    The type of the set is not known: its first and third dimension are taken for addresses, the second for an address
+    or a port (ipset(8); bitmap:port, hash:net,iface and hash:ip,mark are used less).
+    """
+    key: list[object] = []
     shown: list[str] = []
     for at, side in enumerate(flags):
         address, port = ("src", "sport") if side == "src" else ("dst", "dport")
-        fields += [address, port]
-        if len(flags) > 1:
-            fields.append("in_interface" if side == "src" else "out_interface")
-        moved = getattr(packet, address) == getattr(packet.original, address) and (
-            getattr(packet, port) != getattr(packet.original, port)
-        )
-        shown.append(endpoint(packet.describe(address), getattr(packet, port) if at or moved else None))
-    return Subject(f"set {name}", f"set {name} {{holds|does not hold}}", ", ".join(shown), packet.key(fields))
+        is_same = getattr(packet, address) == getattr(packet.original, address)
+        moved = is_same and getattr(packet, port) != getattr(packet.original, port)
+        with_port = at == 1 or (moved and len(flags) == 1)
+        key.append(packet.key((address, port) if with_port else (address,)))
+        shown.append(endpoint(packet.describe(address), getattr(packet, port) if with_port else None))
+    return Subject(f"set {name}", f"set {name} {{holds|does not hold}}", ", ".join(shown), tuple(key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from kanslib.iptables.match_types import (
     AddrTypeMatch,
     BitsMatch,
     ConnectionTest,
+    ConnectionTests,
     ConntrackMatch,
     EitherPortMatch,
     FieldMatch,
@@ -25,6 +26,7 @@ from kanslib.iptables.match_types import (
     PacketTypeMatch,
     Probability,
     ProtocolMatch,
+    ProtocolTest,
     RandomMatch,
     RecentMatch,
     ReversePathMatch,
@@ -37,7 +39,7 @@ from kanslib.iptables.match_types import (
 from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, TCP_FLAGS, icmp, tcp_flags
 from kanslib.iptables.packet import number
 from kanslib.iptables.questions import LINK_TYPES, NO_MSS, STATES, address_number, mac_number, name_ranges
-from kanslib.iptables.ranges import YES_NO, Ranges, join, subtract
+from kanslib.iptables.ranges import YES_NO, Ranges, contains, join, subtract
 from kanslib.iptables.syntax import Module, Option, RuleOptions
 
 ALL_BITS = 0xFFFFFFFF
@@ -99,7 +101,7 @@ def _network(field: str, option: Option) -> NetworkMatch:
     return NetworkMatch(field, tuple(networks), option.negated, option.value)
 
 
-def _protocol(option: Option) -> list[Match]:
+def _protocol(option: Option) -> list[ProtocolMatch]:
     """Return the match of `-p`, which takes a number or a name, in any case."""
     if option.value.isdecimal() and option.value.isascii():
         value = int(option.value)
@@ -263,12 +265,14 @@ _LARGE: Ranges = ((0, (1 << 64) - 1),)
 
 def _conntrack(part: Module) -> list[Match]:
     state: StateTest | None = None
-    tests: list[TupleTest | ConnectionTest | StatusTest] = []
+    tests: list[ConnectionTests] = []
     for option in part.options:
         if option.name in ("--ctstate", "--state"):
             state = _state(option)
         elif option.name.startswith(("--ctorig", "--ctrepl")):
             tests.append(_tuple_test(option))
+        elif option.name == "--ctproto":
+            tests += [ProtocolTest(match.protocol, match.negated) for match in _protocol(option)]
         elif option.name == "--ctstatus":
             names = frozenset(option.value.split(","))
             if not names <= _STATUSES:
@@ -300,14 +304,11 @@ def _tuple_test(option: Option) -> TupleTest:
 
 
 def _connection_test(option: Option) -> ConnectionTest:
-    """Return the test of `--ctdir`, `--ctproto` or `--ctexpire`."""
+    """Return the test of `--ctdir` or `--ctexpire`."""
     if option.name == "--ctdir":
         at = int(option.value == "REPLY")
-        return ConnectionTest("ctdir", "the direction", ((at, at),), YES_NO, at == 0, option.negated)
-    words = f"the connection's {option.name.removeprefix('--ct')}"
-    if option.name == "--ctproto":
-        value = PROTOCOLS.get(option.value.lower()) or int(option.value) if option.value.isalnum() else 0
-        return ConnectionTest("ctproto", words, ((value, value),), ((0, 255),), None, option.negated)
+        return ConnectionTest("ctdir", "the direction", ((at, at),), YES_NO, at == 0, option.negated, at == 0)
+    words = "the seconds until conntrack forgets the connection"
     return ConnectionTest("ctexpire", words, _numbers(option, 0, ALL_BITS), _LARGE, None, option.negated)
 
 
@@ -317,9 +318,14 @@ def _connbytes(part: Module) -> list[Match]:
     if option is None:
         return _asked(part)
     ranges = _numbers(option, 0, _LARGE[0][1])
+    # a first packet counts itself, and nothing has come back (net/netfilter/nf_conntrack_acct.c)
+    is_reply, counts_packets = (
+        one is not None and one.value == word for one, word in ((direction, "reply"), (mode, "packets"))
+    )
+    for_new = contains(ranges, 0 if is_reply else 1) if is_reply or counts_packets else None
     unit, side = mode.value if mode else "bytes", direction.value if direction else "both"
     words = f"the number of {unit} of the connection ({side})"
-    test = ConnectionTest(f"connbytes {words}", words, ranges, _LARGE, None, option.negated)
+    test = ConnectionTest(f"connbytes {words}", words, ranges, _LARGE, for_new, option.negated)
     return [ConntrackMatch(None, (test,))]
 
 
@@ -328,7 +334,9 @@ def _helper(part: Module) -> list[Match]:
     found: list[Match] = []
     for option in part.options:
         words = "the helper of the connection to which it belongs"
-        test = ConnectionTest("helper", words, name_ranges(option.value), ((0, (1 << 128) - 1),), False, option.negated)
+        test = ConnectionTest(
+            "helper", words, name_ranges(option.value), ((0, (1 << 128) - 1),), False, option.negated, option.negated
+        )
         found.append(ConntrackMatch(None, (test,), untracked=option.negated))
     return found
 

@@ -22,6 +22,7 @@ from kanslib.iptables.questions import (
     STATES,
     TYPES,
     UNTRACKED,
+    Answers,
     Condition,
     Question,
     Subject,
@@ -88,6 +89,14 @@ class ChainFrame(NamedTuple):
         return ChainFrame(self.parent, self.chain, self.positions, self.next + 1, self.active, self.entry)
 
 
+class KnownMachine(NamedTuple):
+    """What is known of the machine besides its rules: addresses and routes, sets, and answers to questions."""
+
+    routing: Routing | None
+    sets: IPSets
+    answers: Answers | None = None
+
+
 @lru_cache(maxsize=256)
 def _icmp_number(text: str, protocol: int) -> int:
     return icmp(text, ICMPV6_TYPES if protocol == PROTOCOLS["ipv6-icmp"] else None)[0]
@@ -104,14 +113,15 @@ class PacketState:
     """
 
     __slots__ = (
-        "act", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "entries", "frame", "hook",
-        "in_interface", "known", "learned", "looped", "mark", "mss", "notes", "original", "out_interface", "plan",
-        "probability", "protocol", "recent", "routing", "sets", "socket", "sport", "src", "stage", "steps", "table",
-        "tcp_flags", "template", "tos", "trail", "translated", "ttl", "ttl_lost", "turns",
+        "act", "answers", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "entries",
+        "frame", "hook", "in_interface", "known", "learned", "looped", "mark", "mss", "notes", "original",
+        "out_interface", "plan", "probability", "protocol", "recent", "routing", "sets", "socket", "sport", "src",
+        "stage", "steps", "table", "tcp_flags", "template", "tos", "trail", "translated", "ttl", "ttl_lost", "turns",
     )  # fmt: skip
 
-    def __init__(self, packet: Packet, routing: Routing | None, sets: IPSets, plan: tuple[Stage, ...]) -> None:
-        self.original, self.routing, self.sets = packet, routing, sets
+    def __init__(self, packet: Packet, machine: KnownMachine, plan: tuple[Stage, ...]) -> None:
+        self.original = packet
+        self.routing, self.sets, self.answers = machine
         self.protocol = PROTOCOLS.get(packet.protocol) or int(packet.protocol)
         self.src, self.dst, self.sport, self.dport = packet.src, packet.dst, packet.sport, packet.dport
         self.in_interface: str | None = packet.in_interface or ""
@@ -208,7 +218,8 @@ class PacketState:
 
     def key(self, fields: Sequence[str]) -> tuple[object, ...]:
         """Return the current values of fields: a question that depends on them is another one when one changes."""
-        return tuple((getattr(self, field), self.turns.get(field, 0)) for field in fields)
+        values = ((field, getattr(self, field)) for field in fields)
+        return tuple((field, self.turns.get(field, 0)) if value is None else value for field, value in values)
 
     # questions
 
@@ -259,7 +270,10 @@ class PacketState:
         inside = intersect(possible, question.values)
         if inside == possible:
             return True
-        return question if inside else False
+        if not inside:
+            return False
+        known = self.answers.answer(question) if self.answers else None
+        return question if known is None else known
 
     def assume(self, question: Question, yes: bool) -> None:
         """Assume from here on that the answer to a question is yes, or that it is no."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, summarize_address_range
+from typing import Protocol
 
 from kanslib.iptables.names import TCP_FLAGS
 from kanslib.iptables.ranges import YES, YES_NO, Ranges, intersect, join, subtract
@@ -62,6 +63,14 @@ class Question:
     subject: Subject
     values: Ranges = YES
     bits: tuple[tuple[str, int, int], ...] = ()
+
+
+class Answers(Protocol):
+    """Somebody who knows more of the machine than its rules say."""
+
+    def answer(self, question: Question) -> bool | None:
+        """Return the answer to a question; None where it is not known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

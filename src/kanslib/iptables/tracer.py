@@ -24,8 +24,8 @@ from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.match_types import Probability
 from kanslib.iptables.outcome import Outcome, Step
 from kanslib.iptables.packet import Packet, Routing
-from kanslib.iptables.packet_state import ChainFrame, PacketState, Stage
-from kanslib.iptables.questions import NEW, RELATED, Question, Subject, assumptions, either
+from kanslib.iptables.packet_state import ChainFrame, KnownMachine, PacketState, Stage
+from kanslib.iptables.questions import NEW, RELATED, Answers, Question, Subject, assumptions, either
 
 _NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST"))
 _ICMP = (1, 58)
@@ -67,9 +67,15 @@ class Tracer:
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
         self._names: dict[tuple[str, str], frozenset[str]] = {}
 
-    def trace(self, packet: Packet, routing: Routing | None = None, sets: IPSets | None = None) -> list[Outcome]:
-        """Return every path that the packet can take; see `Ruleset.trace`."""
-        return _Search(self).outcomes(packet, routing, sets or IPSets({}))
+    def trace(
+        self,
+        packet: Packet,
+        routing: Routing | None = None,
+        sets: IPSets | None = None,
+        answers: Answers | None = None,
+    ) -> list[Outcome]:
+        """Return every path that the packet can take; see `Ruleset.trace`. What `answers` knows is not assumed."""
+        return _Search(self).outcomes(packet, KnownMachine(routing, sets or IPSets({}), answers))
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain; None where the table does not have it."""
@@ -111,9 +117,9 @@ class _Search:
         self._number = 0
         self._asked: Counter[str] = Counter()
 
-    def outcomes(self, packet: Packet, routing: Routing | None, sets: IPSets) -> list[Outcome]:
+    def outcomes(self, packet: Packet, machine: KnownMachine) -> list[Outcome]:
         """Return the outcome of each path."""
-        state = PacketState(packet, routing, sets, _OUTPUT if packet.in_interface is None else _PREROUTING)
+        state = PacketState(packet, machine, _OUTPUT if packet.in_interface is None else _PREROUTING)
         if packet.in_interface is not None or self._route_sent(state):
             self._ready.append(state)
         while self._ready or self._waiting:
