@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanslib.metallb import allocation
-from kanslib.metallb.config import Pool, ranges
+from kanslib.metallb.config import Pool
+from kanslib.metallb.ranges import ranges
 from tests.metallb.objects import MANY, service
 
 

@@ -12,7 +12,7 @@ from tests.metallb.objects import READY, SERVICE, node, piece
 def test_advertised_aggregation_peers_nodes_preference() -> None:
     def objects(kind: str) -> list[dict[str, Any]]:
         rack = [{"matchLabels": {"rack": "1"}}]
-        wide = {"aggregationLength": 24, "localPref": 50, "communities": ["65000:1"]}
+        wide = {"aggregationLength": 24, "aggregationLengthV6": 120, "localPref": 50, "communities": ["65000:1"]}
         one = {"localPref": 200, "peers": ["inside"], "nodeSelectors": rack}
         ads = [{"metadata": {"name": "wide"}, "spec": wide}, {"metadata": {"name": "one"}, "spec": one}]
         outside = {"myASN": 65000, "peerASN": 65001, "peerAddress": "172.18.0.200", "holdTime": "1m30s"}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kanslib.k8s.objects import KubeObject
 from kanslib.metallb import election
-from kanslib.metallb.config import L2Advertisement, Pool, ranges
+from kanslib.metallb.config import L2Advertisement, Pool
+from kanslib.metallb.ranges import ranges
 from tests.metallb.objects import MANY, READY, SERVICE, node, piece
 from tests.types import OpenLab
 

@@ -34,7 +34,7 @@ from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
-from kanslib.metallb.config import ipv4_addresses
+from kanslib.metallb.ranges import ipv4_addresses
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock

@@ -27,7 +27,7 @@ from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
 from kanslib.metallb import memberlist
-from kanslib.metallb.config import ipv4_addresses
+from kanslib.metallb.ranges import ipv4_addresses
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
 from kanslib.recording.format import Action

@@ -15,7 +15,8 @@ from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb import election
 from kanslib.metallb.allocation import annotation
-from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Objects, Pool, objects_of_kind, pool_of, pools
+from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Pool, pool_of, pools
+from kanslib.metallb.resources import Objects, objects_of_kind
 
 Problem = Literal[
     "pool exhausted", "sharing refused", "foreign network", "no advertisement", "selects nobody", "no speakers",

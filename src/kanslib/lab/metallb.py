@@ -10,7 +10,8 @@ from kanslib.exceptions import KanslibError, LeaderDisagreementWarning, NotFound
 from kanslib.k8s.objects import external_addresses, newest_leaders
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
-from kanslib.metallb.config import ipv4_addresses, pool_of, pools
+from kanslib.metallb.config import pool_of, pools
+from kanslib.metallb.ranges import ipv4_addresses
 
 if TYPE_CHECKING:
     from kanslib.metallb.election import Election

@@ -5,27 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from kanslib.k8s.endpoints import by_service, can_serve, endpoints_in, selects
+from kanslib.k8s.endpoints import by_service, can_serve, endpoints_in
 from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip
-from kanslib.metallb.config import BGPAdvertisement, Objects, Pool, objects_of_kind, pool_of, pools
+from kanslib.metallb.config import BGPAdvertisement, Pool, pool_of, pools
 from kanslib.metallb.election import EXCLUDE, network_unavailable, speakers
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A BGPPeer: the router's address, both AS numbers, the hold time (seconds), the nodes that connect to it."""
-
-    name: str
-    address: str
-    asn: int
-    my_asn: int
-    hold: float = 90.0
-    nodes: frozenset[str] = frozenset()
-
-    @property
-    def is_internal(self) -> bool:
-        """True for iBGP: both sides are in one AS. Only then LOCAL_PREF is sent."""
-        return self.asn == self.my_asn
+from kanslib.metallb.peers import Peer, check_bfd_profiles, read_peers
+from kanslib.metallb.resources import Objects, named_resources_of, objects_of_kind
 
 
 @dataclass(frozen=True)
@@ -42,27 +27,10 @@ class BGPRoute:
 
 
 def peers(objects: Objects) -> list[Peer]:
-    """Return the BGPPeers, each with the nodes whose speakers connect to it."""
-    nodes = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in objects("nodes")}
-    found = []
-    for obj in objects_of_kind(objects, "bgppeers"):
-        spec = obj["spec"]
-        selectors = spec.get("nodeSelectors") or [{}]
-        names = frozenset(name for name, labels in nodes.items() if any(selects(one, labels) for one in selectors))
-        hold = _seconds(spec.get("holdTime", "90s"))
-        found.append(Peer(obj["metadata"]["name"], spec["peerAddress"], spec["peerASN"], spec["myASN"], hold, names))
-    return found
-
-
-def _seconds(duration: str) -> float:
-    """Return a Go duration such as `1m30s` in seconds."""
-    units, total, number = {"h": 3600.0, "m": 60.0, "s": 1.0}, 0.0, ""
-    for sign in duration:
-        if sign in units:
-            total, number = total + float(number) * units[sign], ""
-        else:
-            number += sign
-    return total
+    """Return the BGPPeers, each with the nodes whose speakers connect to it. Raises ConfigurationError."""
+    found = named_resources_of(objects)
+    profiles = check_bfd_profiles(found.bfd_profiles)
+    return list(read_peers(found.peers, found.nodes, found.secrets_by_name, profiles).values())
 
 
 def why_not_advertised(node: KubeObject, service: KubeObject, pool: Pool | None, slices: Iterable[KubeObject]) -> str:

@@ -1,30 +1,25 @@
-"""Read MetalLB's configuration from its objects: pools and their advertisements.
+"""Read MetalLB's configuration from its objects, or refuse it as MetalLB does: pools, advertisements and peers.
 
-MetalLB v0.14.8 internal/config/config.go.
+MetalLB v0.14.8 internal/config/config.go, with native BGP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-    summarize_address_range,
-)
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 from typing import Any
 
-from kanslib.exceptions import ConfigurationError, KanslibError
+from kanslib.exceptions import ConfigurationError
 from kanslib.k8s.endpoints import selects
-from kanslib.k8s.objects import KubeObject
-
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
-Objects = Callable[[str], list[KubeObject]]  # from a kind to its objects, as `lab.objects`
+from kanslib.k8s.objects import KubeObject, labels_of, name_of
+from kanslib.metallb.communities import BGPCommunity, aliases, resolve
+from kanslib.metallb.go_text import quoted, quoted_number, selector_string, selector_value
+from kanslib.metallb.native_mode import check_native_mode
+from kanslib.metallb.peers import Peer, check_bfd_profiles, check_durations, read_peers
+from kanslib.metallb.ranges import Address, AddressRange, Network, parse_range
+from kanslib.metallb.resources import Objects, Resources, named_resources_of
+from kanslib.metallb.selectors import check_syntax, distinct, distinct_selectors, selected
 
 
 @dataclass(frozen=True)
@@ -87,45 +82,24 @@ class Pool:
         return not self.service_selectors or any(selects(one, labels) for one in self.service_selectors)
 
 
+@dataclass(frozen=True)
+class Config:
+    """A configuration that MetalLB accepts: pools with their advertisements, and peers, by name."""
+
+    pools: Mapping[str, Pool]
+    peers: Mapping[str, Peer]
+
+
 def avoids_buggy_ips(address: Address) -> bool:
     """Return True for an IPv4 address that ends in 0 or 255, which some home routers drop."""
     return address.version == 4 and int(address) & 255 in (0, 255)
 
 
-def ranges(spec: str) -> list[Network]:
-    """Return an entry of a pool, a range or a CIDR, as networks. Raises ConfigurationError for what is neither.
-
-    >>> [str(network) for network in ranges("172.18.255.200-172.18.255.210")]
-    ['172.18.255.200/29', '172.18.255.208/31', '172.18.255.210/32']
-    """
-    if "-" not in spec:
-        try:
-            return [ip_network(spec.strip(), strict=False)]
-        except ValueError:
-            raise ConfigurationError(f"invalid CIDR {spec!r}: expected 192.0.2.0/24 or 192.0.2.10-192.0.2.20") from None
-    parts = [part.strip() for part in spec.split("-", 1)]
-    try:
-        first, last = map(ip_address, parts)
-        return list(summarize_address_range(first, last))
-    except (ValueError, TypeError) as exc:
-        raise ConfigurationError(f"invalid IP range {spec!r}: {exc}") from None
-
-
-def ipv4_addresses(pools: Iterable[KubeObject]) -> list[str]:
-    """Return every IPv4 address in the ranges of IPAddressPool objects, in their order.
-
-    >>> ipv4_addresses([{"spec": {"addresses": ["192.0.2.10-192.0.2.12", "2001:db8::/64"]}}])
-    ['192.0.2.10', '192.0.2.11', '192.0.2.12']
-    """
-    networks = (network for pool in pools for entry in pool["spec"]["addresses"] for network in ranges(entry))
-    return [str(address) for network in networks if isinstance(network, IPv4Network) for address in network]
-
-
 def pools(objects: Objects) -> dict[str, Pool]:
     """Return the pools by name, each with its advertisements.
 
-    `objects`: `lab.objects`, or a function like it. Raises ConfigurationError for a configuration that MetalLB rejects
-    as a whole: a malformed or an overlapping range.
+    `objects`: `lab.objects`, or a function like it. Raises ConfigurationError, in MetalLB's words, for pools and
+    advertisements that MetalLB rejects; peers are not looked at.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -133,25 +107,23 @@ def pools(objects: Objects) -> dict[str, Pool]:
     >>> [(pool.name, len(list(pool.addresses()))) for pool in pools(lab.objects).values()]
     [('my-ippool', 51)]
     """
-    nodes = {node["metadata"]["name"]: node["metadata"].get("labels", {}) for node in objects_of_kind(objects, "nodes")}
-    layer2_ads = [(obj, _layer2(obj, nodes)) for obj in objects_of_kind(objects, "l2advertisements")]
-    bgp_ads = [(obj, _bgp(obj, nodes)) for obj in objects_of_kind(objects, "bgpadvertisements")]
-    found: dict[str, Pool] = {}
-    for obj in sorted(objects_of_kind(objects, "ipaddresspools"), key=lambda o: str(o["metadata"]["name"])):
-        layer2 = tuple(ad for ad_obj, ad in layer2_ads if _covers(ad_obj, obj))
-        bgp = tuple(ad for ad_obj, ad in bgp_ads if _covers(ad_obj, obj))
-        pool = _pool(obj, objects_of_kind(objects, "namespaces"), layer2, bgp)
-        _refuse_overlap(pool, found.values())
-        found[pool.name] = pool
-    return found
+    return _read_pools(named_resources_of(objects))
 
 
-def objects_of_kind(objects: Objects, kind: str) -> list[KubeObject]:
-    """Return the objects of a kind; none where the cluster does not know the kind (no CustomResourceDefinition yet)."""
-    try:
-        return objects(kind)
-    except KanslibError:
-        return []
+def read_config(resources: Resources) -> Config:
+    """Return what MetalLB reads in native mode (config.For). Raises ConfigurationError in its words."""
+    check_durations(resources.peers)
+    check_native_mode(resources)
+    return parse_config(resources)
+
+
+def parse_config(resources: Resources) -> Config:
+    """Return the configuration that any mode of BGP reads. Raises ConfigurationError in MetalLB's words."""
+    profiles = check_bfd_profiles(resources.bfd_profiles)
+    peers = read_peers(resources.peers, resources.nodes, resources.secrets_by_name, profiles)
+    config = Config(_read_pools(resources), peers)
+    _check_bfd_echo(config, resources.peers, profiles)
+    return config
 
 
 def pool_of(pools: Mapping[str, Pool], ips: Sequence[str]) -> Pool | None:
@@ -159,72 +131,214 @@ def pool_of(pools: Mapping[str, Pool], ips: Sequence[str]) -> Pool | None:
     return next((pool for pool in pools.values() if ips and all(ip in pool for ip in ips)), None)
 
 
-def _pool(
-    obj: KubeObject,
-    namespaces: Iterable[KubeObject],
-    layer2: tuple[L2Advertisement, ...],
-    bgp: tuple[BGPAdvertisement, ...],
-) -> Pool:
-    spec, name = obj["spec"], obj["metadata"]["name"]
-    if not spec.get("addresses"):
-        raise ConfigurationError(f"pool {name!r} has no addresses: expected spec.addresses with a range or a CIDR")
-    allocation = spec.get("serviceAllocation") or {}
-    selectors = allocation.get("namespaceSelectors") or []
-    selected = [
-        namespace["metadata"]["name"]
-        for namespace in namespaces
-        if any(selects(selector, namespace["metadata"].get("labels", {})) for selector in selectors)
-    ]
-    return Pool(
-        name=name,
-        networks=tuple(network for entry in spec["addresses"] for network in ranges(entry)),
-        auto_assign=spec.get("autoAssign", True),
-        avoid_buggy_ips=spec.get("avoidBuggyIPs", False),
-        pinned=spec.get("serviceAllocation") is not None,
+# ── pools ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_pools(resources: Resources) -> dict[str, Pool]:
+    """Return the pools by name (config.go poolsFor)."""
+    known_communities = aliases(resources.communities)
+    found: dict[str, Pool] = {}
+    entries: dict[str, list[AddressRange]] = {}
+    taken: list[Network] = []
+    for obj in resources.pools:
+        name = name_of(obj)
+        try:
+            entries[name] = _entries(obj)
+            found[name], before = _pool(obj, entries[name], resources.namespaces), found.get(name)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"parsing address pool {name}: {error}") from None
+        if before is not None:
+            raise ConfigurationError(f"duplicate definition of pool {quoted(name)}")
+        _refuse_overlap(found[name], taken)
+    _add_layer2(found, resources)
+    _add_bgp(found, entries, resources, known_communities)
+    return found
+
+
+def _entries(obj: KubeObject) -> list[AddressRange]:
+    found = []
+    if not name_of(obj):
+        raise ConfigurationError("missing pool name")
+    addresses = (obj.get("spec") or {}).get("addresses") or []
+    if not addresses:
+        raise ConfigurationError("pool has no prefixes defined")
+    for entry in addresses:
+        try:
+            found.append(parse_range(entry))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"invalid CIDR {quoted(entry)} in pool {quoted(name_of(obj))}: {error}") from None
+    return found
+
+
+def _pool(obj: KubeObject, entries: Iterable[AddressRange], namespaces: Iterable[KubeObject]) -> Pool:
+    spec = obj["spec"]
+    pool = Pool(
+        name=name_of(obj),
+        networks=tuple(network for entry in entries for network in entry.networks),
+        auto_assign=spec.get("autoAssign") is not False,
+        avoid_buggy_ips=bool(spec.get("avoidBuggyIPs")),
+    )
+    allocation = spec.get("serviceAllocation")
+    return pool if allocation is None else _pinned(pool, allocation, namespaces)
+
+
+def _pinned(pool: Pool, allocation: Mapping[str, Any], namespaces: Iterable[KubeObject]) -> Pool:
+    """Return a pool with its serviceAllocation (config.go addressPoolServiceAllocationsFromCR)."""
+    named = allocation.get("namespaces") or []
+    if len(set(named)) < len(named):
+        raise ConfigurationError("duplicate definition in namespaces field")
+    by_namespace = distinct_selectors(allocation, "namespaceSelectors")
+    by_service = distinct_selectors(allocation, "serviceSelectors")
+    in_pool = f"label selector {{}} in ip pool {pool.name}"
+    check_syntax(by_namespace, lambda one: f"invalid namespace {in_pool}".format(selector_string(one)))
+    check_syntax(by_service, lambda one: f"invalid service {in_pool}".format(selector_value(one)))
+    chosen = [name_of(one) for one in namespaces if selected(labels_of(one), by_namespace)]
+    return replace(
+        pool,
+        pinned=True,
         priority=allocation.get("priority") or 0,
-        namespaces=frozenset([*(allocation.get("namespaces") or []), *selected]),
-        service_selectors=tuple(allocation.get("serviceSelectors") or []),
-        layer2=layer2,
-        bgp=bgp,
+        namespaces=frozenset([*named, *chosen]),
+        service_selectors=tuple(by_service),
     )
 
 
-def _refuse_overlap(pool: Pool, others: Iterable[Pool]) -> None:
-    for other in others:
-        for a in pool.networks:
-            for b in other.networks:
-                if a.version == b.version and a.overlaps(b):
-                    raise ConfigurationError(f"{a} in pool {pool.name!r} overlaps with {b} in pool {other.name!r}")
+def _refuse_overlap(pool: Pool, taken: list[Network]) -> None:
+    """Add the networks of a pool to those that are taken. Raises ConfigurationError for one that overlaps."""
+    for network in pool.networks:
+        for other in taken:
+            if network.version == other.version and network.overlaps(other):
+                words = f"in pool {quoted(pool.name)} overlaps with already defined CIDR {quoted(str(other))}"
+                raise ConfigurationError(f"CIDR {quoted(str(network))} {words}")
+        taken.append(network)
 
 
-def _covers(advertisement: KubeObject, pool: KubeObject) -> bool:
-    """Return True when an advertisement names or selects a pool, or has neither names nor selectors."""
-    spec = advertisement.get("spec") or {}
-    names, selectors = spec.get("ipAddressPools") or [], spec.get("ipAddressPoolSelectors") or []
+# ── advertisements ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_layer2(found: dict[str, Pool], resources: Resources) -> None:
+    for obj in resources.layer2_advertisements:
+        spec = obj.get("spec") or {}
+        distinct(spec.get("ipAddressPools") or [], "ipAddressPools")
+        selectors = distinct_selectors(spec, "ipAddressPoolSelectors")
+        nodes = _nodes(obj, resources.nodes)
+        advertisement = L2Advertisement(name_of(obj), nodes, tuple(spec.get("interfaces") or []))
+        for name in _covered(spec, selectors, resources.pools, found):
+            found[name] = replace(found[name], layer2=(*found[name].layer2, advertisement))
+
+
+def _add_bgp(
+    found: dict[str, Pool],
+    entries: Mapping[str, list[AddressRange]],
+    resources: Resources,
+    known: Mapping[str, BGPCommunity],
+) -> None:
+    for place, obj in enumerate(resources.bgp_advertisements):
+        for other, same in enumerate(resources.bgp_advertisements[place + 1 :], place + 1):
+            if obj == same:
+                equal = f"advertisement {place + 1} and {other + 1} are equal"
+                raise ConfigurationError(f"duplicate definition of bgpadvertisements. {equal}")
+    for obj in resources.bgp_advertisements:
+        advertisement, selectors = _bgp(obj, resources.nodes, known)
+        for name in _covered(obj.get("spec") or {}, selectors, resources.pools, found):
+            _check_aggregation(advertisement, entries[name])
+            _check_local_pref(advertisement, found[name].bgp)
+            found[name] = replace(found[name], bgp=(*found[name].bgp, advertisement))
+
+
+def _bgp(
+    obj: KubeObject, nodes: Iterable[KubeObject], known: Mapping[str, BGPCommunity]
+) -> tuple[BGPAdvertisement, list[Mapping[str, Any]]]:
+    """Return an advertisement, and its selectors of pools (config.go bgpAdvertisementFromCR)."""
+    spec: Mapping[str, Any] = obj.get("spec") or {}
+    distinct(spec.get("ipAddressPools") or [], "ipAddressPools")
+    communities = distinct(spec.get("communities") or [], "community")
+    peers = distinct(spec.get("peers") or [], "peers")
+    selectors = distinct_selectors(spec, "ipAddressPoolSelectors")
+    distinct_selectors(spec, "nodeSelectors")
+    length = _length(spec.get("aggregationLength"), 32, "IPv4")
+    length_v6 = _length(spec.get("aggregationLengthV6"), 128, "IPv6")
+    resolved = resolve(communities, known)
+    chosen = _nodes(obj, nodes)
+    local_pref = spec.get("localPref") or 0
+    return BGPAdvertisement(name_of(obj), chosen, length, length_v6, local_pref, resolved, peers), selectors
+
+
+def _length(value: int | None, longest: int, family: str) -> int:
+    length = longest if value is None else value
+    if length > longest:
+        raise ConfigurationError(f"invalid aggregation length {quoted_number(length)} for {family}")
+    return length
+
+
+def _nodes(obj: KubeObject, nodes: Iterable[KubeObject]) -> frozenset[str]:
+    """Return the nodes that an advertisement selects: all without a selector."""
+    selectors = distinct_selectors(obj.get("spec") or {}, "nodeSelectors")
+    parsing = f"failed to parse node selector for {name_of(obj)}"
+    check_syntax(selectors, lambda one: f"invalid label selector {selector_value(one)}\n{parsing}")
+    return frozenset(name_of(node) for node in nodes if selected(labels_of(node), selectors or [{}]))
+
+
+def _covered(
+    spec: Mapping[str, Any],
+    selectors: Sequence[Mapping[str, Any]],
+    pools: Iterable[KubeObject],
+    found: Mapping[str, Pool],
+) -> list[str]:
+    """Return the pools that an advertisement names or selects; all when it has neither names nor selectors."""
+    check_syntax(selectors, lambda one: f"invalid label selector {selector_value(one)}")
+    names = spec.get("ipAddressPools") or []
     if not names and not selectors:
+        return list(found)
+    chosen = [name_of(pool) for pool in pools if selected(labels_of(pool), selectors)]
+    return [name for name in dict.fromkeys([*names, *chosen]) if name in found]
+
+
+def _check_aggregation(advertisement: BGPAdvertisement, entries: Iterable[AddressRange]) -> None:
+    """Raise ConfigurationError where an entry of a pool is smaller than the prefix that would be advertised."""
+    for entry in entries:
+        if entry.shortest_prefix is None:
+            continue
+        is_v4 = entry.networks[0].version == 4
+        if (advertisement.length if is_v4 else advertisement.length_v6) < entry.shortest_prefix:
+            raise ConfigurationError(
+                f"invalid aggregation length {advertisement.length}: prefix {entry.shortest_prefix} in this pool is "
+                f"more specific than the aggregation length for addresses {entry.text}"
+            )
+
+
+def _check_local_pref(advertisement: BGPAdvertisement, others: Iterable[BGPAdvertisement]) -> None:
+    """Raise ConfigurationError where one prefix would get two values of LOCAL_PREF."""
+    for other in others:
+        if advertisement.local_pref != other.local_pref and not _are_compatible(advertisement, other):
+            raise ConfigurationError(
+                f"invalid local preference {advertisement.local_pref}: local preferernce {other.local_pref} was "
+                "already set for the same type of BGP update. Check existing BGP advertisements with common pools and "
+                "aggregation lengths"
+            )
+
+
+def _are_compatible(one: BGPAdvertisement, other: BGPAdvertisement) -> bool:
+    if one.length != other.length and one.length_v6 != other.length_v6:
         return True
-    meta = pool["metadata"]
-    return meta["name"] in names or any(selects(one, meta.get("labels", {})) for one in selectors)
+    if one.peers and other.peers and not set(one.peers) & set(other.peers):
+        return True
+    return not one.nodes & other.nodes
 
 
-def _nodes(spec: Mapping[str, Any], nodes: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
-    selectors = spec.get("nodeSelectors") or [{}]
-    return frozenset(name for name, labels in nodes.items() if any(selects(one, labels) for one in selectors))
-
-
-def _layer2(obj: KubeObject, nodes: Mapping[str, Mapping[str, str]]) -> L2Advertisement:
-    spec = obj.get("spec") or {}
-    return L2Advertisement(obj["metadata"]["name"], _nodes(spec, nodes), tuple(spec.get("interfaces") or []))
-
-
-def _bgp(obj: KubeObject, nodes: Mapping[str, Mapping[str, str]]) -> BGPAdvertisement:
-    spec = obj.get("spec") or {}
-    return BGPAdvertisement(
-        name=obj["metadata"]["name"],
-        nodes=_nodes(spec, nodes),
-        length=spec.get("aggregationLength", 32),
-        length_v6=spec.get("aggregationLengthV6", 128),
-        local_pref=spec.get("localPref", 0),
-        communities=tuple(sorted(spec.get("communities") or [])),
-        peers=tuple(spec.get("peers") or []),
-    )
+def _check_bfd_echo(config: Config, peers: Iterable[KubeObject], profiles: Mapping[str, KubeObject]) -> None:
+    """Raise ConfigurationError for a pool with IPv6 that is advertised to a peer with BFD echo (validateConfig)."""
+    with_echo = [
+        name_of(peer)
+        for peer in peers
+        if ((profiles.get(peer["spec"].get("bfdProfile") or "") or {}).get("spec") or {}).get("echoMode")
+    ]
+    for pool in config.pools.values():
+        if not any(network.version == 6 for network in pool.networks):
+            continue
+        for advertisement in pool.bgp:
+            for peer in with_echo:
+                if not advertisement.peers or peer in advertisement.peers:
+                    raise ConfigurationError(
+                        f"pool {pool.name} has bgpadvertisement {advertisement.name} which references peer {peer} "
+                        "which has bfd echo enabled, which is not possible"
+                    )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from kanslib.exceptions import UnknownNameError
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, is_ready, qualified_name
-from kanslib.metallb.config import Objects, Pool, objects_of_kind, pool_of, pools
+from kanslib.metallb.config import Pool, pool_of, pools
+from kanslib.metallb.resources import Objects, objects_of_kind
 
 Names = frozenset[str]
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"

@@ -13,7 +13,8 @@ from kanslib.exercises.misconceptions import ExpectedAnswer, Misconception, is_c
 from kanslib.k8s.objects import KubeObject, external_address, external_addresses
 from kanslib.metallb import election
 from kanslib.metallb.allocation import Allocator
-from kanslib.metallb.config import Objects, pools
+from kanslib.metallb.config import pools
+from kanslib.metallb.resources import Objects
 
 _APPLY = "lab.at('apply-services')"
 

@@ -1,0 +1,132 @@
+"""MetalLB v0.14.8 beside us: a small program around its own packages, built once, asked with lines of JSON.
+
+The packages are `internal`, so the program is built inside a temporary copy of the module. The Go client fetches the
+module and what it needs. The program stays in the user's cache, under a name made from its sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+MODULE = "go.universe.tf/metallb@v0.14.8"
+SOURCES = Path(__file__).parent / "go" / "metallb"
+# a source of ours, and where it is put in the copy
+PLACES = {
+    "main.go": "peer/main.go",
+    "describe.go": "peer/describe.go",
+    "controllers.go": "internal/k8s/controllers/peer.go",
+    "webhookv1beta1.go": "internal/k8s/webhooks/webhookv1beta1/peer.go",
+    "webhookv1beta2.go": "internal/k8s/webhooks/webhookv1beta2/peer.go",
+    "controller.go": "internal/peercontroller/peer.go",
+    "speaker.go": "internal/peerspeaker/peer.go",
+    "cases_test.go": "internal/config/cases_test.go",
+}
+# a call in MetalLB's tests, and the call in its place that also writes the case down
+RECORDED = {
+    "config_test.go": ("For(test.crs, DontValidate)", "recordedConfig(test.desc, test.crs)"),
+    "validation_test.go": (
+        "DiscardFRROnly(test.config)",
+        'recorded("TestValidate", test.desc, test.config, func() error { return DiscardFRROnly(test.config) })',
+    ),
+}
+
+
+def go() -> str:
+    """Return the path of the Go command; empty where there is none."""
+    return shutil.which("go", path=os.pathsep.join([os.environ["PATH"], "/usr/local/go/bin"])) or ""
+
+
+def built() -> Path:
+    """Return the folder of the program and of MetalLB's own cases; build both when they are not there."""
+    sources = b"".join(path.read_bytes() for path in [Path(__file__), *sorted(SOURCES.iterdir())])
+    folder = user_cache_path("kanslib") / "peers" / f"metallb-{hashlib.sha256(sources).hexdigest()[:16]}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory() as temporary:
+            copy, made = Path(temporary, "module"), Path(temporary, "made")
+            made.mkdir()
+            _copy_module(copy)
+            _run(copy, "build", "-o", str(made / "metallb"), "./peer")
+            _run(
+                copy,
+                "test",
+                "-count=1",
+                "-run",
+                "^(TestParse|TestValidate)$",
+                "./internal/config",
+                cases=made / "cases",
+            )
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(made, partial := folder.with_suffix(f".{os.getpid()}"))
+            partial.rename(folder)
+    return folder
+
+
+def _copy_module(copy: Path) -> None:
+    downloaded = json.loads(_run(Path(tempfile.gettempdir()), "mod", "download", "-json", MODULE))
+    shutil.copytree(downloaded["Dir"], copy, copy_function=shutil.copyfile)
+    for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
+        folder.chmod(0o755)
+    for part in ("controller", "speaker"):
+        package = copy / "internal" / f"peer{part}"
+        package.mkdir()
+        for path in (copy / part).glob("*.go"):
+            if not path.name.endswith("_test.go"):
+                text = path.read_text().replace("package main", f"package peer{part}", 1)
+                (package / path.name).write_text(text)
+    (copy / "peer").mkdir()
+    for source, place in PLACES.items():
+        shutil.copyfile(SOURCES / source, copy / place)
+    for name, (call, replacement) in RECORDED.items():
+        path = copy / "internal" / "config" / name
+        path.write_text(path.read_text().replace(call, replacement))
+
+
+def _run(folder: Path, *arguments: str, cases: Path | None = None) -> str:
+    environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    environment |= {"PEER_CASES": str(cases)} if cases else {}
+    done = subprocess.run([go(), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"go {' '.join(arguments)}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
+    return done.stdout
+
+
+class MetalLB:
+    """The running program. `ask` sends one question and returns its result, or raises RefusedByMetalLBError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = subprocess.Popen([folder / "metallb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, question: str, **parts: object) -> Any:  # noqa: ANN401 (JSON)
+        """Ask a question. `parts`: the fields that it needs (tests/peers/go/metallb/main.go)."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"ask": question, **parts}) + "\n")
+        self._process.stdin.flush()
+        reply = json.loads(self._process.stdout.readline())
+        if "error" in reply:
+            raise RefusedByMetalLBError(reply["error"])
+        return reply["result"]
+
+    def close(self) -> None:
+        """End the program."""
+        self._process.communicate()
+
+
+class RefusedByMetalLBError(Exception):
+    """MetalLB refuses; the message is its own."""
+
+
+def cases(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the cases of MetalLB's own TestParse and TestValidate: `table`, `name`, `resources` and `error`."""
+    for line in (folder / "cases").read_text().splitlines():
+        yield json.loads(line)
