@@ -166,13 +166,14 @@ class ConfigurationError(KanslibError, ValueError):
 class RefusedError(KanslibError):
     """A component of the cluster refuses what was asked: the `component` and its `message`, in its own words.
 
-    >>> print(RefusedError("kube-apiserver", 'namespaces "shop" not found'))
+    >>> print(RefusedError("kube-apiserver", 'namespaces "shop" not found', "apply the Namespace first"))
     kube-apiserver refuses: namespaces "shop" not found
+    apply the Namespace first
     """
 
-    def __init__(self, component: str, message: str) -> None:
+    def __init__(self, component: str, message: str, hint: str = "") -> None:
         self.component, self.message = component, message
-        super().__init__(f"{component} refuses: {message}")
+        super().__init__("\n".join([f"{component} refuses: {message}", *([hint] if hint else [])]))
 
 
 class DumpError(KanslibError, ValueError):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 BACKENDS: tuple[Source, ...] = ("recorded", "live", "simulated")
 DEFAULT_STORY = "l2"  # the whole lesson
-_METALLB_KINDS = ("IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement")
 
 
 def validate_backend_name(name: str) -> None:
@@ -90,14 +89,16 @@ def simulate_manifest(manifest: str) -> Backend:
     from kanslib.backends.simulated import SimulatedBackend
     from kanslib.course import manifests
     from kanslib.course.addressing import LESSON_NETWORK, address_plan
+    from kanslib.simulator.admission import METALLB_KINDS
     from kanslib.simulator.from_manifest import from_manifest
 
     plan = address_plan(LESSON_NETWORK)
-    state, documents = from_manifest(
+    state, documents, unread = from_manifest(
         manifest, manifests.kind_cluster, plan.client, plan.router, float(int(time.time()))
     )
-    simulated = SimulatedBackend(state, "a manifest", title=f"{len(state.objects['nodes'])} nodes, from a manifest")
-    if any(document["kind"] in _METALLB_KINDS for document in documents):
+    title = f"{len(state.objects['nodes'])} nodes, from a manifest"
+    simulated = SimulatedBackend(state, "a manifest", title=title, unread=unread)
+    if any(document["kind"] in METALLB_KINDS for document in documents):
         simulated.perform("install_metallb", ())
     if documents:
         simulated.apply(documents)

@@ -19,7 +19,14 @@ from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Observ
 from kanslib.answer import Provenance, Source, Text, utc
 from kanslib.backends.base import Backend, HopCapture, Moment
 from kanslib.backends.recorded import RecordedBackend, RecordedObservation
-from kanslib.exceptions import KanslibError, NotRecordedError, NotSimulatedError, UnknownNameError, UnsupportedError
+from kanslib.exceptions import (
+    KanslibError,
+    NotRecordedError,
+    NotSimulatedError,
+    RefusedError,
+    UnknownNameError,
+    UnsupportedError,
+)
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
@@ -106,6 +113,8 @@ class FallbackBackend(Backend, ABC):
         try:
             secondary = self._start_secondary()
             output = action(secondary)
+        except RefusedError:
+            raise
         except KanslibError as second:
             raise self._both_failed(gap, second) from None
         self._secondary = secondary

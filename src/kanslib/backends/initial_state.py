@@ -10,7 +10,7 @@ from typing import Any
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError
 from kanslib.k8s.kubeproxy import pod_range
-from kanslib.simulator.from_manifest import POD_SUBNET
+from kanslib.simulator.kind_configuration import POD_SUBNET
 from kanslib.simulator.simulator import InitialState
 
 

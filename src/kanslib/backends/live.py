@@ -32,7 +32,7 @@ from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
-from kanslib.k8s.manifest import canonical_reference, reference
+from kanslib.k8s.manifest import canonical_reference, qualified_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, endpoints_of, identity, plural
 from kanslib.metallb.ranges import ipv4_addresses
 from kanslib.packets import capture
@@ -283,7 +283,7 @@ class LiveBackend(Backend):
     @override
     def delete(self, references: Sequence[str]) -> Text:
         known = {
-            canonical_reference(f"{kind}/{obj['metadata']['name']}")
+            canonical_reference(qualified_reference({**obj, "kind": kind}))
             for kind in {ref.partition("/")[0] for ref in references}
             for obj in self.objects(kind)
         }

@@ -23,7 +23,7 @@ from kanslib.backends.base import Backend, BackendObservation, HopCapture, Momen
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, UnknownNameError
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
-from kanslib.k8s.manifest import canonical_reference, documents, reference
+from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, as_of, identity, plural
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
@@ -311,7 +311,7 @@ class RecordedBackend(Backend):
     def delete(self, references: Sequence[str]) -> Text:
         wanted = dict.fromkeys(map(canonical_reference, references))
         there = {
-            canonical_reference(f"{plural(kind)}/{obj['metadata']['name']}")
+            canonical_reference(qualified_reference({**obj, "kind": kind}))
             for kind in {ref.partition("/")[0] for ref in references}
             for obj in self._objects_or_none(kind)
         }

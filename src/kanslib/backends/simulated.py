@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +21,10 @@ from kanslib.backends.base import Backend, BackendObservation, HopCapture, Momen
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.stories import PlannedStep, Role, ScriptedMoment, StoryScript
-from kanslib.exceptions import NodeDownError, NotSimulatedError, UnknownNameError
+from kanslib.exceptions import NodeDownError, NotSimulatedError, RefusedError, UnknownNameError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
-from kanslib.k8s.manifest import canonical_reference, documents, reference
+from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
 from kanslib.metallb import memberlist
 from kanslib.metallb.ranges import ipv4_addresses
@@ -110,7 +110,9 @@ class SimulatedBackend(Backend):
         title: str = "",
         seed: int = 0,
         numbers: Callable[[], IdGenerator] = IdGenerator,
+        unread: Sequence[str] = (),
     ) -> None:
+        self._unread = unread
         self._start, self._since, self._seed, self._numbers = origin, since, seed, numbers
         self.script, self._title = script, title or (script.title if script else "")
         self._done: list[SimulatedAction] = []
@@ -130,7 +132,10 @@ class SimulatedBackend(Backend):
     @override
     def banner(self) -> str:
         name = f"story {self.script.name!r}: {self._title}" if self.script else self._title or "a cluster of your own"
-        return f"simulated · {name}\nstarted from {self._since}, {MODELS}; seed {self._seed}"
+        lines = [f"simulated · {name}", f"started from {self._since}, {MODELS}; seed {self._seed}"]
+        if self._unread:
+            lines.append(f"not simulated, and not read: {' · '.join(self._unread)}")
+        return "\n".join(lines)
 
     @override
     def provenance(self) -> Provenance:
@@ -263,7 +268,7 @@ class SimulatedBackend(Backend):
     def delete(self, references: Sequence[str]) -> Text:
         wanted = set(map(canonical_reference, references))
         there = {
-            canonical_reference(f"{kind}/{obj['metadata']['name']}")
+            canonical_reference(qualified_reference({**obj, "kind": kind}))
             for kind in {ref.partition("/")[0] for ref in references}
             for obj in self._or_none(kind)
         }
@@ -292,20 +297,34 @@ class SimulatedBackend(Backend):
         moment = self._now
         self._reset()
         for action in kept:
-            self._perform(action.name, action.t, action.steps)
+            with suppress(RefusedError):  # what it refuses again was said before
+                self._perform(action.name, action.t, action.steps)
         self._now = moment
 
     def _perform(self, name: str, t: float, steps: Steps) -> list[str]:
+        """Do the steps of an action and let their effects settle. Raise RefusedError at the end, where one was refused.
+
+        An action that changed nothing because it was refused is none.
+        """
         simulator, output, done = self._simulator, list[str](), list[PerformedAction]()
         simulator.advance(max(t, simulator.cluster.now))
         t = simulator.cluster.now
+        refused: RefusedError | None = None
+        before = simulator.cluster.changes
         for step in steps(simulator):
             simulator.advance(max(step.at, simulator.cluster.now))
-            output += step.run(simulator)
+            try:
+                output += step.run(simulator)
+            except RefusedError as error:
+                refused = error
             done.append(step.action)
+        if refused and simulator.cluster.changes == before:
+            raise refused
         settled = simulator.settle()
         self._done.append(SimulatedAction(name, t, settled, tuple(done), steps))
         self._now, self.current_moment = settled, name
+        if refused:
+            raise refused
         return output
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────

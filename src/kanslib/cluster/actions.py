@@ -27,6 +27,7 @@ from kanslib.cluster.retries import retry_until
 from kanslib.course.addressing import address_plan
 from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import ClusterError, UnknownNameError, UnsupportedError
+from kanslib.k8s.manifest import parse_reference
 from kanslib.k8s.objects import KubeObject
 
 _ABSENT_LABEL = "no-such"
@@ -53,9 +54,8 @@ def delete(references: Sequence[str]) -> list[CommandResult]:
     lifecycle.guard()
     namespaces: dict[str, list[str]] = {}
     for reference in references:
-        kind, _, name = reference.partition("/")
-        system = kind.startswith(("ipaddresspool", "l2adv", "bgp")) or name.startswith(("speaker", "controller"))
-        namespaces.setdefault("metallb-system" if system else "default", []).append(reference)
+        _, namespace, name = parse_reference(reference)
+        namespaces.setdefault(namespace or "default", []).append(f"{reference.partition('/')[0]}/{name}")
     return [
         check(kubectl(f"delete -n {namespace} --ignore-not-found {' '.join(names)}"))
         for namespace, names in namespaces.items()

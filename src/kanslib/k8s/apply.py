@@ -10,6 +10,7 @@ from kanslib.k8s.objects import KubeObject
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
+_ENVELOPE = ("apiVersion", "kind", "metadata", "spec", "status")
 _SERVICE_DEFAULTS = {
     "type": "ClusterIP",
     "sessionAffinity": "None",
@@ -33,7 +34,7 @@ def with_defaults(document: KubeObject) -> KubeObject:
             spec = {"externalTrafficPolicy": "Cluster", **spec}
         if spec["type"] == "LoadBalancer":
             spec = {"allocateLoadBalancerNodePorts": True, **spec}
-        spec["ports"] = [{"protocol": "TCP", "targetPort": p.get("port"), **p} for p in spec.get("ports", [])]
+        spec["ports"] = [{"protocol": "TCP", "targetPort": p.get("port"), **p} for p in spec.get("ports") or []]
     if kind == "IPAddressPool":
         spec = {"autoAssign": True, "avoidBuggyIPs": False, **spec}
     return {
@@ -43,6 +44,7 @@ def with_defaults(document: KubeObject) -> KubeObject:
         "labels": meta.get("labels") or {},
         "annotations": {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED},
         "spec": spec,
+        "content": {k: v for k, v in document.items() if k not in _ENVELOPE},  # of a ConfigMap, an EndpointSlice, …
     }
 
 
@@ -55,7 +57,7 @@ def is_applied(document: KubeObject, existing: KubeObject | None) -> bool:
     if existing is None or existing["metadata"].get("deletionTimestamp"):
         return False
     wanted, current = with_defaults(document), with_defaults(existing)
-    parts = ("labels", "annotations", "spec")
+    parts = ("labels", "annotations", "spec", "content")
     if not all(_is_contained(wanted[part], current[part]) for part in parts):
         return False
     applied_text = (existing["metadata"].get("annotations") or {}).get(LAST_APPLIED)

@@ -14,7 +14,9 @@ WatchType = Literal["ADDED", "MODIFIED", "DELETED", "LIST"]
 ALIASES = {
     "no": "nodes", "po": "pods", "svc": "services", "ns": "namespaces", "ev": "events", "ep": "endpoints",
     "ds": "daemonsets", "deploy": "deployments", "ipaddresspool": "ipaddresspools", "eps": "endpointslices",
+    "community": "communities", "cm": "configmaps", "rs": "replicasets",
 }  # fmt: skip
+CLUSTER_SCOPED = ("namespaces", "nodes")  # kinds without a namespace
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from kanslib.course import manifests
 from kanslib.exceptions import NotRecordedError
 from kanslib.k8s.manifest import documents
 from kanslib.k8s.objects import KubeObject
+from kanslib.k8s.schema import versions
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
 
@@ -61,13 +62,19 @@ def describe(view: ClusterView, service: str) -> Text:
 def documents_of(view: ClusterView, manifest: str | KubeObject) -> list[KubeObject]:
     """Return the objects of a manifest; one of the course gets the addresses of this cluster's network.
 
-    Raise ValueError for a manifest without an object.
+    A dict may leave its apiVersion out. Raise ValueError for a manifest without an object.
     """
     if isinstance(manifest, manifests.CourseManifest) and manifest.name:
         manifest = manifests.on(view.topology().network, manifest.name)
-    found = [manifest] if isinstance(manifest, dict) else documents(manifest)
+    found = [_with_version(manifest)] if isinstance(manifest, dict) else documents(manifest)
     if not found:
         raise ValueError(
             "the manifest is empty: expected YAML with at least one object, e.g. kanslib.course.manifests.services"
         )
     return found
+
+
+def _with_version(obj: KubeObject) -> KubeObject:
+    """Return an object with the newest version of its kind, where it has none."""
+    known = versions(obj.get("kind", ""))
+    return {"apiVersion": known[-1], **obj} if known and "apiVersion" not in obj else obj

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, overload
 
 from kanslib.backends.base import Backend
-from kanslib.k8s.manifest import reference
+from kanslib.k8s.manifest import qualified_reference
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import kubernetes, metallb, packet_path, places, traffic
 from kanslib.lab.learning import Guess, Learning
@@ -488,7 +488,7 @@ class Lab:
         >>> len(lab.delete(manifests.services).splitlines())
         3
         """
-        return self._backend.delete([reference(one) for one in kubernetes.documents_of(self._view, manifest)])
+        return self._backend.delete([qualified_reference(one) for one in kubernetes.documents_of(self._view, manifest)])
 
     @action
     def delete_object(self, *references: str) -> Text:

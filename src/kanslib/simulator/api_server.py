@@ -7,15 +7,16 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from itertools import count
 
 from kanslib.k8s.apply import LAST_APPLIED
-from kanslib.k8s.objects import KubeObject
+from kanslib.k8s.objects import CLUSTER_SCOPED, KubeObject, plural
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of generated names (k8s.io/apimachinery rand.String)
-_NODE_PORTS = (30000, 32767)
+NODE_PORTS = (30000, 32767)
+API_SERVER = "kube-apiserver"
 
 
 class IdGenerator:
@@ -48,13 +49,15 @@ class IdGenerator:
         """
         del name
         upper = range(min(max(16, network.num_addresses // 16), 256), network.num_addresses - 1)
+        if len(upper) > 2 * len(taken) + 65536:  # too many to list them
+            return next(ip for _ in count() if (ip := str(network[self.rng.choice(upper)])) not in taken)
         free = [str(network[number]) for number in upper if str(network[number]) not in taken]
         return self.rng.choice(free)
 
     def node_port(self, name: str, taken: Collection[int]) -> int:
         """Return a random free port of the NodePort range for a Service."""
         del name
-        return self.rng.choice([port for port in range(_NODE_PORTS[0], _NODE_PORTS[1] + 1) if port not in taken])
+        return self.rng.choice([port for port in range(NODE_PORTS[0], NODE_PORTS[1] + 1) if port not in taken])
 
     def pod_ip(self, name: str, network: IPv4Network, taken: Collection[str], last: str) -> str:
         """Return the next free address of a node's Pod range after `last`, the newest one (host-local IPAM)."""
@@ -73,13 +76,23 @@ def timestamp(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
+# lists whose elements kubectl merges by a field (patchMergeKey in k8s.io/api); it replaces other lists
+_MERGE_KEYS = {
+    "containers": ("name",), "initContainers": ("name",), "volumes": ("name",), "env": ("name",),
+    "volumeMounts": ("mountPath",), "ports": ("containerPort", "port"),
+}  # fmt: skip
+
+
 def apply_object(document: KubeObject, existing: KubeObject | None) -> KubeObject:
     """Return the object after `kubectl apply`: a three-way merge of document, existing object and last-applied."""
     before = existing or {"metadata": {}}
     last_applied: KubeObject = json.loads((before["metadata"].get("annotations") or {}).get(LAST_APPLIED, "{}"))
     merged = _merge(copy.deepcopy(before), document, last_applied)
-    merged["metadata"].setdefault("namespace", document["metadata"].get("namespace", "default"))
-    merged["metadata"].setdefault("annotations", {})[LAST_APPLIED] = json.dumps(document, separators=(",", ":")) + "\n"
+    if plural(document["kind"]) not in CLUSTER_SCOPED:
+        merged["metadata"].setdefault("namespace", "default")
+    if merged["metadata"].get("annotations") is None:
+        merged["metadata"]["annotations"] = {}
+    merged["metadata"]["annotations"][LAST_APPLIED] = json.dumps(document, separators=(",", ":")) + "\n"
     return merged
 
 
@@ -89,67 +102,31 @@ def _merge(existing: KubeObject, wanted: KubeObject, last_applied: KubeObject) -
         before, applied = merged.get(key), last_applied.get(key)
         if isinstance(value, dict) and isinstance(before, dict):
             merged[key] = _merge(before, value, applied if isinstance(applied, dict) else {})
+        elif key in _MERGE_KEYS and isinstance(value, list) and isinstance(before, list):
+            merged[key] = _merge_lists(before, value, applied if isinstance(applied, list) else [], _MERGE_KEYS[key])
+        elif value is None:
+            merged.pop(key, None)
         else:
             merged[key] = copy.deepcopy(value)
     return merged
 
 
-def with_service_defaults(
-    service: KubeObject,
-    existing: KubeObject | None,
-    ids: IdGenerator,
-    network: IPv4Network,
-    others: Collection[KubeObject],
-) -> KubeObject:
-    """Return a Service with the API server's defaults (Kubernetes v1.31); changes `service` itself.
+def _merge_lists(
+    existing: list[KubeObject], wanted: list[KubeObject], last_applied: list[KubeObject], keys: tuple[str, ...]
+) -> list[KubeObject]:
+    """Return the wanted elements, each merged with the existing one of its key, and those that nobody applied."""
 
-    ClusterIP, node ports and health check port are those of `existing`, else free ones from `ids`. `network`: the
-    range of ClusterIPs. `others`: all other Services, whose addresses and ports are taken.
-    """
-    spec, name = service["spec"], service["metadata"]["name"]
-    existing_spec = existing["spec"] if existing else {}
-    kind = spec.setdefault("type", "ClusterIP")
-    spec.setdefault("sessionAffinity", "None")
-    if kind != "ExternalName":
-        spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
-        taken = {other["spec"].get("clusterIP") for other in others}
-        spec.setdefault("clusterIP", existing_spec.get("clusterIP") or ids.cluster_ip(name, network, taken))
-        spec.setdefault("clusterIPs", [spec["clusterIP"]])
-    if spec["sessionAffinity"] == "ClientIP":
-        spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10800}})
-    else:
-        spec.pop("sessionAffinityConfig", None)
-    _set_port_defaults(service, existing_spec, ids, others)
-    service.setdefault("status", {"loadBalancer": {}})
-    return service
+    def by_key(elements: list[KubeObject]) -> dict[object, KubeObject]:
+        return {_merge_key(one, keys): one for one in elements}
+
+    before, applied = by_key(existing), by_key(last_applied)
+    merged = [
+        _merge(copy.deepcopy(before.get(key, {})), one, applied.get(key, {}))
+        for key, one in ((_merge_key(one, keys), one) for one in wanted)
+    ]
+    kept = [one for key, one in before.items() if key not in by_key(wanted) and key not in applied]
+    return [*merged, *kept]
 
 
-def _set_port_defaults(
-    service: KubeObject, existing_spec: Mapping[str, Any], ids: IdGenerator, others: Collection[KubeObject]
-) -> None:
-    spec, name = service["spec"], service["metadata"]["name"]
-    external = spec["type"] in ("NodePort", "LoadBalancer")
-    node_ports = external and (spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts", True))
-    if spec["type"] == "LoadBalancer":
-        spec.setdefault("allocateLoadBalancerNodePorts", True)
-    taken = {port.get("nodePort", 0) for other in others for port in other["spec"].get("ports") or []}
-    taken |= {other["spec"].get("healthCheckNodePort", 0) for other in others}
-    ports = existing_spec.get("ports") or []
-    existing_ports = {(port["port"], port.get("protocol", "TCP")): port.get("nodePort") for port in ports}
-    for port in spec.get("ports") or []:
-        port.setdefault("protocol", "TCP")
-        port.setdefault("targetPort", port["port"])
-        if node_ports and not port.get("nodePort"):
-            port["nodePort"] = existing_ports.get((port["port"], port["protocol"])) or ids.node_port(name, taken)
-            taken.add(port["nodePort"])
-        elif not external:
-            port.pop("nodePort", None)
-    if external:
-        spec.setdefault("externalTrafficPolicy", "Cluster")
-    if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
-        port = existing_spec.get("healthCheckNodePort") or ids.node_port(f"{name} health check", taken)
-        spec.setdefault("healthCheckNodePort", port)
-    else:
-        spec.pop("healthCheckNodePort", None)
+def _merge_key(element: KubeObject, keys: tuple[str, ...]) -> object:
+    return next((element[key] for key in keys if key in element), None), element.get("protocol", "TCP")

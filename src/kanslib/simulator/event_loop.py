@@ -43,6 +43,11 @@ class EventLoop:
         self._subscriptions: list[tuple[frozenset[str], float, Callback]] = []
         self._pending: set[int] = set()
 
+    @property
+    def changes(self) -> int:
+        """How many changes of objects there were."""
+        return sum(map(len, self.history.values()))
+
     # ── objects ──────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, kind: str, objects: Sequence[KubeObject]) -> None:

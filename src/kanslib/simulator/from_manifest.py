@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv4Network
 from typing import Any
 
 from kanslib.k8s.manifest import check_object, load_yaml
 from kanslib.k8s.objects import KubeObject
 from kanslib.metallb.election import EXCLUDE
+from kanslib.simulator import kind_configuration
 from kanslib.simulator.api_server import IdGenerator, timestamp
+from kanslib.simulator.kind_configuration import KindNode
 from kanslib.simulator.simulator import InitialState
 
-POD_SUBNET, SERVICE_SUBNET = "10.10.0.0/16", "10.200.1.0/24"  # the lesson's
 _NETWORK = "172.18.0.0/16"  # Docker's first one after its own
 _ROLE = "node-role.kubernetes.io/control-plane"
+_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system", "local-path-storage")
+_NODE_INFO = {"kubeletVersion": "v1.31.0", "osImage": "", "kernelVersion": "", "containerRuntimeVersion": ""}
 
 
 def from_manifest(
     text: str, default_cluster: str, client: str, router: str, moment: float
-) -> tuple[InitialState, list[KubeObject]]:
-    """Return a fresh cluster at a moment (Unix seconds), and the objects that a manifest wants in it.
+) -> tuple[InitialState, list[KubeObject], tuple[str, ...]]:
+    """Return a fresh cluster at a moment (Unix seconds), the objects that a manifest wants in it, and what is not read.
 
     `text`: YAML of a kind configuration (`default_cluster` without one) and of objects. `client`, `router`: their
-    addresses. Raises ManifestError.
+    addresses. The last value lists the fields of the manifest's kind configuration that change nothing here. Raise
+    ManifestError, RefusedError for a configuration that kind refuses, NotSimulatedError.
     """
     parsed = load_yaml(text)
     configurations = _configurations(parsed)
     documents = [check_object(one) for one in parsed if one not in configurations]
-    cluster = (configurations or _configurations(load_yaml(default_cluster)))[0]
-    networking = cluster.get("networking") or {}
-    pod_subnet = networking.get("podSubnet", POD_SUBNET)
-    nodes = _nodes(cluster, pod_subnet, moment)
-    control_plane = nodes[0]["metadata"]["name"]
+    cluster = kind_configuration.read((configurations or _configurations(load_yaml(default_cluster)))[0])
+    nodes = [
+        _node(node, f"172.18.0.{index + 2}", cidr, len(cluster.nodes) == 1, moment)
+        for index, (node, cidr) in enumerate(zip(cluster.nodes, cluster.pod_cidrs(), strict=False))
+    ]
+    control_plane = next(node.name for node in cluster.nodes if node.is_control_plane)
     addresses = {node["metadata"]["name"]: node["status"]["addresses"][0]["address"] for node in nodes}
     addresses |= {"mypc": client, "router": router}
     objects = {
         "nodes": nodes,
-        "namespaces": [_meta({"kind": "Namespace"}, {"name": name}, moment) for name in ("default", "kube-system")],
-        **_kubernetes(networking.get("serviceSubnet", SERVICE_SUBNET), addresses[control_plane], moment),
+        "namespaces": [_meta({"kind": "Namespace"}, {"name": name}, moment) for name in _NAMESPACES],
+        **_kubernetes(cluster.service_subnet, addresses[control_plane], moment),
     }
     macs = {name: "02:42:" + ":".join(f"{int(part):02x}" for part in ip.split(".")) for name, ip in addresses.items()}
-    state = InitialState(moment, objects, _NETWORK, addresses, macs, pod_subnet, control_plane, router_address=router)
-    return state, documents
+    state = InitialState(
+        moment, objects, _NETWORK, addresses, macs, str(cluster.pod_subnet), control_plane,
+        service_cidr=str(cluster.service_subnet), router_address=router,
+    )  # fmt: skip
+    return state, documents, cluster.unread if configurations else ()
 
 
 def _configurations(documents: Iterable[object]) -> list[KubeObject]:
@@ -49,38 +58,22 @@ def _configurations(documents: Iterable[object]) -> list[KubeObject]:
     return [one for one in documents if isinstance(one, dict) and one.get("kind") == "Cluster"]
 
 
-def _nodes(cluster: KubeObject, pods: str, moment: float) -> list[KubeObject]:
-    roles = cluster.get("nodes") or [{"role": "control-plane"}]
-    prefix, workers, found = ".".join(pods.split(".")[:2]), 0, []
-    for index, node in enumerate(roles):
-        workers += node["role"] == "worker"
-        suffix = (
-            "control-plane" if node["role"] == "control-plane" else "worker" + (str(workers) if workers > 1 else "")
-        )
-        labels = {"kubernetes.io/hostname": f"myk8s-{suffix}", "kubernetes.io/os": "linux", **node.get("labels", {})}
-        is_single = len(roles) == 1
-        if node["role"] == "control-plane":
-            labels |= {_ROLE: ""} | ({} if is_single else {EXCLUDE: ""})  # kind takes it off a single node
-        taints = [{"key": _ROLE, "effect": "NoSchedule"}] if node["role"] == "control-plane" and not is_single else []
-        spec = {"podCIDR": f"{prefix}.{index}.0/24", **({"taints": taints} if taints else {})}
-        status = {
-            "addresses": [{"type": "InternalIP", "address": f"172.18.0.{index + 2}"}],
-            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": timestamp(moment)}],
-            "nodeInfo": {
-                "kubeletVersion": "v1.31.0",
-                "osImage": "",
-                "kernelVersion": "",
-                "containerRuntimeVersion": "",
-            },
-        }
-        meta = {"name": f"myk8s-{suffix}", "labels": labels}
-        found.append(_meta({"kind": "Node", "spec": spec, "status": status}, meta, moment))
-    return found
+def _node(node: KindNode, address: str, pod_cidr: str, is_single: bool, moment: float) -> KubeObject:
+    labels = {"kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", **node.labels}
+    if node.is_control_plane:
+        labels |= {_ROLE: ""} | ({} if is_single else {EXCLUDE: ""})  # kind takes it off a single node
+    spec = {"podCIDR": pod_cidr, **({"taints": list(node.taints)} if node.taints else {})}
+    status = {
+        "addresses": [{"type": "InternalIP", "address": address}],
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": timestamp(moment)}],
+        "nodeInfo": _NODE_INFO,
+    }
+    return _meta({"kind": "Node", "spec": spec, "status": status}, {"name": node.name, "labels": labels}, moment)
 
 
-def _kubernetes(services: str, api: str, moment: float) -> dict[str, list[KubeObject]]:
+def _kubernetes(services: IPv4Network, api: str, moment: float) -> dict[str, list[KubeObject]]:
     """Return the Service `kubernetes` and its endpoint, which exist before anything is applied."""
-    first = services.rpartition(".")[0] + ".1"
+    first = str(services[1])
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}
     spec = {"type": "ClusterIP", "clusterIP": first, "clusterIPs": [first], "ports": [port], "sessionAffinity": "None"}
     name = {"name": "kubernetes", "namespace": "default"}

@@ -10,27 +10,39 @@ from datetime import datetime
 from ipaddress import IPv4Network
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
-from kanslib.exceptions import ClusterError, ConfigurationError, ManifestError, NotSimulatedError, UnknownNameError
+from kanslib.exceptions import (
+    ClusterError,
+    ConfigurationError,
+    ManifestError,
+    NotSimulatedError,
+    RefusedError,
+    UnknownNameError,
+)
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.apply import is_applied
-from kanslib.k8s.manifest import reference
-from kanslib.k8s.objects import KubeObject, as_of, external_address, labels_of, name_of, plural
+from kanslib.k8s.manifest import parse_reference
+from kanslib.k8s.objects import (
+    CLUSTER_SCOPED,
+    KubeObject,
+    as_of,
+    external_address,
+    is_ready,
+    labels_of,
+    name_of,
+    plural,
+)
 from kanslib.metallb import bgp
 from kanslib.metallb.config import pools
 from kanslib.metallb.election import EXCLUDE
-from kanslib.simulator import api_server
+from kanslib.simulator import admission, api_server
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.kubelet import Kubelets
 from kanslib.simulator.metallb import SYSTEM, EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
+from kanslib.simulator.service_registry import stored_service
 from kanslib.simulator.time_series import TimeSeries
 
-_KINDS = {
-    "Pod": "pods", "Service": "services", "IPAddressPool": "ipaddresspools", "L2Advertisement": "l2advertisements",
-    "BGPPeer": "bgppeers", "BGPAdvertisement": "bgpadvertisements", "Namespace": "namespaces",
-}  # fmt: skip
 _ROUTED = ("services", "endpointslices", "nodes", "ipaddresspools", "bgpadvertisements", "bgppeers")
-_METALLB = ("IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement")
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,8 @@ class InitialState:
     """The state in which a simulation starts: the objects of a moment, active actions, and places with addresses.
 
     `moment`: Unix seconds. `objects`: by kind (plural, lower case). `network`: the Docker network. `addresses`, `macs`:
-    of nodes, client and router, by name. `cluster_cidr`: the range of Pods. `router`: its name while it runs.
+    of nodes, client and router, by name. `cluster_cidr`: the range of Pods. `service_cidr`: the range of ClusterIPs
+    (empty: the /24 of the Service `kubernetes`). `router`: its name while it runs.
     """
 
     moment: float
@@ -48,6 +61,7 @@ class InitialState:
     macs: Mapping[str, str]
     cluster_cidr: str
     control_plane: str
+    service_cidr: str = ""
     client: str | None = "mypc"
     router: str | None = None
     router_address: str = ""
@@ -71,8 +85,8 @@ class Simulator:
     ) -> None:
         self.initial, self.delays = initial, delays
         self.cluster = EventLoop(initial.moment, ids or api_server.IdGenerator(), delays)
-        for kind in {*_KINDS.values(), "nodes", "endpointslices", "events", "servicel2statuses", "daemonsets",
-                     "deployments", "leases", "endpoints", *initial.objects}:  # fmt: skip
+        for kind in {*map(plural, admission.KINDS), "nodes", "events", "servicel2statuses", "leases", "endpoints",
+                     *initial.objects}:  # fmt: skip
             self.cluster.load(kind, initial.objects.get(kind, ()))
         now = initial.moment
         killed, isolated, hosts = (
@@ -115,63 +129,92 @@ class Simulator:
         return self.cluster.now
 
     def apply(self, documents: Sequence[KubeObject]) -> list[str]:
-        """Apply objects, and return the lines that kubectl prints.
+        """Apply objects one after the other, as kubectl does, and return the lines that it prints.
 
-        Raise NotSimulatedError for a kind that is not simulated, ClusterError for what MetalLB's webhook denies.
+        Raise NotSimulatedError for a kind that is not simulated, before anything is applied; RefusedError for the first
+        object that is refused, after the others were applied; ClusterError for what MetalLB's webhook denies.
         """
-        unknown = [document["kind"] for document in documents if document["kind"] not in _KINDS]
-        if unknown:
-            raise NotSimulatedError(f"objects of kind {unknown[0]}", _KINDS)
-        self._admit(documents)
-        return [self._apply(document) for document in documents]
+        for document in documents:
+            admission.check_simulated(document)
+        printed: list[str] = []
+        refused: list[RefusedError] = []
+        for document in documents:
+            try:
+                printed.append(self._apply(document))
+            except RefusedError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
+        return printed
 
-    def _admit(self, documents: Sequence[KubeObject]) -> None:
-        """Validate pools as MetalLB's webhook does: no overlap, no invalid range."""
-        applied = [document for document in documents if document["kind"] == "IPAddressPool"]
-        names = [document["metadata"]["name"] for document in applied]
-        others = [pool for pool in self.cluster.objects("ipaddresspools") if pool["metadata"]["name"] not in names]
+    def _admit(self, pool: KubeObject) -> None:
+        """Validate a pool as MetalLB's webhook does: no overlap, no invalid range."""
+        name = pool["metadata"]["name"]
+        others = [one for one in self.cluster.objects("ipaddresspools") if one["metadata"]["name"] != name]
         try:
-            pools(lambda kind: [*others, *applied] if kind == "ipaddresspools" else [])
+            pools(lambda kind: [*others, pool] if kind == "ipaddresspools" else [])
         except (ConfigurationError, ManifestError) as error:
-            raise ClusterError(f"the pool {names[0]}: MetalLB's webhook denies it: {error}") from None
+            raise ClusterError(f"the pool {name}: MetalLB's webhook denies it: {error}") from None
 
     def _apply(self, document: KubeObject) -> str:
-        kind = _KINDS[document["kind"]]
-        meta = document["metadata"]
+        namespaces = [name_of(one) for one in self.cluster.objects("namespaces")]
+        admission.check_served(document, namespaces)
+        admission.check_document(document)
+        kind, meta = plural(document["kind"]), document["metadata"]
         existing = self.cluster.get(kind, meta["name"], meta.get("namespace", "default"))
-        group = "metallb.io" if document["kind"] in _METALLB else ""
-        named = reference(document).replace("/", f".{group}/", 1) if group else reference(document)
+        named = admission.named(document)
         if is_applied(document, existing):
             return f"{named} unchanged"
         merged = api_server.apply_object(document, existing)
-        merged.setdefault("apiVersion", document.get("apiVersion", "v1"))
+        if existing is None and kind not in CLUSTER_SCOPED:
+            admission.check_namespace(merged, namespaces)
         if kind == "services":
             others = [service for service in self.cluster.objects("services") if service is not existing]
-            network = self._service_network()
-            merged = api_server.with_service_defaults(merged, existing, self.cluster.ids, network, others)
+            merged = stored_service(merged, existing, self.cluster.ids, self._service_network(), others)
+        else:
+            admission.check_object(merged, existing)
+        unanswered = frozenset(node for node in self.lost if is_ready(self._node(node)))
+        admission.check_webhook(document["kind"], self.cluster.objects, unanswered)
+        if kind == "ipaddresspools":
+            self._admit(merged)
         if kind == "pods" and existing is None:
             merged["status"] = {"phase": "Pending"}
         self.cluster.put(kind, merged)
         return f"{named} {'configured' if existing else 'created'}"
 
     def _service_network(self) -> IPv4Network:
-        """Return the range of ClusterIPs: that of the Service `kubernetes`."""
+        """Return the range of ClusterIPs: the cluster's, else that around the Service `kubernetes`."""
+        if self.initial.service_cidr:
+            return IPv4Network(self.initial.service_cidr)
         kubernetes = self.cluster.get("services", "kubernetes")
         address = kubernetes["spec"]["clusterIP"] if kubernetes else "10.96.0.1"
         return IPv4Network(f"{address}/24", strict=False)
 
     def delete(self, references: Sequence[str]) -> list[str]:
-        """Delete objects (`pod/x`, in any namespace), and return the lines that kubectl prints."""
+        """Delete objects (`pod/x`, or `pod/shop/x` in a namespace), and return the lines that kubectl prints.
+
+        Raise RefusedError for a namespace that has to stay.
+        """
         printed = []
         for ref in references:
-            kind, _, name = ref.partition("/")
-            obj = next((one for one in self.cluster.objects(plural(kind)) if one["metadata"]["name"] == name), None)
+            kind, namespace, name = parse_reference(ref)
+            obj = self.cluster.store.kinds.get(kind, {}).get((namespace, name))
             if obj is None:
                 printed.append(f"{ref} not found")
                 continue
-            self._delete(plural(kind), obj)
-            printed.append(f'{plural(kind).removesuffix("s")} "{name}" deleted')
+            admission.check_deletion(kind, name)
+            if kind == "namespaces":
+                self._delete_namespace(name)
+            self._delete(kind, obj)
+            printed.append(f'{admission.named(obj).partition("/")[0]} "{name}" deleted')
         return printed
+
+    def _delete_namespace(self, namespace: str) -> None:
+        """Delete everything in a namespace; what makes Pods goes first."""
+        for kind in sorted(self.cluster.store.kinds, key=lambda kind: kind == "pods"):
+            for obj in self.cluster.objects(kind):
+                if obj["metadata"].get("namespace") == namespace:
+                    self._delete(kind, obj)
 
     def _delete(self, kind: str, obj: KubeObject) -> None:
         if kind != "pods":
