@@ -8,8 +8,13 @@ event_sources.py    timeline events from objects, frames and rules
 speaker_logs.py     timeline events from the logs of MetalLB's speakers
 outage.py           attempts, phases and timeline events together
 captures.py         an outage from anybody's captures and logs
+capture_limits.py   what a capture cannot show
+duplicates.py       one packet that was captured at several places
 leadership.py       the leader as each speaker, the client and the API saw it
-arp.py              the ARP of a capture: owners of addresses, announcements, conflicts, neighbor caches
+neighbor_messages.py  the messages of ARP and neighbor discovery, in one set of words
+neighbors.py        who holds which address: owners, announcements, conflicts, scans
+conflicts.py        an address that two machines hold, and one that moved
+neighbor_cache.py   the neighbor cache of one machine
 evidence.py         where a fact can be read
 observation.py      what a backend observed around an action, and its analysis
 """

@@ -11,7 +11,6 @@ from typing import NotRequired, TypedDict
 
 from kanslib.analysis.evidence import Evidence
 from kanslib.packets.capture import Frame
-from kanslib.packets.tcp import TCP
 
 ANSWER_TIMEOUT_S = 1.0  # in a capture without probes, an attempt without an answer for so long has failed
 
@@ -23,6 +22,8 @@ class Cause(StrEnum):
     NO_ARP = "no ARP answer"
     # the client's packet went to a MAC that is silent: the address has not moved yet
     LEADER_GONE = "leader gone"
+    # the client's packet went to a MAC that is silent, although another one has announced the address
+    STALE_NEIGHBOR = "stale neighbor entry"
     # the router's packet went to a MAC that is silent: the route is still there
     HOP_GONE = "next hop gone"
     # a live node forwarded the packet to a Pod that is gone
@@ -98,10 +99,6 @@ class Attempt:
         return replace(self, reason=reason)
 
 
-def _tcp_with_flags(frame: Frame, flags: str) -> TCP | None:
-    return frame.tcp if frame.tcp and frame.tcp.flags == flags else None
-
-
 class Probe(TypedDict):
     """A request that a client sent again and again, as a recording has it (docs/recording-format.md).
 
@@ -132,7 +129,7 @@ def attempts_from_probes(probes: Iterable[Probe], frames: Iterable[Frame], vip: 
     moments = [float(probe["t"]) for probe in probes_of_vip]
     syns: dict[int, list[Frame]] = defaultdict(list)
     for frame in frames:
-        if _tcp_with_flags(frame, "S") and frame.ip and frame.ip.dst == vip:
+        if frame.tcp and frame.tcp.is_syn and frame.ip and frame.ip.dst == vip:
             index = bisect_right(moments, frame.time) - 1
             if index >= 0:
                 syns[index].append(frame)
@@ -178,9 +175,9 @@ def attempts_from_capture(frames: Iterable[Frame], vip: str, zero: float) -> lis
         last = max(last, frame.time)
         if frame.ip is None or frame.tcp is None:
             continue
-        if _tcp_with_flags(frame, "S") and frame.ip.dst == vip:
+        if frame.tcp.is_syn and frame.ip.dst == vip:
             tries.setdefault((frame.ip.src, frame.tcp.sport, frame.tcp.seq), []).append(frame)
-        elif _tcp_with_flags(frame, "SA") and frame.ip.src == vip:
+        elif frame.tcp.is_syn_ack and frame.ip.src == vip:
             answers.setdefault((frame.ip.dst, frame.tcp.dport, frame.tcp.ack - 1 & 0xFFFFFFFF), frame)
     found = [
         _captured_attempt(key[1], syns, answers.get(key), zero)

@@ -9,6 +9,8 @@ from itertools import chain
 from kanslib.analysis import event_sources, speaker_logs
 from kanslib.analysis.attempts import Attempt, attempts_from_capture
 from kanslib.analysis.failure_reasons import CaptureIndex
+from kanslib.analysis.neighbor_messages import MessageKind, neighbor_message
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.outage import Outage, build_outage
 from kanslib.k8s.log_lines import LogLine
 from kanslib.packets import bgp
@@ -18,32 +20,40 @@ _LIFE_SIGNS_PER_SECOND = 2  # frames kept of each MAC: enough to know when it fe
 
 
 def relevant_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Yield the frames that matter for an outage: ARP, TCP's SYN, FIN and RST, ICMP errors, BGP, some of each MAC."""
-    seen: set[tuple[str, int]] = set()
+    """Yield the frames that matter for an outage.
+
+    ARP, neighbor discovery, TCP's SYN, FIN and RST, ICMP errors, BGP, and some of each MAC address.
+    """
+    seen: set[tuple[str | None, int]] = set()
     for frame in frames:
-        sign = (frame.ethernet.source, int(frame.time * _LIFE_SIGNS_PER_SECOND)) if frame.ethernet else ("", 0)
+        sign = (frame.source_mac, int(frame.time * _LIFE_SIGNS_PER_SECOND))
         is_new = sign not in seen
         seen.add(sign)
-        tcp, icmp = frame.tcp, frame.icmp
+        tcp, icmp = frame.tcp, frame.icmp or frame.icmpv6
         begins_or_ends = tcp is not None and bool(set("SFR") & set(tcp.flags))
-        if is_new or frame.arp or begins_or_ends or bgp.is_bgp(frame) or (icmp and icmp.type == 3):
+        if is_new or begins_or_ends or bgp.is_bgp(frame) or (icmp and icmp.is_unreachable) or neighbor_message(frame):
             yield frame
 
 
 def likely_vips(frames: Iterable[Frame], limit: int = 8) -> list[str]:
-    """Return up to `limit` addresses that look like VIPs: announced by gratuitous ARP, else the busiest servers."""
+    """Return up to `limit` addresses that look like VIPs: announced ones, else the busiest servers.
+
+    Without any of them, those that several machines hold.
+    """
+    kept = list(frames)
     announced: dict[str, None] = {}
     servers: Counter[str] = Counter()
     clients: set[str] = set()
-    for frame in frames:
-        if frame.arp and frame.arp.is_gratuitous:
-            announced[frame.arp.sender_ip] = None
-        if frame.tcp and frame.ip and frame.tcp.flags == "S" and frame.tcp.dport != bgp.PORT:
+    for frame in kept:
+        message = neighbor_message(frame)
+        if message and message.kind in (MessageKind.ANNOUNCEMENT, MessageKind.OBJECTION):
+            announced[message.address] = None
+        if frame.tcp and frame.ip and frame.tcp.is_syn and frame.tcp.dport != bgp.PORT:
             servers[frame.ip.dst] += 1
             clients.add(frame.ip.src)
     busiest = [ip for ip, _ in servers.most_common()]
     vips = [ip for ip in busiest if ip in announced] or [ip for ip in busiest if ip not in clients] or list(announced)
-    return vips[:limit]
+    return (vips or [conflict.address for conflict in NeighborAnalysis.of(kept).conflicts()])[:limit]
 
 
 def first_failure(attempts: Iterable[Sequence[Attempt]]) -> float | None:
@@ -67,7 +77,7 @@ def outage_from_captures(
     if zero is None:
         zero, action = _first_moment(frames, logs, vips)
     events = chain(
-        event_sources.gratuitous_arp_events((frame for frame in frames if frame.time >= zero - 5), vips, zero),
+        event_sources.announcement_events((frame for frame in frames if frame.time >= zero - 5), vips, zero),
         event_sources.bgp_session_events(frames, names or {}, zero),
         speaker_logs.speaker_events(logs, vips, zero),
     )

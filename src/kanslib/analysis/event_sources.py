@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from kanslib.analysis.evidence import Evidence
+from kanslib.analysis.neighbor_messages import MessageKind, neighbor_messages
 from kanslib.analysis.timeline_events import (
     BGPMessageEvent,
     BGPSessionEvent,
@@ -17,6 +18,7 @@ from kanslib.analysis.timeline_events import (
     GratuitousARPEvent,
     HoldTimerEvent,
     LeaderEvent,
+    NeighborAdvertisementEvent,
     NodeEvent,
     RulesEvent,
     TimelineEvent,
@@ -99,16 +101,15 @@ def _ready_addresses(piece: KubeObject) -> set[str]:
     }
 
 
-def gratuitous_arp_events(frames: Iterable[Frame], vips: Mapping[str, str], zero: float) -> list[TimelineEvent]:
-    """Return an event for each gratuitous ARP for VIPs (address: Service)."""
-    return [
-        GratuitousARPEvent(
-            at=frame.time - zero, evidence=Evidence.of(frame), service=vips[frame.arp.sender_ip],
-            mac=frame.arp.sender_mac,
-        )
-        for frame in frames
-        if frame.arp and frame.arp.is_gratuitous and frame.arp.sender_ip in vips
-    ]  # fmt: skip
+def announcement_events(frames: Iterable[Frame], vips: Mapping[str, str], zero: float) -> Iterator[TimelineEvent]:
+    """Yield an event for each announcement of VIPs (address: Service): gratuitous ARP, or a neighbor advertisement."""
+    for message in neighbor_messages(frames):
+        if message.kind in (MessageKind.ANNOUNCEMENT, MessageKind.OBJECTION) and message.address in vips:
+            event = GratuitousARPEvent if message.frame.arp else NeighborAdvertisementEvent
+            yield event(
+                at=message.frame.time - zero, evidence=Evidence.of(message.frame), service=vips[message.address],
+                mac=message.mac,
+            )  # fmt: skip
 
 
 def rule_events(dumps: Iterable[tuple[float, str, str]], services: Iterable[str], zero: float) -> list[TimelineEvent]:

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from kanslib.analysis.attempts import Attempt, Cause, ClientError, Reason
 from kanslib.analysis.evidence import Evidence
+from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage, neighbor_message
 from kanslib.analysis.timeline_events import EndpointEvent, EventKind, HoldTimerEvent, SpeakerEvent, TimelineEvent
-from kanslib.packets.arp import REPLY, REQUEST
 from kanslib.packets.capture import Frame
-from kanslib.packets.ethernet import ETHERNET, mac
 
 _CONNTRACK_MEMORY_S = 120.0  # net.netfilter.nf_conntrack_tcp_timeout_syn_sent
 _SILENCE_S = 5.0  # a MAC that sends no frame for so long is silent
+_IN_FLIGHT_S = 0.05  # a frame so soon after an announcement was on its way already
+_AROUND_S = 2.0  # a VIP that answered others so shortly before and after is held by a live machine
 _RULES_DELAY_S = 2.0  # until every kube-proxy has written a change of the API
 
 
@@ -30,22 +31,31 @@ class CaptureIndex:
     def __post_init__(self) -> None:
         self._frame_times: dict[str, list[float]] = defaultdict(list)
         self._answers: dict[tuple[str, int], list[Frame]] = defaultdict(list)
-        self._arp: dict[str, list[Frame]] = defaultdict(list)
+        self._answer_times: dict[str, list[float]] = defaultdict(list)
+        self._questions: dict[str, list[NeighborMessage]] = defaultdict(list)
+        self._claims: dict[str, list[NeighborMessage]] = defaultdict(list)
         self._addresses: dict[str, dict[str, None]] = defaultdict(dict)
         for frame in self.frames:
-            if frame.link == ETHERNET and len(frame.raw) >= 14:  # its addresses alone: there are many frames
-                self._frame_times[mac(frame.raw[6:12])].append(frame.time)
-            self._add(frame)
+            if source := frame.source_mac:
+                self._frame_times[source].append(frame.time)
+            if message := neighbor_message(frame):
+                self._add_message(message)
+            else:
+                self._add_answer(frame)
 
-    def _add(self, frame: Frame) -> None:
-        arp, packet, tcp, icmp = frame.arp, frame.ip, frame.tcp, frame.icmp
-        if arp and not arp.is_probe:
-            self._addresses[arp.sender_mac][arp.sender_ip] = None
-        if arp and not arp.is_gratuitous:
-            self._arp[arp.target_ip if arp.operation == REQUEST else arp.sender_ip].append(frame)
-        if packet and tcp and (tcp.flags == "SA" or "R" in tcp.flags):
+    def _add_message(self, message: NeighborMessage) -> None:
+        if message.claimed:
+            self._addresses[message.mac][message.claimed] = None
+            self._claims[message.claimed].append(message)
+        if message.kind is MessageKind.QUESTION:
+            self._questions[message.address].append(message)
+
+    def _add_answer(self, frame: Frame) -> None:
+        packet, tcp, icmp = frame.ip, frame.tcp, frame.icmp or frame.icmpv6
+        if packet and tcp and (tcp.is_syn_ack or "R" in tcp.flags):
             self._answers[packet.src, tcp.dport].append(frame)
-        if icmp and icmp.quoted and icmp.type == 3 and icmp.quoted.sport is not None:
+            self._answer_times[packet.src].append(frame.time)
+        if icmp and icmp.quoted and icmp.is_unreachable and icmp.quoted.sport is not None:
             self._answers[icmp.quoted.dst, icmp.quoted.sport].append(frame)
 
     def name(self, mac: str) -> str:
@@ -69,11 +79,24 @@ class CaptureIndex:
         return [frame for frame in self._answers[vip, port] if start <= frame.time <= end]
 
     def unanswered_requests(self, address: str, start: float, end: float) -> list[Frame]:
-        """Return the ARP requests for an address; empty when any machine replied."""
-        near = [frame for frame in self._arp[address] if start <= frame.time <= end]
-        if any(frame.arp and frame.arp.operation == REPLY for frame in near):
+        """Return the questions who has an address; empty when any machine answered."""
+        if any(
+            claim.kind is MessageKind.ANSWER and start <= claim.frame.time <= end for claim in self._claims[address]
+        ):
             return []
-        return near
+        return [one.frame for one in self._questions[address] if start <= one.frame.time <= end]
+
+    def newest_claim(self, address: str, moment: float) -> NeighborMessage | None:
+        """Return the last message before a moment (Unix seconds) that claims an address; None without one."""
+        claims = self._claims[address]
+        before = bisect_left(claims, moment, key=lambda claim: claim.frame.time)
+        return claims[before - 1] if before else None
+
+    def answers_around(self, vip: str, moment: float) -> bool:
+        """Return True when a VIP answered anybody within 2 s before and within 2 s after a moment (Unix seconds)."""
+        times = self._answer_times[vip]
+        place = bisect_left(times, moment)
+        return 0 < place < len(times) and moment - times[place - 1] < _AROUND_S and times[place] - moment < _AROUND_S
 
 
 def explain_failures(
@@ -105,6 +128,14 @@ def _is_about(event: TimelineEvent, service: str) -> bool:
             return isinstance(event, HoldTimerEvent)
 
 
+class _Target(NamedTuple):
+    """The machine that a SYN was sent to: its MAC address, its name, and how far the capture shows it."""
+
+    mac: str
+    name: str
+    verb: str
+
+
 class _UnansweredPort(NamedTuple):
     """SYNs from one port without an answer: the moments of the first and the last (Unix seconds), the first frame."""
 
@@ -134,7 +165,7 @@ class _Explanation:
             return attempt
         reason = self._from_frames(attempt)
         if reason.cause is Cause.UNKNOWN:
-            reason = self._from_events(attempt) or reason
+            reason = self._from_events(attempt, reason) or reason
         if reason.cause in (Cause.ENDPOINT_GONE, Cause.REMEMBERED, Cause.NOT_BACK, Cause.UNREACHABLE):
             self._record_unanswered(attempt)
         return attempt.with_reason(reason)
@@ -154,6 +185,7 @@ class _Explanation:
             self._rejected(attempt, attempt.port, shown)
             or self._sent_to_silent_node(attempt, shown)
             or self._sent_to_live_node(attempt, attempt.port, shown)
+            or self._sent_somewhere(attempt, shown)
         )
 
     def _rejected(self, attempt: Attempt, port: int, evidence: tuple[Evidence, ...]) -> Reason | None:
@@ -161,9 +193,9 @@ class _Explanation:
         start = attempt.syns[-1].time
         timeout = start + max(attempt.ms / 1000, 0.05) + 0.05
         for frame in self.capture.answers(self.vip, port, start, timeout):
-            if frame.icmp:
-                sender = self.capture.name(frame.ethernet.source) if frame.ethernet else "a machine"
-                text = f"{sender} answered: {frame.icmp.meaning}"
+            if icmp := frame.icmp or frame.icmpv6:
+                sender = self.capture.name(frame.source_mac) if frame.source_mac else "a machine"
+                text = f"{sender} answered: {icmp.meaning}"
                 return Reason(Cause.UNREACHABLE, text, (*evidence, Evidence.of(frame)))
             if frame.tcp and "R" in frame.tcp.flags:
                 return Reason(Cause.REFUSED, "the answer was a reset", (*evidence, Evidence.of(frame)))
@@ -171,26 +203,45 @@ class _Explanation:
             return Reason(Cause.UNREACHABLE, attempt.error, (*evidence, _client_evidence(attempt)))
         return None
 
-    def _sent_to_silent_node(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason | None:
+    def _target(self, attempt: Attempt) -> _Target | None:
+        """Return where the attempt's last SYN was sent; None where the capture does not show it."""
         syn = attempt.syns[-1]
-        target = syn.ethernet.destination if syn.ethernet else ""
-        if not self.capture.is_silent(target, syn.time):
+        if syn.destination_mac:
+            return _Target(syn.destination_mac, self.capture.name(syn.destination_mac), "sent to")
+        claim = self.capture.newest_claim(self.vip, syn.time)
+        if claim is None or not claim.mac:
             return None
-        last = self.capture.last_frame_time(target, syn.time)
+        return _Target(claim.mac, self.capture.name(claim.mac), "sent, as the newest claim of the address suggests, to")
+
+    def _sent_to_silent_node(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason | None:
+        syn, target = attempt.syns[-1], self._target(attempt)
+        if target is None or not self.capture.is_silent(target.mac, syn.time):
+            return None
+        last = self.capture.last_frame_time(target.mac, syn.time)
         since = f"its last frame is from {last - self.zero:+.1f} s" if last is not None else "which sent no frame"
-        is_routed = len({frame.ethernet.destination for frame in attempt.syns if frame.ethernet}) > 1
-        text = f"sent to the MAC of {self.capture.name(target)}, {since}"
+        text = f"{target.verb} the MAC of {target.name}, {since}"
+        if claim := self._newer_claim(syn, target.mac):
+            text += f"; {self.capture.name(claim.mac)} claims {self.vip} since {claim.frame.time - self.zero:+.1f} s"
+            return Reason(Cause.STALE_NEIGHBOR, text, (*evidence, Evidence.of(claim.frame)))
+        is_routed = len({frame.destination_mac for frame in attempt.syns if frame.destination_mac}) > 1
         return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, text, evidence)
 
-    def _sent_to_live_node(self, attempt: Attempt, port: int, evidence: tuple[Evidence, ...]) -> Reason:
-        syn = attempt.syns[-1]
-        name = self.capture.name(syn.ethernet.destination if syn.ethernet else "")
+    def _newer_claim(self, syn: Frame, mac: str) -> NeighborMessage | None:
+        """Return the newest claim of the VIP by another machine that was out when a SYN was sent to `mac`."""
+        claim = self.capture.newest_claim(self.vip, syn.time - _IN_FLIGHT_S)
+        return claim if claim and claim.mac != mac else None
+
+    def _sent_to_live_node(self, attempt: Attempt, port: int, evidence: tuple[Evidence, ...]) -> Reason | None:
+        syn, target = attempt.syns[-1], self._target(attempt)
+        if target is None:
+            return None
+        name = target.name
         before = self.unanswered.get(port)
         if before and before.is_in_conntrack(syn.time):
             ago = syn.time - before.first
             text = f"port {port} got no answer {ago:.1f} s before; {name} is alive and has the connection in conntrack"
             return Reason(Cause.REMEMBERED, text, (Evidence.of(before.frame), *evidence))
-        text = f"sent to {name}, which is alive"
+        text = f"{target.verb} {name}, which is alive"
         if not any(isinstance(event, EndpointEvent) for event in self.events):
             return Reason(Cause.ENDPOINT_GONE, f"{text}, and no answer came back: the Pod is gone", evidence)
         change = self._next_endpoint_change(syn.time - self.zero)
@@ -202,6 +253,13 @@ class _Explanation:
             return Reason(Cause.NOT_BACK, text, evidence)
         text = f"{text}; its rules had {change.address} until {change.at:+.1f} s"
         return Reason(Cause.ENDPOINT_GONE, text, evidence)
+
+    def _sent_somewhere(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason:
+        """Return the reason of an attempt whose frames do not show where it was sent."""
+        if self.capture.answers_around(self.vip, attempt.syns[-1].time):
+            text = "no answer came back, while others got one: the Pod is gone"
+            return Reason(Cause.ENDPOINT_GONE, text, evidence)
+        return Reason(Cause.UNKNOWN, "no answer came back; where it was sent is not known in this capture", evidence)
 
     def _next_endpoint_change(self, at: float) -> EndpointEvent | None:
         """Return the next change of endpoints: it shows one that is still in the rules, or one that is not yet."""
@@ -218,7 +276,8 @@ class _Explanation:
         start = self.zero + attempt.at
         requests = self.capture.unanswered_requests(self.vip, start, start + attempt.ms / 1000 + 0.5)
         if requests:
-            return Reason(Cause.NO_ARP, f"{len(requests)} ARP requests for {self.vip}, no reply", _frames(requests[:3]))
+            what = "neighbor solicitations" if ":" in self.vip else "ARP requests"
+            return Reason(Cause.NO_ARP, f"{len(requests)} {what} for {self.vip}, no reply", _frames(requests[:3]))
         causes = {
             ClientError.REFUSED: Cause.REFUSED, ClientError.NO_ROUTE: Cause.NO_ARP,
             ClientError.UNREACHABLE: Cause.UNREACHABLE,
@@ -227,14 +286,14 @@ class _Explanation:
         text = "no packet of it was captured" if cause is Cause.UNKNOWN else attempt.error
         return Reason(cause, text, (_client_evidence(attempt),))
 
-    def _from_events(self, attempt: Attempt) -> Reason | None:
+    def _from_events(self, attempt: Attempt, unknown: Reason) -> Reason | None:
         """Return the reason from the next timeline event: a speaker that announces, BGP, a change of endpoints."""
         for kind in (EventKind.SPEAKER, EventKind.BGP, EventKind.ENDPOINTS):
             delay = _RULES_DELAY_S if kind is EventKind.ENDPOINTS else 0
             event = next((one for one in self.events if one.kind is kind and attempt.at < one.at + delay), None)
             if event:
-                text = f"no packet of it was captured; {event} at {event.at:+.1f} s"
-                return Reason(_cause_ended_by(event), text, (_client_evidence(attempt), event.evidence))
+                text = f"{unknown.text}; {event} at {event.at:+.1f} s"
+                return Reason(_cause_ended_by(event), text, (*unknown.evidence, event.evidence))
         return None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from kanslib.analysis.arp import NeighborUpdate
+from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.timeline_events import LeaderEvent, TimelineEvent
 from kanslib.k8s.logs import with_timestamps
 from kanslib.metallb import election, memberlist

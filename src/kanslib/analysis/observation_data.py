@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
-from kanslib.analysis import event_sources, leadership, speaker_logs
-from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
+from kanslib.analysis import event_sources, leadership, neighbor_cache, speaker_logs
 from kanslib.analysis.attempts import Probe, attempts_from_probes
 from kanslib.analysis.failure_reasons import CaptureIndex
 from kanslib.analysis.leadership import LeaderView
+from kanslib.analysis.neighbor_cache import NeighborUpdate
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.outage import Outage, build_outage
 from kanslib.analysis.timeline_events import TimelineEvent
 from kanslib.answer import Provenance, Text
@@ -158,8 +159,8 @@ def neighbor_updates(observation: ObservationData) -> list[NeighborUpdate]:
     if not client:
         return []
     mac = next((mac for mac, place in observation.mac_owners.items() if place == client), "")
-    all_frames = ARPAnalysis.of(observation.frames(start=0.0))
-    return all_frames.neighbor_updates(observation.topology.addresses.get(client, ""), mac)
+    frames, ip = observation.frames(start=0.0), observation.topology.addresses.get(client, "")
+    return neighbor_cache.neighbor_updates(NeighborAnalysis.of(frames), ip, mac, frames)
 
 
 def leadership_views(observation: ObservationData, service: str, address: str) -> list[LeaderView]:
@@ -215,7 +216,7 @@ def _timeline_events(
     events, nodes, slices = (observation.watch_events(kind) for kind in ("events", "nodes", "endpointslices"))
     names = {address: place for place, address in observation.topology.addresses.items()}
     yield from event_sources.cluster_events(events, nodes, slices, zero)
-    yield from event_sources.gratuitous_arp_events(frames, vips, zero)
+    yield from event_sources.announcement_events(frames, vips, zero)
     # a hold time is agreed on when a session opens, long before it is needed
     all_frames = observation.frames(start=0.0) if any(map(bgp.is_bgp, frames)) else []
     yield from event_sources.bgp_session_events(all_frames, names, zero)

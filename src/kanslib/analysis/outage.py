@@ -6,13 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kanslib.analysis.attempts import Attempt
+from kanslib.analysis.capture_limits import CaptureLimit, capture_limits
 from kanslib.analysis.evidence import Evidence
 from kanslib.analysis.failure_reasons import CaptureIndex, explain_failures
 from kanslib.analysis.phases import DARK, PARTLY, STRAGGLERS, Phase, phases
 from kanslib.analysis.timeline_events import EventKind, TimelineEvent
 
 _ENDED_BY = {
-    DARK: (EventKind.GRATUITOUS_ARP, EventKind.LEADER, EventKind.SPEAKER, EventKind.BGP),
+    DARK: (
+        EventKind.GRATUITOUS_ARP,
+        EventKind.NEIGHBOR_ADVERTISEMENT,
+        EventKind.LEADER,
+        EventKind.SPEAKER,
+        EventKind.BGP,
+    ),
     PARTLY: (EventKind.ENDPOINTS, EventKind.BGP, EventKind.RULES, EventKind.NODE),
 }
 
@@ -21,13 +28,15 @@ _ENDED_BY = {
 class Outage:
     """The effect of an action on Services: attempts and phases by Service, timeline events on the same clock.
 
-    `zero`: the moment of the action (Unix seconds); all other times are seconds after it.
+    `zero`: the moment of the action (Unix seconds); all other times are seconds after it. `limits`: what the captures
+    cannot show.
     """
 
     action: str
     zero: float
     attempts: Mapping[str, tuple[Attempt, ...]]
     events: tuple[TimelineEvent, ...] = ()
+    limits: tuple[CaptureLimit, ...] = ()
     phases: Mapping[str, tuple[Phase, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,4 +94,5 @@ def build_outage(
         service: tuple(explain_failures(attempts_of(vip), index, vip, zero, in_order, service))
         for vip, service in vips.items()
     }
-    return Outage(action, zero, {service: found for service, found in attempts.items() if found}, tuple(in_order))
+    answered = {service: found for service, found in attempts.items() if found}
+    return Outage(action, zero, answered, tuple(in_order), capture_limits(index.frames))

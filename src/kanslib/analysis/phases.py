@@ -17,6 +17,7 @@ _CHANGE_POINT_PENALTY = 2.0
 _MIN_RUN = 3  # attempts in a row that found no owner of the address: more than one lost frame
 _RARE_SHARE = 0.1  # of the attempts: a smaller share of failures after the outage are stragglers, whatever their cause
 _BURST_S = 5.0  # failures for a shorter time, after the outage, are stragglers
+_UNOWNED = (Cause.NO_ARP, Cause.LEADER_GONE, Cause.STALE_NEIGHBOR)  # the packet found no owner of the address
 _BLIP_S = 1.0  # a shorter part before the outage is no phase of its own
 
 
@@ -92,7 +93,7 @@ def _outcome(attempt: Attempt) -> str:
 def _cut_where_vip_is_unowned(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
     """Yield parts: a time in which no machine had the address is a part; the rest is searched."""
     rest: list[Attempt] = []
-    for is_unowned, group in groupby(attempts, key=lambda one: _outcome(one) in (Cause.NO_ARP, Cause.LEADER_GONE)):
+    for is_unowned, group in groupby(attempts, key=lambda one: _outcome(one) in _UNOWNED):
         part = list(group)
         if is_unowned and len(part) >= _MIN_RUN:
             if rest:

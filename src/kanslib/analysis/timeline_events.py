@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     SPEAKER = "speaker"
     LEADER = "leader"
     GRATUITOUS_ARP = "gratuitous ARP"
+    NEIGHBOR_ADVERTISEMENT = "neighbor advertisement"
     BGP = "BGP"
     NODE = "node"
     ENDPOINTS = "endpoints"
@@ -87,6 +88,17 @@ class GratuitousARPEvent(TimelineEvent):
     """A MAC address was announced as the owner of a Service's address."""
 
     kind = EventKind.GRATUITOUS_ARP
+    mac: str
+
+    def __str__(self) -> str:
+        return f"{self.service} is-at {self.mac}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighborAdvertisementEvent(TimelineEvent):
+    """A MAC address was announced as the owner of a Service's IPv6 address, by an unsolicited advertisement."""
+
+    kind = EventKind.NEIGHBOR_ADVERTISEMENT
     mac: str
 
     def __str__(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 
-from kanslib.analysis import captures, speaker_logs
-from kanslib.analysis.arp import ARPAnalysis
+from kanslib.analysis import captures, neighbor_cache, speaker_logs
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import TimeWindow, neighbor_updates
 from kanslib.answer import Provenance, utc
 from kanslib.backends.observed_actions import observed_actions
@@ -38,6 +39,7 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
     for vip in vips:
         if not is_ip_address(vip):
             raise KanslibError(f"--vip {vip!r}: expected an address, such as 192.0.2.50")
+    vips = [str(ip_address(vip)) for vip in vips]  # IPv6 has several spellings
     recordings = [path for path in paths if _is_recording(path)]
     others = [path for path in paths if path not in recordings]
     facts: Facts = []
@@ -52,7 +54,7 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
     for section in sections:
         console.print(f"\n{section.title}", style="bold")
         console.print(outage_timeline.describe(section.outage) or "no request and no event")
-        console.print("\n".join(arp_timeline.sentences(section.arp, section.neighbor_updates, section.context)))
+        console.print("\n".join(arp_timeline.sentences(section.neighbors, section.neighbor_updates, section.context)))
     out.write_text(
         report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections), encoding="utf-8"
     )
@@ -86,10 +88,12 @@ def _recording_sections(path: Path, actions: Sequence[str], facts: Facts) -> Ite
     facts.append((path.name, f"{manifest.title}; {', '.join(f'{k} {v}' for k, v in manifest.versions.items())}"))
     for one in observed_actions(recording, actions):
         seen = one.observation
-        arp, updates = ARPAnalysis.of(seen.frames()), neighbor_updates(seen)
+        neighbors, updates = NeighborAnalysis.of(seen.frames()), neighbor_updates(seen)
         client = seen.topology.client or "the client"
         context = arp_timeline.PlotContext(seen, one.services, seen.mac_owners, client)
-        yield report.ReportSection(f"{one.action} ({one.story})", one.outage, arp, updates, context, seen.provenance)
+        yield report.ReportSection(
+            f"{one.action} ({one.story})", one.outage, neighbors, updates, context, seen.provenance
+        )
 
 
 # ── captures and logs ────────────────────────────────────────────────────────────────────────────────────────
@@ -102,8 +106,8 @@ def _file_sections(
     wanted = list(vips) or captures.likely_vips(found.frames) or speaker_logs.announced_addresses(found.logs.values())
     if not wanted and not found.logs:
         raise KanslibError(
-            "no capture contains an ARP announcement or a TCP connection: name the address with --vip, "
-            "or capture with: tcpdump -i any -w x.pcap 'arp or tcp'"
+            "no capture contains an announcement, a conflict or a TCP connection: name the address with --vip, "
+            "or capture with: tcpdump -i eth0 -w x.pcap 'arp or icmp6 or tcp'"
         )
     names = {vip: vip for vip in wanted}
     for node, events in speaker_logs.undated_events(found.logs, names).items():
@@ -112,32 +116,34 @@ def _file_sections(
     if not found.frames and not any(line.time for lines in found.logs.values() for line in lines):
         return []
     outage = captures.outage_from_captures(found.frames, found.logs, names, zero)
-    arp = ARPAnalysis.of(found.frames)
+    neighbors = NeighborAnalysis.of(found.frames)
     client, mac = _find_client(found.frames, wanted)
     ends = [frame.time for frame in found.frames] or [outage.zero]
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
-    context = arp_timeline.PlotContext(window, names, _find_owners(arp, wanted), client or "the client")
-    updates = arp.neighbor_updates(client, mac) if client else []
+    context = arp_timeline.PlotContext(window, names, _find_owners(neighbors, wanted), client or "the client")
+    updates = neighbor_cache.neighbor_updates(neighbors, client, mac, found.frames) if client else []
     provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
     return [
-        report.ReportSection(f"{', '.join(wanted)} from {utc(ends[0])} on", outage, arp, updates, context, provenance)
+        report.ReportSection(
+            f"{', '.join(wanted)} from {utc(ends[0])} on", outage, neighbors, updates, context, provenance
+        )
     ]
 
 
 def _find_client(frames: Sequence[Frame], vips: Sequence[str]) -> tuple[str, str]:
-    """Return address and MAC address of the host with most connections to the VIPs; empty without one."""
+    """Return address and MAC address of the host with most connections to the VIPs; empty where none is known."""
     connections: Counter[tuple[str, str]] = Counter()
     for frame in frames:
-        if frame.tcp and frame.ip and frame.ethernet and frame.tcp.flags == "S" and frame.ip.dst in vips:
-            connections[frame.ip.src, frame.ethernet.source] += 1
+        if frame.tcp and frame.ip and frame.tcp.is_syn and frame.ip.dst in vips:
+            connections[frame.ip.src, frame.source_mac or ""] += 1
     return connections.most_common(1)[0][0] if connections else ("", "")
 
 
-def _find_owners(arp: ARPAnalysis, vips: Sequence[str]) -> dict[str, str]:
+def _find_owners(neighbors: NeighborAnalysis, vips: Sequence[str]) -> dict[str, str]:
     """Return the host of each MAC address: the first address that it answered for, other than VIPs."""
     owners: dict[str, str] = {}
-    for address in arp.addresses:
+    for address in neighbors.addresses:
         if address not in vips:
-            for owner in arp.ownership(address):
+            for owner in neighbors.ownership(address):
                 owners.setdefault(owner.mac, address)
     return owners

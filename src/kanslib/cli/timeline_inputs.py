@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import gzip
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kanslib.analysis import captures, speaker_logs
+from kanslib.analysis.capture_limits import capture_limits
+from kanslib.analysis.duplicates import without_duplicates
 from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.iptables.dump_text import decode
 from kanslib.k8s.log_lines import LogLine, by_pod, read_lines
@@ -37,6 +40,8 @@ def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
     """
     frames: list[Frame] = []
     logs: dict[str, list[LogLine]] = {}
+    paths = _without_repeated(paths, facts)
+    names = _names_of(paths)
     with show_status(f"reading {paths[0].name}", total=sum(path.stat().st_size for path in paths)) as status:
         for path in paths:
             status.update(f"reading {path.name}")
@@ -46,8 +51,26 @@ def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
                     logs.setdefault(node, []).extend(lines)  # one node may have had several speakers
                 status.advance(path.stat().st_size)
             else:
-                frames += _read_capture(path, facts, status.advance)
-    return Inputs(sorted(frames, key=lambda frame: frame.time), logs)
+                frames += _read_capture(path, names[path], facts, status.advance)
+    kept, copies = without_duplicates(sorted(frames, key=lambda frame: frame.time))
+    if copies:
+        facts.append(("captures", f"{copies:,} frames are copies of others, captured at another place: counted once"))
+    return Inputs(kept, logs)
+
+
+def _without_repeated(paths: Sequence[Path], facts: Facts) -> list[Path]:
+    """Return each file once."""
+    kept: dict[Path, Path] = {}
+    for path in paths:
+        if kept.setdefault(path.resolve(), path) is not path:
+            facts.append((path.name, "given more than once: read once"))
+    return list(kept.values())
+
+
+def _names_of(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return the name of each file; with its folders where several files have the same name."""
+    counts = Counter(path.name for path in paths)
+    return {path: path.name if counts[path.name] == 1 else str(path) for path in paths}
 
 
 def _text_of(path: Path) -> str | None:
@@ -84,14 +107,14 @@ def _read_log(path: Path, text: str, facts: Facts) -> dict[str, list[LogLine]]:
     return logs
 
 
-def _read_capture(path: Path, facts: Facts, advance: Callable[[int], object]) -> list[Frame]:
+def _read_capture(path: Path, name: str, facts: Facts, advance: Callable[[int], object]) -> list[Frame]:
     counts = {"frames": 0, "malformed": 0}
     wrong: list[str] = []
 
     def count_frames() -> Iterator[Frame]:
         with path.open("rb") as stream:
             position = 0
-            for frame in capture.read(stream, path.name):
+            for frame in capture.read(stream, name):
                 counts["frames"] += 1
                 if counts["frames"] % 5000 == 0:
                     advance(stream.tell() - position)
@@ -110,8 +133,9 @@ def _read_capture(path: Path, facts: Facts, advance: Callable[[int], object]) ->
         except RecordingError as exc:
             raise KanslibError(f"{exc}; and not a text file, so no log either") from None
     seconds = kept[-1].time - kept[0].time if kept else 0.0
-    facts.append((path.name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
-    facts.extend((path.name, str(one.message)) for one in caught)
+    facts.append((name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
+    facts.extend((name, str(one.message)) for one in caught)
+    facts.extend((name, f"limit of this capture: {limit}") for limit in capture_limits(kept))
     if counts["malformed"]:
-        facts.append((path.name, f"{counts['malformed']:,} malformed frames, e.g. {'; '.join(wrong)}"))
+        facts.append((name, f"{counts['malformed']:,} malformed frames, e.g. {'; '.join(wrong)}"))
     return kept

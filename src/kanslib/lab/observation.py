@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kanslib.analysis import observation_data as analysis
-from kanslib.analysis.arp import ARPAnalysis
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import CapturedFrames, ObservationData
 from kanslib.exceptions import NotFoundError, NotRecordedError, UnknownNameError
 from kanslib.k8s.objects import KubeObject
@@ -421,8 +421,8 @@ class ARPObservation:
         rows = arp_timeline.conflict_rows(self._analyze(), data, data.mac_owners)
         return self._shared.table(rows, arp_timeline.CONFLICT_COLUMNS)
 
-    def _analyze(self) -> ARPAnalysis:
-        return ARPAnalysis.of(self._shared.data.frames())
+    def _analyze(self) -> NeighborAnalysis:
+        return NeighborAnalysis.of(frame for frame in self._shared.data.frames() if frame.arp)
 
 
 class BGPObservation:

@@ -11,7 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.analysis import event_sources
-from kanslib.analysis.arp import neighbors_at
+from kanslib.analysis.neighbor_cache import neighbors_at
 from kanslib.analysis.observation_data import neighbor_updates
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError, NotRecordedError

@@ -1,4 +1,4 @@
-"""ARP for IPv4 over Ethernet (RFC 826; gratuitous ARP: RFC 5227, section 3)."""
+"""ARP for IPv4 over Ethernet (RFC 826; probes and announcements: RFC 5227)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from kanslib.packets.ethernet import mac
 from kanslib.packets.ip import ipv4_text
 
 REQUEST, REPLY = 1, 2
+# operations that ask or answer something else than "who has this address" (RFC 903, RFC 1931, RFC 2390, IANA's table)
+_OTHER_OPERATIONS = {
+    3: "reverse ARP request", 4: "reverse ARP reply", 5: "dynamic RARP request", 6: "dynamic RARP reply",
+    7: "dynamic RARP error", 8: "inverse ARP request", 9: "inverse ARP reply", 10: "ARP NAK",
+}  # fmt: skip
+_ETHERNET, _IEEE_802 = 1, 6  # hardware types whose addresses are MAC addresses (Linux net/ipv4/arp.c arp_process)
 ZERO_MAC, BROADCAST_MAC = "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"
 _HEADER = struct.Struct("!HHBBH")
 
 
 class ARP(NamedTuple):
-    """One request or reply: 28 bytes. `operation` is 1 for a request and 2 for a reply.
+    """One message of 28 bytes. `operation` is 1 for a request, 2 for a reply; others are neither of them.
 
     >>> raw = bytes.fromhex("0001080006040002" "0242ac120004" "ac12ffc8" "0242ac120064" "ac120064")
     >>> print(ARP.parse(raw))
@@ -34,22 +40,26 @@ class ARP(NamedTuple):
         """Return the message in `raw`. MalformedPacketError when it is cut off or not for IPv4 over Ethernet."""
         require_bytes("ARP", raw, 8, "header")
         hardware, protocol, hardware_size, protocol_size, operation = _HEADER.unpack_from(raw)
-        if (hardware, protocol, hardware_size, protocol_size) != (1, 0x0800, 6, 4):
+        if hardware not in (_ETHERNET, _IEEE_802) or protocol != 0x0800:
             raise MalformedPacketError(
                 "ARP", f"hardware {hardware}, protocol {protocol:#06x}: not for IPv4 over Ethernet"
+            )
+        if (hardware_size, protocol_size) != (6, 4):
+            raise MalformedPacketError(
+                "ARP", f"addresses of {hardware_size} and {protocol_size} bytes, expected 6 and 4"
             )
         require_bytes("ARP", raw, 28)
         return cls(operation, mac(raw[8:14]), ipv4_text(raw[14:18]), mac(raw[18:24]), ipv4_text(raw[24:28]))
 
     @property
     def is_gratuitous(self) -> bool:
-        """True when the sender announces its own address without a request. A probe (sender 0.0.0.0) is none."""
-        return self.sender_ip == self.target_ip
+        """True when the sender announces its own address, as a request or as a reply. A probe (0.0.0.0) is none."""
+        return self.sender_ip == self.target_ip and self.operation in (REQUEST, REPLY)
 
     @property
     def is_probe(self) -> bool:
         """True when a host asks whether the address that it wants to use is free (RFC 5227, section 2.1.1)."""
-        return self.operation == REQUEST and self.sender_ip == "0.0.0.0"
+        return self.operation == REQUEST and self.sender_ip == "0.0.0.0" != self.target_ip
 
     @property
     def is_objection(self) -> bool:
@@ -82,6 +92,9 @@ class ARP(NamedTuple):
         return "; ".join(remarks)
 
     def __str__(self) -> str:
+        if self.operation not in (REQUEST, REPLY):
+            name = _OTHER_OPERATIONS.get(self.operation, "unknown")
+            return f"operation {self.operation} ({name}) from {self.sender_mac}"
         if self.operation == REPLY:
             text = f"{self.sender_ip} is-at {self.sender_mac}"
         else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, overload
 from kanslib.exceptions import MalformedPacketError
 from kanslib.packets import ethernet, ip
 from kanslib.packets.arp import ARP
-from kanslib.packets.ethernet import Ethernet
+from kanslib.packets.ethernet import Cooked, Ethernet
 from kanslib.packets.http import HTTP
 from kanslib.packets.icmp import ICMP, ICMPv6
 from kanslib.packets.ip import IPv4, IPv6
@@ -64,7 +64,8 @@ class Frame:
     """One captured frame: `time` in Unix seconds, `raw` bytes, and its layers, None where it has none.
 
     `length`: bytes on the wire (0: as many as were captured); `number`: its place in the capture, from 1;
-    `link`: the link type (https://www.tcpdump.org/linktypes.html), 1 is Ethernet; `source`: the capture's name.
+    `link`: the link type (https://www.tcpdump.org/linktypes.html), 1 is Ethernet; `source`: the capture's name;
+    `interface`: the number of its interface in a pcapng.
     A layer that cannot be decoded is None, and `malformed` holds the reason.
 
     >>> frame = Frame(0, bytes.fromhex("ffffffffffff" "0242ac120004" "0806" "0001080006040001" "0242"))
@@ -78,6 +79,7 @@ class Frame:
     number: int = 0
     link: int = ethernet.ETHERNET
     source: str = ""
+    interface: int = 0
 
     @property
     def malformed(self) -> MalformedPacketError | None:
@@ -96,6 +98,24 @@ class Frame:
     def ethernet(self) -> Ethernet | None:
         """Return the Ethernet header and its payload."""
         return Ethernet.parse(self.raw) if self.link == ethernet.ETHERNET else None
+
+    @_Layer
+    def cooked(self) -> Cooked | None:
+        """Return the header and payload of a frame of `tcpdump -i any`."""
+        return Cooked.parse(self.link, self.raw) if self.link in (ethernet.COOKED, ethernet.COOKED_2) else None
+
+    @property
+    def source_mac(self) -> str | None:
+        """The sender's MAC address; None where the capture does not hold it."""
+        if self.link == ethernet.ETHERNET:
+            return ethernet.mac(self.raw[6:12]) if len(self.raw) >= 14 else None  # one of millions: no other layer
+        return (self.cooked.source or None) if self.cooked else None
+
+    @property
+    def destination_mac(self) -> str | None:
+        """The receiver's MAC address; None where the capture does not hold it, as with `tcpdump -i any`."""
+        is_known = self.link == ethernet.ETHERNET and len(self.raw) >= 14
+        return ethernet.mac(self.raw[:6]) if is_known else None
 
     @property
     def _carried(self) -> tuple[int, bytes] | None:
@@ -163,10 +183,11 @@ class Frame:
         """Return this frame as a scapy packet. Needs scapy (GPL-2.0-only), which is an extra."""
         from scapy.layers.inet import IP
         from scapy.layers.inet6 import IPv6
-        from scapy.layers.l2 import CookedLinux, Ether
+        from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Ether, Loopback
 
         version = self.raw[0] >> 4 if self.raw else 4
-        kinds = {ethernet.ETHERNET: Ether, ethernet.COOKED: CookedLinux}
+        kinds = {ethernet.ETHERNET: Ether, ethernet.COOKED: CookedLinux, ethernet.COOKED_2: CookedLinuxV2}
+        kinds.update(dict.fromkeys(ethernet.BSD_LOOPBACKS, Loopback))
         packet = kinds.get(self.link, IPv6 if version == 6 else IP)(self.raw)
         packet.time = self.time
         return packet
@@ -202,8 +223,8 @@ def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:
     number, origin = 0, name or str(getattr(source, "name", "capture"))
     for batch in batches(source, origin):
         content = batch.content
-        for start, size, length, time, link in zip(
-            batch.starts, batch.captured, batch.lengths, batch.times, batch.links, strict=True
+        for start, size, length, time, link, interface in zip(
+            batch.starts, batch.captured, batch.lengths, batch.times, batch.links, batch.interfaces, strict=True
         ):
             number += 1
-            yield Frame(time, content[start : start + size], length, number, link, origin)
+            yield Frame(time, content[start : start + size], length, number, link, origin, interface)

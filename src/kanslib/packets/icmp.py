@@ -54,6 +54,11 @@ class ICMP(NamedTuple):
         return cls(kind, code, checksum, quoted=_quoted(raw[8:]) if kind in _ERRORS else None, payload=raw[8:])
 
     @property
+    def is_unreachable(self) -> bool:
+        """True when a machine answers that a packet does not reach its destination."""
+        return self.type == 3
+
+    @property
     def meaning(self) -> str:
         """The message in words, e.g. `host unreachable`."""
         if self.type == 3:
@@ -92,6 +97,11 @@ class ICMPv6(NamedTuple):
                 is_router=bool(flags & 128), is_solicited=bool(flags & 64), is_override=bool(flags & 32),
             )  # fmt: skip
         return cls(kind, code, checksum, quoted=_quoted(raw[8:]) if kind < 128 else None)
+
+    @property
+    def is_unreachable(self) -> bool:
+        """True when a machine answers that a packet does not reach its destination."""
+        return self.type == 1
 
     @property
     def meaning(self) -> str:

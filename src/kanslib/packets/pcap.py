@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     """Some frames of a capture, in the order of the file: a chunk of it, and the offset of each frame in that chunk.
 
     `starts`, `captured` and `lengths` are in bytes (`lengths`: on the wire), `times` in Unix seconds; `links` are
-    link types (https://www.tcpdump.org/linktypes.html).
+    link types (https://www.tcpdump.org/linktypes.html), `interfaces` the numbers of pcapng's interfaces (pcap: 0).
     """
 
     content: bytes
@@ -45,6 +45,12 @@ class Batch(NamedTuple):
     lengths: list[int]
     times: list[float]
     links: list[int]
+    interfaces: list[int]
+
+    @classmethod
+    def of(cls, content: bytes) -> Batch:
+        """Return a batch of these bytes that has no frames yet."""
+        return cls(content, [], [], [], [], [], [])
 
 
 class _Source:
@@ -93,7 +99,7 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
         reader, source.at = _Pcap(source.content), _PCAP_HEADER
     damage = ""
     while not damage and (source.at < len(source.content) or source.fill()):
-        batch = Batch(source.content, [], [], [], [], [])
+        batch = Batch.of(source.content)
         source.at, damage = reader.read(batch, source.at)
         source.frames += len(batch.starts)
         if batch.starts:
@@ -131,6 +137,7 @@ class _Pcap:
             times.append(seconds + fraction * tick)
             at += 16 + size
         into.links.extend([self.link] * len(starts))
+        into.interfaces.extend([0] * len(starts))
         return at, damage
 
 
@@ -191,6 +198,7 @@ class _Pcapng:
         into.lengths.append(length)
         into.times.append(0.0 if ticks is None else interface.offset + ticks * interface.tick)
         into.links.append(interface.link)
+        into.interfaces.append(number)
 
 
 def _interface(body: bytes, order: str) -> _Interface:
@@ -217,7 +225,7 @@ def filter_pcap(content: bytes, keep: Callable[[float, bytes], bool]) -> bytes:
     """
     if content[:4] not in _PCAP or len(content) < 24:
         raise RecordingError("capture", f"starts with {content[:4].hex() or 'nothing'}: not a pcap")
-    batch = Batch(content, [], [], [], [], [])
+    batch = Batch.of(content)
     _Pcap(content).read(batch, _PCAP_HEADER)
     parts = [content[:_PCAP_HEADER]]
     for start, size, time in zip(batch.starts, batch.captured, batch.times, strict=True):

@@ -106,24 +106,34 @@ class _BatchDecoder:
         out["ethernet_source"] = np.where(is_ethernet, self._mac(self.start + 6), 0)
         kind = np.where(is_ethernet, self._u16(self.start + 12), 0).astype(np.int64)
         network, vlan = self.start + 14, np.zeros(len(kind), np.uint16)
+        if not is_ethernet.all():
+            kind, network = self._other_links(links, kind, network)
         while (tagged := np.isin(kind, _TAGS) & (network + 4 <= self.end)).any():
             vlan = np.where(tagged & (vlan == 0), self._u16(network) & 0xFFF, vlan)
             kind = np.where(tagged, self._u16(network + 2), kind)
             network = np.where(tagged, network + 4, network)
+        out["type"], out["vlan"] = np.where(is_ethernet, kind, 0).astype(np.uint16), vlan
+        return kind, network
+
+    def _other_links(self, links: Column, kind: Column, network: Column) -> tuple[Column, Column]:
+        """Return the protocol and the offset of the packet, or of its VLAN tag, also of link types without Ethernet."""
         for link, header, place in ((ethernet.COOKED, 16, 14), (ethernet.COOKED_2, 20, 0)):
             mine = (links == link) & (self.captured >= header)
             kind = np.where(mine, self._u16(self.start + place), kind)
             network = np.where(mine, self.start + header, network)
-        raw = np.isin(links, (ethernet.RAW_IP, ethernet.RAW_IPV4, ethernet.RAW_IPV6)) & (self.captured > 0)
+        raw = np.isin(links, list(ethernet.RAW_LINKS)) & (self.captured > 0)
         six = self._u8(self.start) >> 4 == 6
         kind = np.where(raw, np.where(six, ethernet.IPV6, ethernet.IPV4), kind)
         network = np.where(raw, self.start, network)
-        out["type"], out["vlan"] = np.where(is_ethernet, kind, 0).astype(np.uint16), vlan
-        return kind, network
+        loopback = np.isin(links, list(ethernet.BSD_LOOPBACKS)) & (self.captured >= 4)
+        family = np.maximum(self._u8(self.start), self._u8(self.start + 3))
+        for number, protocol in ethernet.FAMILIES.items():
+            kind = np.where(loopback & (family == number), protocol, kind)
+        return kind, np.where(loopback, self.start + 4, network)
 
     def _arp(self, out: dict[str, Column], kind: Column, at: Column) -> None:
         is_arp = (kind == ethernet.ARP) & (at + 28 <= self.end)
-        is_arp &= (self._u32(at) == 0x00010800) & (self._u16(at + 4) == 0x0604)
+        is_arp &= np.isin(self._u32(at), (0x00010800, 0x00060800)) & (self._u16(at + 4) == 0x0604)
         out["is_arp"] = is_arp
         for name, column in (
             ("operation", self._u16(at + 6)),

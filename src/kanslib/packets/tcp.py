@@ -64,6 +64,16 @@ class TCP(NamedTuple):
         ))  # fmt: skip
 
     @property
+    def is_syn(self) -> bool:
+        """True for the first segment of a connection, also with ECN's flags (RFC 3168, section 6.1.1)."""
+        return "S" in self.flags and "A" not in self.flags
+
+    @property
+    def is_syn_ack(self) -> bool:
+        """True for the answer to a SYN."""
+        return "S" in self.flags and "A" in self.flags
+
+    @property
     def options(self) -> TCPOptions:
         """The options of the header; one that is cut off, and all behind it, are left out."""
         options = TCPOptions()

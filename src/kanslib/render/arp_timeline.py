@@ -1,4 +1,4 @@
-"""The ARP of an observation as a figure and as tables."""
+"""Who asked, answered and announced, by ARP and neighbor discovery, as a figure, in words and as tables."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from typing import Protocol
 
 from markupsafe import Markup, escape
 
-from kanslib.analysis.arp import Announcement, ARPAnalysis, NeighborUpdate
+from kanslib.analysis.neighbor_cache import NeighborUpdate
+from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
+from kanslib.analysis.neighbors import Announcement, NeighborAnalysis
 from kanslib.answer import Provenance
-from kanslib.packets.arp import REPLY, REQUEST
-from kanslib.packets.capture import Frame
+from kanslib.packets.arp import REPLY
 from kanslib.palette import BLUE, GREEN, GREY, GRID, PURPLE, VERMILLION
 from kanslib.render.outage_timeline import TimelineFigure
 from kanslib.render.rows import Row
 
 # kind of message: its offset from the line, its colour, its symbol
 _KINDS = {
-    "question": (0.24, GREY, "circle-open"),
-    "answer": (0.08, BLUE, "circle"),
-    "announcement": (-0.08, GREEN, "triangle-up"),
-    "objection": (-0.24, VERMILLION, "x"),
+    MessageKind.QUESTION: (0.24, GREY, "circle-open"),
+    MessageKind.ANSWER: (0.08, BLUE, "circle"),
+    MessageKind.ANNOUNCEMENT: (-0.08, GREEN, "triangle-up"),
+    MessageKind.OBJECTION: (-0.24, VERMILLION, "x"),
+    MessageKind.PROBE: (0.32, GREY, "square-open"),
+    MessageKind.OTHER: (-0.32, GREY, "diamond-open"),
 }
 
 
@@ -55,31 +58,16 @@ class PlotContext:
     client: str
 
 
-def _kind(frame: Frame) -> str:
-    if frame.arp is None or frame.arp.is_objection:
-        return "objection"
-    if frame.arp.is_gratuitous:
-        return "announcement"
-    return "answer" if frame.arp.operation == REPLY else "question"
-
-
-def _subject(frame: Frame) -> str:
-    """Return the address that a message is about."""
-    if frame.arp is None:
-        return ""
-    return frame.arp.target_ip if frame.arp.operation == REQUEST else frame.arp.sender_ip
-
-
 def draw(
-    analysis: ARPAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext, provenance: Provenance
+    analysis: NeighborAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext, provenance: Provenance
 ) -> TimelineFigure:
-    """Draw one line for each address: ARP messages as symbols, the client's neighbor entry as a bar with its holder.
+    """Draw one line for each address: messages as symbols, the client's neighbor entry as a bar with its holder.
 
-    `analysis` holds the frames, `updates` the changes of the client's neighbor cache. Time is seconds after the action.
+    `analysis`: the messages; `updates`: the changes of the client's neighbor cache. Time is seconds after the action.
     """
     figure, window = TimelineFigure(), context.window
     addresses = [
-        address for address in context.services if any(_subject(frame) == address for frame in analysis.frames)
+        address for address in context.services if any(message.address == address for message in analysis.messages)
     ]
     level = {address: len(addresses) - place for place, address in enumerate(addresses)}
     for address in addresses:
@@ -94,12 +82,14 @@ def draw(
                 text=escape(f"{context.client}: {holder}"),
             )  # fmt: skip
     for kind, (height, colour, symbol) in _KINDS.items():
-        mine = [frame for frame in analysis.frames if _kind(frame) == kind and _subject(frame) in level]
+        mine = [message for message in analysis.messages if message.kind is kind and message.address in level]
+        if not mine and kind in (MessageKind.PROBE, MessageKind.OTHER):
+            continue
         figure.add_scatter(
-            x=[round(frame.time - window.zero, 3) for frame in mine],
-            y=[level[_subject(frame)] + height for frame in mine],
-            text=[escape(_describe_frame(frame, context)) for frame in mine],
-            mode="markers", name=kind, marker={"color": colour, "symbol": symbol, "size": 9},
+            x=[round(message.frame.time - window.zero, 3) for message in mine],
+            y=[level[message.address] + height for message in mine],
+            text=[escape(_describe_message(message, context)) for message in mine],
+            mode="markers", name=str(kind), marker={"color": colour, "symbol": symbol, "size": 9},
             hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
         )  # fmt: skip
     figure.set_time_axis(window.action, 170 + 90 * len(addresses))
@@ -107,10 +97,10 @@ def draw(
     room = [0.4, len(addresses) + 0.9]
     figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=names, gridcolor=GRID, zeroline=False)
     rows = [
-        {"AT": round(frame.time - window.zero, 2), "ADDRESS": _subject(frame), "KIND": _kind(frame),
-         "WHAT": _describe_frame(frame, context)}
-        for frame in analysis.frames
-        if _subject(frame) in level
+        {"AT": round(message.frame.time - window.zero, 2), "ADDRESS": message.address, "KIND": str(message.kind),
+         "WHAT": _describe_message(message, context)}
+        for message in analysis.messages
+        if message.address in level
     ]  # fmt: skip
     return figure.with_description("\n".join(sentences(analysis, updates, context)), provenance, rows)
 
@@ -131,40 +121,72 @@ def _holder(mac: str, places: Mapping[str, str]) -> str:
     return places.get(mac, mac)
 
 
-def _describe_frame(frame: Frame, context: PlotContext) -> str:
-    arp = frame.arp
-    if arp is None:
-        return ""
-    who = _holder(arp.sender_mac, context.places)
-    kind = _kind(frame)
+def _describe_message(message: NeighborMessage, context: PlotContext) -> str:
+    who = _holder(message.mac, context.places)
+    asker = _holder(message.asker, context.places)
+    arp = message.frame.arp
+    form = "advertisement" if arp is None else "reply" if arp.operation == REPLY else "request"
     verb = {
-        "question": f"{who} asks who has {arp.target_ip}",
-        "answer": f"{who} answers {_holder(arp.target_mac, context.places)}",
-        "announcement": f"{who} announces itself ({'reply' if arp.operation == REPLY else 'request'})",
-        "objection": f"{who} answers the announcement of {_holder(arp.target_mac, context.places)}",
-    }[kind]
-    return f"{verb} · frame {frame.number}"
+        MessageKind.QUESTION: f"{who} asks who has {message.address}",
+        MessageKind.ANSWER: f"{who} answers {asker}",
+        MessageKind.ANNOUNCEMENT: f"{who} announces itself ({form})",
+        MessageKind.OBJECTION: f"{who} answers the announcement of {asker}",
+        MessageKind.PROBE: f"{who} asks whether {message.address} is free",
+        MessageKind.OTHER: f"{who}: {message.frame}",
+    }[message.kind]
+    return f"{verb} · frame {message.frame.number}"
 
 
-def sentences(analysis: ARPAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext) -> Iterator[str]:
+def sentences(analysis: NeighborAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext) -> Iterator[str]:
     """Yield the figure in words, one line for each address."""
     for address, service in context.services.items():
-        mine = [frame for frame in analysis.frames if _subject(frame) == address]
+        mine = [message for message in analysis.messages if message.address == address]
         if not mine:
             continue
-        counts = {kind: sum(_kind(frame) == kind for frame in mine) for kind in _KINDS}
-        messages = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count)
-        line = f"{address if service == address else f'{service} {address}'}: {messages}."
-        for one in analysis.announcements(address):
-            at, rounds = one.rounds[0] - context.window.zero, len(one.rounds)
-            line += f" {_holder(one.mac, context.places)} announces itself from {at:+.1f} s on, in {rounds} rounds."
-        entries = [
-            f"{holder} from {start - context.window.zero:+.1f} s"
-            for start, _, holder in _holders(updates, address, context)
+        name = address if service == address else f"{service} {address}"
+        parts = [
+            f"{name}: {_count_messages(mine)}.",
+            *_describe_announcements(analysis, address, context),
+            *_describe_conflicts(analysis, address, context),
+            *_describe_cache(updates, address, context),
         ]
-        if entries:
-            line += f" Neighbor cache of {context.client}: {', then '.join(entries)}."
-        yield line
+        yield " ".join(parts)
+
+
+def _count_messages(messages: Sequence[NeighborMessage]) -> str:
+    counts = {kind: sum(message.kind is kind for message in messages) for kind in _KINDS}
+    texts = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count]
+    if counts[MessageKind.QUESTION] and not counts[MessageKind.ANSWER]:
+        texts.insert(1, "no answer")
+    return ", ".join(texts)
+
+
+def _describe_announcements(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
+    for one in analysis.announcements(address):
+        at, rounds = one.rounds[0] - context.window.zero, len(one.rounds)
+        holder = _holder(one.mac, context.places)
+        yield f"{holder} announces itself from {at:+.1f} s on, in {rounds} round{'s' if rounds > 1 else ''}."
+
+
+def _describe_conflicts(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
+    for one in analysis.conflicts():
+        if one.address == address:
+            holders = " and ".join(_holder(mac, context.places) for mac in one.macs)
+            start, end = (moment - context.window.zero for moment in (one.first, one.last))
+            how = f"{one.kind}, {one.questions} times" if one.questions > 1 else str(one.kind)
+            when = f"{start:+.1f} to {end:+.1f} s"
+            yield f"Conflict: {len(one.macs)} network cards hold it, {holders}: they {how}, {when}."
+
+
+def _describe_cache(updates: Sequence[NeighborUpdate], address: str, context: PlotContext) -> Iterator[str]:
+    entries = [
+        f"{holder} from {start - context.window.zero:+.1f} s"
+        for start, _, holder in _holders(updates, address, context)
+    ]
+    if entries:
+        is_shown = all(update.is_shown for update in updates if update.address == address)
+        doubt = "" if is_shown else " (suggested by messages; not each entry is shown by a frame of the client)"
+        yield f"Neighbor cache of {context.client}: {', then '.join(entries)}{doubt}."
 
 
 ANNOUNCEMENT_COLUMNS = ("AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ANOMALIES")
@@ -200,7 +222,7 @@ def neighbor_rows(updates: Sequence[NeighborUpdate], window: PlotWindow, places:
             "AT": round(change.time - window.zero, 2),
             "ADDRESS": change.address,
             "HOLDER": _holder(change.mac, places),
-            "BECAUSE": change.reason,
+            "BECAUSE": str(change.reason),
             "FRAME": change.frame,
         }
         for change in updates
@@ -211,7 +233,7 @@ def neighbor_rows(updates: Sequence[NeighborUpdate], window: PlotWindow, places:
 CONFLICT_COLUMNS = ("AT", "ADDRESS", "HOLDERS", "FRAMES")
 
 
-def conflict_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+def conflict_rows(analysis: NeighborAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
     """Return the addresses for which two machines answer; AT is seconds after the action."""
     return [
         {
@@ -227,7 +249,7 @@ def conflict_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str
 SCAN_COLUMNS = ("AT", "HOST", "ASKED", "ANSWERED")
 
 
-def scan_rows(analysis: ARPAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+def scan_rows(analysis: NeighborAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
     """Return who asked for many addresses in a row; AT is seconds after the action."""
     return [
         {

@@ -21,6 +21,7 @@ LANE_STYLES = {
     EventKind.SPEAKER: (PURPLE, "star-triangle-up"),
     EventKind.LEADER: (BLUE, "star"),
     EventKind.GRATUITOUS_ARP: (GREEN, "triangle-up"),
+    EventKind.NEIGHBOR_ADVERTISEMENT: (GREEN, "triangle-down"),
     EventKind.BGP: (BLUE, "cross"),
     EventKind.NODE: (VERMILLION, "square"),
     EventKind.ENDPOINTS: (GREEN, "hexagon"),
@@ -202,6 +203,7 @@ def describe(outage: Outage) -> str:
     if firsts:
         texts = [f"{kind} at {event.at:+.1f} s ({event})" for kind, event in firsts.items()]
         sentences.append(f"First after {outage.action}: " + "; ".join(texts) + ".")
+    sentences += [f"Limit of the capture: {limit}." for limit in outage.limits]
     return "\n".join(sentences)
 
 

@@ -10,7 +10,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from kanslib.analysis import Outage
-from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate
+from kanslib.analysis.neighbor_cache import NeighborUpdate
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
 from kanslib.palette import INK, PAPER
 from kanslib.render import arp_timeline, outage_tables, outage_timeline
@@ -22,11 +23,11 @@ _MAX_ROWS = 500  # rows of a table: a page has to open on a phone
 
 @dataclass(frozen=True)
 class ReportSection:
-    """One outage and the ARP around it, with its title."""
+    """One outage and the ARP and neighbor discovery around it, with its title."""
 
     title: str
     outage: Outage
-    arp: ARPAnalysis
+    neighbors: NeighborAnalysis
     neighbor_updates: Sequence[NeighborUpdate]
     context: arp_timeline.PlotContext
     provenance: Provenance
@@ -53,8 +54,8 @@ class _PageSection:
     provenance: Provenance
     outage_figure: _Figure | None
     outage_tables: list[_Table]
-    arp_figure: _Figure | None
-    arp_tables: list[_Table]
+    neighbor_figure: _Figure | None
+    neighbor_tables: list[_Table]
 
 
 def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[ReportSection]) -> str:
@@ -65,7 +66,7 @@ def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[Report
         title=title,
         inputs=_Table("", ("INPUT", "CONTENT"), [{"INPUT": name, "CONTENT": text} for name, text in facts]),
         sections=shown,
-        plotly_js=Markup(get_plotlyjs()) if any(one.outage_figure or one.arp_figure for one in shown) else None,
+        plotly_js=Markup(get_plotlyjs()) if any(one.outage_figure or one.neighbor_figure for one in shown) else None,
         max_rows=_MAX_ROWS,
         ink=INK,
         paper=PAPER,
@@ -73,16 +74,16 @@ def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[Report
 
 
 def _page_section(section: ReportSection) -> _PageSection:
-    outage, arp, provenance = section.outage, section.arp, section.provenance
-    outage_figure = arp_figure = None
+    outage, neighbors, provenance = section.outage, section.neighbors, section.provenance
+    outage_figure = neighbor_figure = None
     if outage.attempts or outage.events:
         outage_figure = _figure(outage_timeline.draw(outage, provenance))
-    if arp.frames:
-        arp_figure = _figure(arp_timeline.draw(arp, section.neighbor_updates, section.context, provenance))
-    outage_tables, arp_tables = (
-        [table for table in tables if table.rows] for tables in (_outage_tables(outage), _arp_tables(section))
+    if neighbors.messages:
+        neighbor_figure = _figure(arp_timeline.draw(neighbors, section.neighbor_updates, section.context, provenance))
+    outage_tables, neighbor_tables = (
+        [table for table in tables if table.rows] for tables in (_outage_tables(outage), _neighbor_tables(section))
     )
-    return _PageSection(section.title, provenance, outage_figure, outage_tables, arp_figure, arp_tables)
+    return _PageSection(section.title, provenance, outage_figure, outage_tables, neighbor_figure, neighbor_tables)
 
 
 def _figure(figure: TimelineFigure) -> _Figure:
@@ -99,11 +100,11 @@ def _outage_tables(outage: Outage) -> Iterator[_Table]:
     yield _Table("Events", outage_tables.EVENT_COLUMNS, outage_tables.event_rows(outage, None))
 
 
-def _arp_tables(section: ReportSection) -> Iterator[_Table]:
-    arp, window, places = section.arp, section.context.window, section.context.places
-    announcements = arp_timeline.announcement_rows(arp.announcements(), window, places)
-    neighbors = arp_timeline.neighbor_rows(section.neighbor_updates, window, places)
+def _neighbor_tables(section: ReportSection) -> Iterator[_Table]:
+    neighbors, window, places = section.neighbors, section.context.window, section.context.places
+    announcements = arp_timeline.announcement_rows(neighbors.announcements(), window, places)
+    cache = arp_timeline.neighbor_rows(section.neighbor_updates, window, places)
     yield _Table("Announcements", arp_timeline.ANNOUNCEMENT_COLUMNS, announcements)
-    yield _Table("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(arp, window, places))
-    yield _Table("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(arp, window, places))
-    yield _Table("Neighbor cache of the client", arp_timeline.NEIGHBOR_COLUMNS, neighbors)
+    yield _Table("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(neighbors, window, places))
+    yield _Table("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(neighbors, window, places))
+    yield _Table("Neighbor cache of the client", arp_timeline.NEIGHBOR_COLUMNS, cache)

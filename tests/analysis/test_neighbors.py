@@ -7,7 +7,8 @@ from statistics import median
 
 import pytest
 
-from kanslib.analysis.arp import ARPAnalysis, NeighborUpdate, neighbors_at
+from kanslib.analysis.neighbor_cache import NeighborUpdate, neighbor_updates, neighbors_at
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.recording import Recording
 from kanslib.recording.format import Segment
 from tests.types import OpenLab
@@ -30,7 +31,8 @@ def compared(recording: Recording) -> tuple[int, list[str]]:
     same, wrong = 0, []
     for take in recording.manifest.segments:
         ip, mac = client_of(recording, take)
-        changes = ARPAnalysis.of(recording.frames(take.id)).neighbor_updates(ip, mac)
+        frames = recording.frames(take.id)
+        changes = neighbor_updates(NeighborAnalysis.of(frames), ip, mac, frames)
         known = {change.address for change in changes}
         for read in recording.reads():
             if read.place != take.client or read.command != "ip -j neigh" or not take.start <= read.t <= take.end:
@@ -113,24 +115,22 @@ def test_arp_analysis_conflicts_none_with_one_leader(open_lab: OpenLab) -> None:
 def test_arp_analysis_conflicts_both_speakers_believed_they_lead(open_lab: OpenLab, recording: Recording) -> None:
     """An announcement that is answered: each time, both have claimed the Service within seconds of it."""
     lab = open_lab("l2")
-    story = ARPAnalysis.of(recording.frames("course"))
+    story = NeighborAnalysis.of(recording.frames("course"))
     places = lab.observation().mac_owners()
     objections = story.objections()
     assert len(objections) >= 10
-    for frame in objections:
-        assert frame.arp
-        parties = {frame.arp.sender_mac, frame.arp.target_mac}
-        assert parties <= set(places)
+    for objection in objections:
+        assert {objection.mac, objection.asker} <= set(places)
         claimed = {
             one.mac
-            for one in story.announcements(frame.arp.sender_ip)
-            if any(abs(t - frame.time) < 12 for t in one.rounds)
+            for one in story.announcements(objection.address)
+            if any(abs(t - objection.frame.time) < 12 for t in one.rounds)
         }
-        assert frame.arp.target_mac in claimed
+        assert objection.asker in claimed
 
 
 def test_arp_analysis_scans_recognized_and_leave_no_neighbor(recording: Recording) -> None:
-    story = ARPAnalysis.of(recording.frames("course"))
+    story = NeighborAnalysis.of(recording.frames("course"))
     scans = story.scans()
     looked = [read for read in recording.reads() if "arp-scan" in read.command]
     told = [read for read in looked if any(scan.first - 1 <= read.end and read.t <= scan.last + 1 for scan in scans)]
