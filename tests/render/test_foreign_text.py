@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 import kanslib
 from kanslib import notices
-from kanslib.analysis.arp import ARPAnalysis
 from kanslib.analysis.leadership import LeaderView
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import neighbor_updates
 from kanslib.answer import Answer, Provenance
 from kanslib.backends.observed_actions import observed_actions
@@ -151,7 +151,7 @@ def test_leadership_of_hostile_names_adds_no_element() -> None:
 def test_arp_timeline_of_hostile_names_adds_no_element() -> None:
     failover = next(iter(observed_actions(Recording.shared(shipped("l2")), ["kill-node"])))
     seen = failover.observation
-    arp, updates = ARPAnalysis.of(seen.frames()), neighbor_updates(seen)
+    arp, updates = NeighborAnalysis.of(seen.frames()), neighbor_updates(seen)
 
     def figure(text: str) -> str:
         services, places = (dict.fromkeys(names, text) for names in (failover.services, seen.mac_owners))
