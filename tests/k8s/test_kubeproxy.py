@@ -177,3 +177,70 @@ def test_chain_hash_published_names() -> None:
     known = {"ns1/svc1:p80": "XPGD46QRK7WJZT7O", "default/kubernetes:https": "NPX46M4PTMTKRN6Y"}
     assert {name: kubeproxy.chain_hash(name, "tcp") for name in known} == known
     assert kubeproxy.chain_hash("kube-system/kube-dns:dns", "udp") == "TCOU7JCQXEZGVUNU"
+
+
+@pytest.mark.parametrize("mode", [None, "Auto", "Disabled", "disabled"])
+def test_nat_rules_hints_whatever_the_annotation(mode: str | None) -> None:
+    """v1.31 follows hints without asking for an annotation: the gate ServiceTrafficDistribution is on."""
+    shop = service()
+    shop["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": mode} if mode else {}
+    piece = slice_of(("10.1.0.2", "n1", READY), ("10.1.0.3", "n2", READY))
+    for entry, zone in zip(piece["endpoints"], ("west", "east"), strict=True):
+        entry["hints"] = {"forZones": [{"name": zone}]}
+    config = kubeproxy.Config(cluster_cidr="10.1.0.0/16", zones={"n1": "east"})
+    assert targets(kubeproxy.nat_rules([shop], [piece], "n1", config), "SVC") == ["10.1.0.3:8080"]
+
+
+@pytest.mark.parametrize("label", ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"])
+def test_nat_rules_ignores_what_is_left_to_others(label: str) -> None:
+    others, piece = service(), slice_of(("10.1.0.2", "n1", READY))
+    others["metadata"]["labels"] = {label: "mesh"}
+    assert not [line for line in kubeproxy.nat_rules([others], [piece], "n1", CONFIG) if "default/web" in line]
+    piece["metadata"]["labels"][label] = "mesh"
+    assert not [line for line in kubeproxy.nat_rules([service()], [piece], "n1", CONFIG) if "DNAT" in line]
+
+
+def test_nat_rules_manual_slices_and_names() -> None:
+    """Whoever manages a slice, its addresses count; a slice of names does not, nor one of the other family."""
+    manual, names, other = (slice_of((ip, "n1", READY)) for ip in ("192.0.2.7", "db.example.test", "2001:db8::7"))
+    manual["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] = "staff"
+    names["addressType"], other["addressType"] = "FQDN", "IPv6"
+    found = kubeproxy.nat_rules([service()], [names, manual, other], "n1", CONFIG)
+    assert targets(found, "SVC") == ["192.0.2.7:8080"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "on_localhost", "destinations"),
+    [
+        ((), True, ["KUBE-SERVICES"]),  # a rule for every local address
+        (("172.18.0.0/16",), True, ["172.18.0.2/32"]),
+        (("172.18.0.0/16", "127.0.0.0/8"), True, ["127.0.0.1/32", "172.18.0.2/32"]),
+        (("172.18.0.0/16", "127.0.0.0/8"), False, ["172.18.0.2/32"]),
+        (("203.0.113.0/24",), True, []),
+    ],
+)
+def test_nat_rules_nodeport_addresses(addresses: tuple[str, ...], on_localhost: bool, destinations: list[str]) -> None:
+    config = kubeproxy.Config(
+        addresses={"n1": "172.18.0.2"}, nodeport_addresses=addresses, localhost_nodeports=on_localhost
+    )
+    rules = kubeproxy.write([service()], [slice_of(("10.1.0.2", "n1", READY))], "n1", config).nat["KUBE-SERVICES"]
+    found = [line.split(" -m ")[0].split()[-1] for line in rules if "must be the last" in line]
+    assert found == destinations
+
+
+def test_filter_rules_conntrack_tcp_liberal() -> None:
+    def invalid(config: kubeproxy.Config) -> list[str]:
+        return [line for line in kubeproxy.filter_rules([], [], "n1", config) if "INVALID" in line]
+
+    assert len(invalid(kubeproxy.Config())) == 1
+    assert not invalid(kubeproxy.Config(conntrack_tcp_liberal=True))
+
+
+def test_health_checks_count_addresses_of_the_node() -> None:
+    local = service(externalTrafficPolicy="Local", healthCheckNodePort=31000)
+    pieces = [slice_of(("10.1.0.2", "n1", READY), ("10.1.0.3", "n1", LEAVING), ("10.1.0.4", "n2", READY))]
+    pieces[0]["ports"].append({"name": "more", "port": 9090, "protocol": "TCP"})  # two ports of one address
+    found = {node: kubeproxy.health_checks([local], pieces, node, CONFIG) for node in ("n1", "n3")}
+    assert [(one.port, one.status, one.local_endpoints) for one in found["n1"]] == [(31000, 200, 1)]
+    assert [(one.status, one.local_endpoints) for one in found["n3"]] == [(503, 0)]
+    assert not kubeproxy.health_checks([service()], pieces, "n1", CONFIG)

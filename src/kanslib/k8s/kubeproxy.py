@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from kanslib.k8s.endpoints import Endpoint, by_service, conditions
+from kanslib.k8s.endpoints import Endpoint, by_service, conditions, endpoints_in
 from kanslib.k8s.objects import KubeObject, internal_ip, labels_of, name_of, namespace_of
 
 _LARGE = 1000  # endpoints; beyond, the rules of endpoints have no comments (largeClusterEndpointsThreshold)
 _ZONE = "topology.kubernetes.io/zone"
+# Services and EndpointSlices with one of these labels are left to others (cmd/kube-proxy/app/server.go Run)
 _IGNORED_LABELS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+_LOOPBACK = ("127.0.0.1", "::1")
+_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 MARK = "0x4000"
+COUNTED_INVALID, COUNTED_LOCALHOST = "ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts"
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,11 @@ class Config:
     """The configuration of a kube-proxy, and its knowledge of the nodes.
 
     `cluster_cidr`: the Pods' range ("" where no detector of local traffic is configured). `addresses` and `zones`:
-    InternalIP and zone by node name. `ipv6`: the rules of ip6tables. `nfacct`: whether the kernel has the counters
-    that kube-proxy uses since v1.31.
+    InternalIP and zone by node name. `ipv6`: the rules of ip6tables. `nfacct`: the counters of kube-proxy v1.31 that
+    the kernel has. `nodeport_addresses`: the CIDRs of --nodeport-addresses; none of the family stands for all
+    addresses. `interface_addresses`: the addresses of a node's interfaces, by node name; else its loopback addresses
+    and its InternalIP. `conntrack_tcp_liberal`: the kernel's nf_conntrack_tcp_be_liberal is set, so packets of no
+    known connection are not dropped.
     """
 
     cluster_cidr: str = ""
@@ -38,7 +47,10 @@ class Config:
     ipv6: bool = False
     masquerade_all: bool = False
     localhost_nodeports: bool = True
-    nfacct: bool = True
+    nfacct: frozenset[str] = frozenset((COUNTED_INVALID, COUNTED_LOCALHOST))
+    nodeport_addresses: tuple[str, ...] = ()
+    interface_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    conntrack_tcp_liberal: bool = False
 
     @classmethod
     def of(cls, nodes: Iterable[KubeObject], cluster_cidr: str = "") -> Config:
@@ -48,6 +60,33 @@ class Config:
             addresses[name_of(node)] = internal_ip(node)
             zones[name_of(node)] = labels_of(node).get(_ZONE, "")
         return cls(cluster_cidr, addresses, zones)
+
+    def nodeport_ips(self, node: str) -> list[str] | None:
+        """Return the addresses of a node at which NodePorts answer, sorted; None for every address.
+
+        kube-proxy lists them in no fixed order (pkg/proxy/util/nodeport_addresses.go GetNodeIPs).
+        """
+        cidrs = self._nodeport_networks()
+        if any(cidr.prefixlen == 0 for cidr in cidrs):
+            return None
+        own = self.interface_addresses.get(node) or (*_LOOPBACK, self.addresses.get(node, ""))
+        ips = {ip_address(ip) for ip in own if ip}
+        chosen = {ip for ip in ips if any(ip in cidr for cidr in cidrs)}
+        return [str(ip) for ip in sorted(chosen, key=int) if self._reaches_nodeports(ip)]
+
+    def _reaches_nodeports(self, ip: IPv4Address | IPv6Address) -> bool:
+        return not ip.is_loopback or self.has_localhost_nodeports
+
+    @property
+    def has_localhost_nodeports(self) -> bool:
+        """True where NodePorts answer at 127.0.0.1: IPv4, not switched off, in `nodeport_addresses`."""
+        loopback = ip_network("127.0.0.0/8")
+        chosen = any(cidr.version == 4 and cidr.overlaps(loopback) for cidr in self._nodeport_networks())
+        return self.localhost_nodeports and not self.ipv6 and chosen
+
+    def _nodeport_networks(self) -> list[IPv4Network | IPv6Network]:
+        own = [cidr for cidr in self.nodeport_addresses if _is_ipv6(cidr) == self.ipv6]
+        return [ip_network(cidr, strict=False) for cidr in own or ["::/0" if self.ipv6 else "0.0.0.0/0"]]
 
 
 def pod_range(nodes: Iterable[KubeObject]) -> str:
@@ -108,7 +147,6 @@ class ServicePort:
     affinity: int  # seconds; 0 for none
     external_local: bool
     internal_local: bool
-    topology: bool
 
     def chain(self, kind: str) -> str:
         """Return the name of one of its chains: `KUBE-SVC-…` for kind `SVC`; further kinds are SVL, EXT and FW."""
@@ -172,11 +210,13 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
 
     `node` is the name of a node of `config`.
     """
-    slices = by_service(endpointslices)
+    slices = _served_slices(endpointslices)
     known: list[tuple[ServicePort, list[Endpoint]]] = []
     for service in sorted(services, key=lambda one: (namespace_of(one), name_of(one))):
         own = slices.get((namespace_of(service), name_of(service)), [])
-        known += [(port, _endpoints(own, name, port.protocol, config)) for name, port in _ports(service, config.ipv6)]
+        known += [
+            (port, _endpoints(own, name, port.protocol, node, config)) for name, port in _ports(service, config.ipv6)
+        ]
     writer = _RuleWriter(node, config, sum(len(endpoints) for _, endpoints in known) > _LARGE)
     writer.postrouting()
     for port, endpoints in known:
@@ -185,14 +225,61 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
     return Rules(writer.nat, writer.filter)
 
 
+@dataclass(frozen=True)
+class HealthCheck:
+    """What kube-proxy answers on a Service's healthCheckNodePort, on one node; `str()` makes the body of the answer.
+
+    Kubernetes v1.31 pkg/proxy/healthcheck/service_health.go ServeHTTP.
+
+    >>> str(HealthCheck("default", "web", 32000, 1)).split()[-3:]
+    ['"serviceProxyHealthy":', 'true', '}']
+    """
+
+    namespace: str
+    service: str
+    port: int
+    local_endpoints: int
+
+    @property
+    def status(self) -> int:
+        """The status of HTTP: 200 where the node has a ready endpoint, else 503."""
+        return 200 if self.local_endpoints else 503
+
+    def __str__(self) -> str:
+        service = {"namespace": self.namespace, "name": self.service}
+        body = {"service": service, "localEndpoints": self.local_endpoints, "serviceProxyHealthy": True}
+        return json.dumps(body, indent="\t")
+
+
+def health_checks(
+    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
+) -> list[HealthCheck]:
+    """Return what kube-proxy answers to health checks on `node`: of each Service that has a healthCheckNodePort."""
+    slices = _served_slices(endpointslices)
+    found = []
+    for service in services:
+        namespace, name = namespace_of(service), name_of(service)
+        own, ports = slices.get((namespace, name), []), _ports(service, config.ipv6)
+        if ports and (port := ports[0][1].health_port):
+            found.append(HealthCheck(namespace, name, port, len(_ready_here(own, node, config.ipv6))))
+    return found
+
+
+def _ready_here(slices: Iterable[KubeObject], node: str, ipv6: bool) -> set[str]:
+    """Return the addresses of the ready endpoints on `node`, of any port (endpointschangetracker.go)."""
+    served = [piece for piece in slices if any(port.get("port") for port in piece.get("ports") or [])]
+    entries = [_endpoint(entry, 0) for entry in endpoints_in(served) if _is_of_family(entry, ipv6)]
+    return {entry.address for entry in entries if entry.ready and entry.node == node}
+
+
 def _ports(service: KubeObject, ipv6: bool) -> list[tuple[str, ServicePort]]:
     """Return the ports of a Service that kube-proxy serves in this address family, each with its name in the Service.
 
     A headless Service, and one that is delegated to another proxy, has none.
     """
-    spec, labels = service["spec"], labels_of(service)
+    spec = service["spec"]
     cluster_ip = next((ip for ip in _cluster_ips(spec) if _is_ipv6(ip) == ipv6), "")
-    if spec.get("type") == "ExternalName" or not cluster_ip or any(label in labels for label in _IGNORED_LABELS):
+    if spec.get("type") == "ExternalName" or not cluster_ip or _is_left_to_others(service):
         return []
     shared, of = _service_wide(service, cluster_ip, ipv6), f"{namespace_of(service)}/{name_of(service)}"
     found = []
@@ -211,31 +298,27 @@ def _ports(service: KubeObject, ipv6: bool) -> list[tuple[str, ServicePort]]:
 
 def _service_wide(service: KubeObject, cluster_ip: str, ipv6: bool) -> ServicePort:
     """Return the values that all ports of a Service share (pkg/proxy/serviceport.go newBaseServiceInfo)."""
-    spec, annotations = service["spec"], service["metadata"].get("annotations", {})
+    spec = service["spec"]
     kind, external = spec.get("type", "ClusterIP"), spec.get("externalIPs") or []
     reachable = kind in ("NodePort", "LoadBalancer") or bool(external)
     local = reachable and spec.get("externalTrafficPolicy") == "Local"
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-    vips = [one["ip"] for one in ingress if one.get("ip") and one.get("ipMode", "VIP") == "VIP"]
-    ranges = [str(ip_network(cidr.strip(), strict=False)) for cidr in spec.get("loadBalancerSourceRanges") or []]
+    vips = [_canonical(one["ip"]) for one in ingress if one.get("ip") and one.get("ipMode", "VIP") == "VIP"]
+    cidrs = [_canonical(cidr.strip()) for cidr in spec.get("loadBalancerSourceRanges") or []]
     affinity = spec.get("sessionAffinityConfig", {}).get("clientIP", {}).get("timeoutSeconds", 10800)
-    hints = annotations.get(
-        "service.kubernetes.io/topology-aware-hints", annotations.get("service.kubernetes.io/topology-mode", "")
-    )
     return ServicePort(
         name="",
         protocol="",
-        cluster_ip=cluster_ip,
+        cluster_ip=_canonical(cluster_ip),
         port=0,
         node_port=0,
-        external_ips=tuple(ip for ip in external if _is_ipv6(ip) == ipv6),
+        external_ips=tuple(_canonical(ip) for ip in external if _is_ipv6(ip) == ipv6),
         vips=tuple(ip for ip in vips if _is_ipv6(ip) == ipv6),
-        source_ranges=tuple(cidr for cidr in ranges if _is_ipv6(cidr) == ipv6),
+        source_ranges=tuple(str(ip_network(cidr, strict=False)) for cidr in cidrs if _is_ipv6(cidr) == ipv6),
         health_port=spec.get("healthCheckNodePort", 0) if kind == "LoadBalancer" and local else 0,
         affinity=affinity if spec.get("sessionAffinity") == "ClientIP" else 0,
         external_local=local,
         internal_local=spec.get("internalTrafficPolicy") == "Local",
-        topology=hints not in ("", "disabled", "Disabled"),
     )
 
 
@@ -243,16 +326,32 @@ def _cluster_ips(spec: KubeObject) -> list[str]:
     return [ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if ip and ip != "None"]
 
 
+def _served_slices(endpointslices: Iterable[KubeObject]) -> dict[tuple[str, str], list[KubeObject]]:
+    """Return the slices that kube-proxy reads, by Service; of other types than IPv4 and IPv6 (FQDN) it reads none."""
+    served = (piece for piece in endpointslices if piece.get("addressType", "IPv4") in ("IPv4", "IPv6"))
+    return by_service(piece for piece in served if not _is_left_to_others(piece))
+
+
+def _is_of_family(entry: KubeObject, ipv6: bool) -> bool:
+    return bool(entry["addresses"]) and _is_ipv6(entry["addresses"][0]) == ipv6
+
+
+def _is_left_to_others(obj: KubeObject) -> bool:
+    return any(label in labels_of(obj) for label in _IGNORED_LABELS)
+
+
 def _is_ipv6(address: str) -> bool:
     return ":" in address
 
 
-def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, config: Config) -> list[Endpoint]:
-    """Return the endpoints of a Service port, sorted as kube-proxy sorts them: as text."""
+def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, node: str, config: Config) -> list[Endpoint]:
+    """Return the endpoints of a Service port, sorted as kube-proxy sorts them: as text.
+
+    Of several with one address and port, the one on `node` counts, else the first (kube-proxy walks the slices in no
+    fixed order). Kubernetes v1.31 pkg/proxy/endpointslicecache.go addEndpoints.
+    """
     found: dict[str, Endpoint] = {}
     for piece in slices:
-        if (piece.get("addressType", "IPv4") == "IPv6") != config.ipv6:
-            continue
         numbers = [
             one["port"]
             for one in piece.get("ports") or []
@@ -260,10 +359,25 @@ def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, config: C
         ]
         for number in numbers:
             for entry in piece.get("endpoints") or []:
-                zones = frozenset(zone["name"] for zone in (entry.get("hints") or {}).get("forZones") or [])
-                one = Endpoint(entry["addresses"][0], number, entry.get("nodeName") or "", *conditions(entry), zones)
-                found[str(one)] = one
+                if not _is_of_family(entry, config.ipv6):
+                    continue
+                one = _endpoint(entry, number)
+                if str(one) not in found or one.node == node:
+                    found[str(one)] = one
     return [found[text] for text in sorted(found)]
+
+
+def _canonical(address: str) -> str:
+    """Return an address or a CIDR as Go prints it: IPv4 may have leading zeros (k8s.io/utils/net ParseIPSloppy)."""
+    if _is_ipv6(address):
+        return str(ip_network(address, strict=False)) if "/" in address else str(ip_address(address))
+    return _LEADING_ZEROS.sub("", address)
+
+
+def _endpoint(entry: KubeObject, port: int) -> Endpoint:
+    address = _canonical(entry["addresses"][0])
+    zones = frozenset(zone["name"] for zone in (entry.get("hints") or {}).get("forZones") or [])
+    return Endpoint(address, port, entry.get("nodeName") or "", *conditions(entry), zones)
 
 
 def _select_endpoints(endpoints: Sequence[Endpoint], port: ServicePort, node: str, zone: str) -> EndpointSelection:
@@ -272,7 +386,7 @@ def _select_endpoints(endpoints: Sequence[Endpoint], port: ServicePort, node: st
     terminating = [one for one in endpoints if one.serving and one.terminating]
     cluster: list[Endpoint] = []
     if port.external or not port.internal_local:
-        cluster = _in_zone(ready, zone if port.topology else "") or terminating
+        cluster = _in_zone(ready, zone) or terminating
     if not port.internal_local and not (port.external_local and port.external):
         return EndpointSelection(tuple(cluster), (), bool(cluster))
     leaving = [one for one in terminating if not one.ready]
@@ -281,7 +395,11 @@ def _select_endpoints(endpoints: Sequence[Endpoint], port: ServicePort, node: st
 
 
 def _in_zone(ready: Sequence[Endpoint], zone: str) -> list[Endpoint]:
-    """Return the endpoints with a hint for the zone, where every endpoint has hints; else all."""
+    """Return the endpoints with a hint for the zone, where every endpoint has hints; else all.
+
+    v1.31 has the feature gate ServiceTrafficDistribution on, so no annotation is asked (pkg/proxy/topology.go
+    canUseTopology).
+    """
     if zone and all(one.zones for one in ready):
         return [one for one in ready if zone in one.zones] or list(ready)
     return list(ready)
@@ -291,7 +409,7 @@ class _RuleWriter:
     """Write the rules of one node."""
 
     def __init__(self, node: str, config: Config, large: bool) -> None:
-        self.config, self.large = config, large
+        self.config, self.large, self.node = config, large, node
         self.address = config.addresses.get(node, "")
         top = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL")
         self.filter: dict[str, list[str]] = {chain: [] for chain in top}
@@ -303,6 +421,10 @@ class _RuleWriter:
 
     def _filter(self, chain: str, *words: str) -> None:
         self.filter.setdefault(chain, []).append(" ".join(["-A", chain, *filter(None, words)]))
+
+    def _nfacct(self, name: str) -> str:
+        """Return an nfacct match, or nothing without the counter; iptables-save prints two spaces before the name."""
+        return f"-m nfacct --nfacct-name  {name}" if name in self.config.nfacct else ""
 
     def _host(self, address: str) -> str:
         return f"{ip_address(address)}/{128 if _is_ipv6(address) else 32}"
@@ -316,18 +438,24 @@ class _RuleWriter:
         comment = _comment("kubernetes service traffic requiring SNAT")
         self._nat("KUBE-POSTROUTING", comment, "-j MASQUERADE --random-fully")
         self._nat("KUBE-MARK-MASQ", f"-j MARK --set-xmark {MARK}/{MARK}")
-        if self.config.localhost_nodeports and not self.config.ipv6:
+        if self.config.has_localhost_nodeports:
             comment = _comment("block incoming localnet connections")
             states = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"
             self._filter("KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", comment, states, "-j DROP")
 
     def final_rules(self) -> None:
-        """Write the rule for NodePorts, which must be the last, and KUBE-FORWARD."""
+        """Write the rules for NodePorts, which must be the last, and KUBE-FORWARD."""
         comment = _comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
-        besides = "! -d ::1/128" if self.config.ipv6 else "" if self.config.localhost_nodeports else "! -d 127.0.0.0/8"
-        self._nat("KUBE-SERVICES", besides, comment, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
-        counter = _nfacct("ct_state_invalid_dropped_pkts") if self.config.nfacct else ""
-        self._filter("KUBE-FORWARD", "-m conntrack --ctstate INVALID", counter, "-j DROP")
+        addresses = self.config.nodeport_ips(self.node)
+        if addresses is None:
+            loopback = "::1/128" if self.config.ipv6 else "127.0.0.0/8"
+            besides = "" if self.config.has_localhost_nodeports else f"! -d {loopback}"
+            self._nat("KUBE-SERVICES", besides, comment, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
+        for address in addresses or []:
+            self._nat("KUBE-SERVICES", f"-d {self._host(address)}", comment, "-j KUBE-NODEPORTS")
+        if not self.config.conntrack_tcp_liberal:
+            counter = self._nfacct(COUNTED_INVALID)
+            self._filter("KUBE-FORWARD", "-m conntrack --ctstate INVALID", counter, "-j DROP")
         self._filter("KUBE-FORWARD", _comment("kubernetes forwarding rules"), f"-m mark --mark {MARK}/{MARK} -j ACCEPT")
         comment = _comment("kubernetes forwarding conntrack rule")
         self._filter("KUBE-FORWARD", comment, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
@@ -394,8 +522,8 @@ class _RuleWriter:
     def _node_port(self, svc: ServicePort, ext: str) -> None:
         port = f"-m {svc.protocol} --dport {svc.node_port}"
         comment = _comment(svc.name)
-        if self.config.localhost_nodeports and self.config.nfacct and not self.config.ipv6:
-            counter = _nfacct("localhost_nps_accepted_pkts")
+        counter = self._nfacct(COUNTED_LOCALHOST)
+        if self.config.has_localhost_nodeports and counter:
             self._nat("KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {svc.protocol}", comment, port, counter, ext)
         self._nat("KUBE-NODEPORTS", f"-p {svc.protocol}", comment, port, ext)
 
@@ -474,8 +602,3 @@ class _RuleWriter:
 
 def _comment(text: str) -> str:
     return f'-m comment --comment "{text}"'
-
-
-def _nfacct(name: str) -> str:
-    """Return an nfacct match; iptables-save prints two spaces before the name."""
-    return f"-m nfacct --nfacct-name  {name}"
