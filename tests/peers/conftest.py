@@ -7,15 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import metallb
+from tests.peers import kubeproxy, metallb
 
 
 @pytest.fixture(scope="session")
 def metallb_folder() -> Path:
     """The folder of MetalLB's program, built where it is not there yet."""
+    _need_go()
+    return metallb.built()
+
+
+@pytest.fixture(scope="session")
+def kubeproxy_folder() -> Path:
+    """The folder of kube-proxy's program, built where it is not there yet."""
+    _need_go()
+    return kubeproxy.built()
+
+
+def _need_go() -> None:
     if not metallb.go():
         pytest.skip("needs Go: https://go.dev/dl, or apt-get install golang")
-    return metallb.built()
 
 
 @pytest.fixture(scope="session")

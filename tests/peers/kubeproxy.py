@@ -22,6 +22,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from kanslib.k8s import kubeproxy
+from tests.peers.metallb import go
 
 VERSION = "v1.31.0"
 PACKAGE = Path("pkg", "proxy", "iptables")
@@ -47,11 +48,6 @@ HOOKS = {
 SHARED = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL")
 Chains = dict[tuple[str, str], list[str]]  # the rules of a chain, by table and chain
 Cluster = dict[str, Any]  # as `cluster` in peer_test.go
-
-
-def go() -> str:
-    """Return the path of the Go command; empty where there is none."""
-    return shutil.which("go", path=os.pathsep.join([os.environ["PATH"], "/usr/local/go/bin"])) or ""
 
 
 def built() -> Path:

@@ -14,7 +14,7 @@ from kanslib.k8s import kubeproxy
 from tests.peers import kubeproxy as peer
 from tests.peers.random_clusters import random_cluster
 
-pytestmark = [pytest.mark.peers, pytest.mark.skipif(not peer.go(), reason="needs Go 1.22 or later")]
+pytestmark = pytest.mark.peers
 CLUSTERS = int(os.environ.get("KANS_CLUSTERS", "100"))
 SEED = int(os.environ.get("KANS_SEED", "19"))
 # syncs of kube-proxy's own tests whose rules do not follow from the objects: the test, and how many of its syncs
@@ -23,11 +23,6 @@ HISTORY = {
     "TestSyncProxyRulesRepeated": 1,  # iptables-restore fails, so the rules of the sync before stay
     "TestLoadBalancerIngressRouteTypeProxy": 1,  # the feature gate LoadBalancerIPMode is switched off
 }
-
-
-@pytest.fixture(scope="module")
-def folder() -> Path:
-    return peer.built()
 
 
 def differences(cluster: peer.Cluster) -> list[str]:
@@ -39,9 +34,9 @@ def differences(cluster: peer.Cluster) -> list[str]:
     ]
 
 
-def test_kubeproxy_write_equals_kube_proxy_on_random_clusters(folder: Path) -> None:
+def test_kubeproxy_write_equals_kube_proxy_on_random_clusters(kubeproxy_folder: Path) -> None:
     rng = random.Random(SEED)
-    clusters = peer.ask(folder, [random_cluster(rng) for _ in range(CLUSTERS)])
+    clusters = peer.ask(kubeproxy_folder, [random_cluster(rng) for _ in range(CLUSTERS)])
     rules = sum(len(lines) for cluster in clusters for lines in peer.their_rules(cluster).values())
     print(f"\nseed {SEED}: {len(clusters)} clusters, {rules} rules")
     assert len(clusters) == CLUSTERS
@@ -51,8 +46,8 @@ def test_kubeproxy_write_equals_kube_proxy_on_random_clusters(folder: Path) -> N
         assert not found, f"seed {SEED}, cluster {number}:\n" + "\n".join(found[:5]) + f"\n{given}"
 
 
-def test_kubeproxy_write_equals_kube_proxys_own_tests(folder: Path) -> None:
-    syncs = list(peer.own_syncs(folder))
+def test_kubeproxy_write_equals_kube_proxys_own_tests(kubeproxy_folder: Path) -> None:
+    syncs = list(peer.own_syncs(kubeproxy_folder))
     differing = [sync for sync in syncs if differences(sync)]
     print(f"\n{len(syncs)} syncs, {len(differing)} differ")
     assert len(syncs) > 100
@@ -61,9 +56,9 @@ def test_kubeproxy_write_equals_kube_proxys_own_tests(folder: Path) -> None:
     assert found == HISTORY, texts
 
 
-def test_kubeproxy_health_check_equals_kube_proxys(folder: Path) -> None:
+def test_kubeproxy_health_check_equals_kube_proxys(kubeproxy_folder: Path) -> None:
     rng = random.Random(SEED)
-    clusters = peer.ask(folder, [random_cluster(rng) for _ in range(CLUSTERS)])
+    clusters = peer.ask(kubeproxy_folder, [random_cluster(rng) for _ in range(CLUSTERS)])
     checked = 0
     for cluster in clusters:
         slices, node = cluster["endpointSlices"] or [], cluster["config"]["hostname"]
