@@ -23,6 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What compares with the reference recording is slow: the default part compares with the shipped one."""
+    for item in items:
+        fixtures, call = getattr(item, "fixturenames", ()), getattr(item, "callspec", None)
+        uses_reference = "raw" in fixtures or (call and "reference_recording" in call.params.values())
+        if uses_reference and not any(item.get_closest_marker(part) for part in ("kernel", "kernel_long", "peers")):
+            item.add_marker("slow")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With --no-skips, what could not be tested is no success."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -13,6 +13,7 @@ from tests.conftest import RAW
 from tests.data.pack import tarred
 
 
+@pytest.mark.slow
 def test_pack_equals_shipped_archive(tmp_path: Path) -> None:
     with tarfile.open(RAW) as archive:
         archive.extractall(tmp_path, filter="data")

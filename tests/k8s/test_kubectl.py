@@ -28,9 +28,9 @@ METALLB = "kubectl get ipaddresspools,l2advertisements,bgppeers,bgpadvertisement
 AGES = {"AGE", "LAST SEEN"}
 
 
-@pytest.fixture(scope="module", params=["shipped", "reference"])
+@pytest.fixture(scope="module", params=["recording", "reference_recording"])
 def any_recording(request: pytest.FixtureRequest) -> Recording:
-    found: Recording = request.getfixturevalue("recording" if request.param == "shipped" else "reference_recording")
+    found: Recording = request.getfixturevalue(request.param)
     return found
 
 

@@ -73,6 +73,7 @@ def test_recording_open_wrong_field_named(copy: Path, old: str, new: str, messag
     assert "\n" not in str(problem(copy))
 
 
+@pytest.mark.slow
 def test_recording_damaged_anywhere_is_recording_error(copy: Path, tmp_path: Path) -> None:
     """Whatever zipfile raises for bytes that were changed: the learner is told which file is damaged."""
     writer, recording = RecordingWriter(), Recording.open(copy)
