@@ -135,18 +135,23 @@ class RecordingError(KanslibError):
 
 
 class UnknownNameError(KanslibError, LookupError):
-    """No such name exists; lists the known names and suggests the nearest.
+    """No such name exists; lists the known names and suggests the same name in another namespace, else the nearest.
 
     >>> print(UnknownNameError("story", "failovr", ["l2", "failover"]))
     no story named 'failovr' (did you mean 'failover'?)
     known: l2 · failover
+    >>> print(UnknownNameError("service", "kube-dns", ["kubernetes", "kube-system/kube-dns"]))
+    no service named 'kube-dns' (did you mean 'kube-system/kube-dns'?)
+    known: kubernetes · kube-system/kube-dns
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         from difflib import get_close_matches
 
         names = list(known)
-        near = get_close_matches(name, names, n=1)
+        bare = name.rpartition("/")[2]
+        elsewhere = [one for one in names if bare and one.rpartition("/")[2] == bare]
+        near = elsewhere or get_close_matches(name, names, n=1)
         guess = f" (did you mean {near[0]!r}?)" if near else ""
         super().__init__(f"no {what} named {name!r}{guess}\nknown: {' · '.join(names) or '(none)'}")
 

@@ -119,6 +119,11 @@ class TestServiceNames:
         with pytest.raises(UnknownNameError, match="shop/svc1"):
             shop.curl("shop/svc9")
 
+    @pytest.mark.parametrize(("asked", "meant"), [("kube-dns", "kube-system/kube-dns"), ("service/svc1", "svc1")])
+    def test_unknown_service_suggests_same_name_elsewhere(self, open_lab: OpenLab, asked: str, meant: str) -> None:
+        with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'"):
+            open_lab("arp").events(asked)
+
 
 class TestNotFound:
     def test_vip_pending(self, open_lab: OpenLab) -> None:
