@@ -151,7 +151,7 @@ class UnknownNameError(KanslibError, LookupError):
         names = list(known)
         bare = name.rpartition("/")[2]
         elsewhere = [one for one in names if bare and one.rpartition("/")[2] == bare]
-        near = elsewhere or get_close_matches(name, names, n=1)
+        near = elsewhere or (() if name.isdigit() else get_close_matches(name, names, n=1))  # 12 is no slip for 2
         guess = f" (did you mean {near[0]!r}?)" if near else ""
         super().__init__(f"no {what} named {name!r}{guess}\nknown: {' · '.join(names) or '(none)'}")
 

@@ -13,7 +13,7 @@ import kanslib
 from kanslib.answer import Answer
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.course import manifests
-from kanslib.exceptions import LeaderDisagreementWarning, NotFoundError, UnknownNameError
+from kanslib.exceptions import KanslibError, LeaderDisagreementWarning, NotFoundError, UnknownNameError
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab.lab import Lab
 from kanslib.lab.observation import Observation
@@ -127,8 +127,13 @@ class TestServiceNames:
 
 class TestNotFound:
     def test_vip_pending(self, open_lab: OpenLab) -> None:
+        lab = open_lab("l2", backend="simulated")
+        lab.apply(  # of a class that MetalLB leaves to others
+            "{apiVersion: v1, kind: Service, metadata: {name: late}, "
+            "spec: {type: LoadBalancer, loadBalancerClass: example.com/other, ports: [{port: 80}]}}"
+        )
         with pytest.raises(NotFoundError, match="pending"):
-            open_lab("arp").vip("kubernetes")
+            lab.vip("late")
 
     def test_router_before_it_runs(self, open_lab: OpenLab) -> None:
         with pytest.raises(NotFoundError, match="router"):
@@ -186,3 +191,21 @@ def test_query_asks_for_each_fact_once(
     of_the_log = 3  # backends find a Pod's log by the Pods
     assert sum(asked.values()) <= 7 + of_the_log
     assert all(count <= 1 + of_the_log for count in asked.values()), asked
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda lab: lab.object("service", "svc1", "defualt"), "no namespace named 'defualt' .did you mean 'default'"),
+        (lambda lab: lab.object("service", "kube-dns"), "did you mean 'kube-system/kube-dns'"),
+        (lambda lab: lab.table("pods", "defualt"), "no namespace named 'defualt'"),
+        (lambda lab: lab.log("speaker", "myk8s-wroker"), "did you mean 'myk8s-worker'"),
+        (lambda lab: lab.table("podz"), "objects of kind 'podz'"),
+        (lambda lab: lab.vip("kube-system/kube-dns"), "its type is ClusterIP"),
+    ],
+)
+def test_lab_wrong_name_says_which_and_what_there_is(
+    open_lab: OpenLab, ask: Callable[[Lab], object], message: str
+) -> None:
+    with pytest.raises(KanslibError, match=message):
+        ask(open_lab("failover"))

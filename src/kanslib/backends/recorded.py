@@ -111,13 +111,13 @@ class RecordedBackend(Backend):
 
     def _events(self, kind: str) -> list[WatchEvent]:
         files = self.recording.under("objects")
-        if kind not in files:
+        if plural(kind) not in files:
             raise NotRecordedError(f"objects of kind {kind!r}", files)
-        return self.recording.watch(kind)
+        return self.recording.watch(plural(kind))
 
     @override
     def objects(self, kind: str) -> list[KubeObject]:
-        return as_of(self._events(plural(kind)), self.clock.now)
+        return as_of(self._events(kind), self.clock.now)
 
     @override
     def watch_events(self, kind: str) -> list[WatchEvent]:

@@ -22,6 +22,8 @@ EVENT_COLUMNS = ["TYPE", "REASON", "AGE", "FROM", "MESSAGE"]
 
 def objects(view: ClusterView, kind: str, namespace: str | None) -> list[KubeObject]:
     """Return the API objects of a kind, of one namespace or of all."""
+    if namespace is not None:
+        places.check_namespace(view, namespace)
     return [obj for obj in view.objects(kind) if namespace in (None, obj["metadata"].get("namespace"))]
 
 
@@ -54,7 +56,8 @@ def describe(view: ClusterView, service: str) -> Text:
     section = text.section(rf"Name: +{name}\nNamespace: +{namespace}\n")
     if not section:
         raise NotRecordedError(
-            f"kubectl describe of {service} at this moment", hint="lab.events() and lab.object() have the rest"
+            f"kubectl describe of {service} at this moment",
+            hint=f"lab.events({service!r}) and lab.object('service', …) have the rest",
         )
     return section
 

@@ -287,6 +287,8 @@ class Lab:
         >>> "serviceAnnounced" in lab.log("speaker", lab.leader("svc1"))
         True
         """
+        if node is not None:
+            places.check_node(self._view, node)
         return self._view.log(component, node)
 
     @query

@@ -55,12 +55,19 @@ def check_node(view: ClusterView, name: str) -> str:
 
 def find_object(view: ClusterView, kind: str, name: str, namespace: str) -> KubeObject:
     """Return one API object. Raise UnknownNameError, with the names there are, where it does not exist."""
-    found = {
-        o["metadata"]["name"]: o for o in view.objects(kind) if o["metadata"].get("namespace") in (None, namespace)
-    }
-    if name not in found:
-        raise UnknownNameError(plural(kind).removesuffix("s"), name, found)
-    return found[name]
+    check_namespace(view, namespace)
+    everywhere = {(o["metadata"].get("namespace", namespace), o["metadata"]["name"]): o for o in view.objects(kind)}
+    if (namespace, name) not in everywhere:
+        known = [one if where == namespace else f"{where}/{one}" for where, one in everywhere]
+        raise UnknownNameError(plural(kind).removesuffix("s"), name, known)
+    return everywhere[namespace, name]
+
+
+def check_namespace(view: ClusterView, name: str) -> None:
+    """Raise UnknownNameError for a namespace without any object, of Pods, Services and events."""
+    known = {o["metadata"]["namespace"] for kind in ("pods", "services", "events") for o in view.objects(kind)}
+    if name not in known | {"default"}:
+        raise UnknownNameError("namespace", name, sorted(known))
 
 
 def short_name(service: str, services: Mapping[str, object]) -> str:
@@ -93,10 +100,9 @@ def vip(view: ClusterView, service: str) -> str:
 def vip_of(obj: KubeObject, service: str) -> str:
     """Return the external address of a Service's object. Raise NotFoundError while it has none."""
     if not (address := external_address(obj)):
-        raise NotFoundError(
-            f"an external address of {service}: it is pending or no LoadBalancer",
-            f"lab.services() shows its type, lab.events({service!r}) why",
-        )
+        kind = obj["spec"].get("type", "ClusterIP")
+        reason = f"its type is {kind}" if kind != "LoadBalancer" else "it is pending"
+        raise NotFoundError(f"an external address of {service}: {reason}", f"lab.events({service!r}) shows why")
     return address
 
 
