@@ -13,6 +13,7 @@ from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, icmp
 from kanslib.iptables.packet import number
 
 _LINE = re.compile(r"(?P<command>create|add|-N|-A)\s+(?P<name>\S+)\s+(?P<value>\S+)(?P<options>.*)")
+_QUOTED = re.compile(r'"[^"]*"')
 _ICMP = (PROTOCOLS["icmp"], PROTOCOLS["ipv6-icmp"])
 _PARTS = ("ip", "net", "port", "mac", "iface", "mark", "set")
 
@@ -71,21 +72,18 @@ class Word:
 Part = AddressRange | PortRange | Word
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """An entry of a set: a value for each part of its type; `nomatch` excludes it."""
-
-    parts: tuple[Part, ...]
-    nomatch: bool = False
-
-
 @dataclass(frozen=True)
 class IPSet:
-    """A set: its name, its type in parts such as ("ip", "port"), and its entries; `members` are those of a list:set."""
+    """A set: its name, its type in parts such as ("ip", "port"), and its entries.
+
+    `entries`: the values of each, and whether it excludes them (`nomatch`). `members`: the sets of a list:set.
+    `netmask`: the length of prefix to which addresses are cut; None for whole addresses.
+    """
 
     name: str
     parts: tuple[str, ...]
-    elements: list[Element] = field(default_factory=list)
+    netmask: int | None = None
+    entries: dict[tuple[Part, ...], bool] = field(default_factory=dict)
     members: list[str] = field(default_factory=list)
 
 
@@ -93,7 +91,7 @@ class IPSets(Mapping[str, IPSet]):
     r"""Every set of a machine, by name.
 
     >>> sets = parse("create office hash:net family inet\nadd office 192.0.2.0/24\n")
-    >>> list(sets), len(sets["office"].elements)
+    >>> list(sets), len(sets["office"].entries)
     (['office'], 1)
     """
 
@@ -120,30 +118,33 @@ class IPSets(Mapping[str, IPSet]):
         if found.members:
             answers = {self.holds(member, sides, packet) for member in found.members}
             return True if True in answers else None if None in answers else False
-        if not found.elements:
+        if not found.entries:
             return False
         if len(sides) < len(found.parts):
-            return None
+            return None  # iptables-restore refuses such a rule
         values = [packet.set_value(part, side) for part, side in zip(found.parts, sides, strict=False)]
-        if any(value is None for value in values):
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
             return None
+        entries = list(found.entries)
+        if "iface" in found.parts:  # the longest prefix decides, whatever its interfaces (Linux ip_set_hash_gen.h)
+            entries = [entry for entry in entries if entry[0].holds(known[0], packet.protocol)]
+            longest = max((entry[0].prefix for entry in entries), default=0)
+            entries = [entry for entry in entries if entry[0].prefix == longest]
         holding = [
-            element
-            for element in found.elements
-            if all(
-                part.holds(value, packet.protocol)
-                for part, value in zip(element.parts, values, strict=False)
-                if value is not None
-            )
+            entry
+            for entry in entries
+            if all(part.holds(value, packet.protocol) for part, value in zip(entry, known, strict=True))
         ]
         if not holding:
             return False
-        return not max(holding, key=lambda element: [part.prefix for part in element.parts]).nomatch
+        return not found.entries[max(holding, key=lambda entry: [part.prefix for part in entry])]
 
 
 def parse(text: str) -> IPSets:
     """Return the sets that `ipset save` printed. DumpError names the first wrong line."""
     sets: dict[str, IPSet] = {}
+    undecidable: set[str] = set()  # with ports of bridges, which no packet here has
     for at, raw in enumerate(text.splitlines(), 1):
         line = raw.removeprefix("\ufeff").strip()
         if not line or line.startswith("#") or line == "COMMIT":
@@ -152,11 +153,15 @@ def parse(text: str) -> IPSets:
         if found is None:
             raise DumpError(at, 1, raw, "what `ipset save` prints: create NAME TYPE …, or add NAME ENTRY")
         name, value = found["name"], found["value"]
+        options = _QUOTED.sub("", found["options"]).split()
+        if "physdev:" in value:
+            undecidable.add(name)
         try:
             if found["command"] in ("create", "-N"):
-                sets[name] = IPSet(name, _parts_of(value))
+                netmask = int(options[options.index("netmask") + 1]) if "netmask" in options[:-1] else None
+                sets[name] = IPSet(name, _parts_of(value), netmask)
             else:
-                _add(sets[name], value, found["options"].split())
+                _add(sets[name], value, options)
         except KeyError:
             raise DumpError(at, found.start("name") + 1, line, f"`create {name} TYPE` before its first entry") from None
         except ValueError:
@@ -166,7 +171,7 @@ def parse(text: str) -> IPSets:
                 else f"an entry of {','.join(sets[name].parts)}"
             )
             raise DumpError(at, found.start("value") + 1, line, kind) from None
-    return IPSets(sets)
+    return IPSets({name: one for name, one in sets.items() if name not in undecidable})
 
 
 def _parts_of(kind: str) -> tuple[str, ...]:
@@ -187,8 +192,10 @@ def _add(target: IPSet, entry: str, options: Sequence[str]) -> None:
         raise ValueError(entry)
     texts += [""] * (len(target.parts) - len(texts))  # the MAC of bitmap:ip,mac may be left out
     default = None if len(texts) == 1 else PROTOCOLS["tcp"]  # bitmap:port holds the ports of every protocol
+    if target.netmask is not None:
+        texts[0] = f"{texts[0]}/{target.netmask}"
     parts = tuple(_part(kind, text, default) for kind, text in zip(target.parts, texts, strict=True))
-    target.elements.append(Element(parts, "nomatch" in options))
+    target.entries[parts] = "nomatch" in options
 
 
 def _part(kind: str, text: str, protocol: int | None) -> Part:
@@ -198,7 +205,7 @@ def _part(kind: str, text: str, protocol: int | None) -> Part:
         return _ports(text, protocol)
     if kind == "mark":
         return Word(str(int(text, 0)))
-    return Word(text.removeprefix("physdev:").lower())
+    return Word(text.lower())
 
 
 def _addresses(text: str) -> AddressRange:
@@ -215,7 +222,7 @@ def _addresses(text: str) -> AddressRange:
 def _ports(text: str, protocol: int | None) -> PortRange:
     name, colon, ports = text.rpartition(":")
     if colon:
-        protocol = int(name) if name.isdecimal() else PROTOCOLS.get(name.lower(), -1)
+        protocol = PROTOCOLS[name.lower()] if name.lower() in PROTOCOLS else int(name)
     if protocol in _ICMP:
         return PortRange(protocol, *icmp(ports, ICMPV6_TYPES if protocol == PROTOCOLS["ipv6-icmp"] else None))
     first, _, last = ports.partition("-")
