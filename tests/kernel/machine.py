@@ -91,6 +91,13 @@ class Machine:
         assert isinstance(seen, list)
         return {(name, src, dst, dport): number for name, src, dst, dport, number in seen}
 
+    def send_from_socket(
+        self, kind: str, source: str | None, dst: str, dport: int
+    ) -> dict[tuple[str, str, str, int], int]:
+        seen = self._ask("send_from_socket", kind, source, dst, dport)
+        assert isinstance(seen, list)
+        return {(name, src, to, port): number for name, src, to, port, number in seen}
+
 
 def dotted(value: int) -> str:
     return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))

@@ -131,6 +131,22 @@ class Machine:
         self._catch(seen)
         return [[*key, number] for key, number in seen.items()]
 
+    def send_from_socket(self, kind: str, source: str | None, dst: str, dport: int) -> list[list[Any]]:
+        """Send one packet as programs do: `kind` is connect (TCP), sendto or connected (UDP); see `send`."""
+        seen: Counter[tuple[str, str, str, int]] = Counter()
+        self._catch(Counter())
+        stream = socket.SOCK_STREAM if kind == "connect" else socket.SOCK_DGRAM
+        with socket.socket(socket.AF_INET, stream) as sender, suppress(BlockingIOError, PermissionError):
+            sender.setblocking(False)
+            if source:
+                sender.bind((source, 0))
+            if kind != "sendto":
+                sender.connect((dst, dport))
+            if kind != "connect":
+                sender.sendto(b"", (dst, dport)) if kind == "sendto" else sender.send(b"")
+        self._catch(seen)
+        return [[*key, number] for key, number in seen.items()]
+
     def _catch(self, seen: Counter[tuple[str, str, str, int]]) -> None:
         for name, far in self.far.items():
             while True:

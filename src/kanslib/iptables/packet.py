@@ -108,7 +108,8 @@ def endpoint(address: str | None, port: int | None) -> str:
 class Route:
     """A line of the main routing table: a destination (the first `prefix` of the `bits` of `value`), and its way out.
 
-    `dev` is the interface, `gateway` the next hop; None for a network that is directly connected.
+    `dev` is the interface, `gateway` the next hop; None for a network that is directly connected. `source`: the address
+    from which the machine itself sends this way; None for one of the interface.
     """
 
     bits: int
@@ -117,6 +118,7 @@ class Route:
     dev: str
     gateway: str | None = None
     metric: int = 0
+    source: str | None = None
 
     def covers(self, bits: int, value: int) -> bool:
         """Return whether the destination includes an address, given as (bits, value)."""
@@ -171,7 +173,7 @@ class Routing:
         """
         bits, value = number(address)
         if fixed := well_known(bits, value):
-            return fixed
+            return "UNICAST" if fixed == "LOCAL" and dev not in ("", "lo") else fixed
         for interface in self.interfaces:
             if dev not in ("", interface.dev):
                 continue
@@ -203,6 +205,17 @@ class Routing:
         chosen = next(iter([*same_network, *own, *usable]), None)
         return chosen.address if chosen else None
 
+    def own_source(self, towards: str) -> str | None:
+        """Return the source of a packet that a program of the machine sends from a socket that is bound to no address.
+
+        Linux net/ipv4/route.c ip_route_output_key_hash_rcu: chosen once, by the way to the destination that the program
+        names; the rules change the way, and this address stays.
+        """
+        if self.type_of(towards) == "LOCAL":
+            return towards
+        route = self.route(towards)
+        return None if route is None else route.source or self.source(route.dev, route.gateway or towards)
+
 
 def well_known(bits: int, value: int) -> str:
     """Return the type of an address that is the same on every machine; empty for any other address."""
@@ -221,10 +234,12 @@ def _route(entry: dict[str, object]) -> Route:
     dst = str(entry["dst"])
     hops = entry.get("nexthops") or [entry]
     hop = hops[0] if isinstance(hops, list) else entry  # the kernel chooses one of several by a hash; here the first
-    dev, gateway, metric = str(hop.get("dev", "")), hop.get("gateway"), int(str(entry.get("metric", 0)))
+    gateway = str(hop["gateway"]) if hop.get("gateway") else None
+    source = str(entry["prefsrc"]) if entry.get("prefsrc") else None
     if dst == "default":
-        bits = 128 if ":" in str(gateway or "") else 32
-        return Route(bits, 0, 0, dev, str(gateway) if gateway else None, metric)
-    address, _, prefix = dst.partition("/")
-    bits, value = number(address)
-    return Route(bits, value, int(prefix or bits), dev, str(gateway) if gateway else None, metric)
+        bits, value, prefix = 128 if ":" in (gateway or "") else 32, 0, 0
+    else:
+        address, _, length = dst.partition("/")
+        bits, value = number(address)
+        prefix = int(length or bits)
+    return Route(bits, value, prefix, str(hop.get("dev", "")), gateway, int(str(entry.get("metric", 0))), source)

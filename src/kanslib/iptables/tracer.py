@@ -120,6 +120,9 @@ class _Search:
     def outcomes(self, packet: Packet, machine: KnownMachine) -> list[Outcome]:
         """Return the outcome of each path."""
         state = PacketState(packet, machine, _OUTPUT if packet.in_interface is None else _PREROUTING)
+        if packet.in_interface is None and packet.src is None and packet.dst and machine.routing:
+            state.src = machine.routing.own_source(packet.dst)
+            state.note("its source is taken from its first route: a program can bind its socket to another address")
         if packet.in_interface is not None or self._route_sent(state):
             self._ready.append(state)
         while self._ready or self._waiting:
