@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,12 +82,38 @@ class CompiledChain:
     def last_uses(self) -> dict[str, int]:
         """The last position at which a rule can ask about a `Subject.name`, or jump to a chain (`-j NAME`)."""
         uses: dict[str, int] = {}
-        for position in range(len(self._compiled)):
-            rule = self.rule(position)
-            names = [name for match in rule.matches for name in match.names]
-            names += [f"-j {rule.action.chain}"] if isinstance(rule.action, Jump) else targets.names(rule.action)
+        for position, raw in enumerate(self.chain.rules.raw):
+            names = _fast_names(raw) if FAST_RULE.fullmatch(raw) else self._names(position)
             uses.update(dict.fromkeys(names, position))
         return uses
+
+    def _names(self, position: int) -> list[str]:
+        rule = self.rule(position)
+        names = [name for match in rule.matches for name in match.names]
+        return [*names, *([f"-j {rule.action.chain}"] if isinstance(rule.action, Jump) else targets.names(rule.action))]
+
+
+# what the options in FAST_RULE can ask about; the words of a comment may add more
+_FAST_OPTION = re.compile(r" (-[sdiomjg]|--match-set) ([^\s\"]+)")
+_FAST_NAMES = {
+    "-s": ("src", "network src"), "-d": ("dst", "network dst"), "-i": ("in_interface",), "-o": ("out_interface",),
+    "-m conntrack": ("ctstate",), "-m state": ("ctstate",), "-m addrtype": ("type",), "-m mark": ("mark",),
+    "-m icmp": ("icmp_type",), "-m tcp": ("sport", "dport", "tcp_flags"),
+    **dict.fromkeys(("-m multiport", "-m udp", "-m sctp"), ("sport", "dport")),
+}  # fmt: skip
+
+
+def _fast_names(raw: str) -> list[str]:
+    """Return what a rule in one of the forms of FAST_RULE can ask about, and where it leads, without parsing it."""
+    names: list[str] = []
+    for option, value in _FAST_OPTION.findall(raw):
+        if option == "--match-set":
+            names.append(f"set {value}")
+        elif option in ("-j", "-g"):
+            names += (f"-j {value}", "target")
+        else:
+            names += _FAST_NAMES.get(f"-m {value}" if option == "-m" else option, ())
+    return names
 
 
 def _network(match: NetworkMatch) -> Network | None:

@@ -498,12 +498,14 @@ class ConntrackMatch:
     @property
     def names(self) -> tuple[str, ...]:
         """What its tests can ask about."""
-        names = {"ctstate", "ctdir", "ctstatus"} | {
-            test.name for test in self.tests if isinstance(test, ConnectionTest)
-        }
+        names = {"ctstate"}
         for test in self.tests:
             if isinstance(test, TupleTest):
-                names |= {"src", "dst", "sport", "dport", f"{test.field} {test.name}"}
+                names |= {"ctdir", "src", "dst", "sport", "dport", f"{test.field} {test.name}"}
+            elif isinstance(test, StatusTest):
+                names.add("ctstatus")
+            elif isinstance(test, ConnectionTest):
+                names.add(test.name)
         if self.state:
             names |= {f"nat {kind}" for kind in self.state.translated}
         return tuple(names)
@@ -688,7 +690,7 @@ class RecentMatch(ActingMatch):
             return found
         matched = found != self.negated
         if self.action == "set" or (self.action == "update" and found and matched):
-            entry = RecentEntry(entry.added + 1, entry.cleared, packet.ttl)
+            entry = RecentEntry(entry.added + 1, entry.cleared, _first_ttl(packet))
         elif self.action == "remove" and found:
             entry = RecentEntry(0, True, None)
         packet.recent = {**packet.recent, key: entry}
@@ -697,7 +699,7 @@ class RecentMatch(ActingMatch):
     def _is_found(self, packet: MatchedPacket, key: tuple[object, ...], entry: RecentEntry) -> bool | Question:
         """Return whether the list has stamps enough: those that this path added, and for the rest the question."""
         wanted = max(1, 1 if self.action == "remove" else self.hits)
-        if entry.added >= wanted and (not self.same_ttl or entry.ttl == packet.ttl):
+        if entry.added >= wanted and (not self.same_ttl or entry.ttl in (_first_ttl(packet), 0)):
             return True
         if entry.cleared:
             return False
@@ -706,6 +708,12 @@ class RecentMatch(ActingMatch):
         words += f", at least {wanted - entry.added} times" if wanted - entry.added > 1 else ""
         words += ", with the same TTL" if self.same_ttl else ""
         return packet.ask(Question(Subject(f"recent {self.name}", words, packet.describe(self.side), key)))
+
+
+def _first_ttl(packet: MatchedPacket) -> int | None:
+    """Return the TTL before forwarding, which `recent` keeps and compares as 8 bits."""
+    forwarded = packet.original.in_interface is not None and packet.hook in ("FORWARD", "POSTROUTING")
+    return None if packet.ttl is None else (packet.ttl + forwarded) & 0xFF
 
 
 @dataclass(frozen=True, slots=True)
