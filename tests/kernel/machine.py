@@ -20,7 +20,7 @@ import pytest
 from kanslib.iptables import Packet, Routing
 
 INSIDE = Path(__file__).with_name("namespace_runner.py")
-_UNSHARE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
+UNSHARE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
 
 
 @cache
@@ -29,7 +29,7 @@ def obstacle() -> str:
     missing = [name for name in ("unshare", "ip", "iptables-nft-restore") if not shutil.which(name)]
     if missing:
         return f"no {', '.join(missing)} (Debian: apt-get install iptables iproute2 util-linux)"
-    tried = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+    tried = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True, check=False)
     return tried.stderr.strip()
 
 
@@ -108,7 +108,7 @@ def machine(routing: Routing) -> Iterator[Machine]:
     """A machine with these interfaces and routes, for as long as the block lasts."""
     needs_kernel()
     process = subprocess.Popen(
-        [*_UNSHARE, sys.executable, str(INSIDE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*UNSHARE, sys.executable, str(INSIDE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         made = Machine(process)

@@ -23,7 +23,7 @@ from pyroute2.ipset import PortEntry
 
 OUTGOING = 4  # linux/if_packet.h
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
-FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32}
+FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
 SETTINGS = {
     "net/ipv4/ip_forward": 1, "net/ipv4/conf/all/rp_filter": 0, "net/ipv4/conf/default/rp_filter": 0,
     "net/ipv4/conf/all/accept_local": 1, "net/ipv4/conf/all/route_localnet": 1, "net/ipv4/conf/all/send_redirects": 0,

@@ -13,10 +13,12 @@ from typing import NamedTuple, Protocol
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, endpoint, number
 from kanslib.iptables.questions import (
+    ADDRESSES,
     DIRECTIONS,
     ESTABLISHED,
     INVALID,
     NEW,
+    PORTS,
     RELATED,
     UNTRACKED,
     Question,
@@ -396,7 +398,8 @@ class TupleTest:
         if here:
             return _flip(self._compare(packet, getattr(packet.original, self.field), self.field), self.negated)
         words = f"the {'reply' if self.reply else 'original'} {self.field} of the connection"
-        asked = Subject(f"{self.field} {self.name}", words, domain=((0, 1 << 129),))
+        domain = PORTS if self.field.endswith("port") else ADDRESSES
+        asked = Subject(f"{self.field} {self.name}", words, domain=domain)
         return _flip(packet.ask(Question(asked, self.ranges)), self.negated)
 
     def _test_new(self, packet: MatchedPacket) -> bool | Question:
@@ -620,16 +623,22 @@ class SetMatch:
 
 @dataclass(frozen=True, slots=True)
 class SocketMatch(ActingMatch):
-    """`socket`: whether a socket is open for the packet; `restore`: the packet gets its mark."""
+    """`socket`: whether a socket is open for the packet; `restore`: the packet gets its mark.
+
+    `wildcard`: a socket that is bound to no address counts, too (`--nowildcard`).
+    """
 
     words: str
+    wildcard: bool
     restore: bool
     names = ("socket",)
 
     def holds(self, packet: MatchedPacket) -> Answer:
         """Ask about the socket, except where TPROXY has found one."""
         fields = ("src", "dst", "sport", "dport", "in_interface")
-        found = packet.socket or packet.ask(Question(Subject("socket", self.words, key=packet.key(fields))))
+        found = (packet.socket and self.wildcard) or packet.ask(
+            Question(Subject("socket", self.words, key=packet.key(fields)))
+        )
         if found is True and self.restore:
             packet.forget_mark("the socket's mark")
         return found

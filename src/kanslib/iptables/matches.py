@@ -514,7 +514,9 @@ def _limit(part: Module) -> list[Match]:
 def _socket(part: Module) -> list[Match]:
     options = {option.name.removeprefix("--") for option in part.options}
     kind = " transparent" if "transparent" in options else ""
-    return [SocketMatch(f"a{kind} socket {{is|is not}} open for it", "restore-skmark" in options)]
+    wildcard = "nowildcard" in options
+    words = f"a{kind} socket{'' if wildcard else ' with an address of its own'} {{is|is not}} open for it"
+    return [SocketMatch(words, wildcard, "restore-skmark" in options)]
 
 
 # ── modules whose numbers exclude each other ─────────────────────────────────────────────────────────────────

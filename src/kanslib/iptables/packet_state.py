@@ -16,9 +16,11 @@ from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, icmp, tcp_flags
 from kanslib.iptables.outcome import Step
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, number, well_known
 from kanslib.iptables.questions import (
+    ADDRESSES,
     CERTAIN,
     INVALID,
     NEW,
+    PORTS,
     STATES,
     TYPES,
     UNTRACKED,
@@ -37,11 +39,10 @@ Stage = tuple[str, str]  # hook, table
 Steps = tuple["Steps | None", Step]  # the steps before, the newest
 
 _NAMES: Ranges = ((0, (1 << 128) - 1),)
-_ADDRESSES: Ranges = ((0, (1 << 128) + (1 << 32) - 1),)
 # the fields that can be unknown: their words, and the numbers that are possible
 FIELDS: dict[str, tuple[str, Ranges]] = {
-    "src": ("the source", _ADDRESSES), "dst": ("the destination", _ADDRESSES),
-    "sport": ("the source port", ((0, 65535),)), "dport": ("the destination port", ((0, 65535),)),
+    "src": ("the source", ADDRESSES), "dst": ("the destination", ADDRESSES),
+    "sport": ("the source port", PORTS), "dport": ("the destination port", PORTS),
     "length": ("the length", ((0, 65535),)), "ttl": ("the TTL", ((0, 255),)), "tos": ("the TOS octet", ((0, 255),)),
     "tcp_flags": ("the set of TCP flags", ((0, 255),)), "icmp_type": ("the ICMP type", ((0, 65535),)),
     "in_interface": ("the interface by which it comes in", _NAMES),

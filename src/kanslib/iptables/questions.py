@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, summar
 from typing import Protocol
 
 from kanslib.iptables.names import TCP_FLAGS
-from kanslib.iptables.ranges import YES, YES_NO, Ranges, intersect, join, subtract
+from kanslib.iptables.ranges import YES, YES_NO, Ranges, intersect, join, size, subtract
 
 STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = range(len(STATES))
@@ -25,6 +25,9 @@ _LOCAL = {YES: "is", ((0, 0), (2, 2)): "is not"}  # of TYPES: LOCAL, and all tha
 NO_MSS = 65536  # a SYN without the option
 _VERBS = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _NAME_BYTES = 16  # IFNAMSIZ
+_IPV4: Ranges = ((0, (1 << 32) - 1),)
+ADDRESSES: Ranges = ((0, (1 << 32) + (1 << 128) - 1),)
+PORTS: Ranges = ((0, 65535),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,9 @@ class Assumption:
         if self.subject.kind == "type" and self.values in _LOCAL:
             return "yes" if self.values == YES else "no"
         describe = FORMS.get(self.subject.kind, _numbers)
-        included, excluded = describe(self.values), describe(subtract(self.subject.domain, self.values))
-        if not excluded or len(included) <= len(excluded):
+        rest = subtract(self.subject.domain, self.values)
+        included, excluded = describe(self.values), describe(rest)
+        if not rest or (len(included), size(self.values)) <= (len(excluded), size(rest)):
             return _one_of(included)
         return f"not {excluded[0]}" if len(excluded) == 1 else f"none of {', '.join(excluded)}"
 
@@ -187,6 +191,7 @@ def assumptions(condition: Condition) -> tuple[tuple[Assumption, ...], tuple[tup
     first, *others = condition
     common = {s: values for s, values in first.items() if all(case.get(s) == values for case in others)}
     cases = [{s: values for s, values in case.items() if s not in common} for case in condition]
+    cases.sort(key=len)
     for case in cases:
         for subject in list(case):
             opposite = {**case, subject: subtract(subject.domain, case[subject])}
@@ -249,12 +254,11 @@ def address_number(bits: int, value: int) -> int:
 
 def _addresses(ranges: Ranges) -> list[str]:
     found: list[str] = []
-    for first, last in ranges:
-        if last < 1 << 32:
-            found += map(_network, summarize_address_range(IPv4Address(first), IPv4Address(last)))
-        else:
-            low, high = (max(0, number - (1 << 32)) for number in (first, last))
-            found += map(_network, summarize_address_range(IPv6Address(low), IPv6Address(high)))
+    for first, last in intersect(ranges, _IPV4):
+        found += map(_network, summarize_address_range(IPv4Address(first), IPv4Address(last)))
+    for first, last in subtract(ranges, _IPV4):
+        low, high = first - (1 << 32), last - (1 << 32)
+        found += map(_network, summarize_address_range(IPv6Address(low), IPv6Address(high)))
     return found
 
 
@@ -263,7 +267,7 @@ def _network(network: IPv4Network | IPv6Network) -> str:
 
 
 def _macs(ranges: Ranges) -> list[str]:
-    return [first.to_bytes(6).hex(":") for first, _ in ranges]
+    return ["-".join(number.to_bytes(6).hex(":") for number in sorted({*ends})) for ends in ranges]
 
 
 def _icmp_types(ranges: Ranges) -> list[str]:

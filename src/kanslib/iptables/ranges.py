@@ -61,6 +61,11 @@ def contains(ranges: Ranges, value: int) -> bool:
     return any(first <= value <= last for first, last in ranges)
 
 
+def size(ranges: Ranges) -> int:
+    """Return how many numbers are in the ranges."""
+    return sum(last - first + 1 for first, last in ranges)
+
+
 def of_bits(bits: int, mask: int, wanted: int) -> Ranges:
     """Return the numbers of so many bits that have the bits `wanted` under the mask.
 
