@@ -9,19 +9,24 @@ from kanslib.iptables.dump import Rule
 
 _HASHED = re.compile(r"^(KUBE-(?:SVC|SVL|EXT|SEP|FW|XLB))-\w+$")
 _SERVICE = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
-# by the chain of a rule and its target: kube-proxy v1.31 pkg/proxy/iptables/proxier.go
+# by the chain of a rule and its target: kube-proxy v1.20 to v1.31 pkg/proxy/iptables/proxier.go
 _MEANINGS = {
     ("PREROUTING", "KUBE-SERVICES"): "a new connection: is it for a Service?",
     ("OUTPUT", "KUBE-SERVICES"): "a new connection of this machine's own: is it for a Service?",
     ("KUBE-SERVICES", "KUBE-SVC"): "it asks for the ClusterIP of {service}",
     ("KUBE-SERVICES", "KUBE-SVL"): "it asks for the ClusterIP of {service}, which keeps traffic on its node",
     ("KUBE-SERVICES", "KUBE-EXT"): "it asks for the external address of {service}",
-    ("KUBE-SERVICES", "KUBE-FW"): "it asks for the external address of {service}, which lets only some sources in",
+    ("KUBE-SERVICES", "KUBE-FW"): "it asks for the external address of {service}",
     ("KUBE-SERVICES", "KUBE-NODEPORTS"): "it asks for an address of this machine: is it a NodePort?",
     ("KUBE-SERVICES", "REJECT"): "{service} has no endpoints",
     ("KUBE-NODEPORTS", "KUBE-EXT"): "it asks for the NodePort of {service}",
-    ("KUBE-FW", "KUBE-EXT"): "its source is let in",
     ("KUBE-FW", ""): "its source is not let in; KUBE-PROXY-FIREWALL will drop it",
+    # until v1.23: each LoadBalancer has a KUBE-FW, and with externalTrafficPolicy Local a KUBE-XLB
+    ("KUBE-FW", "KUBE-MARK-MASQ"): "came from outside, so mark for masquerade",
+    ("KUBE-FW", "KUBE-MARK-DROP"): "no rule above took it: its source is not let in, or no endpoint is here",
+    ("KUBE-XLB", "KUBE-MARK-MASQ"): "this machine itself asks, so mark for masquerade",
+    ("KUBE-XLB", "KUBE-SVC"): "it comes from a Pod or from this machine: on to all endpoints",
+    ("KUBE-XLB", "KUBE-MARK-DROP"): "{service} has no endpoint on this node",
     ("KUBE-EXT", "KUBE-MARK-MASQ"): "came from outside, so mark for masquerade",
     ("KUBE-EXT", "KUBE-SVC"): "on to all endpoints",
     ("KUBE-EXT", "KUBE-SVL"): "on to the endpoints of this node alone, and no mark: the source stays",
@@ -35,7 +40,9 @@ _MEANINGS = {
     ("KUBE-PROXY-FIREWALL", "DROP"): "{comment}: dropped",
 }
 
+_SERVICE_CHAINS = ("KUBE-SVC", "KUBE-SVL", "KUBE-EXT", "KUBE-XLB")
 _MARKS = {
+    "KUBE-MARK-DROP": "the mark 0x8000, which KUBE-FIREWALL drops in INPUT and OUTPUT",
     "KUBE-MARK-MASQ": "the mark 0x4000: to be masqueraded when it leaves",
     "KUBE-POSTROUTING": "the mark is taken off again",
 }
@@ -61,8 +68,10 @@ def describe_rule(rule: Rule, effect: str, chance: Fraction) -> str:
         return _MARKS[chain]
     if effect:
         return effect
-    if chain in ("KUBE-SVC", "KUBE-SVL") and target == "KUBE-SEP":
+    if chain in ("KUBE-SVC", "KUBE-SVL", "KUBE-XLB") and target == "KUBE-SEP":
         return _chosen_endpoint(rule, chance)
+    if chain == "KUBE-FW" and target in _SERVICE_CHAINS:
+        return "its source is let in" if rule.option("-s") else "from any source: on to the endpoints"
     meaning = _MEANINGS.get((chain, target))
     if meaning is not None:
         service = _SERVICE.search(comment)
