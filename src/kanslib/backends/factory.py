@@ -101,7 +101,7 @@ def simulate_manifest(manifest: str) -> Backend:
     if any(document["kind"] in METALLB_KINDS for document in documents):
         simulated.perform("install_metallb", ())
     if documents:
-        simulated.apply(documents)
+        simulated.create(documents)
     return simulated
 
 

@@ -258,6 +258,17 @@ class SimulatedBackend(Backend):
             return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
         return self._do(PlannedStep("apply", documents=tuple(documents)))
 
+    def create(self, documents: Sequence[KubeObject]) -> Text:
+        """Apply the objects of a manifest that the simulation starts with. Raise RefusedError for what is refused."""
+        name = self._name_of(PlannedStep("apply", documents=tuple(documents)))
+        step = _Step(
+            PerformedAction("apply", tuple(map(reference, documents))), lambda simulator: simulator.create(documents)
+        )
+        return self._text("\n".join(self._perform(name, self._now + _PAUSE, lambda _: [step])))
+
+    def _name_of(self, planned: PlannedStep) -> str:
+        return stories.name_action(self.script, self.current_moment, planned, (action.name for action in self._done))
+
     def _or_none(self, kind: str) -> list[KubeObject]:
         try:
             return [{"kind": kind, **obj} for obj in self.objects(kind)]
@@ -284,7 +295,7 @@ class SimulatedBackend(Backend):
 
     def _do(self, planned: PlannedStep) -> Text:
         self._drop_later_actions()
-        name = stories.name_action(self.script, self.current_moment, planned, (action.name for action in self._done))
+        name = self._name_of(planned)
         return self._text(
             "\n".join(self._perform(name, self._now + _PAUSE, lambda simulator: [_step(simulator, planned)]))
         )

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from kanslib.k8s.endpoints import by_service, can_serve, endpoints_in
-from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip
-from kanslib.metallb.config import BGPAdvertisement, Pool, pool_of, pools
-from kanslib.metallb.election import EXCLUDE, network_unavailable, speakers
+from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip, name_of
+from kanslib.metallb.config import BGPAdvertisement, Config, Pool, pool_of, pools
+from kanslib.metallb.election import EXCLUDE, announcing_nodes, network_unavailable, speakers
 from kanslib.metallb.peers import Peer, check_bfd_profiles, read_peers
 from kanslib.metallb.resources import Objects, named_resources_of, objects_of_kind
 
@@ -70,21 +70,28 @@ def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[B
     >>> [(route.prefix, route.node) for route in advertised(lab.objects)][:2]
     [('172.18.255.200/32', 'myk8s-worker'), ('172.18.255.200/32', 'myk8s-worker2')]
     """
-    running = set(speakers(objects) if alive is None else alive)
-    nodes = {node["metadata"]["name"]: node for node in objects("nodes") if node["metadata"]["name"] in running}
-    known_pools, slices = pools(objects), by_service(objects_of_kind(objects, "endpointslices"))
-    known_peers = peers(objects)
+    config = Config(pools(objects), {peer.name: peer for peer in peers(objects)})
+    return advertised_by(config, objects, speakers(objects) if alive is None else alive)
+
+
+def advertised_by(config: Config, objects: Objects, alive: Collection[str]) -> list[BGPRoute]:
+    """Return every route that speakers with this configuration advertise, sorted by peer, prefix and node.
+
+    `alive`: the nodes whose speakers have a session.
+    """
+    nodes = {name_of(node): node for node in announcing_nodes(objects) if name_of(node) in alive}
+    slices = by_service(objects_of_kind(objects, "endpointslices"))
     found: dict[tuple[str, str, str], BGPRoute] = {}
     for service in objects("services"):
         meta, ips = service["metadata"], external_addresses(service)
         key = (meta.get("namespace", "default"), meta["name"])
-        pool = pool_of(known_pools, ips)
+        pool = pool_of(config.pools, ips)
         if service["spec"].get("type") != "LoadBalancer" or pool is None:
             continue
         for name, node in nodes.items():
             if why_not_advertised(node, service, pool, slices.get(key, [])):
                 continue
-            for route in _routes(node, "/".join(key), ips, pool.bgp, known_peers):
+            for route in _routes(node, "/".join(key), ips, pool.bgp, config.peers.values()):
                 route_key = (route.peer, route.prefix, name)
                 before = found[route_key].services if route_key in found else ()
                 found[route_key] = replace(route, services=tuple(dict.fromkeys((*before, *route.services))))

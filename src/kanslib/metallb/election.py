@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kanslib.exceptions import UnknownNameError
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
-from kanslib.k8s.objects import KubeObject, external_addresses, is_ready, qualified_name
+from kanslib.k8s.objects import KubeObject, external_addresses, is_ready, labels_of, qualified_name
 from kanslib.metallb.config import Pool, pool_of, pools
 from kanslib.metallb.resources import Objects, objects_of_kind
 
@@ -190,7 +190,7 @@ def explain(objects: Objects, service: str, alive: Iterable[str] | None = None) 
     ips = external_addresses(obj)
     pieces = slices_of(objects_of_kind(objects, "endpointslices"), namespace or "default", name)
     running = frozenset(speakers(objects) if alive is None else alive)
-    return elect(obj, ips, pool_of(pools(objects), ips), pieces, objects("nodes"), running)
+    return elect(obj, ips, pool_of(pools(objects), ips), pieces, announcing_nodes(objects), running)
 
 
 def speakers(objects: Objects) -> list[str]:
@@ -202,6 +202,24 @@ def speakers(objects: Objects) -> list[str]:
         and is_ready(pod)
         and not pod["metadata"].get("deletionTimestamp")
     ]
+
+
+def announcing_nodes(objects: Objects) -> list[KubeObject]:
+    """Return the nodes as the speakers see them: with `--ignore-exclude-lb`, without the label that excludes them."""
+    nodes = objects("nodes")
+    if not any("--ignore-exclude-lb" in _speaker_arguments(pod) for pod in objects_of_kind(objects, "pods")):
+        return nodes
+    return [
+        {**node, "metadata": {**node["metadata"], "labels": {k: v for k, v in labels_of(node).items() if k != EXCLUDE}}}
+        for node in nodes
+    ]
+
+
+def _speaker_arguments(pod: KubeObject) -> list[str]:
+    """Return the command line of a speaker; empty for any other Pod."""
+    if labels_of(pod).get("component") != "speaker":
+        return []
+    return [argument for container in pod["spec"].get("containers", []) for argument in container.get("args") or []]
 
 
 def elect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import random
@@ -109,6 +110,14 @@ def _merge(existing: KubeObject, wanted: KubeObject, last_applied: KubeObject) -
         else:
             merged[key] = copy.deepcopy(value)
     return merged
+
+
+def encode_secret(secret: KubeObject) -> None:
+    """Move a Secret's stringData into its data, in base64, as the API server does."""
+    texts = secret.pop("stringData", None) or {}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+    secret["data"] = {**(secret.get("data") or {}), **encoded}
+    secret.setdefault("type", "Opaque")
 
 
 def _merge_lists(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,15 +16,16 @@ from functools import partial
 from kanslib.k8s.endpoints import by_service, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip, is_ready, labels_of
 from kanslib.metallb import allocation, bgp, election, memberlist, replay
-from kanslib.metallb.config import Pool, pool_of, pools
+from kanslib.metallb.config import Config, L2Advertisement, pool_of
+from kanslib.metallb.resources import SYSTEM
 from kanslib.simulator.api_server import timestamp
+from kanslib.simulator.config_reader import CONTROLLER, SPEAKERS, ConfigReader
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.time_series import TimeSeries
 
-SYSTEM = "metallb-system"
 _ROUND, _BURST = 1.1, 5.0  # seconds between gratuitous ARPs, and how long after the last sync (announcer.go spamLoop)
 _EVENT_BURST, _EVENT_INTERVAL = 25.0, 300.0  # client-go's defaultSpamBurst, and the seconds until one more is allowed
-_CONFIG = ("ipaddresspools", "l2advertisements", "bgpadvertisements", "bgppeers", "nodes", "namespaces")
+_INTERFACES = frozenset({"eth0"})  # of a kind node that MetalLB may announce on
 Announced = dict[str, frozenset[str]]  # an address, and the nodes that answer ARP for it
 
 
@@ -83,14 +84,14 @@ class SimulatedController:
         self.cluster, self._events = cluster, events
         self._allocator = allocation.Allocator()
         self._processed: dict[str, object] = {}
-        self._pools: Mapping[str, Pool] = {}
+        self._reader = ConfigReader(cluster, CONTROLLER)
         self.logs: dict[str, list[str]] = {}
-        cluster.subscribe(("services", *_CONFIG, "pods"), cluster.delays.allocate, self.sync)
+        cluster.subscribe(("services", *CONTROLLER.kinds, "pods"), cluster.delays.allocate, self.sync)
 
     def adopt_existing(self) -> None:
         """Take over the addresses in the Services' status, as a controller that starts does."""
-        self._pools = pools(self.cluster.objects)
-        self._allocator.set_pools(self._pools)
+        self._reader.read()
+        self._allocator.set_pools(self._reader.config.pools)
         for service in self.cluster.objects("services"):
             if external_addresses(service):
                 self._allocator.converge(service)
@@ -110,10 +111,8 @@ class SimulatedController:
         """Reconcile every Service that has changed, or all when the pools have."""
         if not self.is_running:
             return
-        current = pools(self.cluster.objects)
-        if current != self._pools:
-            self._pools, self._processed = current, {}
-            self._allocator.set_pools(current)
+        if self._reader.is_outdated:
+            self._read_config()
         stored = self.cluster.store.kinds.get("services", {}).values()
         services = {allocation.key_of_service(service): service for service in stored}
         for key in [key for key in self._allocator.allocations if key not in services]:
@@ -121,6 +120,16 @@ class SimulatedController:
             self._processed = {}
         for key, service in services.items():
             self._converge(key, service)
+
+    def _read_config(self) -> None:
+        """Read the configuration; keep the last good one, and log, where MetalLB refuses it."""
+        before = self._reader.config
+        self._reader.read()
+        if self._reader.problem:
+            self._write_log(stale_log_line(self.cluster.now, "pool_controller.go:81", "PoolReconciler", self._reader))
+        if self._reader.config.pools != before.pools:
+            self._processed = {}
+            self._allocator.set_pools(self._reader.config.pools)
 
     def _converge(self, key: str, service: KubeObject) -> None:
         if self._processed.get(key) == _relevant_fields(service):
@@ -157,7 +166,15 @@ class SimulatedController:
             fields = {"op": "allocateIPs", "error": message.message.partition(": ")[2], "msg": "IP allocation failed"}
         level = "error" if message.type == "Warning" else "info"
         line = log_line(self.cluster.now, caller="service.go:150", level=level, service=key, **fields)
+        self._write_log(line)
+
+    def _write_log(self, line: str) -> None:
         self.logs.setdefault(self._node or "", []).append(line)
+
+
+def stale_log_line(moment: float, caller: str, reconciler: str, reader: ConfigReader) -> str:
+    """Return the line with which a component says that it cannot use the configuration, and why."""
+    return log_line(moment, caller=caller, level="error", controller=reconciler, error=reader.problem)
 
 
 def log_line(moment: float, **fields: LogValue) -> str:
@@ -205,17 +222,24 @@ class SimulatedSpeakers:
         self._layer2_announced: dict[tuple[str, str], _Announcement] = {}  # (node, Service)
         self._bgp_announced: dict[tuple[str, str], _Announcement] = {}
         self._leader_changes: dict[str, replay.LeaderChange] = {}
-        cluster.subscribe(("services", "endpointslices", *_CONFIG), cluster.delays.announce, self.sync)
+        self._arp_answers: dict[tuple[str, str], tuple[str, ...]] = {}  # (node, Service): addresses
+        self._reader = ConfigReader(cluster, SPEAKERS)
+        self.configs: TimeSeries[Config] = TimeSeries(cluster.now, self._reader.config)
+        cluster.subscribe(("services", "endpointslices", *SPEAKERS.kinds), cluster.delays.announce, self.sync)
 
     def adopt_existing(self) -> None:
         """Take over what is announced at the beginning, without announcing it again."""
+        self._reader.read()
+        self.configs = TimeSeries(self.cluster.now, self._reader.config)
         for key, found in self._elections(self._connected_members()).items():
             status = self._find_status(key)
             status_node = status.get("status", {}).get("node") if status else None
             self._leader_changes[key] = replay.LeaderChange(self.cluster.now, key, found.leader, status_node)
             for node in self.members:
                 if found.leader == node:
-                    self._layer2_announced[node, key] = self._announcement(key, node)
+                    self._layer2_announced[node, key] = announcement = self._announcement(key, node)
+                    if self._has_interface(node, announcement.ips):
+                        self._arp_answers[node, key] = tuple(announcement.ips)
         for node in self.members:
             for key in self._advertising(node):
                 self._bgp_announced[node, key] = self._announcement(key, node)
@@ -232,7 +256,7 @@ class SimulatedSpeakers:
         return self.members[reachable[0]] if reachable else frozenset()
 
     def _elections(self, alive: frozenset[str]) -> dict[str, election.Election]:
-        known_pools, nodes = pools(self.cluster.objects), self.cluster.objects("nodes")
+        known_pools, nodes = self.configs.latest.pools, election.announcing_nodes(self.cluster.objects)
         slices = by_service(self.cluster.objects("endpointslices"))
         elections = {}
         for service in self.cluster.objects("services"):
@@ -261,14 +285,26 @@ class SimulatedSpeakers:
     # ── announcing ───────────────────────────────────────────────────────────────────────────────────────
 
     def sync(self) -> None:
-        """Let every reachable speaker reconcile every Service."""
+        """Let every reachable speaker read a new configuration, and reconcile every Service."""
+        if self._reader.is_outdated:
+            self._read_config()
         elections = self._elections(self._connected_members())
         for node in self._reachable():
             self._sync_layer2(node, elections)
             self._sync_bgp(node)
         for key in elections.keys() | self._leader_changes.keys():
-            self._update_status(key, elections[key].leader if key in elections else None)
+            leader = elections[key].leader if key in elections else None
+            self._update_status(key, leader if leader and (leader, key) in self._arp_answers else None)
         self._record_announced()
+
+    def _read_config(self) -> None:
+        """Read the configuration; keep the last good one, and log on every node, where MetalLB refuses it."""
+        self._reader.read()
+        self.configs.set(self.cluster.now, self._reader.config)
+        if self._reader.problem:
+            line = stale_log_line(self.cluster.now, "config_controller.go:140", "ConfigReconciler", self._reader)
+            for node in self._reachable():
+                self.logs.setdefault(node, []).append(line)
 
     def sync_isolated(self, node: str) -> None:
         """Let an isolated speaker reconcile by its own member list; it cannot write events."""
@@ -303,15 +339,36 @@ class SimulatedSpeakers:
             return
         ips = external_addresses(service)
         pool = service["metadata"].get("annotations", {}).get(allocation.FROM_POOL, "")
+        if protocol == "layer2":
+            self._answer_arp(node, key, service)
         fields = {"event": "serviceAnnounced", "ips": ips, "pool": pool, "protocol": protocol}
         self._log(node, "main.go:420", "service has IP, announcing", **fields)
-        if protocol == "layer2":
-            for ip in ips:
-                self._send_gratuitous_arp(node, ip)
         if node not in self._lost:
             text = f'announcing from node "{node}" with protocol "{protocol}"'
             message = allocation.EventMessage("Normal", "nodeAssigned", text)
             self._events.write(service, "metallb-speaker", message, node)
+
+    def _answer_arp(self, node: str, key: str, service: KubeObject) -> None:
+        """Let a node answer ARP for a Service; where it lacks the interfaces, write events instead of it.
+
+        Addresses that it announced before stay announced (speaker/layer2_controller.go SetBalancer).
+        """
+        ips = tuple(external_addresses(service))
+        if self._has_interface(node, ips):
+            self._arp_answers[node, key] = ips
+            for ip in ips:
+                self._send_gratuitous_arp(node, ip)
+            return
+        for ip in ips:
+            words = f'the interfaces specified by LB IP "{ip}" doesn\'t exist in assigned node "{node}"'
+            message = allocation.EventMessage("Warning", "announceFailed", f'{words} with protocol "layer2"')
+            self._events.write(service, "metallb-speaker", message, node)
+
+    def _has_interface(self, node: str, ips: Sequence[str]) -> bool:
+        """Return True when an L2Advertisement lets a node announce on an interface that it has."""
+        pool = pool_of(self.configs.latest.pools, ips)
+        covering: list[L2Advertisement] = [ad for ad in (pool.layer2 if pool else ()) if node in ad.nodes]
+        return any(not ad.interfaces or _INTERFACES & set(ad.interfaces) for ad in covering)
 
     def _send_gratuitous_arp(self, node: str, ip: str) -> None:
         """Schedule gratuitous ARP: a round at once, then every 1.1 s until 5 s after the last sync."""
@@ -322,12 +379,17 @@ class SimulatedSpeakers:
             rounds.append(rounds[-1] + _ROUND)
 
     def _advertising(self, node: str) -> set[str]:
-        return {name for route in bgp.advertised(self.cluster.objects, [node]) for name in route.services}
+        return {
+            name
+            for route in bgp.advertised_by(self.configs.latest, self.cluster.objects, [node])
+            for name in route.services
+        }
 
     def _record_announced(self) -> None:
+        self._arp_answers = {key: ips for key, ips in self._arp_answers.items() if key in self._layer2_announced}
         nodes_by_ip: dict[str, set[str]] = {}
-        for (node, _), announcement in self._layer2_announced.items():
-            for ip in announcement.ips:
+        for (node, _), ips in self._arp_answers.items():
+            for ip in ips:
                 nodes_by_ip.setdefault(ip, set()).add(node)
         self.announced.set(self.cluster.now, {ip: frozenset(nodes) for ip, nodes in nodes_by_ip.items()})
 

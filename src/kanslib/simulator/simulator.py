@@ -10,14 +10,7 @@ from datetime import datetime
 from ipaddress import IPv4Network
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
-from kanslib.exceptions import (
-    ClusterError,
-    ConfigurationError,
-    ManifestError,
-    NotSimulatedError,
-    RefusedError,
-    UnknownNameError,
-)
+from kanslib.exceptions import NotSimulatedError, RefusedError, UnknownNameError
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import parse_reference
@@ -32,17 +25,19 @@ from kanslib.k8s.objects import (
     plural,
 )
 from kanslib.metallb import bgp
-from kanslib.metallb.config import pools
 from kanslib.metallb.election import EXCLUDE
+from kanslib.metallb.resources import SYSTEM
+from kanslib.metallb.webhook import WEBHOOKS, Operation
 from kanslib.simulator import admission, api_server
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.event_loop import EventLoop
+from kanslib.simulator.judgement import refuse_configuration, refuse_denied
 from kanslib.simulator.kubelet import Kubelets
-from kanslib.simulator.metallb import SYSTEM, EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
+from kanslib.simulator.metallb import EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
 from kanslib.simulator.service_registry import stored_service
 from kanslib.simulator.time_series import TimeSeries
 
-_ROUTED = ("services", "endpointslices", "nodes", "ipaddresspools", "bgpadvertisements", "bgppeers")
+_ROUTED = ("services", "endpointslices", "nodes", "pods")
 
 
 @dataclass(frozen=True)
@@ -132,31 +127,49 @@ class Simulator:
         """Apply objects one after the other, as kubectl does, and return the lines that it prints.
 
         Raise NotSimulatedError for a kind that is not simulated, before anything is applied; RefusedError for the first
-        object that is refused, after the others were applied; ClusterError for what MetalLB's webhook denies.
+        object that the API server or a webhook of MetalLB's refuses, after the others were applied.
         """
+        return self._apply_each(documents, self._ask_webhook)
+
+    def create(self, documents: Sequence[KubeObject]) -> list[str]:
+        """Apply the objects of a manifest that a simulation starts with, and return the lines that kubectl prints.
+
+        Raise what `apply` raises, and RefusedError for a configuration that MetalLB refuses as a whole. An object of
+        MetalLB's in another namespace than its own is created, though its webhook would deny it: nobody reads it.
+        """
+        printed = self._apply_each(documents, self._ask_webhook_about_its_own)
+        refuse_configuration(self.cluster.objects)
+        return printed
+
+    def _apply_each(
+        self, documents: Sequence[KubeObject], ask_webhook: Callable[[Operation, KubeObject], None]
+    ) -> list[str]:
         for document in documents:
             admission.check_simulated(document)
         printed: list[str] = []
         refused: list[RefusedError] = []
         for document in documents:
             try:
-                printed.append(self._apply(document))
+                printed.append(self._apply(document, ask_webhook))
             except RefusedError as error:
                 refused.append(error)
         if refused:
             raise refused[0]
         return printed
 
-    def _admit(self, pool: KubeObject) -> None:
-        """Validate a pool as MetalLB's webhook does: no overlap, no invalid range."""
-        name = pool["metadata"]["name"]
-        others = [one for one in self.cluster.objects("ipaddresspools") if one["metadata"]["name"] != name]
-        try:
-            pools(lambda kind: [*others, pool] if kind == "ipaddresspools" else [])
-        except (ConfigurationError, ManifestError) as error:
-            raise ClusterError(f"the pool {name}: MetalLB's webhook denies it: {error}") from None
+    def _ask_webhook(self, operation: Operation, obj: KubeObject) -> None:
+        """Raise RefusedError for an object of MetalLB's that its webhook denies, or that no webhook is there for."""
+        if obj.get("kind") not in WEBHOOKS:
+            return
+        unanswered = frozenset(node for node in self.lost if is_ready(self._node(node)))
+        admission.check_webhook(obj["kind"], self.cluster.objects, unanswered)
+        refuse_denied(operation, obj, self.cluster.objects)
 
-    def _apply(self, document: KubeObject) -> str:
+    def _ask_webhook_about_its_own(self, operation: Operation, obj: KubeObject) -> None:
+        if obj["metadata"].get("namespace") == SYSTEM:
+            self._ask_webhook(operation, obj)
+
+    def _apply(self, document: KubeObject, ask_webhook: Callable[[Operation, KubeObject], None]) -> str:
         namespaces = [name_of(one) for one in self.cluster.objects("namespaces")]
         admission.check_served(document, namespaces)
         admission.check_document(document)
@@ -173,10 +186,9 @@ class Simulator:
             merged = stored_service(merged, existing, self.cluster.ids, self._service_network(), others)
         else:
             admission.check_object(merged, existing)
-        unanswered = frozenset(node for node in self.lost if is_ready(self._node(node)))
-        admission.check_webhook(document["kind"], self.cluster.objects, unanswered)
-        if kind == "ipaddresspools":
-            self._admit(merged)
+        if kind == "secrets":
+            api_server.encode_secret(merged)
+        ask_webhook("UPDATE" if existing else "CREATE", merged)
         if kind == "pods" and existing is None:
             merged["status"] = {"phase": "Pending"}
         self.cluster.put(kind, merged)
@@ -203,6 +215,8 @@ class Simulator:
                 printed.append(f"{ref} not found")
                 continue
             admission.check_deletion(kind, name)
+            if kind == "bfdprofiles":  # the only kind whose deletion a webhook is asked about
+                self._ask_webhook("DELETE", obj)
             if kind == "namespaces":
                 self._delete_namespace(name)
             self._delete(kind, obj)
@@ -356,7 +370,7 @@ class Simulator:
         self._isolated.add(node)
         self.api_visibility(node).set(self.cluster.now, self.cluster.now)
         self.speakers.isolate(node)
-        hold = min((peer.hold for peer in bgp.peers(self.cluster.objects)), default=9.0)
+        hold = min((peer.hold for peer in self.speakers.configs.latest.peers.values()), default=9.0)
         since = self.cluster.now
         self.cluster.schedule(
             bgp.hold_timer_expiry(min(hold, 9.0)).typical,
@@ -422,7 +436,7 @@ class Simulator:
         webhook = {"name": "metallb-webhook-service", "namespace": SYSTEM}
         ports = [{"port": 443, "targetPort": 9443, "protocol": "TCP"}]
         service = {"ports": ports, "selector": {"component": "controller"}}
-        self._apply({"kind": "Service", "apiVersion": "v1", "metadata": webhook, "spec": service})
+        self._apply({"kind": "Service", "apiVersion": "v1", "metadata": webhook, "spec": service}, self._ask_webhook)
         self.cluster.put("pods", _pod("controller-8694df9d9b", "controller", "", self.cluster.ids))
         self._create_speakers(joined_after=self.delays.rejoin)
         self.cluster.schedule(self.delays.metallb_start, lambda: None)
@@ -504,14 +518,15 @@ class Simulator:
         if self.router.at(moment) is None:
             return {}
         sessions = self.speakers.sessions.at(moment)
-        key = (sessions, *(self.version(kind, moment) for kind in _ROUTED))
+        config = self.speakers.configs.at(moment)
+        key = (sessions, id(config), *(self.version(kind, moment) for kind in _ROUTED))
         if key not in self._routes_cache:
 
             def objects(kind: str) -> list[KubeObject]:
                 return self.objects(kind, moment)
 
-            peer = next(iter(bgp.peers(objects)), None)
-            routes = bgp.next_hops(bgp.advertised(objects, sessions), peer.name) if peer else {}
+            peer = next(iter(config.peers), None)
+            routes = bgp.next_hops(bgp.advertised_by(config, objects, sessions), peer) if peer else {}
             self._routes_cache[key] = routes
         return self._routes_cache[key]
 
