@@ -15,7 +15,7 @@ from kanslib.backends.simulated import SimulatedBackend
 from kanslib.comparison.recordings import meaning, outages_agree
 from kanslib.comparison.simulation import compare_with_simulator
 from kanslib.course import manifests, stories
-from kanslib.exceptions import ClusterError, KanslibError, NotRecordedError
+from kanslib.exceptions import KanslibError, NotRecordedError, RefusedError
 from kanslib.lab.lab import Lab
 from kanslib.metallb.election import order
 from kanslib.recording import Recording
@@ -269,7 +269,7 @@ def test_simulated_controller_exhausted_pool_then_waiting_service_served(open_la
     lab.delete_object("svc/svc1")
     assert lab.vip("svc3") == "172.18.255.200"
     overlapping = {**small, "metadata": {"name": "other", "namespace": "metallb-system"}}
-    with pytest.raises(ClusterError, match=r"webhook denies it: .* overlaps"):
+    with pytest.raises(RefusedError, match=r"metallb webhook refuses: admission webhook .* overlaps"):
         lab.apply(overlapping)
 
 
