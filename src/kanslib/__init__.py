@@ -115,7 +115,8 @@ def simulate(manifest: str) -> Lab:
 
     `manifest`: YAML of a kind configuration (the course's own without one) and of Kubernetes objects; MetalLB is
     installed where there is an object of MetalLB's. Raises ManifestError for what is no YAML or no object,
-    NotSimulatedError for a kind of object that the simulator does not model.
+    NotSimulatedError for a kind of object that the simulator does not model, RefusedError for what a component of the
+    cluster refuses; MetalLB judges the whole configuration.
     """
     from kanslib.backends import factory
 

@@ -16,7 +16,7 @@ KanslibError
 │   ├── UnknownNameError         no story, moment, node, kind, chain or Service has this name (LookupError)
 │   ├── AnswerFormatError        the answer to an exercise has the wrong form (ValueError)
 │   ├── ManifestError            the text is no YAML, or no Kubernetes object (ValueError)
-│   ├── ConfigurationError       MetalLB's webhook rejects this configuration (ValueError)
+│   ├── ConfigurationError       MetalLB rejects this configuration (ValueError)
 │   └── RefusedError             a component of the cluster refuses what was asked, in its own words
 ├── iptables
 │   ├── DumpError                iptables-save writes no such text (ValueError)
@@ -165,7 +165,7 @@ class ManifestError(KanslibError, ValueError):
 
 
 class ConfigurationError(KanslibError, ValueError):
-    """MetalLB's webhook rejects a configuration; says which entry and why."""
+    """MetalLB rejects a configuration; says which entry and why, in MetalLB's words."""
 
 
 class RefusedError(KanslibError):

@@ -467,7 +467,7 @@ class Lab:
         """Apply a manifest, as YAML text or as a dict: `kubectl apply -f`. Return what kubectl printed.
 
         A manifest of the course (`kanslib.manifests`) gets the addresses of this lab's network. Raise ValueError for a
-        manifest without an object.
+        manifest without an object. A simulated lab raises RefusedError for what the API server or a webhook refuses.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="metallb")  # doctest: +ELLIPSIS

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kanslib.exceptions import KanslibError, LeaderDisagreementWarning, NotFoundError
-from kanslib.k8s.objects import external_addresses, newest_leaders
+from kanslib.exceptions import ConfigurationError, KanslibError, LeaderDisagreementWarning, NotFoundError
+from kanslib.k8s.objects import KubeObject, external_addresses, newest_leaders
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
 from kanslib.metallb.config import pool_of, pools
@@ -27,10 +27,18 @@ def pool(view: ClusterView) -> list[str]:
 def leader(view: ClusterView, service: str) -> str | None:
     """Return the node that the newest leader event of a Service names; None while no L2Advertisement covers it."""
     obj = places.find_service(view, service)
-    found = pool_of(pools(view.objects), external_addresses(obj))
-    if found is None or not any(one.nodes for one in found.layer2):
+    if not _is_covered(view, obj):
         return None
     return newest_leaders(view.objects("events")).get(obj["metadata"]["uid"])
+
+
+def _is_covered(view: ClusterView, service: KubeObject) -> bool:
+    """Return True when an L2Advertisement covers a Service, or when speakers keep an older configuration than this."""
+    try:
+        found = pool_of(pools(view.objects), external_addresses(service))
+    except ConfigurationError:
+        return True
+    return found is not None and any(one.nodes for one in found.layer2)
 
 
 def election(view: ClusterView, service: str) -> Election:

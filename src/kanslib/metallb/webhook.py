@@ -12,6 +12,7 @@ from typing import Literal
 from kanslib.exceptions import ConfigurationError
 from kanslib.k8s.objects import KubeObject, name_of
 from kanslib.metallb.config import read_config
+from kanslib.metallb.peers import check_durations
 from kanslib.metallb.resources import SYSTEM, Objects, Resources, resources_of
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
@@ -33,6 +34,8 @@ def admit(operation: Operation, obj: KubeObject, objects: Objects) -> None:
     object, so that the order in which objects are applied does not count: what it lets pass may still make the
     configuration stale.
     """
+    if obj["kind"] == "BGPPeer":
+        check_durations([obj])
     if operation == "DELETE":
         if obj["kind"] == "BFDProfile":
             _refuse_used_profile(obj, objects)
