@@ -11,7 +11,7 @@ from kanslib.render.rows import Row
 
 NO_ANSWER = "(no answer)"
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
-_HOSTNAME = re.compile(r"^Hostname: (\S+)$")
+_HOSTNAME = re.compile(r"^Hostname: (\S.*)$")
 _REMOTE = re.compile(r"^RemoteAddr: (\S+):\d+$")
 _EXIT = re.compile(r"^curl exit (\d+)$")
 _SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\t", re.MULTILINE)

@@ -14,7 +14,7 @@ from kanslib.exceptions import NotSimulatedError, RefusedError
 from kanslib.k8s import schema
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.field_errors import FieldError, config_key, described, invalid, is_address, metadata, required
-from kanslib.k8s.objects import KubeObject
+from kanslib.k8s.objects import KubeObject, plural
 from kanslib.k8s.workload_validation import pod_errors, workload_errors
 from kanslib.simulator.api_server import API_SERVER
 
@@ -175,6 +175,11 @@ def check_deletion(kind: str, name: str) -> None:
     """Refuse the deletion of a namespace that every cluster needs."""
     if kind == "namespaces" and name in ("default", "kube-system", "kube-public"):
         raise RefusedError(API_SERVER, f'namespaces "{name}" is forbidden: this namespace may not be deleted')
+
+
+def kind_of(resource: str) -> str:
+    """Return the kind of a resource: Deployment for `deployments`."""
+    return next(kind for kind in KINDS if plural(kind) == resource)
 
 
 def named(obj: KubeObject) -> str:

@@ -1,4 +1,4 @@
-"""Simulate kubelets, the scheduler, and the endpoint slice and node controllers (Kubernetes v1.31). Pure."""
+"""Simulate kubelets and the node controller (Kubernetes v1.31). Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from kanslib.k8s.endpoints import SERVICE_NAME, slices_of
-from kanslib.k8s.objects import KubeObject, internal_ip, is_ready
+from kanslib.k8s.objects import KubeObject, internal_ip, name_of, namespace_of
 from kanslib.simulator.api_server import timestamp
 from kanslib.simulator.event_loop import EventLoop
+from kanslib.simulator.scheduler import Scheduler, toleration_of
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
+_UNREACHABLE_TAINT = {"key": UNREACHABLE, "effect": "NoExecute"}
 _DAEMONS = ("kube-proxy", "kindnet", "speaker")
 
 
 class Kubelets:
-    """Run Pods on the nodes that are up, and keep EndpointSlices and node conditions.
+    """Bind Pods to nodes, run them on those that are up, and keep the nodes' conditions.
 
     `lost`: the unreachable nodes, with the moment (Unix seconds) since when; the simulator changes it.
     """
@@ -27,35 +28,34 @@ class Kubelets:
         self.cluster, self._lost = cluster, lost
         self._last_ip: dict[str, str] = {}
         self._starting: set[str] = set()
-        cluster.subscribe(("pods",), 0.0, self._sync_pods)
-        cluster.subscribe(("pods", "services"), cluster.delays.endpoint_slices, self._sync_endpoint_slices)
+        cluster.subscribe(("pods", "nodes"), 0.0, self._sync_pods)
 
     # ── Pods ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _sync_pods(self) -> None:
+        nodes = {name_of(node) for node in self.cluster.objects("nodes")}
+        scheduler: Scheduler | None = None
         for pod in self.cluster.objects("pods"):
-            node = pod["spec"].get("nodeName") or self._schedule(pod)
-            if node in self._lost:
+            node = pod["spec"].get("nodeName", "")
+            if not node and not pod["metadata"].get("deletionTimestamp"):
+                scheduler = scheduler or Scheduler(self.cluster.objects("nodes"), self.cluster.objects("pods"))
+                node = self._schedule(pod, scheduler)
+            if node not in nodes or node in self._lost:  # a Pod of a node that does not exist stays Pending
                 continue
             if not pod.get("status", {}).get("podIP") and pod["metadata"]["uid"] not in self._starting:
                 self._starting.add(pod["metadata"]["uid"])
                 self.cluster.schedule(self.cluster.delays.pod_start, partial(self._start_pod, pod, node))
 
-    def _schedule(self, pod: KubeObject) -> str:
-        """Bind a Pod to the ready node with the fewest Pods, the first by name, and return the node."""
-        count = {
-            node["metadata"]["name"]: 0
-            for node in self.cluster.objects("nodes")
-            if is_ready(node) and not any(t["effect"] != "PreferNoSchedule" for t in node["spec"].get("taints") or [])
-        }
-        for other in self.cluster.objects("pods"):
-            if other["spec"].get("nodeName") in count:
-                count[other["spec"]["nodeName"]] += 1
-        node = min(count, key=lambda name: (count[name], name), default="")
+    def _schedule(self, pod: KubeObject, scheduler: Scheduler) -> str:
+        """Bind a Pod to a node and return its name; a Pod that fits nowhere says why."""
+        node, problem = scheduler.choose(pod)
+        pod = copy.deepcopy(pod)
         if node:
-            pod = copy.deepcopy(pod)
             pod["spec"]["nodeName"] = node
-            self.cluster.put("pods", pod)
+        else:
+            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": problem}
+            pod["status"] = {"phase": "Pending", "conditions": [condition]}
+        self.cluster.put("pods", pod)
         return node
 
     def _start_pod(self, pod: KubeObject, node: str) -> None:
@@ -96,73 +96,36 @@ class Kubelets:
             stop = min(grace, self.cluster.delays.pod_stop) or 0.01
             self.cluster.schedule(stop, lambda: self.cluster.remove("pods", pod))
 
-    # ── EndpointSlices ───────────────────────────────────────────────────────────────────────────────────
-
-    def _sync_endpoint_slices(self) -> None:
-        for service in self.cluster.objects("services"):
-            if selector := service["spec"].get("selector"):
-                self._sync_endpoint_slice(service, selector)
-        for piece in self.cluster.objects("endpointslices"):
-            meta, owner = piece["metadata"], piece["metadata"].get("labels", {}).get(SERVICE_NAME)
-            if owner and self.cluster.get("services", owner, meta["namespace"]) is None:
-                self.cluster.remove("endpointslices", piece)
-
-    def _sync_endpoint_slice(self, service: KubeObject, selector: Mapping[str, str]) -> None:
-        name, namespace = service["metadata"]["name"], service["metadata"].get("namespace", "default")
-        existing = slices_of(self.cluster.objects("endpointslices"), namespace, name)
-        pods = [
-            pod for pod in self.cluster.objects("pods")
-            if pod["metadata"].get("namespace", "default") == namespace
-            and selector.items() <= pod["metadata"].get("labels", {}).items()
-            and pod.get("status", {}).get("podIP")
-        ]  # fmt: skip
-        piece: KubeObject = copy.deepcopy(existing[0]) if existing else self._new_endpoint_slice(name, namespace)
-        before = piece.get("endpoints") or []
-        entries = {entry["addresses"][0]: entry for entry in map(self._endpoint, pods)}
-        # known endpoints keep their places; the API guarantees no order
-        order = [entry["addresses"][0] for entry in before if entry["addresses"][0] in entries]
-        order += [address for address in entries if address not in order]
-        piece["endpoints"] = [entries[address] for address in order]
-        piece["ports"] = [_slice_port(port, pods) for port in service["spec"].get("ports") or []] if pods else []
-        self.cluster.put("endpointslices", piece)
-
-    def _new_endpoint_slice(self, service: str, namespace: str) -> KubeObject:
-        labels = {
-            "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-            SERVICE_NAME: service,
-        }
-        meta = {"name": f"{service}-{self.cluster.ids.name_suffix()}", "namespace": namespace, "labels": labels}
-        return {
-            "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": meta, "addressType": "IPv4",
-        }  # fmt: skip
-
-    def _endpoint(self, pod: KubeObject) -> dict[str, Any]:
-        meta, terminating = pod["metadata"], bool(pod["metadata"].get("deletionTimestamp"))
-        serving = is_ready(pod)
-        node = self.cluster.get("nodes", pod["spec"]["nodeName"]) or {"metadata": {}}
-        entry = {
-            "addresses": [pod["status"]["podIP"]],
-            "conditions": {"ready": serving and not terminating, "serving": serving, "terminating": terminating},
-            "nodeName": pod["spec"]["nodeName"],
-            "targetRef": {"kind": "Pod", "namespace": meta.get("namespace", "default"), "name": meta["name"]},
-        }
-        zone = node["metadata"].get("labels", {}).get("topology.kubernetes.io/zone")
-        return {**entry, "zone": zone} if zone else entry
-
     # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────
 
     def mark_node_not_ready(self, node: str) -> None:
         """Do what the node controller does without lease renewals: node and Pods NotReady, eviction in 5 minutes."""
-        self._set_node_ready(node, "Unknown", [{"key": UNREACHABLE, "effect": "NoExecute"}])
+        self._set_node_ready(node, "Unknown", [_UNREACHABLE_TAINT])
         for pod in self._pods_on(node):
             self._set_pod_ready(pod, "False")
-        self.cluster.schedule(self.cluster.delays.eviction, lambda: self._evict(node), awaited=False)
+            if (seconds := self._seconds_tolerated(pod)) is not None:
+                self.cluster.schedule(seconds, partial(self._evict, pod, node), awaited=False)
 
-    def _evict(self, node: str) -> None:
-        if node in self._lost:
-            for pod in self._pods_on(node):
-                if not pod["metadata"]["name"].startswith(_DAEMONS) and not pod["metadata"].get("deletionTimestamp"):
-                    self.delete_pod(pod)
+    def _seconds_tolerated(self, pod: KubeObject) -> float | None:
+        """Return how long a Pod stays on an unreachable node, in seconds; None for one that is never evicted.
+
+        Pods that do not say get 300 s (the admission plugin DefaultTolerationSeconds); Pods of DaemonSets stay.
+        """
+        owners = [owner["kind"] for owner in pod["metadata"].get("ownerReferences") or []]
+        if pod["metadata"]["name"].startswith(_DAEMONS) or "DaemonSet" in owners:
+            return None
+        toleration = toleration_of(pod["spec"], _UNREACHABLE_TAINT)
+        if toleration is None:
+            return self.cluster.delays.eviction
+        seconds = toleration.get("tolerationSeconds")
+        return None if seconds is None else float(seconds)
+
+    def _evict(self, pod: KubeObject, node: str) -> None:
+        """Delete a Pod whose node is still unreachable; on a lost node it stays Terminating."""
+        known = self.cluster.get("pods", name_of(pod), namespace_of(pod))
+        is_same = known is not None and known["metadata"]["uid"] == pod["metadata"]["uid"]
+        if known and is_same and node in self._lost and not known["metadata"].get("deletionTimestamp"):
+            self.delete_pod(known)
 
     def mark_node_ready(self, node: str) -> None:
         """Set a node Ready, as its kubelet does once it reports again."""
@@ -221,18 +184,3 @@ class Kubelets:
 def _container_status(container: Mapping[str, Any], since: str) -> dict[str, Any]:
     state = {"running": {"startedAt": since}}
     return {"name": container["name"], "ready": True, "restartCount": 0, "state": state, "image": container["image"]}
-
-
-def _slice_port(port: Mapping[str, Any], pods: list[KubeObject]) -> dict[str, Any]:
-    """Return a Service port as a slice has it: with the number of its target port on the Pods."""
-    target = port.get("targetPort", port["port"])
-    if isinstance(target, str):
-        numbers = (
-            container_port["containerPort"]
-            for pod in pods
-            for container in pod["spec"].get("containers") or []
-            for container_port in container.get("ports") or []
-            if container_port.get("name") == target
-        )
-        target = next(numbers, 0)
-    return {"name": port.get("name", ""), "protocol": port.get("protocol", "TCP"), "port": target}

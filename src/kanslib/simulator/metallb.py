@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -78,10 +78,13 @@ LogValue = str | list[str]  # of a field in a line of JSON
 
 
 class SimulatedController:
-    """Assign addresses, and write them into the Services' status. `logs`: its lines by node."""
+    """Assign addresses, and write them into the Services' status. `logs`: its lines by node.
 
-    def __init__(self, cluster: EventLoop, events: EventRecorder) -> None:
-        self.cluster, self._events = cluster, events
+    `lost`: the unreachable nodes, on which a controller does nothing though the API still calls it Ready.
+    """
+
+    def __init__(self, cluster: EventLoop, events: EventRecorder, lost: Collection[str] = ()) -> None:
+        self.cluster, self._events, self._lost = cluster, events, lost
         self._allocator = allocation.Allocator()
         self._processed: dict[str, object] = {}
         self._reader = ConfigReader(cluster, CONTROLLER)
@@ -99,13 +102,14 @@ class SimulatedController:
 
     @property
     def is_running(self) -> bool:
-        """True while a controller Pod is Ready."""
+        """True while a controller Pod is Ready and its node can be reached."""
         return self._node is not None
 
     @property
     def _node(self) -> str | None:
         pods = (pod for pod in self.cluster.objects("pods") if labels_of(pod).get("component") == "controller")
-        return next((pod["spec"]["nodeName"] for pod in pods if is_ready(pod)), None)
+        nodes = (str(pod["spec"]["nodeName"]) for pod in pods if is_ready(pod))
+        return next((node for node in nodes if node not in self._lost), None)
 
     def sync(self) -> None:
         """Reconcile every Service that has changed, or all when the pools have."""

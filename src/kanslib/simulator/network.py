@@ -32,6 +32,7 @@ _NO_ANSWER, _REFUSED = 28, 7  # curl's exit codes
 class SimulatedAnswer:
     """The result of a request: the Pod that answered and the client address it saw (`remote`), or why none did.
 
+    A Pod of its node's network has the node's name; kube-proxy's health check says `HTTP 200` or `HTTP 503`.
     `failure`: why, in words; empty for an answer. `code`: curl's exit code. `cause`: why, by name.
     """
 
@@ -216,8 +217,10 @@ class SimulatedNetwork:
             code = _REFUSED if outcome.verdict == "REJECT" else _NO_ANSWER
             return SimulatedAnswer(failure=f"{outcome.verdict} on {node}", code=code, cause=Cause.REFUSED)
         self._rule_hits.setdefault(node, Counter()).update((rule.table, rule.text) for rule in outcome.walked)
-        dst = outcome.packet.dst or ""
-        pod = self._pod_with_address(dst, moment)
+        dst, dport = outcome.packet.dst or "", outcome.packet.dport or 0
+        if status := self._health_status(dst, dport, moment):
+            return SimulatedAnswer(f"HTTP {status}", outcome.packet.src or "")
+        pod = self._pod_at(dst, dport, moment)
         if pod is None:
             refused = dst in self._simulator.initial.addresses.values()
             cause, code = (Cause.REFUSED, _REFUSED) if refused else (Cause.ENDPOINT_GONE, _NO_ANSWER)
@@ -228,7 +231,8 @@ class SimulatedNetwork:
                 self._conntrack[node, address, source_port] = (moment + SYN_SENT, dst)
             failure = f"a SYN to {pod['metadata']['name']} on {pod_node}, which is silent"
             return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.ENDPOINT_GONE)
-        return SimulatedAnswer(pod["metadata"]["name"], outcome.packet.src or "")
+        hostname = pod_node if pod["spec"].get("hostNetwork") else pod["metadata"]["name"]
+        return SimulatedAnswer(hostname, outcome.packet.src or "")
 
     def _choose_outcome(
         self, source: str, node: str, address: str, port: int, moment: float, rng: random.Random
@@ -263,12 +267,23 @@ class SimulatedNetwork:
             self._rulesets[version] = parse(self._iptables_save(node, moment, {}))
         return self._rulesets[version]
 
-    def _pod_with_address(self, ip: str, moment: float) -> KubeObject | None:
-        """Return the Pod that has an address at a moment; None where the rules name one that is gone."""
-        pods = self._simulator.objects("pods", moment)
-        return next(
-            (p for p in pods if p.get("status", {}).get("podIP") == ip and not p["spec"].get("hostNetwork")), None
-        )
+    def _pod_at(self, ip: str, port: int, moment: float) -> KubeObject | None:
+        """Return the Pod that has an address at a moment, or None where the rules name one that is gone.
+
+        On the address of a node it is a Pod of the node's network with this port among its containers' ports.
+        """
+        pods = [pod for pod in self._simulator.objects("pods", moment) if pod.get("status", {}).get("podIP") == ip]
+        own = (pod for pod in pods if not pod["spec"].get("hostNetwork") or port in _container_ports(pod))
+        return next(own, None)
+
+    def _health_status(self, ip: str, port: int, moment: float) -> int | None:
+        """Return the status with which a node's kube-proxy answers on a healthCheckNodePort; None on other ports."""
+        addresses = self._simulator.initial.addresses
+        node = next((node for node in self._simulator.nodes(moment) if addresses.get(node) == ip), None)
+        if node is None or node in self._simulator.unreachable.at(moment):
+            return None
+        checks = self._simulator.health_checks(node, moment)
+        return next((check.status for check in checks if check.port == port), None)
 
     # ── ARP ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -356,6 +371,11 @@ class SimulatedNetwork:
 def _holds_without_history(outcome: Outcome) -> bool:
     """Return True for an outcome that needs no state of earlier connections (`recent`, conntrack)."""
     return not any(assumption.holds for assumption in outcome.assumes)
+
+
+def _container_ports(pod: KubeObject) -> set[int]:
+    containers = pod["spec"].get("containers") or []
+    return {int(port["containerPort"]) for container in containers for port in container.get("ports") or []}
 
 
 def _is_within(address: str, prefix: str) -> bool:

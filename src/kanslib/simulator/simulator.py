@@ -30,12 +30,14 @@ from kanslib.metallb.resources import SYSTEM
 from kanslib.metallb.webhook import WEBHOOKS, Operation
 from kanslib.simulator import admission, api_server
 from kanslib.simulator.delays import DELAYS, Delays
+from kanslib.simulator.endpoint_slices import EndpointSlices
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.judgement import refuse_configuration, refuse_denied
 from kanslib.simulator.kubelet import Kubelets
 from kanslib.simulator.metallb import EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
 from kanslib.simulator.service_registry import stored_service
 from kanslib.simulator.time_series import TimeSeries
+from kanslib.simulator.workloads import Workloads
 
 _ROUTED = ("services", "endpointslices", "nodes", "pods")
 
@@ -98,8 +100,10 @@ class Simulator:
         host = (hosts[0], self._first_vip()) if hosts else None  # its name and address
         self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, host)
         self.kubelets = Kubelets(self.cluster, self.lost)
+        EndpointSlices(self.cluster)
+        self.workloads = Workloads(self.cluster, self.kubelets)
         self.events = EventRecorder(self.cluster)
-        self.controller = SimulatedController(self.cluster, self.events)
+        self.controller = SimulatedController(self.cluster, self.events, self.lost)
         self.speakers = SimulatedSpeakers(self.cluster, self.events, self.lost, self._isolated)
         self.controller.adopt_existing()
         self.speakers.adopt_existing()
@@ -232,14 +236,16 @@ class Simulator:
 
     def _delete(self, kind: str, obj: KubeObject) -> None:
         if kind != "pods":
-            return self.cluster.remove(kind, obj)
+            self.cluster.remove(kind, obj)
+            if kind in ("deployments", "replicasets", "daemonsets"):
+                for other, owned in self.workloads.owned_by({**obj, "kind": admission.kind_of(kind)}):
+                    self._delete(other, owned)
+            return
         self.kubelets.delete_pod(obj)
         component, node = labels_of(obj).get("component"), obj["spec"].get("nodeName", "")
         if component == "speaker" and node not in self.lost:
             self._replace_speaker(node)
-        if component in ("speaker", "controller") and node not in self.lost:
-            self.cluster.schedule(self.delays.pod_stop, lambda: self._respawn(obj, component))
-        return None
+            self.cluster.schedule(self.delays.pod_stop, lambda: self._respawn_speaker(obj))
 
     def _replace_speaker(self, node: str) -> None:
         def left() -> None:
@@ -252,10 +258,11 @@ class Simulator:
         )
 
     def _speakers_wanted(self) -> bool:
-        return _speakers_wanted(self.cluster.objects("daemonsets"))
+        installed = is_installed(self.cluster.objects("namespaces"))
+        return installed and _speakers_wanted(self.cluster.objects("daemonsets"))
 
-    def _respawn(self, pod: KubeObject, component: str) -> None:
-        if component == "speaker" and not self._speakers_wanted():
+    def _respawn_speaker(self, pod: KubeObject) -> None:
+        if not self._speakers_wanted():
             return
         meta = {key: pod["metadata"][key] for key in ("namespace", "labels") if key in pod["metadata"]}
         meta["name"] = f"{pod['metadata']['name'].rpartition('-')[0]}-{self.cluster.ids.name_suffix()}"
@@ -423,13 +430,11 @@ class Simulator:
             return
         self.cluster.put("namespaces", {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": SYSTEM}})
         labels = {"app": "metallb", "component": "speaker"}
-        template = {
-            "metadata": {"labels": labels},
-            "spec": {"hostNetwork": True, "containers": [_container("speaker")]},
-        }
         for kind, name in (("DaemonSet", "speaker"), ("Deployment", "controller")):
-            spec = {"selector": {"matchLabels": {**labels, "component": name}}, "template": template}
-            meta = {"name": name, "namespace": SYSTEM, "labels": {**labels, "component": name}}
+            own = {**labels, "component": name}
+            template = {"metadata": {"labels": own}, "spec": _pod_spec(name)}
+            spec = {"selector": {"matchLabels": own}, "template": template}
+            meta = {"name": name, "namespace": SYSTEM, "labels": own}
             self.cluster.put(
                 f"{kind.lower()}s", {"kind": kind, "apiVersion": "apps/v1", "metadata": meta, "spec": spec}
             )
@@ -508,10 +513,19 @@ class Simulator:
         """Return the rules of kube-proxy on a node at a moment."""
         seen, version = self.api_view(node, moment)
         if version not in self._rules_cache:
-            config = kubeproxy.Config.of(self.objects("nodes", seen), self.initial.cluster_cidr)
-            services, slices = (self.objects(kind, seen) for kind in ("services", "endpointslices"))
-            self._rules_cache[version] = kubeproxy.write(services, slices, node, config)
+            self._rules_cache[version] = kubeproxy.write(*self._kube_proxy_sees(seen), node, self._kube_proxy(seen))
         return self._rules_cache[version]
+
+    def health_checks(self, node: str, moment: float) -> list[kubeproxy.HealthCheck]:
+        """Return what kube-proxy on a node answers to health checks at a moment."""
+        seen, _ = self.api_view(node, moment)
+        return kubeproxy.health_checks(*self._kube_proxy_sees(seen), node, self._kube_proxy(seen))
+
+    def _kube_proxy(self, moment: float) -> kubeproxy.Config:
+        return kubeproxy.Config.of(self.objects("nodes", moment), self.initial.cluster_cidr)
+
+    def _kube_proxy_sees(self, moment: float) -> tuple[list[KubeObject], list[KubeObject]]:
+        return self.objects("services", moment), self.objects("endpointslices", moment)
 
     def next_hops(self, moment: float) -> dict[str, tuple[str, ...]]:
         """Return the router's BGP routes: next hops by prefix; none where no router runs."""
@@ -559,10 +573,13 @@ def _container(name: str) -> dict[str, object]:
     return {"name": name, "image": f"quay.io/metallb/{name}:v0.14.8"}
 
 
+def _pod_spec(component: str) -> dict[str, object]:
+    own = {"hostNetwork": True} if component == "speaker" else {}
+    return {"containers": [_container(component)], "terminationGracePeriodSeconds": 2, **own}
+
+
 def _pod(stem: str, component: str, node: str, ids: api_server.IdGenerator) -> KubeObject:
     labels = {"app": "metallb", "component": component}
     meta = {"name": f"{stem}-{ids.name_suffix()}", "namespace": SYSTEM, "labels": labels}
-    spec: dict[str, object] = {"containers": [_container(component)], "terminationGracePeriodSeconds": 2}
-    if node:
-        spec |= {"nodeName": node, "hostNetwork": True}
+    spec = {**_pod_spec(component), **({"nodeName": node} if node else {})}
     return {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": spec, "status": {"phase": "Pending"}}

@@ -1,0 +1,128 @@
+"""Simulate the endpoint slice controller (Kubernetes v1.31 k8s.io/endpointslice). Pure.
+
+Pods whose ports have other numbers under the same name get a slice of their own (utils.go getEndpointPorts).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kanslib.k8s.endpoints import SERVICE_NAME, slices_of
+from kanslib.k8s.objects import KubeObject, is_ready, labels_of, name_of, namespace_of
+from kanslib.simulator.event_loop import EventLoop
+
+_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+_CONTROLLER = "endpointslice-controller.k8s.io"
+Ports = list[dict[str, Any]]
+
+
+class EndpointSlices:
+    """Keep the EndpointSlices of Services that have a selector."""
+
+    def __init__(self, cluster: EventLoop) -> None:
+        self._cluster = cluster
+        cluster.subscribe(("pods", "services"), cluster.delays.endpoint_slices, self._sync)
+
+    def _sync(self) -> None:
+        for service in self._cluster.objects("services"):
+            if service["spec"].get("selector") and service["spec"].get("type") != "ExternalName":
+                self._sync_service(service, service["spec"]["selector"])
+        for piece in self._cluster.objects("endpointslices"):
+            owner = labels_of(piece).get(SERVICE_NAME, "")
+            is_ours = labels_of(piece).get(_MANAGED_BY) == _CONTROLLER
+            if is_ours and self._cluster.get("services", owner, namespace_of(piece)) is None:
+                self._cluster.remove("endpointslices", piece)
+
+    def _sync_service(self, service: KubeObject, selector: Mapping[str, str]) -> None:
+        name, namespace = name_of(service), namespace_of(service)
+        existing = [
+            piece
+            for piece in slices_of(self._cluster.objects("endpointslices"), namespace, name)
+            if labels_of(piece).get(_MANAGED_BY, _CONTROLLER) == _CONTROLLER
+        ]
+        pods = [
+            pod
+            for pod in self._cluster.objects("pods")
+            if namespace_of(pod) == namespace
+            and selector.items() <= labels_of(pod).items()
+            and pod.get("status", {}).get("podIP")
+        ]
+        groups = _by_ports(service, pods) or [([], [])]
+        for ports, group in groups:
+            piece = _best(existing, ports, [other for other, _ in groups if other != ports])
+            existing = [one for one in existing if one is not piece]
+            self._put(copy.deepcopy(piece) if piece else self._new(name, namespace), service, ports, group)
+        for piece in existing:
+            self._cluster.remove("endpointslices", piece)
+
+    def _put(self, piece: KubeObject, service: KubeObject, ports: Ports, pods: Sequence[KubeObject]) -> None:
+        before = piece.get("endpoints") or []
+        entries = {entry["addresses"][0]: entry for entry in (self._endpoint(pod, service) for pod in pods)}
+        # known endpoints keep their places; the API guarantees no order
+        order = [entry["addresses"][0] for entry in before if entry["addresses"][0] in entries]
+        order += [address for address in entries if address not in order]
+        piece["endpoints"] = [entries[address] for address in order]
+        piece["ports"] = ports
+        self._cluster.put("endpointslices", piece)
+
+    def _new(self, service: str, namespace: str) -> KubeObject:
+        labels = {_MANAGED_BY: _CONTROLLER, SERVICE_NAME: service}
+        meta = {"name": f"{service}-{self._cluster.ids.name_suffix()}", "namespace": namespace, "labels": labels}
+        return {
+            "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": meta, "addressType": "IPv4",
+        }  # fmt: skip
+
+    def _endpoint(self, pod: KubeObject, service: KubeObject) -> dict[str, Any]:
+        """Return the endpoint of a Pod (utils.go podToEndpoint)."""
+        terminating, serving = bool(pod["metadata"].get("deletionTimestamp")), is_ready(pod)
+        ready = bool(service["spec"].get("publishNotReadyAddresses")) or (serving and not terminating)
+        node = self._cluster.get("nodes", pod["spec"]["nodeName"]) or {"metadata": {}}
+        entry = {
+            "addresses": [pod["status"]["podIP"]],
+            "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
+            "nodeName": pod["spec"]["nodeName"],
+            "targetRef": {"kind": "Pod", "namespace": namespace_of(pod), "name": name_of(pod)},
+        }
+        zone = labels_of(node).get("topology.kubernetes.io/zone")
+        return {**entry, "zone": zone} if zone else entry
+
+
+def _by_ports(service: KubeObject, pods: Sequence[KubeObject]) -> list[tuple[Ports, list[KubeObject]]]:
+    """Return the Pods by the numbers of the Service's ports on them."""
+    groups: list[tuple[Ports, list[KubeObject]]] = []
+    for pod in pods:
+        ports = list(_ports_on(pod, service))
+        for known, members in groups:
+            if known == ports:
+                members.append(pod)
+                break
+        else:
+            groups.append((ports, [pod]))
+    return groups
+
+
+def _ports_on(pod: KubeObject, service: KubeObject) -> Iterator[dict[str, Any]]:
+    """Yield the Service's ports as a slice has them: with their numbers on a Pod; without those that it has not."""
+    for port in service["spec"].get("ports") or []:
+        target, protocol = port.get("targetPort", port["port"]), port.get("protocol", "TCP")
+        number = _named_port(pod, target, protocol) if isinstance(target, str) else target
+        if number:
+            yield {"name": port.get("name", ""), "protocol": protocol, "port": number}
+
+
+def _named_port(pod: KubeObject, name: str, protocol: str) -> int:
+    """Return the number of a Pod's port; 0 for a name that it has not (pkg/api/v1/pod/util.go FindPort)."""
+    for container in pod["spec"].get("containers") or []:
+        for port in container.get("ports") or []:
+            if port.get("name") == name and port.get("protocol", "TCP") == protocol:
+                return int(port["containerPort"])
+    return 0
+
+
+def _best(existing: Sequence[KubeObject], ports: Ports, others: Sequence[Ports]) -> KubeObject | None:
+    """Return the slice to write: that with these ports, else one whose ports no other group has."""
+    same = [piece for piece in existing if piece.get("ports") == ports]
+    free = [piece for piece in existing if piece.get("ports") not in others]
+    return next(iter([*same, *free]), None)
