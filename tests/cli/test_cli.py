@@ -160,7 +160,7 @@ def test_kans_lab_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
         time.sleep(0.2)
     time.sleep(2)
     os.killpg(lab.pid, signal.SIGINT)
-    lab.wait(30)
+    lab.wait(90)
     assert "9 chapters new" in log.read_text()
     assert (tmp_path / "mine" / "03-arp.ipynb").is_file()
     with pytest.raises(ProcessLookupError):

@@ -189,7 +189,7 @@ def test_query_asks_for_each_fact_once(
     monkeypatch.setattr(RecordedBackend, "objects", counted)
     ask(lab)
     of_the_log = 3  # backends find a Pod's log by the Pods
-    assert sum(asked.values()) <= 7 + of_the_log
+    assert sum(asked.values()) <= 8 + of_the_log
     assert all(count <= 1 + of_the_log for count in asked.values()), asked
 
 

@@ -42,6 +42,7 @@ NAME = "\"hostile='<hostile><script>alert(1)]]>-->{{7*7}}[red]&amp;"  # no blank
 HOSTILE = NAME + "</script></title></svg><img src=x onerror=alert(1)><hostile onclick=alert(1)>"
 NOWHERE = Provenance("simulated", 0.0, "opening", "none")
 ZONE = "topology.kubernetes.io/zone"
+POOL = "metallb.universe.tf/address-pool"
 RENAMED = re.compile(r"\b(svc3|webpod1|myk8s-worker3|ap-northeast-2a)\b")
 ANSWERS: dict[str, Callable[[Lab, str], object]] = {
     "map": lambda lab, _: lab.map(),
@@ -161,11 +162,11 @@ def test_arp_timeline_of_hostile_names_adds_no_element() -> None:
     assert elements(figure(HOSTILE)) == elements(figure(harmless(HOSTILE)))
 
 
-def test_labels_and_annotations_of_a_manifest_add_no_element() -> None:
+def test_annotations_of_a_manifest_add_no_element() -> None:
     def shown(text: str) -> str:
         cluster = {"kind": "Cluster", "nodes": [{"role": "control-plane", "labels": {ZONE: text}}]}
-        metadata = {"name": "svc1", "annotations": {"note": text}, "labels": {"note": text}}
-        spec = {"type": "LoadBalancer", "selector": {"note": text}, "ports": [{"name": text, "port": 80}]}
+        metadata = {"name": "svc1", "annotations": {"note": text, POOL: text}}  # all else has to be a name
+        spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
         service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
         lab = kanslib.simulate("\n---\n".join(map(json.dumps, (cluster, service))))
         answers = (lab.map(), lab.services(), lab.nodes(), lab.events("svc1"), lab.table("svc"))
