@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 
-_QUESTION_S = 1.0  # two machines that answer one question do so within this time
+_QUESTION_S = 0.5  # two machines that answer one question do so within this time; Linux asks again after 1 s
 _OVERLAP_S = 2.0  # in a takeover, both holders may claim the address for so long
 _FORGOTTEN_S = 60.0  # who claims the address again after such a pause, and others in between, takes it over
 _ANNOUNCEMENT_PAUSE_S = 2.5  # an announcement after such a pause begins a takeover; the rounds of one are 1.1 s apart
@@ -72,15 +72,19 @@ class _Tenure(NamedTuple):
 
 def conflicts_of(address: str, claims: Sequence[NeighborMessage]) -> list[Conflict]:
     """Return the conflicts about an address, in order of time. `claims`: who claims it, in order of time."""
-    shared = _shared_questions(claims)
-    spans = [
-        (new.first, max(new.first, min(old.last, new.last)))
-        for old, new in combinations(_tenures(claims), 2)
-        if old.mac != new.mac and _go_on_together(old, new)
-    ]
-    if not _is_settled_after(claims, shared):
+    shared, tenures = _shared_questions(claims), _tenures(claims)
+    pairs = [(old, new) for old, new in combinations(tenures, 2) if old.mac != new.mac]
+    spans = [_span(old, new) for old, new in pairs if _go_on_together(old, new)]
+    if shared and not _is_settled_after(shared[-1][-1].frame.time, tenures):
         spans += [(answers[0].frame.time, answers[-1].frame.time) for answers in shared]
     return [_conflict(address, span, claims, shared) for span in _merge_spans(spans)]
+
+
+def _span(old: _Tenure, new: _Tenure) -> tuple[float, float]:
+    """Return from when to when two tenures show a conflict: from the claim before it to the claim after it."""
+    shorter, longer = sorted((old, new), key=lambda tenure: tenure.last)
+    start = max(claim.frame.time for claim in old.claims if claim.frame.time <= new.first)
+    return start, min(claim.frame.time for claim in longer.claims if claim.frame.time >= shorter.last)
 
 
 def _merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -97,9 +101,8 @@ def _merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, floa
 def _conflict(
     address: str, span: tuple[float, float], claims: Sequence[NeighborMessage], shared: Sequence[list[NeighborMessage]]
 ) -> Conflict:
-    start, end = span[0] - _QUESTION_S, span[1] + _QUESTION_S
-    shown = [claim for claim in claims if start <= claim.frame.time <= end]
-    questions = sum(start <= answers[0].frame.time <= end for answers in shared)
+    shown = [claim for claim in claims if span[0] <= claim.frame.time <= span[1]]
+    questions = sum(span[0] <= answers[0].frame.time <= span[1] for answers in shared)
     return Conflict(
         address, tuple(dict.fromkeys(claim.mac for claim in shown)), shown[0].frame.time, shown[-1].frame.time,
         tuple(dict.fromkeys(claim.frame.number for claim in shown)),
@@ -162,8 +165,12 @@ def _shared_questions(claims: Sequence[NeighborMessage]) -> list[list[NeighborMe
     return found
 
 
-def _is_settled_after(claims: Sequence[NeighborMessage], shared: Sequence[Sequence[NeighborMessage]]) -> bool:
-    """Return True when one card alone answers or announces after the last question that several answered."""
-    last = shared[-1][-1].frame.time if shared else 0.0
-    later = (claim for claim in claims if claim.frame.time > last and claim.kind is not MessageKind.QUESTION)
-    return len({claim.mac for claim in later}) == 1
+def _is_settled_after(moment: float, tenures: Iterable[_Tenure]) -> bool:
+    """Return True when of those who answered until a moment (Unix seconds), one alone goes on to."""
+    going_on = {
+        tenure.mac
+        for tenure in tenures
+        for claim in tenure.claims
+        if tenure.first <= moment < claim.frame.time and claim.kind is not MessageKind.QUESTION
+    }
+    return len(going_on) == 1

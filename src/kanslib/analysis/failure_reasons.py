@@ -34,6 +34,7 @@ class CaptureIndex:
         self._answer_times: dict[str, list[float]] = defaultdict(list)
         self._questions: dict[str, list[NeighborMessage]] = defaultdict(list)
         self._claims: dict[str, list[NeighborMessage]] = defaultdict(list)
+        self._holders: dict[str, list[NeighborMessage]] = defaultdict(list)  # the first claim of each in turn
         self._addresses: dict[str, dict[str, None]] = defaultdict(dict)
         for frame in self.frames:
             if source := frame.source_mac:
@@ -47,6 +48,9 @@ class CaptureIndex:
         if message.claimed:
             self._addresses[message.mac][message.claimed] = None
             self._claims[message.claimed].append(message)
+            holders = self._holders[message.claimed]
+            if not holders or holders[-1].mac != message.mac:
+                holders.append(message)
         if message.kind is MessageKind.QUESTION:
             self._questions[message.address].append(message)
 
@@ -58,9 +62,10 @@ class CaptureIndex:
         if icmp and icmp.quoted and icmp.is_unreachable and icmp.quoted.sport is not None:
             self._answers[icmp.quoted.dst, icmp.quoted.sport].append(frame)
 
-    def name(self, mac: str) -> str:
-        """Return the name of a MAC's place, else the first address that it claimed, else the MAC itself."""
-        return self.names.get(mac) or next(iter(self._addresses.get(mac, ())), mac)
+    def name(self, mac: str, vip: str) -> str:
+        """Return the name of a MAC's place, else the first address other than the VIP that it claimed, else the MAC."""
+        others = (address for address in self._addresses.get(mac, ()) if address != vip)
+        return self.names.get(mac) or next(others, mac)
 
     def is_silent(self, mac: str, moment: float) -> bool:
         """Return True when a MAC sent no frame in the 5 s after a moment (Unix seconds)."""
@@ -87,10 +92,13 @@ class CaptureIndex:
         return [one.frame for one in self._questions[address] if start <= one.frame.time <= end]
 
     def newest_claim(self, address: str, moment: float) -> NeighborMessage | None:
-        """Return the last message before a moment (Unix seconds) that claims an address; None without one."""
-        claims = self._claims[address]
-        before = bisect_left(claims, moment, key=lambda claim: claim.frame.time)
-        return claims[before - 1] if before else None
+        """Return the first claim of an address by the machine that was the last to claim it before a moment.
+
+        `moment`: Unix seconds. None when nobody had claimed it.
+        """
+        holders = self._holders[address]
+        before = bisect_left(holders, moment, key=lambda claim: claim.frame.time)
+        return holders[before - 1] if before else None
 
     def answers_around(self, vip: str, moment: float) -> bool:
         """Return True when a VIP answered anybody within 2 s before and within 2 s after a moment (Unix seconds)."""
@@ -194,7 +202,7 @@ class _Explanation:
         timeout = start + max(attempt.ms / 1000, 0.05) + 0.05
         for frame in self.capture.answers(self.vip, port, start, timeout):
             if icmp := frame.icmp or frame.icmpv6:
-                sender = self.capture.name(frame.source_mac) if frame.source_mac else "a machine"
+                sender = self.capture.name(frame.source_mac, self.vip) if frame.source_mac else "a machine"
                 text = f"{sender} answered: {icmp.meaning}"
                 return Reason(Cause.UNREACHABLE, text, (*evidence, Evidence.of(frame)))
             if frame.tcp and "R" in frame.tcp.flags:
@@ -207,11 +215,13 @@ class _Explanation:
         """Return where the attempt's last SYN was sent; None where the capture does not show it."""
         syn = attempt.syns[-1]
         if syn.destination_mac:
-            return _Target(syn.destination_mac, self.capture.name(syn.destination_mac), "sent to")
+            return _Target(syn.destination_mac, self.capture.name(syn.destination_mac, self.vip), "sent to")
         claim = self.capture.newest_claim(self.vip, syn.time)
         if claim is None or not claim.mac:
             return None
-        return _Target(claim.mac, self.capture.name(claim.mac), "sent, as the newest claim of the address suggests, to")
+        return _Target(
+            claim.mac, self.capture.name(claim.mac, self.vip), "sent, as the newest claim of the address suggests, to"
+        )
 
     def _sent_to_silent_node(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason | None:
         syn, target = attempt.syns[-1], self._target(attempt)
@@ -221,7 +231,8 @@ class _Explanation:
         since = f"its last frame is from {last - self.zero:+.1f} s" if last is not None else "which sent no frame"
         text = f"{target.verb} the MAC of {target.name}, {since}"
         if claim := self._newer_claim(syn, target.mac):
-            text += f"; {self.capture.name(claim.mac)} claims {self.vip} since {claim.frame.time - self.zero:+.1f} s"
+            holder, since = self.capture.name(claim.mac, self.vip), claim.frame.time - self.zero
+            text += f"; {holder} claims {self.vip} since {since:+.1f} s"
             return Reason(Cause.STALE_NEIGHBOR, text, (*evidence, Evidence.of(claim.frame)))
         is_routed = len({frame.destination_mac for frame in attempt.syns if frame.destination_mac}) > 1
         return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, text, evidence)

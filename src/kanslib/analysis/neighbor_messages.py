@@ -17,7 +17,7 @@ from kanslib.packets.ethernet import PacketType
 from kanslib.packets.icmp import ADVERTISEMENT, SOLICITATION, ICMPv6
 from kanslib.packets.ip import IPv6
 
-_HOP_LIMIT = 255  # of neighbor discovery: a lower one was forwarded, and receivers ignore it (RFC 4861, section 7.1)
+_HOP_LIMIT = 255  # of neighbor discovery: a message with a lower one was forwarded
 _NO_ADDRESS = ("0.0.0.0", "::")
 
 
@@ -101,7 +101,8 @@ def _arp_message(frame: Frame, arp: ARP) -> NeighborMessage:
 
 def _discovery_message(frame: Frame, packet: IPv6, message: ICMPv6) -> NeighborMessage:
     address, mac = str(message.target), message.link_address or frame.source_mac or ""
-    if packet.ttl != _HOP_LIMIT or message.code or message.type not in (SOLICITATION, ADVERTISEMENT):
+    is_useless = message.type == ADVERTISEMENT and not (message.is_solicited or message.link_address)
+    if packet.ttl != _HOP_LIMIT or message.code or is_useless:  # receivers ignore it (RFC 4861, section 7)
         return NeighborMessage(frame, MessageKind.OTHER, address, mac, "")
     if message.type == SOLICITATION:
         if packet.src in _NO_ADDRESS:

@@ -194,7 +194,7 @@ def describe(outage: Outage) -> str:
         return "\n".join(f"{event.at:+.1f} s {event.kind}: {event}" for event in outage.events)
     sentences = []
     for service, phases in outage.phases.items():
-        texts = [_describe_phase(phase) for phase in phases]
+        texts = [_describe_phase(phase) for phase in phases] or [f"no request after {outage.action}"]
         sentences.append(f"{service}: " + "; ".join(texts) + ".")
     firsts: dict[EventKind, TimelineEvent] = {}
     for event in outage.events:
