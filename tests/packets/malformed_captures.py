@@ -39,7 +39,7 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrFragment,
     IPv6ExtHdrHopByHop,
 )
-from scapy.layers.l2 import ARP, CookedLinux, Dot1Q, Ether
+from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import PcapNgWriter
 
@@ -164,6 +164,29 @@ def _ng(*packets: Packet) -> bytes:
         return Path(file.name).read_bytes()
 
 
+def _block(kind: int, body: bytes) -> bytes:
+    size = len(body) + 12
+    return struct.pack("<II", kind, size) + body + struct.pack("<I", size)
+
+
+def _two_links() -> bytes:
+    """Ethernet and `tcpdump -i any` in one file, a frame of each in turn."""
+    packets = [
+        (0, bytes(ETHER / FOUR / TCP(dport=80, flags="S"))), (1, bytes(_cooked_2(4) / FOUR / TCP(dport=80, flags="S"))),
+        (0, bytes(ETHER / ARP(psrc="10.0.0.1", pdst="10.0.0.2"))),
+    ]  # fmt: skip
+    frames = [
+        _block(6, struct.pack("<IIIII", interface, 0x66000, place, len(raw), len(raw)) + raw + bytes(-len(raw) % 4))
+        for place, (interface, raw) in enumerate(packets)
+    ]
+    interfaces = [_block(1, struct.pack("<HHI", link, 0, 0)) for link in (1, 276)]
+    return b"".join([_block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)), *interfaces, *frames])
+
+
+def _cooked_2(packet_type: int) -> CookedLinuxV2:
+    return CookedLinuxV2(ifindex=7, pkttype=packet_type, lladdrlen=6, src=b"\x02" * 6)
+
+
 def _noise(seed: int) -> bytes:
     dice = random.Random(seed)
     return pcap(*(ETHER.copy() / Raw(dice.randbytes(dice.randrange(20, 80))) for _ in range(20)))
@@ -247,6 +270,39 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     "bgp out of order": _shuffled,
     "bgp messages in one segment": lambda: pcap(*talk(_bgp_open() + KEEPALIVE + KEEPALIVE + MANY + NOTIFICATION)),
     "bgp notifications": lambda: pcap(*talk(_bgp_open(), REFRESH, SHUTDOWN)),
+    "arp operations": lambda: pcap(
+        *(ETHER / ARP(op=kind, psrc="10.0.0.9", pdst="10.0.0.9", hwsrc=A) for kind in (0, 3, 4, 5, 7, 8, 9, 10, 24, 999))
+    ),
+    "arp over ieee 802": lambda: pcap(ETHER / ARP(hwtype=6, op=2, psrc="10.0.0.9", pdst="10.0.0.1", hwsrc=A, hwdst=B)),
+    "arp with long addresses": lambda: pcap(ETHER / ARP(hwlen=14, psrc="10.0.0.9", pdst="10.0.0.1") / Raw(bytes(20))),
+    "arp from nobody": lambda: pcap(ETHER / ARP(op=1, psrc="0.0.0.0", pdst="0.0.0.0", hwsrc=A)),
+    "advertisement with an option of length zero": lambda: pcap(
+        ETHER / SIX / ICMPv6ND_NA(tgt="fd00::9", R=0, S=0, O=1) / Raw(b"\x02\x00\x02\x00\x00\x00\x00\x0b")
+    ),
+    "advertisement without options": lambda: pcap(ETHER / SIX / ICMPv6ND_NA(tgt="fd00::9", R=1, S=1, O=0)),
+    "probe for an ipv6 address": lambda: pcap(
+        ETHER / IPv6(src="::", dst="ff02::1:ff00:9", hlim=255) / ICMPv6ND_NS(tgt="fd00::9")
+    ),
+    "cooked 2": lambda: pcap(_cooked_2(0) / FOUR / TCP(dport=80, flags="S"), _cooked_2(4) / SIX / UDP(dport=53), link=276),
+    "cooked arp": lambda: pcap(CookedLinux(src=b"\x02" * 6, proto=0x0806) / ARP(psrc="10.0.0.9", pdst="10.0.0.1"), link=113),
+    "cooked 2 neighbor discovery": lambda: pcap(
+        _cooked_2(2) / SIX / ICMPv6ND_NA(tgt="fd00::9", R=0, S=0, O=1) / ICMPv6NDOptDstLLAddr(lladdr=B), link=276
+    ),
+    "cooked with a vlan": lambda: pcap(
+        CookedLinux(src=b"\x02" * 6, proto=0x8100) / Dot1Q(vlan=9, type=0x0800) / FOUR / UDP(sport=3, dport=4), link=113
+    ),
+    "cooked without an address": lambda: pcap(
+        CookedLinux(lladdrtype=65534, lladdrlen=0, src=b"", proto=0x0800) / FOUR / UDP(sport=3, dport=4), link=113
+    ),
+    "cooked cut off": lambda: pcap(bytes(CookedLinux())[:13], link=113),
+    "cooked 2 cut off": lambda: pcap(bytes(_cooked_2(0))[:19], link=276),
+    "bsd loopback": lambda: pcap(
+        b"\x02\0\0\0" + bytes(FOUR / UDP(sport=3, dport=4)), b"\0\0\0\x1e" + bytes(SIX / TCP(dport=80)), link=0
+    ),
+    "openbsd loopback": lambda: pcap(b"\0\0\0\x18" + bytes(SIX / UDP(sport=3, dport=4)), link=108),
+    "raw ip as openbsd wrote it": lambda: pcap(FOUR / UDP(sport=3, dport=4), SIX / TCP(dport=80), link=14),
+    "pcapng with two link types": _two_links,
+    "pcapng with an interface that is not declared": lambda: _ng(ETHER / FOUR / TCP()) + _block(6, bytes(4) * 4 + b"\x09" * 4),
     "cooked": lambda: pcap(CookedLinux(src=b"\x02" * 6, proto=0x0800) / FOUR / TCP(dport=80, flags="S"), link=113),
     "raw ip": lambda: pcap(FOUR / UDP(sport=3, dport=4), SIX / TCP(dport=80), link=101),
     "pcapng": lambda: _ng(ETHER / FOUR / TCP(), ETHER / SIX / UDP()),

@@ -58,6 +58,7 @@ class CaptureIndex:
         packet, tcp, icmp = frame.ip, frame.tcp, frame.icmp or frame.icmpv6
         if packet and tcp and (tcp.is_syn_ack or "R" in tcp.flags):
             self._answers[packet.src, tcp.dport].append(frame)
+        if packet and tcp and tcp.is_syn_ack:
             self._answer_times[packet.src].append(frame.time)
         if icmp and icmp.quoted and icmp.is_unreachable and icmp.quoted.sport is not None:
             self._answers[icmp.quoted.dst, icmp.quoted.sport].append(frame)
@@ -101,7 +102,7 @@ class CaptureIndex:
         return holders[before - 1] if before else None
 
     def answers_around(self, vip: str, moment: float) -> bool:
-        """Return True when a VIP answered anybody within 2 s before and within 2 s after a moment (Unix seconds)."""
+        """Return True when a VIP took a connection within 2 s before and within 2 s after a moment (Unix seconds)."""
         times = self._answer_times[vip]
         place = bisect_left(times, moment)
         return 0 < place < len(times) and moment - times[place - 1] < _AROUND_S and times[place] - moment < _AROUND_S
@@ -231,8 +232,8 @@ class _Explanation:
         since = f"its last frame is from {last - self.zero:+.1f} s" if last is not None else "which sent no frame"
         text = f"{target.verb} the MAC of {target.name}, {since}"
         if claim := self._newer_claim(syn, target.mac):
-            holder, since = self.capture.name(claim.mac, self.vip), claim.frame.time - self.zero
-            text += f"; {holder} claims {self.vip} since {since:+.1f} s"
+            holder, start = self.capture.name(claim.mac, self.vip), claim.frame.time - self.zero
+            text += f"; {holder} claims {self.vip} since {start:+.1f} s"
             return Reason(Cause.STALE_NEIGHBOR, text, (*evidence, Evidence.of(claim.frame)))
         is_routed = len({frame.destination_mac for frame in attempt.syns if frame.destination_mac}) > 1
         return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, text, evidence)
