@@ -43,7 +43,7 @@ _SECONDS_AHEAD = 180.0  # that an observation reaches beyond now, where nothing 
 _PAUSE = 1.0  # seconds between the last query and the next action
 _READS = (
     "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip -j addr", "ip -j route", "ip -j neigh",
-    "vtysh -c 'show ip route bgp json'",
+    "vtysh -c 'show ip route bgp json'", "vtysh -c 'show bgp neighbors json'",
 )  # fmt: skip
 
 
@@ -147,7 +147,7 @@ class SimulatedBackend(Backend):
         router = self._simulator.router.at(self._now)
         known = {place: ip for place, ip in origin.addresses.items() if place in (*nodes, origin.client)}
         if router:
-            known[router] = origin.addresses.get(router) or origin.router_address
+            known[router] = origin.address_of_router(router)
         return Topology(origin.client, origin.control_plane, router, nodes, origin.network, known)
 
     # ── queries ────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,12 +209,21 @@ class SimulatedBackend(Backend):
             raise NotSimulatedError(f"{command!r} on {place}", _READS)
         return self._text(text)
 
+    def _printed_by_router(self, command: str) -> str | None:
+        view = self._simulator.router_view(self._now)
+        if view and command == "vtysh -c 'show ip route bgp json'":
+            return command_output.frr_routes(view.next_hops(), "")
+        if view and command == "vtysh -c 'show bgp neighbors json'":
+            known = self._start.addresses
+            silent = [known[node] for node in self._simulator.unreachable.at(self._now) if node in known]
+            return command_output.frr_neighbors(view.router, view.neighbors(silent))
+        return None
+
     def _printed(self, place: str, command: str, places: Topology) -> str | None:
         if place == places.client:
             return self._network.neighbors(self._now) if command == "ip -j neigh" else None
         if place == places.router:
-            routes = "vtysh -c 'show ip route bgp json'"
-            return command_output.frr_routes(self._simulator.next_hops(self._now), "") if command == routes else None
+            return self._printed_by_router(command)
         if place not in places.nodes:
             return None
         printed: dict[str, Callable[[], str]] = {

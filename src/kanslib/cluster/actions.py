@@ -25,6 +25,7 @@ from kanslib.cluster.docker import (
 )
 from kanslib.cluster.retries import retry_until
 from kanslib.course.addressing import address_plan
+from kanslib.course.router import course_router, vtysh_commands
 from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import ClusterError, UnknownNameError, UnsupportedError
 from kanslib.k8s.manifest import parse_reference
@@ -144,11 +145,12 @@ def start_router() -> list[CommandResult]:
     containers = docker.containers()
     nodes = [one.address for one in containers.values() if not one.owned and one.address]
     results = []
+    address = address_plan(docker.existing_network().subnet).router
     if ROUTER not in containers:
         result = docker.start(
             ROUTER,
             ROUTER_IMAGE,
-            address_plan(docker.existing_network().subnet).router,
+            address,
             "--privileged",
             run=("sh", "-c", _ROUTER_START),
         )
@@ -157,13 +159,7 @@ def start_router() -> list[CommandResult]:
             raise UnsupportedError("a BGP router", f"{ROUTER_IMAGE} cannot be started: {docker.error_summary(result)}")
         results.append(result)
         _wait_for_vtysh()
-    lines = [
-        "configure terminal", "router bgp 65001", "bgp router-id 10.99.0.1", "no bgp ebgp-requires-policy",
-        "no bgp default ipv4-unicast", "neighbor MLB peer-group", "neighbor MLB remote-as 65000",
-        "neighbor MLB timers 3 9", "bgp bestpath as-path multipath-relax",
-        *(f"neighbor {address} peer-group MLB" for address in nodes),
-        "address-family ipv4 unicast", "neighbor MLB activate", "maximum-paths 8", "exit-address-family",
-    ]  # fmt: skip
+    lines = vtysh_commands(course_router(ROUTER, address, nodes))
     return [*results, check(exec_in(ROUTER, "vtysh " + " ".join(f"-c '{line}'" for line in lines)))]
 
 

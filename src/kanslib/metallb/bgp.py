@@ -137,10 +137,14 @@ def next_hops(routes: Iterable[BGPRoute], peer: str, max_paths: int = 64) -> dic
     >>> next_hops([a, b], "router")
     {'192.0.2.1/32': ('172.18.0.2', '172.18.0.3')}
     """
+    return best_next_hops((route for route in routes if route.peer == peer), max_paths)
+
+
+def best_next_hops(routes: Iterable[BGPRoute], max_paths: int) -> dict[str, tuple[str, ...]]:
+    """Return each prefix and its equal next hops, at most `max_paths`, of all routes that reach one router."""
     by_prefix: dict[str, list[BGPRoute]] = {}
     for route in routes:
-        if route.peer == peer:
-            by_prefix.setdefault(route.prefix, []).append(route)
+        by_prefix.setdefault(route.prefix, []).append(route)
     return {prefix: _best(found, max_paths) for prefix, found in sorted(by_prefix.items())}
 
 

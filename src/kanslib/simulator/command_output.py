@@ -10,6 +10,7 @@ from typing import Any
 from kanslib.answer import utc
 from kanslib.k8s.kubeproxy import Rules
 from kanslib.k8s.objects import KubeObject
+from kanslib.metallb.bgp_sessions import NeighborState, NeighborSummary, Router
 
 _KUBE_PROXY_CHAIN = re.compile(
     r"KUBE-(SERVICES|EXT-|SVC-|SVL-|FW-|SEP-|NODEPORTS|POSTROUTING|MARK-MASQ|EXTERNAL-SERVICES|PROXY-FIREWALL|FORWARD"
@@ -169,6 +170,20 @@ def frr_routes(hops: Mapping[str, Sequence[str]], up_for: str) -> str:
         nexthops = [{"fib": True, "ip": ip, "afi": "ipv4", "interfaceName": "eth0", "active": True} for ip in gateways]
         entry = {"prefix": prefix, "protocol": "bgp", "selected": True, "installed": True, "uptime": up_for}
         table[prefix] = [{**entry, "nexthops": nexthops}]
+    return json.dumps(table, indent=2) + "\n"
+
+
+def frr_neighbors(router: Router, neighbors: Iterable[NeighborSummary]) -> str:
+    """Return the output of `vtysh -c 'show bgp neighbors json'`: the fields that a simulation knows (FRR 8.4)."""
+    table = {}
+    for one in neighbors:
+        entry: dict[str, Any] = {"remoteAs": one.neighbor.asn, "localAs": router.asn, "bgpState": one.state.value}
+        if one.state is NeighborState.ESTABLISHED:
+            accepted = {"ipv4Unicast": {"acceptedPrefixCounter": one.prefixes}}
+            entry["addressFamilyInfo"] = accepted
+        if one.notified:
+            entry |= {"lastErrorCodeSubcode": "0202", "lastNotificationReason": "OPEN Message Error/Bad Peer AS"}
+        table[one.neighbor.address] = entry
     return json.dumps(table, indent=2) + "\n"
 
 

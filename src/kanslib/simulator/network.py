@@ -19,7 +19,7 @@ from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
 from kanslib.k8s.objects import KubeObject
 from kanslib.packets.capture import Frame
 from kanslib.simulator import command_output
-from kanslib.simulator.simulator import Simulator
+from kanslib.simulator.simulator import RulesVersion, Simulator
 
 SYN_SENT = 120.0  # seconds that conntrack remembers an unanswered SYN (nf_conntrack_tcp_timeout_syn_sent)
 _EPHEMERAL = (32768, 60999)
@@ -76,7 +76,7 @@ class SimulatedNetwork:
         self._rule_hits: dict[str, Counter[tuple[str, str]]] = {}  # by node: connections by (table, rule)
         # unanswered SYNs by (node, address, source port): (expiry, Pod address)
         self._conntrack: dict[tuple[str, str, int], tuple[float, str]] = {}
-        self._rulesets: dict[tuple[str, int, int], Ruleset] = {}
+        self._rulesets: dict[RulesVersion, Ruleset] = {}
         self._outcomes: dict[Any, list[Outcome]] = {}
         self._arp_frames: list[Frame] = []
         self._affinity: dict[tuple[str, str, int, str], str] = {}  # (node, address, port, client): Pod address

@@ -10,6 +10,8 @@ from datetime import datetime
 from ipaddress import IPv4Network
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
+from kanslib.course.addressing import address_plan
+from kanslib.course.router import course_router
 from kanslib.exceptions import NotSimulatedError, RefusedError, UnknownNameError
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.apply import is_applied
@@ -35,11 +37,13 @@ from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.judgement import refuse_configuration, refuse_denied
 from kanslib.simulator.kubelet import Kubelets
 from kanslib.simulator.metallb import EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
+from kanslib.simulator.router import RouterView
 from kanslib.simulator.service_registry import stored_service
 from kanslib.simulator.time_series import TimeSeries
 from kanslib.simulator.workloads import Workloads
 
 _ROUTED = ("services", "endpointslices", "nodes", "pods")
+RulesVersion = tuple[str, str, int, int]  # what rules depend on: node, its zone, versions of Services and slices
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ class InitialState:
         None
     )  # a node's iptables-save, for chains that are not kube-proxy's
     log: Callable[[str, str], str] = lambda _component, _node: ""  # the earlier log of a component on a node
+
+    def address_of_router(self, name: str) -> str:
+        """Return the address of the router: the known one, else the course's on this network."""
+        return self.addresses.get(name) or self.router_address or address_plan(self.network).router
 
 
 class Simulator:
@@ -108,8 +116,9 @@ class Simulator:
         self.controller.adopt_existing()
         self.speakers.adopt_existing()
         self._objects_cache: dict[tuple[str, int], list[KubeObject]] = {}
-        self._routes_cache: dict[tuple[object, ...], dict[str, tuple[str, ...]]] = {}
-        self._rules_cache: dict[tuple[str, int, int], kubeproxy.Rules] = {}
+        self._router_views: dict[tuple[object, ...], RouterView] = {}
+        self._rules_cache: dict[RulesVersion, kubeproxy.Rules] = {}
+        self._zones_cache: dict[int, Mapping[str, str]] = {}
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -377,12 +386,19 @@ class Simulator:
         self._isolated.add(node)
         self.api_visibility(node).set(self.cluster.now, self.cluster.now)
         self.speakers.isolate(node)
-        hold = min((peer.hold for peer in self.speakers.configs.latest.peers.values()), default=9.0)
-        since = self.cluster.now
-        self.cluster.schedule(
-            bgp.hold_timer_expiry(min(hold, 9.0)).typical,
-            lambda: self.speakers.close_session(node) if self.lost.get(node) == since else None,
-        )
+        self._let_session_expire(node)
+
+    def _let_session_expire(self, node: str) -> None:
+        """Close the BGP session of a node that fell silent, once the hold timer expires; at once without a session."""
+        view, since = self.router_view(self.cluster.now), self.cluster.now
+        hold = view.hold(node) if view else None
+        if hold is None:
+            self.speakers.close_session(node)
+        elif hold:
+            self.cluster.schedule(
+                bgp.hold_timer_expiry(hold).typical,
+                lambda: self.speakers.close_session(node) if self.lost.get(node) == since else None,
+            )
 
     def api_visibility(self, node: str) -> TimeSeries[float]:
         """Return until when (Unix seconds) a node sees the API's changes; infinity while it is connected."""
@@ -503,11 +519,19 @@ class Simulator:
             self._objects_cache[key] = as_of(self.cluster.history[kind], moment)
         return self._objects_cache[key]
 
-    def api_view(self, node: str, moment: float) -> tuple[float, tuple[str, int, int]]:
+    def api_view(self, node: str, moment: float) -> tuple[float, RulesVersion]:
         """Return the moment whose API state is in the rules of a node's kube-proxy, and the version of those rules."""
         seen = min(moment, self.api_visibility(node).at(moment)) - self.delays.kube_proxy + 1e-6
         seen = max(seen, self.initial.moment)
-        return seen, (node, self.version("services", seen), self.version("endpointslices", seen))
+        zone = self._zones(seen).get(node, "")
+        return seen, (node, zone, self.version("services", seen), self.version("endpointslices", seen))
+
+    def _zones(self, moment: float) -> Mapping[str, str]:
+        """Return the zones of the nodes: kube-proxy writes all rules again when its own node gets another one."""
+        version = self.version("nodes", moment)
+        if version not in self._zones_cache:
+            self._zones_cache[version] = kubeproxy.Config.of(self.objects("nodes", moment)).zones
+        return self._zones_cache[version]
 
     def rules(self, node: str, moment: float) -> kubeproxy.Rules:
         """Return the rules of kube-proxy on a node at a moment."""
@@ -527,22 +551,28 @@ class Simulator:
     def _kube_proxy_sees(self, moment: float) -> tuple[list[KubeObject], list[KubeObject]]:
         return self.objects("services", moment), self.objects("endpointslices", moment)
 
-    def next_hops(self, moment: float) -> dict[str, tuple[str, ...]]:
-        """Return the router's BGP routes: next hops by prefix; none where no router runs."""
-        if self.router.at(moment) is None:
-            return {}
-        sessions = self.speakers.sessions.at(moment)
-        config = self.speakers.configs.at(moment)
-        key = (sessions, id(config), *(self.version(kind, moment) for kind in _ROUTED))
-        if key not in self._routes_cache:
+    def router_view(self, moment: float) -> RouterView | None:
+        """Return what the BGP router has at a moment; None where none runs."""
+        name = self.router.at(moment)
+        if name is None:
+            return None
+        running, config = self.speakers.sessions.at(moment), self.speakers.configs.at(moment)
+        key = (name, running, id(config), *(self.version(kind, moment) for kind in _ROUTED))
+        if key not in self._router_views:
 
             def objects(kind: str) -> list[KubeObject]:
                 return self.objects(kind, moment)
 
-            peer = next(iter(config.peers), None)
-            routes = bgp.next_hops(bgp.advertised_by(config, objects, sessions), peer) if peer else {}
-            self._routes_cache[key] = routes
-        return self._routes_cache[key]
+            known = self.initial.addresses
+            nodes = {node: known[node] for node in self.nodes(moment) if node in known}
+            router = course_router(name, self.initial.address_of_router(name), nodes.values())
+            self._router_views[key] = RouterView.of(router, config, objects, nodes, running)
+        return self._router_views[key]
+
+    def next_hops(self, moment: float) -> dict[str, tuple[str, ...]]:
+        """Return the router's BGP routes: next hops by prefix; none where no router runs."""
+        view = self.router_view(moment)
+        return view.next_hops() if view else {}
 
     def nodes(self, moment: float) -> list[str]:
         """Return the names of the nodes at a moment."""

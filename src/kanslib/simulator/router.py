@@ -1,0 +1,41 @@
+"""Simulate the BGP router beside the cluster: its sessions with the speakers, its routes, its neighbors. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from kanslib.metallb import bgp, bgp_sessions
+from kanslib.metallb.bgp_sessions import NeighborSummary, Router, Session
+from kanslib.metallb.config import Config
+from kanslib.metallb.resources import Objects
+
+
+@dataclass(frozen=True)
+class RouterView:
+    """What a router has at a moment: the sessions of the speakers that run, and all that these advertise."""
+
+    router: Router
+    sessions: tuple[Session, ...]
+    routes: tuple[bgp.BGPRoute, ...]
+
+    @classmethod
+    def of(
+        cls, router: Router, config: Config, objects: Objects, addresses: Mapping[str, str], running: Collection[str]
+    ) -> RouterView:
+        """Return the view of a router. `addresses`: of the nodes; `running`: the nodes whose speakers can reach it."""
+        reachable = {node: address for node, address in addresses.items() if node in running}
+        sessions = bgp_sessions.sessions(config.peers.values(), reachable, [router])
+        return cls(router, tuple(sessions), tuple(bgp.advertised_by(config, objects, running)))
+
+    def next_hops(self) -> dict[str, tuple[str, ...]]:
+        """Return the router's routes: each prefix with its equal next hops."""
+        return bgp_sessions.routes_of(self.router, self.sessions, self.routes)
+
+    def neighbors(self, silent: Iterable[str]) -> list[NeighborSummary]:
+        """Return the neighbors as the router sees them. `silent`: addresses of nodes that do not answer."""
+        return bgp_sessions.summary(self.router, self.sessions, self.routes, silent)
+
+    def hold(self, node: str) -> float | None:
+        """Return the hold time of a node's session in seconds, 0 for one that never expires; None without a session."""
+        return next((session.hold for session in self.sessions if session.node == node and session.is_up), None)

@@ -1,0 +1,120 @@
+"""A BGP session needs both ends: what the router has when BGPPeers and its own configuration agree, and when not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import kanslib
+from kanslib.course.addressing import LESSON_NETWORK, address_plan
+from kanslib.lab.lab import Lab
+
+ROUTER = address_plan(LESSON_NETWORK).router
+NOBODY = "172.18.0.77"
+CLUSTER = """
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes: [{role: control-plane}, {role: worker}, {role: worker}, {role: worker}]
+---
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: pears, namespace: metallb-system}
+spec: {addresses: [172.18.255.10-172.18.255.20]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p1, labels: {app: web}}
+spec: {containers: [{name: c, image: whoami, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: till}
+spec: {type: LoadBalancer, ports: [{port: 80}], selector: {app: web}}
+"""
+
+
+def peer(name: str = "edge", address: str = ROUTER, mine: int = 65000, theirs: int = 65001, more: str = "") -> str:
+    spec = f"{{myASN: {mine}, peerASN: {theirs}, peerAddress: {address}{more}}}"
+    kind = "apiVersion: metallb.io/v1beta2\nkind: BGPPeer"
+    return f"---\n{kind}\nmetadata: {{name: {name}, namespace: metallb-system}}\nspec: {spec}\n"
+
+
+def advertisement(spec: str = "{}") -> str:
+    kind = "apiVersion: metallb.io/v1beta1\nkind: BGPAdvertisement"
+    return f"---\n{kind}\nmetadata: {{name: all, namespace: metallb-system}}\nspec: {spec}\n"
+
+
+def started(manifest: str) -> Lab:
+    lab = kanslib.simulate(CLUSTER + manifest)
+    lab.start_router()
+    lab.route_client()
+    return lab
+
+
+def neighbors(lab: Lab) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(str(lab.run(lab.router, "vtysh -c 'show bgp neighbors json'")))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("manifest", "routes"),
+    [
+        pytest.param(peer() + advertisement(), 3, id="right peer"),
+        pytest.param(peer(address=NOBODY) + advertisement(), 0, id="nobody at the peerAddress"),
+        pytest.param(peer(mine=64999, theirs=64998) + advertisement(), 0, id="other AS numbers"),
+        pytest.param(peer(theirs=64998) + advertisement(), 0, id="another peerASN"),
+        pytest.param(peer(more=", peerPort: 1790") + advertisement(), 0, id="nobody listens on the peerPort"),
+        pytest.param(peer(more=", password: pepper") + advertisement(), 0, id="a password that the router has not"),
+        pytest.param(peer(more=f", sourceAddress: {NOBODY}") + advertisement(), 0, id="another node's source"),
+        pytest.param(
+            peer("attic", NOBODY) + peer() + advertisement("{peers: [edge]}"), 3, id="the router is the second peer"
+        ),
+        pytest.param(
+            peer("attic", NOBODY) + peer() + advertisement("{peers: [attic]}"), 0, id="advertised to the other peer"
+        ),
+        pytest.param(
+            peer(more=", nodeSelectors: [{matchLabels: {kubernetes.io/hostname: myk8s-worker2}}]") + advertisement(),
+            1,
+            id="one node is selected",
+        ),
+    ],
+)
+def test_routes_need_both_ends(manifest: str, routes: int) -> None:
+    lab = started(manifest)
+    assert len(lab.routes()) == routes
+    answers = set(lab.curl("till", times=3)["HOSTNAME"])
+    assert answers == ({"p1"} if routes else {"(no answer): timed out"})
+
+
+def test_neighbors_established_with_their_prefixes() -> None:
+    states = {one["bgpState"] for one in neighbors(started(peer() + advertisement())).values()}
+    assert states == {"Established"}
+
+
+def test_neighbors_bad_peer_as_is_notified() -> None:
+    found = neighbors(started(peer(mine=64999) + advertisement()))
+    assert {one["bgpState"] for one in found.values()} == {"Active"}
+    assert {one["lastNotificationReason"] for one in found.values()} == {"OPEN Message Error/Bad Peer AS"}
+    assert not any("lastNotificationReason" in one for one in neighbors(started(peer(theirs=64998))).values())
+
+
+def test_neighbors_silent_node_expires_then_connects() -> None:
+    """A node whose link is down keeps its session until the hold timer expires; then FRR connects in vain."""
+    lab = started(peer(more=", holdTime: 6s") + advertisement())
+    address = lab.address("myk8s-worker")
+    lab.link_down("myk8s-worker")
+    lab.at("link-down-myk8s-worker", after=3)
+    assert neighbors(lab)[address]["bgpState"] == "Established"
+    assert len(lab.routes()) == 3
+    lab.at("link-down-myk8s-worker", after=7)
+    assert neighbors(lab)[address]["bgpState"] == "Connect"
+    assert len(lab.routes()) == 2
+
+
+def test_routes_follow_a_corrected_peer() -> None:
+    lab = started(peer(mine=64999) + advertisement())
+    assert not len(lab.routes())
+    lab.apply(peer())
+    assert len(lab.routes()) == 3
