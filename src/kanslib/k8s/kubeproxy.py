@@ -20,7 +20,7 @@ from kanslib.k8s.endpoints import Endpoint, by_service, conditions, endpoints_in
 from kanslib.k8s.objects import KubeObject, internal_ip, labels_of, name_of, namespace_of
 
 _LARGE = 1000  # endpoints; beyond, the rules of endpoints have no comments (largeClusterEndpointsThreshold)
-_ZONE = "topology.kubernetes.io/zone"
+ZONE = "topology.kubernetes.io/zone"
 # Services and EndpointSlices with one of these labels are left to others (cmd/kube-proxy/app/server.go Run)
 _IGNORED_LABELS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -58,7 +58,7 @@ class Config:
         addresses, zones = {}, {}
         for node in nodes:
             addresses[name_of(node)] = internal_ip(node)
-            zones[name_of(node)] = labels_of(node).get(_ZONE, "")
+            zones[name_of(node)] = labels_of(node).get(ZONE, "")
         return cls(cluster_cidr, addresses, zones)
 
     def nodeport_ips(self, node: str) -> list[str] | None:

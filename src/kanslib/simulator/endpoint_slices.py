@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kanslib.k8s.endpoints import SERVICE_NAME, slices_of
+from kanslib.k8s.kubeproxy import ZONE
 from kanslib.k8s.objects import KubeObject, is_ready, labels_of, name_of, namespace_of
 from kanslib.simulator.event_loop import EventLoop
 
@@ -85,8 +86,12 @@ class EndpointSlices:
             "nodeName": pod["spec"]["nodeName"],
             "targetRef": {"kind": "Pod", "namespace": namespace_of(pod), "name": name_of(pod)},
         }
-        zone = labels_of(node).get("topology.kubernetes.io/zone")
-        return {**entry, "zone": zone} if zone else entry
+        zone = labels_of(node).get(ZONE)
+        if zone:
+            entry["zone"] = zone
+        if ready and service["spec"].get("trafficDistribution") == "PreferClose":
+            entry["hints"] = {"forZones": [{"name": zone or ""}]}  # trafficdist.go preferCloseHeuristic
+        return entry
 
 
 def _by_ports(service: KubeObject, pods: Sequence[KubeObject]) -> list[tuple[Ports, list[KubeObject]]]:

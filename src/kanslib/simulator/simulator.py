@@ -343,6 +343,8 @@ class Simulator:
                 present.pop(key[:-1], None)
             else:
                 present[key] = value
+        if present.get(kubeproxy.ZONE) != labels_of(self._node(node)).get(kubeproxy.ZONE):
+            self.cluster.schedule(self.delays.kube_proxy, lambda: None)  # the node's kube-proxy writes its rules again
         self.cluster.put("nodes", obj)
 
     def _node(self, name: str) -> KubeObject:
