@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from kanslib.k8s.objects import KubeObject, external_addresses, is_ip_address
-from kanslib.metallb.config import Pool, avoids_buggy_ips, pool_of
+from kanslib.k8s.objects import KubeObject, external_addresses
+from kanslib.metallb.config import Pool, avoids_buggy_ips
+from kanslib.metallb.go_text import quoted, quoted_list
+from kanslib.metallb.ranges import parse_ip
 
 PREFIX = "metallb.universe.tf/"  # v0.14.8 knows no other; `metallb.io/` came with v0.14.9 and is ignored here
 FROM_POOL = PREFIX + "ip-allocated-from-pool"
@@ -26,13 +28,15 @@ class EventMessage:
 class Decision:
     """The controller's decision about a Service: its addresses and their pool, and the events that it writes.
 
-    `released`: the Service gave an address back, so others that wait for one have to be reconciled.
+    `released`: the Service gave an address back, so others that wait for one have to be reconciled. `alternatives`: the
+    addresses that MetalLB might assign as well, because it tries some pools in no fixed order.
     """
 
     ips: tuple[str, ...] = ()
     pool: str = ""
     events: tuple[EventMessage, ...] = ()
     released: bool = False
+    alternatives: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Allocator:
         """Replace the pools, and forget the allocations that no pool contains any more (allocator.go SetPools)."""
         self.pools = pools
         for key, allocation in list(self.allocations.items()):
-            pool = pool_of(pools, allocation.ips)
+            pool = self._pool_for(allocation.ips)
             if pool is None:
                 del self.allocations[key]
             elif pool.name != allocation.pool:
@@ -91,103 +95,135 @@ class Allocator:
         `service`: with its current status; an unchanged Service changes nothing. Where no address can be assigned, an
         event of the decision says why, in MetalLB's words.
         """
-        key, events = key_of_service(service), list[EventMessage]()
+        key = key_of_service(service)
         before = self.allocations.get(key)
-        if service["spec"].get("type") != "LoadBalancer" or not self.pools or not _family(service):
-            return Decision(released=self.release(key) and self._is_in_a_pool(before))
+        decision = self._converge(key, service)
+        is_released = before is not None and key not in self.allocations and self._pool_for(before.ips) is not None
+        is_written = bool(external_addresses(service)) or FROM_POOL in (service["metadata"].get("annotations") or {})
+        return replace(decision, released=is_released and is_written)
+
+    def _converge(self, key: str, service: KubeObject) -> Decision:
+        if service["spec"].get("type") != "LoadBalancer" or not self.pools or not _cluster_ips(service):
+            self.release(key)
+            return Decision()
+        events: list[EventMessage] = []
         ips = tuple(external_addresses(service))
-        if not ips or _families(ips) != _family(service):
-            ips = self._clear(key)
-        if ips:
-            ips = self._keep(key, service, ips, events)
-        try:
-            requested = _requested_ips(service)
-        except _RefusedError as error:
-            if ips:  # an invalid request does not change the addresses in the status
-                message = f"invalid requested loadbalancer IPs: {error}"
-                return Decision(ips, self._pool(key), (*events, EventMessage("Warning", "LoadBalancerFailed", message)))
-            return self._failed(key, error, events, before)
-        if ips and requested and sorted(ips) != sorted(requested):
-            ips = self._clear(key)
-        if not ips:
+        if not ips or _families(ips) != _families(_cluster_ips(service)):
+            self.release(key)
+        else:
             try:
-                ips = self._allocate(key, service, requested)
+                self._keep(key, service, ips, events)
             except _RefusedError as error:
-                return self._failed(key, error, events, before)
-            events.append(EventMessage("Normal", "IPAllocated", f"Assigned IP {_quoted(ips)}"))
-        return Decision(ips, self._pool(key), tuple(events))
+                message = f"invalid requested loadbalancer IPs: {error}"
+                decision = self._decision(key, [*events, EventMessage("Warning", "LoadBalancerFailed", message)])
+                return replace(decision, pool=annotation(service, "ip-allocated-from-pool") if decision.ips else "")
+        if key in self.allocations:
+            return self._decision(key, events)
+        try:
+            ips, others = self._allocate(key, service)
+        except _RefusedError as error:
+            message = f'Failed to allocate IP for "{key}": {error}'
+            return self._decision(key, [*events, EventMessage("Warning", "AllocationFailed", message)])
+        events.append(EventMessage("Normal", "IPAllocated", f"Assigned IP {quoted_list(ips)}"))
+        return replace(self._decision(key, events), alternatives=others)
 
-    def _failed(
-        self, key: str, error: _RefusedError, events: list[EventMessage], before: Allocation | None
-    ) -> Decision:
-        event = EventMessage("Warning", "AllocationFailed", f'Failed to allocate IP for "{key}": {error}')
-        return Decision((), "", (*events, event), self._is_in_a_pool(before))
+    def _decision(self, key: str, events: Iterable[EventMessage]) -> Decision:
+        """Return what is assigned to a Service now."""
+        allocation = self.allocations.get(key)
+        return Decision(allocation.ips if allocation else (), self._pool(key), tuple(events))
 
-    def _is_in_a_pool(self, allocation: Allocation | None) -> bool:
-        return allocation is not None and pool_of(self.pools, allocation.ips) is not None
+    def _pool_for(self, ips: Iterable[str]) -> Pool | None:
+        """Return the pool that may assign all of these addresses (allocator.go poolFor)."""
+        return next((pool for pool in self.pools.values() if all(_allowed(pool, ip) for ip in ips)), None)
 
     def _pool(self, key: str) -> str:
         return self.allocations[key].pool if key in self.allocations else ""
 
-    def _clear(self, key: str) -> tuple[str, ...]:
-        self.release(key)
-        return ()
+    def _keep(self, key: str, service: KubeObject, ips: tuple[str, ...], events: list[EventMessage]) -> None:
+        """Assign the addresses that a Service has, if it may keep them; else release them.
 
-    def _keep(self, key: str, service: KubeObject, ips: tuple[str, ...], events: list[EventMessage]) -> tuple[str, ...]:
-        """Return the addresses that a Service has, if it may keep them; else none."""
+        Raise _RefusedError for addresses that it requests and that are none.
+        """
         try:
             self._assign(key, service, ips)
         except _RefusedError as error:
             message = f'current IP for "{key}" not allowed by config, will attempt for new IP assignment: {error}'
             events.append(EventMessage("Normal", "ClearAssignment", message))
-            return self._clear(key)
+            self.release(key)
         requested_pool = annotation(service, "address-pool")
-        return self._clear(key) if requested_pool and requested_pool != self._pool(key) else ips
+        if requested_pool and requested_pool != self._pool(key):
+            self.release(key)
+        requested = _requested_ips(service)
+        if requested and key in self.allocations:
+            ips = tuple(sorted(ips))  # MetalLB sorts them to compare them, and leaves them so
+            self.allocations[key] = replace(self.allocations[key], ips=ips)
+            if ips != tuple(sorted(requested)):
+                self.release(key)
 
-    def _allocate(self, key: str, service: KubeObject, requested: tuple[str, ...]) -> tuple[str, ...]:
-        """Allocate the requested addresses, else from the requested pool, else from any (service.go allocateIPs)."""
+    def _allocate(self, key: str, service: KubeObject) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Allocate the requested addresses, else from the requested pool, else from any (service.go allocateIPs).
+
+        Return them, and those that MetalLB might allocate as well. Raise _RefusedError.
+        """
+        family = _service_family(service)
+        requested = _requested_ips(service)
         requested_pool = annotation(service, "address-pool")
         if requested:
-            if _families(requested) != _family(service):
+            if _families(requested) != family:
                 raise _RefusedError(
-                    f"requested loadBalancer IP(s) {_quoted(requested)} does not match the ipFamily of the service"
+                    f"requested loadBalancer IP(s) {quoted_list(requested)} does not match the ipFamily of the service"
                 )
             self._assign(key, service, requested)
             if requested_pool and requested_pool != self._pool(key):
                 self.release(key)
-                ips = f"requested loadBalancer IP(s) {_quoted(requested)}"
+                ips = f"requested loadBalancer IP(s) {quoted_list(requested)}"
                 raise _RefusedError(f"{ips} is not compatible with requested address pool {requested_pool}")
-            return requested
+            return requested, ()
         if requested_pool:
-            return self._from_pool(key, service, requested_pool)
-        for pool in self.candidates(service):
-            try:
-                return self._from_pool(key, service, pool.name)
-            except _RefusedError:
-                continue
+            chosen = self._available(key, service, requested_pool)
+            self._assign(key, service, chosen)
+            return chosen, ()
+        for group in self._candidate_groups(service):
+            available = [found for pool in group if (found := self._available_or_none(key, service, pool.name))]
+            if available:
+                first, *others = available
+                self._assign(key, service, first)
+                return first, tuple(others)
         raise _RefusedError("no available IPs")
 
     def candidates(self, service: KubeObject) -> list[Pool]:
         """Return the pools that are tried, in order, for a Service that requests none.
 
         First those whose serviceAllocation selects it, by priority (0 comes last), then those without one. MetalLB
-        tries the latter in no fixed order; here they come by name.
+        tries pools of one priority, and pools without a serviceAllocation, in no fixed order; here they come by name.
         """
-        meta, automatic = service["metadata"], [pool for pool in self.pools.values() if pool.auto_assign]
-        namespace, labels = meta.get("namespace", "default"), meta.get("labels", {})
+        return [pool for group in self._candidate_groups(service) for pool in group]
+
+    def _candidate_groups(self, service: KubeObject) -> list[list[Pool]]:
+        """Return the candidates in groups: within one MetalLB has no order (it walks a Go map)."""
+        meta = service["metadata"]
+        automatic = sorted((pool for pool in self.pools.values() if pool.auto_assign), key=lambda pool: pool.name)
+        namespace, labels = meta.get("namespace", "default"), meta.get("labels") or {}
         pinned = [
             pool
             for pool in automatic
             if pool.pinned and (pool.namespaces or pool.service_selectors) and pool.serves(namespace, labels)
         ]
-        pinned.sort(key=lambda pool: (pool.priority == 0, pool.priority, pool.name))
-        return pinned + sorted((pool for pool in automatic if not pool.pinned), key=lambda pool: pool.name)
+        priorities = sorted({pool.priority for pool in pinned}, key=lambda priority: (priority == 0, priority))
+        groups = [[pool for pool in pinned if pool.priority == priority] for priority in priorities]
+        return [*groups, [pool for pool in automatic if not pool.pinned]]
 
-    def _from_pool(self, key: str, service: KubeObject, name: str) -> tuple[str, ...]:
-        """Return the lowest address of each family that is free, or that may be shared (getIPFromCIDR)."""
+    def _available_or_none(self, key: str, service: KubeObject, name: str) -> tuple[str, ...] | None:
+        try:
+            return self._available(key, service, name)
+        except _RefusedError:
+            return None
+
+    def _available(self, key: str, service: KubeObject, name: str) -> tuple[str, ...]:
+        """Return the lowest address of each family in a pool that is free, or that may be shared (getIPFromCIDR)."""
         if name not in self.pools:
             raise _RefusedError(f'unknown pool "{name}"')
-        pool, family = self.pools[name], _family(service)
+        pool, family = self.pools[name], _service_family(service)
         missing = {4, 6} if family == "dual" else {int(family[-1])}
         found: list[str] = []
         for network in pool.networks:
@@ -202,19 +238,18 @@ class Allocator:
                     break
         if missing:
             raise _RefusedError(f'no available IPs in pool "{name}" for {family} IPFamily')
-        self._assign(key, service, tuple(found))
         return tuple(found)
 
     def _assign(self, key: str, service: KubeObject, ips: tuple[str, ...]) -> None:
         """Assign these addresses, or raise _RefusedError (allocator.go Assign)."""
-        pool = next((one for one in self.pools.values() if all(_allowed(one, ip) for ip in ips)), None)
+        pool = self._pool_for(ips)
         if pool is None:
-            raise _RefusedError(f"{_quoted(ips)} is not allowed in config")
+            raise _RefusedError(f"{quoted_list(ips)} is not allowed in config")
         meta = service["metadata"]
-        if not pool.serves(meta.get("namespace", "default"), meta.get("labels", {})):
+        if not pool.serves(meta.get("namespace", "default"), meta.get("labels") or {}):
             raise _RefusedError(f"pool {pool.name} not compatible for ip assignment")
         if len(ips) > 2:
-            raise _RefusedError(f"more than two addresses {_quoted(ips)}")
+            raise _RefusedError(f"more than two addresses {quoted_list(ips)}")
         for ip in ips:
             if conflict := self._sharing_conflict(key, service, ip):
                 raise _RefusedError(conflict)
@@ -253,15 +288,16 @@ def _requested_ips(service: KubeObject) -> tuple[str, ...]:
     by_annotation, by_spec = annotation(service, "loadBalancerIPs"), service["spec"].get("loadBalancerIP", "")
     if by_annotation and by_spec:
         raise _RefusedError(f"service can not have both {PREFIX}loadBalancerIPs and svc.Spec.LoadBalancerIP")
-    if by_spec and not is_ip_address(by_spec):
-        raise _RefusedError(f'invalid spec.loadBalancerIP "{by_spec}"')
-    requested = [part.strip() for part in by_annotation.split(",")] if by_annotation else [by_spec] if by_spec else []
-    if not all(map(is_ip_address, requested)):
-        raise _RefusedError(f'invalid {PREFIX}loadBalancerIPs: "{by_annotation}"')
+    texts = by_annotation.split(",") if by_annotation else [by_spec] if by_spec else []
+    found = [parse_ip(text.strip() if by_annotation else text) for text in texts]
+    requested = [str(ip) for ip in found if ip]
+    if len(requested) < len(found):
+        problem = f"invalid {PREFIX}loadBalancerIPs: " if by_annotation else "invalid spec.loadBalancerIP "
+        raise _RefusedError(problem + quoted(by_annotation or by_spec))
     if len(requested) > 2:
-        raise _RefusedError(f"IPFamilyForAddresses: invalid ips length {len(requested)} {_quoted(requested)}")
+        raise _RefusedError(f"IPFamilyForAddresses: invalid ips length {len(requested)} {quoted_list(requested)}")
     if len(requested) == 2 and not _families(requested):
-        raise _RefusedError(f"IPFamilyForAddresses: same address family {_quoted(requested)}")
+        raise _RefusedError(f"IPFamilyForAddresses: same address family {quoted_list(requested)}")
     return tuple(requested)
 
 
@@ -283,11 +319,14 @@ def _families(ips: Iterable[str]) -> str:
     return {(4,): "ipv4", (6,): "ipv6", (4, 6): "dual"}.get(tuple(versions), "")
 
 
-def _family(service: KubeObject) -> str:
+def _cluster_ips(service: KubeObject) -> list[str]:
     spec = service["spec"]
-    return _families([ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip and ip != "None"])
+    return spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
 
 
-def _quoted(ips: Iterable[str]) -> str:
-    """Return addresses as Go prints a list of them with %q."""
-    return "[" + " ".join(f'"{ip}"' for ip in ips) + "]"
+def _service_family(service: KubeObject) -> str:
+    """Return the family of a Service's ClusterIPs. Raise _RefusedError where they have none (ipfamily.ForService)."""
+    ips = _cluster_ips(service)
+    if not all(map(parse_ip, ips)):
+        raise _RefusedError(f"IPFamilyForAddresses: Invalid address {quoted_list(ips)}")
+    return _families(ips)

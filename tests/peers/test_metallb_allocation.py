@@ -1,0 +1,123 @@
+"""Addresses and events beside MetalLB v0.14.8's own controller and allocator, step by step."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from kanslib.k8s.objects import KubeObject, external_addresses
+from kanslib.metallb.allocation import FROM_POOL, Allocator, Decision
+from kanslib.metallb.config import pools
+from tests.peers.metallb import MetalLB
+from tests.peers.random_services import RandomServices
+from tests.peers.resources import Objects, cluster_resources
+
+pytestmark = pytest.mark.peers
+STEPS = int(os.environ.get("KANS_STEPS", "2000"))
+SEED = int(os.environ.get("KANS_SEED", "1"))
+STEPS_OF_A_CLUSTER = 100
+REASONS = ("IPAllocated", "AllocationFailed", "ClearAssignment", "LoadBalancerFailed")
+KEYS = [f"{namespace}/svc{number}" for namespace in ("default", "shop") for number in range(5)]
+
+
+class BothControllers:
+    """MetalLB's controller and ours with the same pools and Services, whose status is what MetalLB wrote."""
+
+    def __init__(self, real_metallb: MetalLB, draw: RandomServices) -> None:
+        self._real, self._draw, self._ours = real_metallb, draw, Allocator()
+        self._services: dict[str, KubeObject] = {}
+        self._real.ask("pools", resources={})
+        self.chances, self.reasons = 0, Counter[str]()
+        self.new_pools()
+
+    def new_pools(self) -> None:
+        """Give both new pools."""
+        objects: Objects = self._draw.pools()
+        self._real.ask("new pools", resources=cluster_resources(objects))
+        self._ours.set_pools(pools(lambda kind: objects.get(kind, [])))
+
+    def step(self) -> object:
+        """Do one random step on both sides; return the difference, None without one."""
+        chance, key = self._draw.rng.random(), self._draw.rng.choice(KEYS)
+        if chance < 0.04:
+            self.new_pools()
+            return next(filter(None, map(self._sync, list(self._services))), None)
+        if chance < 0.25 and key in self._services:
+            return self._delete(key)
+        if chance < 0.4 and key in self._services:
+            return self._sync(key)
+        namespace, name = key.split("/")
+        status = self._services.get(key, {}).get("status", {"loadBalancer": {}})
+        kept = self._services.get(key, {"metadata": {}})["metadata"].get("annotations", {})
+        service = self._draw.service(name, namespace)
+        if FROM_POOL in kept:
+            service["metadata"]["annotations"][FROM_POOL] = kept[FROM_POOL]
+        self._services[key] = {**service, "status": status}
+        return self._sync(key)
+
+    def _delete(self, key: str) -> object:
+        del self._services[key]
+        theirs = self._real.ask("service", key=key, object=None)["reprocess"]
+        ours = self._ours.release(key)
+        return None if theirs == ours else ("deleted", theirs, ours)
+
+    def _sync(self, key: str) -> object:
+        service = self._services[key]
+        theirs = self._real.ask("service", key=key, object=service)
+        before = copy.deepcopy(self._ours.allocations)
+        decision = self._ours.converge(service)
+        their_ips = tuple(external_addresses(theirs["service"]))
+        self._services[key] = theirs["service"]
+        self.reasons.update(event["reason"] for event in theirs["events"])
+        if their_ips in decision.alternatives:
+            return self._follow(key, before, decision, theirs)
+        found = (_described(decision), _described_theirs(theirs))
+        return None if found[0] == found[1] else (service, *found)
+
+    def _follow(self, key: str, before: Any, decision: Decision, theirs: Any) -> object:  # noqa: ANN401 (JSON)
+        """Take over what MetalLB chose among equal pools; what else it did has to be the same."""
+        self.chances += 1
+        self._ours.allocations = before
+        followed = self._ours.converge(theirs["service"])
+        ours = {**_described(followed), "events": [one.reason for one in decision.events]}
+        expected = {**_described_theirs(theirs), "events": [one["reason"] for one in theirs["events"]]}
+        return None if ours == expected else (theirs["service"], ours, expected)
+
+
+def _described(decision: Decision) -> dict[str, Any]:
+    events = [{"type": one.type, "reason": one.reason, "message": one.message} for one in decision.events]
+    return {"ips": decision.ips, "pool": decision.pool, "events": events, "reprocess": decision.released}
+
+
+def _described_theirs(answer: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    service = answer["service"]
+    pool = (service["metadata"].get("annotations") or {}).get(FROM_POOL, "")
+    ips = tuple(external_addresses(service))
+    events = [{**event, "message": _in_order(event["message"])} for event in answer["events"]]
+    return {"ips": ips, "pool": pool, "events": events, "reprocess": answer["reprocess"]}
+
+
+def _in_order(message: str) -> str:
+    """Return a message with the names of other Services sorted: MetalLB has them in a map."""
+    words, by, names = message.partition("address also in use by ")
+    return words + by + ",".join(sorted(names.split(",")))
+
+
+def test_allocator_converge_random_steps(real_metallb: MetalLB) -> None:
+    draw, differences, clusters = RandomServices(SEED), [], list[BothControllers]()
+    for number in range(STEPS):
+        if number % STEPS_OF_A_CLUSTER == 0:
+            clusters.append(BothControllers(real_metallb, draw))
+        if difference := clusters[-1].step():
+            differences.append((number, difference))
+            clusters.append(BothControllers(real_metallb, draw))
+    reasons = sum((one.reasons for one in clusters), Counter())
+    chances = sum(one.chances for one in clusters)
+    print(f"seed {SEED}: {STEPS} steps, {len(differences)} differences, {chances} among equal pools, {dict(reasons)}")
+    assert not differences, differences[:3]
+    assert min(reasons[one] for one in REASONS) > STEPS / 500
+    assert chances > STEPS / 500
