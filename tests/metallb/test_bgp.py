@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kanslib.metallb import bgp
-from kanslib.metallb.config import BGPAdvertisement
+from kanslib.metallb.config import BGPAdvertisement, Pool
 from tests.metallb.objects import READY, SERVICE, node, piece
 
 
@@ -46,3 +46,12 @@ def test_next_hops_highest_preference_and_path_limit() -> None:
     equal = [bgp.BGPRoute("192.0.2.1/32", f"n{n}", f"172.18.0.{n}", "r", 0, (), ("s",)) for n in (10, 9, 2)]
     assert bgp.next_hops(equal, "r", max_paths=2) == {"192.0.2.1/32": ("172.18.0.2", "172.18.0.9")}
     assert BGPAdvertisement("x", frozenset(), length=28).prefix("192.0.2.77") == "192.0.2.64/28"
+
+
+def test_why_not_advertised_local_endpoint_that_is_unready_in_another_slice() -> None:
+    """With policy Local the check over all nodes follows, and there an address that is unready anywhere counts."""
+    pool = Pool("p", (), bgp=(BGPAdvertisement("ad", frozenset({"a"})),))
+    service = {**SERVICE, "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}}
+    elsewhere = piece(("b", {"ready": False}))  # the same address
+    assert bgp.why_not_advertised(node("a"), service, pool, [piece(("a", READY))]) == ""
+    assert bgp.why_not_advertised(node("a"), service, pool, [piece(("a", READY)), elsewhere]) == "noEndpoints"

@@ -45,7 +45,8 @@ def why_not_advertised(node: KubeObject, service: KubeObject, pool: Pool | None,
     endpoints = list(endpoints_in(slices))
     if service["spec"].get("externalTrafficPolicy") == "Local":
         local = [entry for entry in endpoints if entry.get("nodeName") == name]
-        return "" if _has_healthy_endpoint(local) else "noLocalEndpoints"
+        if not _has_healthy_endpoint(local):
+            return "noLocalEndpoints"
     return "" if _has_healthy_endpoint(endpoints) else "noEndpoints"
 
 
