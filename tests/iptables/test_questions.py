@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kanslib import iptables
-from kanslib.iptables import Assumption, Outcome, Packet, is_certain
+from kanslib.iptables import Assumption, Outcome, Packet, Routing, is_certain
 from kanslib.iptables.questions import Subject
 from kanslib.iptables.ranges import YES, intersect, join, subtract
 
@@ -97,6 +99,19 @@ def test_interface_prefix_holds_the_interface() -> None:
     found = forward("! -o cali+ -j DROP", "-o cali0123 -j REJECT", "-o eth0 -j QUEUE")
     assert [verdict for verdict, _ in found] == ["REJECT", "ACCEPT", "DROP"]
     assert found[0][1] == ["the interface by which it goes out is cali0123"]
+
+
+def test_several_next_hops_are_a_choice() -> None:
+    links = [
+        {"ifname": f"eth{n}", "addr_info": [{"local": f"10.0.{n}.1", "prefixlen": 24, "scope": "global"}]}
+        for n in (0, 1)
+    ]
+    hops = [{"gateway": f"10.0.{n}.9", "dev": f"eth{n}", "weight": 1} for n in (0, 1)]
+    routing = Routing.read(json.dumps(links), json.dumps([{"dst": "default", "nexthops": hops}]))
+    text = dump(filter=("FORWARD -o eth1 -j DROP", "FORWARD -o eth2 -j REJECT"), nat=("POSTROUTING -j MASQUERADE",))
+    dropped, sent = iptables.parse(text).trace(DNS, routing)
+    assert (dropped.verdict, str(*dropped.assumes)) == ("DROP", "the interface by which it goes out is eth1")
+    assert (sent.packet.src, str(*sent.assumes)) == (None, "the interface by which it goes out is eth0")
 
 
 # ── questions about values ───────────────────────────────────────────────────────────────────────────────────

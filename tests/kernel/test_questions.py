@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from kanslib import iptables
 from kanslib.iptables import Assumption, Outcome, Packet
 from tests.iptables.rulesets import ROUTING
 
-from .machine import Machine, machine
+from .machine import Machine
 
 TABLES = {
     "raw": ("PREROUTING", "OUTPUT"),
@@ -30,17 +28,6 @@ def dump(**rules: tuple[str, ...]) -> str:
         lines += [f"-A {rule}" for rule in rules.get(table, ())]
         lines.append("COMMIT")
     return "\n".join([*lines, ""])
-
-
-@pytest.fixture(params=["nft", "legacy"])
-def flavour(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def made() -> Iterator[Machine]:
-    with machine(ROUTING) as found:
-        yield found
 
 
 def counted(made: Machine, flavour: str, text: str, packet: Packet) -> dict[str, int]:

@@ -109,7 +109,8 @@ class Route:
     """A line of the main routing table: a destination (the first `prefix` of the `bits` of `value`), and its way out.
 
     `dev` is the interface, `gateway` the next hop; None for a network that is directly connected. `source`: the address
-    from which the machine itself sends this way; None for one of the interface.
+    from which the machine itself sends this way; None for one of the interface. `others`: the interfaces of further
+    next hops, among which the kernel chooses by a hash.
     """
 
     bits: int
@@ -119,6 +120,7 @@ class Route:
     gateway: str | None = None
     metric: int = 0
     source: str | None = None
+    others: tuple[str, ...] = ()
 
     def covers(self, bits: int, value: int) -> bool:
         """Return whether the destination includes an address, given as (bits, value)."""
@@ -232,8 +234,8 @@ def well_known(bits: int, value: int) -> str:
 
 def _route(entry: dict[str, object]) -> Route:
     dst = str(entry["dst"])
-    hops = entry.get("nexthops") or [entry]
-    hop = hops[0] if isinstance(hops, list) else entry  # the kernel chooses one of several by a hash; here the first
+    several = entry.get("nexthops")
+    hop, *others = several if isinstance(several, list) and several else [entry]
     gateway = str(hop["gateway"]) if hop.get("gateway") else None
     source = str(entry["prefsrc"]) if entry.get("prefsrc") else None
     if dst == "default":
@@ -242,4 +244,5 @@ def _route(entry: dict[str, object]) -> Route:
         address, _, length = dst.partition("/")
         bits, value = number(address)
         prefix = int(length or bits)
-    return Route(bits, value, prefix, str(hop.get("dev", "")), gateway, int(str(entry.get("metric", 0))), source)
+    dev, metric = str(hop.get("dev", "")), int(str(entry.get("metric", 0)))
+    return Route(bits, value, prefix, dev, gateway, metric, source, tuple(str(other["dev"]) for other in others))

@@ -197,12 +197,19 @@ class PacketState:
 
     def change(self, field: str, value: str | int | None, domain: Ranges | None = None) -> None:
         """Give a field a new value; None where it is not known, of which `domain` is possible."""
-        setattr(self, field, value)
         if value is None:
+            self.leave_open(field, domain, again=True)
+        else:
+            setattr(self, field, value)
+
+    def leave_open(self, field: str, domain: Ranges | None = None, *, again: bool) -> None:
+        """Make the value of a field unknown; `again`: what was assumed of its former value is no more true."""
+        setattr(self, field, None)
+        self.domains = {**self.domains, field: domain or FIELDS[field][1]}
+        if again:
             self.turns = {**self.turns, field: self.turns.get(field, 0) + 1}
-            self.domains = {**self.domains, field: domain or FIELDS[field][1]}
-            if field == "ttl":
-                self.ttl_lost = 0
+        if field == "ttl":
+            self.ttl_lost = 0
 
     def describe(self, field: str) -> str:
         """Return a field as text: its value, or its name where it is not known."""

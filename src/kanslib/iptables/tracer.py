@@ -25,7 +25,7 @@ from kanslib.iptables.match_types import Probability
 from kanslib.iptables.outcome import Outcome, Step
 from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.packet_state import ChainFrame, KnownMachine, PacketState, Stage
-from kanslib.iptables.questions import NEW, RELATED, Answers, Question, Subject, assumptions, either
+from kanslib.iptables.questions import NEW, RELATED, Answers, Question, Subject, assumptions, either, name_ranges
 
 _NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST"))
 _ICMP = (1, 58)
@@ -284,13 +284,16 @@ class _Search:
             if route is None or not route.dev:
                 state.out_interface = None
                 return self._end(state, "NO ROUTE")
-            state.out_interface = route.dev
+            if {route.dev} >= {*route.others}:
+                state.out_interface = route.dev
+            else:
+                hops = tuple(sorted(name_ranges(name)[0] for name in {route.dev, *route.others}))
+                state.leave_open("out_interface", hops, again=state.hook == "OUTPUT")
         elif original.out_interface is not None:
             state.out_interface = original.out_interface
-        elif state.hook == "OUTPUT" and (state.dst, state.mark.known) != (original.dst, original.mark):
-            state.change("out_interface", None)
         else:
-            state.out_interface = None
+            changed = (state.dst, state.mark.known) != (original.dst, original.mark)
+            state.leave_open("out_interface", again=state.hook == "OUTPUT" and changed)
         return True
 
     # rules
