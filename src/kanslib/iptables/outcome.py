@@ -36,7 +36,7 @@ class Outcome:
     POSTROUTING (sent out), or the one where the packet was stopped, with the `reason`. `notes`: further remarks.
     `missing`: rules that the dump has not, so that the path may be another one.
     Paths that end alike under different assumptions are one outcome: then `alternatives` has the further assumptions
-    of each of them, one of which is to be true, and `steps` are those of the first.
+    of each of them, one of which is to be true, and `steps` are those of one.
     """
 
     probability: Fraction

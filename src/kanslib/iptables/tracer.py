@@ -25,7 +25,17 @@ from kanslib.iptables.match_types import Probability
 from kanslib.iptables.outcome import Outcome, Step
 from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.packet_state import ChainFrame, KnownMachine, PacketState, Stage
-from kanslib.iptables.questions import NEW, RELATED, Answers, Question, Subject, assumptions, either, name_ranges
+from kanslib.iptables.questions import (
+    CERTAIN,
+    NEW,
+    RELATED,
+    Answers,
+    Question,
+    Subject,
+    assumptions,
+    either,
+    name_ranges,
+)
 
 _NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST"))
 _ICMP = (1, 58)
@@ -175,7 +185,7 @@ class _Search:
             key = state.future(self._live_names(state))
             if key in kept:
                 first = kept[key][0]
-                condition = either(state.condition, first.condition)
+                condition = either(first.condition, state.condition)
                 if len(condition) <= _MAX_CASES:
                     first.condition, first.entries = condition, max(first.entries, state.entries)
                     first.steps = state.steps  # of the two, the path on which fewer rules matched
@@ -204,7 +214,7 @@ class _Search:
             key = key, "more"
         if key in self._ended:
             first, last = sorted((self._ended[key], (state, outcome)), key=lambda ended: ended[0].trail)
-            last[0].condition = either(last[0].condition, first[0].condition)
+            last[0].condition = either(first[0].condition, last[0].condition)
             last[0].trail = first[0].trail
             self._ended[key] = last
         else:
@@ -319,16 +329,19 @@ class _Search:
     def _apply(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame, chance: Fraction | int) -> bool:
         """Apply the target of a rule that matches; False where the path ends."""
         action = compiled.action
+        if isinstance(action, targets.Jump | targets.Return):
+            state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), ""))
+            if isinstance(action, targets.Jump):
+                state.frame = self._jump(state, action, compiled.rule, frame)
+            elif frame.parent is None:
+                return self._policy(state)
+            else:
+                state.frame = frame.parent
+            return True
         verdict = effects.verdict(state, action)
         effect = effects.apply(action, state)
         state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), effect))
-        if isinstance(action, targets.Return):
-            if frame.parent is None:
-                return self._policy(state)
-            state.frame = frame.parent
-        elif isinstance(action, targets.Jump):
-            state.frame = self._jump(state, action, compiled.rule, frame)
-        elif verdict is None:
+        if verdict is None:
             moved = isinstance(action, targets.MapNetwork)  # the index of the chains was asked for the old address
             state.frame = (frame.without_index() if moved else frame).advance()
         elif verdict.name == "ACCEPT":
@@ -489,5 +502,7 @@ def _outcome(state: PacketState, verdict: str, reason: str) -> Outcome:
 
 
 def _with_assumptions(outcome: Outcome, state: PacketState) -> Outcome:
+    if state.condition is CERTAIN:
+        return outcome
     assumes, alternatives = assumptions(state.condition)
     return replace(outcome, assumes=assumes, alternatives=alternatives)
