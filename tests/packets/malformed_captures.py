@@ -271,7 +271,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     "bgp messages in one segment": lambda: pcap(*talk(_bgp_open() + KEEPALIVE + KEEPALIVE + MANY + NOTIFICATION)),
     "bgp notifications": lambda: pcap(*talk(_bgp_open(), REFRESH, SHUTDOWN)),
     "arp operations": lambda: pcap(
-        *(ETHER / ARP(op=kind, psrc="10.0.0.9", pdst="10.0.0.9", hwsrc=A) for kind in (0, 3, 4, 5, 7, 8, 9, 10, 24, 999))
+        *(ETHER / ARP(op=kind, psrc="10.0.0.9", pdst="10.0.0.9", hwsrc=A) for kind in (0, 3, 4, 5, 6, 8, 9, 10, 24, 999))
     ),
     "arp over ieee 802": lambda: pcap(ETHER / ARP(hwtype=6, op=2, psrc="10.0.0.9", pdst="10.0.0.1", hwsrc=A, hwdst=B)),
     "arp with long addresses": lambda: pcap(ETHER / ARP(hwlen=14, psrc="10.0.0.9", pdst="10.0.0.1") / Raw(bytes(20))),
@@ -302,7 +302,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     "openbsd loopback": lambda: pcap(b"\0\0\0\x18" + bytes(SIX / UDP(sport=3, dport=4)), link=108),
     "raw ip as openbsd wrote it": lambda: pcap(FOUR / UDP(sport=3, dport=4), SIX / TCP(dport=80), link=14),
     "pcapng with two link types": _two_links,
-    "pcapng with an interface that is not declared": lambda: _ng(ETHER / FOUR / TCP()) + _block(6, bytes(4) * 4 + b"\x09" * 4),
+    "pcapng with an interface that is not declared": lambda: _ng(ETHER / FOUR / TCP()) + _block(6, struct.pack("<IIIII", 9, 0, 0, 0, 0)),
     "cooked": lambda: pcap(CookedLinux(src=b"\x02" * 6, proto=0x0800) / FOUR / TCP(dport=80, flags="S"), link=113),
     "raw ip": lambda: pcap(FOUR / UDP(sport=3, dport=4), SIX / TCP(dport=80), link=101),
     "pcapng": lambda: _ng(ETHER / FOUR / TCP(), ETHER / SIX / UDP()),

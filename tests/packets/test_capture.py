@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import ARP, CookedLinuxV2, Ether
 from scapy.utils import PcapNgWriter, RawPcapReader, rdpcap, wrpcap
 
 from kanslib.exceptions import RecordingError
 from kanslib.packets import bgp, capture
 from kanslib.packets.capture import CaptureWarning, Frame
+from kanslib.packets.ethernet import LinkAddresses, PacketType, link_addresses
 from kanslib.recording import Recording
 
 
@@ -184,3 +185,60 @@ def test_frame_to_scapy(recording: Recording) -> None:
         assert bytes(packet) == frame.raw
         assert float(packet.time) == frame.time
         assert (ARP in packet) == (frame.arp is not None)
+
+
+def test_frame_cooked_equals_scapy(odd_captures: dict[str, bytes]) -> None:
+    first, second = capture.read(io.BytesIO(odd_captures["cooked 2"]))
+    theirs = CookedLinuxV2(second.raw)
+    assert second.cooked
+    assert (second.cooked.interface, second.cooked.packet_type) == (theirs.ifindex, theirs.pkttype) == (7, 4)
+    assert second.cooked.packet_type == PacketType.SENT_BY_US
+    assert (second.source_mac, second.destination_mac) == ("02:02:02:02:02:02", None)
+    assert first.tcp
+    assert bytes(first.to_scapy()) == first.raw
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "destination", "known"),
+    [
+        ("vlan", "02:00:00:00:00:0a", "02:00:00:00:00:0b", LinkAddresses.BOTH),
+        ("cooked 2", "02:02:02:02:02:02", None, LinkAddresses.SOURCE),
+        ("cooked without an address", None, None, LinkAddresses.SOURCE),
+        ("raw ip", None, None, LinkAddresses.NONE),
+        ("bsd loopback", None, None, LinkAddresses.NONE),
+        ("shorter than a header", None, None, LinkAddresses.BOTH),
+    ],
+)
+def test_frame_mac_addresses_are_what_the_link_type_keeps(
+    odd_captures: dict[str, bytes], name: str, source: str | None, destination: str | None, known: LinkAddresses
+) -> None:
+    frame = next(capture.read(io.BytesIO(odd_captures[name])))
+    assert (frame.source_mac, frame.destination_mac) == (source, destination)
+    assert link_addresses(frame.link) is known
+
+
+def test_read_pcapng_interfaces_of_several_link_types(odd_captures: dict[str, bytes]) -> None:
+    frames = list(capture.read(io.BytesIO(odd_captures["pcapng with two link types"])))
+    assert [(frame.interface, frame.link) for frame in frames] == [(0, 1), (1, 276), (0, 1)]
+    assert [frame.tcp is not None for frame in frames] == [True, True, False]
+
+
+def test_read_pcapng_frame_of_an_undeclared_interface_warns(odd_captures: dict[str, bytes]) -> None:
+    content = odd_captures["pcapng with an interface that is not declared"]
+    with pytest.warns(CaptureWarning, match="does not fit its kind"):
+        assert len(list(capture.read(io.BytesIO(content)))) == 1
+
+
+def test_frame_unknown_link_type_is_named() -> None:
+    assert "type 127 (802.11 with radiotap)" in str(Frame(0, b"x" * 60, link=127).malformed)
+    assert "type 9999 is none of those" in str(Frame(0, b"x" * 60, link=9999).malformed)
+
+
+@pytest.mark.parametrize("flags", ["S", "SEC", "SE"])
+def test_tcp_is_syn_also_with_ecn(flags: str) -> None:
+    raw = bytes(Ether() / IP() / TCP(flags=flags))
+    answer = bytes(Ether() / IP() / TCP(flags=flags + "A"))
+    syn, syn_ack = Frame(0, raw).tcp, Frame(0, answer).tcp
+    assert syn
+    assert syn_ack
+    assert (syn.is_syn, syn.is_syn_ack, syn_ack.is_syn, syn_ack.is_syn_ack) == (True, False, False, True)
