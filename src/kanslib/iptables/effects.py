@@ -53,7 +53,7 @@ def verdict(state: PacketState, action: Action) -> targets.Verdict | None:
 
 
 @singledispatch
-def apply(action: Action, state: PacketState) -> str:  # noqa: ARG001
+def apply(action: Action, state: PacketState) -> str:  # noqa: ARG001 (the parameters of singledispatch)
     """Change the packet as a target does, and return the change in words; empty where nothing changes."""
     return ""
 
@@ -64,10 +64,8 @@ def _asked(state: PacketState, action: targets.Ask) -> Subject:
 
 def _listener(state: PacketState, action: targets.Redirect) -> Subject:
     port = action.port or state.dport
-    value = endpoint(action.address if action.address not in ("", "0.0.0.0", "::") else "port", port).replace(
-        ":", " ", 1
-    )
-    return Subject("socket", _TRANSPARENT, value if action.address else f"port {port}", state.key(("src", "sport")))
+    value = f"port {port}" if action.address in ("", "0.0.0.0", "::") else endpoint(action.address, port)
+    return Subject("socket", _TRANSPARENT, value, state.key(("src", "sport")))
 
 
 def _answers_handshake(state: PacketState) -> bool | Question:
@@ -82,12 +80,12 @@ def _answers_handshake(state: PacketState) -> bool | Question:
 
 
 @apply.register
-def _(action: targets.NoEffect, state: PacketState) -> str:  # noqa: ARG001
+def _no_effect(action: targets.NoEffect, state: PacketState) -> str:  # noqa: ARG001 (the parameters of singledispatch)
     return action.words
 
 
 @apply.register
-def _(action: targets.SetBits, state: PacketState) -> str:
+def _set_bits(action: targets.SetBits, state: PacketState) -> str:
     bits: Bits = getattr(state, action.word)
     changed = bits.set(action.clear, action.flip)
     setattr(state, action.word, changed)
@@ -98,7 +96,7 @@ def _(action: targets.SetBits, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.SetConnectionMark, state: PacketState) -> str:
+def _set_connection_mark(action: targets.SetConnectionMark, state: PacketState) -> str:
     if state.test_untracked() is True:
         return ""
     if action.what == "set":
@@ -115,7 +113,7 @@ def _(action: targets.SetConnectionMark, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.HashMark, state: PacketState) -> str:
+def _hash_mark(action: targets.HashMark, state: PacketState) -> str:
     if action.first == action.last:
         state.mark = Bits(action.first)
         return f"the mark becomes {action.first:#x}"
@@ -124,7 +122,7 @@ def _(action: targets.HashMark, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.SetTTL, state: PacketState) -> str:
+def _set_ttl(action: targets.SetTTL, state: PacketState) -> str:
     if action.how == "set":
         state.ttl = action.value
     elif state.ttl is None:
@@ -137,14 +135,14 @@ def _(action: targets.SetTTL, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.SetMSS, state: PacketState) -> str:
+def _set_mss(action: targets.SetMSS, state: PacketState) -> str:
     highest = action.highest
     state.change("mss", None, ((0, NO_MSS - 1 if highest is None else highest),))
     return f"its MSS is at most {'that of its path' if highest is None else highest}"
 
 
 @apply.register
-def _(action: targets.StripOptions, state: PacketState) -> str:
+def _strip_options(action: targets.StripOptions, state: PacketState) -> str:
     for option in action.numbers:
         state.settle(Subject(f"tcp-option {option}", tcp_option_words(str(option))), _NO)
     if 2 in action.numbers:
@@ -153,7 +151,7 @@ def _(action: targets.StripOptions, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.ChangeSet, state: PacketState) -> str:
+def _change_set(action: targets.ChangeSet, state: PacketState) -> str:
     subject = set_subject(state, action.name, action.flags)
     if action.maps_mark:
         state.forget_mark(f"the mark of set {action.name}")
@@ -163,7 +161,7 @@ def _(action: targets.ChangeSet, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.Redirect, state: PacketState) -> str:
+def _redirect(action: targets.Redirect, state: PacketState) -> str:
     if state.ask(Question(_listener(state, action))) is not True:
         return ""
     state.mark, state.socket = state.mark.set(action.clear, action.flip), True
@@ -171,7 +169,7 @@ def _(action: targets.Redirect, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.Track, state: PacketState) -> str:
+def _track(action: targets.Track, state: PacketState) -> str:
     if state.template or state.looped:  # the first one counts (Linux net/netfilter/xt_CT.c)
         return ""
     if action.tracked:
@@ -185,7 +183,7 @@ def _(action: targets.Track, state: PacketState) -> str:
 
 
 @apply.register
-def _(action: targets.MapNetwork, state: PacketState) -> str:
+def _map_network(action: targets.MapNetwork, state: PacketState) -> str:
     field = action.field or ("dst" if state.hook in _TO_DESTINATION else "src")
     old = state.address(field)
     if old is not None and old[0] != action.bits:
@@ -218,7 +216,7 @@ def _move(state: PacketState, field: str, address: str | None, domain: Ranges | 
 
 
 @apply.register
-def _(action: targets.Translate, state: PacketState) -> str:
+def _translate(action: targets.Translate, state: PacketState) -> str:
     to_destination = action.kind in ("DNAT", "REDIRECT")
     field, port_field = ("dst", "dport") if to_destination else ("src", "sport")
     old = getattr(state, field), getattr(state, port_field)

@@ -71,27 +71,27 @@ class MatchedPacket(Protocol):
     translated: frozenset[str]
     recent: Mapping[tuple[object, ...], RecentEntry]
 
-    def address(self, field: str) -> tuple[int, int] | None: ...  # noqa: D102
+    def address(self, field: str) -> tuple[int, int] | None: ...  # noqa: D102 (as PacketState says)
 
-    def set_value(self, part: str, side: str) -> str | int | None: ...  # noqa: D102
+    def set_value(self, part: str, side: str) -> str | int | None: ...  # noqa: D102 (as PacketState says)
 
-    def describe(self, field: str) -> str: ...  # noqa: D102
+    def describe(self, field: str) -> str: ...  # noqa: D102 (as PacketState says)
 
-    def key(self, fields: Sequence[str]) -> tuple[object, ...]: ...  # noqa: D102
+    def key(self, fields: Sequence[str]) -> tuple[object, ...]: ...  # noqa: D102 (as PacketState says)
 
-    def test(self, field: str, ranges: Ranges) -> bool | Question: ...  # noqa: D102
+    def test(self, field: str, ranges: Ranges) -> bool | Question: ...  # noqa: D102 (as PacketState says)
 
-    def test_bits(self, word: str, mask: int, wanted: int) -> bool | Question: ...  # noqa: D102
+    def test_bits(self, word: str, mask: int, wanted: int) -> bool | Question: ...  # noqa: D102 (as PacketState says)
 
-    def test_type(self, field: str, types: frozenset[str], dev: str = "") -> bool | Question: ...  # noqa: D102
+    def test_type(self, field: str, types: frozenset[str], dev: str = "") -> bool | Question: ...  # noqa: D102 (as PacketState says)
 
-    def test_untracked(self) -> bool | Question: ...  # noqa: D102
+    def test_untracked(self) -> bool | Question: ...  # noqa: D102 (as PacketState says)
 
-    def ask(self, question: Question) -> bool | Question: ...  # noqa: D102
+    def ask(self, question: Question) -> bool | Question: ...  # noqa: D102 (as PacketState says)
 
-    def settle(self, subject: Subject, values: Ranges) -> None: ...  # noqa: D102
+    def settle(self, subject: Subject, values: Ranges) -> None: ...  # noqa: D102 (as PacketState says)
 
-    def forget_mark(self, source: str) -> None: ...  # noqa: D102
+    def forget_mark(self, source: str) -> None: ...  # noqa: D102 (as PacketState says)
 
     @property
     def evaluation(self) -> tuple[int, tuple[object, ...]]:
@@ -103,7 +103,7 @@ class Match(Protocol):
     """One match of a rule. `names`: the subjects that it can ask about (`Subject.name`)."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...  # noqa: D102
+    def names(self) -> tuple[str, ...]: ...  # noqa: D102 (as PacketState says)
 
     def holds(self, packet: MatchedPacket) -> Answer:
         """Return whether the packet matches."""
@@ -328,7 +328,7 @@ class RandomMatch:
     chance: Probability
     names = ()
 
-    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002
+    def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002 (the protocol's parameter)
         """Return the probability."""
         return self.chance
 
