@@ -22,7 +22,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from kanslib.k8s import kubeproxy
-from tests.peers.metallb import go
+from tests.peers.metallb import alone, go
 
 VERSION = "v1.31.0"
 PACKAGE = Path("pkg", "proxy", "iptables")
@@ -54,16 +54,20 @@ def built() -> Path:
     """Return the folder with the program and with kube-proxy's own syncs; build both when they are not there."""
     sources = Path(__file__).read_bytes() + SOURCE.read_bytes()
     folder = user_cache_path("kanslib") / "peers" / f"kubeproxy-{hashlib.sha256(sources).hexdigest()[:16]}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            module, made = Path(temporary, "module"), Path(temporary, "made")
-            _copy_package(module)
-            made.mkdir()
-            _go(module, "test", "-c", "-o", str(made / "kubeproxy"), ".")
-            _run(made / "kubeproxy", module, PEER_OUTPUT=str(made / "syncs"))
-            made.rename(folder)
+    with alone(folder):
+        if not folder.exists():
+            _build(folder)
     return folder
+
+
+def _build(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        module, made = Path(temporary, "module"), Path(temporary, "made")
+        _copy_package(module)
+        made.mkdir()
+        _go(module, "test", "-c", "-o", str(made / "kubeproxy"), ".")
+        _run(made / "kubeproxy", module, PEER_OUTPUT=str(made / "syncs"))
+        made.rename(folder)
 
 
 def _copy_package(module: Path) -> None:

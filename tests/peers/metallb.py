@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,29 +47,35 @@ def go() -> str:
     return shutil.which("go", path=os.pathsep.join([os.environ["PATH"], "/usr/local/go/bin"])) or ""
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process of this machine build a folder; the others wait."""
+    import fcntl  # there is none on Windows
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def built() -> Path:
     """Return the folder of the program and of MetalLB's own cases; build both when they are not there."""
     sources = b"".join(path.read_bytes() for path in [Path(__file__), *sorted(SOURCES.iterdir())])
     folder = user_cache_path("kanslib") / "peers" / f"metallb-{hashlib.sha256(sources).hexdigest()[:16]}"
-    if not folder.exists():
-        with tempfile.TemporaryDirectory() as temporary:
-            copy, made = Path(temporary, "module"), Path(temporary, "made")
-            made.mkdir()
-            _copy_module(copy)
-            _run(copy, "build", "-o", str(made / "metallb"), "./peer")
-            _run(
-                copy,
-                "test",
-                "-count=1",
-                "-run",
-                "^(TestParse|TestValidate)$",
-                "./internal/config",
-                cases=made / "cases",
-            )
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(made, partial := folder.with_suffix(f".{os.getpid()}"))
-            partial.rename(folder)
+    with alone(folder):
+        if not folder.exists():
+            _build(folder)
     return folder
+
+
+def _build(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        copy, made = Path(temporary, "module"), Path(temporary, "made")
+        made.mkdir()
+        _copy_module(copy)
+        _run(copy, "build", "-o", str(made / "metallb"), "./peer")
+        _run(copy, "test", "-count=1", "-run", "^(TestParse|TestValidate)$", "./internal/config", cases=made / "cases")
+        made.rename(folder)
 
 
 def _copy_module(copy: Path) -> None:

@@ -174,3 +174,24 @@ def test_lab_apply_interface_taken_away_still_answered() -> None:
     assert "announceFailed" in events(lab)
     assert lab.leader("till") == node
     assert "172.18.255.10" in str(lab.arp_scan().table)
+
+
+def test_simulate_equal_pools_answer_is_one_of_several() -> None:
+    lab = kanslib.simulate(pool() + pool("[172.18.255.30-172.18.255.40]", name="plums") + L2 + WEB)
+    assert lab.vip("till") == "172.18.255.10"
+    words = "default/till might as well have got 172.18.255.30: MetalLB tries equal pools in no fixed order"
+    assert words in str(lab.services().provenance)
+    lab.delete_object("svc/till")
+    assert "might as well" not in str(lab.services().provenance)
+
+
+def test_lab_apply_pool_moved_controller_log() -> None:
+    lab = kanslib.simulate(pool() + L2 + WEB)
+    lab.apply(pool("[172.18.255.30-172.18.255.40]"))
+    assert lab.vip("till") == "172.18.255.30"
+    said = [json.loads(line.partition(" ")[2]) for line in str(lab.log("controller")).splitlines()]
+    assert [one["msg"] for one in said if one.get("service") == "default/till"] == [
+        "IP address assigned by controller",
+        "current IP not allowed by config, clearing",
+        "IP address assigned by controller",
+    ]

@@ -26,6 +26,7 @@ from kanslib.simulator.time_series import TimeSeries
 _ROUND, _BURST = 1.1, 5.0  # seconds between gratuitous ARPs, and how long after the last sync (announcer.go spamLoop)
 _EVENT_BURST, _EVENT_INTERVAL = 25.0, 300.0  # client-go's defaultSpamBurst, and the seconds until one more is allowed
 _INTERFACES = frozenset({"eth0"})  # of a kind node that MetalLB may announce on
+Alternatives = Mapping[str, tuple[tuple[str, ...], ...]]  # by Service: addresses that it might have got as well
 Announced = dict[str, frozenset[str]]  # an address, and the nodes that answer ARP for it
 
 
@@ -75,12 +76,23 @@ def _event_key(event: KubeObject) -> tuple[str, str, str]:
 
 
 LogValue = str | list[str]  # of a field in a line of JSON
+_CONTROLLER_LINES: dict[str, tuple[str, str, tuple[str, str], str]] = {  # by the reason of the event beside it
+    "IPAllocated": ("service.go:150", "info", ("event", "ipAllocated"), "IP address assigned by controller"),
+    "AllocationFailed": ("service.go:143", "error", ("op", "allocateIPs"), "IP allocation failed"),
+    "ClearAssignment": (
+        "service.go:108", "info", ("event", "clearAssignment"), "current IP not allowed by config, clearing",
+    ),
+    "LoadBalancerFailed": (
+        "service.go:128", "error", ("event", "loadbalancerIP"), "invalid requested loadbalancer IPs",
+    ),
+}  # fmt: skip
 
 
 class SimulatedController:
     """Assign addresses, and write them into the Services' status. `logs`: its lines by node.
 
     `lost`: the unreachable nodes, on which a controller does nothing though the API still calls it Ready.
+    `alternatives`: what Services might have got as well, where MetalLB tries pools in no fixed order.
     """
 
     def __init__(self, cluster: EventLoop, events: EventRecorder, lost: Collection[str] = ()) -> None:
@@ -89,6 +101,7 @@ class SimulatedController:
         self._processed: dict[str, object] = {}
         self._reader = ConfigReader(cluster, CONTROLLER)
         self.logs: dict[str, list[str]] = {}
+        self.alternatives: TimeSeries[Alternatives] = TimeSeries(cluster.now, {})
         cluster.subscribe(("services", *CONTROLLER.kinds, "pods"), cluster.delays.allocate, self.sync)
 
     def adopt_existing(self) -> None:
@@ -146,6 +159,10 @@ class SimulatedController:
         for message in decision.events:
             self._events.write(service, "metallb-controller", message, "controller")
             self._log(key, decision, message)
+        if decision.ips != tuple(external_addresses(service)):
+            others = {name: found for name, found in self.alternatives.latest.items() if name != key}
+            found = {key: decision.alternatives} if decision.alternatives else {}
+            self.alternatives.set(self.cluster.now, {**others, **found})
         updated = copy.deepcopy(service)
         annotations = updated["metadata"].setdefault("annotations", {})
         if decision.pool:
@@ -160,17 +177,13 @@ class SimulatedController:
             self.cluster.trigger(self.sync)
 
     def _log(self, key: str, decision: allocation.Decision, message: allocation.EventMessage) -> None:
-        """Write the decision into the log of the node on which the controller runs."""
-        fields: dict[str, LogValue] = {
-            "event": "ipAllocated",
-            "ip": list(decision.ips),
-            "msg": "IP address assigned by controller",
-        }
-        if message.reason == "AllocationFailed":
-            fields = {"op": "allocateIPs", "error": message.message.partition(": ")[2], "msg": "IP allocation failed"}
-        level = "error" if message.type == "Warning" else "info"
-        line = log_line(self.cluster.now, caller="service.go:150", level=level, service=key, **fields)
-        self._write_log(line)
+        """Write the decision into the log of the node on which the controller runs (controller/service.go)."""
+        caller, level, key_value, msg = _CONTROLLER_LINES[message.reason]
+        detail: dict[str, LogValue] = {"error": message.message.partition(": ")[2]}
+        if message.reason == "IPAllocated":
+            detail = {"ip": list(decision.ips)}
+        fields: dict[str, LogValue] = {**dict([key_value]), **detail, "service": key, "msg": msg}
+        self._write_log(log_line(self.cluster.now, caller=caller, level=level, **fields))
 
     def _write_log(self, line: str) -> None:
         self.logs.setdefault(self._node or "", []).append(line)
