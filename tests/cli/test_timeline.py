@@ -218,6 +218,7 @@ def test_kans_timeline_stale_neighbor_entry(tmp_path: Path) -> None:
     output = timeline_of(stale(), tmp_path, "--vip", VIP)
     assert "(15 of 15 failed: stale neighbor entry 12, leader gone 3)" in output
     assert f"Neighbor cache of {CLIENT}: {NODE1} from -5.1 s, then {NODE2} from +14.8 s." in output
+    assert f"It moves from {NODE1} to {NODE2} at +2.9 s." in output
     page = (tmp_path / "t.html").read_text()
     assert f"sent to the MAC of {NODE1}, its last frame is from -1.0 s; {NODE2} claims {VIP} since +2.9 s" in page
 
@@ -247,7 +248,9 @@ def test_kans_timeline_conflict_in_turns_in_words(tmp_path: Path) -> None:
     for second in range(8):
         wire.question(second)
         wire.answer(second + 0.001, (NODE1, NODE2)[second % 2])
-    assert "they claim it in turns, +0.0 to +7.0 s." in timeline_of(wire, tmp_path)
+    output = timeline_of(wire, tmp_path)
+    assert "they claim it in turns, +0.0 to +7.0 s." in output
+    assert "It moves" not in output
 
 
 def test_kans_timeline_ipv6_failover(tmp_path: Path) -> None:

@@ -214,10 +214,10 @@ class _Explanation:
 
     def _target(self, attempt: Attempt) -> _Target | None:
         """Return where the attempt's last SYN was sent; None where the capture does not show it."""
-        syn = attempt.syns[-1]
-        if syn.destination_mac:
-            return _Target(syn.destination_mac, self.capture.name(syn.destination_mac, self.vip), "sent to")
-        claim = self.capture.newest_claim(self.vip, syn.time)
+        macs = [syn.destination_mac for syn in attempt.syns if syn.destination_mac]
+        if macs:
+            return _Target(macs[-1], self.capture.name(macs[-1], self.vip), "sent to")
+        claim = self.capture.newest_claim(self.vip, attempt.syns[-1].time)
         if claim is None or not claim.mac:
             return None
         return _Target(

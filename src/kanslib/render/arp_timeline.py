@@ -147,6 +147,7 @@ def sentences(analysis: NeighborAnalysis, updates: Sequence[NeighborUpdate], con
         parts = [
             f"{name}: {_count_messages(mine)}.",
             *_describe_announcements(analysis, address, context),
+            *_describe_takeovers(analysis, address, context),
             *_describe_conflicts(analysis, address, context),
             *_describe_cache(updates, address, context),
         ]
@@ -166,6 +167,13 @@ def _describe_announcements(analysis: NeighborAnalysis, address: str, context: P
         at, rounds = one.rounds[0] - context.window.zero, len(one.rounds)
         holder = _holder(one.mac, context.places)
         yield f"{holder} announces itself from {at:+.1f} s on, in {rounds} round{'s' if rounds > 1 else ''}."
+
+
+def _describe_takeovers(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
+    for one in analysis.takeovers(address):
+        before, after = (_holder(mac, context.places) for mac in (one.before, one.after))
+        how = "" if one.is_announced else " without an announcement"
+        yield f"It moves from {before} to {after} at {one.time - context.window.zero:+.1f} s{how}."
 
 
 def _describe_conflicts(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
