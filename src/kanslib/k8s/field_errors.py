@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from kanslib.k8s.labels import key_problems, value_problems
 from kanslib.k8s.objects import KubeObject
 
-_QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _SERVICE_NAME = "[a-z]([-a-z0-9]*[a-z0-9])?"
-_ALPHANUMERIC = "'-', '_' or '.', and must start and end with an alphanumeric character"
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,11 @@ def duplicate(path: str, value: object) -> FieldError:
 def go_value(value: object) -> str:
     """Return a value as Go prints it in errors.
 
-    >>> go_value("a"), go_value(["a", "b"]), go_value({"a": "b"}), go_value(None)
-    ('"a"', '[]string{"a", "b"}', 'map[string]string{"a":"b"}', 'null')
+    >>> go_value("a"), go_value(["a", "b"]), go_value(None)
+    ('"a"', '[]string{"a", "b"}', 'null')
     """
     if isinstance(value, list):
         return "[]string{" + ", ".join(map(json.dumps, value)) + "}"
-    if isinstance(value, dict):
-        return "map[string]string{" + ", ".join(f"{json.dumps(k)}:{json.dumps(value[k])}" for k in sorted(value)) + "}"
     return value if isinstance(value, _GoLiteral) else json.dumps(value)
 
 
@@ -93,6 +90,16 @@ class _GoLiteral(str):
 def go_literal(text: str) -> str:
     """Return a text that `go_value` does not quote: a value of a Go struct."""
     return _GoLiteral(text)
+
+
+def go_map(values: Mapping[str, str]) -> str:
+    """Return a map of strings as Go prints it.
+
+    >>> go_map({"a": "b"}), go_map({})
+    ('map[string]string{"a":"b"}', 'map[string]string(nil)')
+    """
+    pairs = ", ".join(f"{json.dumps(key)}:{json.dumps(values[key])}" for key in sorted(values))
+    return go_literal(f"map[string]string{{{pairs}}}" if values else "map[string]string(nil)")
 
 
 def described(kind: str, name: str, errors: Iterable[FieldError | str]) -> str:
@@ -147,33 +154,6 @@ def service_name(name: str) -> list[str]:
     )
     wrong = [] if re.fullmatch(_SERVICE_NAME, name) else [_regex(rule, _SERVICE_NAME, "my-name", "abc-123")]
     return [*_too_long(name, 63), *wrong]
-
-
-def qualified_name(name: str) -> list[str]:
-    """Return what is wrong with a key of a label: a name, with or without a prefix and `/`."""
-    rule = f"must consist of alphanumeric characters, {_ALPHANUMERIC}"
-    prefix, slash, rest = name.partition("/")
-    if "/" in rest:
-        hint = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return ["a qualified name " + _regex(rule, _QUALIFIED, "MyName", "my.name", "123-abc") + hint]
-    errors = [f"prefix part {one}" for one in dns_subdomain(prefix)] if slash else []
-    if slash and not prefix:
-        errors = ["prefix part must be non-empty"]
-    last = rest if slash else name
-    if not last:
-        errors.append("name part must be non-empty")
-    errors += [f"name part {one}" for one in _too_long(last, 63)]
-    if not re.fullmatch(_QUALIFIED, last):
-        errors.append("name part " + _regex(rule, _QUALIFIED, "MyName", "my.name", "123-abc"))
-    return errors
-
-
-def label_value(value: str) -> list[str]:
-    """Return what is wrong with the value of a label."""
-    rule = f"a valid label must be an empty string or consist of alphanumeric characters, {_ALPHANUMERIC}"
-    wrong = re.fullmatch(f"({_QUALIFIED})?", value) is None
-    regex = _regex(rule, f"({_QUALIFIED})?", "MyValue", "my_value", "12345")
-    return [*_too_long(value, 63), *([regex] if wrong else [])]
 
 
 def port_name(name: str) -> list[str]:
@@ -257,9 +237,9 @@ def without_leading_zeros(value: str) -> str:
 def labels(path: str, values: Mapping[str, Any] | None) -> Iterator[FieldError]:
     """Yield the errors of labels, or of a selector that is a map."""
     for key in sorted(values or {}):
-        for one in qualified_name(key):
+        for one in key_problems(key):
             yield invalid(path, key, one)
-        for one in label_value((values or {})[key] or ""):
+        for one in value_problems((values or {})[key] or ""):
             yield invalid(path, (values or {})[key], one)
 
 
@@ -271,5 +251,5 @@ def metadata(obj: KubeObject) -> Iterator[FieldError]:
         yield invalid("metadata.name", meta["name"], one)
     yield from labels("metadata.labels", meta.get("labels"))
     for key in sorted(meta.get("annotations") or {}):
-        for one in qualified_name(key.lower()):
+        for one in key_problems(key.lower()):
             yield invalid("metadata.annotations", key, one)

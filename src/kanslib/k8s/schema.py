@@ -68,7 +68,9 @@ def decoding_error(obj: KubeObject) -> str:
     >>> decoding_error({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": "80"}]}})
     'json: cannot unmarshal string into Go struct field ServicePort.spec.ports.port of type int32'
     """
-    return next(_wrong_types(obj, _type_of(obj), "", obj["kind"]), "")
+    errors = list(_wrong_types(obj, _type_of(obj), "", obj["kind"]))
+    immediate = [words for kind, words in errors if kind in _OWN_DECODERS]
+    return next(iter([*immediate, *(words for _, words in errors)]), "")
 
 
 def rule_errors(obj: KubeObject) -> list[FieldError]:
@@ -137,21 +139,20 @@ def _nearest(name: str, fields: Iterable[str]) -> str:
 
 # ── types of Go ──────────────────────────────────────────────────────────────────────────────────────────
 
-_GO_NAMES = {"boolean": "bool", "byte": "[]uint8"}
+_OWN_DECODERS = ("int-or-string", "quantity", "time")  # their errors end the decoding; others wait for its end
+_GO_NAMES = {"int-or-string": "int32", "boolean": "bool", "byte": "[]uint8"}
 _JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 
 
-def _wrong_types(value: object, kind: Type, path: str, struct: str) -> Iterator[str]:
-    """Yield Go's words for each value of a wrong type. `struct`: the Go type that has the field."""
+def _wrong_types(value: object, kind: Type, path: str, struct: str) -> Iterator[tuple[str, str]]:
+    """Yield the type of each value that is of another one, and Go's words. `struct`: the Go type with the field."""
     if value is None or not isinstance(kind, str):
         return
     if not _fits(value, kind):
         found = _JSON_NAMES.get(type(value), "string")
         found += f" {value}" if isinstance(value, float) and kind.startswith("int") else ""
         where = f"Go struct field {struct}.{_PLACE.sub('', path)} of type {_go_name(kind)}"
-        if kind == "int-or-string":
-            where = "Go value of type int32"
-        yield f"json: cannot unmarshal {found} into {where}"
+        yield kind, f"json: cannot unmarshal {found} into {where}"
         return
     owner = kind if kind in _table()["types"] else struct
     for one, inner, below in _children(value, kind, path):

@@ -6,7 +6,7 @@ Kubernetes v1.31 pkg/apis/core/validation/validation.go ValidateService, Validat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from kanslib.k8s.field_errors import (
@@ -23,11 +23,11 @@ from kanslib.k8s.field_errors import (
     metadata,
     port_number,
     port_number_or_name,
-    qualified_name,
     required,
     unsupported,
     without_leading_zeros,
 )
+from kanslib.k8s.labels import key_problems
 from kanslib.k8s.objects import KubeObject
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -35,6 +35,7 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _FAMILIES = ("IPv4", "IPv6")
 _POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _KUBELET_PORT = 10250
+_LINK_LOCAL_MULTICAST = ("224.0.0.0/24", "ff02::/10")
 _ONE_DAY = 86400
 _ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 Spec = Mapping[str, Any]
@@ -105,7 +106,7 @@ def _cluster_ips_errors(spec: Spec) -> Iterator[FieldError]:
     if len(versions) == 2 and versions[0] == versions[1]:
         yield invalid("spec.clusterIPs", ips, "may specify no more than one IP for each IP family")
     for place, (ip, version, family) in enumerate(zip(ips, versions, families, strict=False)):
-        if family != f"IPv{version}":
+        if family in _FAMILIES and family != f"IPv{version}":
             detail = f"expected an {family} value as indicated by `ipFamilies[{place}]`"
             yield invalid(f"spec.clusterIPs[{place}]", ip, detail)
 
@@ -153,7 +154,7 @@ def _port_errors(spec: Spec) -> Iterator[FieldError]:
         yield from port_number_or_name(f"{path}.targetPort", port["targetPort"])
         if port.get("appProtocol"):
             yield from (
-                invalid(f"{path}.appProtocol", port["appProtocol"], one) for one in qualified_name(port["appProtocol"])
+                invalid(f"{path}.appProtocol", port["appProtocol"], one) for one in key_problems(port["appProtocol"])
             )
 
 
@@ -180,6 +181,10 @@ def _external_ip_errors(spec: Spec) -> Iterator[FieldError]:
             yield invalid(path, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
         if found.is_link_local:
             yield invalid(path, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+        if any(found in ip_network(one, strict=False) for one in _LINK_LOCAL_MULTICAST):
+            yield invalid(
+                path, ip, f"may not be in the link-local multicast range ({', '.join(_LINK_LOCAL_MULTICAST)})"
+            )
 
 
 def _type_name_errors(spec: Spec) -> Iterator[FieldError]:
@@ -196,7 +201,7 @@ def _duplicate_port_errors(spec: Spec) -> Iterator[FieldError]:
     for field in ("nodePort", "port"):
         before = set[tuple[str, int]]()
         for place, port in enumerate(ports):
-            if not port.get(field):
+            if field == "nodePort" and not port.get("nodePort"):
                 continue
             key = port["protocol"], port[field]
             if key in before and field == "nodePort":
@@ -226,7 +231,7 @@ def _load_balancer_errors(spec: Spec) -> Iterator[FieldError]:
     if name is not None and not is_load_balancer:
         yield forbidden("spec.loadBalancerClass", _ONLY_LOAD_BALANCER)
     elif name is not None:
-        yield from (invalid("spec.loadBalancerClass", name, one) for one in qualified_name(name))
+        yield from (invalid("spec.loadBalancerClass", name, one) for one in key_problems(name))
 
 
 def _policy_errors(spec: Spec) -> Iterator[FieldError]:

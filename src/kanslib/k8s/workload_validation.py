@@ -7,7 +7,7 @@ fields that decide what the simulator shows: containers, ports, scheduling. Volu
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kanslib.k8s.endpoints import selects
@@ -18,18 +18,22 @@ from kanslib.k8s.field_errors import (
     duplicate,
     forbidden,
     go_literal,
+    go_map,
     invalid,
-    label_value,
     labels,
     metadata,
     port_name,
     port_number,
-    qualified_name,
     required,
     unsupported,
 )
+from kanslib.k8s.labels import key_problems, selector_problem, value_problems
 from kanslib.k8s.objects import KubeObject
 
+_LABEL_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+_NODE_OPERATORS = (*_LABEL_OPERATORS, "Gt", "Lt")
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _RESTARTS = ("Always", "OnFailure", "Never")
@@ -42,7 +46,7 @@ _UPDATABLE = (
 
 def pod_errors(pod: KubeObject, existing: KubeObject | None) -> list[FieldError]:
     """Return the errors of a Pod; `existing` is the one before, of which an image, and no more, may change."""
-    errors = [*metadata(pod), *_spec_errors(pod["spec"], "spec")]
+    errors = [*metadata(pod), *_spec_errors(_with_host_ports(pod["spec"]), "spec")]
     if existing and _fixed(pod["spec"]) != _fixed(existing["spec"]):
         errors.append(forbidden("spec", f"pod updates may not change fields other than {_UPDATABLE}"))
     return errors
@@ -63,37 +67,65 @@ def _fixed(spec: Mapping[str, Any]) -> dict[str, Any]:
 def workload_errors(obj: KubeObject, existing: KubeObject | None) -> list[FieldError]:
     """Return the errors of a Deployment, a DaemonSet or a ReplicaSet; `existing` is the one before."""
     spec, selector = obj["spec"], obj["spec"].get("selector")
-    errors = list(metadata(obj))
-    if spec.get("replicas", 0) < 0:
-        errors.append(invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0"))
-    if selector is None:
+    errors = [*metadata(obj), *_non_negative(spec, "replicas")]
+    if obj["kind"] == "ReplicaSet":
+        errors += _non_negative(spec, "minReadySeconds")
+    if selector is None and obj["kind"] != "DaemonSet":
         errors.append(required("spec.selector"))
-    elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        errors.append(
-            invalid("spec.selector", go_literal("{}"), f"empty selector is invalid for {obj['kind'].lower()}")
-        )
-    template = spec.get("template") or {}
-    template_labels = (template.get("metadata") or {}).get("labels") or {}
-    if not selects(selector or {}, template_labels) or (selector is None and obj["kind"] != "DaemonSet"):
-        detail = "`selector` does not match template `labels`"
-        errors.append(invalid("spec.template.metadata.labels", template_labels or None, detail))
-    errors += labels("spec.template.labels", template_labels)
-    errors += _spec_errors(template.get("spec") or {}, "spec.template.spec")
-    restart = (template.get("spec") or {}).get("restartPolicy", "Always")
-    if restart != "Always":
-        errors.append(unsupported("spec.template.spec.restartPolicy", restart, ["Always"]))
+    if selector is not None:
+        errors += _selector_errors(selector, "spec.selector")
+        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+            kind = "daemonset" if obj["kind"] == "DaemonSet" else "deployment"
+            errors.append(invalid("spec.selector", _go_selector(selector), f"empty selector is invalid for {kind}"))
+    errors += _template_errors(obj["kind"], selector, spec.get("template") or {})
+    if obj["kind"] != "ReplicaSet":
+        errors += _non_negative(spec, "minReadySeconds")
     if existing and existing["spec"].get("selector") != selector:
-        errors.append(invalid("spec.selector", go_literal(_go_selector(selector)), "field is immutable"))
+        errors.append(invalid("spec.selector", _go_selector(selector), "field is immutable"))
     return errors
+
+
+def _template_errors(
+    kind: str, selector: Mapping[str, Any] | None, template: Mapping[str, Any]
+) -> Iterator[FieldError]:
+    """Yield the errors of a template: its labels have to be selected, and its Pods are always restarted."""
+    if selector and selector_problem(selector):
+        if kind != "DaemonSet":
+            yield invalid("spec.selector", _go_selector(selector), "invalid label selector")
+            return
+    elif selector is None or not selects(selector, _template_labels(template)):
+        detail = "`selector` does not match template `labels`"
+        yield invalid("spec.template.metadata.labels", go_map(_template_labels(template)), detail)
+    yield from labels("spec.template.labels", _template_labels(template))
+    spec = template.get("spec") or {}
+    yield from _spec_errors(spec, "spec.template.spec")
+    if spec.get("restartPolicy", "Always") != "Always":
+        yield unsupported("spec.template.spec.restartPolicy", spec["restartPolicy"], ["Always"])
+
+
+def _template_labels(template: Mapping[str, Any]) -> dict[str, str]:
+    return (template.get("metadata") or {}).get("labels") or {}
+
+
+def _non_negative(spec: Mapping[str, Any], field: str) -> list[FieldError]:
+    wrong = (spec.get(field) or 0) < 0
+    return [invalid(f"spec.{field}", spec[field], "must be greater than or equal to 0")] if wrong else []
+
+
+def _selector_errors(selector: Mapping[str, Any], path: str) -> Iterator[FieldError]:
+    """Yield the errors of a label selector (apimachinery ValidateLabelSelector)."""
+    yield from labels(f"{path}.matchLabels", selector.get("matchLabels"))
+    for place, one in enumerate(selector.get("matchExpressions") or []):
+        where = f"{path}.matchExpressions[{place}]"
+        yield from _expression_errors(one, where, _LABEL_OPERATORS)
+        for index, value in enumerate(one.get("values") or []):
+            yield from (invalid(f"{where}.values[{index}]", value, word) for word in value_problems(value))
 
 
 def _go_selector(selector: Mapping[str, Any] | None) -> str:
     found = (selector or {}).get("matchLabels") or {}
-    pairs = ", ".join(f'"{key}":"{found[key]}"' for key in sorted(found))
-    return (
-        f"v1.LabelSelector{{MatchLabels:map[string]string{{{pairs}}}, "
-        "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}"
-    )
+    expressions = "MatchExpressions:[]v1.LabelSelectorRequirement(nil)"
+    return go_literal(f"v1.LabelSelector{{MatchLabels:{go_map(found)}, {expressions}}}")
 
 
 def _spec_errors(spec: Mapping[str, Any], path: str) -> Iterator[FieldError]:
@@ -102,8 +134,9 @@ def _spec_errors(spec: Mapping[str, Any], path: str) -> Iterator[FieldError]:
     if not containers:
         yield required(f"{path}.containers")
     for place, container in enumerate(containers):
-        before = [one.get("name") for one in containers[:place]]
+        before = [one.get("name") or "" for one in containers[:place]]
         yield from _container_errors(container, f"{path}.containers[{place}]", before)
+    yield from _duplicate_host_port_errors(containers, path)
     if spec.get("hostNetwork"):
         yield from _host_port_errors(containers, path)
     if spec.get("restartPolicy", "Always") not in _RESTARTS:
@@ -116,7 +149,7 @@ def _spec_errors(spec: Mapping[str, Any], path: str) -> Iterator[FieldError]:
         yield from _toleration_errors(toleration, f"{path}.tolerations[{place}]")
 
 
-def _container_errors(container: Mapping[str, Any], path: str, before: list[str | None]) -> Iterator[FieldError]:
+def _container_errors(container: Mapping[str, Any], path: str, before: list[str]) -> Iterator[FieldError]:
     name = container.get("name") or ""
     if not name:
         yield required(f"{path}.name")
@@ -134,7 +167,7 @@ def _container_errors(container: Mapping[str, Any], path: str, before: list[str 
             yield duplicate(f"{where}.name", named)
         names |= {named} - {""}
         yield from _container_port_errors(port, where)
-    if name and name in before:
+    if name in before:
         yield duplicate(f"{path}.name", name)
 
 
@@ -149,6 +182,27 @@ def _container_port_errors(port: Mapping[str, Any], path: str) -> Iterator[Field
         yield unsupported(f"{path}.protocol", port["protocol"], _PROTOCOLS)
 
 
+def _with_host_ports(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a Pod's spec with the API server's default: on its node's network it takes the same ports there."""
+    if not spec.get("hostNetwork"):
+        return spec
+    containers = [
+        {**one, "ports": [{"hostPort": port.get("containerPort"), **port} for port in one.get("ports") or []]}
+        for one in spec.get("containers") or []
+    ]
+    return {**spec, "containers": containers}
+
+
+def _duplicate_host_port_errors(containers: list[Mapping[str, Any]], path: str) -> Iterator[FieldError]:
+    before = set[str]()
+    for place, container in enumerate(containers):
+        for index, port in enumerate(container.get("ports") or []):
+            taken = f"{port.get('protocol', 'TCP')}/{port.get('hostIP', '')}/{port.get('hostPort')}"
+            if port.get("hostPort") and taken in before:
+                yield duplicate(f"{path}.containers[{place}].ports[{index}].hostPort", taken)
+            before.add(taken)
+
+
 def _host_port_errors(containers: list[Mapping[str, Any]], path: str) -> Iterator[FieldError]:
     for place, container in enumerate(containers):
         for index, port in enumerate(container.get("ports") or []):
@@ -160,7 +214,7 @@ def _host_port_errors(containers: list[Mapping[str, Any]], path: str) -> Iterato
 def _toleration_errors(one: Mapping[str, Any], path: str) -> Iterator[FieldError]:
     operator, key = one.get("operator") or "Equal", one.get("key") or ""
     if key:
-        yield from (invalid(f"{path}.key", key, word) for word in qualified_name(key))
+        yield from (invalid(f"{path}.key", key, word) for word in key_problems(key))
     elif operator != "Exists":
         detail = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
         yield invalid(f"{path}.operator", one.get("operator") or "", detail)
@@ -169,7 +223,7 @@ def _toleration_errors(one: Mapping[str, Any], path: str) -> Iterator[FieldError
             f"{path}.effect", one.get("effect") or "", "effect must be 'NoExecute' when `tolerationSeconds` is set"
         )
     if operator == "Equal":
-        yield from (invalid(f"{path}.operator", one["value"], word) for word in label_value(one.get("value") or ""))
+        yield from (invalid(f"{path}.operator", one["value"], word) for word in value_problems(one.get("value") or ""))
     elif operator == "Exists" and one.get("value"):
         yield invalid(
             f"{path}.operator", go_literal(_go_toleration(one)), "value must be empty when `operator` is 'Exists'"
@@ -186,31 +240,55 @@ def _go_toleration(one: Mapping[str, Any]) -> str:
 
 
 def _affinity_errors(affinity: Mapping[str, Any], path: str) -> Iterator[FieldError]:
-    node = (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
-    where = f"{path}.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
-    for place, term in enumerate(node.get("nodeSelectorTerms") or []):
-        for index, one in enumerate(term.get("matchExpressions") or []):
-            yield from _expression_errors(one, f"{where}[{place}].matchExpressions[{index}]")
-    for name in ("podAffinity", "podAntiAffinity"):
-        terms = (affinity.get(name) or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or []
+    node, where = affinity.get("nodeAffinity") or {}, f"{path}.nodeAffinity"
+    if (wanted := node.get(_REQUIRED)) is not None:
+        terms = wanted.get("nodeSelectorTerms") or []
+        if not terms:
+            yield required(f"{where}.{_REQUIRED}.nodeSelectorTerms", "must have at least one node selector term")
         for place, term in enumerate(terms):
-            key = f"{path}.{name}.requiredDuringSchedulingIgnoredDuringExecution[{place}].topologyKey"
-            if not term.get("topologyKey"):
-                yield required(key, "can not be empty")
-            yield from (
-                invalid(key, term.get("topologyKey") or "", one)
-                for one in qualified_name(term.get("topologyKey") or "")
+            yield from _node_term_errors(term, f"{where}.{_REQUIRED}.nodeSelectorTerms[{place}]")
+    for place, one in enumerate(node.get(_PREFERRED) or []):
+        yield from _weight_errors(one, f"{where}.{_PREFERRED}[{place}]")
+        yield from _node_term_errors(one.get("preference") or {}, f"{where}.{_PREFERRED}[{place}].preference")
+    for name in ("podAffinity", "podAntiAffinity"):
+        pods, where = affinity.get(name) or {}, f"{path}.{name}"
+        for place, term in enumerate(pods.get(_REQUIRED) or []):
+            yield from _pod_term_errors(term, f"{where}.{_REQUIRED}[{place}]")
+        for place, one in enumerate(pods.get(_PREFERRED) or []):
+            yield from _weight_errors(one, f"{where}.{_PREFERRED}[{place}]")
+            yield from _pod_term_errors(
+                one.get("podAffinityTerm") or {}, f"{where}.{_PREFERRED}[{place}].podAffinityTerm"
             )
 
 
-def _expression_errors(one: Mapping[str, Any], path: str) -> Iterator[FieldError]:
-    operator, values = one.get("operator"), one.get("values") or []
-    if operator in ("In", "NotIn") and not values:
+def _weight_errors(one: Mapping[str, Any], path: str) -> list[FieldError]:
+    weight = one.get("weight", 0)
+    return [] if 1 <= weight <= 100 else [invalid(f"{path}.weight", weight, "must be in the range 1-100")]
+
+
+def _node_term_errors(term: Mapping[str, Any], path: str) -> Iterator[FieldError]:
+    for place, one in enumerate(term.get("matchExpressions") or []):
+        yield from _expression_errors(one, f"{path}.matchExpressions[{place}]", _NODE_OPERATORS)
+
+
+def _pod_term_errors(term: Mapping[str, Any], path: str) -> Iterator[FieldError]:
+    for field in ("labelSelector", "namespaceSelector"):
+        yield from _selector_errors(term.get(field) or {}, f"{path}.{field}")
+    key = term.get("topologyKey") or ""
+    if not key:
+        yield required(f"{path}.topologyKey", "can not be empty")
+    yield from (invalid(f"{path}.topologyKey", key, one) for one in key_problems(key))
+
+
+def _expression_errors(one: Mapping[str, Any], path: str, operators: Sequence[str]) -> Iterator[FieldError]:
+    """Yield the errors of an expression: its operator, how many values it has, its key."""
+    operator, values, key = one.get("operator") or "", one.get("values") or [], one.get("key") or ""
+    if operator not in operators:
+        yield invalid(f"{path}.operator", operator, "not a valid selector operator")
+    elif operator in ("In", "NotIn") and not values:
         yield required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
     elif operator in ("Exists", "DoesNotExist") and values:
         yield forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
     elif operator in ("Gt", "Lt") and len(values) != 1:
         yield required(f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
-    elif operator not in ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"):
-        yield invalid(f"{path}.operator", operator or "", "not a valid selector operator")
-    yield from (invalid(f"{path}.key", one.get("key") or "", word) for word in qualified_name(one.get("key") or ""))
+    yield from (invalid(f"{path}.key", key, word) for word in key_problems(key))

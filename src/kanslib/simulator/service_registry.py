@@ -195,10 +195,13 @@ def _allocate_ports(
     taken = {port.get("nodePort", 0) for other in others for port in other["spec"].get("ports") or []}
     taken |= {other["spec"].get("healthCheckNodePort", 0) for other in others}
     own = {port.get("nodePort") for port in before.get("ports") or []} | {before.get("healthCheckNodePort")}
-    chosen: dict[int, int] = {}  # node ports of this Service by port: two protocols share one
+    ports = (spec.get("ports") or []) if _has_node_ports(spec) else []
+    # node ports of this Service by port: two protocols share one, and the first takes what a later one asks for
+    chosen: dict[int, int] = {}
+    asked = {} if before else {port["port"]: port["nodePort"] for port in reversed(ports) if port.get("nodePort")}
     chooses = spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts")
-    for place, port in enumerate(spec.get("ports") or [] if _has_node_ports(spec) else []):
-        wanted = port.get("nodePort") or chosen.get(port["port"])
+    for place, port in enumerate(ports):
+        wanted = port.get("nodePort") or chosen.get(port["port"]) or (chooses and asked.get(port["port"]))
         is_kept = wanted in own or wanted == chosen.get(port["port"])
         if wanted and not is_kept and (problem := _port_problem(wanted, taken)):
             _refuse(name, [invalid(f"spec.ports[{place}].nodePort", wanted, problem)])
