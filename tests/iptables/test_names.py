@@ -66,3 +66,28 @@ def test_names_agree_with_this_machine() -> None:
         for text in (name, *aliases):
             known.setdefault(text, set()).add(int(place.partition("/")[0] or 0))
     assert all(port in known[name] for name, port in PORTS.items() if name in known)
+
+
+@pytest.mark.parametrize(
+    ("match", "verdicts"),
+    [
+        ("-p icmp -m icmp --icmp-type 255/0:255", {"DROP"}),  # as iptables-nft-save prints `any`
+        ("-p icmp -m icmp --icmp-type 3/1:4", {"DROP"}),
+        ("-p icmp -m icmp --icmp-type 3/5:15", {"ACCEPT"}),
+        ("-p icmp -m realm --realm 0x1/0x2a", {"ACCEPT", "DROP"}),
+        ("-p icmp -m cpu --cpu 4294967295", {"ACCEPT", "DROP"}),
+        ("-p icmp -m mac --mac-source XX:XX:XX:XX:XX:XX", {"ACCEPT", "DROP"}),  # masked before it was published
+    ],
+)
+def test_values_that_iptables_prints(match: str, verdicts: set[str]) -> None:
+    packet = Packet("198.51.100.7", "203.0.113.8", "icmp", in_interface="eth0", icmp_type="3/4")
+    assert {*trace_forward(f"{match} -j DROP", packet)} == verdicts
+
+
+@pytest.mark.parametrize(
+    ("to", "port"), [("203.0.113.8:ftp-data", 20), ("203.0.113.8:https", 443), (":http", 80), ("203.0.113.8:7-7", 7)]
+)
+def test_port_name_of_translation(to: str, port: int) -> None:
+    dump = f"*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination {to}\nCOMMIT\n"
+    (way,) = iptables.parse(dump).trace(Packet("198.51.100.7", "192.0.2.50", dport=8000, in_interface="eth0"))
+    assert way.packet.dport == port

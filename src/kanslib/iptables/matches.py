@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
@@ -415,6 +416,8 @@ def _physdev(part: Module) -> list[Match]:
 
 
 def _mac(part: Module) -> list[Match]:
+    if any("x" in option.value.lower() for option in part.options):  # masked before it was published
+        return _asked(part)
     try:
         return [MACMatch(mac_number(option.value), option.negated) for option in part.options]
     except ValueError:
@@ -523,10 +526,10 @@ def _socket(part: Module) -> list[Match]:
 
 # option → words, the highest number, the fields on which it depends
 _NUMBERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
-    "--cpu": ("the processor that handles it", 0xFFFF, ()),
+    "--cpu": ("the processor that handles it", ALL_BITS, ()),
     "--ahspi": ("the SPI of its AH", ALL_BITS, ()),
     "--espspi": ("the SPI of its ESP", ALL_BITS, ()),
-    "--ipcompspi": ("the CPI of its IPComp", 0xFFFF, ()),
+    "--ipcompspi": ("the CPI of its IPComp", ALL_BITS, ()),
     "--fragid": ("the identification of its fragment header", ALL_BITS, ()),
     "--rt-type": ("the type of its routing header", 255, ()),
     "--mh-type": ("the type of its mobility header", 255, ()),
@@ -537,13 +540,16 @@ _NUMBERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
 }
 
 
+_INTEGER = re.compile(r"[0-9]+|0x[0-9a-fA-F]+")
+
+
 def _choice(part: Module) -> list[Match]:
     """Return one match for each option that is about one number; for other options, names and masks one question."""
     found: list[Match] = []
     for option in part.options:
         words, top, fields = _NUMBERS.get(option.name, ("", 0, ()))
         parts = option.value.split(":") if words else ["-"]
-        if len(parts) > 2 or not all(text.isdecimal() or text[:2] == "0x" for text in parts if text):
+        if len(parts) > 2 or not all(_INTEGER.fullmatch(text) for text in parts if text):
             return _asked(part)
         ranges = _numbers(option, 0, top)
         found.append(OutsideMatch(option.name[2:], words, fields, option.negated, "", ranges, ((0, top),)))

@@ -337,6 +337,11 @@ _ICMP_TYPES = _texts(_ICMP)
 ICMPV6_TYPES = _texts(_ICMPV6)
 
 
+def port_number(text: str) -> int:
+    """Return a port by its name or number. ValueError for a name that is in no table."""
+    return PORTS[text] if text in PORTS else int(text)
+
+
 def tcp_flags(text: str) -> int:
     """Return TCP flags by name as bits: `SYN,ACK` is 18. ValueError for an unknown name."""
     try:
@@ -346,14 +351,15 @@ def tcp_flags(text: str) -> int:
 
 
 def icmp(text: str, names: dict[str, str] | None = None) -> tuple[int, int]:
-    """Return the range of type·256+code for an ICMP type such as `8`, `3/4`, `echo-request`.
+    """Return the range of type·256+code for an ICMP type such as `8`, `3/4`, `3/0:4`, `echo-request`.
 
     `names` are those of the family, of ICMP by default. ValueError for an unknown type.
     """
-    kind, slash, code = (names or _ICMP_TYPES).get(text.lower(), text).partition("/")
-    low = int(kind) << 8 | (int(code) if slash else 0)
-    if not 0 <= low < 65536 or (slash and int(code) > 255):
+    kind, slash, codes = (names or _ICMP_TYPES).get(text.lower(), text).partition("/")
+    first, _, last = (codes if slash else "0:255").partition(":")
+    low, high = int(first), int(last or first)
+    if not 0 <= int(kind) < 256 or not 0 <= low <= high < 256:
         raise ValueError(f"no ICMP type {text!r}")
-    return (
-        (0, 65535) if kind == "255" and not slash and names is not ICMPV6_TYPES else (low, low if slash else low | 255)
-    )
+    if kind == "255" and (low, high) == (0, 255) and names is not ICMPV6_TYPES:
+        return 0, 65535  # any
+    return int(kind) << 8 | low, int(kind) << 8 | high

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kanslib.exceptions import RuleSyntaxError
 from kanslib.iptables.matches import ALL_BITS, dscp, tos, value_and_mask
+from kanslib.iptables.names import PORTS, port_number
 from kanslib.iptables.packet import number
 from kanslib.iptables.syntax import Module, Option, RuleOptions
 
@@ -318,11 +319,11 @@ def _translate(target: Module) -> Action:
         for address in filter(None, (first, last)):
             number(address)
         span, _, base = ports.partition("/")
-        low, _, high = span.partition("-")
-        ends = (int(low), int(high or low)) if ports else None
+        low, _, high = (span, "", "") if span in PORTS else span.partition("-")  # a name may have a dash
+        ends = (port_number(low), port_number(high or low)) if ports else None
         if ends and not 0 <= ends[0] <= ends[1] <= 65535:
             raise ValueError
-        start = int(base) if base else None
+        start = port_number(base) if base else None
     except ValueError:
         raise RuleSyntaxError(to.column, str(to), "an address and a port, such as 10.244.1.2:8080") from None
     return Translate(target.name, (first, last or first) if first else None, ends, start, random)
