@@ -26,7 +26,7 @@ from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
-from kanslib.metallb import allocation, memberlist
+from kanslib.metallb import memberlist
 from kanslib.metallb.ranges import ipv4_addresses
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
@@ -139,18 +139,8 @@ class SimulatedBackend(Backend):
 
     @override
     def provenance(self) -> Provenance:
-        notes = (MODELS, *self._chances())
+        notes = (MODELS, *map(str, self._simulator.chances(self._now)))
         return Provenance("simulated", self._now, self.current_moment, f"from {self._since}", notes)
-
-    def _chances(self) -> list[str]:
-        """Return which addresses are one of several that MetalLB might have given."""
-        existing = {allocation.key_of_service(service) for service in self.objects("services")}
-        why = "MetalLB tries equal pools in no fixed order"
-        return [
-            f"{service} might as well have got {' or '.join(', '.join(ips) for ips in others)}: {why}"
-            for service, others in self._simulator.controller.alternatives.at(self._now).items()
-            if service in existing
-        ]
 
     @override
     def topology(self) -> Topology:

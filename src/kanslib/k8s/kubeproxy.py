@@ -410,6 +410,7 @@ class _RuleWriter:
 
     def __init__(self, node: str, config: Config, large: bool) -> None:
         self.config, self.large, self.node = config, large, node
+        self.on_localhost = config.has_localhost_nodeports
         self.address = config.addresses.get(node, "")
         top = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-FORWARD", "KUBE-NODEPORTS", "KUBE-PROXY-FIREWALL")
         self.filter: dict[str, list[str]] = {chain: [] for chain in top}
@@ -427,7 +428,7 @@ class _RuleWriter:
         return f"-m nfacct --nfacct-name  {name}" if name in self.config.nfacct else ""
 
     def _host(self, address: str) -> str:
-        return f"{ip_address(address)}/{128 if _is_ipv6(address) else 32}"
+        return f"{address}/{128 if _is_ipv6(address) else 32}"
 
     # ── common to all nodes ───────────────────────────────────────────────────────────────────────────────
 
@@ -438,7 +439,7 @@ class _RuleWriter:
         comment = _comment("kubernetes service traffic requiring SNAT")
         self._nat("KUBE-POSTROUTING", comment, "-j MASQUERADE --random-fully")
         self._nat("KUBE-MARK-MASQ", f"-j MARK --set-xmark {MARK}/{MARK}")
-        if self.config.has_localhost_nodeports:
+        if self.on_localhost:
             comment = _comment("block incoming localnet connections")
             states = "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT"
             self._filter("KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8", comment, states, "-j DROP")
@@ -449,7 +450,7 @@ class _RuleWriter:
         addresses = self.config.nodeport_ips(self.node)
         if addresses is None:
             loopback = "::1/128" if self.config.ipv6 else "127.0.0.0/8"
-            besides = "" if self.config.has_localhost_nodeports else f"! -d {loopback}"
+            besides = "" if self.on_localhost else f"! -d {loopback}"
             self._nat("KUBE-SERVICES", besides, comment, "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS")
         for address in addresses or []:
             self._nat("KUBE-SERVICES", f"-d {self._host(address)}", comment, "-j KUBE-NODEPORTS")
@@ -523,7 +524,7 @@ class _RuleWriter:
         port = f"-m {svc.protocol} --dport {svc.node_port}"
         comment = _comment(svc.name)
         counter = self._nfacct(COUNTED_LOCALHOST)
-        if self.config.has_localhost_nodeports and counter:
+        if self.on_localhost and counter:
             self._nat("KUBE-NODEPORTS", f"-d 127.0.0.0/8 -p {svc.protocol}", comment, port, counter, ext)
         self._nat("KUBE-NODEPORTS", f"-p {svc.protocol}", comment, port, ext)
 

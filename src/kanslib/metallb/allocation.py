@@ -195,7 +195,7 @@ class Allocator:
         """Return the pools that are tried, in order, for a Service that requests none.
 
         First those whose serviceAllocation selects it, by priority (0 comes last), then those without one. MetalLB
-        tries pools of one priority, and pools without a serviceAllocation, in no fixed order; here they come by name.
+        tries pools with the same turn, and pools without a serviceAllocation, in no fixed order; here they come by name.
         """
         return [pool for group in self._candidate_groups(service) for pool in group]
 
@@ -209,8 +209,8 @@ class Allocator:
             for pool in automatic
             if pool.pinned and (pool.namespaces or pool.service_selectors) and pool.serves(namespace, labels)
         ]
-        priorities = sorted({pool.priority for pool in pinned}, key=lambda priority: (priority == 0, priority))
-        groups = [[pool for pool in pinned if pool.priority == priority] for priority in priorities]
+        turns = sorted(set(map(_turn, pinned)))
+        groups = [[pool for pool in pinned if _turn(pool) == turn] for turn in turns]
         return [*groups, [pool for pool in automatic if not pool.pinned]]
 
     def _available_or_none(self, key: str, service: KubeObject, name: str) -> tuple[str, ...] | None:
@@ -266,6 +266,17 @@ class Allocator:
         taken = {port for other in others.values() for port in other.ports}
         clash = next((port for port in _ports(service) if port in taken), None)
         return f'port {clash[0]}/{clash[1]} is already in use on "{ip}"' if clash else ""
+
+
+def _turn(pool: Pool) -> tuple[bool, int, bool]:
+    """Return when a pool with a serviceAllocation is tried; pools with the same turn come in no fixed order.
+
+    allocator.go lists pools of namespaces before those of service selectors; sortPools keeps the order of two that
+    have one priority, and turns it round for those that have none.
+    """
+    if pool.priority:
+        return False, pool.priority, not pool.namespaces
+    return True, 0, not pool.service_selectors
 
 
 def key_of_service(service: KubeObject) -> str:

@@ -19,6 +19,7 @@ from kanslib.metallb import allocation, bgp, election, memberlist, replay
 from kanslib.metallb.config import Config, L2Advertisement, pool_of
 from kanslib.metallb.resources import SYSTEM
 from kanslib.simulator.api_server import timestamp
+from kanslib.simulator.chance import Chance, Unordered
 from kanslib.simulator.config_reader import CONTROLLER, SPEAKERS, ConfigReader
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.time_series import TimeSeries
@@ -26,7 +27,6 @@ from kanslib.simulator.time_series import TimeSeries
 _ROUND, _BURST = 1.1, 5.0  # seconds between gratuitous ARPs, and how long after the last sync (announcer.go spamLoop)
 _EVENT_BURST, _EVENT_INTERVAL = 25.0, 300.0  # client-go's defaultSpamBurst, and the seconds until one more is allowed
 _INTERFACES = frozenset({"eth0"})  # of a kind node that MetalLB may announce on
-Alternatives = Mapping[str, tuple[tuple[str, ...], ...]]  # by Service: addresses that it might have got as well
 Announced = dict[str, frozenset[str]]  # an address, and the nodes that answer ARP for it
 
 
@@ -92,7 +92,7 @@ class SimulatedController:
     """Assign addresses, and write them into the Services' status. `logs`: its lines by node.
 
     `lost`: the unreachable nodes, on which a controller does nothing though the API still calls it Ready.
-    `alternatives`: what Services might have got as well, where MetalLB tries pools in no fixed order.
+    `chances`: what Services might have got as well, where MetalLB takes pools or Services in no fixed order.
     """
 
     def __init__(self, cluster: EventLoop, events: EventRecorder, lost: Collection[str] = ()) -> None:
@@ -101,7 +101,8 @@ class SimulatedController:
         self._processed: dict[str, object] = {}
         self._reader = ConfigReader(cluster, CONTROLLER)
         self.logs: dict[str, list[str]] = {}
-        self.alternatives: TimeSeries[Alternatives] = TimeSeries(cluster.now, {})
+        self._waiting: set[str] = set()  # Services without an address, which are reconciled together one day
+        self.chances: TimeSeries[tuple[Chance, ...]] = TimeSeries(cluster.now, ())
         cluster.subscribe(("services", *CONTROLLER.kinds, "pods"), cluster.delays.allocate, self.sync)
 
     def adopt_existing(self) -> None:
@@ -126,17 +127,40 @@ class SimulatedController:
 
     def sync(self) -> None:
         """Reconcile every Service that has changed, or all when the pools have."""
+        stored = self.cluster.store.kinds.get("services", {}).values()
+        services = {allocation.key_of_service(service): service for service in stored}
         if not self.is_running:
+            self._waiting |= {key for key, service in services.items() if _waits_for_an_address(service)}
             return
         if self._reader.is_outdated:
             self._read_config()
-        stored = self.cluster.store.kinds.get("services", {}).values()
-        services = {allocation.key_of_service(service): service for service in stored}
         for key in [key for key in self._allocator.allocations if key not in services]:
             self._allocator.release(key)
             self._processed = {}
-        for key, service in services.items():
-            self._converge(key, service)
+        # those with addresses come first (service_controller_reload.go reprocessAll)
+        order = sorted(services, key=lambda key: not external_addresses(services[key]))
+        decisions = {key: decision for key in order if (decision := self._converge(key, services[key]))}
+        kept = {
+            key for key, one in decisions.items() if one.ips and one.ips == tuple(external_addresses(services[key]))
+        }
+        self._record_chances({key: one for key, one in decisions.items() if key not in kept}, services)
+
+    def _record_chances(self, decisions: Mapping[str, allocation.Decision], services: Collection[str]) -> None:
+        """Record what else these Services could have got; of them, and of those that are gone, nothing older holds."""
+        holding = set(services) - decisions.keys()
+        recorded = [one for one in self.chances.latest if holding.issuperset(one.subjects)]
+        recorded += [
+            Chance(Unordered.POOLS, (key,), (decision.ips, *decision.alternatives))
+            for key, decision in decisions.items()
+            if decision.alternatives
+        ]
+        turns = sorted(decisions.keys() & self._waiting)
+        if len(turns) > 1 and any(decisions[key].ips for key in turns):
+            recorded.append(Chance(Unordered.SERVICES, tuple(turns), tuple(decisions[key].ips for key in turns)))
+        self._waiting -= {key for key, decision in decisions.items() if decision.ips}
+        self._waiting |= {key for key, decision in decisions.items() if not decision.ips}
+        if tuple(recorded) != self.chances.latest:
+            self.chances.set(self.cluster.now, tuple(recorded))
 
     def _read_config(self) -> None:
         """Read the configuration; keep the last good one, and log, where MetalLB refuses it."""
@@ -148,21 +172,18 @@ class SimulatedController:
             self._processed = {}
             self._allocator.set_pools(self._reader.config.pools)
 
-    def _converge(self, key: str, service: KubeObject) -> None:
+    def _converge(self, key: str, service: KubeObject) -> allocation.Decision | None:
+        """Reconcile a Service; return the decision, or None for one that has not changed or is not MetalLB's."""
         if self._processed.get(key) == _relevant_fields(service):
-            return
+            return None
         if service["spec"].get("loadBalancerClass"):
-            return
+            return None
         if service["spec"].get("type") != "LoadBalancer" and not external_addresses(service):
-            return
+            return None
         decision = self._allocator.converge(service)
         for message in decision.events:
             self._events.write(service, "metallb-controller", message, "controller")
             self._log(key, decision, message)
-        if decision.ips != tuple(external_addresses(service)):
-            others = {name: found for name, found in self.alternatives.latest.items() if name != key}
-            found = {key: decision.alternatives} if decision.alternatives else {}
-            self.alternatives.set(self.cluster.now, {**others, **found})
         updated = copy.deepcopy(service)
         annotations = updated["metadata"].setdefault("annotations", {})
         if decision.pool:
@@ -175,6 +196,7 @@ class SimulatedController:
         if decision.released:
             self._processed = {}
             self.cluster.trigger(self.sync)
+        return decision
 
     def _log(self, key: str, decision: allocation.Decision, message: allocation.EventMessage) -> None:
         """Write the decision into the log of the node on which the controller runs (controller/service.go)."""
@@ -187,6 +209,10 @@ class SimulatedController:
 
     def _write_log(self, line: str) -> None:
         self.logs.setdefault(self._node or "", []).append(line)
+
+
+def _waits_for_an_address(service: KubeObject) -> bool:
+    return service["spec"].get("type") == "LoadBalancer" and not external_addresses(service)
 
 
 def stale_log_line(moment: float, caller: str, reconciler: str, reader: ConfigReader) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kanslib.metallb import bgp, bgp_sessions
-from kanslib.metallb.bgp_sessions import NeighborSummary, Router, Session
+from kanslib.metallb.bgp_sessions import NeighborSummary, Router, Session, SessionProblem
 from kanslib.metallb.config import Config
 from kanslib.metallb.resources import Objects
+from kanslib.simulator.chance import Chance, Unordered
 
 
 @dataclass(frozen=True)
@@ -39,3 +40,16 @@ class RouterView:
     def hold(self, node: str) -> float | None:
         """Return the hold time of a node's session in seconds, 0 for one that never expires; None without a session."""
         return next((session.hold for session in self.sessions if session.node == node and session.is_up), None)
+
+    def chances(self) -> list[Chance]:
+        """Return, for each node with several peers that lead to the router, which of them can have the session."""
+        found = []
+        for up in (session for session in self.sessions if session.is_up):
+            others = [
+                (one.peer,)
+                for one in self.sessions
+                if one.node == up.node and one.router == up.router and one.problem is SessionProblem.COLLISION
+            ]
+            if others:
+                found.append(Chance(Unordered.PEERS, (up.node,), ((up.peer,), *others)))
+        return found

@@ -31,6 +31,7 @@ from kanslib.metallb.election import EXCLUDE
 from kanslib.metallb.resources import SYSTEM
 from kanslib.metallb.webhook import WEBHOOKS, Operation
 from kanslib.simulator import admission, api_server
+from kanslib.simulator.chance import Chance
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.endpoint_slices import EndpointSlices
 from kanslib.simulator.event_loop import EventLoop
@@ -570,6 +571,11 @@ class Simulator:
             router = course_router(name, self.initial.address_of_router(name), nodes.values())
             self._router_views[key] = RouterView.of(router, config, objects, nodes, running)
         return self._router_views[key]
+
+    def chances(self, moment: float) -> list[Chance]:
+        """Return what could have come otherwise at a moment, because MetalLB walks Go maps."""
+        view = self.router_view(moment)
+        return [*self.controller.chances.at(moment), *(view.chances() if view else ())]
 
     def next_hops(self, moment: float) -> dict[str, tuple[str, ...]]:
         """Return the router's BGP routes: next hops by prefix; none where no router runs."""
