@@ -227,8 +227,12 @@ def _load_balancer_errors(spec: Spec) -> Iterator[FieldError]:
         yield from cidr(f"spec.LoadBalancerSourceRanges[{place}]", one.strip())
     if spec.get("allocateLoadBalancerNodePorts") is not None and not is_load_balancer:
         yield forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_LOAD_BALANCER)
+    yield from _class_errors(spec)
+
+
+def _class_errors(spec: Spec) -> Iterator[FieldError]:
     name = spec.get("loadBalancerClass")
-    if name is not None and not is_load_balancer:
+    if name is not None and spec["type"] != "LoadBalancer":
         yield forbidden("spec.loadBalancerClass", _ONLY_LOAD_BALANCER)
     elif name is not None:
         yield from (invalid("spec.loadBalancerClass", name, one) for one in key_problems(name))
@@ -262,6 +266,7 @@ def _change_errors(spec: Spec, before: Spec) -> Iterator[FieldError]:
     both_load_balancers = spec["type"] == before["type"] == "LoadBalancer"
     if both_load_balancers and spec.get("loadBalancerClass") != before.get("loadBalancerClass"):
         yield invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), changed)
+    yield from _class_errors(spec)
     both_have_port = needs_health_check(spec) and needs_health_check(before)
     if both_have_port and spec.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
         yield forbidden("spec.healthCheckNodePort", "field is immutable")

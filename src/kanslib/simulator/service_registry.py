@@ -17,6 +17,8 @@ from kanslib.k8s.service_validation import cluster_ip_errors, is_external, needs
 from kanslib.simulator.api_server import API_SERVER, NODE_PORTS, IdGenerator
 
 _CLIENT_IP_SECONDS = 10800  # DefaultClientIPServiceAffinitySeconds
+# fields that are strings in Go, not pointers to one
+_EMPTY_IS_ABSENT = ("type", "sessionAffinity", "externalTrafficPolicy", "clusterIP", "externalName", "loadBalancerIP")
 _ONE_FAMILY = "must be 'RequireDualStack' or 'PreferDualStack' when multiple {} are specified"
 Spec = dict[str, Any]
 
@@ -35,6 +37,9 @@ def stored_service(
     """
     spec, name = service["spec"], service["metadata"]["name"]
     before: Spec = existing["spec"] if existing else {}
+    for field in _EMPTY_IS_ABSENT:
+        if spec.get(field) == "":
+            del spec[field]
     _set_defaults(spec)
     if before:
         _drop_fields_of_the_old_type(spec, before)
@@ -69,6 +74,8 @@ def _set_defaults(spec: Spec) -> None:
         port.setdefault("port", 0)
         port.setdefault("protocol", "TCP")
         port["targetPort"] = port.get("targetPort") or port["port"]
+        if not port.get("name"):
+            port.pop("name", None)
     if is_external(spec):
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if kind in ("ClusterIP", "NodePort", "LoadBalancer"):
@@ -124,11 +131,12 @@ def _keep_node_ports(spec: Spec, before: Mapping[str, Any]) -> None:
     old = before.get("ports") or []
     by_number = {(port["port"], port["protocol"]): port.get("nodePort") for port in old}
     by_name = {port.get("name", ""): port.get("nodePort") for port in old}
-    for port in spec["ports"]:
+    ports = spec.get("ports") or []
+    for port in ports:
         if kept := by_number.get((port["port"], port["protocol"])):
             port["nodePort"] = port.get("nodePort") or kept
-    used = {port.get("nodePort") for port in spec["ports"]}
-    for port in spec["ports"]:
+    used = {port.get("nodePort") for port in ports}
+    for port in ports:
         kept = by_name.get(port.get("name", ""))
         if kept and not port.get("nodePort") and kept not in used:
             port["nodePort"] = kept

@@ -1,0 +1,77 @@
+"""Random manifests to the API server of the course's cluster and to the simulator: both take them, or both refuse.
+
+Run with `pytest -m live tests/live/test_refusals.py -s`. KANS_SEED sets the seed, KANS_MANIFESTS how many of each kind.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kanslib.backends.live import LiveBackend
+from kanslib.cluster.api import kubectl
+from kanslib.exceptions import RefusedError
+from kanslib.lab.lab import Lab
+from kanslib.simulator.simulator import InitialState, Simulator
+from tests.simulator import random_manifests
+
+pytestmark = pytest.mark.live
+SEED = int(os.environ.get("KANS_SEED", "20261126"))
+COUNT = int(os.environ.get("KANS_MANIFESTS", "100"))
+KINDS = ("nodes", "namespaces", "services")
+# what differs by chance, and what kubectl adds before the API server's message
+CHANCE = re.compile(r"(?<=nodePort: Duplicate value: )\d+|(?<=TolerationSeconds:)\(\*int64\)\(\w+\)")
+PREFIX = re.compile(r'^(Error from server \(\w+\): )?(error when creating "STDIN": )?')
+
+
+def real_message(manifest: dict[str, Any]) -> str:
+    """Return what the API server says of a new object; empty when it takes it. The object is deleted again."""
+    result = kubectl("create --validate=strict -f -", json.dumps(manifest))
+    if result.rc == 0:
+        kubectl("delete --wait=true --grace-period=0 --force -f -", json.dumps(manifest))
+    return PREFIX.sub("", result.err.strip()) if result.rc else ""
+
+
+def simulated_message(initial: InitialState, manifest: dict[str, Any]) -> str:
+    """Return what the simulator says of it."""
+    try:
+        Simulator(initial).apply([copy.deepcopy(manifest)])
+    except RefusedError as refused:
+        return refused.message
+    return ""
+
+
+def comparable(message: str) -> str:
+    """Return a message without what is chance, and without the form in which kubectl prints several errors."""
+    head, _, errors = CHANCE.sub("", message).removeprefix("The ").partition("is invalid: ")
+    if not errors:
+        return head
+    one_line = re.sub(r"\n\* ", ", ", errors.strip())
+    lines = re.split(r", (?=spec|metadata)", re.sub(r"^\[|\]$|^\* ", "", one_line))
+    return f"{head.split('.')[0]} {sorted(lines)}"
+
+
+@pytest.mark.parametrize("make", [random_manifests.service, random_manifests.pod, random_manifests.workload])
+def test_api_server_and_simulator_refuse_alike(make: Callable[[random.Random], dict[str, Any]]) -> None:
+    lab = Lab(LiveBackend("l2"), "l2")
+    initial = InitialState(
+        moment=time.time(), objects={kind: lab.objects(kind) for kind in KINDS}, network=lab.network(),
+        addresses={}, macs={}, cluster_cidr="10.10.0.0/16", control_plane=lab.control_plane, client=None,
+    )  # fmt: skip
+    differences, same_words = list[str](), 0
+    for number in range(COUNT):
+        manifest = make(random.Random(SEED + number))
+        real, simulated = real_message(manifest), simulated_message(initial, manifest)
+        same_words += comparable(real) == comparable(simulated)
+        if bool(real) != bool(simulated):
+            differences.append(f"seed {SEED + number}: {real or 'taken'}\n  simulated: {simulated or 'taken'}")
+    print(f"\n{COUNT} manifests, {same_words} with the same words")
+    assert not differences, "\n".join(differences)
