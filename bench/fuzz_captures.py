@@ -1,8 +1,9 @@
-"""Fuzz the reader of captures, its layers and BGP with atheris, from real captures on.
+"""Fuzz the reader of captures, its layers, BGP and the analysis with atheris, from real captures on.
 
     pip install atheris && python bench/fuzz_captures.py -max_total_time=600
 
-Ends with a traceback and the input when bytes crash it, hang it (25 s), or give other columns than frames.
+Ends with a traceback and the input when bytes crash it or the analysis of an outage, hang it (25 s), or give other
+columns than frames.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
-with atheris.instrument_imports(include=["kanslib.packets"]):
+with atheris.instrument_imports(include=["kanslib.packets", "kanslib.analysis"]):
+    from kanslib.analysis import captures
+    from kanslib.analysis.duplicates import without_duplicates
+    from kanslib.analysis.neighbor_cache import neighbor_updates
+    from kanslib.analysis.neighbors import NeighborAnalysis
     from kanslib.course.recordings import shipped
     from kanslib.exceptions import RecordingError
     from kanslib.packets import bgp, capture
+    from kanslib.packets.capture import Frame
     from kanslib.recording import Recording
     from tests.packets.malformed_captures import all_of_them
     from tests.packets.test_table import same
@@ -38,6 +44,7 @@ def one(data: bytes) -> None:
             assert frame.http is None or str(frame.http)
         for heard in bgp.messages(frames):
             assert str(heard.message)
+        analyse(frames)
         if data[:2] != b"\x1f\x8b":
             same(data)
         seen["read"] += 1
@@ -45,6 +52,19 @@ def one(data: bytes) -> None:
         seen["refused"] += 1
     if (total := sum(seen.values())) % 20_000 == 0:
         print(f"{total:,} captures: {seen}", flush=True)
+
+
+def analyse(frames: list[Frame]) -> None:
+    """Analyse frames as `kans timeline` does."""
+    kept, _ = without_duplicates(sorted(captures.relevant_frames(frames), key=lambda frame: frame.time))
+    vips = captures.likely_vips(kept)
+    captures.outage_from_captures(kept, {}, dict.fromkeys(vips, "svc"))
+    neighbors = NeighborAnalysis.of(kept)
+    neighbors.conflicts()
+    neighbors.announcements()
+    for address in neighbors.addresses:
+        neighbors.takeovers(address)
+        neighbor_updates(neighbors, address, neighbors.ownership(address)[0].mac, kept)
 
 
 def corpus(folder: Path) -> None:

@@ -75,7 +75,12 @@ def test_neighbor_message_that_receivers_ignore_claims_nothing() -> None:
 
 
 def test_neighbor_message_of_cooked_capture_is_to_all() -> None:
+    """Of a frame that was sent, such a capture does not show to whom."""
     wire = Wire()
     wire.announcement(0, NODE1)
     wire.answer(1, NODE1)
-    assert [message.is_to_all for message in neighbor_messages(wire.read(COOKED_2))] == [True, True, False]
+    wire.question(2)
+    wire.solicitation(3)
+    wire.answer6(4, NODE1)
+    to_all = [message.is_to_all for message in neighbor_messages(wire.read(COOKED_2))]
+    assert to_all == [True, True, False, True, True, False]

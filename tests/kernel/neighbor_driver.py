@@ -1,7 +1,7 @@
 """Runs in a network namespace: send frames to a client in another one, and print what its neighbor cache holds.
 
-Usage: neighbor_driver.py CLIENT_PID < steps. A step is a JSON list: ["ask", address], ["send", hex], ["wait", seconds] or
-["check", address]. Prints {"frames": [[time, hex], …], "checks": [[time, address, MAC], …]}.
+Usage: neighbor_driver.py CLIENT_PID < steps. A step is a JSON list: ["ask", address], ["send", hex], ["wait", seconds]
+or ["check", address]. Prints {"frames": [[time, hex], …], "checks": [[time, address, MAC], …]}.
 """
 
 from __future__ import annotations

@@ -51,9 +51,11 @@ class NeighborMessage(NamedTuple):
 
     @property
     def is_to_all(self) -> bool:
-        """True when it is known to be sent to more machines than one."""
+        """True when it is sent to more machines than one; True as well where the capture does not show it."""
+        if self.frame.ip:
+            return ip_address(self.frame.ip.dst).is_multicast
         if self.frame.cooked:
-            return self.frame.cooked.packet_type in (PacketType.BROADCAST, PacketType.MULTICAST)
+            return self.frame.cooked.packet_type not in (PacketType.TO_US, PacketType.TO_ANOTHER_HOST)
         return is_group(self.frame.destination_mac or "")
 
 
