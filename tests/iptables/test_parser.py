@@ -209,3 +209,15 @@ def test_parse_unknown_match_is_one_question(match: str) -> None:
     assert not iptables.is_certain(tcp)
     udp = ruleset.trace(Packet("198.51.100.7", "203.0.113.8", "udp", in_interface="eth0"))
     assert {way.verdict for way in udp} == {"DROP"}
+
+
+def test_parse_chain_that_dump_has_not_is_asked_about() -> None:
+    """A file for iptables-restore may jump to chains of another file, as those of ufw do."""
+    rules = "-A FORWARD -p udp -j NOSUCH\n-A FORWARD -p icmp -g ELSEWHERE\n"
+    ruleset = iptables.parse(f"*filter\n:FORWARD ACCEPT [0:0]\n{rules}COMMIT\n")
+    found = [(rule.line, text) for rule, text in ruleset.unknown]
+    assert found == [(3, "no chain NOSUCH in this dump"), (4, "no chain ELSEWHERE in this dump")]
+    udp = ruleset.trace(Packet("198.51.100.7", "203.0.113.8", "udp", in_interface="eth0"))
+    assert not iptables.is_certain(udp)
+    assert "the chain NOSUCH, which this dump has not, ends its way" in udp[-1].explain()
+    assert iptables.is_certain(ruleset.trace(Packet("198.51.100.7", "203.0.113.8", in_interface="eth0")))

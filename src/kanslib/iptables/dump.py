@@ -220,7 +220,9 @@ class Dump:
         for table, chains in self.tables.items():
             for name, chain in chains.items():
                 rules = [self._rule(table, name, line) for line in chain.lines if line in chain.unknown]
-                found += [(rule, text) for rule in rules for text in rule.unknown or (f"-j {rule.body.target}",)]
+                found += [
+                    (rule, text) for rule in rules for text in rule.unknown or (f"no chain {rule.target} in this dump",)
+                ]
         return tuple(found)
 
     def path(self, start: str, comment: str, table: str = "nat") -> list[Chain]:

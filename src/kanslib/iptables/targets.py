@@ -9,7 +9,7 @@ from kanslib.exceptions import RuleSyntaxError
 from kanslib.iptables.matches import ALL_BITS, dscp, tos, value_and_mask
 from kanslib.iptables.names import PORTS, port_number
 from kanslib.iptables.packet import number
-from kanslib.iptables.syntax import Module, Option, RuleOptions
+from kanslib.iptables.syntax import TARGETS, Module, Option, RuleOptions
 
 _MARKING = ("--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark")
 _Ends = tuple[int, int]
@@ -201,7 +201,9 @@ def names(action: Action) -> list[str]:
 def _unknown(target: Module) -> Ask:
     """Return the action of a target that the grammar does not know: it may end the packet's way."""
     fields = ("src", "dst", "sport", "dport", "mark")
-    return Ask(f"-j {target} {{lets the packet go on|ends its way}}", fields, None, Verdict(target.name))
+    is_chain = target.name not in TARGETS and not target.options
+    name = f"the chain {target.name}, which this dump has not," if is_chain else f"-j {target}"
+    return Ask(f"{name} {{lets the packet go on|ends its way}}", fields, None, Verdict(target.name))
 
 
 def _verdict(target: Module) -> Action:
