@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -206,3 +206,16 @@ def test_elect_first_address_decides_dual_stack() -> None:
         SERVICE, both, one, [piece(("a", READY))], [node(n) for n in sorted(nodes)], frozenset(nodes)
     )
     assert found.order == tuple(election.order(nodes, "2001:db8::7"))
+
+
+def test_announcing_nodes_ignore_exclude_label() -> None:
+    labelled = [node("a", {election.EXCLUDE: "", "rack": "1"}), node("b")]
+
+    def objects(*arguments: str) -> Callable[[str], list[dict[str, Any]]]:
+        meta = {"name": "speaker-x", "labels": {"component": "speaker"}}
+        pod = {"metadata": meta, "spec": {"containers": [{"args": list(arguments)}]}}
+        return lambda kind: {"nodes": labelled, "pods": [pod]}.get(kind, [])
+
+    assert election.announcing_nodes(objects("--port=7472")) == labelled
+    found = election.announcing_nodes(objects("--port=7472", "--ignore-exclude-lb"))
+    assert [one["metadata"]["labels"] for one in found] == [{"rack": "1"}, {}]

@@ -31,7 +31,10 @@ PLACES = {
     "controller.go": "internal/peercontroller/peer.go",
     "speaker.go": "internal/peerspeaker/peer.go",
     "cases_test.go": "internal/config/cases_test.go",
+    "allocator.go": "internal/peerallocator/peer.go",
 }
+# methods that a copy of the allocator has twice: the real one, and ours that also writes the call down
+METHODS = ("SetPools", "Unassign", "Assign", "AllocateFromPool", "Allocate")
 # a call in MetalLB's tests, and the call in its place that also writes the case down
 RECORDED = {
     "config_test.go": ("For(test.crs, DontValidate)", "recordedConfig(test.desc, test.crs)"),
@@ -75,6 +78,7 @@ def _build(folder: Path) -> None:
         _copy_module(copy)
         _run(copy, "build", "-o", str(made / "metallb"), "./peer")
         _run(copy, "test", "-count=1", "-run", "^(TestParse|TestValidate)$", "./internal/config", cases=made / "cases")
+        _run(copy, "test", "-count=1", "./internal/peerallocator", cases=made / "calls")
         made.rename(folder)
 
 
@@ -90,12 +94,24 @@ def _copy_module(copy: Path) -> None:
             if not path.name.endswith("_test.go"):
                 text = path.read_text().replace("package main", f"package peer{part}", 1)
                 (package / path.name).write_text(text)
+    _copy_allocator(copy)
     (copy / "peer").mkdir()
     for source, place in PLACES.items():
         shutil.copyfile(SOURCES / source, copy / place)
     for name, (call, replacement) in RECORDED.items():
         path = copy / "internal" / "config" / name
         path.write_text(path.read_text().replace(call, replacement))
+
+
+def _copy_allocator(copy: Path) -> None:
+    """Copy the allocator with its tests, its methods under other names."""
+    package = copy / "internal" / "peerallocator"
+    package.mkdir()
+    for path in (copy / "internal" / "allocator").glob("*.go"):
+        text = path.read_text()
+        for name in METHODS if path.name == "allocator.go" else ():
+            text = text.replace(f"func (a *Allocator) {name}(", f"func (a *Allocator) real{name}(")
+        (package / path.name).write_text(text)
 
 
 def _run(folder: Path, *arguments: str, cases: Path | None = None) -> str:
@@ -136,4 +152,10 @@ class RefusedByMetalLBError(Exception):
 def cases(folder: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the cases of MetalLB's own TestParse and TestValidate: `table`, `name`, `resources` and `error`."""
     for line in (folder / "cases").read_text().splitlines():
+        yield json.loads(line)
+
+
+def allocator_calls(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield every call that MetalLB's own tests make of an allocator, with what it answered."""
+    for line in (folder / "calls").read_text().splitlines():
         yield json.loads(line)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kanslib.k8s.objects import KubeObject, external_addresses
-from kanslib.metallb.allocation import FROM_POOL, Allocator, Decision
-from kanslib.metallb.config import pools
-from tests.peers.metallb import MetalLB
+from kanslib.metallb.allocation import FROM_POOL, PREFIX, Allocator, Decision
+from kanslib.metallb.config import Pool, pools
+from tests.peers.metallb import MetalLB, allocator_calls
 from tests.peers.random_services import RandomServices
 from tests.peers.resources import Objects, cluster_resources
 
@@ -20,6 +23,8 @@ pytestmark = pytest.mark.peers
 STEPS = int(os.environ.get("KANS_STEPS", "2000"))
 SEED = int(os.environ.get("KANS_SEED", "1"))
 STEPS_OF_A_CLUSTER = 100
+NAMESPACE = "default"
+OPERATORS = {"=": "In", "in": "In", "notin": "NotIn", "exists": "Exists", "!": "DoesNotExist"}
 REASONS = ("IPAllocated", "AllocationFailed", "ClearAssignment", "LoadBalancerFailed")
 KEYS = [f"{namespace}/svc{number}" for namespace in ("default", "shop") for number in range(5)]
 
@@ -121,3 +126,81 @@ def test_allocator_converge_random_steps(real_metallb: MetalLB) -> None:
     assert not differences, differences[:3]
     assert min(reasons[one] for one in REASONS) > STEPS / 500
     assert chances > STEPS / 500
+
+
+def test_allocator_converge_cases_of_metallb(metallb_folder: Path) -> None:
+    """Every call that MetalLB's own tests of the allocator make, as a Service that asks for the same."""
+    ours: dict[int, Allocator] = {}
+    compared = unreachable = 0
+    for number, call in enumerate(allocator_calls(metallb_folder)):
+        allocator = ours.setdefault(call["allocator"], Allocator())
+        if call["call"] == "SetPools":
+            allocator.set_pools({name: _pool(name, pool) for name, pool in call["pools"].items()})
+        elif call["call"] == "Unassign":
+            allocator.release(f"{NAMESPACE}/{call['key']}")
+        elif _holds_another_family(allocator, call):
+            unreachable += 1
+        else:
+            compared += 1
+            assert _replay(allocator, call) == (tuple(call["ips"] or ()), call["error"]), (number, call)
+    assert (compared, unreachable) == (147, 3)
+
+
+def _holds_another_family(allocator: Allocator, call: Mapping[str, Any]) -> bool:
+    """Return True when a Service holds addresses of another family: the controller takes those away before it asks."""
+    held = allocator.allocations.get(f"{NAMESPACE}/{call['key']}")
+    return held is not None and call["call"] != "Assign" and _family(held.ips) != call["family"]
+
+
+def _family(ips: Sequence[str]) -> str:
+    versions = {"ipv6" if ":" in ip else "ipv4" for ip in ips}
+    return "dual" if len(versions) > 1 else "".join(versions)
+
+
+def _pool(name: str, pool: Mapping[str, Any]) -> Pool:
+    return Pool(
+        name,
+        tuple(map(ip_network, pool["networks"])),
+        pool["auto_assign"],
+        pool["avoid_buggy_ips"],
+        pool["pinned"],
+        pool.get("priority", 0),
+        frozenset(pool.get("namespaces", ())),
+        tuple(
+            {"matchExpressions": [{**one, "operator": OPERATORS[one["operator"]]} for one in selector]}
+            for selector in pool.get("selectors", ())
+        ),
+    )
+
+
+def _replay(allocator: Allocator, call: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """Return the addresses and the error that a call gives; an error leaves the allocator as it was."""
+    before = copy.deepcopy(allocator.allocations)
+    held = allocator.allocations.get(f"{NAMESPACE}/{call['key']}")
+    given = call["ips"] if call["call"] == "Assign" else held.ips if held else ()
+    decision = allocator.converge(_service(call, given))
+    if tuple(call["ips"] or ()) in decision.alternatives:
+        decision = allocator.converge(_service(call, call["ips"]))
+    wrong = [one.message for one in decision.events if one.reason in ("ClearAssignment", "AllocationFailed")]
+    if not wrong:
+        return decision.ips, ""
+    allocator.allocations = before
+    ips = tuple(given) if call["call"] == "Assign" else ()
+    return ips, wrong[0].partition(": ")[2].replace(f"{NAMESPACE}/", "")
+
+
+def _service(call: Mapping[str, Any], ips: Sequence[str]) -> KubeObject:
+    families = {"ipv4": ["10.0.0.1"], "ipv6": ["fd00::1"], "dual": ["10.0.0.1", "fd00::1"]}
+    family = call.get("family") or _family(ips)
+    annotations = {f"{PREFIX}allow-shared-ip": call["sharing"], f"{PREFIX}address-pool": call.get("pool", "")}
+    local = {"externalTrafficPolicy": "Local", "selector": {call["backend"]: ""}} if call["backend"] else {}
+    ports = [{"port": one["Port"], "protocol": one["Proto"]} for one in call["ports"] or []]
+    meta = (call["service"] or {}).get("metadata", {})
+    return {
+        "metadata": {
+            "name": call["key"], "namespace": meta.get("namespace", NAMESPACE), "annotations": annotations,
+            "labels": meta.get("labels", {}),
+        },
+        "spec": {"type": "LoadBalancer", "clusterIPs": families[family], "ports": ports, **local},
+        "status": {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]}},
+    }  # fmt: skip
