@@ -1,6 +1,6 @@
-"""Random manifests to the API server of the course's cluster and to the simulator: both take them, or both refuse.
+"""Random manifests to the API server of the course's cluster and to the simulator: both take them, or say the same.
 
-Run with `pytest -m live tests/live/test_refusals.py -s`. KANS_SEED sets the seed, KANS_MANIFESTS how many of each kind.
+Run with `pytest -m live tests/live/test_refusals.py`. KANS_SEED sets the seed, KANS_MANIFESTS how many of each kind.
 """
 
 from __future__ import annotations
@@ -56,22 +56,20 @@ def comparable(message: str) -> str:
         return head
     one_line = re.sub(r"\n\* ", ", ", errors.strip())
     lines = re.split(r", (?=spec|metadata)", re.sub(r"^\[|\]$|^\* ", "", one_line))
-    return f"{head.split('.')[0]} {sorted(lines)}"
+    return f"{head.split('.')[0].split(' ')[0]} {sorted(lines)}"
 
 
 @pytest.mark.parametrize("make", [random_manifests.service, random_manifests.pod, random_manifests.workload])
-def test_api_server_and_simulator_refuse_alike(make: Callable[[random.Random], dict[str, Any]]) -> None:
+def test_simulator_refuses_in_the_words_of_the_api_server(make: Callable[[random.Random], dict[str, Any]]) -> None:
     lab = Lab(LiveBackend("l2"), "l2")
     initial = InitialState(
         moment=time.time(), objects={kind: lab.objects(kind) for kind in KINDS}, network=lab.network(),
         addresses={}, macs={}, cluster_cidr="10.10.0.0/16", control_plane=lab.control_plane, client=None,
     )  # fmt: skip
-    differences, same_words = list[str](), 0
+    differences = list[str]()
     for number in range(COUNT):
         manifest = make(random.Random(SEED + number))
         real, simulated = real_message(manifest), simulated_message(initial, manifest)
-        same_words += comparable(real) == comparable(simulated)
-        if bool(real) != bool(simulated):
+        if comparable(real) != comparable(simulated):
             differences.append(f"seed {SEED + number}: {real or 'taken'}\n  simulated: {simulated or 'taken'}")
-    print(f"\n{COUNT} manifests, {same_words} with the same words")
     assert not differences, "\n".join(differences)

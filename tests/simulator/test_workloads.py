@@ -284,3 +284,13 @@ def test_tolerations_decide_when_a_pod_is_evicted() -> None:
     assert evicted(400) == {"soon", "default"}
     lab.start_node("myk8s-worker")
     assert set(nodes_of(lab)) == {"never"}
+
+
+def test_pod_readiness_gates_are_said_not_to_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    gated = pod("p1", ", readinessGates: [{conditionType: example.com/ready}]")
+    lab = kanslib.simulate(ZONES + gated)
+    assert "not simulated, and not read: pod/p1 spec.readinessGates" in capsys.readouterr().out
+    lab.apply(workload("Deployment", "minReadySeconds: 5", ", topologySpreadConstraints: []"))
+    assert "not read: deployment/web spec.minReadySeconds" in capsys.readouterr().out
+    lab.apply(pod("p2"))
+    assert "not read" not in capsys.readouterr().out

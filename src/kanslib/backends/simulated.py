@@ -12,6 +12,7 @@ from typing import Self
 
 from typing_extensions import override
 
+from kanslib import notices
 from kanslib.actions import Verb, describe
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
@@ -36,8 +37,10 @@ from kanslib.simulator import command_output
 from kanslib.simulator.api_server import IdGenerator
 from kanslib.simulator.network import SimulatedNetwork
 from kanslib.simulator.simulator import InitialState, Simulator
+from kanslib.simulator.unread import unread_fields
 
 MODELS = "as Kubernetes v1.31 and MetalLB v0.14.8 work"
+_UNREAD = "not simulated, and not read"
 _RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has written it
 _SECONDS_AHEAD = 180.0  # that an observation reaches beyond now, where nothing else was done
 _PAUSE = 1.0  # seconds between the last query and the next action
@@ -134,7 +137,7 @@ class SimulatedBackend(Backend):
         name = f"story {self.script.name!r}: {self._title}" if self.script else self._title or "a cluster of your own"
         lines = [f"simulated · {name}", f"started from {self._since}, {MODELS}; seed {self._seed}"]
         if self._unread:
-            lines.append(f"not simulated, and not read: {' · '.join(self._unread)}")
+            lines.append(f"{_UNREAD}: {' · '.join(self._unread)}")
         return "\n".join(lines)
 
     @override
@@ -266,7 +269,10 @@ class SimulatedBackend(Backend):
         there = {identity(obj): obj for document in documents for obj in self._or_none(document["kind"])}
         if all(is_applied(document, there.get(identity(document))) for document in documents):
             return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
-        return self._do(PlannedStep("apply", documents=tuple(documents)))
+        applied = self._do(PlannedStep("apply", documents=tuple(documents)))
+        if unread := [field for document in documents for field in unread_fields(document)]:
+            notices.show_notice(f"{_UNREAD}: {' · '.join(unread)}", notices.SIMULATED_COLOUR, "kans-not-read")
+        return applied
 
     def create(self, documents: Sequence[KubeObject]) -> Text:
         """Apply the objects of a manifest that the simulation starts with. Raise RefusedError for what is refused."""

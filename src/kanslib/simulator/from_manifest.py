@@ -13,6 +13,7 @@ from kanslib.simulator import kind_configuration
 from kanslib.simulator.api_server import IdGenerator, timestamp
 from kanslib.simulator.kind_configuration import KindNode
 from kanslib.simulator.simulator import InitialState
+from kanslib.simulator.unread import unread_fields
 
 _NETWORK = "172.18.0.0/16"  # Docker's first one after its own
 _ROLE = "node-role.kubernetes.io/control-plane"
@@ -26,8 +27,8 @@ def from_manifest(
     """Return a fresh cluster at a moment (Unix seconds), the objects that a manifest wants in it, and what is not read.
 
     `text`: YAML of a kind configuration (`default_cluster` without one) and of objects. `client`, `router`: their
-    addresses. The last value lists the fields of the manifest's kind configuration that change nothing here. Raise
-    ManifestError, RefusedError for a configuration that kind refuses, NotSimulatedError.
+    addresses. The last value lists the fields of the manifest that change nothing here. Raise ManifestError,
+    RefusedError for a configuration that kind refuses, NotSimulatedError.
     """
     parsed = load_yaml(text)
     configurations = _configurations(parsed)
@@ -50,7 +51,8 @@ def from_manifest(
         moment, objects, _NETWORK, addresses, macs, str(cluster.pod_subnet), control_plane,
         service_cidr=str(cluster.service_subnet), router_address=router,
     )  # fmt: skip
-    return state, documents, cluster.unread if configurations else ()
+    unread = [field for document in documents for field in unread_fields(document)]
+    return state, documents, (*(cluster.unread if configurations else ()), *unread)
 
 
 def _configurations(documents: Iterable[object]) -> list[KubeObject]:
