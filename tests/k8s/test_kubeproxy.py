@@ -244,3 +244,17 @@ def test_health_checks_count_addresses_of_the_node() -> None:
     assert [(one.port, one.status, one.local_endpoints) for one in found["n1"]] == [(31000, 200, 1)]
     assert [(one.status, one.local_endpoints) for one in found["n3"]] == [(503, 0)]
     assert not kubeproxy.health_checks([service()], pieces, "n1", CONFIG)
+
+
+def test_health_check_body() -> None:
+    check = kubeproxy.HealthCheck("default", "till", 32000, 0)
+    assert str(check).splitlines() == [
+        "{",
+        '\t"service": {',
+        '\t\t"namespace": "default",',
+        '\t\t"name": "till"',
+        "\t},",
+        '\t"localEndpoints": 0,',
+        '\t"serviceProxyHealthy": true',
+        "}",
+    ]

@@ -10,6 +10,7 @@ import pytest
 import kanslib
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
 from kanslib.lab.lab import Lab
+from tests.types import OpenLab
 
 ROUTER = address_plan(LESSON_NETWORK).router
 NOBODY = "172.18.0.77"
@@ -98,6 +99,29 @@ def test_neighbors_bad_peer_as_is_notified() -> None:
     assert {one["bgpState"] for one in found.values()} == {"Active"}
     assert {one["lastNotificationReason"] for one in found.values()} == {"OPEN Message Error/Bad Peer AS"}
     assert not any("lastNotificationReason" in one for one in neighbors(started(peer(theirs=64998))).values())
+
+
+def summary(lab: Lab) -> dict[str, tuple[str, int, int, int]]:
+    text = str(lab.run("router", "vtysh -c 'show bgp ipv4 unicast summary json'"))
+    peers: dict[str, dict[str, Any]] = json.loads(text)["peers"]
+    fields = ("state", "pfxRcd", "pfxSnt", "remoteAs")
+    return {address: tuple(peer[field] for field in fields) for address, peer in peers.items()}
+
+
+SILENT = {"cut-link-2"}  # between two attempts to reach a silent node FRR prints Active
+
+
+@pytest.mark.parametrize("story", ["bgp", "bgp-silent"])
+def test_summary_equals_what_the_recorded_router_printed(story: str, open_lab: OpenLab) -> None:
+    recorded, simulated = open_lab(story=story), open_lab(story=story, backend="simulated")
+    compared = 0
+    for moment in recorded.moments().table["MOMENT"]:
+        recorded.at(moment)
+        simulated.at(moment)
+        if any(name.startswith("router") for name in recorded.containers().table["NAMES"]) and moment not in SILENT:
+            assert summary(simulated) == summary(recorded), moment
+            compared += 1
+    assert compared >= 6
 
 
 def test_neighbors_silent_node_expires_then_connects() -> None:

@@ -47,6 +47,7 @@ _PAUSE = 1.0  # seconds between the last query and the next action
 _READS = (
     "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip -j addr", "ip -j route", "ip -j neigh",
     "vtysh -c 'show ip route bgp json'", "vtysh -c 'show bgp neighbors json'",
+    "vtysh -c 'show bgp ipv4 unicast summary json'",
 )  # fmt: skip
 
 
@@ -214,14 +215,18 @@ class SimulatedBackend(Backend):
         return self._text(text)
 
     def _printed_by_router(self, command: str) -> str | None:
-        view = self._simulator.router_view(self._now)
-        if view and command == "vtysh -c 'show ip route bgp json'":
-            return command_output.frr_routes(view.next_hops(), "")
-        if view and command == "vtysh -c 'show bgp neighbors json'":
-            known = self._start.addresses
-            silent = [known[node] for node in self._simulator.unreachable.at(self._now) if node in known]
-            return command_output.frr_neighbors(view.router, view.neighbors(silent))
-        return None
+        view, known = self._simulator.router_view(self._now), self._start.addresses
+        if view is None:
+            return None
+        hops, router = view.next_hops(), view.router
+        neighbors = view.neighbors(known[node] for node in self._simulator.unreachable.at(self._now) if node in known)
+        printed = {
+            "show ip route bgp json": lambda: command_output.frr_routes(hops, ""),
+            "show bgp neighbors json": lambda: command_output.frr_neighbors(router, neighbors),
+            "show bgp ipv4 unicast summary json": lambda: command_output.frr_summary(router, neighbors, len(hops)),
+        }
+        show = command.removeprefix("vtysh -c '").removesuffix("'")
+        return printed[show]() if show in printed else None
 
     def _printed(self, place: str, command: str, places: Topology) -> str | None:
         if place == places.client:

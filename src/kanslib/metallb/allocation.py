@@ -195,7 +195,7 @@ class Allocator:
         """Return the pools that are tried, in order, for a Service that requests none.
 
         First those whose serviceAllocation selects it, by priority (0 comes last), then those without one. MetalLB
-        tries pools with the same turn, and pools without a serviceAllocation, in no fixed order; here they come by name.
+        tries pools with one turn, and pools without a serviceAllocation, in no fixed order; here they come by name.
         """
         return [pool for group in self._candidate_groups(service) for pool in group]
 

@@ -136,7 +136,7 @@ class NeighborState(Enum):
 
     ESTABLISHED = "Established"
     ACTIVE = "Active"  # the node refused FRR's own connection: a speaker does not listen
-    CONNECT = "Connect"  # the node does not answer at all
+    CONNECT = "Connect"  # the node does not answer at all; FRR prints Active between two attempts
 
 
 @dataclass(frozen=True)

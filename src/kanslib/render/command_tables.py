@@ -11,7 +11,8 @@ from kanslib.render.rows import Row
 
 NO_ANSWER = "(no answer)"
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
-_HOSTNAME = re.compile(r"^Hostname: (\S.*)$")
+_HOSTNAME = re.compile(r"^Hostname: (\S+)$")
+_STATUS = re.compile(r"^HTTP \d+$")  # kube-proxy answered a health check
 _REMOTE = re.compile(r"^RemoteAddr: (\S+):\d+$")
 _EXIT = re.compile(r"^curl exit (\d+)$")
 _SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\t", re.MULTILINE)
@@ -52,6 +53,8 @@ def _single_answers(text: str) -> list[tuple[str, str]]:
             answers.append((found[1], ""))
         elif (found := _REMOTE.match(line)) and answers:
             answers[-1] = (answers[-1][0], found[1])
+        elif _STATUS.match(line):
+            answers.append((line, ""))
         elif found := _EXIT.match(line):
             answers.append((NO_ANSWER + _EXITS.get(found[1], f": curl exit {found[1]}"), ""))
     return answers

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kanslib.answer import utc
+from kanslib.course.router import ROUTER_ID
 from kanslib.k8s.kubeproxy import Rules
 from kanslib.k8s.objects import KubeObject
 from kanslib.metallb.bgp_sessions import NeighborState, NeighborSummary, Router
@@ -185,6 +186,20 @@ def frr_neighbors(router: Router, neighbors: Iterable[NeighborSummary]) -> str:
             entry |= {"lastErrorCodeSubcode": "0202", "lastNotificationReason": "OPEN Message Error/Bad Peer AS"}
         table[one.neighbor.address] = entry
     return json.dumps(table, indent=2) + "\n"
+
+
+def frr_summary(router: Router, neighbors: Iterable[NeighborSummary], best: int) -> str:
+    """Return the output of `vtysh -c 'show bgp ipv4 unicast summary json'`: the fields that a simulation knows.
+
+    `best`: how many prefixes the router has; it sends all of them to each neighbor.
+    """
+    table = {}
+    for one in neighbors:
+        sent = best if one.state is NeighborState.ESTABLISHED else 0
+        entry = {"remoteAs": one.neighbor.asn, "localAs": router.asn, "version": 4, "pfxRcd": one.prefixes}
+        table[one.neighbor.address] = {**entry, "pfxSnt": sent, "state": one.state.value, "idType": "ipv4"}
+    summary = {"routerId": ROUTER_ID, "as": router.asn, "peerCount": len(table), "peers": table}
+    return json.dumps({**summary, "totalPeers": len(table)}, indent=2) + "\n"
 
 
 def pods_on(node: str, pods: Iterable[KubeObject]) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from typing import Any
 from kanslib.analysis import Cause
 from kanslib.analysis.attempts import Probe
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
+from kanslib.k8s.kubeproxy import HealthCheck
 from kanslib.k8s.objects import KubeObject
 from kanslib.packets.capture import Frame
 from kanslib.simulator import command_output
@@ -32,8 +33,8 @@ _NO_ANSWER, _REFUSED = 28, 7  # curl's exit codes
 class SimulatedAnswer:
     """The result of a request: the Pod that answered and the client address it saw (`remote`), or why none did.
 
-    A Pod of its node's network has the node's name; kube-proxy's health check says `HTTP 200` or `HTTP 503`.
-    `failure`: why, in words; empty for an answer. `code`: curl's exit code. `cause`: why, by name.
+    A Pod of its node's network has the node's name. `failure`: why, in words; empty for an answer. `code`: curl's exit
+    code. `cause`: why, by name. `health_check`: what kube-proxy itself answered.
     """
 
     hostname: str = ""
@@ -41,6 +42,7 @@ class SimulatedAnswer:
     failure: str = ""
     code: int = 0
     cause: Cause | None = None
+    health_check: HealthCheck | None = None
 
 
 class PortAllocator:
@@ -118,7 +120,10 @@ class SimulatedNetwork:
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────
 
     def curl(self, source: str, target: str, times: int, moment: float) -> str:
-        """Return the output of curl in a loop: Hostname and RemoteAddr of each answer, or curl's exit code."""
+        """Return the output of curl in a loop: Hostname and RemoteAddr of each answer, or curl's exit code.
+
+        What kube-proxy answers to a health check is its status of HTTP and its JSON.
+        """
         address, port = _parse_target(target)
         rng = random.Random(f"{self._seed} {source} {target} {times} {moment:.3f}")
         lines: list[str] = []
@@ -126,6 +131,8 @@ class SimulatedNetwork:
             answer = self.request(source, address, port, moment + turn * 0.01, rng)
             if answer.failure:
                 lines.append(f"curl exit {answer.code}")
+            elif answer.health_check:
+                lines += [f"HTTP {answer.health_check.status}", str(answer.health_check)]
             else:
                 lines += [f"Hostname: {answer.hostname}", f"RemoteAddr: {answer.remote}:{rng.randrange(*_EPHEMERAL)}"]
         return "\n".join(lines) + "\n"
@@ -218,8 +225,8 @@ class SimulatedNetwork:
             return SimulatedAnswer(failure=f"{outcome.verdict} on {node}", code=code, cause=Cause.REFUSED)
         self._rule_hits.setdefault(node, Counter()).update((rule.table, rule.text) for rule in outcome.walked)
         dst, dport = outcome.packet.dst or "", outcome.packet.dport or 0
-        if status := self._health_status(dst, dport, moment):
-            return SimulatedAnswer(f"HTTP {status}", outcome.packet.src or "")
+        if check := self._health_check(dst, dport, moment):
+            return SimulatedAnswer(remote=outcome.packet.src or "", health_check=check)
         pod = self._pod_at(dst, dport, moment)
         if pod is None:
             refused = dst in self._simulator.initial.addresses.values()
@@ -276,14 +283,14 @@ class SimulatedNetwork:
         own = (pod for pod in pods if not pod["spec"].get("hostNetwork") or port in _container_ports(pod))
         return next(own, None)
 
-    def _health_status(self, ip: str, port: int, moment: float) -> int | None:
-        """Return the status with which a node's kube-proxy answers on a healthCheckNodePort; None on other ports."""
+    def _health_check(self, ip: str, port: int, moment: float) -> HealthCheck | None:
+        """Return what a node's kube-proxy answers on a healthCheckNodePort; None on other ports."""
         addresses = self._simulator.initial.addresses
         node = next((node for node in self._simulator.nodes(moment) if addresses.get(node) == ip), None)
         if node is None or node in self._simulator.unreachable.at(moment):
             return None
         checks = self._simulator.health_checks(node, moment)
-        return next((check.status for check in checks if check.port == port), None)
+        return next((check for check in checks if check.port == port), None)
 
     # ── ARP ──────────────────────────────────────────────────────────────────────────────────────────────
 
