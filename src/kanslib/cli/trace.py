@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,9 +97,10 @@ def trace(dump: str, packet: Packet, machine: Machine, as_json: bool, svg: Path 
     0: it is let through, 1: it is not, 3: that is not certain, because rules are missing or something is not known.
     `dump` is a file or `-`; `svg` is a file to write the picture to. KanslibError for an input that cannot be read.
     """
-    ruleset = _choose_dump(iptables.parse_dumps(read_text(dump)), packet)
     try:
-        outcomes = ruleset.trace(packet, machine.routing(), machine.ipsets())
+        with _no_collections():
+            ruleset = _choose_dump(iptables.parse_dumps(read_text(dump)), packet)
+            outcomes = ruleset.trace(packet, machine.routing(), machine.ipsets())
     except TooManyPathsError as error:
         _print_questions(error, as_json)
         return NOT_CERTAIN
@@ -113,6 +116,16 @@ def trace(dump: str, packet: Packet, machine: Machine, as_json: bool, svg: Path 
     if not traced.certain:
         return NOT_CERTAIN
     return 0 if any(outcome.accepted for outcome in outcomes) else 1
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Pause the collector of cycles: it would walk through 100,000 rules again and again, and they have none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _choose_dump(dumps: Sequence[Ruleset], packet: Packet) -> Ruleset:

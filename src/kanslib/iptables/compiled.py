@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from kanslib.iptables import matches, targets
 from kanslib.iptables.dump import Chain, Rule
@@ -56,15 +56,16 @@ class CompiledChain:
 
     @cached_property
     def _index(self) -> RuleIndex:
-        return RuleIndex(self._condition(position, raw) for position, raw in enumerate(self.chain.rules.raw))
+        read = cache(read_network)  # a network often stands in many rules
+        return RuleIndex(self._condition(position, raw, read) for position, raw in enumerate(self.chain.rules.raw))
 
-    def _condition(self, position: int, raw: str) -> Condition:
+    def _condition(self, position: int, raw: str, read: Callable[[str], Network]) -> Condition:
         """Return what the rule wants of a packet."""
         if found := FAST_RULE.fullmatch(raw):
             not_src, src, not_dst, dst, dport = found.group("not_src", "src", "not_dst", "dst", "dport")
             return (
-                read_network(src) if src and not not_src else None,
-                read_network(dst) if dst and not not_dst else None,
+                read(src) if src and not not_src else None,
+                read(dst) if dst and not not_dst else None,
                 int(dport) if dport else None,
             )
         src = dst = dport = None
