@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
@@ -213,27 +215,43 @@ def rule(draw: st.DrawFn, table: str, chain: str, memory: st.SearchStrategy[tupl
     return " ".join(["-A", chain, *filter(None, (*words, target))])
 
 
-@st.composite
-def dumps(draw: st.DrawFn, memory: st.SearchStrategy[tuple[str, str]] = NO_MEMORY) -> str:
-    """A whole dump with every table."""
+def assemble(rules: Mapping[tuple[str, str], list[str]], policies: Iterator[str]) -> str:
+    """Return a dump of the rules of each chain of each table; `policies` are those of the chains of table filter."""
     lines = []
     for table, hooks in HOOKS.items():
-        lines.append(f"*{table}")
-        policies = st.sampled_from(["ACCEPT"] if table in ("nat", "raw", "mangle") else ["ACCEPT", "ACCEPT", "DROP"])
-        lines += [f":{hook} {draw(policies)} [0:0]" for hook in hooks]
+        lines += [
+            f"*{table}",
+            *(f":{hook} {next(policies) if table == 'filter' else 'ACCEPT'} [0:0]" for hook in hooks),
+        ]
         lines += [f":{chain} - [0:0]" for chain in CHAINS]
         if table == "filter":
             lines += WATCHED
         for chain in (*hooks, *CHAINS):
-            lines += draw(st.lists(rule(table, chain, memory), max_size=4))
+            lines += rules[table, chain]
         lines.append("COMMIT")
     return "\n".join([*lines, ""])
 
 
+PLACES = [(table, chain) for table, hooks in HOOKS.items() for chain in (*hooks, *CHAINS)]
+POLICIES = ("ACCEPT", "ACCEPT", "DROP")
+
+
+@st.composite
+def dumps(draw: st.DrawFn, memory: st.SearchStrategy[tuple[str, str]] = NO_MEMORY) -> str:
+    """A whole dump with every table."""
+    rules = {place: draw(st.lists(rule(*place, memory), max_size=4)) for place in PLACES}
+    return assemble(rules, iter([draw(st.sampled_from(POLICIES)) for _ in HOOKS["filter"]]))
+
+
+def memory() -> st.SearchStrategy[tuple[str, str]]:
+    """A match that looks into a list or a set, and a target that fills one; each or none."""
+    nothing = st.just("")
+    return st.tuples(st.one_of(nothing, REMEMBERING), st.one_of(nothing, nothing, CHANGING.map("-j ".__add__)))
+
+
 def remembering_dumps() -> st.SearchStrategy[str]:
     """A dump whose rules fill lists and sets, and look into them."""
-    nothing = st.just("")
-    return dumps(st.tuples(st.one_of(nothing, REMEMBERING), st.one_of(nothing, nothing, CHANGING.map("-j ".__add__))))
+    return dumps(memory())
 
 
 @st.composite

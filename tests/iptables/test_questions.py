@@ -95,6 +95,18 @@ def test_sender_is_one_choice() -> None:
     assert ends(text) == [("ACCEPT", [])], "a received packet has no sender"
 
 
+def test_address_is_one_choice() -> None:
+    anybody = Packet(None, "192.0.2.50", "udp", 4000, 53, "eth0")
+    found = forward(
+        "-s 198.51.100.0/24 -j DROP", "-s 198.51.100.7/32 -j QUEUE", "! -s 203.0.113.0/24 -j REJECT", packet=anybody
+    )
+    assert found == [
+        ("DROP", ["the source is 198.51.100.0/24"]),
+        ("ACCEPT", ["the source is 203.0.113.0/24"]),
+        ("REJECT", ["the source is none of 198.51.100.0/24, 203.0.113.0/24"]),
+    ]
+
+
 def test_interface_prefix_holds_the_interface() -> None:
     found = forward("! -o cali+ -j DROP", "-o cali0123 -j REJECT", "-o eth0 -j QUEUE")
     assert [verdict for verdict, _ in found] == ["REJECT", "ACCEPT", "DROP"]

@@ -60,23 +60,27 @@ def machines() -> Iterator[dict[str, Machine]]:
         yield {"nft": nft, "legacy": legacy}
 
 
-def flow(text: str, packet: Packet) -> Flow:
-    outcomes = tuple(Tracer(iptables.parse(text)).trace(packet, ROUTING, answers=Namespace()))
-    assert sum(way.probability for way in outcomes) == 1
-    return Flow(packet, (packet.src or "",), outcomes)
+def flows(text: str, kinds: list[Packet]) -> list[Flow]:
+    tracer = Tracer(iptables.parse(text))
+    found = []
+    for packet in kinds:
+        outcomes = tuple(tracer.trace(packet, ROUTING, answers=Namespace()))
+        assert sum(way.probability for way in outcomes) == 1
+        found.append(Flow(packet, (packet.src or "",), outcomes))
+    return found
 
 
 def compare(machine: Machine, text: str, kinds: list[Packet], flavour: str) -> None:
     """Send many packets of each kind; what the rules do to one does not matter for the next."""
-    check(machine, flavour, text, [flow(text, packet) for packet in kinds], quiet=True, each=EACH)
+    check(machine, flavour, text, flows(text, kinds), quiet=True, each=EACH)
 
 
 def compare_once(machine: Machine, text: str, kinds: list[Packet], flavour: str) -> None:
     """Send one packet of each kind, each to empty lists and the same sets."""
-    for packet in kinds:
+    for sent in flows(text, kinds):
         machine.load(EMPTY, flavour)
         machine.sets(SETS)
-        check(machine, flavour, text, [flow(text, packet)], quiet=True, each=1)
+        check(machine, flavour, text, [sent], quiet=True, each=1)
 
 
 @pytest.mark.kernel
