@@ -28,6 +28,7 @@ class Scheduler:
         self._nodes = {name_of(node): node for node in nodes}
         self._pods = [pod for pod in pods if pod["spec"].get("nodeName") in self._nodes]
         self._count = Counter(str(pod["spec"]["nodeName"]) for pod in self._pods)
+        self._repelling = [pod for pod in self._pods if _terms(pod, "podAntiAffinity")]
 
     def choose(self, pod: KubeObject) -> tuple[str, str]:
         """Return the node for a Pod, or an empty name and why there is none, in kube-scheduler's words."""
@@ -36,7 +37,9 @@ class Scheduler:
         if not fitting:
             return "", _unschedulable(list(problems.values()))
         node = min(fitting, key=lambda name: (-self._score(pod, self._nodes[name]), self._count[name], name))
-        self._pods.append({**pod, "spec": {**pod["spec"], "nodeName": node}})
+        bound = {**pod, "spec": {**pod["spec"], "nodeName": node}}
+        self._pods.append(bound)
+        self._repelling += [bound] if _terms(bound, "podAntiAffinity") else []
         self._count[node] += 1
         return node, ""
 
@@ -64,12 +67,11 @@ class Scheduler:
                 return "node(s) didn't match pod affinity rules"
         if any(self._in_domain(pod, term, node) for term in _terms(pod, "podAntiAffinity")):
             return "node(s) didn't match pod anti-affinity rules"
-        for other in self._pods:
-            for term in _terms(other, "podAntiAffinity"):
-                if _selects_pod(term, other, pod) and self._same_domain(
-                    term, self._nodes[other["spec"]["nodeName"]], node
-                ):
-                    return "node(s) didn't satisfy existing pods anti-affinity rules"
+        for other in self._repelling:
+            near = self._nodes[other["spec"]["nodeName"]]
+            terms = (term for term in _terms(other, "podAntiAffinity") if _selects_pod(term, other, pod))
+            if any(self._same_domain(term, near, node) for term in terms):
+                return "node(s) didn't satisfy existing pods anti-affinity rules"
         return ""
 
     def _in_domain(self, pod: KubeObject, term: Mapping[str, Any], node: KubeObject) -> bool:
