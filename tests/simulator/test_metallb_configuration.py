@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
@@ -195,3 +196,15 @@ def test_lab_apply_pool_moved_controller_log() -> None:
         "current IP not allowed by config, clearing",
         "IP address assigned by controller",
     ]
+
+
+def test_lab_apply_speakers_ignore_the_exclude_label() -> None:
+    lab = kanslib.simulate(pool() + L2 + WEB)
+    control_plane = lab.election("till").eligibilities[0]
+    assert (control_plane.node, control_plane.rule) == ("myk8s-control-plane", "exclude label")
+    daemonset = copy.deepcopy(lab.objects("daemonsets")[0])
+    daemonset["spec"]["template"]["spec"]["containers"][0]["args"] = ["--port=7472", "--ignore-exclude-lb"]
+    meta = {key: daemonset["metadata"][key] for key in ("name", "namespace", "labels")}
+    lab.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": meta, "spec": daemonset["spec"]})
+    assert lab.election("till").eligibilities[0].is_candidate
+    assert lab.leader("till") == lab.election("till").leader

@@ -526,7 +526,8 @@ class SimulatedSpeakers:
         if node in self._lost:
             return
         members = self._connected_members() | {node}
-        self.members.setdefault(node, frozenset({node}))
+        if node not in self.members:
+            self._update_members(node, frozenset({node}), node, "NodeJoin")  # a new process joins its own list first
         for reachable in self._reachable():
             for other in sorted(members - self.members[reachable]):
                 self._update_members(reachable, self.members[reachable] | {other}, other, "NodeJoin")

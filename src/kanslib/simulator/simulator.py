@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from ipaddress import IPv4Network
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
@@ -206,6 +207,8 @@ class Simulator:
         if kind == "pods" and existing is None:
             merged["status"] = {"phase": "Pending"}
         self.cluster.put(kind, merged)
+        if kind == "daemonsets" and existing and _is_speaker(merged) and merged["spec"] != existing["spec"]:
+            self._restart_speakers()
         return f"{named} {'configured' if existing else 'created'}"
 
     def _service_network(self) -> IPv4Network:
@@ -276,7 +279,20 @@ class Simulator:
             return
         meta = {key: pod["metadata"][key] for key in ("namespace", "labels") if key in pod["metadata"]}
         meta["name"] = f"{pod['metadata']['name'].rpartition('-')[0]}-{self.cluster.ids.name_suffix()}"
-        self.cluster.put("pods", {**pod, "metadata": meta, "status": {"phase": "Pending"}})
+        spec = {**pod["spec"], "containers": self._speaker_containers()}
+        self.cluster.put("pods", {**pod, "metadata": meta, "spec": spec, "status": {"phase": "Pending"}})
+
+    def _speaker_containers(self) -> list[KubeObject]:
+        """Return the containers of a speaker, with its arguments, as the DaemonSet has them."""
+        daemonset = next(one for one in self.cluster.objects("daemonsets") if _is_speaker(one))
+        containers: list[KubeObject] = daemonset["spec"]["template"]["spec"]["containers"]
+        return containers
+
+    def _restart_speakers(self) -> None:
+        """Replace the speakers' Pods one after the other, as the DaemonSet's rolling update does."""
+        pods = [pod for pod in self.cluster.objects("pods") if labels_of(pod).get("component") == "speaker"]
+        for place, pod in enumerate(pods):
+            self.cluster.schedule(place * self.delays.replacement_joins, partial(self._delete, "pods", pod))
 
     def perform(self, verb: Verb, targets: Sequence[str]) -> list[str]:  # noqa: C901, PLR0912 (one case an action)
         """Perform any other action, and return it in words.
@@ -598,6 +614,10 @@ class Simulator:
         host = self.conflicting_host.at(moment)
         hosts = [host[0]] if host and host[1] == address else []
         return [responder for responder in [*hosts, *nodes] if responder != source]
+
+
+def _is_speaker(daemonset: KubeObject) -> bool:
+    return (daemonset["metadata"].get("namespace"), name_of(daemonset)) == (SYSTEM, "speaker")
 
 
 def _speakers_wanted(daemonsets: Sequence[KubeObject]) -> bool:
