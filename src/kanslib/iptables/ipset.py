@@ -29,7 +29,7 @@ class SetPacket(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AddressRange:
+class SetRange:
     """An address from `first` to `last` of the family with so many bits; `prefix`: how exact it is."""
 
     bits: int
@@ -69,7 +69,7 @@ class Word:
         return self.text in ("", str(value).lower())
 
 
-Part = AddressRange | PortRange | Word
+Part = SetRange | PortRange | Word
 
 
 @dataclass(frozen=True)
@@ -208,13 +208,13 @@ def _part(kind: str, text: str, protocol: int | None) -> Part:
     return Word(text.lower())
 
 
-def _addresses(text: str) -> AddressRange:
+def _addresses(text: str) -> SetRange:
     first, dash, last = text.partition("-")
     if dash:
         (bits, low), (_, high) = number(first), number(last)
-        return AddressRange(bits, low, high, bits)
+        return SetRange(bits, low, high, bits)
     network = ip_network(text, strict=False)
-    return AddressRange(
+    return SetRange(
         network.max_prefixlen, int(network.network_address), int(network.broadcast_address), network.prefixlen
     )
 

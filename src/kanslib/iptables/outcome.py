@@ -12,6 +12,8 @@ from kanslib.iptables.missing import MissingRules
 from kanslib.iptables.packet import Packet, endpoint
 from kanslib.iptables.questions import Assumption
 
+_MAX_ALTERNATIVES = 4  # that an explanation lists; `alternatives` has them all
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -98,8 +100,11 @@ class Outcome:
             yield f"assumed that {assumption}"
         if self.alternatives:
             yield "assumed that one of these is true:"
-        for case in self.alternatives:
+        shortest = sorted(self.alternatives, key=len)
+        for case in shortest[:_MAX_ALTERNATIVES]:
             yield f"  {' and '.join(map(str, case))}"
+        if len(shortest) > _MAX_ALTERNATIVES:
+            yield f"  or one of {len(shortest) - _MAX_ALTERNATIVES} further combinations"
 
 
 def is_certain(outcomes: Sequence[Outcome]) -> bool:

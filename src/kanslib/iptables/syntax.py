@@ -266,7 +266,7 @@ def parse_options(text: str, start: int = 0) -> RuleOptions:
     return _OptionReader([*tokenize(text, start)], len(text.rstrip())).read()
 
 
-class _Part:
+class _RulePart:
     """A match or the target while its options are read."""
 
     def __init__(self, name: str, grammar: Mapping[str, Mapping[str, int]]) -> None:
@@ -284,9 +284,9 @@ class _OptionReader:
     def __init__(self, words: list[Token], end: int) -> None:
         self.words, self.end, self.at = words, end, 0
         self.own: dict[str, Option] = {}
-        self.matches: list[_Part] = []
-        self.target: _Part | None = None
-        self.loaded: list[_Part] = []  # the matches and the target, the newest last
+        self.matches: list[_RulePart] = []
+        self.target: _RulePart | None = None
+        self.loaded: list[_RulePart] = []  # the matches and the target, the newest last
         self.goto = False
 
     def read(self) -> RuleOptions:
@@ -352,8 +352,8 @@ class _OptionReader:
         begun = {full for name, full in names.items() if name.startswith(text)}
         return begun.pop() if len(begun) == 1 else text
 
-    def _load(self, name: str, grammar: Mapping[str, Mapping[str, int]]) -> _Part:
-        part = _Part(name, grammar)
+    def _load(self, name: str, grammar: Mapping[str, Mapping[str, int]]) -> _RulePart:
+        part = _RulePart(name, grammar)
         self.loaded.append(part)
         return part
 
@@ -405,7 +405,7 @@ class _OptionReader:
             self.matches.append(self._load("", {"": {}}))
         self.loaded[-1].options.append(Option(name, tuple(values), negated, word.column, known=False))
 
-    def _find_owner(self, name: str) -> _Part | None:
+    def _find_owner(self, name: str) -> _RulePart | None:
         """Return the newest match or target that has the option, else the protocol's match; None where none has it."""
         for part in reversed(self.loaded):
             if name in part.grammar:

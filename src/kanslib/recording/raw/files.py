@@ -162,7 +162,7 @@ class _InterfaceAddress(Struct):
     prefixlen: int
 
 
-class _Interface(Struct):
+class _ContainerInterface(Struct):
     """An interface as `ip -j addr` prints it."""
 
     addr_info: tuple[_InterfaceAddress, ...]
@@ -307,7 +307,7 @@ class RawRecording:
                     return subnet
         address = self.node_addresses.get(self.control_plane)
         shown = (read for read in self.reads if (read.place, read.command) == (self.control_plane, "ip -j addr"))
-        for interface in (one for read in shown for one in self._decode(read, list[_Interface])):
+        for interface in (one for read in shown for one in self._decode(read, list[_ContainerInterface])):
             for info in interface.addr_info:
                 if info.local == address:
                     return str(ip_interface(f"{address}/{info.prefixlen}").network)
