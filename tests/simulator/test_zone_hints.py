@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import kanslib
 from kanslib.lab.lab import Lab
 
@@ -79,3 +81,11 @@ def test_hints_are_gone_without_distribution() -> None:
     ]
     lab.apply(service())
     assert hints() == [None, None]
+
+
+def test_topology_mode_auto_is_not_simulated_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """The annotation goes before trafficDistribution; its own hints need the CPUs of the nodes."""
+    notes = "metadata: {name: till, annotations: {service.kubernetes.io/topology-mode: Auto}}"
+    lab = kanslib.simulate(CLUSTER + PODS + service("PreferClose").replace("metadata: {name: till}", notes))
+    assert "service/till metadata.annotations[service.kubernetes.io/topology-mode]" in capsys.readouterr().out
+    assert who_answers(lab) == ["far", "near"]

@@ -10,6 +10,7 @@ from kanslib.exceptions import ManifestError
 from kanslib.k8s.objects import KubeObject
 
 SERVICE_NAME = "kubernetes.io/service-name"
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,19 @@ def endpoints_in(slices: Iterable[KubeObject]) -> Iterator[KubeObject]:
     """Yield every endpoint of some slices, as the API returns it."""
     for piece in slices:
         yield from piece.get("endpoints") or []
+
+
+def has_topology_hints(service: KubeObject) -> bool:
+    """Return whether a Service asks for topology aware hints by annotation; trafficDistribution then does nothing.
+
+    Kubernetes v1.31 k8s.io/endpointslice/utils.go hintsEnabled.
+
+    >>> has_topology_hints({"metadata": {"annotations": {"service.kubernetes.io/topology-mode": "Auto"}}})
+    True
+    """
+    annotations = service["metadata"].get("annotations") or {}
+    mode = annotations.get("service.kubernetes.io/topology-aware-hints", annotations.get(TOPOLOGY_MODE))
+    return mode in ("Auto", "auto")
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kanslib.k8s.endpoints import SERVICE_NAME, slices_of
+from kanslib.k8s.endpoints import SERVICE_NAME, has_topology_hints, slices_of
 from kanslib.k8s.kubeproxy import ZONE
 from kanslib.k8s.objects import KubeObject, is_ready, labels_of, name_of, namespace_of
 from kanslib.simulator.event_loop import EventLoop
@@ -89,7 +89,7 @@ class EndpointSlices:
         zone = labels_of(node).get(ZONE)
         if zone:
             entry["zone"] = zone
-        if ready and service["spec"].get("trafficDistribution") == "PreferClose":
+        if ready and service["spec"].get("trafficDistribution") == "PreferClose" and not has_topology_hints(service):
             entry["hints"] = {"forZones": [{"name": zone or ""}]}  # trafficdist.go preferCloseHeuristic
         return entry
 
