@@ -29,6 +29,7 @@ SETTINGS = {
     "net/ipv4/conf/all/accept_local": 1, "net/ipv4/conf/all/route_localnet": 1, "net/ipv4/conf/all/send_redirects": 0,
     "net/ipv4/conf/default/send_redirects": 0, "net/ipv6/conf/all/disable_ipv6": 1,
     "net/ipv6/conf/default/disable_ipv6": 1, "net/ipv4/icmp_echo_ignore_all": 1,
+    "net/ipv4/icmp_msgs_per_sec": 0, "net/ipv4/icmp_msgs_burst": 0,  # no answer when a TTL is used up
 }  # fmt: skip
 
 
