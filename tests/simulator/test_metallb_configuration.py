@@ -8,7 +8,7 @@ import json
 import pytest
 
 import kanslib
-from kanslib.exceptions import RefusedError
+from kanslib.exceptions import ConfigurationError, RefusedError
 from kanslib.lab.lab import Lab
 
 SYSTEM = ", namespace: metallb-system"
@@ -126,6 +126,8 @@ def test_lab_apply_configuration_stale_and_repaired() -> None:
     assert (fields["level"], fields["controller"]) == ("error", "ConfigReconciler")
     assert fields["error"] == 'invalid community format: slow\ninvalid community "slow" in BGP advertisement'
     assert lab.leader("till")  # the speakers keep the configuration that they have
+    with pytest.raises(ConfigurationError, match=r"(?s)keeps an older configuration.*slow.*next step"):
+        lab.election("till")
     assert lab.vip("till2") == "172.18.255.11"  # the controller does not read advertisements
     lab.apply(obj("Community", "{communities: [{name: slow, value: '64500:1'}]}"))
     assert len([line for line in str(lab.log("speaker", "myk8s-worker")).splitlines() if "slow" in line]) == len(errors)

@@ -42,14 +42,24 @@ def _is_covered(view: ClusterView, service: KubeObject) -> bool:
 
 
 def election(view: ClusterView, service: str) -> Election:
-    """Work out who leads a Service, by the objects of this moment and the gossip of the control plane's speaker."""
+    """Work out who leads a Service, by the objects of this moment and the gossip of the control plane's speaker.
+
+    Raise ConfigurationError while MetalLB refuses the configuration, so that its speakers keep an older one.
+    """
     from kanslib.metallb import election, memberlist
 
     places.find_service(view, service)
     control_plane = view.topology().control_plane
-    if control_plane not in election.speakers(view.objects):
-        return election.explain(view.objects, service)  # nobody there who could say whom the gossip knows
-    return election.explain(view.objects, service, memberlist.members(view.log("speaker", control_plane)))
+    known = None  # nobody there who could say whom the gossip knows
+    if control_plane in election.speakers(view.objects):
+        known = memberlist.members(view.log("speaker", control_plane))
+    try:
+        return election.explain(view.objects, service, known)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"MetalLB keeps an older configuration, because it refuses this one: {error}\n"
+            f"next step: correct the object; lab.leader({service!r}) names the node that announced last"
+        ) from None
 
 
 def disagreement(view: ClusterView, service: str, named: str | None) -> str | None:
