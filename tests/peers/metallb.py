@@ -115,7 +115,7 @@ def _copy_allocator(copy: Path) -> None:
 
 
 def _run(folder: Path, *arguments: str, cases: Path | None = None) -> str:
-    environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "CGO_ENABLED": "0"}
     environment |= {"PEER_CASES": str(cases)} if cases else {}
     done = subprocess.run([go(), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
