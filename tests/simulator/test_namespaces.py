@@ -49,7 +49,11 @@ def test_lab_delete_object_namespace_takes_what_is_in_it() -> None:
     assert str(lab.delete_object("ns/zoo")) == 'namespace "zoo" deleted'
     assert _namespaces(lab) == ["attic"]
     assert _namespaces(lab, "pods") == []
-    assert {one["metadata"]["namespace"] for one in lab.objects("endpointslices")} == {"default", "attic"}
+    assert {one["metadata"]["namespace"] for one in lab.objects("endpointslices")} == {
+        "default",
+        "attic",
+        "kube-system",
+    }
     with pytest.raises(RefusedError, match='namespaces "zoo" not found'):
         lab.apply(TILL % ", namespace: zoo")
 

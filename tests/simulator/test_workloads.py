@@ -102,7 +102,10 @@ def test_scheduler_keeps_node_selector_and_leader_follows() -> None:
     [
         (f", affinity: {{nodeAffinity: {{{_REQUIRED}: {{nodeSelectorTerms: [{WEST}]}}}}}}", {"worker2"}),
         (f", affinity: {{nodeAffinity: {{{_PREFERRED}: [{{weight: 5, preference: {WEST}}}]}}}}", {"worker2"}),
-        (", tolerations: [{operator: Exists}]", {"control-plane"}),
+        (
+            ", tolerations: [{operator: Exists}], nodeSelector: {node-role.kubernetes.io/control-plane: ''}",
+            {"control-plane"},
+        ),
         (", nodeName: myk8s-worker3", {"worker3"}),
         ("", {"worker"}),
     ],

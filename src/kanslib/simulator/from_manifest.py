@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 from typing import Any
+from zlib import crc32
 
 from kanslib.k8s.manifest import check_object, load_yaml
 from kanslib.k8s.objects import KubeObject
@@ -12,6 +13,7 @@ from kanslib.metallb.election import EXCLUDE
 from kanslib.simulator import kind_configuration
 from kanslib.simulator.api_server import IdGenerator, timestamp
 from kanslib.simulator.kind_configuration import KindNode
+from kanslib.simulator.kube_system import kube_system
 from kanslib.simulator.simulator import InitialState
 from kanslib.simulator.unread import unread_fields
 
@@ -46,6 +48,8 @@ def from_manifest(
         "namespaces": [_meta({"kind": "Namespace"}, {"name": name}, moment) for name in _NAMESPACES],
         **_kubernetes(cluster.service_subnet, addresses[control_plane], moment),
     }
+    system = kube_system(nodes, cluster.service_subnet, moment, lambda obj, meta: _meta(obj, meta, moment))
+    objects = {kind: [*objects.get(kind, []), *system.get(kind, [])] for kind in (*objects, *system)}
     macs = {name: "02:42:" + ":".join(f"{int(part):02x}" for part in ip.split(".")) for name, ip in addresses.items()}
     state = InitialState(
         moment, objects, _NETWORK, addresses, macs, str(cluster.pod_subnet), control_plane,
@@ -88,6 +92,6 @@ def _kubernetes(services: IPv4Network, api: str, moment: float) -> dict[str, lis
 
 
 def _meta(obj: KubeObject, meta: dict[str, Any], moment: float) -> KubeObject:
-    numbers = IdGenerator(sum(map(ord, meta["name"] + obj["kind"])))
+    numbers = IdGenerator(crc32(f"{obj['kind']}/{meta['name']}".encode()))
     given = {"uid": numbers.uid(), "resourceVersion": "1", "creationTimestamp": timestamp(moment)}
     return {"apiVersion": "v1", **obj, "metadata": {**given, **meta}}
