@@ -204,7 +204,7 @@ def test_lab_apply_speakers_ignore_the_exclude_label() -> None:
     lab = kanslib.simulate(pool() + L2 + WEB)
     control_plane = lab.election("till").eligibilities[0]
     assert (control_plane.node, control_plane.rule) == ("myk8s-control-plane", "exclude label")
-    daemonset = copy.deepcopy(lab.objects("daemonsets")[0])
+    daemonset = copy.deepcopy(lab.object("daemonset", "speaker", "metallb-system"))
     daemonset["spec"]["template"]["spec"]["containers"][0]["args"] = ["--port=7472", "--ignore-exclude-lb"]
     meta = {key: daemonset["metadata"][key] for key in ("name", "namespace", "labels")}
     lab.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": meta, "spec": daemonset["spec"]})

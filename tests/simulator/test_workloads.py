@@ -297,3 +297,15 @@ def test_pod_readiness_gates_are_said_not_to_be_read(capsys: pytest.CaptureFixtu
     assert "not read: deployment/web spec.minReadySeconds" in capsys.readouterr().out
     lab.apply(pod("p2"))
     assert "not read" not in capsys.readouterr().out
+
+
+def test_metallb_daemonset_deleted_takes_its_speakers() -> None:
+    lab = kanslib.simulate(ZONES + METALLB + pod("p1") + service())
+    vip = lab.vip("till")
+    lab.delete_object("ds/metallb-system/speaker")
+    assert not [one for one in lab.objects("pods") if one["metadata"]["name"].startswith("speaker-")]
+    assert vip not in set(lab.arp_scan().ADDRESS)
+    lab.delete_object("ns/metallb-system")
+    assert {one["metadata"]["namespace"] for one in lab.objects("pods")} == {"default", "kube-system"}
+    with pytest.raises(RefusedError, match='no matches for kind "IPAddressPool"'):
+        lab.apply(METALLB)

@@ -271,8 +271,8 @@ class Simulator:
         )
 
     def _speakers_wanted(self) -> bool:
-        installed = is_installed(self.cluster.objects("namespaces"))
-        return installed and _speakers_wanted(self.cluster.objects("daemonsets"))
+        daemonsets = self.cluster.objects("daemonsets")
+        return any(map(_is_speaker, daemonsets)) and _speakers_wanted(daemonsets)
 
     def _respawn_speaker(self, pod: KubeObject) -> None:
         if not self._speakers_wanted():
