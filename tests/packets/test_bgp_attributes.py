@@ -6,9 +6,13 @@ import struct
 from collections.abc import Iterable
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from kanslib.packets import bgp
 from kanslib.packets.bgp_attributes import Attribute, PathSegment, asn_sizes, merged_path
+from tests.wire import NODE1, PC, Wire
 
 WIDE = (4200000001, 4200000002)
 SEQUENCE, SET = 2, 1
@@ -155,3 +159,49 @@ def test_message_names_families_that_stay_bytes(afi: int, safi: int, name: str) 
 
 def test_message_attributes_alone_are_no_end_of_rib() -> None:
     assert str(bgp.parse(update(USUAL, b""))) == "UPDATE without routes"
+
+
+def conversation(*parts: tuple[str, bytes]) -> list[bgp.Message]:
+    """The messages of a session, one frame each: (who sends, its bytes)."""
+    wire, sent = Wire(), {"speaker": 1000, "router": 5000}
+    for second, (who, payload) in enumerate(parts):
+        other = "router" if who == "speaker" else "speaker"
+        ports = {"speaker": 40000, "router": bgp.PORT}
+        tcp = TCP(sport=ports[who], dport=ports[other], flags="PA", seq=sent[who], ack=sent[other])
+        addresses = {"speaker": "192.0.2.1", "router": "192.0.2.9"}
+        wire.add(second, Ether(src=NODE1, dst=PC) / IP(src=addresses[who], dst=addresses[other]) / tcp / Raw(payload))
+        sent[who] += len(payload)
+    return [one.message for one in bgp.messages(wire.read())]
+
+
+def open_message(asn: int, *, four_bytes: bool) -> bytes:
+    capability = bytes([2, 6, 65, 4]) + asn.to_bytes(4) if four_bytes else b""
+    wire_asn = asn if asn < 65536 else 23456
+    body = bytes([4]) + wire_asn.to_bytes(2) + (90).to_bytes(2) + bytes([192, 0, 2, 9, len(capability)]) + capability
+    return bgp.MARKER + struct.pack("!HB", 19 + len(body), bgp.OPEN) + body
+
+
+AS4 = update(
+    ORIGIN + as_path(path(2, (SEQUENCE, [64500, 23456]))) + NEXT_HOP
+    + attribute(0xC0, 17, path(4, (SEQUENCE, [4200000001])))
+)  # fmt: skip
+
+
+def test_messages_old_and_new_speaker_have_the_whole_path() -> None:
+    """An old speaker (no capability 65) passes on a path with a number of four bytes: RFC 6793, section 4.2.3."""
+    found = conversation(
+        ("speaker", open_message(64500, four_bytes=False)), ("router", open_message(WIDE[1], four_bytes=True)),
+        ("speaker", AS4),
+    )  # fmt: skip
+    assert found[-1].as_path == (64500, 4200000001)
+
+
+@pytest.mark.parametrize("asn_size", [2, 4])
+def test_messages_session_joined_midway(asn_size: int) -> None:
+    """Without an OPEN the size is what fits, and what once fitted holds where both do."""
+    clear = update(ORIGIN + as_path(path(asn_size, (SEQUENCE, [64500]))) + NEXT_HOP)
+    both = update(ORIGIN + as_path(bytes.fromhex("0202 fde8 fde9 0201 fdea")) + NEXT_HOP)
+    joined = conversation(("speaker", clear), ("speaker", both))
+    assert [one.note for one in joined] == ["", ""]
+    assert joined[1].as_path == ((0xFDE8, 0xFDE9, 0xFDEA) if asn_size == 2 else (0xFDE8FDE9, 0x0201FDEA))
+    assert conversation(("speaker", both))[0].note
