@@ -10,7 +10,7 @@ import pytest
 
 from kanslib.exceptions import ConfigurationError
 from kanslib.k8s.objects import KubeObject
-from kanslib.metallb.config import Config, pools, read_config
+from kanslib.metallb.config import Configuration, pools, read_config
 from kanslib.metallb.resources import resources_of
 
 POOL = {"addresses": ["192.0.2.0/28"]}
@@ -18,7 +18,7 @@ PEER = {"myASN": 64500, "peerASN": 64501, "peerAddress": "192.0.2.200"}
 NODES = [{"metadata": {"name": name, "labels": {"rack": name}}} for name in ("a", "b")]
 
 
-def config(**specs: Mapping[str, Any] | list[Mapping[str, Any]]) -> Config:
+def config(**specs: Mapping[str, Any] | list[Mapping[str, Any]]) -> Configuration:
     """Read a configuration: for each kind one spec or several. The objects are named after their kind."""
     return read_config(resources_of(objects(specs)))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kanslib.k8s.objects import KubeObject
-from kanslib.metallb.config import Config, Pool
+from kanslib.metallb.config import Configuration, Pool
 from kanslib.metallb.peers import Peer
 from kanslib.metallb.resources import Resources, resources_of
 
@@ -35,7 +35,7 @@ def from_cluster_resources(found: Mapping[str, Any]) -> Resources:
     return our_resources(objects)
 
 
-def described(config: Config) -> Described:
+def described(config: Configuration) -> Described:
     """Return a configuration of ours in the form of tests/peers/go/metallb/describe.go."""
     return {
         "pools": {name: _pool(pool) for name, pool in config.pools.items()},

@@ -12,7 +12,7 @@ from kanslib.exceptions import ConfigurationError
 from kanslib.k8s.endpoints import slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, name_of
 from kanslib.metallb import bgp, election
-from kanslib.metallb.config import Config, pool_of, read_config
+from kanslib.metallb.config import Configuration, pool_of, read_config
 from kanslib.metallb.resources import resources_of
 from tests.peers.metallb import MetalLB, RefusedByMetalLBError
 from tests.peers.random_announcements import RandomAnnouncements
@@ -81,7 +81,12 @@ def _ours(objects: Objects, speakers: list[str], ignore: bool) -> Said | str:
 
 
 def _decided(
-    config: Config, objects: Find, service: KubeObject, node: str, speakers: list[str], routes: list[bgp.BGPRoute]
+    config: Configuration,
+    objects: Find,
+    service: KubeObject,
+    node: str,
+    speakers: list[str],
+    routes: list[bgp.BGPRoute],
 ) -> dict[str, Any]:
     ips, pieces = external_addresses(service), slices_of(objects("endpointslices"), "default", name_of(service))
     pool, nodes = pool_of(config.pools, ips), election.announcing_nodes(objects)

@@ -10,7 +10,7 @@ import pytest
 
 from kanslib.exceptions import ConfigurationError
 from kanslib.k8s.objects import KubeObject
-from kanslib.metallb.config import Config, parse_config, read_config
+from kanslib.metallb.config import Configuration, parse_config, read_config
 from kanslib.metallb.native_mode import check_native_mode
 from kanslib.metallb.peers import check_durations
 from kanslib.metallb.resources import Resources
@@ -75,7 +75,7 @@ def _theirs(real_metallb: MetalLB, objects: Objects) -> Described | str:
 
 def _ours(objects: Objects) -> Described | str:
     try:
-        config: Config = read_config(our_resources(objects))
+        config: Configuration = read_config(our_resources(objects))
     except ConfigurationError as error:
         return str(error)
     return described(config)

@@ -50,7 +50,7 @@ class Allocation:
     pods: str
 
 
-class _RefusedError(Exception):
+class _UnassignableError(Exception):
     """An address cannot be assigned; the message is MetalLB's."""
 
 
@@ -113,7 +113,7 @@ class Allocator:
         else:
             try:
                 self._keep(key, service, ips, events)
-            except _RefusedError as error:
+            except _UnassignableError as error:
                 message = f"invalid requested loadbalancer IPs: {error}"
                 decision = self._decision(key, [*events, EventMessage("Warning", "LoadBalancerFailed", message)])
                 return replace(decision, pool=annotation(service, "ip-allocated-from-pool") if decision.ips else "")
@@ -121,7 +121,7 @@ class Allocator:
             return self._decision(key, events)
         try:
             ips, others = self._allocate(key, service)
-        except _RefusedError as error:
+        except _UnassignableError as error:
             message = f'Failed to allocate IP for "{key}": {error}'
             return self._decision(key, [*events, EventMessage("Warning", "AllocationFailed", message)])
         events.append(EventMessage("Normal", "IPAllocated", f"Assigned IP {quoted_list(ips)}"))
@@ -146,7 +146,7 @@ class Allocator:
         """
         try:
             self._assign(key, service, ips)
-        except _RefusedError as error:
+        except _UnassignableError as error:
             message = f'current IP for "{key}" not allowed by config, will attempt for new IP assignment: {error}'
             events.append(EventMessage("Normal", "ClearAssignment", message))
             self.release(key)
@@ -170,14 +170,14 @@ class Allocator:
         requested_pool = annotation(service, "address-pool")
         if requested:
             if _families(requested) != family:
-                raise _RefusedError(
+                raise _UnassignableError(
                     f"requested loadBalancer IP(s) {quoted_list(requested)} does not match the ipFamily of the service"
                 )
             self._assign(key, service, requested)
             if requested_pool and requested_pool != self._pool(key):
                 self.release(key)
                 ips = f"requested loadBalancer IP(s) {quoted_list(requested)}"
-                raise _RefusedError(f"{ips} is not compatible with requested address pool {requested_pool}")
+                raise _UnassignableError(f"{ips} is not compatible with requested address pool {requested_pool}")
             return requested, ()
         if requested_pool:
             chosen = self._available(key, service, requested_pool)
@@ -189,7 +189,7 @@ class Allocator:
                 first, *others = available
                 self._assign(key, service, first)
                 return first, tuple(others)
-        raise _RefusedError("no available IPs")
+        raise _UnassignableError("no available IPs")
 
     def candidates(self, service: KubeObject) -> list[Pool]:
         """Return the pools that are tried, in order, for a Service that requests none.
@@ -216,13 +216,13 @@ class Allocator:
     def _available_or_none(self, key: str, service: KubeObject, name: str) -> tuple[str, ...] | None:
         try:
             return self._available(key, service, name)
-        except _RefusedError:
+        except _UnassignableError:
             return None
 
     def _available(self, key: str, service: KubeObject, name: str) -> tuple[str, ...]:
         """Return the lowest address of each family in a pool that is free, or that may be shared (getIPFromCIDR)."""
         if name not in self.pools:
-            raise _RefusedError(f'unknown pool "{name}"')
+            raise _UnassignableError(f'unknown pool "{name}"')
         pool, family = self.pools[name], _service_family(service)
         missing = {4, 6} if family == "dual" else {int(family[-1])}
         found: list[str] = []
@@ -237,22 +237,22 @@ class Allocator:
                     missing.discard(network.version)
                     break
         if missing:
-            raise _RefusedError(f'no available IPs in pool "{name}" for {family} IPFamily')
+            raise _UnassignableError(f'no available IPs in pool "{name}" for {family} IPFamily')
         return tuple(found)
 
     def _assign(self, key: str, service: KubeObject, ips: tuple[str, ...]) -> None:
         """Assign these addresses, or raise _RefusedError (allocator.go Assign)."""
         pool = self._pool_for(ips)
         if pool is None:
-            raise _RefusedError(f"{quoted_list(ips)} is not allowed in config")
+            raise _UnassignableError(f"{quoted_list(ips)} is not allowed in config")
         meta = service["metadata"]
         if not pool.serves(meta.get("namespace", "default"), meta.get("labels") or {}):
-            raise _RefusedError(f"pool {pool.name} not compatible for ip assignment")
+            raise _UnassignableError(f"pool {pool.name} not compatible for ip assignment")
         if len(ips) > 2:
-            raise _RefusedError(f"more than two addresses {quoted_list(ips)}")
+            raise _UnassignableError(f"more than two addresses {quoted_list(ips)}")
         for ip in ips:
             if conflict := self._sharing_conflict(key, service, ip):
-                raise _RefusedError(conflict)
+                raise _UnassignableError(conflict)
         self.allocations[key] = Allocation(pool.name, ips, _ports(service), *_sharing(service))
 
     def _sharing_conflict(self, key: str, service: KubeObject, ip: str) -> str:
@@ -298,17 +298,17 @@ def _requested_ips(service: KubeObject) -> tuple[str, ...]:
     """Return the addresses that a Service requests by annotation or spec.loadBalancerIP (getDesiredLbIPs)."""
     by_annotation, by_spec = annotation(service, "loadBalancerIPs"), service["spec"].get("loadBalancerIP", "")
     if by_annotation and by_spec:
-        raise _RefusedError(f"service can not have both {PREFIX}loadBalancerIPs and svc.Spec.LoadBalancerIP")
+        raise _UnassignableError(f"service can not have both {PREFIX}loadBalancerIPs and svc.Spec.LoadBalancerIP")
     texts = by_annotation.split(",") if by_annotation else [by_spec] if by_spec else []
     found = [parse_ip(text.strip() if by_annotation else text) for text in texts]
     requested = [str(ip) for ip in found if ip]
     if len(requested) < len(found):
         problem = f"invalid {PREFIX}loadBalancerIPs: " if by_annotation else "invalid spec.loadBalancerIP "
-        raise _RefusedError(problem + quoted(by_annotation or by_spec))
+        raise _UnassignableError(problem + quoted(by_annotation or by_spec))
     if len(requested) > 2:
-        raise _RefusedError(f"IPFamilyForAddresses: invalid ips length {len(requested)} {quoted_list(requested)}")
+        raise _UnassignableError(f"IPFamilyForAddresses: invalid ips length {len(requested)} {quoted_list(requested)}")
     if len(requested) == 2 and not _families(requested):
-        raise _RefusedError(f"IPFamilyForAddresses: same address family {quoted_list(requested)}")
+        raise _UnassignableError(f"IPFamilyForAddresses: same address family {quoted_list(requested)}")
     return tuple(requested)
 
 
@@ -339,5 +339,5 @@ def _service_family(service: KubeObject) -> str:
     """Return the family of a Service's ClusterIPs. Raise _RefusedError where they have none (ipfamily.ForService)."""
     ips = _cluster_ips(service)
     if not all(map(parse_ip, ips)):
-        raise _RefusedError(f"IPFamilyForAddresses: Invalid address {quoted_list(ips)}")
+        raise _UnassignableError(f"IPFamilyForAddresses: Invalid address {quoted_list(ips)}")
     return _families(ips)

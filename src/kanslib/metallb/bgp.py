@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from kanslib.k8s.endpoints import by_service, can_serve, endpoints_in
 from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip, name_of
-from kanslib.metallb.config import BGPAdvertisement, Config, Pool, pool_of, pools
+from kanslib.metallb.config import BGPAdvertisement, Configuration, Pool, pool_of, pools
 from kanslib.metallb.election import EXCLUDE, announcing_nodes, network_unavailable, speakers
 from kanslib.metallb.peers import Peer, check_bfd_profiles, read_peers
 from kanslib.metallb.resources import Objects, named_resources_of, objects_of_kind
@@ -71,11 +71,11 @@ def advertised(objects: Objects, alive: Collection[str] | None = None) -> list[B
     >>> [(route.prefix, route.node) for route in advertised(lab.objects)][:2]
     [('172.18.255.200/32', 'myk8s-worker'), ('172.18.255.200/32', 'myk8s-worker2')]
     """
-    config = Config(pools(objects), {peer.name: peer for peer in peers(objects)})
+    config = Configuration(pools(objects), {peer.name: peer for peer in peers(objects)})
     return advertised_by(config, objects, speakers(objects) if alive is None else alive)
 
 
-def advertised_by(config: Config, objects: Objects, alive: Collection[str]) -> list[BGPRoute]:
+def advertised_by(config: Configuration, objects: Objects, alive: Collection[str]) -> list[BGPRoute]:
     """Return every route that speakers with this configuration advertise, sorted by peer, prefix and node.
 
     `alive`: the nodes whose speakers have a session.

@@ -54,7 +54,7 @@ class Router:
 
 
 @dataclass(frozen=True)
-class Session:
+class BGPSession:
     """The session of a node with a peer. `address`: the node's end. `router`: the other end; None where nobody is.
 
     `hold`: the hold time that both agree on, in seconds; 0 for none. `problem`: why it is down; None while it is up.
@@ -73,7 +73,7 @@ class Session:
         return self.problem is None
 
 
-def sessions(peers: Iterable[Peer], addresses: Mapping[str, str], routers: Sequence[Router]) -> list[Session]:
+def sessions(peers: Iterable[Peer], addresses: Mapping[str, str], routers: Sequence[Router]) -> list[BGPSession]:
     """Return the session of every peer with every node that its nodeSelectors select, in order of peers and nodes.
 
     `addresses`: the nodes' addresses by name. Of two peers that lead a node to one router, the first gets the session;
@@ -84,7 +84,7 @@ def sessions(peers: Iterable[Peer], addresses: Mapping[str, str], routers: Seque
     >>> sessions([peer], {"n1": "192.0.2.2"}, [router])[0].problem.name
     'BAD_PEER_AS'
     """
-    found: list[Session] = []
+    found: list[BGPSession] = []
     taken: set[tuple[str, str | None]] = set()
     for peer in peers:
         for node in sorted(peer.nodes & addresses.keys()):
@@ -97,11 +97,11 @@ def sessions(peers: Iterable[Peer], addresses: Mapping[str, str], routers: Seque
     return found
 
 
-def _session(peer: Peer, node: str, address: str, routers: Sequence[Router]) -> Session:
+def _session(peer: Peer, node: str, address: str, routers: Sequence[Router]) -> BGPSession:
     router = next((one for one in routers if one.address == peer.address), None)
     hold = min(peer.hold, router.hold) if router else peer.hold
     problem = _problem(peer, address, router)
-    return Session(peer.name, node, peer.source or address, router.name if router else None, hold, problem)
+    return BGPSession(peer.name, node, peer.source or address, router.name if router else None, hold, problem)
 
 
 def _problem(peer: Peer, address: str, router: Router | None) -> SessionProblem | None:
@@ -122,7 +122,7 @@ def _problem(peer: Peer, address: str, router: Router | None) -> SessionProblem 
     return SessionProblem.UNEXPECTED_AS if router.asn != peer.asn else None
 
 
-def routes_of(router: Router, sessions: Iterable[Session], routes: Iterable[BGPRoute]) -> dict[str, tuple[str, ...]]:
+def routes_of(router: Router, sessions: Iterable[BGPSession], routes: Iterable[BGPRoute]) -> dict[str, tuple[str, ...]]:
     """Return a router's routes, each prefix with its equal next hops: of what speakers advertise, what reaches it."""
     ends = {(one.peer, one.node): one.address for one in sessions if one.is_up and one.router == router.name}
     received = [
@@ -150,7 +150,7 @@ class NeighborSummary:
 
 
 def summary(
-    router: Router, sessions: Iterable[Session], routes: Iterable[BGPRoute], silent: Iterable[str] = ()
+    router: Router, sessions: Iterable[BGPSession], routes: Iterable[BGPRoute], silent: Iterable[str] = ()
 ) -> list[NeighborSummary]:
     """Return a router's neighbors as it sees them. `silent`: addresses of nodes that do not answer."""
     own = [one for one in sessions if one.router == router.name]

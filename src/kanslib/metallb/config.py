@@ -83,7 +83,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Config:
+class Configuration:
     """A configuration that MetalLB accepts: pools with their advertisements, and peers, by name."""
 
     pools: Mapping[str, Pool]
@@ -110,18 +110,18 @@ def pools(objects: Objects) -> dict[str, Pool]:
     return _read_pools(named_resources_of(objects))
 
 
-def read_config(resources: Resources) -> Config:
+def read_config(resources: Resources) -> Configuration:
     """Return what MetalLB reads in native mode (config.For). Raises ConfigurationError in its words."""
     check_durations(resources.peers)
     check_native_mode(resources)
     return parse_config(resources)
 
 
-def parse_config(resources: Resources) -> Config:
+def parse_config(resources: Resources) -> Configuration:
     """Return the configuration that any mode of BGP reads. Raises ConfigurationError in MetalLB's words."""
     profiles = check_bfd_profiles(resources.bfd_profiles)
     peers = read_peers(resources.peers, resources.nodes, resources.secrets_by_name, profiles)
-    config = Config(_read_pools(resources), peers)
+    config = Configuration(_read_pools(resources), peers)
     _check_bfd_echo(config, resources.peers, profiles)
     return config
 
@@ -325,7 +325,7 @@ def _are_compatible(one: BGPAdvertisement, other: BGPAdvertisement) -> bool:
     return not one.nodes & other.nodes
 
 
-def _check_bfd_echo(config: Config, peers: Iterable[KubeObject], profiles: Mapping[str, KubeObject]) -> None:
+def _check_bfd_echo(config: Configuration, peers: Iterable[KubeObject], profiles: Mapping[str, KubeObject]) -> None:
     """Raise ConfigurationError for a pool with IPv6 that is advertised to a peer with BFD echo (validateConfig)."""
     with_echo = [
         name_of(peer)

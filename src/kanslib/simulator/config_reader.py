@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kanslib.exceptions import ConfigurationError
-from kanslib.metallb.config import Config, read_config
+from kanslib.metallb.config import Configuration, read_config
 from kanslib.metallb.resources import Objects, Resources, controller_resources_of, resources_of
 from kanslib.simulator.event_loop import EventLoop
 
@@ -35,7 +35,7 @@ class ConfigReader:
     def __init__(self, cluster: EventLoop, component: _Component) -> None:
         self._cluster, self._component = cluster, component
         self._version: tuple[int, ...] = ()
-        self.config, self.problem = Config({}, {}), ""
+        self.config, self.problem = Configuration({}, {}), ""
 
     @property
     def is_outdated(self) -> bool:

@@ -16,7 +16,7 @@ from functools import partial
 from kanslib.k8s.endpoints import by_service, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip, is_ready, labels_of
 from kanslib.metallb import allocation, bgp, election, memberlist, replay
-from kanslib.metallb.config import Config, L2Advertisement, pool_of
+from kanslib.metallb.config import Configuration, L2Advertisement, pool_of
 from kanslib.metallb.resources import SYSTEM
 from kanslib.simulator.api_server import timestamp
 from kanslib.simulator.chance import Chance, Unordered
@@ -267,7 +267,7 @@ class SimulatedSpeakers:
         self._leader_changes: dict[str, replay.LeaderChange] = {}
         self._arp_answers: dict[tuple[str, str], tuple[str, ...]] = {}  # (node, Service): addresses
         self._reader = ConfigReader(cluster, SPEAKERS)
-        self.configs: TimeSeries[Config] = TimeSeries(cluster.now, self._reader.config)
+        self.configs: TimeSeries[Configuration] = TimeSeries(cluster.now, self._reader.config)
         cluster.subscribe(("services", "endpointslices", *SPEAKERS.kinds), cluster.delays.announce, self.sync)
 
     def adopt_existing(self) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kanslib.metallb import bgp, bgp_sessions
-from kanslib.metallb.bgp_sessions import NeighborSummary, Router, Session, SessionProblem
-from kanslib.metallb.config import Config
+from kanslib.metallb.bgp_sessions import BGPSession, NeighborSummary, Router, SessionProblem
+from kanslib.metallb.config import Configuration
 from kanslib.metallb.resources import Objects
 from kanslib.simulator.chance import Chance, Unordered
 
@@ -17,12 +17,17 @@ class RouterView:
     """What a router has at a moment: the sessions of the speakers that run, and all that these advertise."""
 
     router: Router
-    sessions: tuple[Session, ...]
+    sessions: tuple[BGPSession, ...]
     routes: tuple[bgp.BGPRoute, ...]
 
     @classmethod
     def of(
-        cls, router: Router, config: Config, objects: Objects, addresses: Mapping[str, str], running: Collection[str]
+        cls,
+        router: Router,
+        config: Configuration,
+        objects: Objects,
+        addresses: Mapping[str, str],
+        running: Collection[str],
     ) -> RouterView:
         """Return the view of a router. `addresses`: of the nodes; `running`: the nodes whose speakers can reach it."""
         reachable = {node: address for node, address in addresses.items() if node in running}
