@@ -94,7 +94,7 @@ def test_parse_equals_iptables_restore(made: Machine, name: str, flavour: str) -
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize(("name", "flavour"), product(REFUSED, FLAVOURS))
+@pytest.mark.parametrize(("name", "flavour"), list(product(REFUSED, FLAVOURS)))
 def test_parse_refuses_what_iptables_restore_refuses(made: Machine, name: str, flavour: str) -> None:
     with pytest.raises(RuntimeError, match="restore"):
         made.load(REFUSED[name], flavour)
