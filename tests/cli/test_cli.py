@@ -6,9 +6,11 @@ import importlib.metadata
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -140,28 +142,33 @@ def test_kans_doctor_without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
-def test_kans_lab_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 0), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_kans_lab_signal_leaves_nothing_running(tmp_path: Path, name: str, code: int) -> None:
     log = tmp_path / "log"
-    command = [
-        sys.executable,
-        "-m",
-        "kanslib",
-        "lab",
-        "--dir",
-        str(tmp_path / "mine"),
-        "--no-browser",
-        "--port",
-        "8955",
-    ]
+    command = [sys.executable, "-m", "kanslib", "lab", "--dir", str(tmp_path / "mine"), "--no-browser"]
     with log.open("w") as out:
-        lab = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while "JupyterLab extension loaded" not in log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(2)
-    os.killpg(lab.pid, signal.SIGINT)
-    lab.wait(90)
+        lab = subprocess.Popen(
+            [*command, "--port", "8955"], stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        assert _wait_for(lambda: "JupyterLab extension loaded" in log.read_text(), seconds=90), log.read_text()
+        port = int(log.read_text().partition("http://localhost:")[2].partition("/")[0])
+        os.kill(lab.pid, getattr(signal, name))
+        assert lab.wait(60) == code
+        assert _wait_for(lambda: not _answers(port), seconds=10)
+    finally:
+        lab.kill()
     assert "9 chapters new" in log.read_text()
     assert (tmp_path / "mine" / "03-arp.ipynb").is_file()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(lab.pid, 0)
+
+
+def _wait_for(holds: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return holds()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -54,9 +55,26 @@ def open_lab(directory: Path, backend: str, port: int, browser: bool) -> None:
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]  # fmt: skip
-    lab = subprocess.Popen(command, env=environment(backend))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches JupyterLab too, which stops by itself
-    sys.exit(lab.wait())
+    sys.exit(run_until_stopped(command, environment(backend)))
+
+
+def run_until_stopped(command: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run a server until it ends, and return its exit code: 0 after Ctrl-C, 128 + n after another signal that ends us.
+
+    The server gets SIGTERM in place of Ctrl-C: JupyterLab stops at it without a question, also while it starts.
+    """
+    server = subprocess.Popen(command, env=variables, start_new_session=True)
+    received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        received.append(number)
+        server.terminate()
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):  # Windows has no SIGHUP
+            signal.signal(number, stop)
+    code = server.wait()
+    return code if not received else 0 if received[0] == signal.SIGINT else 128 + received[0]
 
 
 def environment(backend: str) -> dict[str, str]:
