@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ def uses(text: str, name: str) -> set[str]:
     return {*chain.last_uses}
 
 
+@pytest.mark.slow
 @TRIES
 @given(line=st.from_regex(FAST_RULE, fullmatch=True))
 def test_last_uses_of_every_fast_rule(line: str) -> None:

@@ -51,7 +51,7 @@ _TARGETS = "|".join(
         rf"LOG --log-prefix {_TEXT}(?: --log-level [0-7])?+",
     )
 )
-FAST_RULE = re.compile(
+_PATTERN = (
     r"(?:\[[0-9]+:[0-9]+\] )?+-A (?P<chain>[A-Za-z0-9_][A-Za-z0-9_.-]*+)"
     rf"(?: (?P<not_src>! )?+-s (?P<src>{_NETWORK}))?+(?: (?P<not_dst>! )?+-d (?P<dst>{_NETWORK}))?+"
     rf"(?: (?:! )?+-i {_NAME}\+?+)?+(?: (?:! )?+-o {_NAME}\+?+)?+"
@@ -60,3 +60,12 @@ FAST_RULE = re.compile(
     rf"(?: -m (?:{_MATCHES}|tcp{_TCP_OPTIONS}|(?:udp|sctp){_PORT_OPTIONS}))*+"
     rf"(?: -j (?:{_TARGETS}|(?P<target>{_NAME}))| -g (?P<goto>{_NAME}))?+"
 )
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern; without possessive groups where they do not match (early releases of Python 3.11, as Debian 12 has one)."""
+    compiled = re.compile(pattern)
+    return compiled if compiled.fullmatch("-A FORWARD -j ACCEPT") else re.compile(re.sub(r"([*?])\+", r"\1", pattern))
+
+
+FAST_RULE = _compile(_PATTERN)
