@@ -63,7 +63,7 @@ _PATTERN = (
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern; without possessive groups where they do not match: early releases of Python 3.11 (Debian 12)."""
+    """Compile a pattern; without possessive groups where they match nothing: early releases of Python 3.11."""
     compiled = re.compile(pattern)
     return compiled if compiled.fullmatch("-A FORWARD -j ACCEPT") else re.compile(re.sub(r"([*?])\+", r"\1", pattern))
 
