@@ -167,7 +167,7 @@ class _BatchDecoder:
         transport = np.where(six, start6, at + header)
         payload_length = np.where(six, size6, length - header)
         return (
-            np.where(whole, out["protocol"], -1).astype(np.int64),
+            np.where(whole, out["protocol"].astype(np.int64), -1),
             transport,
             payload_length,
             np.minimum(self.end, transport + payload_length),
