@@ -73,11 +73,8 @@ class CapturedFrames:
     provenance: Provenance
 
 
-class ObservationData(Protocol):
-    """What one backend observed around one action. It stays the same when the backend's clock moves.
-
-    Each method raises NotRecordedError, NotSimulatedError or UnsupportedError where its backend has no such data.
-    """
+class ObservedTime(Protocol):
+    """The time that an observation covers (Unix seconds), and the action in it, at `zero`."""
 
     @property
     def action(self) -> str:
@@ -94,6 +91,13 @@ class ObservationData(Protocol):
     @property
     def end(self) -> float:
         """The end (Unix seconds)."""
+
+
+class ObservationData(ObservedTime, Protocol):
+    """What one backend observed around one action. It stays the same when the backend's clock moves.
+
+    Each method raises NotRecordedError, NotSimulatedError or UnsupportedError where its backend has no such data.
+    """
 
     @property
     def provenance(self) -> Provenance:

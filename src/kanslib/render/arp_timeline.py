@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from markupsafe import Markup, escape
 
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 from kanslib.analysis.neighbors import Announcement, NeighborAnalysis
+from kanslib.analysis.observation_data import ObservedTime
 from kanslib.answer import Provenance
 from kanslib.packets.arp import REPLY
 from kanslib.palette import BLUE, GREEN, GREY, GRID, PURPLE, VERMILLION
@@ -28,31 +28,11 @@ _KINDS = {
 }
 
 
-class PlotWindow(Protocol):
-    """The time that a figure shows (Unix seconds), and the action in it, at `zero`."""
-
-    @property
-    def start(self) -> float:
-        """When it begins."""
-
-    @property
-    def zero(self) -> float:
-        """When the action began."""
-
-    @property
-    def end(self) -> float:
-        """When it ends."""
-
-    @property
-    def action(self) -> str:
-        """The name of the action's moment."""
-
-
 @dataclass(frozen=True)
 class PlotContext:
     """What a figure names: its window, the Service of each address, the place of each MAC address, the client."""
 
-    window: PlotWindow
+    window: ObservedTime
     services: Mapping[str, str]
     places: Mapping[str, str]
     client: str
@@ -201,7 +181,7 @@ ANNOUNCEMENT_COLUMNS = ("AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS",
 
 
 def announcement_rows(
-    announcements: Sequence[Announcement], window: PlotWindow, places: Mapping[str, str]
+    announcements: Sequence[Announcement], window: ObservedTime, places: Mapping[str, str]
 ) -> list[Row]:
     """Return one row for each run of gratuitous ARP; AT, GAPS and SECONDS are seconds, AT counts from the action."""
     return [
@@ -223,7 +203,7 @@ def announcement_rows(
 NEIGHBOR_COLUMNS = ("AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME")
 
 
-def neighbor_rows(updates: Sequence[NeighborUpdate], window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+def neighbor_rows(updates: Sequence[NeighborUpdate], window: ObservedTime, places: Mapping[str, str]) -> list[Row]:
     """Return the changes of a neighbor cache within a window; AT is seconds after the action."""
     return [
         {
@@ -241,7 +221,7 @@ def neighbor_rows(updates: Sequence[NeighborUpdate], window: PlotWindow, places:
 CONFLICT_COLUMNS = ("AT", "ADDRESS", "HOLDERS", "FRAMES")
 
 
-def conflict_rows(analysis: NeighborAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+def conflict_rows(analysis: NeighborAnalysis, window: ObservedTime, places: Mapping[str, str]) -> list[Row]:
     """Return the addresses for which two machines answer; AT is seconds after the action."""
     return [
         {
@@ -257,7 +237,7 @@ def conflict_rows(analysis: NeighborAnalysis, window: PlotWindow, places: Mappin
 SCAN_COLUMNS = ("AT", "HOST", "ASKED", "ANSWERED")
 
 
-def scan_rows(analysis: NeighborAnalysis, window: PlotWindow, places: Mapping[str, str]) -> list[Row]:
+def scan_rows(analysis: NeighborAnalysis, window: ObservedTime, places: Mapping[str, str]) -> list[Row]:
     """Return who asked for many addresses in a row; AT is seconds after the action."""
     return [
         {
