@@ -5,8 +5,9 @@ from __future__ import annotations
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d7d7d"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, GREY)  # for things that differ by their place in a list
 
-# figures bring their own ground, so that their text keeps 4.5:1 in a light and in a dark notebook
+# the ground and the text of a picture that stands alone, which inherits neither from the page around it
 PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
+DARK_GROUND, DARK_INK = "#111111", "#e0e0e0"
 
 
 def bar_style(colour: str) -> str:
