@@ -34,6 +34,7 @@ from kanslib.exceptions import (
     SettleTimeoutError,
     TooManyPathsError,
     TraceError,
+    UnknownAttributeError,
     UnknownNameError,
     UnsupportedError,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "SettleTimeoutError",
     "TooManyPathsError",
     "TraceError",
+    "UnknownAttributeError",
     "UnknownNameError",
     "UnsupportedError",
     "__version__",

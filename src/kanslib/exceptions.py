@@ -14,6 +14,7 @@ KanslibError
 │   └── RecordingError           the recording is damaged, truncated or too new
 ├── input
 │   ├── UnknownNameError         no story, moment, node, kind, chain or Service has this name (LookupError)
+│   ├── UnknownAttributeError    a lab or an observation has no attribute of this name (AttributeError)
 │   ├── AnswerFormatError        the answer to an exercise has the wrong form (ValueError)
 │   ├── ManifestError            the text is no YAML, or no Kubernetes object (ValueError)
 │   ├── ConfigurationError       MetalLB rejects this configuration (ValueError)
@@ -30,11 +31,27 @@ KanslibError
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 class KanslibError(Exception):
-    """The base class of every exception in this module."""
+    """The base class of every exception in this module. In a notebook it is shown without the frames of the library."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython prints in place of a traceback: the message, and of several lines of code the one."""
+        import linecache
+        import traceback
+        from itertools import takewhile
+
+        frames = traceback.extract_tb(self.__traceback__)
+        callers = list(takewhile(lambda frame: not frame.filename.startswith(_PACKAGE), frames))
+        lines = [f"\x1b[1m{type(self).__name__}\x1b[0m: {self}"]
+        if callers and len(linecache.getlines(callers[-1].filename)) > 1:
+            lines.append(f"in line {callers[-1].lineno}: {callers[-1].line}")
+        return lines
 
 
 class NotRecordedError(KanslibError):
@@ -146,14 +163,31 @@ class UnknownNameError(KanslibError, LookupError):
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        from difflib import get_close_matches
-
         names = list(known)
         bare = name.rpartition("/")[2]
-        elsewhere = [one for one in names if bare and one.rpartition("/")[2] == bare]
-        near = elsewhere or (() if name.isdigit() else get_close_matches(name, names, n=1))  # 12 is no slip for 2
-        guess = f" (did you mean {near[0]!r}?)" if near else ""
+        elsewhere = next((one for one in names if bare and one.rpartition("/")[2] == bare), None)
+        guess = f" (did you mean {elsewhere!r}?)" if elsewhere else _guess(name, names)
         super().__init__(f"no {what} named {name!r}{guess}\nknown: {' · '.join(names) or '(none)'}")
+
+
+class UnknownAttributeError(KanslibError, AttributeError):
+    """A lab or an observation has no attribute of this name; suggests the nearest.
+
+    >>> print(UnknownAttributeError("Lab", "pod", ["pods", "pool", "nodes"]))
+    Lab has no 'pod' (did you mean 'pods'?)
+    dir(…) lists what it has
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"{what} has no {name!r}{_guess(name, list(known))}\ndir(…) lists what it has", name=name)
+
+
+def _guess(name: str, known: list[str]) -> str:
+    """Return the nearest name as a question; empty where none is near. 12 is no slip for 2."""
+    from difflib import get_close_matches
+
+    near = () if name.isdigit() else get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 class AnswerFormatError(KanslibError, ValueError):

@@ -25,7 +25,7 @@ def load_yaml(text: str) -> list[object]:
 
 def check_object(document: object) -> KubeObject:
     """Return the document when it is a Kubernetes object. ManifestError for any other."""
-    if not isinstance(document, dict) or "kind" not in document or "name" not in document.get("metadata", {}):
+    if not isinstance(document, dict) or "kind" not in document or "name" not in (document.get("metadata") or {}):
         raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {document!r:.80}")
     return document
 

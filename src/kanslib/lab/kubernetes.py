@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from kanslib.course import manifests
-from kanslib.exceptions import NotRecordedError
-from kanslib.k8s.manifest import documents
+from kanslib.exceptions import ManifestError, NotRecordedError
+from kanslib.k8s.manifest import check_object, documents
 from kanslib.k8s.objects import KubeObject
 from kanslib.k8s.schema import versions
 from kanslib.lab import places
@@ -65,15 +65,15 @@ def describe(view: ClusterView, service: str) -> Text:
 def documents_of(view: ClusterView, manifest: str | KubeObject) -> list[KubeObject]:
     """Return the objects of a manifest; one of the course gets the addresses of this cluster's network.
 
-    A dict may leave its apiVersion out. Raise ValueError for a manifest without an object.
+    A dict may leave its apiVersion out. Raise ManifestError for a manifest without an object.
     """
     if isinstance(manifest, manifests.CourseManifest) and manifest.name:
         manifest = manifests.on(view.topology().network, manifest.name)
-    found = [_with_version(manifest)] if isinstance(manifest, dict) else documents(manifest)
+    if not isinstance(manifest, (str, dict)):
+        raise ManifestError(f"a manifest is YAML text or a dict, not a {type(manifest).__name__}")
+    found = documents(manifest) if isinstance(manifest, str) else [_with_version(check_object(manifest))]
     if not found:
-        raise ValueError(
-            "the manifest is empty: expected YAML with at least one object, e.g. kanslib.course.manifests.services"
-        )
+        raise ManifestError("the manifest is empty: expected YAML with at least one object, e.g. manifests.services")
     return found
 
 

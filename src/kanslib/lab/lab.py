@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kanslib.render.tables import Table
 
 
-class Lab:
+class Lab(places.HelpfulAttributes):
     """A MetalLB cluster in your hand. Open one with `kanslib.open_lab()`.
 
     Every argument `service` is `"svc1"` (in the namespace `default`) or `"namespace/svc1"`. A name that does not exist
@@ -436,7 +436,7 @@ class Lab:
         `target`: a Service, `node:port` or `address:port`; `source`: the client (default), a node or a Pod. `node`:
         whose rules; default: the source's own node, the target's if it is one, else the Service's leader. The answer is
         derived from the node's rules, addresses and routes; as a list it holds an Outcome for each way, in a
-        notebook it is a picture, `describe()` says it in words. Raise ValueError for an address without a port.
+        notebook it is a picture, `describe()` says it in words. Raise PacketError for an address without a port.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="iptables")  # doctest: +ELLIPSIS
@@ -466,8 +466,8 @@ class Lab:
     def apply(self, manifest: str | KubeObject) -> Text:
         """Apply a manifest, as YAML text or as a dict: `kubectl apply -f`. Return what kubectl printed.
 
-        A manifest of the course (`kanslib.manifests`) gets the addresses of this lab's network. Raise ValueError for a
-        manifest without an object. A simulated lab raises RefusedError for what the API server or a webhook refuses.
+        A manifest of the course (`kanslib.manifests`) gets the addresses of this lab's network. Raise ManifestError for
+        what is no manifest. A simulated lab raises RefusedError for what the API server or a webhook refuses.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="metallb")  # doctest: +ELLIPSIS

@@ -91,7 +91,7 @@ class _SharedData:
         return Table.from_rows(rows, provenance or self.data.provenance, columns)
 
 
-class Observation:
+class Observation(places.HelpfulAttributes):
     """What was watched around one action: requests, frames, logs and API events on one clock.
 
     `lab.observe()` yields one, `lab.observation()` returns the one around an action. Keep it, compare it with another,
@@ -358,7 +358,7 @@ class Observation:
         return [frame for frame in self._shared.data.frames() if _LAYERS[layer](frame)]
 
 
-class ARPObservation:
+class ARPObservation(places.HelpfulAttributes):
     """The ARP of an observation.
 
     >>> import kanslib
@@ -425,7 +425,7 @@ class ARPObservation:
         return NeighborAnalysis.of(frame for frame in self._shared.data.frames() if frame.arp)
 
 
-class BGPObservation:
+class BGPObservation(places.HelpfulAttributes):
     """The BGP of an observation.
 
     >>> import kanslib

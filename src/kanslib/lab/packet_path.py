@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kanslib.exceptions import NotFoundError, UnknownNameError
+from kanslib.exceptions import NotFoundError, PacketError, UnknownNameError
 from kanslib.k8s.objects import KubeObject, is_ip_address, qualified_name
 from kanslib.lab import metallb, places
 from kanslib.lab.queries import ClusterView
@@ -34,7 +34,7 @@ class Target:
         if self.port is not None:
             return self
         if self.service is None:
-            raise ValueError(f"{name!r} names no port; expected a Service, node:port or address:port")
+            raise PacketError(f"{name!r} names no port; expected a Service, node:port or address:port")
         return Target(self.address, int(self.service["spec"]["ports"][0]["port"]), self.service)
 
 

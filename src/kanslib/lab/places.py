@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from kanslib.analysis.observation_data import Topology
-from kanslib.exceptions import NotFoundError, UnknownNameError
+from kanslib.exceptions import NotFoundError, UnknownAttributeError, UnknownNameError
 from kanslib.k8s.objects import KubeObject, external_address, plural, qualified_name
 from kanslib.lab.queries import ClusterView
+
+
+class HelpfulAttributes:
+    """Refuse an attribute that does not exist, and suggest the nearest one. A base of what a learner types on."""
+
+    if not TYPE_CHECKING:  # mypy would take every name
+
+        def __getattr__(self, name: str) -> object:
+            if name.startswith("_") or hasattr(type(self), name):  # a property that failed: let it say why
+                return object.__getattribute__(self, name)
+            known = [one for one in dir(self) if not one.startswith("_")]
+            raise UnknownAttributeError(type(self).__name__, name, known)
 
 
 def client(view: ClusterView) -> str:
