@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d7d7d"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, GREY)  # for things that differ by their place in a list
+# A Service has one colour in every figure. Vermillion and grey are not among them: they mean failure and what is unused
+SERVICE_COLOURS = (BLUE, GREEN, PURPLE, "#b08800", "#8a5fd6", "#9a5b2f", "#2a9bcc", "#b0407a")
 
 # the ground and the text of a picture that stands alone, which inherits neither from the page around it
 PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
 DARK_GROUND, DARK_INK = "#111111", "#e0e0e0"
+
+
+def service_colours(services: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each Service, by its place in the order of names.
+
+    `services`: all of the cluster, so that a Service has the same colour everywhere. The ninth has the first's again.
+
+    >>> service_colours(["svc2", "svc1"])
+    {'svc1': '#0072b2', 'svc2': '#009e73'}
+    """
+    names = sorted(set(services))
+    return {name: SERVICE_COLOURS[place % len(SERVICE_COLOURS)] for place, name in enumerate(names)}
 
 
 def bar_style(colour: str) -> str:
