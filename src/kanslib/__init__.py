@@ -148,20 +148,23 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
 
 def _lab(backend: Backend, story: str) -> Lab:
     """Return the lab of a backend; print its banner, and whether the notebook is of another edition."""
+    from kanslib import notices
     from kanslib.lab.lab import Lab
     from kanslib.lab.learning import kernel_predictions
 
-    print("\n".join(filter(None, [_banner(backend), _edition_notice()])))  # noqa: T201 (the banner of a lab)
+    notices.show_banner(_banner(backend))
+    if edition := _edition_notice():
+        notices.show_notice(edition, notices.FALLBACK_COLOUR, "kans-edition")
     return Lab(backend, story, kernel_predictions())
 
 
-def _banner(backend: Backend) -> str:
+def _banner(backend: Backend) -> list[str]:
     from kanslib.backends import factory
 
-    lines = [backend.banner()]
+    lines = backend.banner().splitlines()
     if backend.provenance().source == "recorded" and factory.owned_cluster_exists():
         lines.append("a course cluster was made on this machine (kans up): backend='live' asks it instead")
-    return "\n".join(lines)
+    return lines
 
 
 def _edition_notice() -> str:

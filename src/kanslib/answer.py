@@ -11,7 +11,19 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.k8s.logs import readable_line, timestamp_of
-from kanslib.palette import VERMILLION, bar_style
+from kanslib.palette import BLUE, GROUND, VERMILLION, bar_style
+
+# The chip has a line of its own, so that it covers nothing. Pointed at, tapped or reached with the Tab key it becomes
+# the whole line, over the first lines of the answer. A page that drops styles shows the word and the whole line.
+_CHIP_STYLE = f"""
+.kans-provenance{{position:relative;height:18px}}
+.kans-provenance>small{{position:absolute;top:0;right:0;z-index:2;box-sizing:border-box;max-width:100%;padding:0 .6em;\
+font-size:11px;line-height:16px;border:1px solid;border-radius:9px;opacity:.8;cursor:help}}
+.kans-provenance>small>span{{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}}
+.kans-provenance>small:is(:hover,:focus){{opacity:1;background:{GROUND}}}
+.kans-provenance>small:is(:hover,:focus)>b{{display:none}}
+.kans-provenance>small:is(:hover,:focus)>span{{position:static;clip-path:none;width:auto;height:auto}}
+"""
 
 Source = Literal["live", "recorded", "simulated"]
 
@@ -56,7 +68,8 @@ class Provenance:
     """Who answered, for which moment, with which versions, and notes about the answer.
 
     `moment` is in Unix seconds; `after` names the last moment of the story that the answer comes after.
-    `fallback_reason` says why a recording answers although the `requested` backend was asked; else it is empty.
+    `requested` is the backend that was asked, where it may be another one. `fallback_reason` says why a recording
+    answers in its place; else it is empty.
 
     >>> print(Provenance("recorded", 1795417845.0, "apply-services", "MetalLB v0.14.8"))
     recorded 2026-11-23 07:10:45 UTC · after apply-services · MetalLB v0.14.8
@@ -68,7 +81,7 @@ class Provenance:
     versions: str
     notes: tuple[str, ...] = ()
     fallback_reason: str = ""
-    requested: Source = "live"
+    requested: Source | None = None
     freshness: Freshness = Freshness()
 
     @property
@@ -78,18 +91,31 @@ class Provenance:
 
     def __str__(self) -> str:
         place_in_story = [] if self.after == "opening" else [f"after {self.after}"]
-        fallback = [f"NOT {self.requested.upper()}: {self.fallback_reason}"] if self.fallback_reason else []
-        head = [*fallback, f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
+        why = f"NOT {self.requested.upper()}: {self.fallback_reason}" if self.requested and self.fallback_reason else ""
+        head = [*filter(None, [why]), f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
         return " · ".join([*head, *self.freshness.notes, *self.notes])
 
+    @property
+    def is_replacement(self) -> bool:
+        """Return whether another backend answers than the one that was asked."""
+        return self.requested not in (None, self.source)
+
     def html(self) -> Markup:
-        """Return the line above an answer in a notebook."""
-        return Markup(h.small(style="opacity:.75")[str(self)])
+        """Return a chip for the corner of an answer: the whole line when it is pointed at, or has the focus.
+
+        Where another backend answers than the one that was asked, the whole line stands there at once.
+        """
+        if self.is_replacement:
+            return Markup(h.small[str(self)])
+        source = () if self.freshness.offset else (self.source,)  # "recorded 12 s earlier" names it
+        label = " · ".join((*source, *self.freshness.notes))
+        chip = h.small(tabindex=0, role="note")[h.b(aria_hidden="true")[label], " ", h.span[str(self)]]
+        return Markup(h.fragment[h.style[Markup(_CHIP_STYLE)], h.div(".kans-provenance")[chip]])
 
     @property
     def style(self) -> str:
-        """Return the CSS of an answer: a bar at its left where a recording answers for another backend."""
-        return bar_style(VERMILLION) if self.fallback_reason else ""
+        """Return the CSS of an answer: a bar at its left where another backend answers than the one that was asked."""
+        return bar_style(VERMILLION if self.fallback_reason else BLUE) if self.is_replacement else ""
 
     def with_notes(self, *notes: str) -> Provenance:
         """Return the same provenance with further notes; empty notes are left out."""

@@ -13,6 +13,9 @@ SERVICE_COLOURS = (BLUE, GREEN, PURPLE, "#b08800", "#8a5fd6", "#9a5b2f", "#2a9bc
 PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
 DARK_GROUND, DARK_INK = "#111111", "#e0e0e0"
 
+# the page's own ground, for what stands over other things: of JupyterLab, VS Code or Colab, else the browser's
+GROUND = "var(--jp-layout-color0,var(--vscode-editor-background,var(--colab-primary-surface-color,Canvas)))"
+
 
 def service_colours(services: Iterable[str]) -> dict[str, str]:
     """Return the colour of each Service, by its place in the order of names.

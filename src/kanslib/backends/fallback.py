@@ -266,7 +266,7 @@ class SimulatorFallback(FallbackBackend):
         since = f"the recorded moment {utc(recorded.now())}"
         if recorded.clock.last_name != OPENING:
             since += f", after {recorded.clock.last_name}"
-        return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title)
+        return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title, requested="recorded")
 
     @override
     def _both_failed(self, gap: KanslibError, second: KanslibError) -> KanslibError:

@@ -16,7 +16,7 @@ from kanslib import notices
 from kanslib.actions import Verb, describe
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
-from kanslib.answer import Provenance, Text, utc
+from kanslib.answer import Provenance, Source, Text, utc
 from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
@@ -115,8 +115,10 @@ class SimulatedBackend(Backend):
         seed: int = 0,
         numbers: Callable[[], IdGenerator] = IdGenerator,
         unread: Sequence[str] = (),
+        requested: Source = "simulated",
     ) -> None:
-        self._unread = unread
+        """Start from `origin`. `requested`: the backend that was asked, where this one only stands in for it."""
+        self._unread, self._requested = unread, requested
         self._start, self._since, self._seed, self._numbers = origin, since, seed, numbers
         self.script, self._title = script, title or (script.title if script else "")
         self._done: list[SimulatedAction] = []
@@ -144,7 +146,8 @@ class SimulatedBackend(Backend):
     @override
     def provenance(self) -> Provenance:
         notes = (MODELS, *map(str, self._simulator.chances(self._now)))
-        return Provenance("simulated", self._now, self.current_moment, f"from {self._since}", notes)
+        since = f"from {self._since}"
+        return Provenance("simulated", self._now, self.current_moment, since, notes, requested=self._requested)
 
     @override
     def topology(self) -> Topology:
