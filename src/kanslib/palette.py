@@ -12,6 +12,7 @@ SERVICE_COLOURS = (BLUE, GREEN, PURPLE, "#b08800", "#8a5fd6", "#9a5b2f", "#2a9bc
 # the ground and the text of a picture that stands alone, which inherits neither from the page around it
 PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
 DARK_GROUND, DARK_INK = "#111111", "#e0e0e0"
+TOOLTIP, TOOLTIP_INK = "#2b2b2b", "#ffffff"  # of a text that covers others while it is shown, on every ground
 
 # the page's own ground, for what stands over other things: of JupyterLab, VS Code or Colab, else the browser's
 GROUND = "var(--jp-layout-color0,var(--vscode-editor-background,var(--colab-primary-surface-color,Canvas)))"

@@ -43,7 +43,11 @@ def saved_outputs(page: Page, notebook: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("chapter", "picture"),
-    [("06-failover", ".js-plotly-plot"), ("02-metallb", "svg[role=img]"), ("04-iptables", "svg[role=group]")],
+    [
+        ("06-failover", ".js-plotly-plot"),
+        ("02-metallb", "svg[role=img]"),
+        ("04-iptables", ".kans-drawing:visible svg[role=group]"),
+    ],
 )
 def test_chapter_runs_and_shows_figures(course: tuple[str, Path], browser: Browser, chapter: str, picture: str) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
@@ -75,12 +79,12 @@ def test_version_notice_in_old_notebook(course: tuple[str, Path], browser: Brows
 def test_trace_rule_shown_on_keyboard_focus(course: tuple[str, Path], browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     jupyter.run_all(page, course[0], "04-iptables")
-    jupyter.scroll_to(page, ".jp-OutputArea svg[role=group]")
-    steps = page.locator(".jp-OutputArea svg[role=group]").first.locator(".kw-step")
-    assert not steps.nth(1).locator(".kw-raw").is_visible()
+    jupyter.scroll_to(page, ".jp-OutputArea .kans-drawing:visible svg[role=group]")
+    steps = page.locator(".jp-OutputArea .kans-drawing:visible svg[role=group]").first.locator(".kans-rule")
+    assert not steps.nth(1).locator(".kans-raw").is_visible()
     steps.nth(0).focus()
     page.keyboard.press("Tab")
-    raw = steps.nth(1).locator(".kw-raw")
+    raw = steps.nth(1).locator(".kans-raw")
     assert raw.is_visible()
-    assert "-A KUBE-SERVICES" in raw.inner_html()
+    assert "-A KUBE-SERVICES" in " ".join(raw.locator("text").all_inner_texts())
     page.close()

@@ -11,7 +11,7 @@ import pytest
 from kanslib.exercises.session import Feedback
 from kanslib.lab.lab import Lab
 from kanslib.lab.observation import BGPObservation, Observation
-from kanslib.palette import INK, PAPER
+from kanslib.palette import INK, PAPER, TOOLTIP
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.outage_timeline import TimelineFigure
 from tests.contrast import contrast
@@ -92,7 +92,7 @@ def test_svg_contrast_light_and_dark(open_lab: OpenLab, name: str) -> None:
         grounds = [PAPER] if own else [LIGHT, DARK]
         for tag, attributes in re.findall(r"<(\w+)([^>]*)>", picture):
             for kind, colour in COLOUR.findall(attributes):
-                if kind == "background" or colour.lower() in (PAPER, "#ffffff"):
+                if kind == "background" or colour.lower() in (PAPER, "#ffffff", TOOLTIP):
                     continue  # letters on a filled bar: the next test
                 wanted = TEXT if tag == "text" and not _is_a_sign(picture, attributes) else MARK
                 for ground in grounds:

@@ -33,16 +33,18 @@ _WIDTHS = {
     0.28: "ijl'|", 0.32: " .,:;·", 0.36: "f-/\\", 0.40: "rt()[]\"", 0.53: "sz?_", 0.56: "cJLIF", 0.62: "aeovxykTZ",
     0.64: "bdghnpqu0123456789$*", 0.69: "ABEPRSXY", 0.75: "CDGHKNUV#", 0.80: "OQ&w+<>=~→←", 0.88: "M", 0.99: "mW@%",
 }  # fmt: skip
+_MONOSPACE = 0.61
 _WIDTH_OF = {character: width for width, characters in _WIDTHS.items() for character in characters}
 
 
-def text_width(text: str, size: float = SIZES.text, *, bold: bool = False) -> float:
-    """Return the width in px that a text of `size` px needs at most, in any usual sans-serif typeface.
+def text_width(text: str, size: float = SIZES.text, *, bold: bool = False, monospace: bool = False) -> float:
+    """Return the width in px that a text of `size` px needs at most, in any usual sans-serif or monospace typeface.
 
     >>> text_width("svc1") < text_width("svc1", bold=True) < text_width("myk8s-worker")
     True
     """
-    ems = sum(_WIDTH_OF.get(character) or _other_width(character) for character in text)
+    least = _MONOSPACE if monospace else 0.0
+    ems = sum(max(_WIDTH_OF.get(character) or _other_width(character), least) for character in text)
     return ems * size * (1.1 if bold else 1.0)
 
 
@@ -53,7 +55,9 @@ def _other_width(character: str) -> float:
     return 1.0 if unicodedata.east_asian_width(character) in "WF" else 0.84
 
 
-def wrap_text(text: str, width: float, size: float = SIZES.text, *, bold: bool = False) -> list[str]:
+def wrap_text(
+    text: str, width: float, size: float = SIZES.text, *, bold: bool = False, monospace: bool = False
+) -> list[str]:
     """Return a text in lines of at most `width` px. A word that is wider than a line is broken.
 
     >>> wrap_text("the node is declared dead", 80)
@@ -62,17 +66,18 @@ def wrap_text(text: str, width: float, size: float = SIZES.text, *, bold: bool =
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, size, bold=bold) <= width:
+        if lines and text_width(longer, size, bold=bold, monospace=monospace) <= width:
             lines[-1] = longer
         else:
-            lines += _broken(word, width, size, bold=bold)
+            lines += _broken(word, width, size, bold, monospace)
     return lines
 
 
-def _broken(word: str, width: float, size: float, *, bold: bool) -> list[str]:
+def _broken(word: str, width: float, size: float, bold: bool, monospace: bool) -> list[str]:
     pieces = [""]
     for character in word:
-        if pieces[-1] and text_width(pieces[-1] + character, size, bold=bold) > width:
+        longer = pieces[-1] + character
+        if pieces[-1] and text_width(longer, size, bold=bold, monospace=monospace) > width:
             pieces.append("")
         pieces[-1] += character
     return pieces
