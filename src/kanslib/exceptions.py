@@ -34,6 +34,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from kanslib.plain_text import one_line
+
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
 
@@ -141,14 +143,16 @@ class SettleTimeoutError(KanslibError, TimeoutError):
 class RecordingError(KanslibError):
     """A recording cannot be trusted; names the file and, where there are any, the line and the field.
 
+    Both may be anybody's text: the message is one line without control characters.
+
     >>> print(RecordingError("reads.ndjson", "Expected `int`, got `str`", 2, "rc"))
     reads.ndjson, line 2, field rc: Expected `int`, got `str`
     """
 
     def __init__(self, file: str, problem: str, line: int | None = None, field: str = "") -> None:
         self.file, self.line, self.field, self.problem = file, line, field, problem
-        places = [file, *([f"line {line}"] if line else []), *([f"field {field}"] if field else [])]
-        super().__init__(f"{', '.join(places)}: {problem}")
+        places = [one_line(file, 300), *([f"line {line}"] if line else []), *([f"field {field}"] if field else [])]
+        super().__init__(one_line(f"{', '.join(places)}: {problem}", 600))
 
 
 class UnknownNameError(KanslibError, LookupError):

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kanslib.cli.terminal import plain_console
-from kanslib.cli.verify import verify_with_progress
 from kanslib.exceptions import KanslibError
+from kanslib.recording import Recording
 from kanslib.recording.raw.convert import Labels
 from kanslib.recording.raw.convert import convert as convert_raw
+from kanslib.recording.verify import verify
 from kanslib.status import show_status
 
 console = plain_console()
@@ -28,10 +29,14 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitu
 
 
 def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
-    """Convert raw recordings to `out`, check the result and print its contents."""
-    with show_status(f"converting {', '.join(raw.name for raw in raws)}"):
-        recording = convert_raw(raws, out, labels)
-    verify_with_progress(recording, out.name)
+    """Convert raw recordings, check the result, and only then write it to `out`; print its contents."""
+    with show_status(f"converting {', '.join(raw.name for raw in raws)}") as status:
+
+        def check(made: Recording) -> None:
+            status.update(f"verifying {out.name}")
+            verify(made)
+
+        recording = convert_raw(raws, out, labels, check)
     size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
     console.print(f"{out}: {len(recording.manifest.files)} files, {size / 1e6:.2f} MB, verified")
     console.print("stories: " + ", ".join(story.name for story in recording.manifest.stories))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
             console.print(Text.assemble(("not recorded:", "bold red"), f" {', '.join(failed)} failed"))
             return 1
         console.print(f"{len(chosen)} chapters in {time.monotonic() - began:.0f} s")
-        _write(raw, out, title, versions(), substitutes)
+        _write(raw, out, keep, title, versions(), substitutes)
     return 0
 
 
@@ -56,8 +57,17 @@ def _run(path: Path) -> bool:
     return not result.error
 
 
-def _write(raw: Path, out: Path, title: str, versions: dict[str, str], substitutes: Sequence[str]) -> None:
+def _write(
+    raw: Path, out: Path, keep: Path | None, title: str, versions: dict[str, str], substitutes: Sequence[str]
+) -> None:
     from kanslib.cli.convert import write_recording
     from kanslib.recording.raw.convert import Labels
 
-    write_recording([raw], out, Labels(title or "The course, recorded by itself", versions, tuple(substitutes)))
+    labels = Labels(title or "The course, recorded by itself", versions, tuple(substitutes))
+    try:
+        write_recording([raw], out, labels)
+    except KanslibError as exc:  # hours of recording, of which nothing was written
+        kept = keep or out.with_name(f"{out.stem}-raw")
+        if not keep:
+            shutil.copytree(raw, kept)
+        raise KanslibError(f"{exc}\nthe raw recording is in {kept}; then: kans convert {kept} {out}") from exc

@@ -21,7 +21,10 @@ def timestamp_of(line: str) -> float | None:
     found = _STAMP.match(line)
     if not found:
         return None
-    whole = datetime.fromisoformat(found[1] + "+00:00").timestamp()
+    try:
+        whole = datetime.fromisoformat(found[1] + "+00:00").timestamp()
+    except ValueError:  # the 99th of a month
+        return None
     return round(whole + float(found[2] or 0), 6)
 
 

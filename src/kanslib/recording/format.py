@@ -14,6 +14,7 @@ Times are Unix seconds throughout. The manifest's keys are those of format 1, wh
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +42,11 @@ _IN_MEMORY: dict[str, Verb] = {_ON_DISK.get(verb, verb): verb for verb in ACTION
 _SPEAKERS = re.compile(r"(ds|daemonsets?)/speaker")
 _SPEAKERS_AGAIN = re.compile("remove|undo|rollout|null")  # the node selector that no node matched is removed
 _OFFSET = re.compile(r"\(byte (\d+)\)")  # in msgspec's message
-_PATH_INSIDE = re.compile(r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")
+# no absolute path, no `..`, and nothing that Windows reads as a drive or a folder
+_PATH_INSIDE = re.compile(r"^(?!/)(?!(.*/)?\.{0,2}(/|$))[^\\:\x00-\x1f\x7f]+$")
+LONGEST_NAME = 240  # characters of a file's name with its folders; file systems end at 255 bytes for a part of it
+LONGEST_ROW = 2 << 20  # bytes of a line of an ndjson file; etcd takes no object of more than 1.5 MiB
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last one that has a date
 
 
 def verb_on_disk(verb: Verb) -> str:
@@ -70,9 +75,18 @@ def verb_in_memory(verb: str, targets: Sequence[str], command: str) -> Verb:
     return _IN_MEMORY[verb]
 
 
+def is_path_inside(name: str) -> bool:
+    """Return True for the name of a file inside a recording, on any file system.
+
+    >>> [is_path_inside(name) for name in ("logs/a.log", "../a.log", "/a.log", "C:/a.log", "logs/./a.log")]
+    [True, False, False, False, False]
+    """
+    return len(name) <= LONGEST_NAME and bool(_PATH_INSIDE.fullmatch(name))
+
+
 # ── the types of format 1: fields that have another name on disk give it ─────────────────────────────────────
 
-Seconds = Annotated[float, Meta(ge=0, description="Unix seconds")]
+Seconds = Annotated[float, Meta(ge=0, le=LAST_SECOND, description="Unix seconds")]
 VerbOnDisk = Annotated[str, Meta(extra_json_schema={"enum": sorted(_IN_MEMORY)})]
 _NAMED = {
     "required": ["metadata"],
@@ -80,7 +94,7 @@ _NAMED = {
         "metadata": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
     },
 }
-PathInside = Annotated[str, Meta(extra_json_schema={"pattern": _PATH_INSIDE.pattern})]
+PathInside = Annotated[str, Meta(extra_json_schema={"pattern": _PATH_INSIDE.pattern, "maxLength": LONGEST_NAME})]
 
 
 class _Strict(Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,7 +200,7 @@ class Manifest(_Strict, frozen=True):
 
     def __post_init__(self) -> None:
         for name in self.files:
-            if not _PATH_INSIDE.search(name):
+            if not is_path_inside(name):
                 raise ValueError(f"files lists {name!r}, which is not a path inside the recording")
 
     def to_json(self) -> str:
@@ -251,7 +265,7 @@ class ProbeRow(_Strict, frozen=True, kw_only=True):
     hostname: str | UnsetType = UNSET
     remote: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
-    ms: Annotated[float, Meta(ge=0, description="milliseconds")]
+    ms: Annotated[float, Meta(ge=0, le=86_400_000, description="milliseconds, at most a day")]
 
 
 # ── reading and writing them ─────────────────────────────────────────────────────────────────────────────────
@@ -271,6 +285,8 @@ def decode(content: bytes, kind: type[T], file: str, line: int | None = None) ->
     except msgspec.ValidationError as exc:
         problem, _, path = str(exc).partition(" - at `$")  # msgspec names the field in its message alone
         raise RecordingError(file, problem, line, path.strip(".`")) from None
+    except RecursionError:
+        raise RecordingError(file, "lists and objects too deep in one another", line) from None
     except msgspec.DecodeError as exc:
         offset = _OFFSET.search(str(exc))
         before = content[: int(offset[1])] if offset else content
@@ -280,16 +296,20 @@ def decode(content: bytes, kind: type[T], file: str, line: int | None = None) ->
 
 def decode_rows(content: bytes, kind: type[T], file: str) -> Iterator[T]:
     """Yield the rows of an ndjson file, in order. Raises RecordingError with the line and the field that is wrong."""
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(io.BytesIO(content), 1):
+        if len(line) > LONGEST_ROW:
+            raise RecordingError(file, f"a row of {len(line):,} bytes, expected at most {LONGEST_ROW:,}", number)
         yield decode(line, kind, file, number)
 
 
-def decode_text(content: bytes, file: str) -> str:
-    """Return a file as UTF-8 text. Raises RecordingError with the line that is not."""
+def decode_text(content: bytes, file: str, first_line: int = 1) -> str:
+    """Return UTF-8 text, of a file or from its `first_line` on. Raises RecordingError with the line that is not."""
     try:
         return content.decode()
     except UnicodeDecodeError as exc:
-        raise RecordingError(file, f"not UTF-8 ({exc.reason})", content[: exc.start].count(b"\n") + 1) from None
+        raise RecordingError(
+            file, f"not UTF-8 ({exc.reason})", first_line + content[: exc.start].count(b"\n")
+        ) from None
 
 
 def encode_rows(rows: Iterable[Struct]) -> bytes:

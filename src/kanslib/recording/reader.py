@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import lzma
-import zipfile
-import zlib
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -18,12 +16,14 @@ from kanslib.exceptions import RecordingError
 from kanslib.k8s.objects import WatchEvent
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
+from kanslib.recording.files import RecordingFiles, open_files
 from kanslib.recording.format import (
     MANIFEST,
     READS,
     CommandOutput,
     Manifest,
     ProbeRow,
+    T,
     WatchRow,
     decode_rows,
     decode_text,
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from kanslib.analysis.attempts import Probe
 
 _LOG = logging.getLogger(__name__)
-# of a damaged archive, in the words of zipfile and of the compressions that it may use; RuntimeError: encrypted
-_UNPACKING_ERRORS = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
-)  # fmt: skip
+# A value of JSON (a number, a text, a list, …) takes up to 80 bytes once it is read. The rows of the recording that
+# ships have 460,000 of them.
+MOST_VALUES = 2_000_000
+MOST_FRAMES = 150_000  # of up to 500 bytes each once they are read; the recording that ships has 30,000
 
 
 class Recording:
@@ -50,32 +50,25 @@ class Recording:
     'v0.14.8'
     """
 
-    def __init__(self, path: Path, manifest: Manifest, archive: zipfile.ZipFile | None) -> None:
-        self.path, self.manifest, self._archive = path, manifest, archive
+    def __init__(self, path: Path, manifest: Manifest, files: RecordingFiles) -> None:
+        self.path, self.manifest, self._files = path, manifest, files
+        self._values = 0
         self._watches: dict[str, list[WatchEvent]] = {}
         self._frames: dict[str, tuple[Frame, ...]] = {}
         self._probes: dict[str, tuple[Probe, ...]] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a directory or a zip. Raises RecordingError when it does not exist or its manifest cannot be read."""
+        """Open a directory or a zip. RecordingError when it does not exist, or for a manifest or files not to be read.
+
+        What `kanslib.recording.files` refuses is refused here, before any other file is read.
+        """
         path = Path(path).expanduser()
         _LOG.debug("opening %s", path)
-        if path.is_dir():
-            manifest = path / MANIFEST
-            if not manifest.is_file():
-                raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording (see `kans convert --help`)")
-            return cls(path, Manifest.from_json(manifest.read_bytes()), None)
-        if not path.exists():
-            raise RecordingError(str(path), "no such recording")
-        try:
-            archive = zipfile.ZipFile(path)
-            content = archive.read(MANIFEST)
-        except KeyError:
-            raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording") from None
-        except _UNPACKING_ERRORS as exc:
-            raise RecordingError(str(path), f"not a whole zip ({exc}): damaged or cut off") from None
-        return cls(path, Manifest.from_json(content), archive)
+        files = open_files(path)
+        if MANIFEST not in files.sizes:
+            raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording (see `kans convert --help`)")
+        return cls(path, Manifest.from_json(files.read(MANIFEST)), files)
 
     @classmethod
     def shared(cls, path: str | Path) -> Recording:
@@ -92,11 +85,7 @@ class Recording:
 
     def names(self) -> list[str]:
         """Return the names of the existing files, sorted, without the manifest."""
-        if self._archive is not None:
-            found = [info.filename for info in self._archive.infolist() if not info.is_dir()]
-        else:
-            found = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
-        return sorted(set(found) - {MANIFEST})
+        return sorted(self._files.sizes.keys() - {MANIFEST})
 
     def under(self, folder: str) -> dict[str, str]:
         """Return the listed files of a folder: full names by the name without folder and suffix."""
@@ -108,26 +97,16 @@ class Recording:
         entry = self.manifest.files.get(name)
         if entry is None:
             raise RecordingError(name, "the manifest does not list this file")
-        try:
-            size = self._size(name)
-            content = self._content(name) if size == entry.size else b""
-        except (KeyError, FileNotFoundError):
-            raise RecordingError(name, "the manifest lists this file, but it is missing") from None
-        except _UNPACKING_ERRORS as exc:
-            raise RecordingError(name, f"cannot be unpacked ({exc}): damaged or cut off") from None
+        size = self._files.sizes.get(name)
+        if size is None:
+            raise RecordingError(name, "the manifest lists this file, but it is missing")
         if size != entry.size:
             raise RecordingError(name, f"{size} bytes, the manifest says {entry.size}: cut off or changed")
+        content = self._files.read(name)
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise RecordingError(name, "its sha256 is not the manifest's: the content was changed")
         _LOG.debug("%s: read %s, %d bytes", self.path.name, name, len(content))
         return content
-
-    def _size(self, name: str) -> int:
-        """Return the unpacked size of a file, without reading it: a small zip can hold a file larger than memory."""
-        return self._archive.getinfo(name).file_size if self._archive else (self.path / name).stat().st_size
-
-    def _content(self, name: str) -> bytes:
-        return self._archive.read(name) if self._archive else (self.path / name).read_bytes()
 
     def text(self, name: str) -> str:
         """Return a file as UTF-8 text."""
@@ -137,7 +116,7 @@ class Recording:
         """Return the watch events of a kind (plural), in order; read once."""
         if kind not in self._watches:
             name = f"objects/{kind}.ndjson"
-            rows = decode_rows(self.read(name), WatchRow, name)
+            rows = self._rows(name, WatchRow)
             self._watches[kind] = [WatchEvent(row.t, row.type, row.object or {}) for row in rows]
         return self._watches[kind]
 
@@ -148,6 +127,8 @@ class Recording:
             for name in self.under(f"captures/{segment}").values():
                 for frame in capture.read(io.BytesIO(self.read(name)), name):
                     found.setdefault((round(frame.time, 6), frame.raw), frame)
+                    if len(found) > MOST_FRAMES:
+                        raise RecordingError(name, f"more than {MOST_FRAMES:,} frames with those of other captures")
             self._frames[segment] = tuple(sorted(found.values(), key=lambda frame: frame.time))
         return self._frames[segment]
 
@@ -155,7 +136,7 @@ class Recording:
         """Return the probes of a segment as they were recorded, in order of time; read once."""
         if segment not in self._probes:
             files = self.under(f"probes/{segment}").values()
-            rows = [row for file in files for row in decode_rows(self.read(file), ProbeRow, file)]
+            rows = [row for file in files for row in self._rows(file, ProbeRow)]
             rows.sort(key=lambda row: row.t)
             self._probes[segment] = tuple(msgspec.to_builtins(row) for row in rows)
         return self._probes[segment]
@@ -166,7 +147,17 @@ class Recording:
 
     @cached_property
     def _reads(self) -> list[CommandOutput]:
-        return list(decode_rows(self.read(READS), CommandOutput, READS))
+        return list(self._rows(READS, CommandOutput))
+
+    def _rows(self, name: str, kind: type[T]) -> Iterator[T]:
+        """Yield the rows of a file. RecordingError before they would take too much memory."""
+        content = self.read(name)
+        self._values += sum(content.count(sign) for sign in (b",", b":", b"[", b"{"))
+        if self._values > MOST_VALUES:
+            raise RecordingError(
+                name, f"{self._values:,} values in the rows up to here, expected at most {MOST_VALUES:,}"
+            )
+        return decode_rows(content, kind, name)
 
 
 @lru_cache(maxsize=2)

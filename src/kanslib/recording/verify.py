@@ -17,14 +17,23 @@ from kanslib.k8s.objects import is_ip_address
 from kanslib.packets import capture
 from kanslib.packets.pcap import CaptureWarning
 from kanslib.recording import Recording
-from kanslib.recording.format import MANIFEST, READS, CommandOutput, ProbeRow, WatchRow, decode_rows
+from kanslib.recording.format import (
+    LONGEST_ROW,
+    MANIFEST,
+    READS,
+    CommandOutput,
+    ProbeRow,
+    WatchRow,
+    decode_rows,
+    decode_text,
+)
 from kanslib.recording.secret_patterns import SECRETS
 
 _FORBIDDEN = (
     *SECRETS,
     (
         "a path of the recording machine",
-        re.compile(r"(?<![\w.])/(?:home|Users)/[\w.-]+/\S*|(?<![\w.])/root/\S+"),
+        re.compile(r"/(?<![\w.]/)(?:(?:home|Users)/[\w.-]+/\S*|root/\S+)"),  # re searches quickly for a first letter
     ),
 )
 _ADDRESS = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.-]*\w)")
@@ -35,6 +44,9 @@ _OWN_NETWORKS = tuple(
         ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "0.0.0.0/8", "255.0.0.0/8"),
     )
 )
+
+_PIECE = 1 << 20  # bytes of a text that are checked at once
+_STAMPED = 400  # bytes of a log's line: its timestamp, and before it the names of its Pod and container
 
 Row = TypeVar("Row", CommandOutput, WatchRow, ProbeRow)
 
@@ -73,7 +85,7 @@ def verify(recording: Recording, progress: Callable[[str], None] = lambda _name:
         if kind:
             counts[kind] += number
         if not name.endswith((".pcap", ".pcapng", ".gz")):
-            _check_text(name, recording.text(name), allowed)
+            _check_text(name, content, allowed)
     return VerifyReport(len(manifest.files), total, **counts)
 
 
@@ -110,13 +122,13 @@ def _check_file(recording: Recording, name: str, content: bytes) -> tuple[str, i
     if name == READS:
         return "reads", _check_reads(recording, content)
     if name.startswith("objects/"):
-        return "events", len(_rows_in_order(name, content, WatchRow))
+        return "events", sum(1 for _ in _rows_in_order(name, content, WatchRow))
     if name.startswith("probes/"):
-        return "probes", len(_rows_in_order(name, content, ProbeRow))
+        return "probes", sum(1 for _ in _rows_in_order(name, content, ProbeRow))
     if name.startswith("captures/"):
         return "frames", _check_capture(name, content)
     if name.startswith("logs/"):
-        _in_order(name, _log_moments(name, recording.text(name)), "log")
+        _in_order(name, _log_moments(name, content), "log")
     return "", 0
 
 
@@ -129,9 +141,9 @@ def _check_capture(name: str, content: bytes) -> int:
             raise RecordingError(name, str(exc).removeprefix(f"{name}: ")) from None
 
 
-def _log_moments(name: str, text: str) -> Iterator[tuple[int, float]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        moment = timestamp_of(line)
+def _log_moments(name: str, content: bytes) -> Iterator[tuple[int, float]]:
+    for number, line in enumerate(io.BytesIO(content), 1):
+        moment = timestamp_of(line[:_STAMPED].decode(errors="replace"))
         if moment is None and number == 1:
             raise RecordingError(name, "does not start with a timestamp", 1)
         if moment is not None:
@@ -139,17 +151,21 @@ def _log_moments(name: str, text: str) -> Iterator[tuple[int, float]]:
 
 
 def _check_reads(recording: Recording, content: bytes) -> int:
-    reads = _rows_in_order(READS, content, CommandOutput)
-    for number, read in enumerate(reads, 1):
+    number = 0
+    for number, read in enumerate(_rows_in_order(READS, content, CommandOutput), 1):
         if read.file not in recording.manifest.files:
             raise RecordingError(READS, f"names a file that does not exist: {read.file}", number, "file")
-    return len(reads)
+    return number
 
 
-def _rows_in_order(name: str, content: bytes, kind: type[Row]) -> list[Row]:
-    rows = list(decode_rows(content, kind, name))
-    _in_order(name, ((number, row.t) for number, row in enumerate(rows, 1)), "rows")
-    return rows
+def _rows_in_order(name: str, content: bytes, kind: type[Row]) -> Iterator[Row]:
+    """Yield the rows, none of which is kept: a verified recording is not held in memory."""
+    before = 0.0
+    for number, row in enumerate(decode_rows(content, kind, name), 1):
+        if row.t < before:
+            raise RecordingError(name, "not in order of time (rows)", number)
+        before = row.t
+        yield row
 
 
 def _own_networks(recording: Recording) -> list[IPv4Network]:
@@ -157,12 +173,18 @@ def _own_networks(recording: Recording) -> list[IPv4Network]:
     return [*_OWN_NETWORKS, *(IPv4Network(segment.network) for segment in recording.manifest.segments)]
 
 
-def _check_text(name: str, text: str, allowed: list[IPv4Network]) -> None:
-    for what, pattern in _FORBIDDEN:
-        found = pattern.search(text)
-        if found:
-            raise RecordingError(name, f"holds {what}", text[: found.start()].count("\n") + 1)
-    for address in dict.fromkeys(_ADDRESS.findall(text)):
-        if is_ip_address(address) and not any(IPv4Address(address) in network for network in allowed):
-            line = text[: text.find(address)].count("\n") + 1
-            raise RecordingError(name, f"holds an address from outside the cluster: {address}", line)
+def _check_text(name: str, content: bytes, allowed: list[IPv4Network]) -> None:
+    """Refuse a text with a secret or a foreign address; some lines at a time, which bounds the memory."""
+    line, lines = 1, io.BytesIO(content)
+    while piece := lines.readlines(_PIECE):
+        if max(map(len, piece)) > LONGEST_ROW:
+            raise RecordingError(name, f"has a line of more than {LONGEST_ROW:,} bytes, behind line {line}")
+        text = decode_text(b"".join(piece), name, line)
+        for what, pattern in _FORBIDDEN:
+            if found := pattern.search(text):
+                raise RecordingError(name, f"holds {what}", line + text[: found.start()].count("\n"))
+        for address in dict.fromkeys(_ADDRESS.findall(text)):
+            if is_ip_address(address) and not any(IPv4Address(address) in network for network in allowed):
+                place = line + text[: text.find(address)].count("\n")
+                raise RecordingError(name, f"holds an address from outside the cluster: {address}", place)
+        line += len(piece)

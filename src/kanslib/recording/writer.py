@@ -6,8 +6,11 @@ import hashlib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from kanslib.recording.files import MemoryFiles
 from kanslib.recording.format import MANIFEST, FileEntry, Manifest
+from kanslib.recording.reader import Recording
 
 
 class RecordingWriter:
@@ -36,23 +39,35 @@ class RecordingWriter:
             for name, content in sorted(self._files.items())
         }
 
+    def recording(self, manifest: Manifest, path: Path) -> Recording:
+        """Return the recording as it would be at `path`, before it is written there."""
+        return Recording(path, manifest, MemoryFiles({MANIFEST: manifest.to_json().encode(), **self._files}))
+
     def write(self, manifest: Manifest, out: Path) -> None:
-        """Write to a zip when `out` ends in .zip, else to a directory. Raises FileExistsError when `out` exists."""
+        """Write to a zip when `out` ends in .zip, else to a directory. Raises FileExistsError when `out` exists.
+
+        `out` exists when all of it is written: until then the files are beside it, and an error removes them.
+        """
         files = {MANIFEST: manifest.to_json().encode(), **dict(sorted(self._files.items()))}
         if out.exists():
             raise FileExistsError(out)
-        if out.suffix == ".zip":
-            _write_zip(files, out)
-            return
-        for name, content in files.items():
-            target = out / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{out.name[:40]}-", dir=out.parent) as folder:
+            whole = Path(folder) / "whole"
+            write = _write_zip if out.suffix == ".zip" else _write_directory
+            write(files, whole)
+            whole.rename(out)
+
+
+def _write_directory(files: Mapping[str, bytes], out: Path) -> None:
+    for name, content in files.items():
+        target = out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
 
 
 def _write_zip(files: Mapping[str, bytes], out: Path) -> None:
     """Write a zip that has the same bytes every time: fixed dates, a method chosen by size."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in files.items():
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

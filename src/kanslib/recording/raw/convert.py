@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -96,11 +96,16 @@ class Labels:
     substitutes: tuple[str, ...] = ()
 
 
-def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Recording:
+def convert(
+    raws: Sequence[Path],
+    out: Path,
+    labels: Labels | None = None,
+    check: Callable[[Recording], object] = lambda _recording: None,
+) -> Recording:
     """Write the raw recordings as one recording to `out` (a .zip, else a directory) and open it.
 
-    Raises RecordingError for a folder that is not a raw recording or for two that overlap in time, and
-    FileExistsError when `out` exists.
+    `check` gets the recording before it is written; what it raises leaves nothing behind. Raises RecordingError for a
+    folder that is not a raw recording or for two that overlap in time, and FileExistsError when `out` exists.
     """
     if out.exists():
         raise FileExistsError(out)
@@ -126,6 +131,7 @@ def convert(raws: Sequence[Path], out: Path, labels: Labels | None = None) -> Re
         stories=tuple(_stories(sources, segments, actions)),
         files=writer.entries(),
     )
+    check(writer.recording(manifest, out))
     writer.write(manifest, out)
     return Recording.open(out)
 
@@ -403,12 +409,12 @@ def _deletions(
 def _write_logs(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     logs: dict[str, dict[str, None]] = {}
     for raw in sources:
-        for file in sorted((raw.path / "logs").glob("*.log")):
-            text = decode_text(file.read_bytes(), f"{raw.name}/logs/{file.name}")
-            logs.setdefault(file.name, {}).update(dict.fromkeys(text.splitlines()))
+        for name in raw.names("logs", ".log"):
+            text = decode_text(raw.content(name), f"{raw.name}/{name}")
+            logs.setdefault(name, {}).update(dict.fromkeys(text.splitlines()))
     for name, lines in logs.items():
         ordered = [line for _, line in sorted(with_timestamps(lines), key=lambda pair: pair[0])]
-        writer.add(f"logs/{name}", "".join(line + "\n" for line in ordered).encode())
+        writer.add(name, "".join(line + "\n" for line in ordered).encode())
 
 
 def _write_reads(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
@@ -434,15 +440,15 @@ def _suffix(read: RawOutput) -> str:
 
 def _write_captures(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     for raw in sources:
-        for file in sorted((raw.path / "captures").glob("*.pcap*")):
-            writer.add(f"captures/{raw.name}/{file.name}", file.read_bytes())
+        for name in raw.names("captures", ".pcap", ".pcapng", ".gz"):
+            writer.add(f"captures/{raw.name}/{name.removeprefix('captures/')}", raw.content(name))
 
 
 def _write_probes(sources: Sequence[RawRecording], writer: RecordingWriter) -> None:
     for raw in sources:
-        for file in sorted((raw.path / "probes").glob("*.ndjson")):
-            rows = sorted(raw.rows(f"probes/{file.name}", ProbeRow), key=lambda row: row.t)
-            writer.add(f"probes/{raw.name}/{file.name}", encode_rows(rows))
+        for name in raw.names("probes", ".ndjson"):
+            rows = sorted(raw.rows(name, ProbeRow), key=lambda row: row.t)
+            writer.add(f"probes/{raw.name}/{name.removeprefix('probes/')}", encode_rows(rows))
 
 
 # ── versions ─────────────────────────────────────────────────────────────────────────────────────────────

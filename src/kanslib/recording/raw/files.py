@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from kanslib.exceptions import RecordingError
 from kanslib.k8s.objects import WatchEvent
+from kanslib.recording.files import FolderFiles
 from kanslib.recording.format import Seconds, WatchRow, decode, decode_rows, decode_text, verb_in_memory
 
 _EXEC = re.compile(r"^docker exec (?:--?\w+ )*(?P<place>[\w.-]+) (?P<command>.*)$", re.DOTALL)
@@ -178,14 +179,23 @@ class RawRecording:
         self.path, self.name = path, path.resolve().name
         if not (path / "acts.ndjson").is_file():
             raise RecordingError(str(path), "holds no acts.ndjson: not a raw recording")
+        self._files = FolderFiles(path)
+
+    def names(self, folder: str, *suffixes: str) -> list[str]:
+        """Return the names of the files of a folder (not of folders in it) that end in one of these suffixes."""
+        inside = (name for name in self._files.sizes if name.rpartition("/")[0] == folder)
+        return sorted(name for name in inside if name.endswith(suffixes))
+
+    def content(self, name: str) -> bytes:
+        """Return the content of a file."""
+        if name not in self._files.sizes:
+            raise RecordingError(f"{self.name}/{name}", "expected a file of this name inside the raw recording")
+        return self._files.read(name)
 
     def rows(self, name: str, kind: type[T]) -> Iterator[T]:
         """Yield the rows of an ndjson file; none where it does not exist."""
-        try:
-            content = (self.path / name).read_bytes()
-        except FileNotFoundError:
-            return
-        yield from decode_rows(content, kind, f"{self.name}/{name}")
+        if name in self._files.sizes:
+            yield from decode_rows(self.content(name), kind, f"{self.name}/{name}")
 
     @cached_property
     def actions(self) -> list[RawAction]:
@@ -205,24 +215,20 @@ class RawRecording:
     @cached_property
     def places(self) -> RawPlaces | None:
         """The places of a journal; None for a script's recording."""
-        try:
-            content = (self.path / "places.json").read_bytes()
-        except FileNotFoundError:
+        if "places.json" not in self._files.sizes:
             return None
-        return decode(content, RawPlaces, f"{self.name}/places.json")
+        return decode(self.content("places.json"), RawPlaces, f"{self.name}/places.json")
 
     @cached_property
     def watches(self) -> dict[str, list[WatchEvent]]:
         """The watch events of each kind, in order of time."""
         found = {}
-        for file in sorted((self.path / "objects").glob("*.ndjson")):
-            rows = list(self.rows(f"objects/{file.name}", WatchRow))
+        for name in self.names("objects", ".ndjson"):
+            rows = list(self.rows(name, WatchRow))
             if any(row.type == "LIST" for row in rows):
-                raise RecordingError(
-                    f"{self.name}/objects/{file.name}", "has a row of type LIST: another cluster begins"
-                )
+                raise RecordingError(f"{self.name}/{name}", "has a row of type LIST: another cluster begins")
             events = [WatchEvent(row.t, row.type, row.object or {}) for row in rows]
-            found[file.stem] = sorted(events, key=lambda event: event.t)
+            found[name.removeprefix("objects/").removesuffix(".ndjson")] = sorted(events, key=lambda event: event.t)
         return found
 
     @cached_property
@@ -230,12 +236,7 @@ class RawRecording:
         """Every recorded output in order of time; the output of a loop over all nodes is split by node."""
         out: list[RawOutput] = []
         for row in self.rows("reads.ndjson", _OutputRow):
-            try:
-                content = (self.path / row.file).read_bytes()
-            except OSError as exc:
-                problem = f"reads.ndjson lists it, but it cannot be read ({exc.strerror})"
-                raise RecordingError(f"{self.name}/{row.file}", problem) from None
-            out += self._outputs_of(row, content)
+            out += self._outputs_of(row, self.content(row.file))
         return sorted(out, key=lambda read: read.t)
 
     def _outputs_of(self, row: _OutputRow, content: bytes) -> list[RawOutput]:
