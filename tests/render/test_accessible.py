@@ -57,7 +57,7 @@ def drawn(figure: TabledAnswer) -> str:
 
 
 def test_figures_all_kinds_covered() -> None:
-    kinds = {"SVG", "TimelineFigure", "Trace", "ProgressReport", "TimeMachine"}
+    kinds = {"SVG", "ClusterMap", "TimelineFigure", "Trace", "ProgressReport", "TimeMachine"}
     asked = [*vars(Lab).items(), *vars(Observation).items(), *vars(BGPObservation).items()]
     shown = {name for name, method in asked if getattr(method, "__annotations__", {}).get("return") in kinds}
     assert shown
@@ -105,13 +105,6 @@ def _is_a_sign(picture: str, attributes: str) -> bool:
     """True for a text that is one mark (★, ■) with a title: a graphical object, no text to be read."""
     found = re.search(re.escape(f"<text{attributes}>") + r"(.)<title>", picture)
     return found is not None
-
-
-def test_outage_timeline_white_text_contrast(open_lab: OpenLab) -> None:
-    html = str(open_lab("arp").map())
-    bars = re.findall(r'<rect[^>]*fill="(#[0-9a-f]{6})"></rect><text[^>]*fill="#ffffff"', html)
-    assert bars
-    assert all(contrast("#ffffff", bar) >= TEXT for bar in bars)
 
 
 @pytest.mark.parametrize("name", sorted(PLOTLY))

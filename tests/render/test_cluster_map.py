@@ -1,32 +1,52 @@
-"""The map beside what the lab says."""
+"""The map beside what the lab says, and its drawing for random clusters."""
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+import re
+from itertools import combinations
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kanslib.answer import Provenance
+from kanslib.palette import SERVICE_COLOURS, VERMILLION
+from kanslib.render.cluster_map import ClusterMap
+from kanslib.render.figure import SIZES, WIDTHS, text_width
+from kanslib.render.map_views import MapView, NodeView, PodView, VIPView
 from tests.types import OpenLab
 
-
-def test_cluster_map_text_follows_theme(open_lab: OpenLab) -> None:
-    for story, moment in (("failover", "kill-node"), ("case-1", "opening")):
-        lab = open_lab(story)
-        lab.at(moment)
-        texts = [node for node in ElementTree.fromstring(lab.map()).iter() if node.tag.endswith("text")]
-        assert {text.get("fill") for text in texts} <= {"currentColor", "#ffffff"}
+NOWHERE = Provenance("simulated", 0.0, "opening", "none")
+SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_cluster_map_valid_svg_with_description(open_lab: OpenLab) -> None:
-    picture = open_lab("failover").map()
-    root = ElementTree.fromstring(picture)
-    assert root.get("role") == "img"
-    assert root.get("aria-label") == picture.describe()
-    drawn = " ".join(node.text or "" for node in root.iter() if node.tag.endswith("text"))
-    for name in ("myk8s-control-plane", "myk8s-worker3", "webpod1", "172.18.255.200", "ap-northeast-2c", "mypc"):
-        assert name in drawn
-        assert name in picture.describe()
+class Text(NamedTuple):
+    """A text of a drawing, and its box in px."""
+
+    words: str
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
-def test_cluster_map_follows_clock(open_lab: OpenLab) -> None:
+def texts(figure: ClusterMap, width: int) -> tuple[list[Text], float]:
+    """Return the texts of a drawing with their boxes, and the height of the drawing."""
+    root, found = ET.fromstring(str(figure.svg(width))), []
+    for node in root.iter(SVG + "text"):
+        words = "".join(node.itertext())
+        left, baseline = float(node.get("x", 0)), float(node.get("y", 0))
+        right = left + text_width(words, bold=node.get("font-weight") == "bold")
+        found.append(Text(words, left, baseline - 0.75 * SIZES.text, right, baseline + 0.2 * SIZES.text))
+    return found, float(root.get("height", 0))
+
+
+def overlap(one: Text, other: Text) -> bool:
+    return one.left < other.right and other.left < one.right and one.top < other.bottom and other.top < one.bottom
+
+
+def test_map_follows_clock(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     before = lab.map().describe()
     lab.at("kill-node")
@@ -34,16 +54,137 @@ def test_cluster_map_follows_clock(open_lab: OpenLab) -> None:
     address = lab.address("myk8s-worker")
     assert f"myk8s-worker (worker, {address}, zone ap-northeast-2a): speaker; pods webpod1; leads svc1" in before
     assert "NotReady" in after.describe()
-    assert "stroke-dasharray" in after  # a dead node is dashed, not only red
     assert "leads svc1 172.18.255.200" in after.describe()
 
 
-def test_cluster_map_names_addresses_without_leader(open_lab: OpenLab) -> None:
-    assert "Nobody leads svc1 172.18.255.200" in open_lab("case-1").map().describe()
+def test_map_node_dead_before_the_api_says_so(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node", after=3)
+    assert "True" in str(lab.objects("nodes")[1]["status"]["conditions"])
+    drawn = lab.map()
+    assert "down, the API still says Ready" in drawn.table.set_index("NODE").STATE["myk8s-worker"]
+    assert VERMILLION in str(drawn.svg())
 
 
-def test_cluster_map_shows_running_router(open_lab: OpenLab) -> None:
+def test_map_names_paths_of_requests(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    assert "Requests to svc1 172.18.255.200: mypc → myk8s-worker → webpod1 or webpod2." in lab.map().describe()
+    lab.at("kill-node")
+    assert "Requests to svc1 172.18.255.200: mypc → myk8s-worker2 → webpod2." in lab.map().describe()
+
+
+def test_map_addresses_without_leader(open_lab: OpenLab) -> None:
+    drawn = open_lab("case-1").map()
+    assert "Nobody leads svc1 172.18.255.200" in drawn.describe()
+    assert any("nobody announces it" in text.words for text in texts(drawn, 960)[0])
+
+
+def test_map_router_and_its_routes(open_lab: OpenLab) -> None:
     lab = open_lab("bgp")
     assert "router" not in lab.map().describe()
-    lab.at("start-router")
+    lab.at("route-client")
+    advertising = lab.map().table.set_index("NODE").ADVERTISES
+    hops = lab.routes()
+    addresses = {node: lab.address(node) for node in advertising.index}
+    for node, vips in advertising.items():
+        assert ("svc1" in vips) == any(addresses[str(node)] in str(row) for row in hops.itertuples())
     assert "The router router at 172.18.0.200." in lab.map().describe()
+
+
+def test_map_local_policy_stays_on_its_node(open_lab: OpenLab) -> None:
+    lab = open_lab("bgp")
+    lab.at("bgp-etp-local")
+    local = [one["metadata"]["name"] for one in lab.objects("services")
+             if one["spec"].get("externalTrafficPolicy") == "Local"]  # fmt: skip
+    assert local
+    nodes = {pod["spec"]["nodeName"] for pod in lab.objects("pods") if pod["metadata"]["namespace"] == "default"}
+    shown = lab.map().table.set_index("NODE").ADVERTISES
+    assert {str(node) for node, vips in shown.items() if local[0] in vips} == nodes
+
+
+def test_map_prints_words(open_lab: OpenLab) -> None:
+    assert str(open_lab("failover").map()).startswith("4 nodes on one network, and the client mypc")
+
+
+def test_map_text_follows_theme(open_lab: OpenLab) -> None:
+    for story, moment in (("failover", "kill-node"), ("case-1", "opening")):
+        lab = open_lab(story)
+        lab.at(moment)
+        root = ET.fromstring(str(lab.map().svg()))
+        assert {text.get("fill") for text in root.iter(SVG + "text")} == {"currentColor"}
+
+
+def test_map_since_points_out_what_changed(open_lab: OpenLab) -> None:
+    lab = open_lab("failover")
+    lab.at("kill-node", after=3)
+    before = lab.map()
+    lab.at("kill-node", after=15)
+    after = lab.map().since(before)
+    assert after.changed == {"svc1", "svc2"}
+    assert str(after.body_html()).count("kans-changed") > str(before.body_html()).count("kans-changed")
+    assert lab.map().since(lab.map()).changed == frozenset()
+
+
+def test_map_dual_stack_shows_both_addresses() -> None:
+    view = MapView((), (VIPView("svc", "192.0.2.1 2001:db8::1", ()),))
+    assert "2001:db8::1" in " ".join(text.words for text in texts(ClusterMap(view, NOWHERE), 320)[0])
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> MapView:
+    """Return a cluster of up to 12 nodes, 10 VIPs and 30 Pods a node, with names of any length."""
+    word = st.text("abcdefghmwiz0189-.", min_size=1, max_size=30)
+    services = draw(st.lists(word, max_size=10, unique=True))
+    names = draw(st.lists(word, max_size=12, unique=True))
+    address = st.sampled_from(["172.18.0.4", "2001:db8:1111:2222:3333:4444:5555:6666", ""])
+    nodes = []
+    for name in names:
+        count = draw(st.sampled_from([0, 0, 1, 2, 4, 5, 30]))
+        served = st.lists(st.sampled_from(services), max_size=3, unique=True) if services else st.just([])
+        pods = [PodView(f"{draw(word)}-{place}", draw(st.booleans()), tuple(draw(served))) for place in range(count)]
+        flags = [draw(st.booleans()) for _ in range(4)]
+        zone = draw(st.one_of(st.just(""), word))
+        nodes.append(
+            NodeView(name, draw(address), zone, draw(st.sampled_from(["worker", "control plane"])), *flags, tuple(pods))
+        )
+    vips = []
+    for service in services:
+        leaders = draw(st.lists(st.sampled_from([*names, "gone"]), max_size=4, unique=True))
+        vips.append(
+            VIPView(
+                service,
+                draw(st.sampled_from(["192.0.2.1", "192.0.2.1 2001:db8::1"])),
+                tuple(leaders),
+                len(leaders) > 1,
+                draw(st.booleans()),
+            )
+        )
+    client, router = (draw(st.one_of(st.none(), st.tuples(word, address))) for _ in range(2))
+    return MapView(tuple(nodes), tuple(vips), client, router, tuple(draw(st.lists(word, max_size=2))))
+
+
+@settings(max_examples=60, deadline=None)
+@given(clusters(), st.sampled_from(WIDTHS))
+def test_map_of_any_cluster_texts_apart_and_inside(view: MapView, width: int) -> None:
+    found, height = texts(ClusterMap(view, NOWHERE), width)
+    outside = [one for one in found if one.left < 0 or one.right > width or one.top < 0 or one.bottom > height]
+    assert outside == []
+    assert [(one, other) for one, other in combinations(found, 2) if overlap(one, other)] == []
+    shown = re.sub(r"\s", "", "".join(text.words for text in found))
+    assert all(node.name in shown for node in view.nodes)
+
+
+def test_map_many_pods_are_counted() -> None:
+    pods = tuple(PodView(f"web-{number}", ready=True, services=("svc",)) for number in range(30))
+    node = NodeView("a", "192.0.2.9", "", "worker", True, False, True, False, pods)
+    figure = ClusterMap(MapView((node,), (VIPView("svc", "192.0.2.1", ("a",)),)), NOWHERE)
+    assert [one.words for one in texts(figure, 960)[0] if one.words.startswith("+")] == ["+27 Pods"]
+
+
+def test_map_services_have_their_colours() -> None:
+    vips = tuple(VIPView(f"svc{number}", f"192.0.2.{number}", ("a",)) for number in range(8))
+    node = NodeView("a", "192.0.2.9", "", "worker", True, False, True, False, ())
+    figure = ClusterMap(MapView((node,), vips, ("mypc", "192.0.2.100")), NOWHERE)
+    for width in WIDTHS:
+        paths = ET.fromstring(str(figure.svg(width))).iter(SVG + "path")
+        assert {path.get("stroke") for path in paths} >= set(SERVICE_COLOURS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
-from kanslib.actions import Verb, describe
+from kanslib.actions import ActiveAction, Verb, describe
 from kanslib.analysis.observation_data import CapturedFrames, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text
 from kanslib.k8s.objects import KubeObject, WatchEvent
@@ -113,6 +113,9 @@ class Backend(Protocol):
 
     def topology(self) -> Topology:
         """Return the places of this moment and their addresses."""
+
+    def active_actions(self) -> list[ActiveAction]:
+        """Return what was done to nodes and places, and is not undone."""
 
     # ── queries ──────────────────────────────────────────────────────────────────────────────────────────
 

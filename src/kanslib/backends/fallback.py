@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 from typing_extensions import override
 
 from kanslib import notices
-from kanslib.actions import Verb
+from kanslib.actions import ActiveAction, Verb
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text, utc
@@ -135,6 +135,10 @@ class FallbackBackend(Backend, ABC):
     @override
     def topology(self) -> Topology:
         return self.active.topology()
+
+    @override
+    def active_actions(self) -> list[ActiveAction]:
+        return self.active.active_actions()
 
     @override
     def objects(self, kind: str) -> list[KubeObject]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
-from kanslib.actions import Verb, describe
+from kanslib.actions import ActiveAction, Verb, describe
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
@@ -297,12 +297,16 @@ class LiveBackend(Backend):
     @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         objects = self._session.watches.objects
-        if is_done(verb, targets, lambda: cluster_actions.active_actions(objects), objects):
+        if is_done(verb, targets, self.active_actions, objects):
             self._journal_backend = None
             return self._text(f"{describe(verb, targets)}: already so")
         return self._perform_named(
             PlannedStep(verb, targets=tuple(targets)), lambda: [self._reconciler.perform(verb, targets)]
         )
+
+    @override
+    def active_actions(self) -> list[ActiveAction]:
+        return cluster_actions.active_actions(self._session.watches.objects)
 
     def _perform_named(self, step: PlannedStep, work: Callable[[], list[CompletedStep]]) -> Text:
         """Do an action of the learner's, named as the script names it where it is the script's next of its kind."""
@@ -500,9 +504,7 @@ class LiveBackend(Backend):
     @override
     def restore(self) -> Text:
         """Undo what is active, and bring the cluster back to the story's opening."""
-        undone = [
-            f"{one.verb} {one.target}".strip() for one in cluster_actions.active_actions(self._session.watches.objects)
-        ]
+        undone = [f"{one.verb} {one.target}".strip() for one in self.active_actions()]
         self.at(OPENING, None)
         return self._text("back at the opening" + (f"; undone: {', '.join(undone)}" if undone else ""))
 

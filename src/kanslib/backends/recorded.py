@@ -132,8 +132,8 @@ class RecordedBackend(Backend):
         first = bisect_left(reads, segment.start, key=lambda read: read.t)
         return reads[first : bisect_right(reads, segment.end, key=lambda read: read.t)]
 
+    @override
     def active_actions(self) -> list[ActiveAction]:
-        """Return what was done to nodes and places before now, and is not undone."""
         return active_after((step.verb, step.targets) for _, step in self._steps_done())
 
     def _steps_done(self) -> list[tuple[Action, RecordedStep]]:

@@ -13,7 +13,7 @@ from typing import Self
 from typing_extensions import override
 
 from kanslib import notices
-from kanslib.actions import Verb, describe
+from kanslib.actions import ActiveAction, Verb, describe
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
 from kanslib.answer import Provenance, Source, Text, utc
@@ -313,9 +313,13 @@ class SimulatedBackend(Backend):
 
     @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
-        if is_done(verb, targets, lambda: self._simulator.active_actions(self._now), self.objects):
+        if is_done(verb, targets, self.active_actions, self.objects):
             return self._text(f"{describe(verb, targets)}: already so")
         return self._do(PlannedStep(verb, targets=tuple(targets)))
+
+    @override
+    def active_actions(self) -> list[ActiveAction]:
+        return self._simulator.active_actions(self._now)
 
     def _do(self, planned: PlannedStep) -> Text:
         self._drop_later_actions()

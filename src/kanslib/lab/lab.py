@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kanslib.answer import Text
     from kanslib.exercises.session import ExerciseView, PendingPredictions, Prediction, Quiz
     from kanslib.lab.time_machine import TimeMachine
+    from kanslib.render.cluster_map import ClusterMap
     from kanslib.render.election_tables import ExplainedElection
     from kanslib.render.iptables_tables import NodeRules
     from kanslib.render.packet_trace import Trace
@@ -447,7 +448,7 @@ class Lab(places.HelpfulAttributes):
         return packet_path.trace(self._view, target, source, node)
 
     @query
-    def map(self) -> SVG:
+    def map(self) -> ClusterMap:
         """Draw the cluster at this moment; `.describe()` says the same in words.
 
         Where the newest leader event and the election name two nodes, both are shown.

@@ -6,16 +6,20 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kanslib.actions import ACTIONS
 from kanslib.exceptions import ConfigurationError, KanslibError, LeaderDisagreementWarning, NotFoundError
 from kanslib.k8s.objects import KubeObject, external_addresses, newest_leaders
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
+from kanslib.metallb import bgp
 from kanslib.metallb.config import pool_of, pools
 from kanslib.metallb.ranges import ipv4_addresses
 
 if TYPE_CHECKING:
     from kanslib.metallb.election import Election
+    from kanslib.render.cluster_map import ClusterMap
     from kanslib.render.election_tables import ExplainedElection
+    from kanslib.render.map_views import VIPView
     from kanslib.render.svg import SVG
 
 
@@ -102,20 +106,52 @@ def hash_order(view: ClusterView, services: Sequence[str], joins: Sequence[str],
     )
 
 
-def draw_map(view: ClusterView) -> SVG:
-    """Draw the cluster; a leader that the election contradicts is shown beside the elected one."""
-    from kanslib.render import cluster_map
+def draw_map(view: ClusterView) -> ClusterMap:
+    """Return the map of the cluster; a leader that the election contradicts is named beside the elected one."""
+    from kanslib.render.cluster_map import ClusterMap
+    from kanslib.render.map_views import MapView, node_views
 
-    topology = view.topology()
-    found = {name: (address, leader(view, name)) for name, address in places.vips(view).items()}
-    nodes = cluster_map.node_views(view.objects("nodes"), view.objects("pods"), found)
-    outside = [
+    topology, vips = view.topology(), _vip_views(view)
+    stopped = {one.target for one in view.backend.active_actions() if ACTIONS[one.verb].loses_node}
+    nodes, pods, slices = (view.objects(kind) for kind in ("nodes", "pods", "endpointslices"))
+    shown = node_views(nodes, pods, slices, [vip.service for vip in vips], stopped)
+    client, router = (
         (name, topology.addresses.get(name, "")) if name else None for name in (topology.client, topology.router)
-    ]
-    homeless = [f"{name} {address}" for name, (address, node) in found.items() if node is None]
+    )
     split = [
-        f"{name}: the API's newest event names {node}, the election {elected}"
-        for name, (_, node) in found.items()
-        if (elected := disagreement(view, name, node))
+        f"{vip.service}: the API's newest event names {vip.nodes[0]}, the election {elected}"
+        for vip in vips
+        if vip.nodes and not vip.by_bgp and (elected := disagreement(view, vip.service, vip.nodes[0]))
     ]
-    return cluster_map.draw(nodes, outside[0], outside[1], homeless, view.provenance(), split)
+    return ClusterMap(MapView(tuple(shown), tuple(vips), client, router, tuple(split)), view.provenance())
+
+
+def _vip_views(view: ClusterView) -> list[VIPView]:
+    """Return every VIP with the node that leads it over layer 2; without one, with the nodes that advertise it."""
+    from kanslib.render.map_views import VIPView
+
+    advertised = _advertising_nodes(view)
+    found = []
+    for name, service in places.services_by_name(view).items():
+        if not (addresses := external_addresses(service)):
+            continue
+        led_by = leader(view, name)
+        nodes = (led_by,) if led_by else tuple(advertised.get(name, ()))
+        local = service["spec"].get("externalTrafficPolicy") == "Local"
+        found.append(VIPView(name, " ".join(addresses), nodes, by_bgp=bool(nodes and not led_by), local=local))
+    return found
+
+
+def _advertising_nodes(view: ClusterView) -> dict[str, dict[str, None]]:
+    """Return the nodes that advertise each Service to a router by BGP; none while no router runs."""
+    if not view.topology().router:
+        return {}
+    try:
+        routes = bgp.advertised(view.objects)
+    except KanslibError:  # MetalLB refuses the configuration: its speakers keep an older one
+        return {}
+    found: dict[str, dict[str, None]] = {}
+    for route in routes:
+        for service in route.services:
+            found.setdefault(service.removeprefix("default/"), {})[route.node] = None
+    return found

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from kanslib.answer import Provenance
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
+from kanslib.render.cluster_map import ClusterMap
 from kanslib.render.html import scrollable
-from kanslib.render.svg import SVG, canvas, text
+from kanslib.render.svg import canvas, text
 
 _LEFT, _WIDTH, _LANE = 150, 940, 24
 _SYMBOLS = {"leader": ("★", BLUE), "node": ("■", VERMILLION), "endpoints": ("⬢", GREEN), "actions": ("▼", PURPLE)}
@@ -60,7 +61,7 @@ class Scene:
 
     at: float
     latest: str
-    map: SVG
+    map: ClusterMap
     addresses: Sequence[Mapping[str, str]]
     trace_html: Markup
     trace_summary: str
@@ -132,7 +133,7 @@ def scene_html(scene: Scene, timeline: StoryTimeline) -> Markup:
             scene.provenance.html(),
             h.p[f"{scene.at:.1f} s after the opening · last: ", h.b[scene.latest]],
             scrollable(time_axis(timeline, scene.at), "time axis"),
-            scrollable(scene.map, "cluster map"),
+            scene.map.body_html(),
             h.table[h.thead[head], h.tbody[body]],
             scrollable(scene.trace_html, "the trace of a packet"),
         ]

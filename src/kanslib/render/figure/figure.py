@@ -79,6 +79,9 @@ class Figure(TabledAnswer):
         style = h.style[Markup(_IMAGE_STYLE + drawing.style)]
         return Markup(svg[h.title[drawing.title], h.desc[self.describe()], style, drawing.parts])
 
+    def __str__(self) -> str:
+        return self.describe()
+
     def _repr_svg_(self) -> str:
         return str(self.svg())
 
