@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from kanslib.k8s.objects import KubeObject, external_addresses, is_ready, leader
 from kanslib.lab.lab import Lab
 from kanslib.metallb import election
 from kanslib.render import command_tables
+from kanslib.simulator.address_family import Network
 from kanslib.simulator.api_server import IdGenerator
 from kanslib.simulator.simulator import InitialState, Simulator
 from tests.metallb.recording_helpers import comparable, rules_of
@@ -56,7 +56,7 @@ class LiveIds(IdGenerator):
             time.sleep(0.1)
         raise AssertionError(f"the cluster has no {name} with {field} among its {kind}")
 
-    def cluster_ip(self, name: str, network: IPv4Network, taken: Collection[str]) -> str:
+    def cluster_ip(self, name: str, network: Network, taken: Collection[str]) -> str:
         return str(self._real("services", name)["spec"]["clusterIP"])
 
     def node_port(self, name: str, taken: Collection[int]) -> int:
@@ -66,7 +66,7 @@ class LiveIds(IdGenerator):
         spec = self._real("services", service)["spec"]
         return next(int(port["nodePort"]) for port in spec["ports"] if port["nodePort"] not in taken)
 
-    def pod_ip(self, name: str, network: IPv4Network, taken: Collection[str], last: str) -> str:
+    def pod_ip(self, name: str, network: Network, taken: Collection[str], last: str) -> str:
         return str(self._real("pods", name)["status"]["podIP"])
 
 

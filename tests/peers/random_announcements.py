@@ -10,6 +10,7 @@ from kanslib.metallb.election import EXCLUDE
 from kanslib.metallb.resources import SYSTEM
 
 _ADDRESSES = ("192.0.2.1", "192.0.2.20", "192.0.2.77", "198.51.100.5", "203.0.113.9")
+_ADDRESSES_V6 = ("2001:db8::1", "2001:db8::7", "2001:db8:1::1")
 _SELECTORS: tuple[dict[str, Any], ...] = (
     {"matchLabels": {"rack": "1"}},
     {"matchLabels": {"rack": "2"}},
@@ -18,6 +19,7 @@ _SELECTORS: tuple[dict[str, Any], ...] = (
     {},
 )
 _POOLS = (["192.0.2.0/26"], ["192.0.2.64-192.0.2.100"], ["198.51.100.0/28"])
+_IPV6 = (["2001:db8::/125"], ["2001:db8:2::/126"], ["2001:db8:1::1/128"])  # native mode refuses them with BGP
 _CONDITIONS: tuple[dict[str, bool], ...] = (
     {"ready": True}, {"ready": False}, {}, {"ready": False, "serving": True, "terminating": True}, {"serving": False},
 )  # fmt: skip
@@ -36,8 +38,11 @@ class RandomAnnouncements:
         services = [self._service(number) for number in range(self.rng.randint(1, 4))]
         slices = [self._slice(service, place, names) for service in services for place in range(self.rng.randint(0, 2))]
         layer2 = [self._object("L2Advertisement", n, self._advertisement()) for n in range(self.rng.randint(0, 3))]
-        bgp = [self._object("BGPAdvertisement", n, self._bgp()) for n in range(self.rng.randint(0, 2))]
-        pools = [self._object("IPAddressPool", n, {"addresses": one}) for n, one in enumerate(_POOLS)]
+        has_ipv6 = self.rng.random() < 0.3
+        routed = 0 if has_ipv6 and self.rng.random() < 0.8 else self.rng.randint(0, 2)
+        bgp = [self._object("BGPAdvertisement", n, self._bgp()) for n in range(routed)]
+        ranges = [one + six if has_ipv6 else one for one, six in zip(_POOLS, _IPV6, strict=True)]
+        pools = [self._object("IPAddressPool", n, {"addresses": one}) for n, one in enumerate(ranges)]
         return {
             "nodes": nodes,
             "services": services,
@@ -70,7 +75,11 @@ class RandomAnnouncements:
         spec: dict[str, Any] = {"type": "LoadBalancer", "ports": [{"port": 80}]}
         if self.rng.random() < 0.4:
             spec["externalTrafficPolicy"] = "Local"
-        ingress = [{"ip": self.rng.choice(_ADDRESSES)}]
+        ips = [self.rng.choice(_ADDRESSES)]
+        if self.rng.random() < 0.4:
+            ips = self.rng.choice(([self.rng.choice(_ADDRESSES_V6)], ["192.0.2.20", "2001:db8::7"]))
+            self.rng.shuffle(ips)
+        ingress = [{"ip": ip} for ip in ips]
         meta = {"name": f"svc{number}", "namespace": "default"}
         return {"metadata": meta, "spec": spec, "status": {"loadBalancer": {"ingress": ingress}}}
 

@@ -50,8 +50,7 @@ def _service(rng: random.Random, number: int, ipv6: bool) -> Object:
     kind = rng.choice(["ClusterIP", "NodePort", "LoadBalancer", "LoadBalancer", "LoadBalancer", "ExternalName"])
     spec: Object = {"type": kind, "ports": _ports(rng, number, kind)}
     if kind != "ExternalName":
-        ip = "None" if rng.random() < 0.05 else ("2001:db8:2::" if ipv6 else "198.51.100.") + str(number + 1)
-        spec |= {"clusterIP": ip, "clusterIPs": [ip], "ipFamilies": ["IPv6" if ipv6 else "IPv4"]}
+        spec |= _families(rng, number, ipv6)
         spec["internalTrafficPolicy"] = rng.choice(["Cluster", "Cluster", "Local"])
     if rng.random() < 0.3:
         spec["sessionAffinity"] = "ClientIP"
@@ -69,6 +68,18 @@ def _service(rng: random.Random, number: int, ipv6: bool) -> Object:
             spec["loadBalancerSourceRanges"] = rng.sample(ranges, rng.randrange(1, 4))
         status = {"loadBalancer": {"ingress": _ingress(rng, number)}}
     return {"metadata": _metadata(rng, f"s{number}"), "spec": spec, "status": status}
+
+
+def _families(rng: random.Random, number: int, ipv6: bool) -> Object:
+    """Return the ClusterIPs of a Service: none, one, or in a dual-stack cluster two in either order."""
+    if rng.random() < 0.05:
+        return {"clusterIP": "None", "clusterIPs": ["None"], "ipFamilies": ["IPv6" if ipv6 else "IPv4"]}
+    by_family = {"IPv6": f"2001:db8:2::{number + 1}", "IPv4": f"198.51.100.{number + 1}"}
+    families = ["IPv6" if ipv6 else "IPv4"]
+    if rng.random() < 0.4:
+        families = rng.sample(["IPv4", "IPv6"], 2)
+    ips = [by_family[family] for family in families]
+    return {"clusterIP": ips[0], "clusterIPs": ips, "ipFamilies": families}
 
 
 def _metadata(rng: random.Random, name: str) -> Object:

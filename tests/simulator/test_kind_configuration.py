@@ -122,7 +122,7 @@ def test_simulate_refuses_in_the_words_of_kind(configuration: str, words: str) -
     assert refused.value.message.endswith(words)
 
 
-@pytest.mark.parametrize("networking", ["kubeProxyMode: ipvs", "kubeProxyMode: nftables", "ipFamily: dual"])
+@pytest.mark.parametrize("networking", ["kubeProxyMode: ipvs", "kubeProxyMode: nftables"])
 def test_simulate_says_what_it_cannot(networking: str) -> None:
     with pytest.raises(NotSimulatedError, match="not simulated: "):
         kanslib.simulate(f"{HEAD}networking: {{{networking}}}")

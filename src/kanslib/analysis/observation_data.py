@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple, Protocol
 
@@ -46,7 +46,10 @@ class TimeWindow:
 
 @dataclass(frozen=True)
 class Topology:
-    """The client, router and nodes of a cluster, and their addresses on the Docker network."""
+    """The client, router and nodes of a cluster, and their addresses on the Docker network.
+
+    `second_addresses`: those of the second family, in a dual-stack cluster.
+    """
 
     client: str | None
     control_plane: str
@@ -54,6 +57,15 @@ class Topology:
     nodes: tuple[str, ...]
     network: str
     addresses: Mapping[str, str]
+    second_addresses: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, place: str, towards: str) -> str:
+        """Return the address of a place in the family of another address; KeyError for an unknown place.
+
+        Without one of that family it is the first family's.
+        """
+        second = self.second_addresses.get(place, "")
+        return second if second and (":" in second) == (":" in towards) else self.addresses[place]
 
 
 class NodeOutput(NamedTuple):

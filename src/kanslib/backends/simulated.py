@@ -45,7 +45,8 @@ _RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has 
 _SECONDS_AHEAD = 180.0  # that an observation reaches beyond now, where nothing else was done
 _PAUSE = 1.0  # seconds between the last query and the next action
 _READS = (
-    "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip -j addr", "ip -j route", "ip -j neigh",
+    "iptables-save -c", "iptables-save", "iptables -t nat -S", "ip6tables-save -c", "ip6tables-save",
+    "ip6tables -t nat -S", "ip -j addr", "ip -j route", "ip -6 -j route", "ip -j neigh",
     "vtysh -c 'show ip route bgp json'", "vtysh -c 'show bgp neighbors json'",
     "vtysh -c 'show bgp ipv4 unicast summary json'",
 )  # fmt: skip
@@ -153,10 +154,13 @@ class SimulatedBackend(Backend):
     def topology(self) -> Topology:
         origin, nodes = self._start, tuple(self._simulator.nodes(self._now))
         router = self._simulator.router.at(self._now)
-        known = {place: ip for place, ip in origin.addresses.items() if place in (*nodes, origin.client)}
+        first, *others = [
+            {place: ip for place, ip in family.addresses.items() if place in (*nodes, origin.client)}
+            for family in origin.families
+        ]
         if router:
-            known[router] = origin.address_of_router(router)
-        return Topology(origin.client, origin.control_plane, router, nodes, origin.network, known)
+            first[router] = origin.address_of_router(router)
+        return Topology(origin.client, origin.control_plane, router, nodes, origin.network, first, *others)
 
     # ── queries ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,14 +242,20 @@ class SimulatedBackend(Backend):
             return self._printed_by_router(command)
         if place not in places.nodes:
             return None
+        ipv6 = command.startswith(("ip6tables", "ip -6 "))
         printed: dict[str, Callable[[], str]] = {
-            "iptables-save -c": lambda: self._network.iptables_save(place, self._now),
-            "iptables-save": lambda: re.sub(r"(?m)^\[\d+:\d+\] ", "", self._network.iptables_save(place, self._now)),
-            "iptables -t nat -S": lambda: command_output.nat_listing(self._simulator.rules(place, self._now)),
+            "iptables-save -c": lambda: self._network.iptables_save(place, self._now, ipv6=ipv6),
+            "iptables-save": lambda: re.sub(
+                r"(?m)^\[\d+:\d+\] ", "", self._network.iptables_save(place, self._now, ipv6=ipv6)
+            ),
+            "iptables -t nat -S": lambda: command_output.nat_listing(
+                self._simulator.rules(place, self._now, ipv6=ipv6)
+            ),
             "ip -j addr": lambda: self._network.addresses(place, self._now),
-            "ip -j route": lambda: self._network.routes(place, self._now),
+            "ip -j route": lambda: self._network.routes(place, self._now, ipv6=ipv6),
         }
-        return printed[command]() if command in printed else None
+        wanted = command.replace("ip6tables", "iptables").replace("ip -6 ", "ip ")
+        return printed[wanted]() if wanted in printed else None
 
     @override
     def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
@@ -411,7 +421,7 @@ class SimulatedBackend(Backend):
         return self._probed[key]
 
     def frames_between(self, start: float, end: float) -> list[Frame]:
-        """Return the ARP frames of a span of time (Unix seconds)."""
+        """Return the frames of ARP and neighbor discovery of a span of time (Unix seconds)."""
         return self._network.frames(start, end)
 
     def outputs_at(self, command: str, moments: Iterable[float]) -> list[NodeOutput]:

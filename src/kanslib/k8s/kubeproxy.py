@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from kanslib.k8s.endpoints import Endpoint, by_service, conditions, endpoints_in
-from kanslib.k8s.objects import KubeObject, internal_ip, labels_of, name_of, namespace_of
+from kanslib.k8s.objects import KubeObject, internal_ips, labels_of, name_of, namespace_of
 
 _LARGE = 1000  # endpoints; beyond, the rules of endpoints have no comments (largeClusterEndpointsThreshold)
 ZONE = "topology.kubernetes.io/zone"
@@ -53,13 +53,16 @@ class Config:
     conntrack_tcp_liberal: bool = False
 
     @classmethod
-    def of(cls, nodes: Iterable[KubeObject], cluster_cidr: str = "") -> Config:
-        """Return the configuration of a cluster's kube-proxies: addresses and zones come from the Node objects."""
+    def of(cls, nodes: Iterable[KubeObject], cluster_cidr: str = "", *, ipv6: bool = False) -> Config:
+        """Return the configuration of a cluster's kube-proxies: addresses and zones come from the Node objects.
+
+        `cluster_cidr` and `ipv6` as in `Config`.
+        """
         addresses, zones = {}, {}
         for node in nodes:
-            addresses[name_of(node)] = internal_ip(node)
+            addresses[name_of(node)] = next((ip for ip in internal_ips(node) if _is_ipv6(ip) == ipv6), "")
             zones[name_of(node)] = labels_of(node).get(ZONE, "")
-        return cls(cluster_cidr, addresses, zones)
+        return cls(cluster_cidr, addresses, zones, ipv6)
 
     def nodeport_ips(self, node: str) -> list[str] | None:
         """Return the addresses of a node at which NodePorts answer, sorted; None for every address.

@@ -123,10 +123,22 @@ def as_of(events: Iterable[WatchEvent], moment: float) -> list[KubeObject]:
     return store.objects("")
 
 
-def internal_ip(node: KubeObject) -> str:
-    """Return a node's InternalIP; empty without one."""
+def internal_ips(node: KubeObject) -> list[str]:
+    """Return a node's InternalIPs: in a dual-stack cluster one of each family."""
     addresses = node.get("status", {}).get("addresses") or []
-    return str(next((one["address"] for one in addresses if one["type"] == "InternalIP"), ""))
+    return [str(one["address"]) for one in addresses if one["type"] == "InternalIP"]
+
+
+def internal_ip(node: KubeObject) -> str:
+    """Return a node's first InternalIP; empty without one."""
+    return next(iter(internal_ips(node)), "")
+
+
+def pod_ips(pod: KubeObject) -> list[str]:
+    """Return a Pod's addresses: in a dual-stack cluster one of each family, none before it has started."""
+    status = pod.get("status", {})
+    known = [str(one["ip"]) for one in status.get("podIPs") or []]
+    return known or ([str(status["podIP"])] if status.get("podIP") else [])
 
 
 def is_ready(obj: KubeObject) -> bool:

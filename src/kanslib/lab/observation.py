@@ -359,7 +359,7 @@ class Observation(places.HelpfulAttributes):
 
 
 class ARPObservation(places.HelpfulAttributes):
-    """The ARP of an observation.
+    """The ARP of an observation, and for IPv6 the neighbor discovery.
 
     >>> import kanslib
     >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -387,7 +387,7 @@ class ARPObservation(places.HelpfulAttributes):
 
     @query
     def announcements(self, service: str | None = None) -> Table:
-        """Return the gratuitous ARP of a Service or of all, one row for each run of rounds.
+        """Return the gratuitous ARP of a Service or of all, one row for each run of rounds; of IPv6 the advertisements.
 
         Columns AT, ADDRESS, HOLDER (whose network card), ROUNDS, GAPS (seconds between them), REQUESTS, REPLIES,
         SECONDS (how long it went on) and ANOMALIES (where it differs from RFC 5227).
@@ -422,7 +422,7 @@ class ARPObservation(places.HelpfulAttributes):
         return self._shared.table(rows, arp_timeline.CONFLICT_COLUMNS)
 
     def _analyze(self) -> NeighborAnalysis:
-        return NeighborAnalysis.of(frame for frame in self._shared.data.frames() if frame.arp)
+        return NeighborAnalysis.of(self._shared.data.frames())
 
 
 class BGPObservation(places.HelpfulAttributes):

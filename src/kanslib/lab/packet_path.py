@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kanslib.exceptions import NotFoundError, PacketError, UnknownNameError
-from kanslib.k8s.objects import KubeObject, is_ip_address, qualified_name
+from kanslib.k8s.objects import KubeObject, external_addresses, is_ip_address, pod_ips, qualified_name
 from kanslib.lab import metallb, places
 from kanslib.lab.queries import ClusterView
 
@@ -69,11 +69,12 @@ def _split_port(target: str) -> tuple[str, int | None]:
 
 
 def rules(view: ClusterView, node: str) -> NodeRules:
-    """Read all iptables rules of a node; see `Lab.rules`."""
+    """Read all iptables rules of a node, or those of ip6tables where its own address is IPv6; see `Lab.rules`."""
     from kanslib import iptables
     from kanslib.render.iptables_tables import NodeRules
 
-    text = view.backend.run(node, "iptables-save -c")
+    own = view.topology().addresses.get(node, "")
+    text = view.backend.run(node, _save_command(own))
     return NodeRules.of(iptables.parse(text), text.provenance)
 
 
@@ -83,46 +84,55 @@ def trace(view: ClusterView, target: str, source: str | None, node: str | None) 
     from kanslib.render.packet_trace import Trace
 
     sender = source or places.client(view)
-    src, home = _sender(view, sender)
     aim = resolve(view, target).with_port(target)
+    src, home = _sender(view, sender, aim.address)
     place = node or home or _receiver(view, target, aim)
-    routing = _routing(view, place)
+    routing = _routing(view, place, aim.address)
     arrives = None if sender == place else routing.route(src)
     packet = Packet(src, aim.address, dport=aim.port, in_interface=arrives.dev if arrives else None)
-    text = view.backend.run(place, "iptables-save -c")
-    title = f"{sender} to {target} ({aim.address}:{aim.port}), by the rules of {place}"
+    text = view.backend.run(place, _save_command(aim.address))
+    title = f"{sender} to {target} ({aim}), by the rules of {place}"
     provenance = text.provenance.with_notes("derived from that node's rules")
     return Trace(parse(text).trace(packet, routing), title, provenance)
 
 
-def _routing(view: ClusterView, node: str) -> Routing:
+def _save_command(address: str) -> str:
+    """Return the command that prints the rules for packets to an address."""
+    return "ip6tables-save -c" if ":" in address else "iptables-save -c"
+
+
+def _routing(view: ClusterView, node: str, towards: str) -> Routing:
     from kanslib.iptables import Routing
 
-    return Routing.read(*(view.backend.run(node, command) for command in ("ip -j addr", "ip -j route")))
+    routes = "ip -6 -j route" if ":" in towards else "ip -j route"
+    return Routing.read(*(view.backend.run(node, command) for command in ("ip -j addr", routes)))
 
 
-def _sender(view: ClusterView, source: str) -> tuple[str, str | None]:
-    """Return the address of a sender, and the node whose rules catch its packets; None for one outside."""
+def _sender(view: ClusterView, source: str, towards: str) -> tuple[str, str | None]:
+    """Return the address of a sender, and the node whose rules catch its packets; None for one outside.
+
+    `towards`: the address that it sends to, which decides the family of its own.
+    """
     topology = view.topology()
     if source in topology.addresses:
-        return topology.addresses[source], source if source in topology.nodes else None
+        return topology.address(source, towards), source if source in topology.nodes else None
     pods = {qualified_name(pod): pod for pod in view.objects("pods")}
     if source not in pods:
         here = [name for name in pods if "/" not in name]
         raise UnknownNameError("source", source, [*topology.addresses, *here])
-    address = pods[source].get("status", {}).get("podIP")
-    if not address:
+    family = [ip for ip in pod_ips(pods[source]) if (":" in ip) == (":" in towards)]
+    if not family:
         raise NotFoundError(f"an address of the Pod {source}", "lab.pods() shows its state")
-    return address, pods[source]["spec"]["nodeName"]
+    return family[0], pods[source]["spec"]["nodeName"]
 
 
 def _receiver(view: ClusterView, target: str, aim: Target) -> str:
     """Return the node that a packet from outside comes to."""
     topology = view.topology()
     for place in topology.nodes:
-        if topology.addresses.get(place) == aim.address:
+        if topology.address(place, aim.address) == aim.address:
             return place
-    names = {address: service for service, address in places.vips(view).items()}
+    names = {ip: name for name, one in places.services_by_name(view).items() for ip in external_addresses(one)}
     leader = metallb.leader(view, names[aim.address]) if aim.address in names else None
     if leader is None:
         raise NotFoundError(

@@ -13,7 +13,7 @@ NO_ANSWER = "(no answer)"
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
 _HOSTNAME = re.compile(r"^Hostname: (\S+)$")
 _STATUS = re.compile(r"^HTTP \d+$")  # kube-proxy answered a health check
-_REMOTE = re.compile(r"^RemoteAddr: (\S+):\d+$")
+_REMOTE = re.compile(r"^RemoteAddr: \[?([^\s\]]+)\]?:\d+$")  # an IPv6 address stands in brackets
 _EXIT = re.compile(r"^curl exit (\d+)$")
 _SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\t", re.MULTILINE)
 # what curl's exit codes mean; 1 here is grep's, which found nothing in no answer

@@ -9,15 +9,24 @@ import random
 import time
 import uuid
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv4Network
-from itertools import count
+from ipaddress import ip_address
+from itertools import chain, count
 
 from kanslib.k8s.apply import LAST_APPLIED
 from kanslib.k8s.objects import CLUSTER_SCOPED, KubeObject, plural
+from kanslib.simulator.address_family import Network
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of generated names (k8s.io/apimachinery rand.String)
 NODE_PORTS = (30000, 32767)
 API_SERVER = "kube-apiserver"
+
+
+def allocatable(network: Network) -> range:
+    """Return the places of the addresses in a range that a Service can have (ipallocator/bitmap.go).
+
+    The first is not used, nor the last of IPv4 (broadcast); of an IPv6 range only the first 65536 addresses are used.
+    """
+    return range(1, network.num_addresses - 1 if network.version == 4 else min(network.num_addresses, 65536))
 
 
 class IdGenerator:
@@ -43,13 +52,13 @@ class IdGenerator:
         """Return five random characters, as in the names of Pods."""
         return "".join(self.rng.choices(_LETTERS, k=5))
 
-    def cluster_ip(self, name: str, network: IPv4Network, taken: Collection[str]) -> str:
+    def cluster_ip(self, name: str, network: Network, taken: Collection[str]) -> str:
         """Return a random free ClusterIP for a Service.
 
         The lower part of the range is reserved for ClusterIPs that a manifest names (KEP-3070).
         """
         del name
-        upper = range(min(max(16, network.num_addresses // 16), 256), network.num_addresses - 1)
+        upper = allocatable(network)[min(max(16, network.num_addresses // 16), 256) - 1 :]
         if len(upper) > 2 * len(taken) + 65536:  # too many to list them
             return next(ip for _ in count() if (ip := str(network[self.rng.choice(upper)])) not in taken)
         free = [str(network[number]) for number in upper if str(network[number]) not in taken]
@@ -60,12 +69,13 @@ class IdGenerator:
         del name
         return self.rng.choice([port for port in range(NODE_PORTS[0], NODE_PORTS[1] + 1) if port not in taken])
 
-    def pod_ip(self, name: str, network: IPv4Network, taken: Collection[str], last: str) -> str:
+    def pod_ip(self, name: str, network: Network, taken: Collection[str], last: str) -> str:
         """Return the next free address of a node's Pod range after `last`, the newest one (host-local IPAM)."""
         del name
-        start = int(IPv4Address(last)) + 1 if last else int(network[2])
-        order = [*range(start, int(network[-1])), *range(int(network[2]), start)]
-        return next(str(IPv4Address(number)) for number in order if str(IPv4Address(number)) not in taken)
+        base = int(network[0])
+        start = int(ip_address(last)) + 1 - base if last else 2
+        order = chain(range(start, network.num_addresses - 1), range(2, start))
+        return next(ip for place in order if (ip := str(network[place])) not in taken)
 
 
 def timestamp(moment: float) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from kanslib.k8s.endpoints import SERVICE_NAME, has_topology_hints, slices_of
 from kanslib.k8s.kubeproxy import ZONE
-from kanslib.k8s.objects import KubeObject, is_ready, labels_of, name_of, namespace_of
+from kanslib.k8s.objects import KubeObject, is_ready, labels_of, name_of, namespace_of, pod_ips
+from kanslib.simulator.address_family import family_name
 from kanslib.simulator.event_loop import EventLoop
 
 _MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -46,21 +47,32 @@ class EndpointSlices:
         pods = [
             pod
             for pod in self._cluster.objects("pods")
-            if namespace_of(pod) == namespace
-            and selector.items() <= labels_of(pod).items()
-            and pod.get("status", {}).get("podIP")
+            if namespace_of(pod) == namespace and selector.items() <= labels_of(pod).items()
         ]
+        families = _families(service)
+        for family in families:
+            own = [piece for piece in existing if piece.get("addressType", "IPv4") == family]
+            self._sync_family(service, family, own, [pod for pod in pods if _address(pod, family)])
+        for piece in existing:
+            if piece.get("addressType", "IPv4") not in families:
+                self._cluster.remove("endpointslices", piece)
+
+    def _sync_family(
+        self, service: KubeObject, family: str, existing: list[KubeObject], pods: Sequence[KubeObject]
+    ) -> None:
+        """Write the slices of a Service in one family (reconciler.go reconcileByAddressType)."""
         groups = _by_ports(service, pods) or [([], [])]
         for ports, group in groups:
             piece = _best(existing, ports, [other for other, _ in groups if other != ports])
             existing = [one for one in existing if one is not piece]
-            self._put(copy.deepcopy(piece) if piece else self._new(name, namespace), service, ports, group)
+            self._put(copy.deepcopy(piece) if piece else self._new(service, family), service, ports, group)
         for piece in existing:
             self._cluster.remove("endpointslices", piece)
 
     def _put(self, piece: KubeObject, service: KubeObject, ports: Ports, pods: Sequence[KubeObject]) -> None:
         before = piece.get("endpoints") or []
-        entries = {entry["addresses"][0]: entry for entry in (self._endpoint(pod, service) for pod in pods)}
+        family = piece.get("addressType", "IPv4")
+        entries = {entry["addresses"][0]: entry for entry in (self._endpoint(pod, service, family) for pod in pods)}
         # known endpoints keep their places; the API guarantees no order
         order = [entry["addresses"][0] for entry in before if entry["addresses"][0] in entries]
         order += [address for address in entries if address not in order]
@@ -68,20 +80,23 @@ class EndpointSlices:
         piece["ports"] = ports
         self._cluster.put("endpointslices", piece)
 
-    def _new(self, service: str, namespace: str) -> KubeObject:
-        labels = {_MANAGED_BY: _CONTROLLER, SERVICE_NAME: service}
-        meta = {"name": f"{service}-{self._cluster.ids.name_suffix()}", "namespace": namespace, "labels": labels}
+    def _new(self, service: KubeObject, family: str) -> KubeObject:
+        name = name_of(service)
+        labels = {_MANAGED_BY: _CONTROLLER, SERVICE_NAME: name}
+        meta = {
+            "name": f"{name}-{self._cluster.ids.name_suffix()}", "namespace": namespace_of(service), "labels": labels,
+        }  # fmt: skip
         return {
-            "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": meta, "addressType": "IPv4",
+            "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": meta, "addressType": family,
         }  # fmt: skip
 
-    def _endpoint(self, pod: KubeObject, service: KubeObject) -> dict[str, Any]:
+    def _endpoint(self, pod: KubeObject, service: KubeObject, family: str) -> dict[str, Any]:
         """Return the endpoint of a Pod (utils.go podToEndpoint)."""
         terminating, serving = bool(pod["metadata"].get("deletionTimestamp")), is_ready(pod)
         ready = bool(service["spec"].get("publishNotReadyAddresses")) or (serving and not terminating)
         node = self._cluster.get("nodes", pod["spec"]["nodeName"]) or {"metadata": {}}
         entry = {
-            "addresses": [pod["status"]["podIP"]],
+            "addresses": [_address(pod, family)],
             "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
             "nodeName": pod["spec"]["nodeName"],
             "targetRef": {"kind": "Pod", "namespace": namespace_of(pod), "name": name_of(pod)},
@@ -92,6 +107,16 @@ class EndpointSlices:
         if ready and service["spec"].get("trafficDistribution") == "PreferClose" and not has_topology_hints(service):
             entry["hints"] = {"forZones": [{"name": zone or ""}]}  # trafficdist.go preferCloseHeuristic
         return entry
+
+
+def _families(service: KubeObject) -> list[str]:
+    """Return the address types of a Service's slices (utils.go getAddressTypesForService)."""
+    return service["spec"].get("ipFamilies") or [family_name(service["spec"].get("clusterIP") or "")]
+
+
+def _address(pod: KubeObject, family: str) -> str:
+    """Return a Pod's address in a family; empty without one."""
+    return next((ip for ip in pod_ips(pod) if family_name(ip) == family), "")
 
 
 def _by_ports(service: KubeObject, pods: Sequence[KubeObject]) -> list[tuple[Ports, list[KubeObject]]]:

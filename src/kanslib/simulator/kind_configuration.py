@@ -9,16 +9,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from typing import Any
 
 from kanslib.exceptions import NotSimulatedError, RefusedError
 from kanslib.k8s.manifest import load_yaml
 from kanslib.k8s.objects import KubeObject
+from kanslib.simulator.address_family import Network
 
 POD_SUBNET, SERVICE_SUBNET = "10.10.0.0/16", "10.200.1.0/24"  # the lesson's
 _NAME = "myk8s"  # the lesson's
-_NODE_MASK = 24  # of a node's range of Pods (kube-controller-manager --node-cidr-mask-size)
+# by ipFamily: the default podSubnet and serviceSubnet (the lesson's, then kind's own)
+_SUBNETS = {
+    "ipv4": (POD_SUBNET, SERVICE_SUBNET),
+    "ipv6": ("fd00:10:244::/56", "fd00:10:96::/112"),
+    "dual": ("10.244.0.0/16,fd00:10:244::/56", "10.96.0.0/16,fd00:10:96::/112"),
+}
+_NODE_MASK = {4: 24, 6: 64}  # of a node's range of Pods (kube-controller-manager --node-cidr-mask-size-ipv4, -ipv6)
+_SERVICE_BITS = 20  # kubeadm's MaximumBitsForServiceSubnet
+_TWO_FAMILIES = "expected one (IPv4 or IPv6) CIDR or two CIDRs from each family for dual-stack networking"
 _CONTROL_PLANE = "control-plane"
 _ROLE = "node-role.kubernetes.io/control-plane"
 _READ = {
@@ -48,16 +57,20 @@ class KindNode:
 
 @dataclass(frozen=True)
 class KindConfiguration:
-    """The nodes of a kind cluster and its ranges of addresses. `unread`: the fields that change nothing here."""
+    """The nodes of a kind cluster and its ranges of addresses, one of each family.
+
+    `unread`: the fields that change nothing here.
+    """
 
     nodes: tuple[KindNode, ...]
-    pod_subnet: IPv4Network
-    service_subnet: IPv4Network
+    pod_subnets: tuple[Network, ...]
+    service_subnets: tuple[Network, ...]
     unread: tuple[str, ...]
 
-    def pod_cidrs(self) -> Iterator[str]:
-        """Yield the range of Pods of each node, in their order: /24 after /24 of the Pod subnet."""
-        return map(str, self.pod_subnet.subnets(new_prefix=_NODE_MASK))
+    def pod_cidrs(self) -> Iterator[tuple[str, ...]]:
+        """Yield the ranges of Pods of each node, in their order: /24 after /24 of an IPv4 subnet, /64 of IPv6."""
+        ranges = [map(str, subnet.subnets(new_prefix=_NODE_MASK[subnet.version])) for subnet in self.pod_subnets]
+        return zip(*ranges, strict=False)
 
 
 def read(cluster: KubeObject) -> KindConfiguration:
@@ -73,13 +86,11 @@ def read(cluster: KubeObject) -> KindConfiguration:
     nodes = cluster.get("nodes") or [{}]
     if errors := list(_errors(cluster, networking, nodes)):
         raise RefusedError("kind", errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
-    if (family := networking.get("ipFamily", "ipv4")) != "ipv4":
-        raise NotSimulatedError(f"a cluster of ipFamily {family}", ["ipv4"])
     if (mode := networking.get("kubeProxyMode", "iptables")) != "iptables":
         raise NotSimulatedError(f"kube-proxy in mode {mode}", ["iptables"])
-    pods = IPv4Network(networking.get("podSubnet", POD_SUBNET), strict=False)
-    services = IPv4Network(networking.get("serviceSubnet", SERVICE_SUBNET), strict=False)
-    _refuse_subnets(pods, services, len(nodes))
+    pods, services = _subnets(networking, "podSubnet", 0), _subnets(networking, "serviceSubnet", 1)
+    _refuse_pod_subnets(pods, len(nodes))
+    _refuse_service_subnets(services)
     patches = list(_patches(cluster, "kubeadmConfigPatches", unread))
     found, roles = [], Counter[str]()
     for place, node in enumerate(nodes):
@@ -133,11 +144,11 @@ def _errors(cluster: KubeObject, networking: Mapping[str, Any], nodes: list[Kube
     if not re.fullmatch("[a-z0-9.-]+", name):
         yield f"'{name}' is not a valid cluster name, cluster names must match `^[a-z0-9.-]+$`"
     family = networking.get("ipFamily", "ipv4")
-    if family not in ("ipv4", "ipv6", "dual"):
+    if family not in _SUBNETS:
         yield f"invalid ipFamily: {family}"
     for field, what in (("podSubnet", "pod"), ("serviceSubnet", "service")):
-        if (subnet := networking.get(field)) and family == "ipv4":
-            yield from (f"invalid {what} subnet {problem}" for problem in _subnet_problems(subnet))
+        if (subnet := networking.get(field)) and family in _SUBNETS:
+            yield from (f"invalid {what} subnet {problem}" for problem in _subnet_problems(subnet, family))
     mode = networking.get("kubeProxyMode", "iptables")
     if mode not in ("iptables", "ipvs", "nftables", "none"):
         yield f"invalid kubeProxyMode: {mode}"
@@ -149,39 +160,73 @@ def _errors(cluster: KubeObject, networking: Mapping[str, Any], nodes: list[Kube
         yield "must have at least one control-plane node"
 
 
-def _subnet_problems(subnet: str) -> Iterator[str]:
-    if "," in subnet:
+def _subnet_problems(subnets: str, family: str) -> Iterator[str]:
+    """Yield what kind says of a podSubnet or a serviceSubnet (validate.go validateSubnets)."""
+    cidrs = subnets.split(",")
+    if wrong := next((cidr for cidr in cidrs if not _is_cidr(cidr)), None):
+        yield f'failed to parse cidr value:"{wrong}" with error: invalid CIDR address: {wrong}'
+        return
+    versions = [ip_network(cidr, strict=False).version for cidr in cidrs]
+    if family == "dual":
+        if len(cidrs) > 2 or (len(cidrs) == 2 and versions[0] == versions[1]):
+            yield _TWO_FAMILIES
+    elif len(cidrs) > 1:
         yield "only one CIDR allowed for single-stack networking"
-    elif ":" in subnet:
-        yield "expected IPv4 CIDR for IPv4 family"
-    elif not _is_cidr(subnet):
-        yield f'failed to parse cidr value:"{subnet}" with error: invalid CIDR address: {subnet}'
+    elif versions[0] != int(family[-1]):
+        yield f"expected IPv{family[-1]} CIDR for IPv{family[-1]} family"
 
 
 def _is_cidr(text: str) -> bool:
     try:
-        IPv4Network(text, strict=False)
+        ip_network(text, strict=False)
     except ValueError:
         return False
     return "/" in text
 
 
-def _refuse_subnets(pods: IPv4Network, services: IPv4Network, nodes: int) -> None:
-    """Refuse ranges that kubeadm refuses (Kubernetes v1.31 cmd/kubeadm/app/apis/kubeadm/validation)."""
-    if pods.prefixlen > _NODE_MASK:
-        message = f"the size of pod subnet with mask {pods.prefixlen} is smaller than the size of node subnet with mask"
-        raise RefusedError("kubeadm", f'networking.podSubnet: Invalid value: "{pods}": {message} {_NODE_MASK}')
-    if pods.prefixlen < _NODE_MASK - 16:
-        message = f"pod subnet mask ({pods.prefixlen}) and node-mask ({_NODE_MASK}) difference is greater than 16"
-        raise RefusedError("kubeadm", f'networking.podSubnet: Invalid value: "{pods}": {message}')
-    if services.num_addresses < 10:
-        message = f"subnet with {services.num_addresses} address(es) is too small, the minimum is 10"
-        raise RefusedError("kubeadm", f'networking.serviceSubnet: Invalid value: "{services}": {message}')
-    if services.prefixlen < 12:
-        message = "the service subnet is too large; the maximum is 20 bits"
-        raise RefusedError("kubeadm", f'networking.serviceSubnet: Invalid value: "{services}": {message}')
-    if nodes > 2 ** (_NODE_MASK - pods.prefixlen):
-        raise NotSimulatedError(f"a node without a range of Pods: {pods} is enough for fewer than {nodes} nodes")
+def _subnets(networking: Mapping[str, Any], field: str, default: int) -> tuple[Network, ...]:
+    """Return a podSubnet or serviceSubnet; `default`: its place among the defaults.
+
+    Raise NotSimulatedError for a dual-stack cluster whose ranges are not one of IPv4 and then one of IPv6.
+    """
+    family = networking.get("ipFamily", "ipv4")
+    found = tuple(
+        ip_network(one, strict=False) for one in (networking.get(field) or _SUBNETS[family][default]).split(",")
+    )
+    if family == "dual" and [one.version for one in found] != [4, 6]:
+        raise NotSimulatedError(
+            f"networking.{field}: {networking[field]} of ipFamily dual", ["an IPv4 CIDR, then IPv6"]
+        )
+    return found
+
+
+def _refuse_pod_subnets(subnets: Iterable[Network], nodes: int) -> None:
+    """Refuse ranges of Pods that kubeadm refuses (Kubernetes v1.31 cmd/kubeadm/app/apis/kubeadm/validation)."""
+    for pods in subnets:
+        mask = _NODE_MASK[pods.version]
+        if pods.prefixlen > mask:
+            size = (
+                f"the size of pod subnet with mask {pods.prefixlen} is smaller than the size of node subnet with mask"
+            )
+            raise RefusedError("kubeadm", f'networking.podSubnet: Invalid value: "{pods}": {size} {mask}')
+        if pods.prefixlen < mask - 16:
+            message = f"pod subnet mask ({pods.prefixlen}) and node-mask ({mask}) difference is greater than 16"
+            raise RefusedError("kubeadm", f'networking.podSubnet: Invalid value: "{pods}": {message}')
+        if nodes > 2 ** (mask - pods.prefixlen):
+            raise NotSimulatedError(f"a node without a range of Pods: {pods} is enough for fewer than {nodes} nodes")
+
+
+def _refuse_service_subnets(subnets: Iterable[Network]) -> None:
+    """Refuse ranges of ClusterIPs that kubeadm refuses (ValidateIPNetFromString, ValidateServiceSubnetSize)."""
+    for services in subnets:
+        bits, message = services.max_prefixlen, ""
+        if services.num_addresses < 10:
+            message = f"subnet with {services.num_addresses} address(es) is too small, the minimum is 10"
+        elif bits - services.prefixlen > _SERVICE_BITS:
+            smallest = f"the mask must be >= {bits - _SERVICE_BITS}"
+            message = f"specified service subnet is too large; for {bits}-bit addresses, {smallest}"
+        if message:
+            raise RefusedError("kubeadm", f'networking.serviceSubnet: Invalid value: "{services}": {message}')
 
 
 def _patches(owner: KubeObject, path: str, unread: list[str]) -> Iterator[KubeObject]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv4Network
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from typing import Any
 
-from kanslib.k8s.objects import KubeObject, internal_ip, name_of
+from kanslib.k8s.objects import KubeObject, internal_ip, internal_ips, name_of
+from kanslib.simulator.address_family import Network, family_name
 from kanslib.simulator.api_server import timestamp
 
 _NAMESPACE = "kube-system"
@@ -23,20 +24,21 @@ Make = Callable[[KubeObject, dict[str, Any]], KubeObject]  # an object with its 
 
 
 def kube_system(
-    nodes: Sequence[KubeObject], services: IPv4Network, moment: float, make: Make
+    nodes: Sequence[KubeObject], services: Network, moment: float, make: Make
 ) -> dict[str, list[KubeObject]]:
     """Return the objects of kube-system by kind; CoreDNS runs on the first node, before another one has joined.
 
-    `services`: the range of ClusterIPs, whose tenth is that of kube-dns. `moment`: Unix seconds.
+    `services`: the first range of ClusterIPs, whose tenth is that of kube-dns: it is of one family in a dual-stack
+    cluster, too. `moment`: Unix seconds.
     """
     first = nodes[0]
-    addresses = IPv4Network(first["spec"]["podCIDR"])
+    ranges = list(map(ip_network, first["spec"]["podCIDRs"]))
     dns_pods = [
-        _pod(_COREDNS, f"{_COREDNS}-6f6b679f8f-{end}", first, moment, make, str(addresses[2 + place]))
+        _pod(_COREDNS, f"{_COREDNS}-6f6b679f8f-{end}", first, moment, make, [str(one[2 + place]) for one in ranges])
         for place, end in enumerate(_DNS_REPLICAS)
     ]
     daemons = [
-        _pod(name, f"{name}-{_ending(place)}", node, moment, make)
+        _pod(name, f"{name}-{_ending(place)}", node, moment, make, internal_ips(node))
         for name in (_KINDNET, _KUBE_PROXY)
         for place, node in enumerate(nodes)
     ]
@@ -64,12 +66,12 @@ def _spec(component: str) -> dict[str, Any]:
     return {"containers": [container], "tolerations": _TOLERATES_ALL, **own}
 
 
-def _pod(component: str, name: str, node: KubeObject, moment: float, make: Make, ip: str = "") -> KubeObject:
-    since, host_ip = timestamp(moment), internal_ip(node)
+def _pod(component: str, name: str, node: KubeObject, moment: float, make: Make, ips: Sequence[str]) -> KubeObject:
+    since = timestamp(moment)
     ready = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("Ready", "PodScheduled")]
     status = {
-        "phase": "Running", "conditions": ready, "hostIP": host_ip, "podIP": ip or host_ip,
-        "podIPs": [{"ip": ip or host_ip}], "startTime": since,
+        "phase": "Running", "conditions": ready, "hostIP": internal_ip(node), "podIP": ips[0],
+        "podIPs": [{"ip": ip} for ip in ips], "startTime": since,
     }  # fmt: skip
     spec = {**_spec(component), "nodeName": name_of(node)}
     return make({"kind": "Pod", "spec": spec, "status": status}, _meta(name, _labels(component)))
@@ -93,13 +95,13 @@ def _dns_service(address: str, make: Make) -> KubeObject:
     ]
     spec = {
         "type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "ports": ports, "sessionAffinity": "None",
-        "selector": _labels(_COREDNS), "internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"],
+        "selector": _labels(_COREDNS), "internalTrafficPolicy": "Cluster", "ipFamilies": [family_name(address)],
         "ipFamilyPolicy": "SingleStack",
     }  # fmt: skip
     return make({"kind": "Service", "spec": spec, "status": {"loadBalancer": {}}}, _meta("kube-dns", _labels(_COREDNS)))
 
 
-def _dns_slice(pods: Iterable[KubeObject], make: Make) -> KubeObject:
+def _dns_slice(pods: Sequence[KubeObject], make: Make) -> KubeObject:
     labels = {
         "kubernetes.io/service-name": "kube-dns",
         "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
@@ -117,7 +119,7 @@ def _dns_slice(pods: Iterable[KubeObject], make: Make) -> KubeObject:
     piece = {
         "kind": "EndpointSlice",
         "apiVersion": "discovery.k8s.io/v1",
-        "addressType": "IPv4",
+        "addressType": family_name(pods[0]["status"]["podIP"]),
         "endpoints": endpoints,
     }
     return make({**piece, "ports": ports}, _meta("kube-dns-7x2k5", labels))

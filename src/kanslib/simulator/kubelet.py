@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
-from kanslib.k8s.objects import KubeObject, internal_ip, name_of, namespace_of
+from kanslib.k8s.objects import KubeObject, internal_ips, name_of, namespace_of, pod_ips
+from kanslib.simulator.address_family import Network
 from kanslib.simulator.api_server import timestamp
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.scheduler import Scheduler, toleration_of
@@ -26,7 +27,7 @@ class Kubelets:
 
     def __init__(self, cluster: EventLoop, lost: Mapping[str, float]) -> None:
         self.cluster, self._lost = cluster, lost
-        self._last_ip: dict[str, str] = {}
+        self._last_ip: dict[tuple[str, int], str] = {}  # the newest of a node, by family
         self._starting: set[str] = set()
         cluster.subscribe(("pods", "nodes"), 0.0, self._sync_pods)
 
@@ -64,25 +65,29 @@ class Kubelets:
         if existing is None or existing["metadata"]["uid"] != pod["metadata"]["uid"] or node in self._lost:
             return
         pod = copy.deepcopy(existing)
-        host_ip = internal_ip(self.cluster.get("nodes", node) or {})
-        ip = host_ip if pod["spec"].get("hostNetwork") else self._pod_ip(pod, node)
+        host_ips = internal_ips(self.cluster.get("nodes", node) or {}) or [""]
+        ips = host_ips if pod["spec"].get("hostNetwork") else self._pod_ips(pod, node)
         since = timestamp(self.cluster.now)
         ready = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("Ready", "PodScheduled")]
         containers = [_container_status(container, since) for container in pod["spec"].get("containers") or []]
         pod["spec"]["nodeName"] = node
         pod["status"] = {
-            "phase": "Running", "conditions": ready, "hostIP": host_ip, "podIP": ip, "podIPs": [{"ip": ip}],
-            "startTime": since, "containerStatuses": containers,
+            "phase": "Running", "conditions": ready, "hostIP": host_ips[0], "podIP": ips[0],
+            "podIPs": [{"ip": ip} for ip in ips], "startTime": since, "containerStatuses": containers,
         }  # fmt: skip
         self.cluster.put("pods", pod)
 
-    def _pod_ip(self, pod: KubeObject, node: str) -> str:
-        network = IPv4Network((self.cluster.get("nodes", node) or {})["spec"]["podCIDR"])
+    def _pod_ips(self, pod: KubeObject, node: str) -> list[str]:
+        """Return an address for a Pod of each of the node's ranges."""
+        spec = (self.cluster.get("nodes", node) or {})["spec"]
+        return [self._pod_ip(pod, node, ip_network(cidr)) for cidr in spec.get("podCIDRs") or [spec["podCIDR"]]]
+
+    def _pod_ip(self, pod: KubeObject, node: str, network: Network) -> str:
         pods = [other for other in self._pods_on(node) if not other["spec"].get("hostNetwork")]
-        taken = [other.get("status", {}).get("podIP", "") for other in pods]
-        last = self._last_ip.get(node) or max((ip for ip in taken if ip), key=IPv4Address, default="")
+        taken = [ip for other in pods for ip in pod_ips(other) if ip_address(ip).version == network.version]
+        last = self._last_ip.get((node, network.version)) or max(taken, key=lambda ip: int(ip_address(ip)), default="")
         chosen = self.cluster.ids.pod_ip(pod["metadata"]["name"], network, taken, last)
-        self._last_ip[node] = chosen
+        self._last_ip[node, network.version] = chosen
         return chosen
 
     def delete_pod(self, pod: KubeObject) -> None:
@@ -133,7 +138,8 @@ class Kubelets:
 
     def restart_pods(self, node: str) -> None:
         """Run a node's Pods again after a boot, with new addresses; remove those that were Terminating."""
-        self._last_ip.pop(node, None)
+        for version in (4, 6):
+            self._last_ip.pop((node, version), None)
         pods = [pod for pod in self._pods_on(node) if not pod["spec"].get("hostNetwork")]
         for pod in pods:
             if pod["metadata"].get("deletionTimestamp"):

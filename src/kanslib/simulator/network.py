@@ -1,4 +1,4 @@
-"""Simulate requests, ARP scans and probes: ARP, routes and rules of their moment decide where they go. Pure.
+"""Simulate requests, ARP scans and probes: neighbors, routes and rules of their moment decide where they go. Pure.
 
 Random choices come from a seed, with the exact probabilities of the traced rules.
 """
@@ -6,26 +6,27 @@ Random choices come from a seed, with the exact probabilities of the traced rule
 from __future__ import annotations
 
 import random
-import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 from kanslib.analysis import Cause
 from kanslib.analysis.attempts import Probe
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
+from kanslib.iptables.packet import endpoint
 from kanslib.k8s.kubeproxy import HealthCheck
-from kanslib.k8s.objects import KubeObject
+from kanslib.k8s.objects import KubeObject, pod_ips
 from kanslib.packets.capture import Frame
-from kanslib.simulator import command_output
+from kanslib.simulator import command_output, neighbor_frames
+from kanslib.simulator.address_family import is_ipv6, is_within
 from kanslib.simulator.simulator import RulesVersion, Simulator
 
 SYN_SENT = 120.0  # seconds that conntrack remembers an unanswered SYN (nf_conntrack_tcp_timeout_syn_sent)
 _EPHEMERAL = (32768, 60999)
 _SHUFFLE_PERIOD = 10.0  # seconds: Linux net/core/secure_seq.c EPHEMERAL_PORT_SHUFFLE_PERIOD
-_BROADCAST = "ff:ff:ff:ff:ff:ff"
 _NO_ANSWER, _REFUSED = 28, 7  # curl's exit codes
 
 
@@ -75,47 +76,60 @@ class SimulatedNetwork:
     def __init__(self, simulator: Simulator, seed: int = 0) -> None:
         self._simulator, self._seed = simulator, seed
         self._neighbor_entries: dict[str, list[tuple[float, str]]] = {}  # the client's, by address: (moment, place)
-        self._rule_hits: dict[str, Counter[tuple[str, str]]] = {}  # by node: connections by (table, rule)
+        # by node and family (True: IPv6): connections by (table, rule)
+        self._rule_hits: dict[tuple[str, bool], Counter[tuple[str, str]]] = {}
         # unanswered SYNs by (node, address, source port): (expiry, Pod address)
         self._conntrack: dict[tuple[str, str, int], tuple[float, str]] = {}
         self._rulesets: dict[RulesVersion, Ruleset] = {}
         self._outcomes: dict[Any, list[Outcome]] = {}
-        self._arp_frames: list[Frame] = []
+        self._neighbor_frames: list[Frame] = []
         self._affinity: dict[tuple[str, str, int, str], str] = {}  # (node, address, port, client): Pod address
         for address, holder in simulator.initial.neighbors.items():
             self._neighbor_entries[address] = [(simulator.initial.moment, holder)]
 
     # ── commands on nodes ────────────────────────────────────────────────────────────────────────────────
 
-    def iptables_save(self, node: str, moment: float) -> str:
-        """Return the output of `iptables-save -c` on a node at a moment (Unix seconds)."""
-        return self._iptables_save(node, moment, self._rule_hits.get(node, {}))
+    def iptables_save(self, node: str, moment: float, *, ipv6: bool) -> str:
+        """Return the output of `iptables-save -c`, or of `ip6tables-save -c`, on a node at a moment (Unix seconds)."""
+        return self._iptables_save(node, moment, self._rule_hits.get((node, ipv6), {}), ipv6)
 
-    def _iptables_save(self, node: str, moment: float, hits: Mapping[tuple[str, str], int]) -> str:
-        cidr = self._simulator.initial.cluster_cidr
-        base = self._simulator.initial.dump(node) or command_output.SKELETON.replace("{cidr}", cidr)
-        return command_output.iptables_save(base, self._simulator.rules(node, moment), hits, moment)
+    def _iptables_save(self, node: str, moment: float, hits: Mapping[tuple[str, str], int], ipv6: bool) -> str:
+        initial = self._simulator.initial
+        cidr = next((one.cluster_cidr for one in initial.families if one.is_ipv6 == ipv6), "")
+        base = (None if ipv6 else initial.dump(node)) or command_output.skeleton(cidr, ipv6)
+        return command_output.iptables_save(base, self._simulator.rules(node, moment, ipv6=ipv6), hits, moment, ipv6)
 
     def addresses(self, node: str, moment: float) -> str:
         """Return the output of `ip -j addr` on a node."""
         initial, pods = self._simulator.initial, command_output.pods_on(node, self._simulator.objects("pods", moment))
-        prefix = IPv4Network(initial.network).prefixlen
-        own, mac = initial.addresses.get(node, ""), initial.macs.get(node, "")
-        return command_output.addresses(own, prefix, mac, pods, str(self._pod_cidr(node, moment)[1]))
+        own = [(one.addresses.get(node, ""), ip_network(one.network).prefixlen) for one in initial.families]
+        gateways = [str(ip_network(cidr)[1]) for cidr in self._pod_cidrs(node, moment)]
+        return command_output.addresses(own, initial.macs.get(node, ""), [name for name, _ in pods], gateways)
 
-    def routes(self, node: str, moment: float) -> str:
-        """Return the output of `ip -j route` on a node."""
-        initial, pods = self._simulator.initial, command_output.pods_on(node, self._simulator.objects("pods", moment))
+    def routes(self, node: str, moment: float, *, ipv6: bool) -> str:
+        """Return the output of `ip -j route`, or of `ip -6 -j route`, on a node."""
+        family = next((one for one in self._simulator.initial.families if one.is_ipv6 == ipv6), None)
+        if family is None:
+            return "[]"
+        pods = [
+            (name, ip)
+            for name, ips in command_output.pods_on(node, self._simulator.objects("pods", moment))
+            for ip in ips
+            if is_ipv6(ip) == ipv6
+        ]
         others = {
-            str(self._pod_cidr(other, moment)): initial.addresses.get(other, "")
+            cidr: family.addresses.get(other, "")
             for other in self._simulator.nodes(moment)
             if other != node
+            for cidr in self._pod_cidrs(other, moment)
+            if is_ipv6(cidr) == ipv6
         }
-        return command_output.routes(initial.network, initial.addresses.get(node, ""), pods, others)
+        return command_output.routes(family.network, family.addresses.get(node, ""), pods, others)
 
-    def _pod_cidr(self, node: str, moment: float) -> IPv4Network:
+    def _pod_cidrs(self, node: str, moment: float) -> list[str]:
+        """Return the ranges of a node's Pods, one of each family."""
         found = next(one for one in self._simulator.objects("nodes", moment) if one["metadata"]["name"] == node)
-        return IPv4Network(found["spec"].get("podCIDR", "10.10.0.0/24"))
+        return found["spec"].get("podCIDRs") or [found["spec"].get("podCIDR", "10.10.0.0/24")]
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,7 +148,8 @@ class SimulatedNetwork:
             elif answer.health_check:
                 lines += [f"HTTP {answer.health_check.status}", str(answer.health_check)]
             else:
-                lines += [f"Hostname: {answer.hostname}", f"RemoteAddr: {answer.remote}:{rng.randrange(*_EPHEMERAL)}"]
+                remote = endpoint(answer.remote, rng.randrange(*_EPHEMERAL))
+                lines += [f"Hostname: {answer.hostname}", f"RemoteAddr: {remote}"]
         return "\n".join(lines) + "\n"
 
     def request(
@@ -145,6 +160,10 @@ class SimulatedNetwork:
         `rng` chooses among equal next hops and among outcomes; `source_port` lets conntrack recognise the connection.
         """
         simulator = self._simulator
+        if simulator.initial.family_of(address) is None:
+            return SimulatedAnswer(
+                failure=f"{source} has no route to {address}", code=_REFUSED, cause=Cause.UNREACHABLE
+            )
         if source in simulator.nodes(moment):
             return self._connect(source, source, address, port, moment, rng, source_port)
         node, failure = self._first_hop(address, moment, rng)
@@ -162,25 +181,25 @@ class SimulatedNetwork:
 
     def _first_hop(self, address: str, moment: float, rng: random.Random) -> tuple[str, str]:
         """Return the place to which the client sends a packet, or an empty one and why it cannot."""
-        simulator, places = self._simulator, {ip: place for place, ip in self._simulator.initial.addresses.items()}
-        if address in places:
-            return places[address], ""
+        simulator, initial = self._simulator, self._simulator.initial
+        if place := initial.place_at(address):
+            return place, ""
         if simulator.routed.at(moment):
             routes = simulator.next_hops(moment).items()
-            hops = next((hops for prefix, hops in routes if _is_within(address, prefix)), ())
+            hops = next((hops for prefix, hops in routes if is_within(address, prefix)), ())
             if not hops:
                 return "", "the router has no route"
-            return places.get(rng.choice(sorted(hops)), ""), ""
-        if not _is_within(address, simulator.initial.network):
+            return initial.place_at(rng.choice(sorted(hops))) or "", ""
+        if not any(is_within(address, family.network) for family in initial.families):
             return "", "not on the client's network, and its gateway has no route"
-        holder = self.neighbor(address, moment) or self._resolve_arp(address, moment)
-        return holder, "" if holder else "nobody answers ARP"
+        holder = self.neighbor(address, moment) or self._resolve(address, moment)
+        return holder, "" if holder else f"nobody answers {'neighbor solicitations' if is_ipv6(address) else 'ARP'}"
 
-    def _resolve_arp(self, address: str, moment: float) -> str:
-        """Send an ARP request and keep the first reply; a kernel replies before a speaker does."""
+    def _resolve(self, address: str, moment: float) -> str:
+        """Ask who has an address and keep the first answer; a kernel answers before a speaker does."""
         client = self._simulator.initial.client or ""
         responders = self._simulator.arp_responders(address, moment, client)
-        self._record_arp(client, address, responders, moment)
+        self._record_question(client, address, responders, moment)
         if not responders:
             return ""
         self._neighbor_entries.setdefault(address, []).append((moment, responders[0]))
@@ -189,7 +208,7 @@ class SimulatedNetwork:
     def neighbor(self, address: str, moment: float) -> str:
         """Return the place whose MAC the client has for an address; empty without a neighbor entry.
 
-        An entry comes from an ARP reply; later gratuitous ARPs update it.
+        An entry comes from an answer to a question; later announcements update it.
         """
         entries = [entry for entry in self._neighbor_entries.get(address, []) if entry[0] <= moment]
         if not entries:
@@ -223,13 +242,15 @@ class SimulatedNetwork:
         if outcome.verdict != "ACCEPT":
             code = _REFUSED if outcome.verdict == "REJECT" else _NO_ANSWER
             return SimulatedAnswer(failure=f"{outcome.verdict} on {node}", code=code, cause=Cause.REFUSED)
-        self._rule_hits.setdefault(node, Counter()).update((rule.table, rule.text) for rule in outcome.walked)
+        self._rule_hits.setdefault((node, is_ipv6(address)), Counter()).update(
+            (rule.table, rule.text) for rule in outcome.walked
+        )
         dst, dport = outcome.packet.dst or "", outcome.packet.dport or 0
         if check := self._health_check(dst, dport, moment):
             return SimulatedAnswer(remote=outcome.packet.src or "", health_check=check)
         pod = self._pod_at(dst, dport, moment)
         if pod is None:
-            refused = dst in self._simulator.initial.addresses.values()
+            refused = self._simulator.initial.place_at(dst) is not None
             cause, code = (Cause.REFUSED, _REFUSED) if refused else (Cause.ENDPOINT_GONE, _NO_ANSWER)
             return SimulatedAnswer(failure=f"nobody is at {dst}", code=code, cause=cause)
         pod_node = pod["spec"]["nodeName"]
@@ -245,7 +266,7 @@ class SimulatedNetwork:
         self, source: str, node: str, address: str, port: int, moment: float, rng: random.Random
     ) -> Outcome:
         """Choose one outcome of a traced packet at random, by probability; session affinity overrules."""
-        src = self._simulator.initial.addresses.get(source, "")
+        src = self._address(source, address)
         outcomes = self._trace(src, None if source == node else "eth0", node, address, port, moment)
         known_pod = self._affinity.get((node, address, port, src))
         for outcome in outcomes:
@@ -260,58 +281,64 @@ class SimulatedNetwork:
     def _trace(
         self, src: str, in_interface: str | None, node: str, address: str, port: int, moment: float
     ) -> list[Outcome]:
-        _, version = self._simulator.api_view(node, moment)
+        ipv6 = is_ipv6(address)
+        _, version = self._simulator.api_view(node, moment, ipv6=ipv6)
         key = (src, in_interface, address, port, version, self._simulator.version("pods", moment))
         if key not in self._outcomes:
             packet = Packet(src, address, dport=port, in_interface=in_interface)
-            routing = Routing.read(self.addresses(node, moment), self.routes(node, moment))
-            self._outcomes[key] = list(self._ruleset(node, moment).trace(packet, routing))
+            routing = Routing.read(self.addresses(node, moment), self.routes(node, moment, ipv6=ipv6))
+            self._outcomes[key] = list(self._ruleset(node, moment, ipv6).trace(packet, routing))
         return self._outcomes[key]
 
-    def _ruleset(self, node: str, moment: float) -> Ruleset:
-        _, version = self._simulator.api_view(node, moment)
+    def _ruleset(self, node: str, moment: float, ipv6: bool) -> Ruleset:
+        _, version = self._simulator.api_view(node, moment, ipv6=ipv6)
         if version not in self._rulesets:
-            self._rulesets[version] = parse(self._iptables_save(node, moment, {}))
+            self._rulesets[version] = parse(self._iptables_save(node, moment, {}, ipv6))
         return self._rulesets[version]
+
+    def _address(self, place: str, towards: str) -> str:
+        """Return the address of a place in the family of another address; empty without one."""
+        family = self._simulator.initial.family_of(towards)
+        return family.addresses.get(place, "") if family else ""
 
     def _pod_at(self, ip: str, port: int, moment: float) -> KubeObject | None:
         """Return the Pod that has an address at a moment, or None where the rules name one that is gone.
 
         On the address of a node it is a Pod of the node's network with this port among its containers' ports.
         """
-        pods = [pod for pod in self._simulator.objects("pods", moment) if pod.get("status", {}).get("podIP") == ip]
+        pods = [pod for pod in self._simulator.objects("pods", moment) if ip in pod_ips(pod)]
         own = (pod for pod in pods if not pod["spec"].get("hostNetwork") or port in _container_ports(pod))
         return next(own, None)
 
     def _health_check(self, ip: str, port: int, moment: float) -> HealthCheck | None:
         """Return what a node's kube-proxy answers on a healthCheckNodePort; None on other ports."""
-        addresses = self._simulator.initial.addresses
-        node = next((node for node in self._simulator.nodes(moment) if addresses.get(node) == ip), None)
-        if node is None or node in self._simulator.unreachable.at(moment):
+        node = self._simulator.initial.place_at(ip)
+        if node not in self._simulator.nodes(moment) or node in self._simulator.unreachable.at(moment):
             return None
-        checks = self._simulator.health_checks(node, moment)
+        checks = self._simulator.health_checks(node, moment, ipv6=is_ipv6(ip))
         return next((check for check in checks if check.port == port), None)
 
-    # ── ARP ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── ARP and neighbor discovery ───────────────────────────────────────────────────────────────────────
 
     def arp_scan(self, source: str, addresses: Sequence[str], moment: float) -> str:
         """Return the output of `arp-scan` of some addresses from a place."""
         replies = []
         for address in addresses:
             responders = self._simulator.arp_responders(address, moment, source)
-            self._record_arp(source, address, responders, moment)
+            self._record_question(source, address, responders, moment)
             replies += [(address, self.mac(responder)) for responder in responders]
             if source == self._simulator.initial.client and responders and self.neighbor(address, moment):
                 self._neighbor_entries[address].append((moment, responders[0]))
         return command_output.arp_scan(replies, len(addresses))
 
-    def _record_arp(self, source: str, address: str, holders: Sequence[str], moment: float) -> None:
-        """Record the frames of an ARP request (broadcast) and of its replies (unicast)."""
-        own, mac = self._simulator.initial.addresses.get(source, "0.0.0.0"), self.mac(source)
-        self._arp_frames.append(Frame(moment, _arp(1, mac, own, "00:00:00:00:00:00", address, to=_BROADCAST)))
+    def _record_question(self, source: str, address: str, holders: Sequence[str], moment: float) -> None:
+        """Record the frames of a question who has an address, and of its answers (unicast)."""
+        own, mac = self._address(source, address) or ("::" if is_ipv6(address) else "0.0.0.0"), self.mac(source)
+        self._neighbor_frames.append(Frame(moment, neighbor_frames.question(mac, own, address)))
+        nodes = self._simulator.nodes(moment)
         for holder in holders:
-            raw = _arp(2, self.mac(holder), address, mac, own, to=mac)
-            self._arp_frames.append(Frame(moment + 0.0003, raw))
+            raw = neighbor_frames.reply(self.mac(holder), address, mac, own, override=holder not in nodes)
+            self._neighbor_frames.append(Frame(moment + 0.0003, raw))
 
     def neighbors(self, moment: float) -> str:
         """Return the output of `ip -j neigh` on the client."""
@@ -330,16 +357,15 @@ class SimulatedNetwork:
         return other
 
     def frames(self, start: float, end: float) -> list[Frame]:
-        """Return the ARP frames between two moments (Unix seconds): requests, replies, the speakers' gratuitous rounds.
+        """Return the frames of ARP and neighbor discovery between two moments (Unix seconds).
 
-        Each round has a request and a reply, both broadcast and with broadcast as the target's MAC (MetalLB
-        internal/layer2/arp.go).
+        These are questions, answers and the rounds in which the speakers announce.
         """
-        found = [frame for frame in self._arp_frames if start <= frame.time <= end]
+        found = [frame for frame in self._neighbor_frames if start <= frame.time <= end]
         for (node, ip), rounds in self._simulator.speakers.gratuitous_rounds.items():
             for t in rounds:
                 if start <= t <= end and node not in self._simulator.unreachable.at(t):
-                    raws = [_arp(operation, self.mac(node), ip, _BROADCAST, ip, to=_BROADCAST) for operation in (1, 2)]
+                    raws = neighbor_frames.announcements(self.mac(node), ip)
                     found += [Frame(t + 0.0001 * index, raw) for index, raw in enumerate(raws)]
         return sorted(found, key=lambda frame: frame.time)
 
@@ -372,7 +398,7 @@ class SimulatedNetwork:
         if answer.failure:
             ms = 500.0 if answer.code == _NO_ANSWER else 1.0
             return {**probe, "ms": ms, "error": answer.failure, "cause": answer.cause}
-        return {**probe, "hostname": answer.hostname, "remote": f"{answer.remote}:{port}"}
+        return {**probe, "hostname": answer.hostname, "remote": endpoint(answer.remote, port)}
 
 
 def _holds_without_history(outcome: Outcome) -> bool:
@@ -385,23 +411,12 @@ def _container_ports(pod: KubeObject) -> set[int]:
     return {int(port["containerPort"]) for container in containers for port in container.get("ports") or []}
 
 
-def _is_within(address: str, prefix: str) -> bool:
-    return IPv4Address(address) in IPv4Network(prefix)
-
-
 def _parse_target(target: str) -> tuple[str, int]:
-    address, _, port = target.removeprefix("http://").rstrip("/").partition(":")
-    return address, int(port or 80)
+    """Return address and port of a target as curl takes it: an IPv6 address stands in brackets."""
+    parts = urlsplit(f"http://{target.removeprefix('http://')}")
+    return parts.hostname or "", parts.port or 80
 
 
 def _synthetic_mac(place: str) -> str:
     """Return a generated MAC for a place whose own is not known."""
     return "02:42:" + ":".join(f"{byte:02x}" for byte in random.Random(place).randbytes(4))
-
-
-def _arp(operation: int, sender: str, sender_ip: str, target: str, target_ip: str, to: str) -> bytes:
-    """Return an Ethernet frame with one ARP message."""
-    sender_mac, target_mac, dst = (bytes.fromhex(mac.replace(":", "")) for mac in (sender, target, to))
-    header = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
-    message = header + sender_mac + IPv4Address(sender_ip).packed + target_mac + IPv4Address(target_ip).packed
-    return dst + sender_mac + struct.pack("!H", 0x0806) + message

@@ -1,20 +1,20 @@
 """Store a Service as the API server does: its defaults, its addresses and ports, and what it refuses. Pure.
 
-Kubernetes v1.31 pkg/apis/core/v1/defaults.go, pkg/registry/core/service (storage.go, alloc.go, strategy.go), for a
-cluster with IPv4 Services.
+Kubernetes v1.31 pkg/apis/core/v1/defaults.go, pkg/registry/core/service (storage.go, alloc.go, strategy.go).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network, ip_address
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from kanslib.exceptions import RefusedError
 from kanslib.k8s.field_errors import FieldError, described, invalid, without_leading_zeros
 from kanslib.k8s.objects import KubeObject
 from kanslib.k8s.service_validation import cluster_ip_errors, is_external, needs_health_check, service_errors
-from kanslib.simulator.api_server import API_SERVER, NODE_PORTS, IdGenerator
+from kanslib.simulator.address_family import Network
+from kanslib.simulator.api_server import API_SERVER, NODE_PORTS, IdGenerator, allocatable
 
 _CLIENT_IP_SECONDS = 10800  # DefaultClientIPServiceAffinitySeconds
 # fields that are strings in Go, not pointers to one
@@ -27,13 +27,14 @@ def stored_service(
     service: KubeObject,
     existing: KubeObject | None,
     ids: IdGenerator,
-    network: IPv4Network,
+    networks: Sequence[Network],
     others: Collection[KubeObject],
 ) -> KubeObject:
     """Return a Service as the API server stores it; changes `service` itself.
 
-    ClusterIP, node ports and health check port are those of `existing`, else free ones from `ids`. `network`: the
-    range of ClusterIPs. `others`: all other Services, whose addresses and ports are taken. Raise RefusedError.
+    ClusterIPs, node ports and health check port are those of `existing`, else free ones from `ids`. `networks`: the
+    ranges of ClusterIPs, that of the default family first. `others`: all other Services, whose addresses and ports are
+    taken. Raise RefusedError.
     """
     spec, name = service["spec"], service["metadata"]["name"]
     before: Spec = existing["spec"] if existing else {}
@@ -47,8 +48,10 @@ def stored_service(
     if spec.get("clusterIP") and not spec.get("clusterIPs"):
         spec["clusterIPs"] = [spec["clusterIP"]]
     if spec["type"] != "ExternalName":
-        _set_families(name, spec)
-        _allocate_cluster_ip(name, spec, before, ids, network, others)
+        by_family = {f"IPv{network.version}": network for network in networks}
+        if not _keeps_its_families(spec, before):
+            _set_families(name, spec, before, list(by_family))
+        _allocate_cluster_ips(name, spec, before, ids, by_family, others)
     _allocate_ports(name, spec, before, ids, others)
     _refuse(name, service_errors(service, existing))
     service.setdefault("status", {"loadBalancer": {}})
@@ -112,7 +115,7 @@ def _keep_allocated(spec: Spec, before: Mapping[str, Any]) -> None:
         if changed and spec.get("clusterIPs") == before.get("clusterIPs"):
             spec["clusterIPs"] = [spec["clusterIP"]]
         spec["clusterIP"] = spec.get("clusterIP") or before.get("clusterIP")
-        spec["clusterIPs"] = spec.get("clusterIPs") or before.get("clusterIPs")
+        spec["clusterIPs"] = spec.get("clusterIPs") or list(before.get("clusterIPs") or [])
     if _has_node_ports(spec) and _has_node_ports(before):
         _keep_node_ports(spec, before)
     if needs_health_check(spec) and needs_health_check(before) and not spec.get("healthCheckNodePort"):
@@ -142,58 +145,96 @@ def _keep_node_ports(spec: Spec, before: Mapping[str, Any]) -> None:
             port["nodePort"] = kept
 
 
-def _set_families(name: str, spec: Spec) -> None:
-    """Set ipFamilies and ipFamilyPolicy; refuse what a cluster with IPv4 alone has not (initIPFamilyFields)."""
+def _keeps_its_families(spec: Spec, before: Mapping[str, Any]) -> bool:
+    """Return True for a Service with policy PreferDualStack that changes nothing of its families.
+
+    A cluster that becomes dual-stack does not change it either (isMatchingPreferDualStackClusterIPFields).
+    """
+    same = all(spec.get(field) == before.get(field) for field in ("type", "clusterIPs", "ipFamilies"))
+    return same and spec.get("ipFamilyPolicy") == before.get("ipFamilyPolicy") == "PreferDualStack"
+
+
+def _set_families(name: str, spec: Spec, before: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Set ipFamilies and ipFamilyPolicy; refuse what the cluster has not (initIPFamilyFields).
+
+    `known`: the families of the cluster, its default first.
+    """
     without_selector = spec.get("clusterIP") == "None" and not spec.get("selector")
     policy = spec.get("ipFamilyPolicy") or ("RequireDualStack" if without_selector else "SingleStack")
     spec["ipFamilyPolicy"] = policy
     _refuse(name, cluster_ip_errors(spec))
-    families, ips = spec.get("ipFamilies") or [], spec.get("clusterIPs") or []
-    errors = []
-    for found, what in ((ips, "cluster IPs"), (families, "IP families")):
-        if policy == "SingleStack" and len(found) == 2:
-            errors.append(invalid("spec.ipFamilyPolicy", policy, _ONE_FAMILY.format(what)))
+    errors = [*_release_second_family(spec, before), *_single_stack_errors(spec)]
+    families, ips = list(spec.get("ipFamilies") or []), spec.get("clusterIPs") or []
     for place, ip in enumerate([] if ips[:1] == ["None"] else ips):
-        if place >= len(families) and ":" in ip:
-            errors.append(invalid(f"spec.clusterIPs[{place}]", ips, "IPv6 is not configured on this cluster"))
+        if place >= len(families):
+            families.append(f"IPv{ip_address(without_leading_zeros(ip)).version}")
+            if families[-1] not in known:
+                detail = f"{families[-1]} is not configured on this cluster"
+                errors.append(invalid(f"spec.clusterIPs[{place}]", ips, detail))
     _refuse(name, errors)
-    if without_selector:
-        spec["ipFamilies"] = families or ["IPv4"]
-        if len(spec["ipFamilies"]) == 1 and policy != "SingleStack":
-            spec["ipFamilies"].append("IPv6" if spec["ipFamilies"] == ["IPv4"] else "IPv4")
-        return
-    if policy == "RequireDualStack":
-        detail = "this cluster is not configured for dual-stack services"
-        errors.append(invalid("spec.ipFamilyPolicy", policy, detail))
-    for place, family in enumerate(families):
-        if family != "IPv4":
-            errors.append(invalid(f"spec.ipFamilies[{place}]", family, "not configured on this cluster"))
-    _refuse(name, errors)
-    spec["ipFamilies"] = ["IPv4"]
+    if not without_selector:
+        if policy == "RequireDualStack" and len(known) < 2:
+            detail = "this cluster is not configured for dual-stack services"
+            errors.append(invalid("spec.ipFamilyPolicy", policy, detail))
+        for place, family in enumerate(families):
+            if family not in known:
+                errors.append(invalid(f"spec.ipFamilies[{place}]", family, "not configured on this cluster"))
+        _refuse(name, errors)
+    spec["ipFamilies"] = families or [known[0]]
+    if policy != "SingleStack" and len(spec["ipFamilies"]) == 1 and (without_selector or len(known) == 2):
+        spec["ipFamilies"].append("IPv6" if spec["ipFamilies"] == ["IPv4"] else "IPv4")
 
 
-def _allocate_cluster_ip(
+def _single_stack_errors(spec: Spec) -> Iterator[FieldError]:
+    for field, what in (("clusterIPs", "cluster IPs"), ("ipFamilies", "IP families")):
+        if spec["ipFamilyPolicy"] == "SingleStack" and len(spec.get(field) or []) == 2:
+            yield invalid("spec.ipFamilyPolicy", "SingleStack", _ONE_FAMILY.format(what))
+
+
+def _release_second_family(spec: Spec, before: Mapping[str, Any]) -> list[FieldError]:
+    """Take the second family off a Service that becomes SingleStack; return errors where the policy does not say so."""
+    errors = []
+    for field, what in (("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")):
+        values, old = spec.get(field) or [], before.get(field) or []
+        if spec["ipFamilyPolicy"] == "SingleStack":
+            if values == old and len(values) == 2:
+                spec[field] = values[:1]
+        elif values and len(values) < len(old):
+            detail = f"must be 'SingleStack' to release the secondary {what}"
+            errors.append(invalid("spec.ipFamilyPolicy", spec["ipFamilyPolicy"], detail))
+    return errors
+
+
+def _allocate_cluster_ips(
     name: str,
     spec: Spec,
     before: Mapping[str, Any],
     ids: IdGenerator,
-    network: IPv4Network,
+    networks: Mapping[str, Network],
     others: Collection[KubeObject],
 ) -> None:
+    """Allocate a ClusterIP of each family that has none yet (allocClusterIPs, updateClusterIPs)."""
+    if spec.get("clusterIP") == "None":
+        return
     taken = {ip for other in others for ip in (other["spec"].get("clusterIPs") or [other["spec"].get("clusterIP")])}
-    wanted = spec.get("clusterIP")
-    if not wanted:
-        spec["clusterIP"] = ids.cluster_ip(name, network, taken)
-        spec["clusterIPs"] = [spec["clusterIP"]]
-    elif wanted != "None" and not before.get("clusterIP"):
-        address = ip_address(without_leading_zeros(wanted))
-        inside = isinstance(address, IPv4Address) and network[0] < address < network[-1]
-        problem = "provided IP is already allocated" if str(address) in taken else ""
-        if not inside:
-            problem = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {network}"
-        if problem:
-            detail = f"failed to allocate IP {wanted}: {problem}"
-            _refuse(name, [invalid("spec.clusterIPs", spec["clusterIPs"], detail)])
+    wanted, kept = list(spec.get("clusterIPs") or []), before.get("clusterIPs") or []
+    for place, family in enumerate(spec["ipFamilies"]):
+        if place >= len(wanted):
+            wanted.append(ids.cluster_ip(name, networks[family], taken))
+        elif place >= len(kept):
+            _check_cluster_ip(name, wanted, place, networks[family], taken)
+    spec["clusterIP"], spec["clusterIPs"] = wanted[0], wanted
+
+
+def _check_cluster_ip(name: str, wanted: Sequence[str], place: int, network: Network, taken: Collection[str]) -> None:
+    """Refuse a ClusterIP that a manifest names and that cannot be had."""
+    address = ip_address(without_leading_zeros(wanted[place]))
+    problem = "provided IP is already allocated" if str(address) in taken else ""
+    if int(address) - int(network[0]) not in allocatable(network):
+        problem = f"the provided IP ({wanted[place]}) is not in the valid range. The range of valid IPs is {network}"
+    if problem:
+        detail = f"failed to allocate IP {wanted[place]}: {problem}"
+        _refuse(name, [invalid("spec.clusterIPs", list(wanted), detail)])
 
 
 def _allocate_ports(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
 from kanslib.course.addressing import address_plan
@@ -32,6 +32,7 @@ from kanslib.metallb.election import EXCLUDE
 from kanslib.metallb.resources import SYSTEM
 from kanslib.metallb.webhook import WEBHOOKS, Operation
 from kanslib.simulator import admission, api_server
+from kanslib.simulator.address_family import AddressFamily, Network, is_ipv6
 from kanslib.simulator.chance import Chance
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.endpoint_slices import EndpointSlices
@@ -45,7 +46,8 @@ from kanslib.simulator.time_series import TimeSeries
 from kanslib.simulator.workloads import Workloads
 
 _ROUTED = ("services", "endpointslices", "nodes", "pods")
-RulesVersion = tuple[str, str, int, int]  # what rules depend on: node, its zone, versions of Services and slices
+# what rules depend on: node, its zone, versions of Services and slices, and the family: True for IPv6
+RulesVersion = tuple[str, str, int, int, bool]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class InitialState:
 
     `moment`: Unix seconds. `objects`: by kind (plural, lower case). `network`: the Docker network. `addresses`, `macs`:
     of nodes, client and router, by name. `cluster_cidr`: the range of Pods. `service_cidr`: the range of ClusterIPs
-    (empty: the /24 of the Service `kubernetes`). `router`: its name while it runs.
+    (empty: the /24 of the Service `kubernetes`). `second`: the addresses of the second family in a dual-stack cluster.
+    `router`: its name while it runs.
     """
 
     moment: float
@@ -65,6 +68,7 @@ class InitialState:
     cluster_cidr: str
     control_plane: str
     service_cidr: str = ""
+    second: AddressFamily | None = None
     client: str | None = "mypc"
     router: str | None = None
     router_address: str = ""
@@ -74,6 +78,20 @@ class InitialState:
         None
     )  # a node's iptables-save, for chains that are not kube-proxy's
     log: Callable[[str, str], str] = lambda _component, _node: ""  # the earlier log of a component on a node
+
+    @property
+    def families(self) -> tuple[AddressFamily, ...]:
+        """The addresses by family: one, or two in a dual-stack cluster."""
+        first = AddressFamily(self.network, self.addresses, self.cluster_cidr, self.service_cidr)
+        return (first, self.second) if self.second else (first,)
+
+    def family_of(self, address: str) -> AddressFamily | None:
+        """Return the addresses of the family of an address; None where the cluster does not have that family."""
+        return next((one for one in self.families if one.is_ipv6 == is_ipv6(address)), None)
+
+    def place_at(self, address: str) -> str | None:
+        """Return the place that has an address on the Docker network; None for an address that no place has."""
+        return next((place for one in self.families if (place := one.place_at(address))), None)
 
     def address_of_router(self, name: str) -> str:
         """Return the address of the router: the known one, else the course's on this network."""
@@ -198,7 +216,7 @@ class Simulator:
             admission.check_namespace(merged, namespaces)
         if kind == "services":
             others = [service for service in self.cluster.objects("services") if service is not existing]
-            merged = stored_service(merged, existing, self.cluster.ids, self._service_network(), others)
+            merged = stored_service(merged, existing, self.cluster.ids, self._service_networks(), others)
         else:
             admission.check_object(merged, existing)
         if kind == "secrets":
@@ -211,13 +229,13 @@ class Simulator:
             self._restart_speakers()
         return f"{named} {'configured' if existing else 'created'}"
 
-    def _service_network(self) -> IPv4Network:
-        """Return the range of ClusterIPs: the cluster's, else that around the Service `kubernetes`."""
+    def _service_networks(self) -> list[Network]:
+        """Return the ranges of ClusterIPs: the cluster's, else that around the Service `kubernetes`."""
         if self.initial.service_cidr:
-            return IPv4Network(self.initial.service_cidr)
+            return [ip_network(family.service_cidr) for family in self.initial.families]
         kubernetes = self.cluster.get("services", "kubernetes")
         address = kubernetes["spec"]["clusterIP"] if kubernetes else "10.96.0.1"
-        return IPv4Network(f"{address}/24", strict=False)
+        return [ip_network(f"{address}/24", strict=False)]
 
     def delete(self, references: Sequence[str]) -> list[str]:
         """Delete objects (`pod/x`, or `pod/shop/x` in a namespace), and return the lines that kubectl prints.
@@ -314,6 +332,8 @@ class Simulator:
             case "link_up":
                 self._link_up(targets[0])
             case "start_router":
+                if is_ipv6(self.initial.network):
+                    raise NotSimulatedError("a BGP router beside a cluster of ipFamily ipv6", ["ipv4", "dual"])
                 self.router.set(now, self.initial.router or "router")
             case "stop_router":
                 self.router.set(now, None)
@@ -538,12 +558,15 @@ class Simulator:
             self._objects_cache[key] = as_of(self.cluster.history[kind], moment)
         return self._objects_cache[key]
 
-    def api_view(self, node: str, moment: float) -> tuple[float, RulesVersion]:
-        """Return the moment whose API state is in the rules of a node's kube-proxy, and the version of those rules."""
+    def api_view(self, node: str, moment: float, *, ipv6: bool) -> tuple[float, RulesVersion]:
+        """Return the moment whose API state is in the rules of a node's kube-proxy, and the version of those rules.
+
+        `ipv6`: the rules of ip6tables, else those of iptables.
+        """
         seen = min(moment, self.api_visibility(node).at(moment)) - self.delays.kube_proxy + 1e-6
         seen = max(seen, self.initial.moment)
         zone = self._zones(seen).get(node, "")
-        return seen, (node, zone, self.version("services", seen), self.version("endpointslices", seen))
+        return seen, (node, zone, self.version("services", seen), self.version("endpointslices", seen), ipv6)
 
     def _zones(self, moment: float) -> Mapping[str, str]:
         """Return the zones of the nodes: kube-proxy writes all rules again when its own node gets another one."""
@@ -552,20 +575,22 @@ class Simulator:
             self._zones_cache[version] = kubeproxy.Config.of(self.objects("nodes", moment)).zones
         return self._zones_cache[version]
 
-    def rules(self, node: str, moment: float) -> kubeproxy.Rules:
-        """Return the rules of kube-proxy on a node at a moment."""
-        seen, version = self.api_view(node, moment)
+    def rules(self, node: str, moment: float, *, ipv6: bool = False) -> kubeproxy.Rules:
+        """Return the rules of kube-proxy on a node at a moment. `ipv6`: those of ip6tables, else those of iptables."""
+        seen, version = self.api_view(node, moment, ipv6=ipv6)
         if version not in self._rules_cache:
-            self._rules_cache[version] = kubeproxy.write(*self._kube_proxy_sees(seen), node, self._kube_proxy(seen))
+            config = self._kube_proxy(seen, ipv6=ipv6)
+            self._rules_cache[version] = kubeproxy.write(*self._kube_proxy_sees(seen), node, config)
         return self._rules_cache[version]
 
-    def health_checks(self, node: str, moment: float) -> list[kubeproxy.HealthCheck]:
-        """Return what kube-proxy on a node answers to health checks at a moment."""
-        seen, _ = self.api_view(node, moment)
-        return kubeproxy.health_checks(*self._kube_proxy_sees(seen), node, self._kube_proxy(seen))
+    def health_checks(self, node: str, moment: float, *, ipv6: bool) -> list[kubeproxy.HealthCheck]:
+        """Return what kube-proxy on a node answers to health checks at a moment, by the endpoints of `ipv6` or IPv4."""
+        seen, _ = self.api_view(node, moment, ipv6=ipv6)
+        return kubeproxy.health_checks(*self._kube_proxy_sees(seen), node, self._kube_proxy(seen, ipv6=ipv6))
 
-    def _kube_proxy(self, moment: float) -> kubeproxy.Config:
-        return kubeproxy.Config.of(self.objects("nodes", moment), self.initial.cluster_cidr)
+    def _kube_proxy(self, moment: float, *, ipv6: bool) -> kubeproxy.Config:
+        cidr = next((one.cluster_cidr for one in self.initial.families if one.is_ipv6 == ipv6), "")
+        return kubeproxy.Config.of(self.objects("nodes", moment), cidr, ipv6=ipv6)
 
     def _kube_proxy_sees(self, moment: float) -> tuple[list[KubeObject], list[KubeObject]]:
         return self.objects("services", moment), self.objects("endpointslices", moment)
