@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from kanslib import __version__
 from kanslib.cli.app import app
+from kanslib.installation import pip_install
 
 
 def kans(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -135,10 +136,10 @@ def test_kans_doctor_without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", nothing_installed)
-    ran = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
+    ran = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "40"})
     assert ran.exit_code == 1
-    assert "pip install 'kanslib[lab]'" in ran.stdout
-    assert "pip install 'kanslib[live]'" in ran.stdout
+    assert f"jupyterlab: {pip_install('lab')}\n" in ran.stdout
+    assert f"scapy: {pip_install('live')}\n" in ran.stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")

@@ -56,7 +56,9 @@ def lab(
     backend: Annotated[
         str, typer.Option(help="Who answers: recorded, simulated, or live (needs: kans up).")
     ] = "recorded",
-    port: Annotated[int, typer.Option(help="Port of JupyterLab; the next free one if it is in use.")] = 8888,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of JupyterLab; the next free one if it is in use.")
+    ] = 8888,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open JupyterLab on [bold]your own copy[/] of the chapters.
@@ -66,7 +68,7 @@ def lab(
     """
     from kanslib.cli import lab as command
 
-    command.open_lab(directory, backend, port, browser)
+    raise typer.Exit(command.open_lab(directory, backend, port, browser))
 
 
 @app.command(epilog="Examples: kans run · kans run 03 06 · kans run --json > report.json")
@@ -77,7 +79,7 @@ def run(
     backend: Annotated[
         str, typer.Option(help="Who answers: recorded, simulated, or live (needs: kans up).")
     ] = "recorded",
-    workers: Annotated[int, typer.Option(help="Chapters at a time; 0: one per processor.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Chapters at a time; 0: one per processor.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Execute chapters without a browser and print time and memory of each. Exits with 1 if a cell fails."""

@@ -6,6 +6,7 @@ import cmd
 import contextlib
 import random
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,6 +83,10 @@ def challenge(backend: str, case: int | None, seed: int | None) -> int:
     code: 0 when the diagnosis was right, else 1. UnknownNameError lists the cases or the backends.
     """
     factory.validate_backend_name(backend)
+    if sys.stdin is None:
+        raise KanslibError(
+            "standard input is closed; next step: run kans challenge in a terminal, or pipe commands to it"
+        )
     names = list(COMPLAINTS)
     if case is not None and f"case-{case}" not in names:
         raise UnknownNameError("case", str(case), [name.removeprefix("case-") for name in names])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from kanslib.cli.output_files import check_new_output
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError
 from kanslib.recording import Recording
@@ -25,6 +26,7 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitu
     for name, equals, value in pairs:
         if not (name and equals and value):
             raise KanslibError(f"--versions needs name=version, e.g. kind=v0.24.0, not {name + equals + value!r}")
+    check_new_output("OUT", out)
     write_recording(raws, out, Labels(title, {name: value for name, _, value in pairs}, tuple(substitutes)))
 
 

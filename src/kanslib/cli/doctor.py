@@ -20,6 +20,7 @@ from rich.text import Text
 
 from kanslib.cli import unsupported
 from kanslib.cli.terminal import plain_console
+from kanslib.installation import pip_install
 
 CheckState = Literal["works", "falls back", "missing"]
 _MARKS: dict[CheckState, Text] = {
@@ -52,14 +53,16 @@ def doctor(as_json: bool) -> int:
 
 
 def _print(findings: list[CheckResult]) -> None:
-    table = Table("", "", "found", "for")
-    table.add_column("fix", overflow="fold")
-    for one in findings:
-        table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for, one.fix)
     console = plain_console()
+    table = Table("", "", "found", "for")
+    for one in findings:
+        table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for)
     console.print(table)
+    for one in findings:
+        if one.fix:  # a line of its own: a command that is cut or wrapped cannot be copied
+            console.print(f"{one.what}: {one.fix}", soft_wrap=True)
     if all(one.state != "missing" for one in findings):
-        console.print("The whole course works here on recordings: kans lab")
+        console.print("The whole course works here on recordings: kans lab", soft_wrap=True)
     _print_live(console, _live())
 
 
@@ -104,7 +107,7 @@ def _package(name: str, extra: str, needed_for: str, state: CheckState) -> Calla
         try:
             return CheckResult(name, "works", importlib.metadata.version(name), needed_for)
         except importlib.metadata.PackageNotFoundError:
-            return CheckResult(name, state, "not installed", needed_for, f"pip install 'kanslib[{extra}]'")
+            return CheckResult(name, state, "not installed", needed_for, pip_install(extra))
 
     return check
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from kanslib.cli import run
+from kanslib.cli.output_files import check_new_output
 from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
@@ -30,11 +31,10 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
     from kanslib.cluster import lifecycle, session
     from kanslib.cluster.recorder import Recorder, versions
 
+    check_new_output("--out", out)
+    if keep:
+        check_new_output("--keep", keep)
     lifecycle.guard()
-    if out.exists():
-        raise KanslibError(f"{out} exists already; the recorder overwrites nothing: choose another name")
-    if keep and keep.exists():
-        raise KanslibError(f"{keep} exists already: choose another folder for the raw recording")
     chosen = [path for path in chapters.pick(names) if names or not path.name.startswith(_WHOLE_LESSON)]
     with tempfile.TemporaryDirectory(prefix="kans-record-") as temporary:
         folder = Path(temporary)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import logging
 import os
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.table import Table
 from rich.text import Text
@@ -21,8 +22,14 @@ from kanslib.backends import factory
 from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
+from kanslib.installation import pip_install
 from kanslib.status import show_status
 
+if TYPE_CHECKING:
+    from nbclient import NotebookClient
+    from nbformat import NotebookNode
+
+Returned = TypeVar("Returned")
 _LOG = logging.getLogger(__name__)
 _MEMORY = """
 try:
@@ -53,7 +60,7 @@ def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
     """
     factory.validate_backend_name(backend)
     if importlib.util.find_spec("nbclient") is None:
-        raise KanslibError("running chapters needs nbclient. Fix: pip install 'kanslib[lab]'")
+        raise KanslibError(f"running chapters needs nbclient. Fix: {pip_install('lab')}")
     chosen = chapters.pick(names)
     os.environ["KANS_BACKEND"] = backend
     if backend == "live":
@@ -73,23 +80,71 @@ def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
 
 
 def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
-    results: dict[Path, Result] = {}
-    with show_status("running chapters", total=len(chosen)) as status, ThreadPoolExecutor(workers) as pool:
-        waiting = {pool.submit(execute, chapter): chapter for chapter in chosen}
-        for done in as_completed(waiting):
-            result = results[waiting[done]] = done.result()[0]
+    finished: list[Result] = []
+    with show_status("running chapters", total=len(chosen)) as status:
+
+        def count(result: Result) -> None:
             _LOG.info("%s: %d cells, %.1f s %s", result.chapter, result.cells, result.seconds, result.error)
+            finished.append(result)
             status.advance(finished=result.chapter)
-    return [results[chapter] for chapter in chosen]
+
+        try:
+            return wait_for(lambda: _execute_several(chosen, workers, count))
+        except (KeyboardInterrupt, SystemExit):
+            plain_console(stderr=True).print(f"stopped: {len(finished)} of {len(chosen)} chapters ran to their end")
+            raise
 
 
-def execute(chapter: Path) -> tuple[Result, Any]:
+async def _execute_several(chosen: Sequence[Path], workers: int, count: Callable[[Result], None]) -> list[Result]:
+    slots = asyncio.Semaphore(workers)
+
+    async def execute_next(chapter: Path) -> Result:
+        async with slots:
+            result, _ = await execute_in_kernel(chapter)
+        count(result)
+        return result
+
+    return await asyncio.gather(*map(execute_next, chosen))
+
+
+def wait_for(work: Callable[[], Coroutine[Any, Any, Returned]]) -> Returned:
+    """Run a coroutine to its end; after Ctrl-C or SIGTERM cancel it, and wait until it has cleaned up.
+
+    It runs in another thread: in the main thread nbclient takes these signals (`NotebookClient.async_setup_kernel`).
+    """
+    import nbclient  # noqa: F401 (takes a second: Ctrl-C ends it here, and would not in the other thread)
+    import nbformat  # noqa: F401
+
+    tasks: list[asyncio.Task[Returned]] = []
+
+    async def run_task() -> Returned:
+        tasks.append(asyncio.create_task(work()))
+        return await tasks[0]
+
+    def run_loop() -> Returned:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # pyzmq needs this one on Windows
+            return runner.run(run_task())
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_loop)
+        try:
+            return running.result()
+        except (KeyboardInterrupt, SystemExit):
+            for task in tasks:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            raise
+
+
+def execute(chapter: Path) -> tuple[Result, NotebookNode]:
     """Run one chapter in a new kernel; return its result and the executed notebook."""
+    return wait_for(lambda: execute_in_kernel(chapter))
+
+
+async def execute_in_kernel(chapter: Path) -> tuple[Result, NotebookNode]:
+    """Run one chapter in a new kernel, which ends with it; return its result and the executed notebook."""
     import nbformat
     from jupyter_client.kernelspec import NoSuchKernel
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from traitlets.config import Config
 
     notebook = nbformat.read(chapter, as_version=4)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
@@ -99,11 +154,7 @@ def execute(chapter: Path) -> tuple[Result, Any]:
     began, error = time.monotonic(), ""
     try:
         with tempfile.TemporaryDirectory(prefix="kans-") as private:
-            # kernels on one machine need no TCP port; on Windows there is no alternative
-            channel = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{private}/kernel"}
-            config = Config({"KernelManager": channel})
-            cell_seconds = 900 if live else 120  # a live failover takes minutes
-            NotebookClient(notebook, timeout=cell_seconds, kernel_name="python3", config=config).execute()
+            await _client(notebook, private, cell_seconds=900 if live else 120).async_execute()  # a failover: minutes
     except CellExecutionError as exc:
         error = f"{exc.ename}: {exc.evalue}".strip()
     except (RuntimeError, OSError, NoSuchKernel) as exc:  # a kernel that dies, hangs or never starts
@@ -114,6 +165,19 @@ def execute(chapter: Path) -> tuple[Result, Any]:
         notebook.cells.pop()
     peak = int(memory.outputs[0].text) / 1024 if memory.get("outputs") and not error else 0.0
     return Result(chapter.stem, cells, round(seconds, 1), round(peak, 1), error), notebook
+
+
+def _client(notebook: NotebookNode, private: str, cell_seconds: int) -> NotebookClient:
+    """Return a client whose kernel keeps its files in a folder of its own; the home may be read-only."""
+    from nbclient import NotebookClient
+    from traitlets.config import Config
+
+    # kernels on one machine need no TCP port; on Windows there is no alternative
+    channel = {} if os.name == "nt" else {"transport": "ipc", "ip": f"{private}/kernel"}
+    config = Config({"KernelManager": {**channel, "connection_file": f"{private}/kernel.json"}})
+    return NotebookClient(
+        notebook, timeout=cell_seconds, kernel_name="python3", config=config, shutdown_kernel="immediate"
+    )
 
 
 def _print(results: Sequence[Result], seconds: float) -> None:

@@ -13,6 +13,7 @@ from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import TimeWindow, neighbor_updates
 from kanslib.answer import Provenance, utc
 from kanslib.backends.observed_actions import observed_actions
+from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
 from kanslib.cli.timeline_inputs import Facts, read_inputs
 from kanslib.exceptions import KanslibError
@@ -33,7 +34,10 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
     times count from. `actions`: ids of actions in recordings, by default all. KanslibError for an input that cannot
     be read.
     """
+    check_output_file("--out", out)
     for path in paths:
+        if path.is_dir() and not _is_recording(path):
+            raise KanslibError(f"{path}: a directory without {MANIFEST}, so no recording; name the files in it")
         if not path.exists():
             raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
     for vip in vips:
@@ -55,9 +59,9 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
         console.print(f"\n{section.title}", style="bold")
         console.print(outage_timeline.describe(section.outage) or "no request and no event")
         console.print("\n".join(arp_timeline.sentences(section.neighbors, section.neighbor_updates, section.context)))
-    out.write_text(
-        report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections), encoding="utf-8"
-    )
+    with show_status("drawing the page"):
+        page = report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections)
+    write_output_file("--out", out, page)
     console.print(f"\nwritten: {out} ({out.stat().st_size / 1e6:.1f} MB, opens in any browser, needs no network)")
 
 

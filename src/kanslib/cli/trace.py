@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kanslib import iptables
 from kanslib.answer import Provenance
+from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError, TooManyPathsError
 from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
@@ -47,7 +48,7 @@ def parse_target(text: str) -> tuple[str, int | None, str]:
 def read_text(path: str) -> str:
     """Return the text of a file, or of standard input for `-`. KanslibError when it cannot be read."""
     if path == "-":
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():
             raise KanslibError("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
         return decode(sys.stdin.buffer.read())
     try:
@@ -97,6 +98,8 @@ def trace(dump: str, packet: Packet, machine: Machine, as_json: bool, svg: Path 
     0: it is let through, 1: it is not, 3: that is not certain, because rules are missing or something is not known.
     `dump` is a file or `-`; `svg` is a file to write the picture to. KanslibError for an input that cannot be read.
     """
+    if svg is not None:
+        check_output_file("--svg", svg)
     try:
         with _no_collections():
             ruleset = _choose_dump(iptables.parse_dumps(read_text(dump)), packet)
@@ -108,7 +111,7 @@ def trace(dump: str, packet: Packet, machine: Machine, as_json: bool, svg: Path 
     name = "a pipe" if dump == "-" else dump
     traced = Trace(outcomes, title, Provenance("simulated", time.time(), "opening", f"traced in {name}"))
     if svg is not None:
-        svg.write_text(traced.svg())
+        write_output_file("--svg", svg, traced.svg())
     if as_json:
         print(json.dumps(_trace_json(traced), indent=1))
     else:

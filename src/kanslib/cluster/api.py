@@ -24,6 +24,7 @@ from kanslib.cluster.docker import CommandResult
 from kanslib.cluster.retries import log_retry
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.exceptions import ClusterError
+from kanslib.installation import pip_install
 from kanslib.k8s.objects import KubeObject, WatchEvent, WatchType, as_of, key_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def client() -> ApiClient:
     try:
         from kubernetes.config import new_client_from_config_dict
     except ImportError:
-        raise ClusterError("the live backend needs the kubernetes package. Fix: pip install 'kanslib[live]'") from None
+        raise ClusterError(f"the live backend needs the kubernetes package. Fix: {pip_install('live')}") from None
     text = docker.check_output(docker.docker("exec", CONTROL_PLANE, "cat", "/etc/kubernetes/admin.conf"))
     config = yaml.safe_load(text)
     port = docker.check_output(docker.docker("port", CONTROL_PLANE, "6443/tcp")).split()[0].rpartition(":")[2]

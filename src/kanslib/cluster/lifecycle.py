@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 Notify = Callable[[str], None]
 METALLB = "v0.14.8"
 _METALLB_URL = f"https://raw.githubusercontent.com/metallb/metallb/{METALLB}/config/manifests/metallb-native.yaml"
-_RECORDED = "everything works on recordings, too: name no backend, and leave KANS_BACKEND unset"
+_RECORDED = "chapters and challenges work on recordings, too: name no backend, and leave KANS_BACKEND unset"
 _MEMORY = 4 * 2**30
 _INOTIFY = {"max_user_watches": 65536, "max_user_instances": 256}
 _PROC = Path("/proc/sys/fs/inotify")
@@ -228,9 +228,12 @@ def metallb_manifest(file: Path | None = None) -> str:
     if source is not None:
         _LOG.info("reading %s", source)
         try:
-            return source.read_text()
-        except OSError as exc:
-            raise ClusterError(f"MetalLB's manifest cannot be read: {source} ({exc.strerror})") from None
+            text = source.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ClusterError(f"MetalLB's manifest cannot be read: {source} ({exc})") from None
+        if "kind: DaemonSet" not in text:
+            raise ClusterError(f"{source}: has no DaemonSet, so it is not MetalLB's manifest; download {_METALLB_URL}")
+        return text
     from urllib.error import URLError
     from urllib.request import urlopen
 

@@ -14,6 +14,7 @@ from kanslib.analysis.attempts import Probe
 from kanslib.cluster import docker
 from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE
 from kanslib.exceptions import ClusterError, UnsupportedError
+from kanslib.installation import pip_install
 
 _LOG = logging.getLogger(__name__)
 _PROBE = """
@@ -74,7 +75,7 @@ def arp_sweep(addresses: Sequence[str], interface: str, seconds: float = 1.0) ->
         from scapy.sendrecv import srp
     except ImportError:
         raise UnsupportedError(
-            "an ARP scan from this machine", "scapy is not installed: pip install 'kanslib[live]'"
+            "an ARP scan from this machine", f"scapy is not installed: {pip_install('live')}"
         ) from None
     conf.verb = 0
     found: dict[tuple[str, str], None] = {}

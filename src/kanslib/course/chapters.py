@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def pick(names: Iterable[str], language: str = "en") -> list[Path]:
 def digest(notebook: Path) -> str:
     """Return the SHA-256 of a notebook's cell types and texts; outputs do not change it."""
     try:
-        cells = json.loads(notebook.read_text())["cells"]
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         texts = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
     except (ValueError, KeyError, TypeError):
         return hashlib.sha256(notebook.read_bytes()).hexdigest()
@@ -65,48 +66,64 @@ def digest(notebook: Path) -> str:
 
 
 def sync(directory: Path) -> list[CopyResult]:
-    """Copy the chapters to `directory`, or update the copy there; chapters that the learner edited stay."""
+    """Copy the chapters to `directory`, or update the copy there; chapters that the learner edited stay.
+
+    All is written or nothing: on a full disk OSError is raised, and the directory is as it was.
+    """
+    is_new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
+    try:
+        return _sync_all(directory)
+    except OSError:
+        if is_new:
+            directory.rmdir()
+        raise
+
+
+def _sync_all(directory: Path) -> list[CopyResult]:
     digests = _load_digests(directory)
     results = []
-    for source in shipped():
-        target = directory / source.name
-        results.append(_sync_chapter(source, target, digests.get(source.name, "")))
-        digests[source.name] = digest(source)
-    (directory / STATE).write_text(json.dumps({"version": __version__, "chapters": digests}, indent=1))
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".kans-") as temporary:
+        staged = Path(temporary)
+        for source in shipped():
+            result, written = _plan_chapter(source, directory / source.name, digests.get(source.name, ""))
+            if written:
+                (staged / written.name).write_bytes(source.read_bytes())
+            results.append(result)
+            digests[source.name] = digest(source)
+        (staged / STATE).write_text(json.dumps({"version": __version__, "chapters": digests}, indent=1))
+        for file in sorted(staged.iterdir()):
+            file.replace(directory / file.name)
     return results
 
 
 def _load_digests(directory: Path) -> dict[str, str]:
     try:
-        state: dict[str, Any] = json.loads((directory / STATE).read_text())
+        state: dict[str, Any] = json.loads((directory / STATE).read_text(encoding="utf-8"))
         return {str(name): str(value) for name, value in state["chapters"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _sync_chapter(source: Path, target: Path, copied_digest: str) -> CopyResult:
-    """Update one chapter. `copied_digest`: that of the edition that was copied last."""
+def _plan_chapter(source: Path, target: Path, copied_digest: str) -> tuple[CopyResult, Path | None]:
+    """Return the result for one chapter, and the file to write for it. `copied_digest`: of the edition copied last."""
     if not target.exists():
-        target.write_bytes(source.read_bytes())
-        return CopyResult(target, "new")
+        return CopyResult(target, "new"), target
     shipped_digest, own_digest = digest(source), digest(target)
     if own_digest == shipped_digest:
-        return CopyResult(target, "unchanged")
+        return CopyResult(target, "unchanged"), None
     if own_digest == copied_digest:
-        target.write_bytes(source.read_bytes())
-        return CopyResult(target, "replaced")
+        return CopyResult(target, "replaced"), target
     if shipped_digest == copied_digest:
-        return CopyResult(target, "yours kept")
+        return CopyResult(target, "yours kept"), None
     new_edition = target.with_name(f"{target.stem}.kanslib-{__version__}.ipynb")
-    new_edition.write_bytes(source.read_bytes())
-    return CopyResult(target, "new edition beside yours", new_edition)
+    return CopyResult(target, "new edition beside yours", new_edition), new_edition
 
 
 def version_notice(notebook: Path) -> str:
     """Return a notice when the notebook is older than the library; empty when it is not."""
     try:
-        written_for = json.loads(notebook.read_text())["metadata"]["kanslib"]["version"]
+        written_for = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["kanslib"]["version"]
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     if _number(written_for) >= _number(__version__):
