@@ -21,7 +21,19 @@ KINDS = {
     "apps/v1": ("Deployment", "DaemonSet", "ReplicaSet"),
     "discovery.k8s.io/v1": ("EndpointSlice",),
 }
-_RULES = ("type", "required", "enum", "pattern", "format", "minimum", "maximum", "minItems", "maxItems", "minLength")
+_RULES = (
+    "type",
+    "required",
+    "enum",
+    "pattern",
+    "format",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "minLength",
+    "default",
+)
 _OPAQUE = {
     "Quantity": "quantity",
     "Time": "time",
@@ -60,7 +72,7 @@ def _go_types(definitions: Mapping[str, Any], reference: str, found: dict[str, d
 
 
 def _rules(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema of a CustomResourceDefinition without descriptions and defaults."""
+    """Return a schema of a CustomResourceDefinition without descriptions."""
     kept = {key: schema[key] for key in _RULES if key in schema}
     if "properties" in schema:
         kept["properties"] = {name: _rules(one) for name, one in schema["properties"].items()}

@@ -2,7 +2,7 @@
 
 Run it where kubectl reaches a fresh kind cluster (Kubernetes v1.31.0, one worker, serviceSubnet 10.200.1.0/24) with
 MetalLB v0.14.8 Ready: `python -m tests.data.record_refusals [CASE...]`. It removes what it makes. `message` is the
-Status that the API server sends, or kubectl's own words behind `error:`.
+Status that the API server sends, or kubectl's own words behind `error:`; `printed` is what `kubectl apply` prints.
 """
 
 from __future__ import annotations
@@ -348,7 +348,8 @@ def record(name: str, manifest: str, before: str) -> dict[str, str]:
     if verbose.returncode == 0:
         raise ValueError(f"{name}: accepted")
     component, message = refusal(verbose.stderr, printed.strip())
-    return {"case": name, "before": before, "manifest": manifest, "component": component, "message": message.strip()}
+    row = {"case": name, "before": before, "manifest": manifest, "component": component, "message": message.strip()}
+    return {**row, "printed": printed}
 
 
 def main(names: list[str]) -> None:

@@ -22,6 +22,7 @@ from kanslib.exceptions import RefusedError
 from kanslib.lab.lab import Lab
 from kanslib.simulator.simulator import InitialState, Simulator
 from tests.simulator import random_manifests
+from tests.types import OpenLab
 
 pytestmark = pytest.mark.live
 SEED = int(os.environ.get("KANS_SEED", "20261126"))
@@ -73,3 +74,42 @@ def test_simulator_refuses_in_the_words_of_the_api_server(make: Callable[[random
         if comparable(real) != comparable(simulated):
             differences.append(f"seed {SEED + number}: {real or 'taken'}\n  simulated: {simulated or 'taken'}")
     assert not differences, "\n".join(differences)
+
+
+REFUSED = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: there}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: till}
+spec: {type: LoadBalancer, ports: [{port: 0}]}
+"""
+POOL = """apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: second, namespace: metallb-system}
+spec: {addresses: [172.18.255.240/28]}
+"""
+
+
+REFUSED_ACTIONS: tuple[Callable[[Lab], object], ...] = (
+    lambda lab: lab.apply(REFUSED),
+    lambda lab: lab.apply(POOL),
+    lambda lab: lab.apply(POOL.replace("IPAddressPool", "IPAddresPool")),
+    lambda lab: lab.delete_object("namespace/kube-system"),
+    lambda lab: lab.label("myk8s-worker", "rack=a b"),
+)
+
+
+def test_lab_refuses_alike_live_and_simulated(open_lab: OpenLab) -> None:
+    words = dict[str, list[tuple[str, str]]]()
+    for backend in ("live", "simulated"):
+        lab = open_lab(story="l2", backend=backend)
+        words[backend] = []
+        for act in REFUSED_ACTIONS:
+            with pytest.raises(RefusedError) as refused:
+                act(lab)
+            words[backend].append((refused.value.component, refused.value.message))
+        assert "there" in {one["metadata"]["name"] for one in lab.objects("configmaps", "default")}
+        lab.delete_object("configmap/there")
+    assert words["live"] == words["simulated"]

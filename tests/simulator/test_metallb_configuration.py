@@ -10,6 +10,7 @@ import pytest
 import kanslib
 from kanslib.exceptions import ConfigurationError, RefusedError
 from kanslib.lab.lab import Lab
+from tests.types import OpenLab
 
 SYSTEM = ", namespace: metallb-system"
 WEB = """---
@@ -210,3 +211,14 @@ def test_lab_apply_speakers_ignore_the_exclude_label() -> None:
     lab.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": meta, "spec": daemonset["spec"]})
     assert lab.election("till").eligibilities[0].is_candidate
     assert lab.leader("till") == lab.election("till").leader
+
+
+def test_objects_have_the_defaults_of_their_definitions(open_lab: OpenLab) -> None:
+    for story, kind in (("l2", "ipaddresspools"), ("bgp", "bgpadvertisements"), ("bgp", "bgppeers")):
+        recorded = open_lab(story=story)
+        recorded.at(recorded.moments().table["MOMENT"].iloc[-1])
+        (real,) = recorded.objects(kind)
+        applied = json.loads(real["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"])
+        (ours,) = kanslib.simulate(json.dumps(applied)).objects(kind)
+        assert ours["spec"] == real["spec"]
+        assert ours["spec"] != applied["spec"]

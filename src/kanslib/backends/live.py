@@ -24,7 +24,7 @@ from kanslib.cluster import actions as cluster_actions
 from kanslib.cluster import captures, docker, probes
 from kanslib.cluster.api import CONTROL_PLANE, PATHS, kubectl, logs
 from kanslib.cluster.docker import CLIENT, ROUTER
-from kanslib.cluster.reconciler import CompletedStep
+from kanslib.cluster.reconciler import CompletedStep, raise_refusal
 from kanslib.cluster.session import HOST, CompletedAction, session
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.course import stories
@@ -271,8 +271,8 @@ class LiveBackend(Backend):
 
     @override
     def apply(self, documents: Sequence[KubeObject]) -> Text:
-        kinds = {document["kind"] for document in documents}
-        there = {identity(obj): obj for kind in kinds for obj in self._session.watches.objects(plural(kind))}
+        watched = {kind for document in documents if plural(kind := document["kind"]) in PATHS}
+        there = {identity(obj): obj for kind in watched for obj in self._session.watches.objects(plural(kind))}
         if all(is_applied(document, there.get(identity(document))) for document in documents):
             self._journal_backend = None
             return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
@@ -309,7 +309,10 @@ class LiveBackend(Backend):
         return cluster_actions.active_actions(self._session.watches.objects)
 
     def _perform_named(self, step: PlannedStep, work: Callable[[], list[CompletedStep]]) -> Text:
-        """Do an action of the learner's, named as the script names it where it is the script's next of its kind."""
+        """Do an action of the learner's, named as the script names it where it is the script's next of its kind.
+
+        Raise RefusedError for what a component refused; the rest was done, and has settled.
+        """
         self._journal_backend = None
         done: list[CompletedStep] = []
         name = stories.name_action(self.script, self.current_moment, step, (one.name for one in self._own_actions()))
@@ -321,6 +324,7 @@ class LiveBackend(Backend):
         acted = self._session.run_action(name, both)
         if acted:
             self._set_moment(acted)
+        raise_refusal(done)
         return self._text("\n".join(step.output for step in done).strip())
 
     def _set_moment(self, acted: CompletedAction) -> None:

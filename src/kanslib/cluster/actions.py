@@ -2,12 +2,14 @@
 
 Each returns the commands that it ran. Active actions are always read from the cluster and never remembered, so
 that the next process finds what a killed one left behind. The guard raises BackendUnavailableError for a cluster
-that `kans up` did not create; a failed command raises ClusterError.
+that `kans up` did not create; a failed command raises ClusterError. What a component of the cluster refuses is a
+result, which `kanslib.k8s.refusals` reads.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb
@@ -30,6 +32,7 @@ from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import ClusterError, UnknownNameError, UnsupportedError
 from kanslib.k8s.manifest import parse_reference
 from kanslib.k8s.objects import KubeObject
+from kanslib.k8s.refusals import read_refusal
 
 _ABSENT_LABEL = "no-such"
 _ROUTER_START = (
@@ -47,7 +50,12 @@ def apply(manifest: str) -> CommandResult:
     """Run `kubectl apply -f -`; repeat it for up to 30 s while MetalLB's webhook is starting."""
     lifecycle.guard()
     retrying = retry_until(lambda result: "failed calling webhook" not in result.err, every=1, seconds=30)
-    return check(retrying(kubectl, "apply -f -", manifest))
+    return _check_answered(retrying(kubectl, "apply -f -", manifest))
+
+
+def _check_answered(result: CommandResult) -> CommandResult:
+    """Return the result of kubectl, also where somebody refuses. Raises ClusterError for any other failure."""
+    return result if read_refusal(result.err) else check(result)
 
 
 def delete(references: Sequence[str]) -> list[CommandResult]:
@@ -58,7 +66,7 @@ def delete(references: Sequence[str]) -> list[CommandResult]:
         _, namespace, name = parse_reference(reference)
         namespaces.setdefault(namespace or "default", []).append(f"{reference.partition('/')[0]}/{name}")
     return [
-        check(kubectl(f"delete -n {namespace} --ignore-not-found {' '.join(names)}"))
+        _check_answered(kubectl(f"delete -n {namespace} --ignore-not-found {' '.join(names)}"))
         for namespace, names in namespaces.items()
     ]
 
@@ -78,7 +86,7 @@ def uninstall_metallb(manifest: str) -> CommandResult:
 def label(node: str, labels: Sequence[str]) -> CommandResult:
     """Run `kubectl label node`; `key-` removes a label."""
     lifecycle.guard()
-    return check(kubectl(f"label node {node} {' '.join(labels)} --overwrite"))
+    return _check_answered(kubectl(f"label node {node} {' '.join(map(shlex.quote, labels))} --overwrite"))
 
 
 def stop_speakers() -> CommandResult:

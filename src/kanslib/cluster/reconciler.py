@@ -18,17 +18,21 @@ from kanslib.cluster.retries import retry_until
 from kanslib.course import stories
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
 from kanslib.course.stories import ClusterState, Role, WantedAction
-from kanslib.exceptions import ClusterError
+from kanslib.exceptions import ClusterError, RefusedError
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject, external_address, identity, is_ready
+from kanslib.k8s.refusals import read_refusal
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CompletedStep:
-    """A completed step: verb, targets, manifest, command, its output, start `t` and `end` (Unix seconds)."""
+    """A completed step: verb, targets, manifest, command, its output, start `t` and `end` (Unix seconds).
+
+    `refused`: what a component refused of it; None where all was done.
+    """
 
     verb: Verb
     targets: tuple[str, ...]
@@ -37,6 +41,7 @@ class CompletedStep:
     output: str
     t: float
     end: float
+    refused: RefusedError | None = None
 
 
 class Reconciler:
@@ -63,13 +68,19 @@ class Reconciler:
         return {one.target: one.verb for one in self._active() if ACTIONS[one.verb].loses_node}
 
     def apply(self, documents: Sequence[KubeObject]) -> CompletedStep:
-        """Apply objects, without waiting. Raises ClusterError when kubectl fails."""
+        """Apply objects, without waiting.
+
+        Raises RefusedError where all of them are refused, ClusterError when kubectl fails.
+        """
         targets = tuple(reference(document) for document in documents)
         manifest = "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in documents)
         return self._completed("apply", targets, [actions.apply(manifest)], "kubectl apply -f -", manifest)
 
     def delete(self, references: Sequence[str]) -> CompletedStep:
-        """Delete objects (`kind/name`), without waiting. Raises ClusterError when kubectl fails."""
+        """Delete objects (`kind/name`), without waiting.
+
+        Raises RefusedError where nothing may be deleted, ClusterError when kubectl fails.
+        """
         return self._completed(
             "delete", tuple(references), actions.delete(references), "kubectl delete " + " ".join(references)
         )
@@ -102,10 +113,14 @@ class Reconciler:
     def _completed(
         self, verb: Verb, targets: tuple[str, ...], results: Sequence[CommandResult], command: str, manifest: str = ""
     ) -> CompletedStep:
+        """Return what was done, and report it. Raises the refusal of a step that did nothing."""
         now = time.time()
         output = "\n".join(one.out.strip() for one in results)
         span = (results[0].t, results[-1].end) if results else (now, now)
-        step = CompletedStep(verb, targets, manifest, command, output, *span)
+        refused = next((refusal for one in results if (refusal := read_refusal(one.err))), None)
+        if refused and not output:
+            raise refused
+        step = CompletedStep(verb, targets, manifest, command, output, *span, refused)
         _LOG.info("step: %s, %.1f s", describe(verb, targets), step.end - step.t)
         self._on_step(step)
         return step
@@ -147,7 +162,7 @@ class Reconciler:
     def reconcile(self, wanted: ClusterState, name: str) -> float | None:
         """Bring the cluster to a state, and return when it had settled (Unix seconds); None if nothing was to do.
 
-        `name`: what for, in messages. Raises ClusterError and SettleTimeoutError.
+        `name`: what for, in messages. Raises RefusedError, ClusterError and SettleTimeoutError.
         """
         steps: list[CompletedStep] = []
         for group in (
@@ -161,6 +176,7 @@ class Reconciler:
         ):
             completed = list(group(wanted))
             steps += completed
+            raise_refusal(completed)
             if completed and group is not self._inject_faults:
                 self.settle(name, completed)
         if not steps:
@@ -305,6 +321,13 @@ class Reconciler:
             if pod["metadata"]["name"].startswith("speaker-") and pod["spec"].get("nodeName") == leader
         ]
         return self.delete([f"pod/{pod}"])
+
+
+def raise_refusal(steps: Iterable[CompletedStep]) -> None:
+    """Raise the first RefusedError of these steps, if there is one."""
+    for step in steps:
+        if step.refused:
+            raise step.refused
 
 
 def repair(notify: Notify) -> list[str]:

@@ -84,6 +84,25 @@ def rule_errors(obj: KubeObject) -> list[FieldError]:
     return [*errors, _UNCHECKED] if blocked and "expressions" in rules else errors
 
 
+def with_defaults(obj: KubeObject) -> KubeObject:
+    """Return an object of a CustomResourceDefinition with the defaults of the fields that it leaves out.
+
+    k8s.io/apiextensions-apiserver pkg/apiserver/schema/defaulting.
+
+    >>> pool = {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "spec": {"addresses": []}}
+    >>> with_defaults(pool)["spec"]
+    {'addresses': [], 'autoAssign': True, 'avoidBuggyIPs': False}
+    """
+    return _filled(obj, _type_of(obj))
+
+
+def _filled(value: KubeObject, rules: Type) -> KubeObject:
+    known = {name: one for name, one in (_fields(rules) or {}).items() if not isinstance(one, str)}
+    missing = {name: one["default"] for name, one in known.items() if name not in value and "default" in one}
+    inner = {name: _filled(value[name], known[name]) for name in known if isinstance(value.get(name), dict)}
+    return {**value, **inner, **missing}
+
+
 def _type_of(obj: KubeObject) -> Type:
     name = f"{obj['apiVersion']} {obj['kind']}"
     found: Type = _table()["kinds"].get(name) or _table()["custom"][name]

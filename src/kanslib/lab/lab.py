@@ -468,7 +468,8 @@ class Lab(places.HelpfulAttributes):
         """Apply a manifest, as YAML text or as a dict: `kubectl apply -f`. Return what kubectl printed.
 
         A manifest of the course (`kanslib.manifests`) gets the addresses of this lab's network. Raise ManifestError for
-        what is no manifest. A simulated lab raises RefusedError for what the API server or a webhook refuses.
+        what is no manifest. A live or simulated lab raises RefusedError for what kubectl, the API server or a webhook
+        refuses; the other objects of the manifest are applied.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="metallb")  # doctest: +ELLIPSIS

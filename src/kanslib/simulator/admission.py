@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 
 from kanslib.exceptions import NotSimulatedError, RefusedError
 from kanslib.k8s import schema
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
-from kanslib.k8s.field_errors import FieldError, config_key, described, invalid, is_address, metadata, required
+from kanslib.k8s.field_errors import (
+    FieldError,
+    config_key,
+    described,
+    invalid,
+    is_address,
+    labels,
+    metadata,
+    required,
+)
+from kanslib.k8s.labels import value_problems
 from kanslib.k8s.objects import KubeObject, plural
 from kanslib.k8s.workload_validation import pod_errors, workload_errors
 from kanslib.simulator.api_server import API_SERVER
@@ -27,6 +37,7 @@ _GROUPS = {"Deployment": "apps", "DaemonSet": "apps", "ReplicaSet": "apps", "End
 _UNSET = (
     'error validating "STDIN": error validating data: apiVersion not set; if you choose to ignore these errors, turn '
 )
+_NO_LABEL = "at least one label update is required"
 # MetalLB v0.14.8 config/manifests/metallb-native.yaml, ValidatingWebhookConfiguration: failurePolicy is Fail
 _WEBHOOKS = {"BGPPeer": ("bgppeers", "v1beta2")}
 _WEBHOOK_SERVICE = ("metallb-system", "metallb-webhook-service")
@@ -138,6 +149,26 @@ def _content_errors(obj: KubeObject, existing: KubeObject | None) -> Iterator[Fi
         for index, address in enumerate(endpoint.get("addresses") or []):
             if family in ("IPv4", "IPv6") and not (is_address(address) and (":" in address) == (family == "IPv6")):
                 yield invalid(f"endpoints[{place}].addresses[{index}]", address, f"must be a valid {family} address")
+
+
+def check_labels(node: str, specs: Sequence[str]) -> None:
+    """Refuse labels as `kubectl label node` takes them: `key=value`, or `key-` to remove one.
+
+    k8s.io/kubectl v0.31 pkg/cmd/label/label.go parseLabels; the API server checks the keys.
+    """
+    keys: dict[str, str] = {}
+    for spec in specs:
+        key, *values = spec.split("=")
+        if not values and not key.endswith("-"):
+            raise RefusedError("kubectl", f"unknown label spec: {spec}" if keys else _NO_LABEL)
+        if len(values) > 1:
+            raise RefusedError("kubectl", f"invalid label spec: {spec}")
+        if problems := value_problems("".join(values)):
+            raise RefusedError("kubectl", f'invalid label value: "{spec}": {";".join(problems)}')
+        if values:
+            keys[key] = ""
+    if errors := [*labels("metadata.labels", keys)]:
+        raise RefusedError(API_SERVER, described("Node", node, errors))
 
 
 def check_namespace(obj: KubeObject, namespaces: Collection[str]) -> None:

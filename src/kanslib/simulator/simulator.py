@@ -14,7 +14,7 @@ from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
 from kanslib.course.addressing import address_plan
 from kanslib.course.router import course_router
 from kanslib.exceptions import NotSimulatedError, RefusedError, UnknownNameError
-from kanslib.k8s import kubeproxy
+from kanslib.k8s import kubeproxy, schema
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import parse_reference
 from kanslib.k8s.objects import (
@@ -212,6 +212,8 @@ class Simulator:
         if is_applied(document, existing):
             return f"{named} unchanged"
         merged = api_server.apply_object(document, existing)
+        if schema.is_custom(merged):
+            merged = schema.with_defaults(merged)
         if existing is None and kind not in CLUSTER_SCOPED:
             admission.check_namespace(merged, namespaces)
         if kind == "services":
@@ -315,7 +317,8 @@ class Simulator:
     def perform(self, verb: Verb, targets: Sequence[str]) -> list[str]:  # noqa: C901, PLR0912 (one case an action)
         """Perform any other action, and return it in words.
 
-        Raise NotSimulatedError for one that is not simulated, UnknownNameError for an unknown node.
+        Raise NotSimulatedError for one that is not simulated, UnknownNameError for an unknown node, RefusedError for a
+        label that cannot be.
         """
         now = self.cluster.now
         match verb:
@@ -373,6 +376,7 @@ class Simulator:
 
     def _label(self, node: str, *labels: str) -> None:
         obj = copy.deepcopy(self._node(node))
+        admission.check_labels(node, labels)
         present = obj["metadata"].setdefault("labels", {})
         for label in labels:
             key, equals, value = label.partition("=")
