@@ -93,7 +93,10 @@ def two_nodes(folder: Path) -> Path:
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     def node(name: str, address: str, **labels: str) -> dict[str, object]:
-        meta = {"name": name, "uid": f"uid-{name}", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": labels}
+        meta = {
+            "name": name, "uid": f"uid-{name}", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": labels,
+        }  # fmt: skip
         status = {
             "addresses": [{"type": "InternalIP", "address": address}],
             "conditions": [{"type": "Ready", "status": "True"}],

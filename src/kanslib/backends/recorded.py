@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from msgspec import Struct
 from typing_extensions import override
 
 from kanslib.actions import ActiveAction, Verb, active_after, describe
@@ -29,7 +29,7 @@ from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
 from kanslib.recording.clock import OPENING, Clock, OutputMatch
-from kanslib.recording.format import Action, CommandOutput, RecordedStep, Story
+from kanslib.recording.format import Action, CommandOutput, RecordedStep, Story, decode
 from kanslib.recording.raw.files import HOST
 
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
@@ -39,6 +39,17 @@ QUERY_BEFORE_ACTION_S = 10.0  # a query before an action was made at most so lon
 CALM_BEFORE_ACTION_S = 5.0  # before its action, that an observation shows
 
 T = TypeVar("T")
+
+
+class _LinkAddress(Struct, frozen=True):
+    local: str
+
+
+class _Link(Struct, frozen=True):
+    """An interface as `ip -j addr` prints it."""
+
+    addr_info: tuple[_LinkAddress, ...]
+    address: str = ""
 
 
 class RecordedBackend(Backend):
@@ -254,9 +265,10 @@ class RecordedBackend(Backend):
         found: dict[str, str] = {}
         for read in self.segment_outputs():
             if read.command == "ip -j addr" and read.place not in found.values():
-                for link in json.loads(self.recording.text(read.file)):
-                    if any(info["local"] == self.clock.segment.addresses.get(read.place) for info in link["addr_info"]):
-                        found[link["address"]] = read.place
+                own = self.clock.segment.addresses.get(read.place)
+                for link in decode(self.recording.read(read.file), list[_Link], read.file):
+                    if any(info.local == own for info in link.addr_info):
+                        found[link.address] = read.place
         return found
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from kanslib import iptables
 from kanslib.answer import Text
 from kanslib.backends.base import Backend
-from kanslib.exceptions import KanslibError
+from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.k8s.endpoints import conditions, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, newest_leaders
 from kanslib.metallb import election
 from kanslib.metallb.memberlist import members
+from kanslib.recording.format import decode
 
 OF_KUBE_PROXY = re.compile(r"KUBE-(?!KUBELET|PROXY-CANARY|IPTABLES|FIREWALL)")
 _ENDPOINT_CHAIN = re.compile(r"KUBE-SEP-[A-Z0-9]{16}")  # its name hashes an address
@@ -102,6 +104,8 @@ def _alive(backend: Backend) -> frozenset[str] | None:
     """Return whom the control plane's speaker takes for alive; None where its log is not available."""
     try:
         return members(backend.log("speaker", backend.topology().control_plane))
+    except RecordingError:
+        raise
     except KanslibError:
         return None
 
@@ -165,15 +169,28 @@ def _by_endpoint(lines: list[str], names: Mapping[str, str]) -> Iterator[str]:
         yield _ENDPOINT_CHAIN.sub(lambda found: chains.get(found[0], found[0]), _normalize(line, names))
 
 
+class _NextHop(Struct, frozen=True):
+    ip: str = ""
+    fib: bool = False
+
+
+class _Route(Struct, frozen=True):
+    """A route as FRR prints it."""
+
+    nexthops: tuple[_NextHop, ...]
+
+
 def routes(backend: Backend, names: Mapping[str, str]) -> Facts:
     """Return the next hops in use of the router's BGP routes at this moment."""
     router = backend.topology().router
-    text = _output_of_moment(backend, router, "vtysh -c 'show ip route bgp json'") if router else None
+    command = "vtysh -c 'show ip route bgp json'"
+    text = _output_of_moment(backend, router, command) if router else None
+    found = decode((text or "{}").encode(), dict[str, tuple[_Route, ...]], f"output of `{command}`")
     return {
         Fact(Topic.ROUTES, prefix): tuple(
-            sorted(names.get(hop["ip"], hop["ip"]) for entry in entries for hop in entry["nexthops"] if hop.get("fib"))
+            sorted(names.get(hop.ip, hop.ip) for entry in entries for hop in entry.nexthops if hop.fib)
         )
-        for prefix, entries in sorted(json.loads(text or "{}").items())
+        for prefix, entries in sorted(found.items())
     }
 
 
@@ -186,6 +203,8 @@ def _output_of_moment(backend: Backend, place: str, command: str) -> Text | None
     """Return what a command printed at this moment; None where it did not run, or only before the last action."""
     try:
         text = backend.run(place, command)
+    except RecordingError:
+        raise
     except KanslibError:
         return None
     return None if text.provenance.freshness.outdated_by else text

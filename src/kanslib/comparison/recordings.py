@@ -18,7 +18,7 @@ from kanslib.comparison.facts import (
     routes,
     service_rules,
 )
-from kanslib.exceptions import KanslibError
+from kanslib.exceptions import KanslibError, RecordingError
 from kanslib.k8s.objects import KubeObject, external_address
 from kanslib.recording import Recording
 
@@ -135,6 +135,8 @@ def _outages(backend: Backend) -> dict[str, tuple[Phase, ...]]:
     vips = {external_address(service): service["metadata"]["name"] for service in services}
     try:
         found = outage_in(backend.observation(), vips)
+    except RecordingError:
+        raise
     except KanslibError:
         return {}
     settled = done[-1].settled_after or 0.0

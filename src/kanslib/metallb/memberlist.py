@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import msgspec
 
 from kanslib.k8s.logs import with_timestamps
 
@@ -127,6 +128,13 @@ def members(log: str) -> frozenset[str]:
     return membership_history(log)[-1][1]
 
 
+class _NodeEventEntry(msgspec.Struct, frozen=True):
+    """A line that a speaker logs when a node joins or leaves."""
+
+    event: str = msgspec.field(name="node event")
+    node: str = msgspec.field(name="node name")
+
+
 def membership_history(log: str) -> list[tuple[float, frozenset[str]]]:
     """Return the nodes that a speaker took for alive, and since when (Unix seconds), by its log; none at first."""
     found: list[tuple[float, frozenset[str]]] = [(float("-inf"), frozenset())]
@@ -134,9 +142,12 @@ def membership_history(log: str) -> list[tuple[float, frozenset[str]]]:
         start = line.find("{")
         if '"node event":"' not in line or start < 0:
             continue
-        entry = json.loads(line[start:])
-        alive = found[-1][1] - {entry["node name"]}
-        if entry["node event"] != "NodeLeave":
-            alive |= {entry["node name"]}
+        try:
+            entry = msgspec.json.decode(line[start:], type=_NodeEventEntry)
+        except (msgspec.DecodeError, RecursionError):
+            continue  # a line that is cut off
+        alive = found[-1][1] - {entry.node}
+        if entry.event != "NodeLeave":
+            alive |= {entry.node}
         found.append((moment, alive))
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,11 +22,10 @@ from kanslib.recording.format import (
     CommandOutput,
     Manifest,
     ProbeRow,
-    T,
-    WatchRow,
     decode_rows,
     decode_text,
 )
+from kanslib.recording.objects import watch_rows
 
 if TYPE_CHECKING:
     from kanslib.analysis.attempts import Probe
@@ -116,7 +114,7 @@ class Recording:
         """Return the watch events of a kind (plural), in order; read once."""
         if kind not in self._watches:
             name = f"objects/{kind}.ndjson"
-            rows = self._rows(name, WatchRow)
+            rows = watch_rows(self._counted(name), kind, name)
             self._watches[kind] = [WatchEvent(row.t, row.type, row.object or {}) for row in rows]
         return self._watches[kind]
 
@@ -136,7 +134,7 @@ class Recording:
         """Return the probes of a segment as they were recorded, in order of time; read once."""
         if segment not in self._probes:
             files = self.under(f"probes/{segment}").values()
-            rows = [row for file in files for row in self._rows(file, ProbeRow)]
+            rows = [row for file in files for row in decode_rows(self._counted(file), ProbeRow, file)]
             rows.sort(key=lambda row: row.t)
             self._probes[segment] = tuple(msgspec.to_builtins(row) for row in rows)
         return self._probes[segment]
@@ -147,17 +145,16 @@ class Recording:
 
     @cached_property
     def _reads(self) -> list[CommandOutput]:
-        return list(self._rows(READS, CommandOutput))
+        return list(decode_rows(self._counted(READS), CommandOutput, READS))
 
-    def _rows(self, name: str, kind: type[T]) -> Iterator[T]:
-        """Yield the rows of a file. RecordingError before they would take too much memory."""
+    def _counted(self, name: str) -> bytes:
+        """Return a file of rows. RecordingError when those that were read would take too much memory with it."""
         content = self.read(name)
         self._values += sum(content.count(sign) for sign in (b",", b":", b"[", b"{"))
         if self._values > MOST_VALUES:
-            raise RecordingError(
-                name, f"{self._values:,} values in the rows up to here, expected at most {MOST_VALUES:,}"
-            )
-        return decode_rows(content, kind, name)
+            problem = f"{self._values:,} values in this and the rows before, expected at most {MOST_VALUES:,}"
+            raise RecordingError(name, problem)
+        return content
 
 
 @lru_cache(maxsize=2)

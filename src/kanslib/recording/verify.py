@@ -27,6 +27,7 @@ from kanslib.recording.format import (
     decode_rows,
     decode_text,
 )
+from kanslib.recording.objects import watch_rows
 from kanslib.recording.secret_patterns import SECRETS
 
 _FORBIDDEN = (
@@ -122,9 +123,10 @@ def _check_file(recording: Recording, name: str, content: bytes) -> tuple[str, i
     if name == READS:
         return "reads", _check_reads(recording, content)
     if name.startswith("objects/"):
-        return "events", sum(1 for _ in _rows_in_order(name, content, WatchRow))
+        kind = name.removeprefix("objects/").removesuffix(".ndjson")
+        return "events", sum(1 for _ in _in_time_order(name, watch_rows(content, kind, name)))
     if name.startswith("probes/"):
-        return "probes", sum(1 for _ in _rows_in_order(name, content, ProbeRow))
+        return "probes", sum(1 for _ in _in_time_order(name, decode_rows(content, ProbeRow, name)))
     if name.startswith("captures/"):
         return "frames", _check_capture(name, content)
     if name.startswith("logs/"):
@@ -152,16 +154,16 @@ def _log_moments(name: str, content: bytes) -> Iterator[tuple[int, float]]:
 
 def _check_reads(recording: Recording, content: bytes) -> int:
     number = 0
-    for number, read in enumerate(_rows_in_order(READS, content, CommandOutput), 1):
+    for number, read in enumerate(_in_time_order(READS, decode_rows(content, CommandOutput, READS)), 1):
         if read.file not in recording.manifest.files:
             raise RecordingError(READS, f"names a file that does not exist: {read.file}", number, "file")
     return number
 
 
-def _rows_in_order(name: str, content: bytes, kind: type[Row]) -> Iterator[Row]:
+def _in_time_order(name: str, rows: Iterable[Row]) -> Iterator[Row]:
     """Yield the rows, none of which is kept: a verified recording is not held in memory."""
     before = 0.0
-    for number, row in enumerate(decode_rows(content, kind, name), 1):
+    for number, row in enumerate(rows, 1):
         if row.t < before:
             raise RecordingError(name, "not in order of time (rows)", number)
         before = row.t

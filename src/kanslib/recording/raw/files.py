@@ -19,7 +19,8 @@ from msgspec import Struct, field
 from kanslib.exceptions import RecordingError
 from kanslib.k8s.objects import WatchEvent
 from kanslib.recording.files import FolderFiles
-from kanslib.recording.format import Seconds, WatchRow, decode, decode_rows, decode_text, verb_in_memory
+from kanslib.recording.format import Seconds, decode, decode_rows, decode_text, verb_in_memory
+from kanslib.recording.objects import watch_rows
 
 _EXEC = re.compile(r"^docker exec (?:--?\w+ )*(?P<place>[\w.-]+) (?P<command>.*)$", re.DOTALL)
 _EACH_NODE = re.compile(
@@ -224,11 +225,12 @@ class RawRecording:
         """The watch events of each kind, in order of time."""
         found = {}
         for name in self.names("objects", ".ndjson"):
-            rows = list(self.rows(name, WatchRow))
+            kind = name.removeprefix("objects/").removesuffix(".ndjson")
+            rows = list(watch_rows(self.content(name), kind, f"{self.name}/{name}"))
             if any(row.type == "LIST" for row in rows):
                 raise RecordingError(f"{self.name}/{name}", "has a row of type LIST: another cluster begins")
             events = [WatchEvent(row.t, row.type, row.object or {}) for row in rows]
-            found[name.removeprefix("objects/").removesuffix(".ndjson")] = sorted(events, key=lambda event: event.t)
+            found[kind] = sorted(events, key=lambda event: event.t)
         return found
 
     @cached_property
