@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgre
 from rich.text import Text
 
 from kanslib.notices import in_notebook
+from kanslib.plain_text import one_line
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -35,6 +36,7 @@ def show_status(text: str, total: int | None = None) -> Iterator[Status]:
 
     Nothing stays behind in a terminal or a notebook. Elsewhere each new text is a line, and no bar is drawn.
     """
+    text = one_line(text)
     if in_notebook():
         line = _NotebookLine(text)
         try:
@@ -57,7 +59,7 @@ class _Bar:
         self._progress, self._task = progress, task
 
     def update(self, text: str) -> None:
-        self._progress.update(self._task, description=text)
+        self._progress.update(self._task, description=one_line(text))
 
     def advance(self, amount: int = 1, finished: str = "") -> None:
         del finished
@@ -73,7 +75,7 @@ class _NotebookLine:
         self._handle: DisplayHandle = display(Text(text, style="dim"), display_id=True)
 
     def update(self, text: str) -> None:
-        self._handle.update(Text(text, style="dim"))
+        self._handle.update(Text(one_line(text), style="dim"))
 
     def advance(self, amount: int = 1, finished: str = "") -> None:
         del amount
@@ -95,7 +97,7 @@ class _PlainLines:
 
     def update(self, text: str) -> None:
         if text != self._last:
-            console.print(text)
+            console.print(one_line(text))
         self._last = text
 
     def advance(self, amount: int = 1, finished: str = "") -> None:

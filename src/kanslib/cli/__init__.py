@@ -83,7 +83,9 @@ def _fail(message: str) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    words = Text.assemble(("kans: ", "bold red"), message)
+    from kanslib.plain_text import escape_controls
+
+    words = Text.assemble(("kans: ", "bold red"), escape_controls(message))
     with suppress(OSError):  # stderr may be full or closed as well
         Console(stderr=True, highlight=False, soft_wrap=True).print(words)
     return 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ from kanslib.status import show_status
 
 Facts = list[tuple[str, str]]
 _GZIP = b"\x1f\x8b"
+LARGEST_LOG = 32 << 20  # bytes, unpacked; with its lines read it takes up to six times as much memory
+MOST_LINES = 400_000  # a speaker of a small cluster writes so many in days
+MOST_FRAMES = 300_000  # that are kept of one capture, of up to 500 bytes each
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as PowerShell's `>` writes a file
 
 
@@ -74,16 +80,21 @@ def _names_of(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _text_of(path: Path) -> str | None:
-    """Return the text of a text file, also of a gzipped one; None for a binary file."""
-    with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as unpacked:
-        stream = unpacked if raw.peek(2)[:2] == _GZIP else raw
-        try:
+    """Return the text of a text file, also of a gzipped one; None for a binary file. KanslibError for a huge one."""
+    try:
+        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as unpacked:
+            stream = unpacked if raw.peek(2)[:2] == _GZIP else raw
             head = stream.read(4096)
-            is_text = b"\0" not in head or head.startswith(_UTF16)
-            whole = decode(head + stream.read()) if is_text else None
-            return whole and whole.encode(errors="replace").decode()  # a page is UTF-8
-        except (OSError, EOFError):  # a damaged gzip file: the reader of captures says what is wrong with it
-            return None
+            if b"\0" in head and not head.startswith(_UTF16):
+                return None
+            data = head + stream.read(LARGEST_LOG)
+    except (OSError, EOFError, zlib.error):  # a damaged gzip file: the reader of captures says what is wrong with it
+        return None
+    if len(data) > LARGEST_LOG or data.count(b"\n") > MOST_LINES:
+        raise KanslibError(
+            f"{path}: expected a log of at most {LARGEST_LOG:,} bytes and {MOST_LINES:,} lines: cut it to the outage"
+        )
+    return _SURROGATES.sub("?", decode(data))  # a page is UTF-8
 
 
 def _read_log(path: Path, text: str, facts: Facts) -> dict[str, list[LogLine]]:

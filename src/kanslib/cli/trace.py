@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from kanslib import iptables
 from kanslib.answer import Provenance
@@ -21,6 +22,7 @@ from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Rules
 from kanslib.iptables.dump_text import decode
 from kanslib.iptables.explain import share
 from kanslib.iptables.outcome import open_questions
+from kanslib.iptables.parser import LARGEST_TEXT
 from kanslib.render.packet_trace import Trace
 
 console = plain_console(soft_wrap=True)
@@ -50,11 +52,21 @@ def read_text(path: str) -> str:
     if path == "-":
         if sys.stdin is None or sys.stdin.isatty():
             raise KanslibError("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
-        return decode(sys.stdin.buffer.read())
+        return _decode(path, sys.stdin.buffer)
     try:
-        return decode(Path(path).read_bytes())
+        with Path(path).open("rb") as stream:
+            return _decode(path, stream)
     except OSError as exc:
         raise KanslibError(f"{path}: {exc.strerror}; expected a file, or - for a pipe") from None
+
+
+def _decode(path: str, stream: BinaryIO) -> str:
+    data = stream.read(LARGEST_TEXT + 1)
+    if len(data) > LARGEST_TEXT:
+        raise KanslibError(
+            f"{path}: more than {LARGEST_TEXT:,} bytes; expected the rules, sets or routes of one machine"
+        )
+    return decode(data)
 
 
 def parse_number(text: str) -> int:
