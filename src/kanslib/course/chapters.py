@@ -15,6 +15,7 @@ from kanslib.exceptions import KanslibError, UnknownNameError
 
 _PACKAGE = Path(__file__).parent.parent
 STATE = ".kans.json"
+LARGEST_FILE = 32 << 20  # bytes of a chapter, with the outputs of its cells
 
 CopyStatus = Literal["new", "unchanged", "replaced", "yours kept", "new edition beside yours"]
 
@@ -57,11 +58,12 @@ def pick(names: Iterable[str], language: str = "en") -> list[Path]:
 
 def digest(notebook: Path) -> str:
     """Return the SHA-256 of a notebook's cell types and texts; outputs do not change it."""
+    content = _read(notebook)
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(content)["cells"]
         texts = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
-    except (ValueError, KeyError, TypeError):
-        return hashlib.sha256(notebook.read_bytes()).hexdigest()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return hashlib.sha256(content).hexdigest()
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
@@ -99,10 +101,19 @@ def _sync_all(directory: Path) -> list[CopyResult]:
 
 def _load_digests(directory: Path) -> dict[str, str]:
     try:
-        state: dict[str, Any] = json.loads((directory / STATE).read_text(encoding="utf-8"))
+        state: dict[str, Any] = json.loads(_read(directory / STATE))
         return {str(name): str(value) for name, value in state["chapters"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def _read(path: Path) -> bytes:
+    """Return the content of a file in the learner's copy. KanslibError for what is no file, or a huge one."""
+    if path.exists() and not path.is_file():
+        raise KanslibError(f"{path} is no regular file, expected a file of the course: name another place with --dir")
+    if path.exists() and path.stat().st_size > LARGEST_FILE:
+        raise KanslibError(f"{path} has more than {LARGEST_FILE:,} bytes, expected a file of the course: move it away")
+    return path.read_bytes()
 
 
 def _plan_chapter(source: Path, target: Path, copied_digest: str) -> tuple[CopyResult, Path | None]:
@@ -124,7 +135,7 @@ def version_notice(notebook: Path) -> str:
     """Return a notice when the notebook is older than the library; empty when it is not."""
     try:
         written_for = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["kanslib"]["version"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
     if _number(written_for) >= _number(__version__):
         return ""

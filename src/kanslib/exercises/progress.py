@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import tempfile
 import zlib
@@ -11,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
 
 from kanslib.exceptions import KanslibError
 from kanslib.exercises.exercise import AnswerOutcome
 
-FORMAT = 1
+FORMAT: Final = 1
 _TOKEN_PREFIX = "kans1."
-_MAX_TOKEN_BYTES = 1 << 20  # of what a token unpacks to
+LARGEST_FILE = 1 << 20  # bytes of JSON, packed in a token or not; all exercises of the course take 20,000
 _FROM_WORST_TO_BEST = (
     AnswerOutcome.NOT_TRIED, AnswerOutcome.WRONG, AnswerOutcome.RIGHT_AFTER_HELP, AnswerOutcome.RIGHT,
 )  # fmt: skip
@@ -115,10 +117,12 @@ def read_token(token: str) -> dict[str, ExerciseRecord]:
     try:
         if not text.startswith(_TOKEN_PREFIX):
             raise ValueError("its beginning is missing")
+        if len(text) > 2 * LARGEST_FILE:
+            raise ValueError(f"{len(text):,} characters")
         body = text.removeprefix(_TOKEN_PREFIX)
         packed = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
-        return _parse(json.loads(zlib.decompressobj().decompress(packed, _MAX_TOKEN_BYTES)))
-    except (ValueError, zlib.error, KeyError, TypeError, AttributeError) as exc:
+        return _parse(zlib.decompressobj().decompress(packed, LARGEST_FILE))
+    except (ValueError, zlib.error) as exc:
         raise KanslibError(
             f"that is no progress token ({exc}); one begins with {_TOKEN_PREFIX!r}: lab.progress().token"
         ) from None
@@ -136,13 +140,17 @@ def default_path() -> Path:
 def load(path: Path) -> Progress:
     """Return the progress in a file; empty when there is none.
 
-    A file that cannot be read is renamed, never overwritten, and the progress has a notice of it.
+    A file that cannot be read is renamed, never overwritten, and the progress has a notice of it. What is no regular
+    file (a directory, a device) is left alone, and nothing is kept.
     """
     try:
-        return Progress(path, _parse(json.loads(path.read_text())))
-    except FileNotFoundError:
-        return Progress(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:  # UnicodeDecodeError is a ValueError
+        if not path.exists():
+            return Progress(path)
+        if not path.is_file():
+            return Progress(None, notice=f"{path} is no regular file; what you do now is not kept")
+        with path.open("rb") as stream:
+            return Progress(path, _parse(stream.read(LARGEST_FILE + 1)))
+    except (OSError, ValueError) as exc:
         return _set_aside(path, str(exc))
 
 
@@ -160,23 +168,38 @@ def _set_aside(path: Path, problem: str) -> Progress:
 def _to_json(records: Mapping[str, ExerciseRecord]) -> str:
     """Return the records in the file's format; `ideas` are the misconceptions."""
     entries = {
-        name: {
-            "outcome": one.outcome, "tries": one.tries, "hints": one.hints, "saw_solution": one.saw_solution,
-            "ideas": one.misconceptions,
-        }
+        name: _Entry(one.outcome, one.tries, one.hints, one.saw_solution, one.misconceptions)
         for name, one in sorted(records.items())
-    }  # fmt: skip
-    return json.dumps({"format": FORMAT, "entries": entries}, indent=1) + "\n"
+    }
+    return msgspec.json.format(msgspec.json.encode(_File(FORMAT, entries)), indent=1).decode() + "\n"
 
 
-def _parse(data: object) -> dict[str, ExerciseRecord]:
-    """Return the records in a file's JSON. ValueError, KeyError, TypeError or AttributeError for anything else."""
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ValueError(f"not a progress file of format {FORMAT}")
+class _Entry(msgspec.Struct, frozen=True):
+    """One exercise in the file."""
+
+    outcome: AnswerOutcome
+    tries: Annotated[int, msgspec.Meta(ge=0)]
+    hints: Annotated[int, msgspec.Meta(ge=0)]
+    saw_solution: bool
+    ideas: tuple[str, ...]
+
+
+class _File(msgspec.Struct, frozen=True):
+    """The whole file."""
+
+    format: Literal[1]
+    entries: Mapping[str, _Entry]
+
+
+def _parse(content: bytes) -> dict[str, ExerciseRecord]:
+    """Return the records in a file's JSON. ValueError for anything else."""
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"more than {LARGEST_FILE:,} bytes")
+    try:
+        entries = msgspec.json.decode(content, type=_File).entries
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise ValueError(f"not a progress file of format {FORMAT}: {exc}") from None
     return {
-        str(name): ExerciseRecord(
-            AnswerOutcome(row["outcome"]), int(row["tries"]), int(row["hints"]), bool(row["saw_solution"]),
-            tuple(map(str, row["ideas"])),
-        )
-        for name, row in data["entries"].items()
-    }  # fmt: skip
+        name: ExerciseRecord(one.outcome, one.tries, one.hints, one.saw_solution, one.ideas)
+        for name, one in entries.items()
+    }

@@ -165,7 +165,7 @@ class Routing:
                 if "local" in info
             ]
             return Routing(tuple(interfaces), tuple(map(_route, json.loads(routes))))
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {exc!r}") from None
 
     def type_of(self, address: str, dev: str = "") -> str:

@@ -18,6 +18,7 @@ _PREFIXES = re.compile(
     r"(?:(?P<stream>stdout|stderr) (?P<tag>[FP])\S* ?)?"  # CRI: stdout F …; P is a part of a line
 )
 _TEXT_KEYS = ("log", "message", "line", "MESSAGE")  # where Docker, Fluent Bit, Loki and journald keep the line
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last one that has a date
 _TIME_KEYS = ("time", "@timestamp", "timestamp", "ts")
 
 
@@ -77,7 +78,7 @@ def by_pod(lines: Iterable[LogLine]) -> dict[str, list[LogLine]]:
 def _json_object(text: str) -> Mapping[str, object]:
     try:
         found = json.loads(text) if text.startswith("{") else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -91,7 +92,7 @@ def _enveloped(fields: Mapping[str, object]) -> str | None:
 
 def _time_in(fields: Mapping[str, object]) -> float | None:
     for value in (fields.get(key) for key in _TIME_KEYS):
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LAST_SECOND:
             return float(value)
         if isinstance(value, str) and (time := _parse_time(value)) is not None:
             return time

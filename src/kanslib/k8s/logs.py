@@ -58,7 +58,7 @@ def readable_line(line: str) -> str:
     body = _STAMP.sub("", line, count=1)
     try:
         entry: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
     if not isinstance(entry, dict):
         return body

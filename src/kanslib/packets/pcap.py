@@ -26,6 +26,11 @@ _PCAP_HEADER = 24
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _SECTION, _INTERFACE, _OLD, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 _LONGEST_BLOCK = 1 << 24
+_MOST_INTERFACES = 1 << 16  # of a pcapng section: the older block of a frame counts them with 16 bits
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last one that has a date
+# A gzip can hold a thousand times its size. In one of a real capture each frame takes some bytes, of its time alone.
+_UNCHECKED_FRAMES, _UNCHECKED_BYTES = 10_000, 128 << 20
+_LARGEST_RATIO = 200
 
 
 class CaptureWarning(UserWarning):
@@ -54,21 +59,39 @@ class Batch(NamedTuple):
 
 
 class _Source:
-    """A stream that is read in chunks: `content` was read and is not yet consumed from offset `at` on."""
+    """A stream that is read in chunks: `content` was read and is not yet consumed from offset `at` on.
 
-    def __init__(self, stream: BinaryIO | gzip.GzipFile) -> None:
+    `packed`: the file that a gzip is read from; None for a capture that is not gzipped.
+    """
+
+    def __init__(self, stream: BinaryIO | gzip.GzipFile, packed: BinaryIO | None = None) -> None:
         # read1 returns what is available; with read, a gzip that is cut off would withhold its last good bytes
         self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+        self._packed, self._unpacked = packed, 0
         self.content, self.at, self.frames, self.damage = b"", 0, 0, ""
 
     def fill(self) -> bool:
         """Read the next chunk behind the bytes that are not consumed. Return False at the end of the stream."""
+        parts, size = [self.content[self.at :]], 0
         try:
-            more = self._read(_CHUNK_SIZE)
+            while size < _CHUNK_SIZE and (more := self._read(_CHUNK_SIZE)):
+                parts.append(more)
+                size += len(more)
         except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
-            more, self.damage = b"", f"cannot be unpacked further ({exc})"
-        self.content, self.at = self.content[self.at :] + more, 0
-        return bool(more)
+            self.damage = f"cannot be unpacked further ({exc})"
+        self.content, self.at = b"".join(parts), 0
+        self._unpacked += size
+        return bool(size)
+
+    def refuse_bomb(self, name: str) -> None:
+        """Raise RecordingError for a gzip that holds more frames or bytes than that of a capture can."""
+        if self._packed is None:
+            return
+        packed = self._packed.tell()
+        is_dense = self.frames > max(packed, _UNCHECKED_FRAMES)
+        if is_dense or self._unpacked > max(packed * _LARGEST_RATIO, _UNCHECKED_BYTES):
+            found = f"{packed:,} bytes hold {self.frames:,} frames in {self._unpacked:,} bytes"
+            raise RecordingError(name, f"{found}: no capture; if it is one, gunzip it first")
 
 
 def batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
@@ -80,7 +103,7 @@ def batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
     stream.seek(-len(magic), 1)
     if magic[:2] == b"\x1f\x8b":
         with gzip.open(stream) as unpacked:
-            yield from _batches(_Source(unpacked), name)
+            yield from _batches(_Source(unpacked, stream), name)
     else:
         yield from _batches(_Source(stream), name)
 
@@ -102,6 +125,7 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
         batch = Batch.of(source.content)
         source.at, damage = reader.read(batch, source.at)
         source.frames += len(batch.starts)
+        source.refuse_bomb(name)
         if batch.starts:
             yield batch
         if not damage and not source.fill() and source.at < len(source.content):
@@ -126,6 +150,9 @@ class _Pcap:
         damage = ""
         while at + 16 <= end:
             seconds, fraction, size, length = unpack(content, at)
+            if not (seconds or fraction or size or length):
+                damage = f"zeros in place of a frame after {len(starts)} others here: damaged from there"
+                break
             if size > LONGEST:
                 damage = f"a frame after {len(starts)} others here declares {size:,} bytes: damaged from there"
                 break
@@ -169,7 +196,7 @@ class _Pcapng:
                 break
             try:
                 self._take(kind, into, at + 8, at + size - 4)
-            except (struct.error, IndexError):
+            except (struct.error, IndexError, OverflowError):
                 return at, "a block does not fit its kind: damaged from there"
             at += size
         return at, ""
@@ -177,6 +204,8 @@ class _Pcapng:
     def _take(self, kind: int, into: Batch, at: int, end: int) -> None:
         order, content = self.order, into.content
         if kind == _INTERFACE:
+            if len(self.interfaces) == _MOST_INTERFACES:
+                raise IndexError(_MOST_INTERFACES)
             self.interfaces.append(_interface(content[at:end], order))
         elif kind == _ENHANCED:
             number, high, low, size, length = struct.unpack_from(order + "IIIII", content, at)
@@ -193,10 +222,13 @@ class _Pcapng:
         interface, (start, size, length) = self.interfaces[number], where
         if start + size > end:
             raise IndexError(size)
+        time = 0.0 if ticks is None else interface.offset + ticks * interface.tick
+        if not 0 <= time <= _LAST_SECOND:
+            raise OverflowError(time)
         into.starts.append(start)
         into.captured.append(size)
         into.lengths.append(length)
-        into.times.append(0.0 if ticks is None else interface.offset + ticks * interface.tick)
+        into.times.append(time)
         into.links.append(interface.link)
         into.interfaces.append(number)
 
