@@ -44,7 +44,7 @@ def saved_outputs(page: Page, notebook: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("chapter", "picture"),
     [
-        ("06-failover", ".js-plotly-plot"),
+        ("06-failover", ".kans-drawing:visible svg[role=img]"),
         ("02-metallb", "svg[role=img]"),
         ("04-iptables", ".kans-drawing:visible svg[role=group]"),
     ],

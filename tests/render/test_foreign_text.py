@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import html5lib
 import ipywidgets
 import msgspec
 import pytest
-from plotly.offline import get_plotlyjs
 from typer.testing import CliRunner
 
 import kanslib
@@ -33,8 +32,10 @@ from kanslib.iptables import Packet
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.recording.writer import RecordingWriter
-from kanslib.render import arp_timeline, leadership_timeline
-from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.render.arp_timeline import ARPTimeline
+from kanslib.render.arp_words import PlotContext
+from kanslib.render.leadership_timeline import LeadershipTimeline
+from kanslib.render.outage_timeline import OutageTimeline
 from kanslib.render.packet_trace import Trace
 from tests.types import OpenLab
 
@@ -96,7 +97,9 @@ def figure_strings(value: object) -> Iterator[str]:
 def drawn(answer: object) -> str:
     """Return an answer as a browser gets it."""
     assert isinstance(answer, Answer)
-    shown = figure_strings(json.loads(answer.to_json())) if isinstance(answer, TimelineFigure) else ()
+    shown: Iterable[str] = ()
+    if isinstance(answer, (OutageTimeline, ARPTimeline)):
+        shown = figure_strings(json.loads(str(answer.plotly().to_json())))
     return "\n".join([str(answer._repr_html_()), *shown])
 
 
@@ -144,7 +147,7 @@ def test_answers_of_a_recording_add_no_element(labs: dict[str, Lab], name: str) 
 def test_leadership_of_hostile_names_adds_no_element() -> None:
     def figure(text: str) -> str:
         views = [LeaderView(text, 0.0, 5.0, text), LeaderView("mypc", 0.0, 5.0, "")]
-        return drawn(leadership_timeline.draw(views, text, text, NOWHERE))
+        return drawn(LeadershipTimeline(views, text, text, NOWHERE))
 
     assert elements(figure(HOSTILE)) == elements(figure(harmless(HOSTILE)))
 
@@ -156,8 +159,8 @@ def test_arp_timeline_of_hostile_names_adds_no_element() -> None:
 
     def figure(text: str) -> str:
         services, places = (dict.fromkeys(names, text) for names in (failover.services, seen.mac_owners))
-        context = arp_timeline.PlotContext(seen, services, places, text)
-        return drawn(arp_timeline.draw(arp, updates, context, NOWHERE))
+        context = PlotContext(seen, services, places, text)
+        return drawn(ARPTimeline(arp, updates, context, NOWHERE))
 
     assert elements(figure(HOSTILE)) == elements(figure(harmless(HOSTILE)))
 
@@ -225,11 +228,11 @@ def test_trace_of_a_hostile_comment_adds_no_element(text: str, tmp_path: Path) -
 
 
 def timeline_page(*arguments: str | Path) -> str:
-    """Return the page of `kans timeline` without plotly's own code."""
+    """Return the page of `kans timeline`."""
     out = Path(str(arguments[-1])).with_suffix(".html")
     ran = CliRunner().invoke(app, ["timeline", *map(str, arguments), "--out", str(out)], catch_exceptions=False)
     assert ran.exit_code == 0, ran.output
-    return out.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+    return out.read_text(encoding="utf-8")
 
 
 def test_timeline_page_of_a_recording_adds_no_element(recordings: dict[str, Path]) -> None:

@@ -7,6 +7,7 @@ timeline_events.py  typed events: memberlist, speakers, leaders, ARP, BGP, nodes
 event_sources.py    timeline events from objects, frames and rules
 speaker_logs.py     timeline events from the logs of MetalLB's speakers
 outage.py           attempts, phases and timeline events together
+clocks.py           what an outage waited for, and until when
 captures.py         an outage from anybody's captures and logs
 capture_limits.py   what a capture cannot show
 duplicates.py       one packet that was captured at several places

@@ -52,12 +52,17 @@ def _involved_service(event: KubeObject) -> str:
 
 
 def _leader_events(events: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:
+    known: dict[str, str] = {}
     for event in events:
         node = leader_in_event(event.object)
-        if event.t >= zero and event.type != "DELETED" and node:
+        if event.type == "DELETED" or not node:
+            continue
+        service = _involved_service(event.object)
+        if event.t >= zero:
             evidence = Evidence(_version("event", event.object), event.object["message"])
-            service = _involved_service(event.object)
-            yield LeaderEvent(at=event.t - zero, evidence=evidence, service=service, node=node)
+            before = known.get(service, "")
+            yield LeaderEvent(at=event.t - zero, evidence=evidence, service=service, node=node, before=before)
+        known[service] = node
 
 
 def _node_events(nodes: Iterable[WatchEvent], zero: float) -> Iterator[TimelineEvent]:

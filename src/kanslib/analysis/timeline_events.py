@@ -74,10 +74,11 @@ class SpeakerEvent(TimelineEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class LeaderEvent(TimelineEvent):
-    """MetalLB's event nodeAssigned named `node` the leader of a Service."""
+    """MetalLB's event nodeAssigned named `node` the leader of a Service; `before`: whom the last one had named."""
 
     kind = EventKind.LEADER
     node: str
+    before: str = ""
 
     def __str__(self) -> str:
         return f"{self.service}: {self.node}"

@@ -21,7 +21,7 @@ from kanslib.k8s.objects import is_ip_address
 from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
 from kanslib.recording.format import MANIFEST
-from kanslib.render import arp_timeline, outage_timeline, report
+from kanslib.render import arp_words, outage_timeline, report
 from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
@@ -58,7 +58,7 @@ def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actio
     for section in sections:
         console.print(f"\n{section.title}", style="bold")
         console.print(outage_timeline.describe(section.outage) or "no request and no event")
-        console.print("\n".join(arp_timeline.sentences(section.neighbors, section.neighbor_updates, section.context)))
+        console.print("\n".join(arp_words.sentences(section.neighbors, section.neighbor_updates, section.context)))
     with show_status("drawing the page"):
         page = report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections)
     write_output_file("--out", out, page)
@@ -94,7 +94,7 @@ def _recording_sections(path: Path, actions: Sequence[str], facts: Facts) -> Ite
         seen = one.observation
         neighbors, updates = NeighborAnalysis.of(seen.frames()), neighbor_updates(seen)
         client = seen.topology.client or "the client"
-        context = arp_timeline.PlotContext(seen, one.services, seen.mac_owners, client)
+        context = arp_words.PlotContext(seen, one.services, seen.mac_owners, client)
         yield report.ReportSection(
             f"{one.action} ({one.story})", one.outage, neighbors, updates, context, seen.provenance
         )
@@ -124,7 +124,7 @@ def _file_sections(
     client, mac = _find_client(found.frames, wanted)
     ends = [frame.time for frame in found.frames] or [outage.zero]
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
-    context = arp_timeline.PlotContext(window, names, _find_owners(neighbors, wanted), client or "the client")
+    context = arp_words.PlotContext(window, names, _find_owners(neighbors, wanted), client or "the client")
     updates = neighbor_cache.neighbor_updates(neighbors, client, mac, found.frames) if client else []
     provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
     return [

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from kanslib.analysis import Attempt, Outage
     from kanslib.answer import Provenance
     from kanslib.packets.bgp import CapturedMessage
-    from kanslib.render.outage_timeline import TimelineFigure
+    from kanslib.render.arp_timeline import ARPTimeline
+    from kanslib.render.leadership_timeline import LeadershipTimeline
+    from kanslib.render.outage_timeline import OutageTimeline
     from kanslib.render.rows import Rows
     from kanslib.render.svg import SVG
     from kanslib.render.tables import Table
@@ -247,7 +249,7 @@ class Observation(places.HelpfulAttributes):
     # ── what happened ────────────────────────────────────────────────────────────────────────────────────
 
     @query
-    def timeline(self) -> TimelineFigure:
+    def timeline(self) -> OutageTimeline:
         """Draw it on one time axis: requests and phases above, what happened below.
 
         `describe()` says it in words; behind it are `phases()`, `failures(service)` and `events()`.
@@ -259,9 +261,9 @@ class Observation(places.HelpfulAttributes):
         >>> "VIP dark" in lab.observation().timeline().describe()
         True
         """
-        from kanslib.render import outage_timeline
+        from kanslib.render.outage_timeline import OutageTimeline
 
-        return outage_timeline.draw(self._outage, self.provenance)
+        return OutageTimeline(self._outage, self.provenance)
 
     @query
     def events(self, kind: str | None = None) -> Table:
@@ -322,7 +324,7 @@ class Observation(places.HelpfulAttributes):
         return self._shared.data.mac_owners
 
     @query
-    def leadership(self, service: str) -> TimelineFigure:
+    def leadership(self, service: str) -> LeadershipTimeline:
         """Draw who thought which node to have a Service's address: a line each, drawn and in words.
 
         Every speaker by its own gossip, the client by its neighbor table, the API by its newest leader event. While a
@@ -335,12 +337,11 @@ class Observation(places.HelpfulAttributes):
         >>> "mypc" in lab.observation().leadership("svc1").describe()
         True
         """
-        from kanslib.render import leadership_timeline
+        from kanslib.render.leadership_timeline import LeadershipTimeline
 
         name, vip = self._shared.name(service), self._shared.vip(service)
         views = analysis.leadership_views(self._shared.data, name, vip)
-        title = f"Who has {name} ({vip})?"
-        return leadership_timeline.draw(views, title, self.action, self.provenance)
+        return LeadershipTimeline(views, f"Who has {name} ({vip})?", self.action, self.provenance)
 
     @query
     def frames(self, layer: str = "arp") -> list[Frame]:
@@ -373,17 +374,18 @@ class ARPObservation(places.HelpfulAttributes):
         self._query_log, self._shared = log, shared
 
     @query
-    def timeline(self) -> TimelineFigure:
+    def timeline(self) -> ARPTimeline:
         """Draw who asked, answered and announced, and which holder the client remembered.
 
         The bar behind each address is the client's neighbor table, as Linux keeps it, derived from the frames.
         """
-        from kanslib.render import arp_timeline
+        from kanslib.render.arp_timeline import ARPTimeline
+        from kanslib.render.arp_words import PlotContext
 
         data = self._shared.data
         names, client = analysis.services_by_address(data), data.topology.client or "the client"
-        context = arp_timeline.PlotContext(data, names, data.mac_owners, client)
-        return arp_timeline.draw(self._analyze(), analysis.neighbor_updates(data), context, data.provenance)
+        context = PlotContext(data, names, data.mac_owners, client)
+        return ARPTimeline(self._analyze(), analysis.neighbor_updates(data), context, data.provenance)
 
     @query
     def announcements(self, service: str | None = None) -> Table:
@@ -392,11 +394,11 @@ class ARPObservation(places.HelpfulAttributes):
         Columns AT, ADDRESS, HOLDER (whose network card), ROUNDS, GAPS (seconds between them), REQUESTS, REPLIES,
         SECONDS (how long it went on) and ANOMALIES (where it differs from RFC 5227).
         """
-        from kanslib.render import arp_timeline
+        from kanslib.render import arp_tables
 
         data, vip = self._shared.data, self._shared.vip(service) if service else None
-        rows = arp_timeline.announcement_rows(self._analyze().announcements(vip), data, data.mac_owners)
-        return self._shared.table(rows, arp_timeline.ANNOUNCEMENT_COLUMNS)
+        rows = arp_tables.announcement_rows(self._analyze().announcements(vip), data, data.mac_owners)
+        return self._shared.table(rows, arp_tables.ANNOUNCEMENT_COLUMNS)
 
     @query
     def neighbor_updates(self) -> Table:
@@ -405,21 +407,21 @@ class ARPObservation(places.HelpfulAttributes):
         Columns AT, ADDRESS, HOLDER, BECAUSE and FRAME; derived from the frames as Linux does it. `lab.neighbors()`
         is what the client itself says.
         """
-        from kanslib.render import arp_timeline
+        from kanslib.render import arp_tables
 
         data = self._shared.data
-        rows = arp_timeline.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
+        rows = arp_tables.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
         provenance = data.provenance.with_notes("derived from the frames")
-        return self._shared.table(rows, arp_timeline.NEIGHBOR_COLUMNS, provenance)
+        return self._shared.table(rows, arp_tables.NEIGHBOR_COLUMNS, provenance)
 
     @query
     def conflicts(self) -> Table:
         """Return the addresses for which two machines answered: AT, ADDRESS, HOLDERS and FRAMES."""
-        from kanslib.render import arp_timeline
+        from kanslib.render import arp_tables
 
         data = self._shared.data
-        rows = arp_timeline.conflict_rows(self._analyze(), data, data.mac_owners)
-        return self._shared.table(rows, arp_timeline.CONFLICT_COLUMNS)
+        rows = arp_tables.conflict_rows(self._analyze(), data, data.mac_owners)
+        return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS)
 
     def _analyze(self) -> NeighborAnalysis:
         return NeighborAnalysis.of(self._shared.data.frames())

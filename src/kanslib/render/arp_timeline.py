@@ -1,250 +1,171 @@
-"""Who asked, answered and announced, by ARP and neighbor discovery, as a figure, in words and as tables."""
+"""Who asked, answered and announced, by ARP and neighbor discovery, as a figure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+import htpy as h
 
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
-from kanslib.analysis.neighbors import Announcement, NeighborAnalysis
-from kanslib.analysis.observation_data import ObservedTime
+from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
-from kanslib.packets.arp import REPLY
-from kanslib.palette import BLUE, GREEN, GREY, GRID, PURPLE, VERMILLION
-from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.palette import PURPLE, VERMILLION
+from kanslib.render.arp_words import (
+    MESSAGE_STYLES,
+    PlotContext,
+    describe_message,
+    neighbor_entries,
+    sentences,
+)
+from kanslib.render.event_marks import short_names
+from kanslib.render.figure import SIZES, Drawing, Figure, TimeAxis, first_fitting, text_width, wrap_text
+from kanslib.render.figure.marks import band, line, symbol, text, time_axis, time_axis_height
 from kanslib.render.rows import Row
 
-# kind of message: its offset from the line, its colour, its symbol
-_KINDS = {
-    MessageKind.QUESTION: (0.24, GREY, "circle-open"),
-    MessageKind.ANSWER: (0.08, BLUE, "circle"),
-    MessageKind.ANNOUNCEMENT: (-0.08, GREEN, "triangle-up"),
-    MessageKind.OBJECTION: (-0.24, VERMILLION, "x"),
-    MessageKind.PROBE: (0.32, GREY, "square-open"),
-    MessageKind.OTHER: (-0.32, GREY, "diamond-open"),
-}
+if TYPE_CHECKING:
+    from kanslib.render.interactive import InteractiveFigure
+
+_ENTRY = "neighbor entry"
+_SYMBOL_PX = 4  # messages of one kind that are nearer to each other are one symbol
+_MOST_TITLES = 8  # of one symbol
 
 
-@dataclass(frozen=True)
-class PlotContext:
-    """What a figure names: its window, the Service of each address, the place of each MAC address, the client."""
+@dataclass(frozen=True, repr=False)
+class ARPTimeline(Figure):
+    """The messages about each address, and what the client remembered; `plotly()` is the same, to hover and to zoom.
 
-    window: ObservedTime
-    services: Mapping[str, str]
-    places: Mapping[str, str]
-    client: str
-
-
-def draw(
-    analysis: NeighborAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext, provenance: Provenance
-) -> TimelineFigure:
-    """Draw one line for each address: messages as symbols, the client's neighbor entry as a bar with its holder.
-
-    `analysis`: the messages; `updates`: the changes of the client's neighbor cache. Time is seconds after the action.
+    `analysis`: the messages; `updates`: the changes of the client's neighbor cache.
     """
-    figure, window = TimelineFigure(), context.window
-    addresses = [
-        address for address in context.services if any(message.address == address for message in analysis.messages)
-    ]
-    level = {address: len(addresses) - place for place, address in enumerate(addresses)}
-    for address in addresses:
-        for start, end, holder in _holders(updates, address, context):
-            x0, x1 = (moment - window.zero for moment in (start, end))
-            figure.add_shape(
-                type="rect", x0=x0, x1=x1, y0=level[address] - 0.4, y1=level[address] + 0.4, fillcolor=PURPLE,
-                opacity=0.14, line={"width": 1, "color": PURPLE}, layer="below",
-            )  # fmt: skip
-            figure.add_annotation(
-                x=(x0 + x1) / 2, y=level[address] + 0.4, yshift=8, showarrow=False, font={"size": 11},
-                text=escape(f"{context.client}: {holder}"),
-            )  # fmt: skip
-    for kind, (height, colour, symbol) in _KINDS.items():
-        mine = [message for message in analysis.messages if message.kind is kind and message.address in level]
-        if not mine and kind in (MessageKind.PROBE, MessageKind.OTHER):
-            continue
-        figure.add_scatter(
-            x=[round(message.frame.time - window.zero, 3) for message in mine],
-            y=[level[message.address] + height for message in mine],
-            text=[escape(_describe_message(message, context)) for message in mine],
-            mode="markers", name=str(kind), marker={"color": colour, "symbol": symbol, "size": 9},
-            hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
-        )  # fmt: skip
-    figure.set_time_axis(window.action, 170 + 90 * len(addresses))
-    names = [Markup("{}<br>{}").format(context.services[address], address) for address in addresses]
-    room = [0.4, len(addresses) + 0.9]
-    figure.update_yaxes(range=room, tickvals=list(level.values()), ticktext=names, gridcolor=GRID, zeroline=False)
-    rows = [
-        {"AT": round(message.frame.time - window.zero, 2), "ADDRESS": message.address, "KIND": str(message.kind),
-         "WHAT": _describe_message(message, context)}
-        for message in analysis.messages
-        if message.address in level
-    ]  # fmt: skip
-    return figure.with_description("\n".join(sentences(analysis, updates, context)), provenance, rows)
+
+    analysis: NeighborAnalysis
+    updates: Sequence[NeighborUpdate]
+    context: PlotContext
+    provenance: Provenance
+
+    def drawing(self, width: int) -> Drawing:
+        """Draw a block for each address: the client's neighbor entry as a bar, then a lane for each kind of message.
+
+        Time is seconds after the action. An announcement has the name of its sender beside it.
+        """
+        window, messages = self.context.window, self._messages()
+        heads = [_ENTRY, *(_count(kind, mine) for found in messages.values() for kind, mine in found.items())]
+        column = max(text_width(head) for head in heads) + 2 * SIZES.gap
+        axis = TimeAxis(window.start - window.zero, window.end - window.zero, column, width - SIZES.gap)
+        layers = _Layers(axis, self.context)
+        for address, by_kind in messages.items():
+            layers.add_address(address, width - 2 * SIZES.gap)
+            layers.add_entries(list(neighbor_entries(self.updates, address, self.context)))
+            for kind, mine in by_kind.items():
+                layers.add_messages(kind, mine)
+        start = line(axis.x(0), 0, axis.x(0), layers.y, VERMILLION, 1, "4 3")
+        title = f"seconds after {window.action}"
+        foot = list(time_axis(axis, 0, layers.y, title))
+        height = layers.y + time_axis_height(axis, title)
+        return Drawing(f"ARP and neighbor discovery around {window.action}", height, [foot, start, layers.parts])
+
+    def describe(self) -> str:
+        """Return what the figure shows, in sentences."""
+        return "\n".join(sentences(self.analysis, self.updates, self.context)) or "No message about these addresses."
+
+    def rows(self) -> list[Row]:
+        """Return the messages, in order."""
+        zero, addresses = self.context.window.zero, self.context.services
+        return [
+            {"AT": round(message.frame.time - zero, 2), "ADDRESS": message.address, "KIND": str(message.kind),
+             "WHAT": describe_message(message, self.context)}
+            for message in self.analysis.messages
+            if message.address in addresses
+        ]  # fmt: skip
+
+    def plotly(self) -> InteractiveFigure:
+        """Return the same as a plotly figure, to hover over and to zoom."""
+        from kanslib.render import interactive
+
+        return interactive.arp_timeline(self.analysis, self.updates, self.context)
+
+    def _messages(self) -> dict[str, dict[MessageKind, list[NeighborMessage]]]:
+        """Return the messages about each address by their kind; no address and no kind without a message."""
+        return {
+            address: {kind: found for kind in MESSAGE_STYLES if (found := [m for m in mine if m.kind is kind])}
+            for address in self.context.services
+            if (mine := [message for message in self.analysis.messages if message.address == address])
+        }
 
 
-def _holders(
-    updates: Sequence[NeighborUpdate], address: str, context: PlotContext
-) -> Iterator[tuple[float, float, str]]:
-    """Yield start, end (Unix seconds) and holder of each entry for an address in the client's cache, in the window."""
-    changes = [change for change in updates if change.address == address]
-    ends = [*(change.time for change in changes[1:]), context.window.end]
-    for change, following in zip(changes, ends, strict=False):
-        start, end = max(change.time, context.window.start), min(following, context.window.end)
-        if start < end:
-            yield start, end, _holder(change.mac, context.places)
+@dataclass
+class _Layers:
+    """The figure as it grows downward: `y` is where the next lane begins."""
 
+    axis: TimeAxis
+    context: PlotContext
+    y: float = 0.0
+    parts: list[h.Node] = field(default_factory=list)
 
-def _holder(mac: str, places: Mapping[str, str]) -> str:
-    return places.get(mac, mac)
+    def add_address(self, address: str, width: float) -> None:
+        """Write the name of a Service and its address above its lanes."""
+        service = self.context.services[address]
+        self.y += SIZES.gap
+        for words in wrap_text(address if service == address else f"{service} {address}", width, bold=True):
+            self.parts.append(text(SIZES.gap, self.y + SIZES.text, words, bold=True))
+            self.y += SIZES.line
+        self.y += SIZES.gap / 2
 
+    def add_entries(self, entries: Sequence[tuple[float, float, str]]) -> None:
+        """Draw the client's entries for an address as bars, each with its holder inside."""
+        if not entries:
+            return
+        self._write_head(_ENTRY)
+        short = short_names(self.context.places.values())
+        for start, end, holder in entries:
+            x1, x2 = (self.axis.x(moment - self.context.window.zero) for moment in (start, end))
+            title = f"{self.context.client} sends to {holder}"
+            self.parts.append(band(x1, self.y, max(x2 - 1, x1), SIZES.line, PURPLE, 0.22, title))
+            names = [title, f"to {holder}", holder, short.get(holder, "")]
+            if words := first_fitting(names, x2 - x1 - SIZES.gap):
+                self.parts.append(text(x1 + SIZES.gap / 2, self.y + SIZES.text, words))
+        self.y += SIZES.line + 2
 
-def _describe_message(message: NeighborMessage, context: PlotContext) -> str:
-    who = _holder(message.mac, context.places)
-    asker = _holder(message.asker, context.places)
-    arp = message.frame.arp
-    form = "advertisement" if arp is None else "reply" if arp.operation == REPLY else "request"
-    verb = {
-        MessageKind.QUESTION: f"{who} asks who has {message.address}",
-        MessageKind.ANSWER: f"{who} answers {asker}",
-        MessageKind.ANNOUNCEMENT: f"{who} announces itself ({form})",
-        MessageKind.OBJECTION: f"{who} answers the announcement of {asker}",
-        MessageKind.PROBE: f"{who} asks whether {message.address} is free",
-        MessageKind.OTHER: f"{who}: {message.frame}",
-    }[message.kind]
-    return f"{verb} · frame {message.frame.number}"
-
-
-def sentences(analysis: NeighborAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext) -> Iterator[str]:
-    """Yield the figure in words, one line for each address."""
-    for address, service in context.services.items():
-        mine = [message for message in analysis.messages if message.address == address]
-        if not mine:
-            continue
-        name = address if service == address else f"{service} {address}"
-        parts = [
-            f"{name}: {_count_messages(mine)}.",
-            *_describe_announcements(analysis, address, context),
-            *_describe_takeovers(analysis, address, context),
-            *_describe_conflicts(analysis, address, context),
-            *_describe_cache(updates, address, context),
+    def add_messages(self, kind: MessageKind, messages: Sequence[NeighborMessage]) -> None:
+        """Draw the messages of one kind, with their sender's name where the kind tells who claims the address."""
+        self._write_head(_count(kind, messages))
+        colour, shape = MESSAGE_STYLES[kind]
+        places = [
+            (x * _SYMBOL_PX, list(found))
+            for x, found in groupby(messages, lambda one: round(self._x(one) / _SYMBOL_PX))
         ]
-        yield " ".join(parts)
+        middle = self.y + SIZES.line / 2
+        for x, found in places:
+            self.parts.append(symbol(shape, x, middle, colour, self._titles(found)))
+        if kind in (MessageKind.ANNOUNCEMENT, MessageKind.OBJECTION):
+            ends = [*(x for x, _ in places[1:]), self.axis.right + SIZES.gap]
+            for (x, found), end in zip(places, ends, strict=True):
+                holder = self._holder(found[-1])
+                if first_fitting([holder], end - x - 2 * SIZES.gap - 2):
+                    self.parts.append(text(x + SIZES.gap + 1, middle + 4, holder))
+        self.y += SIZES.line
+
+    def _write_head(self, words: str) -> None:
+        self.parts.append(text(self.axis.left - SIZES.gap, self.y + SIZES.text, words, "end"))
+
+    def _x(self, message: NeighborMessage) -> float:
+        return self.axis.x(message.frame.time - self.context.window.zero)
+
+    def _holder(self, message: NeighborMessage) -> str:
+        return self.context.places.get(message.mac, message.mac)
+
+    def _titles(self, messages: Sequence[NeighborMessage]) -> str:
+        zero = self.context.window.zero
+        titles = [
+            f"{message.frame.time - zero:+.2f} s {describe_message(message, self.context)}"
+            for message in messages[:_MOST_TITLES]
+        ]
+        more = [f"and {len(messages) - _MOST_TITLES:,} more"] if len(messages) > _MOST_TITLES else []
+        return "\n".join([*titles, *more])
 
 
-def _count_messages(messages: Sequence[NeighborMessage]) -> str:
-    counts = {kind: sum(message.kind is kind for message in messages) for kind in _KINDS}
-    texts = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count]
-    if counts[MessageKind.QUESTION] and not counts[MessageKind.ANSWER]:
-        texts.insert(1, "no answer")
-    return ", ".join(texts)
-
-
-def _describe_announcements(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
-    for one in analysis.announcements(address):
-        at, rounds = one.rounds[0] - context.window.zero, len(one.rounds)
-        holder = _holder(one.mac, context.places)
-        yield f"{holder} announces itself from {at:+.1f} s on, in {rounds} round{'s' if rounds > 1 else ''}."
-
-
-def _describe_takeovers(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
-    for one in analysis.takeovers(address):
-        before, after = (_holder(mac, context.places) for mac in (one.before, one.after))
-        how = "" if one.is_announced else " without an announcement"
-        yield f"It moves from {before} to {after} at {one.time - context.window.zero:+.1f} s{how}."
-
-
-def _describe_conflicts(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
-    for one in analysis.conflicts():
-        if one.address == address:
-            holders = " and ".join(_holder(mac, context.places) for mac in one.macs)
-            start, end = (moment - context.window.zero for moment in (one.first, one.last))
-            how = f"{one.kind}, {one.questions} times" if one.questions > 1 else str(one.kind)
-            when = f"{start:+.1f} to {end:+.1f} s"
-            yield f"Conflict: {len(one.macs)} network cards hold it, {holders}: they {how}, {when}."
-
-
-def _describe_cache(updates: Sequence[NeighborUpdate], address: str, context: PlotContext) -> Iterator[str]:
-    entries = [
-        f"{holder} from {start - context.window.zero:+.1f} s"
-        for start, _, holder in _holders(updates, address, context)
-    ]
-    if entries:
-        is_shown = all(update.is_shown for update in updates if update.address == address)
-        doubt = "" if is_shown else " (suggested by messages; not each entry is shown by a frame of the client)"
-        yield f"Neighbor cache of {context.client}: {', then '.join(entries)}{doubt}."
-
-
-ANNOUNCEMENT_COLUMNS = ("AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ANOMALIES")
-
-
-def announcement_rows(
-    announcements: Sequence[Announcement], window: ObservedTime, places: Mapping[str, str]
-) -> list[Row]:
-    """Return one row for each run of gratuitous ARP; AT, GAPS and SECONDS are seconds, AT counts from the action."""
-    return [
-        {
-            "AT": round(one.rounds[0] - window.zero, 2),
-            "ADDRESS": one.address,
-            "HOLDER": _holder(one.mac, places),
-            "ROUNDS": len(one.rounds),
-            "GAPS": " ".join(f"{gap:.1f}" for gap in one.gaps),
-            "REQUESTS": one.requests,
-            "REPLIES": one.replies,
-            "SECONDS": round(one.seconds, 1),
-            "ANOMALIES": "; ".join(dict.fromkeys(part for odd in one.oddities for part in odd.split("; "))),
-        }
-        for one in announcements
-    ]
-
-
-NEIGHBOR_COLUMNS = ("AT", "ADDRESS", "HOLDER", "BECAUSE", "FRAME")
-
-
-def neighbor_rows(updates: Sequence[NeighborUpdate], window: ObservedTime, places: Mapping[str, str]) -> list[Row]:
-    """Return the changes of a neighbor cache within a window; AT is seconds after the action."""
-    return [
-        {
-            "AT": round(change.time - window.zero, 2),
-            "ADDRESS": change.address,
-            "HOLDER": _holder(change.mac, places),
-            "BECAUSE": str(change.reason),
-            "FRAME": change.frame,
-        }
-        for change in updates
-        if window.start <= change.time <= window.end
-    ]
-
-
-CONFLICT_COLUMNS = ("AT", "ADDRESS", "HOLDERS", "FRAMES")
-
-
-def conflict_rows(analysis: NeighborAnalysis, window: ObservedTime, places: Mapping[str, str]) -> list[Row]:
-    """Return the addresses for which two machines answer; AT is seconds after the action."""
-    return [
-        {
-            "AT": round(conflict.first - window.zero, 2),
-            "ADDRESS": conflict.address,
-            "HOLDERS": ", ".join(_holder(mac, places) for mac in conflict.macs),
-            "FRAMES": ", ".join(map(str, conflict.frames)),
-        }
-        for conflict in analysis.conflicts()
-    ]
-
-
-SCAN_COLUMNS = ("AT", "HOST", "ASKED", "ANSWERED")
-
-
-def scan_rows(analysis: NeighborAnalysis, window: ObservedTime, places: Mapping[str, str]) -> list[Row]:
-    """Return who asked for many addresses in a row; AT is seconds after the action."""
-    return [
-        {
-            "AT": round(scan.first - window.zero, 2),
-            "HOST": places.get(scan.mac, scan.ip),
-            "ASKED": scan.requested,
-            "ANSWERED": ", ".join(scan.answered),
-        }
-        for scan in analysis.scans()
-    ]
+def _count(kind: MessageKind, messages: Sequence[NeighborMessage]) -> str:
+    return f"{len(messages):,} {kind}{'s' if len(messages) > 1 else ''}"

@@ -3,48 +3,135 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from markupsafe import escape
+import htpy as h
 
 from kanslib.analysis.leadership import LeaderView, disagreements
 from kanslib.answer import Provenance
-from kanslib.palette import GRID, INK, SERIES
-from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.palette import SERIES
+from kanslib.render.figure import SIZES, Drawing, Figure, TimeAxis, first_fitting, name_column, wrap_text
+from kanslib.render.figure.marks import band, line, text, time_axis, time_axis_height
+from kanslib.render.rows import Row
 
 _NOBODY = "nobody"
+_LANE = 20  # px
+_ZOOMED_PX = 80  # a disagreement that is narrower than this is shown again, as wide as the figure
+_ZOOMS = 3  # at most
+_MARGIN = 0.6  # of a disagreement, shown before and after it
 
 
-def draw(views: Sequence[LeaderView], title: str, action: str, provenance: Provenance) -> TimelineFigure:
-    """Draw one line for each viewer, and on it a bar for each leader that it saw.
+@dataclass(frozen=True, repr=False)
+class LeadershipTimeline(Figure):
+    """Whom each viewer took for the leader. `title`: what is asked; `action`: what the seconds count from."""
 
-    Time is seconds after `action`.
-    """
-    figure = TimelineFigure()
-    viewers = list(dict.fromkeys(one.viewer for one in views))
-    leaders = list(dict.fromkeys(one.leader for one in views))
-    colours = {leader: SERIES[place % len(SERIES)] for place, leader in enumerate(leaders)}
-    whole = max((one.end for one in views), default=1.0) - min((one.start for one in views), default=0.0)
-    for leader in leaders:
-        mine = [one for one in views if one.leader == leader]
-        name = escape(leader or _NOBODY)
-        figure.add_bar(
-            orientation="h", base=[one.start for one in mine], x=[one.end - one.start for one in mine],
-            y=[escape(one.viewer) for one in mine], name=name, customdata=[name] * len(mine), width=0.7,
-            marker={"color": colours[leader], "opacity": 0.28, "line": {"color": colours[leader], "width": 2}},
-            text=[name if one.end - one.start > whole * 0.1 else "" for one in mine],
-            textposition="inside", insidetextanchor="middle", textfont={"color": INK},
-            hovertemplate="%{y}: %{customdata} from %{base:+.1f} s<extra></extra>",
-        )  # fmt: skip
-    figure.set_time_axis(action, 150 + 42 * len(viewers))
-    figure.update_layout(barmode="overlay", title={"text": escape(title), "font": {"size": 14}})
-    names = [escape(viewer) for viewer in reversed(viewers)]
-    figure.update_yaxes(categoryorder="array", categoryarray=names, gridcolor=GRID)
-    rows = [
-        {"WHO": one.viewer, "FROM": round(one.start, 1), "TO": round(one.end, 1), "LEADER": one.leader or _NOBODY}
-        for one in views
-    ]
-    return figure.with_description("\n".join([*sentences(views), describe_disagreements(views)]), provenance, rows)
+    views: Sequence[LeaderView]
+    title: str
+    action: str
+    provenance: Provenance
+
+    def drawing(self, width: int) -> Drawing:
+        """Draw a lane for each viewer, a bar for each leader that it saw, and below it the disagreements, zoomed in."""
+        start = min((one.start for one in self.views), default=0.0)
+        end = max((one.end for one in self.views), default=1.0)
+        left = max(name_column([one.viewer for one in self.views], width), SIZES.gap)
+        axis = TimeAxis(start, end, left, width - SIZES.gap)
+        layers = _Layers(self.views)
+        layers.add_heading(self.title, SIZES.gap, width)
+        layers.add_lanes(axis, f"seconds after {self.action}")
+        for first, last in _zooms(self.views, axis):
+            layers.add_zoom(axis, first, last, width)
+        return Drawing(self.title, layers.y, layers.parts)
+
+    def describe(self) -> str:
+        """Return what the figure shows, in sentences."""
+        return "\n".join([*sentences(self.views), describe_disagreements(self.views)])
+
+    def rows(self) -> list[Row]:
+        """Return a row for each view."""
+        return [
+            {"WHO": one.viewer, "FROM": round(one.start, 2), "TO": round(one.end, 2), "LEADER": one.leader or _NOBODY}
+            for one in self.views
+        ]
+
+
+def _zooms(views: Sequence[LeaderView], axis: TimeAxis) -> list[tuple[float, float]]:
+    """Return the spans that are worth a second axis: from the first second to the last, with a margin."""
+    near = (axis.end - axis.start) / 20
+    spans: list[tuple[float, float]] = []
+    for start, end, _ in disagreements(views):
+        if spans and start - spans[-1][1] < near:
+            spans[-1] = spans[-1][0], end
+        else:
+            spans.append((start, end))
+    margins = [(start, end, max((end - start) * _MARGIN, 0.01)) for start, end in spans]
+    return [
+        (start - margin, end + margin) for start, end, margin in margins if axis.x(end) - axis.x(start) < _ZOOMED_PX
+    ][:_ZOOMS]
+
+
+@dataclass
+class _Layers:
+    """The figure as it grows downward: `y` is where the next part begins."""
+
+    views: Sequence[LeaderView]
+    y: float = 0.0
+    axis_y: float = 0.0  # of the last time axis
+    parts: list[h.Node] = field(default_factory=list)
+
+    def add_heading(self, words: str, left: float, width: float) -> None:
+        """Write a heading, in as many lines as it needs."""
+        for one in wrap_text(words, width - left - SIZES.gap, bold=True):
+            self.parts.append(text(left, self.y + SIZES.line, one, bold=True))
+            self.y += SIZES.line
+        self.y += SIZES.gap
+
+    def add_zoom(self, whole: TimeAxis, start: float, end: float, width: int) -> None:
+        """Draw a short time again over the whole width, and from where in the figure above it was taken."""
+        axis = TimeAxis(start, end, whole.left, whole.right)
+        x1, x2 = whole.x(start), max(whole.x(end), whole.x(start) + 1)
+        top = self.axis_y
+        self.y += SIZES.line
+        span = [one for one in disagreements(self.views) if one[0] < end and one[1] > start]
+        first, last = span[0][0], span[-1][1]
+        words = f"{last - first:.2f} s in which not all agree: {first:+.2f} to {last:+.2f} s"
+        self.add_heading(words, whole.left, width)
+        corners = f"M{x1:g} {top:g}L{x2:g} {top:g}L{axis.right:g} {self.y:g}L{axis.left:g} {self.y:g}z"
+        self.parts.insert(0, h.path(d=corners, fill="currentColor", fill_opacity=".07"))
+        self.add_lanes(axis, "the same seconds, stretched")
+
+    def add_lanes(self, axis: TimeAxis, title: str) -> None:
+        """Draw the lanes of all viewers over a time axis."""
+        leaders = list(dict.fromkeys(one.leader for one in self.views))
+        colours = {leader: SERIES[place % len(SERIES)] for place, leader in enumerate(leaders)}
+        top = self.y
+        for viewer in dict.fromkeys(one.viewer for one in self.views):
+            self._add_viewer(viewer, axis)
+            for one in self.views:
+                if one.viewer == viewer and one.start < axis.end and one.end > axis.start:
+                    self._add_bar(one, axis, colours[one.leader])
+            self.y += _LANE + 4
+        self.parts += time_axis(axis, top, self.y, title)
+        self.axis_y, self.y = self.y, self.y + time_axis_height(axis, title)
+
+    def _add_viewer(self, viewer: str, axis: TimeAxis) -> None:
+        if axis.left > SIZES.gap:
+            self.parts.append(text(SIZES.gap, self.y + SIZES.text + 2, viewer, bold=True))
+            return
+        for one in wrap_text(viewer, axis.right - axis.left, bold=True):
+            self.parts.append(text(axis.left, self.y + SIZES.text, one, bold=True))
+            self.y += SIZES.line
+
+    def _add_bar(self, view: LeaderView, axis: TimeAxis, colour: str) -> None:
+        x1, x2 = axis.x(view.start), axis.x(view.end)
+        leader = view.leader or _NOBODY
+        words = f"{leader} from {view.start:+.2f} s"
+        self.parts.append(band(x1, self.y, x2, _LANE, colour, 0.3, f"{view.viewer}: {words}"))
+        self.parts.append(line(x1, self.y, x1, self.y + _LANE, colour, 2))
+        names = [words, leader] if axis.start < view.start else [leader]
+        if shown := first_fitting(names, x2 - x1 - SIZES.gap):
+            self.parts.append(text(x1 + SIZES.gap / 2 + 1, self.y + SIZES.text + 2, shown))
 
 
 def sentences(views: Sequence[LeaderView]) -> list[str]:

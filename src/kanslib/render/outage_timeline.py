@@ -1,200 +1,245 @@
-"""The timeline of an outage as a plotly figure, with its words and its table."""
+"""The timeline of an outage: its clocks, its events, and the requests to each Service with the phases they show."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import htpy as h
-import plotly.graph_objects as go
-from markupsafe import Markup, escape
 
-from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
+from kanslib.analysis import EventKind, Outage, Phase, TimelineEvent
+from kanslib.analysis.clocks import Clock, ClockKind, clocks
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
-from kanslib.palette import BLUE, GREEN, GREY, GRID, INK, PAPER, PURPLE, VERMILLION
-from kanslib.render.answers import TabledAnswer
-from kanslib.render.rows import Row, Rows
+from kanslib.palette import VERMILLION
+from kanslib.render.event_marks import EVENT_STYLES, PHASE_STYLES, EventMark, event_marks
+from kanslib.render.figure import (
+    NOTE_GAP,
+    SIZES,
+    Drawing,
+    Figure,
+    TimeAxis,
+    first_fitting,
+    name_column,
+    place_notes,
+    text_width,
+    wrap_text,
+)
+from kanslib.render.figure.marks import band, line, request_strip, symbol, text, time_axis, time_axis_height
+from kanslib.render.rows import Row
 
-LANE_STYLES = {
-    EventKind.MEMBERLIST: (PURPLE, "diamond"),
-    EventKind.SPEAKER: (PURPLE, "star-triangle-up"),
-    EventKind.LEADER: (BLUE, "star"),
-    EventKind.GRATUITOUS_ARP: (GREEN, "triangle-up"),
-    EventKind.NEIGHBOR_ADVERTISEMENT: (GREEN, "triangle-down"),
-    EventKind.BGP: (BLUE, "cross"),
-    EventKind.NODE: (VERMILLION, "square"),
-    EventKind.ENDPOINTS: (GREEN, "hexagon"),
-    EventKind.RULES: (GREY, "hourglass"),
+if TYPE_CHECKING:
+    from kanslib.render.interactive import InteractiveFigure
+
+_PHASE_NAMES = {
+    DARK: ("VIP dark · {failed} of {tried} failed", "dark {failed}/{tried}", "dark"),
+    PARTLY: (
+        "partly dark · {failed} of {tried} failed",
+        "partly dark {failed}/{tried}",
+        "partly {failed}/{tried}",
+        "partly",
+    ),
+    HEALTHY: ("healthy",),
+    STRAGGLERS: ("healthy with stragglers · {failed} of {tried} failed", "{failed} stragglers", "{failed}"),
 }
-# colour and opacity; the name above the band says the same
-_BANDS = {DARK: (VERMILLION, 0.35), PARTLY: (VERMILLION, 0.14), HEALTHY: (BLUE, 0.06), STRAGGLERS: (PURPLE, 0.12)}
-_MIN_NAMED_SHARE = 0.12  # of the axis: a shorter band has no room for its name
-_CONFIG = {"displaylogo": False, "showSendToCloud": False, "responsive": True}
+_SHORTEST_S = 0.001  # a figure of less than that has no axis
+_MOST_MARKS = 14  # of events: more are a table
+_STRIP = 26  # px of a Service's requests
+_PAD = 2  # px between the edge of a band and its name
+# a clock has the colour of the phases that it explains
+_CLOCK_PHASES = {
+    ClockKind.ADDRESS: DARK, ClockKind.ROUTE: PARTLY, ClockKind.ENDPOINT: PARTLY, ClockKind.CONNTRACK: STRAGGLERS,
+}  # fmt: skip
 
 
-class TimelineFigure(TabledAnswer, go.Figure):
-    """A plotly figure with words, rows and a provenance; a notebook shows figure and words.
+@dataclass(frozen=True, repr=False)
+class OutageTimeline(Figure):
+    """The timeline of an outage, with its words and its table; `plotly()` is the same to hover over and to zoom."""
 
-    Plotly reads `<b>`, `<br>`, `<a href>` and entities in every string that it shows: names and texts are escaped
-    before they are put into a figure.
-    """
+    outage: Outage
+    provenance: Provenance
 
-    def with_description(self, words: str, provenance: Provenance, rows: Rows) -> TimelineFigure:
-        """Set the words, the provenance and the rows of the figure, and return it."""
-        # plotly refuses attributes that it does not know
-        object.__setattr__(self, "_words", words)
-        object.__setattr__(self, "provenance", provenance)
-        object.__setattr__(self, "_rows", rows)
-        return self
+    def drawing(self, width: int) -> Drawing:
+        """Draw the clocks on top, then the events, then a lane for each Service; time is seconds after the action.
 
-    def set_time_axis(self, action: str, height: int) -> None:
-        """Set what timelines share: seconds after `action`, a line at 0 s with its name, `height` in pixels."""
-        name = escape(action)
-        line = {"color": VERMILLION, "width": 2, "dash": "dash"}
-        self.add_vline(x=0, line=line, annotation_text=name, annotation_yshift=14)
-        self.update_layout(
-            height=height, margin={"l": 10, "r": 10, "t": 50, "b": 40}, paper_bgcolor=PAPER, plot_bgcolor=PAPER,
-            font={"color": INK, "size": 13}, hovermode="closest",
-            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-        )  # fmt: skip
-        self.update_xaxes(title=f"seconds after {name}", gridcolor=GRID, zeroline=False)
-
-    def rows(self) -> Rows:
-        """Return what the figure is drawn from."""
-        return getattr(self, "_rows", ())
+        A clock shades the whole figure while it runs. A lane has the phases, named, and below them the requests: the
+        more of a moment's requests failed, the higher the bar.
+        """
+        outage = self.outage
+        failures = {service: _count_failures(phases) for service, phases in outage.phases.items()}
+        column = name_column([*failures, *failures.values()], width)
+        axis = TimeAxis(*_time_span(outage), max(column, SIZES.gap), width - SIZES.gap)
+        layers = _Layers(axis, column > 0)
+        running = clocks(outage)
+        for clock in running:
+            layers.add_clock(clock)
+        layers.add_events(outage)
+        top = layers.y
+        for service, counts in failures.items():
+            layers.add_service_name(service, counts)
+            layers.add_requests(outage, service)
+        shades = [band(axis.x(one.start), 0, axis.x(one.end), layers.y, "currentColor", 0.05) for one in running]
+        drops = [h.g(opacity=".35")[line(x, y, x, layers.y, "currentColor", 1)] for x, y in layers.symbols]
+        title = f"seconds after {outage.action}"
+        foot = list(time_axis(axis, top, layers.y, title))
+        height = layers.y + time_axis_height(axis, title)
+        return Drawing(f"Timeline of the outage around {outage.action}", height, [shades, foot, drops, layers.parts])
 
     def describe(self) -> str:
         """Return what the figure shows, in sentences."""
-        return str(getattr(self, "_words", ""))
+        return describe(self.outage)
 
-    def body_html(self) -> Markup:
-        """Return the words: a picture needs plotly's own MIME type."""
-        words = Markup("<br>").join(self.describe().splitlines())
-        return Markup(h.div(".kans-words")[h.b["In words"], h.br, words])
+    def rows(self) -> list[Row]:
+        """Return the clocks, the phases of each Service, then all timeline events."""
+        found = [
+            {"LINE": "clock", "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": str(one.kind), "FAILED": ""}
+            for one in clocks(self.outage)
+        ]
+        found += [
+            {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": one.name,
+             "FAILED": f"{one.failed}/{one.tried}"}
+            for service, phases in self.outage.phases.items()
+            for one in phases
+        ]  # fmt: skip
+        found += [
+            {"LINE": str(event.kind), "AT": round(event.at, 1), "UNTIL": "", "WHAT": str(event), "FAILED": ""}
+            for event in self.outage.events
+        ]
+        return found
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None, **options: object) -> dict[str, object]:
-        """Return plotly's own MIME type, which needs no network, whatever renderer is set; and the words."""
-        del include, exclude, options
-        figure = {**json.loads(self.to_json()), "config": _CONFIG}
-        words = f"# {self.provenance or ''}\n{self.describe()}"
-        return {"application/vnd.plotly.v1+json": figure, "text/plain": words}
+    def plotly(self) -> InteractiveFigure:
+        """Return the requests and all events as a plotly figure, to hover over and to zoom."""
+        from kanslib.render import interactive
 
-    def _ipython_display_(self) -> None:
-        from IPython.display import HTML, display
-
-        if self.provenance:
-            display(HTML(self.provenance.html()))
-        display(self._repr_mimebundle_(), raw=True)
-        display(HTML(self.body_html()))
+        return interactive.outage_timeline(self.outage)
 
 
-def draw(outage: Outage, provenance: Provenance) -> TimelineFigure:
-    """Draw the requests of each Service above and the timeline events below, on one axis of seconds after the action.
+def _time_span(outage: Outage) -> tuple[float, float]:
+    """Return the first and the last second that the figure shows, the action among them."""
+    moments = [0.0, *(event.at for event in outage.events)]
+    moments += [one.at for attempts in outage.attempts.values() for one in attempts[:1] + attempts[-1:]]
+    first, last = min(moments), max(moments)
+    return first, last if last - first > _SHORTEST_S else first + 1.0
 
-    A failed request is a cross, an answered one a dot; the band behind them is the phase, with its name.
+
+def _count_failures(phases: Sequence[Phase]) -> str:
+    failed, tried = sum(one.failed for one in phases), sum(one.tried for one in phases)
+    return f"{failed:,} of {tried:,} failed" if tried else "no request"
+
+
+@dataclass
+class _Layers:
+    """The figure as it grows downward: `y` is where the next part begins. `symbols`: the places of the events.
+
+    `is_beside`: the names of Services stand at the left of their lanes, not above them.
     """
-    figure = TimelineFigure()
-    services = list(outage.attempts)
-    lanes = [lane for lane in LANE_STYLES if any(event.kind is lane for event in outage.events)]
-    rows = [*services, *lanes]
-    level = {name: len(rows) - place for place, name in enumerate(rows)}
-    for service in services:
-        _add_phases(figure, outage.phases[service], level[service])
-        _add_requests(figure, service, outage.attempts[service], level[service])
-    for lane in lanes:
-        _add_lane(figure, lane, [event for event in outage.events if event.kind is lane], level[lane])
-    figure.set_time_axis(outage.action, 140 + 46 * len(rows))
-    figure.update_layout(margin_t=40)
-    room = [0.4, len(rows) + 0.9]  # above the first line, for the name of the action
-    figure.update_yaxes(
-        range=room,
-        tickvals=list(level.values()),
-        ticktext=[escape(row) for row in rows],
-        gridcolor=GRID,
-        zeroline=False,
-    )
-    return figure.with_description(describe(outage), provenance, _rows(outage))
+
+    axis: TimeAxis
+    is_beside: bool
+    y: float = float(SIZES.gap)
+    parts: list[h.Node] = field(default_factory=list)
+    symbols: list[tuple[float, float]] = field(default_factory=list)
+
+    def add_clock(self, clock: Clock) -> None:
+        """Draw a clock as a bar with its name and its seconds inside, else beside it, else above it."""
+        axis, x1, x2 = self.axis, self.axis.x(clock.start), self.axis.x(clock.end)
+        words = f"{clock.kind} · {clock.end - clock.start:.1f} s"
+        width = text_width(words, bold=True)
+        colour, opacity = PHASE_STYLES[_CLOCK_PHASES[clock.kind]]
+        if width + SIZES.gap <= x2 - x1:
+            self._write(words, x1 + SIZES.gap / 2)
+        elif x2 + width + SIZES.gap <= axis.right:
+            self._write(words, x2 + SIZES.gap)
+        elif x1 - width - SIZES.gap >= axis.left:
+            self._write(words, x1 - SIZES.gap - width)
+        else:
+            for one in wrap_text(words, axis.right - axis.left, bold=True):
+                self._write(one, min(x1, axis.right - text_width(one, bold=True)))
+                self.y += SIZES.line
+        self.parts.append(band(x1, self.y, x2, SIZES.line, colour, opacity, words))
+        self.y += SIZES.line + 3
+
+    def _write(self, words: str, x: float) -> None:
+        self.parts.append(text(x, self.y + SIZES.text, words, bold=True))
+
+    def add_events(self, outage: Outage) -> None:
+        """Draw the action and the events, each a symbol with its words."""
+        marks = event_marks(outage.events)
+        shown = [(one.at, one.text, *EVENT_STYLES[one.kind], _titles(one)) for one in marks[:_MOST_MARKS]]
+        shown.append((0.0, outage.action, VERMILLION, "triangle-down", outage.action))
+        shown.sort(key=lambda one: one[0])
+        axis = self.axis
+        notes = place_notes([(axis.x(at), words) for at, words, *_ in shown], axis.left, axis.right)
+        self.y += SIZES.gap
+        for note, (_, _, colour, shape, title) in zip(notes, shown, strict=True):
+            y = self.y + SIZES.line * note.row + SIZES.text
+            self.parts.append(symbol(shape, note.x, y - 4, colour, title))
+            self.symbols.append((note.x, y + 2))
+            for place, words in enumerate(note.lines):
+                x, anchor = (note.x - NOTE_GAP, "end") if note.is_left else (note.x + NOTE_GAP, None)
+                self.parts.append(text(x, y + SIZES.line * place, words, anchor))
+        self.y += SIZES.line * max(note.row + len(note.lines) for note in notes)
+        if len(marks) > _MOST_MARKS:
+            words = f"and {len(marks) - _MOST_MARKS} more: .table"
+            self.parts.append(text(axis.left, self.y + SIZES.text, words))
+            self.y += SIZES.line
+
+    def add_service_name(self, service: str, counts: str) -> None:
+        """Draw a Service's name and how many requests failed: at the left of its lane, or above it."""
+        self.y += 2 * SIZES.gap
+        if self.is_beside:
+            self.parts.append(text(SIZES.gap, self.y + SIZES.text, service, bold=True))
+            self.parts.append(text(SIZES.gap, self.y + SIZES.text + SIZES.line, counts))
+            return
+        left, right = self.axis.left, self.axis.right
+        for place, words in enumerate(wrap_text(service, right - left - SIZES.gap - text_width(counts), bold=True)):
+            self.parts.append(text(left, self.y + SIZES.text, words, bold=True))
+            if place == 0:
+                self.parts.append(text(right, self.y + SIZES.text, counts, "end"))
+            self.y += SIZES.line
+        self.y += SIZES.gap / 2
+
+    def add_requests(self, outage: Outage, service: str) -> None:
+        """Draw the phases of a Service as named bands, and its requests in their lower part."""
+        axis, high = self.axis, SIZES.line + 2 + _STRIP
+        free = axis.left  # the names end here
+        for phase in outage.phases[service]:
+            colour, opacity = PHASE_STYLES[phase.name]
+            x1, x2 = axis.x(phase.start), axis.x(phase.end)
+            self.parts.append(band(x1, self.y, x2, high, colour, opacity, describe_phase(phase)))
+            x, names = max(x1 + _PAD, free), _phase_names(phase)
+            words = first_fitting(names, x2 - x - _PAD)
+            if not words and phase.name == DARK and x + text_width(names[-1]) <= axis.right:
+                words = names[-1]  # it may reach into the next band: no outage is without this word
+            if words:
+                self.parts.append(text(x, self.y + SIZES.text + 1, words))
+                free = x + text_width(words) + 2 * _PAD
+        requests = ((one.at, one.is_ok) for one in outage.attempts[service])
+        self.parts += request_strip(requests, axis, self.y + SIZES.line + 2, _STRIP)
+        self.y += high
 
 
-def _add_phases(figure: go.Figure, phases: Sequence[Phase], level: float) -> None:
-    """Add the phases as bands with their names, where there is room for a name."""
-    whole = phases[-1].end - phases[0].start if phases else 0.0
-    for phase in phases:
-        colour, pattern = _BANDS[phase.name]
-        figure.add_shape(
-            type="rect", x0=phase.start, x1=phase.end, y0=level - 0.42, y1=level + 0.42, fillcolor=colour,
-            opacity=pattern, line={"width": 1, "color": colour}, layer="below",
-        )  # fmt: skip
-        label = f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name
-        if phase.end - phase.start < whole * _MIN_NAMED_SHARE:
-            label = "dark" if phase.name == DARK else ""
-        if label:
-            figure.add_annotation(
-                x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False,
-                font={"size": 11}, text=label,
-            )  # fmt: skip
+def _titles(mark: EventMark) -> str:
+    return "\n".join(f"{event.at:+.2f} s {event}" for event in mark.events)
 
 
-def _add_requests(figure: go.Figure, service: str, attempts: Sequence[Attempt], level: float) -> None:
-    """Add answered requests a little above the Service's line, failed ones below: neither hides the other."""
-    first = not any(trace.legendgroup == "requests" for trace in figure.data)
-    for ok, name, colour, symbol in ((True, "answered", BLUE, "circle"), (False, "no answer", VERMILLION, "x")):
-        mine = [attempt for attempt in attempts if attempt.is_ok is ok]
-        texts = [escape(one.reason or one.hostname or one.error) for one in mine]
-        figure.add_scatter(
-            x=[round(attempt.at, 3) for attempt in mine],
-            y=[level + (0.16 if ok else -0.16)] * len(mine),
-            text=texts,
-            mode="markers",
-            name=name,
-            legendgroup="requests" if ok else "failures",
-            showlegend=first,
-            marker={"color": colour, "symbol": symbol, "size": 5 if ok else 7, "opacity": 0.6 if ok else 1},
-            customdata=[escape(service)] * len(mine),
-            hovertemplate="%{customdata} %{x:+.2f} s · %{text}<extra></extra>",
-        )
-
-
-def _add_lane(figure: go.Figure, lane: EventKind, events: Sequence[TimelineEvent], level: float) -> None:
-    colour, symbol = LANE_STYLES[lane]
-    figure.add_scatter(
-        x=[round(event.at, 3) for event in events],
-        y=[level] * len(events),
-        text=[escape(event) for event in events],
-        mode="markers",
-        name=str(lane),
-        showlegend=False,
-        marker={"color": colour, "symbol": symbol, "size": 11},
-        hovertemplate="%{x:+.2f} s · %{text}<extra></extra>",
-    )
-
-
-def _rows(outage: Outage) -> list[Row]:
-    """Return the phases of each Service, then the timeline events."""
-    phases = [
-        {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": one.name,
-         "FAILED": f"{one.failed}/{one.tried}"}
-        for service, found in outage.phases.items()
-        for one in found
-    ]  # fmt: skip
-    events = [
-        {"LINE": str(event.kind), "AT": round(event.at, 1), "UNTIL": "", "WHAT": str(event), "FAILED": ""}
-        for event in outage.events
-    ]
-    return [*phases, *events]
+def _phase_names(phase: Phase) -> list[str]:
+    """Return what a band may say of its phase, from the longest text to the shortest."""
+    counts = {"failed": f"{phase.failed:,}", "tried": f"{phase.tried:,}"}
+    return [words.format_map(counts) for words in _PHASE_NAMES[phase.name]]
 
 
 def describe(outage: Outage) -> str:
-    """Return the timeline in words: the phases of each Service, then the first event of each lane after the action.
+    """Return the timeline in words: its clocks, the phases of each Service, the first event of each lane.
 
     Without requests, as with logs alone: all events in order.
     """
     if not outage.phases:
         return "\n".join(f"{event.at:+.1f} s {event.kind}: {event}" for event in outage.events)
-    sentences = []
+    sentences = [f"Clock: {one.kind}, {one.start:+.1f} to {one.end:+.1f} s." for one in clocks(outage)]
     for service, phases in outage.phases.items():
-        texts = [_describe_phase(phase) for phase in phases] or [f"no request after {outage.action}"]
+        texts = [describe_phase(phase) for phase in phases] or [f"no request after {outage.action}"]
         sentences.append(f"{service}: " + "; ".join(texts) + ".")
     firsts: dict[EventKind, TimelineEvent] = {}
     for event in outage.events:
@@ -207,7 +252,8 @@ def describe(outage: Outage) -> str:
     return "\n".join(sentences)
 
 
-def _describe_phase(phase: Phase) -> str:
+def describe_phase(phase: Phase) -> str:
+    """Return a phase in words: from when to when, its name, and how many requests failed for which causes."""
     causes = ": " + ", ".join(f"{kind} {count}" for kind, count in phase.causes) if phase.causes else ""
     failed = f"{phase.failed} of {phase.tried} failed{causes}"
     return f"{phase.start:+.1f} to {phase.end:+.1f} s {phase.name} ({failed})"

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from kanslib.analysis import Outage
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
-from kanslib.palette import INK, PAPER
-from kanslib.render import arp_timeline, outage_tables, outage_timeline
-from kanslib.render.outage_timeline import TimelineFigure
+from kanslib.palette import DARK_GROUND, DARK_INK, INK, PAPER
+from kanslib.render import arp_tables, arp_words, outage_tables
+from kanslib.render.arp_timeline import ARPTimeline
+from kanslib.render.outage_timeline import OutageTimeline
 from kanslib.render.rows import Rows
 
 _MAX_ROWS = 500  # rows of a table: a page has to open on a phone
@@ -29,7 +29,7 @@ class ReportSection:
     outage: Outage
     neighbors: NeighborAnalysis
     neighbor_updates: Sequence[NeighborUpdate]
-    context: arp_timeline.PlotContext
+    context: arp_words.PlotContext
     provenance: Provenance
 
 
@@ -41,20 +41,14 @@ class _Table:
 
 
 @dataclass(frozen=True)
-class _Figure:
-    html: Markup
-    words: str
-
-
-@dataclass(frozen=True)
 class _PageSection:
     """A section as the template shows it."""
 
     title: str
     provenance: Provenance
-    outage_figure: _Figure | None
+    outage_figure: Markup
     outage_tables: list[_Table]
-    neighbor_figure: _Figure | None
+    neighbor_figure: Markup
     neighbor_tables: list[_Table]
 
 
@@ -66,30 +60,26 @@ def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[Report
         title=title,
         inputs=_Table("", ("INPUT", "CONTENT"), [{"INPUT": name, "CONTENT": text} for name, text in facts]),
         sections=shown,
-        plotly_js=Markup(get_plotlyjs()) if any(one.outage_figure or one.neighbor_figure for one in shown) else None,
         max_rows=_MAX_ROWS,
         ink=INK,
         paper=PAPER,
+        dark_ink=DARK_INK,
+        dark_ground=DARK_GROUND,
     )
 
 
 def _page_section(section: ReportSection) -> _PageSection:
     outage, neighbors, provenance = section.outage, section.neighbors, section.provenance
-    outage_figure = neighbor_figure = None
+    outage_figure = neighbor_figure = Markup()
     if outage.attempts or outage.events:
-        outage_figure = _figure(outage_timeline.draw(outage, provenance))
+        outage_figure = OutageTimeline(outage, provenance).body_html()
     if neighbors.messages:
-        neighbor_figure = _figure(arp_timeline.draw(neighbors, section.neighbor_updates, section.context, provenance))
+        story = ARPTimeline(neighbors, section.neighbor_updates, section.context, provenance)
+        neighbor_figure = story.body_html()
     outage_tables, neighbor_tables = (
         [table for table in tables if table.rows] for tables in (_outage_tables(outage), _neighbor_tables(section))
     )
     return _PageSection(section.title, provenance, outage_figure, outage_tables, neighbor_figure, neighbor_tables)
-
-
-def _figure(figure: TimelineFigure) -> _Figure:
-    # plotly writes JSON in which <, > and / are escaped
-    html = Markup(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
-    return _Figure(html, figure.describe())
 
 
 def _outage_tables(outage: Outage) -> Iterator[_Table]:
@@ -102,9 +92,9 @@ def _outage_tables(outage: Outage) -> Iterator[_Table]:
 
 def _neighbor_tables(section: ReportSection) -> Iterator[_Table]:
     neighbors, window, places = section.neighbors, section.context.window, section.context.places
-    announcements = arp_timeline.announcement_rows(neighbors.announcements(), window, places)
-    cache = arp_timeline.neighbor_rows(section.neighbor_updates, window, places)
-    yield _Table("Announcements", arp_timeline.ANNOUNCEMENT_COLUMNS, announcements)
-    yield _Table("Conflicts", arp_timeline.CONFLICT_COLUMNS, arp_timeline.conflict_rows(neighbors, window, places))
-    yield _Table("Scans", arp_timeline.SCAN_COLUMNS, arp_timeline.scan_rows(neighbors, window, places))
-    yield _Table("Neighbor cache of the client", arp_timeline.NEIGHBOR_COLUMNS, cache)
+    announcements = arp_tables.announcement_rows(neighbors.announcements(), window, places)
+    cache = arp_tables.neighbor_rows(section.neighbor_updates, window, places)
+    yield _Table("Announcements", arp_tables.ANNOUNCEMENT_COLUMNS, announcements)
+    yield _Table("Conflicts", arp_tables.CONFLICT_COLUMNS, arp_tables.conflict_rows(neighbors, window, places))
+    yield _Table("Scans", arp_tables.SCAN_COLUMNS, arp_tables.scan_rows(neighbors, window, places))
+    yield _Table("Neighbor cache of the client", arp_tables.NEIGHBOR_COLUMNS, cache)

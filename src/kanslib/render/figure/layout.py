@@ -125,6 +125,63 @@ def stack_labels(points: Sequence[tuple[float, str]], left: float, right: float)
 
 
 @dataclass(frozen=True)
+class Note:
+    """A symbol at `x` px in a row, and its text beside it in `lines`: right of it, or left where `is_left`.
+
+    `row`: 0 is the first; a note of two lines takes two rows.
+    """
+
+    x: float
+    lines: tuple[str, ...]
+    is_left: bool
+    row: int
+
+
+NOTE_GAP = SIZES.symbol // 2 + 4  # from the middle of a symbol to its text
+
+
+def place_notes(points: Sequence[tuple[float, str]], left: float, right: float) -> list[Note]:
+    """Return a note for each (x, text), none over another, all between `left` and `right`; `points`: in order of x.
+
+    A later note stands below those that it would touch, so that a line may go down from each symbol.
+
+    >>> [note.row for note in place_notes([(50, "declared dead"), (60, "NotReady"), (300, "out")], 0, 340)]
+    [0, 1, 0]
+    """
+    placed: list[Note] = []
+    ends: list[tuple[float, float, int]] = []  # left and right end of each note, and the row after it
+    for x, text in points:
+        rooms = right - x - NOTE_GAP, x - NOTE_GAP - left
+        is_left = text_width(text) > rooms[0] and rooms[1] > rooms[0]
+        lines = tuple(wrap_text(text, rooms[is_left])) or ("",)
+        reach = NOTE_GAP + max(map(text_width, lines)) + SIZES.gap
+        start, end = (x - reach, x + NOTE_GAP) if is_left else (x - NOTE_GAP, x + reach)
+        row = max((below for from_, to, below in ends if from_ < end and to > start), default=0)
+        ends.append((start, end, row + len(lines)))
+        placed.append(Note(x, lines, is_left, row))
+    return placed
+
+
+def first_fitting(texts: Sequence[str], width: float) -> str:
+    """Return the first text that fits into `width` px, or the empty one.
+
+    >>> first_fitting(["healthy with stragglers", "healthy"], 80)
+    'healthy'
+    """
+    return next((text for text in texts if text_width(text) <= width), "")
+
+
+def name_column(names: Sequence[str], width: int) -> float:
+    """Return the px at the left of a figure of `width` px that the names of its lanes need; 0: they stand above them.
+
+    >>> name_column(["svc1", "svc2"], 320), name_column(["svc1", "svc2"], 640) > 40
+    (0.0, True)
+    """
+    widest = max((text_width(name, bold=True) for name in names), default=0.0) + 2 * SIZES.gap
+    return 0.0 if width < WIDTHS[1] or widest > width / 4 else widest
+
+
+@dataclass(frozen=True)
 class TimeAxis:
     """Seconds as px: `start` and `end` in seconds stand at `left` and `right` px.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import htpy as h
 
 from kanslib.palette import BLUE, GREY, VERMILLION
-from kanslib.render.figure.layout import SIZES, TimeAxis
+from kanslib.render.figure.layout import SIZES, TimeAxis, text_width, wrap_text
 
 # Paths around their middle, 10 px wide: who does not see the colours sees the shapes
 SYMBOLS = {
@@ -21,6 +21,7 @@ SYMBOLS = {
     "plus": "M-1.8-5.4h3.6v3.6h3.6v3.6h-3.6v3.6h-3.6v-3.6h-3.6v-3.6h3.6z",
     "star": "M0-6l1.5 4h4.2l-3.4 2.6l1.3 4.2l-3.6-2.6l-3.6 2.6l1.3-4.2l-3.4-2.6h4.2z",
     "hexagon": "M-5.5 0l2.75-4.8h5.5l2.75 4.8l-2.75 4.8h-5.5z",
+    "pentagon": "M0-5.8l5.5 4l-2.1 6.5h-6.8l-2.1-6.5z",
     "hourglass": "M-4.5-5h9l-9 10h9z",
 }
 
@@ -94,10 +95,20 @@ def request_strip(
 
 
 def time_axis(axis: TimeAxis, top: float, bottom: float, title: str) -> Iterator[h.Element]:
-    """Yield the axis at `bottom`: a thin line from `top` for each tick, its seconds below, and the title under them."""
+    """Yield the axis at `bottom`: a thin line from `top` for each tick, its seconds below, and the title under them.
+
+    It needs `time_axis_height` px below `bottom`.
+    """
     yield line(axis.left, bottom, axis.right, bottom, width=1)
     for tick in axis.ticks():
-        x = axis.x(tick)
+        x, words = axis.x(tick), f"{tick:g}"
+        half = text_width(words) / 2
         yield h.g(opacity=".25")[line(x, top, x, bottom, "currentColor", 1)]
-        yield text(x, bottom + SIZES.line, f"{tick:g}", "middle")
-    yield text((axis.left + axis.right) / 2, bottom + 2 * SIZES.line, title, "middle")
+        yield text(min(max(x, half), axis.right + SIZES.gap - half), bottom + SIZES.line, words, "middle")
+    for place, words in enumerate(wrap_text(title, axis.right - axis.left), start=2):
+        yield text((axis.left + axis.right) / 2, bottom + place * SIZES.line, words, "middle")
+
+
+def time_axis_height(axis: TimeAxis, title: str) -> float:
+    """Return the px that `time_axis` needs below its line."""
+    return SIZES.line * (1 + len(wrap_text(title, axis.right - axis.left))) + SIZES.gap
