@@ -16,15 +16,16 @@ from kanslib.metallb.bgp_sessions import NeighborState, NeighborSummary, Router
 from kanslib.simulator.address_family import is_ipv6
 
 _KUBE_PROXY_CHAIN = re.compile(
-    r"KUBE-(SERVICES|EXT-|SVC-|SVL-|FW-|SEP-|NODEPORTS|POSTROUTING|MARK-MASQ|EXTERNAL-SERVICES|PROXY-FIREWALL|FORWARD"
-    r"|FIREWALL)"
+    r"KUBE-(SERVICES|EXT-|SVC-|SVL-|FW-|SEP-|NODEPORTS|POSTROUTING|MARK-MASQ|EXTERNAL-SERVICES|PROXY-FIREWALL|FORWARD)"
 )
 _COUNTERS = re.compile(r"\[\d+:\d+\] ")
-# the jumps from the built-in chains of a kind node to kube-proxy's (iptablesJumpChains), and kind's masquerading
+# the jumps from the built-in chains of a kind node to kube-proxy's (iptablesJumpChains), the kubelet's KUBE-FIREWALL,
+# and kind's masquerading
 _SKELETON = """*filter
 :INPUT ACCEPT [0:0]
 :FORWARD ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
+:KUBE-FIREWALL - [0:0]
 [0:0] -A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
 [0:0] -A INPUT -m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS
 [0:0] -A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES
@@ -36,6 +37,7 @@ _SKELETON = """*filter
 [0:0] -A OUTPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
 [0:0] -A OUTPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
 [0:0] -A OUTPUT -j KUBE-FIREWALL
+[0:0] -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP
 COMMIT
 *nat
 :PREROUTING ACCEPT [0:0]

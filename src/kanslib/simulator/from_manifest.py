@@ -60,6 +60,7 @@ def from_manifest(
     state = InitialState(
         moment, objects, first.network, first.addresses, macs, first.cluster_cidr, control_plane,
         service_cidr=first.service_cidr, second=second, router_address=first.addresses["router"],
+        kube_proxy=cluster.kube_proxy,
     )  # fmt: skip
     unread = [field for document in documents for field in unread_fields(document)]
     return state, documents, (*(cluster.unread if configurations else ()), *unread)

@@ -1,6 +1,7 @@
 """Read a kind configuration (v1alpha4): what it says of nodes and networks, what kind refuses, what is not simulated.
 
-kind v0.24.0 pkg/internal/apis/config. kubeadm's patches are read for the labels and taints of nodes. Pure.
+kind v0.24.0 pkg/internal/apis/config. kubeadm's patches are read for the labels and taints of nodes, and for the
+options of kube-proxy. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Any
 from kanslib.exceptions import NotSimulatedError, RefusedError
 from kanslib.k8s.manifest import load_yaml
 from kanslib.k8s.objects import KubeObject
+from kanslib.simulator import kube_proxy_options
 from kanslib.simulator.address_family import Network
+from kanslib.simulator.kube_proxy_options import KubeProxyOptions
 
 POD_SUBNET, SERVICE_SUBNET = "10.10.0.0/16", "10.200.1.0/24"  # the lesson's
 _NAME = "myk8s"  # the lesson's
@@ -29,6 +32,7 @@ _NODE_MASK = {4: 24, 6: 64}  # of a node's range of Pods (kube-controller-manage
 _SERVICE_BITS = 20  # kubeadm's MaximumBitsForServiceSubnet
 _TWO_FAMILIES = "expected one (IPv4 or IPv6) CIDR or two CIDRs from each family for dual-stack networking"
 _CONTROL_PLANE = "control-plane"
+_KUBE_PROXY = "KubeProxyConfiguration"
 _ROLE = "node-role.kubernetes.io/control-plane"
 _READ = {
     "Cluster": ("kind", "apiVersion", "name", "nodes", "networking", "kubeadmConfigPatches"),
@@ -59,12 +63,13 @@ class KindNode:
 class KindConfiguration:
     """The nodes of a kind cluster and its ranges of addresses, one of each family.
 
-    `unread`: the fields that change nothing here.
+    `kube_proxy`: the options of kube-proxy. `unread`: the fields that change nothing here.
     """
 
     nodes: tuple[KindNode, ...]
     pod_subnets: tuple[Network, ...]
     service_subnets: tuple[Network, ...]
+    kube_proxy: KubeProxyOptions
     unread: tuple[str, ...]
 
     def pod_cidrs(self) -> Iterator[tuple[str, ...]]:
@@ -93,6 +98,7 @@ def read(cluster: KubeObject) -> KindConfiguration:
     _refuse_service_subnets(services)
     patches = list(_patches(cluster, "kubeadmConfigPatches", unread))
     found, roles = [], Counter[str]()
+    kube_proxy = KubeProxyOptions()
     for place, node in enumerate(nodes):
         role = node.get("role", _CONTROL_PLANE)
         roles[role] += 1
@@ -100,8 +106,10 @@ def read(cluster: KubeObject) -> KindConfiguration:
         kind = "InitConfiguration" if role == _CONTROL_PLANE and roles[role] == 1 else "JoinConfiguration"
         own = [*patches, *_patches(node, f"nodes[{place}].kubeadmConfigPatches", unread)]
         registrations = [one.get("nodeRegistration") or {} for one in own if one.get("kind") == kind]
+        if kind == "InitConfiguration":  # `kubeadm init` writes kube-proxy's configuration for all nodes
+            kube_proxy = kube_proxy_options.read(_merged(one for one in own if one["kind"] == _KUBE_PROXY))
         found.append(_node(name, role == _CONTROL_PLANE, node, registrations, is_single=len(nodes) == 1))
-    return KindConfiguration(tuple(found), pods, services, tuple(dict.fromkeys(unread)))
+    return KindConfiguration(tuple(found), pods, services, kube_proxy, tuple(dict.fromkeys(unread)))
 
 
 def _node(
@@ -230,10 +238,22 @@ def _refuse_service_subnets(subnets: Iterable[Network]) -> None:
 
 
 def _patches(owner: KubeObject, path: str, unread: list[str]) -> Iterator[KubeObject]:
-    """Yield the patches that a node's registration is read from; add the others to `unread`."""
+    """Yield the patches that are read; add the others, and fields that are not read, to `unread`."""
     for place, text in enumerate(owner.get("kubeadmConfigPatches") or []):
         for patch in load_yaml(text):
-            if isinstance(patch, dict) and patch.get("kind") in ("InitConfiguration", "JoinConfiguration"):
+            if isinstance(patch, dict) and patch.get("kind") in ("InitConfiguration", "JoinConfiguration", _KUBE_PROXY):
+                if patch["kind"] == _KUBE_PROXY:
+                    unread += (f"{path}[{place}].{field}" for field in kube_proxy_options.unread_fields(patch))
                 yield patch
             else:
                 unread.append(f"{path}[{place}]")
+
+
+def _merged(patches: Iterable[KubeObject]) -> KubeObject:
+    """Return one object of several patches; a later one overrides an earlier one (RFC 7386)."""
+    merged: KubeObject = {}
+    for patch in patches:
+        for field, value in patch.items():
+            before = merged.get(field)
+            merged[field] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged

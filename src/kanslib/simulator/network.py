@@ -315,7 +315,7 @@ class SimulatedNetwork:
         node = self._simulator.initial.place_at(ip)
         if node not in self._simulator.nodes(moment) or node in self._simulator.unreachable.at(moment):
             return None
-        checks = self._simulator.health_checks(node, moment, ipv6=is_ipv6(ip))
+        checks = self._simulator.health_checks(node, ip, moment)
         return next((check for check in checks if check.port == port), None)
 
     # ── ARP and neighbor discovery ───────────────────────────────────────────────────────────────────────

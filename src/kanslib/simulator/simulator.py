@@ -38,6 +38,7 @@ from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.endpoint_slices import EndpointSlices
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.judgement import refuse_configuration, refuse_denied
+from kanslib.simulator.kube_proxy_options import KubeProxyOptions
 from kanslib.simulator.kubelet import Kubelets
 from kanslib.simulator.metallb import EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
 from kanslib.simulator.router import RouterView
@@ -57,7 +58,7 @@ class InitialState:
     `moment`: Unix seconds. `objects`: by kind (plural, lower case). `network`: the Docker network. `addresses`, `macs`:
     of nodes, client and router, by name. `cluster_cidr`: the range of Pods. `service_cidr`: the range of ClusterIPs
     (empty: the /24 of the Service `kubernetes`). `second`: the addresses of the second family in a dual-stack cluster.
-    `router`: its name while it runs.
+    `router`: its name while it runs. `kube_proxy`: the options of kube-proxy.
     """
 
     moment: float
@@ -69,6 +70,7 @@ class InitialState:
     control_plane: str
     service_cidr: str = ""
     second: AddressFamily | None = None
+    kube_proxy: KubeProxyOptions = field(default_factory=KubeProxyOptions)
     client: str | None = "mypc"
     router: str | None = None
     router_address: str = ""
@@ -583,18 +585,22 @@ class Simulator:
         """Return the rules of kube-proxy on a node at a moment. `ipv6`: those of ip6tables, else those of iptables."""
         seen, version = self.api_view(node, moment, ipv6=ipv6)
         if version not in self._rules_cache:
-            config = self._kube_proxy(seen, ipv6=ipv6)
+            config = self._kube_proxy(node, seen, ipv6=ipv6)
             self._rules_cache[version] = kubeproxy.write(*self._kube_proxy_sees(seen), node, config)
         return self._rules_cache[version]
 
-    def health_checks(self, node: str, moment: float, *, ipv6: bool) -> list[kubeproxy.HealthCheck]:
-        """Return what kube-proxy on a node answers to health checks at a moment, by the endpoints of `ipv6` or IPv4."""
-        seen, _ = self.api_view(node, moment, ipv6=ipv6)
-        return kubeproxy.health_checks(*self._kube_proxy_sees(seen), node, self._kube_proxy(seen, ipv6=ipv6))
+    def health_checks(self, node: str, address: str, moment: float) -> list[kubeproxy.HealthCheck]:
+        """Return what kube-proxy on a node answers to health checks at one of its addresses."""
+        seen, _ = self.api_view(node, moment, ipv6=is_ipv6(address))
+        config = self._kube_proxy(node, seen, ipv6=is_ipv6(address))
+        own = config.nodeport_ips(node)
+        if own is not None and address not in own:
+            return []
+        return kubeproxy.health_checks(*self._kube_proxy_sees(seen), node, config)
 
-    def _kube_proxy(self, moment: float, *, ipv6: bool) -> kubeproxy.Config:
+    def _kube_proxy(self, node: str, moment: float, *, ipv6: bool) -> kubeproxy.Config:
         cidr = next((one.cluster_cidr for one in self.initial.families if one.is_ipv6 == ipv6), "")
-        return kubeproxy.Config.of(self.objects("nodes", moment), cidr, ipv6=ipv6)
+        return self.initial.kube_proxy.config(self.objects("nodes", moment), node, cidr, ipv6=ipv6)
 
     def _kube_proxy_sees(self, moment: float) -> tuple[list[KubeObject], list[KubeObject]]:
         return self.objects("services", moment), self.objects("endpointslices", moment)
