@@ -70,6 +70,7 @@ __all__ = [
     "RefusedError",
     "RuleSyntaxError",
     "SettleTimeoutError",
+    "Table",
     "TooManyPathsError",
     "TraceError",
     "UnknownAttributeError",
@@ -90,6 +91,7 @@ _LAZY = {
     "Lab": "kanslib.lab.lab:Lab",
     "Observation": "kanslib.lab.observation:Observation",
     "iptables": "kanslib.iptables",
+    "Table": "kanslib.render.tables:Table",
     "manifests": "kanslib.course.manifests",
 }
 
@@ -143,7 +145,9 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Table
         for one in actions
         if service in one.outage.attempts
     ]
-    return Table.from_rows(rows, actions[-1].observation.provenance, outage_tables.SUMMARY_COLUMNS)
+    why = f"around no recorded action were requests sent to {service}"
+    provenance = actions[-1].observation.provenance
+    return Table.from_rows(rows, provenance, outage_tables.SUMMARY_COLUMNS, empty_because=why)
 
 
 def _lab(backend: Backend, story: str) -> Lab:

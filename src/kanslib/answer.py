@@ -18,7 +18,8 @@ from kanslib.palette import BLUE, GROUND, VERMILLION, bar_style
 _CHIP_STYLE = f"""
 .kans-provenance{{position:relative;height:18px}}
 .kans-provenance>small{{position:absolute;top:0;right:0;z-index:2;box-sizing:border-box;max-width:100%;padding:0 .6em;\
-font-size:11px;line-height:16px;border:1px solid;border-radius:9px;opacity:.8;cursor:help}}
+font-size:11px;line-height:16px;border:1px solid;border-radius:9px;opacity:.75;cursor:help}}
+.kans-provenance b{{font-weight:normal}}
 .kans-provenance>small>span{{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}}
 .kans-provenance>small:is(:hover,:focus){{opacity:1;background:{GROUND}}}
 .kans-provenance>small:is(:hover,:focus)>b{{display:none}}
@@ -173,12 +174,21 @@ class Text(str, Answer):
 
     provenance: Provenance
     action_time: float | None
+    empty_because: str
 
-    def __new__(cls, content: str, provenance: Provenance, action_time: float | None = None) -> Self:
-        """Return the text with its provenance; `action_time`: of the last action before it (Unix seconds)."""
+    def __new__(
+        cls,
+        content: str,
+        provenance: Provenance,
+        action_time: float | None = None,
+        empty_because: str = "nothing was printed",
+    ) -> Self:
+        """Return the text with its provenance.
+
+        `action_time`: of the last action before it (Unix seconds). `empty_because`: what is shown in place of no text.
+        """
         text = super().__new__(cls, content)
-        text.provenance = provenance
-        text.action_time = action_time
+        text.provenance, text.action_time, text.empty_because = provenance, action_time, empty_because
         return text
 
     def matching(self, pattern: str, since_action: bool = False) -> Text:
@@ -199,12 +209,15 @@ class Text(str, Answer):
                 for moment, line in stamped
                 if moment is not None and moment >= start
             ]
-        return Text("\n".join(lines), self.provenance, self.action_time)
+        since = " since the last action" if since_action else ""
+        why = f"no line{since} matches {pattern!r}" if self else self.empty_because
+        return Text("\n".join(lines), self.provenance, self.action_time, why)
 
     def section(self, start: str) -> Text:
         """Return the block from the line that matches `start` to the next two blank lines or the end."""
         found = re.search(rf"(?ms)^{start}.*?(?=\n\n\n|\Z)", self)
-        return Text(found[0].rstrip("\n") if found else "", self.provenance, self.action_time)
+        section = found[0].rstrip("\n") if found else ""
+        return Text(section, self.provenance, self.action_time, f"no line matches {start!r}")
 
     def describe(self) -> str:
         """Return the text itself, as a plain str."""
@@ -213,4 +226,10 @@ class Text(str, Answer):
     def body_html(self) -> Markup:
         """Return the text in a box that scrolls sideways."""
         style = "margin:.2em 0;white-space:pre;overflow-x:auto"
-        return Markup(h.pre(tabindex=0, role="group", aria_label="text", style=style)[str(self) or "(nothing)"])
+        return Markup(h.pre(tabindex=0, role="group", aria_label="text", style=style)[self._shown()])
+
+    def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
+        printer.text(f"# {self.provenance}\n{self._shown()}")
+
+    def _shown(self) -> str:
+        return str(self) or f"(none: {self.empty_because})"

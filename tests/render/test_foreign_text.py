@@ -208,7 +208,7 @@ def form_html(widget: ipywidgets.Widget) -> Iterator[str]:
 def test_notice_adds_no_element(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     monkeypatch.setattr(notices, "in_notebook", lambda: True)
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data["text/html"]))
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data["text/html"]))
     notices.show_notice(HOSTILE, notices.FALLBACK_COLOUR, "kans-not-live")
     assert elements(shown[0]) <= {*elements("<div class='' style=''>")}
     assert HOSTILE in text_of(shown[0])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kanslib.course import manifests
 from kanslib.exceptions import ManifestError, NotRecordedError
 from kanslib.k8s.manifest import check_object, documents
-from kanslib.k8s.objects import KubeObject
+from kanslib.k8s.objects import KubeObject, plural
 from kanslib.k8s.schema import versions
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from kanslib.answer import Text
     from kanslib.render.tables import Table
 
+# of what kubectl prints: the columns that are only shown when they are asked for
+_WIDE = {
+    "nodes": ("EXTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"),
+    "pods": ("NOMINATED NODE", "READINESS GATES"),
+    "services": ("SELECTOR",),
+    "ipaddresspools": ("AVOID BUGGY IPS",),
+}
 EVENT_COLUMNS = ["TYPE", "REASON", "AGE", "FROM", "MESSAGE"]
 
 
@@ -27,13 +34,16 @@ def objects(view: ClusterView, kind: str, namespace: str | None) -> list[KubeObj
     return [obj for obj in view.objects(kind) if namespace in (None, obj["metadata"].get("namespace"))]
 
 
-def table(view: ClusterView, kind: str, namespace: str | None) -> Table:
-    """Return what `kubectl get KIND -o wide` shows."""
+def table(view: ClusterView, kind: str, namespace: str | None, *, wide: bool) -> Table:
+    """Return what `kubectl get KIND -o wide` prints; see `Lab.table`."""
     from kanslib.k8s import kubectl
+    from kanslib.render.rows import Columns
     from kanslib.render.tables import Table
 
     rows = kubectl.rows(kind, objects(view, kind, namespace), view.backend.now())
-    return Table.from_rows(rows, view.provenance(), kubectl.columns(kind))
+    columns = Columns(tuple(kubectl.columns(kind)), _WIDE.get(plural(kind), ()))
+    why = f"there are no {plural(kind)}{f' in {namespace}' if namespace else ''} at this moment"
+    return Table.from_rows(rows, view.provenance(), columns.shown(wide), empty_because=why)
 
 
 def events(view: ClusterView, service: str) -> Table:
@@ -41,11 +51,14 @@ def events(view: ClusterView, service: str) -> Table:
     from kanslib.k8s import kubectl
     from kanslib.render.tables import Table
 
-    uid = places.find_service(view, service)["metadata"]["uid"]
+    found = places.find_service(view, service)
+    uid = found["metadata"]["uid"]
     mine = [event for event in view.objects("events") if event["involvedObject"].get("uid") == uid]
     mine.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
     rows = [kubectl.described_event(event, view.backend.now()) for event in mine]
-    return Table.from_rows(rows, view.provenance(), EVENT_COLUMNS)
+    kind = found["spec"].get("type", "ClusterIP")
+    why = f"{service}, a Service of type {kind}, has no event at this moment; the API keeps one for an hour"
+    return Table.from_rows(rows, view.provenance(), EVENT_COLUMNS, empty_because=why)
 
 
 def describe(view: ClusterView, service: str) -> Text:

@@ -161,8 +161,8 @@ class Lab(places.HelpfulAttributes):
     # ── Kubernetes ──────────────────────────────────────────────────────────────────────────────────────────────
 
     @query
-    def nodes(self) -> Table:
-        """Return `kubectl get nodes -o wide`.
+    def nodes(self, *, wide: bool = False) -> Table:
+        """Return `kubectl get nodes -o wide`; `wide` also shows the columns that seldom matter.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -170,11 +170,11 @@ class Lab(places.HelpfulAttributes):
         >>> lab.nodes().NAME.tolist()
         ['myk8s-control-plane', 'myk8s-worker', 'myk8s-worker2', 'myk8s-worker3']
         """
-        return kubernetes.table(self._view, "nodes", None)
+        return kubernetes.table(self._view, "nodes", None, wide=wide)
 
     @query
-    def pods(self) -> Table:
-        """Return `kubectl get pods -A -o wide`.
+    def pods(self, *, wide: bool = False) -> Table:
+        """Return `kubectl get pods -A -o wide`; `wide` also shows the columns that seldom matter.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -182,11 +182,11 @@ class Lab(places.HelpfulAttributes):
         >>> lab.pods().query("NAMESPACE == 'default'").NAME.tolist()
         ['webpod1', 'webpod2']
         """
-        return kubernetes.table(self._view, "pods", None)
+        return kubernetes.table(self._view, "pods", None, wide=wide)
 
     @query
-    def services(self) -> Table:
-        """Return `kubectl get svc -A -o wide`.
+    def services(self, *, wide: bool = False) -> Table:
+        """Return `kubectl get svc -A -o wide`; `wide` also shows the columns that seldom matter.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -194,13 +194,14 @@ class Lab(places.HelpfulAttributes):
         >>> lab.services().NAME.tolist()[:4]
         ['kubernetes', 'svc1', 'svc2', 'svc3']
         """
-        return kubernetes.table(self._view, "services", None)
+        return kubernetes.table(self._view, "services", None, wide=wide)
 
     @query
-    def table(self, kind: str, namespace: str | None = None) -> Table:
+    def table(self, kind: str, namespace: str | None = None, *, wide: bool = False) -> Table:
         """Return `kubectl get KIND -o wide`: kubectl's headers, all namespaces unless one is named.
 
-        `kind`: a resource, its singular or kubectl's short name.
+        `kind`: a resource, its singular or kubectl's short name. `wide`: also show the columns that seldom matter. The
+        table has them in any case.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -208,7 +209,7 @@ class Lab(places.HelpfulAttributes):
         >>> lab.table("ipaddresspools").NAME.tolist()
         ['my-ippool']
         """
-        return kubernetes.table(self._view, kind, namespace)
+        return kubernetes.table(self._view, kind, namespace, wide=wide)
 
     @query
     def objects(self, kind: str, namespace: str | None = None) -> list[KubeObject]:
@@ -264,8 +265,8 @@ class Lab(places.HelpfulAttributes):
         return kubernetes.describe(self._view, service)
 
     @query
-    def containers(self) -> Table:
-        """Return `docker ps -a`: the containers of the course.
+    def containers(self, *, wide: bool = False) -> Table:
+        """Return `docker ps -a`: the containers of the course; `wide` also shows their ids and ports.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="service-types")  # doctest: +ELLIPSIS
@@ -273,7 +274,7 @@ class Lab(places.HelpfulAttributes):
         >>> "myk8s-worker" in lab.containers().NAMES.tolist()
         True
         """
-        return traffic.containers(self._view)
+        return traffic.containers(self._view, wide=wide)
 
     @query
     def log(self, component: str, node: str | None = None) -> Text:
@@ -753,10 +754,11 @@ class Lab(places.HelpfulAttributes):
         """
         self._backend.at_time(seconds)
 
-    def moments(self) -> Table:
+    def moments(self, *, wide: bool = False) -> Table:
         """Return every moment of this story: MOMENT, AT (seconds after the opening), SETTLED AFTER (seconds) and DONE.
 
-        QUERIES AFTER: seconds after the action at which commands were run. HERE marks where the lab stands.
+        HERE marks where the lab stands. `wide` also shows QUERIES AFTER: seconds after the action at which commands
+        were run.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -768,7 +770,7 @@ class Lab(places.HelpfulAttributes):
         from kanslib.render.tables import Table
 
         rows = moments.moment_rows(self._backend.moments())
-        return Table.from_rows(rows, self._backend.provenance(), moments.MOMENT_COLUMNS)
+        return Table.from_rows(rows, self._backend.provenance(), moments.MOMENT_COLUMNS.shown(wide))
 
     def time_machine(self, service: str = "svc1") -> TimeMachine:
         """Return the whole recorded story under a slider: map, time axis, addresses, and a packet's way to a Service.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kanslib.render.arp_timeline import ARPTimeline
     from kanslib.render.leadership_timeline import LeadershipTimeline
     from kanslib.render.outage_timeline import OutageTimeline
-    from kanslib.render.rows import Rows
+    from kanslib.render.rows import Columns, Rows
     from kanslib.render.svg import SVG
     from kanslib.render.tables import Table
 
@@ -86,11 +86,17 @@ class _SharedData:
             raise UnknownNameError("place", place, known)
         return known[place]
 
-    def table(self, rows: Rows, columns: Sequence[str], provenance: Provenance | None = None) -> Table:
-        """Return a table with a provenance: the observation's, if no other is given."""
+    def table(
+        self, rows: Rows, columns: Columns | Sequence[str], empty_because: str, provenance: Provenance | None = None
+    ) -> Table:
+        """Return a table with a provenance: the observation's, if no other is given.
+
+        `empty_because`: what was not seen around the action, where there is no row.
+        """
         from kanslib.render.tables import Table
 
-        return Table.from_rows(rows, provenance or self.data.provenance, columns)
+        why = f"{empty_because} around {self.data.action}"
+        return Table.from_rows(rows, provenance or self.data.provenance, columns, empty_because=why)
 
 
 class Observation(places.HelpfulAttributes):
@@ -174,7 +180,7 @@ class Observation(places.HelpfulAttributes):
             for row in self._shared.data.probes()
             if row["to"] == vip
         ]
-        return self._shared.table(rows, PROBES)
+        return self._shared.table(rows, PROBES, f"no request was sent to {service}")
 
     @query
     def attempts(self, service: str) -> tuple[Attempt, ...]:
@@ -190,11 +196,11 @@ class Observation(places.HelpfulAttributes):
         return self._outage.attempts.get(self._shared.name(service), ())
 
     @query
-    def phases(self, service: str | None = None) -> Table:
+    def phases(self, service: str | None = None, *, wide: bool = False) -> Table:
         """Return the phases of an outage, computed from every request, one row each; of all Services without a name.
 
         Columns SERVICE, PHASE, FROM and TO, TRIED, FAILED, ANSWERED (the share, with its 95 % interval), BECAUSE (why
-        requests failed, counted), ENDED BY (what ended the phase) and EVIDENCE.
+        requests failed, counted), ENDED BY (what ended the phase) and, shown with `wide`, EVIDENCE.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -206,7 +212,8 @@ class Observation(places.HelpfulAttributes):
         from kanslib.render import outage_tables
 
         rows = outage_tables.phase_rows(self._outage, self._shared.name(service) if service else None)
-        return self._shared.table(rows, outage_tables.PHASE_COLUMNS)
+        why = f"no request was sent to {service or 'a Service'}"
+        return self._shared.table(rows, outage_tables.PHASE_COLUMNS.shown(wide), why)
 
     @query
     def failures(self, service: str) -> Table:
@@ -224,7 +231,11 @@ class Observation(places.HelpfulAttributes):
         from kanslib.render import outage_tables
 
         rows = outage_tables.failure_rows(self._outage, self._shared.name(service))
-        return self._shared.table(rows, outage_tables.FAILURE_COLUMNS)
+        sent = len(self._outage.attempts.get(self._shared.name(service), ()))
+        why = (
+            f"each of the {sent:,} requests to {service} was answered" if sent else f"no request was sent to {service}"
+        )
+        return self._shared.table(rows, outage_tables.FAILURE_COLUMNS, why)
 
     def outage(self) -> Outage:
         """Return all of it as data: attempts with their reasons and frames, phases, timeline events.
@@ -284,7 +295,10 @@ class Observation(places.HelpfulAttributes):
 
         if kind is not None and kind not in list(EventKind):
             raise UnknownNameError("kind of timeline event", kind, list(EventKind))
-        return self._shared.table(outage_tables.event_rows(self._outage, kind), outage_tables.EVENT_COLUMNS)
+        rows = outage_tables.event_rows(self._outage, kind)
+        return self._shared.table(
+            rows, outage_tables.EVENT_COLUMNS, f"no timeline event{f' of the kind {kind}' if kind else ''}"
+        )
 
     @query
     def leader_history(self) -> Table:
@@ -310,7 +324,7 @@ class Observation(places.HelpfulAttributes):
              "CANDIDATES": list(one.candidates), "LEADER": one.node}
             for one in found
         ]  # fmt: skip
-        return self._shared.table(rows, LEADER_HISTORY)
+        return self._shared.table(rows, LEADER_HISTORY, "MetalLB wrote no leader event before and")
 
     def mac_owners(self) -> Mapping[str, str]:
         """Return whose network card each MAC address is: a node's, the client's, the router's.
@@ -398,7 +412,8 @@ class ARPObservation(places.HelpfulAttributes):
 
         data, vip = self._shared.data, self._shared.vip(service) if service else None
         rows = arp_tables.announcement_rows(self._analyze().announcements(vip), data, data.mac_owners)
-        return self._shared.table(rows, arp_tables.ANNOUNCEMENT_COLUMNS)
+        why = f"no gratuitous ARP for {service or 'an address'} was captured"
+        return self._shared.table(rows, arp_tables.ANNOUNCEMENT_COLUMNS, why)
 
     @query
     def neighbor_updates(self) -> Table:
@@ -412,7 +427,8 @@ class ARPObservation(places.HelpfulAttributes):
         data = self._shared.data
         rows = arp_tables.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
         provenance = data.provenance.with_notes("derived from the frames")
-        return self._shared.table(rows, arp_tables.NEIGHBOR_COLUMNS, provenance)
+        why = "no captured frame changed the client's neighbor table"
+        return self._shared.table(rows, arp_tables.NEIGHBOR_COLUMNS, why, provenance)
 
     @query
     def conflicts(self) -> Table:
@@ -421,7 +437,7 @@ class ARPObservation(places.HelpfulAttributes):
 
         data = self._shared.data
         rows = arp_tables.conflict_rows(self._analyze(), data, data.mac_owners)
-        return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS)
+        return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS, "no two machines answered for one address")
 
     def _analyze(self) -> NeighborAnalysis:
         return NeighborAnalysis.of(self._shared.data.frames())
@@ -442,17 +458,19 @@ class BGPObservation(places.HelpfulAttributes):
         self._query_log, self._shared = log, shared
 
     @query
-    def messages(self, node: str | None = None) -> Table:
+    def messages(self, node: str | None = None, *, wide: bool = False) -> Table:
         """Return the BGP messages of a node or of all; KEEPALIVEs in a row are counted.
 
-        Columns AT, FROM, TO, MESSAGE, INFO and FRAME. Raise UnknownNameError for a node that does not exist.
+        Columns AT, FROM, TO, MESSAGE, INFO and, shown with `wide`, FRAME. Raise UnknownNameError for a node that does
+        not exist.
         """
         from kanslib.render import bgp
 
         captured, found = self._captured(node)
         names = {address: place for place, address in self._shared.data.topology.addresses.items()}
         rows = bgp.message_rows(found, names, captured.window.zero)
-        return self._shared.table(rows, bgp.MESSAGE_COLUMNS, captured.provenance)
+        why = f"no BGP message of {node or 'a node'} was captured"
+        return self._shared.table(rows, bgp.MESSAGE_COLUMNS.shown(wide), why, captured.provenance)
 
     @query
     def decode(self, message: str = "UPDATE", sender: str | None = None) -> Table:
@@ -471,7 +489,7 @@ class BGPObservation(places.HelpfulAttributes):
             names = sorted({one.name for one in sent})
             action = captured.window.action
             raise NotRecordedError(f"a BGP {message} around {action}", names, "seen.bgp.messages() lists them")
-        return self._shared.table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, captured.provenance)
+        return self._shared.table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, "the message is empty", captured.provenance)
 
     @query
     def states(self, node: str) -> SVG:
@@ -503,7 +521,8 @@ class BGPObservation(places.HelpfulAttributes):
         captured = self._shared.data.tcp_frames()
         since: Iterator[Frame] = (frame for frame in captured.frames if frame.time >= captured.window.zero)
         rows = bgp.share_rows(since, vip, hops, self._query_log.view.mac_owners())
-        return self._shared.table(rows, bgp.SHARE_COLUMNS, captured.provenance)
+        why = f"no connection to {service} passed the router"
+        return self._shared.table(rows, bgp.SHARE_COLUMNS, why, captured.provenance)
 
     def _captured(self, node: str | None) -> tuple[CapturedFrames, list[CapturedMessage]]:
         from kanslib.packets import bgp

@@ -11,49 +11,55 @@ from kanslib.render import command_tables
 
 if TYPE_CHECKING:
     from kanslib.answer import Text
-    from kanslib.render.rows import Rows
+    from kanslib.render.rows import Columns, Rows
     from kanslib.render.tables import Table
 
 _CONTAINERS = "docker ps -a --format 'table {{.ID}}\\t{{.Image}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}'"
 
 
-def _table(text: Text, rows: Rows, columns: Sequence[str] | None = None) -> Table:
+def _table(text: Text, rows: Rows, columns: Columns | Sequence[str], empty_because: str) -> Table:
     from kanslib.render.tables import Table
 
-    return Table.from_rows(rows, text.provenance, columns)
+    return Table.from_rows(rows, text.provenance, columns, empty_because=empty_because)
 
 
 def curl(view: ClusterView, target: str, times: int, source: str | None) -> Table:
     """Send requests and count who answered; see `Lab.curl`."""
     aim = packet_path.resolve(view, target)
     text, sent = view.backend.requests(str(aim), times, source or places.client(view))
-    return _table(text, command_tables.request_rows(text, sent), command_tables.REQUEST_COLUMNS)
+    rows = command_tables.request_rows(text, sent)
+    return _table(text, rows, command_tables.REQUEST_COLUMNS, f"no request was sent to {target}")
 
 
 def arp_scan(view: ClusterView, source: str | None) -> Table:
     """Ask for every address of the pool; see `Lab.arp_scan`."""
     text = view.backend.arp_scan(source or places.client(view))
-    return _table(text, command_tables.arp_scan_rows(text, view.mac_owners()), command_tables.ARP_SCAN_COLUMNS)
+    rows = command_tables.arp_scan_rows(text, view.mac_owners())
+    why = "nobody answered for an address of the pools at this moment"
+    return _table(text, rows, command_tables.ARP_SCAN_COLUMNS, why)
 
 
 def neighbors(view: ClusterView, place: str | None) -> Table:
     """Read a place's neighbor table; see `Lab.neighbors`."""
-    text = view.backend.run(place or places.client(view), "ip -j neigh")
+    holder = place or places.client(view)
+    text = view.backend.run(holder, "ip -j neigh")
     rows = command_tables.neighbor_rows(text, view.mac_owners())
-    return _table(text, rows, command_tables.NEIGHBOR_COLUMNS)
+    return _table(text, rows, command_tables.NEIGHBOR_COLUMNS, f"{holder} has no neighbor entry at this moment")
 
 
 def routes(view: ClusterView) -> Table:
     """Read the router's BGP routes; see `Lab.routes`."""
-    text = view.backend.run(places.router(view), "vtysh -c 'show ip route bgp json'")
+    router = places.router(view)
+    text = view.backend.run(router, "vtysh -c 'show ip route bgp json'")
     rows = command_tables.route_rows(text, places.names_by_address(view))
-    return _table(text, rows, command_tables.ROUTE_COLUMNS)
+    return _table(text, rows, command_tables.ROUTE_COLUMNS, f"{router} has no BGP route at this moment")
 
 
-def containers(view: ClusterView) -> Table:
+def containers(view: ClusterView, *, wide: bool) -> Table:
     """List the containers; see `Lab.containers`."""
     text = view.backend.run("host", _CONTAINERS)
-    return _table(text, command_tables.column_rows(text))
+    columns = command_tables.CONTAINER_COLUMNS.shown(wide)
+    return _table(text, command_tables.column_rows(text), columns, "docker lists no container at this moment")
 
 
 def capture_path(view: ClusterView, service: str) -> Table:
@@ -63,4 +69,5 @@ def capture_path(view: ClusterView, service: str) -> Table:
     name = service.removeprefix("default/")
     hops, provenance = view.backend.capture_path(str(packet_path.resolve(view, name)), name)
     rows = command_tables.path_rows([(hop.place, hop.interface, hop.frames) for hop in hops])
-    return Table.from_rows(rows, provenance, command_tables.PATH_COLUMNS)
+    why = f"no TCP packet to {service} was captured at {', '.join(hop.place for hop in hops) or 'any place'}"
+    return Table.from_rows(rows, provenance, command_tables.PATH_COLUMNS, empty_because=why)

@@ -15,7 +15,7 @@ from kanslib.packets import bgp
 from kanslib.packets.bgp_fsm import STATES, Transition
 from kanslib.packets.capture import Frame
 from kanslib.palette import BLUE, GREY, INK, PAPER, VERMILLION
-from kanslib.render.rows import Row
+from kanslib.render.rows import Columns, Row, Whole
 from kanslib.render.svg import SVG, canvas, text
 
 _BOX, _GAP, _HIGH, _TOP = 118, 120, 44, 96
@@ -23,7 +23,7 @@ _HEAD = h.marker(id="kans-head", viewBox="0 0 8 8", refX=7, refY=4, markerWidth=
 _ARROW_HEAD = h.defs[_HEAD[h.path(d="M0 0L8 4L0 8z", fill=INK)]]
 
 
-MESSAGE_COLUMNS = ("AT", "FROM", "TO", "MESSAGE", "INFO", "FRAME")
+MESSAGE_COLUMNS = Columns(("AT", "FROM", "TO", "MESSAGE", "INFO", "FRAME"), wide=("FRAME",))
 
 
 def message_rows(messages: Iterable[bgp.CapturedMessage], names: Mapping[str, str], zero: float) -> list[Row]:
@@ -69,7 +69,10 @@ def byte_rows(message: bgp.Message) -> list[Row]:
     ]
 
 
-SHARE_COLUMNS = ("NEXT HOP", "CONNECTIONS", "MEASURED", "EXPECTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN")
+SHARE_COLUMNS = Columns(
+    ("NEXT HOP", "CONNECTIONS", "MEASURED", "EXPECTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN"),
+    bars={"CONNECTIONS": Whole.SUM},
+)
 
 
 def share_rows(frames: Iterable[Frame], vip: str, hops: Sequence[str], places: Mapping[str, str]) -> list[Row]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from kanslib.packets.capture import Frame
-from kanslib.render.rows import Row
+from kanslib.render.rows import Columns, Row, Whole
 
 NO_ANSWER = "(no answer)"
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
@@ -20,7 +20,7 @@ _SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\
 _EXITS = {"1": "", "7": ": connection refused or no route", "28": ": timed out", "52": ": empty reply"}
 
 
-REQUEST_COLUMNS = ("COUNT", "HOSTNAME", "REMOTE")
+REQUEST_COLUMNS = Columns(("COUNT", "HOSTNAME", "REMOTE"), bars={"COUNT": Whole.SUM})
 
 
 def request_rows(text: str, times: int) -> list[Row]:
@@ -129,6 +129,8 @@ def column_rows(text: str) -> list[Row]:
 
 
 ROUTE_COLUMNS = ("PREFIX", "NEXT HOP", "NODE", "IN USE", "UP FOR")
+# docker ps -a
+CONTAINER_COLUMNS = Columns(("CONTAINER ID", "IMAGE", "STATUS", "PORTS", "NAMES"), wide=("CONTAINER ID", "PORTS"))
 
 
 def route_rows(text: str, nodes: Mapping[str, str]) -> list[Row]:

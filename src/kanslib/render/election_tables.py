@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.metallb.election import Election
+from kanslib.metallb.election import Election, distribution
 from kanslib.render.answers import TabledAnswer
-from kanslib.render.rows import Rows
+from kanslib.render.rows import Columns, Rows, Whole
+
+if TYPE_CHECKING:
+    from kanslib.render.tables import Table
+
+DISTRIBUTION_COLUMNS = Columns(("NODE", "ADDRESSES", "EVEN SHARE", "BY CHANCE"), bars={"ADDRESSES": Whole.SUM})
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,21 @@ class ExplainedElection(Election, TabledAnswer):
             {"NODE": one.node, "CANDIDATE": one.is_candidate, "RULE": one.rule, "FACT": one.fact}
             for one in self.eligibilities
         ]
+
+    def distribution(self, addresses: Iterable[str]) -> Table:
+        """Return how many of some addresses each candidate would lead.
+
+        Columns NODE, ADDRESSES, EVEN SHARE and BY CHANCE (the standard deviation from it, by chance alone).
+        """
+        from kanslib.render.tables import Table
+
+        found = distribution(self.candidates, addresses)
+        rows = [
+            {"NODE": node, "ADDRESSES": count, "EVEN SHARE": round(found.expected, 1),
+             "BY CHANCE": f"± {found.deviation:.1f}"}
+            for node, count in found.counts.items()
+        ]  # fmt: skip
+        return Table.from_rows(rows, self.provenance, DISTRIBUTION_COLUMNS, empty_because="there is no candidate")
 
     def describe(self) -> str:
         """Return the election in words: the leader, every node's eligibility, the hash order."""

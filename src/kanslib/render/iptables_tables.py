@@ -40,7 +40,9 @@ class NodeRules(Ruleset, TabledAnswer):
         from kanslib.render.tables import Table
 
         named = service if "/" in service else f"default/{service}"
-        return Table.from_rows(chain_rows(self, named, table=table), self.provenance, CHAIN_COLUMNS)
+        rows = chain_rows(self, named, table=table)
+        why = f"no rule that KUBE-SERVICES in the table {table} leads to is for {named}"
+        return Table.from_rows(rows, self.provenance, CHAIN_COLUMNS, empty_because=why)
 
     def diff(self, other: Dump) -> RuleChanges:
         """Return what is different in a later query of the same rules."""
@@ -81,7 +83,8 @@ class RuleChanges(RulesetDifference, TabledAnswer):
         """Rules that were removed or added, and whose counters moved: one row each, in the dump's order."""
         from kanslib.render.tables import Table
 
-        return Table.from_rows(self.rows(), self.provenance, DIFFERENCE_COLUMNS)
+        why = "both have the same rules, and no rule counted a packet in between"
+        return Table.from_rows(self.rows(), self.provenance, DIFFERENCE_COLUMNS, empty_because=why)
 
     def rows(self) -> Rows:
         """Return rules that were removed or added, and rules whose counters moved: one row each."""

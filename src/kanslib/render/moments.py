@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kanslib.answer import Source
-from kanslib.render.rows import Row
+from kanslib.render.rows import Columns, Row
 
-MOMENT_COLUMNS = ("MOMENT", "AT", "SETTLED AFTER", "DONE", "QUERIES AFTER", "HERE")
+MOMENT_COLUMNS = Columns(("MOMENT", "AT", "SETTLED AFTER", "DONE", "QUERIES AFTER", "HERE"), wide=("QUERIES AFTER",))
 
 
 class StoryMoment(Protocol):

@@ -6,7 +6,7 @@ from collections import Counter
 
 from kanslib.analysis import Outage, Phase
 from kanslib.analysis.phases import DARK, PARTLY
-from kanslib.render.rows import Row
+from kanslib.render.rows import Columns, Row, Whole
 
 
 def format_success(phase: Phase) -> str:
@@ -19,7 +19,10 @@ def format_success(phase: Phase) -> str:
     return f"{phase.success:.0%}".replace("%", " %") + f" ({low * 100:.0f}–{high * 100:.0f})"
 
 
-SUMMARY_COLUMNS = ("ACTION", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE")
+SUMMARY_COLUMNS = Columns(
+    ("ACTION", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE"),
+    bars={"FAILED": "TRIED", "LOST SECONDS": Whole.LARGEST},
+)
 
 
 def summary_row(action: str, story: str, outage: Outage, service: str) -> Row:
@@ -43,7 +46,11 @@ def summary_row(action: str, story: str, outage: Outage, service: str) -> Row:
     }
 
 
-PHASE_COLUMNS = ("SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE")
+PHASE_COLUMNS = Columns(
+    ("SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE"),
+    wide=("EVIDENCE",),
+    bars={"FAILED": "TRIED"},
+)
 
 
 def phase_rows(outage: Outage, service: str | None) -> list[Row]:

@@ -83,7 +83,7 @@ def _page_section(section: ReportSection) -> _PageSection:
 
 
 def _outage_tables(outage: Outage) -> Iterator[_Table]:
-    yield _Table("Phases", outage_tables.PHASE_COLUMNS, outage_tables.phase_rows(outage, None))
+    yield _Table("Phases", outage_tables.PHASE_COLUMNS.names, outage_tables.phase_rows(outage, None))
     for service in outage.attempts:
         title, rows = f"Failed requests to {service}", outage_tables.failure_rows(outage, service)
         yield _Table(title, outage_tables.FAILURE_COLUMNS, rows)
