@@ -154,7 +154,9 @@ class Column(pd.Series, Answer):  # type: ignore[misc]  # describe() stays panda
         return repr(self._as_table())
 
     def _as_table(self) -> Table:
-        return Table(self.to_frame(self.name if isinstance(self.name, str) else ""))
+        table = Table(self.to_frame(self.name if isinstance(self.name, str) else ""))
+        object.__setattr__(table, "provenance", self.provenance)
+        return table
 
 
 def _has_labels(table: pd.DataFrame) -> bool:
