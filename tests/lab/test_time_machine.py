@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from typing import Any
+
+import ipywidgets as ipw
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import kanslib
 from kanslib.exceptions import NotRecordedError
+from kanslib.render.figure import WIDTHS
+from kanslib.render.time_machine import StoryTimeline, TimelineStop
+from kanslib.render.time_machine_widget import time_machine_widget
+from tests.figures import overlap, texts
 from tests.types import OpenLab
 
 
@@ -72,12 +82,61 @@ def test_time_machine_failed_requests_in_words_and_shape(open_lab: OpenLab) -> N
 def test_time_machine_static_html_of_every_story(open_lab: OpenLab, story: str) -> None:
     machine = open_lab(story).time_machine()
     html = machine._repr_html_()
-    acts = [stop for stop in machine.timeline.stops if stop.lane == "actions"]
-    assert html.count("kans-scene") == min(len(acts), 12)
-    assert ("more actions" in html) == (len(acts) > 12)
-    assert len(html) < 500_000
+    moments = machine.timeline.calm_moments()
+    assert html.count("<section") == min(len(moments), 6)
+    assert ("more moments" in html) == (len(moments) > 6)
+    assert len(html) < 400_000
     assert machine.at(machine.timeline.end + 99).at == machine.timeline.end
     assert machine.at(-5).at == 0
+
+
+def test_time_machine_static_html_shows_the_outage(open_lab: OpenLab) -> None:
+    html = open_lab("failover").time_machine()._repr_html_()
+    assert html.index("opening") < html.index("down, the API still says Ready") < html.index("NotReady, speaker")
+    assert 'class="kans-changed"' not in html
+
+
+def test_time_machine_stop_shows_what_it_names(open_lab: OpenLab) -> None:
+    machine = open_lab("failover").time_machine()
+    moved = next(stop for stop in machine.timeline.stops if stop.text == "svc1: myk8s-worker2")
+    leads = {row["SERVICE"]: row["LEADER BY THE API"] for row in machine.at(moved.at).addresses}
+    assert leads["svc1"] == "myk8s-worker2"
+
+
+def test_time_machine_slider_shows_only_what_changed(open_lab: OpenLab) -> None:
+    machine = open_lab("failover").time_machine()
+    box = time_machine_widget(machine.timeline, machine.at)
+    (slider,) = widgets(box, ipw.FloatSlider)
+    cluster = next(one for one in widgets(box, ipw.HTML) if "nodes on one network" in one.value)
+    slider.value = 1.0
+    calm = cluster.value
+    slider.value = 2.0
+    assert cluster.value is calm
+    back, forward = widgets(box, ipw.Button)
+    for _ in range(2):
+        forward.click()
+    assert 'class="kans-changed"' in cluster.value
+    assert slider.value == machine.timeline.stops_around(slider.value + 0.2)[0].at  # type: ignore[union-attr]
+    for _ in range(2):
+        back.click()
+    assert slider.value == 0.0
+    assert back.disabled
+
+
+def widgets(box: ipw.Widget, kind: type[ipw.Widget]) -> list[Any]:
+    """Return the widgets of a kind in a box, in their order."""
+    found = [box] if isinstance(box, kind) else []
+    return found + [one for child in getattr(box, "children", ()) for one in widgets(child, kind)]
+
+
+@given(st.lists(st.floats(0, 300), max_size=40), st.sampled_from(WIDTHS))
+def test_story_timeline_texts_apart_and_inside(moments: list[float], width: int) -> None:
+    stops = tuple(TimelineStop(at, "actions", f"apply-services-{number}") for number, at in enumerate(sorted(moments)))
+    attempts = {"shop/a-service-with-a-long-name": [(1.0, True), (2.0, False)], "svc1": []}
+    timeline = StoryTimeline("A story", 300.0, stops, attempts, tuple(sorted(moments)[:6]))
+    found, height = texts(timeline, width)
+    assert [(one, other) for one, other in combinations(found, 2) if overlap(one, other)] == []
+    assert [one for one in found if one.left < 0 or one.right > width or one.bottom > height] == []
 
 
 def test_time_machine_keeps_lab_clock(open_lab: OpenLab) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import combinations
-from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from hypothesis import given, settings
@@ -13,37 +12,12 @@ from hypothesis import strategies as st
 from kanslib.answer import Provenance
 from kanslib.palette import SERVICE_COLOURS, VERMILLION
 from kanslib.render.cluster_map import ClusterMap
-from kanslib.render.figure import SIZES, WIDTHS, text_width
+from kanslib.render.figure import WIDTHS
 from kanslib.render.map_views import MapView, NodeView, PodView, VIPView
+from tests.figures import SVG, overlap, texts
 from tests.types import OpenLab
 
 NOWHERE = Provenance("simulated", 0.0, "opening", "none")
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-class Text(NamedTuple):
-    """A text of a drawing, and its box in px."""
-
-    words: str
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-def texts(figure: ClusterMap, width: int) -> tuple[list[Text], float]:
-    """Return the texts of a drawing with their boxes, and the height of the drawing."""
-    root, found = ET.fromstring(str(figure.svg(width))), []
-    for node in root.iter(SVG + "text"):
-        words = "".join(node.itertext())
-        left, baseline = float(node.get("x", 0)), float(node.get("y", 0))
-        right = left + text_width(words, bold=node.get("font-weight") == "bold")
-        found.append(Text(words, left, baseline - 0.75 * SIZES.text, right, baseline + 0.2 * SIZES.text))
-    return found, float(root.get("height", 0))
-
-
-def overlap(one: Text, other: Text) -> bool:
-    return one.left < other.right and other.left < one.right and one.top < other.bottom and other.top < one.bottom
 
 
 def test_map_follows_clock(open_lab: OpenLab) -> None:

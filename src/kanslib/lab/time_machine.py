@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import htpy as h
 from markupsafe import Markup
 
 from kanslib.analysis import event_sources
@@ -21,9 +20,12 @@ from kanslib.lab.queries import ClusterView
 from kanslib.notices import in_notebook
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.rows import Rows
-from kanslib.render.time_machine import Scene, StoryTimeline, TimelineStop, scene_html
+from kanslib.render.time_machine import Scene, StoryTimeline, TimelineStop, story_html
 
-_MAX_SCENES = 12  # scenes that a page without a kernel holds
+if TYPE_CHECKING:
+    from kanslib.render.packet_trace import Trace
+
+_MAX_SCENES = 6  # scenes that a page without a kernel holds
 
 
 class TimeMachine(TabledAnswer):
@@ -47,9 +49,9 @@ class TimeMachine(TabledAnswer):
         """Return the actions and their effects: leaders, nodes, endpoints."""
         observation = self._observation
         events, nodes, slices = (observation.watch_events(kind) for kind in ("events", "nodes", "endpointslices"))
-        actions = [TimelineStop(round(moment.at or 0.0, 1), "actions", moment.name) for moment in self._moments]
+        actions = [TimelineStop(_tenth_after(moment.at or 0.0), "actions", moment.name) for moment in self._moments]
         found = [
-            TimelineStop(round(event.at, 1), event.kind, str(event))
+            TimelineStop(_tenth_after(event.at), event.kind, str(event))
             for event in event_sources.cluster_events(events, nodes, slices, observation.zero)
             if event.at <= self.duration
         ]
@@ -81,10 +83,10 @@ class TimeMachine(TabledAnswer):
         at = round(min(max(seconds, 0.0), self.timeline.end), 1)
         self._recorded.at_time(min(self._observation.start + at, self._observation.end))
         with self._view.held():
-            trace_html, trace_summary = self._trace()
+            trace, trace_summary = self._trace()
             return Scene(
                 at, self.timeline.latest(at), metallb.draw_map(self._view), list(self._addresses(at)),
-                trace_html, trace_summary, self._recorded.provenance(),
+                trace, trace_summary, self._recorded.provenance(),
             )  # fmt: skip
 
     def _addresses(self, at: float) -> Iterator[dict[str, str]]:
@@ -96,43 +98,27 @@ class TimeMachine(TabledAnswer):
                 "CLIENT REMEMBERS": macs.get(mac, mac) or "nothing",
             }  # fmt: skip
 
-    def _trace(self) -> tuple[Markup, str]:
-        """Return the trace of a packet from the client as HTML and in words; or why there is none."""
+    def _trace(self) -> tuple[Trace | None, str]:
+        """Return the trace of a packet from the client and its summary; or None and why there is none."""
         try:
             trace = packet_path.trace(self._view, self._service, None, None)
         except KanslibError as exc:
-            reason = f"No packet can be traced to {self._service} at this moment: {str(exc).splitlines()[0]}"
-            return Markup(h.p[reason]), reason
-        return Markup(h.fragment[h.p[trace.summary], trace.svg()]), trace.summary
+            return None, f"No packet can be traced to {self._service} at this moment: {str(exc).splitlines()[0]}"
+        return trace, trace.summary
 
     def describe(self) -> str:
         """Return the story in words: every stop with its seconds."""
-        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.text}" for stop in self.timeline.stops]
-        return "\n".join([f"{self.timeline.title}, {self.timeline.end:.0f} s:", *lines])
+        return self.timeline.describe()
 
     def rows(self) -> Rows:
         """Return the stops: SECONDS after the opening, LANE, and WHAT happened."""
-        return [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.timeline.stops]
+        return self.timeline.rows()
 
     def body_html(self) -> Markup:
-        """Return one folded scene for each action: what a page without a kernel shows."""
-        actions = [stop for stop in self.timeline.stops if stop.lane == "actions"]
-        shown = actions[:_MAX_SCENES]
-        parts = []
-        for place, stop in enumerate(shown):
-            later = actions[place + 1].at if place + 1 < len(actions) else self.timeline.end
-            scene = self.at(min(self._settled(stop), later))
-            # a drawn trace is many times as large
-            scene = replace(scene, trace_html=Markup(h.p[scene.trace_summary]))
-            summary = h.summary[f"{stop.at:.0f} s: {stop.text}"]
-            parts.append(h.details(open=place == 0)[summary, scene_html(scene, self.timeline)])
-        left = len(actions) - len(shown)
-        more = h.p[f"{left} more actions: with a kernel, the slider has them."] if left else None
-        return Markup(h.div(".kans-time")[parts, more])
-
-    def _settled(self, stop: TimelineStop) -> float:
-        moment = next(moment for moment in self._moments if moment.name == stop.text)
-        return stop.at + round(moment.settled_after or 0.0, 1)
+        """Return the timeline and its first scenes: what a page without a kernel shows."""
+        moments = self.timeline.calm_moments()
+        scenes = [self.at(moment) for moment in moments[:_MAX_SCENES]]
+        return story_html(self.timeline, scenes, len(moments) - len(scenes))
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:
         if in_notebook():
@@ -145,3 +131,8 @@ class TimeMachine(TabledAnswer):
 
     def __repr__(self) -> str:
         return self.describe()
+
+
+def _tenth_after(seconds: float) -> float:
+    """Return the first tenth of a second at which what happened at `seconds` can be seen."""
+    return math.ceil(round(seconds * 10, 3)) / 10

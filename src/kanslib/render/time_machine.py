@@ -1,21 +1,49 @@
-"""A story at one moment: its time axis, the map, who has which address, the trace of a packet."""
+"""A story at one moment: its timeline, the map, who has which address, the path of a packet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 
 import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
+from kanslib.palette import BLUE, GREEN, PURPLE, VERMILLION
 from kanslib.render.cluster_map import ClusterMap
-from kanslib.render.html import scrollable
-from kanslib.render.svg import canvas, text
+from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, TimeAxis, stack_labels, text_width, wrap_text
+from kanslib.render.figure.marks import line, request_strip, symbol, text, time_axis
+from kanslib.render.figure.walk import draw_walk
+from kanslib.render.outcome_tree import outcome_tree
+from kanslib.render.packet_trace import Trace
+from kanslib.render.rows import Rows
 
-_LEFT, _WIDTH, _LANE = 150, 940, 24
-_SYMBOLS = {"leader": ("★", BLUE), "node": ("■", VERMILLION), "endpoints": ("⬢", GREEN), "actions": ("▼", PURPLE)}
+_SYMBOLS = {
+    "actions": ("triangle-down", PURPLE), "leader": ("star", BLUE), "node": ("square", VERMILLION),
+    "endpoints": ("hexagon", GREEN),
+}  # fmt: skip
+_LANE, _LABEL_ROWS = 20, 3
+# Map and path stand side by side where both have room. The path's drawing is the narrow one there
+STYLE = """
+.kans-time{container-type:inline-size}
+.kans-time .kans-scene{display:grid;grid-template-columns:minmax(0,1fr);gap:4px 12px;align-items:start;
+grid-template-rows:auto 1fr;margin:4px 0 0}
+.kans-time .kans-scene>*{margin:0;min-width:0}
+@container (min-width:980px){
+.kans-time .kans-scene{grid-template-columns:minmax(640px,2fr) minmax(320px,1fr)}
+.kans-time .kans-scene>.kans-map{grid-row:1/span 2}}
+.kans-time .kans-addresses{overflow-x:auto}
+.kans-time table{border-collapse:collapse;margin:4px 0;font-size:inherit}
+.kans-time :is(th,td){padding:3px 14px 3px 0;text-align:left;vertical-align:top}
+.kans-time .kans-changed{animation:kans-flash 2s ease-out}
+.kans-time td.kans-changed{animation-name:kans-flash-cell}
+@keyframes kans-flash-cell{0%,30%{background:#0072b255}}
+@media (prefers-reduced-motion:reduce){.kans-time .kans-changed{animation:none}}
+.kans-story section{border-top:1px solid #7d7d7d66;margin-top:8px;padding-top:4px}
+.kans-story h4{margin:4px 0;font-size:inherit}
+"""
 
 
 @dataclass(frozen=True)
@@ -26,19 +54,22 @@ class TimelineStop:
     lane: str
     text: str
 
+    def __str__(self) -> str:
+        return self.text if self.lane == "actions" else f"{self.lane} {self.text}"
 
-def _stop_text(stop: TimelineStop) -> str:
-    return stop.text if stop.lane == "actions" else f"{stop.lane} {stop.text}"
 
+@dataclass(frozen=True, repr=False)
+class StoryTimeline(Figure):
+    """A whole story: its length in seconds, its stops, and the requests of each Service as (seconds, answered).
 
-@dataclass(frozen=True)
-class StoryTimeline:
-    """A whole story: its length in seconds, its stops, and the requests of each Service as (seconds, answered)."""
+    `scenes`: moments to number, in seconds after the opening.
+    """
 
     title: str
     end: float
     stops: tuple[TimelineStop, ...]
     attempts: Mapping[str, Sequence[tuple[float, bool]]]
+    scenes: tuple[float, ...] = ()
 
     def stops_around(self, at: float) -> tuple[TimelineStop | None, TimelineStop | None]:
         """Return the last stop before a moment and the first stop after it."""
@@ -49,21 +80,100 @@ class StoryTimeline:
     def latest(self, at: float) -> str:
         """Return what happened last, at a moment or before it; several things may have happened at once."""
         before = [stop for stop in self.stops if stop.at <= at + 0.05]
-        return "; ".join(_stop_text(stop) for stop in before if before[-1].at - stop.at < 0.05)
+        return "; ".join(str(stop) for stop in before if before[-1].at - stop.at < 0.05)
+
+    def calm_moments(self) -> list[float]:
+        """Return a moment in each pause of more than 2 seconds between stops, at most 10 seconds after a stop."""
+        pauses = pairwise([*(stop.at for stop in self.stops), self.end + 2.1])
+        return [round(start + min((end - start) / 2, 10), 1) for start, end in pauses if end - start > 2]
+
+    def describe(self) -> str:
+        """Return the story in words: every stop with its seconds."""
+        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.text}" for stop in self.stops]
+        return "\n".join([f"{self.title}, {self.end:.0f} s:", *lines])
+
+    def rows(self) -> Rows:
+        """Return the stops: SECONDS after the opening, LANE, and WHAT happened."""
+        return [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.stops]
+
+    @cached_property
+    def _lanes(self) -> list[str]:
+        return [lane for lane in _SYMBOLS if any(stop.lane == lane for stop in self.stops)]
+
+    def axis(self, width: int) -> TimeAxis:
+        """Return where the story's seconds stand in the drawing of a width."""
+        names = max(map(text_width, [*self._lanes, *self.attempts]), default=0.0)
+        return TimeAxis(0, self.end, round(min(names + 12, 0.34 * width)), width - 12)
+
+    def drawing(self, width: int) -> Drawing:
+        """Return a lane for actions, for each kind of event, and for the requests of each Service, on one axis."""
+        axis = self.axis(width)
+        numbers = stack_labels([(axis.x(at), str(number)) for number, at in enumerate(self.scenes, 1)], 0, width - 1)
+        actions = [(axis.x(stop.at), stop.text) for stop in self.stops if stop.lane == "actions"]
+        named = [label for label in stack_labels(actions, axis.left, width - 1) if label.row < _LABEL_ROWS]
+        parts: list[h.Node] = []
+        y = 0.0
+        for labels, bold in ((numbers, True), (named, False)):
+            rows = 1 + max((label.row for label in labels), default=-1)
+            for one in labels:
+                baseline = y + 12 + SIZES.line * (rows - 1 - one.row)
+                parts.append(text(one.x, baseline, one.text, "middle", bold=bold))
+            y += SIZES.line * rows
+        top = y
+        for name in (*self._lanes, *self.attempts):
+            middle = y + _LANE / 2
+            parts.append(text(axis.left - 8, middle + 4, _shortened(name, axis.left - 8), "end"))
+            if name in _SYMBOLS:
+                parts += [h.g(opacity=".5")[line(axis.left, middle, axis.right, middle, width=1)]]
+                parts += self._marks(name, axis, middle)
+            else:
+                parts += request_strip(self.attempts[name], axis, y + 2, _LANE - 4)
+            y += _LANE
+        parts += time_axis(axis, top, y + 4, "seconds after the opening")
+        return Drawing(f"{self.title}: {self.end:.0f} s", y + 4 + 2 * SIZES.line + 6, parts)
+
+    def _marks(self, lane: str, axis: TimeAxis, y: float) -> Iterator[h.Element]:
+        shape, colour = _SYMBOLS[lane]
+        for stop in self.stops:
+            if stop.lane == lane:
+                yield symbol(shape, axis.x(stop.at), y, colour, f"{stop.at:.1f} s: {stop.text}")
 
 
-ADDRESS_COLUMNS = ("SERVICE", "ADDRESS", "LEADER BY THE API", "CLIENT REMEMBERS")
+def _shortened(name: str, room: float) -> str:
+    lines = wrap_text(name, room)
+    return lines[0] if len(lines) == 1 else wrap_text(name, room - text_width("…"))[0] + "…"
+
+
+@dataclass(frozen=True, repr=False)
+class PacketPath(Figure):
+    """The path of a packet in short: of a trace's rules those that decide, and where the packet ends."""
+
+    trace: Trace
+
+    def drawing(self, width: int) -> Drawing:
+        """Return the boxes of the trace with the rules that decide."""
+        return draw_walk(outcome_tree(self.trace.outcomes).deciding(), self.trace.summary, width)
+
+    def describe(self) -> str:
+        """Return the trace in words."""
+        return self.trace.describe()
+
+
+ADDRESS_COLUMNS = ("SERVICE", "LEADER BY THE API", "CLIENT REMEMBERS")  # the map has the addresses
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a story shows at one moment, `at` seconds after the opening; `latest`: what happened last."""
+    """What a story shows at one moment, `at` seconds after the opening; `latest`: what happened last.
+
+    `trace` is None where no packet can be traced; `trace_summary` says why.
+    """
 
     at: float
     latest: str
     map: ClusterMap
     addresses: Sequence[Mapping[str, str]]
-    trace_html: Markup
+    trace: Trace | None
     trace_summary: str
     provenance: Provenance
 
@@ -77,64 +187,87 @@ class Scene:
         head = f"{self.at:.1f} s after the opening; last: {self.latest}."
         return "\n".join([head, self.map.describe(), *leaders, self.trace_summary])
 
+    def headline(self) -> Markup:
+        """Return when this is, and what happened last."""
+        return Markup(h.fragment[h.b[f"{self.at:.1f} s"], f" · {self.latest}"])
 
-def time_axis(timeline: StoryTimeline, now: float) -> Markup:
-    """Draw the time axis: a lane for actions, for each kind of event, and for the requests of each Service."""
-    lanes = [lane for lane in _SYMBOLS if any(stop.lane == lane for stop in timeline.stops)]
-    names = [*lanes, *timeline.attempts]
-    height = 34 + _LANE * len(names)
-    x = _x(now, timeline.end)
-    parts: list[h.Node] = [
-        h.line(x1=str(x), x2=str(x), y1=18, y2=height - 12, stroke="currentColor", stroke_width=2),
-        text(x, 13, f"{now:.1f} s", anchor="middle"),
-    ]
-    for place, name in enumerate(names):
-        y = 34 + _LANE * place
-        parts.append(text(_LEFT - 10, y + 5, name, anchor="end"))
-        parts.append(h.line(x1=_LEFT, x2=_WIDTH, y1=y, y2=y, stroke=GREY, stroke_opacity=".4"))
-        parts += _lane_symbols(timeline, name, y) if name in lanes else _bars(timeline.attempts[name], timeline.end, y)
-    words = f"{timeline.title}. The clock stands at {now:.1f} s of {timeline.end:.0f} s."
-    return Markup(canvas(words, _WIDTH + 20, height, "min-width:640px;font:13px sans-serif")[parts])
+    def map_html(self, before: Scene | None) -> Markup:
+        """Return the map; what has changed since `before` flashes."""
+        return (self.map.since(before.map) if before else self.map).body_html()
 
+    def path_html(self) -> Markup:
+        """Return the path of a packet, drawn in short; or why there is none."""
+        return PacketPath(self.trace).body_html() if self.trace else Markup(h.p[self.trace_summary])
 
-def _x(at: float, end: float) -> float:
-    return round(_LEFT + (_WIDTH - _LEFT) * min(max(at / end if end else 0.0, 0.0), 1.0), 1)
+    def addresses_html(self, before: Scene | None) -> Markup:
+        """Return who has which address as a table; cells that have changed since `before` flash."""
+        old = {row["SERVICE"]: row for row in before.addresses} if before else {}
+        head = h.tr[(h.th(scope="col")[column] for column in ADDRESS_COLUMNS)]
+        body = [h.tr[_address_cells(row, old.get(row["SERVICE"], row))] for row in self.addresses]
+        table = h.table[h.thead[head], h.tbody[body]]
+        return Markup(h.div(".kans-addresses", tabindex=0, role="group", aria_label="addresses")[table])
 
 
-def _lane_symbols(timeline: StoryTimeline, lane: str, y: int) -> Iterator[h.Element]:
-    symbol, colour = _SYMBOLS[lane]
-    for stop in timeline.stops:
-        if stop.lane == lane:
-            title = h.title[f"{stop.at:.1f} s: {stop.text}"]
-            yield text(_x(stop.at, timeline.end), y + 5, [symbol, title], colour, "middle")
+def _address_cells(row: Mapping[str, str], before: Mapping[str, str]) -> Iterator[h.Element]:
+    for column in ADDRESS_COLUMNS:
+        stale = column == "CLIENT REMEMBERS" and row[column] not in (row["LEADER BY THE API"], "nothing")
+        words = h.b[f"≠ {row[column]}"] if stale else row[column]
+        yield h.td(class_="kans-changed" if row[column] != before[column] else None)[words]
 
 
-def _bars(attempts: Sequence[tuple[float, bool]], end: float, y: int) -> Iterator[h.Element]:
-    """Yield a bar for each slice of time with requests: the more of them failed, the higher."""
-    slices: dict[int, list[bool]] = {}
-    count = 160
-    for at, ok in attempts:
-        slices.setdefault(int(at / end * count), []).append(ok)
-    wide = (_WIDTH - _LEFT) / count
-    for place, answers in sorted(slices.items()):
-        failed = answers.count(False) / len(answers)
-        colour, high = (VERMILLION, 4 + 14 * failed) if failed else (BLUE, 3)
-        x = round(_LEFT + place * wide, 1)
-        yield h.rect(x=str(x), y=f"{y - high / 2:.1f}", width=f"{wide:.1f}", height=f"{high:.1f}", fill=colour)
+def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> Markup:
+    """Return scenes one below the other, numbered on the timeline: what a page without a kernel shows.
 
-
-def scene_html(scene: Scene, timeline: StoryTimeline) -> Markup:
-    """Return a scene as HTML: axis, map, addresses, trace; each in a labelled group for screen readers."""
-    left = "text-align:left"
-    head = h.tr[(h.th(scope="col", style=left)[column] for column in ADDRESS_COLUMNS)]
-    body = (h.tr[(h.td(style=left)[row[column]] for column in ADDRESS_COLUMNS)] for row in scene.addresses)
-    return Markup(
-        h.div(".kans-scene")[
-            scene.provenance.html(),
-            h.p[f"{scene.at:.1f} s after the opening · last: ", h.b[scene.latest]],
-            scrollable(time_axis(timeline, scene.at), "time axis"),
-            scene.map.body_html(),
-            h.table[h.thead[head], h.tbody[body]],
-            scrollable(scene.trace_html, "the trace of a packet"),
+    `left`: how many moments are not among them.
+    """
+    numbered = replace(timeline, scenes=tuple(scene.at for scene in scenes))
+    sections = [
+        h.section[
+            h.h4[f"{number}. ", scene.headline()],
+            h.div(".kans-scene")[scene.map.body_html(), h.div[h.p[scene.trace_summary], scene.addresses_html(None)]],
         ]
-    )
+        for number, scene in enumerate(scenes, 1)
+    ]
+    more = h.p[f"{left} more moments: with a kernel, the slider has them."] if left else None
+    return Markup(h.div(".kans-time.kans-story")[h.style[Markup(STYLE)], numbered.body_html(), sections, more])
+
+
+def slider_style(timeline: StoryTimeline) -> str:
+    """Return the CSS that lays a slider over the timeline: its handle is a line through all lanes."""
+    narrow, medium, wide = WIDTHS
+    inset = {}
+    for width in WIDTHS:
+        axis = timeline.axis(width)
+        inset[width] = f"left:{100 * axis.left / width:.3f}%;right:{100 - 100 * axis.right / width:.3f}%"
+    return f"""
+.kans-strip{{position:relative;overflow:visible;margin:0}}
+.kans-strip>*{{margin:0;width:100%}}
+.kans-strip .kans-drawing{{overflow:visible}}
+.kans-strip .kans-words{{display:none}}
+.kans-strip .kans-drawing svg{{max-width:none!important;min-width:0!important}}
+.kans-strip>.widget-hslider{{position:absolute;top:0;bottom:0;width:auto;height:auto;margin:0;{inset[medium]}}}
+@container (max-width:{medium - 1}px){{.kans-strip>.widget-hslider{{{inset[narrow]}}}
+.kans-strip{{max-width:{narrow * 5 // 4}px}}}}
+@container (min-width:{wide}px){{.kans-strip>.widget-hslider{{{inset[wide]}}}}}
+.kans-strip .widget-label{{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}}
+.kans-strip .slider-container{{position:absolute;inset:0;margin:0;padding:0;height:auto;width:auto;min-width:0}}
+.kans-strip :is(.noUi-target,.noUi-base,.noUi-connects){{position:absolute;inset:0;width:auto;height:auto;margin:0;
+border:0;box-shadow:none;background:none}}
+.kans-strip .noUi-connect{{display:none}}
+.kans-strip .noUi-target{{cursor:pointer}}
+.kans-strip .noUi-target .noUi-origin{{height:100%}}
+.kans-strip .noUi-handle.noUi-handle{{width:20px;height:100%;top:0;right:-10px;margin:0;border:0;border-radius:0;
+background:none;box-shadow:none;cursor:ew-resize;transform:none}}
+.kans-strip .noUi-handle::before{{content:"";position:absolute;left:9px;top:0;bottom:34px;width:2px;height:auto;
+background:var(--jp-ui-font-color0,CanvasText)}}
+.kans-strip .noUi-handle::after{{content:"";position:absolute;left:4px;top:auto;bottom:26px;width:12px;height:12px;
+border-radius:6px;background:var(--jp-ui-font-color0,CanvasText)}}
+.kans-strip .noUi-handle:focus-visible{{outline:2px solid {BLUE}}}
+.kans-time-controls.widget-box{{position:sticky;top:0;z-index:3;align-items:center;gap:4px;
+background:var(--jp-layout-color0,Canvas)}}
+.kans-time-headline{{flex:1 1 200px}}
+:is(.jp-OutputArea,.jp-OutputArea-child,.jp-OutputArea-output):has(.kans-time-controls){{overflow:visible}}
+.kans-time.widget-box,.kans-time .widget-box{{overflow:visible}}
+.kans-time .kans-scene.widget-box{{display:grid}}
+.kans-time .widget-html-content{{line-height:1.35}}
+"""

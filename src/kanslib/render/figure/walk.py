@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import htpy as h
@@ -66,6 +66,13 @@ class WalkBox:
     def depth(self) -> int:
         """Return how many boxes follow one another at most, with this one."""
         return 1 + max((branch.depth for branch in self.branches), default=0)
+
+    def deciding(self) -> WalkBox:
+        """Return the walk in short: the last rule before each branching, and the first of each branch."""
+        if not self.branches:
+            return self
+        branches = (replace(branch.deciding(), rules=branch.rules[:1]) for branch in self.branches)
+        return replace(self, rules=self.rules[-1:], branches=tuple(branches))
 
 
 def draw_walk(root: WalkBox, title: str, width: int) -> Drawing:
