@@ -1,4 +1,4 @@
-"""Show that work goes on: a bar or a line in a terminal, a line in a notebook, plain lines elsewhere. All on stderr."""
+"""Show that work goes on: a bar or a line in a terminal, a line in a notebook, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Status(Protocol):
 def show_status(text: str, total: int | None = None) -> Iterator[Status]:
     """Show what is being done while a `with` block runs; of work in `total` parts also how much of it is done.
 
-    Nothing stays behind in a terminal or a notebook. Elsewhere each new text is a line, and no bar is drawn.
+    It is written to stderr, and nothing of it stays. Nothing is written where stderr is no terminal and no notebook.
     """
     text = one_line(text)
     if in_notebook():
@@ -49,7 +49,7 @@ def show_status(text: str, total: int | None = None) -> Iterator[Status]:
         with Progress(*columns, console=console, transient=True) as progress:
             yield _Bar(progress, progress.add_task(text, total=total))
     else:
-        yield _PlainLines(text, total)
+        yield _Silent()
 
 
 class _Bar:
@@ -88,22 +88,14 @@ class _NotebookLine:
         self._handle.update(nothing, raw=True)
 
 
-class _PlainLines:
-    """A line for each new text, for a file or a CI's log."""
-
-    def __init__(self, text: str, total: int | None) -> None:
-        self._done, self._total, self._last = 0, total, ""
-        self.update(text)
+class _Silent:
+    """Nothing: a file or a CI's log wants the result alone. `kans -v` logs there what is done."""
 
     def update(self, text: str) -> None:
-        if text != self._last:
-            console.print(one_line(text))
-        self._last = text
+        del text
 
     def advance(self, amount: int = 1, finished: str = "") -> None:
-        self._done += amount
-        if finished:
-            self.update(f"{finished} ({self._done} of {self._total})")
+        del amount, finished
 
 
 def log_handler() -> logging.Handler | None:

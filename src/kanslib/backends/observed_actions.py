@@ -36,3 +36,12 @@ def observed_actions(recording: Recording, actions: Collection[str] = ()) -> Ite
             done.add(action.t)
             with suppress(NotRecordedError):  # nothing was probed around this action
                 yield ObservedAction(action.id, story.name, observation, services, outage_in(observation, services))
+
+
+def action_names(recording: Recording) -> dict[str, str]:
+    """Return the actions of a recording by the names that `observed_actions` takes, each with a story that has it."""
+    return {
+        action.id: story.name
+        for story in recording.manifest.stories
+        for action in RecordedBackend(recording, story.name).clock.actions
+    }

@@ -63,7 +63,7 @@ def _run_app() -> int:
     from kanslib.cli.app import app
 
     try:
-        app()
+        app(prog_name="kans")  # also for `python -m kanslib`
     except SystemExit as exc:
         if isinstance(exc.__context__, BrokenPipeError):  # typer exits with 1
             return _BROKEN_PIPE
@@ -80,14 +80,10 @@ def _fail_unexpectedly(exc: Exception) -> int:
 
 
 def _fail(message: str) -> int:
-    from rich.console import Console
-    from rich.text import Text
+    from kanslib.cli.terminal import print_error
 
-    from kanslib.plain_text import escape_controls
-
-    words = Text.assemble(("kans: ", "bold red"), escape_controls(message))
     with suppress(OSError):  # stderr may be full or closed as well
-        Console(stderr=True, highlight=False, soft_wrap=True).print(words)
+        print_error(message)
     return 2
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kanslib._version import __version__
+from kanslib.cli import completion
 
 app = typer.Typer(
     name="kans",
@@ -54,7 +55,10 @@ def lab(
         Path, typer.Option("--dir", help="Where your copy of the chapters lives; made if it is not there.")
     ] = Path("kans-course"),
     backend: Annotated[
-        str, typer.Option(help="Who answers: recorded, simulated, or live (needs: kans up).")
+        str,
+        typer.Option(
+            help="Who answers: recorded, simulated, or live (needs: kans up).", autocompletion=completion.backends
+        ),
     ] = "recorded",
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of JupyterLab; the next free one if it is in use.")
@@ -74,10 +78,16 @@ def lab(
 @app.command(epilog="Examples: kans run · kans run 03 06 · kans run --json > report.json")
 def run(
     chapters: Annotated[
-        list[str] | None, typer.Argument(help="Chapters by number or name; all of them without one.")
+        list[str] | None,
+        typer.Argument(
+            help="Chapters by number or name; all of them without one.", autocompletion=completion.chapter_names
+        ),
     ] = None,
     backend: Annotated[
-        str, typer.Option(help="Who answers: recorded, simulated, or live (needs: kans up).")
+        str,
+        typer.Option(
+            help="Who answers: recorded, simulated, or live (needs: kans up).", autocompletion=completion.backends
+        ),
     ] = "recorded",
     workers: Annotated[int, typer.Option(min=0, help="Chapters at a time; 0: one per processor.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -113,7 +123,10 @@ def down() -> None:
 @app.command(epilog="Example: kans record --out course.zip   (needs: kans up)")
 def record(
     chapters: Annotated[
-        list[str] | None, typer.Argument(help="Chapters by number or name; the whole course without one.")
+        list[str] | None,
+        typer.Argument(
+            help="Chapters by number or name; the whole course without one.", autocompletion=completion.chapter_names
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="What to write: a .zip or a directory.")] = Path("kans-recording.zip"),
     title: Annotated[str, typer.Option(help="The recording's title.")] = "",
@@ -128,16 +141,20 @@ def record(
     raise typer.Exit(command.record(chapters or [], out, title, substitute or [], keep))
 
 
-@app.command(epilog="Example: kans verify my-recording.zip")
+@app.command(epilog="Examples: kans verify · kans verify my-recording.zip --json")
 def verify(
     recordings: Annotated[
         list[Path] | None, typer.Argument(help="Recordings; those that ship with the course without one.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was checked as JSON.")] = False,
 ) -> None:
-    """Check recordings: every file's size and sha256, order in time, format, secrets, addresses."""
+    """Check recordings: every file's size and sha256, order in time, format, secrets, addresses.
+
+    Exits with 1 when one of them is damaged or holds what it should not.
+    """
     from kanslib.cli import verify as command
 
-    command.verify(recordings or [])
+    raise typer.Exit(command.verify(recordings or [], json))
 
 
 @app.command(epilog="Example: kans diff old-metallb.zip new-metallb.zip")
@@ -301,9 +318,10 @@ def timeline(
     ] = None,
     action: Annotated[
         list[str] | None,
-        typer.Option(help="Of a recording: only this action. Repeatable."),
+        typer.Option(help="Of a recording: only this action. Repeatable.", autocompletion=completion.actions),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("timeline.html"),
+    out: Annotated[Path | None, typer.Option(help="The page to write: timeline.html, or none with --json.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print inputs and outages as JSON.")] = False,
 ) -> None:
     """Analyse an outage in [bold]your own[/] captures and logs: phases, why requests failed, who had the address.
 
@@ -311,15 +329,22 @@ def timeline(
     """
     from kanslib.cli import timeline as command
 
-    command.timeline(paths, vip or [], zero, action or [], out)
+    command.timeline(paths, vip or [], zero, action or [], out or (None if json else Path("timeline.html")), json)
 
 
 @app.command(epilog="Examples: kans challenge · kans challenge --case 4 · kans challenge --backend live")
 def challenge(
     backend: Annotated[
-        str, typer.Option(help="Which cluster: recorded, simulated, or live (needs: kans up --metallb).")
+        str,
+        typer.Option(
+            help="Which cluster: recorded, simulated, or live (needs: kans up --metallb).",
+            autocompletion=completion.backends,
+        ),
     ] = "recorded",
-    case: Annotated[int | None, typer.Option(help="This case, 1 to 9; a random one without it.")] = None,
+    case: Annotated[
+        int | None,
+        typer.Option(help="This case, 1 to 9; a random one without it.", autocompletion=completion.cases),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Choose the same random case again.")] = None,
 ) -> None:
     """Solve a [bold]broken cluster[/] from a complaint: query it, then name cause, fix and evidence.

@@ -6,9 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.table import Table
-
-from kanslib.cli.terminal import plain_console
+from kanslib.cli.terminal import plain_console, plain_table
 from kanslib.comparison.recordings import compare
 from kanslib.recording import Recording
 from kanslib.status import show_status
@@ -23,7 +21,7 @@ def diff(a: Path, b: Path, as_json: bool) -> int:
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=1))
         return 1 if found else 0
-    table = Table("story", "moment", "what", a.name, b.name)
+    table = plain_table("story", "moment", "what", a.name, b.name)
     for one in found:
         table.add_row(one.story, one.moment, one.what, one.a, one.b)
     if found:

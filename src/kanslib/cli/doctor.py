@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from kanslib.cli import unsupported
-from kanslib.cli.terminal import plain_console
+from kanslib.cli.terminal import plain_console, plain_table
 from kanslib.installation import pip_install
 
 CheckState = Literal["works", "falls back", "missing"]
@@ -54,7 +53,7 @@ def doctor(as_json: bool) -> int:
 
 def _print(findings: list[CheckResult]) -> None:
     console = plain_console()
-    table = Table("", "", "found", "for")
+    table = plain_table("", "", "found", "for")
     for one in findings:
         table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for)
     console.print(table)
@@ -84,7 +83,7 @@ def _print_live(console: Console, live: list[CheckResult]) -> None:
     elif not cells:
         console.print("live: every cell of every chapter can be served by the course's cluster here")
     else:
-        table = Table("live cell", "", "answered by the recording, because")
+        table = plain_table("live cell", "", "answered by the recording, because")
         for cell in cells:
             table.add_row(cell.what, cell.found, cell.fix)
         console.print(table)

@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.table import Table
 from rich.text import Text
 
 from kanslib.backends import factory
-from kanslib.cli.terminal import plain_console
+from kanslib.cli.terminal import plain_console, plain_table
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
 from kanslib.installation import pip_install
@@ -181,7 +180,7 @@ def _client(notebook: NotebookNode, private: str, cell_seconds: int) -> Notebook
 
 
 def _print(results: Sequence[Result], seconds: float) -> None:
-    table = Table("chapter", "cells", "seconds", "peak MB", "result")
+    table = plain_table("chapter", "cells", "seconds", "peak MB", "result")
     for result in results:
         outcome = Text(result.error.splitlines()[0], "bold red") if result.error else Text("ok")
         table.add_row(result.chapter, str(result.cells), f"{result.seconds:.1f}", f"{result.peak_mb:.0f}", outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
 from rich.style import StyleType
+from rich.table import Column, Table
 from rich.text import Text
 
 from kanslib.plain_text import escape_controls
@@ -42,3 +43,14 @@ def plain_console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     `soft_wrap`: leave it to the terminal to break long lines; tables need False.
     """
     return _PlainConsole(highlight=False, markup=False, emoji=False, stderr=stderr, soft_wrap=soft_wrap)
+
+
+def plain_table(*columns: str) -> Table:
+    """Return a table that breaks long cells at any place: a narrow terminal loses nothing."""
+    return Table(*(Column(name, overflow="fold") for name in columns))
+
+
+def print_error(message: str) -> None:
+    """Print an error to stderr, behind the name of the command."""
+    words = Text.assemble(("kans: ", "bold red"), escape_controls(message))
+    plain_console(stderr=True, soft_wrap=True).print(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,11 +13,12 @@ from kanslib.analysis import captures, neighbor_cache, speaker_logs
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import TimeWindow, neighbor_updates
 from kanslib.answer import Provenance, utc
-from kanslib.backends.observed_actions import observed_actions
+from kanslib.backends.observed_actions import action_names, observed_actions
 from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
 from kanslib.cli.timeline_inputs import Facts, read_inputs
-from kanslib.exceptions import KanslibError
+from kanslib.cli.timeline_json import timeline_json
+from kanslib.exceptions import KanslibError, UnknownNameError
 from kanslib.k8s.objects import is_ip_address
 from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
@@ -27,42 +29,73 @@ from kanslib.status import show_status
 console = plain_console(soft_wrap=True)
 
 
-def timeline(paths: Sequence[Path], vips: Sequence[str], zero: str | None, actions: Sequence[str], out: Path) -> None:
-    """Read captures, logs and recordings, print the timeline in words, and write an HTML page to `out`.
+def timeline(
+    paths: Sequence[Path],
+    vips: Sequence[str],
+    zero: str | None,
+    actions: Sequence[str],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Read captures, logs and recordings, print the timeline in words or as JSON, and write an HTML page to `out`.
 
     `vips`: the Services' addresses, by default those that captures or logs show announced. `zero`: the moment that
     times count from. `actions`: ids of actions in recordings, by default all. KanslibError for an input that cannot
     be read.
     """
-    check_output_file("--out", out)
+    if out:
+        check_output_file("--out", out)
     for path in paths:
-        if path.is_dir() and not _is_recording(path):
-            raise KanslibError(f"{path}: a directory without {MANIFEST}, so no recording; name the files in it")
-        if not path.exists():
-            raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
+        _check_input(path)
     for vip in vips:
         if not is_ip_address(vip):
             raise KanslibError(f"--vip {vip!r}: expected an address, such as 192.0.2.50")
     vips = [str(ip_address(vip)) for vip in vips]  # IPv6 has several spellings
+    since = _parse_zero(zero)
     recordings = [path for path in paths if _is_recording(path)]
     others = [path for path in paths if path not in recordings]
+    _check_actions(actions, recordings)
     facts: Facts = []
     sections: list[report.ReportSection] = []
     for path in recordings:
         with show_status(f"reading {path.name}"):
             sections += _recording_sections(path, actions, facts)
     if others:
-        sections += _file_sections(others, vips, _parse_zero(zero), facts)
+        sections += _file_sections(others, vips, since, facts)
+    if as_json:
+        print(json.dumps(timeline_json(facts, sections), indent=1))
+    else:
+        _print(facts, sections)
+    if out:
+        with show_status("drawing the page"):
+            page = report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections)
+        write_output_file("--out", out, page)
+    if out and not as_json:
+        console.print(f"\nwritten: {out} ({len(page) / 1e6:.1f} MB, opens in any browser, needs no network)")
+
+
+def _print(facts: Facts, sections: Sequence[report.ReportSection]) -> None:
     for name, fact in facts:
         console.print(f"{name}: {fact}", markup=False, style="dim")
     for section in sections:
         console.print(f"\n{section.title}", style="bold")
         console.print(outage_timeline.describe(section.outage) or "no request and no event")
         console.print("\n".join(arp_words.sentences(section.neighbors, section.neighbor_updates, section.context)))
-    with show_status("drawing the page"):
-        page = report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections)
-    write_output_file("--out", out, page)
-    console.print(f"\nwritten: {out} ({out.stat().st_size / 1e6:.1f} MB, opens in any browser, needs no network)")
+
+
+def _check_input(path: Path) -> None:
+    if not path.exists():
+        raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
+    if path.is_dir() and not _is_recording(path):
+        raise KanslibError(f"{path}: a directory without {MANIFEST}, so no recording; next step: name the files in it")
+
+
+def _check_actions(actions: Sequence[str], recordings: Sequence[Path]) -> None:
+    """Raise UnknownNameError for an action that no recording has."""
+    known = [name for path in recordings for name in action_names(Recording.shared(path))] if actions else []
+    for action in actions:
+        if action not in known:
+            raise UnknownNameError("action", action, known)
 
 
 def _is_recording(path: Path) -> bool:
