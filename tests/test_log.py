@@ -59,7 +59,8 @@ def test_log_unknown_level_is_a_warning() -> None:
 
 @pytest.mark.parametrize(("option", "expected"), [("-v", False), ("-vv", True)])
 def test_kans_verbose_logs_to_stderr_only(option: str, expected: bool) -> None:
-    quiet, verbose = kans("verify", "nothing.zip"), kans(option, "verify", "nothing.zip")
+    command = ("diff", "nothing.zip", "nothing.zip")
+    quiet, verbose = kans(*command), kans(option, *command)
     assert verbose.stdout == quiet.stdout
     assert verbose.stderr.endswith(quiet.stderr)
     assert ("kanslib.recording.reader: opening nothing.zip" in verbose.stderr) is expected
