@@ -79,3 +79,56 @@ def test_lab_label_refused_in_the_words_of_the_cluster(labels: list[str], compon
         lab.label("api-worker", *labels)
     assert (refused.value.component, refused.value.message[: len(message)]) == (component, message)
     assert "rack" not in lab.object("node", "api-worker")["metadata"]["labels"]
+
+
+def peer(spec: str) -> str:
+    fields = f"myASN: 64500, peerASN: 64501, peerAddress: 192.0.2.1, {spec}"
+    return metallb("BGPPeer", fields, name="edge").replace("metallb.io/v1beta1", "metallb.io/v1beta2")
+
+
+@pytest.mark.parametrize(
+    ("spec", "details"),
+    [
+        ("connectTime: 0s", ["connect time should be between 1 seconds to 65535"]),
+        ("connectTime: 65536s", ["connect time should be between 1 seconds to 65535"]),
+        ("connectTime: 1500ms", ["connect time should contain a whole number of seconds"]),
+        (
+            "connectTime: 10ms",
+            [
+                "connect time should be between 1 seconds to 65535",
+                "connect time should contain a whole number of seconds",
+            ],
+        ),
+    ],
+)
+def test_lab_apply_rules_of_a_peers_connect_time(spec: str, details: list[str]) -> None:
+    """The rules and their words: MetalLB v0.14.8 config/crd/bases/metallb.io_bgppeers.yaml."""
+    lab = kanslib.simulate("\n---\n".join([CLUSTER, METALLB]))
+    with pytest.raises(RefusedError) as refused:
+        lab.apply(peer(spec))
+    assert refused.value.component == "kube-apiserver"
+    errors = [f'spec.connectTime: Invalid value: "string": {detail}' for detail in details]
+    listed = errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
+    assert refused.value.message == f'BGPPeer.metallb.io "edge" is invalid: {listed}'
+
+
+def test_lab_apply_rules_of_a_peer_wait_for_its_types() -> None:
+    lab = kanslib.simulate("\n---\n".join([CLUSTER, METALLB]))
+    with pytest.raises(RefusedError) as refused:
+        lab.apply(peer("connectTime: 0s, vrf: 1"))
+    assert "connect time should" not in refused.value.message
+    assert "some validation rules were not checked" in refused.value.message
+
+
+def test_lab_apply_graceful_restart_stays_as_it_was_created() -> None:
+    lab = kanslib.simulate("\n---\n".join([CLUSTER, METALLB]))
+    lab.apply(peer("enableGracefulRestart: false"))
+    with pytest.raises(RefusedError, match="EnableGracefulRestart cannot be changed after creation"):
+        lab.apply(peer("enableGracefulRestart: true"))
+
+
+def test_lab_apply_key_that_stands_twice_counts_once() -> None:
+    """Kubectl v1.31 keeps the last one and says nothing: its decoder (apimachinery util/yaml) is not strict."""
+    lab = kanslib.simulate("\n---\n".join([CLUSTER, METALLB]))
+    lab.apply("kind: ConfigMap\napiVersion: v1\nmetadata: {name: twice}\ndata: {a: '1'}\ndata: {a: '2'}\n")
+    assert lab.object("configmap", "twice")["data"] == {"a": "2"}

@@ -309,3 +309,14 @@ def test_metallb_daemonset_deleted_takes_its_speakers() -> None:
     assert {one["metadata"]["namespace"] for one in lab.objects("pods")} == {"default", "kube-system"}
     with pytest.raises(RefusedError, match='no matches for kind "IPAddressPool"'):
         lab.apply(METALLB)
+
+
+def test_scheduler_writes_an_event_for_a_pod_that_fits_nowhere() -> None:
+    lab = kanslib.simulate(ZONES + pod("lost", ", nodeSelector: {disk: tape}"))
+    event = next(one for one in lab.objects("events") if one["reason"] == "FailedScheduling")
+    assert event["message"] == why_pending(lab, "lost")
+    assert (event["type"], event["source"], event["count"]) == ("Warning", {"component": "default-scheduler"}, 1)
+    assert event["involvedObject"]["kind"] == "Pod"
+    lab.label("myk8s-worker", "disk=disc")
+    assert next(one for one in lab.objects("events") if one["reason"] == "FailedScheduling")["count"] == 1
+    assert "pod/lost" in lab.table("events").OBJECT.tolist()

@@ -73,15 +73,19 @@ def decoding_error(obj: KubeObject) -> str:
     return next(iter([*immediate, *(words for _, words in errors)]), "")
 
 
-def rule_errors(obj: KubeObject) -> list[FieldError]:
+def rule_errors(obj: KubeObject, expressions: Iterable[FieldError] = ()) -> list[FieldError]:
     """Return what the rules of a CustomResourceDefinition say of an object: a required field, a wrong type, a bound.
+
+    `expressions`: what its rules in CEL say. They are evaluated where no field is missing or of a wrong type.
 
     k8s.io/kube-openapi pkg/validation/validate, k8s.io/apiextensions-apiserver pkg/registry/customresource.
     """
     rules = _type_of(obj)
     errors = list(_violations(obj, rules, ""))
     blocked = any(one.error == "Required value" or _WRONG_TYPE in one.detail for one in errors)
-    return [*errors, _UNCHECKED] if blocked and "expressions" in rules else errors
+    if blocked:
+        return [*errors, _UNCHECKED] if "expressions" in rules else errors
+    return [*errors, *expressions]
 
 
 def with_defaults(obj: KubeObject) -> KubeObject:

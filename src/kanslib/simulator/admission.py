@@ -26,6 +26,7 @@ from kanslib.k8s.field_errors import (
 from kanslib.k8s.labels import value_problems
 from kanslib.k8s.objects import KubeObject, plural
 from kanslib.k8s.workload_validation import pod_errors, workload_errors
+from kanslib.metallb.expression_rules import expression_errors
 from kanslib.simulator.api_server import API_SERVER
 
 KINDS = (
@@ -120,7 +121,7 @@ def check_object(obj: KubeObject, existing: KubeObject | None) -> None:
     """
     kind = obj["kind"]
     if schema.is_custom(obj):
-        errors: list[FieldError | str] = [*metadata(obj), *schema.rule_errors(obj)]
+        errors: list[FieldError | str] = [*metadata(obj), *schema.rule_errors(obj, expression_errors(obj, existing))]
     elif kind == "Pod":
         errors = [*pod_errors(obj, existing)]
     elif kind in ("Deployment", "DaemonSet", "ReplicaSet"):

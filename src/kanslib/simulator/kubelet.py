@@ -9,9 +9,11 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from kanslib.k8s.objects import KubeObject, internal_ips, name_of, namespace_of, pod_ips
+from kanslib.metallb.allocation import EventMessage
 from kanslib.simulator.address_family import Network
 from kanslib.simulator.api_server import timestamp
 from kanslib.simulator.event_loop import EventLoop
+from kanslib.simulator.event_recorder import EventRecorder
 from kanslib.simulator.scheduler import Scheduler, toleration_of
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -25,8 +27,8 @@ class Kubelets:
     `lost`: the unreachable nodes, with the moment (Unix seconds) since when; the simulator changes it.
     """
 
-    def __init__(self, cluster: EventLoop, lost: Mapping[str, float]) -> None:
-        self.cluster, self._lost = cluster, lost
+    def __init__(self, cluster: EventLoop, events: EventRecorder, lost: Mapping[str, float]) -> None:
+        self.cluster, self._events, self._lost = cluster, events, lost
         self._last_ip: dict[tuple[str, int], str] = {}  # the newest of a node, by family
         self._starting: set[str] = set()
         cluster.subscribe(("pods", "nodes"), 0.0, self._sync_pods)
@@ -54,6 +56,10 @@ class Kubelets:
         if node:
             pod["spec"]["nodeName"] = node
         else:
+            before = (pod.get("status", {}).get("conditions") or [{}])[0].get("message")
+            if problem != before:
+                message = EventMessage("Warning", "FailedScheduling", problem)
+                self._events.write(pod, "default-scheduler", message, "default-scheduler")
             condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": problem}
             pod["status"] = {"phase": "Pending", "conditions": [condition]}
         self.cluster.put("pods", pod)

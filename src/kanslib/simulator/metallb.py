@@ -22,57 +22,12 @@ from kanslib.simulator.api_server import timestamp
 from kanslib.simulator.chance import Chance, Unordered
 from kanslib.simulator.config_reader import CONTROLLER, SPEAKERS, ConfigReader
 from kanslib.simulator.event_loop import EventLoop
+from kanslib.simulator.event_recorder import EventRecorder
 from kanslib.simulator.time_series import TimeSeries
 
 _ROUND, _BURST = 1.1, 5.0  # seconds between gratuitous ARPs, and how long after the last sync (announcer.go spamLoop)
-_EVENT_BURST, _EVENT_INTERVAL = 25.0, 300.0  # client-go's defaultSpamBurst, and the seconds until one more is allowed
 _INTERFACES = frozenset({"eth0"})  # of a kind node that MetalLB may announce on
 Announced = dict[str, frozenset[str]]  # an address, and the nodes that answer ARP for it
-
-
-class EventRecorder:
-    """Write the events of Services: count a repeated one, drop those above the rate limit of a process and Service.
-
-    client-go v0.30 tools/record/events_cache.go: a process may write 25 events about an object, then one in 5 minutes.
-    """
-
-    def __init__(self, cluster: EventLoop) -> None:
-        self._cluster = cluster
-        self._tokens: dict[tuple[str, str], tuple[float, float]] = {}  # (process, uid): tokens left, at which moment
-        self._event_names: dict[tuple[str, str, str], str] = {}
-        for event in cluster.objects("events"):
-            self._event_names[_event_key(event)] = event["metadata"]["name"]
-
-    def write(self, service: KubeObject, component: str, message: allocation.EventMessage, process: str) -> None:
-        """Write an event of a component (`metallb-speaker`) about a Service; `process`: its instance, for the limit."""
-        meta, now = service["metadata"], timestamp(self._cluster.now)
-        if not self._try_accept(process, meta["uid"]):
-            return
-        key = (meta["uid"], message.reason, message.message)
-        if key in self._event_names:
-            event = copy.deepcopy(self._cluster.get("events", self._event_names[key], meta["namespace"]) or {})
-            event.update(count=event.get("count", 1) + 1, lastTimestamp=now)
-        else:
-            involved = {"kind": "Service", "apiVersion": "v1", **{k: meta[k] for k in ("namespace", "name", "uid")}}
-            name = f"{meta['name']}.{self._cluster.ids.uid()[:16].replace('-', '')}"
-            event = {
-                "kind": "Event", "apiVersion": "v1", "metadata": {"name": name, "namespace": meta["namespace"]},
-                "involvedObject": involved, "reason": message.reason, "message": message.message, "type": message.type,
-                "source": {"component": component}, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
-            }  # fmt: skip
-            self._event_names[key] = name
-        self._cluster.put("events", event)
-
-    def _try_accept(self, process: str, uid: str) -> bool:
-        """Take a token from the bucket of a process and an object; return False when it is empty."""
-        tokens, since = self._tokens.get((process, uid), (_EVENT_BURST, self._cluster.now))
-        tokens = min(_EVENT_BURST, tokens + (self._cluster.now - since) / _EVENT_INTERVAL)
-        self._tokens[process, uid] = (tokens - 1 if tokens >= 1 else tokens, self._cluster.now)
-        return tokens >= 1
-
-
-def _event_key(event: KubeObject) -> tuple[str, str, str]:
-    return event["involvedObject"].get("uid", ""), event.get("reason", ""), event.get("message", "")
 
 
 LogValue = str | list[str]  # of a field in a line of JSON

@@ -37,10 +37,11 @@ from kanslib.simulator.chance import Chance
 from kanslib.simulator.delays import DELAYS, Delays
 from kanslib.simulator.endpoint_slices import EndpointSlices
 from kanslib.simulator.event_loop import EventLoop
+from kanslib.simulator.event_recorder import EventRecorder
 from kanslib.simulator.judgement import refuse_configuration, refuse_denied
 from kanslib.simulator.kube_proxy_options import KubeProxyOptions
 from kanslib.simulator.kubelet import Kubelets
-from kanslib.simulator.metallb import EventRecorder, SimulatedController, SimulatedSpeakers, is_installed
+from kanslib.simulator.metallb import SimulatedController, SimulatedSpeakers, is_installed
 from kanslib.simulator.router import RouterView
 from kanslib.simulator.service_registry import stored_service
 from kanslib.simulator.time_series import TimeSeries
@@ -129,10 +130,10 @@ class Simulator:
         self.routed: TimeSeries[bool] = TimeSeries(now, ActiveAction("route_client") in initial.active)
         host = (hosts[0], self._first_vip()) if hosts else None  # its name and address
         self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, host)
-        self.kubelets = Kubelets(self.cluster, self.lost)
+        self.events = EventRecorder(self.cluster)
+        self.kubelets = Kubelets(self.cluster, self.events, self.lost)
         EndpointSlices(self.cluster)
         self.workloads = Workloads(self.cluster, self.kubelets)
-        self.events = EventRecorder(self.cluster)
         self.controller = SimulatedController(self.cluster, self.events, self.lost)
         self.speakers = SimulatedSpeakers(self.cluster, self.events, self.lost, self._isolated)
         self.controller.adopt_existing()
