@@ -226,7 +226,7 @@ class SimulatedBackend(Backend):
         if view is None:
             return None
         hops, router = view.next_hops(), view.router
-        neighbors = view.neighbors(known[node] for node in self._simulator.unreachable.at(self._now) if node in known)
+        neighbors = view.neighbors(known[node] for node in self._simulator.attempted.at(self._now) if node in known)
         printed = {
             "show ip route bgp json": lambda: command_output.frr_routes(hops, ""),
             "show bgp neighbors json": lambda: command_output.frr_neighbors(router, neighbors),

@@ -131,12 +131,17 @@ def routes_of(router: Router, sessions: Iterable[BGPSession], routes: Iterable[B
     return best_next_hops(received, router.max_paths)
 
 
+# seconds of FRR's first attempt after a session ended, measured with FRR 8.4; the next one comes after 120 s
+# (ConnectRetryTimer) and fails within 3 s, when nobody answers ARP
+CONNECT_S = 75.0
+
+
 class NeighborState(Enum):
     """The state of a neighbor as FRR prints it, while it lasts (RFC 4271, section 8.2.2)."""
 
     ESTABLISHED = "Established"
     ACTIVE = "Active"  # the node refused FRR's own connection: a speaker does not listen
-    CONNECT = "Connect"  # the node does not answer at all; FRR prints Active between two attempts
+    CONNECT = "Connect"  # the node does not answer at all: an attempt lasts CONNECT_S, then FRR waits in Active
 
 
 @dataclass(frozen=True)
@@ -150,22 +155,22 @@ class NeighborSummary:
 
 
 def summary(
-    router: Router, sessions: Iterable[BGPSession], routes: Iterable[BGPRoute], silent: Iterable[str] = ()
+    router: Router, sessions: Iterable[BGPSession], routes: Iterable[BGPRoute], attempted: Iterable[str] = ()
 ) -> list[NeighborSummary]:
-    """Return a router's neighbors as it sees them. `silent`: addresses of nodes that do not answer."""
+    """Return a router's neighbors as it sees them. `attempted`: addresses that it tries to reach, without an answer."""
     own = [one for one in sessions if one.router == router.name]
     up = {one.address: one for one in own if one.is_up}
     refused = {one.address for one in own if one.problem is SessionProblem.BAD_PEER_AS}
     received: dict[tuple[str, str], set[str]] = {}
     for route in routes:
         received.setdefault((route.peer, route.node), set()).add(route.prefix)
-    found, unreachable = [], set(silent)
+    found, unanswered = [], set(attempted)
     for neighbor in router.neighbors:
         session = up.get(neighbor.address)
         if session:
             prefixes = len(received.get((session.peer, session.node), ()))
             found.append(NeighborSummary(neighbor, NeighborState.ESTABLISHED, prefixes))
         else:
-            state = NeighborState.CONNECT if neighbor.address in unreachable else NeighborState.ACTIVE
+            state = NeighborState.CONNECT if neighbor.address in unanswered else NeighborState.ACTIVE
             found.append(NeighborSummary(neighbor, state, 0, neighbor.address in refused))
     return found

@@ -38,9 +38,9 @@ class RouterView:
         """Return the router's routes: each prefix with its equal next hops."""
         return bgp_sessions.routes_of(self.router, self.sessions, self.routes)
 
-    def neighbors(self, silent: Iterable[str]) -> list[NeighborSummary]:
-        """Return the neighbors as the router sees them. `silent`: addresses of nodes that do not answer."""
-        return bgp_sessions.summary(self.router, self.sessions, self.routes, silent)
+    def neighbors(self, attempted: Iterable[str]) -> list[NeighborSummary]:
+        """Return the neighbors as the router sees them. `attempted`: addresses that it tries to reach, in vain."""
+        return bgp_sessions.summary(self.router, self.sessions, self.routes, attempted)
 
     def hold(self, node: str) -> float | None:
         """Return the hold time of a node's session in seconds, 0 for one that never expires; None without a session."""

@@ -28,6 +28,7 @@ from kanslib.k8s.objects import (
     plural,
 )
 from kanslib.metallb import bgp
+from kanslib.metallb.bgp_sessions import CONNECT_S
 from kanslib.metallb.election import EXCLUDE
 from kanslib.metallb.resources import SYSTEM
 from kanslib.metallb.webhook import WEBHOOKS, Operation
@@ -127,6 +128,9 @@ class Simulator:
         self.unreachable: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(self.lost))
         self._api_visibility: dict[str, TimeSeries[float]] = {}
         self.router: TimeSeries[str | None] = TimeSeries(now, initial.router)
+        self.attempted: TimeSeries[frozenset[str]] = TimeSeries(
+            now, frozenset()
+        )  # nodes that the router tries to reach
         self.routed: TimeSeries[bool] = TimeSeries(now, ActiveAction("route_client") in initial.active)
         host = (hosts[0], self._first_vip()) if hosts else None  # its name and address
         self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, host)
@@ -343,6 +347,7 @@ class Simulator:
                 self.router.set(now, self.initial.router or "router")
             case "stop_router":
                 self.router.set(now, None)
+                self.attempted.set(now, frozenset())
             case "route_client" | "unroute_client":
                 self.routed.set(now, verb == "route_client")
             case "add_conflicting_host":
@@ -424,6 +429,7 @@ class Simulator:
 
     def _kill_node(self, node: str) -> None:
         self._lose_node(node)
+        self._lose_session(node)
         self.speakers.stop(node)
         self.down.set(self.cluster.now, self.down.latest | {node})
 
@@ -443,8 +449,23 @@ class Simulator:
         elif hold:
             self.cluster.schedule(
                 bgp.hold_timer_expiry(hold).typical,
-                lambda: self.speakers.close_session(node) if self.lost.get(node) == since else None,
+                lambda: self._lose_session(node) if self.lost.get(node) == since else None,
             )
+
+    def _lose_session(self, node: str) -> None:
+        """Close the BGP session of a lost node; a router that had it tries to reach the node again, for a while."""
+        view, since = self.router_view(self.cluster.now), self.lost[node]
+        if view and view.hold(node) is not None:
+            self.attempted.set(self.cluster.now, self.attempted.latest | {node})
+            self.cluster.schedule(
+                CONNECT_S,
+                lambda: self._end_attempt(node) if self.lost.get(node) == since else None,
+                awaited=False,
+            )
+        self.speakers.close_session(node)
+
+    def _end_attempt(self, node: str) -> None:
+        self.attempted.set(self.cluster.now, self.attempted.latest - {node})
 
     def api_visibility(self, node: str) -> TimeSeries[float]:
         """Return until when (Unix seconds) a node sees the API's changes; infinity while it is connected."""
@@ -484,6 +505,7 @@ class Simulator:
     def _recover_node(self, node: str) -> None:
         self.lost.pop(node, None)
         self.unreachable.set(self.cluster.now, self.unreachable.latest - {node})
+        self._end_attempt(node)
 
     # ── MetalLB, the router, the neighbors ──────────────────────────────────────────────────────────────
 
