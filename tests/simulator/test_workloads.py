@@ -204,6 +204,18 @@ def test_daemonset_runs_where_it_may() -> None:
     assert sorted(nodes_of(lab).values()) == ["worker", "worker2", "worker3"]
 
 
+def test_daemonset_rolls_out_a_template_with_other_labels() -> None:
+    lab = kanslib.simulate(ZONES + workload("DaemonSet"))
+    before = nodes_of(lab)
+    lab.apply(workload("DaemonSet").replace("labels: {app: web}", "labels: {app: web, track: canary}"))
+    after = nodes_of(lab)
+    assert sorted(after.values()) == sorted(before.values())
+    assert not after.keys() & before.keys()
+    labels = [one["metadata"]["labels"] for one in lab.objects("pods", "default")]
+    assert [one["track"] for one in labels] == ["canary"] * 3
+    assert len({one["controller-revision-hash"] for one in labels}) == 1
+
+
 # ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kanslib.k8s.endpoints import selects
@@ -18,7 +18,7 @@ from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.kubelet import Kubelets
 from kanslib.simulator.scheduler import matches_node, untolerated_taint
 
-HASH = "pod-template-hash"
+HASH, REVISION = "pod-template-hash", "controller-revision-hash"
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery rand.SafeEncodeString
 # a cluster's own namespaces: the simulator itself keeps their DaemonSets, and nobody looks at their ReplicaSets
 _CLUSTERS_OWN = ("kube-system", "local-path-storage", "metallb-system")
@@ -41,7 +41,7 @@ class Workloads:
 
     def __init__(self, cluster: EventLoop, kubelets: Kubelets) -> None:
         self._cluster, self._kubelets = cluster, kubelets
-        self._adopted: dict[tuple[str, str], tuple[str, str]] = {}  # of a Deployment: its first template, and its hash
+        self._adopted: dict[tuple[str, str, str], tuple[str, str]] = {}  # of an owner: its first template, and its hash
         cluster.subscribe(("deployments", "replicasets", "daemonsets", "pods", "nodes"), 0.0, self.sync)
 
     def sync(self) -> None:
@@ -76,7 +76,7 @@ class Workloads:
 
     def _sync_deployment(self, deployment: KubeObject) -> None:
         wanted, pods = _replicas(deployment), self._pods(deployment)
-        current = self._hash(deployment, pods)
+        current = self._hash(deployment, [_hash_in(deployment, pod) for pod in pods])
         replicaset = self._replicaset(deployment, current)
         new = [pod for pod in pods if _hash_in(deployment, pod) == current]
         old = [pod for pod in pods if pod not in new]
@@ -92,11 +92,11 @@ class Workloads:
         if not old:
             self._remove_old_replicasets(deployment, current)
 
-    def _hash(self, deployment: KubeObject, pods: Sequence[KubeObject]) -> str:
-        """Return the hash of a Deployment's template; that of Pods which exist when it is first seen is kept."""
-        template = json.dumps(deployment["spec"].get("template"), sort_keys=True)
-        key = namespace_of(deployment), name_of(deployment)
-        first, adopted = self._adopted.setdefault(key, (template, _hash_in(deployment, pods[0]) if pods else ""))
+    def _hash(self, owner: KubeObject, hashes: Sequence[str]) -> str:
+        """Return the hash of a template. `hashes`: of the Pods; those that exist when the owner is first seen stay."""
+        template = json.dumps(owner["spec"].get("template"), sort_keys=True)
+        key = owner["kind"], namespace_of(owner), name_of(owner)
+        first, adopted = self._adopted.setdefault(key, (template, hashes[0] if hashes else ""))
         return adopted if adopted and template == first else _encode(template)
 
     def _replicaset(self, deployment: KubeObject, current: str) -> KubeObject:
@@ -128,11 +128,12 @@ class Workloads:
         for pod in ranked[: max(0, len(pods) - wanted)]:
             self._kubelets.delete_pod(pod)
 
-    def _create(self, owner: KubeObject, spec: Mapping[str, Any]) -> None:
+    def _create(self, owner: KubeObject, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> None:
         template = copy.deepcopy(owner["spec"]["template"])
         meta = {
             "name": f"{name_of(owner)}-{self._cluster.ids.name_suffix()}", "namespace": namespace_of(owner),
-            "labels": (template.get("metadata") or {}).get("labels") or {}, "ownerReferences": [_owner(owner)],
+            "labels": {**((template.get("metadata") or {}).get("labels") or {}), **(labels or {})},
+            "ownerReferences": [_owner(owner)],
         }  # fmt: skip
         pod = {"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": {**template["spec"], **spec}}
         self._cluster.put("pods", {**pod, "status": {"phase": "Pending"}})
@@ -143,27 +144,28 @@ class Workloads:
         spec = daemonset["spec"]["template"]["spec"]
         tolerations = [*(spec.get("tolerations") or []), *_DAEMON_TOLERATIONS]
         tolerant = {**spec, "tolerations": tolerations}
-        wanted = {
-            name_of(node)
-            for node in self._cluster.objects("nodes")
-            if matches_node(spec, node) and not untolerated_taint(tolerant, node, ("NoSchedule", "NoExecute"))
-        }
+        matching = [node for node in self._cluster.objects("nodes") if matches_node(spec, node)]
+        # a taint NoSchedule keeps new Pods away; those that run stay (daemon_controller.go NodeShouldRunDaemonPod)
+        allowed, wanted = (
+            {name_of(node) for node in matching if not untolerated_taint(tolerant, node, effects)}
+            for effects in (("NoExecute",), ("NoSchedule", "NoExecute"))
+        )
         pods = [pod for pod in self._cluster.objects("pods") if _is_owned(pod, daemonset)]
         covered = {pod["spec"].get("nodeName") for pod in pods}
+        current = self._hash(daemonset, [labels_of(pod).get(REVISION, "") for pod in pods])
         for node in sorted(wanted - covered):
-            self._create(daemonset, {"nodeName": node, "tolerations": tolerations})
+            self._create(daemonset, {"nodeName": node, "tolerations": tolerations}, {REVISION: current})
         staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         for pod in staying:
-            if pod["spec"].get("nodeName") not in wanted:
+            if pod["spec"].get("nodeName") not in allowed:
                 self._kubelets.delete_pod(pod)
-        self._replace_outdated(staying, tolerant, is_calm=len(pods) == len(staying))
+        self._replace_outdated(staying, current, is_calm=len(pods) == len(staying))
 
-    def _replace_outdated(self, pods: Iterable[KubeObject], spec: Mapping[str, Any], *, is_calm: bool) -> None:
+    def _replace_outdated(self, pods: Sequence[KubeObject], current: str, *, is_calm: bool) -> None:
         """Delete one Pod of an older template, once all others are Ready (RollingUpdate, maxUnavailable 1)."""
-        known = list(pods)
-        outdated = [pod for pod in known if _without_node(pod["spec"]) != dict(spec)]
+        outdated = [pod for pod in pods if labels_of(pod).get(REVISION) != current]
         unready = [pod for pod in outdated if not is_ready(pod)]
-        if unready or (outdated and is_calm and all(map(is_ready, known))):
+        if unready or (outdated and is_calm and all(map(is_ready, pods))):
             self._kubelets.delete_pod((unready or outdated)[0])
 
 
@@ -192,7 +194,3 @@ def _hash_in(deployment: KubeObject, pod: KubeObject) -> str:
 def _encode(template: str) -> str:
     """Return ten letters that stand for a template, as those in the names of ReplicaSets (not the same ones)."""
     return "".join(_LETTERS[byte % len(_LETTERS)] for byte in hashlib.sha256(template.encode()).digest()[:10])
-
-
-def _without_node(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {field: value for field, value in spec.items() if field != "nodeName"}
