@@ -68,6 +68,20 @@ def test_prefer_close_follows_the_label_of_the_node() -> None:
     assert who_answers(lab) == ["far"]
 
 
+def test_endpoints_keep_their_zone_until_a_pod_of_the_service_changes() -> None:
+    lab = kanslib.simulate(CLUSTER + PODS + service())
+
+    def zones() -> set[object]:
+        slices = [one for one in lab.objects("endpointslices") if one["metadata"]["name"].startswith("till-")]
+        return {entry["zone"] for one in slices for entry in one["endpoints"]}
+
+    lab.label("myk8s-worker3", "topology.kubernetes.io/zone=north")
+    lab.apply(pod("another", "myk8s-worker").replace("app: web", "app: other"))
+    assert zones() == {"east", "west"}
+    lab.apply(pod("third", "myk8s-worker"))
+    assert zones() == {"east", "north"}
+
+
 def test_hints_are_gone_without_distribution() -> None:
     lab = kanslib.simulate(CLUSTER + PODS + service("PreferClose"))
 

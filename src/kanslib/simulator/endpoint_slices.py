@@ -6,7 +6,7 @@ Pods whose ports have other numbers under the same name get a slice of their own
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kanslib.k8s.endpoints import SERVICE_NAME, has_topology_hints, slices_of
@@ -21,34 +21,55 @@ Ports = list[dict[str, Any]]
 
 
 class EndpointSlices:
-    """Keep the EndpointSlices of Services that have a selector."""
+    """Keep the EndpointSlices of Services that have a selector.
+
+    A Service is reconciled when itself or one of its Pods has changed. Another zone of a node does not count: its
+    endpoints keep the zone until then (endpointslice_controller.go).
+    """
 
     def __init__(self, cluster: EventLoop) -> None:
         self._cluster = cluster
+        known = {(namespace_of(one), labels_of(one).get(SERVICE_NAME)) for one in cluster.objects("endpointslices")}
+        self._reconciled = {_key(one): self._versions(one) for one in self._selecting() if _key(one) in known}
         cluster.subscribe(("pods", "services"), cluster.delays.endpoint_slices, self._sync)
 
     def _sync(self) -> None:
-        for service in self._cluster.objects("services"):
-            if service["spec"].get("selector") and service["spec"].get("type") != "ExternalName":
-                self._sync_service(service, service["spec"]["selector"])
+        for service in self._selecting():
+            versions = self._versions(service)
+            if self._reconciled.get(_key(service)) != versions:
+                self._reconciled[_key(service)] = versions
+                self._sync_service(service)
         for piece in self._cluster.objects("endpointslices"):
             owner = labels_of(piece).get(SERVICE_NAME, "")
             is_ours = labels_of(piece).get(_MANAGED_BY) == _CONTROLLER
             if is_ours and self._cluster.get("services", owner, namespace_of(piece)) is None:
                 self._cluster.remove("endpointslices", piece)
 
-    def _sync_service(self, service: KubeObject, selector: Mapping[str, str]) -> None:
+    def _selecting(self) -> list[KubeObject]:
+        services = self._cluster.objects("services")
+        return [one for one in services if one["spec"].get("selector") and one["spec"].get("type") != "ExternalName"]
+
+    def _pods(self, service: KubeObject) -> list[KubeObject]:
+        selector, namespace = service["spec"]["selector"], namespace_of(service)
+        return [
+            pod
+            for pod in self._cluster.objects("pods")
+            if namespace_of(pod) == namespace and selector.items() <= labels_of(pod).items()
+        ]
+
+    def _versions(self, service: KubeObject) -> list[tuple[str, str]]:
+        """Return the names and versions of a Service and of its Pods."""
+        objects = [service, *self._pods(service)]
+        return [(name_of(one), one["metadata"].get("resourceVersion", "")) for one in objects]
+
+    def _sync_service(self, service: KubeObject) -> None:
         name, namespace = name_of(service), namespace_of(service)
         existing = [
             piece
             for piece in slices_of(self._cluster.objects("endpointslices"), namespace, name)
             if labels_of(piece).get(_MANAGED_BY, _CONTROLLER) == _CONTROLLER
         ]
-        pods = [
-            pod
-            for pod in self._cluster.objects("pods")
-            if namespace_of(pod) == namespace and selector.items() <= labels_of(pod).items()
-        ]
+        pods = self._pods(service)
         families = _families(service)
         for family in families:
             own = [piece for piece in existing if piece.get("addressType", "IPv4") == family]
@@ -117,6 +138,10 @@ def _families(service: KubeObject) -> list[str]:
 def _address(pod: KubeObject, family: str) -> str:
     """Return a Pod's address in a family; empty without one."""
     return next((ip for ip in pod_ips(pod) if family_name(ip) == family), "")
+
+
+def _key(obj: KubeObject) -> tuple[str, str]:
+    return namespace_of(obj), name_of(obj)
 
 
 def _by_ports(service: KubeObject, pods: Sequence[KubeObject]) -> list[tuple[Ports, list[KubeObject]]]:
