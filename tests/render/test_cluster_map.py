@@ -116,11 +116,9 @@ def clusters(draw: st.DrawFn) -> MapView:
         count = draw(st.sampled_from([0, 0, 1, 2, 4, 5, 30]))
         served = st.lists(st.sampled_from(services), max_size=3, unique=True) if services else st.just([])
         pods = [PodView(f"{draw(word)}-{place}", draw(st.booleans()), tuple(draw(served))) for place in range(count)]
-        flags = [draw(st.booleans()) for _ in range(4)]
-        zone = draw(st.one_of(st.just(""), word))
-        nodes.append(
-            NodeView(name, draw(address), zone, draw(st.sampled_from(["worker", "control plane"])), *flags, tuple(pods))
-        )
+        ready, stopped, speaker, excluded = (draw(st.booleans()) for _ in range(4))
+        zone, role = draw(st.one_of(st.just(""), word)), draw(st.sampled_from(["worker", "control plane"]))
+        nodes.append(NodeView(name, draw(address), zone, role, ready, stopped, speaker, excluded, tuple(pods)))
     vips = []
     for service in services:
         leaders = draw(st.lists(st.sampled_from([*names, "gone"]), max_size=4, unique=True))

@@ -82,6 +82,12 @@ class StoryTimeline(Figure):
         before = [stop for stop in self.stops if stop.at <= at + 0.05]
         return "; ".join(str(stop) for stop in before if before[-1].at - stop.at < 0.05)
 
+    def between(self, start: float, end: float) -> str:
+        """Return what happened after `start` and until `end`: the first three things in words, the others counted."""
+        found = [str(stop) for stop in self.stops if start < stop.at <= end]
+        more = f"; {len(found) - 3} more" if len(found) > 3 else ""
+        return "; ".join(found[:3]) + more
+
     def calm_moments(self) -> list[float]:
         """Return a moment in each pause of more than 2 seconds between stops, at most 10 seconds after a stop."""
         pauses = pairwise([*(stop.at for stop in self.stops), self.end + 2.1])
@@ -187,10 +193,6 @@ class Scene:
         head = f"{self.at:.1f} s after the opening; last: {self.latest}."
         return "\n".join([head, self.map.describe(), *leaders, self.trace_summary])
 
-    def headline(self) -> Markup:
-        """Return when this is, and what happened last."""
-        return Markup(h.fragment[h.b[f"{self.at:.1f} s"], f" · {self.latest}"])
-
     def map_html(self, before: Scene | None) -> Markup:
         """Return the map; what has changed since `before` flashes."""
         return (self.map.since(before.map) if before else self.map).body_html()
@@ -215,18 +217,24 @@ def _address_cells(row: Mapping[str, str], before: Mapping[str, str]) -> Iterato
         yield h.td(class_="kans-changed" if row[column] != before[column] else None)[words]
 
 
+def headline(at: float, words: str) -> Markup:
+    """Return a moment (seconds after the opening) and what happened, as HTML."""
+    return Markup(h.fragment[h.b[f"{at:.1f} s"], f" · {words}"])
+
+
 def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> Markup:
     """Return scenes one below the other, numbered on the timeline: what a page without a kernel shows.
 
     `left`: how many moments are not among them.
     """
+    befores = [-1.0, *(scene.at for scene in scenes)]
     numbered = replace(timeline, scenes=tuple(scene.at for scene in scenes))
     sections = [
         h.section[
-            h.h4[f"{number}. ", scene.headline()],
+            h.h4[f"{number}. ", headline(scene.at, timeline.between(before, scene.at))],
             h.div(".kans-scene")[scene.map.body_html(), h.div[h.p[scene.trace_summary], scene.addresses_html(None)]],
         ]
-        for number, scene in enumerate(scenes, 1)
+        for number, (before, scene) in enumerate(zip(befores, scenes, strict=False), 1)
     ]
     more = h.p[f"{left} more moments: with a kernel, the slider has them."] if left else None
     return Markup(h.div(".kans-time.kans-story")[h.style[Markup(STYLE)], numbered.body_html(), sections, more])

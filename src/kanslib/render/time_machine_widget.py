@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kanslib.render.time_machine import STYLE, Scene, StoryTimeline, slider_style
+from kanslib.render.time_machine import STYLE, Scene, StoryTimeline, headline, slider_style
 
 if TYPE_CHECKING:
     import ipywidgets as ipw
@@ -36,7 +36,7 @@ def time_machine_widget(timeline: StoryTimeline, scene_at: Callable[[float], Sce
     slider = ipw.FloatSlider(0.0, min=0.0, max=timeline.end, step=0.1, description="seconds", readout=False)
     back = ipw.Button(description="◀ before", tooltip="To the stop before this moment (←)", layout={"width": "auto"})
     forward = ipw.Button(description="next ▶", tooltip="To the next stop (→)", layout={"width": "auto"})
-    origin, headline = _html(), _html("kans-time-headline")
+    origin, head = _html(), _html("kans-time-headline")
     cluster, path, addresses = _html("kans-map"), _html("kans-path"), _html()
     shown: list[Scene] = []
 
@@ -46,7 +46,7 @@ def time_machine_widget(timeline: StoryTimeline, scene_at: Callable[[float], Sce
         shown[:] = [scene]
         around = timeline.stops_around(slider.value)
         back.disabled, forward.disabled = around[0] is None, around[1] is None
-        origin.value, headline.value = scene.provenance.html(), scene.headline()
+        origin.value, head.value = scene.provenance.html(), headline(scene.at, scene.latest)
         if before is None or scene.map.view != before.map.view:
             cluster.value = scene.map_html(before)
         if before is None or scene.addresses != before.addresses:
@@ -70,7 +70,7 @@ def time_machine_widget(timeline: StoryTimeline, scene_at: Callable[[float], Sce
     script.append_display_data(HTML(_KEYS))
     style = ipw.HTML(f"<style>{STYLE}{slider_style(timeline)}</style>", layout={"display": "none"})
     strip = _box(ipw.Box([ipw.HTML(timeline.body_html()), slider]), "kans-strip")
-    controls = _box(ipw.HBox([back, forward, headline], layout={"flex_flow": "row wrap"}), "kans-time-controls")
+    controls = _box(ipw.HBox([back, forward, head], layout={"flex_flow": "row wrap"}), "kans-time-controls")
     scene = _box(ipw.Box([cluster, path, addresses]), "kans-scene")
     return _box(ipw.VBox([style, origin, controls, strip, scene, script]), "kans-time")
 

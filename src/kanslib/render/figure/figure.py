@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import htpy as h
 from markupsafe import Markup
@@ -28,10 +29,11 @@ _STYLE = f"""
 .kans-figure [tabindex]:focus-visible{{outline:2px solid currentColor;outline-offset:1px}}
 """
 # An image inherits nothing from the page around it: it brings its typeface and its ground, in light and in dark
-_IMAGE_STYLE = f"""
-svg{{font:{SIZES.text}px system-ui,sans-serif;color:{INK};background:{PAPER}}}
-@media (prefers-color-scheme:dark){{svg{{color:{DARK_INK};background:{DARK_GROUND}}}}}
-"""
+Theme = Literal["light", "dark", "of the reader"]
+_LIGHT, _DARK = f"svg{{color:{INK};background:{PAPER}}}", f"svg{{color:{DARK_INK};background:{DARK_GROUND}}}"
+_THEMES: dict[Theme, str] = {
+    "light": _LIGHT, "dark": _DARK, "of the reader": f"{_LIGHT}@media (prefers-color-scheme:dark){{{_DARK}}}",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,24 @@ class Figure(TabledAnswer):
 
     def svg(self, width: int = _WIDE) -> Markup:
         """Return the figure as an SVG image that stands alone, with a style of its own for light and for dark."""
-        drawing = self.drawing(width)
-        height = f"{drawing.height:g}"
-        svg = h.svg(
-            xmlns="http://www.w3.org/2000/svg", role="img", aria_label=drawing.title, width=width, height=height,
-            viewBox=f"0 0 {width} {height}",
-        )  # fmt: skip
-        style = h.style[Markup(_IMAGE_STYLE + drawing.style)]
-        return Markup(svg[h.title[drawing.title], h.desc[self.describe()], style, drawing.parts])
+        return svg_image(self.drawing(width), width, self.describe())
 
     def __str__(self) -> str:
         return self.describe()
 
     def _repr_svg_(self) -> str:
         return str(self.svg())
+
+
+def svg_image(drawing: Drawing, width: int, words: str, theme: Theme = "of the reader") -> Markup:
+    """Return a drawing as an SVG image that stands alone; `words` say the same to a screen reader."""
+    height = f"{drawing.height:g}"
+    svg = h.svg(
+        xmlns="http://www.w3.org/2000/svg", role="img", aria_label=drawing.title, width=width, height=height,
+        viewBox=f"0 0 {width} {height}",
+    )  # fmt: skip
+    style = f"svg{{font:{SIZES.text}px system-ui,sans-serif}}{_THEMES[theme]}{drawing.style}"
+    return Markup(svg[h.title[drawing.title], h.desc[words], h.style[Markup(style)], drawing.parts])
 
 
 def _inline(drawing: Drawing, width: int) -> h.Element:
