@@ -102,6 +102,7 @@ def simulate_manifest(manifest: str) -> Backend:
         simulated.perform("install_metallb", ())
     if documents:
         simulated.create(documents)
+    simulated.set_opening()
     return simulated
 
 

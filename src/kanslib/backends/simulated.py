@@ -123,16 +123,25 @@ class SimulatedBackend(Backend):
         self._start, self._since, self._seed, self._numbers = origin, since, seed, numbers
         self.script, self._title = script, title or (script.title if script else "")
         self._done: list[SimulatedAction] = []
+        self._setup: tuple[SimulatedAction, ...] = ()  # what made the state of the opening
         self._vips: tuple[str, ...] = ()
         self._probed: dict[tuple[float, float, tuple[str, ...]], list[Probe]] = {}
         self._reset()
 
     def _reset(self) -> None:
-        """Start again from the initial state, with nothing done."""
+        """Start again from the opening, with nothing done."""
         self._simulator = Simulator(self._start, self._numbers())
         self._network = SimulatedNetwork(self._simulator, self._seed)
         self._done, self._probed = [], {}
         self._now, self.current_moment = self._start.moment, OPENING
+        for action in self._setup:
+            self._perform(action.name, action.t, action.steps)
+        self._done, self._opening, self.current_moment = [], self._now, OPENING
+
+    def set_opening(self) -> None:
+        """Let the opening be now: what was done so far made its state, and is not undone."""
+        self._setup, self._done = tuple(self._done), []
+        self._opening, self.current_moment = self._now, OPENING
 
     # ── who answers ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -417,7 +426,7 @@ class SimulatedBackend(Backend):
         every_vip = tuple(ip for one in self.objects("services") if (ip := external_address(one)))
         key = (start, end, self._vips or every_vip)
         if key not in self._probed:
-            self._probed[key] = self._network.fork().probes(key[2], max(start, self._start.moment), end)
+            self._probed[key] = self._network.fork().probes(key[2], max(start, self._opening), end)
         return self._probed[key]
 
     def frames_between(self, start: float, end: float) -> list[Frame]:
@@ -427,7 +436,7 @@ class SimulatedBackend(Backend):
     def outputs_at(self, command: str, moments: Iterable[float]) -> list[NodeOutput]:
         """Return what a command prints on every node that is up, at some moments from the beginning on."""
         found: list[NodeOutput] = []
-        for moment in sorted(one for one in moments if self._start.moment <= one):
+        for moment in sorted(one for one in moments if self._opening <= one):
             there = self._copy_at(moment)
             down = self._simulator.down.at(moment)
             nodes = [node for node in there.topology().nodes if node not in down]
@@ -455,7 +464,7 @@ class SimulatedBackend(Backend):
         if moment == OPENING:
             if self._done:
                 self._reset()
-            self._now, self.current_moment = self._start.moment, OPENING
+            self._now, self.current_moment = self._opening, OPENING
             self._now += after or 0.0
             self._simulator.advance(self._now)
         elif done:
@@ -500,8 +509,8 @@ class SimulatedBackend(Backend):
 
     @override
     def at_time(self, moment: float) -> None:
-        if moment < self._start.moment:
-            raise NotSimulatedError(f"the moment {utc(moment)}: the simulation begins at {utc(self._start.moment)}")
+        if moment < self._opening:
+            raise NotSimulatedError(f"the moment {utc(moment)}: the simulation begins at {utc(self._opening)}")
         done = [action for action in self._done if action.t <= moment]
         self._now, self.current_moment = moment, done[-1].name if done else OPENING
         self._simulator.advance(max(moment, self._simulator.cluster.now))
@@ -518,7 +527,7 @@ class SimulatedBackend(Backend):
     def _moment(self, action: SimulatedAction) -> Moment:
         is_hidden = self.script is not None and self.script.hide_actions
         return Moment(
-            action.name, action.t - self._start.moment, action.settled - action.t, () if is_hidden else action.done,
+            action.name, action.t - self._opening, action.settled - action.t, () if is_hidden else action.done,
             None, action.name == self.current_moment, "simulated",
         )  # fmt: skip
 
