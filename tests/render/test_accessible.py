@@ -57,7 +57,7 @@ def drawn(figure: TabledAnswer) -> str:
 
 def test_figures_all_kinds_covered() -> None:
     timelines = {"OutageTimeline", "ARPTimeline", "LeadershipTimeline"}
-    kinds = {"SVG", "ClusterMap", *timelines, "Trace", "ProgressReport", "TimeMachine"}
+    kinds = {"HashOrder", "BGPStates", "ClusterMap", *timelines, "Trace", "ProgressReport", "TimeMachine"}
     asked = [*vars(Lab).items(), *vars(Observation).items(), *vars(BGPObservation).items()]
     shown = {name for name, method in asked if getattr(method, "__annotations__", {}).get("return") in kinds}
     assert shown

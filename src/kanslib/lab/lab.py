@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from kanslib.exercises.session import ExerciseView, PendingPredictions, Prediction, Quiz
     from kanslib.lab.time_machine import TimeMachine
     from kanslib.render.cluster_map import ClusterMap
+    from kanslib.render.election_diagram import HashOrder
     from kanslib.render.election_tables import ExplainedElection
     from kanslib.render.iptables_tables import NodeRules
     from kanslib.render.packet_trace import Trace
     from kanslib.render.progress import ProgressReport
-    from kanslib.render.svg import SVG
     from kanslib.render.tables import Table
 
 
@@ -326,7 +326,7 @@ class Lab(places.HelpfulAttributes):
         return metallb.explained_election(self._view, service)
 
     @query
-    def hash_order(self, *services: str, joins: Sequence[str] = (), leaves: Sequence[str] = ()) -> SVG:
+    def hash_order(self, *services: str, joins: Sequence[str] = (), leaves: Sequence[str] = ()) -> HashOrder:
         """Draw the election: every candidate on a line by its hash, for each Service; the leftmost leads.
 
         `services`: without names, all that have an address. `joins` and `leaves`: nodes to imagine there or away; who

@@ -18,9 +18,9 @@ from kanslib.metallb.ranges import ipv4_addresses
 if TYPE_CHECKING:
     from kanslib.metallb.election import Election
     from kanslib.render.cluster_map import ClusterMap
+    from kanslib.render.election_diagram import HashOrder
     from kanslib.render.election_tables import ExplainedElection
     from kanslib.render.map_views import VIPView
-    from kanslib.render.svg import SVG
 
 
 def pool(view: ClusterView) -> list[str]:
@@ -92,8 +92,8 @@ def explained_election(view: ClusterView, service: str) -> ExplainedElection:
     return ExplainedElection.of(election(view, service), view.provenance())
 
 
-def hash_order(view: ClusterView, services: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> SVG:
-    """Draw the hash order of Services; see `Lab.hash_order`."""
+def hash_order(view: ClusterView, services: Sequence[str], joins: Sequence[str], leaves: Sequence[str]) -> HashOrder:
+    """Return the hash order of Services; see `Lab.hash_order`."""
     from kanslib.render import election_diagram
 
     names = [name.removeprefix("default/") for name in services] or list(places.vips(view))
@@ -101,9 +101,9 @@ def hash_order(view: ClusterView, services: Sequence[str], joins: Sequence[str],
         raise NotFoundError("a Service with an external address", "lab.services() shows them")
     candidates = election(view, names[0]).candidates
     provenance = view.provenance().with_notes("order derived from the hash")
-    return election_diagram.draw(
-        {name: places.vip(view, name) for name in names}, candidates, provenance, joins, leaves
-    )
+    vips = {name: places.vip(view, name) for name in names}
+    lines = election_diagram.hash_lines(vips, candidates, joins, leaves)
+    return election_diagram.HashOrder(tuple(lines), provenance, tuple(joins), tuple(leaves))
 
 
 def draw_map(view: ClusterView) -> ClusterMap:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from kanslib.answer import Provenance
     from kanslib.packets.bgp import CapturedMessage
     from kanslib.render.arp_timeline import ARPTimeline
+    from kanslib.render.bgp_states import BGPStates
     from kanslib.render.leadership_timeline import LeadershipTimeline
     from kanslib.render.outage_timeline import OutageTimeline
     from kanslib.render.rows import Columns, Rows
-    from kanslib.render.svg import SVG
     from kanslib.render.tables import Table
 
 _LAYERS: dict[str, Callable[[Frame], bool]] = {
@@ -492,19 +492,19 @@ class BGPObservation(places.HelpfulAttributes):
         return self._shared.table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, "the message is empty", captured.provenance)
 
     @query
-    def states(self, node: str) -> SVG:
-        """Draw BGP's finite state machine as one node walked it until then, by the messages on the wire.
+    def states(self, node: str) -> BGPStates:
+        """Return BGP's finite state machine as one node walked it until then, by the messages on the wire.
 
         Raise UnknownNameError for a node that does not exist, NotFoundError where no router runs.
         """
         from kanslib.packets import bgp_fsm
-        from kanslib.render import bgp
+        from kanslib.render.bgp_states import BGPStates
 
         data = self._shared.data
         router = places.router_of(data.topology)
         captured = data.tcp_frames(start=0.0)
         transitions = bgp_fsm.transitions(captured.frames, self._shared.address(node), self._shared.address(router))
-        return bgp.draw_states(transitions, node, router, captured.window.zero, captured.provenance)
+        return BGPStates(tuple(transitions), node, router, captured.window.zero, captured.provenance)
 
     @query
     def shares(self, service: str) -> Table:

@@ -1,23 +1,23 @@
-"""The election as SVG: for each address the nodes on a line, from the smallest hash to the largest."""
+"""The election as a figure: for each address the nodes on a line, from the smallest hash to the largest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import htpy as h
-from markupsafe import Markup
 
 from kanslib.answer import Provenance
 from kanslib.metallb import election
-from kanslib.palette import GREY, INK, PAPER, SERIES
-from kanslib.render.svg import SVG, canvas, text
+from kanslib.palette import SERIES
+from kanslib.render.figure import SIZES, Drawing, Figure, Note, place_notes, wrap_text
+from kanslib.render.figure.layout import NOTE_GAP
+from kanslib.render.figure.marks import SYMBOLS, line, symbol, text
+from kanslib.render.rows import Rows
 
-_LEFT, _WIDTH, _ROW, _TOP = 190, 560, 74, 46
-_SHAPES = (  # paths around their middle: circle, square, triangle, diamond, cross
-    "M-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0z", "M-7-7h14v14h-14z", "M0-9l9 16h-18z", "M0-10l10 10l-10 10l-10-10z",
-    "M-3-9h6v6h6v6h-6v6h-6v-6h-6v-6h6z",
-)  # fmt: skip
+_MARGIN = 4
+_ROW = SIZES.line + 4
+_SHAPES = ("circle", "square", "triangle", "diamond", "cross", "hexagon", "pentagon")
 
 
 @dataclass(frozen=True)
@@ -48,86 +48,108 @@ def hash_lines(
     return lines
 
 
-def draw(
-    vips: Mapping[str, str],
-    nodes: Sequence[str],
-    provenance: Provenance,
-    joins: Sequence[str] = (),
-    leaves: Sequence[str] = (),
-) -> SVG:
-    """Draw the nodes on a line for each address: the leftmost node leads.
+@dataclass(frozen=True, repr=False)
+class HashOrder(Figure):
+    """The election of one or more addresses: a picture in a notebook, `describe()` in words, `table` with the hashes.
 
-    `joins` and `leaves` are imagined: a node that leaves is hollow, a node that joins has a dashed ring.
+    `joins` and `leaves` are imagined: a node that joins has a dashed ring, a node that leaves is hollow.
     """
-    lines = hash_lines(vips, nodes, joins, leaves)
-    all_nodes = list(dict.fromkeys([*nodes, *joins]))
-    height = _TOP + _ROW * len(lines) + 30 + 20 * len(all_nodes)
-    parts: list[h.Node] = [_text(_LEFT, 22, "smallest hash: leads"), _text(_LEFT + _WIDTH, 22, "largest", "end")]
-    for number, row in enumerate(lines):
-        parts.append(_row(row, _TOP + _ROW * number + 30, all_nodes, joins, leaves))
-    legend = _TOP + _ROW * len(lines) + 20
-    for number, node in enumerate(all_nodes):
-        parts.append(_symbol(node, _LEFT + 8, legend + 20 * number, all_nodes, node in leaves, node in joins))
-        state = " (joins)" if node in joins else " (leaves)" if node in leaves else ""
-        parts.append(_text(_LEFT + 26, legend + 5 + 20 * number, node + state))
-    words = describe(lines, joins, leaves)
-    style = f"min-width:560px;font:13px sans-serif;background:{PAPER};color:{INK}"
-    picture = canvas(words, _LEFT + _WIDTH + 40, height, style)
-    return SVG(
-        Markup(picture[h.title["Hash order"], h.desc[words], parts]),
-        words,
-        provenance,
-        [
-            {
-                "SERVICE": row.name,
-                "ADDRESS": row.ip,
-                "ORDER": number,
-                "NODE": node,
-                "HASH": f"{place:.4f}",
-                "LEADS": node == row.after,
-            }
-            for row in lines
+
+    lines: tuple[HashLine, ...]
+    provenance: Provenance
+    joins: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
+
+    def drawing(self, width: int) -> Drawing:
+        """Return a line for each address; the leftmost node leads."""
+        y = float(SIZES.line)
+        parts: list[h.Node] = [
+            text(_MARGIN, y, "← smallest hash: leads"),
+            text(width - _MARGIN, y, "largest →", "end"),
+        ]
+        for one in self.lines:
+            for words in wrap_text(_line_words(one), width - 2 * _MARGIN, bold=True):
+                y += SIZES.line
+                parts.append(text(_MARGIN, y + SIZES.gap, words, bold=True))
+            lane = _Lane(self, one, y + SIZES.gap + 6, width)
+            parts.append(lane.drawn())
+            y = lane.bottom
+        return Drawing("Nodes in the order of their hashes", y + _MARGIN, parts)
+
+    def node_words(self, node: str, row: HashLine) -> str:
+        """Return a node with what it does for an address."""
+        does = ["joins"] if node in self.joins else ["leaves"] if node in self.leaves else []
+        does += ["leads"] if node == row.after else ["led"] if node == row.before else []
+        star = "★ " if node == row.after else ""
+        return f"{star}{node} ({', '.join(does)})" if does else node
+
+    def describe(self) -> str:
+        """Return the diagram in words."""
+        sentences = [f"{', '.join(self.joins)} joins."] if self.joins else []
+        sentences += [f"{', '.join(self.leaves)} leaves."] if self.leaves else []
+        for row in self.lines:
+            order = ", ".join(node for node, _ in row.places)
+            sentences.append(f"{_line_words(row)}; from the smallest hash on: {order}.")
+        return "\n".join(sentences)
+
+    def rows(self) -> Rows:
+        """Return a row for each node of each address: SERVICE, ADDRESS, ORDER, NODE, HASH (0 to 1) and LEADS."""
+        return [
+            {"SERVICE": row.name, "ADDRESS": row.ip, "ORDER": number, "NODE": node, "HASH": f"{place:.4f}",
+             "LEADS": node == row.after}
+            for row in self.lines
             for number, (node, place) in enumerate(row.places, 1)
-        ],
+        ]  # fmt: skip
+
+
+def _line_words(row: HashLine) -> str:
+    stays = row.before == row.after
+    return f"{row.name} {row.ip}: " + (
+        f"led by {row.before}" if stays else f"moves from {row.before} to {row.after or 'nobody'}"
     )
 
 
-def _text(x: float, y: float, words: str, anchor: str | None = None, *, bold: bool = False) -> h.Element:
-    return text(x, y, words, INK, anchor, bold=bold)
+class _Lane:
+    """The line of one address: nodes as symbols with their names beside them, each on a stem above its hash."""
 
+    def __init__(self, order: HashOrder, row: HashLine, top: float, width: int) -> None:
+        self._order, self._row, self._top = order, row, top
+        self._left, self._right = _MARGIN + NOTE_GAP, width - _MARGIN - NOTE_GAP
+        points = [(self._x(place), order.node_words(node, row)) for node, place in row.places]
+        self._notes = place_notes(points, _MARGIN, width - _MARGIN)
+        last = max((note.row + len(note.lines) for note in self._notes), default=1)
+        self._axis = top + _ROW * last + 4
 
-def _row(
-    row: HashLine, y: int, all_nodes: Sequence[str], joins: Sequence[str], leaves: Sequence[str]
-) -> list[h.Element]:
-    line = h.line(x1=_LEFT, y1=y, x2=_LEFT + _WIDTH, y2=y, stroke=GREY, stroke_width=2)
-    leader = row.before if row.before == row.after else f"{row.before} → {row.after or 'nobody'}"
-    parts = [line, _text(12, y - 6, row.name, bold=True), _text(12, y + 12, row.ip)]
-    for node, place in row.places:
-        x = round(_LEFT + 8 + place * (_WIDTH - 16), 1)
-        parts.append(_symbol(node, x, y, all_nodes, node in leaves, node in joins))
-        if node == row.after:
-            parts.append(_text(x, y - 14, "★", "middle", bold=True))
-    parts.append(_text(_LEFT, y + 27, leader, bold=row.before != row.after))
-    return parts
+    @property
+    def bottom(self) -> float:
+        """The px at which the lane ends."""
+        return self._axis + 10
 
+    def _x(self, place: float) -> float:
+        return round(self._left + place * (self._right - self._left), 1)
 
-def _symbol(node: str, x: float, y: int, all_nodes: Sequence[str], hollow: bool, new: bool) -> h.Element:
-    """Return a node's symbol: shape and colour differ, so that neither is needed alone."""
-    number = all_nodes.index(node) % len(SERIES)
-    colour, shape = SERIES[number], _SHAPES[number]
-    fill = PAPER if hollow else colour
-    symbol = h.path(d=shape, transform=f"translate({x} {y})", fill=fill, stroke=colour, stroke_width="2.5")
-    ring = h.circle(cx=str(x), cy=y, r=13, fill="none", stroke=colour, stroke_dasharray="3 3")
-    return h.g[h.title[node], symbol, new and ring]
+    def drawn(self) -> Iterator[h.Element]:
+        """Yield the line, and each node above it."""
+        yield line(self._left, self._axis, self._right, self._axis)
+        for (node, _), note in zip(self._row.places, self._notes, strict=True):
+            yield from self._node(node, note)
 
+    def _node(self, node: str, note: Note) -> Iterator[h.Element]:
+        y = self._top + _ROW * note.row + _ROW / 2
+        yield line(note.x, y + 6, note.x, self._axis, width=1)
+        yield line(note.x, self._axis - 5, note.x, self._axis + 5, width=2)
+        yield self._symbol(node, note.x, y)
+        x, anchor = (note.x - NOTE_GAP, "end") if note.is_left else (note.x + NOTE_GAP, None)
+        for place, words in enumerate(note.lines):
+            yield text(x, y + 4 + _ROW * place, words, anchor)
 
-def describe(lines: Sequence[HashLine], joins: Sequence[str], leaves: Sequence[str]) -> str:
-    """Return the diagram in words."""
-    sentences = [f"{', '.join(joins)} joins."] if joins else []
-    sentences += [f"{', '.join(leaves)} leaves."] if leaves else []
-    for row in lines:
-        line = ", ".join(node for node, _ in row.places)
-        stays = row.before == row.after
-        moves = f"led by {row.before}" if stays else f"moves from {row.before} to {row.after or 'nobody'}"
-        sentences.append(f"{row.name} {row.ip}: {moves}; from the smallest hash on: {line}.")
-    return " ".join(sentences)
+    def _symbol(self, node: str, x: float, y: float) -> h.Element:
+        """Return a node's symbol: shape and colour differ, so that neither is needed alone."""
+        number = [name for name, _ in sorted(self._row.places)].index(node)
+        colour, shape = SERIES[number % len(SERIES)], _SHAPES[number % len(_SHAPES)]
+        if node in self._order.leaves:
+            return h.path(
+                d=SYMBOLS[shape], transform=f"translate({x:g} {y:g})", fill="none", stroke=colour, stroke_width=2
+            )
+        ring = h.circle(cx=f"{x:g}", cy=f"{y:g}", r=7, fill="none", stroke=colour, stroke_dasharray="3 2")
+        return h.g[symbol(shape, x, y, colour, node), node in self._order.joins and ring]

@@ -1,45 +1,8 @@
-"""SVG: the answer that holds a picture, the canvas with its words, and its texts."""
+"""SVG: a canvas with its words, and texts on it."""
 
 from __future__ import annotations
 
-from typing import Self
-
 import htpy as h
-from markupsafe import Markup
-
-from kanslib.answer import Provenance
-from kanslib.render.answers import TabledAnswer
-from kanslib.render.html import scrollable
-from kanslib.render.rows import Rows
-
-
-class SVG(str, TabledAnswer):
-    """An SVG text with its words and rows; a notebook shows the picture, `describe()` and `table` say the same."""
-
-    provenance: Provenance
-    _words: str
-    _rows: Rows
-
-    def __new__(cls, content: Markup, words: str, provenance: Provenance, rows: Rows = ()) -> Self:
-        """Return the picture; `words`: what it shows, `rows`: what it is drawn from."""
-        picture = super().__new__(cls, content)
-        picture._words, picture.provenance, picture._rows = words, provenance, rows
-        return picture
-
-    def __html__(self) -> Markup:
-        return Markup(str(self))
-
-    def rows(self) -> Rows:
-        """Return what the picture is drawn from."""
-        return self._rows
-
-    def describe(self) -> str:
-        """Return what the picture shows, in sentences."""
-        return self._words
-
-    def body_html(self) -> Markup:
-        """Return the picture in a box that scrolls sideways."""
-        return scrollable(self, "picture")
 
 
 def canvas(words: str, width: int, height: int, style: str, role: str = "img") -> h.Element:

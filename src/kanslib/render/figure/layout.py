@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,8 +31,9 @@ SIZES = Sizes()
 
 # Advance widths of DejaVu Sans in em: the widest of the usual sans-serif typefaces, so that a text fits in the others
 _WIDTHS = {
-    0.28: "ijl'|", 0.32: " .,:;·", 0.36: "f-/\\", 0.40: "rt()[]\"", 0.53: "sz?_", 0.56: "cJLIF", 0.62: "aeovxykTZ",
-    0.64: "bdghnpqu0123456789$*", 0.69: "ABEPRSXY", 0.75: "CDGHKNUV#", 0.80: "OQ&w+<>=~→←", 0.88: "M", 0.99: "mW@%",
+    0.28: "ijl'|", 0.32: " \u00a0.,:;·", 0.36: "f-/\\", 0.40: "rt()[]\"", 0.53: "sz?_", 0.56: "cJLIF",
+    0.62: "aeovxykTZ", 0.64: "bdghnpqu0123456789$*", 0.69: "ABEPRSXY", 0.75: "CDGHKNUV#", 0.80: "OQ&w+<>=~→←",
+    0.88: "M", 0.99: "mW@%",
 }  # fmt: skip
 _MONOSPACE = 0.61
 _WIDTH_OF = {character: width for width, characters in _WIDTHS.items() for character in characters}
@@ -58,13 +60,13 @@ def _other_width(character: str) -> float:
 def wrap_text(
     text: str, width: float, size: float = SIZES.text, *, bold: bool = False, monospace: bool = False
 ) -> list[str]:
-    """Return a text in lines of at most `width` px. A word that is wider than a line is broken.
+    """Return a text in lines of at most `width` px. A word that is wider than a line is broken; U+00A0 joins words.
 
     >>> wrap_text("the node is declared dead", 80)
     ['the node is', 'declared', 'dead']
     """
     lines: list[str] = []
-    for word in text.split():
+    for word in filter(None, re.split(r"[^\S\u00a0]+", text)):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(longer, size, bold=bold, monospace=monospace) <= width:
             lines[-1] = longer
