@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from kanslib import iptables
 from kanslib.iptables import compiled
+from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.fast_rule import FAST_RULE
-from kanslib.iptables.tracer import Tracer
 
 from .rulesets import TRIES
 
 
 def uses(text: str, name: str) -> set[str]:
-    chain = Tracer(iptables.parse(text)).chain("nat", name)
+    chain = CompiledDump(iptables.parse(text)).chain("nat", name)
     assert chain
     return {*chain.last_uses}
 

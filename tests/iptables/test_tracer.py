@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kanslib import iptables
 from kanslib.exceptions import PacketError
 from kanslib.iptables import Assumption, Outcome, Packet, Routing, Ruleset, TraceError, compiled
+from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.ranges import contains
 from kanslib.iptables.tracer import Limits, Tracer
 from kanslib.recording import Recording
@@ -36,7 +37,7 @@ def ways(*rules: str, packet: Packet = COMING, policy: str = "ACCEPT", chains: t
 
 
 def limited(limits: Limits, *rules: str, chains: tuple[str, ...] = ()) -> list[Outcome]:
-    return Tracer(iptables.parse(filtered(*rules, chains=chains)), limits).trace(COMING, ROUTING)
+    return Tracer((CompiledDump(iptables.parse(filtered(*rules, chains=chains))),), limits).trace(COMING, ROUTING)
 
 
 def verdicts(*rules: str, **options: object) -> list[str]:

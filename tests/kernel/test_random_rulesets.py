@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kanslib import iptables
 from kanslib.iptables import Packet
+from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import contains
 from kanslib.iptables.tracer import Tracer
@@ -61,7 +62,7 @@ def machines() -> Iterator[dict[str, Machine]]:
 
 
 def flows(text: str, kinds: list[Packet]) -> list[Flow]:
-    tracer = Tracer(iptables.parse(text))
+    tracer = Tracer((CompiledDump(iptables.parse(text)),))
     found = []
     for packet in kinds:
         outcomes = tuple(tracer.trace(packet, ROUTING, answers=Namespace()))

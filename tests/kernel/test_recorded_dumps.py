@@ -15,6 +15,7 @@ import pytest
 
 from kanslib import iptables
 from kanslib.iptables import Outcome, Packet, Routing, Rule, Ruleset
+from kanslib.iptables.outcome import WalkedRule
 from kanslib.recording import Recording
 
 from .machine import SIGMAS, Machine, chi_squared, dotted, fits, machine, needs_kernel
@@ -132,11 +133,11 @@ def check(made: Machine, flavour: str, text: str, sent: list[Flow], quiet: bool,
 
 def counts(ruleset: Ruleset, sent: list[Flow], each: int) -> Iterator[tuple[Rule, int, float, float]]:
     """What each rule, at its position in its chain, should count after all flows: mean and standard deviation."""
-    mean: dict[Rule, Fraction] = defaultdict(Fraction)
-    variance: dict[Rule, Fraction] = defaultdict(Fraction)
+    mean: dict[WalkedRule, Fraction] = defaultdict(Fraction)
+    variance: dict[WalkedRule, Fraction] = defaultdict(Fraction)
     for flow in sent:
-        once: dict[Rule, Fraction] = defaultdict(Fraction)
-        square: dict[Rule, Fraction] = defaultdict(Fraction)
+        once: dict[WalkedRule, Fraction] = defaultdict(Fraction)
+        square: dict[WalkedRule, Fraction] = defaultdict(Fraction)
         for way in flow.outcomes:
             for rule in set(way.walked):
                 times = way.walked.count(rule)

@@ -1,20 +1,24 @@
-"""Chains compiled for tracing: each rule once, and an index of the rules that can match a packet."""
+"""A dump compiled for tracing: each rule once, and an index of the rules that can match a packet."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from kanslib.iptables import matches, targets
-from kanslib.iptables.dump import Chain, Rule
+from kanslib.iptables.dump import BUILT_IN, Chain, Dump
 from kanslib.iptables.fast_rule import FAST_RULE
 from kanslib.iptables.match_types import ActingMatch, FieldMatch, Match, NetworkMatch
+from kanslib.iptables.outcome import WalkedRule
 from kanslib.iptables.packet import number
 from kanslib.iptables.rule_index import Condition, Network, RuleIndex, read_network
+from kanslib.iptables.stages import Role, Stage
 from kanslib.iptables.targets import Action, Jump
 
+_PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+_ROLES = {"raw": Role.BEFORE_CONNTRACK, "nat": Role.NAT}
 INDEXED_FROM = 16  # rules; shorter chains are searched rule by rule
 
 
@@ -22,10 +26,38 @@ INDEXED_FROM = 16  # rules; shorter chains are searched rule by rule
 class CompiledRule:
     """A rule with its matches and the action of its target."""
 
-    rule: Rule
+    rule: WalkedRule
     matches: tuple[Match, ...]
     action: Action
     acts: bool  # a match changes something: the matches are evaluated in order, each once
+
+
+class CompiledDump:
+    """The rules of a dump as a trace asks for them; compiled chains are kept."""
+
+    def __init__(self, dump: Dump) -> None:
+        self._dump = dump
+        self._compiled: dict[tuple[str, str], CompiledChain] = {}
+
+    def stages(self, family: int) -> Iterator[Stage]:
+        """Yield the built-in chains that packets of a family (4 or 6) meet, where the dump is of that family."""
+        if self._dump.family not in (None, family):
+            return
+        for table, hooks in BUILT_IN.items():
+            for hook in hooks:
+                if hook in self._dump.tables.get(table, ()):
+                    priority = _PRIORITIES.get(table, -100 if hook in ("PREROUTING", "OUTPUT") else 100)
+                    yield Stage(hook, table, hook, priority, _ROLES.get(table, Role.OTHER))
+
+    def chain(self, table: str, name: str) -> CompiledChain | None:
+        """Return a compiled chain; None where the table does not have it."""
+        key = table, name
+        if key not in self._compiled:
+            chains = self._dump.tables.get(table)
+            if chains is None or name not in chains:
+                return None
+            self._compiled[key] = CompiledChain(self._dump.chain(name, table), chains)
+        return self._compiled[key]
 
 
 class CompiledChain:
@@ -34,6 +66,21 @@ class CompiledChain:
     def __init__(self, chain: Chain, chains: Mapping[str, object]) -> None:
         self.chain, self._chains = chain, chains
         self._compiled: list[CompiledRule | None] = [None] * len(chain)
+
+    is_map = False
+
+    @property
+    def table(self) -> str:
+        """Its table."""
+        return self.chain.table
+
+    @property
+    def policy(self) -> str:
+        """Its policy: ACCEPT, DROP, or `-` for a chain that others jump to."""
+        return self.chain.policy
+
+    def __len__(self) -> int:
+        return len(self._compiled)
 
     def rule(self, position: int) -> CompiledRule:
         """Return the rule at a position (from 0), compiled."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import overload
 
 from kanslib.exceptions import UnknownNameError
+from kanslib.iptables.explain import describe_rule, short
 from kanslib.iptables.missing import MissingRules, missing_services, missing_tables
 from kanslib.iptables.syntax import RuleOptions, parse_options, tokenize
 
@@ -58,6 +60,15 @@ class Rule:
         """The rule without its counters, as `iptables -S` prints it."""
         found = RULE_LINE.match(self.raw)
         return f"-A {self.chain}{self.raw[found.end() if found else 0 :].rstrip()}"
+
+    @property
+    def short_chain(self) -> str:
+        """The name of its chain without kube-proxy's hash."""
+        return short(self.chain)
+
+    def describe(self, effect: str, chance: Fraction) -> str:
+        """Return what the rule did to a packet, in words; see `explain.describe_rule`."""
+        return describe_rule(self, effect, chance)
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from kanslib.iptables.bits import Bits
 from kanslib.iptables.match_types import set_subject
 from kanslib.iptables.matches import ALL_BITS, tcp_option_words
 from kanslib.iptables.packet import endpoint, number
-from kanslib.iptables.packet_state import PacketState
+from kanslib.iptables.packet_state import FIELDS, PacketState
 from kanslib.iptables.questions import NO_MSS, UNTRACKED, Question, Subject, address_number
 from kanslib.iptables.ranges import YES, Ranges
+from kanslib.iptables.stages import Role
 from kanslib.iptables.targets import Action
 
 _TO_DESTINATION = ("PREROUTING", "OUTPUT")  # hooks in which nat changes the destination
@@ -47,7 +48,7 @@ def verdict(state: PacketState, action: Action) -> targets.Verdict | None:
         return targets.Verdict("DROP", f"TPROXY: no transparent socket at {_listener(state, action).value}")
     if isinstance(action, targets.ProxySYN) and _answers_handshake(state) is True:
         return targets.Verdict("SYNPROXY", "the machine answers the handshake itself")
-    if isinstance(action, targets.Translate | targets.MapNetwork) and state.table == "nat":
+    if isinstance(action, targets.Translate | targets.MapNetwork) and state.role is Role.NAT:
         return targets.Verdict("ACCEPT")
     return None
 
@@ -119,6 +120,12 @@ def _hash_mark(action: targets.HashMark, state: PacketState) -> str:
         return f"the mark becomes {action.first:#x}"
     state.forget_mark("the mark of HMARK")
     return f"the mark becomes a hash of the packet, from {action.first:#x} to {action.last:#x}"
+
+
+@apply.register
+def _set_field(action: targets.SetField, state: PacketState) -> str:
+    state.change(action.field, action.value)
+    return f"{FIELDS[action.field][0]} becomes {action.value}"
 
 
 @apply.register

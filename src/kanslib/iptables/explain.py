@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from kanslib.iptables.dump import Rule
+if TYPE_CHECKING:
+    from kanslib.iptables.dump import Rule
 
 _HASHED = re.compile(r"^(KUBE-(?:SVC|SVL|EXT|SEP|FW|XLB))-\w+$")
 _SERVICE = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")

@@ -64,7 +64,6 @@ class MatchedPacket(Protocol):
     in_interface: str | None
     out_interface: str | None
     hook: str
-    table: str
     looped: bool
     template: str
     socket: bool
@@ -92,6 +91,9 @@ class MatchedPacket(Protocol):
     def settle(self, subject: Subject, values: Ranges) -> None: ...  # noqa: D102 (as PacketState says)
 
     def forget_mark(self, source: str) -> None: ...  # noqa: D102 (as PacketState says)
+
+    @property
+    def before_conntrack(self) -> bool: ...  # noqa: D102 (as PacketState says)
 
     @property
     def evaluation(self) -> tuple[int, tuple[object, ...]]:
@@ -346,7 +348,7 @@ class StateTest:
 
     def holds(self, packet: MatchedPacket) -> bool | Question:
         """Compare the state, and the translations that the connection has."""
-        if packet.table == "raw" and not packet.looped:  # before conntrack (xt_conntrack.c: no connection is INVALID)
+        if packet.before_conntrack:  # before conntrack (xt_conntrack.c: no connection is INVALID)
             state = {"": INVALID, "template": NEW, "notrack": UNTRACKED}[packet.template]
             return contains(self.states, state) != self.negated
         answers = [
@@ -523,7 +525,7 @@ class ConntrackMatch:
             return untracked
         if untracked:
             return self.untracked if self.state is None else True
-        if packet.table == "raw" and not packet.looped:  # what CT has given it is a template
+        if packet.before_conntrack:  # what CT has given it is a template
             return all(test.in_template for test in self.tests)
         return _all(test.holds(packet) for test in self.tests)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
-from kanslib.iptables.dump import Rule
-from kanslib.iptables.explain import describe_rule, share, short
+from kanslib.iptables.explain import share
 from kanslib.iptables.missing import MissingRules
 from kanslib.iptables.packet import Packet, endpoint
 from kanslib.iptables.questions import Assumption
@@ -15,18 +15,58 @@ from kanslib.iptables.questions import Assumption
 _MAX_ALTERNATIVES = 4  # that an explanation lists; `alternatives` has them all
 
 
+class WalkedRule(Protocol):
+    """What an outcome says of a rule, of iptables or of nftables."""
+
+    @property
+    def table(self) -> str:
+        """Its table."""
+
+    @property
+    def chain(self) -> str:
+        """Its chain."""
+
+    @property
+    def short_chain(self) -> str:
+        """Its chain without a hash of kube-proxy."""
+
+    @property
+    def line(self) -> int:
+        """Its line in the text, from 1."""
+
+    @property
+    def raw(self) -> str:
+        """Its text as it stands there."""
+
+    @property
+    def text(self) -> str:
+        """Its text without counters."""
+
+    @property
+    def packets(self) -> int | None:
+        """How many packets it has counted; None where it does not count."""
+
+    def describe(self, effect: str, chance: Fraction) -> str:
+        """Return what it did to a packet, in words; `effect`: its change, `chance`: the probability of its match."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A rule that the packet matched: hook, rule, probability of the match, and the target's change (`effect`)."""
+    """A rule that the packet matched.
+
+    `chance`: the probability of the match. `effect`: the change by its target. `to`: the chain to which it leads.
+    """
 
     hook: str
-    rule: Rule
+    rule: WalkedRule
     chance: Fraction
     effect: str
+    to: str = ""
 
     def describe(self) -> str:
-        """Return what the rule did to the packet, in words for readers without iptables."""
-        return describe_rule(self.rule, self.effect, self.chance)
+        """Return what the rule did to the packet, in words for readers who do not know the rules' language."""
+        return self.rule.describe(self.effect, self.chance)
 
 
 @dataclass(frozen=True)
@@ -67,7 +107,7 @@ class Outcome:
         return any(_is_compatible(case, other) for case in self.cases)
 
     @property
-    def walked(self) -> tuple[Rule, ...]:
+    def walked(self) -> tuple[WalkedRule, ...]:
         """The rules that the packet matched, in order."""
         return tuple(step.rule for step in self.steps)
 
@@ -90,7 +130,7 @@ class Outcome:
             if step.hook != hook:
                 hook = step.hook
                 lines.append(hook)
-            lines.append(f"  {short(step.rule.chain)}: {step.describe()}   (line {step.rule.line})")
+            lines.append(f"  {step.rule.short_chain}: {step.describe()}   (line {step.rule.line})")
         lines.append(f"{share(self.probability)} → {self.describe_end()}")
         lines += [*self._assumption_lines(), *(f"note: {note}" for note in self.notes)]
         return "\n".join(lines)

@@ -90,6 +90,13 @@ class Packet:
             expected = "a type such as 8, 3/4 or echo-request"
             raise PacketError(f"icmp_type={self.icmp_type!r}; expected {expected}") from None
 
+    @property
+    def family(self) -> int:
+        """The family of its addresses, 4 or 6; 4 where neither an address nor its protocol shows it."""
+        address = self.src or self.dst
+        is_six = ":" in address if address else self.protocol in ("ipv6-icmp", "icmpv6", "58")
+        return 6 if is_six else 4
+
     def __str__(self) -> str:
         return f"{endpoint(self.src, self.sport)} → {endpoint(self.dst, self.dport)}"
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kanslib.iptables.bits import Bits
-from kanslib.iptables.compiled import CompiledChain
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.match_types import RecentEntry
 from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, icmp, tcp_flags
@@ -34,8 +33,8 @@ from kanslib.iptables.questions import (
     restrict,
 )
 from kanslib.iptables.ranges import YES, Ranges, contains, intersect, of_bits, subtract
+from kanslib.iptables.stages import Role, Stage, TracedChain
 
-Stage = tuple[str, str]  # hook, table
 Steps = tuple["Steps | None", Step]  # the steps before, the newest
 
 _NAMES: Ranges = ((0, (1 << 128) - 1),)
@@ -56,7 +55,8 @@ FIELDS: dict[str, tuple[str, Ranges]] = {
 # what a path's rest depends on, besides its place and what is known
 _LASTING = (
     "src", "dst", "sport", "dport", "in_interface", "out_interface", "mark", "connmark", "tos", "tcp_flags", "ttl",
-    "ttl_lost", "mss", "ctstate", "translated", "template", "socket", "hook", "table", "plan", "looped", "act", "notes",
+    "ttl_lost", "mss", "ctstate", "translated", "template", "socket", "hook", "table", "base", "role",
+    "translated_at", "plan", "looped", "act", "notes",
     "chances",
 )  # fmt: skip
 _CONNECTION_MARK = "the connection's mark"
@@ -69,7 +69,7 @@ class ChainFrame(NamedTuple):
     """
 
     parent: ChainFrame | None
-    chain: CompiledChain
+    chain: TracedChain
     positions: Sequence[int]
     next: int
     active: tuple[str, ...]
@@ -78,12 +78,22 @@ class ChainFrame(NamedTuple):
     @property
     def position(self) -> int:
         """The position in the chain of the next rule that can match."""
-        return self.positions[self.next] if self.next < len(self.positions) else len(self.chain.chain)
+        return self.positions[self.next] if self.next < len(self.positions) else len(self.chain)
 
     def without_index(self) -> ChainFrame:
         """Return the same place with every rule as a candidate, in the callers, too."""
-        parent, everything = self.parent and self.parent.without_index(), range(len(self.chain.chain))
+        parent, everything = self.parent and self.parent.without_index(), range(len(self.chain))
         return ChainFrame(parent, self.chain, everything, self.position, self.active, self.entry)
+
+    @property
+    def behind(self) -> ChainFrame:
+        """The place behind the next rule; behind an element of a map, the place behind the rule that asks the map."""
+        return self.parent if self.chain.is_map and self.parent else self.advance()
+
+    @property
+    def caller(self) -> ChainFrame | None:
+        """The place to which a return leads; from a map, the one to which the chain that asks it returns."""
+        return self.parent.parent if self.chain.is_map and self.parent else self.parent
 
     def advance(self) -> ChainFrame:
         """Return the frame behind the next rule."""
@@ -114,13 +124,14 @@ class PacketState:
     """
 
     __slots__ = (
-        "act", "answers", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "entries",
-        "frame", "hook", "in_interface", "known", "learned", "looped", "mark", "mss", "notes", "original",
-        "out_interface", "plan", "probability", "protocol", "recent", "routing", "sets", "socket", "sport", "src",
-        "stage", "steps", "table", "tcp_flags", "template", "tos", "trail", "translated", "ttl", "ttl_lost", "turns",
+        "act", "answers", "base", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "effects",
+        "entries", "frame", "hook", "in_interface", "known", "learned", "looped", "mark", "mss", "notes", "original",
+        "out_interface", "plan", "probability", "protocol", "recent", "role", "routing", "sets", "socket", "sport",
+        "src", "stage", "steps", "table", "tcp_flags", "template", "tos", "trail", "translated", "translated_at", "ttl",
+        "ttl_lost", "turns",
     )  # fmt: skip
 
-    def __init__(self, packet: Packet, machine: KnownMachine, plan: tuple[Stage, ...]) -> None:
+    def __init__(self, packet: Packet, machine: KnownMachine, hook: str, plan: tuple[Stage, ...]) -> None:
         self.original = packet
         self.routing, self.sets, self.answers = machine
         self.protocol = PROTOCOLS.get(packet.protocol) or int(packet.protocol)
@@ -150,10 +161,12 @@ class PacketState:
         self.notes: tuple[str, ...] = ()
         self.probability = Fraction(1)
         self.steps: Steps | None = None
+        self.effects: tuple[str, ...] = ()  # of the actions in the middle of the rule that is evaluated
         self.plan, self.stage = plan, 0
         self.frame: ChainFrame | None = None
         self.entries, self.act = 0, 0
-        self.hook, self.table, self.looped = "", "", False
+        self.hook, self.table, self.base, self.role, self.looped = hook, "", "", Role.OTHER, False
+        self.translated_at = ""  # the hook at which a rule has given it a new address: nat is asked no more there
 
     def fork(self) -> PacketState:
         """Return a copy for another branch, which comes behind this one."""
@@ -303,7 +316,7 @@ class PacketState:
 
     def test_untracked(self) -> bool | Question:
         """Return whether conntrack has no connection for the packet: in raw, and when it is INVALID or UNTRACKED."""
-        if self.table == "raw" and not self.looped:
+        if self.before_conntrack:
             return self.template != "template"
         return self.test("ctstate", ((INVALID, UNTRACKED),))
 
@@ -327,13 +340,18 @@ class PacketState:
         return Subject("type", words, self.describe(field), self.key((field,)), ((0, 2),))
 
     @property
+    def before_conntrack(self) -> bool:
+        """Return whether conntrack has not looked at the packet: in raw, when it passes the first time."""
+        return self.role is Role.BEFORE_CONNTRACK and not self.looped
+
+    @property
     def evaluation(self) -> tuple[int, tuple[object, ...]]:
         """Return the line of the rule that is evaluated, and what tells this evaluation from all others."""
         frame = self.frame
         if frame is None:
             raise RuntimeError("no rule is evaluated between two chains")
-        rule = frame.chain.chain.rules[frame.positions[frame.next]]
-        return rule.line, (rule.line, frame.entry)
+        line = frame.chain.rule(frame.positions[frame.next]).rule.line
+        return line, (line, frame.entry)
 
     def forget_mark(self, source: str) -> None:
         """Give the packet a mark that is not known; `source` says whose."""

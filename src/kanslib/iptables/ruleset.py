@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from kanslib.exceptions import TraceError
+from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.diff import RulesetDifference, diff
 from kanslib.iptables.dump import Dump
 from kanslib.iptables.ipset import IPSets
@@ -51,7 +52,7 @@ class Ruleset(Dump):
 
     @cached_property
     def _tracer(self) -> Tracer:
-        return Tracer(self)
+        return Tracer((CompiledDump(self),))
 
     def diff(self, later: Dump) -> RulesetDifference:
         """Return the changes up to a later dump: rules removed, rules added, counters that changed."""

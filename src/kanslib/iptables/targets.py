@@ -32,6 +32,13 @@ class Jump:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Continue at the elements of a map, which decide; where none has the packet's key, behind this rule."""
+
+    map: str
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """Return to the calling chain; in a built-in chain apply its policy."""
 
@@ -128,6 +135,14 @@ class Translate:
 
 
 @dataclass(frozen=True, slots=True)
+class SetField:
+    """An address or a port (`src`, `dst`, `sport`, `dport`) is written over, and conntrack does not know of it."""
+
+    field: str
+    value: str | int
+
+
+@dataclass(frozen=True, slots=True)
 class MapNetwork:
     """NETMAP, SNPT, DNPT: the network part of the address is replaced.
 
@@ -172,8 +187,8 @@ class NoEffect:
 
 
 Action = (
-    Verdict | Jump | Return | Ask | SetBits | SetConnectionMark | HashMark | SetTTL | SetMSS | StripOptions | ChangeSet
-    | Translate | MapNetwork | Redirect | ProxySYN | Track | NoEffect
+    Verdict | Jump | Look | Return | Ask | SetBits | SetConnectionMark | HashMark | SetTTL | SetMSS | StripOptions
+    | ChangeSet | Translate | SetField | MapNetwork | Redirect | ProxySYN | Track | NoEffect
 )  # fmt: skip
 _Builder = Callable[[Module], Action]
 

@@ -1,8 +1,7 @@
-"""Trace a packet through a dump as the kernel would: every path that it can take, with its exact probability.
+"""Trace a packet through rules as the kernel would: every path that it can take, with its exact probability.
 
-Hooks and tables come in the kernel's order (Linux include/uapi/linux/netfilter_ipv4.h, nf_ip_hook_priorities):
-raw, mangle, nat at PREROUTING; the routing decision; mangle, filter, security, nat at INPUT or mangle, filter,
-security at FORWARD; mangle, nat at POSTROUTING. Packets of the machine itself start at OUTPUT.
+A packet that is received meets the base chains of PREROUTING, then the routing decision, then those of INPUT, or of
+FORWARD and POSTROUTING. Packets of the machine itself start at OUTPUT. `stages` has the order within a hook.
 
 A path stops at a question that is open, and the paths that are behind catch up first. Then those that have become the
 same are joined, so that ten rules with ten sets and one mark are two paths and not a thousand.
@@ -11,20 +10,20 @@ same are joined, so that ten rules with ten sets and one mark are two paths and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from heapq import heappop, heappush
+from itertools import chain
 
 from kanslib.exceptions import TooManyPathsError, TraceError
 from kanslib.iptables import effects, targets
-from kanslib.iptables.compiled import CompiledChain, CompiledRule
-from kanslib.iptables.dump import Dump, Rule
+from kanslib.iptables.compiled import CompiledRule
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.match_types import Probability
-from kanslib.iptables.outcome import Outcome, Step
+from kanslib.iptables.outcome import Outcome, Step, WalkedRule
 from kanslib.iptables.packet import Packet, Routing
-from kanslib.iptables.packet_state import ChainFrame, KnownMachine, PacketState, Stage
+from kanslib.iptables.packet_state import ChainFrame, KnownMachine, PacketState
 from kanslib.iptables.questions import (
     CERTAIN,
     NEW,
@@ -36,6 +35,7 @@ from kanslib.iptables.questions import (
     either,
     name_ranges,
 )
+from kanslib.iptables.stages import Role, RuleSource, Stage, TracedChain
 
 _NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST"))
 _ICMP = (1, 58)
@@ -43,19 +43,10 @@ _MAX_CASES = 64  # of the condition of one path
 _Place = tuple[int, tuple[float, ...]]
 
 
-def _stages(hook: str, *tables: str) -> tuple[Stage, ...]:
-    return tuple((hook, table) for table in tables)
-
-
-_PREROUTING = _stages("PREROUTING", "raw", "mangle", "nat")
-_INPUT = _stages("INPUT", "mangle", "filter", "security", "nat")
-_FORWARD = _stages("FORWARD", "mangle", "filter", "security")
-_OUTPUT = _stages("OUTPUT", "raw", "mangle", "nat", "filter", "security")
-_POSTROUTING = _stages("POSTROUTING", "mangle", "nat")
-# the stages that can follow those of a hook
+# the hooks that can follow a hook
 _BEHIND = {
-    "PREROUTING": (*_INPUT, *_FORWARD, *_POSTROUTING), "INPUT": (), "FORWARD": _POSTROUTING,
-    "OUTPUT": (*_POSTROUTING, *_PREROUTING, *_INPUT), "POSTROUTING": (*_PREROUTING, *_INPUT),
+    "PREROUTING": ("INPUT", "FORWARD", "POSTROUTING"), "INPUT": (), "FORWARD": ("POSTROUTING",),
+    "OUTPUT": ("POSTROUTING", "PREROUTING", "INPUT"), "POSTROUTING": ("PREROUTING", "INPUT"),
 }  # fmt: skip
 
 
@@ -69,13 +60,13 @@ class Limits:
 
 
 class Tracer:
-    """Trace packets through one dump; compiled chains are kept."""
+    """Trace packets through the rules of one machine, of one kind or of several."""
 
-    def __init__(self, dump: Dump, limits: Limits | None = None) -> None:
-        self._dump = dump
+    def __init__(self, sources: Sequence[RuleSource], limits: Limits | None = None) -> None:
+        self._sources = sources
         self.limits = limits or Limits()
-        self._compiled: dict[tuple[str, str], CompiledChain] = {}
         self._names: dict[tuple[str, str], frozenset[str]] = {}
+        self._stages: dict[int, dict[str, tuple[Stage, ...]]] = {}
 
     def trace(
         self,
@@ -87,15 +78,20 @@ class Tracer:
         """Return every path that the packet can take; see `Ruleset.trace`. What `answers` knows is not assumed."""
         return _Search(self).outcomes(packet, KnownMachine(routing, sets or IPSets({}), answers))
 
-    def chain(self, table: str, name: str) -> CompiledChain | None:
-        """Return a compiled chain; None where the table does not have it."""
-        key = table, name
-        if key not in self._compiled:
-            chains = self._dump.tables.get(table)
-            if chains is None or name not in chains:
-                return None
-            self._compiled[key] = CompiledChain(self._dump.chain(name, table), chains)
-        return self._compiled[key]
+    def stages(self, family: int) -> dict[str, tuple[Stage, ...]]:
+        """Return the base chains of each hook that packets of a family (4 or 6) meet, in the kernel's order."""
+        if family not in self._stages:
+            found = [stage for source in self._sources for stage in source.stages(family)]
+            found.sort(key=lambda stage: stage.order)
+            self._stages[family] = {hook: tuple(stage for stage in found if stage.hook == hook) for hook in _BEHIND}
+        return self._stages[family]
+
+    def chain(self, table: str, name: str) -> TracedChain | None:
+        """Return a compiled chain; None where no table of this name has it."""
+        for source in self._sources:
+            if (chain := source.chain(table, name)) is not None:
+                return chain
+        return None
 
     def names(self, table: str, name: str) -> frozenset[str]:
         """Return the subjects that a chain, and the chains to which it leads, can ask about (`Subject.name`)."""
@@ -106,10 +102,10 @@ class Tracer:
             self._names[key] = frozenset() if chain is None else self.names_from(chain, 0)
         return self._names[key]
 
-    def names_from(self, chain: CompiledChain, position: int) -> frozenset[str]:
+    def names_from(self, chain: TracedChain, position: int) -> frozenset[str]:
         """Return the subjects that the rules of a chain from a position on can ask about, and where they lead."""
         found = [name for name, last in chain.last_uses.items() if last >= position]
-        called = [self.names(chain.chain.table, name[3:]) for name in found if name.startswith("-j ")]
+        called = [self.names(chain.table, name[3:]) for name in found if name.startswith("-j ")]
         return frozenset(found).union(*called)
 
 
@@ -126,10 +122,13 @@ class _Search:
         self._evaluated = 0
         self._number = 0
         self._asked: Counter[str] = Counter()
+        self._stages: dict[str, tuple[Stage, ...]] = {}
 
     def outcomes(self, packet: Packet, machine: KnownMachine) -> list[Outcome]:
         """Return the outcome of each path."""
-        state = PacketState(packet, machine, _OUTPUT if packet.in_interface is None else _PREROUTING)
+        self._stages = self._tracer.stages(packet.family)
+        first = "OUTPUT" if packet.in_interface is None else "PREROUTING"
+        state = PacketState(packet, machine, first, self._stages[first])
         if packet.in_interface is None and packet.src is None and packet.dst and machine.routing:
             state.src = machine.routing.own_source(packet.dst)
             state.note("its source is taken from its first route: a program can bind its socket to another address")
@@ -201,8 +200,9 @@ class _Search:
         while frame is not None:
             found.append(self._tracer.names_from(frame.chain, frame.position))
             frame = frame.parent
-        stages = (*state.plan, *_BEHIND[state.hook or "OUTPUT"])
-        return frozenset().union(*found, *(self._tracer.names(table, hook) for hook, table in stages))
+        behind = (self._stages[hook] for hook in _BEHIND[state.hook])
+        stages = [*state.plan, *chain.from_iterable(behind)]
+        return frozenset().union(*found, *(self._tracer.names(stage.table, stage.chain) for stage in stages))
 
     def _end(self, state: PacketState, verdict: str, reason: str = "") -> bool:
         """Record where a path ends; paths that end alike are one."""
@@ -224,13 +224,13 @@ class _Search:
     # hooks
 
     def _next_stage(self, state: PacketState) -> bool:
-        """Enter the hook's chain in the next table, if the table has one."""
-        hook, table = state.plan[0]
-        chain = self._tracer.chain(table, hook)
-        used = chain is not None and (bool(chain.chain.rules) or chain.chain.policy != "ACCEPT")
-        state.hook, state.table = hook, table
-        if used and table == "nat":
-            if state.looped:
+        """Enter the next base chain."""
+        stage = state.plan[0]
+        entered = self._tracer.chain(stage.table, stage.chain)
+        used = entered is not None and (len(entered) > 0 or entered.policy != "ACCEPT")
+        state.hook, state.table, state.base, state.role = stage.hook, stage.table, stage.chain, stage.role
+        if used and stage.role is Role.NAT:
+            if state.looped or state.translated_at == stage.hook:
                 used = False
             else:
                 first = state.test(
@@ -244,8 +244,8 @@ class _Search:
                     )
                 used = first
         state.plan, state.stage = state.plan[1:], state.stage + 1
-        if used and chain is not None:
-            state.frame = _enter(None, chain, state, (hook,))
+        if used and entered is not None:
+            state.frame = _enter(None, entered, state, (stage.chain,))
         return True
 
     def _decide(self, state: PacketState) -> bool:
@@ -255,10 +255,11 @@ class _Search:
         if state.hook == "FORWARD" or (state.hook == "OUTPUT" and not state.looped):
             if state.hook == "OUTPUT" and not self._route_sent(state):
                 return False
-            state.plan, state.hook = _POSTROUTING, "POSTROUTING"
+            state.plan, state.hook = self._stages["POSTROUTING"], "POSTROUTING"
             return True
         if state.hook == "POSTROUTING" and state.original.in_interface is None and _is_local(state):
-            state.looped, state.plan, state.in_interface, state.hook = True, _PREROUTING, "lo", "PREROUTING"
+            state.looped, state.in_interface = True, "lo"
+            state.plan, state.hook = self._stages["PREROUTING"], "PREROUTING"
             return True
         return self._end(state, "ACCEPT")
 
@@ -267,11 +268,11 @@ class _Search:
         if isinstance(local, Question):
             return self._wait(state, local)
         if local:
-            state.plan, state.hook, state.out_interface = _INPUT, "INPUT", ""
+            state.plan, state.hook, state.out_interface = self._stages["INPUT"], "INPUT", ""
             return True
         if state.socket:  # Linux net/ipv4/ip_forward.c
             return self._end(state, "DROP", "a local socket has it, but the routing would forward it")
-        state.hook, state.plan = "FORWARD", _FORWARD
+        state.hook, state.plan = "FORWARD", self._stages["FORWARD"]
         if state.ttl is None:
             state.ttl_lost += 1
         elif state.ttl <= 1:
@@ -329,34 +330,48 @@ class _Search:
     def _apply(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame, chance: Fraction | int) -> bool:
         """Apply the target of a rule that matches; False where the path ends."""
         action = compiled.action
-        if isinstance(action, targets.Jump | targets.Return):
-            state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), ""))
-            if isinstance(action, targets.Jump):
-                state.frame = self._jump(state, action, compiled.rule, frame)
-            elif frame.parent is None:
-                return self._policy(state)
-            else:
-                state.frame = frame.parent
-            return True
+        if isinstance(action, targets.Jump | targets.Return | targets.Look):
+            return self._leave(state, compiled, frame, chance)
         verdict = effects.verdict(state, action)
-        effect = effects.apply(action, state)
+        effect = "; ".join(filter(None, (*state.effects, effects.apply(action, state))))
+        state.effects = ()
         state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), effect))
         if verdict is None:
-            moved = isinstance(action, targets.MapNetwork)  # the index of the chains was asked for the old address
-            state.frame = (frame.without_index() if moved else frame).advance()
-        elif verdict.name == "ACCEPT":
+            moved = isinstance(
+                action, targets.MapNetwork | targets.SetField
+            )  # the index of the chains was asked for the old address
+            state.frame = (frame.without_index() if moved else frame).behind
+            return True
+        if isinstance(action, targets.Translate) and state.role is Role.NAT:
+            state.translated_at = state.hook
+        if verdict.name == "ACCEPT":
             state.frame = None
+            return True
+        return self._end(state, verdict.name, verdict.reason)
+
+    def _leave(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame, chance: Fraction | int) -> bool:
+        """Go on in another chain: the one that a rule names, or the one that has called this one."""
+        action = compiled.action
+        to = action.chain if isinstance(action, targets.Jump) else ""
+        if not isinstance(action, targets.Look):
+            effect = "; ".join(filter(None, state.effects))
+            state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), effect, to))
+            state.effects = ()
+        if isinstance(action, targets.Jump | targets.Look):
+            state.frame = self._jump(state, action, compiled.rule, frame)
+        elif frame.caller is None:
+            return self._policy(state)
         else:
-            return self._end(state, verdict.name, verdict.reason)
+            state.frame = frame.caller
         return True
 
     def _policy(self, state: PacketState) -> bool:
         """Apply the policy of the built-in chain."""
         state.frame = None
-        base = self._tracer.chain(state.table, state.hook)
-        if base is None or base.chain.policy in ("ACCEPT", "-"):
+        base = self._tracer.chain(state.table, state.base)
+        if base is None or base.policy in ("ACCEPT", "-"):
             return True
-        return self._end(state, base.chain.policy, f"policy of {state.table} {state.hook}")
+        return self._end(state, base.policy, f"policy of {state.table} {state.base}")
 
     def _match(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame) -> Fraction | int | Question:
         """Return the probability that the rule matches, or what has to be known for that."""
@@ -381,6 +396,8 @@ class _Search:
     ) -> Fraction | int | Question:
         """Evaluate matches of which one changes something: each once, and those behind a "no" not at all."""
         chance = Fraction(1)
+        if state.act == 0:
+            state.effects = ()
         for at in range(state.act, len(compiled.matches)):
             answer = compiled.matches[at].holds(state)
             if isinstance(answer, Question):
@@ -413,7 +430,14 @@ class _Search:
         if other.probability:
             self._ready.append(other)
 
-    def _jump(self, state: PacketState, action: targets.Jump, rule: Rule, frame: ChainFrame) -> ChainFrame:
+    def _jump(
+        self, state: PacketState, action: targets.Jump | targets.Look, rule: WalkedRule, frame: ChainFrame
+    ) -> ChainFrame:
+        if isinstance(action, targets.Look):
+            elements = self._tracer.chain(state.table, action.map)
+            if elements is None:
+                raise TraceError(f"line {rule.line}: table {state.table} declares no map {action.map}")
+            return _enter(frame.advance(), elements, state, frame.active)
         active = frame.active
         if action.chain in active:
             circle = " → ".join([*active[active.index(action.chain) :], action.chain])
@@ -423,14 +447,14 @@ class _Search:
             )
         if len(active) >= self._limits.depth:
             raise TraceError(f"line {rule.line}: more than {self._limits.depth} chains deep at {action.chain}")
-        chain = self._tracer.chain(state.table, action.chain)
-        if chain is None:
+        called = self._tracer.chain(state.table, action.chain)
+        if called is None:
             raise TraceError(f"line {rule.line}: table {state.table} declares no chain {action.chain}")
-        parent = frame.parent if action.goto else frame.advance()
-        return _enter(parent, chain, state, (*active, action.chain))
+        parent = frame.caller if action.goto else frame.behind
+        return _enter(parent, called, state, (*active, action.chain))
 
 
-def _enter(parent: ChainFrame | None, chain: CompiledChain, state: PacketState, active: tuple[str, ...]) -> ChainFrame:
+def _enter(parent: ChainFrame | None, chain: TracedChain, state: PacketState, active: tuple[str, ...]) -> ChainFrame:
     """Return the frame at the first rule of a chain."""
     state.entries += 1
     return ChainFrame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active, state.entries)

@@ -8,8 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from kanslib.iptables import Outcome, Step
-from kanslib.iptables.explain import share, short
-from kanslib.iptables.syntax import TARGETS
+from kanslib.iptables.explain import share
 from kanslib.render.figure.walk import WalkBox, WalkedRule
 
 SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # more branches than MAX are drawn as SHOWN boxes and one for the rest
@@ -26,11 +25,10 @@ def shown_steps(outcome: Outcome) -> tuple[Step, ...]:
 
 
 def _is_fruitless(step: Step, following: Step | None) -> bool:
-    body = step.rule.body
-    chain = body.target.name if body.target else ""
-    if not chain or chain in TARGETS:
+    if not step.to:
         return False
-    return following is None or following.rule.chain != chain or step.rule.chain in ("FORWARD", "POSTROUTING", "INPUT")
+    leads_there = following is not None and following.rule.chain == step.to
+    return not leads_there or step.rule.chain in ("FORWARD", "POSTROUTING", "INPUT")
 
 
 _ShownOutcome = tuple[Outcome, tuple[Step, ...]]  # an outcome and its shown steps
@@ -93,9 +91,9 @@ def _walked_rule(step: Step) -> WalkedRule:
     rule, words = step.rule, step.describe()
     counter = f" · {rule.packets:,} packets so far" if rule.packets is not None else ""
     return WalkedRule(
-        short(rule.chain), "" if rule.chain == step.hook else step.hook, words, rule.text,
+        rule.short_chain, "" if rule.chain == step.hook else step.hook, words, rule.text,
         f"{rule.table}, line {rule.line}{counter}",
-        f"{step.hook}, {short(rule.chain)}: {words}. Rule: {rule.text}",
+        f"{step.hook}, {rule.short_chain}: {words}. Rule: {rule.text}",
     )  # fmt: skip
 
 
