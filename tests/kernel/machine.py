@@ -85,6 +85,15 @@ class Machine:
     def save(self, flavour: str) -> str:
         return str(self._ask("save", flavour))
 
+    def load_nftables(self, script: str) -> None:
+        self._ask("load_nftables", script)
+
+    def list_nftables(self) -> str:
+        return str(self._ask("list_nftables"))
+
+    def list_nftables_as_json(self) -> str:
+        return str(self._ask("list_nftables_as_json"))
+
     def send(self, packet: Packet, count: int, sources: Sequence[str] = ()) -> dict[tuple[str, str, str, int], int]:
         """How many left by (interface, src, dst, dport)."""
         seen = self._ask("send", asdict(packet), list(sources) or [packet.src], count)

@@ -114,6 +114,17 @@ class Machine:
     def save(self, flavour: str) -> str:
         return ran(f"iptables-{flavour}-save", "-c")
 
+    def load_nftables(self, script: str) -> None:
+        """Replace the ruleset by the one of a script."""
+        ran("nft", "-f", "-", text=f"flush ruleset\n{script}")
+        forget_connections()
+
+    def list_nftables(self) -> str:
+        return ran("nft", "-a", "list", "ruleset")
+
+    def list_nftables_as_json(self) -> str:
+        return ran("nft", "-a", "-j", "list", "ruleset")
+
     def send(self, packet: dict[str, Any], sources: list[str], count: int) -> list[list[Any]]:
         """Send `count` first packets of connections; what left: [interface, src, dst, dport, how many]."""
         seen: Counter[tuple[str, str, str, int]] = Counter()

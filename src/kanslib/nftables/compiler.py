@@ -1,0 +1,337 @@
+"""A ruleset compiled for tracing: each rule as matches and an action, each map as a chain of its elements.
+
+The matches and actions are those of `iptables`, so that one trace follows a packet through the rules of both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from functools import cached_property
+
+from kanslib.iptables import targets
+from kanslib.iptables.compiled import CompiledRule
+from kanslib.iptables.match_types import ActingMatch, Match, Probability, RandomMatch
+from kanslib.iptables.packet import number
+from kanslib.iptables.rule_index import Condition, Network, RuleIndex
+from kanslib.iptables.stages import CONNTRACK, Role, Stage
+from kanslib.nftables import statement_actions
+from kanslib.nftables.explain import WalkedRule
+from kanslib.nftables.selectors import UnknownValueError, matches_of, unknown_match
+from kanslib.nftables.syntax import (
+    Assign,
+    Chain,
+    Concatenation,
+    Counter,
+    Element,
+    Expression,
+    Hash,
+    Interval,
+    Lookup,
+    Nat,
+    NumGen,
+    Payload,
+    Prefix,
+    Rule,
+    SetLiteral,
+    SetReference,
+    Statement,
+    Table,
+    Value,
+    Verdict,
+    VerdictMap,
+)
+
+_FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
+_HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
+_COUNTED = re.compile(r"counter packets \d+ bytes \d+")
+_INDEXED_FROM = 16  # elements; shorter maps are searched element by element
+
+
+class CompiledRuleset:
+    """The rules of a ruleset as a trace asks for them; compiled chains are kept.
+
+    `ignored`: tables that somebody else reads, each (family, name).
+    """
+
+    def __init__(self, tables: Sequence[Table], ignored: frozenset[tuple[str, str]] = frozenset()) -> None:
+        self._tables = {
+            f"{table.family} {table.name}": table
+            for table in tables
+            if table.family in _FAMILIES and (table.family, table.name) not in ignored and "dormant" not in table.flags
+        }
+        self._compiled: dict[tuple[str, str], CompiledChain] = {}
+
+    def stages(self, family: int) -> Iterator[Stage]:
+        """Yield the base chains that packets of a family (4 or 6) meet.
+
+        Of two chains with one priority the kernel asks the one first that was added last
+        (Linux net/netfilter/core.c, nf_hook_entries_grow).
+        """
+        for name, table in reversed(self._tables.items()):
+            for chain in reversed([*table.chains.values()]):
+                base = chain.base
+                if base is not None and family in _FAMILIES[table.family] and base.hook in _HOOKS:
+                    before = Role.BEFORE_CONNTRACK if base.priority < CONNTRACK else Role.OTHER
+                    role = Role.NAT if base.type == "nat" else before
+                    yield Stage(base.hook.upper(), name, chain.name, base.priority, role)
+
+    def chain(self, table: str, name: str) -> CompiledChain | None:
+        """Return a compiled chain, or the map of a compiled rule; None where the table does not have it."""
+        key = table, name
+        if key not in self._compiled:
+            found = self._tables.get(table)
+            if found is None or name not in found.chains:
+                return None
+            self._compiled[key] = _RuleChain(_Scope(table, found, self._compiled), found.chains[name])
+        return self._compiled[key]
+
+
+class CompiledChain:
+    """A chain whose rules are compiled on first use."""
+
+    is_map = False
+    policy = "-"
+
+    def __init__(self, table: str, length: int) -> None:
+        self.table = table
+        self._rules: list[CompiledRule | None] = [None] * length
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def rule(self, position: int) -> CompiledRule:
+        """Return the rule at a position (from 0), compiled."""
+        found = self._rules[position]
+        if found is None:
+            found = self._rules[position] = self._compile(position)
+        return found
+
+    def _compile(self, position: int) -> CompiledRule:
+        raise NotImplementedError
+
+    def candidates(self, src: str | None, dst: str | None, dport: int | None) -> Sequence[int]:  # noqa: ARG002 (a map looks at them)
+        """Return the positions of the rules that can match such a packet, in order. None means unknown."""
+        return range(len(self))
+
+    @cached_property
+    def last_uses(self) -> dict[str, int]:
+        """The last position at which a rule can ask about a `Subject.name`, or lead to a chain (`-j NAME`)."""
+        uses: dict[str, int] = {}
+        for position in range(len(self)):
+            rule = self.rule(position)
+            names = [name for match in rule.matches for name in match.names]
+            match rule.action:
+                case targets.Jump(chain=to) | targets.Look(map=to):
+                    names.append(f"-j {to}")
+                case action:
+                    names += targets.names(action)
+            uses.update(dict.fromkeys(names, position))
+        return uses
+
+
+class _Scope:
+    """The table in which rules are compiled, and where their maps are kept."""
+
+    def __init__(self, name: str, table: Table, kept: dict[tuple[str, str], CompiledChain]) -> None:
+        self.name, self.table, self._kept = name, table, kept
+
+    def keep(self, chain: CompiledChain) -> str:
+        """Keep the map of a rule, and return the name under which `CompiledRuleset.chain` has it."""
+        name = f"map {len(self._kept)}"
+        self._kept[self.name, name] = chain
+        return name
+
+    def elements(self, found: SetReference | SetLiteral) -> tuple[Element, ...]:
+        """Return the elements of a set or map; none for a name that the table does not have."""
+        if isinstance(found, SetLiteral):
+            return found.elements
+        named = self.table.sets.get(found.name)
+        return named.elements if named else ()
+
+
+class _RuleChain(CompiledChain):
+    """A chain of rules."""
+
+    def __init__(self, scope: _Scope, chain: Chain) -> None:
+        super().__init__(scope.name, len(chain.rules))
+        self._scope, self._chain = scope, chain
+        self.policy = "-" if chain.base is None else chain.base.policy.upper()
+
+    def _compile(self, position: int) -> CompiledRule:
+        rule = self._chain.rules[position]
+        packets = next((one.packets for one in rule.statements if isinstance(one, Counter)), None)
+        walked = WalkedRule(
+            self.table, self._chain.name, rule.line, rule.text, _without_counters(rule), packets, rule.comment,
+            to=_leads_to(rule.statements),
+        )  # fmt: skip
+        return _compile(self._scope, walked, (), rule.statements)
+
+
+def _without_counters(rule: Rule) -> str:
+    """Return a rule's text without the numbers of its counters."""
+    return _COUNTED.sub("counter", rule.text)
+
+
+class _MapChain(CompiledChain):
+    """The elements of a map as rules: each matches the packets that have its key."""
+
+    is_map = True
+
+    def __init__(
+        self, scope: _Scope, walked: WalkedRule, key: Expression, elements: Sequence[Element],
+        then: Callable[[Element], tuple[Statement, ...]],
+    ) -> None:  # fmt: skip
+        super().__init__(scope.name, len(elements))
+        self._scope, self._walked, self._key, self._then = scope, walked, key, then
+        self._elements = sorted(elements, key=lambda element: element.key == Value("*"))  # what is left comes last
+
+    def _compile(self, position: int) -> CompiledRule:
+        element = self._elements[position]
+        statements = self._then(element)
+        walked = replace(self._walked, element=str(element), to=_leads_to(statements), key=str(self._key))
+        return _compile(self._scope, walked, self._matches(position), statements)
+
+    def _matches(self, position: int) -> tuple[Match, ...]:
+        element = self._elements[position]
+        if element.key == Value("*"):
+            return ()
+        if isinstance(self._key, NumGen | Hash):
+            left = self._key.modulus - sum(_size(before) for before in self._elements[:position])
+            return (RandomMatch(Probability(Fraction(min(_size(element), left), left))),) if left else ()
+        return key_matches(self._key, element.key)
+
+    def candidates(self, src: str | None, dst: str | None, dport: int | None) -> Sequence[int]:
+        """Return the positions of the elements that can have the packet's key, in order. None means unknown."""
+        if len(self) < _INDEXED_FROM or src is None or dst is None:
+            return range(len(self))
+        return self._index.candidates(number(src), number(dst), dport)
+
+    @cached_property
+    def _index(self) -> RuleIndex:
+        return RuleIndex(_condition(self._key, element.key) for element in self._elements)
+
+    @cached_property
+    def last_uses(self) -> dict[str, int]:
+        """The last position: the elements of a map ask about the same, and their verdicts lead elsewhere."""
+        if not self._elements:
+            return {}
+        last = len(self) - 1
+        names = [name for match in self.rule(0).matches for name in match.names]
+        chains = {one.chain for element in self._elements for one in [element.data] if isinstance(one, Verdict)}
+        return dict.fromkeys([*names, *(f"-j {chain}" for chain in chains if chain)], last)
+
+
+def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
+    """Return the matches for a packet whose `key` has a value; both may have several parts."""
+    keys = key.parts if isinstance(key, Concatenation) else (key,)
+    values = value.parts if isinstance(value, Concatenation) else (value,)
+    found: list[Match] = []
+    for one, wanted in zip(keys, values, strict=False):
+        try:
+            found += matches_of(one, [wanted], False)
+        except UnknownValueError:
+            found.append(unknown_match(f"{one} {wanted}"))
+    return tuple(found)
+
+
+def _size(element: Element) -> int:
+    """Return how many numbers an element of a map of numbers stands for."""
+    match element.key:
+        case Interval(int(first), int(last)):
+            return last - first + 1
+    return 1
+
+
+def _condition(key: Expression, value: Expression) -> Condition:
+    """Return what an element wants of the packet's addresses and its destination port."""
+    keys = key.parts if isinstance(key, Concatenation) else (key,)
+    values = value.parts if isinstance(value, Concatenation) else (value,)
+    src = dst = dport = None
+    for one, wanted in zip(keys, values, strict=False):
+        match one:
+            case Payload("ip" | "ip6", "saddr"):
+                src = _network(wanted)
+            case Payload("ip" | "ip6", "daddr"):
+                dst = _network(wanted)
+            case Payload(_, "dport") if isinstance(wanted, Value) and isinstance(wanted.value, int):
+                dport = wanted.value
+    return src, dst, dport
+
+
+def _network(value: Expression) -> Network | None:
+    match value:
+        case Value(str(text)):
+            bits, at = number(text)
+            return bits, bits, at
+        case Prefix(address, length):
+            bits, at = number(address)
+            return bits, length, at >> (bits - length)
+    return None
+
+
+# ── statements ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _compile(
+    scope: _Scope, walked: WalkedRule, matches: tuple[Match, ...], statements: Sequence[Statement]
+) -> CompiledRule:
+    """Return a rule whose statements follow some matches. A statement that asks a map ends it: its elements go on."""
+    found = list(matches)
+    for place, statement in enumerate(statements):
+        if (lookup := _lookup(statement)) is not None:
+            key, mapped = lookup
+            rest = tuple(statements[place + 1 :])
+            elements = scope.elements(mapped)
+            then = _then(statement, rest)
+            return _rule(walked, found, targets.Look(scope.keep(_MapChain(scope, walked, key, elements, then))))
+        done = statement_actions.compile_statement(statement, scope.table)
+        if isinstance(done, tuple):
+            found += done
+        elif statement_actions.ends_rule(statement) or place == len(statements) - 1:
+            found += statement_actions.requirements(statement)
+            return _rule(walked, found, done)
+        else:
+            found.append(statement_actions.Change(done))
+    return _rule(walked, found, targets.NoEffect())
+
+
+def _rule(walked: WalkedRule, matches: Sequence[Match], action: targets.Action) -> CompiledRule:
+    acts = any(isinstance(match, ActingMatch) for match in matches)
+    return CompiledRule(walked, tuple(matches), action, acts)
+
+
+def _lookup(statement: Statement) -> tuple[Expression, SetReference | SetLiteral] | None:
+    """Return key and map of the map that a statement asks; None for a statement without one."""
+    match statement:
+        case VerdictMap(key, found):
+            return key, found
+        case Assign(_, Lookup(key, found)) | Nat(address=Lookup(key, found)) | Nat(port=Lookup(key, found)):
+            return key, found
+    return None
+
+
+def _then(statement: Statement, rest: tuple[Statement, ...]) -> Callable[[Element], tuple[Statement, ...]]:
+    """Return what an element's data makes of the statement that asked for it, with the statements behind."""
+
+    def statements(element: Element) -> tuple[Statement, ...]:
+        data = element.data
+        match statement:
+            case VerdictMap() if isinstance(data, Verdict):
+                return (data,) if data.kind != "continue" else rest
+            case Assign(target, _) if data is not None and not isinstance(data, Verdict):
+                return (Assign(target, data), *rest)
+            case Nat() if data is not None and not isinstance(data, Verdict):
+                is_address = isinstance(statement.address, Lookup)
+                found = replace(statement, address=data) if is_address else replace(statement, port=data)
+                return (found, *rest)
+        return rest
+
+    return statements
+
+
+def _leads_to(statements: Sequence[Statement]) -> str:
+    """Return the chain to which a rule leads; empty where it leads to none, or a map says so."""
+    return next((one.chain for one in statements if isinstance(one, Verdict)), "")

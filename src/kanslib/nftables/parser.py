@@ -1,0 +1,221 @@
+"""Parse `nft list ruleset`, as nft 1.0 and 1.1 print it: blocks of lines, one rule a line; or the JSON of `nft -j`.
+
+Rules are read when they are first asked for, as far as their text is of a kind that is always valid: a node with 5,000
+Services has 100,000 rules, of which one packet meets ten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from kanslib.exceptions import DumpError
+from kanslib.nftables.expressions import read_set_literal, seconds
+from kanslib.nftables.fast_rule import FAST_ELEMENTS, FAST_RULE
+from kanslib.nftables.json_reader import parse_json
+from kanslib.nftables.names import BRIDGE_PRIORITIES, PRIORITIES
+from kanslib.nftables.ruleset import Ruleset
+from kanslib.nftables.statements import read_statements
+from kanslib.nftables.syntax import BaseChain, Chain, Element, NamedObject, Rule, Set, Statement, Table
+from kanslib.nftables.tokens import Cursor
+
+_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
+_BLOCK = re.compile(
+    r"(?P<kind>ct (?:helper|timeout|expectation)|[a-z-]+) (?P<names>[^{}]*?) ?\{(?: # handle (?P<handle>\d+))?"
+)
+_HANDLE = re.compile(r"\s*# handle (?P<handle>\d+)$")
+_HOOK = re.compile(
+    r"type (?P<type>\w+) hook (?P<hook>\w+)(?P<devices>(?: devices? .+?)?) priority (?P<priority>[\w+ -]+);"
+    r"(?: flags offload;)?(?: policy (?P<policy>accept|drop);)?(?: flags offload;)?"
+)
+_PRIORITY = re.compile(r"(?P<name>[a-z]+)?(?: ?(?P<sign>[+-]) ?)?(?P<number>\d+)?")
+_OBJECTS = frozenset(
+    ("counter", "quota", "limit", "flowtable", "secmark", "synproxy", "ct helper", "ct timeout", "ct expectation")
+)  # fmt: skip
+_NUMBERS: dict[str, Callable[[str], int]] = {"size": int, "timeout": seconds}
+
+
+@dataclass
+class _Lines:
+    """The lines of a text, numbered from 1; comments of their own and empty lines are skipped."""
+
+    lines: list[str]
+    next: int = 0
+    comments: list[tuple[int, str]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        while self.next < len(self.lines):
+            number, line = self.next + 1, self.lines[self.next].strip()
+            self.next += 1
+            if line.startswith("#"):
+                self.comments.append((number, line))
+            elif line:
+                yield number, line
+
+    def error(self, number: int, expected: str) -> DumpError:
+        text = self.lines[number - 1] if number <= len(self.lines) else ""
+        return DumpError(number, len(text) - len(text.lstrip()) + 1, text, expected)
+
+    def block(self, opened: int) -> Iterator[tuple[int, str]]:
+        """Yield the lines up to the brace that closes the block which was opened on a line."""
+        for number, line in self:
+            if line == "}":
+                return
+            yield number, line
+        raise self.error(len(self.lines), f"}} for the block that begins on line {opened}")
+
+
+def parse(text: str) -> Ruleset:
+    r"""Return the ruleset in the text of `nft list ruleset`, with or without handles (`-a`) or as JSON (`-j`).
+
+    `Ruleset.save()` returns the text again, byte for byte. What nft prints and this parser does not know is kept, and
+    makes an answer uncertain. DumpError, with line and column, for any other text.
+
+    >>> rules = parse('table ip nat {\n\tchain pre {\n\t\ttcp dport 80 dnat to 10.0.0.7:8080\n\t}\n}\n')
+    >>> rules.table("ip", "nat").chains["pre"].rules[0].statements[0]
+    Match(left=Payload(protocol='tcp', field='dport'), operator='==', right=Value(value=80))
+    """
+    if text.lstrip().startswith("{"):
+        return parse_json(text)
+    lines = _Lines(text.split("\n"))
+    tables = []
+    for number, line in lines:
+        found = _BLOCK.fullmatch(line)
+        words = found["names"].split(" ") if found and found["kind"] == "table" else []
+        if len(words) != 2 or words[0] not in _FAMILIES:
+            raise lines.error(number, "a table such as `table ip nat {`, as `nft list ruleset` prints it")
+        tables.append(_read_table(lines, number, *words))
+    return Ruleset(tuple(tables), text, tuple(lines.comments))
+
+
+def _read_table(lines: _Lines, opened: int, family: str, name: str) -> Table:
+    chains: dict[str, Chain] = {}
+    sets: dict[str, Set] = {}
+    objects: list[NamedObject] = []
+    flags: frozenset[str] = frozenset()
+    comment = ""
+    for number, line in lines.block(opened):
+        found = _BLOCK.fullmatch(line)
+        if found is None:
+            kind, _, rest = line.partition(" ")
+            if kind == "flags":
+                flags = frozenset(rest.split(","))
+            elif kind == "comment":
+                comment = rest.strip('"')
+            else:
+                raise lines.error(number, "a chain, a set, a map or another object of the table, or }")
+            continue
+        kind, own = found["kind"], found["names"]
+        if kind == "chain":
+            chains[own] = _read_chain(lines, number, own, family)
+        elif kind in ("set", "map"):
+            sets[own] = _read_set(lines, number, own)
+        elif kind in _OBJECTS:
+            text = "\n".join(line for _, line in lines.block(number))
+            objects.append(NamedObject(kind, own, text))
+        else:
+            raise lines.error(number, f"chain, set, map, {', '.join(sorted(_OBJECTS))}")
+    return Table(family, name, chains, sets, tuple(objects), flags, comment)
+
+
+# ── chains ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_chain(lines: _Lines, opened: int, name: str, family: str) -> Chain:
+    rules = []
+    base = None
+    comment = ""
+    for number, line in lines.block(opened):
+        if line.startswith("type ") and (found := _HOOK.fullmatch(line)):
+            base = _base_chain(lines, number, found, family)
+        elif line.startswith('comment "'):
+            comment = line.removeprefix("comment ").strip('"')
+        else:
+            rules.append(_read_rule(lines.lines[number - 1], number))
+    return Chain(name, tuple(rules), base, comment)
+
+
+def _base_chain(lines: _Lines, number: int, found: re.Match[str], family: str) -> BaseChain:
+    names = {**PRIORITIES, **(BRIDGE_PRIORITIES if family == "bridge" else {})}
+    priority = _PRIORITY.fullmatch(found["priority"])
+    if priority is None or (priority["name"] and priority["name"] not in names):
+        raise lines.error(number, f"a priority: a number, or one of {', '.join(names)} with an offset")
+    offset = int(priority["number"] or 0) * (-1 if priority["sign"] == "-" else 1)
+    devices = tuple(re.findall(r'"([^"]*)"', found["devices"])) or tuple(found["devices"].split()[1:])
+    at = names.get(priority["name"] or "", 0) + offset
+    return BaseChain(found["type"], found["hook"], at, found["policy"] or "accept", devices)
+
+
+def _read_rule(text: str, line: int) -> Rule:
+    handle = _HANDLE.search(text)
+    body = text[: handle.start()] if handle else text
+
+    def read() -> tuple[tuple[Statement, ...], str]:
+        cursor = Cursor(body, line)
+        statements = read_statements(cursor)
+        comment = cursor.word("a comment in quotes") if cursor.accept("comment") else ""
+        if not cursor.at_end:
+            raise cursor.error("the end of the rule")
+        return statements, comment
+
+    if not FAST_RULE.fullmatch(body):
+        found = read()
+        return Rule(body.strip(), line, _number(handle), lambda: found)
+    return Rule(body.strip(), line, _number(handle), read)
+
+
+def _number(handle: re.Match[str] | None) -> int | None:
+    return int(handle["handle"]) if handle else None
+
+
+# ── sets ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_set(lines: _Lines, opened: int, name: str) -> Set:
+    kind = data = comment = ""
+    flags: frozenset[str] = frozenset()
+    read: Callable[[], tuple[Element, ...]] = tuple
+    numbers: dict[str, int] = {}
+    auto_merge = False
+    for number, line in lines.block(opened):
+        word, _, rest = line.partition(" ")
+        if word in ("type", "typeof"):
+            kind, _, data = rest.partition(" : ")
+        elif word == "flags":
+            flags = frozenset(rest.split(","))
+        elif word == "elements":
+            read = _read_elements(lines, number)
+        elif word in _NUMBERS:
+            numbers[word] = _NUMBERS[word](rest.partition(" ")[0])
+        elif word == "comment":
+            comment = rest.strip('"')
+        elif word == "auto-merge":
+            auto_merge = True
+        elif word not in ("gc-interval", "policy", "counter", "limit", "quota", "ct"):
+            raise lines.error(number, "type, typeof, flags, timeout, size, elements, comment, or }")
+    if not kind:
+        raise lines.error(opened, f"the type of {name}: a line with type or typeof")
+    return Set(name, kind, data, flags, numbers.get("timeout"), numbers.get("size"), auto_merge, comment, read)
+
+
+def _read_elements(lines: _Lines, first: int) -> Callable[[], tuple[Element, ...]]:
+    """Return what reads the elements, which nft prints on as many lines as they need."""
+    last = first
+    while not lines.lines[last - 1].rstrip().endswith("}"):
+        last += 1
+        if last > len(lines.lines):
+            raise lines.error(first, "elements = { … } with the brace that closes them")
+    lines.next = last
+    text = "\n".join(lines.lines[first - 1 : last])
+
+    def read() -> tuple[Element, ...]:
+        cursor = Cursor(text, first)
+        cursor.expect("elements")
+        cursor.expect("=")
+        return read_set_literal(cursor).elements
+
+    if FAST_ELEMENTS.fullmatch(text):
+        return read
+    found = read()
+    return lambda: found

@@ -1,0 +1,94 @@
+"""A parsed ruleset of nftables: the result of `nftables.parse`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from kanslib.exceptions import UnknownNameError
+from kanslib.iptables.compiled import CompiledDump
+from kanslib.iptables.dump import BUILT_IN, Dump
+from kanslib.iptables.ipset import IPSets
+from kanslib.iptables.outcome import Outcome
+from kanslib.iptables.packet import Packet, Routing
+from kanslib.iptables.tracer import Tracer
+from kanslib.nftables.compiler import CompiledRuleset
+from kanslib.nftables.syntax import Table
+
+# nft 1.0.2 and later (src/rule.c, table_print_declaration)
+_MANAGED = re.compile(r"Warning: table (?P<family>\w+) (?P<name>\S+) is managed by iptables-nft")
+
+
+def _is_of_iptables(table: Table) -> bool:
+    """Return whether a table has the name and the base chains of one of iptables; nft warns of it on stderr alone."""
+    hooks = BUILT_IN.get(table.name, ()) if table.family in ("ip", "ip6") else ()
+    bases = [chain.name for chain in table.chains.values() if chain.base]
+    return bool(bases) and all(name in hooks for name in bases)
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """Every table of a machine. `save()` returns the text byte for byte, `trace()` follows a packet through it.
+
+    `comments`: those of nft, each with its line.
+    """
+
+    tables: tuple[Table, ...]
+    text: str
+    comments: tuple[tuple[int, str], ...] = ()
+
+    def save(self) -> str:
+        """Return the ruleset as the text that was parsed, byte for byte."""
+        return self.text
+
+    def trace(
+        self,
+        packet: Packet,
+        routing: Routing | None = None,
+        sets: IPSets | None = None,
+        beside: Sequence[Dump] = (),
+    ) -> list[Outcome]:
+        r"""Return every path that the packet can take, with its exact probability, verdict, final packet and rules.
+
+        `routing` has the machine's addresses and routes (`Routing.read`). Without it a destination counts as another
+        machine's, unless a rule depends on that: then the path branches, and each outcome states its assumptions.
+        Base chains come in the order of their hooks and priorities (nft(8)); those of type nat are asked for the first
+        packet of a connection, until one has given it a new address.
+
+        `beside`: dumps of iptables on the same machine, with `sets` (`ipset.parse`). The kernel asks both kinds of
+        rules in the order of their priorities. The tables that iptables-nft has made are then taken from the dumps.
+        TraceError for circular rules, and for more work than `iptables.tracer.Limits` allows.
+
+        >>> from kanslib import iptables, nftables
+        >>> rules = nftables.parse('table ip nat {\n\tchain pre {\n\t\ttype nat hook prerouting priority dstnat; '
+        ...     'policy accept;\n\t\tdnat to numgen random mod 4 map { 0 : 10.0.0.7, 1-3 : 10.0.0.8 }\n\t}\n}\n')
+        >>> [(str(outcome.probability), outcome.packet.dst)
+        ...     for outcome in rules.trace(iptables.Packet("10.9.0.1", "10.9.0.2", in_interface="eth0"))]
+        [('1/4', '10.0.0.7'), ('3/4', '10.0.0.8')]
+        """
+        if beside:
+            compiled = CompiledRuleset(self.tables, self.managed)
+            return Tracer((compiled, *map(CompiledDump, beside))).trace(packet, routing, sets)
+        return self._tracer.trace(packet, routing, sets)
+
+    @cached_property
+    def _tracer(self) -> Tracer:
+        return Tracer((CompiledRuleset(self.tables),))
+
+    @property
+    def managed(self) -> frozenset[tuple[str, str]]:
+        """The tables (family, name) that iptables-nft has made: a comment says so, or the names of their chains."""
+        said = (_MANAGED.search(comment) for _, comment in self.comments)
+        return frozenset(
+            [(one["family"], one["name"]) for one in said if one]
+            + [(one.family, one.name) for one in self.tables if _is_of_iptables(one)]
+        )
+
+    def table(self, family: str, name: str) -> Table:
+        """Return a table. UnknownNameError where there is none of this family and name."""
+        for table in self.tables:
+            if (table.family, table.name) == (family, name):
+                return table
+        raise UnknownNameError("table", f"{family} {name}", [f"{one.family} {one.name}" for one in self.tables])

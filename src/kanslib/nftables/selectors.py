@@ -1,0 +1,556 @@
+"""Turn what a rule asks of a packet into matches: which field, compared with which values (nft(8)).
+
+The matches are those of `iptables`: one packet, one set of questions, whichever language a rule is written in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from kanslib.iptables.match_types import (
+    EVERYTHING,
+    AddrTypeMatch,
+    Answer,
+    BitsMatch,
+    ConnectionTest,
+    ConntrackMatch,
+    FieldMatch,
+    MACMatch,
+    Match,
+    MatchedPacket,
+    OutsideMatch,
+    OwnerMatch,
+    PacketTypeMatch,
+    Probability,
+    ReversePathMatch,
+    SocketMatch,
+    StateTest,
+    TupleTest,
+)
+from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, TCP_FLAGS, icmp
+from kanslib.iptables.packet import WITH_PORTS, number
+from kanslib.iptables.questions import LINK_TYPES, STATES, Question, address_number, mac_number, name_ranges
+from kanslib.iptables.ranges import YES_NO, Ranges, contains, join
+from kanslib.nftables.syntax import (
+    Binary,
+    Concatenation,
+    Ct,
+    Expression,
+    Fib,
+    Flags,
+    Interval,
+    Meta,
+    Payload,
+    Prefix,
+    RawPayload,
+    Socket,
+    Value,
+)
+
+ALL_BITS = 0xFFFFFFFF
+_PORTS_OF = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
+_FAMILIES = {"ip": 4, "ipv4": 4, "ip6": 6, "ipv6": 6, 0x0800: 4, 0x86DD: 6, 2: 4, 10: 6}
+_RAW = {  # what a rule reads by its place in a header, by names
+    ("nh", 96, 32): Payload("ip", "saddr"), ("nh", 128, 32): Payload("ip", "daddr"),
+    ("nh", 64, 128): Payload("ip6", "saddr"), ("nh", 192, 128): Payload("ip6", "daddr"),
+    ("th", 0, 16): Payload("th", "sport"), ("th", 16, 16): Payload("th", "dport"),
+}  # fmt: skip
+
+
+class UnknownValueError(Exception):
+    """A value that this module cannot compare with the field; the rule then asks whether its packet matches."""
+
+
+# ── matches that iptables does not have ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyMatch:
+    """The packet is of a family of addresses, 4 or 6."""
+
+    families: frozenset[int]
+    negated: bool
+    names = ()
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the family."""
+        return (packet.original.family in self.families) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolsMatch:
+    """The packet's protocol is one of some."""
+
+    protocols: Ranges
+    negated: bool
+    names = ()
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the protocol."""
+        return contains(self.protocols, packet.protocol) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class AnyMatch:
+    """One of several alternatives holds; each is several matches that all have to hold."""
+
+    alternatives: tuple[tuple[Match, ...], ...]
+    negated: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the alternatives can ask about."""
+        return tuple({name for matches in self.alternatives for match in matches for name in match.names})
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Look for an alternative that holds; else return the first question."""
+        question: Question | None = None
+        for matches in self.alternatives:
+            found = _all_hold(matches, packet)
+            if found is True:
+                return not self.negated
+            if isinstance(found, Question):
+                question = question or found
+        return question or self.negated
+
+
+def _all_hold(matches: Iterable[Match], packet: MatchedPacket) -> bool | Question:
+    question: Question | None = None
+    for match in matches:
+        answer = match.holds(packet)
+        if answer is False or isinstance(answer, Probability):
+            return False
+        if isinstance(answer, Question):
+            question = question or answer
+    return question or True
+
+
+# ── fields ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+_Builder = Callable[[Sequence[Expression], bool], tuple[Match, ...]]
+
+
+def matches_of(left: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the matches of a selector that is equal to one of some values, or to none of them.
+
+    UnknownValueError where the selector, or a value, is not known here.
+    """
+    if isinstance(left, RawPayload) and (known := _RAW.get((left.base, left.offset, left.length))):
+        left = known
+    builder = _builder(left)
+    if builder is None:
+        raise UnknownValueError(str(left))
+    return builder(values, negated)
+
+
+def _builder(left: Expression) -> _Builder | None:
+    match left:
+        case Payload():
+            return _payload(left)
+        case Meta():
+            return _META.get(left.key)
+        case Ct():
+            return _ct(left)
+        case Fib():
+            return _fib(left)
+        case Socket("transparent"):
+            return _socket
+        case Binary("&"):
+            return _masked(left.left, left.right)
+    return None
+
+
+def _masked(inner: Expression, mask: Expression) -> _Builder | None:
+    if word := _word(inner):
+        return lambda values, negated: _bits(word, flag_bits(mask), values, negated)
+    if inner == Payload("tcp", "flags"):
+        return lambda values, negated: (*_protocol("tcp"), *_bits("tcp_flags", flag_bits(mask), values, negated))
+    if _is_address(inner):
+        return lambda values, negated: _masked_address(inner, mask, values, negated)
+    return None
+
+
+def _word(expression: Expression) -> str:
+    """Return the word of bits that an expression is; empty for any other."""
+    if expression == Meta("mark"):
+        return "mark"
+    return "connmark" if isinstance(expression, Ct) and expression.key == "mark" else ""
+
+
+def _is_address(expression: Expression) -> bool:
+    return isinstance(expression, Payload) and expression.field in ("saddr", "daddr")
+
+
+def _masked_address(
+    inner: Expression, mask: Expression, values: Sequence[Expression], negated: bool
+) -> tuple[Match, ...]:
+    """Return the match of `ip saddr & 255.255.0.0 == 10.1.0.0`, whose mask is that of a prefix."""
+    if not isinstance(mask, Value) or not isinstance(mask.value, str):
+        raise UnknownValueError
+    bits, value = _address(mask.value)
+    length = value.bit_count()
+    if value != ((1 << bits) - 1) ^ ((1 << (bits - length)) - 1):
+        raise UnknownValueError
+    networks = [Prefix(one.value, length) for one in values if isinstance(one, Value) and isinstance(one.value, str)]
+    return matches_of(inner, networks, negated)
+
+
+def _field(field: str, read: Callable[[Expression], Ranges], *requires: Match) -> _Builder:
+    """Return the builder of matches that compare a field of the packet; `requires`: what has to hold before."""
+
+    def build(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+        return (*requires, FieldMatch(field, join(one for value in values for one in read(value)), negated))
+
+    return build
+
+
+def _payload(left: Payload) -> _Builder | None:
+    protocol, field = left.protocol, left.field
+    if protocol in ("ip", "ip6"):
+        return _network_header(left)
+    if field in ("sport", "dport") and (protocol in _PORTS_OF or protocol == "th"):
+        requires = () if protocol == "th" else _protocol(protocol)
+        return _field(field, _port, *requires)
+    if left == Payload("tcp", "flags"):
+        return lambda values, negated: (*_protocol("tcp"), *_bits("tcp_flags", 0xFF, values, negated))
+    if protocol in ("icmp", "icmpv6") and field in ("type", "code"):
+        return _icmp(protocol, field)
+    if left == Payload("ether", "saddr"):
+        return _mac
+    if left == Payload("ether", "type"):
+        return _family
+    return None
+
+
+def _network_header(left: Payload) -> _Builder | None:
+    family = FamilyMatch(frozenset((4 if left.protocol == "ip" else 6,)), False)
+    match left.field:
+        case "saddr" | "daddr":
+            return _field("src" if left.field == "saddr" else "dst", _address_range, family)
+        case "ttl" | "hoplimit":
+            return _field("ttl", _integer, family)
+        case "length" if left.protocol == "ip":
+            return _field("length", _integer, family)
+        case "protocol" | "nexthdr":
+            return lambda values, negated: (family, *_protocols(values, negated))
+        case "dscp":
+            return lambda values, negated: (family, _any_bits("tos", 0xFC, [_dscp(v) << 2 for v in values], negated))
+    return None
+
+
+def _protocol(name: str) -> tuple[Match, ...]:
+    at = PROTOCOLS["ipv6-icmp" if name == "icmpv6" else name]
+    return (ProtocolsMatch(((at, at),), False),)
+
+
+def _protocols(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    return (ProtocolsMatch(join(one for value in values for one in _named(value, PROTOCOLS)), negated),)
+
+
+def _family(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    families = frozenset(_FAMILIES.get(one.value, 0) for one in values if isinstance(one, Value))
+    return (FamilyMatch(families, negated),)
+
+
+def _icmp(protocol: str, field: str) -> _Builder:
+    types = ICMPV6_TYPES if protocol == "icmpv6" else None
+
+    def read(value: Expression) -> Ranges:
+        if field == "code":
+            return tuple(
+                (kind << 8 | first, kind << 8 | last) for kind in range(256) for first, last in _integer(value)
+            )
+        if isinstance(value, Value) and isinstance(value.value, str):
+            try:
+                return (icmp(_ICMP_NAMES.get(value.value, value.value), types),)
+            except ValueError:
+                raise UnknownValueError(value.value) from None
+        return tuple((first << 8, last << 8 | 0xFF) for first, last in _integer(value))
+
+    return _field("icmp_type", read, *_protocol(protocol))
+
+
+# names that nft has and iptables writes otherwise (nft src/proto.c)
+_ICMP_NAMES = {
+    "nd-router-solicit": "133", "nd-router-advert": "134", "nd-neighbor-solicit": "135", "nd-neighbor-advert": "136",
+    "nd-redirect": "137", "mld-listener-query": "130", "mld-listener-report": "131", "mld-listener-done": "132",
+    "mld-listener-reduction": "132", "mld2-listener-report": "143", "router-renumbering": "138",
+    "ind-neighbor-solicit": "141", "ind-neighbor-advert": "142", "destination-unreachable": "1", "packet-too-big": "2",
+    "info-request": "15", "info-reply": "16", "parameter-problem": "parameter-problem",
+}  # fmt: skip
+
+
+def _mac(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    addresses = [mac_number(one.value) for one in values if isinstance(one, Value) and isinstance(one.value, str)]
+    if len(addresses) != len(values) or not addresses:
+        raise UnknownValueError
+    if len(addresses) == 1:
+        return (MACMatch(addresses[0], negated),)
+    return (AnyMatch(tuple((MACMatch(address, False),) for address in addresses), negated),)
+
+
+# ── meta ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _owner(field: str) -> _Builder:
+    def build(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+        ranges = join(one for value in values for one in _integer(value))
+        return (OwnerMatch((FieldMatch(field, ranges, negated),), False),)
+
+    return build
+
+
+def _packet_type(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    names = {"host": "unicast", "unicast": "unicast", "broadcast": "broadcast", "multicast": "multicast"}
+    kinds = [names.get(str(one.value)) for one in values if isinstance(one, Value)]
+    if None in kinds or len(kinds) != len(values):
+        raise UnknownValueError
+    found = tuple((PacketTypeMatch(LINK_TYPES.index(kind), False),) for kind in kinds if kind)
+    return (AnyMatch(found, negated),)
+
+
+def _mark(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    return _bits("mark", ALL_BITS, values, negated)
+
+
+# ── bits ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _bits(word: str, mask: int, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    if all(isinstance(one, Interval) for one in values):
+        raise UnknownValueError
+    return (_any_bits(word, mask, [flag_bits(value) for value in values], negated),)
+
+
+def _any_bits(word: str, mask: int, wanted: Sequence[int], negated: bool) -> Match:
+    if len(wanted) == 1:
+        return BitsMatch(word, mask, wanted[0], negated)
+    return AnyMatch(tuple((BitsMatch(word, mask, value, False),) for value in wanted), negated)
+
+
+def flag_bits(value: Expression) -> int:
+    """Return numbers, or names of TCP flags, as one word of bits."""
+    match value:
+        case Value(int(found)):
+            return found
+        case Value(str(name)) if name.upper() in TCP_FLAGS:
+            return TCP_FLAGS[name.upper()]
+        case Flags(names):
+            return _union(flag_bits(Value(name)) for name in names)
+        case Binary("|", left, right):
+            return flag_bits(left) | flag_bits(right)
+    raise UnknownValueError(str(value))
+
+
+def _union(numbers: Iterable[int]) -> int:
+    found = 0
+    for value in numbers:
+        found |= value
+    return found
+
+
+def any_bit(left: Expression, right: Expression) -> tuple[Match, ...] | None:
+    """Return the match of flags without an operator, which asks for any of them: `tcp flags syn`, `ct state new`."""
+    if left == Payload("tcp", "flags"):
+        return (*_protocol("tcp"), BitsMatch("tcp_flags", flag_bits(right), 0, True))
+    if isinstance(left, Ct):
+        values = [Value(name) for name in right.names] if isinstance(right, Flags) else [right]
+        return matches_of(left, values, False)
+    return None
+
+
+_DSCP = {f"cs{n}": 8 * n for n in range(8)} | {
+    f"af{n}{drop}": 8 * n + 2 * drop for n in range(1, 5) for drop in range(1, 4)
+} | {"be": 0, "df": 0, "ef": 46, "lephb": 1, "va": 44}  # fmt: skip
+
+
+def _dscp(value: Expression) -> int:
+    if isinstance(value, Value):
+        found = _DSCP.get(value.value) if isinstance(value.value, str) else value.value
+        if found is not None:
+            return found
+    raise UnknownValueError(str(value))
+
+
+# ── conntrack, routing, sockets ──────────────────────────────────────────────────────────────────────────────
+
+
+def _ct(left: Ct) -> _Builder | None:
+    match left.key:
+        case "state":
+            return _ct_state
+        case "status":
+            return _ct_status
+        case "mark":
+            return lambda values, negated: _bits("connmark", ALL_BITS, values, negated)
+        case "direction":
+            return _ct_direction
+        case "saddr" | "daddr" | "proto-src" | "proto-dst" if left.direction:
+            return lambda values, negated: _ct_tuple(left, values, negated)
+    return None
+
+
+def _ct_state(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    places = {name.lower(): place for place, name in enumerate(STATES)}
+    found = [places.get(str(one.value)) for one in values if isinstance(one, Value)]
+    if None in found or len(found) != len(values):
+        raise UnknownValueError
+    return (ConntrackMatch(StateTest(join((at, at) for at in found if at is not None), frozenset(), negated), ()),)
+
+
+def _ct_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    names = {str(one.value).upper() for one in values if isinstance(one, Value)}
+    if not names or not names <= {"DNAT", "SNAT"}:
+        raise UnknownValueError
+    return (ConntrackMatch(StateTest((), frozenset(names), negated), ()),)
+
+
+def _ct_direction(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    places = {"original": 0, "reply": 1, 0: 0, 1: 1}
+    (at,) = {places[one.value] for one in values if isinstance(one, Value)}
+    test = ConnectionTest("ctdir", "the direction", ((at, at),), YES_NO, at == 0, negated, at == 0)
+    return (ConntrackMatch(None, (test,)),)
+
+
+def _ct_tuple(left: Ct, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    field = {"saddr": "src", "daddr": "dst", "proto-src": "sport", "proto-dst": "dport"}[left.key]
+    read = _address_range if field in ("src", "dst") else _port
+    ranges = join(one for value in values for one in read(value))
+    return (ConntrackMatch(None, (TupleTest(left.direction == "reply", field, ranges, negated),)),)
+
+
+def _fib(left: Fib) -> _Builder | None:
+    flags = {*left.flags}
+    if left.result == "type" and flags <= {"saddr", "daddr", "iif", "oif"}:
+        field = "src" if "saddr" in flags else "dst"
+        limit = "in_interface" if "iif" in flags else "out_interface" if "oif" in flags else ""
+        return lambda values, negated: (AddrTypeMatch(field, _types(values), limit, negated),)
+    if left.result == "oif" and "saddr" in flags and flags <= {"saddr", "iif", "mark"}:
+        return lambda values, negated: _reverse_path(left, values, negated)
+    return None
+
+
+def _types(values: Sequence[Expression]) -> frozenset[str]:
+    return frozenset(str(one.value).upper() for one in values if isinstance(one, Value))
+
+
+def _reverse_path(left: Fib, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the match of `fib saddr . iif oif missing`: no route back to the source by this interface."""
+    if values[0] not in (Value("exists"), Value("missing")):
+        raise UnknownValueError
+    words = "the way back to VALUE {leaves|does not leave} by the interface that it came in by"
+    inverted = (values[0] == Value("missing")) != negated
+    return (ReversePathMatch("iif" not in left.flags, True, inverted, words),)
+
+
+def _socket(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    if values[0] != Value(1) or negated:
+        raise UnknownValueError
+    return (SocketMatch("a transparent socket {is|is not} open for it", True, False),)
+
+
+# ── values ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _address(text: str) -> tuple[int, int]:
+    try:
+        return number(text)
+    except ValueError:
+        raise UnknownValueError(text) from None
+
+
+def _address_range(value: Expression) -> Ranges:
+    match value:
+        case Value(str(text)):
+            at = address_number(*_address(text))
+            return ((at, at),)
+        case Prefix(address, length):
+            try:
+                network = ip_network(f"{address}/{length}", strict=False)
+            except ValueError:
+                raise UnknownValueError(address) from None
+            ends = (_address(str(end)) for end in (network[0], network[-1]))
+            first, last = (address_number(*end) for end in ends)
+            return ((first, last),)
+        case Interval(str(low), str(high)):
+            return ((address_number(*_address(low)), address_number(*_address(high))),)
+    raise UnknownValueError(str(value))
+
+
+def _integer(value: Expression) -> Ranges:
+    match value:
+        case Value(int(found)):
+            return ((found, found),)
+        case Interval(int(first), int(last)):
+            return ((first, last),)
+    raise UnknownValueError(str(value))
+
+
+def _named(value: Expression, names: dict[str, int] | None) -> Ranges:
+    if isinstance(value, Value) and isinstance(value.value, str) and names is not None:
+        name = "ipv6-icmp" if value.value == "icmpv6" else value.value
+        if name in names:
+            return ((names[name], names[name]),)
+    return _integer(value)
+
+
+def _port(value: Expression) -> Ranges:
+    return _named(value, {**PORTS})
+
+
+def _name(value: Expression) -> Ranges:
+    if not isinstance(value, Value):
+        raise UnknownValueError(str(value))
+    text = str(value.value)
+    return name_ranges(f"{text[:-1]}+" if text.endswith("*") else text)
+
+
+def above_below(operator: str, value: Expression, top: int = (1 << 128) - 1) -> Expression:
+    """Return the values for which `<`, `>`, `<=` or `>=` holds, as an interval. UnknownValueError for no number."""
+    match value:
+        case Value(int(at)):
+            low, high = {"<": (0, at - 1), "<=": (0, at), ">": (at + 1, top), ">=": (at, top)}[operator]
+            return Interval(low, high)
+        case Value(str(text)):
+            bits, at = _address(text)
+            most = (1 << bits) - 1
+            low, high = {"<": (0, at - 1), "<=": (0, at), ">": (at + 1, most), ">=": (at, most)}[operator]
+            return Interval(_text(bits, low), _text(bits, high))
+    raise UnknownValueError(str(value))
+
+
+def _text(bits: int, value: int) -> str:
+    return str(IPv4Address(value) if bits == 32 else IPv6Address(value))
+
+
+def unknown_match(text: str) -> Match:
+    """Return the match of a comparison that is not known here: its packet may match, or not."""
+    return OutsideMatch(text, f"{text} {{matches|does not match}}", EVERYTHING, False)
+
+
+def requirements_of(left: Expression) -> tuple[Match, ...]:
+    """Return what has to hold so that a packet has an expression at all, whatever its value is."""
+    match left:
+        case Concatenation(parts):
+            return tuple(match for part in parts for match in requirements_of(part))
+        case Payload("ip" | "ip6" as protocol, _):
+            return (FamilyMatch(frozenset((4 if protocol == "ip" else 6,)), False),)
+        case Payload("th", _):
+            return (ProtocolsMatch(join((at, at) for at in WITH_PORTS), False),)
+        case Payload(protocol, _) if protocol in _PORTS_OF or protocol in ("icmp", "icmpv6"):
+            return _protocol(protocol)
+    return ()
+
+
+def _interface(field: str) -> _Builder:
+    return _field(field, _name)
+
+
+_META: dict[str, _Builder] = {
+    "iifname": _interface("in_interface"), "iif": _interface("in_interface"),
+    "oifname": _interface("out_interface"), "oif": _interface("out_interface"),
+    "l4proto": _protocols, "nfproto": _family, "protocol": _family, "mark": _mark,
+    "skuid": _owner("uid"), "skgid": _owner("gid"), "pkttype": _packet_type,
+}  # fmt: skip

@@ -1,0 +1,428 @@
+"""Turn the statements of a rule into matches and actions of a trace (nft(8), Linux net/netfilter/nft_*.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from ipaddress import ip_network
+from typing import cast
+
+from kanslib.iptables import effects, targets
+from kanslib.iptables.match_types import (
+    EVERYTHING,
+    ActingMatch,
+    Answer,
+    FreshMatch,
+    Match,
+    MatchedPacket,
+    OutsideMatch,
+    Probability,
+    RandomMatch,
+    RecentEntry,
+)
+from kanslib.iptables.packet_state import PacketState
+from kanslib.iptables.questions import Question
+from kanslib.iptables.targets import Action
+from kanslib.nftables.selectors import (
+    ALL_BITS,
+    AnyMatch,
+    FamilyMatch,
+    UnknownValueError,
+    above_below,
+    any_bit,
+    flag_bits,
+    matches_of,
+    requirements_of,
+    unknown_match,
+)
+from kanslib.nftables.syntax import (
+    Assign,
+    Binary,
+    Concatenation,
+    ConnectionLimit,
+    Counter,
+    Ct,
+    Expression,
+    Extension,
+    Hash,
+    HeaderOption,
+    Interval,
+    Limit,
+    Log,
+    Meta,
+    Nat,
+    NoTrack,
+    NumGen,
+    ObjectReference,
+    Payload,
+    Prefix,
+    Queue,
+    Quota,
+    Reject,
+    Route,
+    SetLiteral,
+    SetReference,
+    SetUpdate,
+    Statement,
+    Table,
+    TProxy,
+    UnknownStatement,
+    Value,
+    Verdict,
+    VerdictMap,
+)
+from kanslib.nftables.syntax import (
+    Match as Comparison,
+)
+
+_NAT = {"dnat": "DNAT", "snat": "SNAT", "masquerade": "MASQUERADE", "redirect": "REDIRECT"}
+_HALF = 1 << 31
+_FIELDS = ("src", "dst", "sport", "dport", "mark")
+_SIMPLE: dict[str, Action] = {
+    "accept": targets.Verdict("ACCEPT"),
+    "drop": targets.Verdict("DROP"),
+    "return": targets.Return(),
+}
+
+
+def ends_rule(statement: Statement) -> bool:
+    """Return whether nothing behind a statement is reached."""
+    return isinstance(statement, Verdict | VerdictMap | Nat | Reject | Queue | UnknownStatement)
+
+
+def requirements(statement: Statement) -> tuple[Match, ...]:
+    """Return what has to hold for a statement besides the matches before it: the family that a translation names."""
+    if isinstance(statement, Nat | TProxy) and statement.family:
+        return (FamilyMatch(frozenset((4 if statement.family == "ip" else 6,)), False),)
+    return ()
+
+
+def compile_statement(statement: Statement, table: Table) -> tuple[Match, ...] | Action:
+    """Return the matches of a statement that decides whether its rule goes on, or the action of one that acts."""
+    match statement:
+        case Comparison():
+            return _comparison(statement, table)
+        case Verdict(kind, chain):
+            return _verdict(kind, chain)
+        case Assign():
+            return _assign(statement)
+        case Nat():
+            return _translate(statement)
+        case SetUpdate():
+            return _set_update(statement, table)
+        case Limit() | Quota() | ObjectReference("limit" | "quota"):
+            return (FreshMatch(f"{_limit_words(statement)} {{lets the packet pass|stops the rule}}", False),)
+        case ConnectionLimit(count, over):
+            words = f"the number of connections {{is|is not}} {'over' if over else 'up to'} {count}"
+            return (OutsideMatch(f"ct count {count}", words, EVERYTHING, False),)
+        case Counter() | Log() | ObjectReference():
+            return ()
+    return _other(statement)
+
+
+def _verdict(kind: str, chain: str) -> Action:
+    return targets.Jump(chain, kind == "goto") if chain else _SIMPLE.get(kind, targets.NoEffect())
+
+
+def _limit_words(statement: Limit | Quota | ObjectReference) -> str:
+    match statement:
+        case Limit(rate, per, unit, _, _, over):
+            what = f"{rate}/{per}" if unit == "packets" else f"{rate} {unit}/{per}"
+            return f"limit rate {'over ' if over else ''}{what}"
+        case Quota(size, _, over):
+            return f"quota {'over ' if over else ''}{size} bytes"
+        case ObjectReference(kind, name):
+            return f"{kind} {name}"
+
+
+def _other(statement: Statement) -> tuple[Match, ...] | Action:
+    match statement:
+        case Reject(kind, code):
+            return targets.Verdict("REJECT", f"{kind} {code}".strip())
+        case TProxy(address, port):
+            at = port.value if isinstance(port, Value) and isinstance(port.value, int) else 0
+            return targets.Redirect(at, str(address or ""), 0, 0)
+        case Queue(queue, flags):
+            return _queue(str(queue) if queue else "0", "bypass" in flags)
+        case NoTrack():
+            return targets.Track(False)
+        case Extension("match", name):
+            return (unknown_match(f"xt match {name}"),)
+        case Extension(kind, name):
+            return _unknown(f"xt {kind} {name}")
+        case UnknownStatement(text):
+            return _unknown(text)
+    raise TypeError(f"{statement!r} is no statement")
+
+
+def _unknown(text: str) -> Action:
+    """Return the action of a statement that is not known: it may end the packet's way."""
+    return targets.Ask(f"{text} {{lets the packet go on|ends its way}}", _FIELDS, None, targets.Verdict(text))
+
+
+def _queue(queue: str, bypass: bool) -> Action:
+    program = f"the program at queue {queue} {{accepts it|does not accept it}}"
+    stopped = f"queue {queue}: its program drops it" + ("" if bypass else ", or no program takes it")
+    return targets.Ask(program, _FIELDS, targets.Verdict("ACCEPT"), targets.Verdict("QUEUE", stopped))
+
+
+# ── comparisons ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
+    left, operator, right = statement.left, statement.operator, statement.right
+    text = f"{left} {'' if operator in ('==', 'in') else operator + ' '}{right}"
+    try:
+        if operator == "in":
+            found = any_bit(left, right)
+            return found if found is not None else (unknown_match(text),)
+        if operator == "<" and left == Binary("&", Meta("random"), Value(_HALF - 1)):  # as iptables' statistic
+            return (RandomMatch(Probability(Fraction(flag_bits(right), _HALF))),)
+        if operator in ("<", ">", "<=", ">="):
+            right, operator = above_below(operator, right), "=="
+        if isinstance(left, NumGen | Hash):
+            return _random(left, _values(right, table), operator == "!=")
+        if isinstance(right, SetReference) and _is_updated(right.name, table):
+            return (*requirements_of(left), SetMatch.of(table, right.name, left, operator == "!="))
+        return equal(left, _values(right, table), operator == "!=")
+    except UnknownValueError:
+        return (unknown_match(text),)
+
+
+def _values(right: Expression, table: Table) -> tuple[Expression, ...]:
+    match right:
+        case SetLiteral(elements):
+            return tuple(element.key for element in elements)
+        case SetReference(name):
+            found = table.sets.get(name)
+            return tuple(element.key for element in found.elements) if found else ()
+    return (right,)
+
+
+def equal(left: Expression, values: tuple[Expression, ...], negated: bool) -> tuple[Match, ...]:
+    """Return the matches of an expression that is equal to one of some values; it may have several parts."""
+    if not isinstance(left, Concatenation):
+        return matches_of(left, values, negated)
+    alternatives = []
+    for value in values:
+        parts = value.parts if isinstance(value, Concatenation) else (value,)
+        pairs = zip(left.parts, parts, strict=False)
+        alternatives.append(tuple(match for one, wanted in pairs for match in matches_of(one, [wanted], False)))
+    return (*requirements_of(left), AnyMatch(tuple(alternatives), negated))
+
+
+def _random(left: NumGen | Hash, values: tuple[Expression, ...], negated: bool) -> tuple[Match, ...]:
+    """Return the match of a random number, or of a hash, which spreads packets like one."""
+    numbers: set[int] = set()
+    for value in values:
+        match value:
+            case Value(int(one)):
+                numbers.add(one)
+            case Interval(int(first), int(last)):
+                numbers |= {*range(max(first, left.offset), min(last, left.offset + left.modulus - 1) + 1)}
+            case _:
+                raise UnknownValueError(str(value))
+    hit = len([one for one in numbers if left.offset <= one < left.offset + left.modulus])
+    chance = Fraction(left.modulus - hit if negated else hit, left.modulus)
+    return (RandomMatch(Probability(chance)),)
+
+
+# ── sets that rules change ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_updated(name: str, table: Table) -> bool:
+    return any(
+        isinstance(statement, SetUpdate) and statement.set == name
+        for chain in table.chains.values()
+        for rule in chain.rules
+        if "@" in rule.text  # the others need not be read
+        for statement in rule.statements
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SetMatch:
+    """Whether a set holds the packet's key: among its elements, or because a rule on the packet's way has added it."""
+
+    name: str
+    fields: tuple[str, ...]
+    elements: tuple[Match, ...]
+    negated: bool
+
+    @classmethod
+    def of(cls, table: Table, name: str, key: Expression, negated: bool) -> SetMatch:
+        """Return the match for a set of a table. UnknownValueError for a key that cannot be compared."""
+        values = _values(SetReference(name), table)
+        elements = equal(key, values, False)
+        return cls(f"{table.family} {table.name} {name}", key_fields(key), elements, negated)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The set, and what its elements ask about."""
+        return (f"recent {self.name}", *(name for match in self.elements for name in match.names))
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Look the key up."""
+        entry = packet.recent.get((self.name, *packet.key(self.fields)))
+        if entry is not None:
+            return (entry.added > 0) != self.negated
+        for match in self.elements:
+            answer = match.holds(packet)
+            if answer is not True:
+                return answer if isinstance(answer, Question | Probability) else self.negated
+        return not self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class SetChange(ActingMatch):
+    """A rule adds the packet's key to a set, or deletes it; its `limits` decide whether the rule goes on."""
+
+    name: str
+    fields: tuple[str, ...]
+    adds: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The set."""
+        return (f"recent {self.name}",)
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Change the set on this path."""
+        entry = RecentEntry(1, False, None) if self.adds else RecentEntry(0, True, None)
+        packet.recent = {**packet.recent, (self.name, *packet.key(self.fields)): entry}
+        return True
+
+
+def _set_update(statement: SetUpdate, table: Table) -> tuple[Match, ...]:
+    limits = [match for inner in statement.element.statements for match in _as_matches(compile_statement(inner, table))]
+    name = f"{table.family} {table.name} {statement.set}"
+    change = SetChange(name, key_fields(statement.element.key), statement.operation != "delete")
+    return (*requirements_of(statement.element.key), change, *limits)
+
+
+def _as_matches(found: tuple[Match, ...] | Action) -> tuple[Match, ...]:
+    return found if isinstance(found, tuple) else ()
+
+
+def key_fields(key: Expression) -> tuple[str, ...]:
+    """Return the fields of the packet of which a key consists, as `PacketState` names them."""
+    names = {"saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport"}
+    parts = key.parts if isinstance(key, Concatenation) else (key,)
+    return tuple(names[part.field] for part in parts if isinstance(part, Payload) and part.field in names)
+
+
+# ── what changes a packet ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Change(ActingMatch):
+    """An action in the middle of a rule: the statements behind it see the packet as it has made it."""
+
+    action: Action
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the action can ask about."""
+        return tuple(targets.names(self.action))
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Apply the action."""
+        state = cast(PacketState, packet)
+        question = effects.question(state, self.action)
+        if question is not None:
+            return question
+        state.effects = (*state.effects, effects.apply(self.action, state))
+        return True
+
+
+def _assign(statement: Assign) -> Action:
+    target, value = statement.target, statement.value
+    match target:
+        case Meta("mark"):
+            return _assign_mark("mark", value)
+        case Ct("mark"):
+            return _assign_mark("connmark", value)
+        case Payload("ip" | "ip6", "ttl" | "hoplimit") if isinstance(value, Value) and isinstance(value.value, int):
+            return targets.SetTTL("set", value.value)
+        case Payload("ip" | "ip6", "saddr" | "daddr") if isinstance(value, Value):
+            return targets.SetField("src" if target.field == "saddr" else "dst", value.value)
+        case Payload(_, "sport" | "dport") if isinstance(value, Value):
+            return targets.SetField(target.field, value.value)
+        case HeaderOption("tcp", "maxseg"):
+            highest = value.value if isinstance(value, Value) and isinstance(value.value, int) else None
+            return targets.SetMSS(None if isinstance(value, Route) else highest)
+        case Payload("ip" | "ip6", "dscp") if isinstance(value, Value) and isinstance(value.value, int):
+            return targets.SetBits("tos", 0xFC, value.value << 2)
+    return targets.NoEffect(f"{target} becomes {value}")
+
+
+def _assign_mark(word: str, value: Expression) -> Action:
+    """Return the action that gives one of the two marks a value, which may be made from either of them."""
+    if isinstance(value, NumGen | Hash) and word == "mark":
+        return targets.HashMark(value.offset, value.offset + value.modulus - 1)
+    try:
+        source, keep, flip = _folded(value)
+    except UnknownValueError:
+        return targets.HashMark(0, ALL_BITS)
+    clear = ALL_BITS & ~keep
+    if source in ("", word):
+        clear = ALL_BITS if not source else clear
+        return targets.SetBits("mark", clear, flip) if word == "mark" else targets.SetConnectionMark("set", clear, flip)
+    if flip:
+        return targets.HashMark(0, ALL_BITS)
+    return targets.SetConnectionMark("save" if word == "connmark" else "restore", ALL_BITS, keep)
+
+
+def _folded(value: Expression) -> tuple[str, int, int]:
+    """Return an expression of bits as (source, keep, flip): it is `(source & keep) ^ flip`; no source: it is `flip`."""
+    match value:
+        case Meta("mark"):
+            return "mark", ALL_BITS, 0
+        case Ct("mark"):
+            return "connmark", ALL_BITS, 0
+        case Binary("&", inner, mask):
+            source, keep, flip = _folded(inner)
+            bits = flag_bits(mask)
+            return source, keep & bits, flip & bits
+        case Binary("|", inner, mask):
+            source, keep, flip = _folded(inner)
+            bits = flag_bits(mask)
+            return source, keep & ~bits, flip & ~bits | bits
+        case Binary("^", inner, mask):
+            source, keep, flip = _folded(inner)
+            return source, keep, flip ^ flag_bits(mask)
+    return "", 0, flag_bits(value)
+
+
+def _translate(statement: Nat) -> Action:
+    address, port = statement.address, statement.port
+    if isinstance(address, Concatenation) and len(address.parts) == 2:
+        address, port = address.parts
+    try:
+        addresses = _address_ends(address) if address is not None else None
+        ports = _port_ends(port) if port is not None else None
+    except UnknownValueError:
+        return _unknown(f"{statement.kind} to {str(address) if address else ''}")
+    random = any(flag in ("random", "fully-random") for flag in statement.flags)
+    return targets.Translate(_NAT[statement.kind], addresses, ports, None, random)
+
+
+def _address_ends(value: Expression) -> tuple[str, str]:
+    match value:
+        case Value(str(address)):
+            return address, address
+        case Interval(str(first), str(last)):
+            return first, last
+        case Prefix(address, length):
+            network = ip_network(f"{address}/{length}", strict=False)
+            return str(network[0]), str(network[-1])
+    raise UnknownValueError(str(value))
+
+
+def _port_ends(value: Expression) -> tuple[int, int]:
+    match value:
+        case Value(int(port)):
+            return port, port
+        case Interval(int(first), int(last)):
+            return first, last
+    raise UnknownValueError(str(value))

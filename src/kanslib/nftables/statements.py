@@ -1,0 +1,253 @@
+"""Read the statements of a rule: matches, verdicts, and what changes a packet, a set or a counter (nft(8))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from kanslib.nftables.element_statements import read_element_statement, read_verdict
+from kanslib.nftables.expressions import (
+    constant,
+    read_element,
+    read_expression,
+    read_selector,
+    read_set,
+    read_value,
+)
+from kanslib.nftables.names import BIT_FIELDS
+from kanslib.nftables.syntax import (
+    Assign,
+    Binary,
+    Ct,
+    Expression,
+    Extension,
+    Interval,
+    Log,
+    Match,
+    Nat,
+    NoTrack,
+    ObjectReference,
+    Payload,
+    Prefix,
+    Queue,
+    Reject,
+    SetLiteral,
+    SetReference,
+    SetUpdate,
+    Statement,
+    TProxy,
+    UnknownStatement,
+    Value,
+    VerdictMap,
+)
+from kanslib.nftables.tokens import Cursor
+
+_COMPARISONS = ("==", "!=", "<", ">", "<=", ">=")
+_NAT_FLAGS = ("random", "fully-random", "persistent")
+_PORTED = re.compile(r"(?:\[(?P<address6>[^\]]+)\](?:-\[(?P<last6>[^\]]+)\])?|(?P<address>[^:\[\]]*)):(?P<port>[\d-]+)")
+
+
+def read_statements(cursor: Cursor) -> tuple[Statement, ...]:
+    """Return the statements of a rule up to its comment. What is not known is kept as an UnknownStatement."""
+    found: list[Statement] = []
+    while not cursor.at_end and not (cursor.is_next("comment") and cursor.peek(1).kind == "string"):
+        found.append(_read_statement(cursor))
+        cursor.accept(";")
+    return tuple(found)
+
+
+def _read_statement(cursor: Cursor) -> Statement:
+    reader = _READERS.get(cursor.peek().text) if cursor.peek().kind == "word" else None
+    if reader is not None and (statement := reader(cursor)) is not None:
+        return statement
+    left = _read_left(cursor)
+    if left is None:
+        return UnknownStatement(cursor.rest())
+    if cursor.accept("vmap"):
+        return VerdictMap(left, read_set(cursor))
+    if cursor.accept("set"):
+        return _assignment(cursor, left)
+    return _read_match(cursor, left)
+
+
+def _read_left(cursor: Cursor) -> Expression | None:
+    """Return what a statement begins with; None where no known selector comes."""
+    known = cursor.is_next("(") or _begins_selector(cursor)
+    return read_expression(cursor) if known else None
+
+
+def _begins_selector(cursor: Cursor) -> bool:
+    mark = cursor.mark()
+    found = read_selector(cursor) is not None
+    cursor.reset(mark)
+    return found
+
+
+def _assignment(cursor: Cursor, target: Expression) -> Statement:
+    if isinstance(target, Ct) and target.key in ("helper", "timeout", "expectation"):
+        return ObjectReference(f"ct {target.key}", read_expression(cursor))
+    return Assign(target, read_expression(cursor))
+
+
+def _read_match(cursor: Cursor, left: Expression) -> Match:
+    operator = cursor.accept(*_COMPARISONS)
+    if cursor.is_next("exists", "missing"):
+        return Match(left, "==", Value(cursor.take().text))
+    right = read_expression(cursor) if _begins_selector(cursor) else read_value(cursor)
+    if cursor.accept("/"):  # `tcp flags syn / fin,syn,rst,ack`
+        return Match(Binary("&", left, read_value(cursor)), operator or "==", right)
+    if not operator:
+        operator = "in" if _is_bits(left) and not isinstance(right, SetLiteral | SetReference) else "=="
+    return Match(left, operator, right)
+
+
+def _is_bits(left: Expression) -> bool:
+    if isinstance(left, Ct):
+        return ("ct", left.key) in BIT_FIELDS
+    return isinstance(left, Payload) and (left.protocol, left.field) in BIT_FIELDS
+
+
+# ── verdicts ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_queue(cursor: Cursor) -> Queue:
+    cursor.take()
+    flags: list[str] = []
+    number: Expression | None = None
+    if cursor.accept("flags"):
+        flags = _read_flags(cursor)
+    if cursor.accept("to", "num"):
+        number = read_expression(cursor)
+    flags += _read_flags(cursor, "bypass", "fanout")
+    return Queue(number, tuple(flags))
+
+
+def _read_flags(cursor: Cursor, *known: str) -> list[str]:
+    """Return words with commas between them; with `known`, only these."""
+    flags: list[str] = []
+    while (not known and not flags) or (known and cursor.is_next(*known)) or (flags and cursor.is_next(",")):
+        cursor.accept(",")
+        flags.append(cursor.word("a flag"))
+    return flags
+
+
+def _read_reject(cursor: Cursor) -> Reject:
+    cursor.take()
+    if not cursor.accept("with"):
+        return Reject()
+    kind = cursor.expect("icmp", "icmpv6", "icmpx", "tcp")
+    if kind == "tcp":
+        cursor.expect("reset")
+        return Reject("tcp reset")
+    cursor.accept("type", "code")
+    return Reject(kind, constant(cursor.word("a code such as admin-prohibited")))
+
+
+# ── counters, limits, logs ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_limit(cursor: Cursor) -> Statement | None:
+    """Return a counter or a limit, with or without a name; None where none comes."""
+    if not cursor.is_next("name", ahead=1):
+        return read_element_statement(cursor)
+    kind = cursor.take().text
+    cursor.take()
+    return ObjectReference(kind, read_expression(cursor))
+
+
+def _read_log(cursor: Cursor) -> Log:
+    cursor.take()
+    options: list[tuple[str, int | str]] = []
+    while name := cursor.accept("prefix", "level", "group", "snaplen", "queue-threshold", "flags"):
+        if name == "flags":
+            value: int | str = " ".join(_log_flags(cursor))
+        else:
+            value = constant(cursor.word(f"the log's {name}"))
+        options.append((name, value))
+    return Log(tuple(options))
+
+
+def _log_flags(cursor: Cursor) -> list[str]:
+    return [cursor.word("a flag of log"), *_read_flags(cursor, "sequence", "options")]
+
+
+# ── what changes a packet ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_nat(cursor: Cursor) -> Nat:
+    kind = cursor.take().text
+    family = cursor.accept("ip", "ip6")
+    if cursor.accept("addr"):  # nft before 1.0 writes what is mapped: `addr . port`
+        cursor.expect(".")
+        cursor.expect("port")
+    cursor.accept("prefix", "interval")
+    address = port = None
+    if cursor.accept("to"):
+        cursor.accept("prefix")
+        address, port = _read_target(cursor)
+    return Nat(kind, address, port, family, tuple(_read_flags(cursor, *_NAT_FLAGS)))
+
+
+def _read_tproxy(cursor: Cursor) -> TProxy:
+    cursor.take()
+    family = cursor.accept("ip", "ip6")
+    cursor.expect("to")
+    address, port = _read_target(cursor)
+    return TProxy(address, port, family)
+
+
+def _read_target(cursor: Cursor) -> tuple[Expression | None, Expression | None]:
+    """Return the address and the port of a translation: `10.0.0.1:80`, `[2001:db8::1]:80`, `:8080`, or expressions."""
+    token = cursor.peek()
+    found = _PORTED.fullmatch(token.text) if token.kind == "word" else None
+    if found:
+        cursor.take()
+        return _ported(found["address6"] or found["address"], found["last6"]), _range(found["port"])
+    if token.kind == "word" and token.text == ":":
+        cursor.take()
+        return None, read_expression(cursor)
+    address = read_expression(cursor)
+    return address, read_expression(cursor) if cursor.accept(":") else None
+
+
+def _ported(address: str, last: str | None) -> Expression | None:
+    if last:
+        return Interval(address, last)
+    return _range(address) if address else None
+
+
+def _range(text: str) -> Value | Interval | Prefix:
+    first, dash, last = text.partition("-")
+    return Interval(constant(first), constant(last)) if dash else Value(constant(first))
+
+
+def _read_set_update(cursor: Cursor) -> SetUpdate | None:
+    if not cursor.peek(1).text.startswith("@"):
+        return None
+    operation, name = cursor.take().text, cursor.take().text[1:]
+    cursor.expect("{")
+    element = read_element(cursor)
+    cursor.expect("}")
+    return SetUpdate(operation, name, element)
+
+
+def _read_extension(cursor: Cursor) -> Extension | None:
+    if not cursor.is_next("match", "target", ahead=1):
+        return None
+    cursor.take()
+    return Extension(cursor.take().text, cursor.word("the name of an extension"))
+
+
+def _read_notrack(cursor: Cursor) -> NoTrack:
+    cursor.take()
+    return NoTrack()
+
+
+_READERS: dict[str, Callable[[Cursor], Statement | None]] = {
+    **dict.fromkeys(("accept", "drop", "continue", "return", "jump", "goto"), read_verdict),
+    **dict.fromkeys(("dnat", "snat", "masquerade", "redirect"), _read_nat),
+    **dict.fromkeys(("add", "update", "delete"), _read_set_update),
+    "queue": _read_queue, "reject": _read_reject, "log": _read_log, "tproxy": _read_tproxy,
+    **dict.fromkeys(("counter", "limit", "quota", "ct"), _read_limit),
+    "xt": _read_extension, "notrack": _read_notrack,
+}  # fmt: skip

@@ -1,0 +1,171 @@
+"""A packet through rules of nftables: hooks, priorities, verdicts, maps, sets, and iptables beside them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from kanslib import iptables, nftables
+from kanslib.exceptions import TraceError
+from kanslib.iptables import Outcome, Packet
+from tests.iptables.rulesets import ROUTING
+
+COMING = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0", ttl=64)
+
+
+def chain(name: str, *rules: str, base: str = "") -> str:
+    lines = [f"\tchain {name} {{", *([f"\t\t{base}"] if base else []), *(f"\t\t{rule}" for rule in rules), "\t}"]
+    return "\n".join(lines) + "\n"
+
+
+def forward(*rules: str, priority: str = "filter", policy: str = "accept", name: str = "forward") -> str:
+    return chain(name, *rules, base=f"type filter hook forward priority {priority}; policy {policy};")
+
+
+def ruleset(*chains: str, family: str = "ip", name: str = "t", sets: str = "") -> str:
+    return f"table {family} {name} {{\n{sets}{''.join(chains)}}}\n"
+
+
+def traced(text: str, packet: Packet = COMING) -> list[Outcome]:
+    return nftables.parse(text).trace(packet, ROUTING)
+
+
+def verdicts(*chains: str, packet: Packet = COMING) -> dict[str, Fraction]:
+    found: dict[str, Fraction] = {}
+    for way in traced(ruleset(*chains), packet):
+        found[way.verdict] = found.get(way.verdict, Fraction(0)) + way.probability
+    return found
+
+
+def test_policy_decides_at_the_end_of_a_base_chain() -> None:
+    (way,) = traced(ruleset(forward(policy="drop")))
+    assert (way.verdict, way.reason) == ("DROP", "policy of ip t forward")
+
+
+def test_accept_ends_its_own_base_chain_alone() -> None:
+    first, second = forward("accept", priority="-5", name="a"), forward("drop", priority="5", name="b")
+    assert verdicts(first, second) == {"DROP": 1}
+    assert verdicts(forward("drop", priority="-5", name="a"), forward("accept", priority="5", name="b")) == {"DROP": 1}
+
+
+def test_chains_of_several_tables_come_by_priority() -> None:
+    late = ruleset(forward("meta mark 0x1 drop", priority="10"), name="late")
+    early = ruleset(forward("meta mark set 0x1", priority="-10"), family="inet", name="early")
+    assert [way.verdict for way in traced(late + early)] == ["DROP"]
+    earliest = late.replace("priority 10", "priority -20")
+    assert [way.verdict for way in traced(earliest + early)] == ["ACCEPT"]
+
+
+def test_of_equal_priorities_the_chain_added_last_comes_first() -> None:
+    marks, drops = forward("meta mark set 0x1", name="a"), forward("meta mark 0x1 drop", name="b")
+    assert verdicts(marks, drops) == {"ACCEPT": 1}
+    assert verdicts(drops, marks) == {"DROP": 1}
+
+
+@pytest.mark.parametrize(
+    ("element", "verdict"),
+    [("jump one", "DROP"), ("goto one", "ACCEPT"), ("return", "ACCEPT"), ("continue", "DROP"), ("accept", "ACCEPT")],
+)
+def test_verdict_of_a_map_counts_in_the_chain_that_asks_it(element: str, verdict: str) -> None:
+    chains = (chain("one", "return"), chain("two", f"udp dport vmap {{ 53 : {element} }}", "drop"), forward("jump two"))
+    assert verdicts(*chains) == {verdict: 1}
+
+
+def test_map_without_the_key_goes_on_behind_the_rule() -> None:
+    assert verdicts(forward("udp dport vmap { 80 : accept }", "drop")) == {"DROP": 1}
+
+
+def test_numgen_spreads_over_the_elements() -> None:
+    rules = forward("numgen random mod 10 vmap { 0-2 : drop, 3 : accept }", "reject")
+    assert verdicts(rules) == {"DROP": Fraction(3, 10), "ACCEPT": Fraction(1, 10), "REJECT": Fraction(6, 10)}
+
+
+def test_unknown_port_splits_a_map_by_its_elements() -> None:
+    packet = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, None, "eth0", ttl=64)
+    found = traced(ruleset(forward("udp dport vmap { 53 : accept, 80-90 : drop }", "reject")), packet)
+    assert {(way.verdict, *map(str, way.assumes)) for way in found} == {
+        ("ACCEPT", "the destination port is 53"), ("DROP", "the destination port is 80-90"),
+        ("REJECT", "the destination port is none of 53, 80-90"),
+    }  # fmt: skip
+
+
+def nat(*rules: str, priority: str = "dstnat", name: str = "pre") -> str:
+    return chain(name, *rules, base=f"type nat hook prerouting priority {priority}; policy accept;")
+
+
+def test_nat_once_a_connection() -> None:
+    first, second = nat("dnat to 10.0.1.21", name="a", priority="-110"), nat("dnat to 192.0.2.5", name="b")
+    assert [way.packet.dst for way in traced(ruleset(first, second))] == ["10.0.1.21"]
+    assert [way.packet.dst for way in traced(ruleset(nat("accept", name="a", priority="-110"), second))] == [
+        "192.0.2.5"
+    ]
+
+
+def test_concatenated_map_gives_address_and_port() -> None:
+    rules = nat("dnat ip to ip daddr . udp dport map { 10.0.1.20 . 53 : 10.0.1.21 . 5353 }")
+    (way,) = traced(ruleset(rules))
+    assert (way.packet.dst, way.packet.dport) == ("10.0.1.21", 5353)
+
+
+SEEN = "\tset seen {{\n\t\ttype ipv4_addr\n\t\tsize 10\n\t\tflags dynamic,timeout\n\t\ttimeout 1h\n{}\t}}\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "elements", "verdict"),
+    [
+        (("ip saddr @seen drop",), "", "ACCEPT"),
+        (("ip saddr @seen drop",), "\t\telements = { 10.0.0.7 expires 5m }\n", "DROP"),
+        (("update @seen { ip saddr }", "ip saddr @seen drop"), "", "DROP"),
+        (("update @seen { ip daddr }", "ip saddr @seen drop"), "", "ACCEPT"),
+        (("delete @seen { ip saddr }", "ip saddr @seen drop"), "\t\telements = { 10.0.0.7 expires 5m }\n", "ACCEPT"),
+    ],
+)
+def test_set_changed_on_the_packets_own_way(rules: tuple[str, ...], elements: str, verdict: str) -> None:
+    assert [way.verdict for way in traced(ruleset(forward(*rules), sets=SEEN.format(elements)))] == [verdict]
+
+
+def test_unknown_statement_makes_the_answer_uncertain() -> None:
+    found = traced(ruleset(forward("frobnicate 7", "accept")))
+    assert not iptables.is_certain(found)
+    assert any("frobnicate 7" in str(assumed) for way in found for assumed in way.assumes)
+
+
+def test_circle_of_chains_is_refused() -> None:
+    with pytest.raises(TraceError, match="one → two → one"):
+        traced(ruleset(chain("one", "jump two"), chain("two", "goto one"), forward("jump one")))
+
+
+def test_family_of_a_table_decides_which_packets_it_meets() -> None:
+    six = Packet("2001:db8::1", "2001:db8::2", "udp", 10000, 53, "eth0", ttl=64)
+    rules = forward("drop")
+    assert [way.verdict for way in nftables.parse(ruleset(rules, family="ip6")).trace(COMING, ROUTING)] == ["ACCEPT"]
+    assert [way.verdict for way in nftables.parse(ruleset(rules, family="ip")).trace(six)] == ["ACCEPT"]
+    assert [way.verdict for way in nftables.parse(ruleset(rules, family="inet")).trace(six)] == ["DROP"]
+
+
+IPTABLES = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m mark --mark 0x1 -j DROP\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(("priority", "verdict"), [("-1", "DROP"), ("1", "ACCEPT")])
+def test_iptables_beside_nftables_in_the_order_of_priorities(priority: str, verdict: str) -> None:
+    rules = nftables.parse(ruleset(forward("meta mark set 0x1", priority=priority)))
+    found = rules.trace(COMING, ROUTING, beside=[iptables.parse(IPTABLES)])
+    assert [way.verdict for way in found] == [verdict]
+
+
+def test_tables_of_iptables_are_read_from_its_dump() -> None:
+    theirs = ruleset(
+        chain("FORWARD", "drop", base="type filter hook forward priority filter; policy accept;"), name="filter"
+    )
+    rules = nftables.parse(theirs)
+    assert rules.managed == {("ip", "filter")}
+    assert [way.verdict for way in rules.trace(COMING, ROUTING)] == ["DROP"]
+    assert [way.verdict for way in rules.trace(COMING, ROUTING, beside=[iptables.parse(IPTABLES)])] == ["ACCEPT"]
+
+
+def test_explanation_names_chains_and_lines() -> None:
+    (way,) = traced(ruleset(chain("one", "counter drop"), forward("ip saddr 10.0.0.0/24 jump one")))
+    assert way.explain().splitlines()[:3] == [
+        "FORWARD", "  forward: ip saddr 10.0.0.0/24 jump one   (line 7)", "  one: counter drop   (line 3)",
+    ]  # fmt: skip
