@@ -40,6 +40,7 @@ from kanslib.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from kanslib import iptables
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
     from kanslib.course import manifests
     from kanslib.lab.lab import Lab
     from kanslib.lab.observation import Observation
-    from kanslib.render.tables import Table
+    from kanslib.metallb.expected_outage import Scenario
+    from kanslib.render.outage_comparison import OutageComparison
 
 __all__ = [
     "AnswerFormatError",
@@ -77,6 +79,7 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedError",
     "__version__",
+    "expected_outages",
     "iptables",
     "manifests",
     "open_lab",
@@ -127,27 +130,40 @@ def simulate(manifest: str) -> Lab:
     return _lab(factory.simulate_manifest(manifest), "")
 
 
-def outages(service: str = "svc1", recording: str | Path | None = None) -> Table:
-    """Return every recorded outage of a Service, one row for each action around which it was probed.
+def outages(service: str = "svc1", recording: str | Path | None = None) -> OutageComparison:
+    """Compare every recorded outage of a Service, one for each action around which it was probed.
 
-    Columns ACTION, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS (each second counts by the share of
-    requests that failed in it) and BECAUSE. `recording`: a path; the course's own without one.
+    A figure of the lost seconds: each second counts by the share of requests that failed in it. `.table` has the
+    columns ACTION, STORY, DARK and PARTLY (seconds), TRIED, FAILED, LOST SECONDS and BECAUSE. `recording`: a path;
+    the course's own without one.
     """
     from kanslib.backends.observed_actions import observed_actions
     from kanslib.course.recordings import shipped
     from kanslib.recording import Recording
-    from kanslib.render import outage_tables
-    from kanslib.render.tables import Table
+    from kanslib.render.outage_comparison import OutageComparison, lost_time
+    from kanslib.render.outage_tables import SUMMARY_COLUMNS
 
     actions = list(observed_actions(Recording.shared(recording or shipped("l2"))))
-    rows = [
-        outage_tables.summary_row(one.action, one.story, one.outage, service)
-        for one in actions
-        if service in one.outage.attempts
-    ]
+    found = [lost_time(one.action, one.story, one.outage, service) for one in actions if service in one.outage.attempts]
     why = f"around no recorded action were requests sent to {service}"
     provenance = actions[-1].observation.provenance
-    return Table.from_rows(rows, provenance, outage_tables.SUMMARY_COLUMNS, empty_because=why)
+    return OutageComparison(f"Recorded outages of {service}", found, SUMMARY_COLUMNS, why, provenance)
+
+
+def expected_outages(scenarios: Mapping[str, Scenario]) -> OutageComparison:
+    """Compare what settings are expected to cost when a node fails, by the timers that matter.
+
+    `scenarios`: by name, `kanslib.metallb.expected_outage.Scenario`. A figure of the lost seconds, as `outages()`;
+    `.table` has the columns SETUP, DARK UNTIL, PARTLY UNTIL (seconds), SHARE FAILING and LOST SECONDS.
+
+    >>> from kanslib.metallb.expected_outage import Scenario
+    >>> now = Scenario(endpoints=2, lost=1)
+    >>> expected_outages({"now": now, "six endpoints": now.replace(endpoints=6)}).table["LOST SECONDS"].tolist()
+    [21.6, 11.1]
+    """
+    from kanslib.render.outage_comparison import EXPECTED_COLUMNS, OutageComparison, expected_times
+
+    return OutageComparison("Expected outages", expected_times(scenarios), EXPECTED_COLUMNS, "no scenario was given")
 
 
 def _lab(backend: Backend, story: str) -> Lab:

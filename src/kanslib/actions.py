@@ -23,13 +23,15 @@ Targets = Literal["nothing", "objects", "node", "labels", "container"]
 class ActionType:
     """One row of ACTIONS: what an action is done to, what ends its effect, and how long it takes to settle.
 
-    `targets`: nothing; objects (kind/name); a node; a node and its labels; a container beside the cluster.
+    `done`: the action in words once it is done, `{}` for its targets. `targets`: nothing; objects (kind/name); a node;
+    a node and its labels; a container beside the cluster.
     `inverse`: the action that ends the effect of this one; None when the effect does not last, or is an object's.
     `ends`: the action whose effect this one ends. `loses_node`: a worker cannot be reached afterwards.
     `before_objects`: a state is reached by this first, and by its objects afterwards.
     `undone_at_exit`: a process that did it undoes it when it ends. `patience_s`: seconds after which to stop waiting.
     """
 
+    done: str
     targets: Targets = "nothing"
     inverse: Verb | None = None
     ends: Verb | None = None
@@ -41,30 +43,36 @@ class ActionType:
 
 # The order counts: to reach a state, what is unwanted ends, last row first; then the rest begins, first row first.
 ACTIONS: dict[Verb, ActionType] = {
-    "create_cluster": ActionType(),
-    "start_client": ActionType(targets="container"),
-    "wait": ActionType(),
-    "apply": ActionType(targets="objects"),
-    "delete": ActionType(targets="objects"),
-    "patch": ActionType(targets="objects"),
-    "install_metallb": ActionType(patience_s=240),
-    "start_router": ActionType(targets="container", inverse="stop_router", before_objects=True),
-    "stop_router": ActionType(targets="container", ends="start_router"),
-    "route_client": ActionType(inverse="unroute_client"),
-    "unroute_client": ActionType(ends="route_client"),
+    "create_cluster": ActionType("cluster created"),
+    "start_client": ActionType("{} started", targets="container"),
+    "wait": ActionType("nothing done"),
+    "apply": ActionType("{} applied", targets="objects"),
+    "delete": ActionType("{} deleted", targets="objects"),
+    "patch": ActionType("{} patched", targets="objects"),
+    "install_metallb": ActionType("MetalLB installed", patience_s=240),
+    "start_router": ActionType("BGP router started", targets="container", inverse="stop_router", before_objects=True),
+    "stop_router": ActionType("BGP router stopped", targets="container", ends="start_router"),
+    "route_client": ActionType("client routed through the router", inverse="unroute_client"),
+    "unroute_client": ActionType("client no longer routed through the router", ends="route_client"),
     # its own inverse: `key-` takes away what `key=value` gave
-    "label": ActionType(targets="labels", inverse="label", ends="label", undone_at_exit=True),
-    "add_conflicting_host": ActionType(targets="container", inverse="remove_conflicting_host", undone_at_exit=True),
-    "remove_conflicting_host": ActionType(targets="container", ends="add_conflicting_host"),
-    "stop_speakers": ActionType(targets="objects", inverse="start_speakers", undone_at_exit=True),
-    "start_speakers": ActionType(targets="objects", ends="stop_speakers"),
-    "kill_node": ActionType(
-        targets="node", inverse="start_node", loses_node=True, undone_at_exit=True, patience_s=150
+    "label": ActionType("{} labelled", targets="labels", inverse="label", ends="label", undone_at_exit=True),
+    "add_conflicting_host": ActionType(
+        "conflicting host {} started", targets="container", inverse="remove_conflicting_host", undone_at_exit=True
     ),
-    "start_node": ActionType(targets="node", ends="kill_node", patience_s=180),
-    "link_down": ActionType(targets="node", inverse="link_up", loses_node=True, undone_at_exit=True, patience_s=150),
-    "link_up": ActionType(targets="node", ends="link_down", patience_s=180),
-}  # fmt: skip
+    "remove_conflicting_host": ActionType(
+        "conflicting host {} removed", targets="container", ends="add_conflicting_host"
+    ),
+    "stop_speakers": ActionType("{} stopped", targets="objects", inverse="start_speakers", undone_at_exit=True),
+    "start_speakers": ActionType("{} started", targets="objects", ends="stop_speakers"),
+    "kill_node": ActionType(
+        "{} killed", targets="node", inverse="start_node", loses_node=True, undone_at_exit=True, patience_s=150
+    ),
+    "start_node": ActionType("{} started", targets="node", ends="kill_node", patience_s=180),
+    "link_down": ActionType(
+        "link of {} taken down", targets="node", inverse="link_up", loses_node=True, undone_at_exit=True, patience_s=150
+    ),
+    "link_up": ActionType("link of {} brought up", targets="node", ends="link_down", patience_s=180),
+}
 
 
 class ActiveAction(NamedTuple):
@@ -121,6 +129,20 @@ def describe(verb: Verb, targets: Sequence[str]) -> str:
     'kill-node myk8s-worker'
     """
     return " ".join([verb.replace("_", "-"), *targets])
+
+
+_MOST_TARGETS = 3  # more of them are a number
+
+
+def describe_done(verb: Verb, targets: Sequence[str]) -> str:
+    """Return an action in words, as something that is done.
+
+    >>> describe_done("kill_node", ["myk8s-worker"]), describe_done("label", ["myk8s-worker", "a=b"])
+    ('myk8s-worker killed', 'myk8s-worker labelled')
+    """
+    row = ACTIONS[verb]
+    named = targets[:1] if row.targets == "labels" else targets
+    return row.done.format(", ".join(named) if len(named) <= _MOST_TARGETS else f"{len(named)} objects")
 
 
 def base_name(name: str) -> str:

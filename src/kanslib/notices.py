@@ -55,6 +55,14 @@ def display_html(words: str, html: Markup) -> None:
     display({"text/html": html, "text/plain": words}, raw=True)
 
 
+def show_answer(answer: object) -> None:
+    """Show an answer below the cell of a notebook, as if it were the last line of the cell; elsewhere do nothing."""
+    if in_notebook():
+        from IPython.display import display
+
+        display(answer)
+
+
 def in_notebook() -> bool:
     """Return True where a Jupyter kernel runs this code, so that HTML is shown."""
     ipython = sys.modules.get("IPython")  # of a kernel it is imported

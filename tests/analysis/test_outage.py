@@ -159,7 +159,7 @@ def test_outage_simulated_phases_equal_recorded(open_lab: OpenLab) -> None:
 
 
 def test_outages_all_actions_side_by_side(open_lab: OpenLab) -> None:
-    rows = kanslib.outages("svc1").set_index(["STORY", "ACTION"])
+    rows = kanslib.outages("svc1").table.set_index(["STORY", "ACTION"])
     polite = [("l2", "exclude-leader"), ("l2", "delete-speaker-pod"), ("bgp", "kill-node")]
     torn = [("l2", "kill-node"), ("bgp-silent", "cut-link"), ("bgp-silent", "cut-link-2")]
     assert all(rows["FAILED"][way] == 0 and rows["LOST SECONDS"][way] == 0 for way in polite)

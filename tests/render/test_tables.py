@@ -72,7 +72,7 @@ def test_requests_and_outages_have_bars(open_lab: OpenLab) -> None:
     lab = open_lab("iptables")
     answers = lab.curl("svc1", times=100)
     assert parts(answers) == [f"{count}.0%" for count in answers.COUNT]
-    assert "100.0%" in parts(kanslib.outages("svc1")[["ACTION", "LOST SECONDS"]])
+    assert "100.0%" in parts(kanslib.outages("svc1").table[["ACTION", "LOST SECONDS"]])
     pool = open_lab("election").pool()
     found = open_lab("election").election("svc1").distribution(pool)
     assert parts(found) == [f"{count / 51:.1%}" for count in (19, 14, 18)]

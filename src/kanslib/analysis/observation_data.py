@@ -25,11 +25,13 @@ from kanslib.k8s.objects import (
     WatchEvent,
     as_of,
     external_address,
+    external_addresses,
     newest_leaders,
     plural,
     qualified_name,
 )
 from kanslib.metallb import election
+from kanslib.metallb.config import is_on_layer2
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 
@@ -195,6 +197,23 @@ def leadership_views(observation: ObservationData, service: str, address: str) -
     for node, log in _speaker_logs(observation):
         views += leadership.speaker_views(node, log, candidates, address, zero, span)
     return views
+
+
+def leaders_in(observation: ObservationData) -> dict[str, str]:
+    """Return the node that the newest leader event names when the observation ends, by Service.
+
+    A Service that no L2Advertisement covers is left out.
+    """
+    leaders = newest_leaders(as_of(observation.watch_events("events"), observation.end))
+
+    def objects(kind: str) -> list[KubeObject]:
+        return as_of(observation.watch_events(kind), observation.end)
+
+    return {
+        name: leaders[uid]
+        for name, service in services_in(observation).items()
+        if (uid := service["metadata"]["uid"]) in leaders and is_on_layer2(objects, external_addresses(service))
+    }
 
 
 _ELECTION_KINDS = ("nodes", "services", "endpointslices", "ipaddresspools", "l2advertisements")

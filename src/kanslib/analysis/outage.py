@@ -70,6 +70,11 @@ class Outage:
         """Return the seconds of all dark phases together."""
         return round(sum(phase.end - phase.start for phase in self.phases[service] if phase.name == DARK), 3)
 
+    def lost_seconds(self, service: str, phase_name: str) -> float:
+        """Return the seconds of all phases of a name, each counted by the share of its requests that failed."""
+        phases = [phase for phase in self.phases[service] if phase.name == phase_name]
+        return sum((phase.end - phase.start) * (1 - phase.success) for phase in phases)
+
     def stragglers(self, service: str) -> tuple[Attempt, ...]:
         """Return the failed attempts in phases with stragglers."""
         spans = [(phase.start, phase.end) for phase in self.phases[service] if phase.name == STRAGGLERS]

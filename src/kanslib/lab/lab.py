@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, overload
 
+from kanslib.actions import describe_done
 from kanslib.backends.base import Backend
 from kanslib.k8s.manifest import qualified_reference
 from kanslib.k8s.objects import KubeObject
@@ -13,6 +14,7 @@ from kanslib.lab import kubernetes, metallb, packet_path, places, traffic
 from kanslib.lab.learning import Guess, Learning
 from kanslib.lab.observation import Observation, check_layer
 from kanslib.lab.queries import ClusterView, QueryLog, action, query
+from kanslib.notices import show_answer
 
 if TYPE_CHECKING:
     from kanslib.answer import Text
@@ -682,7 +684,8 @@ class Lab(places.HelpfulAttributes):
 
         `probes`: Services to send requests to. `capture`: the layer to watch. `queries_at`: seconds after the action at
         which everything is queried, for `at(moment, after=…)`. Live this sends requests and captures frames. In a
-        recording all of this was done already. Raise NotFoundError for a Service without an address.
+        recording all of this was done already. When the block ends, a notebook shows the result below the cell
+        (`Observation.result()`). Raise NotFoundError for a Service without an address.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -700,9 +703,10 @@ class Lab(places.HelpfulAttributes):
         with self._backend.observe(vips, seconds, queries_at):
             yield seen
         data = self._backend.observation(seconds)
-        seen.finish(data)
+        seen.finish(data, self._done(data.action))
         if seconds:
             self._backend.advance_to(data.end)
+        show_answer(seen)
 
     def observation(self, moment: str | None = None) -> Observation:
         """Return what was observed around an action: `"kill-node"`, as `moments()` names it; else around the last one.
@@ -716,7 +720,12 @@ class Lab(places.HelpfulAttributes):
         ('kill-node', 'myk8s-worker')
         """
         found = self._backend.observation() if moment is None else self._backend.observation_at(moment)
-        return Observation(self._query_log, found)
+        return Observation(self._query_log, found, done=self._done(found.action))
+
+    def _done(self, moment: str) -> str:
+        """Return the actions of a moment in words; empty where the story does not tell them."""
+        done = (one.actions for one in self._backend.moments() if one.name == moment)
+        return ", ".join(describe_done(one.verb, one.targets) for one in next(done, ()))
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────
 

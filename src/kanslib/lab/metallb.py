@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from kanslib.actions import ACTIONS
 from kanslib.exceptions import ConfigurationError, KanslibError, LeaderDisagreementWarning, NotFoundError
-from kanslib.k8s.objects import KubeObject, external_addresses, newest_leaders
+from kanslib.k8s.objects import external_addresses, newest_leaders
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
 from kanslib.metallb import bgp
-from kanslib.metallb.config import pool_of, pools
+from kanslib.metallb.config import is_on_layer2
 from kanslib.metallb.ranges import ipv4_addresses
 
 if TYPE_CHECKING:
@@ -31,18 +31,9 @@ def pool(view: ClusterView) -> list[str]:
 def leader(view: ClusterView, service: str) -> str | None:
     """Return the node that the newest leader event of a Service names; None while no L2Advertisement covers it."""
     obj = places.find_service(view, service)
-    if not _is_covered(view, obj):
+    if not is_on_layer2(view.objects, external_addresses(obj)):
         return None
     return newest_leaders(view.objects("events")).get(obj["metadata"]["uid"])
-
-
-def _is_covered(view: ClusterView, service: KubeObject) -> bool:
-    """Return True when an L2Advertisement covers a Service, or when speakers keep an older configuration than this."""
-    try:
-        found = pool_of(pools(view.objects), external_addresses(service))
-    except ConfigurationError:
-        return True
-    return found is not None and any(one.nodes for one in found.layer2)
 
 
 def election(view: ClusterView, service: str) -> Election:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kanslib.analysis import observation_data as analysis
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import CapturedFrames, ObservationData
-from kanslib.exceptions import NotFoundError, NotRecordedError, UnknownNameError
+from kanslib.exceptions import NotFoundError, NotRecordedError, NotSimulatedError, UnknownNameError, UnsupportedError
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import places
 from kanslib.lab.queries import QueryLog, query
@@ -17,13 +18,16 @@ from kanslib.packets.bgp import is_bgp
 from kanslib.packets.capture import Frame
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from kanslib.analysis import Attempt, Outage
-    from kanslib.answer import Provenance
+    from kanslib.answer import Printer, Provenance
     from kanslib.packets.bgp import CapturedMessage
     from kanslib.render.arp_timeline import ARPTimeline
     from kanslib.render.bgp_states import BGPStates
     from kanslib.render.leadership_timeline import LeadershipTimeline
     from kanslib.render.outage_timeline import OutageTimeline
+    from kanslib.render.result_card import ResultCard
     from kanslib.render.rows import Columns, Rows
     from kanslib.render.tables import Table
 
@@ -116,16 +120,31 @@ class Observation(places.HelpfulAttributes):
     ('kill-node', ['VIP dark', 'partly dark', 'healthy with stragglers'])
     """
 
-    def __init__(self, log: QueryLog, data: ObservationData | None = None, services: Sequence[str] = ()) -> None:
-        self._query_log, self._shared, self._probed = log, _SharedData(data), tuple(services)
+    def __init__(
+        self, log: QueryLog, data: ObservationData | None = None, services: Sequence[str] = (), done: str = ""
+    ) -> None:
+        self._query_log, self._shared, self._probed, self._done = log, _SharedData(data), tuple(services), done
         self.arp, self.bgp = ARPObservation(log, self._shared), BGPObservation(log, self._shared)
 
     def __repr__(self) -> str:
         return f"<Observation: {self.action if self._shared.is_over else 'not over yet'}>"
 
-    def finish(self, data: ObservationData) -> None:
-        """Take what was seen: the block is over."""
+    def _repr_html_(self) -> Markup | None:
+        return self.result()._repr_html_() if self._shared.is_over else None
+
+    def _repr_svg_(self) -> str | None:
+        return self.result()._repr_svg_() if self._shared.is_over else None
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
+        if self._shared.is_over:
+            self.result()._repr_pretty_(printer, cycle)
+        else:
+            printer.text(repr(self))
+
+    def finish(self, data: ObservationData, done: str) -> None:
+        """Take what was seen, and the action in words: the block is over."""
         self._shared.finish(data)
+        self._done = done
 
     # ── what it is about ─────────────────────────────────────────────────────────────────────────────────
 
@@ -256,6 +275,31 @@ class Observation(places.HelpfulAttributes):
         with self._query_log.uncounted():
             vips = {self._shared.vip(name): self._shared.name(name) for name in self._probed}
             return analysis.outage_in(self._shared.data, vips or analysis.services_by_address(self._shared.data))
+
+    def result(self) -> ResultCard:
+        """Return the result as a card: what was done, how many requests failed, who leads at the end.
+
+        A notebook shows it below the cell of `with lab.observe(…)`, and where an observation is a cell's last line.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
+        recorded · story 'failover': ...
+        >>> with lab.observe(probes=["svc1"], seconds=80) as seen:
+        ...     _ = lab.kill_node("myk8s-worker")
+        >>> print(seen.result().describe())
+        myk8s-worker killed · 118 s observed.
+        svc1: 62 of 1,379 failed · leader now myk8s-worker2.
+        """
+        from kanslib.render.result_card import ResultCard
+
+        data, leaders = self._shared.data, dict[str, str]()
+        outage: Outage | None = None
+        with self._query_log.uncounted():
+            with suppress(NotRecordedError, NotSimulatedError, UnsupportedError):
+                outage = self._outage
+            with suppress(NotRecordedError, NotSimulatedError, UnsupportedError):
+                leaders = analysis.leaders_in(data)
+        return ResultCard(self._done or self.action, data.end - data.zero, outage, leaders, self.provenance)
 
     # ── what happened ────────────────────────────────────────────────────────────────────────────────────
 

@@ -131,6 +131,18 @@ def pool_of(pools: Mapping[str, Pool], ips: Sequence[str]) -> Pool | None:
     return next((pool for pool in pools.values() if ips and all(ip in pool for ip in ips)), None)
 
 
+def is_on_layer2(objects: Objects, ips: Sequence[str]) -> bool:
+    """Return True when an L2Advertisement covers a Service's addresses, or speakers keep an older configuration.
+
+    `objects`: `lab.objects`, or a function like it.
+    """
+    try:
+        found = pool_of(pools(objects), ips)
+    except ConfigurationError:
+        return True
+    return found is not None and any(one.nodes for one in found.layer2)
+
+
 # ── pools ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

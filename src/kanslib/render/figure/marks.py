@@ -26,16 +26,20 @@ SYMBOLS = {
 }
 
 
-def text(x: float, y: float, words: h.Node, anchor: str | None = None, *, bold: bool = False) -> h.Element:
+def text(
+    x: float, y: float, words: h.Node, anchor: str | None = None, *, bold: bool = False, size: int | None = None
+) -> h.Element:
     """Return a text in the page's colour whose baseline is at `y`.
 
-    `anchor`: `middle` or `end`, where `x` is not its start.
+    `anchor`: `middle` or `end`, where `x` is not its start. `size` in px, where it is not SIZES.text.
 
     >>> print(text(1, 2.5, "a < b", bold=True))
     <text x="1" y="2.5" fill="currentColor" font-weight="bold">a &lt; b</text>
     """
     weight = "bold" if bold else None
-    return h.text(x=f"{x:g}", y=f"{y:g}", fill="currentColor", text_anchor=anchor, font_weight=weight)[words]
+    return h.text(
+        x=f"{x:g}", y=f"{y:g}", fill="currentColor", text_anchor=anchor, font_weight=weight, font_size=size
+    )[words]  # fmt: skip
 
 
 def line(x1: float, y1: float, x2: float, y2: float, colour: str = GREY, width: float = SIZES.stroke,

@@ -1,0 +1,30 @@
+"""The story of ARP: its layout at each width, and its plotly twin."""
+
+from __future__ import annotations
+
+import pytest
+
+from kanslib.render.figure import WIDTHS
+from tests.render.figure.texts import check_texts, text_boxes
+from tests.types import OpenLab
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("story", "moment"), [("arp", "apply-services"), ("failover", "kill-node"), ("bgp-silent", "cut-link-2")]
+)
+def test_arp_timeline_texts_stand_apart(open_lab: OpenLab, story: str, moment: str, width: int) -> None:
+    check_texts(open_lab(story).observation(moment).arp.timeline(), width)
+
+
+def test_arp_timeline_names_who_announces_and_who_holds(open_lab: OpenLab) -> None:
+    figure = open_lab("failover").observation("kill-node").arp.timeline()
+    texts = [box.words for box in text_boxes(figure, 960)[0]]
+    assert "20 announcements" in texts
+    assert texts.count("mypc sends to myk8s-worker2") == 1
+    assert texts.count("myk8s-worker2") == 2  # beside its two runs of announcements
+
+
+def test_arp_timeline_plotly_has_every_message(open_lab: OpenLab) -> None:
+    figure = open_lab("failover").observation("kill-node").arp.timeline()
+    assert sum(len(trace.x) for trace in figure.plotly().data) == len(figure.table)
