@@ -15,7 +15,8 @@ from kanslib.render.html import folded
 
 # A page shows one of the drawings: the widest that fits into the output, whatever the window's width is. A browser
 # without container queries (before 2023) shows the middle one. A drawing grows by a quarter at most, and never shrinks:
-# its texts keep their size, and a narrower output scrolls inside its own box.
+# its texts keep their size, and a narrower output scrolls inside its own box. On a phone nbclassic keeps the width of
+# its prompt free, though the prompt stands above the output there.
 _NARROW, _MEDIUM, _WIDE = WIDTHS
 _STYLE = f"""
 .kans-figure{{container-type:inline-size;margin:.3em 0}}
@@ -26,6 +27,7 @@ _STYLE = f"""
 .kans-drawing[data-width="{_NARROW}"]{{display:block}}.kans-drawing[data-width="{_MEDIUM}"]{{display:none}}}}
 @container (min-width:{_WIDE}px){{
 .kans-drawing[data-width="{_WIDE}"]{{display:block}}.kans-drawing[data-width="{_MEDIUM}"]{{display:none}}}}
+@media(max-width:540px){{.output_subarea.output_subarea.output_subarea:has(.kans-figure){{max-width:100%}}}}
 .kans-figure [tabindex]:focus-visible{{outline:2px solid currentColor;outline-offset:1px}}
 """
 # An image inherits nothing from the page around it: it brings its typeface and its ground, in light and in dark
