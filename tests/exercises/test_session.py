@@ -136,7 +136,7 @@ def test_lab_progress_figure_and_table(open_lab: OpenLab) -> None:
     lab.exercise("leader-of-svc1").check(lab.leader("svc1"))
     report = lab.progress()
     assert "Chapter 05: 1 of 11 right." in report.describe()
-    assert report._repr_html_().count("<rect") == len(report.table)
+    assert report.svg().count("<rect") == len(report.table)
     other = open_lab("failover")
     assert other.progress(token=report.token).table.OUTCOME.tolist() == report.table.OUTCOME.tolist()
 

@@ -10,16 +10,19 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
-from kanslib.render.answers import TabledAnswer
+from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, text_width, wrap_text
+from kanslib.render.figure.marks import text
 from kanslib.render.rows import Rows
-from kanslib.render.svg import canvas, text
 
 if TYPE_CHECKING:
     from kanslib.exercises.exercise import Exercise
     from kanslib.exercises.progress import ExerciseRecord, Progress
 
 
-class ProgressReport(TabledAnswer):
+_MARGIN, _SQUARE, _PITCH = 4, 24, 28
+
+
+class ProgressReport(Figure):
     """Every exercise with its outcome: a picture in a notebook; `.table`, `.token`, `.path`, `.describe()`.
 
     `queries`: what was asked of the lab that made the report, and how often.
@@ -58,41 +61,49 @@ class ProgressReport(TabledAnswer):
 
     def describe(self) -> str:
         """Return how many exercises are right, one line a chapter."""
-        lines = []
-        for chapter, records in self._by_chapter().items():
-            outcomes = [record.outcome for record in records.values()]
-            right = len(outcomes) - outcomes.count(AnswerOutcome.NOT_TRIED) - outcomes.count(AnswerOutcome.WRONG)
-            tried = f", {wrong} tried" if (wrong := outcomes.count(AnswerOutcome.WRONG)) else ""
-            lines.append(f"Chapter {chapter}: {right} of {len(outcomes)} right{tried}.")
-        return "\n".join(lines)
+        return "\n".join(f"Chapter {chapter}: {_right(records)}." for chapter, records in self._by_chapter().items())
 
-    def svg(self) -> Markup:
-        """Return the picture: a line for each chapter, a square with its sign for each exercise."""
+    def drawing(self, width: int) -> Drawing:
+        """Return a square with its sign for each exercise, chapter by chapter, and what the signs mean."""
         chapters = self._by_chapter()
-        parts = []
-        for place, (chapter, records) in enumerate(chapters.items()):
-            y = 30 + 34 * place
-            parts.append(text(10, y, f"chapter {chapter}"))
-            for column, (name, record) in enumerate(records.items()):
-                parts.append(_square(name, record, 96 + 34 * column, y))
-        width, height = 110 + 34 * max(map(len, chapters.values())), 20 + 34 * len(chapters)
-        return Markup(canvas(self.describe().replace("\n", " "), width, height, "font:14px sans-serif")[parts])
+        names = {chapter: f"chapter {chapter}: {_right(records)}" for chapter, records in chapters.items()}
+        beside = max(map(text_width, names.values())) + 2 * SIZES.gap
+        left = _MARGIN if width < WIDTHS[1] else beside  # at the left of its squares, or above them
+        across = int((width - left) // _PITCH)
+        y, parts = 0.0, []
+        for chapter, records in chapters.items():
+            if left == _MARGIN:
+                y += SIZES.line + 4
+            parts.append(text(_MARGIN, y - 5 if left == _MARGIN else y + 17, names[chapter]))
+            for place, (name, record) in enumerate(records.items()):
+                parts.append(_square(name, record, left + _PITCH * (place % across), y + _PITCH * (place // across)))
+            y += _PITCH * -(-len(records) // across) + 4
+        for words in wrap_text(" · ".join(f"{mark.sign} {mark.words}" for mark in OUTCOME_MARKS.values()), width - 8):
+            y += SIZES.line
+            parts.append(text(_MARGIN, y, words))
+        return Drawing("Exercises and their outcomes, chapter by chapter", y + SIZES.gap, parts)
 
     def body_html(self) -> Markup:
-        """Return the picture, its key and its words."""
-        key = " · ".join(f"{mark.sign} {mark.words}" for mark in OUTCOME_MARKS.values())
-        words = Markup("<br>").join(self.describe().split("\n"))
+        """Return the picture, its words, and where the records are not kept, why."""
         notice = h.p[self._progress.notice] if self._progress.notice else None
-        return Markup(h.div[self.svg(), h.br, h.small[key], h.p[words], notice])
+        return Markup(h.fragment[super().body_html(), notice])
 
     def __repr__(self) -> str:
         return self.describe() + (f"\n{self._progress.notice}" if self._progress.notice else "")
 
 
-def _square(exercise: str, record: ExerciseRecord, x: int, y: int) -> h.Element:
+def _right(records: Mapping[str, ExerciseRecord]) -> str:
+    """Return how many exercises are right, in words."""
+    outcomes = [record.outcome for record in records.values()]
+    right = len(outcomes) - outcomes.count(AnswerOutcome.NOT_TRIED) - outcomes.count(AnswerOutcome.WRONG)
+    tried = f", {wrong} tried" if (wrong := outcomes.count(AnswerOutcome.WRONG)) else ""
+    return f"{right} of {len(outcomes)} right{tried}"
+
+
+def _square(exercise: str, record: ExerciseRecord, x: float, y: float) -> h.Element:
     mark = OUTCOME_MARKS[record.outcome]
-    return h.g[
-        h.title[f"{exercise}: {record.outcome}"],
-        h.rect(x=x, y=y - 20, width=28, height=28, rx=5, fill="none", stroke=mark.colour, stroke_width=3),
-        text(x + 14, y, mark.sign, anchor="middle"),
-    ]
+    frame = h.rect(
+        x=f"{x + 1:g}", y=f"{y + 1:g}", width=_SQUARE - 2, height=_SQUARE - 2, rx=5, fill="none", stroke=mark.colour,
+        stroke_width=2,
+    )  # fmt: skip
+    return h.g[h.title[f"{exercise}: {record.outcome}"], frame, text(x + _SQUARE / 2, y + 17, mark.sign, "middle")]
