@@ -65,7 +65,7 @@ def test_kans_challenge_unknown_commands_answered(tmp_path: Path) -> None:
     assert "no query is called 'zebra'" in output
     assert "of which Service? curl SERVICE" in output
     assert "no service named 'nothing'" in output
-    assert "a number from 1 to 10" in output
+    assert "a number from 1 to 11" in output
 
 
 def test_kans_challenge_tab_help_and_end_of_input_in_terminal(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
+import kanslib
 from kanslib.diagnosis import CAUSES as RULES
 from kanslib.diagnosis import ClusterSnapshot, find
 from kanslib.exercises.catalog import CATALOG
@@ -127,3 +129,38 @@ def test_find_nothing_in_healthy_cluster(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     found = find(ClusterSnapshot(lab.objects, lab.network(), {"172.18.255.200": {"02:42:ac:12:00:05"}}))
     assert [cause for cause, ruling in found.items() if ruling.holds] == []
+
+
+STALE = """kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes: [{role: control-plane}, {role: worker}]
+---
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: pears, namespace: metallb-system}
+spec: {addresses: [172.18.255.10-172.18.255.20]}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: all, namespace: metallb-system}
+"""
+UNKNOWN_ALIAS = """apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: routed, namespace: metallb-system}
+spec: {communities: [no-such-alias]}
+"""
+
+
+def test_find_stale_configuration() -> None:
+    """The webhook lets an alias pass that no Community has; the speakers do not (config.go communitiesFromAliases)."""
+    lab = kanslib.simulate(STALE)
+    assert not find(ClusterSnapshot(lab.objects, lab.network()))["stale configuration"].holds
+    lab.apply(UNKNOWN_ALIAS)
+    found = find(ClusterSnapshot(lab.objects, lab.network()))
+    assert [cause for cause, finding in found.items() if finding.holds] == ["stale configuration"]
+    assert "no-such-alias" in found["stale configuration"].fact
+    log = [json.loads("{" + line.partition(" {")[2]) for line in str(lab.log("speaker")).splitlines()]
+    refusals = [line["error"] for line in log if line["level"] == "error"]
+    assert refusals
+    assert all(found["stale configuration"].fact.endswith(one) for one in refusals)
+    assert found["no advertisement"].fact.startswith("not known")

@@ -194,7 +194,7 @@ class SimulatedBackend(Backend):
         nodes = [node] if node else self._simulator.nodes(self._now)
         logs = {f"{component}@{one}": self._log_of(component, one) for one in nodes}
         lines = merge_logs({pod: text for pod, text in logs.items() if text})
-        return self._text("\n".join(line for t, line in lines if t <= self._now))
+        return self._text("\n".join(line for t, line in lines if t <= round(self._now, 6)))  # as written
 
     def _log_of(self, component: str, node: str) -> str:
         """Return what a node's Pod had logged before the simulation began, and what the simulation adds."""

@@ -7,21 +7,24 @@ backend. The order follows a packet from the outside in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
+from kanslib.exceptions import ConfigurationError, KanslibError
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb import election
 from kanslib.metallb.allocation import annotation
-from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Pool, pool_of, pools
-from kanslib.metallb.resources import Objects, objects_of_kind
+from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Pool, pool_of, pools, read_config
+from kanslib.metallb.resources import Objects, Resources, named_resources_of, objects_of_kind
 
 Problem = Literal[
-    "pool exhausted", "sharing refused", "foreign network", "no advertisement", "selects nobody", "no speakers",
-    "all excluded", "no endpoints", "local nowhere", "conflict",
+    "stale configuration", "pool exhausted", "sharing refused", "foreign network", "no advertisement", "selects nobody",
+    "no speakers", "all excluded", "no endpoints", "local nowhere", "conflict",
 ]  # fmt: skip
+_OLDER_ONE = "not known: MetalLB works with an older configuration, which its objects do not say any more"
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,28 @@ class ClusterSnapshot:
         """Those of them that have no address."""
         return [one for one in self.services if not external_addresses(one)]
 
+    @cached_property
+    def refusal(self) -> str:
+        """Why MetalLB refuses the configuration, in its words: it keeps the older one. Empty where it takes it."""
+        try:
+            read_config(self._resources())
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
+    def _resources(self) -> Resources:
+        """Return what MetalLB reads; without the peers where their passwords are in Secrets that nobody can see."""
+        found = named_resources_of(self.objects)
+        try:
+            self.objects("secrets")
+        except KanslibError:
+            return replace(found, peers=())
+        return found
+
     @property
     def pools(self) -> dict[str, Pool]:
-        """The pools with what advertises them."""
-        return pools(lambda kind: objects_of_kind(self.objects, kind))
+        """The pools with what advertises them; none where MetalLB refuses the configuration."""
+        return {} if self.refusal else pools(lambda kind: objects_of_kind(self.objects, kind))
 
     @property
     def announced(self) -> list[tuple[KubeObject, Pool]]:
@@ -80,6 +101,12 @@ def _join(names: Collection[str]) -> str:
 
 def _advertisements(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:
     return [*pool.layer2, *pool.bgp]
+
+
+def _stale(cluster: ClusterSnapshot) -> Finding:
+    if cluster.refusal:
+        return Finding(True, f"MetalLB refuses the newest configuration and keeps an older one: {cluster.refusal}")
+    return Finding(False, "MetalLB takes the configuration")
 
 
 def _exhausted(cluster: ClusterSnapshot) -> Finding:
@@ -185,11 +212,14 @@ def _arp_conflict(cluster: ClusterSnapshot) -> Finding:
 
 
 CAUSES: dict[Problem, Callable[[ClusterSnapshot], Finding]] = {
-    "pool exhausted": _exhausted, "sharing refused": _sharing, "foreign network": _outside_the_network,
-    "no advertisement": _unadvertised, "selects nobody": _selects_nobody, "no speakers": _no_speakers,
-    "all excluded": _all_excluded, "no endpoints": _no_endpoints, "local nowhere": _local_nowhere,
-    "conflict": _arp_conflict,
+    "stale configuration": _stale, "pool exhausted": _exhausted, "sharing refused": _sharing,
+    "foreign network": _outside_the_network, "no advertisement": _unadvertised, "selects nobody": _selects_nobody,
+    "no speakers": _no_speakers, "all excluded": _all_excluded, "no endpoints": _no_endpoints,
+    "local nowhere": _local_nowhere, "conflict": _arp_conflict,
 }  # fmt: skip
+
+
+_OF_POOLS = (_exhausted, _unadvertised, _selects_nobody, _local_nowhere)  # they judge the pools in use
 
 
 def find(cluster: ClusterSnapshot) -> dict[Problem, Finding]:
@@ -202,4 +232,8 @@ def find(cluster: ClusterSnapshot) -> dict[Problem, Finding]:
     >>> [(cause, finding.fact) for cause, finding in found.items() if finding.holds]
     [('no endpoints', 'svc1 selects app=webpood, and no ready Pod carries that')]
     """
-    return {cause: rule(cluster) for cause, rule in CAUSES.items()}
+    is_stale = bool(cluster.refusal)
+    return {
+        cause: Finding(False, _OLDER_ONE) if is_stale and rule in _OF_POOLS else rule(cluster)
+        for cause, rule in CAUSES.items()
+    }

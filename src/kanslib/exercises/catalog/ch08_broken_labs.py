@@ -11,6 +11,7 @@ from kanslib.exercises.misconceptions import DiagnosisFacts, ExpectedAnswer
 from kanslib.k8s.objects import external_address
 
 CAUSES = (
+    Choice("stale configuration", "MetalLB refuses the newest configuration, and works with an older one"),
     Choice("pool exhausted", "every address of the pool is in use"),
     Choice("sharing refused", "it asks for an address that another Service has, without a common sharing key"),
     Choice("foreign network", "its address is not of the clients' network"),
@@ -33,6 +34,7 @@ FIXES = (
     Choice("daemonset", "let the speakers' DaemonSet run on the nodes again"),
     Choice("remove other", "take the address away from the other machine"),
     Choice("unlabel", "take the exclude label off the workers"),
+    Choice("repair", "correct the object that MetalLB refuses"),
     Choice("restart", "restart MetalLB's controller"),
     Choice("flush", "empty the clients' ARP memory"),
 )
@@ -48,12 +50,14 @@ EVIDENCE = (
 )  # fmt: skip
 # which fixes take a cause away, and which queries show it rather than its effect
 FIXES_OF = {
+    "stale configuration": {"repair"},
     "pool exhausted": {"larger pool"}, "sharing refused": {"sharing key"}, "foreign network": {"near pool"},
     "no advertisement": {"advertise"}, "selects nobody": {"nodes"}, "no speakers": {"daemonset"},
     "all excluded": {"unlabel"}, "no endpoints": {"selector"}, "local nowhere": {"nodes", "cluster policy"},
     "conflict": {"remove other"},
 }  # fmt: skip
 PROOFS_OF = {
+    "stale configuration": {"log"},
     "pool exhausted": {"events", "pool"}, "sharing refused": {"events", "services"},
     "foreign network": {"network"}, "no advertisement": {"l2advertisements", "election"},
     "selects nobody": {"l2advertisements", "election"}, "no speakers": {"pods", "daemonsets", "election"},
