@@ -125,10 +125,10 @@ def test_trace_nodeport_shares_endpoints(open_lab: OpenLab) -> None:
 
 
 def test_trace_names_assumptions(open_lab: OpenLab) -> None:
-    lab = open_lab("metallb")
+    lab = open_lab("iptables")
     with pytest.raises(Exception, match=r"no source named 'nobody'"):
         lab.trace("svc1", source="nobody")
-    assert "derived from that node's rules" in str(open_lab("iptables").trace("svc1").provenance)
+    assert "derived from that node's rules" in str(lab.trace("svc1").provenance)
 
 
 # ── the same, however it is walked ───────────────────────────────────────────────────────────────────────────
