@@ -76,7 +76,7 @@ def test_routes_of_several_routers() -> None:
 
 def test_summary_states() -> None:
     wrong = sessions([replace(PEER, my_asn=64999, nodes=frozenset({"n1"}))], NODES, [ROUTER])
-    found = summary(ROUTER, wrong, [], silent=[NODES["n2"]])
+    found = summary(ROUTER, wrong, [], attempted=[NODES["n2"]])
     assert [(one.state, one.notified) for one in found] == [
         (NeighborState.ACTIVE, True),
         (NeighborState.CONNECT, False),

@@ -46,7 +46,8 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
     ['svc1']
     """
 
-    provenance: Provenance | None = None  # every query sets it; what pandas makes of several tables has none
+    # every query sets it; only what pandas makes of several tables has none
+    provenance: Provenance = None  # type: ignore[assignment]
     _layout = Columns(())
     _empty_because = _NOTHING_LEFT
     _metadata = ["provenance", "_layout", "_empty_because"]  # noqa: RUF012 (pandas reads it from the class)
