@@ -24,9 +24,19 @@ FLAGS = [
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[str]:
+def running(directory: Path, first_port: int = 8931) -> Iterator[str]:
     """`kans lab` on a fresh copy of the chapters; gives the address it printed."""
-    command = [sys.executable, "-m", "kanslib", "lab", "--dir", str(directory), "--no-browser", "--port", _port()]
+    command = [
+        sys.executable,
+        "-m",
+        "kanslib",
+        "lab",
+        "--dir",
+        str(directory),
+        "--no-browser",
+        "--port",
+        _port(first_port),
+    ]
     log = directory.with_suffix(".log")
     with log.open("w") as out:
         # a theme that a test chooses is not for who runs the tests
@@ -39,9 +49,9 @@ def running(directory: Path) -> Iterator[str]:
         lab.wait(20)
 
 
-def _port() -> str:
+def _port(first: int) -> str:
     """A port for each worker of the suite: two that look for a free one at once would find the same."""
-    return str(8931 + 50 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
+    return str(first + 50 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
 
 
 def _address(log: Path) -> str:

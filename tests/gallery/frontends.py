@@ -159,9 +159,12 @@ def server(folder: Path) -> Iterator[Server]:
         place.parent.mkdir(parents=True)
         place.write_text(json.dumps(content))
     before = dict(os.environ)
-    os.environ |= {"JUPYTER_DATA_DIR": str(data), "JUPYTER_CONFIG_PATH": str(config.parent)}
+    os.environ |= {
+        "JUPYTER_DATA_DIR": str(data), "JUPYTER_CONFIG_PATH": str(config.parent),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }  # fmt: skip
     try:
-        with jupyter.running(folder / "course") as address:
+        with jupyter.running(folder / "course", 9931) as address:
             yield Server(address, folder / "course", data)
     finally:
         os.environ.clear()
