@@ -484,7 +484,6 @@ class RandomActions:
             for pods in (self.both.live.objects("pods"), self.both.simulator.cluster.objects("pods"))
         )  # fmt: skip
         actions.delete([real])
-        self.both.returned.add(node)
         self.both.do(lambda: self.both.simulator.delete([ours]))
         return ""
 

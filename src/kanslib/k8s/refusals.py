@@ -13,8 +13,10 @@ from kanslib.k8s.schema import versions
 _START = re.compile(r"(?m)^(?:Error from server(?: \(\w+\))?: |error: |The (?=\S+ \".*?\" is invalid))")
 _SOURCE = re.compile(r'(?s)^error when .*"STDIN": ')
 _WEBHOOK = re.compile(r'admission webhook "\S+\.metallb\.io" denied the request')
-# kubectl has no answer: nobody refuses
-_NO_ANSWER = ("the server was unable to return a response", "timed out waiting for the condition", "context deadline")
+# no answer came, so nobody refuses
+_NO_ANSWER = re.compile(
+    r"Error from server \((Timeout|ServerTimeout|ServiceUnavailable|TooManyRequests)\)|error: timed out|.*etcdserver:"
+)
 
 
 def read_refusal(printed: str) -> RefusedError | None:
@@ -26,12 +28,12 @@ def read_refusal(printed: str) -> RefusedError | None:
     True
     """
     starts = list(_START.finditer(printed))
-    if not starts:
+    if not starts or _NO_ANSWER.match(printed, starts[0].start()):
         return None
     end = starts[1].start() if len(starts) > 1 else len(printed)
     text = printed[starts[0].end() : end].strip()
     if starts[0][0] == "error: ":
-        return None if text.startswith(_NO_ANSWER) else RefusedError("kubectl", text)
+        return RefusedError("kubectl", text)
     if starts[0][0] == "The ":
         return RefusedError("kube-apiserver", _as_sent(text))
     message = _SOURCE.sub("", text)
