@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 
 import yaml
@@ -59,13 +60,14 @@ def comparable_refusal(error: RefusedError | None) -> tuple[str, str]:
     if error is None:
         return "", ""
     message = _CHANCE.sub("", error.message).replace(_GATED, "")
+    message = message.partition("core.PodSpec{")[0].strip()  # without Go's comparison of two specs
     if message.startswith(_NO_WEBHOOK):  # for one of several reasons, as time goes on
         return error.component, _NO_WEBHOOK
     head, _, errors = message.partition("is invalid: ")
     if errors:  # kubectl lists errors once that the API server sends twice
         listed = re.split(r", (?=spec|metadata)", re.sub(r"^\[|\]$", "", errors))
         message = f"{head}{sorted(set(listed))}"
-    return error.component, message.partition("core.PodSpec{")[0].strip()  # without Go's comparison of two specs
+    return error.component, message
 
 
 class LiveIds(IdGenerator):
@@ -237,7 +239,7 @@ class LiveAndSimulated:
     def _objects(self) -> Iterator[str]:
         views: tuple[tuple[str, Callable[[KubeObject], bool], Callable[[KubeObject], tuple[object, object]]], ...] = (
             ("services", _is_own, _service_facts),
-            ("pods", _is_own, _pod_facts),
+            ("pods", _is_own, partial(_pod_facts, says_why=self.lost is None)),
             ("endpointslices", _always, _slice_facts),
             ("nodes", _always, _node_facts),
             ("namespaces", _always, lambda obj: (name_of(obj), None)),
@@ -395,12 +397,13 @@ def _service_facts(service: KubeObject) -> tuple[object, object]:
     return _key(service), [spec, external_addresses(service), pool]
 
 
-def _pod_facts(pod: KubeObject) -> tuple[object, object]:
+def _pod_facts(pod: KubeObject, *, says_why: bool) -> tuple[object, object]:
+    """Return what is compared of a Pod. `says_why`: also why it is not scheduled, which is of the last attempt."""
     conditions = pod.get("status", {}).get("conditions") or []
-    unschedulable = [one["message"] for one in conditions if one.get("reason") == "Unschedulable"]
+    unschedulable = [says_why and one["message"] for one in conditions if one.get("reason") == "Unschedulable"]
     terminating = bool(pod["metadata"].get("deletionTimestamp"))
-    facts = [pod.get("status", {}).get("podIP"), is_ready(pod), terminating, unschedulable, labels_of(pod)]
-    facts[-1] = {key: value for key, value in labels_of(pod).items() if "hash" not in key and "generation" not in key}
+    labels = {key: value for key, value in labels_of(pod).items() if "hash" not in key and "generation" not in key}
+    facts = [pod.get("status", {}).get("podIP"), is_ready(pod), terminating, unschedulable, labels]
     return (namespace_of(pod), _stem(name_of(pod)), pod["spec"].get("nodeName")), facts
 
 

@@ -24,7 +24,7 @@ from tests.live.random_actions import RandomActions
 pytestmark = pytest.mark.live
 SEED = int(os.environ.get("KANS_SEED", "20261126"))
 ACTION_COUNT = int(os.environ.get("KANS_ACTIONS", "300"))
-SETTLES_WITHIN = 60.0  # seconds that the cluster's controllers may need
+SETTLES_WITHIN = 45.0  # seconds that the cluster's controllers may need
 RECONNECTS_WITHIN = 150.0  # seconds: MetalLB waits for up to two minutes between two attempts to reach a router
 
 MANIFEST = "/etc/kubernetes/manifests/kube-controller-manager.yaml"
@@ -85,7 +85,7 @@ def test_simulator_equals_live_after_random_actions(steady: None) -> None:
     slowest, began, done, differences = 0.0, time.time(), 0, list[str]()
     try:
         while done < ACTION_COUNT:
-            group = min(rng.choice([1, 2, 3]), ACTION_COUNT - done)
+            group = min(rng.choice([1, 2, 3, 4, 5]), ACTION_COUNT - done)
             refused = list(filter(None, (chosen.play() for _ in range(group))))
             done += group
             found, seconds = wait_until_equal(both)

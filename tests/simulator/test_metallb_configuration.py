@@ -213,6 +213,13 @@ def test_lab_apply_speakers_ignore_the_exclude_label() -> None:
     assert lab.leader("till") == lab.election("till").leader
 
 
+def test_speaker_announces_again_when_an_advertisement_gains_an_interface() -> None:
+    lab = kanslib.simulate(pool() + obj("L2Advertisement", "{interfaces: [eth9]}") + WEB)
+    assert lab.curl("till").table.HOSTNAME[0] != "p1"
+    lab.apply(obj("L2Advertisement", "{interfaces: [eth0]}", name="two"))
+    assert lab.curl("till").table.HOSTNAME[0] == "p1"
+
+
 def test_objects_have_the_defaults_of_their_definitions(open_lab: OpenLab) -> None:
     for story, kind in (("l2", "ipaddresspools"), ("bgp", "bgpadvertisements"), ("bgp", "bgppeers")):
         recorded = open_lab(story=story)

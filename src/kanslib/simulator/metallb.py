@@ -191,8 +191,12 @@ def _relevant_fields(service: KubeObject) -> object:
 
 @dataclass(frozen=True)
 class _Announcement:
-    """What an announcement depends on: when any of it changes, the speaker announces again."""
+    """What an announcement depends on: when any of it changes, the speaker announces again.
 
+    `config`: the identity of MetalLB's configuration; with another one a speaker reconciles every Service (SetConfig).
+    """
+
+    config: int
     ips: list[str]
     uid: str | None
     spec: KubeObject
@@ -272,9 +276,8 @@ class SimulatedSpeakers:
         nodes = [(one["metadata"]["name"], one["metadata"].get("labels")) for one in self.cluster.objects("nodes")]
         endpoints = [piece.get("endpoints") for piece in slices]
         uid = service["metadata"].get("uid")
-        return _Announcement(
-            external_addresses(service), uid, service["spec"], endpoints, nodes, self.members.get(node)
-        )
+        members, config = self.members.get(node), id(self.configs.latest)
+        return _Announcement(config, external_addresses(service), uid, service["spec"], endpoints, nodes, members)
 
     def _service(self, key: str) -> KubeObject | None:
         namespace, name = key.split("/")
