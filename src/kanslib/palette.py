@@ -1,13 +1,14 @@
-"""The colours of every figure and notice: Okabe and Ito's with a contrast of 3:1 or more on white and on dark."""
+"""The colours of every figure and notice, near Okabe and Ito's: a contrast of 3:1 or more on light and dark grounds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7d7d7d"
+# green and purple are darker than Okabe and Ito's, so that they can be seen on a ground with a tint, too
+BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009570", "#bf6698", "#7d7d7d"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, GREY)  # for things that differ by their place in a list
 # A Service has one colour in every figure. Vermillion and grey are not among them: they mean failure and what is unused
-SERVICE_COLOURS = (BLUE, GREEN, PURPLE, "#b08800", "#8a5fd6", "#9a5b2f", "#2a9bcc", "#b0407a")
+SERVICE_COLOURS = (BLUE, GREEN, PURPLE, "#a67f00", "#8a5fd6", "#9a5b2f", "#208fc0", "#b0407a")
 
 # the ground and the text of a picture that stands alone, which inherits neither from the page around it
 PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
@@ -24,7 +25,7 @@ def service_colours(services: Iterable[str]) -> dict[str, str]:
     `services`: all of the cluster, so that a Service has the same colour everywhere. The ninth has the first's again.
 
     >>> service_colours(["svc2", "svc1"])
-    {'svc1': '#0072b2', 'svc2': '#009e73'}
+    {'svc1': '#0072b2', 'svc2': '#009570'}
     """
     names = sorted(set(services))
     return {name: SERVICE_COLOURS[place % len(SERVICE_COLOURS)] for place, name in enumerate(names)}

@@ -242,7 +242,7 @@ class _Map:
             y, tall = wires[one.row]
             arms.append((one.left + _PAD - 2, y + tall, max(len(one.lines), 1) * _TRACK + 4, 12))
         path = "".join(f"M{x:g} {y:g}h{wide:g}v{tall:g}h{-wide:g}z" for x, y, wide, tall in arms)
-        self._parts.append(h.path(d=path, fill=GREY, fill_opacity=".22"))
+        self._parts.append(h.path(d=path, fill=GREY, fill_opacity=".1"))
 
     # ── a node ───────────────────────────────────────────────────────────────────────────────────────────────
 
