@@ -192,3 +192,36 @@ def test_kans_trace_help_has_recipes() -> None:
     words = " ".join(invoke("--help").stdout.split())
     assert "kubectl -n kube-system exec ds/kube-proxy -- iptables-save" in words
     assert "kubectl debug node/NODE -it --image=busybox -- chroot /host iptables-save" in words
+
+
+NFT = """table inet filter {
+	chain forward {
+		type filter hook forward priority -5; policy accept;
+		ip daddr 192.0.2.50 tcp dport 443 VERDICT
+	}
+}
+"""
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("accept", 0), ("drop", 1), ("frobnicate 7", 3)])
+def test_kans_trace_nftables_exit_codes(verdict: str, code: int) -> None:
+    ran = invoke("-", *TO_VIP, text=NFT.replace("VERDICT", verdict))
+    assert (ran.exit_code, ran.stdout.splitlines()[0]) == (code, "rules of nftables")
+
+
+def test_kans_trace_iptables_and_nftables_of_one_machine(tmp_path: Path) -> None:
+    dump, ruleset = tmp_path / "dump", tmp_path / "ruleset"
+    dump.write_text(FILTER.format("-A FORWARD -m mark --mark 0x7 -j DROP\n"))
+    ruleset.write_text(NFT.replace("VERDICT", "meta mark set 0x7"))
+    answer = invoke(ruleset, dump, *TO_VIP, "--json")
+    found = json.loads(answer.stdout)
+    assert (answer.exit_code, found["rules"]) == (1, ["iptables", "nftables"])
+    assert [step["table"] for step in found["ways"][0]["walked"]] == ["inet filter", "filter"]
+    twice = kans(dump, dump, *TO_VIP)
+    assert (twice.returncode, "both texts are of `iptables-save`" in twice.stderr) == (2, True)
+
+
+def test_kans_trace_nftables_refused_with_line_and_column() -> None:
+    ran = kans("-", *TO_VIP, text=NFT.replace("VERDICT", "limit rate many"))
+    assert ran.returncode == 2
+    assert "line 4, column 48: expected a rate such as 10/minute" in ran.stderr

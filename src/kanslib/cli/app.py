@@ -208,12 +208,21 @@ Its sets, addresses and routes, in the same way: ipset save > sets; ip -j addr >
 
 Then: kans trace rules --from 198.51.100.7 --to 192.0.2.50:443 --addresses addr --routes route --ipset sets
 
-In one line: iptables-save | kans trace - --from 10.0.0.9 --to 10.0.0.1:80/tcp"""
+In one line: iptables-save | kans trace - --from 10.0.0.9 --to 10.0.0.1:80/tcp
+
+With nftables: nft list ruleset > ruleset; kans trace ruleset rules --from 198.51.100.7 --to 192.0.2.50:443"""
 
 
 @app.command(epilog=_TRACE_RECIPES)
 def trace(
-    dump: Annotated[str, typer.Argument(help="What iptables-save or ip6tables-save printed: a file, or - for a pipe.")],
+    rules: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RULES...",
+            help="What iptables-save, ip6tables-save, `nft list ruleset` or `nft -j list ruleset` printed: "
+            "a file, or - for a pipe. Two files, one of each kind, are the rules of one machine.",
+        ),
+    ],
     source: Annotated[str, typer.Option("--from", help="The packet's source address.")],
     to: Annotated[str, typer.Option("--to", help="Where it goes: ADDRESS:PORT/PROTOCOL (default tcp).")],
     interface: Annotated[str, typer.Option("--in", help="The interface it arrives on.")] = "eth0",
@@ -276,7 +285,7 @@ def trace(
     json: Annotated[bool, typer.Option("--json", help="Print every outcome as JSON.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Write the picture to this file as well.")] = None,
 ) -> None:
-    """Trace a packet through [bold]your own[/] iptables rules: every path it can take, with its probability.
+    """Trace a packet through [bold]your own[/] rules of iptables or nftables: every path, with its probability.
 
     Needs no root and no cluster, only the text. Exits with 0 when the packet is let through, 1 when it is not, 2 when
     that could not be asked, and 3 when the answer is not certain.
@@ -291,7 +300,7 @@ def trace(
         physdev_in, physdev_out,
     )  # fmt: skip
     machine = command.Machine(addresses, routes, tuple(ipset or ()))
-    raise typer.Exit(command.trace(dump, packet, machine, json, svg))
+    raise typer.Exit(command.trace(rules, packet, machine, json, svg))
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""`kans trace`: trace a packet through any iptables rules."""
+"""`kans trace`: trace a packet through any rules of iptables and nftables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from kanslib import iptables
+from kanslib import iptables, nftables
 from kanslib.answer import Provenance
 from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
@@ -104,30 +104,68 @@ class Machine:
         return IPSets({name: found for path in self.sets for name, found in ipset.parse(read_text(str(path))).items()})
 
 
-def trace(dump: str, packet: Packet, machine: Machine, as_json: bool, svg: Path | None) -> int:
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one machine: a dump of iptables, a ruleset of nftables, or both."""
+
+    dump: Ruleset | None
+    ruleset: nftables.Ruleset | None
+
+    @staticmethod
+    def read(texts: Sequence[str], packet: Packet) -> Rules:
+        """Return the rules in one or two texts. KanslibError for two texts of one kind, and for a text of neither."""
+        of_nft = [text for text in texts if nftables.is_ruleset(text)]
+        of_iptables = [text for text in texts if not nftables.is_ruleset(text)]
+        if len(of_nft) > 1 or len(of_iptables) > 1:
+            kind = "nft list ruleset" if len(of_nft) > 1 else "iptables-save"
+            raise KanslibError(f"both texts are of `{kind}`; expected one of iptables-save and one of nft")
+        dump = _choose_dump(iptables.parse_dumps(of_iptables[0]), packet) if of_iptables else None
+        return Rules(dump, nftables.parse(of_nft[0]) if of_nft else None)
+
+    def trace(self, packet: Packet, routing: Routing | None, sets: IPSets) -> list[Outcome]:
+        """Return every path of a packet through the rules, in the kernel's order where there are both."""
+        if self.ruleset is not None:
+            return self.ruleset.trace(packet, routing, sets, [self.dump] if self.dump else ())
+        return self.dump.trace(packet, routing, sets) if self.dump else []
+
+    @property
+    def kinds(self) -> list[str]:
+        """Whose rules they are."""
+        return [name for name, found in (("iptables", self.dump), ("nftables", self.ruleset)) if found is not None]
+
+    @property
+    def unknown(self) -> list[tuple[int, str]]:
+        """The lines with something that is not known, and what it is."""
+        of_dump = [(rule.line, text) for rule, text in self.dump.unknown] if self.dump else []
+        return [*of_dump, *(self.ruleset.unknown if self.ruleset else ())]
+
+
+def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool, svg: Path | None) -> int:
     """Print every outcome of the packet, and return the exit code.
 
     0: it is let through, 1: it is not, 3: that is not certain, because rules are missing or something is not known.
-    `dump` is a file or `-`; `svg` is a file to write the picture to. KanslibError for an input that cannot be read.
+    `texts`: one or two files with rules, `-` for a pipe; `svg`: a file to write the picture to. KanslibError for an
+    input that cannot be read.
     """
     if svg is not None:
         check_output_file("--svg", svg)
     try:
         with _no_collections():
-            ruleset = _choose_dump(iptables.parse_dumps(read_text(dump)), packet)
-            outcomes = ruleset.trace(packet, machine.routing(), machine.ipsets())
+            rules = Rules.read([read_text(text) for text in texts], packet)
+            outcomes = rules.trace(packet, machine.routing(), machine.ipsets())
     except TooManyPathsError as error:
         _print_questions(error, as_json)
         return NOT_CERTAIN
     title = f"{packet}/{packet.protocol}"
-    name = "a pipe" if dump == "-" else dump
-    traced = Trace(outcomes, title, Provenance("simulated", time.time(), "opening", f"traced in {name}"))
+    name = " and ".join("a pipe" if text == "-" else text for text in texts)
+    read = f"traced in {name} ({' and '.join(rules.kinds)})"
+    traced = Trace(outcomes, title, Provenance("simulated", time.time(), "opening", read))
     if svg is not None:
         write_output_file("--svg", svg, traced.svg())
     if as_json:
-        print(json.dumps(_trace_json(traced), indent=1))
+        print(json.dumps({"rules": rules.kinds, **_trace_json(traced)}, indent=1))
     else:
-        _print_trace(ruleset, traced)
+        _print_trace(rules, traced)
     if not traced.certain:
         return NOT_CERTAIN
     return 0 if any(outcome.accepted for outcome in outcomes) else 1
@@ -161,20 +199,22 @@ def _choose_dump(dumps: Sequence[Ruleset], packet: Packet) -> Ruleset:
 def _print_questions(error: TooManyPathsError, as_json: bool) -> None:
     if as_json:
         questions = [{"question": question, "times": times} for question, times in error.questions]
-        print(json.dumps({"certain": False, "missing": [], "questions": questions, "ways": []}, indent=1))
+        print(json.dumps({"rules": [], "certain": False, "missing": [], "questions": questions, "ways": []}, indent=1))
         return
     console.print(
         f"{error}\nTell what you know of the packet or of the machine; `kans trace --help` has an option for each."
     )
 
 
-def _print_trace(ruleset: Ruleset, traced: Trace) -> None:
+def _print_trace(rules: Rules, traced: Trace) -> None:
+    if rules.ruleset is not None:
+        console.print(f"rules of {' and '.join(rules.kinds)}")
     console.print(traced.describe())
-    unknown = ruleset.unknown
+    unknown = rules.unknown
     if unknown:
         console.print(f"\nunknown matches and targets, each may match or not: {len(unknown)}")
-        for rule, text in unknown[:10]:
-            console.print(f"  line {rule.line}: {text}")
+        for line, text in unknown[:10]:
+            console.print(f"  line {line}: {text}")
 
 
 def _trace_json(traced: Trace) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """Parse and trace nftables rulesets, without a kernel and without root."""
 
 from kanslib.exceptions import DumpError
-from kanslib.nftables.parser import parse
+from kanslib.nftables.parser import is_ruleset, parse
 from kanslib.nftables.ruleset import Ruleset
 from kanslib.nftables.syntax import Chain, Element, Rule, Set, Table
 
-__all__ = ["Chain", "DumpError", "Element", "Rule", "Ruleset", "Set", "Table", "parse"]
+__all__ = ["Chain", "DumpError", "Element", "Rule", "Ruleset", "Set", "Table", "is_ruleset", "parse"]

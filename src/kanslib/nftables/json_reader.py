@@ -77,6 +77,8 @@ def parse_json(text: str) -> Ruleset:
         document = json.loads(text)
     except json.JSONDecodeError as exc:
         raise DumpError(exc.lineno, exc.colno, exc.doc.split("\n")[exc.lineno - 1], f"JSON ({exc.msg})") from None
+    except RecursionError:
+        raise DumpError(1, 1, "", "JSON that is not so deep") from None
     parts: dict[tuple[str, str], _Parts] = {}
     number = 0
     try:
@@ -87,7 +89,16 @@ def parse_json(text: str) -> Ruleset:
     except (_UnexpectedError, RecursionError) as exc:
         expected = str(exc) if isinstance(exc, _UnexpectedError) else "expressions that are not so deep"
         raise DumpError(1, 1, "", f"{expected} in entry {number} of the list `nftables`") from None
-    return Ruleset(tuple(one.table() for one in parts.values()), text)
+    tables = tuple(one.table() for one in parts.values())
+    unknown = [
+        (rule.line, str(statement))
+        for table in tables
+        for chain in table.chains.values()
+        for rule in chain.rules
+        for statement in rule.statements
+        if isinstance(statement, UnknownStatement | Extension)
+    ]
+    return Ruleset(tables, text, unknown=tuple(unknown))
 
 
 @dataclass

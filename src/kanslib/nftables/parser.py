@@ -17,13 +17,25 @@ from kanslib.nftables.json_reader import parse_json
 from kanslib.nftables.names import BRIDGE_PRIORITIES, PRIORITIES
 from kanslib.nftables.ruleset import Ruleset
 from kanslib.nftables.statements import read_statements
-from kanslib.nftables.syntax import BaseChain, Chain, Element, NamedObject, Rule, Set, Statement, Table
+from kanslib.nftables.syntax import (
+    BaseChain,
+    Chain,
+    Element,
+    Extension,
+    NamedObject,
+    Rule,
+    Set,
+    Statement,
+    Table,
+    UnknownStatement,
+)
 from kanslib.nftables.tokens import Cursor
 
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _BLOCK = re.compile(
     r"(?P<kind>ct (?:helper|timeout|expectation)|[a-z-]+) (?P<names>[^{}]*?) ?\{(?: # handle (?P<handle>\d+))?"
 )
+_TABLE = re.compile(rf"^table (?:{'|'.join(_FAMILIES)}) \S+ \{{", re.MULTILINE)
 _HANDLE = re.compile(r"\s*# handle (?P<handle>\d+)$")
 _HOOK = re.compile(
     r"type (?P<type>\w+) hook (?P<hook>\w+)(?P<devices>(?: devices? .+?)?) priority (?P<priority>[\w+ -]+);"
@@ -43,6 +55,7 @@ class _Lines:
     lines: list[str]
     next: int = 0
     comments: list[tuple[int, str]] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         while self.next < len(self.lines):
@@ -86,7 +99,16 @@ def parse(text: str) -> Ruleset:
         if len(words) != 2 or words[0] not in _FAMILIES:
             raise lines.error(number, "a table such as `table ip nat {`, as `nft list ruleset` prints it")
         tables.append(_read_table(lines, number, *words))
-    return Ruleset(tuple(tables), text, tuple(lines.comments))
+    return Ruleset(tuple(tables), text, tuple(lines.comments), tuple(lines.unknown))
+
+
+def is_ruleset(text: str) -> bool:
+    r"""Return whether a text is what nft prints, and not iptables-save.
+
+    >>> is_ruleset("table ip nat {\n}\n"), is_ruleset("*nat\nCOMMIT\n")
+    (True, False)
+    """
+    return text.lstrip().startswith("{") or _TABLE.search(text) is not None
 
 
 def _read_table(lines: _Lines, opened: int, family: str, name: str) -> Table:
@@ -132,7 +154,7 @@ def _read_chain(lines: _Lines, opened: int, name: str, family: str) -> Chain:
         elif line.startswith('comment "'):
             comment = line.removeprefix("comment ").strip('"')
         else:
-            rules.append(_read_rule(lines.lines[number - 1], number))
+            rules.append(_read_rule(lines, number))
     return Chain(name, tuple(rules), base, comment)
 
 
@@ -147,7 +169,8 @@ def _base_chain(lines: _Lines, number: int, found: re.Match[str], family: str) -
     return BaseChain(found["type"], found["hook"], at, found["policy"] or "accept", devices)
 
 
-def _read_rule(text: str, line: int) -> Rule:
+def _read_rule(lines: _Lines, line: int) -> Rule:
+    text = lines.lines[line - 1]
     handle = _HANDLE.search(text)
     body = text[: handle.start()] if handle else text
 
@@ -161,6 +184,7 @@ def _read_rule(text: str, line: int) -> Rule:
 
     if not FAST_RULE.fullmatch(body):
         found = read()
+        lines.unknown += [(line, str(one)) for one in found[0] if isinstance(one, UnknownStatement | Extension)]
         return Rule(body.strip(), line, _number(handle), lambda: found)
     return Rule(body.strip(), line, _number(handle), read)
 

@@ -32,12 +32,14 @@ def _is_of_iptables(table: Table) -> bool:
 class Ruleset:
     """Every table of a machine. `save()` returns the text byte for byte, `trace()` follows a packet through it.
 
-    `comments`: those of nft, each with its line.
+    `comments`: those of nft, each with its line. `unknown`: the lines with a statement that this module does not know,
+    and that statement.
     """
 
     tables: tuple[Table, ...]
     text: str
     comments: tuple[tuple[int, str], ...] = ()
+    unknown: tuple[tuple[int, str], ...] = ()
 
     def save(self) -> str:
         """Return the ruleset as the text that was parsed, byte for byte."""

@@ -402,12 +402,18 @@ class Extension:
     kind: str
     name: str
 
+    def __str__(self) -> str:
+        return f"xt {self.kind} {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class UnknownStatement:
     """A statement that this module does not know, as text; all behind it in the rule belongs to it."""
 
     text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 Statement = (
