@@ -86,5 +86,5 @@ def test_trace_rule_shown_on_keyboard_focus(course: tuple[str, Path], browser: B
     page.keyboard.press("Tab")
     raw = steps.nth(1).locator(".kans-raw")
     assert raw.is_visible()
-    assert "-A KUBE-SERVICES" in " ".join(raw.locator("text").all_inner_texts())
+    assert "-A KUBE-SERVICES" in " ".join(raw.locator("text").all_text_contents())
     page.close()
