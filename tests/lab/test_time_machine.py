@@ -103,6 +103,13 @@ def test_time_machine_stop_shows_what_it_names(open_lab: OpenLab) -> None:
     assert leads["svc1"] == "myk8s-worker2"
 
 
+def test_time_machine_settled_stop_has_no_dead_endpoint_in_the_rules(open_lab: OpenLab) -> None:
+    machine = open_lab("failover").time_machine()
+    (settled,) = (stop for stop in machine.timeline.stops if str(stop) == "settled kill-node")
+    assert " or " in machine.at(settled.at - 1).trace_summary
+    assert ": always to 10.10.2.2" in machine.at(settled.at).trace_summary
+
+
 def test_time_machine_slider_shows_only_what_changed(open_lab: OpenLab) -> None:
     machine = open_lab("failover").time_machine()
     box = time_machine_widget(machine.timeline, machine.at)

@@ -46,16 +46,21 @@ class TimeMachine(TabledAnswer):
         )
 
     def _stops(self) -> list[TimelineStop]:
-        """Return the actions and their effects: leaders, nodes, endpoints."""
+        """Return the actions, their effects on leaders, nodes and endpoints, and when each action had settled."""
         observation = self._observation
         events, nodes, slices = (observation.watch_events(kind) for kind in ("events", "nodes", "endpointslices"))
         actions = [TimelineStop(_tenth_after(moment.at or 0.0), "actions", moment.name) for moment in self._moments]
+        settled = [
+            TimelineStop(at, "settled", moment.name)
+            for moment in self._moments
+            if moment.settled_after and (at := _tenth_after((moment.at or 0.0) + moment.settled_after)) <= self.duration
+        ]
         found = [
             TimelineStop(_tenth_after(event.at), event.kind, str(event))
             for event in event_sources.cluster_events(events, nodes, slices, observation.zero)
             if event.at <= self.duration
         ]
-        return sorted(chain(actions, found), key=lambda stop: (stop.at, stop.lane != "actions"))
+        return sorted(chain(actions, settled, found), key=lambda stop: (stop.at, stop.lane != "actions"))
 
     @property
     def duration(self) -> float:

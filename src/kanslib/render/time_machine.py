@@ -11,7 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.palette import BLUE, GREEN, PURPLE, VERMILLION
+from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 from kanslib.render.cluster_map import ClusterMap
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, TimeAxis, stack_labels, text_width, wrap_text
 from kanslib.render.figure.marks import line, request_strip, symbol, text, time_axis
@@ -22,7 +22,7 @@ from kanslib.render.rows import Rows
 
 _SYMBOLS = {
     "actions": ("triangle-down", PURPLE), "leader": ("star", BLUE), "node": ("square", VERMILLION),
-    "endpoints": ("hexagon", GREEN),
+    "endpoints": ("hexagon", GREEN), "settled": ("hourglass", GREY),
 }  # fmt: skip
 _LANE, _LABEL_ROWS = 20, 3
 # Map and path stand side by side where both have room. The path's drawing is the narrow one there
