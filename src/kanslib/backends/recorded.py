@@ -20,7 +20,7 @@ from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
-from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, UnknownNameError
+from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
@@ -29,7 +29,7 @@ from kanslib.packets import capture
 from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
 from kanslib.recording.clock import OPENING, Clock, OutputMatch
-from kanslib.recording.format import Action, CommandOutput, RecordedStep, Story, decode
+from kanslib.recording.format import MANIFEST, Action, CommandOutput, RecordedStep, Story, decode
 from kanslib.recording.raw.files import HOST
 
 _CURL = re.compile(r"\bcurl (?:-\S+(?: [\d.]+)? )*(?:http://)?(?P<to>[\d.]+(?::\d+)?(?:/\S*)?)")
@@ -69,6 +69,8 @@ class RecordedBackend(Backend):
             raise UnknownNameError("story", story, stories)
         self.story = stories[story] if story is not None else self._whole()
         segments = [segment for segment in manifest.segments if story is None or segment.id == self.story.segment]
+        if not segments:
+            raise RecordingError(MANIFEST, f"story {self.story.name!r} belongs to no segment ({self.story.segment!r})")
         ids = {segment.id for segment in segments}
         self.clock = Clock(self.story, segments, [action for action in manifest.actions if action.segment in ids])
 

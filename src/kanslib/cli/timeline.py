@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -84,10 +84,13 @@ def _print(facts: Facts, sections: Sequence[report.ReportSection]) -> None:
 
 
 def _check_input(path: Path) -> None:
+    """Raise KanslibError for what is no file to read, before anything is read."""
     if not path.exists():
         raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
     if path.is_dir() and not _is_recording(path):
         raise KanslibError(f"{path}: a directory without {MANIFEST}, so no recording; next step: name the files in it")
+    if not (path.is_dir() or path.is_file()):
+        raise KanslibError(f"{path}: expected a regular file; next step: write what a pipe or a device gives to a file")
 
 
 def _check_actions(actions: Sequence[str], recordings: Sequence[Path]) -> None:
@@ -107,13 +110,19 @@ def _parse_zero(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text if "+" in text or text.endswith("Z") else text + "+00:00").timestamp()
-    except ValueError:
+        return _seconds(text)
+    except (ValueError, OverflowError):
         raise KanslibError(f"--zero {text!r}: expected Unix seconds, or a time such as 2026-11-23T13:31:18.7") from None
+
+
+def _seconds(text: str) -> float:
+    """Return Unix seconds. ValueError or OverflowError for a text that is no time with a date."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = datetime.fromisoformat(text if "+" in text or text.endswith("Z") else text + "+00:00").timestamp()
+    datetime.fromtimestamp(seconds, UTC)  # raises ValueError, OverflowError
+    return seconds
 
 
 # ── recordings ───────────────────────────────────────────────────────────────────────────────────────────────

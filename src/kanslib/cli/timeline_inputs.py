@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from kanslib.analysis import captures, speaker_logs
@@ -26,7 +27,7 @@ Facts = list[tuple[str, str]]
 _GZIP = b"\x1f\x8b"
 LARGEST_LOG = 32 << 20  # bytes, unpacked; with its lines read it takes up to six times as much memory
 MOST_LINES = 400_000  # a speaker of a small cluster writes so many in days
-MOST_FRAMES = 300_000  # that are kept of one capture, of up to 500 bytes each
+MOST_FRAMES = 300_000  # that are kept of one capture; to analyse one takes up to 2 kB
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as PowerShell's `>` writes a file
 
@@ -140,9 +141,14 @@ def _read_capture(path: Path, name: str, facts: Facts, advance: Callable[[int], 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)
         try:
-            kept = list(captures.relevant_frames(count_frames()))
+            kept = list(islice(captures.relevant_frames(count_frames()), MOST_FRAMES + 1))
         except RecordingError as exc:
             raise KanslibError(f"{exc}; and not a text file, so no log either") from None
+    if len(kept) > MOST_FRAMES:
+        raise KanslibError(
+            f"{name}: more than {MOST_FRAMES:,} frames about addresses and connections; cut it to the outage first, as "
+            "with: editcap -A '2026-11-23 13:30:00' -B '2026-11-23 13:40:00' IN OUT"
+        )
     seconds = kept[-1].time - kept[0].time if kept else 0.0
     facts.append((name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
     facts.extend((name, str(one.message)) for one in caught)

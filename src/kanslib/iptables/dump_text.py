@@ -12,6 +12,7 @@ _MARKS = {
 _BEGINS = re.compile(
     r"\s*(?:$|#|\*\w|COMMIT\s*$|:\S+ (?:ACCEPT|DROP|QUEUE|REJECT|-)(?:\s|$)|(?:\[\d+:\d+\]\s+)?-[AIRD]\s|-[NXFZP]\s)"
 )
+LONGEST_LINE = 10_239  # characters; iptables-restore 1.8 takes what is behind them for another line
 _NARROWEST = 40  # columns of a terminal that somebody reads
 
 
@@ -51,6 +52,8 @@ def unwrap(lines: Sequence[str]) -> list[str] | None:
         return None  # the next word had room: nothing has wrapped this line
     for at in reversed(rests):
         blanks = width - len(whole[at - 1]) if is_terminal else 1
+        if len(whole[at]) > LONGEST_LINE:
+            return None  # no rule is so long
         whole[at - 1 : at + 1] = [whole[at - 1] + " " * blanks + whole[at], ""]
     return whole
 

@@ -166,7 +166,7 @@ class Routing:
         """
         try:
             interfaces = [
-                Interface(link["ifname"], info["local"], info["prefixlen"], info.get("scope", "global"))
+                _interface(link, info)
                 for link in json.loads(addresses)
                 for info in link.get("addr_info", [])
                 if "local" in info
@@ -239,17 +239,33 @@ def well_known(bits: int, value: int) -> str:
     return "MULTICAST" if value >> 120 == 0xFF else ""
 
 
+def _interface(link: dict[str, object], info: dict[str, object]) -> Interface:
+    address = str(info["local"])
+    prefix = _length(info["prefixlen"], number(address)[0])
+    return Interface(str(link["ifname"]), address, prefix, str(info.get("scope", "global")))
+
+
+def _length(prefix: object, bits: int) -> int:
+    """Return the length of a prefix. ValueError where addresses of so many bits have none."""
+    length = int(str(prefix))
+    if not 0 <= length <= bits:
+        raise ValueError(f"a prefix of {length} bits")
+    return length
+
+
 def _route(entry: dict[str, object]) -> Route:
     dst = str(entry["dst"])
     several = entry.get("nexthops")
     hop, *others = several if isinstance(several, list) and several else [entry]
     gateway = str(hop["gateway"]) if hop.get("gateway") else None
     source = str(entry["prefsrc"]) if entry.get("prefsrc") else None
+    for address in filter(None, (gateway, source)):
+        number(address)  # raises ValueError
     if dst == "default":
         bits, value, prefix = 128 if ":" in (gateway or "") else 32, 0, 0
     else:
         address, _, length = dst.partition("/")
         bits, value = number(address)
-        prefix = int(length or bits)
+        prefix = _length(length or bits, bits)
     dev, metric = str(hop.get("dev", "")), int(str(entry.get("metric", 0)))
     return Route(bits, value, prefix, dev, gateway, metric, source, tuple(str(other["dev"]) for other in others))

@@ -104,9 +104,9 @@ class ZipFiles:
         members = self._archive.infolist()
         if len(members) > MOST_FILES:
             raise RecordingError(str(path), f"{len(members):,} files, expected at most {MOST_FILES:,}")
-        files = [info for info in members if not info.is_dir()]
         for info in members:
             _check_name(info.orig_filename.removesuffix("/"))  # zipfile cuts `filename` at a NUL
+        files = [info for info in members if not info.is_dir()]
         _check_names(info.orig_filename for info in files)
         for info in files:
             _check_member(info)

@@ -59,7 +59,7 @@ def verb_on_disk(verb: Verb) -> str:
 
 
 def verb_in_memory(verb: str, targets: Sequence[str], command: str) -> Verb:
-    """Return the verb of a step of format 1. Raises ValueError for an unknown one.
+    """Return the verb of a step of format 1. Raises ValueError for an unknown one, or one that lacks its node.
 
     >>> verb_in_memory("mend_link", ["myk8s-worker"], "")
     'link_up'
@@ -72,6 +72,8 @@ def verb_in_memory(verb: str, targets: Sequence[str], command: str) -> Verb:
         return "start_speakers" if _SPEAKERS_AGAIN.search(command) else "stop_speakers"
     if verb not in _IN_MEMORY:
         raise ValueError(f"unknown verb {verb!r}")
+    if ACTIONS[_IN_MEMORY[verb]].targets == "node" and not targets:
+        raise ValueError(f"{verb} without a node in `targets`")
     return _IN_MEMORY[verb]
 
 
@@ -193,7 +195,7 @@ class Manifest(_Strict, frozen=True):
     versions: Mapping[str, str]
     substitutes: Annotated[tuple[str, ...], Meta(description="what was not the real thing")] = field(name="stand_ins")
     redactions: tuple[str, ...]
-    segments: tuple[Segment, ...] = field(name="takes")
+    segments: Annotated[tuple[Segment, ...], Meta(min_length=1)] = field(name="takes")
     actions: tuple[Action, ...] = field(name="acts")
     stories: tuple[Story, ...]
     files: Mapping[PathInside, FileEntry]
@@ -285,6 +287,8 @@ def decode(content: bytes, kind: type[T], file: str, line: int | None = None) ->
     except msgspec.ValidationError as exc:
         problem, _, path = str(exc).partition(" - at `$")  # msgspec names the field in its message alone
         raise RecordingError(file, problem, line, path.strip(".`")) from None
+    except UnicodeDecodeError as exc:
+        raise RecordingError(file, f"not UTF-8 ({exc.reason})", line) from None
     except RecursionError:
         raise RecordingError(file, "lists and objects too deep in one another", line) from None
     except msgspec.DecodeError as exc:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_interface
+from ipaddress import IPv4Network, ip_interface, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -86,6 +86,9 @@ class RawPlaces(Struct, frozen=True):
     network: str
     addresses: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        IPv4Network(self.network)  # raises ValueError
+
 
 class _OutputRow(Struct, frozen=True):
     """One row of reads.ndjson. Only a journal names the place; a script's command names it."""
@@ -148,6 +151,9 @@ class _NodeRow(Struct):
 class _Subnet(Struct):
     subnet: str = field(name="Subnet")
 
+    def __post_init__(self) -> None:
+        ip_network(self.subnet)  # raises ValueError
+
 
 class _AddressManagement(Struct):
     config: tuple[_Subnet, ...] = field(name="Config")
@@ -162,6 +168,9 @@ class _DockerNetwork(Struct):
 class _InterfaceAddress(Struct):
     local: str
     prefixlen: int
+
+    def __post_init__(self) -> None:
+        ip_interface(f"{self.local}/{self.prefixlen}")  # raises ValueError
 
 
 class _ContainerInterface(Struct):
