@@ -11,7 +11,7 @@ SERIES = (BLUE, VERMILLION, GREEN, PURPLE, GREY)  # for things that differ by th
 SERVICE_COLOURS = (BLUE, GREEN, PURPLE, "#a67f00", "#8a5fd6", "#9a5b2f", "#208fc0", "#b0407a")
 
 # the ground and the text of a picture that stands alone, which inherits neither from the page around it
-PAPER, INK, GRID = "#ffffff", "#333333", "#d9d9d9"
+PAPER, INK = "#ffffff", "#333333"
 DARK_GROUND, DARK_INK = "#111111", "#e0e0e0"
 TOOLTIP, TOOLTIP_INK = "#2b2b2b", "#ffffff"  # of a text that covers others while it is shown, on every ground
 

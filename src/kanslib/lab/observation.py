@@ -305,9 +305,11 @@ class Observation(places.HelpfulAttributes):
 
     @query
     def timeline(self) -> OutageTimeline:
-        """Draw it on one time axis: requests and phases above, what happened below.
+        """Draw it on one time axis: the clocks of the outage, what happened, and the requests to each Service.
 
-        `describe()` says it in words; behind it are `phases()`, `failures(service)` and `events()`.
+        A clock is what the outage waited for: that the VIP moves, that the dead endpoint leaves the rules, that
+        conntrack forgets. It is drawn where an event shows its end. `describe()` says all of it in words, `plotly()` is
+        a plotly figure of it to hover over and to zoom. Behind it are `phases()`, `failures(service)` and `events()`.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -386,7 +388,7 @@ class Observation(places.HelpfulAttributes):
         """Draw who thought which node to have a Service's address: a line each, drawn and in words.
 
         Every speaker by its own gossip, the client by its neighbor table, the API by its newest leader event. While a
-        network is broken they need not agree.
+        network is broken they need not agree. A disagreement that is too short to see is drawn again below, stretched.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
@@ -435,7 +437,8 @@ class ARPObservation(places.HelpfulAttributes):
     def timeline(self) -> ARPTimeline:
         """Draw who asked, answered and announced, and which holder the client remembered.
 
-        The bar behind each address is the client's neighbor table, as Linux keeps it, derived from the frames.
+        The bar of each address is the client's neighbor table, as Linux keeps it, derived from the frames. `plotly()`
+        is a plotly figure of it to hover over and to zoom.
         """
         from kanslib.render.arp_timeline import ARPTimeline
         from kanslib.render.arp_words import PlotContext

@@ -95,7 +95,7 @@ class _Layers:
         self.y += SIZES.line
         span = [one for one in disagreements(self.views) if one[0] < end and one[1] > start]
         first, last = span[0][0], span[-1][1]
-        words = f"{last - first:.2f} s in which not all agree: {first:+.2f} to {last:+.2f} s"
+        words = f"Not all agree, {first:+.2f} to {last:+.2f} s"
         self.add_heading(words, whole.left, width)
         corners = f"M{x1:g} {top:g}L{x2:g} {top:g}L{axis.right:g} {self.y:g}L{axis.left:g} {self.y:g}z"
         self.parts.insert(0, h.path(d=corners, fill="currentColor", fill_opacity=".07"))
@@ -128,7 +128,7 @@ class _Layers:
         leader = view.leader or _NOBODY
         words = f"{leader} from {view.start:+.2f} s"
         self.parts.append(band(x1, self.y, x2, _LANE, colour, 0.3, f"{view.viewer}: {words}"))
-        self.parts.append(line(x1, self.y, x1, self.y + _LANE, colour, 2))
+        self.parts.append(line(x1, self.y, x1, self.y + _LANE, "currentColor"))
         names = [words, leader] if axis.start < view.start else [leader]
         if shown := first_fitting(names, x2 - x1 - SIZES.gap):
             self.parts.append(text(x1 + SIZES.gap / 2 + 1, self.y + SIZES.text + 2, shown))

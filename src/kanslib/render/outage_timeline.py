@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import htpy as h
@@ -46,6 +47,8 @@ _PHASE_NAMES = {
 _SHORTEST_S = 0.001  # a figure of less than that has no axis
 _MOST_MARKS = 14  # of events: more are a table
 _STRIP = 26  # px of a Service's requests
+_RIBBON_GAP = 4  # px between the phases and the requests, whose colours are alike
+_SHADES = (0.07, 0.03)  # opacities: more would hide what stands on them
 _PAD = 2  # px between the edge of a band and its name
 # a clock has the colour of the phases that it explains
 _CLOCK_PHASES = {
@@ -63,8 +66,8 @@ class OutageTimeline(Figure):
     def drawing(self, width: int) -> Drawing:
         """Draw the clocks on top, then the events, then a lane for each Service; time is seconds after the action.
 
-        A clock shades the whole figure while it runs. A lane has the phases, named, and below them the requests: the
-        more of a moment's requests failed, the higher the bar.
+        The lanes are shaded while a clock runs. A lane has the phases, named, and below them the requests: the more
+        of a moment's requests failed, the higher the bar.
         """
         outage = self.outage
         failures = {service: _count_failures(phases) for service, phases in outage.phases.items()}
@@ -79,7 +82,7 @@ class OutageTimeline(Figure):
         for service, counts in failures.items():
             layers.add_service_name(service, counts)
             layers.add_requests(outage, service)
-        shades = [band(axis.x(one.start), 0, axis.x(one.end), layers.y, "currentColor", 0.05) for one in running]
+        shades = _shades(running, axis, top, layers.y)
         drops = [h.g(opacity=".35")[line(x, y, x, layers.y, "currentColor", 1)] for x, y in layers.symbols]
         title = f"seconds after {outage.action}"
         foot = list(time_axis(axis, top, layers.y, title))
@@ -113,6 +116,16 @@ class OutageTimeline(Figure):
         from kanslib.render import interactive
 
         return interactive.outage_timeline(self.outage)
+
+
+def _shades(running: Sequence[Clock], axis: TimeAxis, top: float, bottom: float) -> list[h.Node]:
+    """Return the ground of the lanes: a shade while clocks run, another one from the end of each clock on."""
+    edges = sorted({edge for clock in running for edge in (clock.start, clock.end)})
+    return [
+        band(axis.x(start), top, axis.x(end), bottom - top, "currentColor", _SHADES[place % 2])
+        for place, (start, end) in enumerate(pairwise(edges))
+        if any(clock.start <= start and end <= clock.end for clock in running)
+    ]
 
 
 def _time_span(outage: Outage) -> tuple[float, float]:
@@ -201,13 +214,13 @@ class _Layers:
         self.y += SIZES.gap / 2
 
     def add_requests(self, outage: Outage, service: str) -> None:
-        """Draw the phases of a Service as named bands, and its requests in their lower part."""
-        axis, high = self.axis, SIZES.line + 2 + _STRIP
+        """Draw the phases of a Service as named bands, and its requests below them."""
+        axis = self.axis
         free = axis.left  # the names end here
         for phase in outage.phases[service]:
             colour, opacity = PHASE_STYLES[phase.name]
             x1, x2 = axis.x(phase.start), axis.x(phase.end)
-            self.parts.append(band(x1, self.y, x2, high, colour, opacity, describe_phase(phase)))
+            self.parts.append(band(x1, self.y, x2, SIZES.line + 2, colour, opacity, describe_phase(phase)))
             x, names = max(x1 + _PAD, free), _phase_names(phase)
             words = first_fitting(names, x2 - x - _PAD)
             if not words and phase.name == DARK and x + text_width(names[-1]) <= axis.right:
@@ -216,8 +229,9 @@ class _Layers:
                 self.parts.append(text(x, self.y + SIZES.text + 1, words))
                 free = x + text_width(words) + 2 * _PAD
         requests = ((one.at, one.is_ok) for one in outage.attempts[service])
-        self.parts += request_strip(requests, axis, self.y + SIZES.line + 2, _STRIP)
-        self.y += high
+        self.y += SIZES.line + 2 + _RIBBON_GAP
+        self.parts += request_strip(requests, axis, self.y, _STRIP)
+        self.y += _STRIP
 
 
 def _titles(mark: EventMark) -> str:
