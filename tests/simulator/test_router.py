@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 import kanslib
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
+from kanslib.k8s.logs import timestamp_of
 from kanslib.lab.lab import Lab
 from tests.types import OpenLab
 
@@ -150,3 +152,66 @@ def test_routes_follow_a_corrected_peer() -> None:
     assert not len(lab.routes())
     lab.apply(peer())
     assert len(lab.routes()) == 3
+
+
+def session_log(lab: Lab, node: str = "myk8s-worker") -> list[dict[str, Any]]:
+    lines = [json.loads("{" + line.partition(" {")[2]) for line in str(lab.log("speaker", node)).splitlines()]
+    return [line for line in lines if line["caller"].startswith(("native.go", "bgp_controller.go"))]
+
+
+def test_log_speaker_session_up_and_down() -> None:
+    lab = started(peer() + advertisement())
+    assert [line.get("event") for line in session_log(lab)][-1] == "sessionUp"
+    up = session_log(lab)[-1]
+    assert up == {
+        "caller": "native.go:109", "event": "sessionUp", "level": "info", "localASN": 65000,
+        "msg": "BGP session established", "peer": f"{ROUTER}:179", "peerASN": 65001, "ts": up["ts"],
+    }  # fmt: skip
+    lab.stop_router()
+    assert session_log(lab)[-1]["event"] == "sessionDown"
+    lab.at(lab.moments().MOMENT.iloc[-1], after=40)
+    failures = [line["error"] for line in session_log(lab) if line.get("op") == "connect"]
+    assert set(failures) == {f'dial "{ROUTER}:179": getsockopt: no route to host'}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (peer(address=NOBODY), f'dial "{NOBODY}:179": getsockopt: no route to host'),
+        (peer(more=", peerPort: 1790"), f'dial "{ROUTER}:1790": getsockopt: connection refused'),
+        (peer(more=", password: secret"), f'dial "{ROUTER}:179": timeout'),
+        (peer(theirs=65002), "unexpected peer ASN 65001, want 65002"),
+        (
+            peer(more=", sourceAddress: 192.0.2.9"),
+            f'dial "{ROUTER}:179": address "192.0.2.9" doesn\'t exist on this host',
+        ),
+        (peer(mine=64999), f'read OPEN from "{ROUTER}:179": got BGP notification code 0x0202 (Bad peer AS)'),
+    ],
+)
+def test_log_speaker_session_that_fails(wrong: str, error: str) -> None:
+    """MetalLB v0.14.8's own sessions said so beside bgpd of FRR 8.4.4."""
+    lab = started(wrong + advertisement())
+    lab.at(lab.moments().MOMENT.iloc[-1], after=60)
+    failed = [line for line in session_log(lab) if line["msg"] == "failed to connect to peer"]
+    assert {line["error"] for line in failed} == {error}
+    assert {(line["caller"], line["level"], line["op"]) for line in failed} == {("native.go:101", "error", "connect")}
+    assert len(failed) >= 3
+    flaps = [line for line in session_log(lab) if line.get("event") == "peerNotification"]
+    assert bool(flaps) == ("Bad peer AS" in error)
+
+
+def test_log_speaker_waits_longer_after_each_failure() -> None:
+    """internal/bgp/native/backoff.go: 0, 1, 2, 4 … seconds."""
+    lab = started(peer(theirs=65002) + advertisement())
+    lab.at(lab.moments().MOMENT.iloc[-1], after=60)
+    lines = [line for line in str(lab.log("speaker", "myk8s-worker")).splitlines() if "failed to connect" in line]
+    moments = [timestamp_of(line) or 0 for line in lines]
+    pauses = [round(b - a) for a, b in pairwise(moments)]
+    assert pauses[:6] == [0, 1, 2, 4, 8, 16]
+
+
+def test_log_speaker_peer_that_is_removed() -> None:
+    lab = started(peer() + advertisement())
+    lab.delete_object("bgppeer/edge")
+    last = session_log(lab)[-1]
+    assert (last["event"], last["reason"], last["peer"]) == ("peerRemoved", "removedFromConfig", ROUTER)

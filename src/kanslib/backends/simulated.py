@@ -24,7 +24,7 @@ from kanslib.course import stories
 from kanslib.course.stories import PlannedStep, Role, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotSimulatedError, RefusedError, UnknownNameError
 from kanslib.k8s.apply import is_applied
-from kanslib.k8s.logs import merge_logs
+from kanslib.k8s.logs import merge_logs, timestamp_of
 from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
 from kanslib.k8s.objects import KubeObject, WatchEvent, external_address, identity, newest_leaders, plural
 from kanslib.metallb import memberlist
@@ -198,8 +198,11 @@ class SimulatedBackend(Backend):
 
     def _log_of(self, component: str, node: str) -> str:
         """Return what a node's Pod had logged before the simulation began, and what the simulation adds."""
-        logs = self._simulator.speakers.logs if component == "speaker" else self._simulator.controller.logs
-        return "\n".join(filter(None, [self._start.log(component, node), *logs.get(node, [])]))
+        lines = self._simulator.controller.logs.get(node, [])
+        if component == "speaker":
+            lines = [*self._simulator.speakers.logs.get(node, []), *self._simulator.session_log(node, self._now)]
+            lines.sort(key=lambda line: timestamp_of(line) or 0)
+        return "\n".join(filter(None, [self._start.log(component, node), *lines]))
 
     def _text(self, content: str) -> Text:
         last = self._last()

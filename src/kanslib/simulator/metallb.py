@@ -7,10 +7,8 @@ knows, when it reacts, and which events, logs, ServiceL2Statuses and gratuitous 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from kanslib.k8s.endpoints import by_service, slices_of
@@ -18,11 +16,11 @@ from kanslib.k8s.objects import KubeObject, external_addresses, internal_ip, is_
 from kanslib.metallb import allocation, bgp, election, memberlist, replay
 from kanslib.metallb.config import Configuration, L2Advertisement, pool_of
 from kanslib.metallb.resources import SYSTEM
-from kanslib.simulator.api_server import timestamp
 from kanslib.simulator.chance import Chance, Unordered
 from kanslib.simulator.config_reader import CONTROLLER, SPEAKERS, ConfigReader
 from kanslib.simulator.event_loop import EventLoop
 from kanslib.simulator.event_recorder import EventRecorder
+from kanslib.simulator.log_lines import LogValue, log_line
 from kanslib.simulator.time_series import TimeSeries
 
 _ROUND, _BURST = 1.1, 5.0  # seconds between gratuitous ARPs, and how long after the last sync (announcer.go spamLoop)
@@ -30,7 +28,6 @@ _INTERFACES = frozenset({"eth0"})  # of a kind node that MetalLB may announce on
 Announced = dict[str, frozenset[str]]  # an address, and the nodes that answer ARP for it
 
 
-LogValue = str | list[str]  # of a field in a line of JSON
 _CONTROLLER_LINES: dict[str, tuple[str, str, tuple[str, str], str]] = {  # by the reason of the event beside it
     "IPAllocated": ("service.go:150", "info", ("event", "ipAllocated"), "IP address assigned by controller"),
     "AllocationFailed": ("service.go:143", "error", ("op", "allocateIPs"), "IP allocation failed"),
@@ -173,13 +170,6 @@ def _waits_for_an_address(service: KubeObject) -> bool:
 def stale_log_line(moment: float, caller: str, reconciler: str, reader: ConfigReader) -> str:
     """Return the line with which a component says that it cannot use the configuration, and why."""
     return log_line(moment, caller=caller, level="error", controller=reconciler, error=reader.problem)
-
-
-def log_line(moment: float, **fields: LogValue) -> str:
-    """Return a line of MetalLB's logs as `kubectl logs --timestamps` prints it; `moment`: Unix seconds."""
-    written_at = datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
-    ordered = dict(sorted({**fields, "ts": timestamp(moment)}.items()))
-    return f"{written_at} {json.dumps(ordered, separators=(',', ':'))}"
 
 
 def _relevant_fields(service: KubeObject) -> object:

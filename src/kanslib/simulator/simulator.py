@@ -27,7 +27,7 @@ from kanslib.k8s.objects import (
     name_of,
     plural,
 )
-from kanslib.metallb import bgp
+from kanslib.metallb import bgp, bgp_sessions
 from kanslib.metallb.bgp_sessions import CONNECT_S
 from kanslib.metallb.election import EXCLUDE
 from kanslib.metallb.resources import SYSTEM
@@ -45,6 +45,7 @@ from kanslib.simulator.kubelet import Kubelets
 from kanslib.simulator.metallb import SimulatedController, SimulatedSpeakers, is_installed
 from kanslib.simulator.router import RouterView
 from kanslib.simulator.service_registry import stored_service
+from kanslib.simulator.session_log import SpeakerState, session_lines
 from kanslib.simulator.time_series import TimeSeries
 from kanslib.simulator.workloads import Workloads
 
@@ -645,6 +646,23 @@ class Simulator:
             router = course_router(name, self.initial.address_of_router(name), nodes.values())
             self._router_views[key] = RouterView.of(router, config, objects, nodes, running)
         return self._router_views[key]
+
+    def session_log(self, node: str, until: float) -> list[str]:
+        """Return what the speaker of a node has logged about its BGP sessions by a moment (Unix seconds)."""
+        changing = (self.router, self.speakers.sessions, self.speakers.configs, self.down, self.unreachable)
+        moments = sorted({moment for series in changing for moment in series.moments if moment <= until})
+        return session_lines([self._speaker_state(node, moment) for moment in moments], until)
+
+    def _speaker_state(self, node: str, moment: float) -> SpeakerState:
+        is_connected = node in self.speakers.sessions.at(moment)
+        is_isolated = node in self.unreachable.at(moment) - self.down.at(moment)
+        if not is_connected and not is_isolated:
+            return SpeakerState(moment, None, {})
+        peers, view = self.speakers.configs.at(moment).peers, self.router_view(moment)
+        own = {node: self.initial.addresses[node]} if node in self.initial.addresses else {}
+        found = bgp_sessions.sessions(peers.values(), own, [view.router] if view and is_connected else [])
+        asn = view.router.asn if view else 0
+        return SpeakerState(moment, peers, {session.peer: session for session in found}, asn)
 
     def chances(self, moment: float) -> list[Chance]:
         """Return what could have come otherwise at a moment, because MetalLB walks Go maps."""

@@ -31,6 +31,11 @@ class TimeSeries(Generic[T]):
         return self._values[max(0, bisect_right(self._times, t) - 1)]
 
     @property
+    def moments(self) -> tuple[float, ...]:
+        """The moments (Unix seconds) from which each value holds; the first is the beginning."""
+        return tuple(self._times)
+
+    @property
     def latest(self) -> T:
         """The value after the last change."""
         return self._values[-1]
