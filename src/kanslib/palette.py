@@ -15,7 +15,8 @@ PAPER, INK = "#ffffff", "#333333"
 DARK_GROUND, DARK_INK = "#111111", "#e0e0e0"
 TOOLTIP, TOOLTIP_INK = "#2b2b2b", "#ffffff"  # of a text that covers others while it is shown, on every ground
 
-# the page's own ground, for what stands over other things: of JupyterLab, VS Code or Colab, else the browser's
+# the page's own ground, for what stands over other things: of JupyterLab or of an image of ours, of VS Code, of Colab,
+# else the browser's
 GROUND = "var(--jp-layout-color0,var(--vscode-editor-background,var(--colab-primary-surface-color,Canvas)))"
 
 

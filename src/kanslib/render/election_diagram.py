@@ -9,7 +9,7 @@ import htpy as h
 
 from kanslib.answer import Provenance
 from kanslib.metallb import election
-from kanslib.palette import SERIES
+from kanslib.palette import GROUND, SERIES
 from kanslib.render.figure import SIZES, Drawing, Figure, Note, place_notes, wrap_text
 from kanslib.render.figure.layout import NOTE_GAP
 from kanslib.render.figure.marks import SYMBOLS, line, symbol, text
@@ -17,6 +17,7 @@ from kanslib.render.rows import Rows
 
 _MARGIN = 4
 _ROW = SIZES.line + 4
+_OVER_STEMS = f"paint-order:stroke;stroke:{GROUND};stroke-width:4px;stroke-linejoin:round"
 _SHAPES = ("circle", "square", "triangle", "diamond", "cross", "hexagon", "pentagon")
 
 
@@ -131,17 +132,22 @@ class _Lane:
     def drawn(self) -> Iterator[h.Element]:
         """Yield the line, and each node above it."""
         yield line(self._left, self._axis, self._right, self._axis)
+        for note in self._notes:
+            y = self._y(note)
+            yield line(note.x, y + 6, note.x, self._axis, width=1)
+            yield line(note.x, self._axis - 5, note.x, self._axis + 5, width=2)
         for (node, _), note in zip(self._row.places, self._notes, strict=True):
             yield from self._node(node, note)
 
+    def _y(self, note: Note) -> float:
+        return self._top + _ROW * note.row + _ROW / 2
+
     def _node(self, node: str, note: Note) -> Iterator[h.Element]:
-        y = self._top + _ROW * note.row + _ROW / 2
-        yield line(note.x, y + 6, note.x, self._axis, width=1)
-        yield line(note.x, self._axis - 5, note.x, self._axis + 5, width=2)
+        y = self._y(note)
         yield self._symbol(node, note.x, y)
         x, anchor = (note.x - NOTE_GAP, "end") if note.is_left else (note.x + NOTE_GAP, None)
-        for place, words in enumerate(note.lines):
-            yield text(x, y + 4 + _ROW * place, words, anchor)
+        lines = (text(x, y + 4 + _ROW * place, words, anchor) for place, words in enumerate(note.lines))
+        yield h.g(style=_OVER_STEMS)[lines]
 
     def _symbol(self, node: str, x: float, y: float) -> h.Element:
         """Return a node's symbol: shape and colour differ, so that neither is needed alone."""

@@ -32,7 +32,8 @@ _STYLE = f"""
 """
 # An image inherits nothing from the page around it: it brings its typeface and its ground, in light and in dark
 Theme = Literal["light", "dark", "of the reader"]
-_LIGHT, _DARK = f"svg{{color:{INK};background:{PAPER}}}", f"svg{{color:{DARK_INK};background:{DARK_GROUND}}}"
+_LIGHT = f"svg{{color:{INK};background:{PAPER};--jp-layout-color0:{PAPER}}}"
+_DARK = f"svg{{color:{DARK_INK};background:{DARK_GROUND};--jp-layout-color0:{DARK_GROUND}}}"
 _THEMES: dict[Theme, str] = {
     "light": _LIGHT, "dark": _DARK, "of the reader": f"{_LIGHT}@media (prefers-color-scheme:dark){{{_DARK}}}",
 }  # fmt: skip
