@@ -21,6 +21,7 @@ from kanslib.exceptions import KanslibError, TooManyPathsError
 from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
 from kanslib.iptables.dump_text import decode
 from kanslib.iptables.explain import share
+from kanslib.iptables.ipset import IPSet
 from kanslib.iptables.outcome import open_questions
 from kanslib.iptables.parser import LARGEST_TEXT
 from kanslib.render.packet_trace import Trace
@@ -69,6 +70,15 @@ def _decode(path: str, stream: BinaryIO) -> str:
     return decode(data)
 
 
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Let an error in the text of a file name the file."""
+    try:
+        yield
+    except KanslibError as exc:
+        raise KanslibError(f"{file}: {exc}") from None
+
+
 def parse_number(text: str) -> int:
     """Return a number in decimal or, as iptables prints marks, in hexadecimal. KanslibError for another text.
 
@@ -97,11 +107,18 @@ class Machine:
             )
         if self.addresses is None or self.routes is None:
             return None
-        return Routing.read(read_text(str(self.addresses)), read_text(str(self.routes)))
+        texts = read_text(str(self.addresses)), read_text(str(self.routes))
+        with naming(f"{self.addresses}, {self.routes}"):
+            return Routing.read(*texts)
 
     def ipsets(self) -> IPSets:
         """Return the sets of every file."""
-        return IPSets({name: found for path in self.sets for name, found in ipset.parse(read_text(str(path))).items()})
+        found: dict[str, IPSet] = {}
+        for path in self.sets:
+            text = read_text(str(path))
+            with naming(str(path)):
+                found.update(ipset.parse(text))
+        return IPSets(found)
 
 
 @dataclass(frozen=True)
@@ -151,7 +168,9 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
         check_output_file("--svg", svg)
     try:
         with _no_collections():
-            rules = Rules.read([read_text(text) for text in texts], packet)
+            contents = [read_text(text) for text in texts]
+            with naming(", ".join("standard input" if text == "-" else text for text in texts)):
+                rules = Rules.read(contents, packet)
             outcomes = rules.trace(packet, machine.routing(), machine.ipsets())
     except TooManyPathsError as error:
         _print_questions(error, as_json)

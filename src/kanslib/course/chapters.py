@@ -108,12 +108,15 @@ def _load_digests(directory: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of a file in the learner's copy. KanslibError for what is no file, or a huge one."""
+    """Return a file of the learner's copy. KanslibError for what is no file, is huge, or may not be read."""
     if path.exists() and not path.is_file():
         raise KanslibError(f"{path} is no regular file, expected a file of the course: name another place with --dir")
     if path.exists() and path.stat().st_size > LARGEST_FILE:
         raise KanslibError(f"{path} has more than {LARGEST_FILE:,} bytes, expected a file of the course: move it away")
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except PermissionError as exc:
+        raise KanslibError(f"{path}: {exc.strerror}; next step: check its permissions, or move it away") from None
 
 
 def _plan_chapter(source: Path, target: Path, copied_digest: str) -> tuple[CopyResult, Path | None]:

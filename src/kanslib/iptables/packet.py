@@ -173,7 +173,7 @@ class Routing:
             ]
             return Routing(tuple(interfaces), tuple(map(_route, json.loads(routes))))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-            raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {exc!r}") from None
+            raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {type(exc).__name__}: {exc}") from None
 
     def type_of(self, address: str, dev: str = "") -> str:
         """Return LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type).
