@@ -85,10 +85,10 @@ SLOW = ("verify", "timeline", "challenge")  # seconds each, as answers
 
 def each(table: dict[str, tuple[str, ...]]) -> pytest.MarkDecorator:
     """Run a test with each command of a table; the default part leaves out answers that take seconds."""
-    rows = (
+    rows = [
         pytest.param(row, id=name, marks=pytest.mark.slow if table is ANSWERS and row[0] in SLOW else ())
         for name, row in table.items()
-    )
+    ]
     return pytest.mark.parametrize("arguments", rows)
 
 
