@@ -75,15 +75,17 @@ def test_exercise_form_answered_by_mouse(course: str, page: Page, progress: Path
     assert outcomes(progress) == {}
     asked = form(page, "Whose MAC address stands in the answer for a VIP?")
     asked.get_by_role("button", name="Check").click()
-    asked.get_by_text("Not tried yet").wait_for()
+    asked.get_by_text("Choose one.").wait_for()
     asked.get_by_label("a virtual one that moves along with the VIP").click()
     asked.get_by_role("button", name="Check").click()
     asked.get_by_text("Keepalived can do that").wait_for()
+    asked.get_by_label("a virtual one that moves along with the VIP ✗ not right").wait_for()
     asked.get_by_role("button", name="Hint").click()
     asked.get_by_text("What would have to change at a failover").wait_for()
     asked.get_by_label("that of the leader's own network card").click()
     asked.get_by_role("button", name="Check").click()
-    asked.get_by_text("right, after help").wait_for()
+    asked.locator(".kans-state", has_text="right, after help").wait_for()
+    asked.get_by_label("that of the leader's own network card ✓ right").wait_for()
     shot(page, "answer-by-mouse")
     assert outcomes(progress) == {"whose-mac": "right after help"}
 
@@ -105,7 +107,7 @@ def test_exercise_form_every_answer_kind_by_keyboard_and_after_restart(course: s
     page.wait_for_timeout(2000)
     jupyter.settled(page)
     asked = form(page, "You cordon the leader (kubectl cordon).")
-    assert asked.locator(".kans-question [role=img]").get_attribute("aria-label") == "right"
+    assert asked.locator(".kans-state").inner_text() == "✓ right"
     shot(page, "after-a-restart")
     assert outcomes(progress) == done
 
@@ -113,19 +115,20 @@ def test_exercise_form_every_answer_kind_by_keyboard_and_after_restart(course: s
 def answer_with_a_function(page: Page) -> None:
     written = form(page, "Write the election: a function")
     written.get_by_role("button", name="Check").click()
-    written.get_by_text("✓ right").wait_for()
+    written.locator(".kans-feedback", has_text="✓ right").wait_for()
 
 
 def answer_with_a_slider(page: Page) -> None:
     guess = form(page, "joins. About how many of the pool's addresses")
     guess.get_by_role("button", name="Check").click()
-    guess.get_by_text("Not tried yet").wait_for()
+    guess.get_by_text("not answered yet", exact=True).wait_for()
+    guess.get_by_text("Move the slider.").wait_for()
     guess.get_by_role("slider", name="addresses").focus()
     for _ in range(12):
         page.keyboard.press("ArrowRight")
     page.wait_for_timeout(500)
     guess.get_by_role("button", name="Check").click()
-    guess.get_by_text("✓ right").wait_for()
+    guess.locator(".kans-feedback", has_text="✓ right").wait_for()
 
 
 def answer_with_ticks(page: Page) -> None:
@@ -136,7 +139,7 @@ def answer_with_ticks(page: Page) -> None:
     ticks.get_by_text("but a label can take a node out of the race").wait_for()
     ticks.get_by_label("myk8s-control-plane").uncheck()
     ticks.get_by_role("button", name="Check").click()
-    ticks.get_by_text("✓ right").wait_for()
+    ticks.locator(".kans-feedback", has_text="✓ right").wait_for()
 
 
 def answer_by_keyboard(page: Page) -> None:
@@ -152,7 +155,7 @@ def answer_by_keyboard(page: Page) -> None:
     for _ in range(3):
         page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
-    asked.get_by_text("✓ right").wait_for()
+    asked.locator(".kans-feedback", has_text="✓ right").wait_for()
 
 
 def test_prediction_scored_by_query(course: str, page: Page, progress: Path) -> None:

@@ -157,7 +157,7 @@ def test_lab_predict_several(capsys: pytest.CaptureFixture[str]) -> None:
     assert "2. And svc3" in repr(asked)
     said = asked.check("d", "purple")
     assert "1. Your prediction: Written down" in said
-    assert "2. ○ not tried: 'purple' is none of the choices" in said
+    assert "2. Not answered yet: 'purple' is none of the choices" in said
 
 
 def test_quiz_check_in_order_rest_not_tried(open_lab: OpenLab) -> None:
@@ -209,7 +209,62 @@ def test_exercise_check_never_uses_fallback_answer(open_lab: OpenLab, capsys: py
     assert capsys.readouterr().out == "", "the recording was not asked"
 
 
-def test_exercise_view_text_on_terminal(open_lab: OpenLab) -> None:
-    shown = open_lab("election").exercise("rename-a-node")._repr_mimebundle_()
-    assert set(shown) == {"text/html", "text/plain"}
-    assert "c) those that it led, and those that the new name wins" in str(shown["text/plain"])
+def test_exercise_view_text_on_terminal(open_lab: OpenLab, capsys: pytest.CaptureFixture[str]) -> None:
+    open_lab("election").exercise("rename-a-node")._ipython_display_()
+    assert "c) those that it led, and those that the new name wins" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["read-the-answer", "write-kube-svc", "write-the-election", "write-the-outage"])
+def test_exercise_solution_code_is_right(open_lab: OpenLab, name: str) -> None:
+    stories = {"read-the-answer": "arp", "write-kube-svc": "iptables", "write-the-election": "election"}
+    lab = open_lab(stories.get(name, "failover"))
+    if name == "write-the-outage":
+        lab.at("kill-node")
+    solution = lab.exercise(name).solution()
+    names: dict[str, object] = {}
+    exec(solution.code, names)
+    assert solution.code in str(solution)
+    function = solution.code.partition("def ")[2].partition("(")[0]
+    assert lab.exercise(name).check(names[function]).outcome == "right after help"
+
+
+def test_exercise_marks_choices(open_lab: OpenLab) -> None:
+    view = open_lab("arp").exercise("does-the-vip-answer-ping")
+    assert view.check("a").marks == {"yes": False}
+    assert view.solution().marks == {"no": True}
+    assert view.check().marks == {}
+    assert open_lab("election").exercise("leader-of-svc1").check("myk8s-worker").marks == {"myk8s-worker": True}
+
+
+def test_exercise_messages_name_no_letters(open_lab: OpenLab) -> None:
+    lab = open_lab("case-1")
+    for name in ("whose-mac", "case-1", "chances-of-three"):
+        words = str(lab.exercise(name).check())
+        assert "'a'" not in words
+        assert "=…" not in words
+
+
+def test_prediction_result_beside_its_question() -> None:
+    lab = kanslib.open_lab("election")
+    made = lab.predict("leader-of-svc1", guess="myk8s-worker2")
+    seen: list[object] = []
+    made.when_scored(seen.append)
+    assert "written down" in made.question_html()
+    lab.leader("svc1")
+    assert seen == [made.result]
+    assert "not right" in made.question_html()
+    again = lab.predict("leader-of-svc1")  # the cell, run again
+    assert again.result == made.result
+    assert str(made.result) in repr(again)
+    again.answer("myk8s-worker")
+    assert "written down" in again.question_html()
+
+
+def test_exercise_on_paper_has_its_solution_folded(open_lab: OpenLab) -> None:
+    lab = open_lab("arp")
+    paper = lab.exercise("whose-mac").paper_html()
+    assert "that of the Pod" in paper
+    assert "<details><summary>Solution</summary>" in paper
+    assert not lab.progress().table.set_index("EXERCISE")["SOLUTION SEEN"]["whose-mac"]
+    assert "<details>" not in lab.predict("does-curl-survive").paper_html()
+    assert "<details>" not in open_lab("arp").exercise("case-1").paper_html()  # of another story

@@ -60,6 +60,7 @@ class Exercise:
     tolerance: how far off a number may be, relative to the right one
     scored_by: the queries that score a prediction
     starter: the first lines of a function that the learner writes
+    solution: such a function, whole
     story: the only story in which it can be asked; empty for any
     parts: of a diagnosis, the choices for its cause, its fix and its evidence, each by name
     quiz: whether it belongs to the chapter's summary
@@ -80,6 +81,7 @@ class Exercise:
     unit: str = ""
     scored_by: tuple[str, ...] = ()
     starter: str = ""
+    solution: str = ""
     story: str = ""
     parts: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     quiz: bool = False
@@ -124,14 +126,13 @@ def parse_answer(exercise: Exercise, answer: object) -> Answer:
 def describe_format(exercise: Exercise) -> str:
     """Return what an answer should look like, in words."""
     if exercise.kind == "choice":
-        letters = ", ".join(repr(letter(place)) for place in range(len(exercise.choices)))
-        return f"one of {letters}"
+        return "one of its choices, by letter or in words"
     if exercise.kind == "number":
         return f"a number{' of ' + exercise.unit if exercise.unit else ''}, e.g. 3.5"
     if exercise.kind == "code":
         return "a function"
     if exercise.kind == "diagnosis":
-        return ", ".join(f"{part}=…" for part in exercise.parts) + ", each one of its choices, by letter or in words"
+        return f"{', '.join(exercise.parts)}: each one of its choices, by letter or in words"
     return "a name or a list of names, e.g. ['svc1', 'svc2']"
 
 
@@ -216,7 +217,8 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
     mistake = _find_mistake(exercise, parsed, expected)
     if mistake is None:
         outcome = AnswerOutcome.RIGHT_AFTER_HELP if was_helped else AnswerOutcome.RIGHT
-        return Assessment(outcome, explain_solution(exercise, expected))
+        praise = f"Right in {len(expected.cases)} cases. " if exercise.kind == "code" else ""
+        return Assessment(outcome, praise + explain_solution(exercise, expected))
     misconception = next((one for one in exercise.misconceptions if _recognises(one, parsed, expected)), None)
     if misconception is None:
         return Assessment(AnswerOutcome.WRONG, mistake)
@@ -244,7 +246,7 @@ def format_answer(exercise: Exercise, answer: object) -> str:
         return f"{answer:g}{' ' + exercise.unit if exercise.unit else ''}"
     if isinstance(answer, (set, frozenset)):
         return ", ".join(sorted(answer))
-    return f"{len(answer)} cases" if isinstance(answer, Sequence) else _abridge(answer)
+    return _abridge(answer)
 
 
 def _recognises(misconception: Misconception, answer: Answer, expected: ExpectedAnswer) -> bool:

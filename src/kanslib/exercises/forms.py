@@ -5,19 +5,39 @@ Everything is in the order in which the Tab key goes: question, answer, buttons,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import ipywidgets as ipw
-from IPython.display import HTML
+from IPython.display import HTML, display
 from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
-from kanslib.exercises.session import ExerciseView, Feedback, MimeBundle, Prediction, display_text
-from kanslib.notices import in_notebook
-from kanslib.palette import BLUE
+from kanslib.exercises.session import ExerciseView, Feedback, Prediction
+from kanslib.palette import BLUE, GREEN, VERMILLION
 
 _WIDE = {"width": "auto", "max_width": "100%"}
 _NOTHING = "(choose)"
+_MARKS = {True: "✓ right", False: "✗ not right"}  # beside a choice, after a check or a solution
+_MOST_CHOICES = 12
+# A page that shows the widget hides the same on paper. Long choices are wrapped. A marked one has words and a bar.
+_STYLE = Markup(
+    """<style>
+.kans-paper{display:none}
+.kans-form .widget-radio,.kans-form .widget-radio-box{width:auto;max-width:100%;overflow:visible}
+.kans-form .widget-radio-box label{display:grid;grid-template-columns:1.6em minmax(0,1fr);align-items:start;\
+height:auto;margin:0;padding:.2em .5em;line-height:1.35;white-space:normal;overflow:visible;text-overflow:clip}
+.kans-form .widget-radio-box label input{grid-area:1/1;float:none;width:14px;height:14px;margin:.15em 0 0}
+.kans-untouched .noUi-handle{background:transparent;border:2px dashed currentColor}
+.kans-untouched .noUi-connect{background:transparent}
+</style><style>"""
+    + "".join(
+        f".kans-{kind}-{place} label:nth-of-type({place}){{box-shadow:inset 4px 0 {colour};background:{colour}22}}"
+        for kind, colour in (("right", GREEN), ("wrong", VERMILLION))
+        for place in range(1, _MOST_CHOICES + 1)
+    )
+    + "</style>"
+)
 # JupyterLab takes arrow keys, Enter and Space for itself wherever no text is typed; in a form they belong to the form.
 # It looks for the attribute at the element that has the focus. And ipywidgets gives no name to a slider's handle.
 _KEYS = """<script>
@@ -34,50 +54,72 @@ _KEYS = """<script>
 </script>"""
 
 
+def _mark_nothing(_marks: Mapping[str, bool]) -> None:
+    """Mark no choice: there is none."""
+
+
+@dataclass(frozen=True)
 class FormField:
-    """A widget to answer with, and how to read it; None while nobody has touched it."""
+    """A widget to answer with.
 
-    def __init__(self, widget: ipw.Widget, read: Callable[[], object]) -> None:
-        self.widget, self.read = widget, read
+    `read` returns the answer, `missing` what is still to be done before it can be checked (empty: nothing), `mark`
+    takes which choices are right and which wrong, by their key.
+    """
+
+    widget: ipw.Widget
+    read: Callable[[], object]
+    missing: Callable[[], str]
+    mark: Callable[[Mapping[str, bool]], None] = _mark_nothing
 
 
-def display_forms(views: Sequence[ExerciseView], html: Markup, text: str) -> MimeBundle:
-    """Return what a cell shows of exercises: their forms in a notebook, HTML and text elsewhere."""
-    if not in_notebook():
-        return display_text(views, html, text)
-    return mimebundle(ipw.VBox([create_form(view) for view in views]), html, text)
+def display_forms(views: Sequence[ExerciseView], papers: Sequence[Markup], text: str) -> None:
+    """Show the forms of exercises, and `papers`, the same for paper."""
+    display_on_paper(Markup().join(papers), text)
+    display(ipw.VBox([create_form(view) for view in views]))
 
 
-def mimebundle(widget: ipw.Widget, html: Markup, text: str) -> MimeBundle:
+def display_on_paper(html: Markup, text: str) -> None:
+    """Show what stands in place of a form on paper and in a static page; a form that is shown hides it."""
+    display({"text/html": Markup('<div class="kans-paper">{}</div>').format(html), "text/plain": text}, raw=True)
+
+
+def mimebundle(widget: ipw.Widget, html: Markup, text: str) -> dict[str, object]:
     """Return what a cell shows: the widget; HTML for paper, GitHub and after the kernel has gone; text."""
     return {**widget._repr_mimebundle_(), "text/html": html, "text/plain": text}
 
 
 def create_form(view: ExerciseView) -> ipw.Widget:
     """Return the form of one exercise or prediction."""
-    question, feedback = ipw.HTML(view.question_html(), layout=_WIDE), ipw.HTML("", layout=_WIDE)
+    question, feedback = ipw.HTML(layout=_WIDE), ipw.HTML(layout=_WIDE)
     field = _create_field(view)
 
-    def create_button(name: str, tooltip: str, get_feedback: Callable[[], Feedback]) -> ipw.Button:
-        def show_feedback(_button: ipw.Button) -> None:
-            feedback.value = get_feedback().html()
+    def show(found: Feedback | None) -> None:
+        question.value = _STYLE + view.question_html()
+        feedback.value = found.html() if found else ""
+        if found and found.marks:
+            field.mark(found.marks)
 
+    def create_button(name: str, tooltip: str, get_feedback: Callable[[], Feedback]) -> ipw.Button:
         button = ipw.Button(description=name, tooltip=tooltip, layout={"width": "auto"})
-        button.on_click(show_feedback)
+        button.on_click(lambda _button: show(get_feedback()))
         return button
 
     def submit() -> Feedback:
-        return view.submit(field.read())
+        missing = field.missing()
+        return Feedback(missing, "Not answered yet") if missing else view.submit(field.read())
 
     if isinstance(view, Prediction):
         tooltip = "Keep this guess; the query that shows the answer scores it"
         buttons = [create_button("Write it down", tooltip, submit)]
+        view.when_scored(show)
+        show(view.result)
     else:
         buttons = [
             create_button("Check", "Is this right?", submit),
             create_button("Hint", "The next hint", view.hint),
             create_button("Solution", "The answer, and why", view.solution),
         ]
+        show(None)
     box = ipw.VBox([question, field.widget, ipw.HBox(buttons, layout={"flex_flow": "row wrap"}), feedback])
     box.layout = {"border_left": f"6px solid {BLUE}", "padding": "2px 12px", "margin": "4px 0 12px 0"}
     return capture_keys(box)
@@ -102,52 +144,93 @@ def _create_field(view: ExerciseView) -> FormField:
         return _create_checkboxes(options)
     if exercise.kind == "number" and exercise.scale:
         return _create_slider(exercise.scale, exercise.unit)
-    return _create_text_field(view)
+    return _create_code_field(view) if exercise.kind == "code" else _create_text_field()
 
 
 def _create_radio_buttons(choices: Sequence[Choice]) -> FormField:
     options = [(choice.text, choice.key) for choice in choices]
-    radio = ipw.RadioButtons(options=options, value=None, layout={"width": "max-content", "max_width": "100%"})
-    return FormField(radio, lambda: radio.value)
+    radio = ipw.RadioButtons(options=options, value=None, layout={"width": "auto", "max_width": "100%"})
+    marked: dict[str, bool] = {}
+
+    def mark(marks: Mapping[str, bool]) -> None:
+        marked.update(marks)  # what was wrong once stays marked
+        chosen = radio.value
+        radio.options = [(f"{text} {_MARKS[marked[key]]}" if key in marked else text, key) for text, key in options]
+        radio.value = chosen
+        for place, (_, key) in enumerate(options, 1):
+            if key in marked:
+                radio.add_class(f"kans-{'right' if marked[key] else 'wrong'}-{place}")
+
+    return FormField(radio, lambda: radio.value, lambda: "Choose one." if radio.value is None else "", mark)
 
 
 def _create_checkboxes(options: Sequence[str]) -> FormField:
-    boxes = [ipw.Checkbox(description=name, indent=False, layout={"width": "max-content"}) for name in options]
-    return FormField(ipw.VBox(boxes), lambda: [box.description for box in boxes if box.value])
+    boxes = {
+        name: ipw.Checkbox(description=name, indent=False, layout={"width": "auto", "max_width": "100%"})
+        for name in options
+    }
+
+    def read() -> list[str]:
+        return [name for name, box in boxes.items() if box.value]
+
+    def mark(marks: Mapping[str, bool]) -> None:
+        for name, box in boxes.items():
+            box.description = f"{name} {_MARKS[marks[name]]}" if name in marks else name
+
+    return FormField(ipw.VBox(list(boxes.values())), read, lambda: "" if read() else "Tick one or more.", mark)
 
 
 def _create_slider(scale: tuple[float, float, float], unit: str) -> FormField:
     low, high, step = scale
     slider = ipw.FloatSlider(
-        low, min=low, max=high, step=step, description=unit or "answer", readout_format=".0f" if step >= 1 else ".1f",
+        low, min=low, max=high, step=step, description=unit or "answer", readout=False,
         style={"description_width": "initial"}, layout={"width": "420px", "max_width": "100%"},
     )  # fmt: skip
+    slider.add_class("kans-untouched")
+    readout = ipw.Label("not answered yet")
     touched: list[bool] = []
-    slider.observe(lambda _change: touched.append(True), "value")
-    return FormField(slider, lambda: slider.value if touched else None)
+
+    def touch(_change: object) -> None:
+        touched.append(True)
+        slider.remove_class("kans-untouched")
+        readout.value = f"{slider.value:.{0 if step >= 1 else 1}f} {unit}"
+
+    slider.observe(touch, "value")
+    box = ipw.HBox([slider, readout], layout={"flex_flow": "row wrap", "max_width": "100%"})
+    return FormField(box, lambda: slider.value, lambda: "" if touched else "Move the slider.")
 
 
-def _create_text_field(view: ExerciseView) -> FormField:
-    is_code = view.exercise.kind == "code"
+def _create_text_field() -> FormField:
+    text = _text_input("answer", "", "")
+    return FormField(text, lambda: text.value, lambda: "" if text.value.strip() else "Write your answer.")
+
+
+def _create_code_field(view: ExerciseView) -> FormField:
     function = view.exercise.starter.removeprefix("def ").partition("(")[0]
-    text = ipw.Text(
-        function,
-        description="function" if is_code else "answer", layout={"width": "420px", "max_width": "100%"},
-        placeholder="the name of your function" if is_code else "", style={"description_width": "initial"},
+    text = _text_input("function", function, "the name of your function")
+
+    def missing() -> str:
+        name = text.value.strip()
+        if callable(_find_in_notebook(name)):
+            return ""
+        return f"This notebook has no function {name!r} yet. Write it in a cell, run that cell, and check again."
+
+    return FormField(text, lambda: _find_in_notebook(text.value.strip()), missing)
+
+
+def _text_input(label: str, value: str, placeholder: str) -> ipw.Text:
+    return ipw.Text(
+        value, description=label, placeholder=placeholder, layout={"width": "420px", "max_width": "100%"},
+        style={"description_width": "initial"},
     )  # fmt: skip
-
-    def read() -> object:
-        return _find_in_notebook(text.value.strip()) if is_code else text.value
-
-    return FormField(text, read)
 
 
 def _find_in_notebook(name: str) -> object:
-    """Return what a name stands for in the learner's notebook; the name itself where it stands for nothing."""
+    """Return what a name stands for in the learner's notebook; None where it stands for nothing."""
     from IPython import get_ipython
 
     shell = get_ipython()
-    return shell.user_ns.get(name, name) if shell is not None else name
+    return shell.user_ns.get(name) if shell is not None else None
 
 
 def _create_dropdowns(view: ExerciseView) -> FormField:
@@ -160,8 +243,9 @@ def _create_dropdowns(view: ExerciseView) -> FormField:
         for part, choices in view.exercise.parts.items()
     }  # fmt: skip
 
-    def read() -> object:
-        answer = {part: dropdown.value for part, dropdown in dropdowns.items()}
-        return answer if any(answer.values()) else None
+    def missing() -> str:
+        parts = [part for part, dropdown in dropdowns.items() if dropdown.value is None]
+        return f"Choose {' and '.join(f'the {part}' for part in parts)}." if parts else ""
 
-    return FormField(ipw.VBox(list(dropdowns.values())), read)
+    box = ipw.VBox(list(dropdowns.values()))
+    return FormField(box, lambda: {part: dropdown.value for part, dropdown in dropdowns.items()}, missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import htpy as h
@@ -16,6 +16,7 @@ from kanslib.exercises.exercise import (
     Assessment,
     Choice,
     Exercise,
+    OutcomeMark,
     assess,
     assess_blank,
     explain_solution,
@@ -26,32 +27,54 @@ from kanslib.exercises.exercise import (
 )
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
-from kanslib.palette import BLUE, bar_style
+from kanslib.palette import BLUE, GREY, bar_style
 
 if TYPE_CHECKING:
     from kanslib.answer import Printer
     from kanslib.exercises.lab_queries import LabQueries
 
 View = TypeVar("View", bound="ExerciseView")
-MimeBundle = dict[str, object]  # what a cell shows, by MIME type
-Display = Callable[[Sequence["ExerciseView"], Markup, str], MimeBundle]  # of views, their HTML and their text
+Display = Callable[[Sequence["ExerciseView"], Markup, str], None]  # of views, their HTML and their text
+# Words stand beside every colour. A chip names the state at the right of its question.
+_STYLE = """
+.kans-question{display:flex;flex-wrap:wrap;gap:.2em 1em;align-items:start;justify-content:space-between}
+.kans-question>div{flex:1 1 16em;font-weight:600}
+.kans-state{flex:none;margin-left:auto;padding:0 .7em;font-size:11px;line-height:18px;\
+border:2px solid;border-radius:11px}
+.kans-question pre{flex-basis:100%;margin:.2em 0}
+.kans-choices{margin:.3em 0;padding-left:2em;list-style:lower-alpha}
+.kans-feedback pre{margin:.4em 0;overflow-x:auto}
+"""
 
 
-def display_text(_views: Sequence[ExerciseView], html: Markup, text: str) -> MimeBundle:
-    """Return what a cell shows where no form can be shown: HTML and text."""
-    return {"text/html": html, "text/plain": text}
+def display_text(_views: Sequence[ExerciseView], html: Markup, text: str) -> None:
+    """Show exercises where no form can be shown, as HTML and as text."""
+    from IPython.display import display
+
+    display({"text/html": html, "text/plain": text}, raw=True)
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """Words to a learner under a head: `str()` of it is plain text, a notebook shows it beside a coloured bar."""
+    """Words to a learner under a head: `str()` of it is plain text, a notebook shows it beside a coloured bar.
+
+    `code`: what the learner could have written. `marks`: which choices are right (True) and which wrong, by their key.
+    """
 
     words: str
     head: str = ""
-    colour: str = OUTCOME_MARKS[AnswerOutcome.NOT_TRIED].colour
+    outcome: AnswerOutcome = AnswerOutcome.NOT_TRIED
+    code: str = ""
+    marks: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def colour(self) -> str:
+        """The colour of the bar."""
+        return OUTCOME_MARKS[self.outcome].colour
 
     def __str__(self) -> str:
-        return f"{self.head}: {self.words}" if self.head else self.words
+        text = f"{self.head}: {self.words}" if self.head else self.words
+        return f"{text}\n\n{self.code}" if self.code else text
 
     def __contains__(self, text: str) -> bool:
         return text in str(self)
@@ -60,7 +83,8 @@ class Feedback:
         """Return the words beside a bar, announced to screen readers."""
         head = [h.b[self.head], h.br] if self.head else []
         bar = h.div(".kans-feedback", role="status", style=bar_style(self.colour))
-        return Markup(bar[head, _with_line_breaks(self.words)])
+        code = h.pre(tabindex=0)[self.code] if self.code else None
+        return Markup(bar[head, _with_line_breaks(self.words), code])
 
     def _repr_html_(self) -> Markup:
         return self.html()
@@ -72,7 +96,8 @@ class Feedback:
 def format_feedback(assessment: Assessment, notice: str = "") -> Feedback:
     """Return an assessment as feedback; `notice` says what happened to the progress file."""
     mark = OUTCOME_MARKS[assessment.outcome]
-    return Feedback("\n".join(filter(None, (assessment.words, notice))), f"{mark.sign} {mark.words}", mark.colour)
+    head = mark.words.capitalize() if assessment.outcome is AnswerOutcome.NOT_TRIED else f"{mark.sign} {mark.words}"
+    return Feedback("\n".join(filter(None, (assessment.words, notice))), head, assessment.outcome)
 
 
 def _with_line_breaks(words: str) -> Markup:
@@ -97,6 +122,7 @@ class ExerciseView:
         self.exercise, self.expected_answer = exercise, expected_answer
         self._progress, self._options, self._display = progress, options, display
         self._hints_given = 0
+        self._on_result: list[Callable[[Feedback], None]] = []  # of a prediction
 
     def options(self) -> list[str]:
         """Return the names that a form offers; none where the lab cannot list them now."""
@@ -134,7 +160,20 @@ class ExerciseView:
 
     def submit(self, answer: object) -> Feedback:
         """Take an answer from a form or a quiz."""
-        return format_feedback(self.assess(answer), self._progress.notice)
+        assessment = self.assess(answer)
+        feedback = format_feedback(assessment, self._progress.notice)
+        if assessment.outcome is AnswerOutcome.NOT_TRIED:
+            return feedback
+        return replace(feedback, marks=self._marks(answer, is_right=assessment.is_right))
+
+    def _marks(self, answer: object, *, is_right: bool) -> dict[str, bool]:
+        """Return how a form marks an answer: a choice as right or wrong, the names of a right answer as right."""
+        if self.exercise.kind == "choice":
+            return {str(parse_answer(self.exercise, answer)): is_right}
+        if self.exercise.kind == "names" and is_right:
+            parsed = parse_answer(self.exercise, answer)
+            return dict.fromkeys(parsed, True) if isinstance(parsed, frozenset) else {}
+        return {}
 
     def check(self, answer: object = None, /, **parts: object) -> Feedback:
         """Return whether an answer is right, and if not, what may have led to it.
@@ -155,56 +194,91 @@ class ExerciseView:
     def solution(self) -> Feedback:
         """Return the right answer of this lab, and why."""
         try:
-            words = explain_solution(self.exercise, self.expected_answer())
+            feedback = self.explain()
         except KanslibError as exc:
             return Feedback(f"It cannot be worked out at this moment. {exc}", "Solution")
         self._progress.record_help(self.exercise.id, solution=True)
-        return Feedback(words, "Solution")
+        return feedback
+
+    def explain(self) -> Feedback:
+        """Return the solution without recording that it was seen. KanslibError where this moment has no answer."""
+        expected = self.expected_answer()
+        marks = {} if self.exercise.kind == "code" else self._marks(expected.value, is_right=True)
+        words = explain_solution(self.exercise, expected)
+        return Feedback(words, "Solution", AnswerOutcome.RIGHT, self.exercise.solution, marks)
 
     def __repr__(self) -> str:
-        return f"{self.question}\n→ .check(answer), .hint(), .solution()"
+        parts = ", ".join(f"{part}=…" for part in self.exercise.parts) or "answer"
+        return f"{self.question}\n→ .check({parts}), .hint(), .solution()"
 
-    def _mark_html(self) -> h.Element:
-        """Return the mark of what came of the exercise so far: a sign, and words for a screen reader."""
+    def _state(self) -> OutcomeMark:
+        """Return what came of the exercise so far."""
         mark = OUTCOME_MARKS[self._progress.of(self.exercise.id).outcome]
-        return h.span(role="img", aria_label=mark.words)[mark.sign]
-
-    def _help_html(self) -> list[h.Node]:
-        return ["answer with ", h.code[".check(…)"], "; ", h.code[".hint()"], " and ", h.code[".solution()"], " help"]
+        return mark._replace(sign="") if mark is OUTCOME_MARKS[AnswerOutcome.NOT_TRIED] else mark
 
     def question_html(self) -> Markup:
-        """Return the question alone, as a form shows it above its own choices."""
+        """Return the question and its state, as a form shows them above its own choices."""
+        state = self._state()
+        chip = h.span(".kans-state", style=f"border-color:{state.colour}")[f"{state.sign} {state.words}".strip()]
         starter = h.pre[self.exercise.starter] if self.exercise.starter else None
-        return Markup(h.div(".kans-question")[self._mark_html(), " ", self.exercise.question, starter])
+        question = h.div(".kans-question")[h.div[self._label(), self.exercise.question], chip, starter]
+        return Markup(h.fragment[h.style[Markup(_STYLE)], question])
+
+    def _label(self) -> str:
+        return ""
 
     def _repr_html_(self) -> Markup:
-        question = _with_line_breaks(self.question.replace("  ", "\N{EM SPACE}"))
-        bar = h.div(".kans-question", style=bar_style(BLUE))
-        return Markup(bar[self._mark_html(), " ", question, h.br, h.small[self._help_html()]])
+        groups = {"": self.exercise.choices, **self.exercise.parts}
+        choices = [
+            [h.div[part] if part else None, h.ol(".kans-choices")[(h.li[choice.text] for choice in listed)]]
+            for part, listed in groups.items()
+            if listed
+        ]
+        return Markup(h.div(style=bar_style(BLUE))[self.question_html(), choices])
 
-    def _repr_mimebundle_(self, **_options: object) -> MimeBundle:
-        return self._display([self], self._repr_html_(), repr(self))
+    def paper_html(self) -> Markup:
+        """Return the question with its solution folded below it: for paper, where nobody can answer."""
+        try:
+            solution = self.explain()
+        except KanslibError:  # the cells below show it
+            return self._repr_html_()
+        folded = h.details[h.summary[solution.head], replace(solution, head="").html()]
+        return Markup(h.fragment[self._repr_html_(), folded])
+
+    def _ipython_display_(self) -> None:
+        self._display([self], self._repr_html_(), repr(self))
 
 
 class Prediction(ExerciseView):
     """A guess before a query: kept until the query is made, then scored."""
 
     guess: object = None
+    result: Feedback | None = None  # of this guess, or of an earlier one of this kernel
 
     def answer(self, guess: object) -> Feedback:
         """Keep the guess. It is scored by the query that shows the answer, and not before."""
         if is_blank(guess):
-            return Feedback(f"No guess yet. Expected: an answer to “{self.exercise.question}”", "○ not tried")
+            return Feedback(f"No guess yet. Expected: an answer to “{self.exercise.question}”", "Not answered yet")
         try:
             parse_answer(self.exercise, guess)
         except AnswerFormatError as exc:
-            return Feedback(str(exc), "○ not tried")
-        self.guess = guess
+            return Feedback(str(exc), "Not answered yet")
+        self.guess, self.result = guess, None
         return Feedback("Written down. Now look.", "Your prediction")
 
     def submit(self, answer: object) -> Feedback:
         """Take a guess from a form or a quiz."""
         return self.answer(answer)
+
+    def when_scored(self, show: Callable[[Feedback], None]) -> None:
+        """Call `show` with the result as soon as a query scores the guess."""
+        self._on_result.append(show)
+
+    def settle(self, result: Feedback) -> None:
+        """Take the result of the guess, and show it where the question stands."""
+        self.result = result
+        for show in self._on_result:
+            show(result)
 
     def score(self, expected: ExpectedAnswer) -> Feedback | None:
         """Judge the guess and record the result; None where it cannot be judged."""
@@ -214,19 +288,26 @@ class Prediction(ExerciseView):
         mark = OUTCOME_MARKS[assessment.outcome]
         guess = format_answer(self.exercise, parse_answer(self.exercise, self.guess))
         answer = "" if assessment.is_right else f"Here: {format_answer(self.exercise, expected.value)}. "
-        return Feedback(answer + assessment.words, f"{mark.sign} Your prediction: {guess}", mark.colour)
+        marks = self._marks(self.guess, is_right=assessment.is_right) | self._marks(expected.value, is_right=True)
+        head = f"{mark.sign} Your prediction: {guess}"
+        return Feedback(answer + assessment.words, head, assessment.outcome, marks=marks)
 
-    def _mark_html(self) -> h.Element:
-        return h.b["Predict."]
+    def _label(self) -> str:
+        return "Predict. "
 
-    def _help_html(self) -> list[h.Node]:
-        if self.guess is not None:
-            return [f"Your guess: {self.guess}. Now look."]
-        call = f"lab.predict({self.exercise.id!r}, guess='…')"
-        return ["write your guess into the cell, ", h.code[call], ", run it, and look"]
+    def _state(self) -> OutcomeMark:
+        if self.result is None:
+            return OutcomeMark("", "no guess yet" if self.guess is None else "written down", GREY)
+        mark = OUTCOME_MARKS[self.result.outcome]
+        return mark._replace(words="not right") if self.result.outcome is AnswerOutcome.WRONG else mark
+
+    def paper_html(self) -> Markup:
+        """Return the question; the cells below it show the answer."""
+        return self._repr_html_()
 
     def __repr__(self) -> str:
-        return f"Predict. {self.question}\n→ .answer(guess), then look"
+        result = f"\n{self.result}" if self.result else ""
+        return f"Predict. {self.question}\n→ .answer(guess), then look{result}"
 
 
 class Quiz:
@@ -248,11 +329,10 @@ class Quiz:
         return f"{questions}\n→ .check(answer, answer, …)"
 
     def _repr_html_(self) -> Markup:
-        questions = (h.fragment[h.p[h.b[f"{place}."]], view._repr_html_()] for place, view in enumerate(self.views, 1))
-        return Markup(h.fragment[questions])
+        return Markup(h.fragment[(view._repr_html_() for view in self.views)])
 
-    def _repr_mimebundle_(self, **_options: object) -> MimeBundle:
-        return self._display(self.views, self._repr_html_(), repr(self))
+    def _ipython_display_(self) -> None:
+        self._display(self.views, self._repr_html_(), repr(self))
 
 
 class PendingPredictions:
@@ -260,6 +340,7 @@ class PendingPredictions:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Prediction] = {}
+        self._results: dict[str, Feedback] = {}
 
     @property
     def names(self) -> list[str]:
@@ -267,12 +348,16 @@ class PendingPredictions:
         return list(self._by_name)
 
     def add(self, prediction: Prediction) -> None:
-        """Keep a prediction, in place of an earlier one of the same exercise."""
+        """Keep a prediction, in place of an earlier one of the same exercise, whose result it takes over."""
+        if prediction.guess is None:
+            prediction.result = self._results.get(prediction.exercise.id)
         self._by_name[prediction.exercise.id] = prediction
 
-    def remove(self, prediction: Prediction) -> None:
-        """Forget a prediction."""
+    def settle(self, prediction: Prediction, result: Feedback) -> None:
+        """Give a prediction its result, and let it wait no longer."""
         del self._by_name[prediction.exercise.id]
+        self._results[prediction.exercise.id] = result
+        prediction.settle(result)
 
     def scored_by(self, query: str) -> list[Prediction]:
         """Return the predictions with a guess that this query scores."""
@@ -344,6 +429,6 @@ class ExerciseSession:
             except KanslibError:
                 continue
             if feedback is not None:
-                self.pending.remove(pending)
+                self.pending.settle(pending, feedback)
                 scored.append(feedback)
         return scored

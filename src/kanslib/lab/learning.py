@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kanslib import notices
 from kanslib.exceptions import KanslibError, NotRecordedError
@@ -32,15 +32,6 @@ def kernel_predictions() -> PendingPredictions:
     return PendingPredictions()
 
 
-def display_exercises(views: Sequence[ExerciseView], html: Markup, text: str) -> dict[str, Any]:
-    """Return what a cell shows of exercises: forms where a kernel runs, HTML and text elsewhere."""
-    if not in_notebook():  # ipywidgets takes half a second to import
-        return display_text(views, html, text)
-    from kanslib.exercises.forms import display_forms
-
-    return display_forms(views, html, text)
-
-
 class Learning:
     """What a learner does with a lab beside asking it.
 
@@ -61,9 +52,19 @@ class Learning:
         from kanslib.exercises.session import ExerciseSession
 
         pending = PendingPredictions() if self._predictions is None else self._predictions
-        return ExerciseSession(
-            CATALOG, load(default_path()), pending, self.judge_from_here, self.options, display_exercises
-        )
+        return ExerciseSession(CATALOG, load(default_path()), pending, self.judge_from_here, self.options, self.display)
+
+    def display(self, views: Sequence[ExerciseView], html: Markup, text: str) -> None:
+        """Show exercises: forms where a kernel runs, HTML and text elsewhere.
+
+        A static page of a recorded lab has the solutions, folded. A live cluster is not asked for them.
+        """
+        if not in_notebook():  # ipywidgets takes half a second to import
+            return display_text(views, html, text)
+        from kanslib.exercises.forms import display_forms
+
+        is_recorded = self._backend.provenance().source == "recorded"
+        return display_forms(views, [view.paper_html() for view in views] if is_recorded else [html], text)
 
     def score(self, query: str) -> None:
         """Score the predictions that a query answers, and show what came of them."""

@@ -164,9 +164,12 @@ EXERCISES = (
             "Bytes 6 and 7 are the operation; 2 is an answer. The sender's MAC address begins at 8.",
             "message[8:14].hex(':') and '.'.join(map(str, message[14:18]))",
         ),
-        explanation=(
-            "Right on {answer} from the wire: operation"
-            " at 6, the sender's MAC at 8, the sender's address at 14."
+        explanation="On the wire the operation is at 6, the sender's MAC at 8, the sender's address at 14.",
+        solution=(
+            "def read(message):\n"
+            "    if int.from_bytes(message[6:8]) != 2:\n"
+            "        return None\n"
+            "    return '.'.join(map(str, message[14:18])), message[8:14].hex(':')"
         ),
     ),
     Exercise(

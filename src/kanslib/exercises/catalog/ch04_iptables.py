@@ -229,7 +229,8 @@ EXERCISES = (
             "The first of n takes 1/n. How many are left for the second, and which share of the rest is its own?",
             "1 / (count - place) for each place from 0 on",
         ),
-        explanation="Right in {answer}: 1/n, then 1/(n-1) of the rest, and so on, as the kernel has it.",
+        explanation="1/n, then 1/(n-1) of the rest, and so on, as the kernel has it.",
+        solution="def chances(count):\n    return [1 / (count - place) for place in range(count)]",
     ),
     Exercise(
         "counted-per", "04", "One request is a dozen packets. What do the counters of KUBE-EXT count?", "choice",

@@ -216,7 +216,14 @@ EXERCISES = (
             "hashlib.sha256(text.encode()).digest() gives bytes, and bytes can be compared.",
             "The text is the node's name, a '#', the address; the smallest leads: min(nodes, key=…)",
         ),
-        explanation="Right in {answer} that a real cluster decided: the smallest sha256 of name#address leads.",
+        explanation="A real cluster decided so: the smallest sha256 of name#address leads.",
+        solution=(
+            "from hashlib import sha256\n\n"
+            "def elect(nodes, address):\n"
+            "    def rank(node):\n"
+            "        return sha256(f'{node}#{address}'.encode()).digest()\n\n"
+            "    return min(nodes, key=rank)"
+        ),
         misconceptions=(
             Misconception(
                 "order-is-alphabetic",

@@ -268,7 +268,12 @@ EXERCISES = (
             "Keep the seconds of those that were answered; the others only fill the gap.",
             "times = [at for at, ok in attempts if ok]; the largest difference of neighbors",
         ),
-        explanation="Right in {answer}: what was answered tells how long nothing was.",
+        explanation="What was answered tells how long nothing was.",
+        solution=(
+            "def longest_gap(attempts):\n"
+            "    times = [at for at, ok in attempts if ok]\n"
+            "    return max(later - earlier for earlier, later in zip(times, times[1:]))"
+        ),
         misconceptions=(
             Misconception(
                 "failures-are-seconds",
