@@ -23,7 +23,7 @@ from kanslib.render.arp_words import (
 )
 from kanslib.render.event_marks import short_names
 from kanslib.render.figure import SIZES, Drawing, Figure, TimeAxis, first_fitting, text_width, wrap_text
-from kanslib.render.figure.marks import band, line, symbol, text, time_axis, time_axis_height
+from kanslib.render.figure.marks import band, line, symbol, text, time_axis, time_axis_height, time_grid
 from kanslib.render.rows import Row
 
 if TYPE_CHECKING:
@@ -55,17 +55,18 @@ class ARPTimeline(Figure):
         heads = [_ENTRY, *(_count(kind, mine) for found in messages.values() for kind, mine in found.items())]
         column = max(text_width(head) for head in heads) + 2 * SIZES.gap
         axis = TimeAxis(window.start - window.zero, window.end - window.zero, column, width - SIZES.gap)
-        layers = _Layers(axis, self.context)
+        layers, lines = _Layers(axis, self.context), list[h.Node]()
         for address, by_kind in messages.items():
             layers.add_address(address, width - 2 * SIZES.gap)
+            top = layers.y
             layers.add_entries(list(neighbor_entries(self.updates, address, self.context)))
             for kind, mine in by_kind.items():
                 layers.add_messages(kind, mine)
-        start = line(axis.x(0), 0, axis.x(0), layers.y, VERMILLION, 1, "4 3")
+            lines += [*time_grid(axis, top, layers.y), line(axis.x(0), top, axis.x(0), layers.y, VERMILLION, 1, "4 3")]
         title = f"seconds after {window.action}"
-        foot = list(time_axis(axis, 0, layers.y, title))
+        foot = list(time_axis(axis, layers.y, layers.y, title))
         height = layers.y + time_axis_height(axis, title)
-        return Drawing(f"ARP and neighbor discovery around {window.action}", height, [foot, start, layers.parts])
+        return Drawing(f"ARP and neighbor discovery around {window.action}", height, [lines, foot, layers.parts])
 
     def describe(self) -> str:
         """Return what the figure shows, in sentences."""

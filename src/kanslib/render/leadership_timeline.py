@@ -12,7 +12,7 @@ from kanslib.analysis.leadership import LeaderView, disagreements
 from kanslib.answer import Provenance
 from kanslib.palette import SERIES
 from kanslib.render.figure import SIZES, Drawing, Figure, TimeAxis, first_fitting, name_column, wrap_text
-from kanslib.render.figure.marks import band, line, text, time_axis, time_axis_height
+from kanslib.render.figure.marks import band, line, text, time_axis, time_axis_height, time_grid
 from kanslib.render.rows import Row
 
 _NOBODY = "nobody"
@@ -105,14 +105,15 @@ class _Layers:
         """Draw the lanes of all viewers over a time axis."""
         leaders = list(dict.fromkeys(one.leader for one in self.views))
         colours = {leader: SERIES[place % len(SERIES)] for place, leader in enumerate(leaders)}
-        top = self.y
         for viewer in dict.fromkeys(one.viewer for one in self.views):
             self._add_viewer(viewer, axis)
+            grid = list(time_grid(axis, self.y, self.y + _LANE + 4))
             for one in self.views:
                 if one.viewer == viewer and one.start < axis.end and one.end > axis.start:
                     self._add_bar(one, axis, colours[one.leader])
+            self.parts += grid
             self.y += _LANE + 4
-        self.parts += time_axis(axis, top, self.y, title)
+        self.parts += time_axis(axis, self.y, self.y, title)
         self.axis_y, self.y = self.y, self.y + time_axis_height(axis, title)
 
     def _add_viewer(self, viewer: str, axis: TimeAxis) -> None:

@@ -27,7 +27,7 @@ from kanslib.render.figure import (
     text_width,
     wrap_text,
 )
-from kanslib.render.figure.marks import band, line, request_strip, symbol, text, time_axis, time_axis_height
+from kanslib.render.figure.marks import band, line, request_strip, symbol, text, time_axis, time_axis_height, time_grid
 from kanslib.render.rows import Row
 
 if TYPE_CHECKING:
@@ -83,11 +83,17 @@ class OutageTimeline(Figure):
             layers.add_service_name(service, counts)
             layers.add_requests(outage, service)
         shades = _shades(running, axis, top, layers.y)
-        drops = [h.g(opacity=".35")[line(x, y, x, layers.y, "currentColor", 1)] for x, y in layers.symbols]
+        drops = [line(x, y, x, top, "currentColor", 1) for x, y in layers.symbols]
+        drops += [line(x, start, x, end, "currentColor", 1) for x, _ in layers.symbols for start, end in layers.lanes]
         title = f"seconds after {outage.action}"
-        foot = list(time_axis(axis, top, layers.y, title))
+        grids = [time_grid(axis, start, end) for start, end in layers.lanes]
+        foot = list(time_axis(axis, layers.y, layers.y, title))
         height = layers.y + time_axis_height(axis, title)
-        return Drawing(f"Timeline of the outage around {outage.action}", height, [shades, foot, drops, layers.parts])
+        return Drawing(
+            f"Timeline of the outage around {outage.action}",
+            height,
+            [shades, grids, foot, h.g(opacity=".35")[drops], layers.parts],
+        )
 
     def describe(self) -> str:
         """Return what the figure shows, in sentences."""
@@ -143,8 +149,9 @@ def _count_failures(phases: Sequence[Phase]) -> str:
 
 @dataclass
 class _Layers:
-    """The figure as it grows downward: `y` is where the next part begins. `symbols`: the places of the events.
+    """The figure as it grows downward: `y` is where the next part begins.
 
+    `symbols`: the places of the events. `lanes`: from where to where lines go through lanes, not through their names.
     `is_beside`: the names of Services stand at the left of their lanes, not above them.
     """
 
@@ -153,6 +160,7 @@ class _Layers:
     y: float = float(SIZES.gap)
     parts: list[h.Node] = field(default_factory=list)
     symbols: list[tuple[float, float]] = field(default_factory=list)
+    lanes: list[tuple[float, float]] = field(default_factory=list)
 
     def add_clock(self, clock: Clock) -> None:
         """Draw a clock as a bar with its name and its seconds inside, else beside it, else above it."""
@@ -215,7 +223,7 @@ class _Layers:
 
     def add_requests(self, outage: Outage, service: str) -> None:
         """Draw the phases of a Service as named bands, and its requests below them."""
-        axis = self.axis
+        axis, top = self.axis, self.y - (2 * SIZES.gap if self.is_beside else 0)
         free = axis.left  # the names end here
         for phase in outage.phases[service]:
             colour, opacity = PHASE_STYLES[phase.name]
@@ -232,6 +240,7 @@ class _Layers:
         self.y += SIZES.line + 2 + _RIBBON_GAP
         self.parts += request_strip(requests, axis, self.y, _STRIP)
         self.y += _STRIP
+        self.lanes.append((top, self.y))
 
 
 def _titles(mark: EventMark) -> str:

@@ -98,17 +98,24 @@ def request_strip(
         yield h.path(d="".join(bars), fill=colour)
 
 
+def time_grid(axis: TimeAxis, top: float, bottom: float) -> Iterator[h.Element]:
+    """Yield a thin line from `top` to `bottom` for each tick of the axis: behind a lane, not behind its name."""
+    for tick in axis.ticks():
+        yield h.g(opacity=".25")[line(axis.x(tick), top, axis.x(tick), bottom, "currentColor", 1)]
+
+
 def time_axis(axis: TimeAxis, top: float, bottom: float, title: str) -> Iterator[h.Element]:
     """Yield the axis at `bottom`: a thin line from `top` for each tick, its seconds below, and the title under them.
 
     It needs `time_axis_height` px below `bottom`.
     """
     yield line(axis.left, bottom, axis.right, bottom, width=1)
+    yield from time_grid(axis, top, bottom)
     for tick in axis.ticks():
-        x, words = axis.x(tick), f"{tick:g}"
+        words = f"{tick:g}"
         half = text_width(words) / 2
-        yield h.g(opacity=".25")[line(x, top, x, bottom, "currentColor", 1)]
-        yield text(min(max(x, half), axis.right + SIZES.gap - half), bottom + SIZES.line, words, "middle")
+        x = min(max(axis.x(tick), half), axis.right + SIZES.gap - half)
+        yield text(x, bottom + SIZES.line, words, "middle")
     for place, words in enumerate(wrap_text(title, axis.right - axis.left), start=2):
         yield text((axis.left + axis.right) / 2, bottom + place * SIZES.line, words, "middle")
 
