@@ -59,6 +59,9 @@ def figures_by_cell(notebook: nbformat.NotebookNode) -> list[int]:
 
 
 def is_figure(data: nbformat.NotebookNode) -> bool:
+    """Whether an output is a figure. The same for paper stands beside a widget, and counts in its place."""
+    if "application/vnd.jupyter.widget-view+json" in data:
+        return False
     return "image/svg+xml" in data or "kans-figure" in data.get("text/html", "")
 
 

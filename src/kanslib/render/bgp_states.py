@@ -14,7 +14,7 @@ from kanslib.answer import Provenance
 from kanslib.packets.bgp_fsm import IDLE, STATES, Transition
 from kanslib.palette import BLUE, GREY, VERMILLION
 from kanslib.render.figure import SIZES, Drawing, Figure, text_width, wrap_text
-from kanslib.render.figure.marks import box, line, text
+from kanslib.render.figure.marks import band, box, line, text
 from kanslib.render.rows import Rows
 
 _MARGIN, _BOX, _HIGH = 4, 108, 36
@@ -234,12 +234,11 @@ def _wrapped(texts: Sequence[str], width: float) -> list[str]:
 
 
 def _state(states: BGPStates, name: str, x: float, y: float) -> h.Node:
-    """Return a state as a box; the one at the end has a second frame."""
+    """Return a state as a box; the one at the end is shaded."""
     is_last = name == states.last
-    inner = box(x + 3, y + 3, _BOX - 6, _HIGH - 6, BLUE, 5) if is_last else None
     return h.fragment[
+        is_last and band(x + 3, y + 3, x + _BOX - 3, _HIGH - 6, BLUE, 0.15),
         box(x, y, _BOX, _HIGH, BLUE if is_last else GREY, 8),
-        inner,
         text(x + _BOX / 2, y + _HIGH / 2 + 4, name, "middle", bold=True),
     ]
 
