@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 import kanslib
 from kanslib.lab.lab import Lab
 
@@ -97,9 +95,49 @@ def test_hints_are_gone_without_distribution() -> None:
     assert hints() == [None, None]
 
 
-def test_topology_mode_auto_is_not_simulated_and_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """The annotation goes before trafficDistribution; its own hints need the CPUs of the nodes."""
+def auto(distribution: str = "") -> str:
     notes = "metadata: {name: till, annotations: {service.kubernetes.io/topology-mode: Auto}}"
-    lab = kanslib.simulate(CLUSTER + PODS + service("PreferClose").replace("metadata: {name: till}", notes))
-    assert "service/till metadata.annotations[service.kubernetes.io/topology-mode]" in capsys.readouterr().out
+    return service(distribution).replace("metadata: {name: till}", notes)
+
+
+def hint_events(lab: Lab) -> list[tuple[str, str]]:
+    found = [one for one in lab.objects("events") if one["reason"].startswith("TopologyAwareHints")]
+    return [
+        (one["reason"], one["message"]) for one in sorted(found, key=lambda one: one["metadata"]["resourceVersion"])
+    ]
+
+
+def test_topology_mode_auto_keeps_requests_in_their_zone() -> None:
+    """East has one of three workers, and so the right to one of three endpoints."""
+    lab = kanslib.simulate(CLUSTER + PODS + pod("nearer", "myk8s-worker2") + auto())
+    assert who_answers(lab) == ["near", "nearer"]
+    enabled = ("TopologyAwareHintsEnabled", "Topology Aware Hints has been enabled, addressType: IPv4")
+    assert hint_events(lab)[-1] == enabled
+
+
+def test_topology_mode_auto_gives_an_endpoint_to_a_zone_that_needs_it() -> None:
+    pods = "".join(pod(f"p{number}", "myk8s-worker3") for number in range(3))
+    lab = kanslib.simulate(CLUSTER + pods + auto())
+    slices = [one for one in lab.objects("endpointslices") if one["metadata"]["name"].startswith("till-")]
+    zones = [entry["hints"]["forZones"][0]["name"] for one in slices for entry in one["endpoints"]]
+    assert sorted(zones) == ["east", "west", "west"]
+    assert {entry["zone"] for one in slices for entry in one["endpoints"]} == {"west"}
+
+
+def test_topology_mode_auto_with_too_few_endpoints_says_so() -> None:
+    """The annotation goes before trafficDistribution, also where it gives no hints."""
+    lab = kanslib.simulate(CLUSTER + PODS + auto("PreferClose"))
     assert who_answers(lab) == ["far", "near"]
+    reason, message = hint_events(lab)[-1]
+    assert reason == "TopologyAwareHintsDisabled"
+    assert message.endswith("exceeding overload threshold (2 endpoints, 2 zones), addressType: IPv4")
+
+
+def test_topology_mode_auto_ends_with_the_annotation() -> None:
+    lab = kanslib.simulate(CLUSTER + PODS + pod("nearer", "myk8s-worker2") + auto())
+    lab.apply(service())
+    assert hint_events(lab)[-1] == (
+        "TopologyAwareHintsDisabled",
+        "Topology Aware Hints has been disabled, addressType: IPv4",
+    )
+    assert who_answers(lab) == ["far", "near", "nearer"]

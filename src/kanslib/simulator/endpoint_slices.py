@@ -12,11 +12,15 @@ from typing import Any
 from kanslib.k8s.endpoints import SERVICE_NAME, has_topology_hints, slices_of
 from kanslib.k8s.kubeproxy import ZONE
 from kanslib.k8s.objects import KubeObject, is_ready, labels_of, name_of, namespace_of, pod_ips
+from kanslib.k8s.topology_hints import Hints, cpu_shares, hints
+from kanslib.metallb.allocation import EventMessage
 from kanslib.simulator.address_family import family_name
 from kanslib.simulator.event_loop import EventLoop
+from kanslib.simulator.event_recorder import EventRecorder
 
 _MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _CONTROLLER = "endpointslice-controller.k8s.io"
+_DISABLED = "Topology Aware Hints has been disabled"
 Ports = list[dict[str, Any]]
 
 
@@ -27,8 +31,11 @@ class EndpointSlices:
     endpoints keep the zone until then (endpointslice_controller.go).
     """
 
-    def __init__(self, cluster: EventLoop) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: EventLoop, events: EventRecorder) -> None:
+        self._cluster, self._events = cluster, events
+        self._hints: dict[
+            tuple[str, str, str], Hints
+        ] = {}  # the newest, by namespace and name of a Service, and family
         known = {(namespace_of(one), labels_of(one).get(SERVICE_NAME)) for one in cluster.objects("endpointslices")}
         self._reconciled = {_key(one): self._versions(one) for one in self._selecting() if _key(one) in known}
         cluster.subscribe(("pods", "services"), cluster.delays.endpoint_slices, self._sync)
@@ -82,15 +89,53 @@ class EndpointSlices:
         self, service: KubeObject, family: str, existing: list[KubeObject], pods: Sequence[KubeObject]
     ) -> None:
         """Write the slices of a Service in one family (reconciler.go reconcileByAddressType)."""
-        groups = _by_ports(service, pods) or [([], [])]
+        groups, pieces = _by_ports(service, pods) or [([], [])], list[KubeObject]()
+        before: list[KubeObject] = []
         for ports, group in groups:
             piece = _best(existing, ports, [other for other, _ in groups if other != ports])
             existing = [one for one in existing if one is not piece]
-            self._put(copy.deepcopy(piece) if piece else self._new(service, family), service, ports, group)
+            before += (piece or {}).get("endpoints") or []
+            pieces.append(self._filled(copy.deepcopy(piece) if piece else self._new(service, family), service, group))
+            pieces[-1]["ports"] = ports
+        self._add_hints(service, family, [entry for piece in pieces for entry in piece["endpoints"]], before)
+        for piece in pieces:
+            self._cluster.put("endpointslices", piece)
         for piece in existing:
             self._cluster.remove("endpointslices", piece)
 
-    def _put(self, piece: KubeObject, service: KubeObject, ports: Ports, pods: Sequence[KubeObject]) -> None:
+    def _add_hints(
+        self, service: KubeObject, family: str, entries: Sequence[KubeObject], before: Sequence[KubeObject]
+    ) -> None:
+        """Give endpoints hints where the Service asks for them by annotation; write an event when that changes."""
+        key = namespace_of(service), name_of(service), family
+        if not has_topology_hints(service):
+            if (old := self._hints.pop(key, None)) and old.is_enabled:
+                self._write_event(
+                    service, "Warning", "TopologyAwareHintsDisabled", f"{_DISABLED}, addressType: {family}"
+                )
+            return
+        same = [_without_hints(entry) for entry in entries] == [_without_hints(entry) for entry in before]
+        found = hints(
+            [entry.get("zone") for entry in entries],
+            [entry["conditions"]["ready"] for entry in entries],
+            [_hint(entry) for entry in before] if same else [],
+            cpu_shares(self._cluster.objects("nodes")),
+            family,
+        )
+        for entry, zone in zip(entries, found.zones, strict=True):
+            if zone:
+                entry["hints"] = {"forZones": [{"name": zone}]}
+        old = self._hints.get(key)
+        if old is None or (old.reason, old.message) != (found.reason, found.message):
+            self._write_event(service, found.event_type, found.reason, found.message)
+        self._hints[key] = found
+
+    def _write_event(self, service: KubeObject, event_type: str, reason: str, message: str) -> None:
+        process = "endpoint-slice-controller"
+        self._events.write(service, process, EventMessage(event_type, reason, message), process)
+
+    def _filled(self, piece: KubeObject, service: KubeObject, pods: Sequence[KubeObject]) -> KubeObject:
+        """Return a slice with the endpoints of these Pods."""
         before = piece.get("endpoints") or []
         family = piece.get("addressType", "IPv4")
         entries = {entry["addresses"][0]: entry for entry in (self._endpoint(pod, service, family) for pod in pods)}
@@ -98,8 +143,7 @@ class EndpointSlices:
         order = [entry["addresses"][0] for entry in before if entry["addresses"][0] in entries]
         order += [address for address in entries if address not in order]
         piece["endpoints"] = [entries[address] for address in order]
-        piece["ports"] = ports
-        self._cluster.put("endpointslices", piece)
+        return piece
 
     def _new(self, service: KubeObject, family: str) -> KubeObject:
         name = name_of(service)
@@ -128,6 +172,15 @@ class EndpointSlices:
         if ready and service["spec"].get("trafficDistribution") == "PreferClose" and not has_topology_hints(service):
             entry["hints"] = {"forZones": [{"name": zone or ""}]}  # trafficdist.go preferCloseHeuristic
         return entry
+
+
+def _without_hints(entry: KubeObject) -> KubeObject:
+    return {key: value for key, value in entry.items() if key != "hints"}
+
+
+def _hint(entry: KubeObject) -> str | None:
+    """Return the zone that an endpoint is meant for; None without a hint."""
+    return next((str(zone["name"]) for zone in (entry.get("hints") or {}).get("forZones") or []), None)
 
 
 def _families(service: KubeObject) -> list[str]:

@@ -137,7 +137,7 @@ class Simulator:
         self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, host)
         self.events = EventRecorder(self.cluster)
         self.kubelets = Kubelets(self.cluster, self.events, self.lost)
-        EndpointSlices(self.cluster)
+        EndpointSlices(self.cluster, self.events)
         self.workloads = Workloads(self.cluster, self.kubelets)
         self.controller = SimulatedController(self.cluster, self.events, self.lost)
         self.speakers = SimulatedSpeakers(self.cluster, self.events, self.lost, self._isolated)

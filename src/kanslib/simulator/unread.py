@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kanslib.k8s.endpoints import TOPOLOGY_MODE, has_topology_hints
 from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject
 
@@ -27,10 +26,7 @@ def unread_fields(obj: KubeObject) -> list[str]:
     >>> unread_fields({"kind": "Pod", "metadata": {"name": "web"}, "spec": {"priority": 10}})
     ['pod/web spec.priority']
     """
-    paths = list(_paths(obj["kind"], obj.get("spec") or {}))
-    if obj["kind"] == "Service" and has_topology_hints(obj):  # hints by the zones' shares of CPU
-        paths.append(f"metadata.annotations[{TOPOLOGY_MODE}]")
-    return [f"{reference(obj)} {path}" for path in paths]
+    return [f"{reference(obj)} {path}" for path in _paths(obj["kind"], obj.get("spec") or {})]
 
 
 def _paths(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:

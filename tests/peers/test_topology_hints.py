@@ -1,0 +1,127 @@
+"""Hints of endpoints for zones beside Kubernetes v1.31's own package k8s.io/endpointslice/topologycache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from platformdirs import user_cache_path
+
+from kanslib.k8s.topology_hints import ZONE, cpu_shares, hints
+from tests.peers.metallb import alone, go
+
+pytestmark = pytest.mark.peers
+SOURCE = Path(__file__).parent / "go" / "topologycache" / "main.go"
+MODULE = "k8s.io/endpointslice@v0.31.0"
+CASES, SEED = int(os.environ.get("KANS_CLUSTERS", "1000")), int(os.environ.get("KANS_SEED", "1"))
+ZONES = ("east", "west", "north")
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    """The program around the package, built where it is not there yet."""
+    if not go():
+        pytest.skip("needs Go: https://go.dev/dl, or apt-get install golang")
+    name = f"topologycache-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}"
+    built = user_cache_path("kanslib") / "peers" / name
+    with alone(built):
+        if not built.exists():
+            _build(built)
+    return built
+
+
+def _build(built: Path) -> None:
+    """Build it in a copy of the module, whose requirements are its own."""
+    with tempfile.TemporaryDirectory(dir=built.parent) as temporary:
+        copy = Path(temporary, "module")
+        found = json.loads(_go(Path(temporary), "mod", "download", "-json", MODULE))
+        shutil.copytree(found["Dir"], copy, copy_function=shutil.copyfile)
+        for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
+            folder.chmod(0o755)
+        (copy / "peer").mkdir()
+        shutil.copyfile(SOURCE, copy / "peer" / "main.go")
+        _go(copy, "build", "-o", str(Path(temporary, "program")), "./peer")
+        Path(temporary, "program").rename(built)
+
+
+def _go(folder: Path, *arguments: str) -> str:
+    environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "CGO_ENABLED": "0"}
+    done = subprocess.run([go(), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return done.stdout
+
+
+def _node(rng: random.Random, number: int) -> dict[str, Any]:
+    labels = {ZONE: rng.choice(ZONES)} if rng.random() < 0.98 else {}
+    if rng.random() < 0.1:
+        labels["node-role.kubernetes.io/control-plane"] = ""
+    cpu = rng.choice(("2", "4", "8", "500m", "1500m"))
+    ready = "True" if rng.random() < 0.9 else "Unknown"
+    status = {"allocatable": {"cpu": cpu}, "conditions": [{"type": "Ready", "status": ready}]}
+    return {"metadata": {"name": f"n{number}", "labels": labels}, "status": status}
+
+
+def _endpoint(rng: random.Random, number: int) -> dict[str, Any]:
+    entry: dict[str, Any] = {"addresses": [f"10.0.0.{number}"], "conditions": {"ready": rng.random() < 0.9}}
+    if rng.random() < 0.995:
+        entry["zone"] = rng.choice((*ZONES, "east", "east"))
+    if rng.random() < 0.9:
+        entry["hints"] = {"forZones": [{"name": entry.get("zone", "west") if rng.random() < 0.9 else "west"}]}
+    return entry
+
+
+def _ours(case: dict[str, Any]) -> dict[str, Any]:
+    entries = case["slice"]["endpoints"]
+    before = [next((one["name"] for one in (e.get("hints") or {}).get("forZones", [])), None) for e in entries]
+    found = hints(
+        [entry.get("zone") for entry in entries],
+        [entry["conditions"]["ready"] for entry in entries],
+        before if case["before"] else [],
+        cpu_shares(case["nodes"]),
+        "IPv4",
+    )
+    return {
+        "hints": [zone or "" for zone in found.zones], "type": found.event_type, "reason": found.reason,
+        "message": found.message,
+    }  # fmt: skip
+
+
+def test_hints_random_services(program: Path) -> None:
+    """Among several zones that need an endpoint Kubernetes takes one by chance: it is asked 20 times."""
+    rng, differences, kinds = random.Random(SEED), [], Counter[str]()
+    cases = []
+    for _ in range(CASES):
+        nodes = [_node(rng, number) for number in range(rng.randint(1, 8))]
+        entries = [_endpoint(rng, number) for number in range(rng.randint(0, 12))]
+        piece = {"metadata": {"name": "web"}, "addressType": "IPv4", "endpoints": entries, "ports": []}
+        cases.append({"nodes": nodes, "slice": piece, "before": rng.random() < 0.4})
+    asked = "".join(json.dumps(case) + "\n" for case in cases for _ in range(20))
+    done = subprocess.run([program], input=asked, capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    for number, case in enumerate(cases):
+        theirs, ours = answers[20 * number : 20 * number + 20], _ours(case)
+        for one in theirs:  # a slice that stays may keep hints of endpoints that are not ready
+            one["hints"] = [
+                h if e["conditions"]["ready"] else ""
+                for h, e in zip(one["hints"], case["slice"]["endpoints"], strict=True)
+            ]
+        ours["hints"] = [
+            h if e["conditions"]["ready"] else ""
+            for h, e in zip(ours["hints"], case["slice"]["endpoints"], strict=True)
+        ]
+        kinds[ours["message"].partition(" (")[0]] += 1
+        if ours not in theirs:
+            differences.append((case, theirs[0], ours))
+    print(f"seed {SEED}: {CASES} Services, {len(differences)} differences, {dict(kinds)}")
+    assert not differences, differences[:1]
+    assert len(kinds) >= 4
