@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter as Counted
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ from kanslib.iptables import Outcome, Packet
 from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import contains
 from kanslib.iptables.tracer import Tracer
+from kanslib.k8s import kubeproxy_nftables
+from kanslib.k8s.kubeproxy import Config
 from kanslib.nftables.compiler import CompiledRuleset
 from kanslib.nftables.syntax import Counter
 from tests.iptables.rulesets import PORTS, ROUTING, TRIES, packets
 from tests.nftables.rulesets import rulesets
+from tests.peers.random_clusters import random_cluster
 
 from .machine import SIGMAS, Machine, fits, machine
 
@@ -124,3 +128,22 @@ def test_nftables_text_and_json_are_the_same_rules(made: Machine, script: str) -
             ]
         for name, found in read.sets.items():
             assert found.elements == other.sets[name].elements
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("seed", range(20))
+def test_nft_prints_the_table_of_kube_proxy_as_it_is_written(made: Machine, seed: int) -> None:
+    cluster = random_cluster(random.Random(seed))
+    given = cluster["config"]
+    pods, services = ("2001:db8:1::/64", "2001:db8:2::/64") if given["ipv6"] else ("10.1.0.0/16", "198.51.100.0/24")
+    config = Config(pods, {"n1": given["nodeIP"]}, ipv6=given["ipv6"], service_cidr=services)
+    written = str(kubeproxy_nftables.write(cluster["services"], cluster["endpointSlices"], "n1", config))
+    made.load_nftables(written)
+    (ours,), (listed,) = (nftables.parse(text).tables for text in (written, made.list_nftables()))
+    assert ours.chains.keys() == listed.chains.keys()
+    for name, chain in ours.chains.items():
+        assert chain.base == listed.chains[name].base
+        if not name.startswith("firewall-"):  # nft merges ranges that overlap
+            assert [one.statements for one in chain.rules] == [one.statements for one in listed.chains[name].rules]
+    for name, found in ours.sets.items():
+        assert set(found.elements) == set(listed.sets[name].elements)

@@ -23,6 +23,7 @@ _LARGE = 1000  # endpoints; beyond, the rules of endpoints have no comments (lar
 ZONE = "topology.kubernetes.io/zone"
 # Services and EndpointSlices with one of these labels are left to others (cmd/kube-proxy/app/server.go Run)
 _IGNORED_LABELS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+_PRIMARY = "primary"
 _LOOPBACK = ("127.0.0.1", "::1")
 _LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 MARK = "0x4000"
@@ -35,9 +36,10 @@ class Config:
 
     `cluster_cidr`: the Pods' range ("" where no detector of local traffic is configured). `addresses` and `zones`:
     InternalIP and zone by node name. `ipv6`: the rules of ip6tables. `nfacct`: the counters of kube-proxy v1.31 that
-    the kernel has. `nodeport_addresses`: the CIDRs of --nodeport-addresses; none of the family stands for all
-    addresses. `interface_addresses`: the addresses of a node's interfaces, by node name; else its loopback addresses
-    and its InternalIP. `conntrack_tcp_liberal`: the kernel's nf_conntrack_tcp_be_liberal is set, so packets of no
+    the kernel has. `nodeport_addresses`: the CIDRs of --nodeport-addresses, or `primary` for the InternalIP; none of
+    the family stands for all addresses. `service_cidr`: the Services' range, which the nftables mode asks for.
+    `interface_addresses`: the addresses of a node's interfaces, by node name; else its loopback addresses and its
+    InternalIP. `conntrack_tcp_liberal`: the kernel's nf_conntrack_tcp_be_liberal is set, so packets of no
     known connection are not dropped.
     """
 
@@ -51,6 +53,7 @@ class Config:
     nodeport_addresses: tuple[str, ...] = ()
     interface_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     conntrack_tcp_liberal: bool = False
+    service_cidr: str = ""
 
     @classmethod
     def of(cls, nodes: Iterable[KubeObject], cluster_cidr: str = "", *, ipv6: bool = False) -> Config:
@@ -69,6 +72,9 @@ class Config:
 
         kube-proxy lists them in no fixed order (pkg/proxy/util/nodeport_addresses.go GetNodeIPs).
         """
+        if _PRIMARY in self.nodeport_addresses:
+            primary = self.addresses.get(node, "")
+            return [primary] if primary else []
         cidrs = self._nodeport_networks()
         if any(cidr.prefixlen == 0 for cidr in cidrs):
             return None
@@ -88,7 +94,7 @@ class Config:
         return self.localhost_nodeports and not self.ipv6 and chosen
 
     def _nodeport_networks(self) -> list[IPv4Network | IPv6Network]:
-        own = [cidr for cidr in self.nodeport_addresses if _is_ipv6(cidr) == self.ipv6]
+        own = [cidr for cidr in self.nodeport_addresses if cidr != _PRIMARY and _is_ipv6(cidr) == self.ipv6]
         return [ip_network(cidr, strict=False) for cidr in own or ["::/0" if self.ipv6 else "0.0.0.0/0"]]
 
 
@@ -213,6 +219,28 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
 
     `node` is the name of a node of `config`.
     """
+    known = _known_ports(services, endpointslices, node, config)
+    writer = _RuleWriter(node, config, sum(len(endpoints) for _, endpoints in known) > _LARGE)
+    writer.postrouting()
+    for port, endpoints in known:
+        writer.service(port, _select_endpoints(endpoints, port, node, config.zones.get(node, "")))
+    writer.final_rules()
+    return Rules(writer.nat, writer.filter)
+
+
+def service_ports(
+    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
+) -> list[tuple[ServicePort, EndpointSelection]]:
+    """Return every port of these Services that kube-proxy serves on `node`, with its endpoints by traffic policy."""
+    zone = config.zones.get(node, "")
+    known = _known_ports(services, endpointslices, node, config)
+    return [(port, _select_endpoints(endpoints, port, node, zone)) for port, endpoints in known]
+
+
+def _known_ports(
+    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
+) -> list[tuple[ServicePort, list[Endpoint]]]:
+    """Return every port that kube-proxy serves, sorted by its Service, with all of its endpoints."""
     slices = _served_slices(endpointslices)
     known: list[tuple[ServicePort, list[Endpoint]]] = []
     for service in sorted(services, key=lambda one: (namespace_of(one), name_of(one))):
@@ -220,12 +248,7 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
         known += [
             (port, _endpoints(own, name, port.protocol, node, config)) for name, port in _ports(service, config.ipv6)
         ]
-    writer = _RuleWriter(node, config, sum(len(endpoints) for _, endpoints in known) > _LARGE)
-    writer.postrouting()
-    for port, endpoints in known:
-        writer.service(port, _select_endpoints(endpoints, port, node, config.zones.get(node, "")))
-    writer.final_rules()
-    return Rules(writer.nat, writer.filter)
+    return known
 
 
 @dataclass(frozen=True)
