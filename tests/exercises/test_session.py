@@ -83,7 +83,7 @@ def test_lab_public_reads_are_queries(open_lab: OpenLab) -> None:
     assert lab.progress().queries == {"rules": 1, "observation.frames": 2, "compare": 1}
 
 
-@pytest.mark.parametrize("show", [lambda machine: machine.at(20), lambda machine: machine._repr_mimebundle_()])
+@pytest.mark.parametrize("show", [lambda machine: machine.at(20), lambda machine: machine._repr_html_()])
 def test_time_machine_scores_no_prediction(
     capsys: pytest.CaptureFixture[str], show: Callable[[TimeMachine], object]
 ) -> None:

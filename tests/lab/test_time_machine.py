@@ -96,6 +96,18 @@ def test_time_machine_static_html_shows_the_outage(open_lab: OpenLab) -> None:
     assert 'class="kans-changed"' not in html
 
 
+def test_time_machine_notebook_gets_a_twin_for_paper(open_lab: OpenLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("kanslib.lab.time_machine.in_notebook", lambda: True)
+    for module in ("IPython.display", "kanslib.exercises.forms"):
+        monkeypatch.setattr(f"{module}.display", lambda data, **_: shown.append(data))
+    open_lab("failover").time_machine()._ipython_display_()
+    paper, widget = shown
+    assert "kans-paper" in paper["text/html"]
+    assert "<section" in paper["text/html"]
+    assert isinstance(widget, ipw.Widget)
+
+
 def test_time_machine_stop_shows_what_it_names(open_lab: OpenLab) -> None:
     machine = open_lab("failover").time_machine()
     moved = next(stop for stop in machine.timeline.stops if stop.text == "svc1: myk8s-worker2")

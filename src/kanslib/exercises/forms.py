@@ -83,11 +83,6 @@ def display_on_paper(html: Markup, text: str) -> None:
     display({"text/html": Markup('<div class="kans-paper">{}</div>').format(html), "text/plain": text}, raw=True)
 
 
-def mimebundle(widget: ipw.Widget, html: Markup, text: str) -> dict[str, object]:
-    """Return what a cell shows: the widget; HTML for paper, GitHub and after the kernel has gone; text."""
-    return {**widget._repr_mimebundle_(), "text/html": html, "text/plain": text}
-
-
 def create_form(view: ExerciseView) -> ipw.Widget:
     """Return the form of one exercise or prediction."""
     question, feedback = ipw.HTML(layout=_WIDE), ipw.HTML(layout=_WIDE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -125,14 +125,17 @@ class TimeMachine(TabledAnswer):
         scenes = [self.at(moment) for moment in moments[:_MAX_SCENES]]
         return story_html(self.timeline, scenes, len(moments) - len(scenes))
 
-    def _repr_mimebundle_(self, **_options: object) -> dict[str, Any]:
-        if in_notebook():
-            from kanslib.exercises.forms import capture_keys, mimebundle
-            from kanslib.render.time_machine_widget import time_machine_widget
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
 
-            widget = capture_keys(time_machine_widget(self.timeline, self.at))
-            return mimebundle(widget, self._repr_html_(), self.describe())
-        return {"text/html": self._repr_html_(), "text/plain": self.describe()}
+        if not in_notebook():
+            display({"text/html": self._repr_html_(), "text/plain": self.describe()}, raw=True)
+            return
+        from kanslib.exercises.forms import capture_keys, display_on_paper
+        from kanslib.render.time_machine_widget import time_machine_widget
+
+        display_on_paper(self._repr_html_(), self.describe())
+        display(capture_keys(time_machine_widget(self.timeline, self.at)))
 
     def __repr__(self) -> str:
         return self.describe()

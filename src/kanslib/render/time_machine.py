@@ -248,6 +248,7 @@ def slider_style(timeline: StoryTimeline) -> str:
         axis = timeline.axis(width)
         inset[width] = f"left:{100 * axis.left / width:.3f}%;right:{100 - 100 * axis.right / width:.3f}%"
     return f"""
+.kans-paper{{display:none}}
 .kans-strip{{position:relative;overflow:visible;margin:0}}
 .kans-strip>*{{margin:0;width:100%}}
 .kans-strip .kans-drawing{{overflow:visible}}
