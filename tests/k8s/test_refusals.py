@@ -9,6 +9,7 @@ import pytest
 from kanslib.k8s.refusals import read_refusal
 from tests.data.record_refusals import FILE
 
+# kubectl compares two specs for the others, with names of the cluster
 ROWS = [row for row in json.loads(FILE.read_text(encoding="utf-8")) if "printed" in row]
 
 

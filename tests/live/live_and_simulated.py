@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from ipaddress import ip_address
 
 import yaml
@@ -239,7 +238,7 @@ class LiveAndSimulated:
     def _objects(self) -> Iterator[str]:
         views: tuple[tuple[str, Callable[[KubeObject], bool], Callable[[KubeObject], tuple[object, object]]], ...] = (
             ("services", _is_own, _service_facts),
-            ("pods", _is_own, partial(_pod_facts, says_why=self.lost is None)),
+            ("pods", _is_own, _pod_facts),
             ("endpointslices", _always, _slice_facts),
             ("nodes", _always, _node_facts),
             ("namespaces", _always, lambda obj: (name_of(obj), None)),
@@ -397,10 +396,10 @@ def _service_facts(service: KubeObject) -> tuple[object, object]:
     return _key(service), [spec, external_addresses(service), pool]
 
 
-def _pod_facts(pod: KubeObject, *, says_why: bool) -> tuple[object, object]:
-    """Return what is compared of a Pod. `says_why`: also why it is not scheduled, which is of the last attempt."""
+def _pod_facts(pod: KubeObject) -> tuple[object, object]:
+    """Return what is compared of a Pod. Why it is not scheduled is left out: kube-scheduler keeps its last reason."""
     conditions = pod.get("status", {}).get("conditions") or []
-    unschedulable = [says_why and one["message"] for one in conditions if one.get("reason") == "Unschedulable"]
+    unschedulable = any(one.get("reason") == "Unschedulable" for one in conditions)
     terminating = bool(pod["metadata"].get("deletionTimestamp"))
     labels = {key: value for key, value in labels_of(pod).items() if "hash" not in key and "generation" not in key}
     facts = [pod.get("status", {}).get("podIP"), is_ready(pod), terminating, unschedulable, labels]

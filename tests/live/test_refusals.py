@@ -104,7 +104,7 @@ REFUSED_ACTIONS: tuple[Callable[[Lab], object], ...] = (
 def test_lab_refuses_alike_live_and_simulated(open_lab: OpenLab) -> None:
     words = dict[str, list[tuple[str, str]]]()
     for backend in ("live", "simulated"):
-        lab = open_lab(story="l2", backend=backend)
+        lab = open_lab(story="arp", backend=backend)
         words[backend] = []
         for act in REFUSED_ACTIONS:
             with pytest.raises(RefusedError) as refused:
