@@ -144,6 +144,12 @@ def table(*lines: str) -> str:
     return "\n".join(("*filter", ":FORWARD DROP [0:0]", *lines, "COMMIT", ""))
 
 
+def nft(rule: str) -> Callable[[Path], object]:
+    """Return how to write a ruleset of nftables with one rule."""
+    head = "table ip t {\n\tchain c {\n\t\ttype filter hook forward priority 0; policy accept;\n\t\t"
+    return written("in", f"{head}{rule}\n\t}}\n}}\n")
+
+
 def machine(addresses: str, routes: str) -> Callable[[Path], object]:
     def make(folder: Path) -> None:
         for name, data in (("in", table()), ("addr", addresses), ("route", routes)):
@@ -177,6 +183,14 @@ TRACES = [
     Hostile("a zip", written("in", b"PK\3\4" + zeros(1)), "line 1", TRACE),
     Hostile("rules that colour a terminal", written("in", table("-A \x1b[31mred -j ACCEPT")), "line 3", TRACE),
     Hostile("rules that call themselves", written("in", table(":A - [0:0]", "-A FORWARD -j A", "-A A -j A")), "A", TRACE),
+    Hostile("nft: a port of 9,000 digits", nft(f"tcp dport {'9' * 9000} accept"), "line 4, column 13: expected a number of fewer", TRACE),
+    Hostile("nft: tables in tables", written("in", "table ip t {\n" * 100_000), "line 2, column 1", TRACE),
+    Hostile("nft: a set of 30 MB", nft("ip daddr { " + "192.0.2.1, " * 2_500_000 + "}"), "line 4, column 65537: expected a line of", TRACE),
+    Hostile("nft: brackets in brackets", nft("meta mark set " + "(" * 60_000), "brackets that are not so deep", TRACE),
+    Hostile("nft: a million lines", nft("\n" * 1_000_000), "at most 400,000 lines of rules", TRACE),
+    Hostile("nft: lists in lists", written("in", '{"nftables": ' + DEEP), "JSON that is not so deep", TRACE),
+    Hostile("nft: a number for a list", written("in", '{"nftables": 7}'), "nftables", TRACE),
+    Hostile("nft: a number of 9,000 digits", written("in", '{"nftables": [' + "9" * 9000 + "]}"), "line 1, column", TRACE),
     Hostile("interfaces in lists", machine(DEEP, "[]"), "ip -j addr", ROUTED),
     Hostile("interfaces that are a number", machine("7", "[]"), "ip -j addr", ROUTED),
     Hostile("an interface of no address", machine('[{"ifname": "a", "addr_info": [{"local": "x", "prefixlen": 9}]}]', "[]"), "'x'", ROUTED),

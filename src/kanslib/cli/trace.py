@@ -19,11 +19,10 @@ from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError, TooManyPathsError
 from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
-from kanslib.iptables.dump_text import decode
+from kanslib.iptables.dump_text import LARGEST_TEXT, decode
 from kanslib.iptables.explain import share
 from kanslib.iptables.ipset import IPSet
 from kanslib.iptables.outcome import open_questions
-from kanslib.iptables.parser import LARGEST_TEXT
 from kanslib.render.packet_trace import Trace
 
 console = plain_console(soft_wrap=True)

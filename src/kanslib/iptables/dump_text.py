@@ -6,12 +6,18 @@ import codecs
 import re
 from collections.abc import Sequence
 
+from kanslib.exceptions import DumpError
+
 _MARKS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be",
 }  # fmt: skip
 _BEGINS = re.compile(
     r"\s*(?:$|#|\*\w|COMMIT\s*$|:\S+ (?:ACCEPT|DROP|QUEUE|REJECT|-)(?:\s|$)|(?:\[\d+:\d+\]\s+)?-[AIRD]\s|-[NXFZP]\s)"
 )
+# 32 MiB are the rules of about 20,000 Services. Read, they take up to six times as much memory.
+LARGEST_TEXT = 32 << 20  # characters
+MOST_LINES = 400_000
+_LONG_NUMBER = re.compile(r"\d{4300}")  # Python reads no longer one (sys.set_int_max_str_digits)
 LONGEST_LINE = 10_239  # characters; iptables-restore 1.8 takes what is behind them for another line
 _NARROWEST = 40  # columns of a terminal that somebody reads
 
@@ -32,6 +38,26 @@ def decode(data: bytes) -> str:
         if half and data[start:400:2].count(0) > half * 0.9:
             return data.decode(encoding, errors="replace")
     return data.decode(errors="surrogateescape")
+
+
+def check_size(text: str | bytes) -> None:
+    """Raise DumpError for a text that is larger than the rules of any machine."""
+    if len(text) > LARGEST_TEXT:
+        raise DumpError(1, 1, "", f"at most {LARGEST_TEXT:,} characters of rules, not {len(text):,}")
+
+
+def split_lines(text: str, longest: int) -> list[str]:
+    """Return the lines of a text. DumpError for more than rules have, or for one of more than `longest` characters."""
+    check_size(text)
+    if (count := text.count("\n")) > MOST_LINES:
+        raise DumpError(MOST_LINES, 1, "", f"at most {MOST_LINES:,} lines of rules, not {count:,}")
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if len(line) > longest:
+            raise DumpError(number, longest + 1, "", f"a line of at most {longest:,} characters, not {len(line):,}")
+        if len(line) > 4300 and (found := _LONG_NUMBER.search(line)):
+            raise DumpError(number, found.start() + 1, "", "a number of fewer digits")
+    return lines
 
 
 def unwrap(lines: Sequence[str]) -> list[str] | None:

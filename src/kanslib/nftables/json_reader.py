@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from kanslib.exceptions import DumpError
+from kanslib.iptables.dump_text import check_size
 from kanslib.nftables.expressions import constant
 from kanslib.nftables.ruleset import Ruleset
 from kanslib.nftables.syntax import (
@@ -73,10 +74,13 @@ def parse_json(text: str) -> Ruleset:
 
     `Rule.line` is the place of the rule in the list, from 1. DumpError for any other text.
     """
+    check_size(text)
     try:
         document = json.loads(text)
     except json.JSONDecodeError as exc:
         raise DumpError(exc.lineno, exc.colno, exc.doc.split("\n")[exc.lineno - 1], f"JSON ({exc.msg})") from None
+    except ValueError:  # sys.set_int_max_str_digits
+        raise DumpError(1, 1, "", "numbers of fewer digits") from None
     except RecursionError:
         raise DumpError(1, 1, "", "JSON that is not so deep") from None
     parts: dict[tuple[str, str], _Parts] = {}

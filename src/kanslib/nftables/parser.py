@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kanslib.exceptions import DumpError
+from kanslib.iptables.dump_text import split_lines
 from kanslib.nftables.expressions import read_set_literal, seconds
 from kanslib.nftables.fast_rule import FAST_ELEMENTS, FAST_RULE
 from kanslib.nftables.json_reader import parse_json
@@ -31,6 +32,7 @@ from kanslib.nftables.syntax import (
 )
 from kanslib.nftables.tokens import Cursor
 
+LONGEST_LINE = 65_536  # characters: a rule and the set in it stand on one line, here of some 4,000 addresses
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _BLOCK = re.compile(
     r"(?P<kind>ct (?:helper|timeout|expectation)|[a-z-]+) (?P<names>[^{}]*?) ?\{(?: # handle (?P<handle>\d+))?"
@@ -91,7 +93,15 @@ def parse(text: str) -> Ruleset:
     """
     if text.lstrip().startswith("{"):
         return parse_json(text)
-    lines = _Lines(text.split("\n"))
+    lines = _Lines(split_lines(text, LONGEST_LINE))
+    try:
+        tables = _read_tables(lines)
+    except RecursionError:
+        raise lines.error(lines.next, "brackets that are not so deep in one another") from None
+    return Ruleset(tuple(tables), text, tuple(lines.comments), tuple(lines.unknown))
+
+
+def _read_tables(lines: _Lines) -> list[Table]:
     tables = []
     for number, line in lines:
         found = _BLOCK.fullmatch(line)
@@ -99,7 +109,7 @@ def parse(text: str) -> Ruleset:
         if len(words) != 2 or words[0] not in _FAMILIES:
             raise lines.error(number, "a table such as `table ip nat {`, as `nft list ruleset` prints it")
         tables.append(_read_table(lines, number, *words))
-    return Ruleset(tuple(tables), text, tuple(lines.comments), tuple(lines.unknown))
+    return tables
 
 
 def is_ruleset(text: str) -> bool:
