@@ -264,6 +264,8 @@ def test_exercise_on_paper_has_its_solution_folded(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
     paper = lab.exercise("whose-mac").paper_html()
     assert "that of the Pod" in paper
+    assert "myk8s-worker3" in open_lab("election").predict("leader-of-svc1").paper_html()
+    assert "from 0 to" in open_lab("election").exercise("addresses-for-a-newcomer").paper_html()
     assert "<details><summary>Solution</summary>" in paper
     assert not lab.progress().table.set_index("EXERCISE")["SOLUTION SEEN"]["whose-mac"]
     assert "<details>" not in lab.predict("does-curl-survive").paper_html()

@@ -228,13 +228,16 @@ class ExerciseView:
         return ""
 
     def _repr_html_(self) -> Markup:
-        groups = {"": self.exercise.choices, **self.exercise.parts}
+        names = self.options() if self.exercise.kind == "names" else []
+        groups = {"": self.exercise.choices or [Choice(name, name) for name in names], **self.exercise.parts}
         choices = [
             [h.div[part] if part else None, h.ol(".kans-choices")[(h.li[choice.text] for choice in listed)]]
             for part, listed in groups.items()
             if listed
         ]
-        return Markup(h.div(style=bar_style(BLUE))[self.question_html(), choices])
+        scale = self.exercise.scale
+        numbers = h.div[f"a number from {scale[0]:g} to {scale[1]:g} {self.exercise.unit}".strip()] if scale else None
+        return Markup(h.div(style=bar_style(BLUE))[self.question_html(), choices, numbers])
 
     def paper_html(self) -> Markup:
         """Return the question with its solution folded below it: for paper, where nobody can answer."""
