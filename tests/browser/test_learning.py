@@ -61,7 +61,7 @@ def outcomes(progress: Path) -> dict[str, str]:
 
 def form(page: Page, question: str) -> Locator:
     """The form that asks a question, scrolled into view."""
-    jupyter.scroll_to(page, f".kans-question:has-text({json.dumps(question)})")
+    jupyter.scroll_to(page, f".kans-form .kans-question:has-text({json.dumps(question)})")
     return page.locator(".widget-vbox", has=page.locator(".kans-question", has_text=question)).last
 
 

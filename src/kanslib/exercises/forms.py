@@ -20,10 +20,9 @@ _WIDE = {"width": "auto", "max_width": "100%"}
 _NOTHING = "(choose)"
 _MARKS = {True: "✓ right", False: "✗ not right"}  # beside a choice, after a check or a solution
 _MOST_CHOICES = 12
-# A page that shows the widget hides the same on paper. Long choices are wrapped. A marked one has words and a bar.
+# Long choices are wrapped. A marked one has words and a bar.
 _STYLE = Markup(
     """<style>
-.kans-paper{display:none}
 .kans-form .widget-radio,.kans-form .widget-radio-box{width:auto;max-width:100%;overflow:visible}
 .kans-form .widget-radio-box label{display:grid;grid-template-columns:1.6em minmax(0,1fr);align-items:start;\
 height:auto;margin:0;padding:.2em .5em;line-height:1.35;white-space:normal;overflow:visible;text-overflow:clip}
@@ -40,7 +39,9 @@ height:auto;margin:0;padding:.2em .5em;line-height:1.35;white-space:normal;overf
 )
 # JupyterLab takes arrow keys, Enter and Space for itself wherever no text is typed; in a form they belong to the form.
 # It looks for the attribute at the element that has the focus. And ipywidgets gives no name to a slider's handle.
-_KEYS = """<script>
+# A page that shows a form hides the same on paper.
+_KEYS = """<style>.kans-paper{display:none}</style>
+<script>
 {
   const form = document.currentScript.closest('.kans-form');
   const name = () => form.querySelectorAll('[role=slider]:not([aria-label])').forEach(handle => handle.setAttribute(
@@ -79,7 +80,10 @@ def display_forms(views: Sequence[ExerciseView], papers: Sequence[Markup], text:
 
 
 def display_on_paper(html: Markup, text: str) -> None:
-    """Show what stands in place of a form on paper and in a static page; a form that is shown hides it."""
+    """Show what stands in place of a form on paper and in a static page; a form that is shown hides it.
+
+    Of one output with both, nbconvert takes the form, which is blank without a network.
+    """
     display({"text/html": Markup('<div class="kans-paper">{}</div>').format(html), "text/plain": text}, raw=True)
 
 
