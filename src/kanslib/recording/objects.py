@@ -37,8 +37,16 @@ class _Metadata(_Fields, frozen=True):
     annotations: Labels = UNSET
 
 
+class _NamespacedMetadata(_Metadata, frozen=True, kw_only=True):
+    namespace: str
+
+
 class _Object(_Fields, frozen=True):
     metadata: _Metadata
+
+
+class _Namespaced(_Fields, frozen=True):
+    metadata: _NamespacedMetadata
 
 
 class _Condition(_Fields, frozen=True):
@@ -128,7 +136,7 @@ class _PodStatus(_Fields, frozen=True):
     init_container_statuses: tuple[_ContainerStatus, ...] | UnsetType = UNSET
 
 
-class _Pod(_Object, frozen=True, kw_only=True):
+class _Pod(_Namespaced, frozen=True, kw_only=True):
     spec: _PodSpec
     status: _PodStatus | UnsetType = UNSET
 
@@ -169,7 +177,7 @@ class _ServiceStatus(_Fields, frozen=True):
     load_balancer: _LoadBalancer | UnsetType = UNSET
 
 
-class _Service(_Object, frozen=True, kw_only=True):
+class _Service(_Namespaced, frozen=True, kw_only=True):
     spec: _ServiceSpec
     status: _ServiceStatus | UnsetType = UNSET
 
@@ -200,7 +208,7 @@ class _EndpointPort(_Fields, frozen=True):
     protocol: Text = UNSET
 
 
-class _EndpointSlice(_Object, frozen=True, kw_only=True):
+class _EndpointSlice(_Namespaced, frozen=True, kw_only=True):
     address_type: str
     endpoints: tuple[_Endpoint, ...] | UnsetType | None = UNSET
     ports: tuple[_EndpointPort, ...] | UnsetType | None = UNSET
@@ -211,7 +219,7 @@ class _Series(_Fields, frozen=True):
     last_observed_time: Time = UNSET
 
 
-class _Event(_Object, frozen=True, kw_only=True):
+class _Event(_Namespaced, frozen=True, kw_only=True):
     involved_object: _Reference
     message: Text = UNSET
     reason: Text = UNSET
@@ -234,7 +242,7 @@ class _DaemonSetSpec(_Fields, frozen=True):
     template: _Template
 
 
-class _DaemonSet(_Object, frozen=True, kw_only=True):
+class _DaemonSet(_Namespaced, frozen=True, kw_only=True):
     spec: _DaemonSetSpec
 
 
@@ -244,11 +252,11 @@ class _PoolSpec(_Fields, frozen=True):
     avoid_buggy_ips: bool | UnsetType = msgspec.field(name="avoidBuggyIPs", default=UNSET)
 
 
-class _Pool(_Object, frozen=True, kw_only=True):
+class _Pool(_Namespaced, frozen=True, kw_only=True):
     spec: _PoolSpec
 
 
-class _Specified(_Object, frozen=True, kw_only=True):
+class _Specified(_Namespaced, frozen=True, kw_only=True):
     spec: dict[str, Any] | UnsetType = UNSET
 
 
@@ -256,11 +264,11 @@ class _L2StatusStatus(_Fields, frozen=True):
     node: Text = UNSET
 
 
-class _L2Status(_Object, frozen=True, kw_only=True):
+class _L2Status(_Namespaced, frozen=True, kw_only=True):
     status: _L2StatusStatus | UnsetType = UNSET
 
 
-_TYPES: dict[str, type[_Object]] = {
+_TYPES: dict[str, type[_Object | _Namespaced]] = {
     "daemonsets": _DaemonSet, "endpointslices": _EndpointSlice, "events": _Event, "ipaddresspools": _Pool,
     "nodes": _Node, "pods": _Pod, "servicel2statuses": _L2Status, "services": _Service,
     "bgpadvertisements": _Specified, "bgppeers": _Specified, "l2advertisements": _Specified,
