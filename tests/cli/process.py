@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-DEADLINE_S = 60
+DEADLINE_S = 300
 Prepare = Callable[[], None]
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET, _MS_RDONLY, _MS_REC, _MS_PRIVATE = (

@@ -295,6 +295,19 @@ def test_lab_with_a_read_only_home(tmp_path: Path) -> None:
     assert content(tmp_path) == {"home"}
 
 
+@each({"lab": ("lab", "--no-browser"), "challenge": ("challenge", "--case", "1")})
+def test_user_without_a_home(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    def forget_home() -> None:
+        for name in ("HOME", "KANS_PROGRESS", "JUPYTER_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            os.environ.pop(name, None)
+        os.getuid = lambda: 54321  # in no /etc/passwd; a real change would take the Python of the tests away
+
+    ran = run_forked(arguments, tmp_path, [forget_home])
+    assert ran.code == 2
+    assert "kans: this user has no home directory; next step: set HOME" in ran.errors
+    assert "fault in kanslib" not in ran.errors
+
+
 @each(ANSWERS)
 def test_answer_with_a_read_only_home_and_no_network(arguments: tuple[str, ...], tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -411,6 +424,8 @@ def test_little_memory(arguments: tuple[str, ...], tmp_path: Path) -> None:
         (["timeline", str(CAPTURE), "--zero", "soon"], "expected Unix seconds"),
         (["trace", str(DUMP), "--from", "me", "--to", "192.0.2.1"], "is no address"),
         (["trace", str(DUMP), *PACKET, "--mark", "many"], "expected a number"),
+        (["trace", str(DUMP), *PACKET, "--mac", "02:42"], "expected an address such as"),
+        (["challenge", "--case", "-1"], "--case"),
         (["convert", "raw"], "kans convert RAW... OUT"),
     ],
 )

@@ -352,7 +352,7 @@ def challenge(
     ] = "recorded",
     case: Annotated[
         int | None,
-        typer.Option(help="This case, 1 to 9; a random one without it.", autocompletion=completion.cases),
+        typer.Option(min=1, help="This case, 1 to 9; a random one without it.", autocompletion=completion.cases),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Choose the same random case again.")] = None,
 ) -> None:

@@ -88,7 +88,10 @@ def _open_lock(directory: Path) -> IO[str]:
     """Open the file to lock for a directory, where Jupyter keeps its own. KanslibError where it cannot be written."""
     from jupyter_core.paths import jupyter_runtime_dir
 
-    runtime = Path(jupyter_runtime_dir())
+    try:
+        runtime = Path(jupyter_runtime_dir())
+    except RuntimeError:
+        raise KanslibError("this user has no home directory; next step: set HOME to one that can be written") from None
     name = f"kans-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}.lock"
     try:
         runtime.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -229,8 +229,12 @@ def metallb_manifest(file: Path | None = None) -> str:
         _LOG.info("reading %s", source)
         try:
             text = source.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ClusterError(f"MetalLB's manifest cannot be read: {source} ({exc})") from None
+        except OSError as exc:
+            raise ClusterError(f"MetalLB's manifest cannot be read: {source} ({exc.strerror})") from None
+        except UnicodeDecodeError:
+            raise ClusterError(
+                f"MetalLB's manifest cannot be read: {source} is no text; download {_METALLB_URL}"
+            ) from None
         if "kind: DaemonSet" not in text:
             raise ClusterError(f"{source}: has no DaemonSet, so it is not MetalLB's manifest; download {_METALLB_URL}")
         return text

@@ -33,7 +33,7 @@ def load_state() -> OwnedResources | None:
     try:
         state = json.loads(_state_file().read_text())
         return OwnedResources(state["began"], state["network_made"], tuple(state["containers"]))
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, RuntimeError):  # RuntimeError: a user without a home
         return None
 
 

@@ -129,12 +129,18 @@ def read_token(token: str) -> dict[str, ExerciseRecord]:
 
 
 def default_path() -> Path:
-    """Return where progress is kept: $KANS_PROGRESS, else a file in the learner's data directory."""
+    """Return where progress is kept: $KANS_PROGRESS, else a file in the learner's data directory.
+
+    KanslibError for a user without a home directory.
+    """
     if path := os.environ.get("KANS_PROGRESS"):
         return Path(path).expanduser()
     from platformdirs import user_data_path
 
-    return Path(user_data_path("kanslib", appauthor=False)) / "progress.json"
+    try:
+        return Path(user_data_path("kanslib", appauthor=False)) / "progress.json"
+    except RuntimeError:
+        raise KanslibError("this user has no home directory; next step: set HOME, or KANS_PROGRESS to a file") from None
 
 
 def load(path: Path) -> Progress:

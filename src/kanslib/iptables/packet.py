@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -23,6 +24,9 @@ def number(address: str) -> tuple[int, int]:
     """Return an address as (bits, value): `10.0.0.1` is (32, 167772161). ValueError for any other text."""
     parsed = ip_address(address)
     return parsed.max_prefixlen, int(parsed)
+
+
+_MAC = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Packet:
         except ValueError:
             expected = "a type such as 8, 3/4 or echo-request"
             raise PacketError(f"icmp_type={self.icmp_type!r}; expected {expected}") from None
+        if self.source_mac is not None and not _MAC.fullmatch(self.source_mac):
+            raise PacketError(f"source_mac={self.source_mac!r}; expected an address such as 02:42:ac:12:00:05")
 
     @property
     def family(self) -> int:
