@@ -36,7 +36,7 @@ grid-template-rows:auto 1fr;margin:4px 0 0}
 .kans-time .kans-scene>.kans-map{grid-row:1/span 2}}
 .kans-time .kans-addresses{overflow-x:auto}
 .kans-time table{border-collapse:collapse;margin:4px 0;font-size:inherit}
-.kans-time :is(th,td){padding:3px 14px 3px 0;text-align:left;vertical-align:top}
+.kans-time .kans-addresses table :is(th,td){padding:3px 14px 3px 0;text-align:left;vertical-align:top}
 .kans-time .kans-changed{animation:kans-flash 2s ease-out}
 .kans-time td.kans-changed{animation-name:kans-flash-cell}
 @keyframes kans-flash-cell{0%,30%{background:#0072b255}}
