@@ -61,6 +61,18 @@ def test_allocator_converge_dual_stack_one_pool() -> None:
     assert "no available IPs" in lacking.events[0].message
 
 
+def test_allocator_converge_addresses_of_no_family_are_said_and_replaced() -> None:
+    """controller/service.go convergeBalancer: three addresses are neither IPv4, IPv6 nor dual-stack."""
+    given = service("a")
+    given["status"] = {"loadBalancer": {"ingress": [{"ip": f"192.0.2.{n}"} for n in range(3)]}}
+    found = desk(TEN).converge(given)
+    assert found.ips == ("192.0.2.0",)
+    assert (found.events[0].reason, found.events[0].type) == ("nolbIPsIPFamily", "Warning")
+    listed = '["192.0.2.0" "192.0.2.1" "192.0.2.2"]'
+    words = f"Failed to retrieve LBIPs IPFamily for {listed}: IPFamilyForAddresses: invalid ips length 3 {listed}"
+    assert found.events[0].message == words
+
+
 def test_allocator_converge_requested_pool_or_address() -> None:
     shy = Pool("shy", tuple(ranges("198.51.100.0/30")), auto_assign=False)
     here = desk(TEN, shy)

@@ -32,9 +32,12 @@ PLACES = {
     "speaker.go": "internal/peerspeaker/peer.go",
     "cases_test.go": "internal/config/cases_test.go",
     "allocator.go": "internal/peerallocator/peer.go",
+    "pools.go": "internal/peerpools/peer.go",
+    "controller_test_cases.go": "internal/peercontrollertests/peer_test.go",
 }
 # methods that a copy of the allocator has twice: the real one, and ours that also writes the call down
 METHODS = ("SetPools", "Unassign", "Assign", "AllocateFromPool", "Allocate")
+CONTROLLER_METHODS = ("SetPools", "SetBalancer")  # the same of the controller
 # a call in MetalLB's tests, and the call in its place that also writes the case down
 RECORDED = {
     "config_test.go": ("For(test.crs, DontValidate)", "recordedConfig(test.desc, test.crs)"),
@@ -79,6 +82,7 @@ def _build(folder: Path) -> None:
         _run(copy, "build", "-o", str(made / "metallb"), "./peer")
         _run(copy, "test", "-count=1", "-run", "^(TestParse|TestValidate)$", "./internal/config", cases=made / "cases")
         _run(copy, "test", "-count=1", "./internal/peerallocator", cases=made / "calls")
+        _run(copy, "test", "-count=1", "-vet=off", "./internal/peercontrollertests", cases=made / "controller-calls")
         made.rename(folder)
 
 
@@ -95,7 +99,9 @@ def _copy_module(copy: Path) -> None:
                 text = path.read_text().replace("package main", f"package peer{part}", 1)
                 (package / path.name).write_text(text)
     _copy_allocator(copy)
-    (copy / "peer").mkdir()
+    _copy_controller(copy)
+    for package in ("peer", "internal/peerpools"):
+        (copy / package).mkdir()
     for source, place in PLACES.items():
         shutil.copyfile(SOURCES / source, copy / place)
     for name, (call, replacement) in RECORDED.items():
@@ -111,6 +117,17 @@ def _copy_allocator(copy: Path) -> None:
         text = path.read_text()
         for name in METHODS if path.name == "allocator.go" else ():
             text = text.replace(f"func (a *Allocator) {name}(", f"func (a *Allocator) real{name}(")
+        (package / path.name).write_text(text)
+
+
+def _copy_controller(copy: Path) -> None:
+    """Copy the controller with its tests, its methods under other names."""
+    package = copy / "internal" / "peercontrollertests"
+    package.mkdir()
+    for path in (copy / "controller").glob("*.go"):
+        text = path.read_text().replace("package main", "package peercontrollertests", 1)
+        for name in CONTROLLER_METHODS:
+            text = text.replace(f"func (c *controller) {name}(", f"func (c *controller) real{name}(")
         (package / path.name).write_text(text)
 
 
@@ -158,4 +175,10 @@ def cases(folder: Path) -> Iterator[Mapping[str, Any]]:
 def allocator_calls(folder: Path) -> Iterator[Mapping[str, Any]]:
     """Yield every call that MetalLB's own tests make of an allocator, with what it answered."""
     for line in (folder / "calls").read_text().splitlines():
+        yield json.loads(line)
+
+
+def controller_calls(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield every call that MetalLB's own tests make of a controller, with the Service's status after it."""
+    for line in (folder / "controller-calls").read_text().splitlines():
         yield json.loads(line)

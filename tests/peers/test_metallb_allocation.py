@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from kanslib.k8s.objects import KubeObject, external_addresses
-from kanslib.metallb.allocation import FROM_POOL, PREFIX, Allocator, Decision
+from kanslib.metallb.allocation import FROM_POOL, PREFIX, Allocator, Decision, key_of_service
 from kanslib.metallb.config import Pool, pools
-from tests.peers.metallb import MetalLB, allocator_calls
+from tests.peers.metallb import MetalLB, allocator_calls, controller_calls
 from tests.peers.random_services import RandomServices
 from tests.peers.resources import Objects, cluster_resources
 
@@ -144,6 +144,49 @@ def test_allocator_converge_cases_of_metallb(metallb_folder: Path) -> None:
             compared += 1
             assert _replay(allocator, call) == (tuple(call["ips"] or ()), call["error"]), (number, call)
     assert (compared, unreachable) == (147, 3)
+
+
+def test_allocator_converge_cases_of_the_controller(metallb_folder: Path) -> None:
+    """Every Service of MetalLB's own tests of the controller, in the 100 orders in which they come."""
+    ours: dict[int, Allocator] = {}
+    held: dict[tuple[int, str], str] = {}  # by their key: ours, which has the Service's namespace
+    compared = 0
+    for number, call in enumerate(controller_calls(metallb_folder)):
+        allocator = ours.setdefault(call["controller"], Allocator())
+        if call["call"] == "SetPools":
+            allocator.set_pools({name: _pool(name, pool) for name, pool in call["pools"].items()})
+            continue
+        place = call["controller"], call["key"]
+        before = held.pop(place, "")
+        if call["service"] is None:
+            allocator.release(before)
+            continue
+        service = _named(call["service"], call["key"])
+        held[place] = key_of_service(service)
+        if before in allocator.allocations:
+            allocator.allocations[held[place]] = allocator.allocations.pop(before)
+        theirs = _addresses(call["service"] if call["status"] is None else {"status": call["status"]})
+        decision = allocator.converge(service)
+        warned = any(event.type == "Warning" for event in decision.events)
+        if theirs in decision.alternatives:
+            decision = allocator.converge({**service, "status": _status(theirs)})
+        compared += 1
+        assert (decision.ips, warned) == (theirs, call["warning"]), (number, call)
+    print(f"{compared} Services of MetalLB's own tests of its controller")
+    assert compared > 1000
+
+
+def _named(service: KubeObject, name: str) -> KubeObject:
+    """Return a Service with the name that the tests of MetalLB give to the controller beside it."""
+    return {**service, "metadata": {"namespace": "none", **service["metadata"], "name": name}}
+
+
+def _addresses(service: KubeObject) -> tuple[str, ...]:
+    return tuple(external_addresses(service))
+
+
+def _status(ips: Sequence[str]) -> KubeObject:
+    return {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]}}
 
 
 def _holds_another_family(allocator: Allocator, call: Mapping[str, Any]) -> bool:

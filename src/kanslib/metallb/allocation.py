@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -108,6 +108,9 @@ class Allocator:
             return Decision()
         events: list[EventMessage] = []
         ips = tuple(external_addresses(service))
+        if ips and (problem := _family_problem(ips)):
+            message = f"Failed to retrieve LBIPs IPFamily for {quoted_list(ips)}: {problem}"
+            events.append(EventMessage("Warning", "nolbIPsIPFamily", message))
         if not ips or _families(ips) != _families(_cluster_ips(service)):
             self.release(key)
         else:
@@ -305,11 +308,18 @@ def _requested_ips(service: KubeObject) -> tuple[str, ...]:
     if len(requested) < len(found):
         problem = f"invalid {PREFIX}loadBalancerIPs: " if by_annotation else "invalid spec.loadBalancerIP "
         raise _UnassignableError(problem + quoted(by_annotation or by_spec))
-    if len(requested) > 2:
-        raise _UnassignableError(f"IPFamilyForAddresses: invalid ips length {len(requested)} {quoted_list(requested)}")
-    if len(requested) == 2 and not _families(requested):
-        raise _UnassignableError(f"IPFamilyForAddresses: same address family {quoted_list(requested)}")
+    if requested and (problem := _family_problem(requested)):
+        raise _UnassignableError(problem)
     return tuple(requested)
+
+
+def _family_problem(ips: Sequence[str]) -> str:
+    """Return why addresses are of no family: they are more than two, or two of one (ipfamily.ForAddresses)."""
+    if len(ips) > 2:
+        return f"IPFamilyForAddresses: invalid ips length {len(ips)} {quoted_list(ips)}"
+    if len(ips) == 2 and not _families(ips):
+        return f"IPFamilyForAddresses: same address family {quoted_list(ips)}"
+    return ""
 
 
 def _ports(service: KubeObject) -> tuple[tuple[str, int], ...]:

@@ -7,6 +7,7 @@ import (
 
 	"go.universe.tf/metallb/internal/config"
 	"go.universe.tf/metallb/internal/ipfamily"
+	"go.universe.tf/metallb/internal/peerpools"
 	v1 "k8s.io/api/core/v1"
 )
 
@@ -47,7 +48,7 @@ func recorded(a *Allocator, call object, do func() error) {
 
 // SetPools records the pools.
 func (a *Allocator) SetPools(pools *config.Pools) {
-	recorded(a, object{"call": "SetPools", "pools": describePools(pools)}, func() error {
+	recorded(a, object{"call": "SetPools", "pools": peerpools.Describe(pools)}, func() error {
 		a.realSetPools(pools)
 		return nil
 	})
@@ -99,33 +100,4 @@ func (a *Allocator) Allocate(key string, svc *v1.Service, family ipfamily.Family
 func describe(call object, key string, svc *v1.Service, ports []Port, sharing, backend string) {
 	call["key"], call["ports"], call["sharing"], call["backend"] = key, ports, sharing, backend
 	call["service"] = svc
-}
-
-func describePools(pools *config.Pools) object {
-	found := object{}
-	for name, pool := range pools.ByName {
-		networks := []string{}
-		for _, network := range pool.CIDR {
-			networks = append(networks, network.String())
-		}
-		described := object{
-			"networks": networks, "auto_assign": pool.AutoAssign, "avoid_buggy_ips": pool.AvoidBuggyIPs,
-			"pinned": pool.ServiceAllocations != nil,
-		}
-		if allocation := pool.ServiceAllocations; allocation != nil {
-			selectors := [][]object{}
-			for _, selector := range allocation.ServiceSelectors {
-				expressions := []object{}
-				requirements, _ := selector.Requirements()
-				for _, one := range requirements {
-					expressions = append(expressions, object{"key": one.Key(), "operator": one.Operator(), "values": one.Values().List()})
-				}
-				selectors = append(selectors, expressions)
-			}
-			described["priority"], described["namespaces"] = allocation.Priority, allocation.Namespaces.UnsortedList()
-			described["selectors"] = selectors
-		}
-		found[name] = described
-	}
-	return found
 }
