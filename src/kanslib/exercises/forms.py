@@ -76,7 +76,9 @@ class FormField:
 def display_forms(views: Sequence[ExerciseView], papers: Sequence[Markup], text: str) -> None:
     """Show the forms of exercises, and `papers`, the same for paper."""
     display_on_paper(Markup().join(papers), text)
-    display(ipw.VBox([create_form(view) for view in views]))
+    forms = ipw.VBox([create_form(view) for view in views])
+    # where no widget can be shown, IPython's own text would be the Python of the form
+    display({**forms._repr_mimebundle_(), "text/plain": "Run this cell to answer here."}, raw=True)
 
 
 def display_on_paper(html: Markup, text: str) -> None:
