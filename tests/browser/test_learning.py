@@ -166,8 +166,12 @@ def test_prediction_scored_by_query(course: str, page: Page, progress: Path) -> 
     asked.get_by_text("Written down. Now look.").wait_for()
     jupyter.scroll_to(page, ".jp-CodeCell:has-text('lab.kill_node')")
     jupyter.run_from(page, "lab.kill_node", cells=2)
-    page.get_by_text("That is what clients felt, and the lesson says it.").wait_for()
+    page.get_by_text("That is what clients felt, and the lesson says it.").last.wait_for()
     shot(page, "prediction-scored")
+    asked = form(page, "A leader is killed. How long until the other speakers agree")
+    asked.locator(".kans-state", has_text="✗ not right").wait_for()
+    asked.get_by_label("about a minute ✗ not right").wait_for()
+    asked.get_by_label("1–10 s ✓ right").wait_for()
     assert outcomes(progress)["seconds-until-declared-dead"] == "wrong"
 
 
