@@ -49,6 +49,8 @@ def faults(page: Page, selectors: Selectors, figures_by_cell: Sequence[int]) -> 
 
     `figures_by_cell`: how many figures each code cell has to show at least.
     """
+    # from the top: what sticks to the edge of the window covers nothing there
+    page.evaluate("place => document.querySelector(place)?.scrollTo(0, 0)", selectors.scroller)
     cells = page.evaluate(_INSPECT, {"outputs": selectors.outputs, "cells": selectors.cells})
     found = [*_missing(cells, figures_by_cell), *_scrolls(page, selectors)]
     photographs = []

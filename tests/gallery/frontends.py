@@ -61,6 +61,19 @@ class StaticPage(Frontend):
         self.page.goto(self._pages[theme].as_uri())
 
 
+def _settle(page: Page) -> None:
+    """Wait until no output is added and no widget is still to come; a widget hides what stands for it on paper."""
+    before = None
+    for _ in range(60):
+        page.wait_for_timeout(1000)
+        now = page.evaluate(
+            "[document.querySelectorAll('*').length, document.body.textContent.includes('Loading widget')]"
+        )
+        if now == before and not now[1]:
+            return
+        before = now
+
+
 _NO_SIDEBARS = """
 for (const side of ["left", "right"]) {
   jupyterapp.shell[side === "left" ? "collapseLeft" : "collapseRight"]()
@@ -134,7 +147,7 @@ class Server:
         }[name]
         page.goto(f"{self._base}/{place}/{name}.ipynb?token={self._token}", timeout=90_000)
         page.locator(ready).first.wait_for(timeout=90_000)
-        page.wait_for_timeout(2500)  # the last of the outputs
+        _settle(page)
         return frontend(page)
 
     def _end_kernels(self) -> None:
