@@ -99,7 +99,7 @@ def _ours(case: dict[str, Any]) -> dict[str, Any]:
 def test_hints_random_services(program: Path) -> None:
     """Among several zones that need an endpoint Kubernetes takes one by chance: it is asked 20 times."""
     rng, differences, kinds = random.Random(SEED), [], Counter[str]()
-    cases = []
+    cases: list[dict[str, Any]] = []
     for _ in range(CASES):
         nodes = [_node(rng, number) for number in range(rng.randint(1, 8))]
         entries = [_endpoint(rng, number) for number in range(rng.randint(0, 12))]
