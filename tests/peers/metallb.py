@@ -100,8 +100,8 @@ def _copy_module(copy: Path) -> None:
                 (package / path.name).write_text(text)
     _copy_allocator(copy)
     _copy_controller(copy)
-    for package in ("peer", "internal/peerpools"):
-        (copy / package).mkdir()
+    for folder in (copy / "peer", copy / "internal" / "peerpools"):
+        folder.mkdir()
     for source, place in PLACES.items():
         shutil.copyfile(SOURCES / source, copy / place)
     for name, (call, replacement) in RECORDED.items():
