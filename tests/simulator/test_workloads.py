@@ -332,3 +332,14 @@ def test_scheduler_writes_an_event_for_a_pod_that_fits_nowhere() -> None:
     lab.label("myk8s-worker", "disk=disc")
     assert next(one for one in lab.objects("events") if one["reason"] == "FailedScheduling")["count"] == 1
     assert "pod/lost" in lab.table("events").OBJECT.tolist()
+
+
+def test_metallb_runs_no_speaker_where_its_daemonset_tolerates_no_taint() -> None:
+    patch = (
+        "  kubeadmConfigPatches:\n  - |\n    kind: JoinConfiguration\n    nodeRegistration:\n"
+        "      taints: [{key: team, value: red, effect: NoSchedule}]\n"
+    )
+    lab = kanslib.simulate(ZONES.replace("zone: east}\n", "zone: east}\n" + patch) + METALLB)
+    speakers = [pod for pod in lab.objects("pods") if pod["metadata"]["labels"].get("component") == "speaker"]
+    nodes = sorted(pod["spec"]["nodeName"] for pod in speakers)
+    assert nodes == ["myk8s-control-plane", "myk8s-worker2", "myk8s-worker3"]

@@ -44,13 +44,19 @@ from kanslib.simulator.kube_proxy_options import KubeProxyOptions
 from kanslib.simulator.kubelet import Kubelets
 from kanslib.simulator.metallb import SimulatedController, SimulatedSpeakers, is_installed
 from kanslib.simulator.router import RouterView
+from kanslib.simulator.scheduler import untolerated_taint
 from kanslib.simulator.service_registry import stored_service
 from kanslib.simulator.session_log import SpeakerState, session_lines
 from kanslib.simulator.time_series import TimeSeries
-from kanslib.simulator.workloads import Workloads
+from kanslib.simulator.workloads import DAEMON_TOLERATIONS, Workloads
 
 _ROUTED = ("services", "endpointslices", "nodes", "pods")
 # what rules depend on: node, its zone, versions of Services and slices, and the family: True for IPv6
+# MetalLB v0.14.8 config/manifests/metallb-native.yaml
+_SPEAKER_TOLERATIONS = [
+    {"effect": "NoSchedule", "key": f"node-role.kubernetes.io/{role}", "operator": "Exists"}
+    for role in ("master", "control-plane")
+]
 RulesVersion = tuple[str, str, int, int, bool]
 
 
@@ -295,15 +301,23 @@ class Simulator:
 
         self.cluster.schedule(self.delays.leave, left)
         self.cluster.schedule(
-            self.delays.replacement_joins, lambda: self.speakers.join(node) if self._speakers_wanted() else None
+            self.delays.replacement_joins, lambda: self.speakers.join(node) if self._may_run_speaker(node) else None
         )
 
     def _speakers_wanted(self) -> bool:
         daemonsets = self.cluster.objects("daemonsets")
         return any(map(_is_speaker, daemonsets)) and _speakers_wanted(daemonsets)
 
-    def _respawn_speaker(self, pod: KubeObject) -> None:
+    def _may_run_speaker(self, node: str) -> bool:
+        """Return True where the speakers' DaemonSet makes a Pod on a node: it has to tolerate the node's taints."""
         if not self._speakers_wanted():
+            return False
+        spec = next(one for one in self.cluster.objects("daemonsets") if _is_speaker(one))["spec"]["template"]["spec"]
+        tolerant = {**spec, "tolerations": [*(spec.get("tolerations") or []), *DAEMON_TOLERATIONS]}
+        return not untolerated_taint(tolerant, self._node(node), ("NoSchedule", "NoExecute"))
+
+    def _respawn_speaker(self, pod: KubeObject) -> None:
+        if not self._may_run_speaker(pod["spec"]["nodeName"]):
             return
         meta = {key: pod["metadata"][key] for key in ("namespace", "labels") if key in pod["metadata"]}
         meta["name"] = f"{pod['metadata']['name'].rpartition('-')[0]}-{self.cluster.ids.name_suffix()}"
@@ -533,12 +547,13 @@ class Simulator:
 
     def _create_speakers(self, joined_after: float) -> None:
         """Create a speaker Pod on each node; after some seconds all join the member list."""
-        for node in self.cluster.objects("nodes"):
-            self.cluster.put("pods", _pod("speaker", "speaker", name_of(node), self.cluster.ids))
+        nodes = [name for node in self.cluster.objects("nodes") if self._may_run_speaker(name := name_of(node))]
+        for node in nodes:
+            self.cluster.put("pods", _pod("speaker", "speaker", node, self.cluster.ids))
 
         def join_all() -> None:
-            for node in self.cluster.objects("nodes"):
-                self.speakers.join(name_of(node))
+            for node in nodes:
+                self.speakers.join(node)
 
         self.cluster.schedule(joined_after, join_all)
 
@@ -708,7 +723,7 @@ def _container(name: str) -> dict[str, object]:
 
 
 def _pod_spec(component: str) -> dict[str, object]:
-    own = {"hostNetwork": True} if component == "speaker" else {}
+    own = {"hostNetwork": True, "tolerations": _SPEAKER_TOLERATIONS} if component == "speaker" else {}
     return {"containers": [_container(component)], "terminationGracePeriodSeconds": 2, **own}
 
 

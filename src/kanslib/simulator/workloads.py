@@ -23,7 +23,7 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery rand.SafeEncodeS
 # a cluster's own namespaces: the simulator itself keeps their DaemonSets, and nobody looks at their ReplicaSets
 _CLUSTERS_OWN = ("kube-system", "local-path-storage", "metallb-system")
 # pkg/controller/daemon/util AddOrUpdateDaemonPodTolerations
-_DAEMON_TOLERATIONS = tuple(
+DAEMON_TOLERATIONS = tuple(
     {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": effect}
     for key, effect in (
         ("not-ready", "NoExecute"),
@@ -142,7 +142,7 @@ class Workloads:
 
     def _sync_daemonset(self, daemonset: KubeObject) -> None:
         spec = daemonset["spec"]["template"]["spec"]
-        tolerations = [*(spec.get("tolerations") or []), *_DAEMON_TOLERATIONS]
+        tolerations = [*(spec.get("tolerations") or []), *DAEMON_TOLERATIONS]
         tolerant = {**spec, "tolerations": tolerations}
         matching = [node for node in self._cluster.objects("nodes") if matches_node(spec, node)]
         # a taint NoSchedule keeps new Pods away; those that run stay (daemon_controller.go NodeShouldRunDaemonPod)
