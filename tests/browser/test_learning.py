@@ -237,18 +237,15 @@ def walk_through_time(page: Page) -> None:
 
 def click_in_timeline(page: Page, seconds: float) -> None:
     """Click in the timeline, far from the handle, where the axis says so many seconds."""
-    strip = page.locator(".kans-strip").last
     ticks = {
-        one.text_content(): one.bounding_box()
-        for one in strip.locator(".kans-drawing[data-width='960'] text").all()
-        if one.is_visible()
+        int(words): box["x"] + box["width"] / 2
+        for one in page.locator(".kans-strip text").all()
+        if (words := one.text_content() or "").isdigit() and (box := one.bounding_box())
     }
-    zero, twenty = ticks["0"], ticks["20"]
-    assert zero
-    assert twenty
-    middle = zero["x"] + zero["width"] / 2
-    second = (twenty["x"] + twenty["width"] / 2 - middle) / 20
-    page.mouse.click(middle + seconds * second, zero["y"] - 40)
+    second = (ticks[max(ticks)] - ticks[0]) / max(ticks)
+    lanes = page.locator(".kans-strip").last.bounding_box()
+    assert lanes
+    page.mouse.click(ticks[0] + seconds * second, lanes["y"] + lanes["height"] / 2)
     page.wait_for_timeout(1500)
 
 
