@@ -50,7 +50,7 @@ def faults(page: Page, selectors: Selectors, figures_by_cell: Sequence[int]) -> 
     `figures_by_cell`: how many figures each code cell has to show at least.
     """
     # from the top: what sticks to the edge of the window covers nothing there
-    page.evaluate("place => document.querySelector(place)?.scrollTo(0, 0)", selectors.scroller)
+    page.evaluate("document.querySelectorAll('*').forEach(one => { one.scrollTop = 0 })")
     cells = page.evaluate(_INSPECT, {"outputs": selectors.outputs, "cells": selectors.cells})
     found = [*_missing(cells, figures_by_cell), *_scrolls(page, selectors)]
     photographs = []
