@@ -57,14 +57,14 @@ class _Animation(Figure):
 
     def drawing(self, width: int) -> Drawing:
         axis, strip = self.timeline.axis(width), self.timeline.drawing(width)
-        befores = [self.scenes[0], *self.scenes]
-        maps = [scene.map.since(before.map).drawing(width) for before, scene in zip(befores, self.scenes, strict=False)]
+        earlier = [self.scenes[0], *self.scenes]
+        maps = [scene.map.since(before.map).drawing(width) for before, scene in zip(earlier, self.scenes, strict=False)]
         frames = [
             h.g(".frame", style=f"animation-delay:{_SECONDS * number:g}s;--delay:{_SECONDS * number:g}s")[
                 _headline(scene, self.timeline.between(before.at, scene.at) or scene.latest),
                 h.g(transform=f"translate(0 {_HEADLINE + strip.height:g})")[drawing.parts],
             ]
-            for number, (before, scene, drawing) in enumerate(zip(befores, self.scenes, maps, strict=False))
+            for number, (before, scene, drawing) in enumerate(zip(earlier, self.scenes, maps, strict=False))
         ]
         end = strip.height - 2 * SIZES.line - 4
         hand = h.g(".hand")[line(0, 0, 0, end, "currentColor", 2), symbol("circle", 0, end, "currentColor", size=12)]

@@ -791,7 +791,7 @@ class Lab(places.HelpfulAttributes):
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
         recorded · story 'failover': ...
         >>> lab.time_machine().at(30).latest
-        'leader svc3: myk8s-worker3'
+        'leader svc2: myk8s-worker3; leader svc1: myk8s-worker2; leader svc3: myk8s-worker3'
         """
         from kanslib.backends import factory
         from kanslib.lab.time_machine import TimeMachine

@@ -227,14 +227,14 @@ def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> M
 
     `left`: how many moments are not among them.
     """
-    befores = [-1.0, *(scene.at for scene in scenes)]
+    earlier = [-1.0, *(scene.at for scene in scenes)]
     numbered = replace(timeline, scenes=tuple(scene.at for scene in scenes))
     sections = [
         h.section[
             h.h4[f"{number}. ", headline(scene.at, timeline.between(before, scene.at))],
             h.div(".kans-scene")[scene.map.body_html(), h.div[h.p[scene.trace_summary], scene.addresses_html(None)]],
         ]
-        for number, (before, scene) in enumerate(zip(befores, scenes, strict=False), 1)
+        for number, (before, scene) in enumerate(zip(earlier, scenes, strict=False), 1)
     ]
     more = h.p[f"{left} more moments: with a kernel, the slider has them."] if left else None
     return Markup(h.div(".kans-time.kans-story")[h.style[Markup(STYLE)], numbered.body_html(), sections, more])
