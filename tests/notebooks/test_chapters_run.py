@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,8 @@ class TestChapter:
         assert runs[0][name]["outputs"] == runs[1][name]["outputs"]
 
     def test_chapter_run_all_hides_answers(self, runs: list[dict[str, Any]], name: str) -> None:
-        said = json.dumps(runs[0][name]["outputs"], ensure_ascii=False)
+        # the twin of a form for paper has its solution folded
+        said = re.sub(r"<details.*?</details>", "", json.dumps(runs[0][name]["outputs"], ensure_ascii=False))
         for exercise in CATALOG.values():
             if exercise.chapter == name[:2]:
                 assert exercise.explanation.replace("{truth}", "").strip(" .:") not in said

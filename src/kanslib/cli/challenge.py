@@ -83,10 +83,11 @@ def challenge(backend: str, case: int | None, seed: int | None) -> int:
     code: 0 when the diagnosis was right, else 1. UnknownNameError lists the cases or the backends.
     """
     factory.validate_backend_name(backend)
-    if sys.stdin is None:
-        raise KanslibError(
-            "standard input is closed; next step: run kans challenge in a terminal, or pipe commands to it"
-        )
+    for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):
+        if stream is None:
+            raise KanslibError(
+                f"standard {name} is closed; next step: run kans challenge in a terminal, or pipe commands to it"
+            )
     names = list(COMPLAINTS)
     if case is not None and f"case-{case}" not in names:
         raise UnknownNameError("case", str(case), [name.removeprefix("case-") for name in names])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib.util
 import json
 import logging
@@ -153,7 +154,11 @@ async def execute_in_kernel(chapter: Path) -> tuple[Result, NotebookNode]:
     began, error = time.monotonic(), ""
     try:
         with tempfile.TemporaryDirectory(prefix="kans-") as private:
-            await _client(notebook, private, cell_seconds=900 if live else 120).async_execute()  # a failover: minutes
+            client = _client(notebook, private, cell_seconds=900 if live else 120)  # a failover: minutes
+            try:
+                await client.async_execute()
+            finally:  # nbclient ends the kernel again at exit, and fails where it had not begun
+                atexit.unregister(client._cleanup_kernel)  # noqa: SLF001
     except CellExecutionError as exc:
         error = f"{exc.ename}: {exc.evalue}".strip()
     except (RuntimeError, OSError, NoSuchKernel) as exc:  # a kernel that dies, hangs or never starts

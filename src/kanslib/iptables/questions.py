@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, summarize_address_range
+from itertools import chain
 from typing import Protocol
 
 from kanslib.iptables.names import TCP_FLAGS
@@ -171,9 +172,12 @@ def either(one: Condition, other: Condition) -> Condition:
 
 def _joined(one: Case, other: Case) -> Case | None:
     """Return the one case that two cases are together; None where they differ in more than one answer."""
-    differing = [s for s in {**one, **other} if one.get(s, s.domain) != other.get(s, s.domain)]
-    if len(differing) > 1:
-        return None
+    differing: list[Subject] = []
+    for subject in chain(one, (subject for subject in other if subject not in one)):
+        if one.get(subject, subject.domain) != other.get(subject, subject.domain):
+            differing.append(subject)
+            if len(differing) > 1:  # nearly always among the first few: paths have thousands of cases to compare
+                return None
     rest = dict(one)
     for subject in differing:
         values = join([*one.get(subject, subject.domain), *other.get(subject, subject.domain)])
