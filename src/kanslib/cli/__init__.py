@@ -34,8 +34,10 @@ def _run() -> int:
         return _fail(os_errors.describe(exc))
     except MemoryError:
         return _fail("not enough memory; next step: a smaller input, or a higher limit (ulimit -v)")
-    except Exception as exc:  # noqa: BLE001 (a fault of our own is one message as well)
-        return _fail_unexpectedly(exc)
+    except Exception as exc:
+        if isinstance(exc.__cause__, KeyboardInterrupt):  # while a class is made, Python 3.11 wraps it
+            raise KeyboardInterrupt from exc
+        return _fail_unexpectedly(exc)  # a fault of our own is one message as well
 
 
 def _prepare_process() -> None:
