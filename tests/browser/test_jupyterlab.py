@@ -45,7 +45,7 @@ def saved_outputs(page: Page, notebook: Path) -> list[dict[str, Any]]:
     ("chapter", "picture"),
     [
         ("06-failover", ".kans-drawing:visible svg[role=img]"),
-        ("02-metallb", "svg[role=img]"),
+        ("02-metallb", ".kans-drawing:visible svg[role=img]"),
         ("04-iptables", ".kans-drawing:visible svg[role=group]"),
     ],
 )
@@ -85,6 +85,6 @@ def test_trace_rule_shown_on_keyboard_focus(course: tuple[str, Path], browser: B
     steps.nth(0).focus()
     page.keyboard.press("Tab")
     raw = steps.nth(1).locator(".kans-raw")
-    assert raw.is_visible()
+    raw.wait_for(state="visible", timeout=10_000)
     assert "-A KUBE-SERVICES" in " ".join(raw.locator("text").all_text_contents())
     page.close()
