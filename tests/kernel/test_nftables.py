@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kanslib import nftables
@@ -117,7 +117,12 @@ def test_nftables_trace_equals_kernel_on_many_random_rulesets(made: Machine, scr
 @given(script=rulesets())
 def test_nftables_text_and_json_are_the_same_rules(made: Machine, script: str) -> None:
     made.load_nftables(script)
-    text, as_json = (nftables.parse(one) for one in (made.list_nftables(), made.list_nftables_as_json()))
+    try:
+        listed = made.list_nftables_as_json()
+    except RuntimeError as error:  # nft 1.0.6 cannot print every rule as JSON
+        assume("Assertion" not in str(error))
+        raise
+    text, as_json = (nftables.parse(one) for one in (made.list_nftables(), listed))
     for read, other in zip(text.tables, as_json.tables, strict=True):
         assert read.chains.keys() == other.chains.keys()
         for name, chain in read.chains.items():

@@ -68,7 +68,7 @@ CHANGES = st.sampled_from(
     ["meta mark set 0x1", "meta mark set 0x4000", "meta mark set meta mark or 0x2",
      "meta mark set meta mark and 0xfffe", "meta mark set meta mark xor 0x3", "ct mark set 0x1",
      "ct mark set meta mark", "meta mark set ct mark", "meta mark set ct mark and 0x1", "ip ttl set 3",
-     "ip dscp set 0x0a", "log prefix \"x\"", "counter", "add @seen { ip saddr }", "update @seen { ip daddr }",
+     "ip dscp set 0x0a", "log prefix \"x\"", "add @seen { ip saddr }", "update @seen { ip daddr }",
      "delete @seen { ip saddr }", "meta mark set ip daddr map { 10.0.1.20 : 0x1, 192.0.2.0/24 : 0x2 }",
      "meta mark set udp dport map { 53 : 0x4000, 80 : 0x1, 8080 : 0x0 }"]
 )  # fmt: skip

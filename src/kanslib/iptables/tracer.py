@@ -408,7 +408,7 @@ class _Search:
                 self._leave_to_chance(state, compiled, frame, answer.probability)
                 chance *= answer.probability
             elif not answer:
-                state.act = 0
+                state.act, state.effects = 0, ()
                 return 0
         state.act = len(compiled.matches)
         question = effects.question(state, compiled.action)

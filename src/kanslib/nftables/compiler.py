@@ -22,6 +22,7 @@ from kanslib.nftables.explain import WalkedRule
 from kanslib.nftables.selectors import UnknownValueError, matches_of, unknown_match
 from kanslib.nftables.syntax import (
     Assign,
+    BaseChain,
     Chain,
     Concatenation,
     Counter,
@@ -74,9 +75,7 @@ class CompiledRuleset:
             for chain in reversed([*table.chains.values()]):
                 base = chain.base
                 if base is not None and family in _FAMILIES[table.family] and base.hook in _HOOKS:
-                    before = Role.BEFORE_CONNTRACK if base.priority < CONNTRACK else Role.OTHER
-                    role = Role.NAT if base.type == "nat" else before
-                    yield Stage(base.hook.upper(), name, chain.name, base.priority, role)
+                    yield Stage(base.hook.upper(), name, chain.name, base.priority, _role(base))
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain, or the map of a compiled rule; None where the table does not have it."""
@@ -87,6 +86,14 @@ class CompiledRuleset:
                 return None
             self._compiled[key] = _RuleChain(_Scope(table, found, self._compiled), found.chains[name])
         return self._compiled[key]
+
+
+def _role(base: BaseChain) -> Role:
+    """Return what is special about a base chain; conntrack looks at a packet in prerouting and output."""
+    if base.type == "nat":
+        return Role.NAT
+    before = base.priority < CONNTRACK and base.hook in ("prerouting", "output")
+    return Role.BEFORE_CONNTRACK if before else Role.OTHER
 
 
 class CompiledChain:
