@@ -93,7 +93,7 @@ def targets(cluster: dict[str, Any]) -> set[tuple[str, int, str]]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(10), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(10, 40))])
 def test_both_modes_send_packets_the_same_ways(seed: int) -> None:
     rng = random.Random(seed)
     cluster = random_cluster(rng)

@@ -13,6 +13,8 @@ from kanslib.exercises.exercise import AnswerOutcome, Exercise
 from kanslib.exercises.session import ExerciseSession, ExerciseView, Prediction
 from kanslib.lab.learning import kernel_predictions
 
+pytestmark = pytest.mark.slow
+
 Asked = tuple[list[ExerciseView], list[Prediction]]
 
 

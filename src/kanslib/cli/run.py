@@ -157,8 +157,9 @@ async def execute_in_kernel(chapter: Path) -> tuple[Result, NotebookNode]:
             client = _client(notebook, private, cell_seconds=900 if live else 120)  # a failover: minutes
             try:
                 await client.async_execute()
-            finally:  # nbclient ends the kernel again at exit, and fails where it had not begun
-                atexit.unregister(client._cleanup_kernel)  # noqa: SLF001
+            finally:
+                if client.km is None:  # at exit nbclient ends the kernel, and fails where it has none
+                    atexit.unregister(client._cleanup_kernel)  # noqa: SLF001
     except CellExecutionError as exc:
         error = f"{exc.ename}: {exc.evalue}".strip()
     except (RuntimeError, OSError, NoSuchKernel) as exc:  # a kernel that dies, hangs or never starts
