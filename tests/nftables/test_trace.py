@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -129,6 +130,28 @@ def test_unknown_statement_makes_the_answer_uncertain() -> None:
     found = traced(ruleset(forward("frobnicate 7", "accept")))
     assert not iptables.is_certain(found)
     assert any("frobnicate 7" in str(assumed) for way in found for assumed in way.assumes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "icmp_type"),
+    [
+        ("icmp type destination-unreachable drop", "3/1"),  # `nft describe icmp type`: 3, and 1 for icmpv6
+        ("icmp type info-request drop", "15/0"),
+        ("icmp type parameter-problem drop", "12/0"),
+    ],
+)
+def test_name_of_an_icmp_type(rule: str, icmp_type: str) -> None:
+    asked = Packet("10.0.0.7", "10.0.1.20", "icmp", in_interface="eth0", ttl=64, icmp_type=icmp_type)
+    assert verdicts(forward(rule), packet=asked) == {"DROP": 1}
+    assert verdicts(forward(rule), packet=replace(asked, icmp_type="1/0")) == {"ACCEPT": 1}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["ether saddr 0x11 drop", "ct direction { original, reply } drop", "ip saddr & 255.255.0.0 == 10.0.0.7 drop"],
+)
+def test_value_that_cannot_be_compared_is_asked_for(rule: str) -> None:
+    assert {way.verdict for way in traced(ruleset(forward(rule)))} == {"ACCEPT", "DROP"}
 
 
 def test_circle_of_chains_is_refused() -> None:

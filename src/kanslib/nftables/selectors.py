@@ -6,6 +6,7 @@ The matches are those of `iptables`: one packet, one set of questions, whichever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
@@ -193,8 +194,14 @@ def _masked_address(
     length = value.bit_count()
     if value != ((1 << bits) - 1) ^ ((1 << (bits - length)) - 1):
         raise UnknownValueError
-    networks = [Prefix(one.value, length) for one in values if isinstance(one, Value) and isinstance(one.value, str)]
-    return matches_of(inner, networks, negated)
+    return matches_of(inner, [_network(one, length) for one in values], negated)
+
+
+def _network(value: Expression, length: int) -> Prefix:
+    with suppress(ValueError):
+        network = ip_network(f"{value}/{length}")
+        return Prefix(str(network.network_address), length)
+    raise UnknownValueError(str(value))
 
 
 def _field(field: str, read: Callable[[Expression], Ranges], *requires: Match) -> _Builder:
@@ -255,7 +262,7 @@ def _family(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
 
 
 def _icmp(protocol: str, field: str) -> _Builder:
-    types = ICMPV6_TYPES if protocol == "icmpv6" else None
+    names, types = (_ICMPV6_NAMES, ICMPV6_TYPES) if protocol == "icmpv6" else (_ICMP_NAMES, None)
 
     def read(value: Expression) -> Ranges:
         if field == "code":
@@ -264,7 +271,7 @@ def _icmp(protocol: str, field: str) -> _Builder:
             )
         if isinstance(value, Value) and isinstance(value.value, str):
             try:
-                return (icmp(_ICMP_NAMES.get(value.value, value.value), types),)
+                return (icmp(names.get(value.value, value.value), types),)
             except ValueError:
                 raise UnknownValueError(value.value) from None
         return tuple((first << 8, last << 8 | 0xFF) for first, last in _integer(value))
@@ -272,23 +279,27 @@ def _icmp(protocol: str, field: str) -> _Builder:
     return _field("icmp_type", read, *_protocol(protocol))
 
 
-# names that nft has and iptables writes otherwise (nft src/proto.c)
-_ICMP_NAMES = {
+# names that nft has and iptables has not, by family (`nft describe icmp type`, `nft describe icmpv6 type`)
+_ICMP_NAMES = {"info-request": "15", "info-reply": "16"}
+_ICMPV6_NAMES = {
     "nd-router-solicit": "133", "nd-router-advert": "134", "nd-neighbor-solicit": "135", "nd-neighbor-advert": "136",
-    "nd-redirect": "137", "mld-listener-query": "130", "mld-listener-report": "131", "mld-listener-done": "132",
-    "mld-listener-reduction": "132", "mld2-listener-report": "143", "router-renumbering": "138",
-    "ind-neighbor-solicit": "141", "ind-neighbor-advert": "142", "destination-unreachable": "1", "packet-too-big": "2",
-    "info-request": "15", "info-reply": "16", "parameter-problem": "parameter-problem",
+    "nd-redirect": "137", "router-renumbering": "138", "ind-neighbor-solicit": "141", "ind-neighbor-advert": "142",
+    "mld2-listener-report": "143",
 }  # fmt: skip
 
 
 def _mac(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
-    addresses = [mac_number(one.value) for one in values if isinstance(one, Value) and isinstance(one.value, str)]
-    if len(addresses) != len(values) or not addresses:
-        raise UnknownValueError
+    addresses = [_mac_address(value) for value in values]
     if len(addresses) == 1:
         return (MACMatch(addresses[0], negated),)
     return (AnyMatch(tuple((MACMatch(address, False),) for address in addresses), negated),)
+
+
+def _mac_address(value: Expression) -> int:
+    if isinstance(value, Value) and isinstance(value.value, str):
+        with suppress(ValueError):
+            return mac_number(value.value)
+    raise UnknownValueError(str(value))
 
 
 # ── meta ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -408,8 +419,10 @@ def _ct_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]
 
 
 def _ct_direction(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
-    places = {"original": 0, "reply": 1, 0: 0, 1: 1}
-    (at,) = {places[one.value] for one in values if isinstance(one, Value)}
+    places: dict[Expression, int] = {Value("original"): 0, Value("reply"): 1, Value(0): 0, Value(1): 1}
+    at = places.get(values[0]) if len(values) == 1 else None
+    if at is None:
+        raise UnknownValueError(" ".join(map(str, values)))
     test = ConnectionTest("ctdir", "the direction", ((at, at),), YES_NO, at == 0, negated, at == 0)
     return (ConntrackMatch(None, (test,)),)
 
