@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from platformdirs import user_cache_path
 
-from kanslib.k8s.topology_hints import ZONE, cpu_shares, hints
+from kanslib.k8s.kubeproxy import ZONE
+from kanslib.k8s.topology_hints import cpu_shares, hints
 from tests.peers.metallb import alone, go
 
 pytestmark = pytest.mark.peers

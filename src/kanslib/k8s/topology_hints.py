@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from kanslib.k8s.kubeproxy import ZONE
 from kanslib.k8s.objects import KubeObject, is_ready, labels_of
 
-ZONE = "topology.kubernetes.io/zone"
 _OVERLOAD = 0.2  # that an endpoint may get at most, as a share (overloadThreshold)
 _EXCLUDED = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _DISABLED, _ENABLED = "TopologyAwareHintsDisabled", "TopologyAwareHintsEnabled"
