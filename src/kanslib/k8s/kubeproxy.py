@@ -23,7 +23,6 @@ _LARGE = 1000  # endpoints; beyond, the rules of endpoints have no comments (lar
 ZONE = "topology.kubernetes.io/zone"
 # Services and EndpointSlices with one of these labels are left to others (cmd/kube-proxy/app/server.go Run)
 _IGNORED_LABELS = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
-_PRIMARY = "primary"
 _LOOPBACK = ("127.0.0.1", "::1")
 _LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 MARK = "0x4000"
@@ -36,8 +35,8 @@ class Config:
 
     `cluster_cidr`: the Pods' range ("" where no detector of local traffic is configured). `addresses` and `zones`:
     InternalIP and zone by node name. `ipv6`: the rules of ip6tables. `nfacct`: the counters of kube-proxy v1.31 that
-    the kernel has. `nodeport_addresses`: the CIDRs of --nodeport-addresses, or `primary` for the InternalIP; none of
-    the family stands for all addresses. `service_cidr`: the Services' range, which the nftables mode asks for.
+    the kernel has. `nodeport_addresses`: the CIDRs of --nodeport-addresses; none of the family stands for all
+    addresses. `service_cidr`: the Services' range, which the nftables mode asks for.
     `interface_addresses`: the addresses of a node's interfaces, by node name; else its loopback addresses and its
     InternalIP. `conntrack_tcp_liberal`: the kernel's nf_conntrack_tcp_be_liberal is set, so packets of no
     known connection are not dropped.
@@ -67,14 +66,16 @@ class Config:
             zones[name_of(node)] = labels_of(node).get(ZONE, "")
         return cls(cluster_cidr, addresses, zones, ipv6)
 
+    def with_primary_nodeports(self, node: str) -> Config:
+        """Return the configuration with --nodeport-addresses=primary: NodePorts answer at the InternalIP of a node."""
+        own = self.addresses.get(node, "")
+        return replace(self, nodeport_addresses=(f"{own}/{128 if self.ipv6 else 32}",) if own else ())
+
     def nodeport_ips(self, node: str) -> list[str] | None:
         """Return the addresses of a node at which NodePorts answer, sorted; None for every address.
 
         kube-proxy lists them in no fixed order (pkg/proxy/util/nodeport_addresses.go GetNodeIPs).
         """
-        if _PRIMARY in self.nodeport_addresses:
-            primary = self.addresses.get(node, "")
-            return [primary] if primary else []
         cidrs = self._nodeport_networks()
         if any(cidr.prefixlen == 0 for cidr in cidrs):
             return None
@@ -94,7 +95,7 @@ class Config:
         return self.localhost_nodeports and not self.ipv6 and chosen
 
     def _nodeport_networks(self) -> list[IPv4Network | IPv6Network]:
-        own = [cidr for cidr in self.nodeport_addresses if cidr != _PRIMARY and _is_ipv6(cidr) == self.ipv6]
+        own = [cidr for cidr in self.nodeport_addresses if _is_ipv6(cidr) == self.ipv6]
         return [ip_network(cidr, strict=False) for cidr in own or ["::/0" if self.ipv6 else "0.0.0.0/0"]]
 
 

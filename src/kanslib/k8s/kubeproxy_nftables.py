@@ -88,7 +88,7 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
     ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports
     """
     if not config.nodeport_addresses:
-        config = replace(config, nodeport_addresses=("primary",))
+        config = config.with_primary_nodeports(node)
     writer = _TableWriter(node, config)
     writer.common()
     for port, selected in service_ports(services, endpointslices, node, config):

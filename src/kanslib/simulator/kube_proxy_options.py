@@ -44,18 +44,14 @@ class KubeProxyOptions:
     def config(self, nodes: Iterable[KubeObject], node: str, pod_subnet: str, *, ipv6: bool) -> Config:
         """Return the configuration of a node's kube-proxy in one family. `pod_subnet`: the Pods' range in it, or ""."""
         known = {name_of(one): one for one in nodes}
-        config = Config.of(known.values(), self._local_range(known[node], pod_subnet, ipv6), ipv6=ipv6)
-        addresses = self.nodeport_addresses
-        if addresses == (_PRIMARY,):
-            own = config.addresses[node]
-            addresses = (f"{own}/{128 if ipv6 else 32}",) if own else ()
-        return replace(
-            config,
+        config = replace(
+            Config.of(known.values(), self._local_range(known[node], pod_subnet, ipv6), ipv6=ipv6),
             masquerade_all=self.masquerade_all,
             localhost_nodeports=self.localhost_nodeports,
-            nodeport_addresses=addresses,
+            nodeport_addresses=self.nodeport_addresses,
             conntrack_tcp_liberal=self.conntrack_tcp_liberal,
         )
+        return config.with_primary_nodeports(node) if self.nodeport_addresses == (_PRIMARY,) else config
 
     def _local_range(self, node: KubeObject, pod_subnet: str, ipv6: bool) -> str:
         """Return the range whose packets kube-proxy takes for those of Pods; empty where it cannot tell."""
