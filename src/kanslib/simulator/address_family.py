@@ -49,6 +49,19 @@ def family_name(address: str) -> str:
     return "IPv6" if is_ipv6(address) else "IPv4"
 
 
+def is_cidr(text: str) -> bool:
+    """Return True for a range in CIDR notation; host bits may be set.
+
+    >>> is_cidr("192.0.2.9/24"), is_cidr("2001:db8::/64"), is_cidr("192.0.2.9")
+    (True, True, False)
+    """
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text
+
+
 def is_within(address: str, prefix: str) -> bool:
     """Return True when an address is in a range (CIDR) of its family.
 

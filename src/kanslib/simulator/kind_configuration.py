@@ -17,7 +17,7 @@ from kanslib.exceptions import NotSimulatedError, RefusedError
 from kanslib.k8s.manifest import load_yaml
 from kanslib.k8s.objects import KubeObject
 from kanslib.simulator import kube_proxy_options
-from kanslib.simulator.address_family import Network
+from kanslib.simulator.address_family import Network, is_cidr
 from kanslib.simulator.kube_proxy_options import KubeProxyOptions
 
 POD_SUBNET, SERVICE_SUBNET = "10.10.0.0/16", "10.200.1.0/24"  # the lesson's
@@ -171,7 +171,7 @@ def _errors(cluster: KubeObject, networking: Mapping[str, Any], nodes: list[Kube
 def _subnet_problems(subnets: str, family: str) -> Iterator[str]:
     """Yield what kind says of a podSubnet or a serviceSubnet (validate.go validateSubnets)."""
     cidrs = subnets.split(",")
-    if wrong := next((cidr for cidr in cidrs if not _is_cidr(cidr)), None):
+    if wrong := next((cidr for cidr in cidrs if not is_cidr(cidr)), None):
         yield f'failed to parse cidr value:"{wrong}" with error: invalid CIDR address: {wrong}'
         return
     versions = [ip_network(cidr, strict=False).version for cidr in cidrs]
@@ -182,14 +182,6 @@ def _subnet_problems(subnets: str, family: str) -> Iterator[str]:
         yield "only one CIDR allowed for single-stack networking"
     elif versions[0] != int(family[-1]):
         yield f"expected IPv{family[-1]} CIDR for IPv{family[-1]} family"
-
-
-def _is_cidr(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text
 
 
 def _subnets(networking: Mapping[str, Any], field: str, default: int) -> tuple[Network, ...]:

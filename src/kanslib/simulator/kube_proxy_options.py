@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 from typing import Any
 
 from kanslib.exceptions import NotSimulatedError, RefusedError
 from kanslib.k8s.field_errors import FieldError, invalid
 from kanslib.k8s.kubeproxy import Config
 from kanslib.k8s.objects import KubeObject, name_of
-from kanslib.simulator.address_family import is_ipv6
+from kanslib.simulator.address_family import is_cidr, is_ipv6
 
 _PRIMARY = "primary"  # the value of nodePortAddresses that stands for the node's own address
 _MODES = ("ClusterCIDR", "NodeCIDR")
@@ -105,17 +104,9 @@ def _errors(options: KubeProxyOptions) -> Iterator[FieldError]:
             if len(options.nodeport_addresses) > 1:
                 yield invalid(f"{path}[{place}]", cidr, "can't use both 'primary' and CIDRs")
             break
-        if not _is_cidr(cidr):
+        if not is_cidr(cidr):
             yield invalid(f"{path}[{place}]", cidr, "must be a valid CIDR")
     for place, cidr in enumerate(() if options.detects_node_cidr else options.cluster_cidrs):
-        if not _is_cidr(cidr):
+        if not is_cidr(cidr):
             path = f"KubeProxyConfiguration.DetectLocalConfiguration.ClusterCIDRs[{place}]"
             yield invalid(path, cidr, _NO_CIDR)
-
-
-def _is_cidr(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text
