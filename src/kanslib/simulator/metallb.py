@@ -37,6 +37,7 @@ _CONTROLLER_LINES: dict[str, tuple[str, str, tuple[str, str], str]] = {  # by th
     "LoadBalancerFailed": (
         "service.go:128", "error", ("event", "loadbalancerIP"), "invalid requested loadbalancer IPs",
     ),
+    "nolbIPsIPFamily": ("service.go:83", "error", ("event", "clearAssignment"), "Failed to retrieve lbIPs family"),
 }  # fmt: skip
 
 
@@ -152,16 +153,13 @@ class SimulatedController:
 
     def _log(self, key: str, decision: allocation.Decision, message: allocation.EventMessage) -> None:
         """Write the decision into the log of the node on which the controller runs (controller/service.go)."""
-        if message.reason == "nolbIPsIPFamily":
-            fields: dict[str, LogValue] = {"event": "clearAssignment", "reason": message.reason, "service": key}
-            msg = "Failed to retrieve lbIPs family"
-            self._write_log(log_line(self.cluster.now, caller="service.go:83", level="error", msg=msg, **fields))
-            return
         caller, level, key_value, msg = _CONTROLLER_LINES[message.reason]
         detail: dict[str, LogValue] = {"error": message.message.partition(": ")[2]}
         if message.reason == "IPAllocated":
             detail = {"ip": list(decision.ips)}
-        fields = {**dict([key_value]), **detail, "service": key, "msg": msg}
+        elif message.reason == "nolbIPsIPFamily":
+            detail = {"reason": message.reason}
+        fields: dict[str, LogValue] = {**dict([key_value]), **detail, "service": key, "msg": msg}
         self._write_log(log_line(self.cluster.now, caller=caller, level=level, **fields))
 
     def _write_log(self, line: str) -> None:
