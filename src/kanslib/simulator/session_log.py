@@ -52,12 +52,13 @@ class _Span:
 
 
 def session_lines(states: Sequence[SpeakerState], until: float) -> list[str]:
-    """Return the lines of a log until a moment (Unix seconds), by time; of what holds from the beginning there is none.
+    """Return the lines of a log until a moment (Unix seconds), by time.
 
-    `states`: in order of time.
+    `states`: in order of time, none of them after `until`. Peers and sessions that are there from the first one on have
+    no line for it; attempts that fail have.
     """
     names = sorted({name for state in states for name in state.sessions})
-    lines = [line for name in names for line in _lines_of_peer(_spans(name, states, until), until)]
+    lines = [line for name in names for line in _lines_of_peer(_spans(name, states, until))]
     return [text for _, text in sorted(lines)]
 
 
@@ -80,7 +81,7 @@ def _spans(name: str, states: Sequence[SpeakerState], until: float) -> list[_Spa
     return spans
 
 
-def _lines_of_peer(spans: Sequence[_Span], until: float) -> Iterator[tuple[float, str]]:
+def _lines_of_peer(spans: Sequence[_Span]) -> Iterator[tuple[float, str]]:
     for before, span in zip([None, *spans], spans, strict=False):
         if before and span.runs and span.peer != before.peer:
             yield from _changed_peer(before, span)
@@ -92,7 +93,7 @@ def _lines_of_peer(spans: Sequence[_Span], until: float) -> Iterator[tuple[float
         if not span.session.is_up and was_up:
             yield _down(span.start, span.peer)
         if span.session.problem:
-            yield from _attempts(span, span.peer, span.session.problem, min(span.end, until))
+            yield from _attempts(span, span.peer, span.session.problem)
 
 
 def _changed_peer(before: _Span, span: _Span) -> Iterator[tuple[float, str]]:
@@ -111,10 +112,10 @@ def _changed_peer(before: _Span, span: _Span) -> Iterator[tuple[float, str]]:
         )  # fmt: skip
 
 
-def _attempts(span: _Span, peer: Peer, problem: SessionProblem, end: float) -> Iterator[tuple[float, str]]:
+def _attempts(span: _Span, peer: Peer, problem: SessionProblem) -> Iterator[tuple[float, str]]:
     """Yield what the attempts to connect log: after a failure the next one waits 0, 1, 2, 4 … up to 120 s."""
     moment, pause, router = span.start, 0.0, f"{peer.address}:{peer.port}"
-    while (moment := moment + _SECONDS.get(problem, 2 * _HANDSHAKE)) < end:
+    while (moment := moment + _SECONDS.get(problem, 2 * _HANDSHAKE)) < span.end:
         if notification := _NOTIFICATIONS.get(problem):
             yield _up(moment, peer)
             yield _native(
