@@ -48,7 +48,7 @@ from kanslib.simulator.scheduler import untolerated_taint
 from kanslib.simulator.service_registry import stored_service
 from kanslib.simulator.session_log import SpeakerState, session_lines
 from kanslib.simulator.time_series import TimeSeries
-from kanslib.simulator.workloads import DAEMON_TOLERATIONS, Workloads
+from kanslib.simulator.workloads import Workloads, daemon_pod_spec
 
 _ROUTED = ("services", "endpointslices", "nodes", "pods")
 # what rules depend on: node, its zone, versions of Services and slices, and the family: True for IPv6
@@ -312,9 +312,11 @@ class Simulator:
         """Return True where the speakers' DaemonSet makes a Pod on a node: it has to tolerate the node's taints."""
         if not self._speakers_wanted():
             return False
-        spec = next(one for one in self.cluster.objects("daemonsets") if _is_speaker(one))["spec"]["template"]["spec"]
-        tolerant = {**spec, "tolerations": [*(spec.get("tolerations") or []), *DAEMON_TOLERATIONS]}
-        return not untolerated_taint(tolerant, self._node(node), ("NoSchedule", "NoExecute"))
+        spec = daemon_pod_spec(self._speaker_daemonset())
+        return not untolerated_taint(spec, self._node(node), ("NoSchedule", "NoExecute"))
+
+    def _speaker_daemonset(self) -> KubeObject:
+        return next(one for one in self.cluster.objects("daemonsets") if _is_speaker(one))
 
     def _respawn_speaker(self, pod: KubeObject) -> None:
         if not self._may_run_speaker(pod["spec"]["nodeName"]):
@@ -326,8 +328,7 @@ class Simulator:
 
     def _speaker_containers(self) -> list[KubeObject]:
         """Return the containers of a speaker, with its arguments, as the DaemonSet has them."""
-        daemonset = next(one for one in self.cluster.objects("daemonsets") if _is_speaker(one))
-        containers: list[KubeObject] = daemonset["spec"]["template"]["spec"]["containers"]
+        containers: list[KubeObject] = self._speaker_daemonset()["spec"]["template"]["spec"]["containers"]
         return containers
 
     def _restart_speakers(self) -> None:

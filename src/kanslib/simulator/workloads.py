@@ -23,7 +23,7 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery rand.SafeEncodeS
 # a cluster's own namespaces: the simulator itself keeps their DaemonSets, and nobody looks at their ReplicaSets
 _CLUSTERS_OWN = ("kube-system", "local-path-storage", "metallb-system")
 # pkg/controller/daemon/util AddOrUpdateDaemonPodTolerations
-DAEMON_TOLERATIONS = tuple(
+_DAEMON_TOLERATIONS = tuple(
     {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": effect}
     for key, effect in (
         ("not-ready", "NoExecute"),
@@ -34,6 +34,12 @@ DAEMON_TOLERATIONS = tuple(
         ("unschedulable", "NoSchedule"),
     )
 )
+
+
+def daemon_pod_spec(daemonset: KubeObject) -> KubeObject:
+    """Return the spec of a DaemonSet's Pods, with the tolerations that its controller adds."""
+    spec = daemonset["spec"]["template"]["spec"]
+    return {**spec, "tolerations": [*(spec.get("tolerations") or []), *_DAEMON_TOLERATIONS]}
 
 
 class Workloads:
@@ -141,20 +147,18 @@ class Workloads:
     # ── DaemonSets ───────────────────────────────────────────────────────────────────────────────────────
 
     def _sync_daemonset(self, daemonset: KubeObject) -> None:
-        spec = daemonset["spec"]["template"]["spec"]
-        tolerations = [*(spec.get("tolerations") or []), *DAEMON_TOLERATIONS]
-        tolerant = {**spec, "tolerations": tolerations}
+        spec = daemon_pod_spec(daemonset)
         matching = [node for node in self._cluster.objects("nodes") if matches_node(spec, node)]
         # a taint NoSchedule keeps new Pods away; those that run stay (daemon_controller.go NodeShouldRunDaemonPod)
         allowed, wanted = (
-            {name_of(node) for node in matching if not untolerated_taint(tolerant, node, effects)}
+            {name_of(node) for node in matching if not untolerated_taint(spec, node, effects)}
             for effects in (("NoExecute",), ("NoSchedule", "NoExecute"))
         )
         pods = [pod for pod in self._cluster.objects("pods") if _is_owned(pod, daemonset)]
         covered = {pod["spec"].get("nodeName") for pod in pods}
         current = self._hash(daemonset, [labels_of(pod).get(REVISION, "") for pod in pods])
         for node in sorted(wanted - covered):
-            self._create(daemonset, {"nodeName": node, "tolerations": tolerations}, {REVISION: current})
+            self._create(daemonset, {"nodeName": node, "tolerations": spec["tolerations"]}, {REVISION: current})
         staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         for pod in staying:
             if pod["spec"].get("nodeName") not in allowed:
