@@ -33,9 +33,8 @@ class EndpointSlices:
 
     def __init__(self, cluster: EventLoop, events: EventRecorder) -> None:
         self._cluster, self._events = cluster, events
-        self._hints: dict[
-            tuple[str, str, str], Hints
-        ] = {}  # the newest, by namespace and name of a Service, and family
+        # the newest, by namespace and name of a Service, and family
+        self._hints: dict[tuple[str, str, str], Hints] = {}
         known = {(namespace_of(one), labels_of(one).get(SERVICE_NAME)) for one in cluster.objects("endpointslices")}
         self._reconciled = {_key(one): self._versions(one) for one in self._selecting() if _key(one) in known}
         cluster.subscribe(("pods", "services"), cluster.delays.endpoint_slices, self._sync)

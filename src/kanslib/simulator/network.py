@@ -95,8 +95,7 @@ class SimulatedNetwork:
 
     def _iptables_save(self, node: str, moment: float, hits: Mapping[tuple[str, str], int], ipv6: bool) -> str:
         initial = self._simulator.initial
-        cidr = next((one.cluster_cidr for one in initial.families if one.is_ipv6 == ipv6), "")
-        base = (None if ipv6 else initial.dump(node)) or command_output.skeleton(cidr, ipv6)
+        base = (None if ipv6 else initial.dump(node)) or command_output.skeleton(initial.pod_range(ipv6=ipv6), ipv6)
         return command_output.iptables_save(base, self._simulator.rules(node, moment, ipv6=ipv6), hits, moment, ipv6)
 
     def addresses(self, node: str, moment: float) -> str:
@@ -108,7 +107,7 @@ class SimulatedNetwork:
 
     def routes(self, node: str, moment: float, *, ipv6: bool) -> str:
         """Return the output of `ip -j route`, or of `ip -6 -j route`, on a node."""
-        family = next((one for one in self._simulator.initial.families if one.is_ipv6 == ipv6), None)
+        family = self._simulator.initial.family(ipv6=ipv6)
         if family is None:
             return "[]"
         pods = [

@@ -13,7 +13,7 @@ from kanslib.exceptions import RefusedError
 from kanslib.k8s.field_errors import FieldError, described, invalid, without_leading_zeros
 from kanslib.k8s.objects import KubeObject
 from kanslib.k8s.service_validation import cluster_ip_errors, is_external, needs_health_check, service_errors
-from kanslib.simulator.address_family import Network
+from kanslib.simulator.address_family import Network, family_name
 from kanslib.simulator.api_server import API_SERVER, NODE_PORTS, IdGenerator, allocatable
 
 _CLIENT_IP_SECONDS = 10800  # DefaultClientIPServiceAffinitySeconds
@@ -167,7 +167,7 @@ def _set_families(name: str, spec: Spec, before: Mapping[str, Any], known: Seque
     families, ips = list(spec.get("ipFamilies") or []), spec.get("clusterIPs") or []
     for place, ip in enumerate([] if ips[:1] == ["None"] else ips):
         if place >= len(families):
-            families.append(f"IPv{ip_address(without_leading_zeros(ip)).version}")
+            families.append(family_name(ip))
             if families[-1] not in known:
                 detail = f"{families[-1]} is not configured on this cluster"
                 errors.append(invalid(f"spec.clusterIPs[{place}]", ips, detail))

@@ -51,12 +51,12 @@ from kanslib.simulator.time_series import TimeSeries
 from kanslib.simulator.workloads import Workloads, daemon_pod_spec
 
 _ROUTED = ("services", "endpointslices", "nodes", "pods")
-# what rules depend on: node, its zone, versions of Services and slices, and the family: True for IPv6
 # MetalLB v0.14.8 config/manifests/metallb-native.yaml
 _SPEAKER_TOLERATIONS = [
     {"effect": "NoSchedule", "key": f"node-role.kubernetes.io/{role}", "operator": "Exists"}
     for role in ("master", "control-plane")
 ]
+# what rules depend on: node, its zone, versions of Services and slices, and the family: True for IPv6
 RulesVersion = tuple[str, str, int, int, bool]
 
 
@@ -96,9 +96,18 @@ class InitialState:
         first = AddressFamily(self.network, self.addresses, self.cluster_cidr, self.service_cidr)
         return (first, self.second) if self.second else (first,)
 
+    def family(self, *, ipv6: bool) -> AddressFamily | None:
+        """Return the addresses of IPv6, or of IPv4; None where the cluster does not have that family."""
+        return next((one for one in self.families if one.is_ipv6 == ipv6), None)
+
     def family_of(self, address: str) -> AddressFamily | None:
         """Return the addresses of the family of an address; None where the cluster does not have that family."""
-        return next((one for one in self.families if one.is_ipv6 == is_ipv6(address)), None)
+        return self.family(ipv6=is_ipv6(address))
+
+    def pod_range(self, *, ipv6: bool) -> str:
+        """Return the range of Pods (CIDR) in IPv6, or in IPv4; empty where the cluster does not have that family."""
+        family = self.family(ipv6=ipv6)
+        return family.cluster_cidr if family else ""
 
     def place_at(self, address: str) -> str | None:
         """Return the place that has an address on the Docker network; None for an address that no place has."""
@@ -135,9 +144,8 @@ class Simulator:
         self.unreachable: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset(self.lost))
         self._api_visibility: dict[str, TimeSeries[float]] = {}
         self.router: TimeSeries[str | None] = TimeSeries(now, initial.router)
-        self.attempted: TimeSeries[frozenset[str]] = TimeSeries(
-            now, frozenset()
-        )  # nodes that the router tries to reach
+        # nodes that the router tries to reach
+        self.attempted: TimeSeries[frozenset[str]] = TimeSeries(now, frozenset())
         self.routed: TimeSeries[bool] = TimeSeries(now, ActiveAction("route_client") in initial.active)
         host = (hosts[0], self._first_vip()) if hosts else None  # its name and address
         self.conflicting_host: TimeSeries[tuple[str, str] | None] = TimeSeries(now, host)
@@ -639,8 +647,8 @@ class Simulator:
         return kubeproxy.health_checks(*self._kube_proxy_sees(seen), node, config)
 
     def _kube_proxy(self, node: str, moment: float, *, ipv6: bool) -> kubeproxy.Config:
-        cidr = next((one.cluster_cidr for one in self.initial.families if one.is_ipv6 == ipv6), "")
-        return self.initial.kube_proxy.config(self.objects("nodes", moment), node, cidr, ipv6=ipv6)
+        pods = self.initial.pod_range(ipv6=ipv6)
+        return self.initial.kube_proxy.config(self.objects("nodes", moment), node, pods, ipv6=ipv6)
 
     def _kube_proxy_sees(self, moment: float) -> tuple[list[KubeObject], list[KubeObject]]:
         return self.objects("services", moment), self.objects("endpointslices", moment)
