@@ -168,7 +168,14 @@ def test_affinity_sends_a_known_client_to_its_endpoint() -> None:
     packet = Packet("172.18.0.77", "192.0.2.1", dport=80, in_interface="eth0")
     asked = nftables.parse(str(replace(table, sets=remembered))).trace(packet, ROUTING)
     assert [way.packet.dst for way in asked] == ["10.180.0.2"]
-    assert len(nftables.parse(str(table)).trace(packet, ROUTING)) == 2
+    assert "this client was sent to 10.180.0.2:80 before, so again" in [step.describe() for step in asked[0].steps]
+    third = {"addresses": ["10.180.0.3"], "nodeName": "n2"}
+    spread = kubeproxy_nftables.write([sticky], [{**SLICE, "endpoints": [*SLICE["endpoints"], third]}], "n1", CONFIG)
+    found = nftables.parse(str(spread)).trace(packet, ROUTING)
+    assert {way.probability for way in found} == {Fraction(1, 3)}
+    said = {step.describe() for way in found for step in way.steps}
+    for address in ("10.180.0.1", "10.180.0.2", "10.180.0.3"):
+        assert f"a random number chooses {address}:80, 1/3 of what comes here" in said
 
 
 def test_service_without_endpoints_is_refused_at_its_address() -> None:

@@ -82,6 +82,11 @@ def test_numgen_spreads_over_the_elements() -> None:
     assert verdicts(rules) == {"DROP": Fraction(3, 10), "ACCEPT": Fraction(1, 10), "REJECT": Fraction(6, 10)}
 
 
+def test_element_that_no_number_reaches_is_never_met() -> None:
+    spread = "numgen random mod 2 vmap { 0 : accept, 1 : drop, 2 : goto beyond }"
+    assert verdicts(chain("beyond", "reject"), forward(spread)) == {"ACCEPT": Fraction(1, 2), "DROP": Fraction(1, 2)}
+
+
 def test_unknown_port_splits_a_map_by_its_elements() -> None:
     packet = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, None, "eth0", ttl=64)
     found = traced(ruleset(forward("udp dport vmap { 53 : accept, 80-90 : drop }", "reject")), packet)

@@ -403,11 +403,11 @@ class _Search:
             if isinstance(answer, Question):
                 state.act = at
                 return answer
-            if isinstance(answer, Probability):
+            if isinstance(answer, Probability) and answer.probability:
                 state.act = 0
                 self._leave_to_chance(state, compiled, frame, answer.probability)
                 chance *= answer.probability
-            elif not answer:
+            elif answer is not True:
                 state.act, state.effects = 0, ()
                 return 0
         state.act = len(compiled.matches)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
 from kanslib.iptables import targets
 from kanslib.iptables.compiled import CompiledRule
@@ -29,7 +30,6 @@ from kanslib.nftables.syntax import (
     Element,
     Expression,
     Hash,
-    Interval,
     Lookup,
     Nat,
     NumGen,
@@ -198,17 +198,20 @@ class _MapChain(CompiledChain):
     def _compile(self, position: int) -> CompiledRule:
         element = self._elements[position]
         statements = self._then(element)
-        walked = replace(self._walked, element=str(element), to=_leads_to(statements), key=str(self._key))
+        chance = self._shares[position].of_all if self._shares else None
+        walked = replace(self._walked, element=str(element), chance=chance, to=_leads_to(statements))
         return _compile(self._scope, walked, self._matches(position), statements)
 
     def _matches(self, position: int) -> tuple[Match, ...]:
         element = self._elements[position]
-        if element.key == Value("*"):
-            return ()
-        if isinstance(self._key, NumGen | Hash):
-            left = self._key.modulus - sum(_size(before) for before in self._elements[:position])
-            return (RandomMatch(Probability(Fraction(min(_size(element), left), left))),) if left else ()
-        return key_matches(self._key, element.key)
+        if self._shares:
+            return (RandomMatch(Probability(self._shares[position].of_rest)),)
+        return () if element.key == Value("*") else key_matches(self._key, element.key)
+
+    @cached_property
+    def _shares(self) -> tuple[_Share, ...]:
+        """The share of each element in a map of random numbers; empty for any other map."""
+        return tuple(_shares(self._key, self._elements)) if isinstance(self._key, NumGen | Hash) else ()
 
     def candidates(self, src: str | None, dst: str | None, dport: int | None) -> Sequence[int]:
         """Return the positions of the elements that can have the packet's key, in order. None means unknown."""
@@ -244,12 +247,20 @@ def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
     return tuple(found)
 
 
-def _size(element: Element) -> int:
-    """Return how many numbers an element of a map of numbers stands for."""
-    match element.key:
-        case Interval(int(first), int(last)):
-            return last - first + 1
-    return 1
+class _Share(NamedTuple):
+    """How probably a random number leads to an element: from the first one on, and when none before it was met."""
+
+    of_all: Fraction
+    of_rest: Fraction
+
+
+def _shares(key: NumGen | Hash, elements: Sequence[Element]) -> Iterator[_Share]:
+    """Yield the share of each element of a map of random numbers; `*` has what the others leave."""
+    left = key.modulus
+    for element in elements:
+        count = left if element.key == Value("*") else statement_actions.count_drawn(key, [element.key])
+        yield _Share(Fraction(count, key.modulus), Fraction(count, left) if left else Fraction(0))
+        left -= count
 
 
 def _condition(key: Expression, value: Expression) -> Condition:

@@ -237,9 +237,9 @@ def _network_header(left: Payload) -> _Builder | None:
         case "saddr" | "daddr":
             return _field("src" if left.field == "saddr" else "dst", _address_range, family)
         case "ttl" | "hoplimit":
-            return _field("ttl", _integer, family)
+            return _field("ttl", integers, family)
         case "length" if left.protocol == "ip":
-            return _field("length", _integer, family)
+            return _field("length", integers, family)
         case "protocol" | "nexthdr":
             return lambda values, negated: (family, *_protocols(values, negated))
         case "dscp":
@@ -267,14 +267,14 @@ def _icmp(protocol: str, field: str) -> _Builder:
     def read(value: Expression) -> Ranges:
         if field == "code":
             return tuple(
-                (kind << 8 | first, kind << 8 | last) for kind in range(256) for first, last in _integer(value)
+                (kind << 8 | first, kind << 8 | last) for kind in range(256) for first, last in integers(value)
             )
         if isinstance(value, Value) and isinstance(value.value, str):
             try:
                 return (icmp(names.get(value.value, value.value), types),)
             except ValueError:
                 raise UnknownValueError(value.value) from None
-        return tuple((first << 8, last << 8 | 0xFF) for first, last in _integer(value))
+        return tuple((first << 8, last << 8 | 0xFF) for first, last in integers(value))
 
     return _field("icmp_type", read, *_protocol(protocol))
 
@@ -307,7 +307,7 @@ def _mac_address(value: Expression) -> int:
 
 def _owner(field: str) -> _Builder:
     def build(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
-        ranges = join(one for value in values for one in _integer(value))
+        ranges = join(one for value in values for one in integers(value))
         return (OwnerMatch((FieldMatch(field, ranges, negated),), False),)
 
     return build
@@ -492,7 +492,8 @@ def _address_range(value: Expression) -> Ranges:
     raise UnknownValueError(str(value))
 
 
-def _integer(value: Expression) -> Ranges:
+def integers(value: Expression) -> Ranges:
+    """Return a number, or the numbers of an interval. UnknownValueError for anything else."""
     match value:
         case Value(int(found)):
             return ((found, found),)
@@ -506,7 +507,7 @@ def _named(value: Expression, names: dict[str, int] | None) -> Ranges:
         name = "ipv6-icmp" if value.value == "icmpv6" else value.value
         if name in names:
             return ((names[name], names[name]),)
-    return _integer(value)
+    return integers(value)
 
 
 def _port(value: Expression) -> Ranges:

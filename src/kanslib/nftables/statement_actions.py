@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import ip_network
@@ -22,6 +23,7 @@ from kanslib.iptables.match_types import (
 )
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
+from kanslib.iptables.ranges import join
 from kanslib.iptables.targets import Action
 from kanslib.nftables.selectors import (
     ALL_BITS,
@@ -31,6 +33,7 @@ from kanslib.nftables.selectors import (
     above_below,
     any_bit,
     flag_bits,
+    integers,
     matches_of,
     requirements_of,
     unknown_match,
@@ -213,18 +216,16 @@ def equal(left: Expression, values: tuple[Expression, ...], negated: bool) -> tu
 
 def _random(left: NumGen | Hash, values: tuple[Expression, ...], negated: bool) -> tuple[Match, ...]:
     """Return the match of a random number, or of a hash, which spreads packets like one."""
-    numbers: set[int] = set()
-    for value in values:
-        match value:
-            case Value(int(one)):
-                numbers.add(one)
-            case Interval(int(first), int(last)):
-                numbers |= {*range(max(first, left.offset), min(last, left.offset + left.modulus - 1) + 1)}
-            case _:
-                raise UnknownValueError(str(value))
-    hit = len([one for one in numbers if left.offset <= one < left.offset + left.modulus])
+    hit = count_drawn(left, values)
     chance = Fraction(left.modulus - hit if negated else hit, left.modulus)
     return (RandomMatch(Probability(chance)),)
+
+
+def count_drawn(key: NumGen | Hash, values: Sequence[Expression]) -> int:
+    """Return how many numbers of a generator or a hash are among some values. UnknownValueError for no number."""
+    lowest, highest = key.offset, key.offset + key.modulus - 1
+    ranges = join((max(first, lowest), min(last, highest)) for value in values for first, last in integers(value))
+    return sum(last - first + 1 for first, last in ranges if first <= last)
 
 
 # ── sets that rules change ───────────────────────────────────────────────────────────────────────────────────
