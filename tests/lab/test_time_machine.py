@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any
 
 import ipywidgets as ipw
@@ -15,7 +14,7 @@ from kanslib.exceptions import NotRecordedError
 from kanslib.render.figure import WIDTHS
 from kanslib.render.time_machine import StoryTimeline, TimelineStop
 from kanslib.render.time_machine_widget import time_machine_widget
-from tests.figures import overlap, texts
+from tests.figures import faults
 from tests.types import OpenLab
 
 
@@ -153,9 +152,7 @@ def test_story_timeline_texts_apart_and_inside(moments: list[float], width: int)
     stops = tuple(TimelineStop(at, "actions", f"apply-services-{number}") for number, at in enumerate(sorted(moments)))
     attempts = {"shop/a-service-with-a-long-name": [(1.0, True), (2.0, False)], "svc1": []}
     timeline = StoryTimeline("A story", 300.0, stops, attempts, tuple(sorted(moments)[:6]))
-    found, height = texts(timeline, width)
-    assert [(one, other) for one, other in combinations(found, 2) if overlap(one, other)] == []
-    assert [one for one in found if one.left < 0 or one.right > width or one.bottom > height] == []
+    assert faults(timeline, width) == []
 
 
 def test_time_machine_keeps_lab_clock(open_lab: OpenLab) -> None:

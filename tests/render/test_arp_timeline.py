@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kanslib.render.figure import WIDTHS
-from tests.render.figure.texts import check_texts, text_boxes
+from tests.figures import faults, texts
 from tests.types import OpenLab
 
 
@@ -14,15 +14,15 @@ from tests.types import OpenLab
     ("story", "moment"), [("arp", "apply-services"), ("failover", "kill-node"), ("bgp-silent", "cut-link-2")]
 )
 def test_arp_timeline_texts_stand_apart(open_lab: OpenLab, story: str, moment: str, width: int) -> None:
-    check_texts(open_lab(story).observation(moment).arp.timeline(), width)
+    assert faults(open_lab(story).observation(moment).arp.timeline(), width) == []
 
 
 def test_arp_timeline_names_who_announces_and_who_holds(open_lab: OpenLab) -> None:
     figure = open_lab("failover").observation("kill-node").arp.timeline()
-    texts = [box.words for box in text_boxes(figure, 960)[0]]
-    assert "20 announcements" in texts
-    assert texts.count("mypc sends to myk8s-worker2") == 1
-    assert texts.count("myk8s-worker2") == 2  # beside its two runs of announcements
+    words = [one.words for one in texts(figure, 960)]
+    assert "20 announcements" in words
+    assert words.count("mypc sends to myk8s-worker2") == 1
+    assert words.count("myk8s-worker2") == 2  # beside its two runs of announcements
 
 
 def test_arp_timeline_plotly_has_every_message(open_lab: OpenLab) -> None:

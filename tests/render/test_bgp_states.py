@@ -11,7 +11,7 @@ from kanslib.lab.lab import Lab
 from kanslib.packets.bgp_fsm import STATES, Transition
 from kanslib.render.bgp_states import BGPStates
 from kanslib.render.figure import WIDTHS
-from tests.render.figure.geometry import faults, texts
+from tests.figures import faults, texts
 from tests.types import OpenLab
 
 HERE = Provenance("recorded", 0.0, "opening", "")

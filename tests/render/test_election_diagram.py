@@ -12,7 +12,7 @@ from kanslib.answer import Provenance
 from kanslib.metallb.election import order
 from kanslib.render.election_diagram import HashOrder, hash_lines
 from kanslib.render.figure import WIDTHS
-from tests.render.figure.geometry import faults, texts
+from tests.figures import faults, texts
 from tests.types import OpenLab
 
 HERE = Provenance("recorded", 0.0, "opening", "")

@@ -7,7 +7,7 @@ import pytest
 import kanslib
 from kanslib.metallb.expected_outage import Scenario, lost_seconds
 from kanslib.render.figure import WIDTHS
-from tests.render.figure.texts import check_texts, text_boxes
+from tests.figures import faults, texts
 
 _NOW = Scenario(endpoints=2, lost=1)
 _SCENARIOS = {
@@ -27,9 +27,8 @@ def test_expected_outages_parts_add_up() -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_outage_comparison_longest_first(width: int) -> None:
     compared = kanslib.expected_outages(_SCENARIOS)
-    check_texts(compared, width)
-    boxes, _ = text_boxes(compared, width)
-    places = {box.words: box.top for box in boxes}
+    assert faults(compared, width) == []
+    places = {one.words: one.top for one in texts(compared, width)}
     assert places["no end"] < places["21.6 s lost"] < places["11.1 s lost"] < places["nothing lost"]
     assert compared.table["LOST SECONDS"].is_monotonic_decreasing
 
@@ -37,6 +36,6 @@ def test_outage_comparison_longest_first(width: int) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_outages_of_the_course(width: int) -> None:
     compared = kanslib.outages("svc1")
-    check_texts(compared, width)
+    assert faults(compared, width) == []
     assert compared.describe().startswith("kill-node (l2): 20.1 s lost (4.8 dark, 15.3 partly dark).")
     assert len(compared.table) == len(compared.outages)

@@ -23,7 +23,7 @@ from kanslib.answer import Provenance
 from kanslib.render.event_marks import event_marks
 from kanslib.render.figure import WIDTHS
 from kanslib.render.outage_timeline import OutageTimeline
-from tests.render.figure.texts import check_texts, text_boxes
+from tests.figures import faults, texts
 from tests.types import OpenLab, OpenReference
 
 _NOWHERE = Provenance("simulated", 0.0, "opening", "none")
@@ -76,7 +76,7 @@ def outages(draw: st.DrawFn) -> Outage:
 @given(outages())
 def test_outage_timeline_no_text_touches_another(outage: Outage) -> None:
     for width in WIDTHS:
-        check_texts(OutageTimeline(outage, _NOWHERE), width)
+        assert faults(OutageTimeline(outage, _NOWHERE), width) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -86,18 +86,18 @@ def test_outage_timeline_no_text_touches_another(outage: Outage) -> None:
      ("bgp-silent", "cut-link-2"), ("bgp-silent", "back-to-l2")],
 )  # fmt: skip
 def test_outage_timeline_recorded_texts_stand_apart(open_lab: OpenLab, story: str, moment: str, width: int) -> None:
-    check_texts(open_lab(story).observation(moment).timeline(), width)
+    assert faults(open_lab(story).observation(moment).timeline(), width) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_outage_timeline_tells_the_story_in_its_texts(open_lab: OpenLab, width: int) -> None:
-    boxes, _ = text_boxes(open_lab("failover").observation("kill-node").timeline(), width)
-    texts = {box.words for box in boxes}
-    assert {"kill-node", "declared dead", "svc1 → worker2", "svc2 → worker3", "NotReady", "endpoint out"} <= texts
-    assert {"VIP moves · 5.2 s", "dead endpoint leaves the rules · 36.2 s"} <= texts
-    assert [words for words in texts if words.startswith("conntrack remembers · ")]
-    assert [words for words in texts if words.startswith("dark")]
-    assert [words for words in texts if words.startswith("partly")]
+    figure = open_lab("failover").observation("kill-node").timeline()
+    shown = {one.words for one in texts(figure, width)}
+    assert {"kill-node", "declared dead", "svc1 → worker2", "svc2 → worker3", "NotReady", "endpoint out"} <= shown
+    assert {"VIP moves · 5.2 s", "dead endpoint leaves the rules · 36.2 s"} <= shown
+    assert [words for words in shown if words.startswith("conntrack remembers · ")]
+    assert [words for words in shown if words.startswith("dark")]
+    assert [words for words in shown if words.startswith("partly")]
 
 
 def test_event_marks_repeats_are_one_mark(open_lab: OpenLab) -> None:

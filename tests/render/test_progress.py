@@ -6,7 +6,7 @@ import pytest
 
 from kanslib.exercises.catalog import CATALOG
 from kanslib.render.figure import WIDTHS
-from tests.render.figure.geometry import faults, texts
+from tests.figures import faults, texts
 from tests.types import OpenLab
 
 

@@ -9,7 +9,7 @@ from kanslib.analysis import Attempt, Outage
 from kanslib.answer import Provenance
 from kanslib.render.figure import WIDTHS
 from kanslib.render.result_card import ResultCard
-from tests.render.figure.texts import check_texts
+from tests.figures import faults
 from tests.types import OpenLab
 
 _NOWHERE = Provenance("simulated", 0.0, "opening", "none")
@@ -35,7 +35,7 @@ def test_result_card_of_a_kill_agrees_with_the_phases(open_lab: OpenLab) -> None
     assert card.table.set_index("SERVICE").FAILED.to_dict() == failed
     assert card.table.LEADER.tolist() == [lab.leader(service) for service in ("svc1", "svc2", "svc3")]
     for width in WIDTHS:
-        check_texts(card, width)
+        assert faults(card, width) == []
 
 
 def test_observation_at_the_end_of_a_cell_is_its_card(open_lab: OpenLab) -> None:
@@ -55,11 +55,14 @@ def test_result_card_texts_stand_apart(name: str, width: int) -> None:
     attempts = (Attempt(-1, True), Attempt(1, False), Attempt(2, True))
     outage = Outage("kill-node", 0.0, {name: attempts, "svc2": attempts[:1]})
     leaders = {name: "node-with-a-rather-long-name.example.org"}
-    check_texts(ResultCard("node-with-a-rather-long-name.example.org killed", 80, outage, leaders, _NOWHERE), width)
+    assert (
+        faults(ResultCard("node-with-a-rather-long-name.example.org killed", 80, outage, leaders, _NOWHERE), width)
+        == []
+    )
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_result_card_without_requests_says_how_to_send_some(width: int) -> None:
     card = ResultCard("2 objects applied", 6, None, {}, _NOWHERE)
     assert "lab.observe(probes=" in card.describe()
-    check_texts(card, width)
+    assert faults(card, width) == []

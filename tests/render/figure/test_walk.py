@@ -12,8 +12,8 @@ from kanslib.iptables import Packet
 from kanslib.render.figure import WIDTHS, Drawing, Figure
 from kanslib.render.figure.walk import WalkBox, WalkedRule, draw_walk
 from kanslib.render.packet_trace import Trace
+from tests.figures import faults, texts
 from tests.iptables.rulesets import ROUTING, TRIES, dumps, packets
-from tests.render.figure.geometry import faults, texts
 
 HERE = Provenance("recorded", 0.0, "opening", "")
 SIX = "2001:db8:1234:5678:9abc:def0:1234:5678"
