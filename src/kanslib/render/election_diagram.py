@@ -10,8 +10,7 @@ import htpy as h
 from kanslib.answer import Provenance
 from kanslib.metallb import election
 from kanslib.palette import GROUND, SERIES
-from kanslib.render.figure import SIZES, Drawing, Figure, Note, place_notes, wrap_text
-from kanslib.render.figure.layout import NOTE_GAP
+from kanslib.render.figure import NOTE_GAP, SIZES, Drawing, Figure, Note, place_notes, wrap_text
 from kanslib.render.figure.marks import SYMBOLS, line, symbol, text
 from kanslib.render.rows import Rows
 
@@ -145,8 +144,7 @@ class _Lane:
     def _node(self, node: str, note: Note) -> Iterator[h.Element]:
         y = self._y(note)
         yield self._symbol(node, note.x, y)
-        x, anchor = (note.x - NOTE_GAP, "end") if note.is_left else (note.x + NOTE_GAP, None)
-        lines = (text(x, y + 4 + _ROW * place, words, anchor) for place, words in enumerate(note.lines))
+        lines = (text(note.text_x, y + 4 + _ROW * place, words, note.anchor) for place, words in enumerate(note.lines))
         yield h.g(style=_OVER_STEMS)[lines]
 
     def _symbol(self, node: str, x: float, y: float) -> h.Element:

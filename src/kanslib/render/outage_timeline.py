@@ -16,7 +16,6 @@ from kanslib.answer import Provenance
 from kanslib.palette import VERMILLION
 from kanslib.render.event_marks import EVENT_STYLES, PHASE_STYLES, EventMark, event_marks
 from kanslib.render.figure import (
-    NOTE_GAP,
     SIZES,
     Drawing,
     Figure,
@@ -198,8 +197,7 @@ class _Layers:
             self.parts.append(symbol(shape, note.x, y - 4, colour, title))
             self.symbols.append((note.x, y + 2))
             for place, words in enumerate(note.lines):
-                x, anchor = (note.x - NOTE_GAP, "end") if note.is_left else (note.x + NOTE_GAP, None)
-                self.parts.append(text(x, y + SIZES.line * place, words, anchor))
+                self.parts.append(text(note.text_x, y + SIZES.line * place, words, note.anchor))
         self.y += SIZES.line * max(note.row + len(note.lines) for note in notes)
         if len(marks) > _MOST_MARKS:
             words = f"and {len(marks) - _MOST_MARKS} more: .table"

@@ -126,6 +126,9 @@ def stack_labels(points: Sequence[tuple[float, str]], left: float, right: float)
     return placed
 
 
+NOTE_GAP = SIZES.symbol // 2 + 4  # from the middle of a symbol to its text
+
+
 @dataclass(frozen=True)
 class Note:
     """A symbol at `x` px in a row, and its text beside it in `lines`: right of it, or left where `is_left`.
@@ -138,8 +141,15 @@ class Note:
     is_left: bool
     row: int
 
+    @property
+    def text_x(self) -> float:
+        """Return where the text begins, or where it ends if it is at the left of the symbol, in px."""
+        return self.x - NOTE_GAP if self.is_left else self.x + NOTE_GAP
 
-NOTE_GAP = SIZES.symbol // 2 + 4  # from the middle of a symbol to its text
+    @property
+    def anchor(self) -> str | None:
+        """Return the `text-anchor` of the text at `text_x`."""
+        return "end" if self.is_left else None
 
 
 def place_notes(points: Sequence[tuple[float, str]], left: float, right: float) -> list[Note]:
