@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import htpy as h
 
@@ -44,9 +45,9 @@ class ResultCard(Figure):
         for words in wrap_text(self.headline, inner, SIZES.title, bold=True):
             parts.append(text(_PAD, y + SIZES.title, words, bold=True, size=SIZES.title))
             y += SIZES.line + 4
-        for row in self._results():
+        for row in self._results:
             y = self._draw_result(parts, row, y + SIZES.gap, width)
-        if not self._results():
+        if not self._results:
             for words in wrap_text(_NO_REQUEST, inner):
                 parts.append(text(_PAD, y + SIZES.line, words))
                 y += SIZES.line
@@ -55,8 +56,8 @@ class ResultCard(Figure):
 
     def _draw_result(self, parts: list[h.Node], result: _Result, y: float, width: int) -> float:
         """Draw a Service; return the y below. On a narrow card its strip stands below its words."""
-        names = [text_width(one.service, bold=True) for one in self._results()]
-        words = [text_width(one.words) for one in self._results()]
+        names = [text_width(one.service, bold=True) for one in self._results]
+        words = [text_width(one.words) for one in self._results]
         left, right = _PAD + max(names) + _PAD, width - 2 * _PAD - max(words)
         if width < WIDTHS[1] or right - left < width / 4:
             for lines, bold in ((result.service, True), (result.words, False)):
@@ -77,16 +78,17 @@ class ResultCard(Figure):
 
     def describe(self) -> str:
         """Return the card in words."""
-        results = [f"{one.service}: {one.words}." for one in self._results()] or [_NO_REQUEST]
+        results = [f"{one.service}: {one.words}." for one in self._results] or [_NO_REQUEST]
         return "\n".join([f"{self.headline}.", *results])
 
     def rows(self) -> list[Row]:
         """Return a row for each Service that was asked."""
         return [
             {"SERVICE": one.service, "TRIED": one.tried, "FAILED": one.failed, "LEADER": one.leader}
-            for one in self._results()
+            for one in self._results
         ]
 
+    @cached_property
     def _results(self) -> list[_Result]:
         phases = self.outage.phases if self.outage else {}
         return [
