@@ -41,8 +41,8 @@ class ClusterMap(Figure):
             lines.append(f"The router {view.router[0]} at {view.router[1]}.")
         lines += [self._describe_node(node) for node in view.nodes]
         lines += [self._describe_path(vip) for vip in view.vips if vip.nodes]
-        if homeless := [str(vip) for vip in view.vips if not vip.nodes]:
-            lines.append(f"Nobody leads {', '.join(homeless)}.")
+        if unannounced := [str(vip) for vip in view.vips if not vip.nodes]:
+            lines.append(f"Nobody leads {', '.join(unannounced)}.")
         return "\n".join([*lines, *(f"{line}." for line in view.disagreements)])
 
     def _describe_node(self, node: NodeView) -> str:

@@ -165,9 +165,9 @@ class _Map:
         self._start = top
         if view.client:
             top = self._start = self._machine("client", view.client, 2, top)
-        homeless = [vip for vip in self._vips if not vip.nodes]
-        for vip in reversed(homeless):
-            top = self._homeless(vip, end + 8, top + 4)
+        unannounced = [vip for vip in self._vips if not vip.nodes]
+        for vip in reversed(unannounced):
+            top = self._unannounced(vip, end + 8, top + 4)
         self._router_x: float | None = None
         if view.router:
             routed = [self._trunk(vip) for vip in self._vips if vip.nodes and vip.by_bgp]
@@ -188,7 +188,7 @@ class _Map:
         self._parts += [text(start, top + 17 + SIZES.line * place, one) for place, one in enumerate(words)]
         return top + tall
 
-    def _homeless(self, vip: VIPView, left: float, top: float) -> float:
+    def _unannounced(self, vip: VIPView, left: float, top: float) -> float:
         words = wrap_text(f"{vip}: nobody announces it", self._width - left - 24)
         y = top + 10
         if self._view.client:
@@ -362,8 +362,8 @@ class _Map:
             x += 30 + text_width(words) + 16
         y += SIZES.line if legend else 0
         notes = [f"≠ {words}" for words in self._view.disagreements]
-        homeless = [str(vip) for vip in self._without_line if not vip.nodes]
-        notes += [f"✗ nobody announces {', '.join(homeless)}"] if homeless else []
+        unannounced = [str(vip) for vip in self._without_line if not vip.nodes]
+        notes += [f"✗ nobody announces {', '.join(unannounced)}"] if unannounced else []
         notes += [f"Lines for {_MOST_LINES} of {len(self._view.vips)} VIPs."] if self._without_line else []
         for note in notes:
             for words in wrap_text(note, self._width - 4, bold=True):
