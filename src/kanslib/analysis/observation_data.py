@@ -204,11 +204,11 @@ def leaders_in(observation: ObservationData) -> dict[str, str]:
 
     A Service that no L2Advertisement covers is left out.
     """
-    leaders = newest_leaders(as_of(observation.watch_events("events"), observation.end))
 
     def objects(kind: str) -> list[KubeObject]:
         return as_of(observation.watch_events(kind), observation.end)
 
+    leaders = newest_leaders(objects("events"))
     return {
         name: leaders[uid]
         for name, service in services_in(observation).items()

@@ -171,7 +171,9 @@ def _expected_seconds(scenario: Scenario) -> tuple[float, float]:
     dark = partly = start = 0.0
     for phase in expected_outage.expected(scenario):
         lost = (phase.end - start) * phase.share
-        dark, partly, start = (
-            (dark + lost, partly, phase.end) if phase.share == 1.0 else (dark, partly + lost, phase.end)
-        )
+        if phase.share == 1.0:
+            dark += lost
+        else:
+            partly += lost
+        start = phase.end
     return dark, partly

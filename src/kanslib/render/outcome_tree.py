@@ -54,7 +54,7 @@ def _outcome_box(ways: list[_ShownOutcome], start: int, branch: _Branch) -> Walk
     while common < len(first) and all(len(s) > common and s[common].rule == first[common].rule for _, s in ways):
         common += 1
     if len(ways) == 1:
-        (way,) = (way for way, _ in ways)
+        way = ways[0][0]
         return replace(
             _box(first[start:], branch),
             end=(("✓ " if way.accepted else "✗ ") + way.describe_end(),),

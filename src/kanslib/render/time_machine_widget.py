@@ -38,12 +38,13 @@ def time_machine_widget(timeline: StoryTimeline, scene_at: Callable[[float], Sce
     forward = ipw.Button(description="next ▶", tooltip="To the next stop (→)", layout={"width": "auto"})
     origin, head = _html(), _html("kans-time-headline")
     cluster, path, addresses = _html("kans-map"), _html("kans-path"), _html()
-    shown: list[Scene] = []
+    shown: Scene | None = None
 
     def show(_change: object = None) -> None:
         """Show the scene of the slider's moment; what is as before stays as it is."""
-        scene, before = scene_at(slider.value), shown[-1] if shown else None
-        shown[:] = [scene]
+        nonlocal shown
+        scene, before = scene_at(slider.value), shown
+        shown = scene
         around = timeline.stops_around(slider.value)
         back.disabled, forward.disabled = around[0] is None, around[1] is None
         origin.value, head.value = scene.provenance.html(), headline(scene.at, scene.latest)
