@@ -102,7 +102,15 @@ def share(chance: Fraction) -> str:
     >>> share(Fraction(715827883, 2**31)), share(Fraction(1, 2)), share(Fraction(271, 1000))
     ('1/3', '1/2', '27.1 %')
     """
+    simple = simple_fraction(chance)
+    return f"{float(chance) * 100:.4g} %" if simple is None else str(simple)
+
+
+def simple_fraction(chance: Fraction) -> Fraction | None:
+    """Return a probability as 0 or as 1/n (n up to 1000) where iptables rounds one of these to it; None for any other.
+
+    >>> simple_fraction(Fraction(715827883, 2**31)), simple_fraction(Fraction(2, 3))
+    (Fraction(1, 3), None)
+    """
     simple = chance.limit_denominator(1000)
-    if simple.numerator in (0, 1) and abs(simple - chance) < Fraction(1, 10**6):
-        return str(simple)
-    return f"{float(chance) * 100:.4g} %"
+    return simple if simple.numerator in (0, 1) and abs(simple - chance) < Fraction(1, 10**6) else None

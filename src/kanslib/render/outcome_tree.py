@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from kanslib.iptables import Outcome, Step
-from kanslib.iptables.explain import share
+from kanslib.iptables.explain import share, simple_fraction
 from kanslib.render.figure.walk import WalkBox, WalkedRule
 
 SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # more branches than MAX are drawn as SHOWN boxes and one for the rest
@@ -110,8 +110,8 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
 
 def _share_words(chance: Fraction) -> str:
     """Return a share of packets as a simple fraction and in percent, or in percent alone."""
-    words = share(chance)
-    return f"{words} of the packets" if "%" in words else f"{words} of the packets ({float(chance) * 100:.3g} %)"
+    percent = "" if simple_fraction(chance) is None else f" ({float(chance) * 100:.3g} %)"
+    return f"{share(chance)} of the packets{percent}"
 
 
 def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:
