@@ -165,15 +165,15 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
     """
     if svg is not None:
         check_output_file("--svg", svg)
-    try:
-        with _no_collections():
-            contents = [read_text(text) for text in texts]
-            with naming(", ".join("standard input" if text == "-" else text for text in texts)):
-                rules = Rules.read(contents, packet)
+    with _no_collections():
+        contents = [read_text(text) for text in texts]
+        with naming(", ".join("standard input" if text == "-" else text for text in texts)):
+            rules = Rules.read(contents, packet)
+        try:
             outcomes = rules.trace(packet, machine.routing(), machine.ipsets())
-    except TooManyPathsError as error:
-        _print_questions(error, as_json)
-        return NOT_CERTAIN
+        except TooManyPathsError as error:
+            _print_questions(rules, error, as_json)
+            return NOT_CERTAIN
     title = f"{packet}/{packet.protocol}"
     name = " and ".join("a pipe" if text == "-" else text for text in texts)
     read = f"traced in {name} ({' and '.join(rules.kinds)})"
@@ -214,10 +214,11 @@ def _choose_dump(dumps: Sequence[Ruleset], packet: Packet) -> Ruleset:
     return found[0]
 
 
-def _print_questions(error: TooManyPathsError, as_json: bool) -> None:
+def _print_questions(rules: Rules, error: TooManyPathsError, as_json: bool) -> None:
     if as_json:
         questions = [{"question": question, "times": times} for question, times in error.questions]
-        print(json.dumps({"rules": [], "certain": False, "missing": [], "questions": questions, "ways": []}, indent=1))
+        answer = {"rules": rules.kinds, "certain": False, "missing": [], "questions": questions, "ways": []}
+        print(json.dumps(answer, indent=1))
         return
     console.print(
         f"{error}\nTell what you know of the packet or of the machine; `kans trace --help` has an option for each."
