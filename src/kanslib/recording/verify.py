@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from typing import TypeVar
 
 from kanslib.exceptions import RecordingError
 from kanslib.k8s.logs import timestamp_of
@@ -48,8 +47,6 @@ _OWN_NETWORKS = tuple(
 
 _PIECE = 1 << 20  # bytes of a text that are checked at once
 _STAMPED = 400  # bytes of a log's line: its timestamp, and before it the names of its Pod and container
-
-Row = TypeVar("Row", CommandOutput, WatchRow, ProbeRow)
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,8 @@ def _check_manifest(recording: Recording) -> None:
     for name in sorted(present - listed):
         raise RecordingError(name, "the manifest does not list this file")
     segments = {segment.id: segment for segment in manifest.segments}
-    _in_order(MANIFEST, ((None, segment.start) for segment in manifest.segments), "segments")
-    _in_order(MANIFEST, ((None, action.t) for action in manifest.actions), "actions")
+    _count_in_order(MANIFEST, ((None, segment.start) for segment in manifest.segments), "segments")
+    _count_in_order(MANIFEST, ((None, action.t) for action in manifest.actions), "actions")
     for action in manifest.actions:
         if action.segment not in segments:
             raise RecordingError(MANIFEST, f"action {action.id!r} belongs to no segment ({action.segment!r})")
@@ -111,26 +108,28 @@ def _check_manifest(recording: Recording) -> None:
             raise RecordingError(MANIFEST, f"story {story.name!r} is not inside its segment ({story.segment!r})")
 
 
-def _in_order(name: str, moments: Iterable[tuple[int | None, float]], what: str) -> None:
-    before = float("-inf")
+def _count_in_order(name: str, moments: Iterable[tuple[int | None, float]], what: str) -> int:
+    """Return how many moments there are. RecordingError, with its line, for one that is before the one above it."""
+    count, before = 0, float("-inf")
     for line, moment in moments:
         if moment < before:
             raise RecordingError(name, f"not in order of time ({what})", line)
-        before = moment
+        count, before = count + 1, moment
+    return count
 
 
 def _check_file(recording: Recording, name: str, content: bytes) -> tuple[str, int]:
     if name == READS:
-        return "reads", _check_reads(recording, content)
+        return "reads", _count_in_order(name, _moments_of_reads(recording, content), "rows")
     if name.startswith("objects/"):
         kind = name.removeprefix("objects/").removesuffix(".ndjson")
-        return "events", sum(1 for _ in _in_time_order(name, watch_rows(content, kind, name)))
+        return "events", _count_in_order(name, _moments_of_rows(watch_rows(content, kind, name)), "rows")
     if name.startswith("probes/"):
-        return "probes", sum(1 for _ in _in_time_order(name, decode_rows(content, ProbeRow, name)))
+        return "probes", _count_in_order(name, _moments_of_rows(decode_rows(content, ProbeRow, name)), "rows")
     if name.startswith("captures/"):
         return "frames", _check_capture(name, content)
     if name.startswith("logs/"):
-        _in_order(name, _log_moments(name, content), "log")
+        _count_in_order(name, _moments_of_log(name, content), "log")
     return "", 0
 
 
@@ -143,7 +142,7 @@ def _check_capture(name: str, content: bytes) -> int:
             raise RecordingError(name, str(exc).removeprefix(f"{name}: ")) from None
 
 
-def _log_moments(name: str, content: bytes) -> Iterator[tuple[int, float]]:
+def _moments_of_log(name: str, content: bytes) -> Iterator[tuple[int, float]]:
     for number, line in enumerate(io.BytesIO(content), 1):
         moment = timestamp_of(line[:_STAMPED].decode(errors="replace"))
         if moment is None and number == 1:
@@ -152,22 +151,17 @@ def _log_moments(name: str, content: bytes) -> Iterator[tuple[int, float]]:
             yield number, moment
 
 
-def _check_reads(recording: Recording, content: bytes) -> int:
-    number = 0
-    for number, read in enumerate(_in_time_order(READS, decode_rows(content, CommandOutput, READS)), 1):
+def _moments_of_rows(rows: Iterable[WatchRow | ProbeRow]) -> Iterator[tuple[int, float]]:
+    """Yield the number and moment of each row, none of which is kept: a recording may be larger than the memory."""
+    for number, row in enumerate(rows, 1):
+        yield number, row.t
+
+
+def _moments_of_reads(recording: Recording, content: bytes) -> Iterator[tuple[int, float]]:
+    for number, read in enumerate(decode_rows(content, CommandOutput, READS), 1):
+        yield number, read.t
         if read.file not in recording.manifest.files:
             raise RecordingError(READS, f"names a file that does not exist: {read.file}", number, "file")
-    return number
-
-
-def _in_time_order(name: str, rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield the rows, none of which is kept: a verified recording is not held in memory."""
-    before = 0.0
-    for number, row in enumerate(rows, 1):
-        if row.t < before:
-            raise RecordingError(name, "not in order of time (rows)", number)
-        before = row.t
-        yield row
 
 
 def _own_networks(recording: Recording) -> list[IPv4Network]:
