@@ -150,7 +150,7 @@ def _create_field(view: ExerciseView) -> FormField:
 
 def _create_radio_buttons(choices: Sequence[Choice]) -> FormField:
     options = [(choice.text, choice.key) for choice in choices]
-    radio = ipw.RadioButtons(options=options, value=None, layout={"width": "auto", "max_width": "100%"})
+    radio = ipw.RadioButtons(options=options, value=None, layout=_WIDE)
     marked: dict[str, bool] = {}
 
     def mark(marks: Mapping[str, bool]) -> None:
@@ -166,10 +166,7 @@ def _create_radio_buttons(choices: Sequence[Choice]) -> FormField:
 
 
 def _create_checkboxes(options: Sequence[str]) -> FormField:
-    boxes = {
-        name: ipw.Checkbox(description=name, indent=False, layout={"width": "auto", "max_width": "100%"})
-        for name in options
-    }
+    boxes = {name: ipw.Checkbox(description=name, indent=False, layout=_WIDE) for name in options}
 
     def read() -> list[str]:
         return [name for name, box in boxes.items() if box.value]
