@@ -133,17 +133,14 @@ def fuzz_raw(chance: random.Random, folder: Path) -> None:
     convert([place], place / "out.zip", check=verify)
 
 
-def fuzz_progress(chance: random.Random, _folder: Path) -> None:
+def fuzz_progress(chance: random.Random, folder: Path) -> None:
     """Change a progress file, and a token of it."""
     data = changed("progress.json", progress_file().encode(), chance)
     token = progress.Progress(None, {"a": progress.ExerciseRecord()}).token
     if chance.random() < 0.5:
         progress.read_token(changed_bytes(token.encode(), chance).decode(errors="surrogateescape"))
-    with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        file.write(data)
-        file.flush()
-        progress.load(Path(file.name))
-        Path(file.name).touch()
+    (folder / "progress.json").write_bytes(data)
+    progress.load(folder / "progress.json")
 
 
 def fuzz_log(chance: random.Random, _folder: Path) -> None:
