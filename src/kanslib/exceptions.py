@@ -19,11 +19,11 @@ KanslibError
 │   ├── ManifestError            the text is no YAML, or no Kubernetes object (ValueError)
 │   ├── ConfigurationError       MetalLB rejects this configuration (ValueError)
 │   └── RefusedError             a component of the cluster refuses what was asked, in its own words
-├── iptables
-│   ├── DumpError                iptables-save writes no such text (ValueError)
+├── rules
+│   ├── DumpError                neither iptables-save nor nft writes such text (ValueError)
 │   ├── RuleSyntaxError          a rule cannot be parsed (ValueError)
 │   ├── PacketError              no such packet or routing table exists (ValueError)
-│   └── TraceError               the rules are circular, too deep, or of the other family of addresses
+│   └── TraceError               the rules are circular, too deep, lack a chain, or are of the other family
 │       └── TooManyPathsError    a packet has too many paths through the rules
 └── packets
     └── MalformedPacketError     a layer of a frame cannot be decoded (ValueError)
@@ -220,7 +220,7 @@ class RefusedError(KanslibError):
 
 
 class DumpError(KanslibError, ValueError):
-    """iptables-save writes no such text: `line` and `column` (from 1), `text`, and what was `expected` there."""
+    """Neither iptables-save nor nft writes such text: `line`, `column` (from 1), `text`, what was `expected` there."""
 
     def __init__(self, line: int, column: int, text: str, expected: str) -> None:
         self.line, self.column, self.text, self.expected = line, column, text, expected
@@ -245,7 +245,7 @@ class PacketError(KanslibError, ValueError):
 
 
 class TraceError(KanslibError):
-    """The rules are circular, too deep, or have too many paths; names the chains and what to do."""
+    """The rules are circular or too deep, lack a chain or a map, or are of the other family; names the line or rule."""
 
 
 class TooManyPathsError(TraceError):
