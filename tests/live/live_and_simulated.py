@@ -48,7 +48,7 @@ KINDS = (
 )  # fmt: skip
 SYSTEM = ("kube-system", "metallb-system", "local-path-storage")
 # what differs by chance: the port that the API server had chosen, an address in memory
-_CHANCE = re.compile(r"(?<=nodePort: Duplicate value: )\d+|(?<=TolerationSeconds:)\(\*int64\)\(\w+\)")
+CHANCE = re.compile(r"(?<=nodePort: Duplicate value: )\d+|(?<=TolerationSeconds:)\(\*int64\)\(\w+\)")
 # the course's kind configuration has the feature gate InPlacePodVerticalScaling, which adds this to a refusal
 _GATED = ",`spec.containers[*].resources` (for CPU/memory only)"
 _NO_WEBHOOK = "Internal error occurred: failed calling webhook"
@@ -58,7 +58,7 @@ def comparable_refusal(error: RefusedError | None) -> tuple[str, str]:
     """Return who refuses and in which words, without what is chance; empty where nobody does."""
     if error is None:
         return "", ""
-    message = _CHANCE.sub("", error.message).replace(_GATED, "")
+    message = CHANCE.sub("", error.message).replace(_GATED, "")
     message = message.partition("core.PodSpec{")[0].strip()  # without Go's comparison of two specs
     if message.startswith(_NO_WEBHOOK):  # for one of several reasons, as time goes on
         return error.component, _NO_WEBHOOK

@@ -7,12 +7,13 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from kanslib.actions import ActiveAction
+from kanslib.actions import ActiveAction, Verb
 from kanslib.cluster import actions
 from kanslib.cluster.api import kubectl
 from kanslib.cluster.docker import CONFLICTING_HOST, ROUTER
 from kanslib.course.addressing import address_plan
 from kanslib.course.stories import EXCLUDE_LABEL
+from kanslib.k8s.kubeproxy import ZONE
 from kanslib.k8s.objects import KubeObject, external_address, labels_of, name_of
 from tests.live.live_and_simulated import LiveAndSimulated
 from tests.peers.random_configurations import RandomConfigurations
@@ -20,7 +21,6 @@ from tests.simulator import random_manifests
 
 SYSTEM = "metallb-system"
 IMAGE = "traefik/whoami:v1.10.3"
-ZONE = "topology.kubernetes.io/zone"
 _ANTI_AFFINITY = {
     "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname"}]}
 }
@@ -371,11 +371,12 @@ class RandomActions:
 
     def lose_node(self) -> str:
         """Kill a worker or set its link down; it comes back after some other actions."""
-        node, verb = self.rng.choice(self.workers), self.rng.choice(["kill_node", "link_down"])
+        verbs: tuple[Verb, ...] = ("kill_node", "link_down")
+        node, verb = self.rng.choice(self.workers), self.rng.choice(verbs)
         self.log.append(f"{verb} {node}")
         self.until_back = self.rng.randint(2, 5)
         self.bring_back = self._recover
-        return self.both.lose("kill_node" if verb == "kill_node" else "link_down", node)
+        return self.both.lose(verb, node)
 
     def _recover(self) -> str:
         self.log.append("bring the node back")
@@ -468,9 +469,9 @@ class RandomActions:
 
     def router(self) -> str:
         """Start the router, or stop it."""
-        verb = "stop_router" if self.both.simulator.router.latest else "start_router"
+        verb: Verb = "stop_router" if self.both.simulator.router.latest else "start_router"
         self.log.append(verb)
-        return self.both.perform("stop_router" if verb == "stop_router" else "start_router", [ROUTER])
+        return self.both.perform(verb, [ROUTER])
 
     def speaker(self) -> str:
         """Delete the speaker's Pod of a node; the DaemonSet makes another one."""
@@ -563,10 +564,10 @@ class RandomActions:
         """Delete all that was made, on the live cluster."""
         for one in actions.active_actions():
             actions.undo(one)
-        order = ["Service", "EndpointSlice", "Deployment", "DaemonSet", "Pod", "Namespace"]
-        refs = sorted(self.made, key=lambda ref: [*map(str.lower, order), ""].index(ref.partition("/")[0])
-                      if ref.partition("/")[0] in map(str.lower, order) else 9)  # fmt: skip
-        for ref in [*refs, "bgpadvertisement/stale", "bgppeer/stale"]:
+        kinds = ("service", "endpointslice", "deployment", "daemonset", "pod", "namespace")
+        first = [ref for kind in kinds for ref in self.made if ref.startswith(f"{kind}/")]
+        others = [ref for ref in self.made if ref not in first]
+        for ref in [*first, *others, "bgpadvertisement/stale", "bgppeer/stale"]:
             actions.delete([ref])
         for node in self.workers:
             kubectl(f"taint node {node} kans=random:NoSchedule-")

@@ -21,6 +21,7 @@ from kanslib.cluster.api import kubectl
 from kanslib.exceptions import RefusedError
 from kanslib.lab.lab import Lab
 from kanslib.simulator.simulator import InitialState, Simulator
+from tests.live.live_and_simulated import CHANCE
 from tests.simulator import random_manifests
 from tests.types import OpenLab
 
@@ -28,8 +29,7 @@ pytestmark = pytest.mark.live
 SEED = int(os.environ.get("KANS_SEED", "20261126"))
 COUNT = int(os.environ.get("KANS_MANIFESTS", "100"))
 KINDS = ("nodes", "namespaces", "services")
-# what differs by chance, and what kubectl adds before the API server's message
-CHANCE = re.compile(r"(?<=nodePort: Duplicate value: )\d+|(?<=TolerationSeconds:)\(\*int64\)\(\w+\)")
+# what kubectl adds before the API server's message
 PREFIX = re.compile(r'^(Error from server \(\w+\): )?(error when creating "STDIN": )?')
 
 
