@@ -136,7 +136,7 @@ class SimulatedBackend(Backend):
         self._now, self.current_moment = self._start.moment, OPENING
         for action in self._setup:
             self._perform(action.name, action.t, action.steps)
-        self._done, self._opening, self.current_moment = [], self._now, OPENING
+        self.set_opening()
 
     def set_opening(self) -> None:
         """Let the opening be now: what was done so far made its state, and is not undone."""
