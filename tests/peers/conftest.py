@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import kubeproxy, metallb
+from tests.peers import golang, kubeproxy, metallb
 
 
 @pytest.fixture(scope="session")
-def metallb_folder() -> Path:
+def needs_go() -> None:
+    """Skip where there is no Go."""
+    if not golang.go():
+        pytest.skip("needs Go: https://go.dev/dl, or apt-get install golang")
+
+
+@pytest.fixture(scope="session")
+def metallb_folder(needs_go: None) -> Path:
     """The folder of MetalLB's program, built where it is not there yet."""
-    _need_go()
     return metallb.built()
 
 
 @pytest.fixture(scope="session")
-def kubeproxy_folder() -> Path:
+def kubeproxy_folder(needs_go: None) -> Path:
     """The folder of kube-proxy's program, built where it is not there yet."""
-    _need_go()
     return kubeproxy.built()
-
-
-def _need_go() -> None:
-    if not metallb.go():
-        pytest.skip("needs Go: https://go.dev/dl, or apt-get install golang")
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,24 @@
 """kube-proxy v1.31.0 beside us: its own proxier, on its own fake iptables, built once, asked with lines of JSON.
 
 The proxier cannot be asked from outside of its package, so the package is copied, with one file of ours beside it;
-every other package comes from the module k8s.io/kubernetes, which the Go client fetches. The program stays in the
-user's cache, under a name made from its sources, with every sync that kube-proxy's own tests do.
+every other package comes from the module k8s.io/kubernetes. Beside the program stays every sync that kube-proxy's own
+tests do.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from kanslib.k8s import kubeproxy
-from tests.peers.metallb import alone, go
+from tests.peers import golang
+from tests.peers.golang import download, run, run_go
 
 VERSION = "v1.31.0"
 PACKAGE = Path("pkg", "proxy", "iptables")
@@ -53,28 +49,19 @@ Cluster = dict[str, Any]  # as `cluster` in peer_test.go
 def built() -> Path:
     """Return the folder with the program and with kube-proxy's own syncs; build both when they are not there."""
     sources = Path(__file__).read_bytes() + SOURCE.read_bytes()
-    folder = user_cache_path("kanslib") / "peers" / f"kubeproxy-{hashlib.sha256(sources).hexdigest()[:16]}"
-    with alone(folder):
-        if not folder.exists():
-            _build(folder)
-    return folder
+    return golang.built("kubeproxy", sources, _build)
 
 
-def _build(folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        module, made = Path(temporary, "module"), Path(temporary, "made")
-        _copy_package(module)
-        made.mkdir()
-        _go(module, "test", "-c", "-o", str(made / "kubeproxy"), ".")
-        _run(made / "kubeproxy", module, PEER_OUTPUT=str(made / "syncs"))
-        made.rename(folder)
+def _build(module: Path, made: Path) -> None:
+    _copy_package(module)
+    run_go(module, "test", "-c", "-o", str(made / "kubeproxy"), ".")
+    run(made / "kubeproxy", module, PEER_OUTPUT=str(made / "syncs"))
 
 
 def _copy_package(module: Path) -> None:
     """Make a module of the package: kube-proxy's own requirements, each at its own version."""
     module.mkdir()
-    downloaded = json.loads(_go(module, "mod", "download", "-json", f"k8s.io/kubernetes@{VERSION}"))
-    original = Path(downloaded["Dir"])
+    original = download(f"k8s.io/kubernetes@{VERSION}")
     requirements = (original / "go.mod").read_text().replace("module k8s.io/kubernetes", "module peer", 1)
     staging = re.sub(r"=> \./staging/src/(\S+)", rf"=> \1 v0{VERSION.removeprefix('v1')}", requirements)
     (module / "go.mod").write_text(f"{staging}\nrequire k8s.io/kubernetes {VERSION}\n")
@@ -88,27 +75,13 @@ def _copy_package(module: Path) -> None:
     (module / "proxier.go").write_text(text)
 
 
-def _go(folder: Path, *arguments: str) -> str:
-    return _run(Path(go()), folder, *arguments, GOFLAGS="-mod=mod -buildvcs=false", CGO_ENABLED="0")
-
-
-def _run(program: Path, folder: Path, *arguments: str, **environment: str) -> str:
-    command = [str(program), *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
-    return done.stdout
-
-
 def ask(folder: Path, clusters: Iterable[Cluster]) -> list[Cluster]:
     """Return each cluster with the `rules` that a new kube-proxy writes, as it gives them to iptables-restore."""
     with tempfile.TemporaryDirectory() as temporary:
         asked, answered = Path(temporary, "clusters"), Path(temporary, "rules")
         asked.write_text("".join(json.dumps(cluster) + "\n" for cluster in clusters))
         arguments = ("-test.run", "^TestPeer$")
-        _run(folder / "kubeproxy", Path(temporary), *arguments, PEER_INPUT=str(asked), PEER_OUTPUT=str(answered))
+        run(folder / "kubeproxy", Path(temporary), *arguments, PEER_INPUT=str(asked), PEER_OUTPUT=str(answered))
         return [json.loads(line) for line in answered.read_text().splitlines()]
 
 

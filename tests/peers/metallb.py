@@ -1,23 +1,19 @@
 """MetalLB v0.14.8 beside us: a small program around its own packages, built once, asked with lines of JSON.
 
-The packages are `internal`, so the program is built inside a temporary copy of the module. The Go client fetches the
-module and what it needs. The program stays in the user's cache, under a name made from its sources.
+The packages are `internal`, so the program is built inside a temporary copy of the module.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
+from tests.peers import golang
+from tests.peers.golang import copy_module, run_go
 
 MODULE = "go.universe.tf/metallb@v0.14.8"
 SOURCES = Path(__file__).parent / "go" / "metallb"
@@ -33,6 +29,7 @@ PLACES = {
     "cases_test.go": "internal/config/cases_test.go",
     "allocator.go": "internal/peerallocator/peer.go",
     "pools.go": "internal/peerpools/peer.go",
+    "write_case.go": "internal/peercases/peer.go",
     "controller_test_cases.go": "internal/peercontrollertests/peer_test.go",
 }
 # methods that a copy of the allocator has twice: the real one, and ours that also writes the call down
@@ -48,49 +45,25 @@ RECORDED = {
 }
 
 
-def go() -> str:
-    """Return the path of the Go command; empty where there is none."""
-    return shutil.which("go", path=os.pathsep.join([os.environ["PATH"], "/usr/local/go/bin"])) or ""
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Let one process of this machine build a folder; the others wait."""
-    import fcntl  # there is none on Windows
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def built() -> Path:
     """Return the folder of the program and of MetalLB's own cases; build both when they are not there."""
     sources = b"".join(path.read_bytes() for path in [Path(__file__), *sorted(SOURCES.iterdir())])
-    folder = user_cache_path("kanslib") / "peers" / f"metallb-{hashlib.sha256(sources).hexdigest()[:16]}"
-    with alone(folder):
-        if not folder.exists():
-            _build(folder)
-    return folder
+    return golang.built("metallb", sources, _build)
 
 
-def _build(folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        copy, made = Path(temporary, "module"), Path(temporary, "made")
-        made.mkdir()
-        _copy_module(copy)
-        _run(copy, "build", "-o", str(made / "metallb"), "./peer")
-        _run(copy, "test", "-count=1", "-run", "^(TestParse|TestValidate)$", "./internal/config", cases=made / "cases")
-        _run(copy, "test", "-count=1", "./internal/peerallocator", cases=made / "calls")
-        _run(copy, "test", "-count=1", "-vet=off", "./internal/peercontrollertests", cases=made / "controller-calls")
-        made.rename(folder)
+def _build(copy: Path, made: Path) -> None:
+    _copy_module(copy)
+    run_go(copy, "build", "-o", str(made / "metallb"), "./peer")
+    for output, arguments in (
+        ("cases", ("-run", "^(TestParse|TestValidate)$", "./internal/config")),
+        ("calls", ("./internal/peerallocator",)),
+        ("controller-calls", ("-vet=off", "./internal/peercontrollertests")),
+    ):
+        run_go(copy, "test", "-count=1", *arguments, PEER_CASES=str(made / output))
 
 
 def _copy_module(copy: Path) -> None:
-    downloaded = json.loads(_run(Path(tempfile.gettempdir()), "mod", "download", "-json", MODULE))
-    shutil.copytree(downloaded["Dir"], copy, copy_function=shutil.copyfile)
-    for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
-        folder.chmod(0o755)
+    copy_module(MODULE, copy)
     for part in ("controller", "speaker"):
         package = copy / "internal" / f"peer{part}"
         package.mkdir()
@@ -100,7 +73,7 @@ def _copy_module(copy: Path) -> None:
                 (package / path.name).write_text(text)
     _copy_allocator(copy)
     _copy_controller(copy)
-    for folder in (copy / "peer", copy / "internal" / "peerpools"):
+    for folder in (copy / "peer", copy / "internal" / "peerpools", copy / "internal" / "peercases"):
         folder.mkdir()
     for source, place in PLACES.items():
         shutil.copyfile(SOURCES / source, copy / place)
@@ -129,15 +102,6 @@ def _copy_controller(copy: Path) -> None:
         for name in CONTROLLER_METHODS:
             text = text.replace(f"func (c *controller) {name}(", f"func (c *controller) real{name}(")
         (package / path.name).write_text(text)
-
-
-def _run(folder: Path, *arguments: str, cases: Path | None = None) -> str:
-    environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "CGO_ENABLED": "0"}
-    environment |= {"PEER_CASES": str(cases)} if cases else {}
-    done = subprocess.run([go(), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"go {' '.join(arguments)}: {done.stderr[-2000:]}{done.stdout[-2000:]}")
-    return done.stdout
 
 
 class MetalLB:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
 import shutil
 import subprocess
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from platformdirs import user_cache_path
 
 from kanslib.k8s.kubeproxy import ZONE
 from kanslib.k8s.topology_hints import cpu_shares, hints
-from tests.peers.metallb import alone, go
+from tests.peers import golang
+from tests.peers.golang import copy_module, run_go
 
 pytestmark = pytest.mark.peers
 SOURCE = Path(__file__).parent / "go" / "topologycache" / "main.go"
@@ -28,38 +26,16 @@ ZONES = ("east", "west", "north")
 
 
 @pytest.fixture(scope="module")
-def program() -> Path:
+def program(needs_go: None) -> Path:
     """The program around the package, built where it is not there yet."""
-    if not go():
-        pytest.skip("needs Go: https://go.dev/dl, or apt-get install golang")
-    name = f"topologycache-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}"
-    built = user_cache_path("kanslib") / "peers" / name
-    with alone(built):
-        if not built.exists():
-            _build(built)
-    return built
+    return golang.built("topologycache", SOURCE.read_bytes(), _build) / "topologycache"
 
 
-def _build(built: Path) -> None:
-    """Build it in a copy of the module, whose requirements are its own."""
-    with tempfile.TemporaryDirectory(dir=built.parent) as temporary:
-        copy = Path(temporary, "module")
-        found = json.loads(_go(Path(temporary), "mod", "download", "-json", MODULE))
-        shutil.copytree(found["Dir"], copy, copy_function=shutil.copyfile)
-        for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
-            folder.chmod(0o755)
-        (copy / "peer").mkdir()
-        shutil.copyfile(SOURCE, copy / "peer" / "main.go")
-        _go(copy, "build", "-o", str(Path(temporary, "program")), "./peer")
-        Path(temporary, "program").rename(built)
-
-
-def _go(folder: Path, *arguments: str) -> str:
-    environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "CGO_ENABLED": "0"}
-    done = subprocess.run([go(), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    return done.stdout
+def _build(module: Path, made: Path) -> None:
+    copy_module(MODULE, module)
+    (module / "peer").mkdir()
+    shutil.copyfile(SOURCE, module / "peer" / "main.go")
+    run_go(module, "build", "-o", str(made / "topologycache"), "./peer")
 
 
 def _node(rng: random.Random, number: int) -> dict[str, Any]:
@@ -111,15 +87,11 @@ def test_hints_random_services(program: Path) -> None:
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     for number, case in enumerate(cases):
         theirs, ours = answers[20 * number : 20 * number + 20], _ours(case)
-        for one in theirs:  # a slice that stays may keep hints of endpoints that are not ready
+        for one in (*theirs, ours):  # a slice that stays may keep hints of endpoints that are not ready
             one["hints"] = [
-                h if e["conditions"]["ready"] else ""
-                for h, e in zip(one["hints"], case["slice"]["endpoints"], strict=True)
+                hint if endpoint["conditions"]["ready"] else ""
+                for hint, endpoint in zip(one["hints"], case["slice"]["endpoints"], strict=True)
             ]
-        ours["hints"] = [
-            h if e["conditions"]["ready"] else ""
-            for h, e in zip(ours["hints"], case["slice"]["endpoints"], strict=True)
-        ]
         kinds[ours["message"].partition(" (")[0]] += 1
         if ours not in theirs:
             differences.append((case, theirs[0], ours))

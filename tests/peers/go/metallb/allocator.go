@@ -1,12 +1,11 @@
 package allocator
 
 import (
-	"encoding/json"
 	"net"
-	"os"
 
 	"go.universe.tf/metallb/internal/config"
 	"go.universe.tf/metallb/internal/ipfamily"
+	"go.universe.tf/metallb/internal/peercases"
 	"go.universe.tf/metallb/internal/peerpools"
 	v1 "k8s.io/api/core/v1"
 )
@@ -34,16 +33,7 @@ func recorded(a *Allocator, call object, do func() error) {
 	if err != nil {
 		call["error"] = err.Error()
 	}
-	line, err := json.Marshal(call)
-	if err != nil {
-		panic(err)
-	}
-	file, err := os.OpenFile(os.Getenv("PEER_CASES"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		panic(err)
-	}
-	defer file.Close()
-	file.Write(append(line, '\n'))
+	peercases.Write(call)
 }
 
 // SetPools records the pools.

@@ -2,7 +2,8 @@ package config
 
 import (
 	"encoding/json"
-	"os"
+
+	"go.universe.tf/metallb/internal/peercases"
 )
 
 type tableCase struct {
@@ -26,13 +27,7 @@ func recorded(table, name string, resources ClusterResources, parse func() error
 	if problem != nil {
 		found.Error = problem.Error()
 	}
-	line, _ := json.Marshal(found)
-	file, err := os.OpenFile(os.Getenv("PEER_CASES"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		panic(err)
-	}
-	defer file.Close()
-	file.Write(append(line, '\n'))
+	peercases.Write(found)
 	return problem
 }
 

@@ -1,12 +1,10 @@
 package peercontrollertests
 
 import (
-	"encoding/json"
-	"os"
-
 	"github.com/go-kit/log"
 	"go.universe.tf/metallb/internal/config"
 	"go.universe.tf/metallb/internal/k8s/controllers"
+	"go.universe.tf/metallb/internal/peercases"
 	"go.universe.tf/metallb/internal/peerpools"
 	v1 "k8s.io/api/core/v1"
 	discovery "k8s.io/api/discovery/v1"
@@ -21,16 +19,7 @@ func record(c *controller, call map[string]any) {
 		numbers[c] = len(numbers) + 1
 	}
 	call["controller"] = numbers[c]
-	line, err := json.Marshal(call)
-	if err != nil {
-		panic(err)
-	}
-	file, err := os.OpenFile(os.Getenv("PEER_CASES"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		panic(err)
-	}
-	defer file.Close()
-	file.Write(append(line, '\n'))
+	peercases.Write(call)
 }
 
 // SetPools records the pools.
