@@ -239,9 +239,8 @@ class _TableWriter:
                 self._endpoint(svc, endpoint)
 
     def _refuse(self, svc: ServicePort, selected: EndpointSelection, address: str) -> None:
-        verdict = "drop" if selected.has_any else "goto reject-chain"
         key = (address, svc.protocol, svc.port)
-        self._element("no-endpoint-services", *key, verdict=verdict, comment=svc.name)
+        self._element("no-endpoint-services", *key, verdict=_refusal(selected), comment=svc.name)
 
     def _external_elements(self, svc: ServicePort, selected: EndpointSelection) -> None:
         """Write the elements of external addresses, VIPs and the NodePort."""
@@ -258,8 +257,8 @@ class _TableWriter:
         if svc.node_port and selected.has_any:
             self._element("service-nodeports", svc.protocol, svc.node_port, verdict=external)
         if svc.node_port and not outside:
-            verdict = "drop" if selected.has_any else "goto reject-chain"
-            self._element("no-endpoint-nodeports", svc.protocol, svc.node_port, verdict=verdict, comment=svc.name)
+            key = (svc.protocol, svc.node_port)
+            self._element("no-endpoint-nodeports", *key, verdict=_refusal(selected), comment=svc.name)
 
     def _external_chain(self, svc: ServicePort, selected: EndpointSelection) -> None:
         chain, everywhere = chain_name("external", svc), f"goto {chain_name('service', svc)}"
@@ -307,3 +306,8 @@ class _TableWriter:
         self.sets[affinity] = SetContent(self._type, options=options)
         self._rule(chain, f"update @{affinity} {{ {self._ip} saddr }}")
         self._rule(chain, f"meta l4proto {svc.protocol}", f"dnat to {endpoint}")
+
+
+def _refusal(selected: EndpointSelection) -> str:
+    """Return the verdict where no endpoint may serve: packets are dropped while others may, else refused."""
+    return "drop" if selected.has_any else "goto reject-chain"

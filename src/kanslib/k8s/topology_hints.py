@@ -110,19 +110,15 @@ def _allocations(number: int, shares: Mapping[str, float]) -> tuple[dict[str, _A
         found[zone] = _Allocation(minimum, max(desired, float(minimum)))
     spare = number - sum(one.minimum for one in found.values())
     if spare < 0:
-        return (
-            {},
-            f"Unable to allocate minimum required endpoints to each zone without exceeding overload threshold {counts}",
-        )
+        problem = "Unable to allocate minimum required endpoints to each zone without exceeding overload threshold"
+        return {}, f"{problem} {counts}"
     return {zone: _Allocation(one.minimum, one.desired, one.minimum + spare) for zone, one in found.items()}, ""
 
 
 def _stay(before: Sequence[str | None], ready: Sequence[bool], allocations: Mapping[str, _Allocation]) -> bool:
     """Return True for hints that are right still (getHintsByZone)."""
-    own = [zone for zone, is_ready in zip(before, ready, strict=True) if is_ready]
-    return all(
-        zone in allocations and count <= allocations[zone].maximum for zone, count in Counter(own).items() if zone
-    ) and all(own)
+    counts = Counter(zone or "" for zone, is_ready in zip(before, ready, strict=True) if is_ready)
+    return all(zone in allocations and count <= allocations[zone].maximum for zone, count in counts.items())
 
 
 def _giving_and_receiving(

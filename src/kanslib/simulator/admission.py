@@ -27,6 +27,7 @@ from kanslib.k8s.labels import value_problems
 from kanslib.k8s.objects import KubeObject, plural
 from kanslib.k8s.workload_validation import pod_errors, workload_errors
 from kanslib.metallb.expression_rules import expression_errors
+from kanslib.simulator.address_family import family_name
 from kanslib.simulator.api_server import API_SERVER
 
 KINDS = (
@@ -148,7 +149,7 @@ def _content_errors(obj: KubeObject, existing: KubeObject | None) -> Iterator[Fi
         yield required("addressType")
     for place, endpoint in enumerate(obj.get("endpoints") or []):
         for index, address in enumerate(endpoint.get("addresses") or []):
-            if family in ("IPv4", "IPv6") and not (is_address(address) and (":" in address) == (family == "IPv6")):
+            if family in ("IPv4", "IPv6") and not (is_address(address) and family_name(address) == family):
                 yield invalid(f"endpoints[{place}].addresses[{index}]", address, f"must be a valid {family} address")
 
 
