@@ -159,6 +159,16 @@ def test_value_that_cannot_be_compared_is_asked_for(rule: str) -> None:
     assert {way.verdict for way in traced(ruleset(forward(rule)))} == {"ACCEPT", "DROP"}
 
 
+def test_tproxy_without_a_socket_stops_its_rule_alone() -> None:
+    """Linux net/netfilter/nft_tproxy.c: NFT_BREAK where no transparent socket is found, and for other protocols."""
+    base = "type filter hook prerouting priority mangle; policy accept;"
+    rules = ruleset(chain("divert", "tproxy ip to :50080 meta mark set 0x1", "meta mark 0x0 drop", base=base))
+    ways = {way.verdict: way.packet.mark for way in traced(rules)}
+    assert ways == {"DROP": 0, "ACCEPT": 1}
+    (other,) = traced(rules, replace(COMING, protocol="icmp", sport=None, dport=None))
+    assert other.verdict == "DROP"
+
+
 def test_circle_of_chains_is_refused() -> None:
     with pytest.raises(TraceError, match="one → two → one"):
         traced(ruleset(chain("one", "jump two"), chain("two", "goto one"), forward("jump one")))

@@ -171,7 +171,10 @@ def _change_set(action: targets.ChangeSet, state: PacketState) -> str:
 def _redirect(action: targets.Redirect, state: PacketState) -> str:
     if state.ask(Question(_listener(state, action))) is not True:
         return ""
-    state.mark, state.socket = state.mark.set(action.clear, action.flip), True
+    state.socket = True
+    if not (action.clear or action.flip):
+        return "a local socket takes it"
+    state.mark = state.mark.set(action.clear, action.flip)
     return f"a local socket takes it; the mark becomes {state.mark.known or 0:#x}"
 
 

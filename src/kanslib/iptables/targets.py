@@ -205,6 +205,9 @@ def action(body: RuleOptions, is_chain: bool) -> Action:
     return BUILDERS[target.name](target)
 
 
+_TOLD_BY = ("src", "dst", "sport", "dport", "mark")  # fields by which a program can tell packets apart
+
+
 def names(action: Action) -> list[str]:
     """Return the subjects that a target can ask about (`Subject.name`)."""
     if isinstance(action, SetConnectionMark):
@@ -214,11 +217,15 @@ def names(action: Action) -> list[str]:
 
 
 def _unknown(target: Module) -> Ask:
-    """Return the action of a target that the grammar does not know: it may end the packet's way."""
-    fields = ("src", "dst", "sport", "dport", "mark")
+    """Return the action of a target that the grammar does not know."""
     is_chain = target.name not in TARGETS and not target.options
-    name = f"the chain {target.name}, which this dump has not," if is_chain else f"-j {target}"
-    return Ask(f"{name} {{lets the packet go on|ends its way}}", fields, None, Verdict(target.name))
+    words = f"the chain {target.name}, which this dump has not," if is_chain else f"-j {target}"
+    return unknown(words, target.name)
+
+
+def unknown(words: str, name: str) -> Ask:
+    """Return the action of something that is not known, called `words`: it may end the packet's way, as `name`."""
+    return Ask(f"{words} {{lets the packet go on|ends its way}}", _TOLD_BY, None, Verdict(name))
 
 
 def _verdict(target: Module) -> Action:
@@ -229,16 +236,18 @@ def _verdict(target: Module) -> Action:
 def _queue(target: Module) -> Action:
     """Return the action of QUEUE, NFQUEUE: a program decides (net/netfilter/nf_queue.c)."""
     number_of, balance = (target.option(f"--queue-{word}") for word in ("num", "balance"))
-    queue = f"queue {number_of.value if number_of else balance.value if balance else 0}"
-    bypass = target.option("--queue-bypass") is not None
-    program = f"the program at {queue} {{accepts it|does not accept it}}"
-    stopped = f"{queue}: its program drops it, or no program takes it"
+    name = f"queue {number_of.value if number_of else balance.value if balance else 0}"
+    return queue(name, target.option("--queue-bypass") is not None, target.name)
+
+
+def queue(name: str, bypass: bool, verdict: str) -> Ask:
+    """Return the action of a queue to a program; with `bypass` packets go on where there is no program."""
+    program = f"the program at {name} {{accepts it|does not accept it}}"
+    stopped = f"{name}: its program drops it, or no program takes it"
     if bypass:
-        program, stopped = (
-            f"{queue} {{has no program, or one that accepts it|has a program that drops it}}",
-            f"{queue}: dropped",
-        )
-    return Ask(program, ("src", "dst", "sport", "dport", "mark"), Verdict("ACCEPT"), Verdict(target.name, stopped))
+        program = f"{name} {{has no program, or one that accepts it|has a program that drops it}}"
+        stopped = f"{name}: dropped"
+    return Ask(program, _TOLD_BY, Verdict("ACCEPT"), Verdict(verdict, stopped))
 
 
 def _set(option: Option) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from kanslib.iptables.match_types import (
     RandomMatch,
     RecentEntry,
 )
+from kanslib.iptables.names import PROTOCOLS
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import join
@@ -29,6 +30,7 @@ from kanslib.nftables.selectors import (
     ALL_BITS,
     AnyMatch,
     FamilyMatch,
+    ProtocolsMatch,
     UnknownValueError,
     above_below,
     any_bit,
@@ -72,7 +74,6 @@ from kanslib.nftables.syntax import (
     UnknownStatement,
     Value,
     Verdict,
-    VerdictMap,
 )
 from kanslib.nftables.syntax import (
     Match as Comparison,
@@ -80,7 +81,6 @@ from kanslib.nftables.syntax import (
 
 _NAT = {"dnat": "DNAT", "snat": "SNAT", "masquerade": "MASQUERADE", "redirect": "REDIRECT"}
 _HALF = 1 << 31
-_FIELDS = ("src", "dst", "sport", "dport", "mark")
 _SIMPLE: dict[str, Action] = {
     "accept": targets.Verdict("ACCEPT"),
     "drop": targets.Verdict("DROP"),
@@ -90,14 +90,16 @@ _SIMPLE: dict[str, Action] = {
 
 def ends_rule(statement: Statement) -> bool:
     """Return whether nothing behind a statement is reached."""
-    return isinstance(statement, Verdict | VerdictMap | Nat | Reject | Queue | UnknownStatement)
+    return isinstance(statement, Verdict | Nat | Reject | Queue | UnknownStatement)
 
 
 def requirements(statement: Statement) -> tuple[Match, ...]:
     """Return what has to hold for a statement besides the matches before it: the family that a translation names."""
-    if isinstance(statement, Nat | TProxy) and statement.family:
-        return (FamilyMatch(frozenset((4 if statement.family == "ip" else 6,)), False),)
-    return ()
+    return _of_family(statement.family) if isinstance(statement, Nat) else ()
+
+
+def _of_family(family: str) -> tuple[Match, ...]:
+    return (FamilyMatch(frozenset((4 if family == "ip" else 6,)), False),) if family else ()
 
 
 def compile_statement(statement: Statement, table: Table) -> tuple[Match, ...] | Action:
@@ -142,11 +144,10 @@ def _other(statement: Statement) -> tuple[Match, ...] | Action:
     match statement:
         case Reject(kind, code):
             return targets.Verdict("REJECT", f"{kind} {code}".strip())
-        case TProxy(address, port):
-            at = port.value if isinstance(port, Value) and isinstance(port.value, int) else 0
-            return targets.Redirect(at, str(address or ""), 0, 0)
+        case TProxy():
+            return _to_socket(statement)
         case Queue(queue, flags):
-            return _queue(str(queue) if queue else "0", "bypass" in flags)
+            return targets.queue(f"queue {queue or 0}", "bypass" in flags, "QUEUE")
         case NoTrack():
             return targets.Track(False)
         case Extension("match", name):
@@ -159,14 +160,7 @@ def _other(statement: Statement) -> tuple[Match, ...] | Action:
 
 
 def _unknown(text: str) -> Action:
-    """Return the action of a statement that is not known: it may end the packet's way."""
-    return targets.Ask(f"{text} {{lets the packet go on|ends its way}}", _FIELDS, None, targets.Verdict(text))
-
-
-def _queue(queue: str, bypass: bool) -> Action:
-    program = f"the program at queue {queue} {{accepts it|does not accept it}}"
-    stopped = f"queue {queue}: its program drops it" + ("" if bypass else ", or no program takes it")
-    return targets.Ask(program, _FIELDS, targets.Verdict("ACCEPT"), targets.Verdict("QUEUE", stopped))
+    return targets.unknown(text, text)
 
 
 # ── comparisons ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,7 +270,7 @@ class SetMatch:
 
 @dataclass(frozen=True, slots=True)
 class SetChange(ActingMatch):
-    """A rule adds the packet's key to a set, or deletes it; its `limits` decide whether the rule goes on."""
+    """A rule adds the packet's key to a set, or deletes it."""
 
     name: str
     fields: tuple[str, ...]
@@ -334,6 +328,35 @@ class Change(ActingMatch):
             return question
         state.effects = (*state.effects, effects.apply(self.action, state))
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class ToSocket(ActingMatch):
+    """A transparent socket takes the packet; without one the rule stops (Linux net/netfilter/nft_tproxy.c)."""
+
+    redirect: targets.Redirect
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What decides whether a program listens."""
+        return tuple(targets.names(self.redirect))
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Look for the socket."""
+        state = cast(PacketState, packet)
+        question = effects.question(state, self.redirect)
+        if question is not None:
+            return question
+        taken = effects.apply(self.redirect, state)
+        state.effects = (*state.effects, taken)
+        return bool(taken)
+
+
+def _to_socket(statement: TProxy) -> tuple[Match, ...]:
+    address, port = statement.address, statement.port
+    at = port.value if isinstance(port, Value) and isinstance(port.value, int) else 0
+    protocols = ProtocolsMatch(join((PROTOCOLS[name],) * 2 for name in ("tcp", "udp")), False)
+    return (*_of_family(statement.family), protocols, ToSocket(targets.Redirect(at, str(address or ""), 0, 0)))
 
 
 def _assign(statement: Assign) -> Action:
