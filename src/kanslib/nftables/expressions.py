@@ -110,7 +110,7 @@ def read_selector(cursor: Cursor) -> Expression | None:
     if name in OPTION_HEADERS and (following.text in OPTION_HEADERS[name]):
         cursor.take()
         return HeaderOption(name, name, cursor.take().text)
-    if name in ("@ll", "@nh", "@th", "@ih"):
+    if name in ("@ll", "@nh", "@th", "@ih") and following.text == ",":  # else a set of that name
         return _read_raw(cursor)
     return None
 
