@@ -124,6 +124,7 @@ STATEMENTS: dict[str, list[Statement]] = {
         SetUpdate("update", "seen", Element(SADDR, timeout=10, statements=(Limit(3, "second"),)))
     ],
     "ip saddr @ll drop": [Match(SADDR, "==", SetReference("ll")), Verdict("drop")],
+    'iif "|" drop': [Match(Meta("iif"), "==", Value("|")), Verdict("drop")],
     "ct count over 10 drop": [ConnectionLimit(10, True), Verdict("drop")],
     'counter name "c" quota name "q" ct helper set "h"': [
         ObjectReference("counter", Value("c")), ObjectReference("quota", Value("q")),

@@ -68,10 +68,16 @@ def read_expression(cursor: Cursor, least: int = 0) -> Expression:
 
 
 def _read_operators(cursor: Cursor, left: Expression, least: int) -> Expression:
-    while (operator := _OPERATORS.get(cursor.peek().text, "")) and _PRECEDENCE[operator] > least:
+    while (operator := _next_operator(cursor)) and _PRECEDENCE[operator] > least:
         cursor.take()
         left = Binary(operator, left, read_expression(cursor, _PRECEDENCE[operator]))
     return left
+
+
+def _next_operator(cursor: Cursor) -> str:
+    """Return the operator that comes, or ""; an interface may be called "|": a string is none."""
+    token = cursor.peek()
+    return "" if token.kind == "string" else _OPERATORS.get(token.text, "")
 
 
 def read_concatenation(cursor: Cursor) -> Expression:

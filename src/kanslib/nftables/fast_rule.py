@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_ADDRESS = r"[0-9a-f.:]++(?:/\d++)?+"
+_ADDRESS = r"(?:[0-9a-f]|::)[0-9a-f.:]*+(?:/\d++)?+"
 _NAME = r"[A-Za-z0-9_./][A-Za-z0-9_./:@-]*+"
 _PROTOCOL = r"(?:tcp|udp|sctp|icmp|ipv6-icmp)"
 _STATES = r"(?:new|established|related|invalid|untracked)"
