@@ -66,6 +66,7 @@ class Exercise:
     quiz: whether it belongs to the chapter's summary
     options: the names that a form offers
     scale: a form's slider: from, to, step
+    gives_away: regular expressions of what would give the answer away; no text or output above the question has one
     """
 
     id: str
@@ -87,6 +88,7 @@ class Exercise:
     quiz: bool = False
     options: Callable[[LabQueries], list[str]] | None = None
     scale: tuple[float, float, float] | None = None
+    gives_away: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

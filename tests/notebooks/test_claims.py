@@ -1,0 +1,73 @@
+"""The claims of the course: each stands in its text, holds where it says so, and no number stands without one."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from kanslib.course import chapters
+from kanslib.exercises.catalog import CATALOG
+from tests.notebooks.claims import Claim, Claims, Fact
+from tests.notebooks.prose import exercise_texts, flat, sentences, text_cells
+from tests.types import OpenLab
+
+FILES = sorted(path.stem for path in (Path(__file__).parent / "claims").glob("ch*.py"))
+ALL: dict[str, Claims] = {name: importlib.import_module(f"tests.notebooks.claims.{name}").CLAIMS for name in FILES}
+CELLS = {place: text for chapter in chapters.shipped() for place, text in text_cells(chapter).items()}
+TEXTS = CELLS | {one.id: "\n\n".join(exercise_texts(one)) for one in CATALOG.values()}
+
+RUNS = [
+    pytest.param(one, backend, id=f"{one.place}-{number}-{backend}")
+    for name in FILES
+    for number, one in enumerate(ALL[name].claims)
+    for backend in one.backends
+]
+QUOTED: list[Claim | Fact] = [one for name in FILES for one in (*ALL[name].claims, *ALL[name].facts)]
+
+_NUMBER = (
+    r"\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|ninety|hundred|"
+    r"thousand|once|twice|half|third|quarter|always|never|none|nobody|immediately|at once"
+)
+NEEDS_PROOF = re.compile(rf"(?<![\w.#-])(?:{_NUMBER})(?![\w-])", re.IGNORECASE)
+# numbers that count what the reader sees on the page, or name a chapter, a version or a layer
+NO_CLAIM = re.compile(
+    r"chapters? \d\d(?:(?:,| and| to) \d\d)*|case \d|layer 2|L2\w*|IPv[46]|RFC \d+|v\d[\w.]*|\b\d\d · |"
+    r"the next (?:two|three) cells|these (?:two|three)|`[^`]*`",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("quoted", QUOTED, ids=lambda one: f"{one.place}: {one.quote[:30]}")
+def test_claim_stands_in_the_text(quoted: Claim | Fact) -> None:
+    assert quoted.place in TEXTS, f"no cell and no exercise is called {quoted.place}"
+    assert flat(quoted.quote) in flat(TEXTS[quoted.place])
+    assert isinstance(quoted, Claim) or len(quoted.source) > 8
+
+
+@pytest.mark.parametrize(("one", "backend"), RUNS)
+def test_claim_holds(one: Claim, backend: str, open_lab: OpenLab) -> None:
+    one.check(open_lab(one.story, backend=backend))
+
+
+def _unproved(place: str, text: str) -> list[str]:
+    quotes = [flat(one.quote) for one in QUOTED if one.place == place]
+    return [
+        f"{place}: {sentence}"
+        for sentence in sentences(text)
+        if NEEDS_PROOF.search(NO_CLAIM.sub("", sentence)) and not any(quote in flat(sentence) for quote in quotes)
+    ]
+
+
+@pytest.mark.parametrize("place", sorted(TEXTS))
+def test_number_has_a_claim(place: str) -> None:
+    assert _unproved(place, TEXTS[place]) == []
+
+
+def test_number_without_claim_is_found() -> None:
+    assert _unproved("nowhere", "It takes six seconds. It never comes back. See chapter 06.") == [
+        "nowhere: It takes six seconds.",
+        "nowhere: It never comes back.",
+    ]
