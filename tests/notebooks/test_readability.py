@@ -35,7 +35,15 @@ BANNED = (
     "gives up", "gave up", "out there", "sees to", "the somebody", "superfluous", "loudly", "hasty", "polite",
 )  # fmt: skip
 BANNED_WORDS = (
-    "twin", "twins", "stand-in", "quest", "told", "computed world", "claim", "claims", "claimed",
+    "twin",
+    "twins",
+    "stand-in",
+    "quest",
+    "told",
+    "computed world",
+    "claim",
+    "claims",
+    "claimed",
 )  # words that the glossary replaced
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
 from kanslib.actions import ActiveAction, Verb, describe
+from kanslib.analysis.attempts import ClientError
 from kanslib.analysis.observation_data import CapturedFrames, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text
 from kanslib.k8s.objects import KubeObject, WatchEvent
@@ -52,6 +53,18 @@ class HopCapture:
     place: str
     interface: str
     frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class SentRequests:
+    """What curl printed for requests, and how many there were.
+
+    `connect_error`: what its exit code 7 means here, a refusal or no route; OTHER where nothing shows which.
+    """
+
+    output: Text
+    count: int
+    connect_error: ClientError = ClientError.OTHER
 
 
 class ObservedSource(Protocol):
@@ -131,8 +144,8 @@ class Backend(Protocol):
     def run(self, place: str, command: str) -> Text:
         """Return what a command printed at a place."""
 
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
-        """Return what curl printed for requests to an address, with port or path, and how many requests there were."""
+    def requests(self, target: str, times: int, source: str) -> SentRequests:
+        """Send requests to an address, with port or path."""
 
     def arp_scan(self, source: str) -> Text:
         """Return what arp-scan printed for the addresses of the pools."""

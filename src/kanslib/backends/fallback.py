@@ -17,7 +17,7 @@ from kanslib.actions import ActiveAction, Verb
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, ObservationData, TimeWindow, Topology
 from kanslib.answer import Provenance, Source, Text, utc
-from kanslib.backends.base import Backend, HopCapture, Moment
+from kanslib.backends.base import Backend, HopCapture, Moment, SentRequests
 from kanslib.backends.recorded import RecordedBackend, RecordedObservation
 from kanslib.exceptions import (
     KanslibError,
@@ -161,7 +161,7 @@ class FallbackBackend(Backend, ABC):
         return self._ask(lambda backend: backend.run(place, command))
 
     @override
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+    def requests(self, target: str, times: int, source: str) -> SentRequests:
         return self._ask(lambda backend: backend.requests(target, times, source))
 
     @override

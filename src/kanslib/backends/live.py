@@ -18,7 +18,7 @@ from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text
 from kanslib.backends.active import is_done
-from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
+from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
 from kanslib.cluster import actions as cluster_actions
 from kanslib.cluster import captures, docker, probes
@@ -180,11 +180,11 @@ class LiveBackend(Backend):
             raise NodeDownError(place, since, [name for name, one in there.items() if one.running])
 
     @override
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+    def requests(self, target: str, times: int, source: str) -> SentRequests:
         self._refuse_past("requests")
         self._refuse_down(source)
         ran = self._session.read(source, probes.curl_command(target, times))
-        return self._text(ran.out, ran.t), times
+        return SentRequests(self._text(ran.out, ran.t), times)
 
     def _refuse_past(self, what: str) -> None:
         if self._journal_backend:

@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from typing_extensions import override
 
 from kanslib.actions import ActiveAction, Verb, active_after, describe
-from kanslib.analysis.attempts import Probe
+from kanslib.analysis.attempts import ClientError, Probe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
 from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
-from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
+from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
@@ -210,8 +211,8 @@ class RecordedBackend(Backend):
         return Text(text, self.provenance(), last.t if last else None)
 
     @override
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
-        """Return what curl printed for requests to `target` (address, with port or path), and how many there were."""
+    def requests(self, target: str, times: int, source: str) -> SentRequests:
+        """Return the recorded requests to `target` (address, with port or path)."""
         self._refuse_down(source)
         sent = {read: parse_request(read.command) for read in self.segment_outputs() if read.place == source}
         mine = {read: request[1] for read, request in sent.items() if request and request[0] == _request_target(target)}
@@ -225,7 +226,21 @@ class RecordedBackend(Backend):
         count = mine[match.output]
         notes = (f"{count} requests were recorded, not {times}",) if count != times else ()
         text = self._text(match)
-        return Text(text, text.provenance.with_notes(*notes)), count
+        said = Text(text, text.provenance.with_notes(*notes))
+        return SentRequests(said, count, self._connect_error(match.output, target))
+
+    def _connect_error(self, read: CommandOutput, target: str) -> ClientError:
+        """Return why requests could not connect, from the frames of that time: curl has one exit code for two facts."""
+        address = urlsplit(f"//{_request_target(target)}").hostname or ""
+        frames = self.frames_between(read.t, read.end)
+        if any(one.tcp and one.ip and one.ip.src == address and "R" in one.tcp.flags for one in frames):
+            return ClientError.REFUSED
+        for one in frames:
+            if one.icmp and one.icmp.is_unreachable and one.icmp.quoted and one.icmp.quoted.dst == address:
+                return _UNREACHABLE.get(one.icmp.code, ClientError.NO_ROUTE)
+        spoken = [one.arp for one in frames if one.arp and address in (one.arp.sender_ip, one.arp.target_ip)]
+        is_answered = any(one.sender_ip == address for one in spoken)
+        return ClientError.NO_ROUTE if spoken and not is_answered else ClientError.OTHER
 
     @override
     def arp_scan(self, source: str) -> Text:
@@ -546,6 +561,9 @@ def _normal(command: str) -> str:
 
 def _commands(reads: Sequence[CommandOutput]) -> list[str]:
     return sorted({_normal(read.command) for read in reads}, key=lambda command: (len(command), command))
+
+
+_UNREACHABLE = {0: ClientError.UNREACHABLE, 3: ClientError.REFUSED}  # by code of ICMP: a network, a port (man 7 icmp)
 
 
 def _request_target(target: str) -> str:

@@ -18,7 +18,7 @@ from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
 from kanslib.answer import Provenance, Source, Text, utc
 from kanslib.backends.active import is_done
-from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction
+from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.stories import PlannedStep, Role, ScriptedMoment, StoryScript
@@ -270,11 +270,11 @@ class SimulatedBackend(Backend):
         return printed[wanted]() if wanted in printed else None
 
     @override
-    def requests(self, target: str, times: int, source: str) -> tuple[Text, int]:
+    def requests(self, target: str, times: int, source: str) -> SentRequests:
         self._refuse_down(source)
         text = self._network.curl(source, target, times, self._now)
         self._now += times * 0.01
-        return self._text(text), times
+        return SentRequests(self._text(text), times, self._network.connect_error(target))
 
     @override
     def arp_scan(self, source: str) -> Text:

@@ -26,9 +26,9 @@ def _table(text: Text, rows: Rows, columns: Columns | Sequence[str], empty_becau
 def curl(view: ClusterView, target: str, times: int, source: str | None) -> Table:
     """Send requests and count who answered; see `Lab.curl`."""
     aim = packet_path.resolve(view, target)
-    text, sent = view.backend.requests(str(aim), times, source or places.client(view))
-    rows = command_tables.request_rows(text, sent)
-    return _table(text, rows, command_tables.REQUEST_COLUMNS, f"no request was sent to {target}")
+    sent = view.backend.requests(str(aim), times, source or places.client(view))
+    rows = command_tables.request_rows(sent.output, sent.count, sent.connect_error)
+    return _table(sent.output, rows, command_tables.REQUEST_COLUMNS, f"no request was sent to {target}")
 
 
 def arp_scan(view: ClusterView, source: str | None) -> Table:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
+from kanslib.analysis.attempts import ClientError
 from kanslib.packets.capture import Frame
 from kanslib.render.rows import Columns, Row, Whole
 
@@ -17,14 +18,20 @@ _REMOTE = re.compile(r"^RemoteAddr: \[?([^\s\]]+)\]?:\d+$")  # an IPv6 address s
 _EXIT = re.compile(r"^curl exit (\d+)$")
 _SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\t", re.MULTILINE)
 # what curl's exit codes mean; 1 here is grep's, which found nothing in no answer
-_EXITS = {"1": "", "7": ": connection refused or no route", "28": ": timed out", "52": ": empty reply"}
+_EXITS = {"1": "", "28": ": timed out", "52": ": empty reply"}
+_CONNECT = {  # exit code 7
+    ClientError.REFUSED: ": connection refused", ClientError.NO_ROUTE: ": no route to host",
+    ClientError.UNREACHABLE: ": network unreachable",
+}  # fmt: skip
 
 
 REQUEST_COLUMNS = Columns(("COUNT", "HOSTNAME", "REMOTE"), bars={"COUNT": Whole.SUM})
 
 
-def request_rows(text: str, times: int) -> list[Row]:
+def request_rows(text: str, times: int, connect_error: ClientError = ClientError.OTHER) -> list[Row]:
     r"""Return how often each Pod answered `times` requests; REMOTE is the client's address as the Pod saw it, or empty.
+
+    `connect_error`: what curl's exit code 7 means here.
 
     >>> request_rows("     52 Hostname: webpod1\n     48 Hostname: webpod2\n", 100)[0]
     {'COUNT': 52, 'HOSTNAME': 'webpod1', 'REMOTE': ''}
@@ -34,7 +41,7 @@ def request_rows(text: str, times: int) -> list[Row]:
     if counted:
         counts = {(name, ""): int(number) for number, name in counted}
     else:
-        for key in _single_answers(text):
+        for key in _single_answers(text, connect_error):
             counts[key] = counts.get(key, 0) + 1
     missing = times - sum(counts.values())
     if missing > 0:
@@ -45,9 +52,10 @@ def request_rows(text: str, times: int) -> list[Row]:
     ]
 
 
-def _single_answers(text: str) -> list[tuple[str, str]]:
+def _single_answers(text: str, connect_error: ClientError) -> list[tuple[str, str]]:
     """Return the Pod and the remote address of each answer, where every answer was printed by itself."""
     answers: list[tuple[str, str]] = []
+    exits = {**_EXITS, "7": _CONNECT.get(connect_error, ": connection refused or no route")}
     for line in text.splitlines():
         if found := _HOSTNAME.match(line):
             answers.append((found[1], ""))
@@ -56,7 +64,7 @@ def _single_answers(text: str) -> list[tuple[str, str]]:
         elif _STATUS.match(line):
             answers.append((line, ""))
         elif found := _EXIT.match(line):
-            answers.append((NO_ANSWER + _EXITS.get(found[1], f": curl exit {found[1]}"), ""))
+            answers.append((NO_ANSWER + exits.get(found[1], f": curl exit {found[1]}"), ""))
     return answers
 
 

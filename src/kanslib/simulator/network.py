@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kanslib.analysis import Cause
-from kanslib.analysis.attempts import Probe
+from kanslib.analysis.attempts import ClientError, Probe
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
 from kanslib.iptables.packet import endpoint
 from kanslib.k8s.kubeproxy import HealthCheck
@@ -150,6 +150,11 @@ class SimulatedNetwork:
                 remote = endpoint(answer.remote, rng.randrange(*_EPHEMERAL))
                 lines += [f"Hostname: {answer.hostname}", f"RemoteAddr: {remote}"]
         return "\n".join(lines) + "\n"
+
+    def connect_error(self, target: str) -> ClientError:
+        """Return what curl's exit code 7 means for a target: nobody routes another family's address; else a refusal."""
+        has_family = self._simulator.initial.family_of(_parse_target(target)[0]) is not None
+        return ClientError.REFUSED if has_family else ClientError.UNREACHABLE
 
     def request(
         self, source: str, address: str, port: int, moment: float, rng: random.Random, source_port: int | None = None
