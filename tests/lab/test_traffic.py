@@ -1,4 +1,4 @@
-"""Requests of a lab: why no answer came. curl has one exit code for a refusal and for no route; the frames tell which."""
+"""Why no answer came to a request: curl has one exit code for a refusal and for no route, the frames tell which."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ RUNS = [
     for number, one in enumerate(ALL[name].claims)
     for backend in one.backends
 ]
-QUOTED: list[Claim | Fact] = [one for name in FILES for one in (*ALL[name].claims, *ALL[name].facts)]
+QUOTED: list[Claim | Fact] = []
+for _name in FILES:
+    QUOTED += [*ALL[_name].claims, *ALL[_name].facts]
 
 _NUMBER = (
     r"\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|ninety|hundred|"
