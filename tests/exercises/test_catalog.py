@@ -14,7 +14,7 @@ import pytest
 from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.catalog.ch08_broken_labs import EVIDENCE
 from kanslib.exercises.exercise import AnswerOutcome, Exercise, assess
-from kanslib.exercises.misconceptions import ExpectedAnswer
+from kanslib.exercises.misconceptions import ExpectedAnswer, Misconception, WrongChoice
 from kanslib.lab.lab import Lab
 from kanslib.lab.observation import ARPObservation, BGPObservation, Observation
 from tests.types import OpenLab
@@ -38,67 +38,30 @@ PLACES = {
     name: (one.story, "opening") if one.story else ELSEWHERE.get(name, CHAPTERS[one.chapter])
     for name, one in CATALOG.items()
 }
-# an answer that shows the misconception: the words of a choice, else a function of the expected answer
-HELD: dict[str, str | Callable[[ExpectedAnswer], object]] = {
-    "kubernetes-has-a-load-balancer": "an address", "pending-says-why": "a warning that nobody answers",
-    "cluster-ip-is-on-the-network": "everybody on the nodes' network",
-    "load-balancer-hides-node-ports": "no: that is what it is for", "door-needs-a-pod": "nobody answers",
-    "pods-see-their-client": "the client", "doors-only-where-pods-are": lambda _: 2,
+# an answer that shows a misconception, as a function of the expected one; those of a choice tell it themselves
+HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
+    "doors-only-where-pods-are": lambda _: 2,
     "control-plane-has-no-door": lambda _: "3",
-    "speakers-own-the-vips": "the external addresses that they announce",
-    "speakers-hand-out": "the speaker that leads", "network-and-broadcast-are-lost": lambda _: 49,
-    "a-pool-is-enough": "the leader, as always", "kernels-answer-by-themselves": "every node",
-    "leaders-are-drawn-anew": "the addresses, not the leaders",
-    "services-share-when-short": "an address that another one has, too",
-    "pending-is-always-silent": "no address, and silence", "metallb-checks-the-network": "MetalLB refuses the pool",
-    "announced-means-reachable": "it works: MetalLB announces the address",
-    "docs-are-timeless": "the Service gets that address",
-    "one-vip-per-node": "no, one MAC address has one IP address",
+    "network-and-broadcast-are-lost": lambda _: 49,
     "all-speakers-answer": lambda expected: sorted(expected.wrong_names["everybody"]),
     "nodes-with-pods-answer": lambda _: "myk8s-worker, myk8s-worker2",
-    "virtual-mac": "a virtual one that moves along with the VIP", "vip-is-on-an-interface": "yes: somebody has it",
-    "gratuitous-arp-goes-on": "every few seconds, for ever", "no-answer-no-traffic": "no",
-    "layer-2-balances-nodes": "all workers, evenly", "clients-reach-the-pods-nodes": "those with a Pod",
-    "curl-on-a-node-tests-metallb": "that MetalLB announces the address",
-    "kube-proxy-takes-turns": "in turn: first, second, first, second",
-    "leader-serves-alone": lambda _: 1, "one-way-for-each-node": lambda _: 4,
-    "layer-2-keeps-the-source": "the client", "only-the-leader-has-the-rules": "it is dropped",
+    "leader-serves-alone": lambda _: 1,
+    "one-way-for-each-node": lambda _: 4,
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],
     "local-lets-all-nodes-lead": lambda expected: sorted(expected.wrong_names["everybody"]),
-    "local-is-a-preference": "it is passed on to another node",
-    "local-is-faster-for-free": "nothing: it is simply better", "firewall-chain-is-always-there": "always",
     "control-plane-may-lead": lambda _: "myk8s-control-plane",
     "leader-has-the-pod": lambda _: ("myk8s-worker2", "myk8s-worker"),
     "every-speaker-is-a-candidate": lambda expected: sorted(expected.wrong_names["everybody"]),
     "only-nodes-with-endpoints": lambda _: {"myk8s-worker", "myk8s-worker2"},
-    "election-balances": "as many as needed to make all nodes equal",
-    "leaders-are-sticky": "where they are: nobody gives up an address that works",
     "order-is-alphabetic": lambda _: lambda nodes, _address: min(nodes),
-    "the-services-name-is-hashed": "the Service's namespace and name",
-    "the-least-loaded-leads": "how many addresses the node leads already",
-    "leaders-stay-when-a-node-joins": lambda _: 0, "newcomer-stirs-everything": lambda _: "51 addresses",
-    "a-hash-is-fair-in-the-small": "as evenly as can be: they differ by one at the most",
-    "cordon-moves-the-vip": "they move to other nodes", "machines-lead-not-names": "none: it is the same machine",
-    "a-leave-without-a-join": "those that it led", "every-change-deals-anew": "any of them",
-    "a-majority-decides": "one: the side with more nodes decides",
-    "speakers-rather-keep-quiet": "none, until they agree again",
-    "failover-takes-a-minute": "about a minute", "node-ready-moves-the-vip": "about 40 s",
-    "the-dead-say-goodbye": "under 1 s", "only-the-leaders-services-suffer": "nothing: its leader lives",
-    "failover-moves-the-pods": "new Pods are started elsewhere", "the-new-leader-ends-it": "the gossip's verdict",
-    "pods-move-at-once": "Terminating: it is being moved",
+    "leaders-stay-when-a-node-joins": lambda _: 0,
+    "newcomer-stirs-everything": lambda _: "51 addresses",
     "failures-are-seconds": lambda _: lambda rows: 0.05 * len([at for at, ok in rows if not ok]),
     "first-to-last-failure": lambda _: from_first_to_last,
-    "faster-gossip-is-the-cure": "a gossip twice as fast", "every-loss-takes-its-time": "1–10 s",
-    "status-objects-are-current": "nobody", "it-is-always-the-arp-cache": "the client's ARP memory",
-    "the-vip-is-the-service": "in seconds, with the VIP",
-    "evicted-pods-come-back": "after five minutes, when the Pods are made anew elsewhere",
-    "not-ready-heals": "after forty seconds, with NotReady",
-    "no-pod-no-route": lambda _: "myk8s-control-plane myk8s-worker3", "bgp-needs-one-leader": lambda _: 1,
-    "local-does-not-change-routes": lambda _: 3, "spread-in-turns": "in turn, like dealing cards",
-    "ecmp-splits-connections": "anew for each packet", "router-counts-pods": lambda _: "25 %",
-    "gossip-moves-routes": "until the gossip has noticed", "bgp-is-slow-to-notice": "until the hold timer is over",
-    "bfd-is-always-there": "BFD", "kubernetes-ends-sessions": "Kubernetes calls the node NotReady",
-    "one-protocol-each": "no, one or the other", "only-the-lost-ones": "those of the lost node",
+    "no-pod-no-route": lambda _: "myk8s-control-plane myk8s-worker3",
+    "bgp-needs-one-leader": lambda _: 1,
+    "local-does-not-change-routes": lambda _: 3,
+    "router-counts-pods": lambda _: "25 %",
 }  # fmt: skip
 # where a misconception may have been seen: something that can be looked up
 SEEN = re.compile(r"MetalLB (issues?|PRs?|commit|docs)|kind issues?|the lesson that|the wrong ideas that this course")
@@ -154,9 +117,10 @@ def expected_answer(exercise: Exercise, lab: Lab) -> ExpectedAnswer:
     return replace(expected, diagnosis=replace(expected.diagnosis, queries=expected.diagnosis.proofs))
 
 
-def answer_of(misconception: str, expected: ExpectedAnswer) -> object:
-    held = HELD[misconception]
-    return held if isinstance(held, str) else held(expected)
+def answer_of(misconception: Misconception, expected: ExpectedAnswer) -> object:
+    if isinstance(misconception.recognise, WrongChoice):
+        return misconception.recognise.key
+    return HELD[misconception.id](expected)
 
 
 @pytest.fixture(params=CATALOG)
@@ -171,9 +135,10 @@ def test_catalog_ids_unchanged_and_unique() -> None:
     assert len(CATALOG) >= 40
     assert set(ELSEWHERE) <= set(CATALOG)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in CATALOG)
-    misconceptions = [misconception.id for one in CATALOG.values() for misconception in one.misconceptions]
-    assert len(misconceptions) == len(set(misconceptions)) >= 60
-    assert set(misconceptions) == set(HELD)
+    misconceptions = [misconception for one in CATALOG.values() for misconception in one.misconceptions]
+    names = {one.id for one in misconceptions}
+    assert len(misconceptions) == len(names) >= 60
+    assert {one.id for one in misconceptions if not isinstance(one.recognise, WrongChoice)} == set(HELD)
 
 
 def test_catalog_hints_and_misconception_sources() -> None:
@@ -197,10 +162,26 @@ def test_exercise_check_each_misconception_own_feedback(asked: tuple[Exercise, L
     exercise, lab = asked
     expected = exercise.expected_answer(lab)
     for misconception in exercise.misconceptions:
-        assessment = assess(exercise, answer_of(misconception.id, expected), expected)
+        assessment = assess(exercise, answer_of(misconception, expected), expected)
         assert assessment.outcome is AnswerOutcome.WRONG, misconception.id
         assert assessment.misconception is misconception
         assert assessment.words.partition("\n")[0] == misconception.text
+
+
+def test_exercise_every_wrong_choice_has_words_of_its_own(asked: tuple[Exercise, Lab]) -> None:
+    exercise, lab = asked
+    expected = exercise.expected_answer(lab)
+    wrong = [one for one in exercise.choices if one.key != expected.value]
+    found = [assess(exercise, one.key, expected).misconception for one in wrong]
+    bare = [f"{exercise.id}: {one.key} ({one.text})" for one, idea in zip(wrong, found, strict=True) if idea is None]
+    assert not bare, f"wrong choices without words of their own: {'; '.join(bare)}"
+    assert len({idea.text for idea in found if idea}) == len(wrong)
+
+
+def test_exercise_misconceptions_of_choices_name_choices() -> None:
+    for one in CATALOG.values():
+        named = {idea.recognise.key for idea in one.misconceptions if isinstance(idea.recognise, WrongChoice)}
+        assert named <= {choice.key for choice in one.choices}, one.id
 
 
 def test_parse_answer_choice_by_letter_key_text(asked: tuple[Exercise, Lab]) -> None:
@@ -255,7 +236,7 @@ def test_exercise_view_hides_answer(asked: tuple[Exercise, Lab]) -> None:
         (lambda nodes, _ip: nodes[0], "the cluster said"),
         (lambda _nodes, _ip: 1 / 0, "ended with ZeroDivisionError"),
         (lambda nodes: nodes[0], "ended with TypeError"),
-        (lambda _nodes, _ip: None, "it says None"),
+        (lambda nodes, _ip: {}.get(nodes[0]), "it says None"),
     ],
 )
 def test_exercise_check_function_first_counterexample(
@@ -266,6 +247,49 @@ def test_exercise_check_function_first_counterexample(
     assessment = assess(exercise, wrong, exercise.expected_answer(lab))
     assert assessment.outcome is AnswerOutcome.WRONG
     assert words in assessment.words
+
+
+def docstring_only(_nodes: list[str], _address: str) -> None:
+    """Say nothing more."""
+
+
+def ellipsis(_nodes: list[str], _address: str) -> None: ...
+
+
+def test_exercise_check_stub_is_not_tried(open_lab: OpenLab) -> None:
+    lab = open_lab("election")
+    exercise = CATALOG["write-the-election"]
+    expected = exercise.expected_answer(lab)
+    for stub in (lambda *_: None, docstring_only, ellipsis, from_text(exercise.starter)):
+        assessment = assess(exercise, stub, expected)
+        assert assessment.outcome is AnswerOutcome.NOT_TRIED
+        assert "no body of its own" in assessment.words
+    longer = replace(exercise, starter="def elect(nodes, address):\n    first = nodes[0]\n    return first")
+    assert assess(longer, from_text(longer.starter), expected).outcome is AnswerOutcome.NOT_TRIED
+    assert assess(exercise, from_text(longer.starter), expected).outcome is AnswerOutcome.WRONG
+
+
+def from_text(code: str) -> object:
+    """Return the function that a learner's cell defines."""
+    names: dict[str, object] = {}
+    exec(code, names)
+    return names["elect"]
+
+
+def test_exercise_check_wrong_number_says_idea_and_direction(open_lab: OpenLab) -> None:
+    lab = open_lab("election")
+    exercise = CATALOG["addresses-for-a-newcomer"]
+    words = assess(exercise, 0, exercise.expected_answer(lab)).words.splitlines()
+    assert words[0] == exercise.misconceptions[0].text
+    assert words[1] == "0 is too little."
+    assert assess(exercise, 1, exercise.expected_answer(lab)).words == "1 is too little."
+
+
+def test_quizzes_recall_an_earlier_chapter() -> None:
+    again = {one.recalled_in: one for one in CATALOG.values() if one.recalled_in}
+    assert set(again) == {one.chapter for one in CATALOG.values() if one.quiz} - {"01"}
+    assert len(again) == len([one for one in CATALOG.values() if one.recalled_in])
+    assert all(one.chapter < chapter and one.kind != "diagnosis" for chapter, one in again.items())
 
 
 # the simulator sends no frames of BGP, and follows its client's memory only from the first request on

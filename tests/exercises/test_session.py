@@ -168,6 +168,10 @@ def test_quiz_check_in_order_rest_not_tried(open_lab: OpenLab) -> None:
     assert "1. ✓ right" in said
     assert "2. ✗ not yet" in said
     assert str(said).count("Not tried yet") == len(quiz.views) - 2
+    recalled = quiz.views[-1]
+    assert recalled.exercise.chapter == "02"
+    assert "From chapter 02. " in repr(quiz)
+    assert "From chapter 02. " in recalled.question_html()
     assert lab.quiz("3").views[0].exercise is quiz.views[0].exercise
     with pytest.raises(UnknownNameError, match="no quiz named '12'"):
         lab.quiz("12")

@@ -65,10 +65,11 @@ def test_chapter_predictions_scored_and_exercises_checkable(asked: Asked) -> Non
         assert expected.value not in (None, "", set()), view.exercise.id
 
 
-def test_chapter_stub_function_judged_not_right(asked: Asked) -> None:
+def test_chapter_stub_function_not_tried_another_judged(asked: Asked) -> None:
     exercises, _ = asked
     for view in exercises:
         if view.exercise.kind == "code":
-            assessment = view.assess(lambda *_: None)
+            assert view.assess(lambda *_: None).outcome is AnswerOutcome.NOT_TRIED
+            assessment = view.assess(lambda *_: "some answer")
             assert assessment.outcome is AnswerOutcome.WRONG
             assert "the cluster said" in assessment.words

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dis
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from types import CodeType
 from typing import Literal, NamedTuple
 
 from kanslib.exceptions import AnswerFormatError
 from kanslib.exercises.lab_queries import LabQueries
-from kanslib.exercises.misconceptions import Answer, Case, ExpectedAnswer, Function, Misconception
+from kanslib.exercises.misconceptions import Answer, Case, ExpectedAnswer, Function, Misconception, is_equal
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
 Kind = Literal["choice", "number", "names", "code", "diagnosis"]
@@ -67,6 +70,9 @@ class Exercise:
     options: the names that a form offers
     scale: a form's slider: from, to, step
     gives_away: regular expressions of what would give the answer away; no text or output above the question has one
+        (searched in any case of letters, with one blank between words)
+    recalled_in: the later chapter whose quiz asks it again
+    places: of a diagnosis, where a learner can look (“the wire”), each with the queries that look there
     """
 
     id: str
@@ -89,6 +95,8 @@ class Exercise:
     options: Callable[[LabQueries], list[str]] | None = None
     scale: tuple[float, float, float] | None = None
     gives_away: tuple[str, ...] = ()
+    recalled_in: str = ""
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,31 @@ def is_blank(answer: object) -> bool:
     if isinstance(answer, str):
         return answer.strip().lower() in _PLACEHOLDERS
     return isinstance(answer, (list, tuple, set, frozenset, dict)) and not answer
+
+
+def is_stub(exercise: Exercise, answer: object) -> bool:
+    """Return True for a function that nobody has written: the starter, or one that returns None and does nothing."""
+    code = getattr(answer, "__code__", None)
+    if exercise.kind != "code" or not isinstance(code, CodeType):
+        return False
+    return _does_nothing(code) or _essence(code) == _essence_of_starter(exercise.starter)
+
+
+def _does_nothing(code: CodeType) -> bool:
+    """Return True for a body of `...`, `pass`, `return None` or a docstring."""
+    steps = [(one.opname, one.argval) for one in dis.get_instructions(code) if one.opname not in ("RESUME", "NOP")]
+    return steps in ([("RETURN_CONST", None)], [("LOAD_CONST", None), ("RETURN_VALUE", None)])
+
+
+def _essence(code: CodeType) -> tuple[object, ...]:
+    return code.co_code, code.co_consts, code.co_names
+
+
+@cache
+def _essence_of_starter(starter: str) -> tuple[object, ...]:
+    """Return what the starter's function compiles to; nothing where the starter has none."""
+    constants = compile(starter, "starter", "exec").co_consts
+    return next((_essence(one) for one in constants if isinstance(one, CodeType)), ())
 
 
 def parse_answer(exercise: Exercise, answer: object) -> Answer:
@@ -212,6 +245,8 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
     """Judge an answer. Never raises: an answer that cannot be parsed is not tried, and its words say why."""
     if is_blank(answer):
         return assess_blank(exercise)
+    if is_stub(exercise, answer):
+        return Assessment(AnswerOutcome.NOT_TRIED, "Not tried yet: your function has no body of its own.")
     try:
         parsed = parse_answer(exercise, answer)
     except AnswerFormatError as exc:
@@ -224,7 +259,8 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
     misconception = next((one for one in exercise.misconceptions if _recognises(one, parsed, expected)), None)
     if misconception is None:
         return Assessment(AnswerOutcome.WRONG, mistake)
-    words = f"{misconception.text}\n{mistake}" if exercise.kind == "code" else misconception.text
+    is_checked_twice = exercise.kind in ("code", "number")  # by its idea, and by what it gives
+    words = f"{misconception.text}\n{mistake}" if is_checked_twice else misconception.text
     return Assessment(AnswerOutcome.WRONG, words, misconception)
 
 
@@ -308,21 +344,9 @@ def _find_counterexample(function: Function, cases: Sequence[Case]) -> str | Non
             result = function(*arguments)
         except Exception as exc:  # noqa: BLE001 (the learner's function: whatever it raises is an answer)
             return f"Your function ended with {type(exc).__name__}: {str(exc)[:200]}, when called with ({call})."
-        if not _is_equal(result, expected):
+        if not is_equal(result, expected):
             return (
                 f"Right in {place} of {place + 1} cases so far. Called with ({call}) it says "
                 f"{_shorten(repr(result), 120)}; the cluster said {_shorten(repr(expected), 120)}."
             )
     return None
-
-
-def _is_equal(result: object, expected: object) -> bool:
-    """Return True for equal values, numbers within a rounding error; a learner's value may be anything."""
-    try:
-        if isinstance(expected, float):
-            return math.isclose(float(result), expected, rel_tol=1e-6, abs_tol=1e-9)  # type: ignore[arg-type]
-        if isinstance(expected, (list, tuple)):
-            return len(result) == len(expected) and all(map(_is_equal, result, expected))  # type: ignore[arg-type, call-overload]
-        return bool(result == expected)
-    except Exception:  # noqa: BLE001 (a learner's value may have an __eq__ that does anything)
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -73,13 +74,24 @@ class Misconception:
     recognise: Recognise
 
 
-def is_choice(key: str) -> Recognise:
+@dataclass(frozen=True)
+class WrongChoice:
+    """Recognise the choice of this key, where it is wrong."""
+
+    key: str
+
+    def __call__(self, answer: Answer, expected: ExpectedAnswer) -> bool:
+        """Return True for this choice, unless it is the right one."""
+        return answer == self.key != expected.value
+
+
+def is_choice(key: str) -> WrongChoice:
     """Recognise this choice, where it is wrong.
 
     >>> is_choice("a")("a", ExpectedAnswer("b")), is_choice("a")("a", ExpectedAnswer("a"))
     (True, False)
     """
-    return lambda answer, expected: answer == key and expected.value != key
+    return WrongChoice(key)
 
 
 def is_number(wrong: Callable[[ExpectedAnswer], float], tolerance: float = 0.05) -> Recognise:
@@ -115,11 +127,27 @@ def is_wrong_names(name: str) -> Recognise:
 
 
 def behaves_like(wrong: Function) -> Recognise:
-    """Recognise a function that returns in every case what a wrong one returns.
+    """Recognise a function that returns in every case what a wrong one returns, numbers within a rounding error.
 
     >>> behaves_like(min)(lambda a, b: a if a < b else b, ExpectedAnswer([((1, 2), 2), ((4, 3), 4)]))
     True
     """
     return lambda answer, expected: (
-        callable(answer) and all(answer(*arguments) == wrong(*arguments) for arguments, _ in expected.cases)
+        callable(answer) and all(is_equal(answer(*case), wrong(*case)) for case, _ in expected.cases)
     )
+
+
+def is_equal(result: object, expected: object) -> bool:
+    """Return True for equal values, numbers within a rounding error; a learner's value may be anything.
+
+    >>> is_equal(0.1 + 0.2, 0.3), is_equal([1, 2], (1, 2)), is_equal(None, 0.3)
+    (True, True, False)
+    """
+    try:
+        if isinstance(expected, float):
+            return math.isclose(float(result), expected, rel_tol=1e-6, abs_tol=1e-9)  # type: ignore[arg-type]
+        if isinstance(expected, (list, tuple)):
+            return len(result) == len(expected) and all(map(is_equal, result, expected))  # type: ignore[arg-type, call-overload]
+        return bool(result == expected)
+    except Exception:  # noqa: BLE001 (a learner's value may have an __eq__ that does anything)
+        return False

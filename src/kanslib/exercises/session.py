@@ -121,7 +121,7 @@ class ExerciseView:
     ) -> None:
         self.exercise, self.expected_answer = exercise, expected_answer
         self._progress, self._options, self._display = progress, options, display
-        self._hints_given = 0
+        self._hints_given, self._has_named_place = 0, False
         self._on_result: list[Callable[[Feedback], None]] = []  # of a prediction
 
     def options(self) -> list[str]:
@@ -183,13 +183,31 @@ class ExerciseView:
         return self.submit(parts or answer)
 
     def hint(self) -> Feedback:
-        """Return the next hint, from vague to near."""
+        """Return the next hint, from vague to near; before a diagnosis has one, where the learner has to look first."""
+        if not self._has_named_place and (place_name := self._find_unseen_place()):
+            self._has_named_place = True
+            self._progress.record_help(self.exercise.id, hints=1)
+            return Feedback(f"You have not looked at {place_name} yet.", "Hint")
         hints = self.exercise.hints
         place = min(self._hints_given, len(hints) - 1)
         self._hints_given += 1
         self._progress.record_help(self.exercise.id, hints=place + 1)
         more = f"{len(hints) - place - 1} more" if place + 1 < len(hints) else "the last one; .solution() tells all"
         return Feedback(hints[place], f"Hint {place + 1} ({more})")
+
+    def _find_unseen_place(self) -> str:
+        """Return where the cause shows and the learner has not looked; empty for nowhere, and where nobody can tell."""
+        try:
+            facts = self.expected_answer().diagnosis if self.exercise.places else None
+        except KanslibError:
+            return ""
+        if facts is None or facts.proofs & facts.queries:
+            return ""
+        unseen = (
+            name for name, queries in self.exercise.places.items()
+            if facts.proofs & set(queries) and not facts.queries & set(queries)
+        )  # fmt: skip
+        return next(unseen, "")
 
     def solution(self) -> Feedback:
         """Return the right answer of this lab, and why."""
@@ -250,6 +268,18 @@ class ExerciseView:
 
     def _ipython_display_(self) -> None:
         self._display([self], self._repr_html_(), repr(self))
+
+
+class RecalledView(ExerciseView):
+    """An exercise of an earlier chapter, which a later quiz asks again."""
+
+    @property
+    def question(self) -> str:
+        """The question, with the chapter that it comes from."""
+        return f"{self._label()}{super().question}"
+
+    def _label(self) -> str:
+        return f"From chapter {self.exercise.chapter}. "
 
 
 class Prediction(ExerciseView):
@@ -402,12 +432,17 @@ class ExerciseSession:
         return self.create_view(ExerciseView, name)
 
     def quiz(self, chapter: str) -> Quiz:
-        """Return the summary quiz of a chapter. UnknownNameError lists the chapters that have one."""
+        """Return the summary quiz of a chapter, with a question of an earlier one.
+
+        UnknownNameError lists the chapters that have a quiz.
+        """
         number = str(chapter).zfill(2)[:2]
         names = [name for name, one in self.catalog.items() if one.quiz and one.chapter == number]
         if not names:
             raise UnknownNameError("quiz", chapter, sorted({one.chapter for one in self.catalog.values() if one.quiz}))
-        return Quiz([self.exercise(name) for name in names], self._display)
+        again = [name for name, one in self.catalog.items() if one.recalled_in == number]
+        own, recalled = map(self.exercise, names), (self.create_view(RecalledView, name) for name in again)
+        return Quiz([*own, *recalled], self._display)
 
     def predict(self, name: str, guess: object = None) -> Prediction:
         """Return a prediction by its id; with a guess, the guess is kept at once."""
