@@ -22,7 +22,10 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "kanslib": (
         "kanslib",
         "Open a lab; every exception that kanslib raises on purpose.",
-        ("kanslib:open_lab", "kanslib:simulate", "kanslib:outages", "kanslib:expected_outages", "kanslib.exceptions"),
+        (
+            *(f"kanslib:{name}" for name in ("open_lab", "simulate", "outages", "node_losses", "expected_outages")),
+            "kanslib.exceptions",
+        ),
     ),
     "lab": ("Lab", "What a notebook holds: one object, asked the same way of every backend.", ("kanslib.lab.lab:Lab",)),
     "observation": (

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from kanslib.lab.lab import Lab
     from kanslib.lab.observation import Observation
     from kanslib.metallb.expected_outage import Scenario
+    from kanslib.render.node_losses import NodeLosses
     from kanslib.render.outage_comparison import OutageComparison
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "expected_outages",
     "iptables",
     "manifests",
+    "node_losses",
     "open_lab",
     "outages",
     "simulate",
@@ -148,6 +150,28 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Outag
     why = f"around no recorded action were requests sent to {service}"
     provenance = actions[-1].observation.provenance
     return OutageComparison(f"Recorded outages of {service}", found, SUMMARY_COLUMNS, why, provenance)
+
+
+def node_losses(service: str = "svc1", recording: str | Path | None = None) -> NodeLosses:
+    """Compare what the loss of a node costs a Service: layer 2 and BGP, both traffic policies, killed and silent.
+
+    A figure of eight cells: recorded where the recording has it, else simulated from the moment before a recorded
+    loss. `.table` has the columns PROTOCOL, POLICY, NODE, LOST SECONDS (as `outages()`), 95 % (the interval of it),
+    EXPECTED (by the timers that matter), DARK and PARTLY (the parts of the lost seconds), BECAUSE and SOURCE; and,
+    not shown, ACTION and PROVENANCE. The node is one to which packets from outside go. `recording`: a path; the
+    course's own without one.
+
+    >>> table = node_losses("svc1").table
+    >>> len(table), table.SOURCE.value_counts().to_dict()
+    (8, {'recorded': 4, 'simulated': 4})
+    """
+    from kanslib.backends.node_losses import node_losses as losses_in
+    from kanslib.course.recordings import shipped
+    from kanslib.recording import Recording
+    from kanslib.render.node_losses import NodeLosses
+
+    found = losses_in(Recording.shared(recording or shipped("l2")), service)
+    return NodeLosses(service, found, f"no loss of a node that takes packets of {service} was recorded")
 
 
 def expected_outages(scenarios: Mapping[str, Scenario]) -> OutageComparison:

@@ -17,6 +17,7 @@ neighbors.py        who holds which address: owners, announcements, conflicts, s
 conflicts.py        an address that two machines hold, and one that moved
 neighbor_cache.py   the neighbor cache of one machine
 evidence.py         where a fact can be read
+node_loss.py        what the loss of a node cost, and the scenario that it was
 observation.py      what a backend observed around an action, and its analysis
 """
 

@@ -13,6 +13,10 @@ from typing import Any, Literal
 
 from kanslib.metallb.memberlist import LAN, MemberlistConfig, earliest, latest, typical
 
+Protocol = Literal["layer 2", "BGP"]
+Policy = Literal["Cluster", "Local"]
+Death = Literal["killed", "silent"]
+
 _ANNOUNCE_DELAY_S = 0.1  # from the member's death in memberlist to the first gratuitous ARP
 
 
@@ -26,9 +30,9 @@ class Scenario:
     node's lease is renewed. `hold`: BGP's hold time. `bfd`: BFD's detection time, None without it.
     """
 
-    protocol: Literal["layer 2", "BGP"] = "layer 2"
-    policy: Literal["Cluster", "Local"] = "Cluster"
-    death: Literal["killed", "silent"] = "killed"
+    protocol: Protocol = "layer 2"
+    policy: Policy = "Cluster"
+    death: Death = "killed"
     endpoints: int = 2
     lost: int = 1
     leads: bool = True

@@ -27,8 +27,9 @@ EXPECTED_COLUMNS = Columns(
     ("SETUP", "DARK UNTIL", "PARTLY UNTIL", "SHARE FAILING", "LOST SECONDS"), bars={"LOST SECONDS": Whole.LARGEST}
 )
 
-_BAR = 20  # px
+BAR = 20  # px
 _NOTHING = "nothing lost"
+_LEAST = 0.05  # lost seconds that count: they are shown to the tenth
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,12 @@ class LostTime:
     @property
     def is_loss(self) -> bool:
         """True for a tenth of a second or more."""
-        return self.seconds >= 0.05
+        return self.seconds >= _LEAST
 
     @property
     def total(self) -> str:
         """The seconds in words."""
-        if math.isinf(self.seconds):
-            return "no end"
-        return f"{self.seconds:.1f} s lost" if self.is_loss else _NOTHING
+        return lost_words(self.seconds)
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,7 +94,7 @@ class OutageComparison(Figure):
             parts += _lines(lines, SIZES.gap, y + 2, bold=True)
             bar_y = y if is_beside else y + SIZES.line * len(lines) + 4
             parts += _bar(one, left, bar_y, room, longest)
-            y = max(y + SIZES.line * len(lines), bar_y + _BAR) + SIZES.gap
+            y = max(y + SIZES.line * len(lines), bar_y + BAR) + SIZES.gap
         if not self.outages:
             parts += _lines(wrap_text(self.describe(), width - 2 * SIZES.gap), SIZES.gap, y)
             y += SIZES.line * 3
@@ -131,26 +130,48 @@ class OutageComparison(Figure):
         return sorted(self.outages, key=lambda one: -one.seconds)
 
 
+def lost_words(seconds: float) -> str:
+    """Return lost seconds in words.
+
+    >>> lost_words(20.04), lost_words(0.0)
+    ('20.0 s lost', 'nothing lost')
+    """
+    if math.isinf(seconds):
+        return "no end"
+    return f"{seconds:.1f} s lost" if seconds >= _LEAST else _NOTHING
+
+
 def _lines(lines: Sequence[str], x: float, y: float, *, bold: bool = False) -> list[h.Node]:
     return [text(x, y + SIZES.line * place + SIZES.text, words, bold=bold) for place, words in enumerate(lines)]
 
 
 def _bar(one: LostTime, left: float, y: float, room: float, longest: float) -> list[h.Node]:
+    parts, x = lost_bar(one.dark, one.partly, left, y, room / longest, room)
+    return [*parts, text(x + SIZES.gap, y + SIZES.text + 2, one.total, bold=True)]
+
+
+def lost_bar(
+    dark: float, partly: float, left: float, y: float, scale: float, room: float
+) -> tuple[list[h.Node], float]:
+    """Return a bar of lost seconds, `scale` px long for each, and its right end: the dark part, then the partly dark.
+
+    A part is `room` px long at most.
+    """
     parts: list[h.Node] = []
     x = left
     for phase, seconds, names in (
-        (DARK, one.dark, (f"VIP dark {one.dark:.1f} s", "dark")),
-        (PARTLY, one.partly, (f"partly dark {one.partly:.1f} s", "partly dark", "partly")),
+        (DARK, dark, (f"VIP dark {dark:.1f} s", "dark")),
+        (PARTLY, partly, (f"partly dark {partly:.1f} s", "partly dark", "partly")),
     ):
         if not seconds:
             continue
-        long = room * min(seconds / longest, 1.0)
+        long = min(seconds * scale, room)
         colour, opacity = PHASE_STYLES[phase]
-        parts.append(band(x, y, x + long, _BAR, colour, opacity, names[0]))
+        parts.append(band(x, y, x + long, BAR, colour, opacity, names[0]))
         if words := first_fitting(names, long - SIZES.gap):
             parts.append(text(x + SIZES.gap / 2, y + SIZES.text + 2, words))
         x += long
-    return [*parts, text(x + SIZES.gap, y + SIZES.text + 2, one.total, bold=True)]
+    return parts, x
 
 
 def lost_time(action: str, story: str, outage: Outage, service: str) -> LostTime:

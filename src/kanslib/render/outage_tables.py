@@ -32,7 +32,7 @@ def summary_row(action: str, story: str, outage: Outage, service: str) -> Row:
     """
     phases = outage.phases[service]
     seconds = {name: sum(one.end - one.start for one in phases if one.name == name) for name in (DARK, PARTLY)}
-    lost = sum(outage.lost_seconds(service, name) for name in (DARK, PARTLY))
+    lost = sum(round(outage.lost_seconds(service, name), 1) for name in (DARK, PARTLY))
     causes = Counter(one.reason.cause for one in outage.failures(service) if one.reason)
     return {
         "ACTION": action,
