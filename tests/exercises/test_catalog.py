@@ -45,6 +45,8 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "network-and-broadcast-are-lost": lambda _: 49,
     "all-speakers-answer": lambda expected: sorted(expected.wrong_names["everybody"]),
     "nodes-with-pods-answer": lambda _: "myk8s-worker, myk8s-worker2",
+    "the-target-is-the-answer": lambda _: read_target,
+    "each-message-answers": lambda _: read_sender,
     "leader-serves-alone": lambda _: 1,
     "one-way-for-each-node": lambda _: 4,
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],
@@ -76,6 +78,14 @@ def read(message: bytes) -> tuple[str, str] | None:
     if message[6:8] != bytes([0, 2]):
         return None
     return ".".join(str(byte) for byte in message[14:18]), ":".join(f"{byte:02x}" for byte in message[8:14])
+
+
+def read_sender(message: bytes) -> tuple[str, str]:
+    return ".".join(str(byte) for byte in message[14:18]), message[8:14].hex(":")
+
+
+def read_target(message: bytes) -> tuple[str, str] | None:
+    return read_sender(message[10:]) if message[7] == 2 else None
 
 
 def chances(count: int) -> list[float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from ipaddress import ip_address, ip_network
 
 from kanslib.exceptions import NotFoundError, NotRecordedError
 from kanslib.exercises.catalog import sources
@@ -19,7 +21,14 @@ from kanslib.exercises.catalog.queries import (
 )
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
-from kanslib.exercises.misconceptions import Case, ExpectedAnswer, Misconception, is_choice, is_wrong_names
+from kanslib.exercises.misconceptions import (
+    Case,
+    ExpectedAnswer,
+    Misconception,
+    behaves_like,
+    is_choice,
+    is_wrong_names,
+)
 from kanslib.metallb import election
 from kanslib.packets.arp import ARP
 
@@ -29,6 +38,19 @@ _SOME_REPLIES = "lab.at('apply-services') has some"
 
 def _arp_messages(lab: LabQueries) -> list[ARP]:
     return [frame.arp for frame in lab.observation().frames("arp") if frame.arp]
+
+
+def _expect_route_to_the_vip(lab: LabQueries) -> ExpectedAnswer:
+    """Find the route that the client takes to the VIP: for the VIP alone, by a gateway, or its own network's."""
+    vip = ip_address(lab.vip("svc1"))
+    routes = {
+        ip_network("0.0.0.0/0" if route["dst"] == "default" else route["dst"]): route
+        for route in json.loads(lab.run(lab.client, "ip -j route"))
+    }
+    narrowest = max((network for network in routes if vip in network), key=lambda network: network.prefixlen)
+    if narrowest.num_addresses == 1:
+        return ExpectedAnswer("host")
+    return ExpectedAnswer("gateway" if "gateway" in routes[narrowest] else "network")
 
 
 def _expect_ping_reply(lab: LabQueries) -> ExpectedAnswer:
@@ -79,6 +101,12 @@ def _expect_number_of_leaders(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("one" if election.explain(lab.objects, "svc1").leader else "none")
 
 
+def _expect_who_forwards(lab: LabQueries) -> ExpectedAnswer:
+    """Find out whether the rules in the leader's kernel send a client's packet to a Pod."""
+    vip = lab.vip("svc1")
+    return ExpectedAnswer("kernel" if all(way.packet.dst != vip for way in lab.trace("svc1")) else "speaker")
+
+
 def _expect_curl_on_a_node(lab: LabQueries) -> ExpectedAnswer:
     """Find out where a node's own packet for the VIP is caught: by its rules, or on the wire."""
     other_node = min(nodes(lab) - {lab.leader("svc1")})
@@ -100,38 +128,79 @@ def _expect_parsed_replies(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer(cases[:40])
 
 
+def _format_sender(message: bytes) -> tuple[str, str]:
+    return ".".join(map(str, message[14:18])), message[8:14].hex(":")
+
+
+def _read_target(message: bytes) -> tuple[str, str] | None:
+    """Read the target's addresses in place of the sender's."""
+    is_reply = int.from_bytes(message[6:8]) == _REPLY
+    return (".".join(map(str, message[24:28])), message[18:24].hex(":")) if is_reply else None
+
+
 EXERCISES = (
     Exercise(
-        "one-machine-for-two", "03", "May one machine answer for two addresses?", "choice", _expect_one_leader_of_two,
+        "one-machine-for-two", "03", "May one machine answer ARP for two addresses?", "choice",
+        _expect_one_leader_of_two,
         choices=(Choice("yes", "yes, for as many as it likes"), Choice("no", "no, one MAC address has one IP address")),
-        hints=("What does a router with several networks do?", "Compare the column MAC of the scan."),
+        hints=("Think of a server with several addresses on one network card.", "Compare the column MAC of the scan."),
         explanation="{answer}. ARP has no rule against it.",
         misconceptions=(
             Misconception(
                 "one-vip-per-node",
-                "Two VIPs on one node look like a fault, and were reported as one. ARP does not mind, and nobody "
-                "spreads VIPs evenly.",
+                "ARP maps each IP address to one MAC address. It allows several IP addresses with the same MAC. "
+                "Users reported two VIPs on one node as a bug, and it was none.",
                 sources.UNEVEN, is_choice("no"),
             ),
         ),
         scored_by=("arp_scan",),
+        gives_away=(r"(?:machine|card|node)\b[^.]*(?:two|several) (?:addresses|VIPs)", r"same MAC", r"leads? two"),
+    ),
+    Exercise(
+        "what-route-to-the-vip", "03", "Which route does the client need, so that its packets reach the VIP?", "choice",
+        _expect_route_to_the_vip,
+        choices=(
+            Choice("host", "a route for the VIP alone (/32), to the leader"),
+            Choice("network", "no new route: that of its own network"),
+            Choice("gateway", "the default route, by the gateway"),
+        ),
+        hints=(
+            "Compare the VIP with the network of the client's card.",
+            "lab.run(lab.client, 'ip -j route') lists all routes of the client. Look for the VIP.",
+        ),
+        explanation="{answer}. The VIP lies in that network, so the client asks for it by ARP.",
+        misconceptions=(
+            Misconception(
+                "a-host-route-in-arp-mode",
+                "With BGP, a router learns such a route. On layer 2, MetalLB changes no routing table. It answers ARP.",
+                sources.BRIEF, is_choice("host"),
+            ),
+            Misconception(
+                "a-gateway-brings-it",
+                "A client uses its gateway for addresses outside its network. This VIP lies inside. "
+                "For a client in another network you would be right.",
+                sources.NOT_ROUTED, is_choice("gateway"),
+            ),
+        ),
+        scored_by=("run",),
+        gives_away=(r"no new route", r"lies in (?:that|the client's) network", r"changes no rout"),
     ),
     Exercise(
         "who-answers-for-svc1", "03", "Which machines answer when a client asks for the address of svc1?", "names",
         _expect_who_answers_arp, quiz=True, options=sorted_nodes,
-        hints=("Every node hears the question.", "Three speakers keep silent: they know that they do not lead."),
+        hints=("Every node hears the question.", "A speaker answers only for the addresses that it leads."),
         explanation="{answer}, and no other.",
         misconceptions=(
             Misconception(
                 "all-speakers-answer",
-                "All of them hear the question. With kube-proxy in IPVS mode and without strictARP all of them would "
-                "answer, and that is a fault. Here only the leader does.",
+                "All of them hear the question. With kube-proxy in IPVS mode and without strictARP, all of them would "
+                "answer. That would be a fault. Here only the leader answers.",
                 sources.STRICT_ARP, is_wrong_names("everybody"),
             ),
             Misconception(
                 "nodes-with-pods-answer",
-                "Those run the Pods. Who answers ARP does not depend on it, with the policy Cluster; it did before "
-                "0.11.",
+                "These nodes run the Pods. With the policy Cluster, the ARP answer does not depend on Pods. "
+                "Before version 0.11 it did.",
                 sources.ENDPOINTS_FIRST, is_wrong_names("with pods"),
             ),
         ),
@@ -145,13 +214,19 @@ EXERCISES = (
             Choice("card", "that of the leader's own network card"), Choice("pod", "that of the Pod"),
         ),
         hints=("What would have to change at a failover, the IP address or the MAC?", "HOLDER is whose card it is."),
-        explanation="{answer}. So at a failover everybody has to learn another one.",
+        explanation="{answer}. So at a failover each client has to learn another one.",
         misconceptions=(
             Misconception(
                 "virtual-mac",
-                "Keepalived can do that (VRRP has MAC addresses of its own). A speaker answers with the card that the "
-                "question came in by.",
+                "VRRP, the protocol of Keepalived, has virtual MAC addresses. MetalLB uses real ones. A speaker "
+                "answers with the MAC address of the card that received the question.",
                 sources.KEEPALIVED, is_choice("virtual"),
+            ),
+            Misconception(
+                "mac-of-the-pod",
+                "A Pod has a MAC address on its own node only, behind the node's kernel. Clients do not see it. "
+                "Compare the column HOLDER of the scan.",
+                sources.BRIEF, is_choice("pod"),
             ),
         ),
     ),
@@ -164,67 +239,93 @@ EXERCISES = (
             "Bytes 6 and 7 are the operation; 2 is an answer. The sender's MAC address begins at 8.",
             "message[8:14].hex(':') and '.'.join(map(str, message[14:18]))",
         ),
-        explanation="On the wire the operation is at 6, the sender's MAC at 8, the sender's address at 14.",
+        explanation="The operation is at byte 6, the sender's MAC at 8, the sender's address at 14.",
         solution=(
             "def read(message):\n"
             "    if int.from_bytes(message[6:8]) != 2:\n"
             "        return None\n"
             "    return '.'.join(map(str, message[14:18])), message[8:14].hex(':')"
         ),
+        misconceptions=(
+            Misconception(
+                "the-target-is-the-answer",
+                "Those are the target's addresses. In an answer the target is the machine that asked. "
+                "The sender's fields hold what it wanted to know.",
+                sources.BRIEF, behaves_like(_read_target),
+            ),
+            Misconception(
+                "each-message-answers",
+                "Your function reads questions, too. In a question the sender names itself and asks for the target. "
+                "Look at the operation first.",
+                sources.BRIEF, behaves_like(_format_sender),
+            ),
+        ),
     ),
     Exercise(
         "does-the-vip-answer-ping", "03", "The address answers ARP. Will it answer a ping?",
         "choice", _expect_ping_reply,
-        choices=(Choice("yes", "yes: somebody has it"), Choice("no", "no")),
-        hints=("Which program would have to answer an ICMP echo?", "The kernel answers for its own addresses only."),
-        explanation="{answer}: a speaker answers ARP for it, but no interface has it, so no kernel answers an echo.",
+        choices=(Choice("yes", "yes: a machine has it"), Choice("no", "no")),
+        hints=(
+            "Which program would have to answer an ICMP echo?",
+            "A kernel answers an echo only for the addresses of its own interfaces.",
+        ),
+        explanation="{answer}: the speaker answers ARP only. No interface has the VIP, so no kernel answers an echo.",
         misconceptions=(
             Misconception(
                 "vip-is-on-an-interface",
-                "Ping asks a kernel that owns the address. No interface of the leader has it: the speaker only says so "
-                "by ARP. Test the port that the Service offers.",
+                "A kernel answers an echo for the addresses of its interfaces. No interface of the leader has the VIP. "
+                "The leader's kernel forwards the echo instead. Test the port that the Service offers.",
                 sources.PING, is_choice("yes"),
             ),
         ),
         scored_by=("run",),
+        gives_away=(r"(?i)\bping\b[^.?]*(?:nothing|fails|no answer)", r"(?:no|any) (?:kernel|interface)\b", r"ip addr"),
     ),
     Exercise(
         "how-often-announced", "03", "A Service gets its address. How often will its leader announce itself?", "choice",
         _expect_number_of_announcements,
         choices=(
-            Choice("once", "once"), Choice("a few", "a few times, then never again"),
+            Choice("once", "once"), Choice("a few", "a few times, then silence until something changes"),
             Choice("for ever", "every few seconds, for ever"),
         ),
-        hints=("A broadcast can get lost, and nobody confirms it.",
+        hints=("A broadcast can get lost, and no machine confirms it.",
             "lab.observation().arp.announcements('svc1') counts the rounds.",
         ),
-        explanation="{answer}: rounds a second and a bit apart, for five seconds. Every sync begins them anew.",
+        explanation="{answer}: rounds about a second apart. Every resync of the Service starts new ones.",
         misconceptions=(
             Misconception(
                 "gratuitous-arp-goes-on",
-                "After its rounds a speaker is silent until something changes. A switch or a client that forgets has "
-                "to ask by itself.",
+                "After its rounds, a speaker of v0.14.8 is silent until something changes. "
+                "A client or a switch that forgets the address has to ask.",
                 sources.FORGETS, is_choice("for ever"),
+            ),
+            Misconception(
+                "one-broadcast-is-enough",
+                "Ethernet confirms no broadcast. A single frame that gets lost would leave clients at the old leader. "
+                "So MetalLB repeats it.",
+                sources.BRIEF, is_choice("once"),
             ),
         ),
         scored_by=("arp.announcements", "arp.timeline"),
+        gives_away=(r"\brounds?\b", r"repeats", r"a few times"),
     ),
     Exercise(
         "does-curl-survive", "03",
-        "The advertisement is gone and nobody answers ARP. Does curl still work, from this client?",
+        "The advertisement is gone and no machine answers ARP. Does curl still work, from this client?",
         "choice", _expect_curl_without_advertisement,
         choices=(Choice("works", "yes"), Choice("dead", "no")),
         hints=("Does the client ask each time?", "lab.neighbors() shows what it remembers."),
-        explanation="{answer}: by what the client remembers of the address.",
+        explanation="{answer}: the client has an entry for the address, so it does not ask.",
         misconceptions=(
             Misconception(
                 "no-answer-no-traffic",
-                "A client that remembers does not ask. That is why a Service can seem fine and break later, when the "
-                "entry ends.",
+                "A client that has an entry does not ask. So a Service can work now and fail later, when the entry "
+                "ends.",
                 sources.WARM, is_choice("dead"),
             ),
         ),
         scored_by=("curl",),
+        gives_away=(r"still works", r"proves little", r"does not ask, so"),
     ),
     Exercise(
         "what-carries-the-traffic", "03", "svc1 gets ten times the traffic. How many nodes take it from the clients?",
@@ -232,19 +333,44 @@ EXERCISES = (
         choices=(
             Choice("one", "one: the leader"), Choice("pods", "those with a Pod"), Choice("all", "all workers, evenly"),
         ),
-        hints=("How many answers does one question get?", "Distribution happens behind the leader, not before it."),
+        hints=("How many answers does one question get?", "The leader chooses the Pod, not the network before it."),
         explanation="{answer}. Its link is the limit, however many nodes there are.",
         misconceptions=(
             Misconception(
                 "layer-2-balances-nodes",
-                "Many posts have it so. Layer 2 is a failover and no balancing: one node takes all, and only then the "
-                "Pods share.",
+                "Many posts say so. Layer 2 gives failover and no balancing between nodes. One node takes all packets, "
+                "then its rules choose among the Pods.",
                 sources.BALANCES, is_choice("all"),
             ),
             Misconception(
                 "clients-reach-the-pods-nodes",
-                "Behind the leader, yes. But every packet comes to one node first, whether or not it runs a Pod.",
+                "Behind the leader, yes. But every packet first comes to the leader, with or without a Pod there.",
                 sources.ENDPOINTS_FIRST, is_choice("pods"),
+            ),
+        ),
+    ),
+    Exercise(
+        "who-forwards", "03", "A client's packet for svc1 arrives at the leader. What sends it on to a Pod?",
+        "choice", _expect_who_forwards, quiz=True,
+        choices=(
+            Choice("speaker", "the speaker, which receives it and sends it on"),
+            Choice("kernel", "the node's kernel, by rules that kube-proxy wrote"),
+            Choice("kube-proxy", "the kube-proxy process, which passes it on"),
+        ),
+        hints=("Without an advertisement, curl worked for this client. What was at work then?", "lab.trace('svc1')"),
+        explanation="{answer}. MetalLB attracts the packet; the kernel forwards it.",
+        misconceptions=(
+            Misconception(
+                "metallb-forwards",
+                "The speaker answers ARP, and that is all. No packet of a client passes through a process of MetalLB. "
+                "Without an advertisement, a client with an entry still reached a Pod.",
+                sources.BALANCES, is_choice("speaker"),
+            ),
+            Misconception(
+                "kube-proxy-forwards",
+                "Its first mode worked like that (userspace, removed in Kubernetes v1.26). Since then kube-proxy only "
+                "writes rules, and the kernel forwards.",
+                sources.BRIEF, is_choice("kube-proxy"),
             ),
         ),
     ),
@@ -256,13 +382,18 @@ EXERCISES = (
             Choice("leader", "that this node leads"),
         ),
         hints=("Does that packet ever leave the node as one for the VIP?", "lab.trace('svc1', source=a node)"),
-        explanation="{answer}: the node's own rules catch the packet before anybody asks the wire.",
+        explanation="{answer}: the node's own rules change the packet before the node needs ARP for the VIP.",
         misconceptions=(
             Misconception(
                 "curl-on-a-node-tests-metallb",
-                "MetalLB's own troubleshooting page begins with this one. The packet meets the node's rules and never "
-                "asks for the address.",
+                "MetalLB's own troubleshooting page begins with this one. The packet meets the node's rules first. "
+                "The node does not ask for the VIP.",
                 sources.FROM_A_NODE, is_choice("metallb"),
+            ),
+            Misconception(
+                "only-the-leader-can-curl",
+                "kube-proxy writes the same rules on every node. So this curl works on each of them, leader or not.",
+                sources.FROM_A_NODE, is_choice("leader"),
             ),
         ),
     ),
