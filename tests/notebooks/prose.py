@@ -41,7 +41,7 @@ def _paragraphs(text: str) -> Iterator[str]:
         if lines and lines[0].startswith("#"):
             lines = lines[1:]
         kept = [line for line in lines if line and not line.startswith(_NO_SENTENCES)]
-        if kept and not re.fullmatch(r"\*\d+ minutes?\*", kept[0]):
+        if kept and not re.fullmatch(r"\*\d+ minutes?\*(?: · workshop)?", kept[0]):
             yield re.sub(r"^(?:[-*]|\d+\.) ", "", " ".join(kept))
 
 
