@@ -18,10 +18,18 @@ REASON = "it is not here"
         ("a BGP router", {"07-bgp"}, "lab.route_client()"),
         (
             "captures",
-            {"00-start-here", "03-arp", "04-iptables", "05-election", "06-failover", "07-bgp"},
+            {
+                "00-start-here",
+                "00q-fifteen-minutes",
+                "03-arp",
+                "04-iptables",
+                "05-election",
+                "06-failover",
+                "07-bgp",
+            },
             'trip = lab.capture_path("svc1")',
         ),
-        ("ARP scans", {"03-arp", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
+        ("ARP scans", {"00q-fifteen-minutes", "03-arp", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
     ],
 )
 def test_unsupported_cells_by_missing_requirement(

@@ -80,6 +80,9 @@ def test_version_notice_old_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_pick_by_number_or_name() -> None:
     assert [path.stem for path in chapters.pick(["03", "election"])] == ["03-arp", "05-election"]
+    assert [path.stem for path in chapters.pick(["00"])] == ["00-start-here"]
+    for name in ("00q", "fifteen-minutes", "00q-fifteen-minutes"):
+        assert [path.stem for path in chapters.pick([name])] == ["00q-fifteen-minutes"]
     assert chapters.pick([]) == chapters.shipped()
     with pytest.raises(UnknownNameError, match="no chapter named '9'"):
         chapters.pick(["9"])

@@ -21,6 +21,7 @@ from tests.types import OpenLab
 
 # where the exercises of a chapter are asked: the story and the moment; then those that are asked elsewhere
 CHAPTERS = {
+    "00": ("failover", "kill-node"),
     "01": ("service-types", "apply-service-types"), "02": ("metallb", "apply-services"),
     "03": ("arp", "apply-services"), "04": ("iptables", "opening"), "05": ("election", "opening"),
     "06": ("failover", "kill-node"), "07": ("bgp", "route-client"), "08": ("case-1", "opening"),
@@ -40,6 +41,12 @@ PLACES = {
 }
 # an answer that shows a misconception, as a function of the expected one; those of a choice tell it themselves
 HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
+    "more-pods-change-nothing": lambda _: "50 %",
+    "rules-avoid-the-dead": lambda _: 0,
+    "share-that-works": lambda _: 75,
+    "failures-over-answers": lambda _: lambda rows: [ok for _, ok in rows].count(False) / sum(ok for _, ok in rows),
+    "share-of-answers": lambda _: lambda rows: sum(ok for _, ok in rows) / len(rows),
+    "a-count-is-no-share": lambda _: lambda rows: [ok for _, ok in rows].count(False),
     "doors-only-where-pods-are": lambda _: 2,
     "control-plane-has-no-door": lambda _: "3",
     "network-and-broadcast-are-lost": lambda _: 49,
@@ -100,6 +107,10 @@ def longest_gap(attempts: list[tuple[float, bool]]) -> float:
     return longest
 
 
+def failed_share(attempts: list[tuple[float, bool]]) -> float:
+    return len([at for at, ok in attempts if not ok]) / len(attempts)
+
+
 def from_first_to_last(attempts: list[tuple[float, bool]]) -> float:
     failed = [at for at, ok in attempts if not ok]
     return round(max(failed) - min(failed), 3) if failed else 0.0
@@ -107,6 +118,7 @@ def from_first_to_last(attempts: list[tuple[float, bool]]) -> float:
 
 WRITTEN = {
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
+    "write-the-share": failed_share,
 }  # fmt: skip
 
 

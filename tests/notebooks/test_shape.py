@@ -14,6 +14,7 @@ import pytest
 import kanslib
 from kanslib.course import chapters
 from kanslib.exercises.catalog import CATALOG
+from tests.notebooks import minutes
 
 CHAPTERS = chapters.shipped()
 README = Path(__file__).parents[2] / "README.md"
@@ -39,8 +40,8 @@ def prose(chapter: Path) -> str:
 
 
 def test_chapters_numbered_without_gap() -> None:
-    assert [path.stem[:2] for path in CHAPTERS] == [f"{number:02}" for number in range(len(CHAPTERS))]
-    assert CHAPTERS
+    numbers = [path.stem.split("-")[0] for path in CHAPTERS]
+    assert numbers == ["00", "00q", *(f"{number:02}" for number in range(1, len(CHAPTERS) - 1))]
 
 
 def test_chapter_cells_few_and_short(chapter: Path) -> None:
@@ -97,24 +98,27 @@ def test_chapter_has_prediction_and_next_step(chapter: Path) -> None:
 
 
 def test_chapter_own_exercises_and_quiz(chapter: Path) -> None:
-    number = chapter.stem[:2]
+    number = chapter.stem.split("-")[0]
     mine = {name for name, one in CATALOG.items() if one.chapter == number} - {"what-is-wrong"}
     asked = asked_in(chapter)
     assert set(asked) <= set(CATALOG)
-    assert number == "00" or set(asked) == mine
+    assert number in ("00", "00q") or set(asked) == mine
     assert len(asked) == len(set(asked))
-    assert number in ("00", "08") or f'lab.quiz("{number}")' in code(chapter)[-3:]
+    assert number in ("00", "00q", "08") or f'lab.quiz("{number}")' in code(chapter)[-3:]
+
+
+def test_exercises_of_chapter_00_asked_there_or_in_fifteen_minutes() -> None:
+    asked = [name for path in CHAPTERS[:2] for name in asked_in(path)]
+    assert {name for name, one in CATALOG.items() if one.chapter == "00"} <= set(asked)
+    assert len(asked) == len(set(asked))
 
 
 def test_chapter_section_minutes_sum_up(chapter: Path) -> None:
     text = prose(chapter)
-    sections = re.findall(r"^## .+\n\n(.+)", text, re.MULTILINE)
-    minutes = [re.fullmatch(r"\*(\d+) minutes?\*", line) for line in sections]
-    assert minutes
-    assert all(minutes)
-    total = re.search(r"\*about (\d+) minutes", text)
-    assert total
-    assert int(total[1]) == sum(int(found[1]) for found in minutes if found)
+    headings = re.findall(r"^## .+", text, re.MULTILINE)
+    sections = minutes.sections(chapter)
+    assert [one.heading for one in sections] == headings
+    assert minutes.title(chapter) == sum(one.minutes for one in sections)
 
 
 def test_chapter_links_exist(chapter: Path) -> None:

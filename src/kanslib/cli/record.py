@@ -19,7 +19,7 @@ from kanslib.exceptions import KanslibError
 from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
-_WHOLE_LESSON = "00"  # the other chapters record its story
+_WHOLE_LESSON = ("00-", "00q-")  # the other chapters record its story
 
 
 def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[str], keep: Path | None) -> int:

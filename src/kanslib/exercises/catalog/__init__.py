@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kanslib.exercises.catalog import (
+    ch00_start_here,
     ch01_service_types,
     ch02_metallb,
     ch03_arp,
@@ -17,6 +18,7 @@ from kanslib.exercises.catalog import (
 from kanslib.exercises.exercise import Exercise
 
 _PARTS = (
+    ch00_start_here,
     ch01_service_types,
     ch02_metallb,
     ch03_arp,
