@@ -30,6 +30,7 @@ ELSEWHERE = {
     "does-curl-survive": ("arp", "delete-l2advertisement"), "does-it-move-back": ("election", "include-leader"),
     "who-may-lead-with-local": ("etp-local", "apply-etp-local"),
     "local-without-a-pod": ("etp-local", "apply-etp-local"), "what-local-costs": ("etp-local", "apply-etp-local"),
+    "what-the-health-port-says": ("etp-local", "apply-etp-local"),
     "how-long-is-a-goodbye": ("failover", "delete-speaker-pod"),
     "which-neighbor-sends-nothing": ("bgp", "apply-bgp"), "bytes-of-an-update": ("bgp", "apply-bgp"),
     "one-leader-under-bgp": ("bgp", "bgp-etp-local"), "share-of-a-lonely-pod": ("bgp", "bgp-etp-local"),
@@ -56,6 +57,9 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "each-message-answers": lambda _: read_sender,
     "leader-serves-alone": lambda _: 1,
     "one-way-for-each-node": lambda _: 4,
+    "vip-goes-straight-to-kube-svc": lambda _: vip_rule_to("KUBE-SVC"),
+    "vip-goes-through-the-node-port": lambda _: vip_rule_to("KUBE-EXT", "KUBE-NODEPORTS"),
+    "equal-chances-are-fair": lambda _: lambda count: [1 / count for _ in range(count)],
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],
     "local-lets-all-nodes-lead": lambda expected: sorted(expected.wrong_names["everybody"]),
     "control-plane-may-lead": lambda _: "myk8s-control-plane",
@@ -99,6 +103,10 @@ def chances(count: int) -> list[float]:
     return [1 / left for left in range(count, 0, -1)]
 
 
+def vip_rule_to(target: str, chain: str = "KUBE-SERVICES") -> Callable[[str, int, str], str]:
+    return lambda vip, port, end: f"-A {chain} -d {vip}/32 -p tcp -m tcp --dport {port} -j {target}-{end}"
+
+
 def longest_gap(attempts: list[tuple[float, bool]]) -> float:
     longest, last = 0.0, None
     for at, ok in attempts:
@@ -119,6 +127,7 @@ def from_first_to_last(attempts: list[tuple[float, bool]]) -> float:
 WRITTEN = {
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
     "write-the-share": failed_share,
+    "write-the-vip-rule": vip_rule_to("KUBE-EXT"),
 }  # fmt: skip
 
 

@@ -815,6 +815,23 @@ class Lab(places.HelpfulAttributes):
 
         return compare(self._view)
 
+    @query
+    def compare_rules(self, node: str) -> Table:
+        """Return the nat rules of a node beside those that kube-proxy has to write for the Services and endpoints.
+
+        One row for each rule: FOUND (`both`, `node` or `computed`: on the node, by a model of kube-proxy, or both),
+        WRITER (whose chain it is) and RULE.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="iptables")  # doctest: +ELLIPSIS
+        recorded · story 'iptables': ...
+        >>> sorted(set(lab.compare_rules("myk8s-worker").FOUND))
+        ['both', 'node']
+        """
+        from kanslib.lab.comparing import compare_rules
+
+        return compare_rules(self._view, node)
+
     # ── learning ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def exercise(self, name: str) -> ExerciseView:

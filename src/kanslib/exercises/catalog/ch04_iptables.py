@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from kanslib.exceptions import NotFoundError
@@ -10,6 +12,7 @@ from kanslib.exercises.catalog.queries import (
     endpoint_slices,
     kubeproxy_config,
     name_of,
+    node_port,
     nodes,
     nodes_with_endpoints,
     services_with_vip,
@@ -21,6 +24,7 @@ from kanslib.exercises.misconceptions import (
     Case,
     ExpectedAnswer,
     Misconception,
+    behaves_like,
     is_choice,
     is_number,
     is_wrong_names,
@@ -31,6 +35,8 @@ from kanslib.k8s import kubeproxy
 from kanslib.k8s.objects import KubeObject, external_address
 
 _LOCAL = "lab.apply(manifests.services_local), or lab.at('apply-etp-local') in the story 'etp-local'"
+_COMMENT = re.compile(r'-m comment --comment "[^"]*" ')
+_ANOTHER_PORT = 8443  # of a Service that no story has: a rule with the port 80 in its text is not right for it
 
 
 def _expect_number_of_ways(lab: LabQueries) -> ExpectedAnswer:
@@ -63,7 +69,7 @@ def _expect_how_pods_are_chosen(lab: LabQueries) -> ExpectedAnswer:
     """Find the match by which the rules of svc1 choose an endpoint, where there are two or more."""
     ruleset = lab.rules(lab.leader("svc1") or lab.control_plane)
     rules = [rule.raw for rule in ruleset.rules() if "KUBE-SVC-" in rule.chain and "default/svc1" in rule.text]
-    modes = {"dice" if "--mode random" in rule else "turns" for rule in rules if "-m statistic" in rule}
+    modes = {"random" if "--mode random" in rule else "turns" for rule in rules if "-m statistic" in rule}
     if len(modes) != 1:
         raise NotFoundError("two endpoints behind svc1 at this moment", hint="lab.at('opening')")
     return ExpectedAnswer(modes.pop())
@@ -87,6 +93,39 @@ def _expect_written_probabilities(lab: LabQueries) -> ExpectedAnswer:
         ((count,), [float(one) for one in _probabilities(count)]) for count in range(3, 9) if not found.get(count)
     ]
     return ExpectedAnswer(recorded + larger)
+
+
+def _expect_vip_rules(lab: LabQueries) -> ExpectedAnswer:
+    """Return (VIP, port, end of the chain's name) → the rule of KUBE-SERVICES, of each Service and of one more."""
+    lines = [rule.text for rule in lab.rules(_leader(lab)).chain("KUBE-SERVICES")]
+    service = lab.object("service", "svc1")
+    ports = [{**service["spec"]["ports"][0], "port": _ANOTHER_PORT}]
+    another = {**service, "spec": {**service["spec"], "ports": ports}}
+    lines += kubeproxy.nat_rules([another], endpoint_slices(lab), min(nodes(lab)), kubeproxy_config(lab))
+    cases: list[Case] = []
+    for line in lines:
+        if '"' in line and "loadbalancer IP" in line and " -j KUBE-EXT-" in line:
+            words = line.split()
+            vip, port = words[words.index("-d") + 1].removesuffix("/32"), int(words[words.index("--dport") + 1])
+            cases.append(((vip, port, words[-1].removeprefix("KUBE-EXT-")), _COMMENT.sub("", line)))
+    return ExpectedAnswer(cases)
+
+
+def _vip_rule(vip: str, port: int, suffix: str, chain: str = "KUBE-EXT") -> str:
+    return f"-A KUBE-SERVICES -d {vip}/32 -p tcp -m tcp --dport {port} -j {chain}-{suffix}"
+
+
+def _expect_dropping_chain(lab: LabQueries) -> ExpectedAnswer:
+    """Find the one of these chains that has a rule with the target DROP, on the leader of svc1."""
+    droppers = {rule.chain for rule in lab.rules(_leader(lab)).rules() if rule.target in ("DROP", "REJECT")}
+    found = [name for name in ("KUBE-MARK-MASQ", "KUBE-SVC", "KUBE-FORWARD") if any(map(_named(name), droppers))]
+    if len(found) != 1:
+        raise NotFoundError("one chain of these three that drops, at this moment", hint="lab.at('opening')")
+    return ExpectedAnswer(found[0])
+
+
+def _named(name: str) -> Callable[[str], bool]:
+    return lambda chain: chain == name or chain.startswith(f"{name}-")
 
 
 def _expect_what_is_counted(lab: LabQueries) -> ExpectedAnswer:
@@ -161,6 +200,17 @@ def _expect_cost_of_local(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("pods" if 0 < len(local) < len(everywhere) else "nothing")
 
 
+def _expect_health_answer(lab: LabQueries) -> ExpectedAnswer:
+    """Find out what kube-proxy answers on the health check port of svc1 with Local, on a worker without its Pods."""
+    workers_without_pod = nodes(lab) - nodes_with_endpoints(lab) - {lab.control_plane}
+    if not workers_without_pod:
+        raise NotFoundError("a worker without a Pod of svc1 at this moment")
+    node, [service] = min(workers_without_pod), _with_policy_local(lab)
+    service["spec"].setdefault("healthCheckNodePort", node_port(service))  # the API server chooses one with Local
+    checks = kubeproxy.health_checks([service], endpoint_slices(lab), node, kubeproxy_config(lab))
+    return ExpectedAnswer(str(checks[0].status) if checks else "nothing")
+
+
 def _expect_firewall_chain(lab: LabQueries) -> ExpectedAnswer:
     """Find out whether there is a chain KUBE-FW for Services without source ranges."""
     ruleset = lab.rules(max(nodes(lab) - {lab.control_plane}))
@@ -173,56 +223,153 @@ def _expect_firewall_chain(lab: LabQueries) -> ExpectedAnswer:
 
 EXERCISES = (
     Exercise(
-        "ways-of-one-packet", "04", "In how many ways can the first packet of a connection to svc1 go?", "number",
+        "ways-of-one-packet", "04", "How many ways can the first packet of a connection to svc1 take?", "number",
         _expect_number_of_ways, unit="ways", scale=(0, 8, 1),
-        hints=("Where do the ways part?", "At the dice of KUBE-SVC: one way for each endpoint."),
-        explanation="In {answer}: one for each endpoint.",
+        hints=("Where do the ways part?", "They part in KUBE-SVC: one way for each endpoint."),
+        explanation="{answer}: one for each endpoint.",
         misconceptions=(
             Misconception(
                 "leader-serves-alone",
-                "One way would mean that the leader sends to a Pod of its own and to no other. With the policy Cluster "
-                "every endpoint can be chosen.",
+                "One way would mean that the leader sends only to its own Pod. With the policy Cluster it can choose "
+                "every endpoint.",
                 sources.ENDPOINTS_FIRST, is_number(lambda _: 1, 0.0),
             ),
             Misconception(
                 "one-way-for-each-node",
-                "You counted nodes. The packet is at one node, the leader, and its dice know endpoints.",
+                "You counted nodes. The packet is at one node, the leader. The rules of the leader list endpoints.",
                 sources.BALANCES, is_wrong_number("nodes", 0.0),
             ),
         ),
         scored_by=("trace",),
+        gives_away=(r"\b1/2 to ", r"1/2 of (the packets|what comes)", r"(?i)\b(a|one) way for each endpoint"),
     ),
     Exercise(
-        "chances-of-three", "04", "Three endpoints, three rules in KUBE-SVC. Which chances stand on them?", "choice",
+        "source-behind-the-leader", "04", "Which address does the Pod behind svc1 see as its client?",
+        "choice", _expect_source_behind_leader,
+        choices=(Choice("client", "the client's"), Choice("leader", "one of the leader's")),
+        hints=(
+            "KUBE-EXT marks packets from outside. What does the mark do?",
+            "KUBE-POSTROUTING looks for the mark and rewrites the source.",
+        ),
+        explanation="{answer}: the leader masquerades packets from outside.",
+        misconceptions=(
+            Misconception(
+                "layer-2-keeps-the-source",
+                "The client's packet reaches the leader untouched, that is true. Then the leader masquerades it, so "
+                "that the answer comes back through the leader.",
+                sources.SOURCE_ADDRESS, is_choice("client"),
+            ),
+        ),
+        scored_by=("trace", "curl"),
+        gives_away=(r"the source becomes", r"(?i)rewrites the \*?source", r"\*{0,2}MASQUERADE\*{0,2} (is|takes)"),
+    ),
+    Exercise(
+        "which-chain-drops", "04", "Which of these chains can drop a packet?", "choice", _expect_dropping_chain,
+        choices=(
+            Choice("KUBE-MARK-MASQ", "KUBE-MARK-MASQ"), Choice("KUBE-SVC", "KUBE-SVC"),
+            Choice("KUBE-FORWARD", "KUBE-FORWARD"),
+        ),
+        hints=("Two of them are in the table nat. What does that table do?", "The table filter drops packets."),
+        explanation="{answer}, in the table filter: it drops packets of no connection that conntrack knows.",
+        misconceptions=(
+            Misconception(
+                "mark-masq-drops",
+                "KUBE-MARK-MASQ sets a bit on the packet, and the packet goes on. Old clusters had a chain "
+                "KUBE-MARK-DROP, which looked similar.",
+                sources.BRIEF, is_choice("KUBE-MARK-MASQ"),
+            ),
+            Misconception(
+                "no-endpoint-drops",
+                "KUBE-SVC chooses an endpoint. Its last rule has no condition, so no packet is left over. A Service "
+                "without endpoints has no KUBE-SVC chain.",
+                sources.BRIEF, is_choice("KUBE-SVC"),
+            ),
+        ),
+        scored_by=("run",),
+        gives_away=(r"-j DROP", r"(?i)KUBE-FORWARD\S* (can )?drops?", r"(?i)they drop nothing"),
+    ),
+    Exercise(
+        "write-the-vip-rule", "04",
+        "Write the rule of KUBE-SERVICES that sends packets for a VIP to KUBE-EXT-<suffix>, as iptables-save prints "
+        "it. Leave out the counters and the comment.",
+        "code", _expect_vip_rules,
+        starter="def vip_rule(vip, port, suffix):\n    ...",
+        hints=(
+            "Take svc1's line with “loadbalancer IP” from the text above. Which of its words are the VIP and the port?",
+            "The line begins with -A KUBE-SERVICES -d, then the VIP with /32, then -p tcp -m tcp --dport.",
+        ),
+        explanation="A destination, a port and a target: a packet from outside needs no other rule to come in.",
+        solution='def vip_rule(vip, port, suffix):\n'
+        '    return f"-A KUBE-SERVICES -d {vip}/32 -p tcp -m tcp --dport {port} -j KUBE-EXT-{suffix}"',
+        misconceptions=(
+            Misconception(
+                "vip-goes-straight-to-kube-svc",
+                "Only the rule of the ClusterIP jumps to KUBE-SVC. KUBE-EXT comes first for a packet from outside: it "
+                "sets the mark.",
+                sources.BRIEF, behaves_like(lambda vip, port, suffix: _vip_rule(vip, port, suffix, "KUBE-SVC")),
+            ),
+            Misconception(
+                "vip-goes-through-the-node-port",
+                "The packet for the VIP does not pass KUBE-NODEPORTS. That chain is another entrance to KUBE-EXT.",
+                "MetalLB issue #328", behaves_like(
+                    lambda vip, port, suffix: _vip_rule(vip, port, suffix).replace("KUBE-SERVICES", "KUBE-NODEPORTS")
+                ),
+            ),
+        ),
+    ),
+    Exercise(
+        "chances-of-three", "04", "Three endpoints, three rules in KUBE-SVC. Which chances are on them?", "choice",
         _expect_probabilities_of_three, quiz=True,
         choices=(
             Choice("thirds", "1/3, 1/3, 1/3"), Choice("rest", "1/3, 1/2, and none (always)"),
             Choice("halves", "1/2, 1/2, 1/2"),
         ),
-        hints=("Rules are tried from top to bottom.", "Who comes to the second rule was not taken by the first."),
-        explanation="{answer}: each is a share of what is left.",
+        hints=("The kernel tries rules from top to bottom.", "Which packets reach the second rule?"),
+        explanation="{answer}: each chance is a share of the packets that are left.",
+        misconceptions=(
+            Misconception(
+                "each-rule-has-a-third",
+                "The second rule sees only the packets that the first one left over. A third of two thirds is 2/9: too "
+                "little.",
+                sources.BRIEF, is_choice("thirds"),
+            ),
+            Misconception(
+                "each-rule-has-a-half",
+                "Then the first endpoint would get half of all packets, the second a quarter.",
+                sources.BRIEF, is_choice("halves"),
+            ),
+        ),
     ),
     Exercise(
         "how-pods-are-chosen", "04", "How does a node choose a Pod for each new connection?",
         "choice", _expect_how_pods_are_chosen,
         quiz=True,
         choices=(
-            Choice("turns", "in turn: first, second, first, second"), Choice("dice", "by dice, each time anew"),
+            Choice("turns", "in turn: first, second, first, second"), Choice("random", "at random, each time anew"),
             Choice("load", "the one with the fewest connections"),
         ),
-        hints=("Count a hundred answers. Is it fifty and fifty?", "Which match stands on the rules of KUBE-SVC?"),
-        explanation="{answer}: statistic mode random. Neither turns nor load are known to a rule.",
+        hints=(
+            "Compare the counts of several hundreds of requests, here and in chapter 03.",
+            "Which match is on the rules of KUBE-SVC?",
+        ),
+        explanation="{answer}: the match statistic in its mode random. A rule remembers no turn and knows no load.",
         misconceptions=(
             Misconception(
                 "kube-proxy-takes-turns",
-                "Turns would give fifty and fifty, each time. The counts of chapter 01 stray from it, as dice do.",
+                "Turns would give exactly half and half, for every hundred requests. The recorded counts of this "
+                "chapter and of chapter 03 are uneven. One even count, as in chapter 01, can be chance.",
                 sources.BRIEF, is_choice("turns"),
+            ),
+            Misconception(
+                "kube-proxy-knows-load",
+                "A rule sees one packet. It knows no number of open connections. The mode ipvs has schedulers that do.",
+                sources.BRIEF, is_choice("load"),
             ),
         ),
     ),
     Exercise(
         "write-kube-svc", "04",
-        "Write KUBE-SVC: from a number of endpoints to the chances on its rules, the last one 1.",
+        "Write KUBE-SVC: from a number of endpoints to the chances on its rules. The last one is 1.",
         "code", _expect_written_probabilities,
         starter="def chances(count):\n    ...",
         hints=(
@@ -231,48 +378,59 @@ EXERCISES = (
         ),
         explanation="1/n, then 1/(n-1) of the rest, and so on, as the kernel has it.",
         solution="def chances(count):\n    return [1 / (count - place) for place in range(count)]",
-    ),
-    Exercise(
-        "counted-per", "04", "One request is a dozen packets. What do the counters of KUBE-EXT count?", "choice",
-        _expect_what_is_counted,
-        choices=(Choice("packet", "each packet"), Choice("connection", "each connection once")),
-        hints=("Does each packet have to be decided anew?", "conntrack remembers what was decided for the first."),
-        explanation="{answer}: only the first packet of a connection walks the nat rules.",
-        scored_by=("rules",),
-    ),
-    Exercise(
-        "source-behind-the-leader", "04", "Whom will the Pod behind svc1 see as its client?",
-        "choice", _expect_source_behind_leader,
-        choices=(Choice("client", "the client"), Choice("leader", "the leader")),
-        hints=("KUBE-EXT marks what comes from outside.", "KUBE-POSTROUTING finds the mark."),
-        explanation="{answer}, by the rules of this moment.",
         misconceptions=(
             Misconception(
-                "layer-2-keeps-the-source",
-                "The client's packet reaches the leader untouched, that is true. Then the leader masquerades it, so "
-                "that the answer comes back through it.",
-                sources.SOURCE_ADDRESS, is_choice("client"),
+                "equal-chances-are-fair",
+                "Equal chances are not equal shares: each rule sees only what the rules above it left over. The last "
+                "rule must take everything.",
+                sources.BRIEF, behaves_like(lambda count: [1 / count] * count),
             ),
         ),
-        scored_by=("curl",),
     ),
     Exercise(
-        "packet-at-another-node", "04", "A packet for svc1's VIP comes to a worker that does not lead it. Then?",
+        "counted-per", "04", "One request is several packets. What do the counters of KUBE-EXT count?", "choice",
+        _expect_what_is_counted,
+        choices=(Choice("packet", "each packet"), Choice("connection", "each connection once")),
+        hints=("Does the kernel choose an endpoint for each packet?", "conntrack keeps the result of the first one."),
+        explanation="{answer}: only the first packet of a connection meets the rules of nat.",
+        misconceptions=(
+            Misconception(
+                "nat-counts-every-packet",
+                "A counter counts what its rule sees. The later packets of a connection do not see the rules of nat: "
+                "conntrack rewrites them.",
+                sources.BRIEF, is_choice("packet"),
+            ),
+        ),
+        scored_by=("rules",),
+        gives_away=(
+            r"(?i)only the \*?first\*? packet", r"(?i)(once|one) per connection", r"(?i)later packets of a connection",
+        ),
+    ),
+    Exercise(
+        "packet-at-another-node", "04", "A packet for svc1's VIP comes to a worker that does not lead svc1. Then?",
         "choice", _expect_packet_at_another_node,
         choices=(
-            Choice("served", "it is served like at the leader"), Choice("dropped", "it is dropped"),
-            Choice("leader", "it is passed on to the leader"),
+            Choice("served", "it goes to a Pod, as at the leader"), Choice("dropped", "the node drops it"),
+            Choice("leader", "the node passes it on to the leader"),
         ),
-        hints=("Which rule knows who leads?", "None. Every node has the same rules."),
-        explanation="{answer}. Any node could serve it; only ARP decides who gets it.",
+        hints=("Which rule knows who leads?", "No rule does. kube-proxy does not know leaders."),
+        explanation="{answer}. Every node could serve it. Only ARP decides which node gets it.",
         misconceptions=(
             Misconception(
                 "only-the-leader-has-the-rules",
-                "MetalLB writes no rules. kube-proxy does, the same on every node, and knows nothing of leaders.",
+                "MetalLB writes no rules. kube-proxy does, on every node, and it knows no leaders.",
                 sources.FROM_A_NODE, is_choice("dropped"),
+            ),
+            Misconception(
+                "nodes-pass-on-to-the-leader",
+                "No rule names the leader. This node rewrites the destination itself, and sends the packet to a Pod.",
+                sources.FROM_A_NODE, is_choice("leader"),
             ),
         ),
         scored_by=("trace",),
+        gives_away=(
+            r"(?i)iptables knows nothing", r"(?i)(every|any) node \*?(could|can)\*? (serve|take)",
+        ),
     ),
     Exercise(
         "who-may-lead-with-local", "04", "externalTrafficPolicy: Local. Which nodes may lead svc3 now?", "names",
@@ -282,35 +440,69 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "policy-does-not-touch-the-election",
-                "The policy is kube-proxy's, but the speakers read it as well: a leader without a Pod would drop "
+                "kube-proxy reads the policy, and the speakers read it as well. A leader without a Pod would drop "
                 "everything.",
                 sources.LOCAL, is_wrong_names("workers"),
             ),
             Misconception(
                 "local-lets-all-nodes-lead",
-                "The control plane is out by its label, and without a Pod a node is out by the policy.",
+                "The control plane is out by its label. A node without a Pod is out by the policy.",
                 sources.LABEL, is_wrong_names("everybody"),
             ),
         ),
         scored_by=("leader", "election"),
+        gives_away=(r"(?i)(elect|lead)\w*\b[^.]{0,60}\b(ready|own) (Pod|endpoint)",),
     ),
     Exercise(
         "local-without-a-pod", "04", "With Local, a packet comes to a node that has no Pod of the Service. Then?",
         "choice", _expect_local_without_pod, quiz=True,
         choices=(
-            Choice("passed on", "it is passed on to another node"), Choice("refused", "it is refused with a reset"),
-            Choice("dropped", "it is dropped without a word"),
+            Choice("passed on", "the node passes it on to another node"),
+            Choice("refused", "the node refuses it with a reset"),
+            Choice("dropped", "the node drops it without an answer"),
         ),
         hints=("The node must not pass it on.", "The filter table has a rule for it: no local endpoints."),
-        explanation="{answer}: no local endpoints, and nobody is told.",
+        explanation="{answer}: its rule has the comment “no local endpoints” and the target DROP.",
         misconceptions=(
             Misconception(
                 "local-is-a-preference",
-                "Local is no preference but a rule: a node without a Pod of the Service keeps the packet and drops it.",
+                "Local is a rule, not a preference. A node without a Pod of the Service drops the packet.",
                 sources.LOCAL, is_choice("passed on"),
+            ),
+            Misconception(
+                "local-refuses",
+                "kube-proxy refuses with REJECT where a Service has no endpoint at all. Here the Service has "
+                "endpoints, only not on this node, and the target is DROP.",
+                sources.BRIEF, is_choice("refused"),
             ),
         ),
         scored_by=("trace",),
+    ),
+    Exercise(
+        "what-the-health-port-says", "04",
+        "With Local, kube-proxy answers HTTP on the healthCheckNodePort. What does a worker without a Pod of svc1 say?",
+        "choice", _expect_health_answer,
+        choices=(
+            Choice("200", "200: the node is healthy"), Choice("503", "503: service unavailable"),
+            Choice("nothing", "nothing: it drops the request"),
+        ),
+        hints=("Who asks this port, and why?", "A load balancer asks which nodes it may send to."),
+        explanation="{answer}. The port is about the Service on this node, not about the node.",
+        misconceptions=(
+            Misconception(
+                "health-port-is-about-the-node",
+                "The node is healthy, but it would drop packets for svc1. So kube-proxy warns the load balancer.",
+                sources.LOCAL, is_choice("200"),
+            ),
+            Misconception(
+                "health-port-drops-like-the-vip",
+                "The node drops packets for the VIP. The health port is another port, and kube-proxy itself answers it "
+                "on every node.",
+                sources.LOCAL, is_choice("nothing"),
+            ),
+        ),
+        scored_by=("curl",),
+        gives_away=(r"\b503\b",),
     ),
     Exercise(
         "what-local-costs", "04", "On layer 2, Local saves a hop and keeps the client's address. What does it cost?",
@@ -319,15 +511,27 @@ EXERCISES = (
             Choice("nothing", "nothing: it is simply better"),
             Choice("pods", "the Pods on other nodes get no traffic"),
             Choice("speed", "a slower failover of the address"),
+            Choice("half", "half of the requests: their endpoint is on another node"),
         ),
-        hints=("Where do the leader's dice send to?", "lab.trace('svc1') has one way now."),
-        explanation="{answer}. They stand by, in case their node becomes the leader.",
+        hints=("To which endpoints do the leader's rules send?", "lab.trace('svc1') has one way now."),
+        explanation="{answer}. They wait until their node becomes the leader.",
         misconceptions=(
             Misconception(
                 "local-is-faster-for-free",
-                "It does save a hop. But on layer 2 all traffic is at one node, and with Local it stays there: the "
-                "other Pods are idle.",
+                "Local does save a hop. But on layer 2 all traffic comes to one node, and with Local it stays there. "
+                "The other Pods are idle.",
                 sources.LOCAL, is_choice("nothing"),
+            ),
+            Misconception(
+                "local-slows-failover",
+                "The same gossip finds a dead node, so the address moves as fast. Clients are even better off: the new "
+                "leader sends to its own Pod, not to the dead one.",
+                sources.BRIEF, is_choice("speed"),
+            ),
+            Misconception(
+                "local-halves-the-traffic",
+                "The leader loses no request. It sends all of them to its own Pod, because it knows no other endpoint.",
+                sources.BRIEF, is_choice("half"),
             ),
         ),
     ),
@@ -338,14 +542,20 @@ EXERCISES = (
             Choice("always", "always"), Choice("ranges", "only with loadBalancerSourceRanges"),
             Choice("local", "only with the policy Local"),
         ),
-        hints=("Look at the rules of svc1 for one.", "Which field names who may come in?"),
-        explanation="It is there {answer}: it stands before KUBE-EXT and lets in who may.",
+        hints=("Look for one among the rules of svc1.", "Which field names the clients that may come in?"),
+        explanation="It is there {answer}: it comes before KUBE-EXT and lets only these clients pass.",
         misconceptions=(
             Misconception(
                 "firewall-chain-is-always-there",
-                "It was, years ago, and old dumps have it. Today a Service without source ranges goes straight to "
-                "KUBE-EXT.",
+                "It was, years ago, and old dumps have it. Today the rule of a Service without source ranges jumps "
+                "straight to KUBE-EXT.",
                 "MetalLB issue #284 (a dump of 2018)", is_choice("always"),
+            ),
+            Misconception(
+                "firewall-chain-is-for-local",
+                "Local adds a chain KUBE-SVL, for the endpoints of this node. A firewall needs to know clients, and "
+                "the policy knows only endpoints.",
+                sources.BRIEF, is_choice("local"),
             ),
         ),
     ),
