@@ -220,7 +220,7 @@ def announced_again(lab: Lab) -> None:
 
 
 CLAIMS.fact("03-68", "does all of its work anew", source="MetalLB v0.14.8 internal/layer2/announcer.go SetBalancer")
-CLAIMS.fact("03-68", "So a second burst does not mean a second election", source="MetalLB v0.14.8 speaker/main.go")
+CLAIMS.fact("03-68", "So a second burst does not mean a new leader", source="MetalLB v0.14.8 speaker/main.go")
 CLAIMS.fact("03-68", "Today (2026)", "`--gratuitous-arp-interval`", source="MetalLB v0.16.2 speaker/main.go")
 CLAIMS.fact(
     "how-often-announced", "a speaker of v0.14.8 is silent until something changes", source="MetalLB issue #1761"
@@ -302,13 +302,15 @@ def curl_works(lab: Lab) -> None:
     assert lab.curl("svc1").HOSTNAME.iloc[0].startswith("webpod")
 
 
-@CLAIMS.claim("03-47", "At the opening, though, this client had not yet used svc1", story="arp", on=("recorded",))
+@CLAIMS.claim("03-47", "But at the opening, this client had not yet used svc1", story="arp", on=("recorded",))
 def client_without_entry(lab: Lab) -> None:
     lab.at("opening")
     assert lab.vip("svc1") not in lab.neighbors().ADDRESS.tolist()
 
 
-@CLAIMS.claim("03-72", "No answer", "Two clients, one fault", story="arp", on=("simulated",))
+@CLAIMS.claim(
+    "03-72", "The client gets no answer", "a client without one has no service", story="arp", on=("simulated",)
+)
 def new_client_fails(lab: Lab) -> None:
     lab.at("opening")
     lab.delete(manifests.l2advertisement)
