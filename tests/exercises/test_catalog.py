@@ -28,6 +28,7 @@ CHAPTERS = {
 }  # fmt: skip
 ELSEWHERE = {
     "does-curl-survive": ("arp", "delete-l2advertisement"), "does-it-move-back": ("election", "include-leader"),
+    "why-the-rule-looks-broken": ("l2", "delete-speaker-pod"),
     "who-may-lead-with-local": ("etp-local", "apply-etp-local"),
     "local-without-a-pod": ("etp-local", "apply-etp-local"), "what-local-costs": ("etp-local", "apply-etp-local"),
     "what-the-health-port-says": ("etp-local", "apply-etp-local"),
@@ -62,13 +63,23 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "equal-chances-are-fair": lambda _: lambda count: [1 / count for _ in range(count)],
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],
     "local-lets-all-nodes-lead": lambda expected: sorted(expected.wrong_names["everybody"]),
+    "an-excluded-node-steps-in": lambda _: "myk8s-control-plane",
+    "the-next-or-the-idle-node-leads": lambda expected: sorted(expected.wrong_names["fewest Services"]),
+    "the-leader-stays": lambda expected: sorted(expected.wrong_names["stays"]),
     "control-plane-may-lead": lambda _: "myk8s-control-plane",
     "leader-has-the-pod": lambda _: ("myk8s-worker2", "myk8s-worker"),
     "every-speaker-is-a-candidate": lambda expected: sorted(expected.wrong_names["everybody"]),
     "only-nodes-with-endpoints": lambda _: {"myk8s-worker", "myk8s-worker2"},
     "order-is-alphabetic": lambda _: lambda nodes, _address: min(nodes),
+    "a-leader-is-counted-or-drawn": lambda _: fewest_addresses(),
+    "addresses-go-in-turn": lambda _: in_turn,
+    "the-largest-hash-leads": lambda _: lambda nodes, address: max(nodes, key=lambda node: digest(node, address)),
     "leaders-stay-when-a-node-joins": lambda _: 0,
     "newcomer-stirs-everything": lambda _: "51 addresses",
+    "the-newcomer-is-not-counted": lambda expected: expected.wrong_numbers["share without it"],
+    "a-change-moves-all": lambda _: lambda before, after, pool: pool if before != after else [],
+    "only-a-leave-moves": lambda _: lambda before, after, pool: [ip for ip in pool if elect(before, ip) not in after],
+    "the-pool-is-dealt-in-turn": lambda _: lambda before, after, pool: moved(before, after, pool, in_turn),
     "failures-are-seconds": lambda _: lambda rows: 0.05 * len([at for at, ok in rows if not ok]),
     "first-to-last-failure": lambda _: from_first_to_last,
     "no-pod-no-route": lambda _: "myk8s-control-plane myk8s-worker3",
@@ -81,8 +92,33 @@ SEEN = re.compile(r"MetalLB (issues?|PRs?|commit|docs)|kind issues?|the lesson t
 GARBAGE = [math.nan, math.inf, object(), b"bytes", 10**400, "x" * 100_000, {"a": 1}, [1, 2], True, lambda: None, 1j]
 
 
+def digest(node: str, address: str) -> bytes:
+    return hashlib.sha256(f"{node}#{address}".encode()).digest()
+
+
 def elect(nodes: list[str], address: str) -> str:
-    return min(nodes, key=lambda node: hashlib.sha256(f"{node}#{address}".encode()).digest())
+    return min(nodes, key=lambda node: digest(node, address))
+
+
+def in_turn(nodes: list[str], address: str) -> str:
+    return sorted(nodes)[int(address.rpartition(".")[2]) % len(nodes)]
+
+
+def fewest_addresses() -> Callable[[list[str], str], str]:
+    """A function that gives each address to the node that got the fewest so far."""
+    given: list[str] = []
+
+    def elect_idle(nodes: list[str], _address: str) -> str:
+        given.append(min(nodes, key=given.count))
+        return given[-1]
+
+    return elect_idle
+
+
+def moved(
+    before: list[str], after: list[str], pool: list[str], rule: Callable[[list[str], str], str] = elect
+) -> list[str]:
+    return [address for address in pool if rule(before, address) != rule(after, address)]
 
 
 def read(message: bytes) -> tuple[str, str] | None:
@@ -128,6 +164,7 @@ WRITTEN = {
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
     "write-the-share": failed_share,
     "write-the-vip-rule": vip_rule_to("KUBE-EXT"),
+    "write-the-moves": moved,
 }  # fmt: skip
 
 
@@ -327,6 +364,7 @@ def test_quizzes_recall_an_earlier_chapter() -> None:
 NOT_SIMULATED = {
     "does-the-vip-answer-ping", "does-curl-survive", "bytes-of-an-update", "cards-or-hash",
     "what-ends-a-silent-session",
+    "why-the-rule-looks-broken",  # by chance: in which order a new speaker meets itself and the others
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from kanslib.exercises.catalog.queries import (
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import (
+    Answer,
     Case,
     ExpectedAnswer,
     Misconception,
@@ -35,6 +36,24 @@ def _expect_leader(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer({leader} if leader else set(), wrong_names=wrong_names)
 
 
+def _expect_next_leader(lab: LabQueries) -> ExpectedAnswer:
+    """Return the successor of svc2's leader, and whom two rules without a hash would take."""
+    result = lab.election("svc2")
+    others = [node for node in result.candidates if node != result.leader]
+    leads = [lab.leader(name) for name in map(name_of, load_balancers(lab))]
+    wrong_names = {
+        "control plane": {lab.control_plane}, "next by name": set(others[:1]),
+        "fewest Services": {min(others, key=leads.count)} if others else set(), "stays": {result.leader or ""},
+    }  # fmt: skip
+    return ExpectedAnswer(set(result.successors[:1]), wrong_names=wrong_names)
+
+
+def _is_next_or_idle(answer: Answer, expected: ExpectedAnswer) -> bool:
+    return answer != expected.names and answer in (
+        expected.wrong_names["next by name"], expected.wrong_names["fewest Services"],
+    )  # fmt: skip
+
+
 def _expect_candidates(lab: LabQueries) -> ExpectedAnswer:
     wrong_names = {"everybody": nodes(lab), "with pods": nodes_with_endpoints(lab)}
     return ExpectedAnswer(set(lab.election("svc1").candidates), wrong_names=wrong_names)
@@ -52,7 +71,8 @@ def _expect_what_is_hashed(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_addresses_of_new_node(lab: LabQueries) -> ExpectedAnswer:
     candidates, pool = lab.election("svc1").candidates, lab.pool()
-    return ExpectedAnswer(float(len(election.won_by_new_node(_NEW_NODE, candidates, pool))), {"pool": len(pool)})
+    wrong_numbers = {"pool": len(pool), "share without it": len(pool) / len(candidates)}
+    return ExpectedAnswer(float(len(election.won_by_new_node(_NEW_NODE, candidates, pool))), wrong_numbers)
 
 
 def _expect_distribution(lab: LabQueries) -> ExpectedAnswer:
@@ -100,8 +120,77 @@ def _expect_leaders_of_partition(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("two" if len(leaders) == 2 else "one")
 
 
+def _expect_way_to_agree(lab: LabQueries) -> ExpectedAnswer:
+    """Find out whether the names and the addresses alone explain who leads."""
+    leaders = {name: lab.leader(name) for name in map(name_of, load_balancers(lab))}
+    is_computed = all(lab.election(name).leader == leader for name, leader in leaders.items())
+    return ExpectedAnswer("computed" if is_computed else "controller")
+
+
+def _expect_reason_of_odd_events(lab: LabQueries) -> ExpectedAnswer:
+    """Ask whether the node behind the last event against the rule announced every Service at that moment."""
+    events = lab.observation().leader_history().to_dict("records")
+    odd = [one for one in events if one["LEADER"] != _first(one["CANDIDATES"], str(one["ADDRESS"]))]
+    if not odd:
+        raise NotFoundError("leader events against the rule", hint="lab.at('delete-speaker-pod')")
+    last = odd[-1]
+    near = [one for one in events if abs(float(str(one["AT"])) - float(str(last["AT"]))) < 1]
+    announced = {one["SERVICE"] for one in near if one["LEADER"] == last["LEADER"]}
+    return ExpectedAnswer("alone" if announced == {one["SERVICE"] for one in events} else "memory")
+
+
+def _first(candidates: object, address: str) -> str | None:
+    return election.order(candidates, address)[0] if isinstance(candidates, list) and candidates else None
+
+
+def _expect_moved_addresses(lab: LabQueries) -> ExpectedAnswer:
+    """Return the addresses that move when a candidate leaves, one joins, one has a new name, and when none changes."""
+    before, pool = list(lab.election("svc1").candidates), lab.pool()
+    changes = [before[1:], before[:-1], [*before, _NEW_NODE], [_NEW_NODE, *before[1:]], before]
+    cases: list[Case] = [((before, after, pool), _moved_addresses(before, after, pool)) for after in changes]
+    return ExpectedAnswer(cases)
+
+
+def _moved_addresses(before: list[str], after: list[str], addresses: list[str]) -> list[str]:
+    old, new = election.leaders(before, addresses), election.leaders(after, addresses)
+    return [address for address in addresses if old[address] != new[address]]
+
+
+# ── wrong functions ──────────────────────────────────────────────────────────────────────────────────────
+
+
 def _first_by_name(nodes: list[str], _address: str) -> str:
     return min(nodes)
+
+
+def _in_turn(nodes: list[str], address: str) -> str:
+    """Deal the addresses out, by their last number."""
+    return sorted(nodes)[int(address.rpartition(".")[2]) % len(nodes)]
+
+
+def _largest_hash(nodes: list[str], address: str) -> str:
+    return election.order(nodes, address)[-1]
+
+
+def _contradicts_itself(answer: Answer, expected: ExpectedAnswer) -> bool:
+    """Recognise a function that answers the same question differently: it counts its calls, or draws lots."""
+    if not callable(answer):
+        return False
+    arguments, _ = expected.cases[0]
+    return len({str(answer(*arguments)) for _ in range(12)}) > 1
+
+
+def _move_all(before: list[str], after: list[str], addresses: list[str]) -> list[str]:
+    return addresses if before != after else []
+
+
+def _move_those_of_leavers(before: list[str], after: list[str], addresses: list[str]) -> list[str]:
+    leaders = election.leaders(before, addresses)
+    return [address for address in addresses if leaders[address] not in after]
+
+
+def _move_in_turn(before: list[str], after: list[str], addresses: list[str]) -> list[str]:
+    return [address for address in addresses if _in_turn(before, address) != _in_turn(after, address)]
 
 
 def _expect_moves_to_new_node(lab: LabQueries) -> ExpectedAnswer:
@@ -128,38 +217,139 @@ def _expect_elected_leaders(lab: LabQueries) -> ExpectedAnswer:
 
 EXERCISES = (
     Exercise(
-        "leader-of-svc1", "05", "Which node leads svc1 at this moment?", "names", _expect_leader,
-        options=sorted_nodes,
+        "who-takes-over-svc2", "05", "The leader of svc2 leaves. Which node leads svc2 next?", "names",
+        _expect_next_leader, options=sorted_nodes,
         hints=(
-            "A speaker decides alone, from what everybody knows: the nodes' names and the address.",
-            "lab.hash_order('svc1') draws it; the leftmost leads.",
+            "svc2 has an order of its own. Compute it from the names and the address.",
+            "lab.hash_order('svc2') draws the order. The second mark is the answer.",
         ),
-        explanation="It is {answer}: of all candidates its name and the address have the smallest hash.",
+        explanation="It is {answer}: its hash with svc2's address is the second smallest.",
+        misconceptions=(
+            Misconception(
+                "an-excluded-node-steps-in",
+                "The control plane's label excludes it from every election. It does not become a candidate because "
+                "another node leaves.",
+                sources.LABEL, is_wrong_names("control plane"),
+            ),
+            Misconception(
+                "the-next-or-the-idle-node-leads",
+                "That node is the next by name, and it leads no Service yet. MetalLB asks for neither. Only the hash "
+                "of name and address counts.",
+                sources.PREFERRED, _is_next_or_idle,
+            ),
+            Misconception(
+                "the-leader-stays",
+                "That is the node that leaves. A speaker drops it from its list, so it cannot lead.",
+                sources.STICKY, is_wrong_names("stays"),
+            ),
+        ),
+        scored_by=("hash_order",),
+        gives_away=(r"svc2\W+myk8s-worker3", r"smallest hash on: myk8s-worker, myk8s-worker3"),
+    ),
+    Exercise(
+        "leader-of-svc1", "05",
+        "Somebody deletes svc1 and applies it again. It gets its old address. Which node leads it?", "names",
+        _expect_leader, quiz=True, options=sorted_nodes,
+        hints=(
+            "Compare with chapter 02, where the Services came back.",
+            "lab.hash_order('svc1') draws the order. The leftmost mark leads.",
+        ),
+        explanation="It is {answer}. The same address and the same candidates give the same leader.",
         misconceptions=(
             Misconception(
                 "control-plane-may-lead",
-                "The control plane runs a speaker, but it carries the label exclude-from-external-load-balancers: "
-                "it takes part in the gossip and never leads.",
+                "The control plane runs a speaker, but it carries the label exclude-from-external-load-balancers. "
+                "It takes part in the gossip and cannot lead.",
                 sources.LABEL, is_wrong_names("control plane"),
             ),
             Misconception(
                 "leader-has-the-pod",
-                "Those are the nodes with a Pod of svc1. With the policy Cluster that plays no part: any candidate may "
-                "lead, and pass the packet on.",
+                "Those are the nodes with a Pod of svc1. With the policy Cluster the Pods do not matter. Any "
+                "candidate may lead and forward the packet.",
                 sources.ENDPOINTS_FIRST, is_wrong_names("with pods"),
             ),
         ),
-        scored_by=("election", "hash_order", "leader"),
+    ),
+    Exercise(
+        "how-they-agree", "05", "How do MetalLB's speakers agree on the leader of a VIP?", "choice",
+        _expect_way_to_agree, quiz=True,
+        choices=(
+            Choice("lease", "the leader holds a Lease in the API and renews it"),
+            Choice("vote", "the memberlist members vote, and a majority decides"),
+            Choice("controller", "the controller elects a node, and the speakers follow"),
+            Choice("computed", "each speaker computes the leader alone"),
+        ),
+        hints=(
+            "Does the election work while a speaker cannot reach the API?",
+            "Compare your function: what did it need besides names and an address?",
+        ),
+        explanation="{answer}. The same names and the same address give each speaker the same result.",
+        misconceptions=(
+            Misconception(
+                "a-lease-elects",
+                "Cilium and kube-vip work like that. MetalLB has no Lease and no TTL for a VIP, so nothing expires "
+                "and no re-election runs on a timer.",
+                "MetalLB docs before v0.9.4, concepts/layer2 (a lease); Cilium docs, l2-announcements",
+                is_choice("lease"),
+            ),
+            Misconception(
+                "memberlist-is-a-consensus",
+                "memberlist is a gossip protocol, not etcd. It tells each speaker who is alive. It stores no leader "
+                "and takes no vote.",
+                sources.SPLIT, is_choice("vote"),
+            ),
+            Misconception(
+                "the-controller-elects",
+                "The controller allocates addresses. It does not know the leader. You can stop it, and the VIPs still "
+                "fail over.",
+                sources.BRIEF, is_choice("controller"),
+            ),
+        ),
+    ),
+    Exercise(
+        "why-the-rule-looks-broken", "05", "Why did this speaker announce a Service that another node should lead?",
+        "choice", _expect_reason_of_odd_events,
+        choices=(
+            Choice("memory", "it remembered what it led before its restart"),
+            Choice("alone", "it knew of no other speaker at that moment"),
+            Choice("exception", "the rule has an exception for a new speaker"),
+            Choice("slow", "it had an old list of nodes from the API"),
+        ),
+        hints=(
+            "Which Services did this speaker announce in its first moment? Compare with what the rule gives it.",
+            "Its log says NodeJoin for each member that it meets. Look at the order.",
+        ),
+        explanation="{answer}. With a single candidate, every address has the same leader.",
+        misconceptions=(
+            Misconception(
+                "a-speaker-remembers",
+                "Its Pod is new and stores nothing. And svc3 did not belong to this node before.",
+                sources.STICKY, is_choice("memory"),
+            ),
+            Misconception(
+                "new-speakers-are-special",
+                "The code has no such exception. The rule was the same, but one of its inputs was not.",
+                sources.BRIEF, is_choice("exception"),
+            ),
+            Misconception(
+                "the-api-says-who-is-alive",
+                "The list of nodes did not change, and it had every worker. But who is alive comes from the gossip, "
+                "not from the API.",
+                sources.BRIEF, is_choice("slow"),
+            ),
+        ),
+        scored_by=("log",),
+        gives_away=(r"knew of no other speaker", r"met was itself"),
     ),
     Exercise(
         "candidates-of-svc1", "05", "Which nodes are candidates for svc1?", "names", _expect_candidates,
         quiz=True, options=sorted_nodes,
-        hints=("Not every node with a speaker is one.", "print(lab.election('svc1')) says who is out, and why."),
+        hints=("Not every node with a speaker is one.", "print(lab.election('svc1')) says which node is out, and why."),
         explanation="They are {answer}.",
         misconceptions=(
             Misconception(
                 "every-speaker-is-a-candidate",
-                "A speaker runs on every node, but a label can take a node out of the race. The control plane has it.",
+                "A speaker runs on every node, but a label can exclude a node. The control plane carries it.",
                 sources.LABEL, is_wrong_names("everybody"),
             ),
             Misconception(
@@ -179,12 +369,21 @@ EXERCISES = (
             Choice("all about", "some to the newcomer, some from one old node to another"),
             Choice("evened out", "as many as needed to make all nodes equal"),
         ),
-        hints=("What can make an old node's hash smaller than it was?", "Nothing. So who alone can overtake a leader?"),
-        explanation="{answer}: the old nodes' hashes are what they were, so only the newcomer can be smaller.",
+        hints=(
+            "What can make an old node's hash smaller than it was?",
+            "Nothing can. So which node can overtake a leader?",
+        ),
+        explanation="{answer}. The old nodes keep their hashes, so only the newcomer's can be smaller.",
         misconceptions=(
             Misconception(
+                "old-nodes-exchange-addresses",
+                "Between old nodes nothing changes: their names are the same, so their hashes are the same. A rule "
+                "that deals addresses in turn would exchange them.",
+                "MetalLB docs, concepts/layer2 (adding or removing nodes)", is_choice("all about"),
+            ),
+            Misconception(
                 "election-balances",
-                "Nobody counts how many a node leads already. The shares are even only as far as chance allows.",
+                "No speaker counts how many addresses a node leads. The shares are as even as chance allows.",
                 sources.UNEVEN, is_choice("evened out"),
             ),
         ),
@@ -194,19 +393,20 @@ EXERCISES = (
         "does-it-move-back", "05", "The old leader may lead again. Where will its VIPs be?",
         "choice", _expect_leader_after_return,
         choices=(
-            Choice("stay", "where they are: nobody gives up an address that works"),
+            Choice("stay", "where they are: the new leader keeps an address that works"),
             Choice("back", "back on the old leader"),
         ),
         hints=("What does a speaker remember of former leaders?", "Work out the order with the node in it."),
-        explanation="{answer}: the hash has not changed, and it is all that counts.",
+        explanation="{answer}. The candidates are the same as before, so the leader is the same.",
         misconceptions=(
             Misconception(
                 "leaders-are-sticky",
-                "You would want that, and many have asked for it. But a speaker keeps no memory of who led.",
+                "Many users have asked for that. But a speaker does not remember who led.",
                 sources.STICKY, is_choice("stay"),
             ),
         ),
         scored_by=("leader", "election"),
+        gives_away=(r"fail(s|ed)? ?back", r"mov(es?|ed) back", r"back on the old leader"),
     ),
     Exercise(
         "write-the-election", "05", "Write the election: a function of the candidates' names and the address.", "code",
@@ -216,7 +416,7 @@ EXERCISES = (
             "hashlib.sha256(text.encode()).digest() gives bytes, and bytes can be compared.",
             "The text is the node's name, a '#', the address; the smallest leads: min(nodes, key=…)",
         ),
-        explanation="A real cluster decided so: the smallest sha256 of name#address leads.",
+        explanation="This cluster decided so: the smallest sha256 of name#address leads.",
         solution=(
             "from hashlib import sha256\n\n"
             "def elect(nodes, address):\n"
@@ -227,9 +427,27 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "order-is-alphabetic",
-                "Your function takes the first by name. Then one node would lead every address, and no node that "
-                "joins with a later name would ever lead any.",
+                "Your function takes the first by name. Then one node would lead every address, and a node that "
+                "joins with a later name would lead none.",
                 sources.BRIEF, behaves_like(_first_by_name),
+            ),
+            Misconception(
+                "a-leader-is-counted-or-drawn",
+                "Your function named different nodes for the same candidates and the same address. So it counts who "
+                "leads least, or it draws lots. Each speaker runs the function alone: the result has to be the same "
+                "on every node and in every call.",
+                sources.PREFERRED, _contradicts_itself,
+            ),
+            Misconception(
+                "addresses-go-in-turn",
+                "Your function deals out the addresses in turn. That is even, but most addresses would change their "
+                "leader when a node joins or leaves.",
+                sources.UNEVEN, behaves_like(_in_turn),
+            ),
+            Misconception(
+                "the-largest-hash-leads",
+                "Your hashes are right, and you take the last in order. MetalLB sorts upwards and takes the first.",
+                sources.BRIEF, behaves_like(_largest_hash),
             ),
         ),
     ),
@@ -240,19 +458,19 @@ EXERCISES = (
             Choice("name", "the Service's namespace and name"), Choice("address", "the Service's external address"),
             Choice("load", "how many addresses the node leads already"),
         ),
-        hints=("Two Services that share an address must have one leader.", "lab.hash_order() has a line for each …"),
-        explanation="{answer}: so Services that share an address share its leader.",
+        hints=("Two Services that share an address need one leader.", "lab.hash_order() has a line for each …"),
+        explanation="{answer}. So Services that share an address share its leader.",
         misconceptions=(
             Misconception(
                 "the-services-name-is-hashed",
-                "It was so until 0.10. Then two Services that share an address could have two leaders, and were half "
-                "dead.",
+                "MetalLB did that before v0.11.0. Then two Services that share an address could have different "
+                "leaders, and a part of their traffic was lost.",
                 sources.NAME_HASHED, is_choice("name"),
             ),
             Misconception(
                 "the-least-loaded-leads",
-                "That would need somebody who counts, and everybody would have to agree on the count. It has been "
-                "asked for.",
+                "Then all speakers would have to agree on a count first. Users have asked for it. MetalLB compares "
+                "hashes only.",
                 sources.PREFERRED, is_choice("load"),
             ),
         ),
@@ -260,19 +478,60 @@ EXERCISES = (
     Exercise(
         "addresses-for-a-newcomer", "05", f"{_NEW_NODE} joins. About how many of the pool's addresses will it lead?",
         "number", _expect_addresses_of_new_node, unit="addresses", tolerance=0.4, scale=(0, 51, 1),
-        hints=("Each address is a fair draw among four.", "A quarter of the pool, give or take."),
-        explanation="{answer}: near a quarter, as chance has it.",
+        hints=("Each address is a fair draw among four candidates.", "Take a quarter of the pool as a guess."),
+        explanation="{answer}. The expected share is a quarter; the rest is chance.",
         misconceptions=(
             Misconception(
                 "leaders-stay-when-a-node-joins",
-                "A leader stays *unless* the newcomer's hash is smaller, and among so many addresses it often is.",
+                "A leader stays *unless* the newcomer's hash is smaller. In a whole pool that happens often.",
                 "MetalLB docs, concepts/layer2 (adding or removing nodes)", is_number(lambda _: 0, 0.0),
             ),
             Misconception(
                 "newcomer-stirs-everything",
-                "All leaders are computed again, that is true. But the old nodes' hashes are what they were, so "
-                "only those move that the newcomer wins.",
+                "The speakers compute all leaders again, that is true. But the old nodes keep their hashes, so only "
+                "the addresses move that the newcomer wins.",
                 sources.LESSON + " (it has to say that they do not)", is_wrong_number("pool"),
+            ),
+            Misconception(
+                "the-newcomer-is-not-counted",
+                "That is the share of each node before the newcomer came. Count the newcomer, too.",
+                sources.BRIEF, is_wrong_number("share without it"),
+            ),
+        ),
+    ),
+    Exercise(
+        "write-the-moves", "05",
+        "🌶 Which addresses get another leader? Write moved(before, after, addresses): two lists of candidates, and the "
+        "addresses. Return a list of those that move, in their order.",
+        "code", _expect_moved_addresses,
+        starter="def moved(before, after, addresses):\n    ...",
+        hints=(
+            "An address moves if elect(before, address) and elect(after, address) name different nodes.",
+            "[address for address in addresses if …] keeps the order.",
+        ),
+        explanation="A leave moves what the leaver led. A join moves what the newcomer wins. The rest stays.",
+        solution=(
+            "from hashlib import sha256\n\n"
+            "def elect(nodes, address):\n"
+            "    return min(nodes, key=lambda node: sha256(f'{node}#{address}'.encode()).digest())\n\n"
+            "def moved(before, after, addresses):\n"
+            "    return [one for one in addresses if elect(before, one) != elect(after, one)]"
+        ),
+        misconceptions=(
+            Misconception(
+                "a-change-moves-all",
+                "Your function moves every address. Compute both leaders of each address: most are the same node.",
+                sources.LESSON + " (it has to say that they do not)", behaves_like(_move_all),
+            ),
+            Misconception(
+                "only-a-leave-moves",
+                "Your function finds what a leaver led. A newcomer also takes addresses, from nodes that stay.",
+                "MetalLB docs, concepts/layer2 (adding or removing nodes)", behaves_like(_move_those_of_leavers),
+            ),
+            Misconception(
+                "the-pool-is-dealt-in-turn",
+                "Your function deals the addresses in turn. Then most of them move with each change. Use the hash.",
+                sources.UNEVEN, behaves_like(_move_in_turn),
             ),
         ),
     ),
@@ -283,12 +542,15 @@ EXERCISES = (
             Choice("even", "as evenly as can be: they differ by one at the most"),
             Choice("uneven", "only as evenly as chance allows"),
         ),
-        hints=("Does anybody count?", "Three dice thrown fifty times do not fall equally often either."),
-        explanation="{answer}: nobody counts.",
+        hints=(
+            "Does a speaker count addresses?", "Throw a die often: its faces do not come equally often.",
+        ),
+        explanation="{answer}. No speaker counts.",
         misconceptions=(
             Misconception(
                 "a-hash-is-fair-in-the-small",
-                "In the long run, yes. A pool is a short run, and the differences have been reported as a fault.",
+                "A hash is even for very many addresses. A pool has few, and users have reported the differences as a "
+                "fault.",
                 "MetalLB issue #2284; MetalLB PR #2246", is_choice("even"),
             ),
         ),
@@ -297,12 +559,14 @@ EXERCISES = (
         "does-a-cordon-move-it", "05", "You cordon the leader (kubectl cordon). What happens to its VIPs?", "choice",
         _expect_effect_of_cordon, quiz=True,
         choices=(Choice("moves", "they move to other nodes"), Choice("stays", "nothing")),
-        hints=("Which questions does a speaker ask about a node?", "None about spec.unschedulable, in v0.14.8."),
-        explanation="{answer}. A cordon says where new Pods may go, and the speaker is not new.",
+        hints=(
+            "Which checks does a speaker make about a node?", "In v0.14.8 it does not read spec.unschedulable.",
+        ),
+        explanation="{answer}. A cordon concerns new Pods, and the speaker's Pod runs already.",
         misconceptions=(
             Misconception(
                 "cordon-moves-the-vip",
-                "You are in company: 0.14.9 did it so, and 0.15.0 took it back. In v0.14.8 nobody asks.",
+                "v0.14.9 did that, and v0.15.0 took it back. v0.14.8 does not ask about a cordon.",
                 sources.CORDON, is_choice("moves"),
             ),
         ),
@@ -314,22 +578,24 @@ EXERCISES = (
             Choice("none", "none: it is the same machine"), Choice("its own", "those that it led"),
             Choice("both", "those that it led, and those that the new name wins"), Choice("all", "any of them"),
         ),
-        hints=("A name goes and a name comes.", "A leave moves the leaver's, a join takes what it wins."),
-        explanation="{answer}: for the hash, one node left and another one joined.",
+        hints=(
+            "A name leaves, and a name joins.", "Which addresses move for a leave? Which for a join?",
+        ),
+        explanation="{answer}. For the hash, one node left and another joined.",
         misconceptions=(
             Misconception(
                 "machines-lead-not-names",
-                "The speakers know no machines. They hash a name, and the name is another one.",
+                "The speakers hash the name, not the machine, and the name is a new one.",
                 sources.STICKY, is_choice("none"),
             ),
             Misconception(
                 "a-leave-without-a-join",
-                "Those move for sure. But the new name has hashes of its own, and where one is the smallest, it leads.",
+                "Those may move. But the new name has its own hashes, and it leads where one is the smallest.",
                 "MetalLB docs, concepts/layer2 (adding or removing nodes)", is_choice("its own"),
             ),
             Misconception(
                 "every-change-deals-anew",
-                "All is computed again, and for most addresses with the same result: the other names did not change.",
+                "The speakers compute all leaders again, mostly with the same result: the other names did not change.",
                 sources.LESSON + " (it has to say that they do not)", is_choice("all"),
             ),
         ),
@@ -342,17 +608,20 @@ EXERCISES = (
             Choice("one", "one: the side with more nodes decides"), Choice("two", "two, one on each side"),
             Choice("none", "none, until they agree again"),
         ),
-        hints=("Whom does a speaker ask before it announces?", "Nobody. It goes by whom it believes alive."),
-        explanation="{answer}. Each is right on its own side, and the clients there are served.",
+        hints=(
+            "Which other speaker does a speaker ask before it announces?",
+            "It asks no other. It uses its own list of members.",
+        ),
+        explanation="{answer}. Each side elects among the members that it knows.",
         misconceptions=(
             Misconception(
                 "a-majority-decides",
-                "There is no quorum, and by design: each side goes on for the clients that it can reach.",
+                "MetalLB has no quorum, by design. Each side serves the clients that it can reach.",
                 sources.SPLIT, is_choice("one"),
             ),
             Misconception(
                 "speakers-rather-keep-quiet",
-                "Nothing tells a speaker that it is cut off. It sees others die, and takes over what they led.",
+                "A speaker cannot tell a broken network from dead members. So it takes over what they led.",
                 "MetalLB docs, concepts/layer2 (brain split)", is_choice("none"),
             ),
         ),
