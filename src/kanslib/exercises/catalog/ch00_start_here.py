@@ -198,7 +198,7 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-share", "00",
-        "Write the share that failed: from attempts [(seconds, answered), …] to a fraction, such as `0.25`.",
+        "Write the share that failed: from attempts [(seconds, answered), …] to a number between zero and one.",
         "code", _expect_shares,
         starter="def failed_share(attempts):\n    ...",
         hints=(
