@@ -149,6 +149,12 @@ def vip_on_no_interface(lab: Lab) -> None:
     assert lab.vip("svc1") not in lab.run(str(lab.leader("svc1")), "ip -j addr")
 
 
+CLAIMS.fact(
+    "03-20", "There a ping gets a reply", "all nodes answer ARP",
+    source="Kubernetes pkg/proxy/ipvs (kube-ipvs0); MetalLB docs, installation; MetalLB issue #153",
+)  # fmt: skip
+
+
 @CLAIMS.claim("03-27", "proves nothing about MetalLB", story="arp")
 def node_never_asks(lab: Lab) -> None:
     lab.at("apply-services")
