@@ -56,6 +56,14 @@ def forwarded_without_rules(lab: Lab) -> None:
     assert way.packet.in_interface == way.packet.out_interface == "eth0"
 
 
+@CLAIMS.claim("04-00", "as it did with the ping of chapter 03", story="arp", on=("recorded",))
+def ping_went_back_to_the_wire(lab: Lab) -> None:
+    lab.at("opening")
+    leader, vip = lab.address(leader_of(lab)), lab.vip("svc1")
+    asked = [frame.arp for frame in lab.observation().frames("arp") if frame.arp]
+    assert [one for one in asked if (one.sender_ip, one.target_ip) == (leader, vip)]
+
+
 CLAIMS.fact("04-00", "nodes have `ip_forward=1`", source="kubeadm v1.31 preflight check of net.ipv4.ip_forward")
 
 
@@ -397,13 +405,24 @@ CLAIMS.fact("04-50", "MetalLB does not: its speakers read the EndpointSlices",
 # ── modes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 CLAIMS.fact("04-78", "On Linux, kube-proxy has three modes", source="Kubernetes v1.31 pkg/proxy/apis/config/types.go")
+CLAIMS.fact(
+    "04-78",
+    "is the default, in this course's Kubernetes v1.31 and still in v1.37",
+    source="Kubernetes v1.37.2 cmd/kube-proxy/app/server_linux.go line 140",
+)
+CLAIMS.fact(
+    "04-78",
+    "It adds the addresses of Services, VIPs included, to the interface `kube-ipvs0` of every node",
+    "MetalLB therefore needs",
+    source="Kubernetes pkg/proxy/ipvs/proxier.go (defaultDummyDevice); MetalLB docs, installation; MetalLB issue #153",
+)
 CLAIMS.fact("04-78", "Kubernetes v1.35 deprecated this mode", source="KEP-5495; MetalLB issue #2919")
 CLAIMS.fact("04-78", "It is stable since Kubernetes v1.33", source="KEP-3866; KEP-5343")
 CLAIMS.fact(
     "04-78",
     "kube-proxy v1.37 logs that nftables will be the default in v1.40",
     "From v1.40 on, ipvs is off by default, and v1.43 removes it",
-    "In the mode nftables, NodePorts answer only on the node's primary addresses",
+    "In the mode nftables, NodePorts by default answer only on the node's primary addresses",
     source="Kubernetes v1.37.2 cmd/kube-proxy/app/server_linux.go lines 55, 140 and 192; KEP-5343, KEP-5495",
 )
 
