@@ -160,19 +160,19 @@ def answer_by_keyboard(page: Page) -> None:
 
 def test_prediction_scored_by_query(course: str, page: Page, progress: Path) -> None:
     jupyter.run_all(page, course, "00-start-here")
-    asked = form(page, "A leader is killed. How long until the other speakers agree")
-    asked.get_by_label("about a minute").click()
+    asked = form(page, "The leader of svc1 dies. Which share of the requests to svc1 fails")
+    asked.get_by_label("nearly all").click()
     asked.get_by_role("button", name="Write it down").click()
     asked.get_by_text("Written down. Now look.").wait_for()
     jupyter.scroll_to(page, ".jp-CodeCell:has-text('lab.kill_node')")
     jupyter.run_from(page, "lab.kill_node", cells=2)
-    page.get_by_text("That is what clients felt, and the lesson says it.").last.wait_for()
+    page.get_by_text("Requests fail without exception only until another node leads.").last.wait_for()
     shot(page, "prediction-scored")
-    asked = form(page, "A leader is killed. How long until the other speakers agree")
+    asked = form(page, "The leader of svc1 dies. Which share of the requests to svc1 fails")
     asked.locator(".kans-state", has_text="✗ not right").wait_for()
-    asked.get_by_label("about a minute ✗ not right").wait_for()
-    asked.get_by_label("1–10 s ✓ right").wait_for()
-    assert outcomes(progress)["seconds-until-declared-dead"] == "wrong"
+    asked.get_by_label("nearly all ✗ not right").wait_for()
+    asked.get_by_label("about half ✓ right").wait_for()
+    assert outcomes(progress)["share-of-failed-requests"] == "wrong"
 
 
 def test_diagnosis_form_by_keyboard(course: str, page: Page, progress: Path) -> None:
