@@ -33,6 +33,7 @@ ELSEWHERE = {
     "local-without-a-pod": ("etp-local", "apply-etp-local"), "what-local-costs": ("etp-local", "apply-etp-local"),
     "what-the-health-port-says": ("etp-local", "apply-etp-local"),
     "how-long-is-a-goodbye": ("failover", "delete-speaker-pod"),
+    "read-the-next-hop": ("bgp", "apply-bgp"), "earliest-end-of-hold": ("bgp", "apply-bgp"),
     "which-neighbor-sends-nothing": ("bgp", "apply-bgp"), "bytes-of-an-update": ("bgp", "apply-bgp"),
     "one-leader-under-bgp": ("bgp", "bgp-etp-local"), "share-of-a-lonely-pod": ("bgp", "bgp-etp-local"),
     "router-and-a-killed-node": ("bgp", "kill-node"), "what-ends-a-silent-session": ("bgp-silent", "cut-link"),
@@ -86,6 +87,9 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "bgp-needs-one-leader": lambda _: 1,
     "local-does-not-change-routes": lambda _: 3,
     "router-counts-pods": lambda _: "25 %",
+    "attributes-have-fixed-places": lambda _: lambda message: ".".join(str(byte) for byte in message[39:43]),
+    "hold-counts-from-the-cut": lambda _: 9,
+    "one-keepalive-is-enough": lambda _: "3 s",
 }  # fmt: skip
 # where a misconception may have been seen: something that can be looked up
 SEEN = re.compile(r"MetalLB (issues?|PRs?|commit|docs)|kind issues?|the lesson that|the wrong ideas that this course")
@@ -135,6 +139,14 @@ def read_target(message: bytes) -> tuple[str, str] | None:
     return read_sender(message[10:]) if message[7] == 2 else None
 
 
+def next_hop(update: bytes) -> str:
+    place = 23 + int.from_bytes(update[19:21])
+    while update[place + 1] != 3:
+        size = 2 if update[place] & 0x10 else 1
+        place += 2 + size + int.from_bytes(update[place + 2 : place + 2 + size])
+    return ".".join(str(byte) for byte in update[place + 3 : place + 7])
+
+
 def chances(count: int) -> list[float]:
     return [1 / left for left in range(count, 0, -1)]
 
@@ -165,6 +177,7 @@ WRITTEN = {
     "write-the-share": failed_share,
     "write-the-vip-rule": vip_rule_to("KUBE-EXT"),
     "write-the-moves": moved,
+    "read-the-next-hop": next_hop,
 }  # fmt: skip
 
 

@@ -557,8 +557,8 @@ class BGPObservation(places.HelpfulAttributes):
     def shares(self, service: str) -> Table:
         """Return how many connections to a Service the router sent to each next hop, beside an even share.
 
-        Columns NEXT HOP, CONNECTIONS, MEASURED (share with its 95 % interval), EXPECTED, PORTS SEEN AGAIN (client ports
-        that were used more than once) and ELSEWHERE THEN (how many of them took another way).
+        Columns NEXT HOP, CONNECTIONS, MEASURED (share with its 95 % interval), EXPECTED and, not shown, PORTS SEEN
+        AGAIN (client ports that were used more than once) and ELSEWHERE THEN (how many of them took another way).
         """
         from kanslib.lab import traffic
         from kanslib.render import bgp

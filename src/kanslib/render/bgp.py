@@ -58,6 +58,7 @@ def byte_rows(message: bgp.Message) -> list[Row]:
 
 SHARE_COLUMNS = Columns(
     ("NEXT HOP", "CONNECTIONS", "MEASURED", "EXPECTED", "PORTS SEEN AGAIN", "ELSEWHERE THEN"),
+    wide=("PORTS SEEN AGAIN", "ELSEWHERE THEN"),
     bars={"CONNECTIONS": Whole.SUM},
 )
 

@@ -22,13 +22,16 @@ from kanslib.exercises.lab_queries import LabQueries, LabTable
 from kanslib.exercises.misconceptions import (
     ExpectedAnswer,
     Misconception,
+    behaves_like,
     is_choice,
     is_number,
     is_wrong_names,
     is_wrong_number,
 )
 from kanslib.k8s.objects import KubeObject, external_addresses
+from kanslib.metallb.bgp import peers
 from kanslib.metallb.config import pool_of, pools
+from kanslib.metallb.expected_outage import Scenario, expected
 from kanslib.packets import bgp
 
 _BGP = "lab.at('apply-bgp') in the story 'bgp'"
@@ -61,6 +64,19 @@ def _expect_size_of_update(lab: LabQueries) -> ExpectedAnswer:
     if size is None:
         raise NotFoundError("a BGP UPDATE around this moment", hint=_BGP)
     return ExpectedAnswer("ten" if size < 25 else "fifty" if size < 150 else "hundreds")
+
+
+def _expect_next_hops_in_bytes(lab: LabQueries) -> ExpectedAnswer:
+    """Return each captured UPDATE that announces, as bytes, and its next hop: those of the nodes first."""
+    messages = [one.message for one in bgp.messages(lab.observation().frames("bgp"))]
+    found = {one.raw: one.next_hop for one in messages if one.name == "UPDATE" and one.announced and one.next_hop}
+    if not found:
+        raise NotFoundError("a BGP UPDATE around this moment", hint=_BGP)
+    return ExpectedAnswer([((raw,), hop) for raw, hop in sorted(found.items(), key=lambda case: len(case[0]))])
+
+
+def _at_a_fixed_place(message: bytes) -> str:
+    return ".".join(map(str, message[39:43]))
 
 
 def _expect_number_of_next_hops(lab: LabQueries) -> ExpectedAnswer:
@@ -103,7 +119,9 @@ def _expect_time_until_withdrawn(lab: LabQueries) -> ExpectedAnswer:
     if not phases or not outage.action.startswith("kill-node"):
         raise NotFoundError("requests to svc1 around a node's death", hint="lab.at('kill-node')")
     seconds = max((one.end for one in phases if one.name in (DARK, PARTLY)), default=0.0)
-    return ExpectedAnswer("at once" if seconds < 2 else "gossip" if seconds < 8 else "hold")
+    return ExpectedAnswer(
+        "at once" if seconds < 2 else "gossip" if seconds < 8 else "hold" if seconds < 30 else "not ready"
+    )
 
 
 def _expect_end_of_silent_session(lab: LabQueries) -> ExpectedAnswer:
@@ -113,6 +131,23 @@ def _expect_end_of_silent_session(lab: LabQueries) -> ExpectedAnswer:
     if not ends or not outage.action.startswith("cut-link"):
         raise NotFoundError("a BGP session that ended", hint="lab.at('cut-link') in the story 'bgp-silent'")
     return ExpectedAnswer("hold" if any(isinstance(event, HoldTimerEvent) for event in ends) else "closed")
+
+
+def _expect_earliest_end_of_hold(lab: LabQueries) -> ExpectedAnswer:
+    """Work out how long after a cut the hold timer ends at the earliest: the last keepalive had to come just then."""
+    hold = min((peer.hold for peer in peers(lab.objects)), default=0.0)
+    if not hold:
+        raise NotFoundError("a BGPPeer with a hold time", hint=_BGP)
+    return ExpectedAnswer(hold - hold / 3, {"from the cut": hold, "one keepalive": hold / 3})
+
+
+def _expect_what_cluster_waits_for(lab: LabQueries) -> ExpectedAnswer:
+    """Find the last phase of the outage that a killed node is expected to cause, under BGP and with Cluster."""
+    endpoints = [one for piece in endpoint_slices(lab) for one in piece["endpoints"] or ()]  # ready or not
+    if len(endpoints) < 2:
+        raise NotFoundError("several endpoints of svc1", hint=_BGP)
+    phases = expected(Scenario(protocol="BGP", policy="Cluster", endpoints=len(endpoints), lost=1))
+    return ExpectedAnswer("endpoints" if phases and "endpoints" in phases[-1].why else "nothing")
 
 
 def _expect_both_advertisements(lab: LabQueries) -> ExpectedAnswer:
@@ -144,7 +179,7 @@ def _expect_disturbed_connections(lab: LabQueries) -> ExpectedAnswer:
 
 EXERCISES = (
     Exercise(
-        "which-neighbor-sends-nothing", "07", "Four sessions are up. Which nodes announce no address?", "names",
+        "which-neighbor-sends-nothing", "07", "Each speaker has a session. Which nodes announce no address?", "names",
         _expect_silent_neighbors, options=sorted_nodes,
         hints=("A session is not an announcement.", "Which node carries the exclude label?"),
         explanation="It is {answer}: the exclude label counts under BGP, too.",
@@ -156,19 +191,62 @@ EXERCISES = (
             ),
         ),
         scored_by=("run", "routes"),
+        gives_away=(r"neighbor announced no prefix",),
     ),
     Exercise(
-        "bytes-of-an-update", "07", "An UPDATE carries one address. How many bytes is it long?", "choice",
+        "bytes-of-an-update", "07", "An UPDATE announces an address. How many bytes is it long?", "choice",
         _expect_size_of_update,
         choices=(
             Choice("ten", "about ten"), Choice("fifty", "about fifty"), Choice("hundreds", "some hundreds"),
         ),
-        hints=("It begins with a marker.", "Sixteen bytes of it."),
-        explanation="{answer}, and a third of it is a fossil.",
+        hints=("It begins with a marker.", "The marker has sixteen bytes."),
+        explanation="{answer}, and a third of it is a marker that carries nothing.",
+        misconceptions=(
+            Misconception(
+                "an-update-is-an-address",
+                "The address and its prefix length would fit. But the marker alone is longer, and attributes say "
+                "where the route comes from and where to send packets.",
+                sources.BRIEF, is_choice("ten"),
+            ),
+            Misconception(
+                "bgp-messages-are-large",
+                "An UPDATE may be that long, if it announces many prefixes. This one announces a single prefix, "
+                "with a few short attributes.",
+                sources.BRIEF, is_choice("hundreds"),
+            ),
+        ),
         scored_by=("bgp.decode",),
+        gives_away=(r"48 bytes", r"about fifty"),
     ),
     Exercise(
-        "one-leader-under-bgp", "07", "How many next hops has svc1 at this moment?",
+        "read-the-next-hop", "07", "Write a reader: from the bytes of an UPDATE to its next hop, as text.", "code",
+        _expect_next_hops_in_bytes,
+        starter="def next_hop(message):\n    ...",
+        hints=(
+            "Attributes begin at byte 23. Each has a byte of flags, a byte of type, its length, then its value.",
+            "NEXT_HOP has the type 3. Walk from attribute to attribute: place += 3 + message[place + 2].",
+            "Where message[place] & 0x10 is set, the length has two bytes: place + 2 and place + 3.",
+        ),
+        explanation="The reader walks from attribute to attribute, until the type is 3; the value is the address.",
+        solution=(
+            "def next_hop(message):\n"
+            "    place = 23\n"
+            "    while message[place + 1] != 3:\n"
+            "        size = 2 if message[place] & 0x10 else 1\n"
+            "        place += 2 + size + int.from_bytes(message[place + 2 : place + 2 + size])\n"
+            "    return '.'.join(map(str, message[place + 3 : place + 7]))"
+        ),
+        misconceptions=(
+            Misconception(
+                "attributes-have-fixed-places",
+                "That is the right place in the messages of the nodes. A longer AS_PATH moves everything behind it, as "
+                "in the messages of the router.",
+                sources.BRIEF, behaves_like(_at_a_fixed_place),
+            ),
+        ),
+    ),
+    Exercise(
+        "one-leader-under-bgp", "07", "How many next hops has the router for svc1 at this moment?",
         "number", _expect_number_of_next_hops,
         unit="next hops", scale=(0, 8, 1),
         hints=("Which nodes may announce, and has each a reason to?", "lab.routes()"),
@@ -186,39 +264,41 @@ EXERCISES = (
             ),
         ),
         scored_by=("routes",),
+        gives_away=(r"\bthree next hops", r"NEXT HOP .* myk8s-worker3"),
     ),
     Exercise(
-        "cards-or-hash", "07", "Three next hops, a hundred connections. How does the router choose?", "choice",
+        "cards-or-hash", "07", "Several next hops, a hundred connections. How does the router choose?", "choice",
         _expect_how_next_hops_are_chosen,
         choices=(
-            Choice("turns", "in turn, like dealing cards"), Choice("packet", "anew for each packet"),
+            Choice("turns", "in turn: first, second, third, first"), Choice("packet", "anew for each packet"),
             Choice("hash", "by a hash of each connection's addresses and ports"),
         ),
         hints=(
             "What would happen to a connection whose packets went different ways?",
             "lab.observation().bgp.shares('svc1')",
         ),
-        explanation="{answer}: one connection always goes one way.",
+        explanation="{answer}: all packets of a connection go the same way.",
         misconceptions=(
             Misconception(
                 "spread-in-turns",
-                "Dealt like cards, the counts would differ by one at the most. A hash is even only as far as chance "
-                "allows. (kube-proxy's dice are no turns either.)",
+                "In turn, the counts would differ by one at the most. A hash is even only as far as chance "
+                "allows. (kube-proxy does not take turns either.)",
                 sources.BRIEF, is_choice("turns"),
             ),
             Misconception(
                 "ecmp-splits-connections",
-                "Then a connection's packets would overtake each other, and end at different Pods.",
+                "Then a connection's packets would overtake each other, and reach different Pods.",
                 sources.BGP + " (per-connection)", is_choice("packet"),
             ),
         ),
         scored_by=("bgp.shares",),
+        gives_away=(r"hash of each connection's addresses",),
     ),
     Exercise(
         "share-of-a-lonely-pod", "07",
-        "With Local: one next hop has three Pods, another one has one. Which share does the lonely Pod get?", "number",
-        _expect_share_of_single_pod, unit="%", tolerance=0.1, scale=(0, 100, 5),
-        hints=("Who shares between the nodes, and does it know Pods?", "The router. Half for each of two next hops."),
+        "With Local: a next hop has three Pods, another one has a single Pod. Which share does the single Pod get?",
+        "number", _expect_share_of_single_pod, unit="%", tolerance=0.1, scale=(0, 100, 5),
+        hints=("Who shares between the nodes, and does it know Pods?", "The router. Next hops get equal shares."),
         explanation="{answer}: the router counts nodes.",
         misconceptions=(
             Misconception(
@@ -228,16 +308,22 @@ EXERCISES = (
             ),
         ),
         scored_by=("curl",),
+        gives_away=(r"single Pod (?:serves|gets|has) (?:half|as much)",),
     ),
     Exercise(
-        "router-and-a-killed-node", "07", "A node is killed. How long does the router send packets to it?", "choice",
+        "router-and-a-killed-node", "07",
+        "`docker kill` ends a node's container. How long does the router send packets to it?", "choice",
         _expect_time_until_withdrawn,
         choices=(
             Choice("at once", "hardly at all"), Choice("gossip", "until the gossip has noticed"),
-            Choice("hold", "until the hold timer is over"),
+            Choice("hold", "until the router has heard nothing for long enough"),
+            Choice("not ready", "until the API calls the node NotReady, and MetalLB withdraws the route"),
         ),
         hints=("A killed process does not speak. Its kernel does.", "lab.observation().events('BGP')"),
-        explanation="{answer}: the dying node's kernel closes its sockets.",
+        explanation=(
+            "{answer}: on kind, the host's kernel lives on and closes the sockets of the killed container. A server "
+            "that loses power does not close them: there the router waits."
+        ),
         misconceptions=(
             Misconception(
                 "gossip-moves-routes",
@@ -246,25 +332,40 @@ EXERCISES = (
             ),
             Misconception(
                 "bgp-is-slow-to-notice",
-                "That holds for a node that goes silent. A closed connection is noticed in the same moment.",
+                "You are right for a server that loses power. Here only a container died: the kernel of its host "
+                "lives, and closes the session.",
                 sources.BGP + " (limitations)", is_choice("hold"),
+            ),
+            Misconception(
+                "withdrawal-needs-the-api",
+                "A route lives as long as its session. The router removes it with the session, whatever the API says "
+                "of the node.",
+                "MetalLB issue #524, before there was gossip", is_choice("not ready"),
             ),
         ),
         scored_by=("observation.timeline", "observation.events", "observation.phases"),
+        gives_away=(r"hardly at all", r"closes its session with", r"router removed the next hop"),
     ),
     Exercise(
-        "what-ends-a-silent-session", "07", "A cable is pulled, nothing says good-bye. What ends the session?",
+        "what-ends-a-silent-session", "07",
+        "Somebody pulls a cable, or a server loses power. What ends its session with the router?",
         "choice", _expect_end_of_silent_session,
         choices=(
             Choice("hold", "the hold timer"), Choice("closed", "the node's kernel closes it"),
             Choice("bfd", "BFD"), Choice("not ready", "Kubernetes calls the node NotReady"),
         ),
         hints=("What can the router notice?", "That it has heard nothing, for so long."),
-        explanation="{answer}: so long after the node's last word.",
+        explanation="{answer}: so long after the node's last message.",
         misconceptions=(
             Misconception(
+                "dead-servers-close-sockets",
+                "A kernel needs power and a cable to send that. A kernel closes the socket only if it outlives the "
+                "speaker, as the host's kernel does on kind.",
+                sources.BRIEF, is_choice("closed"),
+            ),
+            Misconception(
                 "bfd-is-always-there",
-                "It would be quicker. In the native mode of this course there is none; FRR mode has it.",
+                "It would be quicker. The native mode of this course has no BFD; FRR-K8s has it.",
                 sources.BGP + " (FRR mode)", is_choice("bfd"),
             ),
             Misconception(
@@ -274,6 +375,27 @@ EXERCISES = (
             ),
         ),
         scored_by=("observation.timeline", "observation.phases", "observation.events"),
+        gives_away=(r"hold timer",),
+    ),
+    Exercise(
+        "earliest-end-of-hold", "07",
+        "Each side sends a keepalive every third of the hold time. Somebody pulls a cable. How long after that does "
+        "the hold timer end at the earliest, in this cluster?",
+        "number", _expect_earliest_end_of_hold, unit="s", tolerance=0.01, scale=(0, 30, 1),
+        hints=("From which message does the timer count?", "The next keepalive was due at the moment of the cut."),
+        explanation="{answer}: the last keepalive had come a third of the hold time before the cut.",
+        misconceptions=(
+            Misconception(
+                "hold-counts-from-the-cut",
+                "The router does not see the cut. Its timer counts from the last message, and that came earlier.",
+                sources.BRIEF, is_wrong_number("from the cut", 0.01),
+            ),
+            Misconception(
+                "one-keepalive-is-enough",
+                "A keepalive that does not come is no reason to end a session: the whole hold time has to pass.",
+                sources.BRIEF, is_wrong_number("one keepalive", 0.01),
+            ),
+        ),
     ),
     Exercise(
         "both-at-once", "07", "May one pool be advertised on layer 2 and by BGP at the same time?", "choice",
@@ -284,27 +406,49 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "one-protocol-each",
-                "It is asked so often that it stands in the FAQ: an L2Advertisement and a BGPAdvertisement may name "
-                "the same pool.",
+                "Many people ask that, so it stands in MetalLB's FAQ: an L2Advertisement and a BGPAdvertisement may "
+                "name the same pool.",
                 "MetalLB docs, FAQ", is_choice("no"),
             ),
         ),
     ),
     Exercise(
-        "who-is-disturbed", "07", "A next hop leaves an ECMP group of three. Which connections are disturbed?",
+        "who-is-disturbed", "07", "The first next hop leaves an ECMP group of three. Which connections are disturbed?",
         "choice", _expect_disturbed_connections, quiz=True,
         choices=(Choice("only", "those of the lost node"), Choice("more", "more: some of the others, too")),
         hints=("The hash does not change. What does?", "Its range is divided among fewer next hops."),
-        explanation=(
-            "{answer}. The borders of the others' shares move; a"
-            " connection that comes to another node is reset."
-        ),
+        explanation="{answer}. The others' shares get new borders. A connection that reaches another node breaks.",
         misconceptions=(
             Misconception(
                 "only-the-lost-ones",
-                "You would hope so. Most routers divide the hash's range anew, and connections of living nodes end at "
-                "strangers. (Resilient hashing avoids it.)",
+                "Many routers divide the hash's range anew, and connections of living nodes reach nodes that do not "
+                "know them. (Resilient hashing avoids it.)",
                 sources.BGP + " (limitations)", is_choice("only"),
+            ),
+        ),
+    ),
+    Exercise(
+        "bgp-with-cluster", "07",
+        "BGP, policy Cluster: a node with an endpoint is killed, and its session closes. Why do requests still fail?",
+        "choice", _expect_what_cluster_waits_for, quiz=True,
+        choices=(
+            Choice("session", "the router still sends packets to the node"),
+            Choice("endpoints", "the other nodes still send packets to the dead endpoint"),
+            Choice("nothing", "they do not: BGP notices at once"),
+        ),
+        hints=("Which component chooses a Pod, and which list does it choose from?", "kanslib.node_losses('svc1')"),
+        explanation="{answer}, until Kubernetes removes it from the rules. Both protocols wait for that.",
+        misconceptions=(
+            Misconception(
+                "a-closed-session-keeps-its-route",
+                "The route goes with the session. The packets reach a living node, and that node chooses the dead Pod.",
+                sources.BRIEF, is_choice("session"),
+            ),
+            Misconception(
+                "bgp-ends-every-outage",
+                "BGP removes a next hop. It does not know Pods: with Cluster, the rules of every other node still have "
+                "the dead endpoint.",
+                sources.PODS_GONE, is_choice("nothing"),
             ),
         ),
     ),
