@@ -53,8 +53,9 @@ def test_kans_challenge_solved(tmp_path: Path, case: int) -> None:
 def test_kans_challenge_quit_exit_code(tmp_path: Path) -> None:
     assert play(tmp_path, "", "--case", "1").returncode == 1
     assert play(tmp_path, "quit\n", "--case", "1").returncode == 1
-    gone = play(tmp_path, "hint\nsolution\n", "--case", "1")
+    gone = play(tmp_path, "hint\nhint\nsolution\n", "--case", "1")
     assert gone.returncode == 1
+    assert "You have not looked at the candidates of the Service yet." in gone.stdout
     assert "Hint 1 (1 more)" in gone.stdout
     assert "Solution: No L2Advertisement covers the pool" in gone.stdout
 

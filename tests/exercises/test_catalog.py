@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kanslib.course import manifests
 from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.catalog.ch08_broken_labs import EVIDENCE
 from kanslib.exercises.exercise import AnswerOutcome, Exercise, assess
@@ -37,11 +38,15 @@ ELSEWHERE = {
     "which-neighbor-sends-nothing": ("bgp", "apply-bgp"), "bytes-of-an-update": ("bgp", "apply-bgp"),
     "one-leader-under-bgp": ("bgp", "bgp-etp-local"), "share-of-a-lonely-pod": ("bgp", "bgp-etp-local"),
     "router-and-a-killed-node": ("bgp", "kill-node"), "what-ends-a-silent-session": ("bgp-silent", "cut-link"),
+    "case-10": ("arp", "opening"), "case-11": ("arp", "opening"), "write-the-conflict-check": ("case-9", "opening"),
+    "does-a-check-on-a-node-find-it": ("case-9", "opening"), "what-a-reset-says": ("case-9", "opening"),
 }  # fmt: skip
 PLACES = {
     name: (one.story, "opening") if one.story else ELSEWHERE.get(name, CHAPTERS[one.chapter])
     for name, one in CATALOG.items()
 }
+# the manifests that break a cluster for an exercise
+TWO_FAULTS = {"case-10": manifests.case_10, "case-11": manifests.case_11}
 # an answer that shows a misconception, as a function of the expected one; those of a choice tell it themselves
 HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "more-pods-change-nothing": lambda _: "50 %",
@@ -90,6 +95,10 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "attributes-have-fixed-places": lambda _: lambda message: ".".join(str(byte) for byte in message[39:43]),
     "hold-counts-from-the-cut": lambda _: 9,
     "one-keepalive-is-enough": lambda _: "3 s",
+    "one-complaint-has-one-cause": lambda expected: sorted(expected.names)[:1],
+    "complaints-of-a-day-share-a-cause": lambda expected: sorted(expected.names)[1:],
+    "a-repeated-answer-is-a-conflict": lambda _: answered_again,
+    "a-machine-has-a-single-address": lambda _: held_by_a_busy_machine,
 }  # fmt: skip
 # where a misconception may have been seen: something that can be looked up
 SEEN = re.compile(r"MetalLB (issues?|PRs?|commit|docs)|kind issues?|the lesson that|the wrong ideas that this course")
@@ -172,12 +181,26 @@ def from_first_to_last(attempts: list[tuple[float, bool]]) -> float:
     return round(max(failed) - min(failed), 3) if failed else 0.0
 
 
+def conflicts(answers: list[tuple[str, str]]) -> set[str]:
+    return {address for address, mac in answers for one, other in answers if one == address and other != mac}
+
+
+def answered_again(answers: list[tuple[str, str]]) -> set[str]:
+    addresses = [address for address, _ in answers]
+    return {address for address in addresses if addresses.count(address) > 1}
+
+
+def held_by_a_busy_machine(answers: list[tuple[str, str]]) -> set[str]:
+    return {address for address, mac in answers for other, same in answers if same == mac and other != address}
+
+
 WRITTEN = {
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
     "write-the-share": failed_share,
     "write-the-vip-rule": vip_rule_to("KUBE-EXT"),
     "write-the-moves": moved,
     "read-the-next-hop": next_hop,
+    "write-the-conflict-check": conflicts,
 }  # fmt: skip
 
 
@@ -209,6 +232,8 @@ def asked(request: pytest.FixtureRequest, open_lab: OpenLab) -> tuple[Exercise, 
     story, moment = PLACES[request.param]
     lab = open_lab(story)
     lab.at(moment)
+    if request.param in TWO_FAULTS:
+        lab.apply(TWO_FAULTS[request.param])
     return CATALOG[request.param], lab
 
 

@@ -8,11 +8,22 @@ from collections.abc import Callable
 import pytest
 
 import kanslib
+from kanslib.course import manifests
 from kanslib.diagnosis import CAUSES as RULES
 from kanslib.diagnosis import ClusterSnapshot, find
 from kanslib.exercises.catalog import CATALOG
-from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES, FIXES_OF, PROOFS_OF
+from kanslib.exercises.catalog.ch08_broken_labs import (
+    CAUSES,
+    COMPLAINTS,
+    EVIDENCE,
+    FIXES,
+    FIXES_OF,
+    PLACES,
+    PROOFS_OF,
+)
 from kanslib.exercises.exercise import AnswerOutcome, assess
+from kanslib.exercises.session import LOOK_FIRST
+from kanslib.k8s.objects import external_address
 from kanslib.lab.lab import Lab
 from tests.types import OpenLab
 
@@ -78,6 +89,29 @@ class TestCase:
         assert "effect at best" in lab.exercise(case).check(cause=BROKEN[case], fix=fix, evidence="leader")
         assert "would leave the cause" in lab.exercise(case).check(cause=BROKEN[case], fix="restart", evidence=proof)
 
+    def test_case_right_answer_offered_after_its_proof(self, open_lab: OpenLab, case: str) -> None:
+        view = open_lab(case).exercise(case)
+        assert view.offered() == {}
+        assert LOOK_FIRST in repr(view)
+        for proof in PROOFS_OF[BROKEN[case]]:
+            lab = open_lab(case)
+            QUERIES[proof](lab)
+            offered = {part: {one.key for one in choices} for part, choices in lab.exercise(case).offered().items()}
+            assert BROKEN[case] in offered["cause"]
+            assert FIXES_OF[BROKEN[case]] < offered["fix"]
+            assert proof in offered["evidence"]
+            assert len(offered["cause"]) < len(CAUSES)
+
+    def test_case_hint_names_where_nobody_looked(self, open_lab: OpenLab, case: str) -> None:
+        lab = open_lab(case)
+        said = str(lab.exercise(case).hint())
+        place = said.removeprefix("Hint: You have not looked at ").removesuffix(" yet.")
+        (asked,) = set(PLACES[place]) & PROOFS_OF[BROKEN[case]]
+        QUERIES[asked](lab)
+        view = lab.exercise(case)
+        assert CATALOG[case].hints[0] in view.hint()
+        assert CATALOG[case].hints[1] in view.hint()
+
     def test_case_actions_hide_cause(self, open_lab: OpenLab, case: str) -> None:
         lab = open_lab(case)
         shown = f"{lab!r} {lab.moments()} {lab.exercise(case).question.partition('cause:')[0]}".lower()
@@ -85,6 +119,34 @@ class TestCase:
 
     def test_find_simulated_case_same_fault(self, open_lab: OpenLab, case: str) -> None:
         assert CATALOG["what-is-wrong"].expected_answer(open_lab(case, backend="simulated")).value == BROKEN[case]
+
+
+TWO_FAULTS = {
+    "case-10": (manifests.case_10, {"selects nobody", "no endpoints"}, {"svc1", "svc2", "svc3"}),
+    "case-11": (manifests.case_11, {"sharing refused", "local nowhere"}, {"svc1"}),
+}
+
+
+@pytest.mark.parametrize("case", TWO_FAULTS)
+def test_two_faults_found_and_mended_one_after_the_other(open_lab: OpenLab, case: str) -> None:
+    manifest, causes, silent = TWO_FAULTS[case]
+    lab = open_lab("arp")
+    assert "nothing is wrong here" in lab.exercise(case).check(["conflict"])
+    lab.apply(manifest)
+    assert lab.exercise(case).check(sorted(causes)).outcome is AnswerOutcome.RIGHT
+    assert all(lab.exercise(case).check([one]).outcome is AnswerOutcome.WRONG for one in causes)
+    assert {name for name in ("svc1", "svc2", "svc3") if is_silent(lab, name)} == silent
+    lab.apply(manifests.l2advertisement)
+    assert len(CATALOG[case].expected_answer(lab).names) == 1, "the other fault is still there"
+    lab.apply(manifests.services)
+    assert "nothing is wrong here" in lab.exercise(case).check(["conflict"])
+    assert not any(is_silent(lab, name) for name in ("svc1", "svc2", "svc3"))
+
+
+def is_silent(lab: Lab, service: str) -> bool:
+    """Return True where a Service has an address and no request to it is answered."""
+    waits = any(one["metadata"]["name"] == service and not external_address(one) for one in lab.objects("services"))
+    return not waits and all("no answer" in name for name in lab.curl(service, times=3).HOSTNAME)
 
 
 def test_case_check_in_its_own_story(open_lab: OpenLab) -> None:
@@ -122,6 +184,7 @@ def test_causes_tables_fit_together() -> None:
     assert causes == set(RULES) == set(FIXES_OF) == set(PROOFS_OF)
     assert set.union(*FIXES_OF.values()) < {one.key for one in FIXES}
     assert set.union(*PROOFS_OF.values()) < {one.key for one in EVIDENCE}
+    assert set.union(*PROOFS_OF.values()) < {query for queries in PLACES.values() for query in queries}
     assert set(BROKEN) == set(COMPLAINTS)
 
 

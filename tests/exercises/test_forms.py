@@ -38,7 +38,7 @@ def click(form: ipywidgets.Widget, name: str) -> str:
         ("election", "addresses-for-a-newcomer", "Move the slider."),
         ("election", "candidates-of-svc1", "Tick one or more."),
         ("election", "write-the-election", "This notebook has no function &#39;elect&#39; yet."),
-        ("case-1", "case-1", "Choose the cause and the fix and the evidence."),
+        ("case-1", "case-1", "Ask this cluster something first."),
     ],
 )
 def test_form_check_untouched_says_what_to_do(open_lab: OpenLab, story: str, name: str, words: str) -> None:
@@ -80,3 +80,18 @@ def test_form_of_prediction_shows_its_result(open_lab: OpenLab) -> None:
     assert "✗ not right" in question.value
     assert "Your prediction: myk8s-worker2" in feedback.value
     assert boxes["myk8s-worker"].description == "myk8s-worker ✓ right"
+
+
+def test_form_offers_causes_after_queries(open_lab: OpenLab) -> None:
+    lab = open_lab("case-1")
+    form = create_form(lab.exercise("case-1"))
+    cause, fix, evidence = widgets(form, ipywidgets.Dropdown)
+    assert len(cause.options) == 1
+    lab.arp_scan()
+    assert [text for text, _ in evidence.options] == ["(choose)", "lab.arp_scan()"]
+    cause.value = few = cause.options[1][1]
+    lab.election("svc1")
+    assert 6 < len(cause.options) < 11
+    assert len(fix.options) > 3
+    assert cause.value == few
+    assert "Choose the fix and the evidence." in click(form, "Check")

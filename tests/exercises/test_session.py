@@ -218,9 +218,14 @@ def test_exercise_view_text_on_terminal(open_lab: OpenLab, capsys: pytest.Captur
     assert "c) those that it led, and those that the new name wins" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["read-the-answer", "write-kube-svc", "write-the-election", "write-the-outage"])
+@pytest.mark.parametrize(
+    "name", ["read-the-answer", "write-kube-svc", "write-the-election", "write-the-outage", "write-the-conflict-check"]
+)
 def test_exercise_solution_code_is_right(open_lab: OpenLab, name: str) -> None:
-    stories = {"read-the-answer": "arp", "write-kube-svc": "iptables", "write-the-election": "election"}
+    stories = {
+        "read-the-answer": "arp", "write-kube-svc": "iptables", "write-the-election": "election",
+        "write-the-conflict-check": "case-9",
+    }  # fmt: skip
     lab = open_lab(stories.get(name, "failover"))
     if name == "write-the-outage":
         lab.at("kill-node")

@@ -73,6 +73,7 @@ class Exercise:
         (searched in any case of letters, with one blank between words)
     recalled_in: the later chapter whose quiz asks it again
     places: of a diagnosis, where a learner can look (“the wire”), each with the queries that look there
+    offer: of a diagnosis, the choices of each part that these queries could have shown; none before the first query
     """
 
     id: str
@@ -97,6 +98,7 @@ class Exercise:
     gives_away: tuple[str, ...] = ()
     recalled_in: str = ""
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    offer: Callable[[Collection[str]], Mapping[str, tuple[Choice, ...]]] | None = None
 
 
 @dataclass(frozen=True)

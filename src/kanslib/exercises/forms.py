@@ -13,7 +13,7 @@ from IPython.display import HTML, display
 from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
-from kanslib.exercises.session import ExerciseView, Feedback, Prediction
+from kanslib.exercises.session import LOOK_FIRST, ExerciseView, Feedback, Prediction
 from kanslib.palette import BLUE, GREEN, VERMILLION
 
 _WIDE = {"width": "auto", "max_width": "100%"}
@@ -232,18 +232,30 @@ def _find_in_notebook(name: str) -> object:
 
 
 def _create_dropdowns(view: ExerciseView) -> FormField:
-    """Return one dropdown for each part of a diagnosis."""
+    """Return one dropdown for each part of a diagnosis. They offer what the learner's queries can have shown."""
     dropdowns = {
         part: ipw.Dropdown(
-            options=[(_NOTHING, None), *((choice.text, choice.key) for choice in choices)], description=part, index=0,
-            layout={"width": "640px", "max_width": "100%"}, style={"description_width": "5em"},
+            description=part, layout={"width": "640px", "max_width": "100%"}, style={"description_width": "5em"}
         )
-        for part, choices in view.exercise.parts.items()
-    }  # fmt: skip
+        for part in view.exercise.parts
+    }
+    note = ipw.Label()
+
+    def offer() -> None:
+        offered = view.offered()
+        note.value = "" if offered else LOOK_FIRST
+        for part, dropdown in dropdowns.items():
+            chosen, choices = dropdown.value, offered.get(part, ())
+            dropdown.options = [(_NOTHING, None), *((choice.text, choice.key) for choice in choices)]
+            dropdown.value = chosen if chosen in {choice.key for choice in choices} else None
 
     def missing() -> str:
+        if note.value:
+            return LOOK_FIRST
         parts = [part for part, dropdown in dropdowns.items() if dropdown.value is None]
         return f"Choose {' and '.join(f'the {part}' for part in parts)}." if parts else ""
 
-    box = ipw.VBox(list(dropdowns.values()))
+    offer()
+    view.on_query = offer
+    box = ipw.VBox([note, *dropdowns.values()])
     return FormField(box, lambda: {part: dropdown.value for part, dropdown in dropdowns.items()}, missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -45,6 +45,9 @@ border:2px solid;border-radius:11px}
 .kans-choices{margin:.3em 0;padding-left:2em;list-style:lower-alpha}
 .kans-feedback pre{margin:.4em 0;overflow-x:auto}
 """
+
+
+LOOK_FIRST = "Ask this cluster something first. The causes come after your first query."
 
 
 def display_text(_views: Sequence[ExerciseView], html: Markup, text: str) -> None:
@@ -104,8 +107,10 @@ def _with_line_breaks(words: str) -> Markup:
     return Markup("<br>").join(words.split("\n"))
 
 
-def _list_choices(choices: Sequence[Choice]) -> list[str]:
-    return [f"  {letter(place)}) {choice.text}" for place, choice in enumerate(choices)]
+def _list_choices(choices: Sequence[Choice], offered: Collection[Choice] | None = None) -> list[str]:
+    """Return choices with their letters; of `choices` only those that are offered."""
+    shown = choices if offered is None else offered
+    return [f"  {letter(place)}) {choice.text}" for place, choice in enumerate(choices) if choice in shown]
 
 
 class ExerciseView:
@@ -118,11 +123,13 @@ class ExerciseView:
         progress: Progress,
         options: Callable[[], list[str]] = list,
         display: Display = display_text,
+        queries: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.exercise, self.expected_answer = exercise, expected_answer
-        self._progress, self._options, self._display = progress, options, display
+        self._progress, self._options, self._display, self._queries = progress, options, display, queries
         self._hints_given, self._has_named_place = 0, False
         self._on_result: list[Callable[[Feedback], None]] = []  # of a prediction
+        self.on_query: Callable[[], None] | None = None  # of a diagnosis that a form shows
 
     def options(self) -> list[str]:
         """Return the names that a form offers; none where the lab cannot list them now."""
@@ -131,12 +138,18 @@ class ExerciseView:
         except KanslibError:
             return []
 
+    def offered(self) -> Mapping[str, tuple[Choice, ...]]:
+        """Return the choices of a diagnosis by part: those that the learner's queries can have shown."""
+        return self.exercise.offer(self._queries()) if self.exercise.offer else self.exercise.parts
+
     @property
     def question(self) -> str:
         """The question, with its choices in letters."""
         lines = [self.exercise.question, *_list_choices(self.exercise.choices)]
-        for part, choices in self.exercise.parts.items():
-            lines += [f"{part}:", *_list_choices(choices)]
+        for part, choices in self.offered().items():
+            lines += [f"{part}:", *_list_choices(self.exercise.parts[part], choices)]
+        if self.exercise.parts and not self.offered():
+            lines.append(LOOK_FIRST)
         if self.exercise.starter:
             lines += ["", self.exercise.starter]
         return "\n".join(lines)
@@ -247,7 +260,7 @@ class ExerciseView:
 
     def _repr_html_(self) -> Markup:
         names = self.options() if self.exercise.kind == "names" else []
-        groups = {"": self.exercise.choices or [Choice(name, name) for name in names], **self.exercise.parts}
+        groups = {"": self.exercise.choices or [Choice(name, name) for name in names], **self.offered()}
         choices = [
             [h.div[part] if part else None, h.ol(".kans-choices")[(h.li[choice.text] for choice in listed)]]
             for part, listed in groups.items()
@@ -255,7 +268,8 @@ class ExerciseView:
         ]
         scale = self.exercise.scale
         numbers = h.div[f"a number from {scale[0]:g} to {scale[1]:g} {self.exercise.unit}".strip()] if scale else None
-        return Markup(h.div(style=bar_style(BLUE))[self.question_html(), choices, numbers])
+        look = h.div[LOOK_FIRST] if self.exercise.parts and not self.offered() else None
+        return Markup(h.div(style=bar_style(BLUE))[self.question_html(), choices, numbers, look])
 
     def paper_html(self) -> Markup:
         """Return the question with its solution folded below it: for paper, where nobody can answer."""
@@ -402,6 +416,7 @@ class ExerciseSession:
 
     expected_at: returns how to find an expected answer for a question that is asked at this moment
     list_options: asks the lab for the names that a form offers
+    queries: returns what the learner has asked this lab
     """
 
     def __init__(
@@ -412,9 +427,12 @@ class ExerciseSession:
         expected_at: Callable[[], Callable[[Exercise], ExpectedAnswer]],
         list_options: Callable[[Callable[[LabQueries], list[str]]], list[str]],
         display: Display = display_text,
+        queries: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.catalog, self.progress, self.pending = catalog, progress, pending
         self._expected_at, self._list_options, self._display = expected_at, list_options, display
+        self._queries = queries
+        self._diagnoses: dict[str, ExerciseView] = {}  # those that were shown last
 
     def create_view(self, kind: type[View], name: str) -> View:
         """Return the view of an exercise, asked at this moment. UnknownNameError lists the exercises."""
@@ -425,7 +443,18 @@ class ExerciseSession:
         def options() -> list[str]:
             return self._list_options(exercise.options) if exercise.options else []
 
-        return kind(exercise, lambda: expected_answer(exercise), self.progress, options, self._display)
+        view = kind(
+            exercise, lambda: expected_answer(exercise), self.progress, options, self._display, self._queries
+        )  # fmt: skip
+        if exercise.offer:
+            self._diagnoses[name] = view
+        return view
+
+    def offer_again(self) -> None:
+        """Offer in each form of a diagnosis what the learner can have seen by now."""
+        for view in self._diagnoses.values():
+            if view.on_query:
+                view.on_query()
 
     def exercise(self, name: str) -> ExerciseView:
         """Return one exercise by its id."""

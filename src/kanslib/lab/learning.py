@@ -52,7 +52,10 @@ class Learning:
         from kanslib.exercises.session import ExerciseSession
 
         pending = PendingPredictions() if self._predictions is None else self._predictions
-        return ExerciseSession(CATALOG, load(default_path()), pending, self.judge_from_here, self.options, self.display)
+        return ExerciseSession(
+            CATALOG, load(default_path()), pending, self.judge_from_here, self.options, self.display,
+            lambda: self._log.counts,
+        )  # fmt: skip
 
     def display(self, views: Sequence[ExerciseView], html: Markup, text: str) -> None:
         """Show exercises: forms where a kernel runs, HTML and text elsewhere.
@@ -67,10 +70,12 @@ class Learning:
         return display_forms(views, [view.paper_html() for view in views] if is_recorded else [html], text)
 
     def score(self, query: str) -> None:
-        """Score the predictions that a query answers, and show what came of them."""
+        """Score the predictions that a query answers, and show what came of them; a diagnosis offers more after it."""
         if self._predictions and self._predictions.scored_by(query):
             for feedback in self.session.score_predictions(query):
                 notices.display_html(str(feedback), feedback.html())
+        if "session" in vars(self):  # which reads a file when it is first asked for
+            self.session.offer_again()
 
     def judge_from_here(self) -> Callable[[Exercise], ExpectedAnswer]:
         """Return how to find the right answer to what is asked now and may be answered when the clock has moved.

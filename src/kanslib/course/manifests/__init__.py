@@ -28,6 +28,7 @@ _HERE = Path(__file__).parent
 NAMES = (
     "kind_cluster", "webpods", "service_types", "pool", "l2advertisement", "services",
     "services_local", "session_affinity", "source_ranges", "bgp", "spread_webpods",
+    "case_10", "case_11",
 )  # fmt: skip
 
 

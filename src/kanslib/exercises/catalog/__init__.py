@@ -32,6 +32,7 @@ _PARTS = (
 _RECALLED_IN = {
     "does-a-load-balancer-open-a-node-port": "02", "who-hands-out": "03", "what-a-curl-on-a-node-proves": "04",
     "chances-of-three": "05", "what-is-hashed": "06", "seconds-until-declared-dead": "07",
+    "cut-in-two": "08",
 }  # fmt: skip
 CATALOG: dict[str, Exercise] = {
     one.id: replace(one, recalled_in=_RECALLED_IN.get(one.id, "")) for part in _PARTS for one in part.EXERCISES
