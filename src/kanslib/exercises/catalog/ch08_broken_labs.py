@@ -285,8 +285,8 @@ EXERCISES = (
             "Begin with svc2. The controller wrote an event.",
             "For svc1, compare the nodes that may announce it with the nodes that run its Pods.",
         ),
-        explanation="The causes are: {answer}. svc2 asks for the address of svc3, and they carry no common key. svc1 "
-        "has the policy Local, and the L2Advertisement selects a node without a Pod of svc1.",
+        explanation="The causes are: {answer}. The Service svc2 asks for the address of svc3, and they carry no common "
+        "key. The Service svc1 has the policy Local, and the L2Advertisement selects a node without a Pod of svc1.",
         misconceptions=(
             Misconception(
                 "complaints-of-a-day-share-a-cause",
@@ -329,7 +329,7 @@ EXERCISES = (
         _expect_check_on_a_node, quiz=True,
         hints=(
             "Where do the rules of kube-proxy stand?",
-            "Ask `lab.trace('svc1', source=lab.control_plane)` for the way of the packet.",
+            "`lab.trace('svc1', source=lab.control_plane)` follows the packet.",
         ),
         explanation="{answer}. A check that ends at a Pod this way says nothing of MetalLB. Run it from a machine "
         "outside the cluster.",
