@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import pytest
 
+from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.forms import create_form
 from kanslib.lab.learning import kernel_predictions
 from tests.types import OpenLab
@@ -17,6 +19,8 @@ from tests.types import OpenLab
 def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
     kernel_predictions.cache_clear()
+    predicted = replace(CATALOG["leader-of-svc1"], scored_by=("leader",))  # whatever a chapter predicts today
+    monkeypatch.setitem(CATALOG, "leader-of-svc1", predicted)
 
 
 def widgets(box: ipywidgets.Widget, kind: type[ipywidgets.Widget]) -> list[Any]:

@@ -160,7 +160,7 @@ def second_fault_behind_the_first(lab: Lab) -> None:
     assert not any("no answer" in one for name in ("svc2", "svc3") for one in answers(lab, name))
 
 
-@CLAIMS.claim("08-85", "svc1 does not answer, svc2 lost its address, and svc3 works.", story="arp")
+@CLAIMS.claim("08-99", "svc1 does not answer, svc2 lost its address, and svc3 works.", story="arp")
 @CLAIMS.claim("case-11", "svc1 does not answer, svc2 lost its address, and svc3 works.", story="arp")
 def two_complaints(lab: Lab) -> None:
     lab.apply(manifests.case_11)
