@@ -343,19 +343,21 @@ class Lab(places.HelpfulAttributes):
         return metallb.hash_order(self._view, services, joins, leaves)
 
     @query
-    def curl(self, target: str, times: int = 1, source: str | None = None) -> Table:
+    def curl(self, target: str, times: int = 1, source: str | None = None, *, in_order: bool = False) -> Table:
         """Send requests and return who answered: COUNT, HOSTNAME and REMOTE (the client, as the Pod saw it).
 
         `target`: a Service, `node:port`, or an address with or without a port. `source`: the place that asks (default:
-        the client). The real command: `curl -s ADDRESS`.
+        the client). `in_order`: one row for each request instead of the counts. The real command: `curl -s ADDRESS`.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
         recorded · story 'arp': ...
         >>> lab.curl("svc1").COUNT.tolist()
         [1]
+        >>> lab.curl("svc1", in_order=True).REQUEST.tolist()
+        [1]
         """
-        return traffic.curl(self._view, target, times, source)
+        return traffic.curl(self._view, target, times, source, in_order=in_order)
 
     @query
     def arp_scan(self, source: str | None = None) -> Table:

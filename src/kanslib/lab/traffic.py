@@ -23,12 +23,16 @@ def _table(text: Text, rows: Rows, columns: Columns | Sequence[str], empty_becau
     return Table.from_rows(rows, text.provenance, columns, empty_because=empty_because)
 
 
-def curl(view: ClusterView, target: str, times: int, source: str | None) -> Table:
-    """Send requests and count who answered; see `Lab.curl`."""
+def curl(view: ClusterView, target: str, times: int, source: str | None, *, in_order: bool) -> Table:
+    """Send requests and count who answered, or list the answers one by one; see `Lab.curl`."""
     aim = packet_path.resolve(view, target)
     sent = view.backend.requests(str(aim), times, source or places.client(view))
+    why = f"no request was sent to {target}"
+    if in_order:
+        rows = command_tables.ordered_request_rows(sent.output, sent.count, sent.connect_error)
+        return _table(sent.output, rows, command_tables.ORDERED_REQUEST_COLUMNS, why)
     rows = command_tables.request_rows(sent.output, sent.count, sent.connect_error)
-    return _table(sent.output, rows, command_tables.REQUEST_COLUMNS, f"no request was sent to {target}")
+    return _table(sent.output, rows, command_tables.REQUEST_COLUMNS, why)
 
 
 def arp_scan(view: ClusterView, source: str | None) -> Table:

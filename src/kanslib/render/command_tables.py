@@ -52,6 +52,22 @@ def request_rows(text: str, times: int, connect_error: ClientError = ClientError
     ]
 
 
+ORDERED_REQUEST_COLUMNS = ("REQUEST", "HOSTNAME", "REMOTE")
+
+
+def ordered_request_rows(text: str, times: int, connect_error: ClientError = ClientError.OTHER) -> list[Row]:
+    r"""Return each of `times` requests in the order in which they were sent: REQUEST, and who answered it.
+
+    `connect_error`: what curl's exit code 7 means here.
+
+    >>> ordered_request_rows("Hostname: webpod2\ncurl exit 28\n", 2)[1]
+    {'REQUEST': 2, 'HOSTNAME': '(no answer): timed out', 'REMOTE': ''}
+    """
+    answers = _single_answers(text, connect_error)
+    answers += [(NO_ANSWER, "")] * (times - len(answers))
+    return [{"REQUEST": number, "HOSTNAME": name, "REMOTE": remote} for number, (name, remote) in enumerate(answers, 1)]
+
+
 def _single_answers(text: str, connect_error: ClientError) -> list[tuple[str, str]]:
     """Return the Pod and the remote address of each answer, where every answer was printed by itself."""
     answers: list[tuple[str, str]] = []
