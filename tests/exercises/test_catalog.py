@@ -58,6 +58,11 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "doors-only-where-pods-are": lambda _: 2,
     "control-plane-has-no-door": lambda _: "3",
     "network-and-broadcast-are-lost": lambda _: 49,
+    "a-range-without-its-end": lambda _: "50",
+    "health-is-a-living-node": lambda expected: sorted(expected.wrong_names["everybody"]),
+    "workers-are-healthy": lambda _: "myk8s-worker myk8s-worker2 myk8s-worker3",
+    "pending-is-an-address": lambda _: pending_counts,
+    "addresses-go-round": lambda _: go_round,
     "all-speakers-answer": lambda expected: sorted(expected.wrong_names["everybody"]),
     "nodes-with-pods-answer": lambda _: "myk8s-worker, myk8s-worker2",
     "the-target-is-the-answer": lambda _: read_target,
@@ -194,7 +199,27 @@ def held_by_a_busy_machine(answers: list[tuple[str, str]]) -> set[str]:
     return {address for address, mac in answers for other, same in answers if same == mac and other != address}
 
 
+def pending_counts(_cluster_ip: str, external_ip: str, ports: str) -> list[str]:
+    ways = ["ClusterIP", "NodePort"] if ":" in ports else ["ClusterIP"]
+    return ways if external_ip == "<none>" else [*ways, "VIP"]
+
+
+def ways_in(_cluster_ip: str, external_ip: str, ports: str) -> list[str]:
+    found = {"ClusterIP": True, "NodePort": ":" in ports, "VIP": "." in external_ip}
+    return [name for name, is_open in found.items() if is_open]
+
+
+def go_round(pool: list[str], taken: list[str]) -> str:
+    return pool[(pool.index(taken[-1]) + 1) % len(pool)] if taken else pool[0]
+
+
+def next_address(pool: list[str], taken: list[str]) -> str | None:
+    free = [address for address in pool if address not in taken]
+    return free[0] if free else None
+
+
 WRITTEN = {
+    "write-the-ways-in": ways_in, "next-address": next_address,
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
     "write-the-share": failed_share,
     "write-the-vip-rule": vip_rule_to("KUBE-EXT"),
@@ -398,8 +423,10 @@ def test_quizzes_recall_an_earlier_chapter() -> None:
     assert all(one.chapter < chapter and one.kind != "diagnosis" for chapter, one in again.items())
 
 
-# the simulator sends no frames of BGP, and follows its client's memory only from the first request on
+# the simulator sends no frames of BGP, follows its client's memory only from the first request on, and leaves the
+# environment of MetalLB's containers out
 NOT_SIMULATED = {
+    "who-makes-the-secret",
     "does-the-vip-answer-ping", "does-curl-survive", "bytes-of-an-update", "cards-or-hash",
     "what-ends-a-silent-session",
     "why-the-rule-looks-broken",  # by chance: in which order a new speaker meets itself and the others

@@ -147,12 +147,12 @@ def test_lab_progress_figure_and_table(open_lab: OpenLab) -> None:
 
 
 def test_prediction_scored_by_any_lab(capsys: pytest.CaptureFixture[str]) -> None:
-    kanslib.open_lab("metallb").predict("one-too-many", guess="c")
+    kanslib.open_lab("metallb").predict("one-too-many", guess="d")
     other_lab = kanslib.open_lab("case-2")
     capsys.readouterr()
     other_lab.events("svc3")
     said = capsys.readouterr().out
-    assert "✗ Your prediction: no address, and silence" in said
+    assert "✗ Your prediction: no address, and no event" in said
     assert "Here: no address, and a warning" in said
 
 

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_address, ip_network
 
+import yaml
+
+from kanslib.course import manifests
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.catalog import sources
-from kanslib.exercises.catalog.queries import column, load_balancer, name_of, node_port, nodes, nodes_with_endpoints
+from kanslib.exercises.catalog.queries import (
+    column,
+    load_balancer,
+    name_of,
+    node_port,
+    nodes,
+    nodes_with_endpoints,
+    sorted_nodes,
+)
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
-from kanslib.exercises.misconceptions import ExpectedAnswer, Misconception, is_choice, is_wrong_number
+from kanslib.exercises.misconceptions import (
+    Case,
+    ExpectedAnswer,
+    Misconception,
+    behaves_like,
+    is_choice,
+    is_wrong_names,
+    is_wrong_number,
+)
+from kanslib.k8s import kubectl
+from kanslib.k8s.apply import LAST_APPLIED
 from kanslib.k8s.objects import KubeObject, external_address
 
 _APPLY = "lab.apply(manifests.service_types), or lab.at('apply-service-types')"
@@ -35,6 +57,15 @@ def _expect_events_while_pending(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("nothing" if not types else "warning" if "Warning" in types else "normal")
 
 
+def _expect_first_look_at_pending(lab: LabQueries) -> ExpectedAnswer:
+    """Find out what is missing while a Service waits: a controller, or the Service's endpoints."""
+    if external_address(load_balancer(lab, _APPLY)):
+        raise NotFoundError("a Service that waits", hint=_APPLY)
+    deployments = {(one["metadata"]["namespace"], name_of(one)) for one in lab.objects("deployments")}
+    has_controller = ("metallb-system", "controller") in deployments
+    return ExpectedAnswer("events" if has_controller else "controller")
+
+
 def _expect_clients_of_a_cluster_ip(lab: LabQueries) -> ExpectedAnswer:
     service = _service_of_type(lab, "ClusterIP")
     ways_from_a_node = lab.trace(name_of(service), source=lab.control_plane)
@@ -46,6 +77,21 @@ def _expect_clients_of_a_cluster_ip(lab: LabQueries) -> ExpectedAnswer:
 def _expect_node_port_of_load_balancer(lab: LabQueries) -> ExpectedAnswer:
     ports = load_balancer(lab, _APPLY)["spec"]["ports"]
     return ExpectedAnswer("open" if any(port.get("nodePort") for port in ports) else "closed")
+
+
+def _expect_node_port_after_the_field(lab: LabQueries) -> ExpectedAnswer:
+    """Find out whether the manifest names the NodePort: `kubectl apply` removes only what a manifest had."""
+    service = load_balancer(lab, _APPLY)
+    applied = json.loads(service["metadata"].get("annotations", {}).get(LAST_APPLIED, "{}"))
+    named = any(port.get("nodePort") for port in applied.get("spec", {}).get("ports", []))
+    return ExpectedAnswer("closes" if named else "stays")
+
+
+def _expect_port_on_the_host(lab: LabQueries) -> ExpectedAnswer:
+    """Find out whether kind's file forwards the NodePort from the machine that kind runs on."""
+    nodes_in_file = yaml.safe_load(manifests.kind_cluster)["nodes"]
+    forwarded = {one["hostPort"] for node in nodes_in_file for one in node.get("extraPortMappings", [])}
+    return ExpectedAnswer("yes" if node_port(_service_of_type(lab, "NodePort")) in forwarded else "no")
 
 
 def _port_of_node_without_pod(lab: LabQueries) -> str:
@@ -73,112 +119,273 @@ def _expect_nodes_with_node_port(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer(float(len(open_on)), {"with pods": len(with_pods), "workers": len(everybody) - 1})
 
 
+def _expect_healthy_nodes(lab: LabQueries) -> ExpectedAnswer:
+    """Return the nodes that answer 200 to a health check: those that run a ready Pod of the Service."""
+    everybody = nodes(lab)
+    wrong_names = {"everybody": everybody, "workers": everybody - {lab.control_plane}}
+    return ExpectedAnswer(nodes_with_endpoints(lab, name_of(load_balancer(lab, _APPLY))), wrong_names=wrong_names)
+
+
+def _expect_ways_in(lab: LabQueries) -> ExpectedAnswer:
+    """Return three columns of `kubectl get svc`, each row with its ways in; the last row has an address, too."""
+    services = lab.objects("services")
+    address = str(ip_network(lab.network())[-2])
+    given = {**load_balancer(lab, _APPLY), "status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
+    cases: list[Case] = []
+    for service in [*services, given]:
+        row, spec = kubectl.service(service, 0.0), service["spec"]
+        ways = ["ClusterIP"]
+        ways += ["NodePort"] if any(port.get("nodePort") for port in spec["ports"]) else []
+        ways += ["VIP"] if external_address(service) else []
+        cases.append(((row["CLUSTER-IP"], row["EXTERNAL-IP"], row["PORT(S)"]), ways))
+    return ExpectedAnswer(cases)
+
+
+def _ways_with_pending(_cluster_ip: str, external_ip: str, ports: str) -> list[str]:
+    """Return the ways in as somebody does who takes `<pending>` for an address."""
+    return ["ClusterIP", *(["NodePort"] if ":" in ports else []), *(["VIP"] if external_ip != "<none>" else [])]
+
+
 EXERCISES = (
     Exercise(
         "external-ip-without-metallb", "01",
-        "MetalLB is not installed. What stands in EXTERNAL-IP of the Service of type LoadBalancer?", "choice",
+        "MetalLB is not installed. What does EXTERNAL-IP show for the Service of type LoadBalancer?", "choice",
         _expect_external_ip,
         choices=(
             Choice("address", "an address"), Choice("none", "<none>"), Choice("pending", "<pending>"),
         ),
         hints=(
-            "Kubernetes can write an address down. Who would choose it?",
-            "Nobody here. What would kubectl say of a request that nobody has fulfilled yet?",
+            "Kubernetes can store an address. Which component would choose it?",
+            "This cluster has no such component. What does kubectl print for a request that is still open?",
         ),
-        explanation="{answer}: Kubernetes only has a place for the address. Somebody else has to fill it.",
+        explanation="{answer}: Kubernetes has a field for the address. Another component has to fill it.",
         misconceptions=(
             Misconception(
                 "kubernetes-has-a-load-balancer",
-                "In a cloud it looks so, because the cloud's own controller answers. Kubernetes itself ships none for "
-                "bare metal.",
+                "In a cloud the cloud's own controller fills the field. Kubernetes itself contains no such controller "
+                "for bare metal.",
                 "MetalLB docs, start page (why?)", is_choice("address"),
+            ),
+            Misconception(
+                "no-address-means-none",
+                "<none> is for types that ask for no address. This Service asks for one, so kubectl shows that the "
+                "request is still open.",
+                sources.BRIEF, is_choice("none"),
             ),
         ),
         scored_by=("services",),
+        gives_away=(r"<pending>",),
     ),
     Exercise(
         "does-pending-complain", "01", "The Service waits for an address. What do its events say?", "choice",
         _expect_events_while_pending,
         choices=(
-            Choice("nothing", "nothing: there are none"), Choice("warning", "a warning that nobody answers"),
-            Choice("normal", "a note that it is being worked on"),
+            Choice("nothing", "nothing: it has no events"), Choice("warning", "a warning that no address comes"),
+            Choice("normal", "a note that a component works on it"),
         ),
-        hints=("An event has an author.", "Who is there to write one?"),
-        explanation="{answer}. An event needs somebody who tries, and nobody tries.",
+        hints=("A component writes an event.", "Which component could write one here?"),
+        explanation="{answer}. A component that tries writes events, and here no component tries.",
         misconceptions=(
             Misconception(
                 "pending-says-why",
-                "The advice to look at the events is good once MetalLB has a pool. Before that nobody tries, and who "
-                "does not try writes no event.",
+                "The advice to look at the events is good after MetalLB is installed. Without MetalLB no component "
+                "tries, so no component writes a warning.",
                 sources.EVENTS, is_choice("warning"),
+            ),
+            Misconception(
+                "kubernetes-works-on-it",
+                "Kubernetes stores the Service and its ClusterIP, and then it is done. It does not look for an "
+                "external address.",
+                sources.BRIEF, is_choice("normal"),
             ),
         ),
         scored_by=("events",),
+        gives_away=(r"has no event", r"\(none: svc-loadbalancer"),
     ),
     Exercise(
-        "who-reaches-a-cluster-ip", "01", "Who reaches a ClusterIP?",
+        "pending-for-a-week", "01",
+        "A colleague's Service has been pending for a week, without an event. What do you check first?", "choice",
+        _expect_first_look_at_pending, quiz=True,
+        choices=(
+            Choice("controller", "whether a controller for load balancers runs"),
+            Choice("events", "whether kubectl shows the events wrongly"),
+            Choice("pods", "whether the Pods of the Service are ready"),
+        ),
+        hints=("Which component writes the address into the Service?", "kubectl get pods -A: does it run?"),
+        explanation="{answer}. It writes the address, and it would write an event if it failed.",
+        misconceptions=(
+            Misconception(
+                "it-is-a-display-problem",
+                "kubectl shows what the API stores. The API stores no event, because no component wrote one.",
+                sources.BRIEF, is_choice("events"),
+            ),
+            Misconception(
+                "no-pods-no-address",
+                "MetalLB's controller gives an address to a Service without Pods, too. Pods matter later, when a node "
+                "has to announce the address.",
+                sources.EVENTS, is_choice("pods"),
+            ),
+        ),
+    ),
+    Exercise(
+        "from-your-laptop", "01",
+        "kind runs on your machine. Does curl localhost:PORT reach the NodePort that Kubernetes chose?",
+        "choice", _expect_port_on_the_host,
+        choices=(Choice("yes", "yes: kind forwards NodePorts"), Choice("no", "no: kind does not forward this one")),
+        hints=("Which part of kind's file names ports of the host?", "extraPortMappings lists the forwarded ports."),
+        explanation="{answer}. kind forwards the ports of extraPortMappings, on the node that lists them.",
+        misconceptions=(
+            Misconception(
+                "kind-forwards-every-node-port",
+                "kind forwards only the ports in extraPortMappings. Give the Service one of them with the field "
+                "nodePort, or send the request to the node's own address.",
+                sources.NOT_ROUTED, is_choice("yes"),
+            ),
+        ),
+        scored_by=("containers",),
+        gives_away=(r"30004", r"extraPortMappings"),
+    ),
+    Exercise(
+        "who-reaches-a-cluster-ip", "01", "Which machines reach a ClusterIP?",
         "choice", _expect_clients_of_a_cluster_ip, quiz=True,
         choices=(
-            Choice("everybody", "everybody on the nodes' network"), Choice("inside", "nodes and Pods"),
+            Choice("everybody", "every machine on the nodes' network"), Choice("inside", "nodes and Pods"),
             Choice("pods", "Pods only"),
         ),
-        hints=("It is on no interface. What makes a packet for it go anywhere?", "Which machines have those rules?"),
-        explanation="{answer}: whoever has kube-proxy's rules. A node has them as much as its Pods.",
+        hints=("No interface has the address. What delivers a packet for it?", "Which machines have those rules?"),
+        explanation="{answer}: kube-proxy writes its rules on each node, and Pods send through their node.",
         misconceptions=(
             Misconception(
                 "cluster-ip-is-on-the-network",
-                "The address is not of this network, and no machine out there has rules for it. It is not routed: the "
-                "same surprise that people have with VIPs on a laptop.",
+                "The address does not belong to this network, and a machine outside has no rules for it. No router "
+                "knows a route to it.",
                 sources.NOT_ROUTED, is_choice("everybody"),
+            ),
+            Misconception(
+                "nodes-are-outside",
+                "The rules for a ClusterIP are on the node itself. A program on the node uses them, too: in this "
+                "chapter the control plane's node did.",
+                sources.BRIEF, is_choice("pods"),
             ),
         ),
     ),
     Exercise(
         "does-a-load-balancer-open-a-node-port", "01", "Does the Service of type LoadBalancer open a NodePort, too?",
         "choice", _expect_node_port_of_load_balancer,
-        choices=(Choice("open", "yes"), Choice("closed", "no: that is what it is for")),
-        hints=("Each type contains the one before it.", "Look at the column PORT(S)."),
-        explanation="{answer}: unless allocateLoadBalancerNodePorts is false.",
+        choices=(Choice("open", "yes"), Choice("closed", "no: a load balancer makes it unnecessary")),
+        hints=("A load balancer of a cloud has to reach the cluster somehow.", "Look at the column PORT(S)."),
+        explanation="{answer}: Kubernetes allocates one, unless allocateLoadBalancerNodePorts is false.",
         misconceptions=(
             Misconception(
                 "load-balancer-hides-node-ports",
                 "Clients learn one address instead of those of your workers, that is true. But the port is open on "
-                "each worker all the same, unless allocateLoadBalancerNodePorts is false.",
+                "each node all the same, unless allocateLoadBalancerNodePorts is false.",
                 sources.LESSON, is_choice("closed"),
             ),
         ),
         scored_by=("services",),
+        gives_away=(r"svc-loadbalancer (?:LoadBalancer \S+ \S+ )?80:\d+/TCP", r"LoadBalancer is a NodePort plus"),
     ),
     Exercise(
-        "through-a-node-without-a-pod", "01", "You knock at the NodePort of a node that runs none of the Pods. Then?",
+        "does-the-field-close-the-port", "01",
+        "You add allocateLoadBalancerNodePorts: false to this Service and apply it again. What happens to its port?",
+        "choice", _expect_node_port_after_the_field,
+        choices=(Choice("closes", "it closes"), Choice("stays", "it stays open")),
+        hints=("The field is about allocation.", "kubectl apply removes only fields that your manifest had before."),
+        explanation="{answer}: the field stops Kubernetes from allocating a new port. It does not release an old one.",
+        misconceptions=(
+            Misconception(
+                "the-field-closes-ports",
+                "The field stops new allocations. The stored nodePort stays, until you delete the Service or remove "
+                "the nodePort of each port.",
+                sources.BRIEF, is_choice("closes"),
+            ),
+        ),
+        scored_by=("services",),
+        gives_away=(r"stays open", r"does not release"),
+    ),
+    Exercise(
+        "through-a-node-without-a-pod", "01",
+        "The client sends a request to the NodePort of a node that runs none of the Pods. What happens?",
         "choice", _expect_answer_without_a_pod,
-        choices=(Choice("answered", "a Pod on another node answers"), Choice("refused", "nobody answers")),
-        hints=("Every node has the same rules.", "lab.trace('NODE:PORT') shows where the packet goes."),
-        explanation="{answer}: the node takes the packet and passes it on.",
+        choices=(Choice("answered", "a Pod on another node answers"), Choice("refused", "the client gets no answer")),
+        hints=("On which nodes does kube-proxy run?", "lab.trace('NODE:PORT') shows where the packet goes."),
+        explanation="{answer}: the node forwards the packet to a Pod's node.",
         misconceptions=(
             Misconception(
                 "door-needs-a-pod",
-                "Only the policy Local asks for a Pod on the node itself. By default any node passes packets on.",
+                "Only the policy Local needs a Pod on the node itself. By default each node forwards packets.",
                 sources.ENDPOINTS_FIRST, is_choice("refused"),
             ),
         ),
         scored_by=("curl",),
+        gives_away=(r"NodePort is open on each node", r"forwards the packet to a Pod"),
     ),
     Exercise(
-        "whom-does-the-pod-see", "01", "And whom does that Pod see as its client?",
+        "whom-does-the-pod-see", "01", "Which address does that Pod see as its client's?",
         "choice", _expect_source_behind_node_port,
-        choices=(Choice("client", "the client"), Choice("node", "the node that took the packet")),
-        hints=("The answer has to come back the same way.", "Look at REMOTE."),
-        explanation="{answer}: it wrote its own address over the client's, so that the answer comes back through it.",
+        choices=(Choice("client", "the client's"), Choice("node", "that of the node that took the packet")),
+        hints=("The answer has to return through the same node.", "Look at REMOTE."),
+        explanation="{answer}: the node replaced the client's address by its own, so the answer returns through it.",
         misconceptions=(
             Misconception(
                 "pods-see-their-client",
-                "Many look for their users in a Pod's log and find nodes. With the policy Cluster the node that takes "
-                "a packet puts its own address in.",
+                "Many people look for their users in a Pod's log and find nodes. With the policy Cluster, the node "
+                "that takes a packet replaces the client's address by its own.",
                 sources.SOURCE_ADDRESS, is_choice("client"),
             ),
         ),
         scored_by=("curl",),
+    ),
+    Exercise(
+        "which-nodes-are-healthy", "01",
+        "The Service has the policy Local. Which nodes answer 200 to its health check?", "names",
+        _expect_healthy_nodes, options=sorted_nodes,
+        hints=("The check asks kube-proxy about one Service.", "With Local a node sends packets to its own Pods only."),
+        explanation="{answer}: kube-proxy answers 200 where a ready Pod of this Service runs, and 503 elsewhere.",
+        misconceptions=(
+            Misconception(
+                "health-is-a-living-node",
+                "A node can live and fail this check. kube-proxy answers 200 only where a ready Pod of this Service "
+                "runs.",
+                sources.LESSON, is_wrong_names("everybody"),
+            ),
+            Misconception(
+                "workers-are-healthy",
+                "Ordinary Pods run on workers. But the check asks for a Pod of this one Service, and one of the "
+                "workers has none.",
+                sources.LESSON, is_wrong_names("workers"),
+            ),
+        ),
+        scored_by=("curl",),
+        gives_away=(r"HTTP (?:200|503)", r"answers? (?:200|503)"),
+    ),
+    Exercise(
+        "write-the-ways-in", "01",
+        "Write ways_in: it reads a row of kubectl get svc and lists the ways in, out of ClusterIP, NodePort and VIP.",
+        "code", _expect_ways_in,
+        starter="def ways_in(cluster_ip, external_ip, ports):\n    ...",
+        hints=(
+            "Begin with ['ClusterIP']. Then look for a NodePort in `ports`: it follows a colon.",
+            "`external_ip` can be an address, `<none>` or `<pending>`. Only an address begins with a digit.",
+        ),
+        explanation="The columns show what a client can use now. The type only shows what the Service asked for.",
+        solution=(
+            "def ways_in(cluster_ip, external_ip, ports):\n"
+            "    ways = ['ClusterIP']\n"
+            "    if ':' in ports:\n"
+            "        ways.append('NodePort')\n"
+            "    if external_ip[0].isdigit():\n"
+            "        ways.append('VIP')\n"
+            "    return ways"
+        ),
+        misconceptions=(
+            Misconception(
+                "pending-is-an-address",
+                "Your function counts `<pending>` as a VIP. It is a request that is still open: no client can use it.",
+                sources.BRIEF, behaves_like(_ways_with_pending),
+            ),
+        ),
     ),
     Exercise(
         "doors-of-a-node-port", "01", "On how many machines of this cluster is the NodePort open?",
@@ -189,7 +396,7 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "doors-only-where-pods-are",
-                "As many nodes run a Pod. But a NodePort is on every node, whether or not one of the Pods is there.",
+                "So many nodes run a Pod. But a NodePort is open on each node, with a Pod or without one.",
                 sources.ENDPOINTS_FIRST, is_wrong_number("with pods", 0.0),
             ),
             Misconception(

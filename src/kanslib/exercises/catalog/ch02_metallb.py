@@ -9,14 +9,22 @@ from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import load_balancer, name_of, services_with_vip
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
-from kanslib.exercises.misconceptions import ExpectedAnswer, Misconception, is_choice, is_number
+from kanslib.exercises.misconceptions import (
+    Case,
+    ExpectedAnswer,
+    Misconception,
+    behaves_like,
+    is_choice,
+    is_number,
+)
 from kanslib.k8s.objects import KubeObject, external_address, external_addresses
 from kanslib.metallb import election
-from kanslib.metallb.allocation import Allocator
+from kanslib.metallb.allocation import PREFIX, Allocator
 from kanslib.metallb.config import pools
 from kanslib.metallb.resources import Objects
 
 _APPLY = "lab.at('apply-services')"
+_SECRET_NAME = "METALLB_ML_SECRET_NAME"
 
 
 def _expect_addresses_of_speakers(lab: LabQueries) -> ExpectedAnswer:
@@ -36,6 +44,65 @@ def _expect_who_allocates(lab: LabQueries) -> ExpectedAnswer:
         raise NotFoundError("an address that was given", hint=_APPLY)
     author = events[-1].get("reportingComponent") or events[-1].get("source", {}).get("component", "")
     return ExpectedAnswer(author.removeprefix("metallb-"))
+
+
+def _expect_who_elects(lab: LabQueries) -> ExpectedAnswer:
+    """Hold every election again: each speaker has what this needs, so no component has to decide for the others."""
+    names = [name_of(service) for service in services_with_vip(lab)]
+    is_same = all(election.explain(lab.objects, name).leader == lab.leader(name) for name in names)
+    return ExpectedAnswer("speakers" if is_same else "controller")
+
+
+def _expect_creator_of_the_secret(lab: LabQueries) -> ExpectedAnswer:
+    """Find the component that gets the name of memberlist's Secret to create it."""
+    for deployment in lab.objects("deployments", "metallb-system"):
+        containers = deployment["spec"]["template"]["spec"]["containers"]
+        if any(one["name"] == _SECRET_NAME for container in containers for one in container.get("env", [])):
+            return ExpectedAnswer(name_of(deployment))
+    raise NotFoundError("a Deployment that names memberlist's Secret", hint="lab.at('install-metallb')")
+
+
+def _expect_path_past_the_node_port(lab: LabQueries) -> ExpectedAnswer:
+    """Find out whether a packet to an external address passes the rules of the NodePorts."""
+    ways = lab.trace(name_of(services_with_vip(lab)[0]))
+    chains = {step.rule.chain for way in ways for step in way.steps if step.rule}
+    return ExpectedAnswer("dead" if "KUBE-NODEPORTS" in chains else "works")
+
+
+def _lowest_free(pool: list[str], taken: list[str]) -> str | None:
+    return next((address for address in pool if address not in taken), None)
+
+
+def _after_the_last(pool: list[str], taken: list[str]) -> str | None:
+    """Return the address after the last one that was taken, as somebody does who hands out in a circle."""
+    return pool[(pool.index(taken[-1]) + 1) % len(pool)] if taken else pool[0]
+
+
+def _expect_next_addresses(lab: LabQueries) -> ExpectedAnswer:
+    """Return what the controller gives to one Service after another, and after one of them is gone."""
+    pool = lab.pool()
+    if not pool:
+        raise NotFoundError("a pool at this moment", hint="lab.at('apply-l2advertisement')")
+    allocator, taken = Allocator(pools(lab.objects)), dict[str, str]()
+    cases: list[Case] = []
+
+    def give(name: str) -> None:
+        before = list(taken.values())
+        taken[name] = allocator.converge(_imagined_service(name)).ips[0]
+        cases.append(((pool, before), taken[name]))
+
+    for name in ("first", "second", "third"):
+        give(name)
+    allocator.release("default/first")
+    del taken["first"]
+    give("fourth")
+    cases.append(((pool, list(pool)), None))
+    return ExpectedAnswer(cases)
+
+
+def _imagined_service(name: str) -> KubeObject:
+    spec = {"type": "LoadBalancer", "clusterIP": "10.200.1.9", "clusterIPs": ["10.200.1.9"], "ports": [{"port": 80}]}
+    return {"kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec, "status": {}}
 
 
 def _expect_size_of_pool(lab: LabQueries) -> ExpectedAnswer:
@@ -71,6 +138,11 @@ def _without_status(service: KubeObject) -> KubeObject:
     return {**service, "status": {}}
 
 
+def _with_annotation(service: KubeObject, annotation: str, value: str) -> KubeObject:
+    """Return the Service as a new one that asks for something by annotation."""
+    return {**_without_status(service), "metadata": {**service["metadata"], "annotations": {annotation: value}}}
+
+
 def _with_pool(objects: Objects, addresses: str) -> Objects:
     """Return the objects with one pool of these addresses in place of all others."""
     metadata = {"name": "imagined", "namespace": "metallb-system"}
@@ -78,25 +150,21 @@ def _with_pool(objects: Objects, addresses: str) -> Objects:
     return lambda kind: [pool] if kind == "ipaddresspools" else objects(kind)
 
 
-def _too_small_allocator(lab: LabQueries) -> tuple[Allocator, list[KubeObject]]:
-    """Return an allocator whose pool has one address less than there are Services, and the Services."""
-    services = services_with_vip(lab)
-    first = ip_address(lab.pool()[0])
-    objects = _with_pool(lab.objects, f"{first}-{first + len(services) - 2}")
-    return Allocator(pools(objects)), [_without_status(service) for service in services]
-
-
-def _expect_too_small_pool(lab: LabQueries) -> ExpectedAnswer:
-    allocator, services = _too_small_allocator(lab)
-    decisions = [allocator.converge(service) for service in services]
-    addresses = {decision.ips for decision in decisions if decision.ips}
-    if len(addresses) < len(services) and decisions[-1].ips:
-        return ExpectedAnswer("shares")
-    return ExpectedAnswer("waits" if any(event.type == "Warning" for event in decisions[-1].events) else "silent")
+def _expect_address_beyond_the_pool(lab: LabQueries) -> ExpectedAnswer:
+    """Ask for the address after the pool's last one."""
+    beyond = str(ip_address(lab.pool()[-1]) + 1)
+    service = _with_annotation(load_balancer(lab, _APPLY), f"{PREFIX}loadBalancerIPs", beyond)
+    decision = Allocator(pools(lab.objects)).converge(service)
+    if decision.ips:
+        return ExpectedAnswer("extends" if decision.ips == (beyond,) else "another")
+    return ExpectedAnswer("waits" if any(event.type == "Warning" for event in decision.events) else "silent")
 
 
 def _expect_released_address(lab: LabQueries) -> ExpectedAnswer:
-    allocator, services = _too_small_allocator(lab)
+    """Let one Service too many wait for an address, and give one back."""
+    services = [_without_status(service) for service in services_with_vip(lab)]
+    first = ip_address(lab.pool()[0])
+    allocator = Allocator(pools(_with_pool(lab.objects, f"{first}-{first + len(services) - 2}")))
     for service in services:
         allocator.converge(service)
     was_released = allocator.release(f"default/{name_of(services[0])}")
@@ -114,9 +182,9 @@ def _expect_pool_of_another_network(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_newer_annotation(lab: LabQueries) -> ExpectedAnswer:
     """Request an address by the annotation of a newer version; the allocator is that of v0.14.8."""
-    service, requested = _without_status(services_with_vip(lab)[0]), lab.pool()[-1]
-    metadata = {**service["metadata"], "annotations": {"metallb.io/loadBalancerIPs": requested}}
-    addresses = Allocator(pools(lab.objects)).converge({**service, "metadata": metadata}).ips
+    requested = lab.pool()[-1]
+    service = _with_annotation(services_with_vip(lab)[0], "metallb.io/loadBalancerIPs", requested)
+    addresses = Allocator(pools(lab.objects)).converge(service).ips
     return ExpectedAnswer("obeyed" if addresses == (requested,) else "ignored" if addresses else "refused")
 
 
@@ -128,31 +196,98 @@ EXERCISES = (
             Choice("pods", "addresses from the Pod range, like other Pods"), Choice("node", "their nodes' addresses"),
             Choice("vips", "the external addresses that they announce"),
         ),
-        hints=("Where would a program have to sit to hear ARP on the node's wire?", "hostNetwork: true."),
-        explanation="{answer}: a speaker shares its node's network, else it could not hear the question.",
+        hints=("Where would a program have to run to hear ARP on the node's network?", "hostNetwork: true."),
+        explanation="{answer}: a speaker shares its node's network, because it has to hear ARP there.",
         misconceptions=(
             Misconception(
                 "speakers-own-the-vips",
-                "A speaker says that it has the VIP, and has it nowhere. `ip addr` shows the node's own address only.",
+                "A speaker answers for the VIP and puts it on no interface. `ip addr` shows the node's own address "
+                "only.",
                 sources.PING, is_choice("vips"),
+            ),
+            Misconception(
+                "speakers-are-ordinary-pods",
+                "An ordinary Pod has a network of its own, and no ARP question from the node's network gets there. A "
+                "speaker has to hear those questions.",
+                "MetalLB docs, installation", is_choice("pods"),
             ),
         ),
         scored_by=("pods",),
+        gives_away=(r"hostNetwork", r"shares? (?:the|its) node's network"),
     ),
     Exercise(
-        "who-hands-out", "02", "A Service got its address. Who chose it?", "choice", _expect_who_allocates, quiz=True,
+        "who-makes-the-secret", "02",
+        "All speakers stay in ContainerCreating: the Secret memberlist is missing. Which component creates it?",
+        "choice", _expect_creator_of_the_secret, quiz=True,
+        choices=(
+            Choice("controller", "MetalLB's controller"), Choice("you", "you do, with kubectl create secret"),
+            Choice("speakers", "the first speaker that starts"),
+        ),
+        hints=("A speaker cannot start without it.", "Look at the environment of the Deployment."),
+        explanation="{answer}. So look at the controller's Pod first when the speakers do not start.",
+        misconceptions=(
+            Misconception(
+                "you-make-the-secret",
+                "Old versions needed that command, and old guides still have it. Since then the controller creates "
+                "the Secret.",
+                "MetalLB docs, installation (of old versions)", is_choice("you"),
+            ),
+            Misconception(
+                "speakers-make-the-secret",
+                "A speaker mounts the Secret, so its container cannot start before the Secret exists.",
+                "MetalLB docs, installation", is_choice("speakers"),
+            ),
+        ),
+    ),
+    Exercise(
+        "who-hands-out", "02", "A Service got its address. Which component chose it?", "choice",
+        _expect_who_allocates, quiz=True,
         choices=(
             Choice("controller", "the controller"), Choice("speaker", "the speaker that leads"),
             Choice("kube-proxy", "kube-proxy"),
         ),
-        hints=("Two events, two authors.", "lab.events('svc1'): look at FROM of IPAllocated."),
+        hints=("Which components wrote events of the Service?", "lab.events('svc1'): look at FROM of IPAllocated."),
         explanation="{answer}. The speakers only announce it.",
         misconceptions=(
             Misconception(
                 "speakers-hand-out",
-                "That is the other half. Which node announces is up to the speakers; which address, to somebody else. "
-                "For a Service without an address, look into the other log.",
+                "Speakers decide which node announces an address. The controller chooses the address, so read its log "
+                "for a Service without one.",
                 sources.EVENTS, is_choice("speaker"),
+            ),
+            Misconception(
+                "kube-proxy-hands-out",
+                "kube-proxy reads the address from the Service and writes rules for it. It chooses no address.",
+                sources.BRIEF, is_choice("kube-proxy"),
+            ),
+        ),
+    ),
+    Exercise(
+        "who-elects", "02", "The address needs a leader. Which component decides which node leads?", "choice",
+        _expect_who_elects, quiz=True,
+        choices=(
+            Choice("controller", "the controller"), Choice("speakers", "each speaker, by itself, from the same data"),
+            Choice("lease", "the API server: the leader holds a Lease"), Choice("vote", "the speakers, by a vote"),
+        ),
+        hints=("Which component wrote nodeAssigned?", "What did not change when you applied the same file again?"),
+        explanation="{answer}. The same data gives the same result on each node. Chapter 05 shows the rule.",
+        misconceptions=(
+            Misconception(
+                "the-controller-chooses-the-node",
+                "The controller chooses addresses and no nodes. Stop it, and the leaders stay as they are.",
+                sources.BRIEF, is_choice("controller"),
+            ),
+            Misconception(
+                "a-lease-names-the-leader",
+                "Cilium's layer 2 announcements work with Leases. MetalLB's speakers write no Lease for a "
+                "Service. Each speaker computes the leader.",
+                sources.BRIEF, is_choice("lease"),
+            ),
+            Misconception(
+                "speakers-vote",
+                "memberlist is no etcd: it stores nothing, and the speakers agree on nothing by it. It only says which "
+                "speakers are alive.",
+                sources.BRIEF, is_choice("vote"),
             ),
         ),
     ),
@@ -165,27 +300,58 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "network-and-broadcast-are-lost",
-                "You took two away, for network and broadcast. A pool is a list of addresses and no subnet; MetalLB "
-                "leaves out .0 and .255 only if avoidBuggyIPs says so.",
+                "You subtracted a network and a broadcast address. A pool is a list of addresses and no subnet. "
+                "MetalLB leaves out .0 and .255 only with avoidBuggyIPs.",
                 "MetalLB docs, advanced IPAddressPool configuration",
                 is_number(lambda expected: expected.number - 2, 0.0),
+            ),
+            Misconception(
+                "a-range-without-its-end",
+                "You subtracted the first number from the last. The range includes both ends, so add one.",
+                sources.ANY_ADDRESS, is_number(lambda expected: expected.number - 1, 0.0),
+            ),
+        ),
+    ),
+    Exercise(
+        "next-address", "02",
+        "You are the controller. Write next_address: from the pool and the addresses in use to the next one, or None.",
+        "code", _expect_next_addresses,
+        starter="def next_address(pool, taken):\n    ...",
+        hints=(
+            "Go through the pool from its first address on.",
+            "for address in pool: return the first one that is not in `taken`. After the loop, return None.",
+        ),
+        explanation="MetalLB takes the lowest address that is free, also when a higher one was in use before.",
+        solution=(
+            "def next_address(pool, taken):\n"
+            "    for address in pool:\n"
+            "        if address not in taken:\n"
+            "            return address\n"
+            "    return None"
+        ),
+        misconceptions=(
+            Misconception(
+                "addresses-go-round",
+                "You go on after the last address in use, as many DHCP servers do. MetalLB begins at the pool's first "
+                "address each time.",
+                sources.ANY_ADDRESS, behaves_like(_after_the_last),
             ),
         ),
     ),
     Exercise(
         "who-answers-without-advertisement", "02",
-        "There is a pool, and a Service has its address. There is no L2Advertisement. Who answers ARP for it?",
+        "A Service has an address from a pool, and the cluster has no L2Advertisement. Which node answers ARP for it?",
         "choice", _expect_leader_without_advertisement, quiz=True,
         choices=(
-            Choice("leader", "the leader, as always"), Choice("nobody", "nobody"), Choice("all", "every node"),
+            Choice("leader", "the leader, as usual"), Choice("nobody", "no node"), Choice("all", "every node"),
         ),
-        hints=("An address can be given without being announced.", "What did the pool say about how to announce?"),
-        explanation="{answer}. A pool says what may be handed out; an advertisement, that it is announced.",
+        hints=("The controller gives addresses. Does that announce them?", "What did the pool say about ARP?"),
+        explanation="{answer}. A pool lists addresses. An advertisement makes the speakers announce them.",
         misconceptions=(
             Misconception(
                 "a-pool-is-enough",
-                "It was so until 0.12, when both stood in one ConfigMap. Since 0.13 the advertisement is an object of "
-                "its own, and without it nobody announces anything.",
+                "It was so until 0.12, when one ConfigMap held both. Since 0.13 the advertisement is an object of "
+                "its own, and without it no speaker announces anything.",
                 sources.NO_ADVERTISEMENT, is_choice("leader"),
             ),
             Misconception(
@@ -197,95 +363,158 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "same-again", "02", "All three Services are deleted and applied again. What will be the same?", "choice",
+        "same-again", "02", "You delete the Services and apply them again. What will be the same?", "choice",
         _expect_result_of_reinstalling,
         choices=(
             Choice("both", "addresses and leaders"), Choice("other leaders", "the addresses, not the leaders"),
             Choice("other addresses", "neither: they are new Services"),
         ),
-        hints=("The controller takes the lowest address that is free.", "What does a leader depend on?"),
-        explanation="{answer}: the lowest free addresses are the same, and a leader is derived from the address.",
+        hints=("The controller takes the lowest free address.", "What does a leader depend on?"),
+        explanation="{answer}: the lowest free addresses are the same, and the same address gives the same leader.",
         misconceptions=(
             Misconception(
                 "leaders-are-drawn-anew",
-                "Nobody draws. A leader follows from the address and the nodes' names, so the same address finds the "
-                "same leader.",
+                "MetalLB draws no lots. A leader follows from the address and the nodes' names, so the same address "
+                "gives the same leader.",
                 sources.LESSON + " (its note that the leader stays)", is_choice("other leaders"),
+            ),
+            Misconception(
+                "a-new-service-gets-a-new-address",
+                "The Services are new objects, but the controller returned their addresses to the pool. They are the "
+                "lowest free ones again.",
+                sources.ANY_ADDRESS, is_choice("other addresses"),
             ),
         ),
         scored_by=("leader",),
+        gives_away=(r"same address(?:es)?.{1,30}same leader", r"computes? the leader"),
     ),
     Exercise(
-        "one-too-many", "02", "One Service more than the pool has addresses. What does the last one get?", "choice",
-        _expect_too_small_pool,
+        "one-too-many", "02",
+        "svc1 asks for the address after the pool's last one. What does it get?", "choice",
+        _expect_address_beyond_the_pool,
         choices=(
-            Choice("shares", "an address that another one has, too"), Choice("waits", "no address, and a warning"),
-            Choice("silent", "no address, and silence"),
+            Choice("extends", "that address"), Choice("another", "a free address of the pool"),
+            Choice("waits", "no address, and a warning"), Choice("silent", "no address, and no event"),
         ),
-        hints=("Sharing has to be wished for by both.", "Somebody tries this time; who tries can complain."),
+        hints=("MetalLB gives only addresses of its pools.", "A component tries this time, so it can write an event."),
         explanation="{answer}: the event AllocationFailed, from the controller.",
         misconceptions=(
             Misconception(
-                "services-share-when-short",
-                "An address is shared only by Services that carry the same allow-shared-ip key. Without it MetalLB "
-                "lets the last one wait.",
-                sources.SHARING, is_choice("shares"),
+                "a-wish-is-an-order",
+                "The annotation chooses among the addresses of the pools. It adds no address to a pool.",
+                sources.EVENTS, is_choice("extends"),
+            ),
+            Misconception(
+                "a-wish-is-only-a-wish",
+                "MetalLB does not fall back to another address. A Service that asks for one address gets that address "
+                "or none.",
+                sources.EVENTS, is_choice("another"),
             ),
             Misconception(
                 "pending-is-always-silent",
-                "It was silent in chapter 01, where nobody tried. Here somebody tries and fails, and says so.",
+                "In chapter 01 no component tried, so no component wrote an event. Here the controller tries, fails "
+                "and says so.",
                 "MetalLB docs, troubleshooting (IP assignment)", is_choice("silent"),
             ),
         ),
         scored_by=("events",),
+        gives_away=(r"AllocationFailed", r"not allowed in config"),
     ),
     Exercise(
-        "who-wakes-the-waiting", "02", "An address comes back. Does the Service that waits have to be touched?",
+        "without-a-node-port", "02", "svc4 has no NodePort. Does its external address answer a request?", "choice",
+        _expect_path_past_the_node_port,
+        choices=(Choice("works", "yes"), Choice("dead", "no: the traffic goes through the NodePort")),
+        hints=("Which port does the client use?", "Does the packet's destination name a node or the VIP?"),
+        explanation="{answer}. kube-proxy has a rule for the VIP itself; the packet passes no NodePort.",
+        misconceptions=(
+            Misconception(
+                "traffic-goes-through-the-node-port",
+                "A cloud's load balancer with instance targets does that. With MetalLB the client sends to the VIP and "
+                "the Service's own port, and kube-proxy has a rule for them.",
+                "MetalLB issue #328", is_choice("dead"),
+            ),
+        ),
+        scored_by=("curl",),
+        gives_away=(r"passes no NodePort", r"rule for the VIP"),
+    ),
+    Exercise(
+        "who-wakes-the-waiting", "02", "svc9 waits because its pool has no free address. What ends the wait?",
         "choice", _expect_released_address, quiz=True,
-        choices=(Choice("by itself", "no, it gets the address"), Choice("touched", "yes, it has to be applied again")),
-        hints=("Who notices that a Service was deleted?", "The controller looks at everybody then."),
-        explanation="{answer}. Each address that comes back makes the controller look at all Services again.",
-        scored_by=("services",),
+        choices=(
+            Choice("by itself", "another Service returns its address: svc9 gets it"),
+            Choice("touched", "the same, but you have to apply svc9 again"),
+            Choice("shares", "nothing has to happen: svc9 shares an address"),
+        ),
+        hints=("Which component sees that a Service is gone?", "The controller looks at all Services then."),
+        explanation="{answer}. With each returned address the controller looks at all Services again.",
+        misconceptions=(
+            Misconception(
+                "waiting-needs-a-touch",
+                "The controller remembers which Services have no address. It looks at them again with each address "
+                "that a Service returns.",
+                sources.BRIEF, is_choice("touched"),
+            ),
+            Misconception(
+                "services-share-when-short",
+                "Two Services share an address only if both have the same allow-shared-ip key. Without the key MetalLB "
+                "lets the last one wait.",
+                sources.SHARING, is_choice("shares"),
+            ),
+        ),
     ),
     Exercise(
-        "pool-of-another-network", "02", "You write a pool from a network that your clients do not share. And then?",
+        "pool-of-another-network", "02",
+        "You write a pool from a network that your clients do not share, and announce it on layer 2. What happens?",
         "choice", _expect_pool_of_another_network, quiz=True,
         choices=(
-            Choice("refused", "MetalLB refuses the pool"), Choice("works", "it works: MetalLB announces the address"),
-            Choice("unreachable", "the Service gets an address that nobody reaches"),
+            Choice("refused", "MetalLB refuses the pool"), Choice("works", "it works: a speaker announces the address"),
+            Choice("host route", "it works: clients get a /32 route to the leader"),
+            Choice("unreachable", "the Service gets an address that no client reaches"),
         ),
-        hints=("Whom would a client have to ask for that address?", "MetalLB does not know your clients' network."),
-        explanation="{answer}. A client asks by ARP only for what is near.",
+        hints=("Which machine would a client ask for that address?", "MetalLB does not know your clients' network."),
+        explanation="{answer}. A client asks by ARP only for addresses of its own network.",
         misconceptions=(
             Misconception(
                 "metallb-checks-the-network",
-                "MetalLB hands out what it was given and does not care which kind of addresses that is.",
+                "MetalLB gives the addresses that you list. It does not compare them with any network.",
                 sources.ANY_ADDRESS, is_choice("refused"),
             ),
             Misconception(
                 "announced-means-reachable",
-                "It does announce it. But a client asks by ARP only for addresses of its own network, and for the "
-                "others its gateway, which knows no way.",
+                "A speaker does announce it. But a client asks by ARP only for addresses of its own network. For "
+                "others it asks its gateway, which knows no route.",
                 sources.NOT_ROUTED, is_choice("works"),
+            ),
+            Misconception(
+                "layer-2-makes-routes",
+                "ARP carries no routes. BGP announces a /32 route to a router (chapter 07). On layer 2 you would have "
+                "to add a route yourself.",
+                sources.NOT_ROUTED, is_choice("host route"),
             ),
         ),
     ),
     Exercise(
         "newer-annotation", "02",
-        "You wish for an address with the annotation metallb.io/loadBalancerIPs, as new docs have it. On v0.14.8?",
+        "You ask for an address with the annotation metallb.io/loadBalancerIPs, as new docs do. What does v0.14.8 do?",
         "choice", _expect_newer_annotation, quiz=True,
         choices=(
-            Choice("obeyed", "the Service gets that address"), Choice("ignored", "it gets any address"),
+            Choice("obeyed", "the Service gets that address"), Choice("ignored", "it gets the lowest free address"),
             Choice("refused", "it waits, with a warning"),
         ),
-        hints=("Which prefix do annotations have in this version?", "A prefix that is not known is not read."),
-        explanation="{answer}: v0.14.8 reads metallb.universe.tf/ and nothing else.",
+        hints=("Which prefix do annotations have in this version?", "MetalLB ignores annotations of other prefixes."),
+        explanation="{answer}: v0.14.8 reads only annotations that begin with metallb.universe.tf/.",
         misconceptions=(
             Misconception(
                 "docs-are-timeless",
-                "The docs that you read are of 0.14.9 or later. This version knows only the old prefix, and says "
-                "nothing about the new one.",
+                "The docs that you read are for 0.14.9 or later. This version knows only the old prefix, and writes "
+                "no event about the new one.",
                 "MetalLB docs, release notes (0.14.9)", is_choice("obeyed"),
+            ),
+            Misconception(
+                "unknown-annotations-are-errors",
+                "Kubernetes stores any annotation, and a controller reads only those that it knows. So no component "
+                "complains.",
+                "MetalLB docs, release notes (0.14.9)", is_choice("refused"),
             ),
         ),
     ),
