@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
+from kanslib import iptables
 from kanslib.exercises.catalog import CATALOG
 from kanslib.iptables.outcome import Outcome
 from kanslib.lab.lab import Lab
@@ -174,7 +175,7 @@ def two_rules_for_two_endpoints(lab: Lab) -> None:
     "04-13",
     "the first takes 1/3 of what comes, the second takes 1/2 of what is left, the last takes the rest",
     "each way gets 1/3 of all packets",
-    "the second endpoint would get a third of the other 2/3, which is 2/9",
+    "The last endpoint would get 4/9, twice as much as the second one",
     story="iptables",
     on=("simulated",),
 )
@@ -187,9 +188,10 @@ def three_endpoints(lab: Lab) -> None:
     chains = lab.rules(leader_of(lab)).chains("svc1")
     chosen = chains[chains.TARGET.str.startswith("KUBE-SEP")]
     assert chosen.CHANCE.tolist() == ["0.33", "0.50", ""]
-    first, second = ways[0].probability, ways[1].probability
-    assert (first * (1 - first)).limit_denominator(100) == Fraction(2, 9)
-    assert (second / (1 - first)).limit_denominator(100) == Fraction(1, 2)
+    equal = iptables.parse(str(lab.run(leader_of(lab), "iptables-save")).replace(" 0.50000000000 ", " 0.33333333349 "))
+    packet = iptables.Packet(lab.address(lab.client), lab.vip("svc1"), dport=80, in_interface="eth0")
+    shares = [way.probability.limit_denominator(100) for way in equal.trace(packet)]
+    assert shares == [Fraction(1, 3), Fraction(2, 9), Fraction(4, 9)]
 
 
 @CLAIMS.claim("write-kube-svc", "The last one is 1", "The first of n takes 1/n", "1/n, then 1/(n-1) of the rest",
