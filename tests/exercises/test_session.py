@@ -224,12 +224,14 @@ def test_exercise_view_text_on_terminal(open_lab: OpenLab, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "name", ["read-the-answer", "write-kube-svc", "write-the-election", "write-the-outage", "write-the-conflict-check"]
-)
+    "name",
+    ["read-the-answer", "write-kube-svc", "write-the-election", "write-the-moves", "write-the-outage",
+     "write-the-conflict-check"],
+)  # fmt: skip
 def test_exercise_solution_code_is_right(open_lab: OpenLab, name: str) -> None:
     stories = {
         "read-the-answer": "arp", "write-kube-svc": "iptables", "write-the-election": "election",
-        "write-the-conflict-check": "case-9",
+        "write-the-moves": "election", "write-the-conflict-check": "case-9",
     }  # fmt: skip
     lab = open_lab(stories.get(name, "failover"))
     if name == "write-the-outage":

@@ -108,7 +108,7 @@ def successor_of_svc2(lab: Lab) -> None:
 )  # fmt: skip
 @CLAIMS.claim("05-24", "The two rows differ in one point", story="l2", on=("recorded",))
 @CLAIMS.claim(
-    "why-the-rule-looks-broken", "And svc3 did not belong to this node before", "it had every worker",
+    "why-the-rule-looks-broken", "And this node did not lead svc3 before", "it had every worker",
     story="l2", on=("recorded",),
 )  # fmt: skip
 def odd_events_from_one_speaker(lab: Lab) -> None:
@@ -304,6 +304,25 @@ def agree_after_kill(lab: Lab) -> None:
     assert compared.set_index("WHAT").RECORDED["ServiceL2Status of svc2"] == dead
 
 
+@CLAIMS.claim("05-20", "The exclude label, the policy Local and dead nodes change them", story="l2", on=("recorded",))
+@CLAIMS.claim("05-18", "and the recording kept each count", story="l2", on=("recorded",))
+def many_elections(lab: Lab) -> None:
+    lab.at("delete-speaker-pod")
+    events = lab.observation().leader_history().to_dict("records")
+    assert len({tuple(one["CANDIDATES"]) for one in events}) > 3
+    assert len(events) > len({(one["SERVICE"], one["LEADER"]) for one in events})
+
+
+@CLAIMS.claim("05-24", "the control plane had not met the new speaker yet", story="l2", on=("recorded",))
+def control_plane_met_it_later(lab: Lab) -> None:
+    lab.at("delete-speaker-pod")
+    node = str(_odd_events(lab)[-1]["LEADER"])
+    announced = _seconds(lab.log("speaker", node=node).matching("serviceAnnounced", since_action=True).splitlines())
+    met = lab.log("speaker", node=lab.control_plane).matching("NodeJoin", since_action=True).splitlines()
+    assert met[0].endswith(node)
+    assert announced[0] < _seconds(met)[0]
+
+
 @CLAIMS.claim("05-24", "returns that name with a warning", story="l2", on=("recorded",))
 def leader_warns(lab: Lab) -> None:
     lab.at("delete-speaker-pod")
@@ -334,6 +353,10 @@ CLAIMS.fact(
     "05-08", "Each speaker asks in this order", "Does an L2Advertisement of the pool select *my own* node",
     "If not, no speaker announces it", "It does not ask about a cordon, a taint", source=CODE,
 )  # fmt: skip
+CLAIMS.fact(
+    "05-44", "A change of this label makes every speaker check every Service again",
+    source="MetalLB v0.14.8 speaker/main.go SetNode (SyncStateReprocessAll)",
+)  # fmt: skip
 CLAIMS.fact("05-11", "the 32 bytes that sha256 makes from a text", source="FIPS 180-4; bytes.Compare in the sort")
 CLAIMS.fact("05-35", "MetalLB v0.14.8 has no weights", source=CODE)
 CLAIMS.fact(
@@ -344,8 +367,10 @@ CLAIMS.fact(
 CLAIMS.fact("05-50", "v0.14.8 has no such option", source="MetalLB issues #561, #795, #800, #1907")
 CLAIMS.fact(
     "05-56", "Two functions have the name `SetBalancer`", "first BGP, then layer 2",
-    "Only the first address of a Service counts", "Send gratuitous ARP for five seconds",
-    source="MetalLB v0.14.8 speaker/main.go, speaker/layer2_controller.go, internal/layer2/announcer.go",
+    "Only the first address of a Service counts", "**Today (2026)**",
+    "v0.16.2 writes `nodeAssigned` only when a speaker starts to announce a Service",
+    "Send gratuitous ARP for five seconds",
+    source="MetalLB v0.14.8 speaker/main.go, speaker/layer2_controller.go, internal/layer2/announcer.go; #3134",
 )  # fmt: skip
 CLAIMS.fact(
     "05-65",

@@ -269,6 +269,7 @@ EXERCISES = (
                 sources.ENDPOINTS_FIRST, is_wrong_names("with pods"),
             ),
         ),
+        scored_by=("election", "hash_order", "leader"),
     ),
     Exercise(
         "how-they-agree", "05", "How do MetalLB's speakers agree on the leader of a VIP?", "choice",
@@ -323,7 +324,7 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "a-speaker-remembers",
-                "Its Pod is new and stores nothing. And svc3 did not belong to this node before.",
+                "Its Pod is new and stores nothing. And this node did not lead svc3 before.",
                 sources.STICKY, is_choice("memory"),
             ),
             Misconception(
@@ -512,9 +513,9 @@ EXERCISES = (
         explanation="A leave moves what the leaver led. A join moves what the newcomer wins. The rest stays.",
         solution=(
             "from hashlib import sha256\n\n"
-            "def elect(nodes, address):\n"
-            "    return min(nodes, key=lambda node: sha256(f'{node}#{address}'.encode()).digest())\n\n"
             "def moved(before, after, addresses):\n"
+            "    def elect(nodes, address):\n"
+            "        return min(nodes, key=lambda node: sha256(f'{node}#{address}'.encode()).digest())\n\n"
             "    return [one for one in addresses if elect(before, one) != elect(after, one)]"
         ),
         misconceptions=(
