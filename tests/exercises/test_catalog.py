@@ -37,6 +37,7 @@ ELSEWHERE = {
     "read-the-next-hop": ("bgp", "apply-bgp"), "earliest-end-of-hold": ("bgp", "apply-bgp"),
     "which-neighbor-sends-nothing": ("bgp", "apply-bgp"), "bytes-of-an-update": ("bgp", "apply-bgp"),
     "one-leader-under-bgp": ("bgp", "bgp-etp-local"), "share-of-a-lonely-pod": ("bgp", "bgp-etp-local"),
+    "cable-or-kill": ("bgp-silent", "cut-link-2"), "ready-and-leading": ("failover", "start-node"),
     "router-and-a-killed-node": ("bgp", "kill-node"), "what-ends-a-silent-session": ("bgp-silent", "cut-link"),
     "case-10": ("arp", "opening"), "case-11": ("arp", "opening"), "write-the-conflict-check": ("case-9", "opening"),
     "does-a-check-on-a-node-find-it": ("case-9", "opening"), "what-a-reset-says": ("case-9", "opening"),
@@ -104,6 +105,12 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "complaints-of-a-day-share-a-cause": lambda expected: sorted(expected.names)[1:],
     "a-repeated-answer-is-a-conflict": lambda _: answered_again,
     "a-machine-has-a-single-address": lambda _: held_by_a_busy_machine,
+    "a-failure-costs-an-interval": lambda expected: expected.wrong_numbers["a failure is a probe"],
+    "failures-count-the-cost": lambda expected: expected.wrong_numbers["number of failures"],
+    "outage-from-first-to-last-failure": lambda expected: expected.wrong_numbers["first to last"],
+    "partly-dark-counts-whole": lambda expected: expected.wrong_numbers["each counts whole"],
+    "only-dark-seconds-count": lambda expected: expected.wrong_numbers["dark only"],
+    "one-failure-spoils-its-slice": lambda _: report_with_whole_slices,
 }  # fmt: skip
 # where a misconception may have been seen: something that can be looked up
 SEEN = re.compile(r"MetalLB (issues?|PRs?|commit|docs)|kind issues?|the lesson that|the wrong ideas that this course")
@@ -218,6 +225,18 @@ def next_address(pool: list[str], taken: list[str]) -> str | None:
     return free[0] if free else None
 
 
+def report(attempts: list[tuple[float, bool]]) -> tuple[int, float, float, float]:
+    failed = [at for at, ok in attempts if not ok]
+    share = {slot: [ok for at, ok in attempts if at // 5 == slot] for slot in {at // 5 for at, _ in attempts}}
+    lost = sum(5 * (1 - sum(oks) / len(oks)) for oks in share.values())
+    return len(failed), max(failed, default=0), longest_gap(attempts), lost
+
+
+def report_with_whole_slices(attempts: list[tuple[float, bool]]) -> tuple[int, float, float, float]:
+    failures, last, gap, _ = report(attempts)
+    return failures, last, gap, 5 * len({at // 5 for at, ok in attempts if not ok})
+
+
 WRITTEN = {
     "write-the-ways-in": ways_in, "next-address": next_address,
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
@@ -226,6 +245,7 @@ WRITTEN = {
     "write-the-moves": moved,
     "read-the-next-hop": next_hop,
     "write-the-conflict-check": conflicts,
+    "write-the-report": report,
 }  # fmt: skip
 
 
@@ -430,6 +450,7 @@ NOT_SIMULATED = {
     "does-the-vip-answer-ping", "does-curl-survive", "bytes-of-an-update", "cards-or-hash",
     "what-ends-a-silent-session",
     "why-the-rule-looks-broken",  # by chance: in which order a new speaker meets itself and the others
+    "lost-seconds",  # a node dies at another moment between two leases
 }  # fmt: skip
 
 

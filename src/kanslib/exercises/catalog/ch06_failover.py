@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from kanslib.analysis import Cause, EventKind
 from kanslib.analysis.phases import DARK, PARTLY, Phase
-from kanslib.analysis.timeline_events import MemberlistEvent
+from kanslib.analysis.timeline_events import LeaderEvent, MemberlistEvent, NodeEvent, TimelineEvent
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import load_balancers, name_of
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
-from kanslib.exercises.misconceptions import Case, ExpectedAnswer, Misconception, behaves_like, is_choice
+from kanslib.exercises.misconceptions import (
+    Case,
+    ExpectedAnswer,
+    Misconception,
+    behaves_like,
+    is_choice,
+    is_wrong_number,
+)
 from kanslib.k8s.objects import endpoints_of, is_ready, newest_leaders
 from kanslib.metallb import expected_outage
 from kanslib.metallb.memberlist import MemberlistConfig
@@ -20,6 +28,7 @@ from kanslib.metallb.memberlist import MemberlistConfig
 Attempts = list[tuple[float, bool]]  # seconds after the action, and whether there was an answer
 
 _DURATIONS = ((1.0, "under 1"), (10.0, "1 to 10"), (60.0, "about 40"))
+_SLICE = 5  # seconds
 _KILL = "kill a node first, or lab.at('kill-node')"
 
 
@@ -28,12 +37,91 @@ def _choose_duration(seconds: float) -> str:
     return next((key for bound, key in _DURATIONS if seconds < bound), "a minute")
 
 
-def _expect_time_of_detection(lab: LabQueries) -> ExpectedAnswer:
+def _time_of_death(lab: LabQueries) -> float:
+    """Return when the first speaker declared another one dead, in seconds after the action."""
     events = lab.observation().outage().events
     times = [event.at for event in events if isinstance(event, MemberlistEvent) and event.change == "declares dead"]
     if not times:
         raise NotFoundError("a speaker that was declared dead", hint=_KILL)
-    return ExpectedAnswer(_choose_duration(times[0]))
+    return times[0]
+
+
+def _expect_time_of_detection(lab: LabQueries) -> ExpectedAnswer:
+    return ExpectedAnswer(_choose_duration(_time_of_death(lab)))
+
+
+def _expect_detection_without_link(lab: LabQueries) -> ExpectedAnswer:
+    """Compare when the speakers declare a node without a link dead with when Kubernetes does."""
+    if not lab.observation().action.startswith("cut-link"):
+        raise NotFoundError("a link that was cut", hint="cable.at('cut-link-2')")
+    events = lab.observation().outage().events
+    not_ready = [event.at for event in events if isinstance(event, NodeEvent)]
+    dead = _time_of_death(lab)
+    if dead < 15:
+        return ExpectedAnswer("same")
+    return ExpectedAnswer("not ready" if not_ready and abs(dead - not_ready[0]) < 5 else "timer")
+
+
+def _expect_last_failure(lab: LabQueries) -> ExpectedAnswer:
+    _phases(lab, "svc1")
+    last = max((attempt.at for attempt in lab.observation().outage().failures("svc1")), default=0.0)
+    return ExpectedAnswer("seconds" if last < 15 else "a minute" if last < 60 else "later")
+
+
+def _expect_reason_of_second_burst(lab: LabQueries) -> ExpectedAnswer:
+    """Find out what came right before the leader announced svc1 once more: a change of its endpoints, or nothing."""
+    _phases(lab, "svc1")
+    events = [event for event in lab.observation().outage().events if event.service == "svc1"]
+    leaders = [event for event in events if isinstance(event, LeaderEvent)]
+    again = [later for earlier, later in pairwise(leaders) if later.node == earlier.node]
+    if not again:
+        raise NotFoundError("a leader of svc1 that announced it again", hint=_KILL)
+    changed = [event.at for event in events if event.kind is EventKind.ENDPOINTS]
+    return ExpectedAnswer("resync" if any(0 <= again[0].at - at < 1 for at in changed) else "timer")
+
+
+def _first(events: list[TimelineEvent], kind: EventKind) -> float:
+    """Return the time of the first timeline event of a kind; NotFoundError where there is none."""
+    times = [event.at for event in events if event.kind is kind and event.at >= 0]
+    if not times:
+        raise NotFoundError(f"a timeline event of the kind {kind}", hint=_KILL)
+    return times[0]
+
+
+def _expect_proof_of_leader(lab: LabQueries) -> ExpectedAnswer:
+    """Find out which source is right first: the wire, or an object that says who leads."""
+    events = [event for event in lab.observation().outage().events if event.service == "svc1"]
+    wire, event = _first(events, EventKind.GRATUITOUS_ARP), _first(events, EventKind.LEADER)
+    stale = _lost_nodes(lab) & {one["status"].get("node") for one in lab.objects("servicel2statuses")}
+    return ExpectedAnswer("arp" if wire <= event and stale else "status" if not stale else "event")
+
+
+def _expect_lead_after_return(lab: LabQueries) -> ExpectedAnswer:
+    """Measure from when a node that started again was Ready until it led svc1 again."""
+    if not lab.observation().action.startswith("start-node"):
+        raise NotFoundError("a node that was started again", hint="lab.at('start-node')")
+    events = lab.observation().outage().events
+    ready = [event.at for event in events if isinstance(event, NodeEvent)]
+    leading = [event.at for event in events if isinstance(event, LeaderEvent) and event.node != event.before]
+    if not ready or not leading:
+        return ExpectedAnswer("stays")
+    return ExpectedAnswer("gossip" if leading[0] - ready[0] > 5 else "ready")
+
+
+def _expect_lost_seconds(lab: LabQueries) -> ExpectedAnswer:
+    """Add up the phases of svc1, each by the share of its requests that failed; and what wrong rules give."""
+    phases = _phases(lab, "svc1")
+    times = [attempt.at for attempt in lab.observation().outage().failures("svc1")]
+    troubled = [phase for phase in phases if phase.name in (DARK, PARTLY)]
+    wrong = {
+        "a failure is a probe": 0.05 * len(times),
+        "number of failures": float(len(times)),
+        "first to last": times[-1] - times[0],
+        "each counts whole": sum(phase.end - phase.start for phase in troubled),
+        "dark only": lab.observation().outage().dark_seconds("svc1"),
+    }
+    lost = sum((phase.end - phase.start) * (1 - phase.success) for phase in phases)
+    return ExpectedAnswer(round(lost, 1), wrong_numbers=wrong)
 
 
 def _phases(lab: LabQueries, service: str) -> tuple[Phase, ...]:
@@ -133,19 +221,53 @@ def _expect_reason_of_stragglers(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("arp" if causes & {Cause.NO_ARP, Cause.LEADER_GONE} else "rules")
 
 
-def _expect_longest_gaps(lab: LabQueries) -> ExpectedAnswer:
-    """Return the attempts to every probed Service, also with some left out, and the longest time without an answer."""
-    cases: list[Case] = []
-    for probed in lab.observation().outage().attempts.values():
-        for step in (1, 2, 3):
-            attempts = [(round(one.at, 3), one.is_ok) for one in probed[::step]]
-            answered = [at for at, is_ok in attempts if is_ok]
-            if len(answered) > 2:
-                gap = max(later - earlier for earlier, later in pairwise(answered))
-                cases.append(((attempts,), round(gap, 3)))
-    if not cases:
+def _probed(lab: LabQueries) -> list[Attempts]:
+    """Return the attempts to every probed Service, also with some left out."""
+    attempts = lab.observation().outage().attempts.values()
+    found = [[(round(one.at, 3), one.is_ok) for one in probed[::step]] for probed in attempts for step in (1, 2, 3)]
+    if not found:
         raise NotFoundError("requests around this action", hint=_KILL)
+    return found
+
+
+def _expect_longest_gaps(lab: LabQueries) -> ExpectedAnswer:
+    cases = [((attempts,), _longest_gap(attempts)) for attempts in _probed(lab)]
+    return ExpectedAnswer([case for case in cases if case[1]])
+
+
+def _expect_reports(lab: LabQueries) -> ExpectedAnswer:
+    cases: list[Case] = []
+    for attempts in _probed(lab):
+        after = [(at, is_ok) for at, is_ok in attempts if at >= 0]
+        cases.append(((after,), _report(after, _share_failed)))
     return ExpectedAnswer(cases)
+
+
+def _longest_gap(attempts: Attempts) -> float:
+    answered = [at for at, is_ok in attempts if is_ok]
+    return round(max((later - earlier for earlier, later in pairwise(answered)), default=0.0), 3)
+
+
+def _share_failed(outcomes: list[bool]) -> float:
+    return outcomes.count(False) / len(outcomes)
+
+
+def _any_failed(outcomes: list[bool]) -> float:
+    return float(False in outcomes)
+
+
+def _report(attempts: Attempts, cost: Callable[[list[bool]], float]) -> tuple[int, float, float, float]:
+    """Return what the report of an outage has to say; `cost`: what a slice of five seconds costs, 0 to 1."""
+    failed = [at for at, is_ok in attempts if not is_ok]
+    slices: dict[int, list[bool]] = {}
+    for at, is_ok in attempts:
+        slices.setdefault(int(at // _SLICE), []).append(is_ok)
+    lost = _SLICE * sum(cost(outcomes) for outcomes in slices.values())
+    return len(failed), failed[-1] if failed else 0.0, _longest_gap(attempts), lost
+
+
+def _report_with_whole_slices(attempts: Attempts) -> tuple[int, float, float, float]:
+    return _report(attempts, _any_failed)
 
 
 def _count_failures(attempts: Attempts) -> float:
@@ -161,81 +283,167 @@ EXERCISES = (
     Exercise(
         "seconds-until-declared-dead", "06",
         "A leader is killed. How long until the other speakers agree that it is dead?",
-        "choice", _expect_time_of_detection,
+        "choice", _expect_time_of_detection, quiz=True,
         choices=(
             Choice("under 1", "under 1 s"), Choice("1 to 10", "1–10 s"), Choice("about 40", "about 40 s"),
             Choice("a minute", "about a minute"),
         ),
         hints=(
-            "Nobody is told. Each second a speaker pings another one.",
-            "Suspicion lasts four seconds when two others confirm it.",
+            "The speaker sends no last message. Each second another speaker pings it.",
+            "With enough confirmations a suspicion lasts only a few seconds.",
         ),
         explanation=(
-            "{answer}. Gossip suspects within a second or two, and"
-            " two confirmations bring the wait to its floor."
+            "{answer}. Another speaker suspects the node after the first lost pings. Confirmations then shorten the "
+            "wait to its minimum."
         ),
         misconceptions=(
             Misconception(
                 "failover-takes-a-minute",
-                "That is what clients felt, and the lesson says it. But it is not the gossip that takes so long: keep "
-                "the thought for two more cells.",
+                "The clients felt a minute, and the lesson says so, too. But the speakers notice much sooner. Other "
+                "components take the rest of the time.",
                 sources.LESSON, is_choice("a minute"),
             ),
             Misconception(
                 "node-ready-moves-the-vip",
-                "Forty seconds is Kubernetes' patience with a silent node. MetalLB does not look at it: its speakers "
-                "have a gossip of their own (since 0.9.2).",
+                "Kubernetes waits that long for a silent node. MetalLB does not ask whether a node is Ready: since "
+                "0.9.2 its speakers have a gossip of their own.",
                 "MetalLB issue #524, measured before there was gossip", is_choice("about 40"),
             ),
             Misconception(
                 "the-dead-say-goodbye",
-                "At once would need somebody who says it. A process that ends politely does; a power cut does not.",
+                "Only a speaker that ends on purpose sends a last message. After a kill the others have to "
+                "miss its answers first.",
                 "MetalLB PR #2956, about how long detection has to take", is_choice("under 1"),
             ),
         ),
         scored_by=("log", "observation.timeline", "observation.phases", "observation.events"),
+        gives_away=(r"\bVIP dark\b", r"first lost pings"),
     ),
     Exercise(
-        "does-svc3-notice", "06", "And svc3, which another node leads: what will its clients see?", "choice",
+        "does-svc3-notice", "06", "Another node leads svc3. What will the clients of svc3 see?", "choice",
         _expect_outage_of_other_service,
         choices=(
             Choice("nothing", "nothing: its leader lives"), Choice("partly", "a share of failures for a while"),
             Choice("dark", "no answer at all for a while"),
         ),
-        hints=("Who answers a request, the leader or a Pod?", "One of its two Pods was on the dead node."),
+        hints=("What answers a request, the leader or a Pod?", "Where do the Pods of svc3 run? Look at the map."),
         explanation=(
-            "{answer}: one of its endpoints died, and the rules of"
-            " every node keep it until the node is NotReady."
+            "{answer}: a Pod of svc3 died with the node. The rules of every node keep its address until Kubernetes "
+            "calls the node NotReady."
         ),
         misconceptions=(
             Misconception(
                 "only-the-leaders-services-suffer",
-                "The leader of svc3 lives and takes every packet. But it shares them out among Pods, and one of those "
-                "is gone.",
+                "The leader of svc3 lives and takes every packet. But it passes them on to Pods, and one of these Pods "
+                "is dead.",
                 sources.PODS_GONE, is_choice("nothing"),
+            ),
+            Misconception(
+                "a-dead-node-stops-the-service",
+                "The leader of svc3 and one of its Pods live. Requests that go to this Pod succeed.",
+                sources.PODS_GONE, is_choice("dark"),
             ),
         ),
         scored_by=("observation.timeline", "observation.phases"),
+        gives_away=(r"svc3\W.{0,80}(partly|endpoint gone)", r"rules of every node keep"),
     ),
     Exercise(
-        "what-ends-the-long-part", "06", "For half a minute a share of the requests failed. What ended it?", "choice",
+        "when-is-the-last-failure", "06", "The client goes on asking svc1. When does its last request fail?", "choice",
+        _expect_last_failure,
+        choices=(
+            Choice("seconds", "after seconds: another node has the VIP"),
+            Choice("a minute", "within a minute: Kubernetes has noticed the dead node"),
+            Choice("later", "later than that"),
+        ),
+        hints=("Which components remember the dead Pod?", "Look at the right end of the timeline."),
+        explanation="{answer}: the kernel of the leader still remembers connections to the dead Pod.",
+        misconceptions=(
+            Misconception(
+                "the-new-leader-heals-all",
+                "The new leader takes the packets from then on. But it still sends a share of them to the dead Pod.",
+                sources.PODS_GONE, is_choice("seconds"),
+            ),
+            Misconception(
+                "right-rules-are-enough",
+                "The rules are right by then. But a packet of a known connection does not go through the rules.",
+                sources.SLOW, is_choice("a minute"),
+            ),
+        ),
+        scored_by=("observation.timeline", "observation.phases", "observation.failures"),
+        gives_away=(r"straggler", r"conntrack remembers", r"remembered ×?\d"),
+    ),
+    Exercise(
+        "why-announced-again", "06",
+        "Half a minute after the failover, the leader announced svc1 again, and wrote its event again. Why?",
+        "choice", _expect_reason_of_second_burst, quiz=True,
+        choices=(
+            Choice("timer", "leaders are elected again every so often"), Choice("lease", "its lease ran out"),
+            Choice("resync", "the endpoints changed, and the speaker went through the Service again"),
+        ),
+        hints=("Which node announced it each time?", "What else happened in that second? See seen.events()."),
+        explanation="{answer}. The election had the same result, so the leader stayed.",
+        misconceptions=(
+            Misconception(
+                "leaders-are-elected-at-intervals",
+                "MetalLB has no timer for elections. Its speakers compute the leader when something changes. Here the "
+                "endpoints changed.",
+                sources.BRIEF, is_choice("timer"),
+            ),
+            Misconception(
+                "a-lease-holds-the-vip",
+                "Cilium and kube-vip hold a lease for an address. MetalLB does not: its speakers compute the "
+                "leader from a hash.",
+                "MetalLB docs until v0.9.3 (a lease of ten seconds)", is_choice("lease"),
+            ),
+        ),
+    ),
+    Exercise(
+        "cable-or-kill", "06",
+        "The link of the leader's node is cut. When do the other speakers declare the node dead?", "choice",
+        _expect_detection_without_link,
+        choices=(
+            Choice("same", "about as soon as after the kill"),
+            Choice("timer", "much later: no kernel closes the connections"),
+            Choice("not ready", "when Kubernetes calls the node NotReady"),
+        ),
+        hints=("Does memberlist wait for a closed connection?", "It waits for answers to its pings."),
+        explanation="{answer}: memberlist counts pings without an answer. It does not matter why no answer comes.",
+        misconceptions=(
+            Misconception(
+                "gossip-needs-closed-connections",
+                "That is how BGP learns of a killed node. memberlist sends its own pings and counts those without an "
+                "answer.",
+                "MetalLB PR #2956, about how long detection has to take", is_choice("timer"),
+            ),
+            Misconception(
+                "gossip-waits-for-not-ready",
+                "MetalLB does not ask whether a node is Ready. The gossip finds out by itself, and sooner.",
+                "MetalLB issue #524, measured before there was gossip", is_choice("not ready"),
+            ),
+        ),
+        scored_by=("observation.timeline", "observation.phases", "observation.events"),
+        gives_away=(r"counts pings without an answer", r"behaves like the cut link"),
+    ),
+    Exercise(
+        "what-ends-the-long-part", "06", "In the long phase a share of the requests failed. What ended it?", "choice",
         _expect_end_of_long_phase, quiz=True,
         choices=(
-            Choice("gossip", "the gossip's verdict"), Choice("not ready", "Kubernetes calls the node NotReady"),
+            Choice("gossip", "the gossip declares the node dead"),
+            Choice("not ready", "Kubernetes calls the node NotReady"),
             Choice("new pods", "new Pods are started elsewhere"),
         ),
         hints=("What do the rules of the living nodes still hold?", "lab.observation().phases(): look at ENDED BY."),
-        explanation="{answer}, takes its endpoints out, and kube-proxy takes them out of the rules.",
+        explanation="{answer}, its endpoints are no longer ready, and kube-proxy takes them out of the rules.",
         misconceptions=(
             Misconception(
                 "failover-moves-the-pods",
-                "New Pods come minutes later, if at all. It got better before that, when the dead one left the rules.",
+                "New Pods come minutes later, or not at all. The phase ended when the dead Pod left the rules.",
                 sources.EVICTION, is_choice("new pods"),
             ),
             Misconception(
                 "the-new-leader-ends-it",
-                "It ended the dark part, some seconds after the kill. The new leader still sends a share to the dead "
-                "Pod.",
+                "The gossip ended the dark phase, some seconds after the kill. The new leader still sends a share to "
+                "the dead Pod.",
                 sources.PODS_GONE, is_choice("gossip"),
             ),
         ),
@@ -248,27 +456,34 @@ EXERCISES = (
             Choice("running", "Running"), Choice("unknown", "Unknown, or Failed"),
             Choice("terminating", "Terminating: it is being moved"),
         ),
-        hints=("Who reports a Pod's state?", "The kubelet of its node. It is dead."),
-        explanation="{answer}: nobody on that node can report anything else.",
+        hints=("Which component reports a Pod's state?", "The kubelet of its node. It is dead."),
+        explanation="{answer}: no component on that node can report anything else.",
         misconceptions=(
             Misconception(
                 "pods-move-at-once",
-                "Kubernetes waits five minutes before it gives Pods of a silent node up (their tolerations say so).",
+                "Kubernetes waits five minutes before it deletes the Pods of a silent node: their tolerations say so.",
                 sources.EVICTION, is_choice("terminating"),
+            ),
+            Misconception(
+                "a-dead-nodes-pods-are-unknown",
+                "That would be honest. But only the kubelet writes this state, and it is dead. The last report stays.",
+                sources.EVICTION, is_choice("unknown"),
             ),
         ),
         scored_by=("pods",),
+        gives_away=(r"webpod\d 1/1 Running .{0,40}myk8s-worker\b.{0,80}kindnet", r"Each row says"),
     ),
     Exercise(
         "write-the-outage", "06",
-        "Write the outage: from attempts [(seconds, answered), …] in order to the longest time between two answers.",
+        "Write the outage: from attempts [(seconds, answered), …] in order to the longest time from one answer to the "
+        "next.",
         "code", _expect_longest_gaps,
         starter="def longest_gap(attempts):\n    ...",
         hints=(
             "Keep the seconds of those that were answered; the others only fill the gap.",
             "times = [at for at, ok in attempts if ok]; the largest difference of neighbors",
         ),
-        explanation="What was answered tells how long nothing was.",
+        explanation="The answers show how long there was no answer.",
         solution=(
             "def longest_gap(attempts):\n"
             "    times = [at for at, ok in attempts if ok]\n"
@@ -283,9 +498,47 @@ EXERCISES = (
             ),
             Misconception(
                 "first-to-last-failure",
-                "From the first failure to the last lie half a minute of half success, and stragglers after that. "
-                "That is how a minute of outage is felt.",
+                "Between the first failure and the last many requests succeed. That is how people come to a minute of "
+                "outage.",
                 sources.LESSON, behaves_like(_first_to_last_failure),
+            ),
+        ),
+    ),
+    Exercise(
+        "lost-seconds", "06",
+        "How many seconds did this outage cost svc1? Count each phase by its length and by the share that failed.",
+        "number", _expect_lost_seconds, tolerance=0.15, unit="s",
+        hints=(
+            "A phase costs (TO − FROM) × FAILED / TRIED.",
+            "((phases.TO - phases.FROM) * phases.FAILED / phases.TRIED).sum()",
+        ),
+        explanation="{answer}. The long phase costs more than the dark one, although only a share of it fails.",
+        misconceptions=(
+            Misconception(
+                "a-failure-costs-an-interval",
+                "You took each failure for the interval between requests. A failed request takes its whole timeout, so "
+                "the client sends fewer of them.",
+                sources.SLOW, is_wrong_number("a failure is a probe"),
+            ),
+            Misconception(
+                "failures-count-the-cost",
+                "That is the number of failures. It depends on how often the client asks, so it measures no time.",
+                sources.SLOW, is_wrong_number("number of failures", 0.001),
+            ),
+            Misconception(
+                "outage-from-first-to-last-failure",
+                "That is the time from the first failure to the last. Most of the requests in it succeed.",
+                sources.LESSON, is_wrong_number("first to last"),
+            ),
+            Misconception(
+                "partly-dark-counts-whole",
+                "That counts the long phase as if every request had failed. A share of them succeeded.",
+                sources.SLOW, is_wrong_number("each counts whole"),
+            ),
+            Misconception(
+                "only-dark-seconds-count",
+                "That is the dark phase alone. The long phase after it also loses requests.",
+                sources.PODS_GONE, is_wrong_number("dark only"),
             ),
         ),
     ),
@@ -293,70 +546,144 @@ EXERCISES = (
         "what-helps-most", "06", "Which of these shortens such an outage most?",
         "choice", _expect_most_helpful_setting, quiz=True,
         choices=(
-            Choice("probe", "a readiness probe on the Pods"), Choice("endpoints", "three times as many Pods"),
-            Choice("gossip", "a gossip twice as fast"),
+            Choice("probe", "a readiness probe on the Pods"), Choice("endpoints", "more Pods, on other nodes"),
+            Choice("gossip", "a faster gossip"),
         ),
-        hints=("Which part of it is the longest?", "With more Pods the dead ones are a smaller share."),
-        explanation="{answer}: the long part becomes mild.",
+        hints=("Which part of it costs most?", "With more Pods the dead ones are a smaller share."),
+        explanation="{answer}: the long phase then loses a smaller share of the requests.",
         misconceptions=(
             Misconception(
                 "faster-gossip-is-the-cure",
-                "It shortens the dark part, by two seconds of six. The long part does not know gossip.",
+                "It shortens the dark phase, and that helps. But the long phase costs more, and it does not depend on "
+                "the gossip.",
                 "MetalLB PR #2956", is_choice("gossip"),
+            ),
+            Misconception(
+                "readiness-probes-find-dead-nodes",
+                "The kubelet runs the readiness probes of its own Pods. The kubelet of a dead node runs no probe.",
+                sources.PODS_GONE, is_choice("probe"),
             ),
         ),
     ),
     Exercise(
+        "ready-and-leading", "06", "The node starts again. When does it lead svc1 again?", "choice",
+        _expect_lead_after_return,
+        choices=(
+            Choice("ready", "as soon as Kubernetes calls it Ready"),
+            Choice("gossip", "some time after it is Ready"),
+            Choice("stays", "not before the other leader fails"),
+        ),
+        hints=("Which component decides who may lead?", "Compare the rows node and memberlist of the events."),
+        explanation="{answer}: its speaker has to join the gossip first.",
+        misconceptions=(
+            Misconception(
+                "ready-means-leading",
+                "MetalLB does not wait for Ready, and Ready is not enough. The other speakers count a node when its "
+                "speaker is in the gossip.",
+                "MetalLB issue #733", is_choice("ready"),
+            ),
+            Misconception(
+                "the-new-leader-stays",
+                "MetalLB remembers no leader. The same hash gives the same order, so the VIP moves back.",
+                sources.STICKY, is_choice("stays"),
+            ),
+        ),
+        scored_by=("observation.events", "observation.timeline"),
+        gives_away=(r"takes in myk8s-worker", r"Ready and not be back in the gossip"),
+    ),
+    Exercise(
         "how-long-is-a-goodbye", "06",
-        "The leader's speaker Pod is deleted, and says good-bye. How long does nothing get through?", "choice",
+        "Someone deletes the leader's speaker Pod, and the speaker leaves the gossip. For how long does no request "
+        "succeed?", "choice",
         _expect_outage_without_speaker,
         choices=(
             Choice("under 1", "under 1 s"), Choice("1 to 10", "1–10 s"), Choice("about 40", "about 40 s"),
         ),
-        hints=("Whom has the gossip to suspect?", "Nobody: it is told."),
-        explanation="{answer}. The node lives, its rules stand, and the others know at once.",
+        hints=("Does another speaker have to suspect it?", "No: the speaker sends a message before it ends."),
+        explanation="{answer}. The node lives, its rules stay, and the others get the message in a moment.",
         misconceptions=(
             Misconception(
                 "every-loss-takes-its-time",
-                "That was a death without a word. A speaker that is told to stop leaves the gossip first.",
+                "A killed speaker takes so long, because it sends no last message. A speaker that ends on purpose "
+                "leaves the gossip first.",
                 "MetalLB docs until v0.9.3 (a lease of ten seconds)", is_choice("1 to 10"),
+            ),
+            Misconception(
+                "a-speaker-is-a-node",
+                "The node stays Ready: only a Pod of it ends. Its endpoints stay in the rules, and they work.",
+                "MetalLB issue #298", is_choice("about 40"),
             ),
         ),
         scored_by=("observation.phases", "observation.timeline"),
+        gives_away=(r"left the gossip before it ended",),
     ),
     Exercise(
-        "who-names-the-dead", "06", "The leader is dead, another one leads. Who still names the dead one?", "choice",
-        _expect_who_names_lost_leader, quiz=True,
+        "who-names-the-dead", "06", "The leader is dead, another one leads. Which source still names the dead one?",
+        "choice", _expect_who_names_lost_leader, quiz=True,
         choices=(
-            Choice("nobody", "nobody"), Choice("events", "the newest event of the Service"),
+            Choice("nobody", "none of them"), Choice("events", "the newest event of the Service"),
             Choice("status", "the object ServiceL2Status"),
         ),
-        hints=("Who would have to take its word back?", "lab.table('servicel2statuses')"),
-        explanation="{answer}: in v0.14.8 only the speaker that wrote it could clean it up.",
+        hints=("Which component would have to correct it?", "lab.table('servicel2statuses')"),
+        explanation="{answer}: in v0.14.8 only the speaker that wrote it could remove it.",
         misconceptions=(
             Misconception(
                 "status-objects-are-current",
-                "One would think so. An object that a dead speaker wrote stays, and the new leader cannot change it.",
+                "A dead speaker cannot remove the object that it wrote, and the new leader cannot change it.",
                 sources.STATUS, is_choice("nobody"),
+            ),
+            Misconception(
+                "the-newest-event-is-the-old-leaders",
+                "The new leader writes an event of its own, and that one is the newest. An older event does name the "
+                "dead node.",
+                sources.EVENTS, is_choice("events"),
+            ),
+        ),
+    ),
+    Exercise(
+        "what-proves-the-leader", "06", "Which of these proves which node has the VIP of svc1 now?", "choice",
+        _expect_proof_of_leader, quiz=True,
+        choices=(
+            Choice("event", "the newest leader event"), Choice("status", "the object ServiceL2Status"),
+            Choice("arp", "an ARP answer"),
+        ),
+        hints=("Which of them can be old?", "A speaker announces first. It writes an event after that."),
+        explanation="{answer}: it is sent now, by the network card that gets the packets.",
+        misconceptions=(
+            Misconception(
+                "the-newest-event-is-now",
+                "An event is a statement with a date. The speaker that wrote it can have lost the VIP since then.",
+                sources.EVENTS, is_choice("event"),
+            ),
+            Misconception(
+                "status-objects-prove-the-leader",
+                "A dead speaker leaves this object behind, so it can name the dead node.",
+                sources.STATUS, is_choice("status"),
             ),
         ),
     ),
     Exercise(
         "who-remembers-the-dead-pod", "06",
-        "Everything had settled, and a few requests still failed. Who sent them to the dead Pod?", "choice",
+        "Everything had settled, and a few requests still failed. What sent them to the dead Pod?", "choice",
         _expect_reason_of_stragglers, quiz=True,
         choices=(
-            Choice("arp", "the client's ARP memory"), Choice("conntrack", "the leader's connection tracking"),
+            Choice("arp", "the client's neighbor table"), Choice("conntrack", "the leader's connection tracking"),
             Choice("rules", "rules that kube-proxy had not renewed"),
         ),
-        hints=("What do the failed ones have in common?", "Each port had failed before. Who keeps a note of ports?"),
-        explanation="{answer}: an unanswered SYN is remembered for two minutes, with the Pod that was chosen for it.",
+        hints=("What do the failed ones have in common?", "Their ports. Which component keeps a table with ports?"),
+        explanation="{answer}: it remembers a SYN without an answer, and the Pod that the rules chose for it.",
         misconceptions=(
             Misconception(
                 "it-is-always-the-arp-cache",
                 "Often it is, with routers that forget slowly. Here the packets do reach the new leader; look at the "
                 "frames.",
                 "MetalLB issue #2009", is_choice("arp"),
+            ),
+            Misconception(
+                "kube-proxy-forgot-a-rule",
+                "New connections reached the living Pod every time, so the rules were right. Only ports that had "
+                "failed before failed again.",
+                sources.BRIEF, is_choice("rules"),
             ),
         ),
     ),
@@ -365,27 +692,60 @@ EXERCISES = (
         "All Pods of svc1 (as this chapter made them) were on the dead node. When is the Service back?", "choice",
         _expect_return_of_unowned_pods, quiz=True,
         choices=(
-            Choice("vip", "in seconds, with the VIP"), Choice("not ready", "after forty seconds, with NotReady"),
-            Choice("evicted", "after five minutes, when the Pods are made anew elsewhere"),
+            Choice("vip", "in seconds, with the VIP"), Choice("not ready", "with NotReady"),
+            Choice("evicted", "after five minutes, when Kubernetes makes new Pods elsewhere"),
             Choice("back", "when the node is back"),
         ),
-        hints=("Who makes a Pod anew?", "Its owner. Look for ownerReferences."),
-        explanation="{answer}: nobody owns these Pods, so nobody makes them anew. A Deployment would.",
+        hints=("Which object makes a Pod again?", "Its owner. Look for ownerReferences."),
+        explanation="{answer}: these Pods have no owner, so no controller makes them again. A Deployment would.",
         misconceptions=(
             Misconception(
                 "the-vip-is-the-service",
-                "The VIP moves in seconds, and nobody is behind it.",
+                "The VIP moves in seconds. But no Pod is behind it.",
                 sources.PODS_GONE, is_choice("vip"),
             ),
             Misconception(
                 "evicted-pods-come-back",
-                "Those of a Deployment do, five or six minutes later. A bare Pod has nobody who wants it back.",
+                "The Pods of a Deployment come back like that, minutes later. No controller makes a bare Pod again.",
                 sources.EVICTION, is_choice("evicted"),
             ),
             Misconception(
                 "not-ready-heals",
-                "NotReady takes the dead endpoints out. It puts none in.",
+                "NotReady takes the dead endpoints out of the rules. It adds no new ones.",
                 "MetalLB issue #733", is_choice("not ready"),
+            ),
+        ),
+    ),
+    Exercise(
+        "write-the-report", "06",
+        "🌶 Write the report of an outage, from attempts [(seconds, answered), …] in order. Return the number of "
+        "failures, the seconds of the last failure, the longest time from one answer to the next, and the lost "
+        "seconds. For the lost seconds, cut the time into slices of five seconds. A slice costs its length times the "
+        "share that failed in it.",
+        "code", _expect_reports,
+        starter="def report(attempts):\n    ...",
+        hints=(
+            "The other numbers need only the seconds of the failures and of the answers.",
+            "slices = {}, then for each attempt `slices.setdefault(at // 5, []).append(ok)`",
+            "The lost seconds: `5 * sum(oks.count(False) / len(oks) for oks in slices.values())`",
+        ),
+        explanation="With these numbers you can compare one outage with another, and a setting with its change.",
+        solution=(
+            "def report(attempts):\n"
+            "    failed = [at for at, ok in attempts if not ok]\n"
+            "    answered = [at for at, ok in attempts if ok]\n"
+            "    gap = max(later - earlier for earlier, later in zip(answered, answered[1:]))\n"
+            "    slices = {}\n"
+            "    for at, ok in attempts:\n"
+            "        slices.setdefault(at // 5, []).append(ok)\n"
+            "    lost = 5 * sum(oks.count(False) / len(oks) for oks in slices.values())\n"
+            "    return len(failed), failed[-1] if failed else 0, gap, lost"
+        ),
+        misconceptions=(
+            Misconception(
+                "one-failure-spoils-its-slice",
+                "You counted a slice whole as soon as one request failed in it. Count the share that failed.",
+                sources.SLOW, behaves_like(_report_with_whole_slices),
             ),
         ),
     ),
