@@ -35,7 +35,13 @@ def asks_of_leader(lab: Lab) -> list[float]:
 # ── ask everybody ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@CLAIMS.claim("03-09", "one card answers for two addresses", "the events and the wire agree", story="arp")
+@CLAIMS.claim(
+    "03-09",
+    "One card answers for two addresses",
+    "the same MAC address in both answers",
+    "the events and the wire agree",
+    story="arp",
+)
 def one_card_for_two(lab: Lab) -> None:
     lab.at("apply-services")
     scan = lab.arp_scan()
@@ -48,7 +54,7 @@ CLAIMS.fact(
     "03-09", "MetalLB's page on troubleshooting uses `arping`, too", source="MetalLB docs, troubleshooting (arping)"
 )
 CLAIMS.fact("one-machine-for-two", "Users reported two VIPs on one node", source="MetalLB issue #2284")
-CLAIMS.fact("one-machine-for-two", "May one machine answer ARP for two addresses?", source="a question, no statement")
+CLAIMS.claim("one-machine-for-two", "One node leads two VIPs", story="arp")(one_card_for_two)
 
 # ── why the client asks ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from ipaddress import ip_address, ip_network
 
 from kanslib.exceptions import NotFoundError, NotRecordedError
@@ -12,7 +11,6 @@ from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import (
     advertisements,
     column,
-    name_of,
     nodes,
     nodes_with_endpoints,
     pairs,
@@ -83,11 +81,14 @@ def _expect_owner_of_mac(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("card" if _expect_who_answers_arp(lab).names <= nodes(lab) else "virtual")
 
 
-def _expect_one_leader_of_two(lab: LabQueries) -> ExpectedAnswer:
-    """Find out whether one node leads more than one VIP."""
-    leaders = Counter(lab.leader(name_of(service)) for service in services_with_vip(lab))
-    leaders.pop(None, None)
-    return ExpectedAnswer("yes" if max(leaders.values(), default=0) > 1 else "no")
+def _expect_macs_of_one_leader(lab: LabQueries) -> ExpectedAnswer:
+    """Find out whether every VIP is answered for, each with the MAC address of a node's own card."""
+    scan, services = lab.arp_scan(), services_with_vip(lab)
+    if scan.empty:
+        raise NotFoundError("an answer to a scan at this moment", hint=_SOME_REPLIES)
+    if len(set(column(scan, "ADDRESS"))) < len(services):
+        return ExpectedAnswer("one")
+    return ExpectedAnswer("same" if set(column(scan, "HOLDER")) <= nodes(lab) else "own")
 
 
 def _expect_curl_without_advertisement(lab: LabQueries) -> ExpectedAnswer:
@@ -140,21 +141,30 @@ def _read_target(message: bytes) -> tuple[str, str] | None:
 
 EXERCISES = (
     Exercise(
-        "one-machine-for-two", "03", "May one machine answer ARP for two addresses?", "choice",
-        _expect_one_leader_of_two,
-        choices=(Choice("yes", "yes, for as many as it likes"), Choice("no", "no, one MAC address has one IP address")),
+        "one-machine-for-two", "03", "One node leads two VIPs. What does an ARP scan show for their addresses?",
+        "choice", _expect_macs_of_one_leader,
+        choices=(
+            Choice("own", "two MAC addresses, one for each VIP"), Choice("same", "the same MAC address for both"),
+            Choice("one", "an answer for one of them only"),
+        ),
         hints=("Think of a server with several addresses on one network card.", "Compare the column MAC of the scan."),
-        explanation="{answer}. ARP has no rule against it.",
+        explanation="{answer}. The speaker answers with the MAC of the node's card; ARP has no rule against it.",
         misconceptions=(
             Misconception(
                 "one-vip-per-node",
                 "ARP maps each IP address to one MAC address. It allows several IP addresses with the same MAC. "
                 "Users reported two VIPs on one node as a bug, and it was none.",
-                sources.UNEVEN, is_choice("no"),
+                sources.UNEVEN, is_choice("one"),
+            ),
+            Misconception(
+                "a-mac-for-each-vip",
+                "That needs virtual MAC addresses, as VRRP has them. A speaker knows only the MAC addresses of its "
+                "node's cards.",
+                sources.KEEPALIVED, is_choice("own"),
             ),
         ),
         scored_by=("arp_scan",),
-        gives_away=(r"(?:machine|card|node)\b[^.]*(?:two|several) (?:addresses|VIPs)", r"no rule against"),
+        gives_away=(r"same MAC address (?:in|for) both", r"no rule against", r"card answers for"),
     ),
     Exercise(
         "what-route-to-the-vip", "03", "Which route does the client need, so that its packets reach the VIP?", "choice",
