@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import yaml
 
@@ -92,6 +93,15 @@ def counts_of_chapter_04_differ(lab: Lab) -> None:
 def client_gets_no_answer(lab: Lab) -> None:
     _apply_types(lab)
     assert lab.curl("svc-clusterip").HOSTNAME.item().startswith("(no answer)")
+
+
+@CLAIMS.claim("01-25", "it sends the packet to its default gateway", story="service-types", on=("recorded",))
+def client_has_a_default_route_only(lab: Lab) -> None:
+    _apply_types(lab)
+    routes = json.loads(lab.run(lab.client, "ip -j route"))
+    destinations = [route["dst"] for route in routes]
+    assert sorted(destinations) == sorted(["default", lab.network()])
+    assert "unreachable" in lab.curl("svc-clusterip").HOSTNAME.item()
 
 
 @CLAIMS.claim("01-29", "The control plane runs neither of the two Pods.", story="service-types")

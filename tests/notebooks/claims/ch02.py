@@ -112,6 +112,7 @@ def the_same_again(lab: Lab) -> None:
 @CLAIMS.claim("02-61", "svc3 came first and took the lowest address.", story="metallb", on=("simulated",))
 @CLAIMS.claim("02-49", "svc1 moved to that address.", story="metallb", on=("simulated",))
 @CLAIMS.claim("02-53", "svc1 lost its old address and got no new one.", story="metallb", on=("simulated",))
+@CLAIMS.claim("02-53", "with another address, svc1 had another leader", story="metallb", on=("simulated",))
 @CLAIMS.claim("02-53", "the Service has an event", story="metallb", on=("simulated",))
 @CLAIMS.claim("one-too-many", "A Service that asks for one address gets that address or none.", story="metallb",
               on=("simulated",))  # fmt: skip
@@ -127,6 +128,8 @@ def pinned_addresses(lab: Lab) -> None:
     svc1["metadata"]["annotations"] = {_PIN: str(ip_address(lab.pool()[-1]) + 1)}
     lab.apply(svc1)
     assert lab.services().set_index("NAME")["EXTERNAL-IP"]["svc1"] == "<pending>"
+    events = lab.events("svc1")
+    assert events[events.REASON == "nodeAssigned"].MESSAGE.nunique() == 2
     assert "not allowed in config" in lab.events("svc1").MESSAGE.tolist()[-1]
 
 
