@@ -67,9 +67,7 @@ def speakers_connect_to_the_router(lab: Lab) -> None:
     assert lab.address(NODE) in to_router
 
 
-@CLAIMS.claim(
-    "07-09", "The router has a session with each node", "control plane's neighbor announced no prefix", story="bgp"
-)
+@CLAIMS.claim("07-09", "The router has a session with each node", "control plane announced no prefix", story="bgp")
 def four_sessions_three_announce(lab: Lab) -> None:
     lab.at("apply-bgp")
     summary = str(lab.run(lab.router, "vtysh -c 'show bgp ipv4 unicast summary json'"))
@@ -294,13 +292,14 @@ def timer_runs_from_the_last_message(lab: Lab) -> None:
 
 CLAIMS.fact(
     "07-45", "MetalLB's charts install the mode FRR-K8s since v0.16", "FRR mode is deprecated",
-    "It has no BFD",
+    "no BFD",
     source="MetalLB release notes 0.16.0; v0.14.8 internal/config/validation.go: native refuses bfdProfile",
 )  # fmt: skip
 CLAIMS.fact(
     "07-45", "detects a silent node in less than a second",
     source="MetalLB BFDProfile defaults: 300 ms times a detectMultiplier of 3",
 )  # fmt: skip
+CLAIMS.fact("07-45", "FRR's own default counts there", source="MetalLB release notes 0.14.9: FRR's defaults for timers")
 CLAIMS.fact("07-45", "Today (2026)", source="MetalLB release notes 0.16.0 and 0.16.2")
 
 
@@ -321,12 +320,15 @@ def the_policy_differs_too(lab: Lab) -> None:
     assert lab.object("service", "svc1")["spec"]["externalTrafficPolicy"] == "Cluster"
 
 
-@CLAIMS.claim("07-50", "declared all the *others* dead", "Another node led svc3 all the time", story="bgp-silent",
+@CLAIMS.claim("07-50", "declared all the *others* dead", "Another node led svc3 all the time",
+              "it announced svc3 as well", story="bgp-silent",
               on=RECORDED)  # fmt: skip
 def the_silent_node_declares_the_others_dead(lab: Lab) -> None:
     lab.at("cut-link-2", after=60)
     log = str(lab.log("speaker", node=NODE).matching("memberlist: Marking", since_action=True))
     assert all(f"Marking {node} as failed" in log for node in lab.nodes().NAME if node != NODE)
+    lines = str(lab.log("speaker", node=NODE).matching("serviceAnnounced", since_action=True))
+    assert lab.vip("svc3") in lines
     words = lab.observation("cut-link-2").leadership("svc3").describe()
     assert f"{NODE}: myk8s-worker3, then {NODE}" in words
     assert "the API's newest event: myk8s-worker3." in words
@@ -337,7 +339,7 @@ def the_silent_node_declares_the_others_dead(lab: Lab) -> None:
 
 @CLAIMS.claim("07-53", "Some of these settings are in the recording", story="bgp", on=RECORDED)
 @CLAIMS.claim("07-55", "with `Local` both protocols lose far less", "layer 2 and BGP cost about the same",
-              "layer 2 does not care", "a closed session costs nothing", story="bgp", on=RECORDED)  # fmt: skip
+              "layer 2 does not care", "a closed session itself costs nothing", story="bgp", on=RECORDED)  # fmt: skip
 def policy_matters_most(lab: Lab) -> None:
     del lab
     lost: dict[tuple[str, str, str], float] = {setting: one.seconds for setting, one in losses().items()}
