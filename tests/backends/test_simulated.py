@@ -242,21 +242,21 @@ def test_lab_compare_unrecorded_moment_raises_with_hint(open_lab: OpenLab) -> No
 
 
 @pytest.mark.parametrize("backend", ["recorded", "simulated"])
-def test_lab_compare_rules_names_writers(open_lab: OpenLab, backend: str) -> None:
+def test_lab_rules_compare_names_writers(open_lab: OpenLab, backend: str) -> None:
     lab = open_lab("iptables", backend=backend)
-    table = lab.compare_rules("myk8s-worker2")
+    table = lab.rules("myk8s-worker2").compare()
     assert list(table.columns) == ["FOUND", "WRITER", "RULE"]
     assert len(table) == len([rule for rule in lab.rules("myk8s-worker2").rules() if rule.table == "nat"])
     assert set(table.WRITER[table.FOUND == "both"]) == {"kube-proxy"}
     assert table[table.FOUND == "node"].WRITER.value_counts().to_dict() == {"Docker": 6, "kube-proxy": 3, "kindnet": 3}
 
 
-def test_lab_compare_rules_shows_rule_that_node_lacks(open_lab: OpenLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lab_rules_compare_shows_rule_that_node_lacks(open_lab: OpenLab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab = open_lab("iptables")
     rules = kubeproxy.nat_rules
     missing = "-A KUBE-MARK-MASQ -j NOWHERE"
     monkeypatch.setattr(kubeproxy, "nat_rules", lambda *args: [*rules(*args), missing, missing])
-    table = lab.compare_rules("myk8s-worker")
+    table = lab.rules("myk8s-worker").compare()
     assert table.RULE[table.FOUND == "computed"].tolist() == [missing, missing]
 
 

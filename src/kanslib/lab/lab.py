@@ -424,7 +424,8 @@ class Lab(places.HelpfulAttributes):
     def rules(self, node: str) -> NodeRules:
         """Return all iptables rules of a node with their counters: `iptables-save -c`, parsed.
 
-        `.chains(service)` has the chains of a Service as a table, `.diff(later)` what changed until a later query.
+        `.chains(service)` has the chains of a Service as a table, `.diff(later)` what changed until a later query,
+        `.compare()` who wrote each rule.
         Raise NodeDownError while the node is down.
 
         >>> import kanslib
@@ -816,23 +817,6 @@ class Lab(places.HelpfulAttributes):
         from kanslib.lab.comparing import compare
 
         return compare(self._view)
-
-    @query
-    def compare_rules(self, node: str) -> Table:
-        """Return the nat rules of a node beside those that kube-proxy has to write for the Services and endpoints.
-
-        One row for each rule: FOUND (`both`, `node` or `computed`: on the node, by a model of kube-proxy, or both),
-        WRITER (whose chain it is) and RULE.
-
-        >>> import kanslib
-        >>> lab = kanslib.open_lab(story="iptables")  # doctest: +ELLIPSIS
-        recorded · story 'iptables': ...
-        >>> sorted(set(lab.compare_rules("myk8s-worker").FOUND))
-        ['both', 'node']
-        """
-        from kanslib.lab.comparing import compare_rules
-
-        return compare_rules(self._view, node)
 
     # ── learning ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -75,7 +75,16 @@ def rules(view: ClusterView, node: str) -> NodeRules:
 
     own = view.topology().addresses.get(node, "")
     text = view.backend.run(node, _save_command(own))
-    return NodeRules.of(iptables.parse(text), text.provenance)
+    return NodeRules.of(iptables.parse(text), text.provenance, lambda: _computed_rules(view, node))
+
+
+def _computed_rules(view: ClusterView, node: str) -> list[str]:
+    """Return the nat rules that a model of kube-proxy writes on a node for the Services and endpoints of this moment."""
+    from kanslib.k8s import kubeproxy
+
+    nodes = view.objects("nodes")
+    config = kubeproxy.Config.of(nodes, kubeproxy.pod_range(nodes))
+    return kubeproxy.nat_rules(view.objects("services"), view.objects("endpointslices"), node, config)
 
 
 def trace(view: ClusterView, target: str, source: str | None, node: str | None) -> Trace:

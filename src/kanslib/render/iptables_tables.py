@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,18 +21,25 @@ if TYPE_CHECKING:
 
 CHAIN_COLUMNS = ("CHAIN", "PACKETS", "CHANCE", "TARGET", "TO", "COMMENT")
 DIFFERENCE_COLUMNS = ("CHANGE", "TABLE", "CHAIN", "TO", "PACKETS", "BYTES", "COMMENT", "RULE")
+RULE_COLUMNS = ("FOUND", "WRITER", "RULE")
+# who writes the chains whose names begin so, and the rules that lead to them
+_WRITERS = {"KUBE-": "kube-proxy", "DOCKER_": "Docker", "KIND-MASQ-AGENT": "kindnet"}
 
 
 @dataclass(frozen=True, eq=False)
 class NodeRules(Ruleset, TabledAnswer):
-    """The rules of one node at one moment: a Ruleset with its provenance, and tables of it."""
+    """The rules of one node at one moment: a Ruleset with its provenance, and tables of it.
+
+    `computed` returns the nat rules that a model of kube-proxy writes there.
+    """
 
     provenance: Provenance = field(kw_only=True)
+    computed: Callable[[], Sequence[str]] = field(kw_only=True, compare=False, repr=False)
 
     @classmethod
-    def of(cls, ruleset: Ruleset, provenance: Provenance) -> NodeRules:
+    def of(cls, ruleset: Ruleset, provenance: Provenance, computed: Callable[[], Sequence[str]]) -> NodeRules:
         """Return a ruleset as an answer."""
-        return cls(ruleset.lines, ruleset.tables, provenance=provenance)
+        return cls(ruleset.lines, ruleset.tables, provenance=provenance, computed=computed)
 
     def chains(self, service: str, table: str = "nat") -> Table:
         """Return the rules that a packet for a Service can pass, chain after chain, with their counters.
@@ -49,6 +58,24 @@ class NodeRules(Ruleset, TabledAnswer):
         origin = other if isinstance(other, NodeRules) else self
         return RuleChanges.of(super().diff(other), origin.provenance)
 
+    def compare(self) -> Table:
+        """Return the nat rules beside those that kube-proxy has to write for the Services and endpoints.
+
+        One row for each rule: FOUND (`both`, `node` or `computed`: on the node, by a model of kube-proxy, or both),
+        WRITER (whose chain it is) and RULE.
+        """
+        from kanslib.render.tables import Table
+
+        only_computed = Counter(self.computed())
+        found: list[tuple[str, str]] = []
+        for rule in self.rules():
+            if rule.table == "nat":
+                found.append(("both" if only_computed[rule.text] else "node", rule.text))
+                only_computed[rule.text] -= 1
+        found += [("computed", text) for text in (+only_computed).elements()]
+        rows = [{"FOUND": where, "WRITER": _writer(text), "RULE": text} for where, text in found]
+        return Table.from_rows(rows, self.provenance.with_notes("beside a model of kube-proxy"), RULE_COLUMNS)
+
     def rows(self) -> Rows:
         """Return every rule, one row each: TABLE, CHAIN, PACKETS, BYTES, COMMENT and RULE."""
         return [
@@ -65,6 +92,15 @@ class NodeRules(Ruleset, TabledAnswer):
     def body_html(self) -> Markup:
         """Return the rules as a table."""
         return self.table.body_html()
+
+
+def _writer(rule: str) -> str:
+    """Return who wrote a rule: whose its chain is, or the chain that it leads to; empty where that is not known.
+
+    >>> _writer("-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT"), _writer("-A INPUT -j ACCEPT")
+    ('Docker', '')
+    """
+    return next((who for start, who in _WRITERS.items() if f"-A {start}" in rule or f"-j {start}" in rule), "")
 
 
 @dataclass(frozen=True)

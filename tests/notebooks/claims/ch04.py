@@ -228,7 +228,7 @@ CLAIMS.fact(
     story="iptables",
 )
 def rules_of_others(lab: Lab) -> None:
-    compared = lab.compare_rules(leader_of(lab))
+    compared = lab.rules(leader_of(lab)).compare()
     assert set(compared.FOUND) == {"both", "node"}
     others = compared[compared.FOUND == "node"]
     assert set(others.WRITER) == {"kube-proxy", "Docker", "kindnet"}
