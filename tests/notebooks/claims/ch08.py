@@ -90,7 +90,7 @@ def nobody_announces(lab: Lab) -> None:
     assert not lab.election("svc1").candidates
 
 
-@CLAIMS.claim("08-45", "The pool has room, so this is not case 2.", story="case-7")
+@CLAIMS.claim("08-45", "The pool has room for many Services, so this is not case 2.", story="case-7")
 def pool_has_room(lab: Lab) -> None:
     used = {ip for one in lab.objects("services") for ip in external_addresses(one)}
     assert set(lab.pool()) - used
