@@ -11,7 +11,7 @@ from kanslib.exercises.catalog import CATALOG
 
 _WORDS_A_MINUTE = 180
 _QUERY, _GUESS = 0.25, 1.0  # minutes each
-_EXERCISE, _QUIZ_QUESTION = (2.0, 4.0), (0.5, 2.0)  # at least, at most
+_EXERCISE, _QUIZ_QUESTION = (2.0, 4.0), (0.5, 1.0)  # at least, at most
 _HEADER = re.compile(r"(## .+)\n\n\*(\d+) minutes?\*( · workshop)?(?:\n|\Z)")
 _LINK_TARGET = re.compile(r"\]\([^)]*\)")
 _IDS = re.compile(r'"([a-z0-9-]+)"')
