@@ -540,9 +540,10 @@ class Lab(places.HelpfulAttributes):
 
     @action
     def kill_node(self, node: str) -> Text:
-        """Kill a node's container, as a power cut would: `docker kill`.
+        """Kill a node's container: `docker kill`.
 
-        Raise UnknownNameError for a node that does not exist.
+        The kernel of its host lives on and closes the sockets of what was killed. A server that loses power closes
+        none: `link_down()` is nearer to that. Raise UnknownNameError for a node that does not exist.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="failover")  # doctest: +ELLIPSIS
