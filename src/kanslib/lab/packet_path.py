@@ -79,7 +79,7 @@ def rules(view: ClusterView, node: str) -> NodeRules:
 
 
 def _computed_rules(view: ClusterView, node: str) -> list[str]:
-    """Return the nat rules that a model of kube-proxy writes on a node for the Services and endpoints of this moment."""
+    """Return the nat rules that a model of kube-proxy writes on a node for the Services of this moment."""
     from kanslib.k8s import kubeproxy
 
     nodes = view.objects("nodes")
