@@ -120,7 +120,7 @@ def the_pod_sees_the_node(lab: Lab) -> None:
     assert lab.curl(f"{lab.control_plane}:{port}").REMOTE.item() == lab.address(lab.control_plane)
 
 
-@CLAIMS.claim("01-35", "A NodePort is open on each node, with a Pod or without one:", story="service-types")
+@CLAIMS.claim("01-35", "A NodePort is open on each node, with a Pod or without one.", story="service-types")
 @CLAIMS.claim("doors-of-a-node-port", "a NodePort is open on each node", story="service-types")
 def node_port_on_each_node(lab: Lab) -> None:
     _apply_types(lab)
