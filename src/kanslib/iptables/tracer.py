@@ -29,6 +29,7 @@ from kanslib.iptables.questions import (
     NEW,
     RELATED,
     Answers,
+    Condition,
     Question,
     Subject,
     assumptions,
@@ -52,11 +53,12 @@ _BEHIND = {
 
 @dataclass(frozen=True)
 class Limits:
-    """The most work for one packet: nested chains, paths, and evaluated rules."""
+    """The most work for one packet: nested chains, paths, evaluated rules, and comparisons of paths' conditions."""
 
     depth: int = 500
     paths: int = 10_000
     rules: int = 2_000_000
+    comparisons: int = 3_000_000
 
 
 class Tracer:
@@ -119,7 +121,7 @@ class _Search:
             tuple[_Place, int, PacketState, Question]
         ] = []  # a heap: the one that is behind comes first
         self._ended: dict[object, tuple[PacketState, Outcome]] = {}
-        self._evaluated = 0
+        self._evaluated = self._compared = 0
         self._number = 0
         self._asked: Counter[str] = Counter()
         self._stages: dict[str, tuple[Stage, ...]] = {}
@@ -138,7 +140,7 @@ class _Search:
             while self._ready:
                 self._follow(self._ready.pop())
                 if len(self._ready) + len(self._waiting) + len(self._ended) > self._limits.paths:
-                    raise TooManyPathsError(str(packet), self._limits.paths, self._asked.most_common(10))
+                    raise self._too_many(packet)
             if self._waiting:
                 self._answer_next()
         found = sorted(self._ended.values(), key=lambda ended: ended[0].trail)
@@ -184,7 +186,7 @@ class _Search:
             key = state.future(self._live_names(state))
             if key in kept:
                 first = kept[key][0]
-                condition = either(first.condition, state.condition)
+                condition = self._either(first, state)
                 if len(condition) <= _MAX_CASES:
                     first.condition, first.entries = condition, max(first.entries, state.entries)
                     first.steps = state.steps  # of the two, the path on which fewer rules matched
@@ -192,6 +194,16 @@ class _Search:
                 key = (key, len(kept))
             kept[key] = state, question
         yield from kept.values()
+
+    def _either(self, one: PacketState, other: PacketState) -> Condition:
+        """Return the condition under which a packet takes one of two paths."""
+        self._compared += len(one.condition) * len(other.condition)
+        if self._compared > self._limits.comparisons:
+            raise self._too_many(one.original)
+        return either(one.condition, other.condition)
+
+    def _too_many(self, packet: Packet) -> TooManyPathsError:
+        return TooManyPathsError(str(packet), self._limits.paths, self._asked.most_common(10))
 
     def _live_names(self, state: PacketState) -> frozenset[str]:
         """Return the subjects that can still be asked about on a path."""
@@ -214,7 +226,7 @@ class _Search:
             key = key, "more"
         if key in self._ended:
             first, last = sorted((self._ended[key], (state, outcome)), key=lambda ended: ended[0].trail)
-            last[0].condition = either(first[0].condition, last[0].condition)
+            last[0].condition = self._either(first[0], last[0])
             last[0].trail = first[0].trail
             self._ended[key] = last
         else:
