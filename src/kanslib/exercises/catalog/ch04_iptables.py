@@ -241,7 +241,7 @@ EXERCISES = (
             ),
         ),
         scored_by=("trace",),
-        gives_away=(r"\b1/2 to ", r"1/2 of (the packets|what comes)", r"(?i)\b(a|one) way for each endpoint"),
+        gives_away=(r"\b1/2 to ", r"1/2 of (the packets|what comes)", r"\b(a|one)( way)? for each endpoint"),
     ),
     Exercise(
         "source-behind-the-leader", "04", "Which address does the Pod behind svc1 see as its client?",
