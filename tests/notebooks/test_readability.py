@@ -26,33 +26,23 @@ _PASSIVE = re.compile(
 )
 # what slows a reader down who learned English at school: idioms, poetry, words order turned round, words of no field
 BANNED = (
-    "hardly a scratch", "kind death", "screw", "in your hand", "goes dark", "by heart", "far and wide", "at a stroke",
-    "turns out", "let's dive", "dive in", "under the hood", "out of the box", "rule of thumb", "from scratch",
+    "kind death", "screw", "in your hand", "goes dark", "by heart", "far and wide", "at a stroke",
+    "turns out", "let's dive", "dive in", "under the hood", "out of the box", "rule of thumb", 
     "boils down", "piece of cake", "on the fly", "keep an eye", "for free", "good-bye", "goodbye", "stands a",
     "a story in which", "with manners", "into the void", "commit yourself", "knock", "stranger", "purist", "scratch",
     "deal them out", "like cards", "the dice", "in spite of", "for the way", "word for word", "have the last word",
     "last word", "in the eyes of", "torn out", "makes of it", "made of it", "hold in the head", "lonely", "desk",
     "gives up", "gave up", "out there", "sees to", "the somebody", "superfluous", "loudly", "hasty", "polite",
 )  # fmt: skip
-BANNED_WORDS = (
-    "twin",
-    "twins",
-    "stand-in",
-    "quest",
-    "told",
-    "computed world",
-    "claim",
-    "claims",
-    "claimed",
-)  # words that the glossary replaced
+# words that the glossary replaced
+REPLACED = ("twin", "twins", "stand-in", "quest", "told", "computed world", "claim", "claims", "claimed")
 
 
 def _problems(texts: dict[str, str]) -> list[str]:
     found = [f"{place}: {one}" for place, text in texts.items() for one in sentences(text) if len(words(one)) > LONGEST]
     for place, text in texts.items():
         lower = flat(text).lower()
-        found += [f"{place}: “{one}”" for one in BANNED if one in lower]
-        found += [f"{place}: “{one}”" for one in BANNED_WORDS if re.search(rf"\b{one}\b", lower)]
+        found += [f"{place}: “{one}”" for one in (*BANNED, *REPLACED) if re.search(rf"\b{one}\b", lower)]
     return found
 
 

@@ -51,7 +51,6 @@ def three_services(lab: Lab) -> None:
     assert lab.moments().DONE.str.startswith("apply service/svc1 service/svc2 service/svc3").any()
 
 
-@CLAIMS.claim("00-13", "No network card carries it", story="arp", on=("recorded",))
 @CLAIMS.claim("00q-11", "No program on the leader listens at this address", story="arp", on=("recorded",))
 def vip_on_no_interface(lab: Lab) -> None:
     addresses = lab.run(lab.leader("svc1") or "", "ip -j addr")

@@ -59,6 +59,16 @@ def on(network: str, name: str) -> CourseManifest:
     return CourseManifest(move_addresses((_HERE / f"{name}.yaml").read_text(), network), name)
 
 
+def webpod(name: str, node: str) -> CourseManifest:
+    """Return the manifest of one more Pod like those of `webpods`, pinned to a node.
+
+    >>> "nodeName: myk8s-worker3" in webpod("webpod3", "myk8s-worker3")
+    True
+    """
+    first = (_HERE / "webpods.yaml").read_text().partition("---\n")[0]
+    return CourseManifest(first.replace("webpod1", name).replace("myk8s-worker\n", f"{node}\n"))
+
+
 def __getattr__(name: str) -> CourseManifest:
     if name not in NAMES:
         raise AttributeError(f"no manifest {name!r}; there are: {', '.join(NAMES)}")
@@ -66,4 +76,4 @@ def __getattr__(name: str) -> CourseManifest:
 
 
 def __dir__() -> list[str]:
-    return [*NAMES, "CourseManifest"]
+    return [*NAMES, "CourseManifest", "webpod"]
