@@ -27,7 +27,7 @@ _PASSIVE = re.compile(
 # what slows a reader down who learned English at school: idioms, poetry, words order turned round, words of no field
 BANNED = (
     "kind death", "screw", "in your hand", "goes dark", "by heart", "far and wide", "at a stroke",
-    "turns out", "let's dive", "dive in", "under the hood", "out of the box", "rule of thumb", 
+    "turns out", "let's dive", "dive in", "under the hood", "out of the box", "rule of thumb",
     "boils down", "piece of cake", "on the fly", "keep an eye", "for free", "good-bye", "goodbye", "stands a",
     "a story in which", "with manners", "into the void", "commit yourself", "knock", "stranger", "purist", "scratch",
     "deal them out", "like cards", "the dice", "in spite of", "for the way", "word for word", "have the last word",

@@ -34,3 +34,7 @@ def test_simulate_core_dns_is_made_anew() -> None:
     after = [one["metadata"]["name"] for one in lab.objects("pods") if "coredns" in one["metadata"]["name"]]
     assert len(after) == 2
     assert before[0] not in after
+
+
+def test_pods_of_kube_system_are_ready() -> None:
+    assert set(kanslib.simulate(kanslib.manifests.kind_cluster).pods().READY) == {"1/1"}

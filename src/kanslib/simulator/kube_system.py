@@ -9,6 +9,7 @@ from typing import Any
 from kanslib.k8s.objects import KubeObject, internal_ip, internal_ips, name_of
 from kanslib.simulator.address_family import Network, family_name
 from kanslib.simulator.api_server import timestamp
+from kanslib.simulator.kubelet import running_status
 
 _NAMESPACE = "kube-system"
 _COREDNS, _KUBE_PROXY, _KINDNET = "coredns", "kube-proxy", "kindnet"
@@ -67,13 +68,8 @@ def _spec(component: str) -> dict[str, Any]:
 
 
 def _pod(component: str, name: str, node: KubeObject, moment: float, make: Make, ips: Sequence[str]) -> KubeObject:
-    since = timestamp(moment)
-    ready = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("Ready", "PodScheduled")]
-    status = {
-        "phase": "Running", "conditions": ready, "hostIP": internal_ip(node), "podIP": ips[0],
-        "podIPs": [{"ip": ip} for ip in ips], "startTime": since,
-    }  # fmt: skip
     spec = {**_spec(component), "nodeName": name_of(node)}
+    status = running_status(spec, internal_ip(node), ips, timestamp(moment))
     return make({"kind": "Pod", "spec": spec, "status": status}, _meta(name, _labels(component)))
 
 

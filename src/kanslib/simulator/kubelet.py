@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -73,14 +73,8 @@ class Kubelets:
         pod = copy.deepcopy(existing)
         host_ips = internal_ips(self.cluster.get("nodes", node) or {}) or [""]
         ips = host_ips if pod["spec"].get("hostNetwork") else self._pod_ips(pod, node)
-        since = timestamp(self.cluster.now)
-        ready = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("Ready", "PodScheduled")]
-        containers = [_container_status(container, since) for container in pod["spec"].get("containers") or []]
         pod["spec"]["nodeName"] = node
-        pod["status"] = {
-            "phase": "Running", "conditions": ready, "hostIP": host_ips[0], "podIP": ips[0],
-            "podIPs": [{"ip": ip} for ip in ips], "startTime": since, "containerStatuses": containers,
-        }  # fmt: skip
+        pod["status"] = running_status(pod["spec"], host_ips[0], ips, timestamp(self.cluster.now))
         self.cluster.put("pods", pod)
 
     def _pod_ips(self, pod: KubeObject, node: str) -> list[str]:
@@ -191,6 +185,16 @@ class Kubelets:
             if condition["type"] == "Ready":
                 condition.update(status=status, lastTransitionTime=timestamp(self.cluster.now))
         return obj
+
+
+def running_status(spec: KubeObject, host_ip: str, ips: Sequence[str], since: str) -> KubeObject:
+    """Return the status of a Pod that runs and is ready since a time; `ips`: one of each family."""
+    ready = [{"type": kind, "status": "True", "lastTransitionTime": since} for kind in ("Ready", "PodScheduled")]
+    containers = [_container_status(container, since) for container in spec.get("containers") or []]
+    return {
+        "phase": "Running", "conditions": ready, "hostIP": host_ip, "podIP": ips[0],
+        "podIPs": [{"ip": ip} for ip in ips], "startTime": since, "containerStatuses": containers,
+    }  # fmt: skip
 
 
 def _container_status(container: Mapping[str, Any], since: str) -> dict[str, Any]:
