@@ -22,7 +22,7 @@ EDITS = [  # a place, its words, and false ones
     ("05-05", "svc3 has another leader", "svc3 has the same leader"),
     ("07-09", "announced no prefix", "announced a prefix"),
     ("08-07", "No machine answers", "The leader answers"),
-    ("00q-24", "Clients keep the address", "Clients never keep the address"),
+    ("00q-24", "Clients and DNS keep the address", "Clients and DNS never keep the address"),
     ("does-pending-complain", "here no component tries", "here the controller tries"),
 ]
 # the claim of a place, and an answer of the lab that makes it false
