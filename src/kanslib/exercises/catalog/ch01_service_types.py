@@ -204,8 +204,9 @@ EXERCISES = (
     ),
     Exercise(
         "pending-for-a-week", "01",
-        "A colleague's Service has been pending for a week, without an event. What do you check first?", "choice",
-        _expect_first_look_at_pending, quiz=True,
+        "A colleague's Service has been pending for a week. You delete it and apply it again, and it waits "
+        "without an event. What do you check first?",
+        "choice", _expect_first_look_at_pending, quiz=True,
         choices=(
             Choice("controller", "whether a controller for load balancers runs"),
             Choice("events", "whether kubectl shows the events wrongly"),
@@ -362,7 +363,8 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-ways-in", "01",
-        "Write ways_in: it reads a row of kubectl get svc and lists the ways in, out of ClusterIP, NodePort and VIP.",
+        "Write ways_in: it reads a row of kubectl get svc and returns a list of its ways in, out of 'ClusterIP', "
+        "'NodePort' and 'VIP'.",
         "code", _expect_ways_in,
         starter="def ways_in(cluster_ip, external_ip, ports):\n    ...",
         hints=(
