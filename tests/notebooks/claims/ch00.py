@@ -102,7 +102,7 @@ def one_node_answers(lab: Lab) -> None:
     assert scan[lab.vip("svc1") == scan.ADDRESS].HOLDER.tolist() == [lab.leader("svc1")]
 
 
-@CLAIMS.claim("00q-10", "they run on more than this node", story="l2")
+@CLAIMS.claim("00q-10", "only one of them runs on this node", story="l2")
 def pods_elsewhere(lab: Lab) -> None:
     lab.at("apply-services-2")
     assert len(set(_nodes_of_endpoints(lab, "svc1")) - {lab.leader("svc1")}) == 1
@@ -130,7 +130,7 @@ def rules_keep_the_dead(lab: Lab) -> None:
             assert pod in {way.packet.dst for way in lab.trace(service, node=node)}
 
 
-@CLAIMS.claim("00q-20", "That takes longer than the gossip", "the first clock is not its clock", story="failover")
+@CLAIMS.claim("00q-20", "That takes longer than the gossip", "the first clock does not concern svc3", story="failover")
 def second_clock_is_longer(lab: Lab) -> None:
     outage = _kill_leader(lab, "svc1", "svc3", seconds=80).outage()
     first = {kind: min(one.at for one in outage.events if one.kind is kind and one.at > 0)

@@ -61,12 +61,12 @@ def fix_was_recorded(lab: Lab) -> None:
     assert lab.leader("svc1")
 
 
-@CLAIMS.claim("08-17", "The controller answered.", story="case-2")
+@CLAIMS.claim("08-17", "The controller wrote an event, so it runs.", story="case-2")
 def controller_answered(lab: Lab) -> None:
     assert "AllocationFailed" in lab.events("svc3").REASON.tolist()
 
 
-@CLAIMS.claim("08-21", "`network unreachable` is a new message.", story="case-3", on=("recorded",))
+@CLAIMS.claim("08-21", "You saw `network unreachable` in chapter 01.", story="case-3", on=("recorded",))
 @CLAIMS.claim("08-23", "The table has no entry for svc1.", story="case-3", on=("recorded",))
 def gateway_answered(lab: Lab) -> None:
     assert "(no answer): network unreachable" in answers(lab, "svc1")
@@ -126,7 +126,9 @@ def conflicting_host_is_first(lab: Lab) -> None:
     assert first.rpartition(" ")[2] in lab.neighbors().MAC.tolist()
 
 
-@CLAIMS.claim("08-63", "The list has a container less: the conflicting host has left.", story="case-9")
+@CLAIMS.claim(
+    "08-63", "The list has one container less than before the fix: the conflicting host is gone.", story="case-9"
+)
 def conflicting_host_left(lab: Lab) -> None:
     before = set(lab.containers().NAMES)
     lab.at("fix")
@@ -181,7 +183,7 @@ def a_check_on_a_node_is_content(lab: Lab) -> None:
     assert ends_at_a_pod(lab)
 
 
-@CLAIMS.claim("08-93", "Only in case 4 such a check fails", story="case-4")
+@CLAIMS.claim("08-93", "Only in case 4 does such a check fail", story="case-4")
 def a_check_on_a_node_fails(lab: Lab) -> None:
     assert not ends_at_a_pod(lab)
 
