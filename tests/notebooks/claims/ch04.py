@@ -287,7 +287,7 @@ def one_count_per_connection(lab: Lab) -> None:
 
 
 @CLAIMS.claim("04-27", "`REMOTE` is not the client's address", "It is an address of the leader",
-              "another one for its own Pods than for Pods on other nodes", story="iptables")  # fmt: skip
+              "Pods on the leader see one address, and Pods on other nodes see another", story="iptables")  # fmt: skip
 def remote_is_the_leader(lab: Lab) -> None:
     cards = json.loads(str(lab.run(leader_of(lab), "ip -j addr")))
     own = {entry["local"] for card in cards for entry in card["addr_info"]}
@@ -415,11 +415,11 @@ CLAIMS.fact(
 CLAIMS.fact(
     "04-78",
     "It adds the addresses of Services, VIPs included, to the interface `kube-ipvs0` of every node",
-    "MetalLB therefore needs",
+    "To prevent this, MetalLB needs",
     source="Kubernetes pkg/proxy/ipvs/proxier.go (defaultDummyDevice); MetalLB docs, installation; MetalLB issue #153",
 )
 CLAIMS.fact("04-78", "Kubernetes v1.35 deprecated this mode", source="KEP-5495; MetalLB issue #2919")
-CLAIMS.fact("04-78", "It is stable since Kubernetes v1.33", source="KEP-3866; KEP-5343")
+CLAIMS.fact("04-78", "It became stable in Kubernetes v1.33", source="KEP-3866; KEP-5343")
 CLAIMS.fact(
     "04-78",
     "kube-proxy v1.37 logs that nftables will be the default in v1.40",
@@ -432,9 +432,13 @@ CLAIMS.fact(
 
 
 @CLAIMS.claim("04-51", "So a hundred requests from one client should end at one Pod", story="etp-local")
+@CLAIMS.claim("04-55", "One Pod answered all of them", "the recording set svc3 back to `Cluster`", story="etp-local")
 def affinity_keeps_the_pod(lab: Lab) -> None:
     lab.at("apply-session-affinity")
-    assert lab.curl("svc3", times=100).HOSTNAME.nunique() == 1
+    answers = lab.curl("svc3", times=100)
+    assert answers.HOSTNAME.nunique() == 1
+    assert lab.object("service", "svc3")["spec"]["externalTrafficPolicy"] == "Cluster"
+    assert set(answers.REMOTE) == {lab.address(str(lab.leader("svc3")))}
 
 
 @CLAIMS.claim("04-57", "Then `KUBE-PROXY-FIREWALL` in the table `filter` drops it", story="etp-local")

@@ -153,7 +153,7 @@ EXERCISES = (
             Misconception(
                 "one-vip-per-node",
                 "ARP maps each IP address to one MAC address. It allows several IP addresses with the same MAC. "
-                "Users reported two VIPs on one node as a bug, and it was none.",
+                "Users reported two VIPs on one node as a bug. It is not a bug.",
                 sources.UNEVEN, is_choice("one"),
             ),
             Misconception(
@@ -223,7 +223,10 @@ EXERCISES = (
             Choice("virtual", "a virtual one that moves along with the VIP"),
             Choice("card", "that of the leader's own network card"), Choice("pod", "that of the Pod"),
         ),
-        hints=("What would have to change at a failover, the IP address or the MAC?", "HOLDER is whose card it is."),
+        hints=(
+            "What would have to change at a failover, the IP address or the MAC?",
+            "HOLDER names the machine that has the card.",
+        ),
         explanation="{answer}. So at a failover each client has to learn another one.",
         misconceptions=(
             Misconception(
@@ -242,7 +245,8 @@ EXERCISES = (
     ),
     Exercise(
         "read-the-answer", "03",
-        "Write a reader: from the 28 bytes of an ARP message to (address, MAC) if it is an answer, else None.", "code",
+        "Write read(message): from the 28 bytes of an ARP message, return the sender's (address, MAC) as two strings. "
+        "For another message, return None.", "code",
         _expect_parsed_replies,
         starter="def read(message):\n    ...",
         hints=(
@@ -343,7 +347,10 @@ EXERCISES = (
         choices=(
             Choice("one", "one: the leader"), Choice("pods", "those with a Pod"), Choice("all", "all workers, evenly"),
         ),
-        hints=("How many answers does one question get?", "The leader chooses the Pod, not the network before it."),
+        hints=(
+            "How many answers does one question get?",
+            "The leader chooses the Pod. The network before the leader chooses nothing.",
+        ),
         explanation="{answer}. Its link is the limit, however many nodes there are.",
         misconceptions=(
             Misconception(

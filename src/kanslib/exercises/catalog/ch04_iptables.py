@@ -270,7 +270,7 @@ EXERCISES = (
             Choice("KUBE-FORWARD", "KUBE-FORWARD"),
         ),
         hints=("Two of them are in the table nat. What does that table do?", "The table filter drops packets."),
-        explanation="{answer}, in the table filter: it drops packets of no connection that conntrack knows.",
+        explanation="{answer}, in the table filter: it drops packets that belong to no connection in conntrack.",
         misconceptions=(
             Misconception(
                 "mark-masq-drops",
@@ -524,7 +524,7 @@ EXERCISES = (
             ),
             Misconception(
                 "local-slows-failover",
-                "The same gossip finds a dead node, so the address moves as fast. Clients are even better off: the new "
+                "The same gossip finds a dead node, so the address moves equally fast. Clients even lose less: the new "
                 "leader sends to its own Pod, not to the dead one.",
                 sources.BRIEF, is_choice("speed"),
             ),

@@ -453,7 +453,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "what-is-hashed", "05", "A leader is found by a hash of its node's name and of something else. Of what?",
+        "what-is-hashed", "05", "The speakers hash a node's name together with something else. With what?",
         "choice", _expect_what_is_hashed, quiz=True,
         choices=(
             Choice("name", "the Service's namespace and name"), Choice("address", "the Service's external address"),
