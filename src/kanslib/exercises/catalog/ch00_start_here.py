@@ -115,8 +115,8 @@ EXERCISES = (
             ),
             Misconception(
                 "pod-nodes-answer-arp",
-                "The Pods decide where a request ends. They do not decide which node answers ARP: a leader needs no "
-                "Pod of the Service, with the policy Cluster.",
+                "The Pods decide where a request ends. They do not decide which node answers ARP: by default a leader "
+                "needs no Pod of the Service.",
                 sources.ENDPOINTS_FIRST, is_choice("pods"),
             ),
             Misconception(
@@ -148,8 +148,8 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "nobody-notices-a-dead-node",
-                "That needs a component that knows of the death before it happens. The other speakers have to notice "
-                "it, and until then the client sends packets to a dead machine.",
+                "No request would fail only if a component knew of the death before it happened. The other speakers "
+                "have to notice it, and until then the client sends packets to a dead machine.",
                 sources.SLOW, is_choice("none"),
             ),
             Misconception(
@@ -175,7 +175,7 @@ EXERCISES = (
         "number", _expect_share_of_more_endpoints, unit="%", tolerance=0.05, scale=(0, 100, 5),
         hints=(
             "A rule chooses each endpoint with the same chance.",
-            "Count the endpoints in the picture of the path, double them, and divide.",
+            "Count the endpoints in the picture of the path, and double them. Only one of these endpoints is dead.",
         ),
         explanation="{answer}: each endpoint gets the same share, and the dead one cannot answer.",
         misconceptions=(

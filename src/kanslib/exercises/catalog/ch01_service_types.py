@@ -315,7 +315,8 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "door-needs-a-pod",
-                "Only the policy Local needs a Pod on the node itself. By default each node forwards packets.",
+                "By default each node forwards packets. A node needs a Pod of its own only with the setting "
+                "externalTrafficPolicy: Local, which follows in this chapter.",
                 sources.ENDPOINTS_FIRST, is_choice("refused"),
             ),
         ),
@@ -331,8 +332,8 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "pods-see-their-client",
-                "Many people look for their users in a Pod's log and find nodes. With the policy Cluster, the node "
-                "that takes a packet replaces the client's address by its own.",
+                "Many people look for their users in a Pod's log and find nodes. By default the node that takes a "
+                "packet replaces the client's address by its own.",
                 sources.SOURCE_ADDRESS, is_choice("client"),
             ),
         ),
@@ -403,7 +404,7 @@ EXERCISES = (
             ),
             Misconception(
                 "control-plane-has-no-door",
-                "You left the control plane out. Its label keeps load balancers away, and kube-proxy does not read it.",
+                "You left the control plane out. It runs kube-proxy, too, so the port is open there.",
                 sources.LABEL, is_wrong_number("workers", 0.0),
             ),
         ),

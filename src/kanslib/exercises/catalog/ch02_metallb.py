@@ -285,8 +285,8 @@ EXERCISES = (
             ),
             Misconception(
                 "speakers-vote",
-                "memberlist is no etcd: it stores nothing, and the speakers agree on nothing by it. It only says which "
-                "speakers are alive.",
+                "By memberlist the speakers watch each other. It is no etcd: it stores no decision, and it holds no "
+                "vote. It only says which speakers are alive.",
                 sources.BRIEF, is_choice("vote"),
             ),
         ),
