@@ -292,6 +292,10 @@ CLAIMS.fact(
     "something confirmed it within about half a minute",
     source="arp(7): base_reachable_time, 30 s times 0.5–1.5",
 )
+CLAIMS.fact(
+    "03-39", "or an announcement changed the entry",
+    source="Linux net/ipv4/arp.c arp_process: NUD_STALE unless a unicast reply; neigh_update",
+)  # fmt: skip
 
 
 @CLAIMS.claim(
