@@ -70,6 +70,7 @@ def compared(recording: Recording, story: str, act: str, service: str) -> int:
     return checked
 
 
+@pytest.mark.slow
 def test_speaker_views_match_announcements(recording: Recording) -> None:
     checked = sum(compared(recording, story, act, f"svc{n}") for story, act in ACTS for n in (1, 2, 3))
     print(f"{checked} changes of belief, each followed by its deed")

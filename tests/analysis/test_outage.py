@@ -146,6 +146,7 @@ def test_rule_events_on_the_outage_clock(open_lab: OpenLab) -> None:
     assert all(event.at > gone.at for event in changed)
 
 
+@pytest.mark.slow
 def test_outage_simulated_phases_equal_recorded(open_lab: OpenLab) -> None:
     for act in ("kill-node",):
         recorded = outage_of(open_lab("failover"), act)
@@ -158,6 +159,7 @@ def test_outage_simulated_phases_equal_recorded(open_lab: OpenLab) -> None:
             assert theirs.interval[0] <= mine.interval[1]
 
 
+@pytest.mark.slow
 def test_outages_all_actions_side_by_side(open_lab: OpenLab) -> None:
     rows = kanslib.outages("svc1").table.set_index(["STORY", "ACTION"])
     polite = [("l2", "exclude-leader"), ("l2", "delete-speaker-pod"), ("bgp", "kill-node")]

@@ -29,6 +29,7 @@ def losses() -> dict[Setting, NodeLoss]:
     return {one.setting: one for one in node_losses(course(), "svc1")}
 
 
+@pytest.mark.slow
 def test_every_setting_recorded_else_simulated() -> None:
     assert tuple(losses()) == SETTINGS
     assert {setting for setting, one in losses().items() if one.provenance.source == "recorded"} == RECORDED
@@ -55,6 +56,7 @@ def test_loss_lies_where_the_timers_let_expect(setting: Setting) -> None:
     assert low - 0.5 <= most
 
 
+@pytest.mark.slow
 def test_simulated_losses_agree_with_the_recorded_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_as_recorded", lambda *_: None)
     simulated = {one.setting: one for one in node_losses(course(), "svc1")}
@@ -65,6 +67,7 @@ def test_simulated_losses_agree_with_the_recorded_ones(monkeypatch: pytest.Monke
         assert least <= high + 0.5, setting
 
 
+@pytest.mark.slow
 def test_no_loss_of_a_service_that_is_not_led() -> None:
     assert {one.scenario.protocol for one in node_losses(course(), "svc3")} == {"BGP"}
     assert node_losses(course(), "svc9") == []

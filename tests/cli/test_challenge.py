@@ -94,6 +94,7 @@ def read_until(terminal: int, end: str) -> str:
     return written
 
 
+@pytest.mark.slow
 def test_kans_challenge_same_seed_same_case(tmp_path: Path) -> None:
     drawn = [
         play(tmp_path, "quit\n", "--seed", str(seed)).stdout.partition("What is wrong?")[0] for seed in (1, 1, 2, 3)

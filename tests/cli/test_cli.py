@@ -159,7 +159,7 @@ def test_kans_lab_signal_leaves_nothing_running(tmp_path: Path, name: str, code:
         assert _wait_for(lambda: not _answers(port), seconds=10)
     finally:
         lab.kill()
-    assert "9 chapters new" in log.read_text()
+    assert "10 chapters new" in log.read_text()
     assert (tmp_path / "mine" / "03-arp.ipynb").is_file()
 
 

@@ -39,7 +39,7 @@ def test_completion_bash(typed: str, offered: set[str]) -> None:
 
 def test_completion_zsh_and_fish_have_descriptions() -> None:
     offered = kans(_KANS_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="kans challenge --case ")
-    assert '"2":"svc3 has no address. svc1 and svc2 are fine."' in offered
+    assert '"2":"svc3 has no address. svc1 and svc2 have one each."' in offered
     fish = {"_KANS_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     assert kans(**fish, _TYPER_COMPLETE_ARGS="kans run 06").strip() == "06-failover"
 

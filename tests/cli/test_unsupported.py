@@ -26,10 +26,15 @@ REASON = "it is not here"
                 "05-election",
                 "06-failover",
                 "07-bgp",
+                "08-broken-labs",
             },
             'trip = lab.capture_path("svc1")',
         ),
-        ("ARP scans", {"00q-fifteen-minutes", "03-arp", "08-broken-labs"}, "lab.arp_scan(source=lab.control_plane)"),
+        (
+            "ARP scans",
+            {"00q-fifteen-minutes", "03-arp", "07-bgp", "08-broken-labs"},
+            "lab.arp_scan()",
+        ),
     ],
 )
 def test_unsupported_cells_by_missing_requirement(

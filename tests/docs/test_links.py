@@ -14,7 +14,7 @@ from tests.docs.pages import PAGES, PROJECT, ROOT, page_name
 
 REPOSITORY = PROJECT["urls"]["Repository"]
 OWNER_AND_NAME = urlsplit(REPOSITORY).path.strip("/")
-OTHERS = {"metallb/metallb"}
+OTHERS = {"hashicorp/memberlist", "metallb/metallb"}
 SLUG = re.compile(
     r"(?:github\.com|raw\.githubusercontent\.com|mybinder\.org/v2/gh)/([\w.-]+/[\w-]+(?:\.[\w-]+)*)", re.ASCII
 )

@@ -454,6 +454,7 @@ NOT_SIMULATED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", sorted({place for name, place in PLACES.items() if CATALOG[name].chapter != "08"}))
 def test_exercise_expected_answer_simulated_equals_recorded(open_lab: OpenLab, where: tuple[str, str]) -> None:
     story, moment = where

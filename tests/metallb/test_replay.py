@@ -96,6 +96,7 @@ def test_explain_leader_answers_every_arp_scan(cluster: RecordedCluster) -> None
     assert nobody
 
 
+@pytest.mark.slow
 def test_elect_every_leader_event_follows_from_members(cluster: RecordedCluster) -> None:
     """A speaker that has just started knows only itself, not even its node's labels, and claims all that it could."""
     claims = surprising = 0

@@ -20,9 +20,7 @@ CELLS = {place: text for chapter in chapters.shipped() for place, text in text_c
 TEXTS = CELLS | {one.id: "\n\n".join(exercise_texts(one)) for one in CATALOG.values()}
 
 RUNS = [
-    pytest.param(
-        one, backend, id=f"{one.place}-{number}-{backend}", marks=[pytest.mark.slow] if backend == "simulated" else []
-    )
+    pytest.param(one, backend, id=f"{one.place}-{number}-{backend}")
     for name in FILES
     for number, one in enumerate(ALL[name].claims)
     for backend in one.backends
@@ -61,6 +59,7 @@ def test_fact_has_a_source() -> None:
     assert [one.quote for one in facts if len(one.source) <= 8] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one", "backend"), RUNS)
 def test_claim_holds(one: Claim, backend: str, open_lab: OpenLab) -> None:
     one.check(open_lab(one.story, backend=backend))

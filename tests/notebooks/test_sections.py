@@ -33,6 +33,7 @@ ALONE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chapter", "number"), ALONE)
 def test_section_runs_after_first_section(chapter: Path, number: int) -> None:
     (_, first), (_, cells) = sections(chapter)[0], sections(chapter)[number]

@@ -235,6 +235,7 @@ def timeline_page(*arguments: str | Path) -> str:
     return out.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_timeline_page_of_a_recording_adds_no_element(recordings: dict[str, Path]) -> None:
     hostile, other = (timeline_page("--action", "kill-node", path) for path in recordings.values())
     assert elements(hostile) <= elements(other)

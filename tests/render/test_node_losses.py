@@ -38,6 +38,7 @@ def test_node_losses_words_and_rows_say_the_same(losses: NodeLosses) -> None:
     assert losses.provenance is None
 
 
+@pytest.mark.slow
 def test_node_losses_without_layer_2() -> None:
     found = kanslib.node_losses("svc3")
     assert faults(found, WIDTHS[0]) == []

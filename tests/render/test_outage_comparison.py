@@ -33,6 +33,7 @@ def test_outage_comparison_longest_first(width: int) -> None:
     assert compared.table["LOST SECONDS"].is_monotonic_decreasing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_outages_of_the_course(width: int) -> None:
     compared = kanslib.outages("svc1")

@@ -32,6 +32,7 @@ class _Walk(Figure):
         return self.title
 
 
+@pytest.mark.slow
 @settings(TRIES, max_examples=30)
 @given(dumps(), packets())
 def test_walk_texts_of_random_traces_never_overlap(text: str, packet: Packet) -> None:
