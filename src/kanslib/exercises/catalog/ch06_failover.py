@@ -457,7 +457,7 @@ EXERCISES = (
             Choice("terminating", "Terminating: it is being moved"),
         ),
         hints=("Which component reports a Pod's state?", "The kubelet of its node. It is dead."),
-        explanation="{answer}: no component on that node can report anything else.",
+        explanation="{answer}: that is the last report of the node's kubelet, and no newer one comes.",
         misconceptions=(
             Misconception(
                 "pods-move-at-once",
@@ -466,7 +466,8 @@ EXERCISES = (
             ),
             Misconception(
                 "a-dead-nodes-pods-are-unknown",
-                "That would be honest. But only the kubelet writes this state, and it is dead. The last report stays.",
+                "That would be honest. But only the kubelet writes what this column shows, and it is dead. The last "
+                "report stays.",
                 sources.EVICTION, is_choice("unknown"),
             ),
         ),
@@ -475,8 +476,8 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-outage", "06",
-        "Write the outage: from attempts [(seconds, answered), …] in order to the longest time from one answer to the "
-        "next.",
+        "Write a function. It takes the attempts of a client as a list [(seconds, answered), …], sorted by time. It "
+        "returns the longest time from one answer to the next.",
         "code", _expect_longest_gaps,
         starter="def longest_gap(attempts):\n    ...",
         hints=(
@@ -652,7 +653,7 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "the-newest-event-is-now",
-                "An event is a statement with a date. The speaker that wrote it can have lost the VIP since then.",
+                "An event says who led at its time. The speaker that wrote it can have lost the VIP since then.",
                 sources.EVENTS, is_choice("event"),
             ),
             Misconception(
@@ -697,7 +698,10 @@ EXERCISES = (
             Choice("back", "when the node is back"),
         ),
         hints=("Which object makes a Pod again?", "Its owner. Look for ownerReferences."),
-        explanation="{answer}: these Pods have no owner, so no controller makes them again. A Deployment would.",
+        explanation=(
+            "{answer}: these Pods have no owner, so no controller makes them again. A Deployment would. The node has "
+            "to be back in time: five minutes after NotReady Kubernetes deletes the Pods."
+        ),
         misconceptions=(
             Misconception(
                 "the-vip-is-the-service",
@@ -718,10 +722,10 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-report", "06",
-        "🌶 Write the report of an outage, from attempts [(seconds, answered), …] in order. Return the number of "
-        "failures, the seconds of the last failure, the longest time from one answer to the next, and the lost "
-        "seconds. For the lost seconds, cut the time into slices of five seconds. A slice costs its length times the "
-        "share that failed in it.",
+        "🌶 Write the report of an outage from the attempts [(seconds, answered), …], sorted by time. Return these in "
+        "this order: the number of failures, the seconds of the last failure, the longest time from one answer to the "
+        "next, and the lost seconds. Where no request failed, the second value is 0. For the lost seconds, cut the "
+        "time into slices of five seconds, from 0 on. A slice costs its length times the share that failed in it.",
         "code", _expect_reports,
         starter="def report(attempts):\n    ...",
         hints=(
