@@ -196,7 +196,7 @@ def anti_affinity_spreads(lab: Lab) -> None:
 
 CLAIMS.fact(
     "07-64",
-    "allow several Pods on a node, and keep the nodes even",
+    "allow several Pods on a node, and keep their numbers on the nodes almost equal",
     source="Kubernetes docs, topology spread constraints",
 )
 
@@ -339,7 +339,8 @@ def the_silent_node_declares_the_others_dead(lab: Lab) -> None:
 
 @CLAIMS.claim("07-53", "Some of these settings are in the recording", story="bgp", on=RECORDED)
 @CLAIMS.claim("07-55", "with `Local` both protocols lose far less", "layer 2 and BGP cost about the same",
-              "layer 2 does not care", "a closed session itself costs nothing", story="bgp", on=RECORDED)  # fmt: skip
+              "on layer 2 it makes no difference", "a closed session itself costs nothing",
+              story="bgp", on=RECORDED)  # fmt: skip
 def policy_matters_most(lab: Lab) -> None:
     del lab
     lost: dict[tuple[str, str, str], float] = {setting: one.seconds for setting, one in losses().items()}

@@ -219,7 +219,8 @@ EXERCISES = (
         gives_away=(r"48 bytes", r"about fifty"),
     ),
     Exercise(
-        "read-the-next-hop", "07", "Write a reader: from the bytes of an UPDATE to its next hop, as text.", "code",
+        "read-the-next-hop", "07",
+        "Write a function. It takes the bytes of an UPDATE and returns its next hop as text.", "code",
         _expect_next_hops_in_bytes,
         starter="def next_hop(message):\n    ...",
         hints=(
@@ -227,7 +228,7 @@ EXERCISES = (
             "NEXT_HOP has the type 3. Walk from attribute to attribute: place += 3 + message[place + 2].",
             "Where message[place] & 0x10 is set, the length has two bytes: place + 2 and place + 3.",
         ),
-        explanation="The reader walks from attribute to attribute, until the type is 3; the value is the address.",
+        explanation="The function walks from attribute to attribute, until the type is 3. The value is the address.",
         solution=(
             "def next_hop(message):\n"
             "    place = 23\n"
@@ -281,8 +282,8 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "spread-in-turns",
-                "In turn, the counts would differ by one at the most. A hash is even only as far as chance "
-                "allows. (kube-proxy does not take turns either.)",
+                "In turn, the counts would differ by one at the most. With a hash they differ by chance, and so do "
+                "those that the lab measured. (kube-proxy does not take turns either.)",
                 sources.BRIEF, is_choice("turns"),
             ),
             Misconception(
@@ -332,7 +333,7 @@ EXERCISES = (
             ),
             Misconception(
                 "bgp-is-slow-to-notice",
-                "You are right for a server that loses power. Here only a container died: the kernel of its host "
+                "That is right for a server that loses power. Here only a container died: the kernel of its host "
                 "lives, and closes the session.",
                 sources.BGP + " (limitations)", is_choice("hold"),
             ),
