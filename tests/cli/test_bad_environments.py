@@ -29,7 +29,10 @@ from tests.cli.process import (
     stream,
 )
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces, capabilities, /dev/full")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="namespaces, capabilities, /dev/full"),
+    pytest.mark.slow,
+]
 
 ROOT = Path(__file__).parents[2]
 DUMP, CAPTURE = ROOT / "docs/examples/worker.iptables-save", ROOT / "docs/examples/failover.pcap.gz"

@@ -142,6 +142,7 @@ def test_kans_doctor_without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"scapy: {pip_install('live')}\n" in ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 0), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_kans_lab_signal_leaves_nothing_running(tmp_path: Path, name: str, code: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="signals of a terminal"), pytest.mark.slow]
 
 
 @contextmanager

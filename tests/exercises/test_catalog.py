@@ -258,9 +258,8 @@ def right(exercise: Exercise, expected: ExpectedAnswer) -> object:
     return sorted(expected.value) if isinstance(expected.value, (set, frozenset)) else expected.value
 
 
-def expected_answer(exercise: Exercise, lab: Lab) -> ExpectedAnswer:
+def with_every_query(expected: ExpectedAnswer) -> ExpectedAnswer:
     """Return the expected answer in a lab in which every query was made."""
-    expected = exercise.expected_answer(lab)
     if expected.diagnosis is None:
         return expected
     return replace(expected, diagnosis=replace(expected.diagnosis, queries=expected.diagnosis.proofs))
@@ -272,14 +271,36 @@ def answer_of(misconception: Misconception, expected: ExpectedAnswer) -> object:
     return HELD[misconception.id](expected)
 
 
-@pytest.fixture(params=CATALOG)
-def asked(request: pytest.FixtureRequest, open_lab: OpenLab) -> tuple[Exercise, Lab]:
-    story, moment = PLACES[request.param]
+def where_asked(name: str, open_lab: OpenLab) -> Lab:
+    """Return a lab where an exercise is asked."""
+    story, moment = PLACES[name]
     lab = open_lab(story)
     lab.at(moment)
-    if request.param in TWO_FAULTS:
-        lab.apply(TWO_FAULTS[request.param])
-    return CATALOG[request.param], lab
+    if name in TWO_FAULTS:
+        lab.apply(TWO_FAULTS[name])
+    return lab
+
+
+@pytest.fixture(params=CATALOG)
+def asked(request: pytest.FixtureRequest, open_lab: OpenLab) -> tuple[Exercise, Lab]:
+    return CATALOG[request.param], where_asked(request.param, open_lab)
+
+
+@pytest.fixture(scope="session")
+def expected_answers() -> dict[str, ExpectedAnswer]:
+    """What was worked out already: an exercise's answer is the same for each test of it."""
+    return {}
+
+
+@pytest.fixture(params=CATALOG)
+def judged(
+    request: pytest.FixtureRequest, open_lab: OpenLab, expected_answers: dict[str, ExpectedAnswer]
+) -> tuple[Exercise, ExpectedAnswer]:
+    """An exercise with its expected answer."""
+    exercise = CATALOG[request.param]
+    if exercise.id not in expected_answers:
+        expected_answers[exercise.id] = exercise.expected_answer(where_asked(exercise.id, open_lab))
+    return exercise, expected_answers[exercise.id]
 
 
 def test_catalog_ids_unchanged_and_unique() -> None:
@@ -300,18 +321,16 @@ def test_catalog_hints_and_misconception_sources() -> None:
         assert one.kind != "choice" or {choice.key for choice in one.choices}
 
 
-def test_exercise_check_right_answer(asked: tuple[Exercise, Lab]) -> None:
-    exercise, lab = asked
-    expected = expected_answer(exercise, lab)
+def test_exercise_check_right_answer(judged: tuple[Exercise, ExpectedAnswer]) -> None:
+    exercise, expected = judged[0], with_every_query(judged[1])
     assert assess(exercise, right(exercise, expected), expected).outcome is AnswerOutcome.RIGHT
     assert (
         assess(exercise, right(exercise, expected), expected, was_helped=True).outcome is AnswerOutcome.RIGHT_AFTER_HELP
     )
 
 
-def test_exercise_check_each_misconception_own_feedback(asked: tuple[Exercise, Lab]) -> None:
-    exercise, lab = asked
-    expected = exercise.expected_answer(lab)
+def test_exercise_check_each_misconception_own_feedback(judged: tuple[Exercise, ExpectedAnswer]) -> None:
+    exercise, expected = judged
     for misconception in exercise.misconceptions:
         assessment = assess(exercise, answer_of(misconception, expected), expected)
         assert assessment.outcome is AnswerOutcome.WRONG, misconception.id
@@ -319,9 +338,8 @@ def test_exercise_check_each_misconception_own_feedback(asked: tuple[Exercise, L
         assert assessment.words.partition("\n")[0] == misconception.text
 
 
-def test_exercise_every_wrong_choice_has_words_of_its_own(asked: tuple[Exercise, Lab]) -> None:
-    exercise, lab = asked
-    expected = exercise.expected_answer(lab)
+def test_exercise_every_wrong_choice_has_words_of_its_own(judged: tuple[Exercise, ExpectedAnswer]) -> None:
+    exercise, expected = judged
     wrong = [one for one in exercise.choices if one.key != expected.value]
     found = [assess(exercise, one.key, expected).misconception for one in wrong]
     bare = [f"{exercise.id}: {one.key} ({one.text})" for one, idea in zip(wrong, found, strict=True) if idea is None]
@@ -335,17 +353,15 @@ def test_exercise_misconceptions_of_choices_name_choices() -> None:
         assert named <= {choice.key for choice in one.choices}, one.id
 
 
-def test_parse_answer_choice_by_letter_key_text(asked: tuple[Exercise, Lab]) -> None:
-    exercise, lab = asked
-    expected = exercise.expected_answer(lab)
+def test_parse_answer_choice_by_letter_key_text(judged: tuple[Exercise, ExpectedAnswer]) -> None:
+    exercise, expected = judged
     for place, choice in enumerate(exercise.choices):
         said = {assess(exercise, form, expected).outcome for form in (chr(97 + place), choice.key, choice.text.upper())}
         assert len(said) == 1
 
 
-def test_exercise_check_blank_is_not_tried(asked: tuple[Exercise, Lab]) -> None:
-    exercise, lab = asked
-    expected = exercise.expected_answer(lab)
+def test_exercise_check_blank_is_not_tried(judged: tuple[Exercise, ExpectedAnswer]) -> None:
+    exercise, expected = judged
     blank: list[object] = [None, "", "   ", "...", ..., [], {}, "your answer"]
     for nothing in blank:
         assessment = assess(exercise, nothing, expected)
@@ -353,9 +369,8 @@ def test_exercise_check_blank_is_not_tried(asked: tuple[Exercise, Lab]) -> None:
         assert "An answer is" in assessment.words
 
 
-def test_exercise_check_garbage_explained(asked: tuple[Exercise, Lab]) -> None:
-    exercise, lab = asked
-    expected = exercise.expected_answer(lab)
+def test_exercise_check_garbage_explained(judged: tuple[Exercise, ExpectedAnswer]) -> None:
+    exercise, expected = judged
     for garbage in GARBAGE:
         assessment = assess(exercise, garbage, expected)
         assert assessment.outcome in (AnswerOutcome.NOT_TRIED, AnswerOutcome.WRONG), garbage

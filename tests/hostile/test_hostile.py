@@ -78,6 +78,7 @@ def refused(server: Server, folder: Path, hostile: Hostile, command: str) -> str
     return message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", EVERY, ids=identify)
 def test_hostile_refused(server: Server, folder: Path, hostile: Hostile) -> None:
     assert re.search(hostile.words, refused(server, folder, hostile, hostile.command))

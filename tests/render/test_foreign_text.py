@@ -136,6 +136,7 @@ def labs(recordings: dict[str, Path], open_lab: OpenLab) -> dict[str, Lab]:
     return labs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_of_a_recording_add_no_element(labs: dict[str, Lab], name: str) -> None:
     hostile, other = (drawn(ANSWERS[name](lab, text)) for text, lab in labs.items())

@@ -10,6 +10,7 @@ from kanslib.lab.lab import Lab
 from kanslib.metallb import election
 from kanslib.packets.icmp import ADVERTISEMENT
 
+pytestmark = pytest.mark.slow
 HEAD = """kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 nodes: [{role: control-plane}, {role: worker}, {role: worker}, {role: worker}]
