@@ -69,6 +69,18 @@ def test_exercises_are_plain(number: str) -> None:
     _check(_texts_of_exercises(number))
 
 
+BOX = re.compile(r"^> \*\*([^*]+)\*\*", re.MULTILINE)
+GLOSSARY = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+HOUSE = ("recording", "moment", "action", "observation", "provenance", "backend", "simulator", "VIP", "leader", "phase")
+
+
+@pytest.mark.parametrize("word", [*HOUSE, "evidence"])
+def test_word_of_the_house_has_a_box_and_a_glossary_entry(word: str) -> None:
+    boxed = {term for chapter in CHAPTERS for text in text_cells(chapter).values() for term in BOX.findall(text)}
+    assert word in boxed
+    assert re.search(rf"^\| (?:[\w ,]+, )?{word}(?:, [\w ]+)* \|", GLOSSARY, re.MULTILINE)
+
+
 def test_check_finds_what_is_not_plain() -> None:
     texts = {"x": "Hardly a scratch. " + "word " * 31 + "."}
     assert len(_problems(texts)) == 2
