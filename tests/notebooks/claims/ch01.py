@@ -147,8 +147,8 @@ def forwarded_ports(lab: Lab) -> None:
 
 @CLAIMS.claim(
     "01-60",
-    "kube-proxy answers 200 on a node with a ready Pod of this Service, and 503 elsewhere.",
-    "A node that answers 503 is alive.",
+    "kube-proxy answers 200 on a node with a ready Pod of this Service, and an error elsewhere.",
+    "A node that answers with an error is alive.",
     story="service-types",
     on=("simulated",),
 )

@@ -438,7 +438,12 @@ def affinity_keeps_the_pod(lab: Lab) -> None:
     answers = lab.curl("svc3", times=100)
     assert answers.HOSTNAME.nunique() == 1
     assert lab.object("service", "svc3")["spec"]["externalTrafficPolicy"] == "Cluster"
-    assert set(answers.REMOTE) == {lab.address(str(lab.leader("svc3")))}
+
+
+@CLAIMS.claim("04-55", "So `REMOTE` shows an address of the leader", story="etp-local", on=("recorded",))
+def leader_is_the_remote(lab: Lab) -> None:
+    lab.at("apply-session-affinity")
+    assert set(lab.curl("svc3", times=100).REMOTE) == {lab.address(str(lab.leader("svc3")))}
 
 
 @CLAIMS.claim("04-57", "Then `KUBE-PROXY-FIREWALL` in the table `filter` drops it", story="etp-local")
