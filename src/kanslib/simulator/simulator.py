@@ -52,6 +52,10 @@ from kanslib.simulator.workloads import Workloads, daemon_pod_spec
 
 _ROUTED = ("services", "endpointslices", "nodes", "pods")
 # MetalLB v0.14.8 config/manifests/metallb-native.yaml
+_SPEAKER_VOLUMES = [  # of metallb-native.yaml v0.14.8
+    {"name": "memberlist", "secret": {"secretName": "memberlist", "defaultMode": 420}},
+    {"name": "metallb-excludel2", "configMap": {"name": "metallb-excludel2", "defaultMode": 256}},
+]
 _SPEAKER_TOLERATIONS = [
     {"effect": "NoSchedule", "key": f"node-role.kubernetes.io/{role}", "operator": "Exists"}
     for role in ("master", "control-plane")
@@ -732,7 +736,8 @@ def _container(name: str) -> dict[str, object]:
 
 
 def _pod_spec(component: str) -> dict[str, object]:
-    own = {"hostNetwork": True, "tolerations": _SPEAKER_TOLERATIONS} if component == "speaker" else {}
+    speaker = {"hostNetwork": True, "tolerations": _SPEAKER_TOLERATIONS, "volumes": _SPEAKER_VOLUMES}
+    own = speaker if component == "speaker" else {}
     return {"containers": [_container(component)], "terminationGracePeriodSeconds": 2, **own}
 
 
