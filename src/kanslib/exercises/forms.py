@@ -247,7 +247,8 @@ def _create_dropdowns(view: ExerciseView) -> FormField:
         for part, dropdown in dropdowns.items():
             chosen, choices = dropdown.value, offered.get(part, ())
             dropdown.options = [(_NOTHING, None), *((choice.text, choice.key) for choice in choices)]
-            dropdown.value = chosen if chosen in {choice.key for choice in choices} else None
+            keys = [None, *(choice.key for choice in choices)]
+            dropdown.index = keys.index(chosen) if chosen in keys else 0  # a value of None would select no line at all
 
     def missing() -> str:
         if note.value:
