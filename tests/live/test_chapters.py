@@ -87,9 +87,9 @@ def test_chapter_live_equals_recorded(chapter: Path, monkeypatch: pytest.MonkeyP
     assert all("neighbors()" in code for code in missing), missing  # a client may remember nobody: no table is drawn
     for shown, (code, heads, rows) in recorded_tables.items():
         _, live_heads, live_rows = live_tables.get(shown, (code, heads, rows))
-        assert live_heads == heads, code
-        keys = KEYS & set(heads)
         if RANDOM & set(heads) or "value_counts()" in code:
             continue
+        assert live_heads == heads, code
+        keys = KEYS & set(heads)
         for key in keys:
             assert sorted({masked(row[key]) for row in live_rows}) == sorted({masked(row[key]) for row in rows}), code
