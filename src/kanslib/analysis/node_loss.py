@@ -15,6 +15,8 @@ from kanslib.metallb.config import is_on_layer2
 from kanslib.metallb.expected_outage import Death, Policy, Protocol, Scenario, lost_seconds
 from kanslib.metallb.resources import Objects
 
+Setting = tuple[Protocol, Policy, Death]
+
 
 @dataclass(frozen=True)
 class NodeLoss:
@@ -32,7 +34,7 @@ class NodeLoss:
     provenance: Provenance
 
     @property
-    def setting(self) -> tuple[Protocol, Policy, Death]:
+    def setting(self) -> Setting:
         """The three choices that are compared."""
         return self.scenario.protocol, self.scenario.policy, self.scenario.death
 

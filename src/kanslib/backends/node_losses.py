@@ -8,7 +8,7 @@ from itertools import product
 from typing import NamedTuple, get_args
 
 from kanslib.actions import Verb
-from kanslib.analysis.node_loss import NodeLoss, objects_before, scenario_of
+from kanslib.analysis.node_loss import NodeLoss, Setting, objects_before, scenario_of
 from kanslib.analysis.observation_data import outage_in, services_by_address, services_in
 from kanslib.answer import utc
 from kanslib.backends.initial_state import from_recording
@@ -24,7 +24,6 @@ from kanslib.recording.format import Action
 _DEATHS: dict[Verb, Death] = {"kill_node": "killed", "link_down": "silent"}
 _WATCHED_S = 20.0  # after all has settled
 
-Setting = tuple[Protocol, Policy, Death]
 SETTINGS: tuple[Setting, ...] = tuple(product(get_args(Protocol), get_args(Policy), get_args(Death)))
 
 

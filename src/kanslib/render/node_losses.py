@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import htpy as h
 
-from kanslib.analysis.node_loss import NodeLoss
+from kanslib.analysis.node_loss import NodeLoss, Setting
 from kanslib.answer import Provenance
 from kanslib.metallb.expected_outage import Death, Policy, Protocol
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, wrap_text
@@ -96,7 +96,7 @@ class NodeLosses(Figure):
                 yield from self._cell((protocol, policy, death), x, y, cell_width)
             y += _CELL + SIZES.gap / 2
 
-    def _cell(self, setting: tuple[Protocol, Policy, Death], x: float, y: float, width: float) -> Iterator[h.Node]:
+    def _cell(self, setting: Setting, x: float, y: float, width: float) -> Iterator[h.Node]:
         loss = next((one for one in self.losses if one.setting == setting), None)
         is_recorded = loss is not None and loss.provenance.source == "recorded"
         yield box(x, y, width, _CELL, dash=None if is_recorded else _EVENLY_DASHED)
