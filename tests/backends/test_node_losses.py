@@ -7,9 +7,9 @@ from functools import cache
 import pytest
 
 import kanslib
-from kanslib.analysis.node_loss import NodeLoss
+from kanslib.analysis.node_loss import NodeLoss, Setting
 from kanslib.backends import node_losses as module
-from kanslib.backends.node_losses import SETTINGS, Setting, node_losses
+from kanslib.backends.node_losses import SETTINGS, node_losses
 from kanslib.course.recordings import shipped
 from kanslib.metallb.expected_outage import expected
 from kanslib.recording import Recording

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import kanslib
 from kanslib import manifests
-from kanslib.analysis.node_loss import NodeLoss, scenario_of
+from kanslib.analysis.node_loss import NodeLoss, Setting, scenario_of
 from kanslib.analysis.phases import DARK, PARTLY
 from kanslib.analysis.timeline_events import BGPSessionEvent, HoldTimerEvent
-from kanslib.backends.node_losses import Setting, node_losses
+from kanslib.backends.node_losses import node_losses
 from kanslib.course.recordings import shipped
 from kanslib.lab.lab import Lab
 from kanslib.metallb.bgp import peers
