@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kanslib
+from kanslib import manifests
 from kanslib.answer import Provenance
 from kanslib.palette import SERVICE_COLOURS, VERMILLION
 from kanslib.render.cluster_map import ClusterMap
@@ -75,6 +78,45 @@ def test_map_local_policy_stays_on_its_node(open_lab: OpenLab) -> None:
     assert {str(node) for node, vips in shown.items() if local[0] in vips} == nodes
 
 
+def test_map_client_reaches_routes_once_it_uses_the_router(open_lab: OpenLab) -> None:
+    lab = open_lab("bgp")
+    lab.at("apply-bgp")
+    assert "Routes to svc1 172.18.255.200: router → myk8s-worker or" in lab.map().describe()
+    lab.at("route-client")
+    assert "Requests to svc1 172.18.255.200: mypc → router → myk8s-worker or" in lab.map().describe()
+
+
+def test_map_pool_with_both_advertisements_follows_the_clients_route() -> None:
+    lab = kanslib.open_lab(story="bgp", backend="simulated")
+    lab.at("apply-bgp")
+    lab.apply(manifests.l2advertisement)
+    assert f"Requests to svc1 {lab.vip('svc1')}: mypc → {lab.leader('svc1')} →" in lab.map().describe()
+    lab.route_client()
+    assert f"Requests to svc1 {lab.vip('svc1')}: mypc → router →" in lab.map().describe()
+
+
+@pytest.mark.parametrize(("story", "silent"), [("case-4", 1), ("case-6", 1), ("case-8", 3)])
+def test_map_event_of_a_leader_that_is_gone_draws_no_path(open_lab: OpenLab, story: str, silent: int) -> None:
+    lab = open_lab(story)
+    drawn = lab.map()
+    leader = lab.leader("svc1")
+    assert leader
+    assert "Requests to svc1" not in drawn.describe()
+    assert f"svc1: the API's newest event names {leader}, the election no node." in drawn.describe()
+    assert len([one for one in texts(drawn, 960) if "nobody announces it" in one.words]) == silent
+
+
+def test_map_lines_to_pods_stay_on_their_node_with_local() -> None:
+    def lines(*, local: bool) -> int:
+        pod = PodView("web", ready=True, services=("svc",))
+        nodes = [NodeView(name, "192.0.2.9", "", "worker", True, False, True, False, (pod,)) for name in "ab"]
+        view = MapView(tuple(nodes), (VIPView("svc", "192.0.2.1", ("a", "b"), by_bgp=True, local=local),))
+        below = ET.fromstring(str(ClusterMap(view, NOWHERE).svg(960))).iter(SVG + "path")
+        return max(str(path.get("d")).count("Q") for path in below)
+
+    assert lines(local=True) < lines(local=False)
+
+
 def test_map_prints_words(open_lab: OpenLab) -> None:
     assert str(open_lab("failover").map()).startswith("4 nodes on one network, and the client mypc")
 
@@ -131,7 +173,8 @@ def clusters(draw: st.DrawFn) -> MapView:
             )
         )
     client, router = (draw(st.one_of(st.none(), st.tuples(word, address))) for _ in range(2))
-    return MapView(tuple(nodes), tuple(vips), client, router, tuple(draw(st.lists(word, max_size=2))))
+    notes = tuple(draw(st.lists(word, max_size=2)))
+    return MapView(tuple(nodes), tuple(vips), client, router, notes, is_routed=draw(st.booleans()))
 
 
 @settings(max_examples=60, deadline=None)

@@ -457,7 +457,8 @@ class Lab(places.HelpfulAttributes):
     def map(self) -> ClusterMap:
         """Draw the cluster at this moment; `.describe()` says the same in words.
 
-        Where the newest leader event and the election name two nodes, both are shown.
+        It shows the path that requests of the client take. Where the newest leader event and the election differ, a
+        line below the map says so; no path leads to a leader that nobody elects.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS

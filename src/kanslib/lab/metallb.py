@@ -57,13 +57,18 @@ def election(view: ClusterView, service: str) -> Election:
         ) from None
 
 
-def disagreement(view: ClusterView, service: str, named: str | None) -> str | None:
-    """Return who wins the election, where the newest leader event names another node; else None."""
+def _election_if_known(view: ClusterView, service: str) -> Election | None:
+    """Return the election of a Service; None where nobody can work it out now."""
     try:
-        elected = election(view, service).leader
+        return election(view, service)
     except KanslibError:  # the speaker's log was not kept, or its node is down
         return None
-    return elected if named and elected and elected != named else None
+
+
+def disagreement(view: ClusterView, service: str, named: str | None) -> str | None:
+    """Return who wins the election, where the newest leader event names another node; else None."""
+    found = _election_if_known(view, service) if named else None
+    return found.leader if found and found.leader != named else None
 
 
 def warn_of_disagreement(view: ClusterView, service: str, named: str | None) -> None:
@@ -102,35 +107,42 @@ def draw_map(view: ClusterView) -> ClusterMap:
     from kanslib.render.cluster_map import ClusterMap
     from kanslib.render.map_views import MapView, node_views
 
-    topology, vips = view.topology(), _vip_views(view)
-    stopped = {one.target for one in view.backend.active_actions() if ACTIONS[one.verb].loses_node}
+    topology, active = view.topology(), view.backend.active_actions()
+    is_routed = any(one.verb == "route_client" for one in active)
+    vips, disagreements = _vip_views(view, is_routed=is_routed)
+    stopped = {one.target for one in active if ACTIONS[one.verb].loses_node}
     nodes, pods, slices = (view.objects(kind) for kind in ("nodes", "pods", "endpointslices"))
     shown = node_views(nodes, pods, slices, [vip.service for vip in vips], stopped)
     client, router = (
         (name, topology.addresses.get(name, "")) if name else None for name in (topology.client, topology.router)
     )
-    split = [
-        f"{vip.service}: the API's newest event names {vip.nodes[0]}, the election {elected}"
-        for vip in vips
-        if vip.nodes and not vip.by_bgp and (elected := disagreement(view, vip.service, vip.nodes[0]))
-    ]
-    return ClusterMap(MapView(tuple(shown), tuple(vips), client, router, tuple(split)), view.provenance())
+    drawn = MapView(tuple(shown), tuple(vips), client, router, tuple(disagreements), is_routed=is_routed)
+    return ClusterMap(drawn, view.provenance())
 
 
-def _vip_views(view: ClusterView) -> list[VIPView]:
-    """Return every VIP with the node that leads it over layer 2; without one, with the nodes that advertise it."""
+def _vip_views(view: ClusterView, *, is_routed: bool) -> tuple[list[VIPView], list[str]]:
+    """Return every VIP with the nodes that take its requests, and where event and election name different leaders.
+
+    These are the node that leads it over layer 2, or the nodes that advertise it: without a leader, and for a client
+    that sends its packets to the router. An event stays when no speaker is left to lead, so the election counts, too.
+    """
     from kanslib.render.map_views import VIPView
 
-    advertised = _advertising_nodes(view)
-    found = []
+    advertised, found, disagreements = _advertising_nodes(view), [], []
     for name, service in places.services_by_name(view).items():
         if not (addresses := external_addresses(service)):
             continue
-        led_by = leader(view, name)
-        nodes = (led_by,) if led_by else tuple(advertised.get(name, ()))
+        nodes, led_by = tuple(advertised.get(name, ())), leader(view, name)
+        elected = _election_if_known(view, name) if led_by else None
+        if elected and elected.leader != led_by:
+            words = elected.leader or "no node"
+            disagreements.append(f"{name}: the API's newest event names {led_by}, the election {words}")
+        by_bgp = bool(nodes) and (is_routed or not led_by)
+        if not by_bgp:
+            nodes = (led_by,) if led_by and not (elected and elected.leader is None) else ()
         local = service["spec"].get("externalTrafficPolicy") == "Local"
-        found.append(VIPView(name, " ".join(addresses), nodes, by_bgp=bool(nodes and not led_by), local=local))
-    return found
+        found.append(VIPView(name, " ".join(addresses), nodes, by_bgp=by_bgp, local=local))
+    return found, disagreements
 
 
 def _advertising_nodes(view: ClusterView) -> dict[str, dict[str, None]]:

@@ -56,9 +56,10 @@ class ClusterMap(Figure):
     def _describe_path(self, vip: VIPView) -> str:
         view = self.view
         pods = [pod.name for node in view.nodes for pod in view.pods_of(vip, node)]
-        outside = [view.client[0]] if view.client else []
+        outside = [view.client[0]] if view.client and not view.is_only_routed(vip) else []
         outside += [view.router[0]] if vip.by_bgp and view.router else []
-        return f"Requests to {vip}: {' → '.join([*outside, ' or '.join(vip.nodes), ' or '.join(pods) or 'no Pod'])}."
+        what = "Routes to" if view.is_only_routed(vip) else "Requests to"
+        return f"{what} {vip}: {' → '.join([*outside, ' or '.join(vip.nodes), ' or '.join(pods) or 'no Pod'])}."
 
     def _announced(self, node: NodeView, *, by_bgp: bool) -> str:
         return ", ".join(str(vip) for vip in self.view.vips if vip.by_bgp == by_bgp and node.name in vip.nodes)

@@ -169,11 +169,12 @@ class _Map:
         for vip in reversed(unannounced):
             top = self._unannounced(vip, end + 8, top + 4)
         self._router_x: float | None = None
+        self._router_end: float | None = None
         if view.router:
             routed = [self._trunk(vip) for vip in self._vips if vip.nodes and vip.by_bgp]
             left = min(routed) - 8 if routed else end + 14
             self._router_x = min(routed, default=left + 20)
-            top = self._machine("router", view.router, left, top + 12, max(routed, default=left))
+            top = self._router_end = self._machine("router", view.router, left, top + 12, max(routed, default=left))
         return top
 
     def _machine(
@@ -302,9 +303,16 @@ class _Map:
                 continue
             x, track = one.lines[vip.service], tracks[one.row][0][vip.service]
             chip = one.find(vip.service, vip=True)[0]
-            outside = [(self._trunk(vip), self._start), (self._trunk(vip), track)] if self._view.client else []
-            path = [*outside, (x, track), (x, chip.middle), (one.text_left, chip.middle)]
+            path = [(x, track), (x, chip.middle), (one.text_left, chip.middle)]
+            if (first := self._first(vip)) is not None:
+                path = [(self._trunk(vip), first), (self._trunk(vip), track), *path]
             yield self._path(path, vip.service, _THICK, "4 3" if one.node.dead else None)
+
+    def _first(self, vip: VIPView) -> float | None:
+        """Return the y at which a VIP's line begins: at the client or, if the client does not use it, at the router."""
+        if self._view.is_only_routed(vip):
+            return self._router_end
+        return self._start if self._view.client else None
 
     def _pod_lines(
         self, vip: VIPView, tracks: Sequence[tuple[dict[str, float], dict[str, float]]]
@@ -313,8 +321,11 @@ class _Map:
         service = vip.service
         sources = [one for name in vip.nodes if (one := self._boxes_by_node.get(name))]
         served = [one for one in self._boxes_by_node.values() if one.find(service, vip=False)]
-        pairs = [(sources[0], one) for one in served] if sources else []
-        pairs += [(one, served[-1]) for one in sources[1:] if served]
+        if vip.local:
+            pairs = [(one, one) for one in sources if one in served]
+        else:
+            pairs = [(sources[0], one) for one in served] if sources else []
+            pairs += [(one, served[-1]) for one in sources[1:] if served]
         for source, target in pairs:
             start = (source.lines[service], source.find(service, vip=True)[0].middle)
             pods = [item.middle for item in target.find(service, vip=False)]
@@ -352,7 +363,8 @@ class _Map:
     def _foot(self, top: float) -> float:
         """Draw the legend of the lines, and what does not fit into the picture, in words."""
         routed = any(vip.by_bgp for vip in self._vips)
-        first, node = ("client → router → node", "node") if routed else ("client → leader", "leader")
+        way = "client → router → node" if self._view.client and self._view.is_routed else "router → node"
+        first, node = (way, "node") if routed else ("client → leader", "leader")
         legend = [(first, _THICK), (f"{node} → ready Pods of the Service", _THIN)] if self._vips else []
         x, y = 2.0, top + 8
         for words, width in legend:

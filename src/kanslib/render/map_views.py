@@ -72,7 +72,7 @@ class MapView:
     """A cluster at one moment, as the map shows it.
 
     `client` and `router`: name and address. `disagreements`: who leads by the API's newest event, and who by the
-    election, where these are two.
+    election, where these differ. `is_routed`: the client sends its packets for VIPs to the router.
     """
 
     nodes: tuple[NodeView, ...]
@@ -80,6 +80,11 @@ class MapView:
     client: tuple[str, str] | None = None
     router: tuple[str, str] | None = None
     disagreements: tuple[str, ...] = ()
+    is_routed: bool = False
+
+    def is_only_routed(self, vip: VIPView) -> bool:
+        """Return True where a router has the routes to a VIP, and the client does not send its packets there."""
+        return vip.by_bgp and not (self.client and self.is_routed)
 
     def pods_of(self, vip: VIPView, node: NodeView) -> list[PodView]:
         """Return the Pods on a node that requests to a VIP can reach."""
