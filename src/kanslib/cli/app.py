@@ -341,6 +341,31 @@ def timeline(
     command.timeline(paths, vip or [], zero, action or [], out or (None if json else Path("timeline.html")), json)
 
 
+@app.command(epilog="Examples: kans site · kans site --out public --base-url https://somebody.github.io/course/")
+def site(
+    out: Annotated[
+        Path, typer.Option(help="The folder to write: a new one, or the site of an earlier run, which is replaced.")
+    ] = Path("kans-site"),
+    base_url: Annotated[
+        str, typer.Option(help="Where the site will be, for the addresses that search engines read.")
+    ] = "",
+    lang: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A language of the pages, besides English; all that have chapters without one. Repeatable.",
+            autocompletion=completion.languages,
+        ),
+    ] = None,
+) -> None:
+    """Write the course as a [bold]static website[/]: chapters, documentation, search. It needs no server.
+
+    The chapters are executed on the recording.
+    """
+    from kanslib.cli import site as command
+
+    command.site(out, base_url, lang or [])
+
+
 @app.command(epilog="Examples: kans challenge · kans challenge --case 4 · kans challenge --backend live")
 def challenge(
     backend: Annotated[

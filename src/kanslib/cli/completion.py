@@ -22,6 +22,13 @@ def chapter_names() -> list[str]:
     return [chapter.stem for chapter in chapters.shipped()]
 
 
+def languages() -> list[str]:
+    """Return the languages that have chapters."""
+    from kanslib.site import content
+
+    return content.shipped().languages()
+
+
 def cases() -> list[tuple[str, str]]:
     """Return the numbers of the broken clusters, each with the complaint about it."""
     from kanslib.exercises.catalog.ch08_broken_labs import COMPLAINTS

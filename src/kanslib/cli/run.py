@@ -140,8 +140,11 @@ def execute(chapter: Path) -> tuple[Result, NotebookNode]:
     return wait_for(lambda: execute_in_kernel(chapter))
 
 
-async def execute_in_kernel(chapter: Path) -> tuple[Result, NotebookNode]:
-    """Run one chapter in a new kernel, which ends with it; return its result and the executed notebook."""
+async def execute_in_kernel(chapter: Path, before: str = "") -> tuple[Result, NotebookNode]:
+    """Run one chapter in a new kernel, which ends with it; return its result and the executed notebook.
+
+    `before`: code that the kernel runs first, and that the notebook does not show.
+    """
     import nbformat
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import CellExecutionError
@@ -149,6 +152,7 @@ async def execute_in_kernel(chapter: Path) -> tuple[Result, NotebookNode]:
     notebook = nbformat.read(chapter, as_version=4)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     live = os.environ.get("KANS_BACKEND") == "live"
+    notebook.cells[:0] = [nbformat.v4.new_code_cell(before)] if before else []
     # before the kernel ends, a live lab restores the cluster and a recorder completes its story
     notebook.cells += [nbformat.v4.new_code_cell(code) for code in ([_CLOSE] if live else []) + [_MEMORY]]
     began, error = time.monotonic(), ""
@@ -168,6 +172,8 @@ async def execute_in_kernel(chapter: Path) -> tuple[Result, NotebookNode]:
     memory = notebook.cells.pop()
     if live:
         notebook.cells.pop()
+    if before:
+        notebook.cells.pop(0)
     peak = int(memory.outputs[0].text) / 1024 if memory.get("outputs") and not error else 0.0
     return Result(chapter.stem, cells, round(seconds, 1), round(peak, 1), error), notebook
 

@@ -1,0 +1,100 @@
+"""Build the site with Sphinx: each language in a folder of its own, the default one at the root."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kanslib._version import __version__
+from kanslib.exceptions import KanslibError
+from kanslib.repository import REPOSITORY
+from kanslib.site.content import DEFAULT_LANGUAGE, Content, language_folder
+from kanslib.site.source import Executed, Source, write_source
+
+SCRIPTS = "_static/data"  # below the folder of a language: data that a page loads late
+
+
+def build(
+    content: Content,
+    executed: Executed,
+    out: Path,
+    languages: Sequence[str] = (DEFAULT_LANGUAGE,),
+    base_url: str = "",
+    on_page: Callable[[str], None] = lambda _name: None,
+) -> None:
+    """Build the site into the folder `out`, which is there or is made.
+
+    executed: each chapter of these languages with its outputs
+    base_url: where the site will be, with a slash at its end; without it pages name no address of their own
+    on_page: called with the name of each page that is written
+
+    KanslibError where Sphinx has something to say against the pages.
+    """
+    for language in languages:
+        with tempfile.TemporaryDirectory(prefix="kans-site-") as folder:
+            source = write_source(content, language, executed, Path(folder, "source"))
+            _run_sphinx(source, out / language_folder(language), languages, base_url, on_page)
+    (out / ".nojekyll").touch()  # GitHub Pages leaves out folders with an underscore otherwise
+
+
+def _run_sphinx(
+    source: Source, out: Path, languages: Sequence[str], base_url: str, on_page: Callable[[str], None]
+) -> None:
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    settings = _settings(source, languages, base_url)
+    # a file: the theme registers settings of its own late, and Sphinx refuses these from a caller
+    conf = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
+    (source.folder / "conf.py").write_text(conf, encoding="utf-8")
+    warnings = io.StringIO()
+    with patch_docutils(), docutils_namespace():
+        app = Sphinx(
+            source.folder,
+            source.folder,
+            out,
+            source.folder.parent / "doctrees",
+            "html",
+            status=None,
+            warning=warnings,
+        )
+        app.connect("html-page-context", lambda _app, name, *_others: on_page(name))
+        app.build()
+    if found := warnings.getvalue():
+        raise KanslibError(f"the pages in {source.language!r} have faults:\n{found.rstrip()}")
+
+
+def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[str, object]:
+    from kanslib.site.extension import STATIC, TEMPLATES
+
+    return {
+        "project": "kanslib",
+        "author": "kanslib contributors",
+        "version": __version__,
+        "release": __version__,
+        "language": source.language,
+        "extensions": ["myst_nb", "kanslib.site.extension"],
+        "root_doc": "index",
+        "templates_path": [str(TEMPLATES)],
+        "html_static_path": [str(STATIC)],
+        "html_theme": "furo",
+        "html_title": "kanslib",
+        "html_baseurl": base_url and base_url + language_folder(source.language),
+        "html_copy_source": False,
+        "html_show_sourcelink": False,
+        "html_use_index": False,
+        "html_show_copyright": False,
+        "html_permalinks_icon": "#",
+        "html_theme_options": {"source_repository": REPOSITORY.url, "source_branch": REPOSITORY.branch},
+        "pygments_style": "a11y-high-contrast-light",
+        "pygments_dark_style": "a11y-high-contrast-dark",
+        "myst_heading_anchors": 4,
+        "nb_execution_mode": "off",
+        "nb_ipywidgets_js": {},
+        "nb_merge_streams": True,
+        "kans_languages": list(languages),
+        "kans_base_url": base_url,
+        "kans_fallbacks": sorted(source.fallbacks()),
+    }

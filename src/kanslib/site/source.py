@@ -1,0 +1,92 @@
+"""The folder that Sphinx reads: a file for each page of one language, and the pages that lead to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kanslib.site.content import DOCUMENTS, Content, Page
+from kanslib.site.links import with_site_links
+from kanslib.site.notebooks import page_notebook
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+Executed = Mapping[Path, "NotebookNode"]  # each chapter with its outputs, by its file
+_DECISIONS = f"{DOCUMENTS}/decisions/index"
+_GROUPS = (("How to", f"{DOCUMENTS}/how-to/"), ("Reference", f"{DOCUMENTS}/reference/"))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder for Sphinx. `pages`: those that are made from a chapter or a document, by their name."""
+
+    folder: Path
+    language: str
+    pages: Mapping[str, Page]
+
+    def fallbacks(self) -> set[str]:
+        """Return the names of the pages that are not translated."""
+        return {name for name, page in self.pages.items() if page.language != self.language}
+
+
+def write_source(content: Content, language: str, executed: Executed, folder: Path) -> Source:
+    """Write the pages of a language into a folder, and return what is in it."""
+    chapters, documents = content.chapters(language), content.document_pages(language)
+    pages = {page.name: page for page in (*chapters, *documents)}
+    names = {*pages, "index", *([_DECISIONS] if documents else [])}
+    for page in chapters:
+        _write_chapter(page, executed[page.file], folder)
+    for page in documents:
+        _write(folder, page.name, _document(page, content, names))
+    if documents:
+        _write(folder, _DECISIONS, _page("Decisions", [_toctree("", _below(documents, f"{DOCUMENTS}/decisions/"))]))
+    _write(folder, "index", _page("kanslib", _toctrees(chapters, documents)))
+    return Source(folder, language, pages)
+
+
+def _write_chapter(page: Page, executed: NotebookNode, folder: Path) -> None:
+    import nbformat
+
+    notebook = page_notebook(executed)
+    path = folder / f"{page.name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def _document(page: Page, content: Content, names: Iterable[str]) -> str:
+    assert content.documents is not None  # it is where the page is from
+    path = (Path(DOCUMENTS) / page.file.relative_to(content.documents)).as_posix()
+    return with_site_links(page.file.read_text(encoding="utf-8"), page.name, path, set(names))
+
+
+def _toctrees(chapters: Sequence[Page], documents: Sequence[Page]) -> list[str]:
+    trees = [_toctree("Course", [page.name for page in chapters])]
+    if documents:
+        grouped = {caption: _below(documents, folder) for caption, folder in _GROUPS}
+        listed = {name for names in grouped.values() for name in names}
+        others = [page.name for page in documents if page.name not in listed and "/decisions/" not in page.name]
+        trees += [_toctree(caption, names) for caption, names in grouped.items()]
+        trees.append(_toctree("Background", [*others, _DECISIONS]))
+    return trees
+
+
+def _below(pages: Sequence[Page], folder: str) -> list[str]:
+    return [page.name for page in pages if page.name.startswith(folder)]
+
+
+def _toctree(caption: str, names: Sequence[str]) -> str:
+    options = f":caption: {caption}\n:hidden:\n" if caption else ""
+    return "\n".join(["```{toctree}", f"{options}:maxdepth: 1", "", *(f"/{name}" for name in names), "```"])
+
+
+def _page(title: str, parts: Sequence[str]) -> str:
+    return "\n\n".join([f"# {title}", *parts]) + "\n"
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    path = folder / f"{name}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
