@@ -103,6 +103,11 @@ def format_feedback(assessment: Assessment, notice: str = "") -> Feedback:
     return Feedback("\n".join(filter(None, (assessment.words, notice))), head, assessment.outcome)
 
 
+def place_hint(place: str) -> Feedback:
+    """Return the hint of a diagnosis that names a place where the cause shows and the learner has not looked."""
+    return Feedback(f"You have not looked at {place} yet.", "Hint")
+
+
 def _with_line_breaks(words: str) -> Markup:
     return Markup("<br>").join(words.split("\n"))
 
@@ -200,7 +205,7 @@ class ExerciseView:
         if not self._has_named_place and (place_name := self._find_unseen_place()):
             self._has_named_place = True
             self._progress.record_help(self.exercise.id, hints=1)
-            return Feedback(f"You have not looked at {place_name} yet.", "Hint")
+            return place_hint(place_name)
         hints = self.exercise.hints
         place = min(self._hints_given, len(hints) - 1)
         self._hints_given += 1
@@ -252,10 +257,11 @@ class ExerciseView:
         state = self._state()
         chip = h.span(".kans-state", style=f"border-color:{state.colour}")[f"{state.sign} {state.words}".strip()]
         starter = h.pre[self.exercise.starter] if self.exercise.starter else None
-        question = h.div(".kans-question")[h.div[self._label(), self.exercise.question], chip, starter]
+        question = h.div(".kans-question")[h.div[self.label(), self.exercise.question], chip, starter]
         return Markup(h.fragment[h.style[Markup(_STYLE)], question])
 
-    def _label(self) -> str:
+    def label(self) -> str:
+        """Return what stands in front of the question."""
         return ""
 
     def _repr_html_(self) -> Markup:
@@ -290,9 +296,10 @@ class RecalledView(ExerciseView):
     @property
     def question(self) -> str:
         """The question, with the chapter that it comes from."""
-        return f"{self._label()}{super().question}"
+        return f"{self.label()}{super().question}"
 
-    def _label(self) -> str:
+    def label(self) -> str:
+        """Return the chapter that the question comes from."""
         return f"From chapter {self.exercise.chapter}. "
 
 
@@ -339,7 +346,8 @@ class Prediction(ExerciseView):
         head = f"{mark.sign} Your prediction: {guess}"
         return Feedback(answer + assessment.words, head, assessment.outcome, marks=marks)
 
-    def _label(self) -> str:
+    def label(self) -> str:
+        """Return that a guess is asked for."""
         return "Predict. "
 
     def _state(self) -> OutcomeMark:
@@ -489,7 +497,7 @@ class ExerciseSession:
         """Score the predictions that this query shows the answer of; what has no answer yet stays pending."""
         scored = []
         for pending in self.pending.scored_by(query):
-            prediction = self.create_view(Prediction, pending.exercise.id)  # judged by what this lab shows
+            prediction = self.create_view(type(pending), pending.exercise.id)  # judged by what this lab shows
             prediction.guess = pending.guess
             try:
                 feedback = prediction.score(prediction.expected_answer())

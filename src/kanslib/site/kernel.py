@@ -1,0 +1,117 @@
+"""The part of the site's builder that runs in a chapter's kernel: exercises shown as forms of a page without a kernel.
+
+`%load_ext kanslib.site.kernel` before a chapter's first cell; the environment variable KANS_SITE_DATA names the folder
+of the site's scripts, into which large data go.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import htpy as h
+from markupsafe import Markup
+
+from kanslib.exceptions import KanslibError
+from kanslib.exercises.misconceptions import ExpectedAnswer
+from kanslib.exercises.progress import Progress
+from kanslib.exercises.session import ExerciseView, Feedback, Prediction, Quiz, display_text
+from kanslib.lab.learning import kernel_predictions
+from kanslib.site.forms import NO_SCALE, PageForm
+from kanslib.site.page_data import PageData
+from kanslib.site.verdicts import judge_all, scale_of
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+FOLDER_VARIABLE = "KANS_SITE_DATA"
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Show exercises as a page without a kernel needs them, from now on. KanslibError where the folder is not named."""
+    folder, formatters = os.environ.get(FOLDER_VARIABLE), shell.display_formatter
+    if not folder or formatters is None:
+        raise KanslibError(f"the variable {FOLDER_VARIABLE} has to name the folder of the site's scripts")
+    site, formatter = SiteKernel(PageData(Path(folder))), formatters.ipython_display_formatter
+    formatter.for_type(ExerciseView, lambda view: site.show([view]))
+    formatter.for_type(Quiz, lambda quiz: site.show(quiz.views))
+    shell.events.register("post_run_cell", lambda _result: site.retry())
+
+
+@dataclass(frozen=True)
+class EveryGuess:
+    """In place of a learner's guess: all that a page offers. `show`: returns their data once a query has the answer."""
+
+    show: Callable[[ExpectedAnswer], Markup]
+
+
+class PagePrediction(Prediction):
+    """A prediction in a page: the query that scores it leaves a place for the result below its cell."""
+
+    def score(self, expected: ExpectedAnswer) -> Feedback | None:
+        """Return the place where the page shows what came of the reader's guess."""
+        if not isinstance(self.guess, EveryGuess):
+            return super().score(expected)
+        return ResultPlace("", code=self.exercise.id, data=self.guess.show(expected))
+
+
+@dataclass(frozen=True)
+class ResultPlace(Feedback):
+    """Where the page shows the result of the prediction `code`, with the prediction's `data`."""
+
+    data: Markup | None = None
+
+    def html(self) -> Markup:
+        """Return an empty place and the data."""
+        place = h.div(".kans-result", role="status")
+        return Markup(h.div(data_result=self.code)[place, self.data])
+
+
+@dataclass
+class SiteKernel:
+    """The exercises of one chapter as its page shows them. `unanswered`: those that have no answer at their moment."""
+
+    data: PageData
+    unanswered: list[tuple[ExerciseView, Sequence[str]]] = field(default_factory=list)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def show(self, views: Sequence[ExerciseView]) -> None:
+        """Show the forms of exercises."""
+        display_text(views, Markup().join(map(self._form, views)), "\n".join(view.question for view in views))
+
+    def _form(self, view: ExerciseView) -> Markup:
+        exercise, name = view.exercise, f"kans-{view.exercise.id}-{next(self._numbers)}"
+        names = view.options() if exercise.kind == "names" else []
+        form = PageForm(view, name, names, exercise.scale or NO_SCALE)
+        if isinstance(view, Prediction):
+            self._await_query(view, names)
+            return form.html()
+        try:
+            expected = view.expected_answer()
+        except KanslibError:  # a later cell shows it
+            self.unanswered.append((view, names))
+            return form.html()
+        sheet = judge_all(view, expected, names)
+        scale = scale_of(exercise, expected) if exercise.kind == "number" else NO_SCALE
+        return replace(form, scale=scale, data=self.data.embed(sheet), solution=sheet.solution).html()
+
+    def _await_query(self, view: Prediction, names: Sequence[str]) -> None:
+        """Let the query that scores a prediction leave its data."""
+        waiting = PagePrediction(view.exercise, view.expected_answer, Progress(None))
+        waiting.guess = EveryGuess(lambda expected: self.data.embed(judge_all(view, expected, names)))
+        kernel_predictions().add(waiting)
+
+    def retry(self) -> None:
+        """Show the data of exercises whose answer the cell that has just run shows."""
+        for view, names in list(self.unanswered):
+            try:
+                expected = view.expected_answer()
+            except KanslibError:
+                continue
+            self.unanswered.remove((view, names))
+            sheet = judge_all(view, expected, names)
+            display_text([view], Markup(h.div(data_result=view.exercise.id)[self.data.embed(sheet)]), "")
