@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kanslib import log
+from kanslib import i18n, log
 from kanslib._version import __version__
 from kanslib.exceptions import (
     AnswerFormatError,
@@ -197,6 +197,8 @@ def _lab(backend: Backend, story: str) -> Lab:
     from kanslib.lab.learning import kernel_predictions
 
     notices.show_banner(_banner(backend))
+    if missing := i18n.missing_language():
+        notices.show_notice(i18n.missing_language_words(missing), notices.FALLBACK_COLOUR, "kans-language")
     if edition := _edition_notice():
         notices.show_notice(edition, notices.FALLBACK_COLOUR, "kans-edition")
     return Lab(backend, story, kernel_predictions())

@@ -14,6 +14,7 @@ import pytest
 import kanslib
 from kanslib.course import chapters
 from kanslib.exercises.catalog import CATALOG
+from kanslib.i18n import notebook_language
 from tests.notebooks import minutes
 
 CHAPTERS = chapters.shipped()
@@ -66,6 +67,10 @@ def test_chapter_no_output_committed(chapter: Path) -> None:
 
 def test_chapter_edition_equals_library(chapter: Path) -> None:
     assert json.loads(chapter.read_text())["metadata"]["kanslib"]["version"] == kanslib.__version__
+
+
+def test_chapter_language_is_that_of_its_folder(chapter: Path) -> None:
+    assert notebook_language(chapter) == chapter.parent.name
 
 
 def test_chapter_cell_ids_unique(chapter: Path) -> None:

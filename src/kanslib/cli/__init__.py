@@ -62,10 +62,16 @@ _BROKEN_PIPE = 141  # 128 + SIGPIPE: who reads our output has gone, as with `kan
 
 def _run_app() -> int:
     """Run the command; return its exit code."""
+    from typer.main import get_command
+
+    from kanslib.cli import help_texts
     from kanslib.cli.app import app
 
+    help_texts.choose_language(sys.argv[1:])
+    command = get_command(app)
+    help_texts.translate(command)
     try:
-        app(prog_name="kans")  # also for `python -m kanslib`
+        command(prog_name="kans")  # also for `python -m kanslib`
     except SystemExit as exc:
         if isinstance(exc.__context__, BrokenPipeError):  # typer exits with 1
             return _BROKEN_PIPE

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kanslib import i18n
 from kanslib._version import __version__
 from kanslib.cli import completion
 
@@ -41,8 +42,16 @@ def _root(
             help="Log to stderr what is done; [bold]-vv[/]: also each query, request and docker command.",
         ),
     ] = 0,
+    lang: Annotated[
+        str,
+        typer.Option(
+            "--lang",
+            help="The language of the texts, such as en; without it that of KANS_LANG, or of the locale.",
+            autocompletion=i18n.languages,
+        ),
+    ] = "",
 ) -> None:
-    del version
+    del version, lang  # help_texts.choose_language has read it, before any text was shown
     if verbose:
         from kanslib import log, status
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
 
+from kanslib import i18n
 from kanslib.backends import factory
 from kanslib.cli.terminal import plain_console, plain_table
 from kanslib.course import chapters
@@ -63,6 +64,7 @@ def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
         raise KanslibError(f"running chapters needs nbclient. Fix: {pip_install('lab')}")
     chosen = chapters.pick(names)
     os.environ["KANS_BACKEND"] = backend
+    os.environ.setdefault(i18n.VARIABLE, i18n.notebook_language(chosen[0]))  # a kernel is not told its notebook
     if backend == "live":
         from kanslib.cluster import lifecycle
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from kanslib import i18n
 from kanslib._version import __version__
 from kanslib.exceptions import KanslibError, UnknownNameError
+from kanslib.i18n import tr
 
 _PACKAGE = Path(__file__).parent.parent
 STATE = ".kans.json"
@@ -32,16 +34,19 @@ class CopyResult:
     new_edition: Path | None = None
 
 
-def shipped(language: str = "en") -> list[Path]:
-    """Return the chapters in a language, in order. Raises KanslibError where there are none."""
-    for home in (_PACKAGE / "notebooks", _PACKAGE.parent.parent / "notebooks"):
-        found = sorted((home / language).glob("*.ipynb"))
-        if found:
-            return found
-    raise KanslibError(f"no chapters in {language!r} in {_PACKAGE}: reinstall kanslib")
+def shipped(language: str = "") -> list[Path]:
+    """Return the chapters in a language, in order: in that of the texts without one, and in English where it has none.
+
+    Raises KanslibError where there are none in English either.
+    """
+    for name in (language or i18n.language(), i18n.ENGLISH):
+        for home in (_PACKAGE / "notebooks", _PACKAGE.parent.parent / "notebooks"):
+            if found := sorted((home / name).glob("*.ipynb")):
+                return found
+    raise KanslibError(tr("no chapters in {folder}: reinstall kanslib", folder=_PACKAGE))
 
 
-def pick(names: Iterable[str], language: str = "en") -> list[Path]:
+def pick(names: Iterable[str], language: str = "") -> list[Path]:
     """Return the chapters of these names (`"03"`, `"arp"` or `"03-arp"`); all of them for no names.
 
     Raises UnknownNameError.

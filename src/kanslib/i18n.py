@@ -1,0 +1,161 @@
+"""Translate every text that kanslib shows by the catalogue of the chosen language; English needs none.
+
+A message is a whole sentence in English with named placeholders, and its own key in the catalogues (GNU gettext). The
+language is that of `use` or `choose` (`kans --lang`), else of KANS_LANG, of the notebook, of the locale, else English.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gettext import NullTranslations
+    from pathlib import Path
+
+ENGLISH = "en"
+DOMAIN = "kanslib"
+VARIABLE = "KANS_LANG"
+FOLDER_VARIABLE = "KANS_LOCALE_DIR"  # a folder with further catalogues: LANGUAGE/LC_MESSAGES/kanslib.mo
+_SHIPPED = os.path.join(os.path.dirname(__file__), "locale")
+LOCALE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in the order of gettext(3)
+_LARGEST_NOTEBOOK = 32 << 20  # characters
+
+_chosen: ContextVar[str] = ContextVar("kanslib_language", default="")
+
+
+def tr(message: str, /, **values: object) -> str:
+    """Return a message in the chosen language, with `values` in the place of its placeholders.
+
+    `message`: a literal, so that it can be extracted; `{name}` and `{name:.1f}` as for `str.format`. Without values
+    braces stay. Raises KeyError for a placeholder without a value.
+
+    >>> tr("{node} is down since {moment:.0f} s", node="worker", moment=3.0)
+    'worker is down since 3 s'
+    """
+    language = _chosen.get() or language_around()
+    translated = message if language == ENGLISH or not message else _translations(language, _folder()).gettext(message)
+    return _fill(translated, message, values) if values else translated
+
+
+def tr_plural(one: str, many: str, n: int, /, **values: object) -> str:
+    """Return the message for a number of things, `n`, which is the placeholder `{n}`; languages differ in their forms.
+
+    >>> tr_plural("{n} row", "{n} rows", 1), tr_plural("{n} row", "{n:,} rows", 1000)
+    ('1 row', '1,000 rows')
+    """
+    language, english = _chosen.get() or language_around(), one if n == 1 else many
+    translated = english if language == ENGLISH else _translations(language, _folder()).ngettext(one, many, n)
+    return _fill(translated, english, {"n": n, **values})
+
+
+def tr_later(message: str, /) -> str:
+    """Return a message as it is: mark a constant for the catalogues, which `tr` translates where it is shown."""
+    return message
+
+
+def _fill(translated: str, message: str, values: dict[str, object]) -> str:
+    """Fill the placeholders in; a translation with a wrong one is not shown."""
+    try:
+        return translated.format(**values)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
+        return message.format(**values)
+
+
+def language() -> str:
+    """Return the language in which texts are shown: `en`, or that of a catalogue."""
+    return _chosen.get() or language_around()
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Show texts in a language within a `with` block of this thread; English where it has no catalogue."""
+    token = _chosen.set(_catalogue_of(name) or ENGLISH)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def choose(name: str) -> None:
+    """Show texts in a language from now on, in every thread of this process and in the processes that it starts."""
+    os.environ[VARIABLE] = name
+    language_around.cache_clear()
+
+
+def missing_language() -> str:
+    """Return the language that KANS_LANG or `kans --lang` asks for, if it has no catalogue; else an empty text."""
+    wanted = os.environ.get(VARIABLE, "")
+    return wanted if wanted and not _catalogue_of(wanted) else ""
+
+
+def missing_language_words(name: str) -> str:
+    """Return what a person is told whose language has no catalogue."""
+    return tr(
+        "the language {name!r} has no catalogue, so texts are in English; there are: {known}",
+        name=name[:40],
+        known=" · ".join(languages()),
+    )
+
+
+def languages() -> list[str]:
+    """Return the languages that texts can be shown in."""
+    found = {ENGLISH}
+    for folder in filter(os.path.isdir, (_folder(), _SHIPPED)):
+        found |= {name for name in os.listdir(folder) if os.path.exists(_file(folder, name))}
+    return sorted(found)
+
+
+def notebook_language(notebook: str | Path) -> str:
+    """Return the language in which a notebook is written, as its metadata say (`kanslib.language`); empty without."""
+    import json
+
+    try:
+        with open(notebook, encoding="utf-8") as file:
+            text = file.read(_LARGEST_NOTEBOOK + 1)
+        found = json.loads(text)["metadata"]["kanslib"]["language"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+@cache
+def language_around() -> str:
+    """Return the language that the surroundings of this process ask for."""
+    if wanted := os.environ.get(VARIABLE, ""):
+        return _catalogue_of(wanted) or ENGLISH
+    notebook = os.environ.get("JPY_SESSION_NAME", "")  # Jupyter names the notebook of a kernel
+    if notebook.endswith(".ipynb") and (wanted := notebook_language(notebook)):
+        return _catalogue_of(wanted) or ENGLISH
+    named = next(filter(None, map(os.environ.get, LOCALE_VARIABLES)), "")
+    return next(filter(None, map(_catalogue_of, named.split(":"))), ENGLISH)
+
+
+def _catalogue_of(name: str) -> str:
+    """Return the language whose catalogue serves a name: `ko` also serves `ko_KR.UTF-8` and `ko-KR`; empty for none."""
+    tag = name.partition(".")[0].partition("@")[0].replace("-", "_")
+    known = languages()
+    return next((one for one in (tag, tag.partition("_")[0].lower()) if one in known), "")
+
+
+def _folder() -> str:
+    return os.environ.get(FOLDER_VARIABLE, "")
+
+
+def _file(folder: str, name: str) -> str:
+    return os.path.join(folder, name, "LC_MESSAGES", f"{DOMAIN}.mo")
+
+
+@cache
+def _translations(name: str, further: str) -> NullTranslations:
+    """Return the catalogue of a language, which is read once. `further`: the folder of KANS_LOCALE_DIR."""
+    import gettext
+
+    for folder in (further, _SHIPPED):
+        if os.path.exists(_file(folder, name)):
+            return gettext.translation(DOMAIN, folder, [name])
+    return gettext.NullTranslations()

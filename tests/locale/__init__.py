@@ -1,0 +1,1 @@
+"""The catalogues of kanslib's texts, and a pseudo-language that shows what no catalogue reaches."""

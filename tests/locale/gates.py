@@ -1,0 +1,62 @@
+"""What a catalogue must not hold: a wrong placeholder, and in Korean a placeholder before a particle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from string import Formatter
+
+from babel.messages.catalog import Catalog
+
+# A Korean particle has two forms, by the sound before it: 은/는 이/가 을/를 과/와 으로/로 …
+# A placeholder's last sound is known only when it is filled in. So another word stands between: "{name} 노드는".
+_FORMS = "은 는 이 가 을 를 과 와 으로 로 이나 나 이랑 랑 이란 란 이라 라 이며 며 이고 이면 이든 든 이여 여 이야 야 아"
+_AFTER = "는 도 만 의 서 써 부터 까지 는지 면 고 서는 서도 는데 든지 도록 며"  # what may follow a particle in one word
+_MARKS = r"(?:[”’\"')\]」』`>*]|</[a-z]+>|\[/\])*"  # closing marks between the placeholder and the particle
+_HANGUL = "가-힣"
+_PARTICLE = re.compile(
+    rf"\}}{_MARKS}(?:(?:{'|'.join(sorted(_FORMS.split(), key=len, reverse=True))})"
+    rf"(?:{'|'.join(_AFTER.split())})?(?![{_HANGUL}])|\((?:은|는|이|가|을|를|과|와|으)\)|[은는이가을를과와]\()"
+)
+
+
+def particles_after_placeholders(text: str) -> list[str]:
+    """Return each placeholder of a text that stands before a particle, with the particle.
+
+    >>> particles_after_placeholders("{name}은 리더입니다"), particles_after_placeholders("{name} 노드는 리더입니다")
+    (['}은'], [])
+    """
+    return [found[0] for found in _PARTICLE.finditer(text)]
+
+
+def placeholders(text: str) -> list[tuple[str, str, str]]:
+    """Return the placeholders of a text: name, conversion and format, sorted. ValueError for wrong braces."""
+    return sorted({(name, how or "", form or "") for _, name, form, how in Formatter().parse(text) if name is not None})
+
+
+def forms(text: str | Sequence[str]) -> tuple[str, ...]:
+    """Return a message, or the forms of one for a number of things."""
+    return (text,) if isinstance(text, str) else tuple(text)
+
+
+def faults(catalog: Catalog) -> Iterator[str]:
+    """Return what is wrong in a catalogue, a line each."""
+    for message in catalog:
+        ids, strings = forms(message.id), forms(message.string or "")
+        for text in filter(None, strings if message.id else ()):
+            for found in particles_after_placeholders(text):
+                yield f"{text!r}: a placeholder before a particle: {found}"
+            try:
+                differ = not set(placeholders(text)) <= {one for id_ in ids for one in placeholders(id_)}
+            except ValueError as exc:
+                differ = _has_braces(ids) and bool(exc)
+            if differ:
+                yield f"{text!r}: other placeholders than {ids[0]!r}"
+
+
+def _has_braces(ids: tuple[str, ...]) -> bool:
+    """Return whether a message is one with placeholders: others may hold any braces."""
+    try:
+        return any(map(placeholders, ids))
+    except ValueError:
+        return False
