@@ -205,11 +205,14 @@ def _lab(backend: Backend, story: str) -> Lab:
 
 
 def _banner(backend: Backend) -> list[str]:
+    from kanslib import binder
     from kanslib.backends import factory
 
     lines = backend.banner().splitlines()
     if backend.provenance().source == "recorded" and factory.owned_cluster_exists():
         lines.append("a course cluster was made on this machine (kans up): backend='live' asks it instead")
+    if binder.is_here():
+        lines.append(f"{binder.ENDS}: lab.progress() shows a line that keeps what you have done")
     return lines
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, overload
 
+from kanslib import binder
 from kanslib.actions import describe_done
 from kanslib.backends.base import Backend
 from kanslib.k8s.manifest import qualified_reference
@@ -869,6 +870,7 @@ class Lab(places.HelpfulAttributes):
         `.queries`: what was asked of this lab, and how often.
 
         It is kept in a file of yours (`.path`) and nowhere else. `token`: put another machine's progress beside it.
+        On Binder, which deletes that file with the session, the token is shown.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
@@ -881,4 +883,5 @@ class Lab(places.HelpfulAttributes):
         session = self._learning.session
         if token is not None:
             session.progress.merge_token(token)
-        return ProgressReport(session.progress, session.catalog, self._query_log.counts)
+        ends = binder.ENDS if binder.is_here() else ""
+        return ProgressReport(session.progress, session.catalog, self._query_log.counts, ends)

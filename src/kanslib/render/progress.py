@@ -25,11 +25,14 @@ _MARGIN, _SQUARE, _PITCH = 4, 24, 28
 class ProgressReport(Figure):
     """Every exercise with its outcome: a picture in a notebook; `.table`, `.token`, `.path`, `.describe()`.
 
-    `queries`: what was asked of the lab that made the report, and how often.
+    `queries`: what was asked of the lab that made the report, and how often. `ends`: the sentence (without its full
+    stop) that says when this machine and the file of the progress are deleted; the report then shows the token.
     """
 
-    def __init__(self, progress: Progress, catalog: Mapping[str, Exercise], queries: Mapping[str, int]) -> None:
-        self._progress, self._catalog, self.queries = progress, catalog, dict(queries)
+    def __init__(
+        self, progress: Progress, catalog: Mapping[str, Exercise], queries: Mapping[str, int], ends: str = ""
+    ) -> None:
+        self._progress, self._catalog, self.queries, self._ends = progress, catalog, dict(queries), ends
 
     def rows(self) -> Rows:
         """Return one row an exercise: CHAPTER, EXERCISE, OUTCOME, TRIES, HINTS and SOLUTION SEEN."""
@@ -84,12 +87,26 @@ class ProgressReport(Figure):
         return Drawing("Exercises and their outcomes, chapter by chapter", y + SIZES.gap, parts)
 
     def body_html(self) -> Markup:
-        """Return the picture, its words, and where the records are not kept, why."""
+        """Return the picture, its words, where the records are not kept, why, and where they are deleted, the token."""
         notice = h.p[self._progress.notice] if self._progress.notice else None
-        return Markup(h.fragment[super().body_html(), notice])
+        return Markup(h.fragment[super().body_html(), notice, self._token_html() if self._ends else None])
+
+    def _token_html(self) -> h.Fragment:
+        """Return the line that brings the records back; one click selects it."""
+        style = "white-space:pre-wrap;overflow-wrap:anywhere;user-select:all;border:1px solid;padding:.5em"
+        return h.fragment[h.p[self._farewell()], h.pre(".kans-token", style=style)[self._restoring_line()]]
+
+    def _farewell(self) -> str:
+        return f"{self._ends}. Copy this line now. In your next session, run it in a cell below the first one:"
+
+    def _restoring_line(self) -> str:
+        return f'lab.progress("{self.token}")'
 
     def __repr__(self) -> str:
-        return self.describe() + (f"\n{self._progress.notice}" if self._progress.notice else "")
+        parts = [self.describe(), self._progress.notice]
+        if self._ends:
+            parts += [self._farewell(), self._restoring_line()]
+        return "\n".join(filter(None, parts))
 
 
 def _right(records: Mapping[str, ExerciseRecord]) -> str:
