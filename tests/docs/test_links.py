@@ -21,7 +21,12 @@ from kanslib.repository import REPOSITORY, Repository
 from tests.docs.pages import PAGES, PROJECT, ROOT, page_name
 
 OWN = re.escape(REPOSITORY.slug)
-OTHERS = {"hashicorp/memberlist", "kubernetes-sigs/aws-load-balancer-controller", "metallb/metallb"}
+OTHERS = {
+    "hashicorp/memberlist",
+    "kubernetes-sigs/aws-load-balancer-controller",
+    "metallb/metallb",
+    "somebody/course",  # an example
+}
 SLUG = re.compile(
     r"(?:github\.com|raw\.githubusercontent\.com|mybinder\.org/v2/gh|codespaces\.new)/([\w.-]+/[\w-]+(?:\.[\w-]+)*)",
     re.ASCII,
