@@ -20,6 +20,7 @@ from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError
 from kanslib.installation import pip_install
 from kanslib.site import content
+from kanslib.site.page_data import FOLDER_VARIABLE, SHOW_FOR_SITE
 from kanslib.status import Status, show_status
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ def site(out: Path, base_url: str, languages: Sequence[str]) -> None:
     with about(f"--out {out}"), tempfile.TemporaryDirectory(dir=_parent(out), prefix=".kans-") as folder:
         made = Path(folder, "site")
         with show_status("executing the chapters", total=len(files)) as status:
-            executed = execute_all(files, status)
+            executed = execute_all(files, status, Path(folder, "data"))
         with show_status("writing pages") as status:
             from kanslib.site import builder
 
             names: list[str] = []
-            builder.build(made_of, executed, made, chosen, base_url, on_page=names.append)
+            builder.build(made_of, executed, made, chosen, base_url, names.append, Path(folder, "data"))
         (made / MARK).touch()
         if out.exists():
             out.replace(Path(folder, "old"))
@@ -59,12 +60,16 @@ def site(out: Path, base_url: str, languages: Sequence[str]) -> None:
     plain_console(soft_wrap=True).print(f"written: {out / 'index.html'} ({len(names)} pages, open it in any browser)")
 
 
-def execute_all(files: Sequence[Path], status: Status) -> dict[Path, NotebookNode]:
-    """Execute chapters on the recording, one for each processor at a time. KanslibError for a cell that fails."""
+def execute_all(files: Sequence[Path], status: Status, data: Path) -> dict[Path, NotebookNode]:
+    """Execute chapters on the recording, one for each processor at a time. KanslibError for a cell that fails.
+
+    `data`: the folder into which the kernels write the data that pages load late; it is made.
+    """
+    data.mkdir()
 
     async def execute_one(file: Path, slots: asyncio.Semaphore) -> tuple[Path, NotebookNode]:
         async with slots:
-            result, notebook = await execute_in_kernel(file)
+            result, notebook = await execute_in_kernel(file, SHOW_FOR_SITE)
         if result.error:
             raise KanslibError(f"{file.name}: {result.error}")
         status.advance(finished=file.stem)
@@ -74,16 +79,19 @@ def execute_all(files: Sequence[Path], status: Status) -> dict[Path, NotebookNod
         slots = asyncio.Semaphore(os.cpu_count() or 1)
         return await asyncio.gather(*(execute_one(file, slots) for file in files))
 
-    with _learner_without_progress():
+    with _environment(data):
         return dict(wait_for(execute_several))
 
 
 @contextmanager
-def _learner_without_progress() -> Iterator[None]:
-    """Let the kernels ask the recording, and neither read nor write what somebody here has learned."""
+def _environment(data: Path) -> Iterator[None]:
+    """Let the kernels ask the recording, write into `data`, and not touch what somebody here has learned."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="kans-") as folder:
-        os.environ |= {"KANS_BACKEND": "recorded", "KANS_PROGRESS": str(Path(folder, "progress.json"))}
+        os.environ |= {
+            "KANS_BACKEND": "recorded", "KANS_PROGRESS": str(Path(folder, "progress.json")),
+            FOLDER_VARIABLE: str(data.absolute()),
+        }  # fmt: skip
         try:
             yield
         finally:

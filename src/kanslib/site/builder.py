@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ from kanslib._version import __version__
 from kanslib.exceptions import KanslibError
 from kanslib.repository import REPOSITORY
 from kanslib.site.content import DEFAULT_LANGUAGE, Content, language_folder
+from kanslib.site.page_data import SCRIPTS
+from kanslib.site.page_words import WORDS_SCRIPT, words_script
 from kanslib.site.source import Executed, Source, write_source
 
-SCRIPTS = "_static/data"  # below the folder of a language: data that a page loads late
+_STATIC = "_kans_static"  # a folder of the source that Sphinx copies, and makes no pages of
 
 
 def build(
@@ -23,10 +26,12 @@ def build(
     languages: Sequence[str] = (DEFAULT_LANGUAGE,),
     base_url: str = "",
     on_page: Callable[[str], None] = lambda _name: None,
+    data: Path | None = None,
 ) -> None:
     """Build the site into the folder `out`, which is there or is made.
 
     executed: each chapter of these languages with its outputs
+    data: the folder of the scripts that the kernels wrote (`site/kernel.py`); pages load them late
     base_url: where the site will be, with a slash at its end; without it pages name no address of their own
     on_page: called with the name of each page that is written
 
@@ -35,8 +40,17 @@ def build(
     for language in languages:
         with tempfile.TemporaryDirectory(prefix="kans-site-") as folder:
             source = write_source(content, language, executed, Path(folder, "source"))
+            _write_scripts(source.folder / _STATIC, data)
             _run_sphinx(source, out / language_folder(language), languages, base_url, on_page)
     (out / ".nojekyll").touch()  # GitHub Pages leaves out folders with an underscore otherwise
+
+
+def _write_scripts(folder: Path, data: Path | None) -> None:
+    """Write what the pages' scripts need besides themselves: their words, and the data that they load late."""
+    folder.mkdir()
+    (folder / WORDS_SCRIPT).write_text(words_script(), encoding="utf-8")
+    if data is not None:
+        shutil.copytree(data, folder / SCRIPTS)
 
 
 def _run_sphinx(
@@ -77,8 +91,9 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
         "language": source.language,
         "extensions": ["myst_nb", "kanslib.site.extension"],
         "root_doc": "index",
+        "exclude_patterns": [_STATIC],
         "templates_path": [str(TEMPLATES)],
-        "html_static_path": [str(STATIC)],
+        "html_static_path": [str(STATIC), str(source.folder / _STATIC)],
         "html_theme": "furo",
         "html_title": "kanslib",
         "html_baseurl": base_url and base_url + language_folder(source.language),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanslib.repository import REPOSITORY
 from kanslib.site.content import CHAPTERS, DEFAULT_LANGUAGE, language_folder
+from kanslib.site.page_words import WORDS_SCRIPT
 from kanslib.site.search import hangul_pairs
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_search_language(hangul_pairs())
     for style in sorted(STATIC.glob("*.css")):
         app.add_css_file(style.name)
+    app.add_js_file(WORDS_SCRIPT, loading_method="defer")  # the others need it
     for script in sorted(STATIC.glob("*.js")):
         app.add_js_file(script.name, loading_method="defer")
     app.connect("html-page-context", _add_context)

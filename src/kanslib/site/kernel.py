@@ -22,13 +22,11 @@ from kanslib.exercises.progress import Progress
 from kanslib.exercises.session import ExerciseView, Feedback, Prediction, Quiz, display_text
 from kanslib.lab.learning import kernel_predictions
 from kanslib.site.forms import NO_SCALE, PageForm
-from kanslib.site.page_data import PageData
+from kanslib.site.page_data import FOLDER_VARIABLE, PageData
 from kanslib.site.verdicts import judge_all, scale_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-FOLDER_VARIABLE = "KANS_SITE_DATA"
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -10,8 +10,11 @@ import htpy as h
 import msgspec
 from markupsafe import Markup
 
+SHOW_FOR_SITE: Final = "%load_ext kanslib.site.kernel"  # what a chapter's kernel runs first
+FOLDER_VARIABLE: Final = "KANS_SITE_DATA"  # the environment variable that tells it where large data go
 MOST_INSIDE = 6000  # bytes of data inside a page; its first view has a budget
-SCRIPT: Final = "{}.js"
+SCRIPTS: Final = "data"  # their folder, below that of the site's own scripts
+_SCRIPT: Final = "{}.js"
 
 
 class PageData:
@@ -34,7 +37,7 @@ class PageData:
         """Write JSON into a script; return the name that the page asks for."""
         name = hashlib.sha256(content).hexdigest()[:12]
         script = b'kansData("%s",%s);\n' % (name.encode(), content)
-        path = self._folder / SCRIPT.format(name)
+        path = self._folder / _SCRIPT.format(name)
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_bytes(script)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
 from kanslib.palette import GREY
 
+WORDS_SCRIPT = "kans-words.js"
 # where a form of the lab says the same, a test compares the words
 WORDS = {
     "check": "Check",
@@ -55,6 +58,11 @@ WORDS = {
     "at": "{seconds} s",
     "closes": "Escape closes it.",
 }  # fmt: skip
+
+
+def words_script() -> str:
+    """Return a script that gives these words to the other scripts of a page; it stands before them."""
+    return f"(globalThis.kans ??= {{}}).page = {msgspec.json.encode(page_words()).decode()};\n"
 
 
 def page_words() -> dict[str, object]:
