@@ -73,6 +73,7 @@ class TestAnswers:
             lambda lab: lab.nodes(), lambda lab: lab.map(), lambda lab: lab.election("svc1"),
             lambda lab: lab.rules("myk8s-worker"), lambda lab: lab.trace("svc1"), lambda lab: lab.hash_order("svc1"),
             lambda lab: lab.rules("myk8s-worker").diff(lab.rules("myk8s-worker")), lambda lab: lab.time_machine(),
+            lambda lab: lab.pool(),
         ],
     )  # fmt: skip
     def test_answer_has_table_words_provenance_html(self, open_lab: OpenLab, ask: Callable[[Lab], Any]) -> None:

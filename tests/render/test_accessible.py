@@ -27,6 +27,7 @@ FIGURES: dict[str, Callable[[OpenLab], TabledAnswer]] = {
     "map": lambda open_lab: open_lab("arp").map(),
     "map of a dead node": lambda open_lab: at(open_lab("failover"), "kill-node").map(),
     "hash_order": lambda open_lab: open_lab("election").hash_order(joins=["myk8s-worker4"], leaves=["myk8s-worker"]),
+    "pool": lambda open_lab: at(open_lab("metallb"), "apply-services").pool(),
     "states": lambda open_lab: at(open_lab("bgp"), "apply-bgp").observation().bgp.states("myk8s-worker"),
     "trace": lambda open_lab: open_lab("iptables").trace("svc1"),
     "timeline": lambda open_lab: at(open_lab("failover"), "kill-node").observation().timeline(),

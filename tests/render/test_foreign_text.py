@@ -48,6 +48,7 @@ RENAMED = re.compile(r"\b(svc3|webpod1|myk8s-worker3|ap-northeast-2a)\b")
 ANSWERS: dict[str, Callable[[Lab, str], object]] = {
     "map": lambda lab, _: lab.map(),
     "hash order": lambda lab, text: lab.hash_order("svc2", joins=[text], leaves=["myk8s-worker"]),
+    "pool": lambda lab, _: lab.pool(),
     "election": lambda lab, _: lab.election("svc2"),
     "services": lambda lab, _: lab.services(),
     "nodes": lambda lab, _: lab.nodes(),

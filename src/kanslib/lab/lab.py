@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kanslib.render.election_tables import ExplainedElection
     from kanslib.render.iptables_tables import NodeRules
     from kanslib.render.packet_trace import Trace
+    from kanslib.render.pool_diagram import PoolAddresses
     from kanslib.render.progress import ProgressReport
     from kanslib.render.tables import Table
 
@@ -132,8 +133,11 @@ class Lab(places.HelpfulAttributes):
         return places.vip(self._view, service)
 
     @query
-    def pool(self) -> list[str]:
-        """Return every address that the pools of this moment may hand out, in order.
+    def pool(self) -> PoolAddresses:
+        """Return every IPv4 address that the pools of this moment may hand out, in order, as a list.
+
+        A notebook shows it as a picture: each pool, the Services that have its addresses, who announces them, and the
+        Services that wait. The real commands: `kubectl get ipaddresspools -n metallb-system`, `kubectl get svc -A`.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS

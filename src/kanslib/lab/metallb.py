@@ -12,7 +12,8 @@ from kanslib.k8s.objects import external_addresses, newest_leaders
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
 from kanslib.metallb import bgp
-from kanslib.metallb.config import is_on_layer2
+from kanslib.metallb.allocation import annotation
+from kanslib.metallb.config import is_on_layer2, pools
 from kanslib.metallb.ranges import ipv4_addresses
 
 if TYPE_CHECKING:
@@ -21,11 +22,29 @@ if TYPE_CHECKING:
     from kanslib.render.election_diagram import HashOrder
     from kanslib.render.election_tables import ExplainedElection
     from kanslib.render.map_views import VIPView
+    from kanslib.render.pool_diagram import PoolAddresses
 
 
-def pool(view: ClusterView) -> list[str]:
-    """Return every IPv4 address that the pools may hand out, in order."""
-    return ipv4_addresses(view.objects("ipaddresspools"))
+def pool(view: ClusterView) -> PoolAddresses:
+    """Return every IPv4 address that the pools may hand out, in order, with a picture of who has which."""
+    from kanslib.render.pool_diagram import PoolAddresses, WaitingService, pool_use
+
+    balancers = {
+        name: one for name, one in places.services_by_name(view).items() if one["spec"].get("type") == "LoadBalancer"
+    }
+    given = [(name, address) for name, one in balancers.items() for address in external_addresses(one)]
+    waiting = [
+        WaitingService(name, annotation(one, "loadBalancerIPs") or annotation(one, "address-pool"))
+        for name, one in balancers.items()
+        if not external_addresses(one)
+    ]
+    uses, problem = [], ""
+    try:
+        uses = [pool_use(one, given) for one in pools(view.objects).values() if one.networks]
+    except ConfigurationError as error:
+        problem = f"MetalLB refuses this configuration: {error}"
+    addresses = ipv4_addresses(view.objects("ipaddresspools"))
+    return PoolAddresses(addresses, uses, waiting, view.provenance(), problem)
 
 
 def leader(view: ClusterView, service: str) -> str | None:
