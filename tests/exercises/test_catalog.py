@@ -64,6 +64,10 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "workers-are-healthy": lambda _: "myk8s-worker myk8s-worker2 myk8s-worker3",
     "pending-is-an-address": lambda _: pending_counts,
     "addresses-go-round": lambda _: go_round,
+    "one-advertisement-serves-all": lambda _: pool_yaml,
+    "apply-adds-to-a-list": lambda _: lambda addresses: pool_yaml(addresses) + advertisement_yaml("my-l2-advertise"),
+    "any-namespace-will-do": lambda _: lambda addresses: pool_yaml(addresses, namespace="default"),
+    "a-range-is-a-text": lambda _: lambda addresses: pool_yaml(addresses, dash="") + advertisement_yaml("spare"),
     "all-speakers-answer": lambda expected: sorted(expected.wrong_names["everybody"]),
     "nodes-with-pods-answer": lambda _: "myk8s-worker, myk8s-worker2",
     "the-target-is-the-answer": lambda _: read_target,
@@ -225,6 +229,20 @@ def next_address(pool: list[str], taken: list[str]) -> str | None:
     return free[0] if free else None
 
 
+def pool_yaml(addresses: str, namespace: str = "metallb-system", dash: str = "- ") -> str:
+    return (
+        f"apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {{name: spare, namespace: {namespace}}}\n"
+        f"spec:\n  addresses:\n    {dash}{addresses}\n"
+    )
+
+
+def advertisement_yaml(name: str) -> str:
+    return (
+        "---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\n"
+        f"metadata: {{name: {name}, namespace: metallb-system}}\nspec: {{ipAddressPools: [spare]}}\n"
+    )
+
+
 def report(attempts: list[tuple[float, bool]]) -> tuple[int, float, float, float]:
     failed = [at for at, ok in attempts if not ok]
     share = {slot: [ok for at, ok in attempts if at // 5 == slot] for slot in {at // 5 for at, _ in attempts}}
@@ -239,6 +257,7 @@ def report_with_whole_slices(attempts: list[tuple[float, bool]]) -> tuple[int, f
 
 WRITTEN = {
     "write-the-ways-in": ways_in, "next-address": next_address,
+    "write-a-pool": lambda addresses: pool_yaml(addresses) + advertisement_yaml("other"),
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
     "write-the-share": failed_share,
     "write-the-vip-rule": vip_rule_to("KUBE-EXT"),

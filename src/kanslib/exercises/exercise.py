@@ -253,6 +253,8 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
         parsed = parse_answer(exercise, answer)
     except AnswerFormatError as exc:
         return Assessment(AnswerOutcome.NOT_TRIED, str(exc))
+    if callable(parsed) and expected.effect:
+        parsed = _followed_by(parsed, expected.effect)
     mistake = _find_mistake(exercise, parsed, expected)
     if mistake is None:
         outcome = AnswerOutcome.RIGHT_AFTER_HELP if was_helped else AnswerOutcome.RIGHT
@@ -287,6 +289,11 @@ def format_answer(exercise: Exercise, answer: object) -> str:
     if isinstance(answer, (set, frozenset)):
         return ", ".join(sorted(answer))
     return _abridge(answer)
+
+
+def _followed_by(function: Function, effect: Callable[[object], str]) -> Function:
+    """Return a function that says what the manifests of the learner's function lead to."""
+    return lambda *arguments: effect(function(*arguments))
 
 
 def _recognises(misconception: Misconception, answer: Answer, expected: ExpectedAnswer) -> bool:

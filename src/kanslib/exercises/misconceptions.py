@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -32,12 +33,14 @@ class ExpectedAnswer:
 
     `value`: the key of a choice, a number, a set of names, or the cases to try a function with.
     `wrong_numbers`, `wrong_names`: the numbers and the sets of names that wrong rules give, each by a name.
+    `effect`: of a function that returns manifests, what a cluster makes of them, in words; this is compared then.
     """
 
     value: str | float | AbstractSet[str] | Sequence[Case]
     wrong_numbers: Mapping[str, float] = field(default_factory=dict)
     wrong_names: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     diagnosis: DiagnosisFacts | None = None
+    effect: Callable[[object], str] | None = None
 
     @property
     def number(self) -> float:
@@ -134,6 +137,17 @@ def behaves_like(wrong: Function) -> Recognise:
     """
     return lambda answer, expected: (
         callable(answer) and all(is_equal(answer(*case), wrong(*case)) for case, _ in expected.cases)
+    )
+
+
+def leads_to(pattern: str) -> Recognise:
+    """Recognise a function whose manifests have an effect, in every case, in which a regular expression is found.
+
+    >>> leads_to("waits$")(lambda name: f"{name} waits", ExpectedAnswer([(("svc1",), "svc1 is served")]))
+    True
+    """
+    return lambda answer, expected: (
+        callable(answer) and all(re.search(pattern, str(answer(*case))) for case, _ in expected.cases)
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import yaml
 
 from kanslib import manifests
+from kanslib.exercises.catalog import CATALOG
 from kanslib.lab.lab import Lab
 from tests.notebooks.claims import Claims
 
@@ -93,7 +95,7 @@ def two_one_none(lab: Lab) -> None:
     assert sorted(led[worker] for worker in workers) == [0, 1, 2]
 
 
-@CLAIMS.claim("02-35", "It runs a speaker, but it *may not lead*.", story="metallb")
+@CLAIMS.claim("02-33", "It runs a speaker, but it *may not lead*.", story="metallb")
 def control_plane_may_not_lead(lab: Lab) -> None:
     lab.at("apply-services")
     assert lab.control_plane in {row["NODE"] for row in _speakers(lab)}
@@ -131,6 +133,40 @@ def pinned_addresses(lab: Lab) -> None:
     events = lab.events("svc1")
     assert events[events.REASON == "nodeAssigned"].MESSAGE.nunique() == 2
     assert "not allowed in config" in lab.events("svc1").MESSAGE.tolist()[-1]
+
+
+@CLAIMS.claim(
+    "02-72",
+    "With your pool, svc1 gets the address, and nobody touched svc1.",
+    "After each change of a pool, the controller looks at the Services that wait.",
+    "svc1 has an address for which no node answers",
+    story="metallb",
+    on=("simulated",),
+)
+@CLAIMS.claim("02-68", "svc1 still waits.", story="metallb", on=("simulated",))
+@CLAIMS.claim("write-a-pool", "With both, a speaker can announce these addresses.", story="metallb", on=("simulated",))
+def new_pool_serves_who_waited(lab: Lab) -> None:
+    lab.at("apply-services")
+    beyond = ip_address(lab.pool()[-1]) + 1
+    svc1, *_ = yaml.safe_load_all(manifests.services)
+    svc1["metadata"]["annotations"] = {_PIN: str(beyond)}
+    lab.apply(svc1)
+    assert lab.services().set_index("NAME")["EXTERNAL-IP"]["svc1"] == "<pending>"
+    scope: dict[str, Callable[[str], str]] = {}
+    exec(CATALOG["write-a-pool"].solution, scope)
+    pool, advertisement = yaml.safe_load_all(scope["spare_pool"](f"{beyond}-{beyond + 1}"))
+    lab.apply(pool)
+    assert lab.vip("svc1") == str(beyond)
+    assert lab.leader("svc1") is None
+    lab.apply(advertisement)
+    assert lab.leader("svc1") is not None
+
+
+CLAIMS.fact(
+    "write-a-pool",
+    "Two objects are two YAML documents, with --- between them.",
+    source="YAML 1.2, section 9.2: documents",
+)
 
 
 @CLAIMS.claim("02-65", "A Pod answered, and `PORT(S)` has no second number.", story="metallb", on=("simulated",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from kanslib.exceptions import NotFoundError
+from kanslib.exceptions import KanslibError, NotFoundError
 from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import load_balancer, name_of, services_with_vip
 from kanslib.exercises.exercise import Choice, Exercise
@@ -16,12 +16,16 @@ from kanslib.exercises.misconceptions import (
     behaves_like,
     is_choice,
     is_number,
+    leads_to,
 )
-from kanslib.k8s.objects import KubeObject, external_address, external_addresses
-from kanslib.metallb import election
+from kanslib.k8s.manifest import check_object, documents
+from kanslib.k8s.objects import KubeObject, external_address, external_addresses, plural
+from kanslib.metallb import election, webhook
 from kanslib.metallb.allocation import PREFIX, Allocator
-from kanslib.metallb.config import pools
+from kanslib.metallb.config import Pool, pools
 from kanslib.metallb.resources import Objects
+from kanslib.simulator.admission import check_document
+from kanslib.simulator.admission import check_object as check_content
 
 _APPLY = "lab.at('apply-services')"
 _SECRET_NAME = "METALLB_ML_SECRET_NAME"
@@ -103,6 +107,51 @@ def _expect_next_addresses(lab: LabQueries) -> ExpectedAnswer:
 def _imagined_service(name: str) -> KubeObject:
     spec = {"type": "LoadBalancer", "clusterIP": "10.200.1.9", "clusterIPs": ["10.200.1.9"], "ports": [{"port": 80}]}
     return {"kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec, "status": {}}
+
+
+def _expect_announced_pool(lab: LabQueries) -> ExpectedAnswer:
+    """Return what two ranges after the pool's last address lead to, and the pools as they were."""
+    addresses = lab.pool()
+    if not addresses:
+        raise NotFoundError("a pool at this moment", hint="lab.at('apply-l2advertisement')")
+    before = [_pool_words(pool) for pool in pools(lab.objects).values()]
+    last = ip_address(addresses[-1])
+    cases: list[Case] = [
+        ((f"{first}-{end}",), "; ".join(sorted([*before, f"spare {first} to {end}, announced"])))
+        for first, end in ((last + 1, last + 2), (last + 2, last + 3))
+    ]
+    return ExpectedAnswer(cases, effect=lambda written: _effect_on_pools(lab.objects, written))
+
+
+def _effect_on_pools(objects: Objects, written: object) -> str:
+    """Return the pools after `kubectl apply` of a manifest, or why kubectl, the API server or MetalLB refuses it."""
+    try:
+        for document in documents(written) if isinstance(written, str) else [check_object(written)]:
+            check_document(document)
+            check_content(document, None)
+            webhook.admit("CREATE", document, objects)
+            objects = _with_object(objects, document)
+        return "; ".join(sorted(_pool_words(pool) for pool in pools(objects).values()))
+    except KanslibError as error:
+        return f"refused: {error}"
+
+
+def _with_object(objects: Objects, document: KubeObject) -> Objects:
+    """Return the objects with one applied: it replaces the one of its kind that has its name."""
+    kind = plural(document["kind"])
+
+    def changed(asked: str) -> list[KubeObject]:
+        if plural(asked) != kind:
+            return objects(asked)
+        return [*(one for one in objects(asked) if name_of(one) != name_of(document)), document]
+
+    return changed
+
+
+def _pool_words(pool: Pool) -> str:
+    is_announced = "announced" if pool.layer2 or pool.bgp else "not announced"
+    first, last = (str(pool.networks[place][place]) for place in (0, -1))
+    return f"{pool.name} {first} to {last}, {is_announced}"
 
 
 def _expect_size_of_pool(lab: LabQueries) -> ExpectedAnswer:
@@ -419,6 +468,66 @@ EXERCISES = (
         ),
         scored_by=("events",),
         gives_away=(r"AllocationFailed", r"not allowed in config"),
+    ),
+    Exercise(
+        "write-a-pool", "02",
+        "Write spare_pool: it returns YAML with an IPAddressPool that is named spare and has these addresses, and with "
+        "an L2Advertisement that announces it. The addresses come as text: first-last.",
+        "code", _expect_announced_pool,
+        starter="def spare_pool(addresses):\n    ...",
+        hints=(
+            "print(manifests.pool) and print(manifests.l2advertisement) show such objects. What has to differ?",
+            "Two objects are two YAML documents, with --- between them. MetalLB reads the namespace metallb-system.",
+            "In YAML an item of a list begins with a dash. spec.addresses and spec.ipAddressPools are such lists.",
+        ),
+        explanation="A pool and an advertisement belong together. With both, a speaker can announce these addresses.",
+        solution=(
+            "def spare_pool(addresses):\n"
+            '    return f"""\n'
+            "apiVersion: metallb.io/v1beta1\n"
+            "kind: IPAddressPool\n"
+            "metadata:\n"
+            "  name: spare\n"
+            "  namespace: metallb-system\n"
+            "spec:\n"
+            "  addresses:\n"
+            "  - {addresses}\n"
+            "---\n"
+            "apiVersion: metallb.io/v1beta1\n"
+            "kind: L2Advertisement\n"
+            "metadata:\n"
+            "  name: spare\n"
+            "  namespace: metallb-system\n"
+            "spec:\n"
+            "  ipAddressPools:\n"
+            "  - spare\n"
+            '"""'
+        ),
+        misconceptions=(
+            Misconception(
+                "one-advertisement-serves-all",
+                "Your pool has no advertisement. The L2Advertisement of this cluster names another pool, so no node "
+                "announces the new addresses.",
+                sources.NO_ADVERTISEMENT, leads_to(r"spare [\w.: ]+, not announced"),
+            ),
+            Misconception(
+                "apply-adds-to-a-list",
+                "Your advertisement has the name of the old one. kubectl apply replaces its list of pools, so the old "
+                "pool has no advertisement now. Give yours another name.",
+                sources.NO_ADVERTISEMENT, leads_to(r"^(?!spare)\S+ [\w.: ]+, not announced; spare [\w.: ]+, announced"),
+            ),
+            Misconception(
+                "any-namespace-will-do",
+                "MetalLB accepts its objects in the namespace metallb-system only. Without a namespace kubectl uses "
+                "default.",
+                "MetalLB docs, configuration", leads_to("must be created in metallb-system"),
+            ),
+            Misconception(
+                "a-range-is-a-text",
+                "The API expects a list in that place. In YAML each item of a list begins with a dash.",
+                "MetalLB docs, configuration", leads_to("refused: .*must be of type array"),
+            ),
+        ),
     ),
     Exercise(
         "without-a-node-port", "02", "svc4 has no NodePort. Does its external address answer a request?", "choice",
