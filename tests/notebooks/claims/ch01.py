@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from ipaddress import ip_address, ip_network
 
 import yaml
 
@@ -89,6 +90,14 @@ def counts_of_chapter_04_differ(lab: Lab) -> None:
     assert counts[0] != counts[1]
 
 
+@CLAIMS.claim("cluster-ip-from-outside", "the ClusterIP is not in the client's network", story="service-types")
+def cluster_ip_is_of_another_network(lab: Lab) -> None:
+    _apply_types(lab)
+    network = ip_network(lab.network())
+    assert ip_address(lab.address(lab.client)) in network
+    assert ip_address(lab.object("service", "svc-clusterip")["spec"]["clusterIP"]) not in network
+
+
 @CLAIMS.claim("01-25", "The client gets no answer.", story="service-types")
 def client_gets_no_answer(lab: Lab) -> None:
     _apply_types(lab)
@@ -104,7 +113,7 @@ def client_has_a_default_route_only(lab: Lab) -> None:
     assert "unreachable" in lab.curl("svc-clusterip").HOSTNAME.item()
 
 
-@CLAIMS.claim("01-29", "The control plane runs neither of the two Pods.", story="service-types")
+@CLAIMS.claim("01-25", "The control plane runs neither of the two Pods.", story="service-types")
 @CLAIMS.claim("through-a-node-without-a-pod", "a node that runs none of the Pods", story="service-types")
 def control_plane_without_a_pod(lab: Lab) -> None:
     _apply_types(lab)

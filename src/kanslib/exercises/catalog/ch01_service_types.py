@@ -74,6 +74,13 @@ def _expect_clients_of_a_cluster_ip(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("inside" if all(way.verdict == "ACCEPT" for way in ways_from_a_node) else "pods")
 
 
+def _expect_answer_to_a_client_outside(lab: LabQueries) -> ExpectedAnswer:
+    """Find out whether a client on the nodes' network can ask it for the ClusterIP: only for addresses of its own."""
+    service = _service_of_type(lab, "ClusterIP")
+    is_on_network = ip_address(service["spec"]["clusterIP"]) in ip_network(lab.network())
+    return ExpectedAnswer("pod" if is_on_network else "nothing")
+
+
 def _expect_node_port_of_load_balancer(lab: LabQueries) -> ExpectedAnswer:
     ports = load_balancer(lab, _APPLY)["spec"]["ports"]
     return ExpectedAnswer("open" if any(port.get("nodePort") for port in ports) else "closed")
@@ -269,6 +276,33 @@ EXERCISES = (
                 sources.BRIEF, is_choice("pods"),
             ),
         ),
+    ),
+    Exercise(
+        "cluster-ip-from-outside", "01",
+        "The client is on the nodes' network. It sends a request to the ClusterIP. What happens?", "choice",
+        _expect_answer_to_a_client_outside,
+        choices=(
+            Choice("pod", "a Pod answers"), Choice("refused", "a node refuses the connection"),
+            Choice("nothing", "the packet does not get to a node"),
+        ),
+        hints=("Is the ClusterIP an address of the nodes' network?", "Compare it with lab.network()."),
+        explanation="{answer}: the ClusterIP is not in the client's network, so the client sends it to its gateway.",
+        misconceptions=(
+            Misconception(
+                "a-neighbor-of-nodes-is-inside",
+                "The rules for a ClusterIP are on the cluster's nodes. The client is their neighbor, and it has no "
+                "such rules.",
+                sources.NOT_ROUTED, is_choice("pod"),
+            ),
+            Misconception(
+                "nodes-hear-every-packet",
+                "A node can only refuse a packet that it gets. The client sends this one to its gateway, because the "
+                "ClusterIP is in another network.",
+                sources.NOT_ROUTED, is_choice("refused"),
+            ),
+        ),
+        scored_by=("curl",),
+        gives_away=(r"gets no answer", r"default gateway", r"\(no answer"),
     ),
     Exercise(
         "does-a-load-balancer-open-a-node-port", "01", "Does the Service of type LoadBalancer open a NodePort, too?",
