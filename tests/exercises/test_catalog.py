@@ -28,6 +28,7 @@ CHAPTERS = {
     "06": ("failover", "kill-node"), "07": ("bgp", "route-client"), "08": ("case-1", "opening"),
 }  # fmt: skip
 ELSEWHERE = {
+    "who-leads-after-the-label": ("election", "exclude-leader"),
     "does-curl-survive": ("arp", "delete-l2advertisement"), "does-it-move-back": ("election", "include-leader"),
     "why-the-rule-looks-broken": ("l2", "delete-speaker-pod"),
     "who-may-lead-with-local": ("etp-local", "apply-etp-local"),

@@ -81,12 +81,13 @@ def share_falls(lab: Lab) -> None:
     assert _failed_share(attempts) < _failed_share([one for one in attempts if one.at < 30]) / 2
 
 
-@CLAIMS.claim("00-25", "find the leader of svc1", story="l2")
+@CLAIMS.claim("00-25", "find the leader of svc1", "Only one worker was left that may lead.", story="l2")
 def third_leader(lab: Lab) -> None:
     _kill_leader(lab, "svc1")
     second = lab.leader("svc1")
     lab.label(second or "", "node.kubernetes.io/exclude-from-external-load-balancers=true")
     assert lab.leader("svc1") not in (None, second)
+    assert list(lab.election("svc1").candidates) == [lab.leader("svc1")]
 
 
 @CLAIMS.claim("00-34", "repeat its steps with its versions", story="l2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.catalog import sources
-from kanslib.exercises.catalog.queries import column, endpoint_slices, nodes, nodes_with_endpoints
+from kanslib.exercises.catalog.queries import column, endpoint_slices, excluded_nodes, nodes, nodes_with_endpoints
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import (
@@ -67,6 +67,17 @@ def _expect_share_of_more_endpoints(lab: LabQueries) -> ExpectedAnswer:
     if count < 2:
         raise NotFoundError("two endpoints of svc1 at this moment", hint="lab.at('kill-node')")
     return ExpectedAnswer(100 / (2 * count), wrong_numbers={"as before": 100 / count, "rest": 100 - 100 / (2 * count)})
+
+
+def _expect_leader_after_the_label(lab: LabQueries) -> ExpectedAnswer:
+    """Find out who leads svc1 while a worker has the label that the control plane has: no excluded node may."""
+    excluded = excluded_nodes(lab) - {lab.control_plane}
+    if not excluded:
+        raise NotFoundError("a worker with the label", hint="run the cell that gives it to the leader")
+    leader = lab.leader("svc1")
+    if leader is None:
+        return ExpectedAnswer("nobody")
+    return ExpectedAnswer("same" if leader in excluded else "control" if leader == lab.control_plane else "other")
 
 
 def _expect_shares(lab: LabQueries) -> ExpectedAnswer:
@@ -195,6 +206,40 @@ EXERCISES = (
                 sources.BRIEF, is_wrong_number("rest"),
             ),
         ),
+    ),
+    Exercise(
+        "who-leads-after-the-label", "00",
+        "You give the new leader of svc1 a label that says: this node may not lead. Who leads svc1 then?", "choice",
+        _expect_leader_after_the_label,
+        choices=(
+            Choice("same", "the same node, until it dies"), Choice("other", "the last worker that is alive"),
+            Choice("control", "the control plane"), Choice("nobody", "no node: the Service waits"),
+        ),
+        hints=(
+            "Look at the map of section “The clock”: which nodes may lead?",
+            "lab.map() shows the leader after the change.",
+        ),
+        explanation="{answer}. Each speaker applies the same rule again after each change of a node.",
+        misconceptions=(
+            Misconception(
+                "a-leader-keeps-its-office",
+                "A leader keeps nothing. After a change of a node each speaker computes the leaders again, and a node "
+                "with this label is not among the candidates.",
+                sources.STICKY, is_choice("same"),
+            ),
+            Misconception(
+                "control-plane-replaces-workers",
+                "kubeadm gave this label to the control plane, too. The map says so: may not lead.",
+                sources.LABEL, is_choice("control"),
+            ),
+            Misconception(
+                "two-workers-are-needed",
+                "One speaker is enough. A worker is alive and may lead, so its speaker answers for svc1.",
+                sources.BRIEF, is_choice("nobody"),
+            ),
+        ),
+        scored_by=("map",),
+        gives_away=(r"last worker", r"only one worker"),
     ),
     Exercise(
         "write-the-share", "00",
