@@ -193,11 +193,12 @@ def _closings(frames: Iterable[Frame], flows: set[Flow]) -> dict[Flow, _Closing]
     """Return the first FIN or RST of each session, by both of its flows."""
     found: dict[Flow, _Closing] = {}
     for frame in frames:
-        flow = flow_of(frame)
-        if flow is None or frame.tcp is None or flow in found or (flow not in flows and flow.back not in flows):
+        tcp = frame.tcp
+        if tcp is None or not ("F" in tcp.flags or "R" in tcp.flags):  # nearly all frames
             continue
-        if set("FR") & set(frame.tcp.flags):
-            found[flow] = _Closing(frame, flow, "R" in frame.tcp.flags)
+        flow = flow_of(frame)
+        if flow and flow not in found and (flow in flows or flow.back in flows):
+            found[flow] = _Closing(frame, flow, "R" in tcp.flags)
             found.setdefault(flow.back, found[flow])
     return found
 

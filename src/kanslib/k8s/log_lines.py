@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import cast
@@ -63,8 +63,16 @@ def read_lines(text: str) -> Iterator[LogLine]:
             parts[stream] = parts.get(stream, "") + body
             continue
         pod = (found["kubectl"] or found["stern"] or "").removeprefix("pod/").partition("/")[0]
-        one = LogLine(number, parts.pop(stream, "") + body, _parse_time(found["time"]) or time, pod)
-        yield one if one.time is not None else replace(one, time=_time_in(one.fields))
+        text = parts.pop(stream, "") + body
+        time = _parse_time(found["time"]) or time
+        yield LogLine(number, text, time, pod) if time is not None else _timed_by_its_fields(number, text, pod)
+
+
+def _timed_by_its_fields(number: int, text: str, pod: str) -> LogLine:
+    fields = _json_object(text)
+    line = LogLine(number, text, _time_in(fields), pod)
+    vars(line)["fields"] = fields  # the cached property: JSON is slow to parse, and logs are long
+    return line
 
 
 def by_pod(lines: Iterable[LogLine]) -> dict[str, list[LogLine]]:
@@ -101,8 +109,10 @@ def _time_in(fields: Mapping[str, object]) -> float | None:
 
 def _parse_time(text: str | None) -> float | None:
     """Return Unix seconds of an RFC 3339 time; None for any other text."""
+    if not text:
+        return None
     try:
-        time = datetime.fromisoformat((text or "").replace(",", "."))
+        time = datetime.fromisoformat(text.replace(",", "."))
     except ValueError:
         return None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

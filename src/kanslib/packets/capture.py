@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, overload
 
@@ -26,6 +26,10 @@ T = TypeVar("T")
 _NETWORK_PROTOCOLS = {kind.to_bytes(2): kind for kind in (ethernet.IPV4, ethernet.ARP, ethernet.IPV6)}
 
 
+_LAYERS = ("ethernet", "cooked", "arp", "ip", "tcp", "udp", "icmp", "icmpv6")
+_UNREAD = object()
+
+
 class _Layer(Generic[T]):
     """A layer of a frame, decoded once on first use; None where it is missing or malformed."""
 
@@ -33,7 +37,7 @@ class _Layer(Generic[T]):
         self.parse, self.__doc__ = parse, parse.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.place = _LAYERS.index(name)
 
     @overload
     def __get__(self, frame: None, owner: type) -> _Layer[T]: ...
@@ -42,24 +46,21 @@ class _Layer(Generic[T]):
     def __get__(self, frame: Frame | None, owner: type) -> T | _Layer[T] | None:
         if frame is None:
             return self
-        kept: dict[str, Any] | None = frame.__dict__.get("_kept")
-        if kept and self.name in kept:
-            return kept[self.name]  # type: ignore[no-any-return]
-        try:
-            value = self.parse(frame)
-        except MalformedPacketError as wrong:
-            value = None
-            frame.__dict__.setdefault("_wrong", []).append(wrong.with_traceback(None))
-        else:
-            if value is None:
-                return None  # not kept: a recording has many frames, and each has few layers
-        if kept is None:
-            kept = frame.__dict__["_kept"] = {}
-        kept[self.name] = value
-        return value
+        layers = frame._layers  # noqa: SLF001
+        if not layers:
+            layers += [_UNREAD] * len(_LAYERS)
+        value = layers[self.place]
+        if value is _UNREAD:
+            try:
+                value = self.parse(frame)
+            except MalformedPacketError as wrong:
+                value = None
+                layers.append(wrong.with_traceback(None))  # behind the layers: see Frame.malformed
+            layers[self.place] = value
+        return value  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a recording has many of them
 class Frame:
     """One captured frame: `time` in Unix seconds, `raw` bytes, and its layers, None where it has none.
 
@@ -80,14 +81,14 @@ class Frame:
     link: int = ethernet.ETHERNET
     source: str = ""
     interface: int = 0
+    _layers: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def malformed(self) -> MalformedPacketError | None:
         """The error in the first layer that cannot be decoded; None when all can."""
         for layer in ("arp", "tcp", "udp", "icmp", "icmpv6"):
             getattr(self, layer)
-        wrong: list[MalformedPacketError] = self.__dict__.get("_wrong", [])
-        return wrong[0] if wrong else None
+        return next(iter(self._layers[len(_LAYERS) :]), None)
 
     @property
     def is_truncated(self) -> bool:

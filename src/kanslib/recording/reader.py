@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from collections import defaultdict
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -87,8 +88,16 @@ class Recording:
 
     def under(self, folder: str) -> dict[str, str]:
         """Return the listed files of a folder: full names by the name without folder and suffix."""
-        inside = (name for name in self.manifest.files if name.startswith(folder + "/"))
-        return {name.removeprefix(folder + "/").rpartition(".")[0]: name for name in inside}
+        return dict(self._folders.get(folder, {}))
+
+    @cached_property
+    def _folders(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for name in self.manifest.files:
+            parts = name.split("/")
+            for depth in range(1, len(parts)):
+                found["/".join(parts[:depth])]["/".join(parts[depth:]).rpartition(".")[0]] = name
+        return found
 
     def read(self, name: str) -> bytes:
         """Return the content of a file, checked against the manifest."""

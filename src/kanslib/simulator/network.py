@@ -6,11 +6,11 @@ Random choices come from a seed, with the exact probabilities of the traced rule
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from kanslib.analysis import Cause
@@ -70,6 +70,27 @@ class PortAllocator:
         return port
 
 
+class _Path(NamedTuple):
+    """An outcome of a traced packet, and what each request that takes it asks about it.
+
+    `rules`: those it matched, as (table, text). `needs_history`: it needs state of earlier connections (`recent`,
+    conntrack). `is_remembered`: a rule notes the client for session affinity.
+    """
+
+    outcome: Outcome
+    weight: float
+    rules: tuple[tuple[str, str], ...]
+    needs_history: bool
+    is_remembered: bool
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> _Path:
+        rules = tuple((rule.table, rule.text) for rule in outcome.walked)
+        needs_history = any(assumption.holds for assumption in outcome.assumes)
+        is_remembered = any("-m recent --set" in text for _, text in rules)
+        return cls(outcome, float(outcome.probability), rules, needs_history, is_remembered)
+
+
 class SimulatedNetwork:
     """The packets of a simulated cluster, and what the places remember of them: neighbors, conntrack, counters."""
 
@@ -81,7 +102,8 @@ class SimulatedNetwork:
         # unanswered SYNs by (node, address, source port): (expiry, Pod address)
         self._conntrack: dict[tuple[str, str, int], tuple[float, str]] = {}
         self._rulesets: dict[RulesVersion, Ruleset] = {}
-        self._outcomes: dict[Any, list[Outcome]] = {}
+        self._paths: dict[Any, list[_Path]] = {}
+        self._pods_by_ip: dict[int, dict[str, list[KubeObject]]] = {}  # by the version of the Pods
         self._neighbor_frames: list[Frame] = []
         self._affinity: dict[tuple[str, str, int, str], str] = {}  # (node, address, port, client): Pod address
         for address, holder in simulator.initial.neighbors.items():
@@ -168,7 +190,8 @@ class SimulatedNetwork:
             return SimulatedAnswer(
                 failure=f"{source} has no route to {address}", code=_REFUSED, cause=Cause.UNREACHABLE
             )
-        if source in simulator.nodes(moment):
+        nodes = simulator.nodes(moment)
+        if source in nodes:
             return self._connect(source, source, address, port, moment, rng, source_port)
         node, failure = self._first_hop(address, moment, rng)
         routed = simulator.routed.at(moment)
@@ -176,7 +199,7 @@ class SimulatedNetwork:
             return SimulatedAnswer(
                 failure=failure, code=_NO_ANSWER, cause=Cause.UNREACHABLE if routed else Cause.NO_ARP
             )
-        if node not in simulator.nodes(moment):
+        if node not in nodes:
             return SimulatedAnswer(failure=f"{node} has no such service: refused", code=_REFUSED, cause=Cause.REFUSED)
         if node in simulator.unreachable.at(moment):
             cause = Cause.HOP_GONE if routed else Cause.LEADER_GONE
@@ -194,9 +217,10 @@ class SimulatedNetwork:
             if not hops:
                 return "", "the router has no route"
             return initial.place_at(rng.choice(sorted(hops))) or "", ""
-        if not any(is_within(address, family.network) for family in initial.families):
+        holder = self.neighbor(address, moment)
+        if not holder and not any(is_within(address, family.network) for family in initial.families):
             return "", "not on the client's network, and its gateway has no route"
-        holder = self.neighbor(address, moment) or self._resolve(address, moment)
+        holder = holder or self._resolve(address, moment)
         return holder, "" if holder else f"nobody answers {'neighbor solicitations' if is_ipv6(address) else 'ARP'}"
 
     def _resolve(self, address: str, moment: float) -> str:
@@ -242,13 +266,12 @@ class SimulatedNetwork:
             self._conntrack[node, address, source_port] = (moment + SYN_SENT, entry[1])
             failure = f"conntrack on {node} still sends this port to {entry[1]}"
             return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.REMEMBERED)
-        outcome = self._choose_outcome(source, node, address, port, moment, rng)
+        path = self._choose_path(source, node, address, port, moment, rng)
+        outcome = path.outcome
         if outcome.verdict != "ACCEPT":
             code = _REFUSED if outcome.verdict == "REJECT" else _NO_ANSWER
             return SimulatedAnswer(failure=f"{outcome.verdict} on {node}", code=code, cause=Cause.REFUSED)
-        self._rule_hits.setdefault((node, is_ipv6(address)), Counter()).update(
-            (rule.table, rule.text) for rule in outcome.walked
-        )
+        self._rule_hits.setdefault((node, is_ipv6(address)), Counter()).update(path.rules)
         dst, dport = outcome.packet.dst or "", outcome.packet.dport or 0
         if check := self._health_check(dst, dport, moment):
             return SimulatedAnswer(remote=outcome.packet.src or "", health_check=check)
@@ -266,33 +289,31 @@ class SimulatedNetwork:
         hostname = pod_node if pod["spec"].get("hostNetwork") else pod["metadata"]["name"]
         return SimulatedAnswer(hostname, outcome.packet.src or "")
 
-    def _choose_outcome(
-        self, source: str, node: str, address: str, port: int, moment: float, rng: random.Random
-    ) -> Outcome:
-        """Choose one outcome of a traced packet at random, by probability; session affinity overrules."""
+    def _choose_path(self, source: str, node: str, address: str, port: int, moment: float, rng: random.Random) -> _Path:
+        """Choose one path of a traced packet at random, by probability; session affinity overrules."""
         src = self._address(source, address)
-        outcomes = self._trace(src, None if source == node else "eth0", node, address, port, moment)
+        paths = self._trace(src, None if source == node else "eth0", node, address, port, moment)
         known_pod = self._affinity.get((node, address, port, src))
-        for outcome in outcomes:
-            if known_pod and outcome.packet.dst == known_pod and not _holds_without_history(outcome):
-                return outcome
-        new = [outcome for outcome in outcomes if _holds_without_history(outcome)] or outcomes
-        chosen = rng.choices(new, weights=[float(outcome.probability) for outcome in new])[0]
-        if any("-m recent --set" in rule.text for rule in chosen.walked):
-            self._affinity[node, address, port, src] = chosen.packet.dst or ""
+        for path in paths:
+            if known_pod and path.outcome.packet.dst == known_pod and path.needs_history:
+                return path
+        new = [path for path in paths if not path.needs_history] or paths
+        chosen = rng.choices(new, weights=[path.weight for path in new])[0]
+        if chosen.is_remembered:
+            self._affinity[node, address, port, src] = chosen.outcome.packet.dst or ""
         return chosen
 
     def _trace(
         self, src: str, in_interface: str | None, node: str, address: str, port: int, moment: float
-    ) -> list[Outcome]:
+    ) -> list[_Path]:
         ipv6 = is_ipv6(address)
         _, version = self._simulator.api_view(node, moment, ipv6=ipv6)
         key = (src, in_interface, address, port, version, self._simulator.version("pods", moment))
-        if key not in self._outcomes:
+        if key not in self._paths:
             packet = Packet(src, address, dport=port, in_interface=in_interface)
             routing = Routing.read(self.addresses(node, moment), self.routes(node, moment, ipv6=ipv6))
-            self._outcomes[key] = list(self._ruleset(node, moment, ipv6).trace(packet, routing))
-        return self._outcomes[key]
+            self._paths[key] = [_Path.of(one) for one in self._ruleset(node, moment, ipv6).trace(packet, routing)]
+        return self._paths[key]
 
     def _ruleset(self, node: str, moment: float, ipv6: bool) -> Ruleset:
         _, version = self._simulator.api_view(node, moment, ipv6=ipv6)
@@ -310,14 +331,21 @@ class SimulatedNetwork:
 
         On the address of a node it is a Pod of the node's network with this port among its containers' ports.
         """
-        pods = [pod for pod in self._simulator.objects("pods", moment) if ip in pod_ips(pod)]
+        version = self._simulator.version("pods", moment)
+        if version not in self._pods_by_ip:
+            found: dict[str, list[KubeObject]] = defaultdict(list)
+            for pod in self._simulator.objects("pods", moment):
+                for one in pod_ips(pod):
+                    found[one].append(pod)
+            self._pods_by_ip[version] = found
+        pods = self._pods_by_ip[version].get(ip, [])
         own = (pod for pod in pods if not pod["spec"].get("hostNetwork") or port in _container_ports(pod))
         return next(own, None)
 
     def _health_check(self, ip: str, port: int, moment: float) -> HealthCheck | None:
         """Return what a node's kube-proxy answers on a healthCheckNodePort; None on other ports."""
         node = self._simulator.initial.place_at(ip)
-        if node not in self._simulator.nodes(moment) or node in self._simulator.unreachable.at(moment):
+        if node is None or node not in self._simulator.nodes(moment) or node in self._simulator.unreachable.at(moment):
             return None
         checks = self._simulator.health_checks(node, ip, moment)
         return next((check for check in checks if check.port == port), None)
@@ -357,7 +385,7 @@ class SimulatedNetwork:
         """Return a copy with the same neighbor entries; packets sent in one do not change the other."""
         other = SimulatedNetwork(self._simulator, self._seed)
         other._neighbor_entries = {address: list(entries) for address, entries in self._neighbor_entries.items()}
-        other._rulesets, other._outcomes = self._rulesets, self._outcomes
+        other._rulesets, other._paths = self._rulesets, self._paths
         return other
 
     def frames(self, start: float, end: float) -> list[Frame]:
@@ -403,11 +431,6 @@ class SimulatedNetwork:
             ms = 500.0 if answer.code == _NO_ANSWER else 1.0
             return {**probe, "ms": ms, "error": answer.failure, "cause": answer.cause}
         return {**probe, "hostname": answer.hostname, "remote": endpoint(answer.remote, port)}
-
-
-def _holds_without_history(outcome: Outcome) -> bool:
-    """Return True for an outcome that needs no state of earlier connections (`recent`, conntrack)."""
-    return not any(assumption.holds for assumption in outcome.assumes)
 
 
 def _container_ports(pod: KubeObject) -> set[int]:

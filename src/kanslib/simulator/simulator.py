@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from ipaddress import ip_network
 
 from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
@@ -94,7 +94,7 @@ class InitialState:
     )  # a node's iptables-save, for chains that are not kube-proxy's
     log: Callable[[str, str], str] = lambda _component, _node: ""  # the earlier log of a component on a node
 
-    @property
+    @cached_property
     def families(self) -> tuple[AddressFamily, ...]:
         """The addresses by family: one, or two in a dual-stack cluster."""
         first = AddressFamily(self.network, self.addresses, self.cluster_cidr, self.service_cidr)
