@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kanslib.answer import Provenance
@@ -26,7 +27,11 @@ class ClusterMap(Figure):
         """Return this map with what has changed since another moment pointed out."""
         old = {*before.view.nodes, *before.view.vips}
         changed = {node.name for node in self.view.nodes if node not in old}
-        return replace(self, changed=frozenset(changed | {vip.service for vip in self.view.vips if vip not in old}))
+        return self.pointing_out(changed | {vip.service for vip in self.view.vips if vip not in old})
+
+    def pointing_out(self, names: Iterable[str]) -> ClusterMap:
+        """Return this map with these nodes and Services pointed out."""
+        return replace(self, changed=frozenset(names))
 
     def drawing(self, width: int) -> Drawing:
         """Return the map at a width in px: the nodes in as many columns as fit."""

@@ -253,6 +253,7 @@ class _Map:
             parts.append(
                 h.rect(
                     ".kans-changed",
+                    data_name=node.name,
                     x=f"{one.left:g}",
                     y=f"{one.top:g}",
                     width=f"{one.width:g}",
@@ -354,7 +355,8 @@ class _Map:
     def _path(self, points: Sequence[Point], service: str, width: float, dash: str | None = None) -> h.Element:
         changed = "kans-changed" if service in self._changed else None
         return h.path(
-            class_=changed, d=_rounded(points), fill="none", stroke=self._colours[service], stroke_width=f"{width:g}",
+            class_=changed, data_name=service if changed else None, d=_rounded(points), fill="none",
+            stroke=self._colours[service], stroke_width=f"{width:g}",
             stroke_dasharray=dash,
         )  # fmt: skip
 

@@ -240,13 +240,16 @@ def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> M
     return Markup(h.div(".kans-time.kans-story")[h.style[Markup(STYLE)], numbered.body_html(), sections, more])
 
 
+def axis_insets(timeline: StoryTimeline) -> dict[int, tuple[float, float]]:
+    """Return how far the axis stands from the left and the right edge of the drawing of each width, in percent."""
+    axes = {width: timeline.axis(width) for width in WIDTHS}
+    return {width: (100 * axis.left / width, 100 - 100 * axis.right / width) for width, axis in axes.items()}
+
+
 def slider_style(timeline: StoryTimeline) -> str:
     """Return the CSS that lays a slider over the timeline: its handle is a line through all lanes."""
     narrow, medium, wide = WIDTHS
-    inset = {}
-    for width in WIDTHS:
-        axis = timeline.axis(width)
-        inset[width] = f"left:{100 * axis.left / width:.3f}%;right:{100 - 100 * axis.right / width:.3f}%"
+    inset = {width: f"left:{left:.3f}%;right:{right:.3f}%" for width, (left, right) in axis_insets(timeline).items()}
     return f"""
 .kans-paper{{display:none}}
 .kans-strip{{position:relative;overflow:visible;margin:0}}

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from kanslib import i18n
 from kanslib._version import __version__
 from kanslib.exceptions import KanslibError
 from kanslib.repository import REPOSITORY
@@ -40,7 +41,8 @@ def build(
     for language in languages:
         with tempfile.TemporaryDirectory(prefix="kans-site-") as folder:
             source = write_source(content, language, executed, Path(folder, "source"))
-            _write_scripts(source.folder / _STATIC, data)
+            with i18n.use(language):
+                _write_scripts(source.folder / _STATIC, data)
             _run_sphinx(source, out / language_folder(language), languages, base_url, on_page)
     (out / ".nojekyll").touch()  # GitHub Pages leaves out folders with an underscore otherwise
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
 from kanslib.exercises.session import ExerciseView, Prediction
+from kanslib.i18n import tr
 from kanslib.site.page_words import WORDS
 from kanslib.site.verdicts import Solution
 
@@ -64,7 +65,7 @@ class PageForm:
             yield [self._part(part, choices) for part, choices in exercise.parts.items()]
         else:
             yield h.pre(tabindex=0)[exercise.starter]
-            yield h.p(".kans-note")[WORDS["in_notebook"]]
+            yield h.p(".kans-note")[tr(WORDS["in_notebook"])]
 
     def _option(self, kind: str, choice: Choice) -> h.Element:
         return h.label(".kans-option")[
@@ -78,23 +79,23 @@ class PageForm:
             type="range" if is_slider else "number", name="answer", min=low, max=high, step=step,
             value=low if is_slider else None, aria_label=unit or "answer", inputmode=None if is_slider else "decimal",
         )  # fmt: skip
-        read = h.output(".kans-readout")[WORDS["untouched"] if is_slider else unit]
+        read = h.output(".kans-readout")[tr(WORDS["untouched"]) if is_slider else unit]
         return h.div(".kans-number", data_unit=unit)[field, read]
 
     def _part(self, part: str, choices: Sequence[Choice]) -> h.Element:
         options = [h.option(value=choice.key, hidden=True, disabled=True)[choice.text] for choice in choices]
         return h.label(".kans-part")[
-            h.span[part], h.select(name=part)[h.option(value="")[WORDS["nothing_chosen"]], options]
+            h.span[part], h.select(name=part)[h.option(value="")[tr(WORDS["nothing_chosen"])], options]
         ]
 
     def _buttons(self) -> Iterator[h.Element]:
         if isinstance(self.view, Prediction):
-            yield h.button(type="submit")[WORDS["write_down"]]
+            yield h.button(type="submit")[tr(WORDS["write_down"])]
             return
         if self.view.exercise.kind != "code":
-            yield h.button(type="submit")[WORDS["check"]]
-        yield h.button(type="button", name="hint")[WORDS["hint"]]
-        yield h.button(type="button", name="solution")[WORDS["solution"]]
+            yield h.button(type="submit")[tr(WORDS["check"])]
+        yield h.button(type="button", name="hint")[tr(WORDS["hint"])]
+        yield h.button(type="button", name="solution")[tr(WORDS["solution"])]
 
     def _without_script(self) -> h.Node:
         """Return what stands in place of the buttons where no script runs, and on paper: the solution, folded."""

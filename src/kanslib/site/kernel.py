@@ -21,8 +21,10 @@ from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
 from kanslib.exercises.session import ExerciseView, Feedback, Prediction, Quiz, display_text
 from kanslib.lab.learning import kernel_predictions
+from kanslib.lab.time_machine import TimeMachine
 from kanslib.site.forms import NO_SCALE, PageForm
 from kanslib.site.page_data import FOLDER_VARIABLE, PageData
+from kanslib.site.time_machine import time_machine_html
 from kanslib.site.verdicts import judge_all, scale_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     site, formatter = SiteKernel(PageData(Path(folder))), formatters.ipython_display_formatter
     formatter.for_type(ExerciseView, lambda view: site.show([view]))
     formatter.for_type(Quiz, lambda quiz: site.show(quiz.views))
+    formatter.for_type(TimeMachine, site.show_time_machine)
     shell.events.register("post_run_cell", lambda _result: site.retry())
 
 
@@ -80,6 +83,10 @@ class SiteKernel:
     def show(self, views: Sequence[ExerciseView]) -> None:
         """Show the forms of exercises."""
         display_text(views, Markup().join(map(self._form, views)), "\n".join(view.question for view in views))
+
+    def show_time_machine(self, machine: TimeMachine) -> None:
+        """Show a time machine."""
+        display_text([], time_machine_html(machine, self.data), machine.describe())
 
     def _form(self, view: ExerciseView) -> Markup:
         exercise, name = view.exercise, f"kans-{view.exercise.id}-{next(self._numbers)}"

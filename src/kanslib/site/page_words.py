@@ -5,58 +5,60 @@ from __future__ import annotations
 import msgspec
 
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import GREY
 
 WORDS_SCRIPT = "kans-words.js"
 # where a form of the lab says the same, a test compares the words
 WORDS = {
-    "check": "Check",
-    "hint": "Hint",
-    "solution": "Solution",
-    "write_down": "Write it down",
-    "not_answered": "Not answered yet",
-    "choose": "Choose one.",
-    "tick": "Tick one or more.",
-    "slide": "Move the slider.",
-    "untouched": "not answered yet",
-    "write": "Write your answer.",
-    "number": "Write a number from {low} to {high}, in steps of {step}.",
-    "choose_parts": "Choose the {parts}.",
-    "and": " and the ",
-    "nothing_chosen": "(choose)",
-    "right": "✓ right",
-    "not_right": "✗ not right",
-    "your_prediction": "Your prediction",
-    "written_down": "Written down. Now look.",
-    "in_notebook": "Write this function in a notebook: this page cannot run it. Its hints and its solution are here.",
-    "without_script": "Answers are checked by a script of this page, which does not run in this browser.",
-    "look_first": "Ask this cluster something first. The causes come after your first query.",
-    "ask": "Ask",
-    "query": "your query",
-    "loading": "Loading …",
-    "not_loaded": "A file of this site cannot be loaded: {file}. Load the page again.",
-    "chapter": "chapter {chapter}: {right} of {all} right",
-    "tried": ", {wrong} tried",
-    "progress": "Your progress",
-    "kept": "It is kept in this browser and nowhere else.",
-    "not_kept": "This browser keeps nothing for this page. Copy the token before you close it.",
-    "token": "Token",
-    "token_use": "A token carries your progress: lab.progress(token=\"…\") reads it in a notebook, and this page reads "
-    "the one that lab.progress().token gives.",
-    "make_token": "Show my token",
-    "copy_token": "Copy",
-    "copied": "Copied.",
-    "read_token": "Read a token",
-    "merged": "The token had {count} exercises. They are beside yours now.",
-    "bad_token": "That is no progress token; one begins with \"kans1.\": lab.progress().token gives it.",
-    "no_compression": "This browser is too old to make or to read a token.",
-    "before": "◀ before",
-    "before_title": "To the stop before this moment (←)",
-    "next": "next ▶",
-    "next_title": "To the next stop (→)",
-    "seconds": "seconds",
-    "at": "{seconds} s",
-    "closes": "Escape closes it.",
+    "check": tr_later("Check"),
+    "hint": tr_later("Hint"),
+    "solution": tr_later("Solution"),
+    "write_down": tr_later("Write it down"),
+    "not_answered": tr_later("Not answered yet"),
+    "choose": tr_later("Choose one."),
+    "tick": tr_later("Tick one or more."),
+    "slide": tr_later("Move the slider."),
+    "untouched": tr_later("not answered yet"),
+    "write": tr_later("Write your answer."),
+    "number": tr_later("Write a number from {low} to {high}, in steps of {step}."),
+    "nothing_chosen": tr_later("(choose)"),
+    "right": tr_later("✓ right"),
+    "not_right": tr_later("✗ not right"),
+    "your_prediction": tr_later("Your prediction"),
+    "written_down": tr_later("Written down. Now look."),
+    "in_notebook": tr_later(
+        "Write this function in a notebook: this page cannot run it. Its hints and its solution are here."
+    ),
+    "without_script": tr_later("Answers are checked by a script of this page, which does not run in this browser."),
+    "look_first": tr_later("Ask this cluster something first. The causes come after your first query."),
+    "ask": tr_later("Ask"),
+    "query": tr_later("your query"),
+    "loading": tr_later("Loading …"),
+    "not_loaded": tr_later("A file of this site cannot be loaded: {file}. Load the page again."),
+    "progress": tr_later("Your progress"),
+    "kept": tr_later("It is kept in this browser and nowhere else."),
+    "not_kept": tr_later("This browser keeps nothing for this page. Copy the token before you close it."),
+    "token": tr_later("Token"),
+    "token_use": tr_later(
+        'A token carries your progress: lab.progress(token="…") reads it in a notebook, and this page reads '
+        "the one that lab.progress().token gives."
+    ),
+    "make_token": tr_later("Show my token"),
+    "copy_token": tr_later("Copy"),
+    "copied": tr_later("Copied."),
+    "read_token": tr_later("Read a token"),
+    "merged": tr_later("The token had {count} exercises. They are beside yours now."),
+    "bad_token": tr_later("That is no progress token; one begins with \"kans1.\": lab.progress().token gives it."),
+    "no_compression": tr_later("This browser is too old to make or to read a token."),
+    "before": tr_later("◀ before"),
+    "before_title": tr_later("To the stop before this moment (←)"),
+    "next": tr_later("next ▶"),
+    "next_title": tr_later("To the next stop (→)"),
+    "seconds": tr_later("seconds"),
+    "choose_parts": tr_later("Choose: {parts}."),
+    "chapter": tr_later("chapter {chapter}: {right} of {all} right"),
+    "chapter_tried": tr_later("chapter {chapter}: {right} of {all} right, {wrong} tried"),
 }  # fmt: skip
 
 
@@ -77,4 +79,4 @@ def page_words() -> dict[str, object]:
         "": ("", "no guess yet", GREY), "written": ("", "written down", GREY),
         "wrong": (wrong.sign, "not right", wrong.colour),
     }  # fmt: skip
-    return {"words": WORDS, "outcomes": outcomes, "guesses": guesses}
+    return {"words": {name: tr(words) for name, words in WORDS.items()}, "outcomes": outcomes, "guesses": guesses}
