@@ -462,8 +462,9 @@ class Lab(places.HelpfulAttributes):
     def map(self) -> ClusterMap:
         """Draw the cluster at this moment; `.describe()` says the same in words.
 
-        It shows the path that requests of the client take. Where the newest leader event and the election differ, a
-        line below the map says so; no path leads to a leader that nobody elects.
+        It shows the path of requests as the API's objects and events have it; `arp_scan()` shows what the wire says.
+        Where the newest leader event and the election differ, a line below the map says so, and no path leads to a
+        leader that nobody elects.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS

@@ -135,6 +135,7 @@ def several_next_hops(lab: Lab) -> None:
 
 @CLAIMS.claim("07-21", "each request was answered", story="bgp")
 @CLAIMS.claim("cards-or-hash", "a hundred connections", story="bgp")
+@CLAIMS.claim("07-78", "a hundred connections", story="bgp")
 def every_request_answered(lab: Lab) -> None:
     lab.at("apply-bgp")
     lab.route_client()
@@ -280,14 +281,91 @@ def keepalive_every_third(lab: Lab) -> None:
     assert gaps
 
 
-@CLAIMS.claim("07-45", "Why 75 s for the default, and not 90 s?", "keepalive goes out every 30 s",
-              "the last one came 15 s before the cut", story="bgp-silent")  # fmt: skip
+@CLAIMS.claim("07-45", "keeps the route for 75 s on average", "Why 75 s, and not 90 s?",
+              "keepalive goes out every 30 s", "the last one came 15 s before the cut", story="bgp-silent")  # fmt: skip
 def timer_runs_from_the_last_message(lab: Lab) -> None:
     del lab
     default = Scenario(protocol="BGP", policy="Local", death="silent")
     (phase,) = expected(default)
     assert (phase.end, default.hold, default.hold / 3) == (75, 90, 30)
     assert default.hold - phase.end == 15
+
+
+@CLAIMS.claim("cost-of-four-next-hops", "MetalLB's default hold time, policy Local, four next hops", "Here are four",
+              "stays for 75 s on average, and a quarter of the connections fails", story="bgp-silent")  # fmt: skip
+@CLAIMS.claim("cost-of-four-next-hops", "had run for half of a keepalive's interval, on average",
+              "Half of the connections fail with two next hops", story="bgp-silent")  # fmt: skip
+def one_of_four_next_hops_is_a_quarter(lab: Lab) -> None:
+    del lab
+    silent = Scenario(protocol="BGP", policy="Local", death="silent")
+    (two,), (four,) = expected(silent), expected(silent.replace(next_hops=4))
+    assert (two.end, two.share, four.end, four.share) == (75, 0.5, 75, 0.25)
+    assert silent.hold - four.end == silent.hold / 3 / 2
+
+
+@CLAIMS.claim("what-bfd-changes", "BFD takes the place of the hold timer", "More next hops make the share smaller",
+              story="bgp-silent")  # fmt: skip
+def bfd_shortens_the_wait(lab: Lab) -> None:
+    del lab
+    silent = Scenario(protocol="BGP", policy="Local", death="silent")
+    (without,), (bfd,), (four,) = map(expected, (silent, silent.replace(bfd=0.9), silent.replace(next_hops=4)))
+    assert bfd.end < without.end == four.end
+    assert bfd.share == without.share > four.share
+
+
+@CLAIMS.claim("what-bfd-changes", "At once is right for a killed container", story="bgp", on=RECORDED)
+def killed_container_is_noticed_at_once(lab: Lab) -> None:
+    killed_node_closes_its_session(lab)
+
+
+CLAIMS.fact(
+    "one-client-by-the-default-hash", "A Linux router with its default settings has three next hops for a VIP",
+    "One client opens a hundred connections", source="a setting that the question describes",
+)  # fmt: skip
+CLAIMS.fact(
+    "one-client-by-the-default-hash", "the addresses are the same each time, and so is the hash",
+    source="Linux Documentation/networking/ip-sysctl.rst, fib_multipath_hash_policy 0: layer 3",
+)  # fmt: skip
+
+
+@CLAIMS.claim("one-client-by-the-default-hash", "The course's router has that setting", story="bgp")
+def the_router_hashes_ports(lab: Lab) -> None:
+    lab.at("route-client")
+    lab.curl("svc1", times=100)
+    assert (lab.observation().bgp.shares("svc1").CONNECTIONS > 0).sum() == len(hops(lab))
+
+
+CLAIMS.fact(
+    "07-38", "the router keeps the routes", "It waits for the neighbor until a",
+    source="RFC 4724, sections 3 and 4.2: a session that ends without a NOTIFICATION",
+)  # fmt: skip
+CLAIMS.fact(
+    "07-38", "The default is off, and the native mode does not have it",
+    source="MetalLB v0.14.8 api/v1beta2/bgppeer_types.go; internal/config/validation.go, DiscardFRROnly",
+)  # fmt: skip
+CLAIMS.fact(
+    "routes-of-a-graceful-restart",
+    "Until then a share of the connections goes to the dead node",
+    source="RFC 4724, section 4.2",
+)
+
+
+@CLAIMS.claim("07-68", "its connections go to all announcing nodes", story="bgp", on=("simulated",))
+def a_routed_client_uses_all_announcing_nodes(lab: Lab) -> None:
+    lab.at("route-client")
+    lab.apply(manifests.l2advertisement)
+    assert lab.leader("svc1")
+    answers = lab.curl("svc1", times=100)
+    assert len(answers) == len(hops(lab)) * len(set(answers.HOSTNAME))  # REMOTE names the node, or its Pod network
+
+
+@CLAIMS.claim("07-25", "each of them uses its own Pods only", story="bgp")
+def local_rules_have_their_own_pods(lab: Lab) -> None:
+    lab.at("bgp-etp-local")
+    for node in hops(lab):
+        ways = lab.trace("svc1", source=lab.client, node=node)
+        here = {pod["status"]["podIP"] for pod in lab.objects("pods", "default") if pod["spec"]["nodeName"] == node}
+        assert {way.packet.dst for way in ways} == here
 
 
 CLAIMS.fact(
@@ -320,7 +398,7 @@ def the_policy_differs_too(lab: Lab) -> None:
     assert lab.object("service", "svc1")["spec"]["externalTrafficPolicy"] == "Cluster"
 
 
-@CLAIMS.claim("07-50", "declared all the *others* dead", "Another node led svc3 all the time",
+@CLAIMS.claim("07-48", "declared all the *others* dead", "Another node led svc3 all the time",
               "it announced svc3 as well", story="bgp-silent",
               on=RECORDED)  # fmt: skip
 def the_silent_node_declares_the_others_dead(lab: Lab) -> None:
@@ -363,7 +441,7 @@ def the_default_hold_time_is_the_worst(lab: Lab) -> None:
     assert lost_seconds(scenario.replace(hold=90.0)) > losses()["layer 2", "Local", "silent"].seconds
 
 
-@CLAIMS.claim("07-74", "the change of the protocol lost nothing", story="bgp", on=RECORDED)
+@CLAIMS.claim("07-55", "the change of the protocol lost nothing", story="bgp", on=RECORDED)
 def acts_on_purpose_lost_nothing(lab: Lab) -> None:
     del lab
     rows = kanslib.outages("svc1").table

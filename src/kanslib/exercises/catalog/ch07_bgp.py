@@ -141,6 +141,40 @@ def _expect_earliest_end_of_hold(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer(hold - hold / 3, {"from the cut": hold, "one keepalive": hold / 3})
 
 
+_SILENT = Scenario(protocol="BGP", policy="Local", death="silent")  # with MetalLB's default hold time
+
+
+def _expect_what_bfd_changes(lab: LabQueries) -> ExpectedAnswer:
+    """Compare the outage that a silent node is expected to cause without and with BFD's default profile."""
+    del lab
+    (without,), (with_bfd,) = expected(_SILENT), expected(_SILENT.replace(bfd=0.9))
+    is_shorter, is_smaller = with_bfd.end < without.end, with_bfd.share < without.share
+    return ExpectedAnswer("time" if is_shorter and not is_smaller else "share" if is_smaller else "nothing")
+
+
+def _expect_cost_of_four_next_hops(lab: LabQueries) -> ExpectedAnswer:
+    """Work out the lost seconds with the default hold time and four next hops."""
+    del lab
+    (phase,) = expected(_SILENT.replace(next_hops=4))
+    wrong = {"every connection": phase.end, "from the cut": _SILENT.hold * phase.share, "two": phase.end / 2}
+    return ExpectedAnswer(phase.end * phase.share, wrong)
+
+
+def _expect_next_hops_by_default_hash(lab: LabQueries) -> ExpectedAnswer:
+    """Count the hash inputs of one client by Linux's default policy: the addresses, without the ports.
+
+    Linux Documentation/networking/ip-sysctl.rst, fib_multipath_hash_policy 0.
+    """
+    hashed = {(lab.address(lab.client), lab.vip("svc1")) for _port in range(100)}
+    return ExpectedAnswer(float(len(hashed)))
+
+
+def _expect_routes_after_a_graceful_end(lab: LabQueries) -> ExpectedAnswer:
+    """Apply RFC 4724, section 4.2: a session that ends without a NOTIFICATION keeps its routes for the restart time."""
+    del lab
+    return ExpectedAnswer("restart")
+
+
 def _expect_what_cluster_waits_for(lab: LabQueries) -> ExpectedAnswer:
     """Find the last phase of the outage that a killed node is expected to cause, under BGP and with Cluster."""
     endpoints = [one for piece in endpoint_slices(lab) for one in piece["endpoints"] or ()]  # ready or not
@@ -450,6 +484,103 @@ EXERCISES = (
                 "BGP removes a next hop. It does not know Pods: with Cluster, the rules of every other node still have "
                 "the dead endpoint.",
                 sources.PODS_GONE, is_choice("nothing"),
+            ),
+        ),
+    ),
+    Exercise(
+        "what-bfd-changes", "07", "A node falls silent. What does BFD change for the clients?", "choice",
+        _expect_what_bfd_changes, quiz=True,
+        choices=(
+            Choice("share", "a smaller share of the connections fails"),
+            Choice("time", "the same share fails, for a shorter time"),
+            Choice("nothing", "nothing: the router notices at once anyway"),
+        ),
+        hints=("Which timer does BFD take the place of?", "The router shares among its next hops as before."),
+        explanation="{answer}: BFD takes the place of the hold timer. More next hops make the share smaller.",
+        misconceptions=(
+            Misconception(
+                "bfd-shares-otherwise",
+                "The share comes from the number of next hops. BFD only tells the router sooner that one of them is "
+                "silent.",
+                sources.BGP + " (FRR mode)", is_choice("share"),
+            ),
+            Misconception(
+                "every-death-closes-a-session",
+                "At once is right for a killed container. A silent node closes no session, so the router waits for a "
+                "timer.",
+                sources.BGP + " (limitations)", is_choice("nothing"),
+            ),
+        ),
+    ),
+    Exercise(
+        "cost-of-four-next-hops", "07",
+        "MetalLB's default hold time, policy Local, four next hops. A node falls silent. Each next hop has the same "
+        "share of the connections. How many lost seconds do you expect, on average?",
+        "number", _expect_cost_of_four_next_hops, quiz=True,
+        unit="s", tolerance=0.03, scale=(0, 90, 0.25),
+        hints=(
+            "How long does the router keep the route, counted from the last keepalive? Use the average.",
+            "Which share of the connections fails meanwhile? Multiply.",
+        ),
+        explanation="{answer}: the route stays for 75 s on average, and a quarter of the connections fails.",
+        misconceptions=(
+            Misconception(
+                "all-connections-go-to-the-silent-node",
+                "Those are the seconds of waiting. Only the share of one next hop fails in them.",
+                sources.BRIEF, is_wrong_number("every connection", 0.03),
+            ),
+            Misconception(
+                "the-average-keepalive-is-fresh",
+                "The share is right. But the timer had run for half of a keepalive's interval, on average, when the "
+                "node fell silent.",
+                sources.BRIEF, is_wrong_number("from the cut", 0.03),
+            ),
+            Misconception(
+                "half-is-always-lost",
+                "Half of the connections fail with two next hops. Here are four.",
+                sources.BRIEF, is_wrong_number("two", 0.03),
+            ),
+        ),
+    ),
+    Exercise(
+        "one-client-by-the-default-hash", "07",
+        "A Linux router with its default settings has three next hops for a VIP. One client opens a hundred "
+        "connections. How many of the next hops get some of them?",
+        "number", _expect_next_hops_by_default_hash, quiz=True,
+        unit="next hops", scale=(0, 5, 1),
+        hints=("What does Linux hash, unless you set `fib_multipath_hash_policy`?", "Do the addresses differ?"),
+        explanation="{answer}: the addresses are the same each time, and so is the hash. Many clients spread better.",
+        misconceptions=(
+            Misconception(
+                "linux-hashes-ports",
+                "It spreads over several only when the hash has the ports, too. The course's router has that setting.",
+                sources.BGP + " (3-tuple and 5-tuple)", is_number(lambda _: 3, 0.0),
+            ),
+        ),
+    ),
+    Exercise(
+        "routes-of-a-graceful-restart", "07",
+        "Graceful restart is on. A node is killed, and its kernel closes the session. What does the router do with "
+        "the node's routes?",
+        "choice", _expect_routes_after_a_graceful_end, quiz=True,
+        choices=(
+            Choice("at once", "it removes them at once"),
+            Choice("restart", "it keeps them until the restart time has passed"),
+            Choice("ready", "it keeps them until the API calls the node NotReady"),
+        ),
+        hints=("Can the router tell this from an update of the speaker?", "It waits for the neighbor to come back."),
+        explanation="{answer}. Until then a share of the connections goes to the dead node.",
+        misconceptions=(
+            Misconception(
+                "a-closed-session-always-withdraws",
+                "That is so without graceful restart. With it, a session that ends without a last BGP message looks "
+                "like a restart.",
+                "MetalLB issue #2368; RFC 4724, section 4.2", is_choice("at once"),
+            ),
+            Misconception(
+                "the-api-ends-a-restart",
+                "The router does not ask the API. Only its own timer counts, or a new session with the node.",
+                sources.BRIEF, is_choice("ready"),
             ),
         ),
     ),
