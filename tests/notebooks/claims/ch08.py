@@ -199,6 +199,66 @@ CLAIMS.fact(
     "case-9", "Linux keeps the answer that comes first and ignores another one for a second.",
     source="Linux Documentation/networking/ip-sysctl: neigh locktime, 1 s; net/ipv4/arp.c arp_process",
 )  # fmt: skip
+
+
+@CLAIMS.claim("08-64", "1, 5, 6, 8: no candidate", story="case-1")
+@CLAIMS.claim("08-64", "1, 5, 6, 8: no candidate", story="case-5")
+@CLAIMS.claim("08-64", "1, 5, 6, 8: no candidate", story="case-6")
+@CLAIMS.claim("08-64", "1, 5, 6, 8: no candidate", story="case-8")
+def no_node_is_a_candidate(lab: Lab) -> None:
+    assert not lab.election("svc1").candidates
+    assert answering(lab, "svc1") == 0
+
+
+@CLAIMS.claim("who-says-network-unreachable", "Without an endpoint there is no leader", story="case-4")
+def no_endpoint_no_leader(lab: Lab) -> None:
+    assert lab.election("svc1").leader is None
+    assert answering(lab, "svc1") == 0
+
+
+@CLAIMS.claim("08-64", "2, 7: none given", story="case-2")
+@CLAIMS.claim("08-64", "2, 7: none given", story="case-7")
+def a_service_has_no_address(lab: Lab) -> None:
+    a_service_waits(lab)
+
+
+@CLAIMS.claim("08-64", "3: asks its gateway", story="case-3", on=("recorded",))
+@CLAIMS.claim("who-says-network-unreachable", "the client did not ask for it by ARP", story="case-3", on=("recorded",))
+def the_client_asks_its_gateway(lab: Lab) -> None:
+    gateway_answered(lab)
+
+
+@CLAIMS.claim("08-64", "9: two machines answer", story="case-9")
+def two_machines_answer(lab: Lab) -> None:
+    both_machines_answer(lab)
+
+
+@CLAIMS.claim("08-64", "4: no endpoint", story="case-4")
+@CLAIMS.claim(
+    "what-a-leader-event-proves", "In case 4 the event is there, too, and svc1 has no endpoint", story="case-4"
+)
+def no_endpoint_behind_the_event(lab: Lab) -> None:
+    assert lab.leader("svc1")
+    endpoints = [one for piece in lab.objects("endpointslices", "default") for one in piece["endpoints"] or ()
+                 if piece["metadata"]["labels"]["kubernetes.io/service-name"] == "svc1"]  # fmt: skip
+    assert endpoints == []
+
+
+@CLAIMS.claim("what-a-leader-event-proves", "Case 8 had such an event, and no speaker", story="case-8")
+@CLAIMS.claim("what-a-leader-event-proves", "In case 8 the event was there", story="case-8")
+def an_event_outlives_its_speaker(lab: Lab) -> None:
+    assert lab.leader("svc1")
+    assert not [pod for pod in lab.objects("pods") if pod["metadata"].get("labels", {}).get("component") == "speaker"]
+
+
+@CLAIMS.claim("08-87", "the map has a line for svc1 that ends early, and none for svc2", story="arp")
+def map_of_case_11(lab: Lab) -> None:
+    lab.apply(manifests.case_11)
+    drawn = lab.map().describe()
+    assert f"Nobody leads svc1 {lab.vip('svc1')}." in drawn
+    assert "svc2" not in drawn
+
+
 CLAIMS.fact("08-66", "Today (2026)", source="the day on which the sources were read, 2026-11-26")
 CLAIMS.fact(
     "08-66", "writes the event `nodeAssigned` only when the announcement changes",

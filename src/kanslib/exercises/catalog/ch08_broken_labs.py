@@ -238,6 +238,18 @@ def _expect_sender_of_a_reset(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("somebody")
 
 
+def _expect_what_a_leader_event_proves(lab: LabQueries) -> ExpectedAnswer:
+    """An event says what a speaker did when it wrote it; it stays when the speaker is gone (case 8)."""
+    del lab
+    return ExpectedAnswer("past")
+
+
+def _expect_sender_of_network_unreachable(lab: LabQueries) -> ExpectedAnswer:
+    """A router without a route sends ICMP network unreachable (RFC 792), here the client's gateway (case 3)."""
+    del lab
+    return ExpectedAnswer("router")
+
+
 _PARTS = {"cause": CAUSES, "fix": FIXES, "evidence": EVIDENCE}
 _CAUSE_NAMES = [cause.key for cause in CAUSES]
 _SOLUTION = """def conflicts(answers):
@@ -377,6 +389,54 @@ EXERCISES = (
                 "refused-means-dropped",
                 "A rule that drops a packet sends no answer. curl waits then, and prints “timed out”.",
                 sources.BRIEF, is_choice("filter"),
+            ),
+        ),
+    ),
+    Exercise(
+        "what-a-leader-event-proves", "08", "The newest event of svc1 names a leader. What does that prove?", "choice",
+        _expect_what_a_leader_event_proves, quiz=True,
+        hints=("Who wrote the event, and when?", "In case 8 the event was there. Was its author?"),
+        explanation="{answer}. For the present, ask the wire: `lab.arp_scan()`.",
+        choices=(
+            Choice("now", "that node answers ARP for svc1 now"),
+            Choice("past", "that node announced svc1 when its speaker wrote the event"),
+            Choice("endpoint", "svc1 has a ready endpoint"),
+        ),
+        misconceptions=(
+            Misconception(
+                "a-leader-event-is-the-present",
+                "An event stays after the speaker that wrote it has gone. Case 8 had such an event, and no speaker.",
+                sources.EVENTS, is_choice("now"),
+            ),
+            Misconception(
+                "a-leader-event-proves-an-endpoint",
+                "In case 4 the event is there, too, and svc1 has no endpoint. The event is older than the fault.",
+                sources.EVENTS, is_choice("endpoint"),
+            ),
+        ),
+    ),
+    Exercise(
+        "who-says-network-unreachable", "08",
+        "A client has a default gateway. Its curl prints “network unreachable” for svc1. Where does that come from?",
+        "choice", _expect_sender_of_network_unreachable, quiz=True,
+        hints=("Which case had this message?", "Whom did the client ask by ARP in case 3?"),
+        explanation="{answer}. So the address is outside the client's network, and the client did not ask for it by "
+        "ARP.",
+        choices=(
+            Choice("router", "from a router that has no route to the address"),
+            Choice("kernel", "from the client's kernel, because no machine answers ARP"),
+            Choice("leader", "from the leader, because svc1 has no endpoint"),
+        ),
+        misconceptions=(
+            Misconception(
+                "no-answer-to-arp-is-an-unreachable-network",
+                "Without an answer to ARP, curl prints “no route to host” or “timed out”, as in case 1.",
+                sources.BRIEF, is_choice("kernel"),
+            ),
+            Misconception(
+                "a-leader-without-pods-reports-it",
+                "Without an endpoint there is no leader, so no machine answers ARP (case 4).",
+                sources.BRIEF, is_choice("leader"),
             ),
         ),
     ),
