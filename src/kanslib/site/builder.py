@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kanslib import i18n
 from kanslib._version import __version__
 from kanslib.exceptions import KanslibError
-from kanslib.repository import REPOSITORY
 from kanslib.site.content import DEFAULT_LANGUAGE, Content, language_folder
 from kanslib.site.page_data import SCRIPTS
 from kanslib.site.page_words import WORDS_SCRIPT, words_script
 from kanslib.site.source import Executed, Source, write_source
 
-_STATIC = "_kans_static"  # a folder of the source that Sphinx copies, and makes no pages of
+_SIDEBAR = (
+    "sidebar/brand.html",
+    "languages.html",
+    "sidebar/search.html",
+    "sidebar/scroll-start.html",
+    "sidebar/navigation.html",
+    "sidebar/scroll-end.html",
+)
 
 
 def build(
@@ -26,42 +33,41 @@ def build(
     out: Path,
     languages: Sequence[str] = (DEFAULT_LANGUAGE,),
     base_url: str = "",
-    on_page: Callable[[str], None] = lambda _name: None,
     data: Path | None = None,
+    picture: str = "",
+    on_page: Callable[[str], None] = lambda _name: None,
 ) -> None:
     """Build the site into the folder `out`, which is there or is made.
 
     executed: each chapter of these languages with its outputs
     data: the folder of the scripts that the kernels wrote (`site/kernel.py`); pages load them late
     base_url: where the site will be, with a slash at its end; without it pages name no address of their own
+    picture: the figure of the first page, as HTML
     on_page: called with the name of each page that is written
 
     KanslibError where Sphinx has something to say against the pages.
     """
     for language in languages:
-        with tempfile.TemporaryDirectory(prefix="kans-site-") as folder:
-            source = write_source(content, language, executed, Path(folder, "source"))
-            with i18n.use(language):
-                _write_scripts(source.folder / _STATIC, data)
-            _run_sphinx(source, out / language_folder(language), languages, base_url, on_page)
+        with i18n.use(language), tempfile.TemporaryDirectory(prefix="kans-site-") as folder:
+            source = write_source(content, language, executed, Path(folder, "source"), Path(folder, "static"))
+            _write_scripts(source.static, data)
+            settings = _settings(source, languages, base_url) | {"kans_picture": str(picture)}
+            _run_sphinx(source, out / language_folder(language), settings, on_page)
+        _drop_unused(out / language_folder(language))
     (out / ".nojekyll").touch()  # GitHub Pages leaves out folders with an underscore otherwise
 
 
 def _write_scripts(folder: Path, data: Path | None) -> None:
     """Write what the pages' scripts need besides themselves: their words, and the data that they load late."""
-    folder.mkdir()
     (folder / WORDS_SCRIPT).write_text(words_script(), encoding="utf-8")
     if data is not None:
         shutil.copytree(data, folder / SCRIPTS)
 
 
-def _run_sphinx(
-    source: Source, out: Path, languages: Sequence[str], base_url: str, on_page: Callable[[str], None]
-) -> None:
+def _run_sphinx(source: Source, out: Path, settings: Mapping[str, object], on_page: Callable[[str], None]) -> None:
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    settings = _settings(source, languages, base_url)
     # a file: the theme registers settings of its own late, and Sphinx refuses these from a caller
     conf = "".join(f"{name} = {value!r}\n" for name, value in settings.items())
     (source.folder / "conf.py").write_text(conf, encoding="utf-8")
@@ -93,9 +99,8 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
         "language": source.language,
         "extensions": ["myst_nb", "kanslib.site.extension"],
         "root_doc": "index",
-        "exclude_patterns": [_STATIC],
         "templates_path": [str(TEMPLATES)],
-        "html_static_path": [str(STATIC), str(source.folder / _STATIC)],
+        "html_static_path": [str(STATIC), str(source.static)],
         "html_theme": "furo",
         "html_title": "kanslib",
         "html_baseurl": base_url and base_url + language_folder(source.language),
@@ -104,7 +109,8 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
         "html_use_index": False,
         "html_show_copyright": False,
         "html_permalinks_icon": "#",
-        "html_theme_options": {"source_repository": REPOSITORY.url, "source_branch": REPOSITORY.branch},
+        "html_theme_options": {"top_of_page_buttons": []},
+        "html_sidebars": {"**": _SIDEBAR},
         "pygments_style": "a11y-high-contrast-light",
         "pygments_dark_style": "a11y-high-contrast-dark",
         "myst_heading_anchors": 4,
@@ -115,3 +121,14 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
         "kans_base_url": base_url,
         "kans_fallbacks": sorted(source.fallbacks()),
     }
+
+
+def _drop_unused(folder: Path) -> None:
+    """Remove the files of the theme and of Sphinx that no page, no style and no script names."""
+    static, data = folder / "_static", folder / "_static" / SCRIPTS
+    texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.suffix in (".html", ".css", ".js")]
+    named = {name for text in texts for name in re.findall(r"[\w.-]+\.(?:css|js|png|svg)", text)}
+    (folder / "_sources").rmdir()  # Sphinx makes it, and copies nothing into it
+    for file in static.rglob("*"):
+        if file.is_file() and file.name not in named and data not in file.parents:
+            file.unlink()

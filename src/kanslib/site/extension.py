@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from markupsafe import Markup
 
 from kanslib.repository import REPOSITORY
+from kanslib.site import texts
 from kanslib.site.content import CHAPTERS, DEFAULT_LANGUAGE, language_folder
 from kanslib.site.page_words import WORDS_SCRIPT
 from kanslib.site.search import hangul_pairs
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 TEMPLATES, STATIC = _HERE / "templates", _HERE / "static"
+# of Sphinx and its extensions: what only the search uses, and styles for what no page has
+_SEARCH_SCRIPTS = ("documentation_options.js", "doctools.js", "sphinx_highlight.js")
+_UNUSED_STYLES = ("mystnb.", "furo-extensions.css")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -22,31 +29,45 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("kans_languages", [DEFAULT_LANGUAGE], "html", list)  # of the whole site
     app.add_config_value("kans_base_url", "", "html", str)
     app.add_config_value("kans_fallbacks", [], "html", list)  # the names of the pages that are not translated
+    app.add_config_value("kans_picture", "", "html", str)  # HTML of the figure on the first page
     app.add_search_language(hangul_pairs())
     for style in sorted(STATIC.glob("*.css")):
         app.add_css_file(style.name)
     app.add_js_file(WORDS_SCRIPT, loading_method="defer")  # the others need it
     for script in sorted(STATIC.glob("*.js")):
         app.add_js_file(script.name, loading_method="defer")
-    app.connect("html-page-context", _add_context)
+    app.connect("html-page-context", _add_context, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _add_context(app: Sphinx, pagename: str, _template: str, context: dict[str, Any], _doctree: object) -> str | None:
     """Give the templates what they need of the site; the first page has a template of its own."""
-    config = app.config
-    context["kans_repository"] = REPOSITORY
-    context["kans_alternates"] = _alternates(pagename, context["content_root"], config.language, config.kans_languages)
-    context["kans_base_url"] = config.kans_base_url
-    context["kans_default_language"] = DEFAULT_LANGUAGE
-    context["kans_is_fallback"] = pagename in config.kans_fallbacks
-    if pagename == "index":
-        titles = app.env.titles
-        context["kans_chapters"] = [
-            (name, titles[name].astext()) for name in sorted(titles) if name.startswith(f"{CHAPTERS}/")
+    config, titles = app.config, app.env.titles
+    _drop_assets(pagename, context)
+    here = config.kans_base_url + language_folder(config.language) + f"{pagename}.html"
+    context |= {
+        "kans_repository": REPOSITORY,
+        "kans_text": texts.of_pages(),
+        "kans_alternates": _alternates(pagename, context["content_root"], config.language, config.kans_languages),
+        "kans_absolute": lambda address: urljoin(here, address) if config.kans_base_url else address,
+        "kans_default_language": DEFAULT_LANGUAGE,
+        "kans_is_fallback": pagename in config.kans_fallbacks,
+        "kans_picture": Markup(config.kans_picture),  # of a figure of ours
+        "kans_title": lambda name: titles[name].astext(),
+        "kans_chapters": [(one, titles[one].astext()) for one in sorted(titles) if one.startswith(f"{CHAPTERS}/")],
+    }
+    return "landing.html" if pagename == "index" else None
+
+
+def _drop_assets(page: str, context: dict[str, Any]) -> None:
+    """Take out of a page the styles and scripts that it does not need."""
+    context["css_files"] = [
+        one for one in context["css_files"] if not PurePosixPath(one.filename).name.startswith(_UNUSED_STYLES)
+    ]
+    if page != "search":
+        context["script_files"] = [
+            one for one in context["script_files"] if PurePosixPath(one.filename or "").name not in _SEARCH_SCRIPTS
         ]
-        return "landing.html"
-    return None
 
 
 def _alternates(page: str, root: str, language: str, languages: list[str]) -> list[tuple[str, str, str]]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kanslib.site import texts
 from kanslib.site.content import DOCUMENTS, Content, Page
+from kanslib.site.gallery import write_gallery
 from kanslib.site.links import with_site_links
 from kanslib.site.notebooks import page_notebook
 
@@ -16,14 +18,19 @@ if TYPE_CHECKING:
 
 Executed = Mapping[Path, "NotebookNode"]  # each chapter with its outputs, by its file
 _DECISIONS = f"{DOCUMENTS}/decisions/index"
-_GROUPS = (("How to", f"{DOCUMENTS}/how-to/"), ("Reference", f"{DOCUMENTS}/reference/"))
+_GROUPS = ("how-to", "reference")  # folders of the documents
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder for Sphinx. `pages`: those that are made from a chapter or a document, by their name."""
+    """A folder for Sphinx.
+
+    static: a folder beside it, with further static files
+    pages: those that are made from a chapter or a document, by their name
+    """
 
     folder: Path
+    static: Path
     language: str
     pages: Mapping[str, Page]
 
@@ -32,19 +39,26 @@ class Source:
         return {name for name, page in self.pages.items() if page.language != self.language}
 
 
-def write_source(content: Content, language: str, executed: Executed, folder: Path) -> Source:
-    """Write the pages of a language into a folder, and return what is in it."""
+def write_source(content: Content, language: str, executed: Executed, folder: Path, static: Path) -> Source:
+    """Write the pages of a language into `folder`, and further static files into `static`; return what is there."""
     chapters, documents = content.chapters(language), content.document_pages(language)
     pages = {page.name: page for page in (*chapters, *documents)}
-    names = {*pages, "index", *([_DECISIONS] if documents else [])}
+    names = {*pages, "index", "gallery", *([_DECISIONS] if documents else [])}
     for page in chapters:
         _write_chapter(page, executed[page.file], folder)
     for page in documents:
         _write(folder, page.name, _document(page, content, names))
+    captions = texts.captions()
     if documents:
-        _write(folder, _DECISIONS, _page("Decisions", [_toctree("", _below(documents, f"{DOCUMENTS}/decisions/"))]))
+        _write(
+            folder,
+            _DECISIONS,
+            _page(captions["decisions"], [_toctree("", _below(documents, f"{DOCUMENTS}/decisions/"))]),
+        )
+    gallery = write_gallery({page.file.stem: executed[page.file] for page in chapters}, static)
+    _write(folder, "gallery", _page(captions["gallery"], [captions["gallery_words"], gallery]))
     _write(folder, "index", _page("kanslib", _toctrees(chapters, documents)))
-    return Source(folder, language, pages)
+    return Source(folder, static, language, pages)
 
 
 def _write_chapter(page: Page, executed: NotebookNode, folder: Path) -> None:
@@ -63,13 +77,14 @@ def _document(page: Page, content: Content, names: Iterable[str]) -> str:
 
 
 def _toctrees(chapters: Sequence[Page], documents: Sequence[Page]) -> list[str]:
-    trees = [_toctree("Course", [page.name for page in chapters])]
+    captions = texts.captions()
+    trees = [_toctree(captions["course"], [*(page.name for page in chapters), "gallery"])]
     if documents:
-        grouped = {caption: _below(documents, folder) for caption, folder in _GROUPS}
+        grouped = {captions[folder]: _below(documents, f"{DOCUMENTS}/{folder}/") for folder in _GROUPS}
         listed = {name for names in grouped.values() for name in names}
         others = [page.name for page in documents if page.name not in listed and "/decisions/" not in page.name]
         trees += [_toctree(caption, names) for caption, names in grouped.items()]
-        trees.append(_toctree("Background", [*others, _DECISIONS]))
+        trees.append(_toctree(captions["background"], [*others, _DECISIONS]))
     return trees
 
 

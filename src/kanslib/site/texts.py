@@ -1,0 +1,54 @@
+"""The texts of the site that no chapter and no document has: the first page, captions, notices."""
+
+from __future__ import annotations
+
+from kanslib.i18n import tr
+
+
+def of_pages() -> dict[str, str]:
+    """Return the texts of the templates by their names, in the chosen language."""
+    return {
+        "title": tr("kanslib: a MetalLB cluster that you can hold in your hand"),
+        "description": tr(
+            "A course on Kubernetes Services of type LoadBalancer on bare metal: MetalLB, ARP, iptables, leader "
+            "election, failover, BGP."
+        ),
+        "skip": tr("Skip to content"),
+        "course": tr("Course"),
+        "documentation": tr("Documentation"),
+        "search": tr("Search"),
+        "language": tr("Language"),
+        "theme": tr("Light, dark, or as the system has it"),
+        "question": tr("How does a Kubernetes LoadBalancer work where there is no cloud?"),
+        "lead": tr(
+            "Kill the machine that answers for an address. See which requests fail, for how long, and why. A recording "
+            "of a real cluster with MetalLB answers, so you can break nothing, and you need nothing to start."
+        ),
+        "start": tr("Where to start"),
+        "fifteen": tr("Read the fifteen minutes"),
+        "fifteen_hint": tr("kill a leader, here in the page"),
+        "chapters_door": tr("Open the chapters"),
+        "chapters_hint": tr("two hours, or five to six"),
+        "binder": tr("Start it for real"),
+        "binder_hint": tr("on Binder, in a minute or two"),
+        "picture": tr(
+            "A recorded failover: the leader of two Services dies at second 0. Each bar on top is a clock. Below are "
+            "the requests to each Service."
+        ),
+        "chapters": tr("Chapters"),
+        "own_cluster": tr("On your own cluster"),
+        "untranslated": tr("This page is not translated yet. Here it is in English."),
+    }
+
+
+def captions() -> dict[str, str]:
+    """Return the captions of the navigation and the titles of the pages that the site itself makes."""
+    return {
+        "course": tr("Course"),
+        "how-to": tr("How to"),
+        "reference": tr("Reference"),
+        "background": tr("Background"),
+        "decisions": tr("Decisions"),
+        "gallery": tr("Gallery"),
+        "gallery_words": tr("Every figure is SVG, with a light and a dark style of its own. Open one to see it alone."),
+    }
