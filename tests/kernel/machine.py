@@ -88,6 +88,9 @@ class Machine:
     def load_nftables(self, script: str) -> None:
         self._ask("load_nftables", script)
 
+    def add_nftables(self, script: str) -> None:
+        self._ask("add_nftables", script)
+
     def list_nftables(self) -> str:
         return str(self._ask("list_nftables"))
 

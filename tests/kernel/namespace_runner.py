@@ -119,6 +119,11 @@ class Machine:
         ran("nft", "-f", "-", text=f"flush ruleset\n{script}")
         forget_connections()
 
+    def add_nftables(self, script: str) -> None:
+        """Add the tables of a script to the ruleset."""
+        ran("nft", "-f", "-", text=script)
+        forget_connections()
+
     def list_nftables(self) -> str:
         return ran("nft", "-a", "list", "ruleset")
 

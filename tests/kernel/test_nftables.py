@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter as Counted
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kanslib import nftables
+from kanslib import iptables, nftables
 from kanslib.iptables import Outcome, Packet
-from kanslib.iptables.questions import Question
-from kanslib.iptables.ranges import contains
+from kanslib.iptables.compiled import CompiledDump
+from kanslib.iptables.outcome import WalkedRule
 from kanslib.iptables.tracer import Tracer
 from kanslib.k8s import kubeproxy_nftables
 from kanslib.k8s.kubeproxy import Config
 from kanslib.nftables.compiler import CompiledRuleset
-from kanslib.nftables.syntax import Counter
-from tests.iptables.rulesets import PORTS, ROUTING, TRIES, packets
+from tests.iptables.rulesets import HOOKS, PORTS, ROUTING, TRIES, dumps, packets
 from tests.nftables.rulesets import rulesets
 from tests.peers.random_clusters import random_cluster
 
 from .machine import SIGMAS, Machine, fits, machine
+from .test_random_rulesets import Namespace
 
 KINDS = st.lists(packets(), min_size=1, max_size=4, unique=True)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A dump of iptables on the same machine: how it is loaded, and whether before the rules of nftables."""
+
+    dump: str = ""
+    flavour: str = ""
+    is_older: bool = True
+
+
+NOTHING = Beside()
+MIXED = st.builds(Beside, dumps(), st.sampled_from(["nft", "legacy"]), st.booleans()).filter(
+    lambda one: one.flavour == "nft" or one.is_older  # the dump of iptables-legacy does not say when it was loaded
+)
 EACH = 40  # packets of a kind
-
-
-class Namespace:
-    """What is so in a namespace: a number that is asked for is 0."""
-
-    def answer(self, question: Question) -> bool:
-        return question.subject.is_fact or contains(question.values, 0)
+COUNTED = re.compile(r"counter packets (\d+)")
 
 
 @pytest.fixture(scope="module")
@@ -45,55 +56,81 @@ def made() -> Iterator[Machine]:
         yield found
 
 
-def traced(text: str, packet: Packet) -> list[Outcome]:
-    outcomes = Tracer((CompiledRuleset(nftables.parse(text).tables),)).trace(packet, ROUTING, answers=Namespace())
-    assert sum(way.probability for way in outcomes) == 1
-    return outcomes
+@dataclass(frozen=True)
+class Loaded:
+    """The rules that a machine has: as nft lists them, and those of iptables beside them, as iptables-save does."""
+
+    text: str
+    beside: str = ""
+
+    def traced(self, packet: Packet) -> list[Outcome]:
+        ruleset = nftables.parse(self.text)
+        compiled = CompiledRuleset(ruleset.tables, ruleset.managed if self.beside else frozenset())
+        dumps = [CompiledDump(iptables.parse(self.beside), compiled.ranks)] if self.beside else []
+        outcomes = Tracer((compiled, *dumps)).trace(packet, ROUTING, answers=Namespace())
+        assert sum(way.probability for way in outcomes) == 1
+        return outcomes
+
+    def counters(self) -> Iterator[tuple[tuple[str, int], int]]:
+        """Yield each rule that counts, by its language and line, and what its last counter has counted."""
+        theirs = False
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if line.startswith("table "):  # those of iptables-nft are counted by its own dump
+                theirs = bool(self.beside) and line.split()[2] in HOOKS
+            elif (counted := COUNTED.findall(line)) and not theirs:
+                yield ("nftables", number), int(counted[-1])
+        for one in iptables.parse(self.beside).rules() if self.beside else ():
+            yield ("iptables", one.line), one.packets or 0
 
 
-def counters(text: str) -> list[tuple[int, int | None]]:
-    """The line of each rule, and what its last counter has counted."""
-    return [
-        (rule.line, next((one.packets for one in reversed(rule.statements) if isinstance(one, Counter)), None))
-        for table in nftables.parse(text).tables
-        for chain in table.chains.values()
-        for rule in chain.rules
-    ]
+def listed(made: Machine, flavour: str = "") -> Loaded:
+    return Loaded(made.list_nftables(), made.save(flavour) if flavour else "")
 
 
-def compare(made: Machine, script: str, packet: Packet, each: int) -> None:
-    """Send packets of one kind through a fresh copy of a ruleset."""
-    made.load_nftables(script)
-    text = made.list_nftables()
-    outcomes = traced(text, packet)
-    seen = made.send(packet, each)
+def compare(made: Machine, script: str, packets: Sequence[Packet], each: int, beside: Beside = NOTHING) -> None:
+    """Send packets of some kinds through a fresh copy of the rules, one kind after the other."""
+    made.load_nftables("" if beside.is_older else script)
+    if beside.flavour:
+        made.load(beside.dump, beside.flavour)
+    if beside.is_older:
+        made.add_nftables(script)
+    loaded = listed(made, beside.flavour)
+    mean: dict[tuple[str, int], Fraction] = defaultdict(Fraction)
+    variance: dict[tuple[str, int], Fraction] = defaultdict(Fraction)
+    for packet in packets:
+        outcomes = loaded.traced(packet)
+        check_departures(made.send(packet, each), outcomes, each, (loaded, packet))
+        once: dict[tuple[str, int], Fraction] = defaultdict(Fraction)
+        square: dict[tuple[str, int], Fraction] = defaultdict(Fraction)
+        for way in outcomes:
+            for key, times in Counted(map(language, way.walked)).items():
+                once[key] += way.probability * times
+                square[key] += way.probability * times**2
+        for key, value in once.items():
+            mean[key] += each * value
+            variance[key] += each * (square[key] - value**2)
+    # sets have more lines now; the rules are the same
+    for (key, before), (_, number) in zip(loaded.counters(), listed(made, beside.flavour).counters(), strict=True):
+        off = abs(number - before - float(mean[key]))
+        assert off <= SIGMAS * float(variance[key]) ** 0.5, (loaded, packets, key, number, float(mean[key]))
+
+
+def language(rule: WalkedRule) -> tuple[str, int]:
+    """Return whose rule it is, and its line."""
+    return "iptables" if isinstance(rule, iptables.Rule) else "nftables", rule.line
+
+
+def check_departures(
+    seen: Mapping[tuple[str, str, str, int], int], outcomes: Sequence[Outcome], each: int, what: object
+) -> None:
+    """Compare what has left a machine with the paths that a trace has found."""
     wanted: dict[object, Fraction] = defaultdict(Fraction)
     for way in outcomes:
         if way.verdict == "ACCEPT" and way.hook == "POSTROUTING":
             wanted[way.packet.out_interface, way.packet.src, way.packet.dst, way.packet.dport] += way.probability
-    assert set(seen) <= set(wanted), (text, packet, seen, dict(wanted), [way.explain() for way in outcomes])
+    assert set(seen) <= set(wanted), (what, seen, dict(wanted), [way.explain() for way in outcomes])
     for key, probability in wanted.items():
-        assert fits(seen.get(key, 0), each, probability), (text, packet, key, seen, dict(wanted))  # type: ignore[call-overload]
-    mean: dict[int, Fraction] = defaultdict(Fraction)
-    square: dict[int, Fraction] = defaultdict(Fraction)
-    for way in outcomes:
-        for line, times in Counted(rule.line for rule in way.walked).items():
-            mean[line] += way.probability * times
-            square[line] += way.probability * times**2
-    # sets have more lines now; the rules are the same
-    for (line, before), (_, number) in zip(counters(text), counters(made.list_nftables()), strict=True):
-        if before is None or number is None:
-            continue
-        spread = float(each * (square[line] - mean[line] ** 2)) ** 0.5
-        off = abs(number - float(each * mean[line]))
-        assert off <= SIGMAS * spread, (
-            text,
-            packet,
-            line,
-            number,
-            each * mean[line],
-            [way.explain() for way in outcomes],
-        )
+        assert fits(seen.get(key, 0), each, probability), (what, key, seen, dict(wanted))  # type: ignore[call-overload]
 
 
 @pytest.mark.kernel
@@ -101,7 +138,7 @@ def compare(made: Machine, script: str, packet: Packet, each: int) -> None:
 @given(script=rulesets(), kinds=KINDS)
 def test_nftables_trace_equals_kernel_on_random_rulesets(made: Machine, script: str, kinds: list[Packet]) -> None:
     for packet in kinds:
-        compare(made, script, packet, EACH)
+        compare(made, script, [packet], EACH)
 
 
 @pytest.mark.kernel_long
@@ -109,7 +146,36 @@ def test_nftables_trace_equals_kernel_on_random_rulesets(made: Machine, script: 
 @given(script=rulesets(), kinds=KINDS)
 def test_nftables_trace_equals_kernel_on_many_random_rulesets(made: Machine, script: str, kinds: list[Packet]) -> None:
     for packet in kinds:
-        compare(made, script, packet, EACH)
+        compare(made, script, [packet], EACH)
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Iterator[dict[str, Machine]]:
+    """One for each flavour of iptables: in one namespace the rules of both would be asked."""
+    with machine(ROUTING) as nft, machine(ROUTING) as legacy:
+        nft.listen(PORTS)
+        legacy.listen(PORTS)
+        yield {"nft": nft, "legacy": legacy}
+
+
+@pytest.mark.kernel
+@settings(TRIES, max_examples=20)
+@given(script=rulesets(), kinds=KINDS, beside=MIXED)
+def test_trace_of_both_languages_equals_kernel(
+    mixed: dict[str, Machine], script: str, kinds: list[Packet], beside: Beside
+) -> None:
+    for packet in kinds:
+        compare(mixed[beside.flavour], script, [packet], EACH, beside)
+
+
+@pytest.mark.kernel_long
+@settings(TRIES, max_examples=100)
+@given(script=rulesets(), kinds=KINDS, beside=MIXED)
+def test_trace_of_both_languages_equals_kernel_often(
+    mixed: dict[str, Machine], script: str, kinds: list[Packet], beside: Beside
+) -> None:
+    for packet in kinds:
+        compare(mixed[beside.flavour], script, [packet], EACH, beside)
 
 
 @pytest.mark.kernel

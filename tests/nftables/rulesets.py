@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -31,6 +32,8 @@ MATCHES = st.one_of(
     st.builds("ip saddr {}{}".format, EQUAL, ADDRESSES_OR_SET),
     st.builds("ip daddr {}{}".format, EQUAL, ADDRESSES_OR_SET),
     st.builds("ip daddr {} {}".format, st.sampled_from(["<", ">", "<=", ">="]), ADDRESS),
+    st.builds("ip {} & 255.0.255.255 {} 10.0.1.{}".format, st.sampled_from(["saddr", "daddr"]),
+              st.sampled_from(["==", "!="]), st.sampled_from([1, 20, 21])),
     st.builds("udp dport {}{}".format, EQUAL, PORTS_OR_SET),
     st.builds("th dport {}{}".format, EQUAL, PORT),
     st.builds("udp sport {}".format, st.sampled_from(["> 1023", "<= 1023", "1024-65535", "!= 53"])),
@@ -78,6 +81,8 @@ TO = st.sampled_from(
      "meta l4proto udp dnat to :8080", "meta l4proto udp redirect to :53",
      "redirect", "dnat ip to numgen random mod 2 map { 0 : 10.0.1.20, 1 : 10.0.1.21 }",
      "dnat ip to udp dport map { 53 : 10.0.1.20, 80 : 10.0.1.21 }",
+     "dnat ip prefix to ip daddr map { 10.0.0.0/24 : 10.0.1.0/24, 192.0.2.0/24 : 10.0.1.0/24 }",
+     "meta l4proto udp redirect to :udp dport map { 53 : 8080, 80 : 53 }",
      "dnat ip to ip daddr . udp dport map { 10.0.0.1 . 80 : 10.0.1.20 . 8080, 192.0.2.5 . 53 : 10.0.1.21 . 53 }"]
 )  # fmt: skip
 FROM = st.sampled_from(["snat ip to 10.0.1.77", "masquerade", "snat ip to ip saddr map { 10.0.0.7 : 10.0.1.77 }"])
@@ -101,6 +106,10 @@ def verdicts(place: Place, has_raw: bool) -> st.SearchStrategy[str]:
     jumps = [f"{how} {name}" for how in ("jump", "jump", "goto") for name in later]
     taken = [st.sampled_from(plain), *([st.sampled_from(jumps)] * 2 if jumps else [])]
     data = st.sampled_from([*jumps, "accept", "return", "continue"])
+    inside = st.sampled_from(
+        ["counter accept", "counter return", "udp dport 53 counter return", "ip daddr 10.0.1.20 counter accept"]
+    )
+    taken.append(st.builds("{} {{ {}; counter {}; }}".format, st.sampled_from(["jump", "goto"]), inside, data))
     taken += [
         st.builds("udp dport vmap {{ 53 : {}, 80-90 : {}, 8080 : {} }}".format, data, data, data),
         st.builds("ip daddr vmap {{ 10.0.1.20 : {}, 192.0.2.0/24 : {} }}".format, data, data),
@@ -140,29 +149,58 @@ SETS = """\tset ports { type inet_service; flags interval; elements = { 53, 8000
 """
 
 
+@dataclass(frozen=True)
+class Body:
+    """A chain of a table: where it stands, its first line, and the rules that it can have."""
+
+    place: Place
+    head: str = ""
+    before_conntrack: bool = False
+
+    @property
+    def kind(self) -> tuple[Place, bool]:
+        """What decides which rules it can have: those of `rule`."""
+        return replace(self.place, chain=self.place.chain if self.place.chain in CHAINS else "base"), (
+            self.before_conntrack
+        )
+
+
 @st.composite
-def table(draw: st.DrawFn, name: str, family: str) -> str:
-    """A table with chains at some hooks."""
-    lines = [f"table {family} {name} {{", SETS]
-    bodies: list[tuple[Place, str, bool]] = []
+def bodies(draw: st.DrawFn) -> list[Body]:
+    """The chains of a table: some at hooks, and those that others jump to."""
+    found: list[Body] = []
     for number in range(draw(st.integers(1, 4))):
         hook, priority = draw(st.sampled_from(HOOKS)), draw(PRIORITIES)
         policy = draw(st.sampled_from(["accept", "accept", "accept", "drop"]))
-        before = priority in ("-300", "-250")
-        place = Place(f"base{number}", "filter", hook)
-        bodies.append((place, f"type filter hook {hook} priority {priority}; policy {policy};", before))
+        head = f"type filter hook {hook} priority {priority}; policy {policy};"
+        found.append(Body(Place(f"base{number}", "filter", hook), head, priority in ("-300", "-250")))
     for number in range(draw(st.integers(0, 3))):
         hook = draw(st.sampled_from(NAT_HOOKS))
         priority = draw(st.sampled_from(["-100", "-95", "100", "0"]))
-        bodies.append((Place(f"nat{number}", "nat", hook), f"type nat hook {hook} priority {priority};", False))
+        found.append(Body(Place(f"nat{number}", "nat", hook), f"type nat hook {hook} priority {priority};"))
     # a chain that others jump to holds nothing that only some hooks allow
-    bodies += [(Place(chain), "", False) for chain in CHAINS]
-    lines += [f"\tchain {place.chain} {{ }}" for place, _, _ in bodies if place.chain in CHAINS]
-    for place, head, before in bodies:
-        rules = draw(st.lists(rule(place, before), min_size=0 if head else 1, max_size=4))
-        inside = [*([head] if head else []), *rules]
-        lines += [f"\tchain {place.chain} {{", *(f"\t\t{one}" for one in inside), "\t}"]
+    return [*found, *(Body(Place(chain)) for chain in CHAINS)]
+
+
+def assemble(name: str, family: str, chains: Mapping[Body, Sequence[str]]) -> str:
+    """Return a table with the rules of each of its chains."""
+    lines = [f"table {family} {name} {{", SETS, *(f"\tchain {chain} {{ }}" for chain in CHAINS)]
+    for body, rules in chains.items():
+        inside = [*([body.head] if body.head else []), *rules]
+        lines += [f"\tchain {body.place.chain} {{", *(f"\t\t{one}" for one in inside), "\t}"]
     return "\n".join([*lines, "}", ""])
+
+
+@st.composite
+def table(draw: st.DrawFn, name: str, family: str) -> str:
+    """A table with chains at some hooks."""
+    return assemble(
+        name, family,
+        {
+            body: draw(st.lists(rule(body.place, body.before_conntrack), min_size=0 if body.head else 1, max_size=4))
+            for body in draw(bodies())
+        },
+    )  # fmt: skip
 
 
 # conntrack is switched on in a namespace when the first rule needs it

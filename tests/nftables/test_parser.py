@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kanslib import nftables
@@ -17,6 +17,7 @@ from kanslib.nftables.syntax import (
     Assign,
     BaseChain,
     Binary,
+    Concatenation,
     ConnectionLimit,
     Counter,
     Ct,
@@ -25,9 +26,12 @@ from kanslib.nftables.syntax import (
     Extension,
     Fib,
     Flags,
+    FlowOffload,
     Hash,
     HeaderOption,
+    Inner,
     Interval,
+    KernelFact,
     Limit,
     Log,
     Lookup,
@@ -44,7 +48,9 @@ from kanslib.nftables.syntax import (
     SetLiteral,
     SetReference,
     SetUpdate,
+    SideEffect,
     Statement,
+    SynProxy,
     TProxy,
     UnknownStatement,
     Value,
@@ -54,6 +60,7 @@ from kanslib.nftables.syntax import (
 
 SADDR, DADDR, DPORT = Payload("ip", "saddr"), Payload("ip", "daddr"), Payload("tcp", "dport")
 MARK = Meta("mark")
+SYN_ACK = Binary("|", Value("syn"), Value("ack"))
 
 
 def table(*lines: str, family: str = "inet") -> str:
@@ -132,6 +139,58 @@ STATEMENTS: dict[str, list[Statement]] = {
     ],
     'xt target "TCPMSS"': [Extension("target", "TCPMSS")],
     "frobnicate 7 accept": [UnknownStatement("frobnicate 7 accept")],
+    "tcp flags & (syn | ack) == syn | ack drop": [
+        Match(Binary("&", Payload("tcp", "flags"), SYN_ACK), "==", SYN_ACK), Verdict("drop"),
+    ],
+    "ct status ! dnat drop": [Match(Ct("status"), "!", Value("dnat")), Verdict("drop")],
+    'counter name meta mark >> 8 & 0xf map { 1 : "c" }': [
+        ObjectReference(
+            "counter",
+            Lookup(
+                Binary("&", Binary(">>", MARK, Value(8)), Value(15)), SetLiteral((Element(Value(1), Value("c")),))
+            ),
+        )
+    ],
+    "fib saddr . iif check missing drop": [
+        Match(Fib(("saddr", "iif"), "oif"), "==", Value("missing")), Verdict("drop"),
+    ],
+    "redirect to :tcp dport map { 80 : 8080 }": [
+        Nat("redirect", None, Lookup(DPORT, SetLiteral((Element(Value(80), Value(8080)),))))
+    ],
+    "tproxy ip to 127.0.0.1:symhash mod 2 map { 0 : 23, 1 : 42 }": [
+        TProxy(
+            Value("127.0.0.1"),
+            Lookup(
+                Hash("symhash", None, 2), SetLiteral((Element(Value(0), Value(23)), Element(Value(1), Value(42))))
+            ),
+            "ip",
+        )
+    ],
+    "snat ip prefix to ip saddr map { 10.0.0.0/24 : 192.0.2.0/24 }": [
+        Nat(
+            "snat", Lookup(SADDR, SetLiteral((Element(Prefix("10.0.0.0", 24), Prefix("192.0.2.0", 24)),))),
+            family="ip", prefix=True,
+        )
+    ],
+    "meter m size 9 { ip saddr timeout 10s limit rate 3/second } drop": [
+        SetUpdate("update", "m", Element(SADDR, timeout=10, statements=(Limit(3, "second"),))), Verdict("drop"),
+    ],
+    "update @m { ip saddr : tcp dport }": [SetUpdate("update", "m", Element(SADDR, DPORT))],
+    "flow add @f counter": [FlowOffload("f"), Counter()],
+    "synproxy mss 1460 wscale 7 timestamp": [SynProxy(("mss 1460", "wscale 7", "timestamp"))],
+    'synproxy name "s"': [ObjectReference("synproxy", Value("s"))],
+    "last used 3s dup to 192.0.2.1 reset tcp option maxseg": [
+        SideEffect("last", "last used 3s"), SideEffect("dup", "dup to 192.0.2.1"),
+        SideEffect("reset", "reset tcp option maxseg"),
+    ],
+    "vxlan ip saddr 192.0.2.1 drop": [Match(Inner("vxlan", SADDR), "==", Value("192.0.2.1")), Verdict("drop")],
+    'ipsec in reqid 1 osf name "Linux"': [
+        Match(KernelFact("ipsec in reqid"), "==", Value(1)), Match(KernelFact("osf name"), "==", Value("Linux")),
+    ],
+    "tcp option mptcp subtype . tcp dport @s": [
+        Match(Concatenation((HeaderOption("tcp", "mptcp", "subtype"), DPORT)), "==", SetReference("s"))
+    ],
+    "sctp chunk data stream 7": [Match(HeaderOption("sctp", "data", "stream"), "==", Value(7))],
 }  # fmt: skip
 
 
@@ -149,6 +208,7 @@ def test_rule_handle_and_comment() -> None:
 PLAIN = re.sub(r"([*?+])\+", r"\1", FAST_RULE.pattern)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_regex(re.compile(PLAIN, re.ASCII), fullmatch=True, alphabet=st.characters(codec="ascii")))
 def test_fast_rules_need_no_check(text: str) -> None:
     statements = rule(text.strip().replace("\n", " ")).statements
@@ -178,9 +238,35 @@ def test_set_elements_on_several_lines() -> None:
     )
 
 
+def test_set_with_a_count_and_a_limit_for_its_elements() -> None:
+    found = a_set("type ipv4_addr", "size 65535\t# count 2", "limit rate 1/second", "elements = { 10.0.0.7 }")
+    assert (found.size, found.statements) == (65535, (Limit(1, "second"),))
+
+
+INLINE = table(
+    "chain c {", "\tudp dport 53 jump {", "\t\tip saddr 10.0.0.7 goto {", "\t\t\tdrop", "\t\t} # handle 8",
+    "\t\treturn", '\t} comment "dns" # handle 7', "\taccept", "}",
+)  # fmt: skip
+
+
+def test_chain_without_a_name_is_named_by_its_line() -> None:
+    ruleset = nftables.parse(INLINE)
+    chains = ruleset.table("inet", "t").chains
+    assert ruleset.save() == INLINE
+    assert {name: [rule.text for rule in chain.rules] for name, chain in chains.items()} == {
+        "c": ["udp dport 53 jump { line 3 }", "accept"],
+        "{ line 3 }": ["ip saddr 10.0.0.7 goto { line 4 }", "return"],
+        "{ line 4 }": ["drop"],
+    }
+    first = chains["c"].rules[0]
+    assert (first.comment, first.handle, first.statements[-1]) == ("dns", 7, Verdict("jump", "{ line 3 }"))
+    assert chains["{ line 3 }"].rules[0].handle == 8
+
+
 RULESET = table(
     "counter c1 { # handle 4", "\tpackets 1 bytes 2", "}",
     "flowtable f {", "\thook ingress priority filter", "\tdevices = { eth0 }", "}",
+    "tunnel t {", "\tid 10", "\tvxlan {", "\t\tgbp 200", "\t}", "}",
     "chain c {", "\tcounter accept", "}",
 )  # fmt: skip
 
@@ -194,7 +280,10 @@ def test_save_returns_the_text(text: str) -> None:
 
 def test_objects_are_kept() -> None:
     found = nftables.parse(RULESET).table("inet", "t").objects
-    assert [(one.kind, one.name) for one in found] == [("counter", "c1"), ("flowtable", "f")]
+    assert [(one.kind, one.name) for one in found] == [
+        ("counter", "c1"), ("flowtable", "f"), ("tunnel", "t"),
+    ]  # fmt: skip
+    assert found[2].text.splitlines() == ["id 10", "vxlan {", "gbp 200", "}"]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +297,8 @@ def test_objects_are_kept() -> None:
         ("table ip t {\n\tset s {\n\t\tflags interval\n\t}\n}\n", 2, 2, "the type of s"),
         ("table ip t {\n\tchain c {\n\t\ttype filter hook input priority much;\n\t}\n}\n", 3, 3, "a priority"),
         ("table ip t {\n\twhatever x {\n\t}\n}\n", 2, 2, "chain, set, map"),
+        ("table ip t {\n\tset s {\n\t\ttype mark\n\t\tsize many\n\t}\n}\n", 4, 1, "a size"),
+        ("table ip t {\n\tchain c {\n\t\tjump {\n\t\t\tdrop\n", 5, 1, "} for the chain that begins on line 3"),
     ],
 )  # fmt: skip
 def test_wrong_text_is_refused_with_its_place(text: str, line: int, column: int, expected: str) -> None:

@@ -153,7 +153,7 @@ def test_name_of_an_icmp_type(rule: str, icmp_type: str) -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    ["ether saddr 0x11 drop", "ct direction { original, reply } drop", "ip saddr & 255.255.0.0 == 10.0.0.7 drop"],
+    ["ether saddr 0x11 drop", "ct direction { original, reply } drop", "ip saddr & 255.255.0.0 == 0x0a000007 drop"],
 )
 def test_value_that_cannot_be_compared_is_asked_for(rule: str) -> None:
     assert {way.verdict for way in traced(ruleset(forward(rule)))} == {"ACCEPT", "DROP"}
@@ -167,6 +167,73 @@ def test_tproxy_without_a_socket_stops_its_rule_alone() -> None:
     assert ways == {"DROP": 0, "ACCEPT": 1}
     (other,) = traced(rules, replace(COMING, protocol="icmp", sport=None, dport=None))
     assert other.verdict == "DROP"
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        ("ip saddr & 255.0.0.255 == 10.0.0.7 drop", "DROP"),
+        ("ip saddr & 255.0.0.255 != 10.0.0.7 drop", "ACCEPT"),
+        ("ip saddr & 255.0.0.255 == 10.0.0.8 drop", "ACCEPT"),
+        ("ip daddr & 255.255.0.0 { 10.1.0.0, 10.0.0.0 } drop", "DROP"),
+        ("@nh,96,32 0xa000007 drop", "DROP"),
+        ("@nh,96,32 0xa000008 drop", "ACCEPT"),
+        ("ct state ! new drop", "ACCEPT"),
+        ("ct state ! established drop", "DROP"),
+    ],
+)
+def test_bits_of_a_packet(rule: str, verdict: str) -> None:
+    assert verdicts(forward(rule)) == {verdict: 1}
+
+
+def test_no_flag_of_several() -> None:
+    syn = Packet("10.0.0.7", "10.0.1.20", "tcp", 10000, 53, "eth0", ttl=64, tcp_flags="SYN")
+    assert verdicts(forward("tcp flags ! ack,rst drop"), packet=syn) == {"DROP": 1}
+    assert verdicts(forward("tcp flags ! syn,rst drop"), packet=syn) == {"ACCEPT": 1}
+
+
+def test_prefix_is_replaced_and_the_rest_stays() -> None:
+    to = "dnat ip prefix to ip daddr map { 192.0.2.0/24 : 10.0.1.0/24 }"
+    packet = replace(COMING, dst="192.0.2.21")
+    first, second = nat(to, name="a", priority="-110"), nat("dnat to 10.0.1.9", name="b")
+    assert [way.packet.dst for way in traced(ruleset(first, second), packet)] == ["10.0.1.21"]
+
+
+def test_chain_without_a_name() -> None:
+    assert verdicts(forward("udp dport 53 jump {\n\t\t\treturn\n\t\t}", "drop")) == {"DROP": 1}
+    assert verdicts(forward("udp dport 53 goto {\n\t\t\treturn\n\t\t}", "drop")) == {"ACCEPT": 1}
+
+
+def test_field_is_changed_in_packets_that_have_it() -> None:
+    six = Packet("2001:db8::1", "2001:db8::2", "udp", 10000, 53, "eth0", ttl=64)
+    rules = ruleset(forward("ip daddr set 10.0.1.21", "meta mark set 0x1 drop"), family="inet")
+    assert [way.packet.dst for way in traced(rules)] == ["10.0.1.21"]
+    assert [way.packet.dst for way in nftables.parse(rules).trace(six)] == ["2001:db8::2"]
+
+
+def test_mark_of_the_connection_stops_a_rule_where_there_is_none() -> None:
+    rules = ("meta mark set ct mark drop", "ct mark set 0x1 meta mark set 0x2")
+    early = chain("early", *rules, base="type filter hook prerouting priority raw; policy accept;")
+    assert [(way.verdict, way.packet.mark) for way in traced(ruleset(early))] == [("ACCEPT", 2)]
+    assert verdicts(forward(*rules)) == {"DROP": 1}
+
+
+def test_limit_of_an_element_can_stop_the_rule() -> None:
+    limited = "\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.7 limit rate 1/second }\n\t}\n"
+    assert {way.verdict for way in traced(ruleset(forward("ip saddr @s drop"), sets=limited))} == {"ACCEPT", "DROP"}
+    assert {way.verdict for way in traced(ruleset(forward("ip daddr @s drop"), sets=limited))} == {"ACCEPT"}
+
+
+@pytest.mark.parametrize("statement", ["last used 3s", 'dup to 192.0.2.1 device "eth0"', "flow add @f"])
+def test_statement_that_changes_nothing_leaves_the_answer_certain(statement: str) -> None:
+    (way,) = traced(ruleset(forward(statement)))
+    assert way.verdict == "ACCEPT"
+
+
+def test_synproxy_answers_a_handshake() -> None:
+    syn = Packet("10.0.0.7", "10.0.1.20", "tcp", 10000, 53, "eth0", ttl=64, tcp_flags="SYN")
+    assert verdicts(forward("synproxy mss 1460", "drop"), packet=syn) == {"SYNPROXY": 1}
+    assert verdicts(forward("synproxy mss 1460", "drop")) == {"DROP": 1}
 
 
 def test_circle_of_chains_is_refused() -> None:
@@ -188,6 +255,15 @@ IPTABLES = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m mark --mark 0x1 -j DRO
 @pytest.mark.parametrize(("priority", "verdict"), [("-1", "DROP"), ("1", "ACCEPT")])
 def test_iptables_beside_nftables_in_the_order_of_priorities(priority: str, verdict: str) -> None:
     rules = nftables.parse(ruleset(forward("meta mark set 0x1", priority=priority)))
+    found = rules.trace(COMING, ROUTING, beside=[iptables.parse(IPTABLES)])
+    assert [way.verdict for way in found] == [verdict]
+
+
+@pytest.mark.parametrize(("is_older", "verdict"), [(True, "DROP"), (False, "ACCEPT")])
+def test_of_equal_priorities_iptables_comes_by_its_place_in_the_list(is_older: bool, verdict: str) -> None:
+    ours = ruleset(forward("meta mark set 0x1"))
+    theirs = ruleset(chain("FORWARD", base="type filter hook forward priority filter; policy accept;"), name="filter")
+    rules = nftables.parse(theirs + ours if is_older else ours + theirs)
     found = rules.trace(COMING, ROUTING, beside=[iptables.parse(IPTABLES)])
     assert [way.verdict for way in found] == [verdict]
 

@@ -19,6 +19,7 @@ from kanslib.iptables.targets import Action, Jump
 
 _PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 _ROLES = {"raw": Role.BEFORE_CONNTRACK, "nat": Role.NAT}
+_OLDEST = 1 << 30
 INDEXED_FROM = 16  # rules; shorter chains are searched rule by rule
 
 
@@ -33,10 +34,14 @@ class CompiledRule:
 
 
 class CompiledDump:
-    """The rules of a dump as a trace asks for them; compiled chains are kept."""
+    """The rules of a dump as a trace asks for them; compiled chains are kept.
 
-    def __init__(self, dump: Dump) -> None:
-        self._dump = dump
+    `ranks`: those of its built-in chains (family such as `ip`, table, chain) among the chains of nftables, where
+    iptables-nft has made them. Without a rank a chain counts as older than those of nftables.
+    """
+
+    def __init__(self, dump: Dump, ranks: Mapping[tuple[str, str, str], int] | None = None) -> None:
+        self._dump, self._ranks = dump, ranks or {}
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
 
     def stages(self, family: int) -> Iterator[Stage]:
@@ -47,7 +52,8 @@ class CompiledDump:
             for hook in hooks:
                 if hook in self._dump.tables.get(table, ()):
                     priority = _PRIORITIES.get(table, -100 if hook in ("PREROUTING", "OUTPUT") else 100)
-                    yield Stage(hook, table, hook, priority, _ROLES.get(table, Role.OTHER))
+                    rank = self._ranks.get(("ip" if family == 4 else "ip6", table, hook), _OLDEST)
+                    yield Stage(hook, table, hook, priority, _ROLES.get(table, Role.OTHER), rank)
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain; None where the table does not have it."""

@@ -25,18 +25,23 @@ class Role(Enum):
 
 
 class Stage(NamedTuple):
-    """A base chain as a packet meets it: its hook, its table and its name, its priority and its role."""
+    """A base chain as a packet meets it: its hook, its table and its name, its priority and its role.
+
+    `rank` orders chains of one priority: the kernel asks the one first that was added last
+    (Linux net/netfilter/core.c, nf_hook_entries_grow).
+    """
 
     hook: str
     table: str
     chain: str
     priority: int
     role: Role
+    rank: int = 0
 
     @property
-    def order(self) -> tuple[int, int]:
+    def order(self) -> tuple[int, int, int]:
         """Return what base chains of one hook are sorted by: all of nat stand together, by their own priority."""
-        return (_NAT[self.hook] if self.role is Role.NAT else self.priority), self.priority
+        return (_NAT[self.hook] if self.role is Role.NAT else self.priority), self.priority, self.rank
 
 
 class TracedChain(Protocol):

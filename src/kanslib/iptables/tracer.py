@@ -354,7 +354,7 @@ class _Search:
             )  # the index of the chains was asked for the old address
             state.frame = (frame.without_index() if moved else frame).behind
             return True
-        if isinstance(action, targets.Translate) and state.role is Role.NAT:
+        if isinstance(action, targets.Translate | targets.MapNetwork) and state.role is Role.NAT:
             state.translated_at = state.hook
         if verdict.name == "ACCEPT":
             state.frame = None

@@ -54,7 +54,8 @@ _INDEXED_FROM = 16  # elements; shorter maps are searched element by element
 class CompiledRuleset:
     """The rules of a ruleset as a trace asks for them; compiled chains are kept.
 
-    `ignored`: tables that somebody else reads, each (family, name).
+    `ignored`: tables that somebody else reads, each (family, name). `ranks`: those of all base chains (family, table,
+    chain), see `Stage`.
     """
 
     def __init__(self, tables: Sequence[Table], ignored: frozenset[tuple[str, str]] = frozenset()) -> None:
@@ -63,19 +64,19 @@ class CompiledRuleset:
             for table in tables
             if table.family in _FAMILIES and (table.family, table.name) not in ignored and "dormant" not in table.flags
         }
+        bases = [(one.family, one.name, name) for one in tables for name, chain in one.chains.items() if chain.base]
+        # nft lists tables and chains in the order in which they were added
+        self.ranks = {key: rank for rank, key in enumerate(reversed(bases))}
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
 
     def stages(self, family: int) -> Iterator[Stage]:
-        """Yield the base chains that packets of a family (4 or 6) meet.
-
-        Of two chains with one priority the kernel asks the one first that was added last
-        (Linux net/netfilter/core.c, nf_hook_entries_grow).
-        """
-        for name, table in reversed(self._tables.items()):
-            for chain in reversed([*table.chains.values()]):
+        """Yield the base chains that packets of a family (4 or 6) meet."""
+        for name, table in self._tables.items():
+            for chain in table.chains.values():
                 base = chain.base
                 if base is not None and family in _FAMILIES[table.family] and base.hook in _HOOKS:
-                    yield Stage(base.hook.upper(), name, chain.name, base.priority, _role(base))
+                    rank = self.ranks[table.family, table.name, chain.name]
+                    yield Stage(base.hook.upper(), name, chain.name, base.priority, _role(base), rank)
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain, or the map of a compiled rule; None where the table does not have it."""
@@ -199,7 +200,10 @@ class _MapChain(CompiledChain):
         element = self._elements[position]
         statements = self._then(element)
         chance = self._shares[position].of_all if self._shares else None
-        walked = replace(self._walked, element=str(element), chance=chance, to=_leads_to(statements))
+        walked = replace(
+            self._walked, element=str(element), chance=chance, to=_leads_to(statements),
+            comment=element.comment or self._walked.comment,
+        )  # fmt: skip
         return _compile(self._scope, walked, self._matches(position), statements)
 
     def _matches(self, position: int) -> tuple[Match, ...]:
@@ -308,10 +312,10 @@ def _compile(
         done = statement_actions.compile_statement(statement, scope.table)
         if isinstance(done, tuple):
             found += done
-        elif statement_actions.ends_rule(statement) or place == len(statements) - 1:
-            found += statement_actions.requirements(statement)
-            return _rule(walked, found, done)
         else:
+            found += statement_actions.requirements(statement)
+            if statement_actions.ends_rule(statement) or place == len(statements) - 1:
+                return _rule(walked, found, done)
             found.append(statement_actions.Change(done))
     return _rule(walked, found, targets.NoEffect())
 
@@ -335,7 +339,9 @@ def _then(statement: Statement, rest: tuple[Statement, ...]) -> Callable[[Elemen
     """Return what an element's data makes of the statement that asked for it, with the statements behind."""
 
     def statements(element: Element) -> tuple[Statement, ...]:
-        data = element.data
+        return (*element.statements, *with_data(element.data))
+
+    def with_data(data: Expression | Verdict | None) -> tuple[Statement, ...]:
         match statement:
             case VerdictMap() if isinstance(data, Verdict):
                 return (data,) if data.kind != "continue" else rest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from kanslib.nftables.syntax import ConnectionLimit, Counter, Limit, Quota, Verdict
+from kanslib.nftables.syntax import ConnectionLimit, Counter, Limit, Quota, SideEffect, Verdict
 from kanslib.nftables.tokens import Cursor
 
 _UNITS = {"bytes": 1, "kbytes": 1024, "mbytes": 1024**2}
@@ -21,8 +21,8 @@ def read_verdict(cursor: Cursor) -> Verdict | None:
     return None
 
 
-def read_element_statement(cursor: Cursor) -> Counter | Limit | Quota | ConnectionLimit | None:
-    """Return a counter or a limit; None where none comes, or one with a name."""
+def read_element_statement(cursor: Cursor) -> Counter | Limit | Quota | ConnectionLimit | SideEffect | None:
+    """Return a counter, a limit or `last`; None where none comes, or one with a name."""
     if cursor.is_next(*_READERS) and not cursor.is_next("name", ahead=1):
         return _READERS[cursor.peek().text](cursor)
     return _read_connection_limit(cursor)
@@ -82,6 +82,12 @@ def _read_connection_limit(cursor: Cursor) -> ConnectionLimit | None:
     return ConnectionLimit(cursor.number("how many connections"), over)
 
 
-_READERS: dict[str, Callable[[Cursor], Counter | Limit | Quota]] = {
-    "counter": _read_counter, "limit": _read_limit, "quota": _read_quota,
+def _read_last(cursor: Cursor) -> SideEffect:
+    cursor.take()
+    used = f" used {cursor.word('a time, or never')}" if cursor.accept("used") else ""
+    return SideEffect("last", f"last{used}")
+
+
+_READERS: dict[str, Callable[[Cursor], Counter | Limit | Quota | SideEffect]] = {
+    "counter": _read_counter, "limit": _read_limit, "quota": _read_quota, "last": _read_last,
 }  # fmt: skip

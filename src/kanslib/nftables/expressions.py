@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from kanslib.nftables.element_statements import read_element_statement, read_verdict
-from kanslib.nftables.names import HEADER_FIELDS, META_KEYS, OPTION_HEADERS
+from kanslib.nftables.names import HEADER_FIELDS, KERNEL_FACTS, META_KEYS, OPTION_FIELDS, OPTION_HEADERS, TUNNELS
 from kanslib.nftables.syntax import (
     Binary,
     Concatenation,
@@ -17,7 +17,9 @@ from kanslib.nftables.syntax import (
     Flags,
     Hash,
     HeaderOption,
+    Inner,
     Interval,
+    KernelFact,
     Lookup,
     Meta,
     NumGen,
@@ -59,18 +61,24 @@ def constant(word: str) -> int | str:
     return int(word, 0) if _NUMBER.fullmatch(word) and not (word[0] == "0" and word.isdigit() and word != "0") else word
 
 
-def read_expression(cursor: Cursor, least: int = 0) -> Expression:
-    """Return an expression with its operators; `least`: the precedence of the operators that still belong to it."""
-    found = _read_operators(cursor, read_concatenation(cursor), least)
+def read_expression(cursor: Cursor) -> Expression:
+    """Return an expression with its operators, or what a map has for it."""
+    found = _read_operators(cursor, read_concatenation(cursor))
     if cursor.accept("map"):
         return Lookup(found, read_set(cursor))
     return found
 
 
-def _read_operators(cursor: Cursor, left: Expression, least: int) -> Expression:
+def read_constants(cursor: Cursor) -> Expression:
+    """Return what a field is compared with: a value, or several with operators: `fin | syn`."""
+    return _read_operators(cursor, read_value(cursor))
+
+
+def _read_operators(cursor: Cursor, left: Expression, least: int = 0) -> Expression:
+    """Return an expression with the operators behind it that bind more than `least` (`_PRECEDENCE`)."""
     while (operator := _next_operator(cursor)) and _PRECEDENCE[operator] > least:
         cursor.take()
-        left = Binary(operator, left, read_expression(cursor, _PRECEDENCE[operator]))
+        left = Binary(operator, left, _read_operators(cursor, read_concatenation(cursor), _PRECEDENCE[operator]))
     return left
 
 
@@ -116,6 +124,10 @@ def read_selector(cursor: Cursor) -> Expression | None:
     if name in OPTION_HEADERS and (following.text in OPTION_HEADERS[name]):
         cursor.take()
         return HeaderOption(name, name, cursor.take().text)
+    if name in KERNEL_FACTS and (found := KERNEL_FACTS[name].match(cursor.text, token.at)):
+        return _read_fact(cursor, found.end())
+    if name in TUNNELS and (following.text in HEADER_FIELDS or following.text == "meta"):
+        return _read_inner(cursor)
     if name in ("@ll", "@nh", "@th", "@ih") and following.text == ",":  # else a set of that name
         return _read_raw(cursor)
     return None
@@ -123,13 +135,27 @@ def read_selector(cursor: Cursor) -> Expression | None:
 
 def _read_option(cursor: Cursor) -> HeaderOption:
     protocol, _, name = cursor.take().text, cursor.take(), cursor.word("the name of an option")
-    has_field = cursor.peek().kind == "word" and cursor.peek().text in _OPTION_FIELDS and not cursor.is_next("exists")
+    if name.startswith("@"):  # its kind, first bit and length: `tcp option @255,8,8`
+        for _ in range(2):
+            name += cursor.expect(",") + cursor.word("a number of bits")
+    has_field = cursor.peek().kind == "word" and cursor.peek().text in OPTION_FIELDS and not cursor.is_next("exists")
     return HeaderOption(protocol, name, cursor.take().text if has_field else "")
 
 
-_OPTION_FIELDS = frozenset(
-    ("kind", "length", "size", "count", "left", "right", "tsval", "tsecr", "ptr", "value", "addr", "type", "flags")
-)
+def _read_fact(cursor: Cursor, end: int) -> KernelFact:
+    """Return what the kernel knows of a packet: the words up to a place of the text."""
+    words = []
+    while not cursor.at_end and cursor.peek().at < end:
+        words.append(cursor.take().text)
+    return KernelFact(" ".join(words))
+
+
+def _read_inner(cursor: Cursor) -> Inner:
+    tunnel = cursor.take().text
+    field = read_selector(cursor)
+    if field is None:
+        raise cursor.error(f"a field of the packet in {tunnel}")
+    return Inner(tunnel, field)
 
 
 def _read_raw(cursor: Cursor) -> RawPayload:
@@ -154,7 +180,8 @@ def _read_fib(cursor: Cursor) -> Fib:
     flags = [cursor.word("a field that the routing is asked about")]
     while cursor.accept("."):
         flags.append(cursor.word("a field that the routing is asked about"))
-    return Fib(tuple(flags), cursor.expect(*_FIB_RESULTS))
+    result = cursor.expect(*_FIB_RESULTS)
+    return Fib(tuple(flags), "oif" if result == "check" else result)  # nft 1.1 prints `oif exists` as `check exists`
 
 
 def _read_route(cursor: Cursor) -> Route:

@@ -25,9 +25,12 @@ from kanslib.nftables.syntax import (
     Extension,
     Fib,
     Flags,
+    FlowOffload,
     Hash,
     HeaderOption,
+    Inner,
     Interval,
+    KernelFact,
     Limit,
     Log,
     Lookup,
@@ -50,8 +53,10 @@ from kanslib.nftables.syntax import (
     SetLiteral,
     SetReference,
     SetUpdate,
+    SideEffect,
     Socket,
     Statement,
+    SynProxy,
     Table,
     TProxy,
     UnknownExpression,
@@ -167,10 +172,11 @@ def _set(entry: _Object) -> Set:
     elements = tuple(map(_element, _list(entry.get("elem", []))))
     kind, data = _type(entry.get("type")), entry.get("map")
     timeout, size = entry.get("timeout"), entry.get("size")
+    statements = tuple(map(_statement, _list(entry.get("stmt", []))))
     return Set(
         _text(entry, "name"), kind, "" if data is None else _type(data), frozenset(_words(entry.get("flags"))),
         timeout if isinstance(timeout, int) else None, size if isinstance(size, int) else None,
-        entry.get("auto-merge") is True, _text(entry, "comment"), lambda: elements,
+        entry.get("auto-merge") is True, _text(entry, "comment"), lambda: elements, statements,
     )  # fmt: skip
 
 
@@ -261,9 +267,10 @@ def _reject(_kind: str, value: Json) -> Reject:
 
 def _nat(kind: str, value: Json) -> Nat:
     entry = value if isinstance(value, Mapping) else {}
+    is_prefix = "prefix" in _words(entry.get("type_flags"))
     return Nat(
         kind, _optional(entry.get("addr")), _optional(entry.get("port")), _text(entry, "family"),
-        tuple(_words(entry.get("flags"))),
+        tuple(flag for flag in _words(entry.get("flags")) if flag != "netmap"), is_prefix,
     )  # fmt: skip
 
 
@@ -283,6 +290,51 @@ def _set_update(_kind: str, value: Json) -> SetUpdate:
     statements = tuple(map(_statement, _list(entry.get("stmt", []))))
     name = _text(entry, "set").removeprefix("@")
     return SetUpdate(_text(entry, "op"), name, replace(element, statements=(*element.statements, *statements)))
+
+
+def _map_update(_kind: str, value: Json) -> SetUpdate:
+    entry = _object(value)
+    element = replace(_element(entry.get("elem")), data=_expression(entry.get("data")))
+    return SetUpdate(_text(entry, "op"), _text(entry, "map").removeprefix("@"), element)
+
+
+def _meter(_kind: str, value: Json) -> SetUpdate:
+    entry = _object(value)
+    element = replace(_element(entry.get("key")), statements=(_statement(entry.get("stmt")),))
+    return SetUpdate("add" if element.timeout is None else "update", _text(entry, "name"), element)
+
+
+def _flow(_kind: str, value: Json) -> FlowOffload:
+    return FlowOffload(_text(_object(value), "flowtable").removeprefix("@"))
+
+
+def _synproxy(_kind: str, value: Json) -> SynProxy | ObjectReference:
+    if isinstance(value, str) or (isinstance(value, Mapping) and "map" in value):
+        return ObjectReference("synproxy", _expression(value))
+    entry = value if isinstance(value, Mapping) else {}
+    options = [f"{name} {entry[name]}" for name in ("mss", "wscale") if name in entry]
+    return SynProxy((*options, *_words(entry.get("flags"))))
+
+
+def _last(_kind: str, value: Json) -> SideEffect:
+    entry = value if isinstance(value, Mapping) else {}
+    used = f" used {entry['used']}" if "used" in entry else ""
+    return SideEffect("last", f"last{used}")
+
+
+def _copy(kind: str, value: Json) -> SideEffect:
+    entry = value if isinstance(value, Mapping) else {"addr": value}
+    words = [_text(entry, "family"), "to", *(str(_expression(entry[name])) for name in ("addr",) if name in entry)]
+    device = ["device", str(_expression(entry["dev"]))] if "dev" in entry else []
+    return SideEffect(kind, " ".join(filter(None, (kind, *words, *device))))
+
+
+def _reset(kind: str, value: Json) -> SideEffect:
+    return SideEffect(kind, f"{kind} {_expression(value)}")
+
+
+def _secmark(_kind: str, value: Json) -> Assign:
+    return Assign(Meta("secmark"), _expression(value))
 
 
 def _connection_limit(_kind: str, value: Json) -> ConnectionLimit:
@@ -305,13 +357,17 @@ _STATEMENTS: dict[str, Callable[[str, Json], Statement]] = {
     **dict.fromkeys(("ct helper", "ct timeout", "ct expectation"), _reference),
     "vmap": _verdict_map, "match": _match, "mangle": _assign, "counter": _counter, "limit": _limit, "quota": _quota,
     "log": _log, "reject": _reject, "tproxy": _tproxy, "queue": _queue, "set": _set_update,
-    "ct count": _connection_limit, "notrack": _no_track, "xt": _extension,
+    "ct count": _connection_limit, "notrack": _no_track, "xt": _extension, "map": _map_update, "meter": _meter,
+    "flow": _flow, "synproxy": _synproxy, "tunnel": _reference, "last": _last, "reset": _reset, "secmark": _secmark,
+    **dict.fromkeys(("dup", "fwd"), _copy),
 }  # fmt: skip
 
 # ── expressions ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _expression(value: Json) -> Expression:
+    if isinstance(value, bool):  # of an option: whether it is there
+        return Value("exists" if value else "missing")
     if isinstance(value, int):
         return Value(value)
     if isinstance(value, str):
@@ -350,7 +406,8 @@ def _element(value: Json) -> Element:
         return Element(_expression(value), data)
     entry = _object(value["elem"])
     timeout, expires = entry.get("timeout"), entry.get("expires")
-    statements = tuple(_statement({kind: entry[kind]}) for kind in ("counter", "limit", "quota") if kind in entry)
+    kinds = ("counter", "limit", "quota", "ct count", "last")
+    statements = tuple(_statement({kind: entry[kind]}) for kind in entry if kind in kinds)
     return Element(
         _expression(entry.get("val")), data, timeout if isinstance(timeout, int) else None,
         expires if isinstance(expires, int) else None, _text(entry, "comment"), statements,
@@ -374,7 +431,8 @@ def _payload(value: Json) -> Expression:
     entry = _object(value)
     if "base" in entry:
         return RawPayload(_text(entry, "base"), _number(entry.get("offset")), _number(entry.get("len")))
-    return Payload(_text(entry, "protocol"), _text(entry, "field"))
+    found = Payload(_text(entry, "protocol"), _text(entry, "field"))
+    return Inner(_text(entry, "tunnel"), found) if "tunnel" in entry else found
 
 
 def _prefix(value: Json) -> Prefix:
@@ -412,8 +470,21 @@ def _hash(kind: str) -> Callable[[Json], Hash]:
 def _tcp_option(value: Json) -> Expression:
     entry = _object(value)
     if "name" not in entry:
-        return UnknownExpression(json.dumps(value))
+        return HeaderOption("tcp", "@" + ",".join(str(_number(entry.get(key))) for key in ("base", "offset", "len")))
     return HeaderOption("tcp", _text(entry, "name"), _text(entry, "field"))
+
+
+def _ipsec(value: Json) -> KernelFact:
+    entry = _object(value)
+    number = entry.get("spnum", 0)
+    words = (_text(entry, "dir"), f"spnum {number}" if number else "", _text(entry, "family"), _text(entry, "key"))
+    return KernelFact(" ".join(filter(None, ("ipsec", *words))))
+
+
+def _osf(value: Json) -> KernelFact:
+    entry = _object(value)
+    ttl = f"ttl {entry['ttl']}" if "ttl" in entry else ""
+    return KernelFact(" ".join(filter(None, ("osf", ttl, _text(entry, "key")))))
 
 
 _EXPRESSIONS: dict[str, Callable[[Json], Expression]] = {
@@ -421,6 +492,8 @@ _EXPRESSIONS: dict[str, Callable[[Json], Expression]] = {
     "jhash": _hash("jhash"), "symhash": _hash("symhash"), "tcp option": _tcp_option,
     "meta": lambda value: Meta(_text(_object(value), "key")),
     "fib": lambda value: Fib(tuple(_words(_object(value).get("flags"))), _text(_object(value), "result")),
+    "ipsec": _ipsec, "osf": _osf, "tunnel": lambda value: KernelFact(f"tunnel {_text(_object(value), 'key')}"),
+    "sctp chunk": lambda value: HeaderOption("sctp", _text(_object(value), "name"), _text(_object(value), "field")),
     "rt": lambda value: Route(_text(_object(value), "key"), _text(_object(value), "family")),
     "socket": lambda value: Socket(_text(_object(value), "key")),
     "concat": lambda value: Concatenation(tuple(map(_expression, _list(value)))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 HEADER_FIELDS: dict[str, frozenset[str]] = {
     name: frozenset(fields.split())
     for name, fields in {
@@ -11,7 +13,7 @@ HEADER_FIELDS: dict[str, frozenset[str]] = {
         "ip": "version hdrlength dscp ecn length id frag-off ttl protocol checksum saddr daddr",
         "ip6": "version dscp ecn flowlabel length nexthdr hoplimit saddr daddr",
         "icmp": "type code checksum id sequence gateway mtu",
-        "icmpv6": "type code checksum parameter-problem packet-too-big id sequence max-delay taddr daddr",
+        "icmpv6": "type code checksum parameter-problem packet-too-big mtu id sequence max-delay taddr daddr",
         "igmp": "type mrt checksum group",
         "tcp": "sport dport sequence ackseq doff reserved flags window checksum urgptr",
         "udp": "sport dport length checksum",
@@ -39,6 +41,26 @@ OPTION_HEADERS: dict[str, frozenset[str]] = {
         "rt0": "addr", "rt2": "addr", "srh": "flags last-entry sid tag",
     }.items()
 }  # fmt: skip
+# fields of options and of the chunks of SCTP (src/tcpopt.c, src/ipopt.c, src/sctp_chunk.c)
+OPTION_FIELDS = frozenset(
+    word
+    for words in (
+        "kind length size count left right tsval tsecr ptr value addr type flags subtype",
+        "stream ssn ppid seqno tsn initial-tsn init-tag a-rwnd num-outbound-streams num-inbound-streams",
+        "cum-tsn-ack num-gap-ack-blocks num-dup-tsns lowest-tsn new-cum-tsn",
+    )
+    for word in words.split()
+)
+# tunnels whose packets rules can look into (src/proto.c)
+TUNNELS = frozenset(("vxlan", "geneve", "gre", "gretap"))
+# what the kernel knows of a packet and a trace does not (src/osf.c, src/xfrm.c, src/tunnel.c, the addresses of ARP)
+KERNEL_FACTS = {
+    "ipsec": re.compile(r"ipsec (?:in|out) (?:spnum \d+ )?(?:reqid|spi|ip6? [sd]addr)"),
+    "osf": re.compile(r"osf (?:ttl (?:loose|skip) )?(?:name|version)"),
+    "tunnel": re.compile(r"tunnel (?:path|id)"),
+    "arp": re.compile(r"arp [sd]addr (?:ip|ether)"),
+    "srh": re.compile(r"srh sid\[\d+\]"),
+}
 META_KEYS = frozenset(
     [
         "length",

@@ -29,6 +29,7 @@ from kanslib.nftables.syntax import (
     Statement,
     Table,
     UnknownStatement,
+    Verdict,
 )
 from kanslib.nftables.tokens import Cursor
 
@@ -45,9 +46,15 @@ _HOOK = re.compile(
 )
 _PRIORITY = re.compile(r"(?P<name>[a-z]+)?(?: ?(?P<sign>[+-]) ?)?(?P<number>\d+)?")
 _OBJECTS = frozenset(
-    ("counter", "quota", "limit", "flowtable", "secmark", "synproxy", "ct helper", "ct timeout", "ct expectation")
+    (
+        "counter", "quota", "limit", "flowtable", "secmark", "synproxy", "tunnel", "ct helper", "ct timeout",
+        "ct expectation",
+    )
 )  # fmt: skip
-_NUMBERS: dict[str, Callable[[str], int]] = {"size": int, "timeout": seconds}
+_SET_PROPERTIES = ("type", "typeof", "flags", "timeout", "gc-interval", "size", "policy", "auto-merge", "comment")
+_SET_STATEMENTS = ("counter", "limit", "quota", "ct", "last")
+_INLINE = re.compile(r"(?P<head>.*?) ?\b(?P<kind>jump|goto) \{")  # a rule whose chain has no name: its rules follow
+_INLINE_END = re.compile(r"\}(?: comment (?P<comment>\"[^\"]*\"))?(?:\s*# handle (?P<handle>\d+))?")
 
 
 @dataclass
@@ -140,32 +147,72 @@ def _read_table(lines: _Lines, opened: int, family: str, name: str) -> Table:
             continue
         kind, own = found["kind"], found["names"]
         if kind == "chain":
-            chains[own] = _read_chain(lines, number, own, family)
+            chains |= _read_chain(lines, number, own, family)
         elif kind in ("set", "map"):
             sets[own] = _read_set(lines, number, own)
         elif kind in _OBJECTS:
-            text = "\n".join(line for _, line in lines.block(number))
-            objects.append(NamedObject(kind, own, text))
+            objects.append(NamedObject(kind, own, "\n".join(_nested(lines, number))))
         else:
             raise lines.error(number, f"chain, set, map, {', '.join(sorted(_OBJECTS))}")
     return Table(family, name, chains, sets, tuple(objects), flags, comment)
 
 
+def _nested(lines: _Lines, opened: int) -> Iterator[str]:
+    """Yield the lines of a block, and those of the blocks in it."""
+    for number, line in lines.block(opened):
+        yield line
+        if line.endswith("{"):
+            yield from _nested(lines, number)
+            yield "}"
+
+
 # ── chains ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read_chain(lines: _Lines, opened: int, name: str, family: str) -> Chain:
+def _read_chain(lines: _Lines, opened: int, name: str, family: str) -> dict[str, Chain]:
+    """Return a chain by its name, and the chains without a name to which its rules lead."""
+    found: dict[str, Chain] = {}
     rules = []
     base = None
     comment = ""
     for number, line in lines.block(opened):
-        if line.startswith("type ") and (found := _HOOK.fullmatch(line)):
-            base = _base_chain(lines, number, found, family)
+        if line.startswith("type ") and (hook := _HOOK.fullmatch(line)):
+            base = _base_chain(lines, number, hook, family)
         elif line.startswith('comment "'):
             comment = line.removeprefix("comment ").strip('"')
+        elif line.endswith(" {") and (inline := _INLINE.fullmatch(line)):
+            rule, chains = _read_inline_chain(lines, number, inline)
+            rules.append(rule)
+            found |= chains
         else:
             rules.append(_read_rule(lines, number))
-    return Chain(name, tuple(rules), base, comment)
+    return {name: Chain(name, tuple(rules), base, comment), **found}
+
+
+def _read_inline_chain(lines: _Lines, opened: int, found: re.Match[str]) -> tuple[Rule, dict[str, Chain]]:
+    """Return a rule that leads to a chain without a name, and that chain, named by its line."""
+    rules: list[Rule] = []
+    chains: dict[str, Chain] = {}
+    for number, line in lines:
+        end = _INLINE_END.fullmatch(line)
+        if end:
+            break
+        if line.endswith(" {") and (inline := _INLINE.fullmatch(line)):
+            rule, further = _read_inline_chain(lines, number, inline)
+            rules.append(rule)
+            chains |= further
+        else:
+            rules.append(_read_rule(lines, number))
+    else:
+        raise lines.error(len(lines.lines), f"}} for the chain that begins on line {opened}")
+    name = f"{{ line {opened} }}"
+    head = Cursor(lines.lines[opened - 1].rpartition(found["kind"])[0], opened)
+    statements = (*read_statements(head), Verdict(found["kind"], name))
+    _report(lines, opened, statements)
+    comment = (end["comment"] or "").strip('"')
+    text = f"{found['head']} {found['kind']} {name}".strip()
+    made = Rule(text, opened, _number(end), lambda: (statements, comment))
+    return made, {name: Chain(name, tuple(rules)), **chains}
 
 
 def _base_chain(lines: _Lines, number: int, found: re.Match[str], family: str) -> BaseChain:
@@ -194,43 +241,48 @@ def _read_rule(lines: _Lines, line: int) -> Rule:
 
     if not FAST_RULE.fullmatch(body):
         found = read()
-        lines.unknown += [(line, str(one)) for one in found[0] if isinstance(one, UnknownStatement | Extension)]
+        _report(lines, line, found[0])
         return Rule(body.strip(), line, _number(handle), lambda: found)
     return Rule(body.strip(), line, _number(handle), read)
 
 
+def _report(lines: _Lines, line: int, statements: tuple[Statement, ...]) -> None:
+    """Keep what is not known of a rule, for `Ruleset.unknown`."""
+    lines.unknown += [(line, str(one)) for one in statements if isinstance(one, UnknownStatement | Extension)]
+
+
 def _number(handle: re.Match[str] | None) -> int | None:
-    return int(handle["handle"]) if handle else None
+    return int(handle["handle"]) if handle and handle["handle"] else None
 
 
 # ── sets ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _read_set(lines: _Lines, opened: int, name: str) -> Set:
-    kind = data = comment = ""
-    flags: frozenset[str] = frozenset()
+    properties: dict[str, tuple[int, str]] = {}
+    statements: list[Statement] = []
     read: Callable[[], tuple[Element, ...]] = tuple
-    numbers: dict[str, int] = {}
-    auto_merge = False
     for number, line in lines.block(opened):
         word, _, rest = line.partition(" ")
-        if word in ("type", "typeof"):
-            kind, _, data = rest.partition(" : ")
-        elif word == "flags":
-            flags = frozenset(rest.split(","))
-        elif word == "elements":
+        if word == "elements":
             read = _read_elements(lines, number)
-        elif word in _NUMBERS:
-            numbers[word] = _NUMBERS[word](rest.partition(" ")[0])
-        elif word == "comment":
-            comment = rest.strip('"')
-        elif word == "auto-merge":
-            auto_merge = True
-        elif word not in ("gc-interval", "policy", "counter", "limit", "quota", "ct"):
-            raise lines.error(number, "type, typeof, flags, timeout, size, elements, comment, or }")
-    if not kind:
+        elif word in _SET_STATEMENTS:
+            statements += read_statements(Cursor(line, number))
+        elif word in _SET_PROPERTIES:
+            properties[word] = number, rest
+        else:
+            raise lines.error(number, f"{', '.join(_SET_PROPERTIES)}, elements, or }}")
+    kind = properties.get("type") or properties.get("typeof")
+    if kind is None:
         raise lines.error(opened, f"the type of {name}: a line with type or typeof")
-    return Set(name, kind, data, flags, numbers.get("timeout"), numbers.get("size"), auto_merge, comment, read)
+    key, _, data = kind[1].partition(" : ")
+    # nft 1.1 prints how many there are: `size 65535\t# count 3`
+    size = Cursor(properties["size"][1], properties["size"][0]).number("a size") if "size" in properties else None
+    return Set(
+        name, key, data, frozenset(properties["flags"][1].split(",")) if "flags" in properties else frozenset(),
+        seconds(properties["timeout"][1]) if "timeout" in properties else None, size, "auto-merge" in properties,
+        properties.get("comment", (0, ""))[1].strip('"'), read, tuple(statements),
+    )  # fmt: skip
 
 
 def _read_elements(lines: _Lines, first: int) -> Callable[[], tuple[Element, ...]]:

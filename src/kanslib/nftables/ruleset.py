@@ -61,6 +61,7 @@ class Ruleset:
 
         `beside`: dumps of iptables on the same machine, with `sets` (`ipset.parse`). The kernel asks both kinds of
         rules in the order of their priorities. The tables that iptables-nft has made are then taken from the dumps.
+        The text does not say when those of iptables-legacy were made: of equal priorities, nftables' come first.
         TraceError for circular rules, and for more work than `iptables.tracer.Limits` allows.
 
         >>> from kanslib import iptables, nftables
@@ -72,7 +73,8 @@ class Ruleset:
         """
         if beside:
             compiled = CompiledRuleset(self.tables, self.managed)
-            return Tracer((compiled, *map(CompiledDump, beside))).trace(packet, routing, sets)
+            dumps = (CompiledDump(dump, compiled.ranks) for dump in beside)
+            return Tracer((compiled, *dumps)).trace(packet, routing, sets)
         return self._tracer.trace(packet, routing, sets)
 
     @cached_property

@@ -21,6 +21,7 @@ from kanslib.iptables.match_types import (
     MACMatch,
     Match,
     MatchedPacket,
+    NetworkMatch,
     OutsideMatch,
     OwnerMatch,
     PacketTypeMatch,
@@ -41,6 +42,7 @@ from kanslib.nftables.syntax import (
     Expression,
     Fib,
     Flags,
+    HeaderOption,
     Interval,
     Meta,
     Payload,
@@ -94,6 +96,18 @@ class ProtocolsMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackedMatch:
+    """conntrack has a connection for the packet (Linux net/netfilter/nft_ct.c, nft_ct_get_eval)."""
+
+    names = ("ctstate",)
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Look for the connection."""
+        untracked = packet.test_untracked()
+        return untracked if isinstance(untracked, Question) else not untracked
+
+
+@dataclass(frozen=True, slots=True)
 class AnyMatch:
     """One of several alternatives holds; each is several matches that all have to hold."""
 
@@ -139,11 +153,17 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
     UnknownValueError where the selector, or a value, is not known here.
     """
     if isinstance(left, RawPayload) and (known := _RAW.get((left.base, left.offset, left.length))):
+        values = [_of_bits(value, left.length) for value in values] if _is_address(known) else values
         left = known
     builder = _builder(left)
     if builder is None:
         raise UnknownValueError(str(left))
     return builder(values, negated)
+
+
+def _of_bits(value: Expression, bits: int) -> Expression:
+    """Return an address that stands as a number in a rule, as an address."""
+    return Value(_text(bits, value.value)) if isinstance(value, Value) and isinstance(value.value, int) else value
 
 
 def _builder(left: Expression) -> _Builder | None:
@@ -187,20 +207,19 @@ def _is_address(expression: Expression) -> bool:
 def _masked_address(
     inner: Expression, mask: Expression, values: Sequence[Expression], negated: bool
 ) -> tuple[Match, ...]:
-    """Return the match of `ip saddr & 255.255.0.0 == 10.1.0.0`, whose mask is that of a prefix."""
-    if not isinstance(mask, Value) or not isinstance(mask.value, str):
-        raise UnknownValueError
-    bits, value = _address(mask.value)
-    length = value.bit_count()
-    if value != ((1 << bits) - 1) ^ ((1 << (bits - length)) - 1):
-        raise UnknownValueError
-    return matches_of(inner, [_network(one, length) for one in values], negated)
+    """Return the match of `ip saddr & 255.255.0.0 == 10.1.0.0`."""
+    bits, kept = _one_address(mask)
+    wanted = [_one_address(value) for value in values]
+    field = "src" if isinstance(inner, Payload) and inner.field == "saddr" else "dst"
+    text = f"{inner} & {mask} {', '.join(map(str, values))}"
+    networks = tuple((bits, value, kept) for other, value in wanted if other == bits)
+    return (*requirements_of(inner), NetworkMatch(field, networks, negated, text))
 
 
-def _network(value: Expression, length: int) -> Prefix:
-    with suppress(ValueError):
-        network = ip_network(f"{value}/{length}")
-        return Prefix(str(network.network_address), length)
+def _one_address(value: Expression) -> tuple[int, int]:
+    """Return an address as (bits, value). UnknownValueError for anything else."""
+    if isinstance(value, Value) and isinstance(value.value, str):
+        return _address(value.value)
     raise UnknownValueError(str(value))
 
 
@@ -362,13 +381,16 @@ def _union(numbers: Iterable[int]) -> int:
     return found
 
 
-def any_bit(left: Expression, right: Expression) -> tuple[Match, ...] | None:
-    """Return the match of flags without an operator, which asks for any of them: `tcp flags syn`, `ct state new`."""
+def any_bit(left: Expression, right: Expression, negated: bool) -> tuple[Match, ...] | None:
+    """Return the match of flags without an operator, which asks for any of them: `tcp flags syn`, `ct state new`.
+
+    `negated`: for none of them.
+    """
     if left == Payload("tcp", "flags"):
-        return (*_protocol("tcp"), BitsMatch("tcp_flags", flag_bits(right), 0, True))
+        return (*_protocol("tcp"), BitsMatch("tcp_flags", flag_bits(right), 0, not negated))
     if isinstance(left, Ct):
         values = [Value(name) for name in right.names] if isinstance(right, Flags) else [right]
-        return matches_of(left, values, False)
+        return matches_of(left, values, negated)
     return None
 
 
@@ -555,6 +577,12 @@ def requirements_of(left: Expression) -> tuple[Match, ...]:
             return (ProtocolsMatch(join((at, at) for at in WITH_PORTS), False),)
         case Payload(protocol, _) if protocol in _PORTS_OF or protocol in ("icmp", "icmpv6"):
             return _protocol(protocol)
+        case HeaderOption("tcp" | "sctp" | "dccp" as protocol, _):
+            return _protocol(protocol)
+        case Binary(_, inner, _):
+            return requirements_of(inner)
+        case Ct(key) if key != "state":
+            return (TrackedMatch(),)
     return ()
 
 

@@ -22,6 +22,7 @@ from kanslib.iptables.match_types import (
     RecentEntry,
 )
 from kanslib.iptables.names import PROTOCOLS
+from kanslib.iptables.packet import number
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import join
@@ -49,6 +50,7 @@ from kanslib.nftables.syntax import (
     Ct,
     Expression,
     Extension,
+    FlowOffload,
     Hash,
     HeaderOption,
     Interval,
@@ -68,7 +70,9 @@ from kanslib.nftables.syntax import (
     SetLiteral,
     SetReference,
     SetUpdate,
+    SideEffect,
     Statement,
+    SynProxy,
     Table,
     TProxy,
     UnknownStatement,
@@ -94,8 +98,16 @@ def ends_rule(statement: Statement) -> bool:
 
 
 def requirements(statement: Statement) -> tuple[Match, ...]:
-    """Return what has to hold for a statement besides the matches before it: the family that a translation names."""
-    return _of_family(statement.family) if isinstance(statement, Nat) else ()
+    """Return what has to hold for a statement besides the matches before it, such as the family that it names."""
+    match statement:
+        case Nat(family=family):
+            return _of_family(family)
+        case Assign(target, value):
+            of_target = () if isinstance(target, Ct) else requirements_of(target)
+            return (*of_target, *requirements_of(value))
+        case SynProxy() | ObjectReference("synproxy"):
+            return (ProtocolsMatch(((PROTOCOLS["tcp"], PROTOCOLS["tcp"]),), False),)
+    return ()
 
 
 def _of_family(family: str) -> tuple[Match, ...]:
@@ -115,14 +127,26 @@ def compile_statement(statement: Statement, table: Table) -> tuple[Match, ...] |
             return _translate(statement)
         case SetUpdate():
             return _set_update(statement, table)
-        case Limit() | Quota() | ObjectReference("limit" | "quota"):
-            return (FreshMatch(f"{_limit_words(statement)} {{lets the packet pass|stops the rule}}", False),)
+        case Limit() | Quota() | ObjectReference("limit" | "quota") | ConnectionLimit() | FlowOffload():
+            return _used_up(statement)
+        case ObjectReference("synproxy") | SynProxy():
+            return targets.ProxySYN()
+        case Counter() | Log() | ObjectReference() | SideEffect("last"):
+            return ()
+    return _other(statement)
+
+
+def _used_up(statement: Limit | Quota | ObjectReference | ConnectionLimit | FlowOffload) -> tuple[Match, ...]:
+    """Return the match of a statement that depends on the packets before this one."""
+    match statement:
         case ConnectionLimit(count, over):
             words = f"the number of connections {{is|is not}} {'over' if over else 'up to'} {count}"
             return (OutsideMatch(f"ct count {count}", words, EVERYTHING, False),)
-        case Counter() | Log() | ObjectReference():
-            return ()
-    return _other(statement)
+        case FlowOffload(flowtable):
+            words = f"the flowtable {flowtable} {{takes|does not take}} the connection"
+        case _:
+            words = f"{_limit_words(statement)} {{lets the packet pass|stops the rule}}"
+    return (FreshMatch(words, False),)
 
 
 def _verdict(kind: str, chain: str) -> Action:
@@ -150,6 +174,8 @@ def _other(statement: Statement) -> tuple[Match, ...] | Action:
             return targets.queue(f"queue {queue or 0}", "bypass" in flags, "QUEUE")
         case NoTrack():
             return targets.Track(False)
+        case SideEffect(_, text):
+            return targets.NoEffect(text)
         case Extension("match", name):
             return (unknown_match(f"xt match {name}"),)
         case Extension(kind, name):
@@ -170,8 +196,8 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
     left, operator, right = statement.left, statement.operator, statement.right
     text = f"{left} {'' if operator in ('==', 'in') else operator + ' '}{right}"
     try:
-        if operator == "in":
-            found = any_bit(left, right)
+        if operator in ("in", "!"):
+            found = any_bit(left, right, operator == "!")
             return found if found is not None else (unknown_match(text),)
         if operator == "<" and left == Binary("&", Meta("random"), Value(_HALF - 1)):  # as iptables' statistic
             return (RandomMatch(Probability(Fraction(flag_bits(right), _HALF))),)
@@ -181,9 +207,22 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
             return _random(left, _values(right, table), operator == "!=")
         if isinstance(right, SetReference) and _is_updated(right.name, table):
             return (*requirements_of(left), SetMatch.of(table, right.name, left, operator == "!="))
-        return equal(left, _values(right, table), operator == "!=")
+        found = equal(left, _values(right, table), operator == "!=")
+        return found if operator == "!=" else (*found, *_limits_of(right, table))
     except UnknownValueError:
         return (unknown_match(text),)
+
+
+def _limits_of(right: Expression, table: Table) -> tuple[Match, ...]:
+    """Return the match of the limits that the elements of a set have (Linux net/netfilter/nft_lookup.c)."""
+    named = table.sets.get(right.name) if isinstance(right, SetReference) else None
+    if named is None or not any(_is_limit(one) for element in named.elements for one in element.statements):
+        return ()
+    return (FreshMatch(f"the limit of an element of {named.name} {{lets the packet pass|stops the rule}}", False),)
+
+
+def _is_limit(statement: Statement) -> bool:
+    return isinstance(statement, Limit | Quota | ConnectionLimit)
 
 
 def _values(right: Expression, table: Table) -> tuple[Expression, ...]:
@@ -423,12 +462,21 @@ def _translate(statement: Nat) -> Action:
     if isinstance(address, Concatenation) and len(address.parts) == 2:
         address, port = address.parts
     try:
+        if statement.prefix and isinstance(address, Prefix) and port is None:
+            return _map_network(statement.kind, address)
         addresses = _address_ends(address) if address is not None else None
         ports = _port_ends(port) if port is not None else None
     except UnknownValueError:
         return _unknown(f"{statement.kind} to {str(address) if address else ''}")
     random = any(flag in ("random", "fully-random") for flag in statement.flags)
     return targets.Translate(_NAT[statement.kind], addresses, ports, None, random)
+
+
+def _map_network(kind: str, to: Prefix) -> Action:
+    """Return the action that replaces the first bits of an address (Linux net/netfilter/nft_nat.c, nft_nat_netmap)."""
+    bits, value = number(to.address)
+    mask = (1 << bits) - (1 << (bits - to.length))
+    return targets.MapNetwork("dst" if kind == "dnat" else "src", bits, value & mask, mask)
 
 
 def _address_ends(value: Expression) -> tuple[str, str]:

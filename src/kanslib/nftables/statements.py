@@ -8,6 +8,7 @@ from collections.abc import Callable
 from kanslib.nftables.element_statements import read_element_statement, read_verdict
 from kanslib.nftables.expressions import (
     constant,
+    read_constants,
     read_element,
     read_expression,
     read_selector,
@@ -21,6 +22,7 @@ from kanslib.nftables.syntax import (
     Ct,
     Expression,
     Extension,
+    FlowOffload,
     Interval,
     Log,
     Match,
@@ -34,7 +36,9 @@ from kanslib.nftables.syntax import (
     SetLiteral,
     SetReference,
     SetUpdate,
+    SideEffect,
     Statement,
+    SynProxy,
     TProxy,
     UnknownStatement,
     Value,
@@ -42,8 +46,9 @@ from kanslib.nftables.syntax import (
 )
 from kanslib.nftables.tokens import Cursor
 
-_COMPARISONS = ("==", "!=", "<", ">", "<=", ">=")
+_COMPARISONS = ("==", "!=", "<", ">", "<=", ">=", "!")
 _NAT_FLAGS = ("random", "fully-random", "persistent")
+_SELECTED_PORT = re.compile(r"(?P<address>\[[^\]]+\]|[\d.]*):(?P<port>[a-z]{2,})")
 _PORTED = re.compile(r"(?:\[(?P<address6>[^\]]+)\](?:-\[(?P<last6>[^\]]+)\])?|(?P<address>[^:\[\]]*)):(?P<port>[\d-]+)")
 
 
@@ -93,7 +98,7 @@ def _read_match(cursor: Cursor, left: Expression) -> Match:
     operator = cursor.accept(*_COMPARISONS)
     if cursor.is_next("exists", "missing"):
         return Match(left, "==", Value(cursor.take().text))
-    right = read_expression(cursor) if _begins_selector(cursor) else read_value(cursor)
+    right = read_expression(cursor) if _begins_selector(cursor) else read_constants(cursor)
     if cursor.accept("/"):  # `tcp flags syn / fin,syn,rst,ack`
         return Match(Binary("&", left, read_value(cursor)), operator or "==", right)
     if not operator:
@@ -180,12 +185,12 @@ def _read_nat(cursor: Cursor) -> Nat:
     if cursor.accept("addr"):  # nft before 1.0 writes what is mapped: `addr . port`
         cursor.expect(".")
         cursor.expect("port")
-    cursor.accept("prefix", "interval")
+    is_prefix = cursor.accept("prefix", "interval") == "prefix"
     address = port = None
     if cursor.accept("to"):
-        cursor.accept("prefix")
+        is_prefix = cursor.accept("prefix") == "prefix" or is_prefix
         address, port = _read_target(cursor)
-    return Nat(kind, address, port, family, tuple(_read_flags(cursor, *_NAT_FLAGS)))
+    return Nat(kind, address, port, family, tuple(_read_flags(cursor, *_NAT_FLAGS)), is_prefix)
 
 
 def _read_tproxy(cursor: Cursor) -> TProxy:
@@ -203,6 +208,10 @@ def _read_target(cursor: Cursor) -> tuple[Expression | None, Expression | None]:
     if found:
         cursor.take()
         return _ported(found["address6"] or found["address"], found["last6"]), _range(found["port"])
+    if token.kind == "word" and (found := _SELECTED_PORT.fullmatch(token.text)):
+        cursor.split(found.start("port"))
+        cursor.take()
+        return _ported(found["address"].strip("[]"), None), read_expression(cursor)
     if token.kind == "word" and token.text == ":":
         cursor.take()
         return None, read_expression(cursor)
@@ -231,6 +240,54 @@ def _read_set_update(cursor: Cursor) -> SetUpdate | None:
     return SetUpdate(operation, name, element)
 
 
+def _read_meter(cursor: Cursor) -> SetUpdate:
+    """Return `meter NAME size N { … }`, which nft 1.0.8 and later print as `add @NAME { … }`."""
+    cursor.take()
+    name = cursor.word("the name of a meter")
+    if cursor.accept("size"):
+        cursor.number("how many elements")
+    cursor.expect("{")
+    element = read_element(cursor)
+    cursor.expect("}")
+    return SetUpdate("add" if element.timeout is None else "update", name, element)
+
+
+def _read_flow(cursor: Cursor) -> FlowOffload:
+    cursor.take()
+    cursor.expect("add", "offload")
+    return FlowOffload(cursor.word("a flowtable such as @f").removeprefix("@"))
+
+
+def _read_synproxy(cursor: Cursor) -> SynProxy | ObjectReference:
+    cursor.take()
+    if cursor.accept("name"):
+        return ObjectReference("synproxy", read_expression(cursor))
+    options = []
+    while option := cursor.accept("mss", "wscale", "timestamp", "sack-perm"):
+        options.append(f"{option} {cursor.number('a number')}" if option in ("mss", "wscale") else option)
+    return SynProxy(tuple(options))
+
+
+def _read_side_effect(cursor: Cursor) -> SideEffect:
+    """Return `dup to 192.0.2.1 device "eth0"`, `fwd to "eth0"` or `reset tcp option sack-perm`."""
+    kind = cursor.take().text
+    if kind in ("dup", "fwd"):
+        words = [cursor.accept("ip", "ip6"), cursor.expect("to"), str(read_expression(cursor))]
+        if cursor.accept("device"):
+            words += ["device", str(read_expression(cursor))]
+    else:
+        words = [str(read_expression(cursor))]
+    return SideEffect(kind, " ".join(filter(None, (kind, *words))))
+
+
+def _read_tunnel(cursor: Cursor) -> ObjectReference | None:
+    if not cursor.is_next("name", ahead=1):
+        return None
+    cursor.take()
+    cursor.take()
+    return ObjectReference("tunnel", read_expression(cursor))
+
+
 def _read_extension(cursor: Cursor) -> Extension | None:
     if not cursor.is_next("match", "target", ahead=1):
         return None
@@ -248,6 +305,8 @@ _READERS: dict[str, Callable[[Cursor], Statement | None]] = {
     **dict.fromkeys(("dnat", "snat", "masquerade", "redirect"), _read_nat),
     **dict.fromkeys(("add", "update", "delete"), _read_set_update),
     "queue": _read_queue, "reject": _read_reject, "log": _read_log, "tproxy": _read_tproxy,
-    **dict.fromkeys(("counter", "limit", "quota", "ct"), _read_limit),
-    "xt": _read_extension, "notrack": _read_notrack,
+    **dict.fromkeys(("counter", "limit", "quota", "last", "ct"), _read_limit),
+    "xt": _read_extension, "notrack": _read_notrack, "meter": _read_meter, "flow": _read_flow,
+    "synproxy": _read_synproxy, "tunnel": _read_tunnel,
+    **dict.fromkeys(("dup", "fwd", "reset"), _read_side_effect),
 }  # fmt: skip

@@ -87,8 +87,8 @@ class HeaderOption:
     field: str = ""
 
     def __str__(self) -> str:
-        kind = "option " if self.protocol in ("tcp", "ip") else ""
-        return f"{self.protocol} {kind}{self.name if kind else ''} {self.field}".replace("  ", " ").rstrip()
+        kind = {"tcp": "option", "ip": "option", "dccp": "option", "sctp": "chunk"}.get(self.protocol, "")
+        return " ".join(filter(None, (self.protocol, *((kind, self.name) if kind else ()), self.field)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +240,27 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Inner:
+    """A field of the packet that travels in a tunnel: `vxlan ip saddr`."""
+
+    tunnel: str
+    field: Expression
+
+    def __str__(self) -> str:
+        return f"{self.tunnel} {self.field}"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFact:
+    """What the kernel knows of a packet, as text: `ipsec in reqid`, `osf name`, `tunnel id`."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownExpression:
     """An expression that this module does not know, as text."""
 
@@ -251,7 +272,7 @@ class UnknownExpression:
 
 Expression = (
     Value | Interval | Prefix | Flags | Payload | RawPayload | HeaderOption | Meta | Ct | Fib | Route | Socket | NumGen
-    | Hash | Concatenation | Binary | SetReference | SetLiteral | Lookup | UnknownExpression
+    | Hash | Concatenation | Binary | SetReference | SetLiteral | Lookup | Inner | KernelFact | UnknownExpression
 )  # fmt: skip
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,7 +299,7 @@ class VerdictMap:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A comparison: `==`, `!=`, `<`, `>`, `<=`, `>=`, or `in` where any of the bits of `right` is enough."""
+    """A comparison: `==`, `!=`, `<`, `>`, `<=`, `>=`; `in`: it has any of the bits of `right`; `!`: it has none."""
 
     left: Expression
     operator: str
@@ -347,13 +368,17 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Nat:
-    """dnat, snat, masquerade or redirect, once a connection. `family`: ip, ip6 or what the table has."""
+    """dnat, snat, masquerade or redirect, once a connection. `family`: ip, ip6 or what the table has.
+
+    `prefix`: the first bits of the address are replaced, and the others stay.
+    """
 
     kind: str
     address: Expression | None = None
     port: Expression | None = None
     family: str = ""
     flags: tuple[str, ...] = ()
+    prefix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +416,28 @@ class ConnectionLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowOffload:
+    """From now on the flowtable forwards the packets of this connection; a connection that is new goes on."""
+
+    flowtable: str
+
+
+@dataclass(frozen=True, slots=True)
+class SynProxy:
+    """The machine answers the handshake itself. `options` as printed."""
+
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SideEffect:
+    """`last`, `dup`, `fwd`, `reset`: `text` as printed. The packet goes on in its rule."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoTrack:
     """conntrack does not see the packet."""
 
@@ -418,7 +465,8 @@ class UnknownStatement:
 
 Statement = (
     Verdict | VerdictMap | Match | Assign | Counter | Limit | Quota | ObjectReference | Log | Reject | Nat | TProxy
-    | Queue | SetUpdate | ConnectionLimit | NoTrack | Extension | UnknownStatement
+    | Queue | SetUpdate | ConnectionLimit | FlowOffload | SynProxy | SideEffect | NoTrack | Extension
+    | UnknownStatement
 )  # fmt: skip
 
 # ── what a ruleset holds ─────────────────────────────────────────────────────────────────────────────────────
@@ -474,7 +522,10 @@ class Chain:
 
 @dataclass(frozen=True)
 class Set:
-    """A named set, or a map where `data_type` is not empty. `type`: as printed, also of `typeof`; times in seconds."""
+    """A named set, or a map where `data_type` is not empty. `type`: as printed, also of `typeof`; times in seconds.
+
+    `statements`: a counter or a limit that each new element gets.
+    """
 
     name: str
     type: str
@@ -485,6 +536,7 @@ class Set:
     auto_merge: bool = False
     comment: str = ""
     read: Callable[[], tuple[Element, ...]] = field(repr=False, compare=False, default=tuple)
+    statements: tuple[Statement, ...] = ()
 
     @cached_property
     def elements(self) -> tuple[Element, ...]:

@@ -11,7 +11,7 @@ _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
     |(?P<comment>\#[^\n]*)
     |(?P<string>"[^"\n]*")
-    |(?P<operator>[=!<>]=|<<|>>|[=<>&|^{}(),;])
+    |(?P<operator>[=!<>]=|<<|>>|[=!<>&|^{}(),;])
     |(?P<word>[^\s{}(),;"=!<>&^][^\s{}(),;"]*)
     """,
     re.VERBOSE,
@@ -67,6 +67,13 @@ class Cursor:
         token = self.peek()
         self._next = min(self._next + 1, len(self._tokens))
         return token
+
+    def split(self, length: int) -> None:
+        """Make two tokens of the next word, which nft has printed together with what follows: `:tcp`."""
+        token = self.take()
+        self._next -= 1
+        parts = Token("word", token.text[:length], token.at), Token("word", token.text[length:], token.at + length)
+        self._tokens[self._next : self._next + 1] = parts
 
     def accept(self, *texts: str) -> str:
         """Return the next token's text and go on, if it is one of these; else "" and stay."""
