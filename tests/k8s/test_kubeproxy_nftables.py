@@ -175,7 +175,7 @@ def test_affinity_sends_a_known_client_to_its_endpoint() -> None:
     assert {way.probability for way in found} == {Fraction(1, 3)}
     said = {step.describe() for way in found for step in way.steps}
     for address in ("10.180.0.1", "10.180.0.2", "10.180.0.3"):
-        assert f"a random number chooses {address}:80, 1/3 of what comes here" in said
+        assert f"a random number chooses an endpoint, 1/3 of what comes here: {address}:80" in said
 
 
 def test_service_without_endpoints_is_refused_at_its_address() -> None:

@@ -7,17 +7,32 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from kanslib.iptables.explain import share
+from kanslib.iptables.packet import endpoint
 
 # kube-proxy v1.31 to v1.37 pkg/proxy/nftables/proxier.go: `service-ULMVA6XW-ns1/svc1/tcp/p80`, and for an endpoint
 # `endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80`
 _HASHED = re.compile(r"(?P<kind>service|local|external|endpoint|firewall)-[A-Z2-7]{8}-(?P<rest>.+)")
-_MEANINGS = {
+_MEANINGS = {  # by the chain of a rule and the one to which it leads
     ("nat-prerouting", "services"): "a new connection: is it for a Service?",
     ("nat-output", "services"): "a new connection of this machine's own: is it for a Service?",
-    ("services", "service"): "it asks for the ClusterIP of {name}",
-    ("services", "local"): "it asks for the ClusterIP of {name}, which keeps traffic on its node",
-    ("services", "external"): "it asks for an external address of {name}",
-    ("service-endpoints-check", "reject-chain"): "the Service has no endpoints",
+    ("services", "service"): "it asks for the ClusterIP of {service}",
+    ("services", "local"): "it asks for the ClusterIP of {service}, which keeps traffic on its node",
+    ("services", "external"): "it asks for an external address of {service}",
+    ("filter-prerouting-pre-dnat", "firewall-check"): "a new connection: does its Service let in only some sources?",
+    ("filter-output-pre-dnat", "firewall-check"): "a new connection: does its Service let in only some sources?",
+    ("firewall-check", "firewall"): "{service} lets in only some sources",
+    ("firewall", ""): "its source is not let in: dropped",
+    ("filter-input", "service-endpoints-check"): "a new connection: has its Service no endpoints?",
+    ("filter-forward", "service-endpoints-check"): "a new connection: has its Service no endpoints?",
+    ("filter-output", "service-endpoints-check"): "a new connection: has its Service no endpoints?",
+    ("filter-input", "nodeport-endpoints-check"): "a new connection: has the Service of its NodePort no endpoints?",
+    ("filter-forward", "cluster-ips-check"): "a new connection: does it still ask for a ClusterIP?",
+    ("filter-output", "cluster-ips-check"): "a new connection: does it still ask for a ClusterIP?",
+    ("service-endpoints-check", "reject-chain"): "{comment} has no endpoints",
+    ("nodeport-endpoints-check", "reject-chain"): "{comment} has no endpoints",
+    ("service-endpoints-check", ""): "{comment} has no endpoint on this node: dropped",
+    ("nodeport-endpoints-check", ""): "{comment} has no endpoint on this node: dropped",
+    ("reject-chain", ""): "refused",
     ("external", "mark-for-masquerade"): "came from outside, so mark for masquerade",
     ("external", "service"): "on to all endpoints",
     ("external", "local"): "on to the endpoints of this node alone, and no mark: the source stays",
@@ -25,6 +40,19 @@ _MEANINGS = {
     ("local", "mark-for-masquerade"): "came from outside the Pods' network, so mark for masquerade",
     ("endpoint", "mark-for-masquerade"): "the endpoint asks itself, so mark for masquerade",
     ("nat-postrouting", "masquerading"): "does its mark ask for a new source?",
+}
+# by kube-proxy's comment
+_WHY_MARKED = {
+    "masquerade": "came from outside",
+    "masquerade local traffic": "came from this machine itself",
+    "masquerade clusterIP traffic from outside cluster": "came from outside the Pods' network",
+    "masquerade all clusterIP traffic": "asks for a ClusterIP",
+}
+_COMMENTS = {
+    "short-circuit pod traffic": "it comes from a Pod: on to all endpoints",
+    "short-circuit local traffic": "it comes from this machine: on to all endpoints",
+    "Reject traffic to invalid ports of ClusterIPs": "no Service with this ClusterIP has this port: refused",
+    "Drop traffic to unallocated ClusterIPs": "no Service has this ClusterIP: dropped",
 }
 
 
@@ -54,23 +82,55 @@ class WalkedRule:
 
     def describe(self, effect: str, chance: Fraction) -> str:  # noqa: ARG002 (an element has its own)
         """Return what the rule did to a packet, in words; `effect`: its change, `chance`: the match's probability."""
-        if effect:
-            return effect
         chain, to = _kind(self.chain), _kind(self.to)
-        if chain in ("service", "local") and to == "endpoint":
-            return self._chosen_endpoint()
-        meaning = _MEANINGS.get((chain, to))
-        if meaning is not None:
-            return meaning.format(name=short(self.to).partition(" ")[2])
-        return self.comment or self.element or self.text
+        found = self._of_services(chain, to, effect) or effect
+        if not found and (meaning := _MEANINGS.get((chain, to))) is not None:
+            found = meaning.format(service=_service(self.to), comment=self.comment or "the Service")
+        return found or _COMMENTS.get(self.comment) or self.comment or self.element or self.text
 
-    def _chosen_endpoint(self) -> str:
-        where = short(self.to).rpartition("__")[2].replace("/", ":")
-        if self.chance is None:  # not a map of random numbers, but kube-proxy's set of clients with an affinity
+    def _of_services(self, chain: str, to: str, effect: str) -> str:
+        """Return what a rule of kube-proxy does to a packet; empty for any other rule."""
+        match chain, to:
+            case (("service" | "local"), "endpoint"):
+                return self._chosen_endpoint(_endpoint(self.to))
+            case (("service" | "local"), "") if effect:
+                return f"{self._chance()}: {effect}"
+            case (("external" | "services"), "") if self.comment in _WHY_MARKED:
+                return f"{_WHY_MARKED[self.comment]}: {effect}, to be masqueraded when it leaves"
+            case "endpoint", "" if "update @affinity-" in self.text:
+                return f"the set of its clients remembers this one, which is sent to {_endpoint(self.chain)}"
+            case "masquerading", "" if "@hairpin-connections" in self.text:
+                return f"the endpoint asks itself: {effect}"
+            case "masquerading", "" if effect:
+                return f"its mark asks for it: {effect}"
+            case "services", "external" if "@service-nodeports" in self.text:
+                return f"it asks for the NodePort of {_service(self.to)}"
+            case "external", "service" if self.comment:
+                return _COMMENTS.get(self.comment, "")
+        return ""
+
+    def _chosen_endpoint(self, where: str) -> str:
+        if self.to and self.chance is None:  # not a map of random numbers, but kube-proxy's set of clients
             return f"this client was sent to {where} before, so again"
-        if self.chance == 1:
-            return f"{where}: the only endpoint"
-        return f"a random number chooses {where}, {share(self.chance)} of what comes here"
+        return f"{self._chance()}: {where}"
+
+    def _chance(self) -> str:
+        if self.chance is None or self.chance == 1:
+            return "the only endpoint"
+        return f"a random number chooses an endpoint, {share(self.chance)} of what comes here"
+
+
+def _endpoint(chain: str) -> str:
+    """Return address and port of the endpoint in a chain's name; its port stands behind the last slash."""
+    address, _, port = chain.rpartition("__")[2].rpartition("/")
+    return endpoint(address, int(port)) if port.isdecimal() else address
+
+
+def _service(chain: str) -> str:
+    """Return the Service in a chain's name: namespace and name, and the name of its port where it has one."""
+    found = _HASHED.fullmatch(chain)
+    namespace, name, _, port = [*(found["rest"] if found else chain).split("/"), "", "", ""][:4]
+    return f"{namespace}/{name}{f':{port}' if port else ''}"
 
 
 def short(chain: str) -> str:
