@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kanslib.course import manifests
 from kanslib.diagnosis import ClusterSnapshot, find
+from kanslib.exercises.catalog.ch08_broken_labs import CAUSES
 from kanslib.k8s.objects import external_addresses
 from kanslib.lab.lab import Lab
 from tests.notebooks.claims import Claims
@@ -259,6 +260,10 @@ def map_of_case_11(lab: Lab) -> None:
     assert "svc2" not in drawn
 
 
+CLAIMS.fact(
+    "08-79", *(f"| {cause.key} | {cause.text} |" for cause in CAUSES),
+    source="kanslib.exercises.catalog.ch08_broken_labs: the causes that the form of case 10 offers",
+)  # fmt: skip
 CLAIMS.fact("08-66", "Today (2026)", source="the day on which the sources were read, 2026-11-26")
 CLAIMS.fact(
     "08-66", "writes the event `nodeAssigned` only when the announcement changes",
