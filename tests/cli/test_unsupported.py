@@ -32,7 +32,7 @@ REASON = "it is not here"
         ),
         (
             "ARP scans",
-            {"00q-fifteen-minutes", "03-arp", "07-bgp", "08-broken-labs"},
+            {"00q-fifteen-minutes", "03-arp", "08-broken-labs"},
             "lab.arp_scan()",
         ),
     ],
