@@ -17,13 +17,16 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.exceptions import KanslibError
+from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
-from kanslib.exercises.session import ExerciseView, Feedback, Prediction, Quiz, display_text
+from kanslib.exercises.session import ExerciseView, Feedback, Prediction, Quiz
 from kanslib.lab.learning import kernel_predictions
 from kanslib.lab.time_machine import TimeMachine
+from kanslib.render.progress import ProgressReport
 from kanslib.site.forms import NO_SCALE, PageForm
 from kanslib.site.page_data import FOLDER_VARIABLE, PageData
+from kanslib.site.progress import chapter_progress_html, progress_html
 from kanslib.site.time_machine import time_machine_html
 from kanslib.site.verdicts import judge_all, scale_of
 
@@ -38,9 +41,17 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         raise KanslibError(f"the variable {FOLDER_VARIABLE} has to name the folder of the site's scripts")
     site, formatter = SiteKernel(PageData(Path(folder))), formatters.ipython_display_formatter
     formatter.for_type(ExerciseView, lambda view: site.show([view]))
-    formatter.for_type(Quiz, lambda quiz: site.show(quiz.views))
+    formatter.for_type(Quiz, site.show_quiz)
+    formatter.for_type(ProgressReport, lambda _report: show_html(progress_html(CATALOG)))
     formatter.for_type(TimeMachine, site.show_time_machine)
     shell.events.register("post_run_cell", lambda _result: site.retry())
+
+
+def show_html(html: Markup, text: str = "") -> None:
+    """Show HTML below the cell that runs."""
+    from IPython.display import display
+
+    display({"text/html": html, "text/plain": text}, raw=True)
 
 
 @dataclass(frozen=True)
@@ -82,11 +93,17 @@ class SiteKernel:
 
     def show(self, views: Sequence[ExerciseView]) -> None:
         """Show the forms of exercises."""
-        display_text(views, Markup().join(map(self._form, views)), "\n".join(view.question for view in views))
+        show_html(Markup().join(map(self._form, views)), "\n".join(view.question for view in views))
+
+    def show_quiz(self, quiz: Quiz) -> None:
+        """Show several questions; below a chapter's summary, how far the reader is in this chapter."""
+        self.show(quiz.views)
+        if not any(isinstance(view, Prediction) for view in quiz.views):
+            show_html(chapter_progress_html(CATALOG, quiz.views[0].exercise.chapter))
 
     def show_time_machine(self, machine: TimeMachine) -> None:
         """Show a time machine."""
-        display_text([], time_machine_html(machine, self.data), machine.describe())
+        show_html(time_machine_html(machine, self.data), machine.describe())
 
     def _form(self, view: ExerciseView) -> Markup:
         exercise, name = view.exercise, f"kans-{view.exercise.id}-{next(self._numbers)}"
@@ -119,4 +136,4 @@ class SiteKernel:
                 continue
             self.unanswered.remove((view, names))
             sheet = judge_all(view, expected, names)
-            display_text([view], Markup(h.div(data_result=view.exercise.id)[self.data.embed(sheet)]), "")
+            show_html(Markup(h.div(data_result=view.exercise.id)[self.data.embed(sheet)]))

@@ -30,7 +30,7 @@ class PageData:
         """Return an element that holds data (anything that msgspec can encode) as JSON, or the name of its script."""
         content = msgspec.json.encode(data)
         if len(content) <= MOST_INSIDE:
-            return _json_element(content, "")
+            return inside(data)
         return _json_element(b"null", self.store(content))
 
     def store(self, content: bytes) -> str:
@@ -42,6 +42,11 @@ class PageData:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_bytes(script)
         return name
+
+
+def inside(data: object) -> Markup:
+    """Return an element that holds data (anything that msgspec can encode) as JSON."""
+    return _json_element(msgspec.json.encode(data), "")
 
 
 def _json_element(content: bytes, name: str) -> Markup:

@@ -30,16 +30,15 @@ WORDS = {
     "in_notebook": tr_later(
         "Write this function in a notebook: this page cannot run it. Its hints and its solution are here."
     ),
-    "without_script": tr_later("Answers are checked by a script of this page, which does not run in this browser."),
     "look_first": tr_later("Ask this cluster something first. The causes come after your first query."),
-    "ask": tr_later("Ask"),
-    "query": tr_later("your query"),
     "loading": tr_later("Loading …"),
     "not_loaded": tr_later("A file of this site cannot be loaded: {file}. Load the page again."),
-    "progress": tr_later("Your progress"),
+    "all": tr_later("Progress in all chapters"),
+    "own_token": tr_later("My token"),
+    "other_token": tr_later("A token from somewhere else"),
+    "needs_script": tr_later("A script of this page shows your progress; it does not run in this browser."),
     "kept": tr_later("It is kept in this browser and nowhere else."),
     "not_kept": tr_later("This browser keeps nothing for this page. Copy the token before you close it."),
-    "token": tr_later("Token"),
     "token_use": tr_later(
         'A token carries your progress: lab.progress(token="…") reads it in a notebook, and this page reads '
         "the one that lab.progress().token gives."

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kanslib.exercises.catalog import CATALOG
+from kanslib.i18n import tr
 from kanslib.site import texts
 from kanslib.site.content import DOCUMENTS, Content, Page
 from kanslib.site.gallery import write_gallery
 from kanslib.site.links import with_site_links
 from kanslib.site.notebooks import page_notebook
+from kanslib.site.progress import progress_html
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 Executed = Mapping[Path, "NotebookNode"]  # each chapter with its outputs, by its file
+PROGRESS = "progress"  # the page of a reader's progress, at the root of a language; scripts lead to it
 _DECISIONS = f"{DOCUMENTS}/decisions/index"
 _GROUPS = ("how-to", "reference")  # folders of the documents
 
@@ -57,6 +61,7 @@ def write_source(content: Content, language: str, executed: Executed, folder: Pa
         )
     gallery = write_gallery({page.file.stem: executed[page.file] for page in chapters}, static)
     _write(folder, "gallery", _page(captions["gallery"], [captions["gallery_words"], gallery]))
+    _write(folder, PROGRESS, _page(tr("Your progress"), ["```{raw} html", progress_html(CATALOG), "```"]))
     _write(folder, "index", _page("kanslib", _toctrees(chapters, documents)))
     return Source(folder, static, language, pages)
 
@@ -78,7 +83,7 @@ def _document(page: Page, content: Content, names: Iterable[str]) -> str:
 
 def _toctrees(chapters: Sequence[Page], documents: Sequence[Page]) -> list[str]:
     captions = texts.captions()
-    trees = [_toctree(captions["course"], [*(page.name for page in chapters), "gallery"])]
+    trees = [_toctree(captions["course"], [*(page.name for page in chapters), "gallery", PROGRESS])]
     if documents:
         grouped = {captions[folder]: _below(documents, f"{DOCUMENTS}/{folder}/") for folder in _GROUPS}
         listed = {name for names in grouped.values() for name in names}

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const kans = (globalThis.kans ??= {});
-  const scripts = new URL("data/", document.currentScript.src);
+  kans.scripts = new URL("data/", document.currentScript.src); // where data is loaded from
   const {words, outcomes, guesses} = kans.page;
   const AHEAD = "800px"; // of the view: data is loaded when the reader gets that near
 
@@ -22,7 +22,7 @@
   kans.load = name => {
     if (!loaded.has(name)) {
       loaded.set(name, new Promise((resolve, reject) => {
-        const script = kans.make("script", {src: new URL(`${name}.js`, scripts)});
+        const script = kans.make("script", {src: new URL(`${name}.js`, kans.scripts)});
         waiting.set(name, resolve);
         script.addEventListener("error", () => {
           loaded.delete(name);

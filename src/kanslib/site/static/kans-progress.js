@@ -122,4 +122,86 @@
       document.dispatchEvent(new Event("kans-progress"));
     }
   });
+
+  // ── what a page shows of it ───────────────────────────────────────────────────────────────────────────────
+  const RIGHT = new Set(["right", "right after help"]);
+
+  class Report {
+    constructor(box) {
+      this.box = box;
+      this.chapters = JSON.parse(box.querySelector(".kans-data").textContent);
+      this.show();
+      document.addEventListener("kans-progress", () => this.show());
+      const all = box.querySelector(".kans-all");
+      all?.append(kans.make("a", {href: new URL("../../progress.html", kans.scripts)}, kans.page.words.all));
+      const tokens = box.querySelector(".kans-tokens");
+      if (tokens) this.watch(tokens);
+    }
+
+    show() {
+      const {words, outcomes} = kans.page;
+      this.box.querySelector(".kans-chapters").replaceChildren(
+        ...Object.entries(this.chapters).map(([chapter, names]) => this.line(chapter, names)));
+      this.fill(".kans-kept", isKept ? words.kept : words.not_kept);
+      const signs = FROM_WORST_TO_BEST.map(outcome => outcomes[outcome]).map(([sign, words]) => `${sign || "○"} ${words}`);
+      this.fill(".kans-signs", signs.join(" · "));
+    }
+
+    fill(selector, text) {
+      const place = this.box.querySelector(selector);
+      if (place) place.textContent = text;
+    }
+
+    /** Return a chapter in words, and a square with a sign for each of its exercises. */
+    line(chapter, names) {
+      const {words, outcomes} = kans.page, found = names.map(name => of(name).outcome);
+      const right = found.filter(outcome => RIGHT.has(outcome)).length;
+      const wrong = found.filter(outcome => outcome === "wrong").length;
+      const text = kans.fill(wrong ? words.chapter_tried : words.chapter, {chapter, right, all: names.length, wrong});
+      const squares = names.map((name, place) => {
+        const [sign, words, colour] = outcomes[found[place]];
+        const square = kans.make("span", {title: `${name}: ${words}`}, sign || "○");
+        square.style.borderColor = colour;
+        return square;
+      });
+      return kans.make("li", {}, text, kans.make("div", {class: "kans-squares", "aria-hidden": "true"}, ...squares));
+    }
+
+    watch(tokens) {
+      const {words} = kans.page, [own, other] = tokens.querySelectorAll("textarea");
+      const status = tokens.querySelector(".kans-token-status");
+      tokens.hidden = false;
+      const when = (name, action) =>
+        tokens.querySelector(`[name=${name}]`).addEventListener("click", async () => (status.textContent = await action()));
+      const isOld = typeof CompressionStream === "undefined";
+      when("make", async () => {
+        if (isOld) return words.no_compression;
+        own.value = await token();
+        own.parentElement.hidden = false;
+        own.select();
+        return "";
+      });
+      when("copy", async () => {
+        own.select();
+        try {
+          await navigator.clipboard.writeText(own.value);
+        } catch { // a page that was opened from disk may not
+          document.execCommand("copy");
+        }
+        return words.copied;
+      });
+      when("read", async () => {
+        if (isOld) return words.no_compression;
+        try {
+          return kans.fill(words.merged, {count: await mergeToken(other.value)});
+        } catch {
+          return words.bad_token;
+        }
+      });
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const box of document.querySelectorAll("[data-progress]")) new Report(box);
+  });
 })();
