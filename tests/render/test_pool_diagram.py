@@ -84,7 +84,7 @@ def test_pool_is_a_list_and_says_who_has_what(simulated: Lab) -> None:
     row = pool.table.to_dict("records")
     used = ", ".join(f"{name} {simulated.vip(name)}" for name in ("svc1", "svc2", "svc3"))
     assert row == [{"POOL": "my-ippool", "ADDRESSES": len(pool), "FREE": len(pool) - 3, "IN USE": used,
-                    "ANNOUNCED BY": "my-l2-advertise (layer 2)"}]  # fmt: skip
+                    "ADVERTISED BY": "my-l2-advertise (layer 2)"}]  # fmt: skip
     assert f"svc2 {simulated.vip('svc2')}" in [one.words for one in texts(pool, 640)]
 
 
@@ -98,7 +98,17 @@ def test_new_pool_serves_who_waited(simulated: Lab) -> None:
     words = simulated.pool().describe()
     assert f"spare: 2 addresses, 1 free; no advertisement: no node announces its addresses; svc1 {last + 1}." in words
     simulated.apply(spare("L2Advertisement", {"ipAddressPools": ["spare"]}))
-    assert "spare: 2 addresses, 1 free; announced by spare (layer 2)" in simulated.pool().describe()
+    assert "spare: 2 addresses, 1 free; advertised by spare (layer 2)" in simulated.pool().describe()
+
+
+def test_advertisement_that_selects_no_node(open_lab: OpenLab) -> None:
+    assert "advertised by my-l2-advertise (layer 2, selects no node)" in open_lab("case-5").pool().describe()
+
+
+def test_advertisement_by_bgp(open_lab: OpenLab) -> None:
+    lab = open_lab("bgp")
+    lab.at("apply-bgp")
+    assert "advertised by my-bgp-advertise (BGP);" in lab.pool().describe()
 
 
 def test_no_pool(open_lab: OpenLab) -> None:

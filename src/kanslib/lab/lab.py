@@ -136,7 +136,7 @@ class Lab(places.HelpfulAttributes):
     def pool(self) -> PoolAddresses:
         """Return every IPv4 address that the pools of this moment may hand out, in order, as a list.
 
-        A notebook shows it as a picture: each pool, the Services that have its addresses, who announces them, and the
+        A notebook shows it as a picture: each pool, the Services that have its addresses, its advertisements, and the
         Services that wait. The real commands: `kubectl get ipaddresspools -n metallb-system`, `kubectl get svc -A`.
 
         >>> import kanslib

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import htpy as h
 
 from kanslib.answer import Provenance
-from kanslib.metallb.config import Pool
+from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Pool
 from kanslib.metallb.ranges import Network, parse_ip
 from kanslib.palette import GREY, GROUND, service_colours
 from kanslib.render.figure import SIZES, Drawing, Figure, Note, place_notes, text_width, wrap_text
@@ -26,13 +26,13 @@ _OVER_STEMS = f"paint-order:stroke;stroke:{GROUND};stroke-width:4px;stroke-linej
 class PoolUse:
     """A pool, and what its addresses are used for.
 
-    `used`: Service name and address, the lowest address first. `announced_by`: its advertisements, in words.
+    `used`: Service name and address, the lowest address first. `advertised_by`: its advertisements.
     """
 
     name: str
     networks: tuple[Network, ...]
     used: tuple[tuple[str, str], ...]
-    announced_by: tuple[str, ...]
+    advertised_by: tuple[str, ...]
 
     @property
     def size(self) -> int:
@@ -45,11 +45,11 @@ class PoolUse:
         return self.size - len({address for _, address in self.used})
 
     @property
-    def announcement(self) -> str:
-        """Who announces its addresses, in words."""
-        if not self.announced_by:
+    def advertised_words(self) -> str:
+        """The advertisements that cover it, in words."""
+        if not self.advertised_by:
             return "no advertisement: no node announces its addresses"
-        return f"announced by {', '.join(self.announced_by)}"
+        return f"advertised by {', '.join(self.advertised_by)}"
 
     def place(self, address: str) -> int:
         """Return the place of an address in the pool, from 0 on."""
@@ -76,8 +76,12 @@ class WaitingService:
 
 def pool_use(pool: Pool, addresses: Iterable[tuple[str, str]]) -> PoolUse:
     """Return a pool with the Services that use it. `addresses`: name and address of all Services."""
-    announced_by = [f"{one.name} (layer 2)" for one in pool.layer2] + [f"{one.name} (BGP)" for one in pool.bgp]
-    found = PoolUse(pool.name, pool.networks, (), tuple(announced_by))
+    advertisements: list[tuple[L2Advertisement | BGPAdvertisement, str]] = [
+        *((one, "layer 2") for one in pool.layer2),
+        *((one, "BGP") for one in pool.bgp),
+    ]
+    advertised_by = [f"{one.name} ({how if one.nodes else f'{how}, selects no node'})" for one, how in advertisements]
+    found = PoolUse(pool.name, pool.networks, (), tuple(advertised_by))
     used = [(name, address) for name, address in addresses if address in pool]
     return replace(found, used=tuple(sorted(used, key=lambda one: (found.place(one[1]), one[0]))))
 
@@ -127,17 +131,19 @@ class PoolAddresses(list[str], Figure):
 
     def describe(self) -> str:
         """Return the picture in words."""
-        sentences = [f"{_title(pool)}; {pool.announcement}; {_in_use(pool) or 'none in use'}." for pool in self.pools]
+        sentences = [
+            f"{_title(pool)}; {pool.advertised_words}; {_in_use(pool) or 'none in use'}." for pool in self.pools
+        ]
         sentences += [f"{one.words}." for one in self.waiting]
         if self.problem:
             sentences.append(self.problem)
         return "\n".join(sentences or ["no pool: MetalLB has no address to give"])
 
     def rows(self) -> Rows:
-        """Return a row for each pool: POOL, ADDRESSES, FREE, IN USE and ANNOUNCED BY."""
+        """Return a row for each pool: POOL, ADDRESSES, FREE, IN USE and ADVERTISED BY."""
         return [
             {"POOL": pool.name, "ADDRESSES": pool.size, "FREE": pool.free, "IN USE": _in_use(pool),
-             "ANNOUNCED BY": ", ".join(pool.announced_by)}
+             "ADVERTISED BY": ", ".join(pool.advertised_by)}
             for pool in self.pools
         ]  # fmt: skip
 
@@ -156,7 +162,7 @@ class _Strip:
     def __init__(self, pool: PoolUse, top: float, width: int, colours: dict[str, str]) -> None:
         self._pool, self._colours = pool, colours
         self._left, self._right = float(_MARGIN), float(width - _MARGIN)
-        titles = [(_title(pool), True), (pool.announcement, False)]
+        titles = [(_title(pool), True), (pool.advertised_words, False)]
         self._title = [
             (words, bold) for one, bold in titles for words in wrap_text(one, width - 2 * _MARGIN, bold=bold)
         ]

@@ -74,7 +74,7 @@ def lowest_free_addresses(lab: Lab) -> None:
     assert list(_addresses(lab).values()) == lab.pool()[:3]
 
 
-@CLAIMS.claim("02-27", "No Service is pending any more.", story="metallb")
+@CLAIMS.claim("02-27", "No Service is pending any more", story="metallb")
 @CLAIMS.claim("02-29", "`IPAllocated` comes from the controller.", story="metallb")
 @CLAIMS.claim("02-29", "`nodeAssigned` comes from a speaker", story="metallb")
 def authors_of_the_events(lab: Lab) -> None:

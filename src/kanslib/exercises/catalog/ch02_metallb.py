@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from kanslib.exceptions import KanslibError, NotFoundError
 from kanslib.exercises.catalog import sources
-from kanslib.exercises.catalog.queries import load_balancer, name_of, services_with_vip
+from kanslib.exercises.catalog.queries import load_balancer, name_of, services_with_vip, written_objects
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import (
@@ -18,13 +18,11 @@ from kanslib.exercises.misconceptions import (
     is_number,
     leads_to,
 )
-from kanslib.k8s.manifest import check_object, documents
 from kanslib.k8s.objects import KubeObject, external_address, external_addresses, plural
 from kanslib.metallb import election, webhook
 from kanslib.metallb.allocation import PREFIX, Allocator
 from kanslib.metallb.config import Pool, pools
 from kanslib.metallb.resources import Objects
-from kanslib.simulator.admission import check_document
 from kanslib.simulator.admission import check_object as check_content
 
 _APPLY = "lab.at('apply-services')"
@@ -126,8 +124,7 @@ def _expect_announced_pool(lab: LabQueries) -> ExpectedAnswer:
 def _effect_on_pools(objects: Objects, written: object) -> str:
     """Return the pools after `kubectl apply` of a manifest, or why kubectl, the API server or MetalLB refuses it."""
     try:
-        for document in documents(written) if isinstance(written, str) else [check_object(written)]:
-            check_document(document)
+        for document in written_objects(written):
             check_content(document, None)
             webhook.admit("CREATE", document, objects)
             objects = _with_object(objects, document)
@@ -149,7 +146,8 @@ def _with_object(objects: Objects, document: KubeObject) -> Objects:
 
 
 def _pool_words(pool: Pool) -> str:
-    is_announced = "announced" if pool.layer2 or pool.bgp else "not announced"
+    nodes = [*(one.nodes for one in pool.layer2), *(one.nodes for one in pool.bgp)]
+    is_announced = "announced" if any(nodes) else "not announced"
     first, last = (str(pool.networks[place][place]) for place in (0, -1))
     return f"{pool.name} {first} to {last}, {is_announced}"
 

@@ -6,9 +6,11 @@ from kanslib.exceptions import NotFoundError
 from kanslib.exercises.lab_queries import LabQueries, LabTable
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.endpoints import slices_of
+from kanslib.k8s.manifest import check_object, documents
 from kanslib.k8s.objects import KubeObject, endpoints_of, external_address, external_addresses
 from kanslib.metallb.config import L2Advertisement, pool_of, pools
 from kanslib.metallb.election import EXCLUDE
+from kanslib.simulator.admission import check_document
 
 
 def name_of(obj: KubeObject) -> str:
@@ -19,6 +21,17 @@ def name_of(obj: KubeObject) -> str:
 def column(table: LabTable, name: str) -> list[str]:
     """Return a column of a table as texts."""
     return [str(row[name]) for row in table.to_dict("records")]
+
+
+def written_objects(written: object) -> list[KubeObject]:
+    """Return the objects of a manifest that a learner's function returned: YAML, or one object.
+
+    Raise ManifestError for anything else, and RefusedError for a version or a field that does not exist.
+    """
+    found = documents(written) if isinstance(written, str) else [check_object(written)]
+    for one in found:
+        check_document(one)
+    return found
 
 
 def pairs(table: LabTable, key: str, value: str) -> dict[str, str]:
