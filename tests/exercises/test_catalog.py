@@ -64,6 +64,10 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "health-is-a-living-node": lambda expected: sorted(expected.wrong_names["everybody"]),
     "workers-are-healthy": lambda _: "myk8s-worker myk8s-worker2 myk8s-worker3",
     "pending-is-an-address": lambda _: pending_counts,
+    "port-is-open-on-the-machine": lambda _: lambda port: service_yaml(f"port: {port}, targetPort: 80"),
+    "each-type-has-a-node-port": lambda _: lambda port: service_yaml(f"port: 80, nodePort: {port}", kind="ClusterIP"),
+    "pods-listen-on-the-service-port": lambda _: lambda port: service_yaml(f"port: 8080, nodePort: {port}"),
+    "pods-are-found-without-a-selector": lambda _: lambda port: service_yaml(f"port: 80, nodePort: {port}", app="web"),
     "addresses-go-round": lambda _: go_round,
     "one-advertisement-serves-all": lambda _: pool_yaml,
     "apply-adds-to-a-list": lambda _: lambda addresses: pool_yaml(addresses) + advertisement_yaml("my-l2-advertise"),
@@ -234,6 +238,13 @@ def next_address(pool: list[str], taken: list[str]) -> str | None:
     return free[0] if free else None
 
 
+def service_yaml(port: str, kind: str = "NodePort", app: str = "webpod") -> str:
+    return (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+        f"spec: {{type: {kind}, selector: {{app: {app}}}, ports: [{{{port}}}]}}\n"
+    )
+
+
 def pool_yaml(addresses: str, namespace: str = "metallb-system", dash: str = "- ") -> str:
     return (
         f"apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {{name: spare, namespace: {namespace}}}\n"
@@ -262,6 +273,7 @@ def report_with_whole_slices(attempts: list[tuple[float, bool]]) -> tuple[int, f
 
 WRITTEN = {
     "write-the-ways-in": ways_in, "next-address": next_address,
+    "write-a-service": lambda port: service_yaml(f"port: 8080, targetPort: 80, nodePort: {port}", kind="LoadBalancer"),
     "write-a-pool": lambda addresses: pool_yaml(addresses) + advertisement_yaml("other"),
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
     "write-the-share": failed_share,

@@ -90,6 +90,13 @@ def counts_of_chapter_04_differ(lab: Lab) -> None:
     assert counts[0] != counts[1]
 
 
+@CLAIMS.claim("write-a-service", "The Pods listen on port 80", story="service-types")
+def pods_listen_on_80(lab: Lab) -> None:
+    _apply_types(lab)
+    assert {way.packet.dport for way in lab.trace("svc-clusterip", source=lab.control_plane)} == {80}
+    assert set(lab.curl("svc-clusterip", source=lab.control_plane).HOSTNAME) <= {"webpod1", "webpod2"}
+
+
 @CLAIMS.claim("cluster-ip-from-outside", "the ClusterIP is not in the client's network", story="service-types")
 def cluster_ip_is_of_another_network(lab: Lab) -> None:
     _apply_types(lab)

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 import yaml
 
 from kanslib.course import manifests
-from kanslib.exceptions import NotFoundError
+from kanslib.exceptions import KanslibError, NotFoundError
 from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import (
     column,
@@ -18,6 +18,7 @@ from kanslib.exercises.catalog.queries import (
     nodes,
     nodes_with_endpoints,
     sorted_nodes,
+    written_objects,
 )
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
@@ -29,11 +30,17 @@ from kanslib.exercises.misconceptions import (
     is_choice,
     is_wrong_names,
     is_wrong_number,
+    leads_to,
 )
 from kanslib.k8s import kubectl
-from kanslib.k8s.apply import LAST_APPLIED
+from kanslib.k8s.apply import LAST_APPLIED, with_defaults
+from kanslib.k8s.endpoints import selects
+from kanslib.k8s.field_errors import described
 from kanslib.k8s.objects import KubeObject, external_address
+from kanslib.k8s.service_validation import service_errors
 
+_WEBPODS = {"app": "webpod"}
+_WHOAMI_PORT = 80  # traefik/whoami listens there
 _APPLY = "lab.apply(manifests.service_types), or lab.at('apply-service-types')"
 
 
@@ -96,9 +103,53 @@ def _expect_node_port_after_the_field(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_port_on_the_host(lab: LabQueries) -> ExpectedAnswer:
     """Find out whether kind's file forwards the NodePort from the machine that kind runs on."""
+    return ExpectedAnswer("yes" if node_port(_service_of_type(lab, "NodePort")) in _forwarded_ports() else "no")
+
+
+def _forwarded_ports() -> list[int]:
+    """Return the ports of the machine that kind forwards to a node, as its file lists them."""
     nodes_in_file = yaml.safe_load(manifests.kind_cluster)["nodes"]
-    forwarded = {one["hostPort"] for node in nodes_in_file for one in node.get("extraPortMappings", [])}
-    return ExpectedAnswer("yes" if node_port(_service_of_type(lab, "NodePort")) in forwarded else "no")
+    return [one["hostPort"] for node in nodes_in_file for one in node.get("extraPortMappings", [])]
+
+
+def _expect_service_at_localhost(lab: LabQueries) -> ExpectedAnswer:
+    """Return which Pods a Service of two forwarded ports reaches."""
+    pods = [name_of(pod) for pod in lab.objects("pods", "default") if pod["metadata"].get("labels") == _WEBPODS]
+    if not pods:
+        raise NotFoundError("a Pod with the label app: webpod", hint="lab.apply(manifests.webpods)")
+    cases: list[Case] = [((port,), f"localhost:{port} reaches {', '.join(pods)}") for port in _forwarded_ports()[1:3]]
+    return ExpectedAnswer(cases, effect=lambda written: _effect_at_localhost(lab.objects("pods", "default"), written))
+
+
+def _effect_at_localhost(pods: list[KubeObject], written: object) -> str:
+    """Return what `localhost` reaches by the Services of a manifest, or why the API server refuses one."""
+    try:
+        services = [
+            {**one, "spec": with_defaults(one)["spec"]} for one in written_objects(written) if one["kind"] == "Service"
+        ]
+    except KanslibError as error:
+        return f"refused: {error}"
+    if errors := [error for service in services for error in service_errors(service, None)]:
+        return f"refused: {described('Service', name_of(services[0]), errors)}"
+    reached = [
+        _reached(port, [name_of(pod) for pod in pods if _is_selected(service["spec"], pod)])
+        for service in services
+        for port in service["spec"]["ports"]
+        if port.get("nodePort") in _forwarded_ports()
+    ]
+    return "; ".join(reached) or "localhost reaches no port of this Service"
+
+
+def _is_selected(spec: KubeObject, pod: KubeObject) -> bool:
+    selector = spec.get("selector") or {}
+    return bool(selector) and selects({"matchLabels": selector}, pod["metadata"].get("labels") or {})
+
+
+def _reached(port: KubeObject, pods: list[str]) -> str:
+    names = ", ".join(pods) or "no Pod"
+    if pods and port["targetPort"] != _WHOAMI_PORT:
+        return f"localhost:{port['nodePort']} reaches port {port['targetPort']} of {names}, where nothing listens"
+    return f"localhost:{port['nodePort']} reaches {names}"
 
 
 def _port_of_node_without_pod(lab: LabQueries) -> str:
@@ -421,6 +472,59 @@ EXERCISES = (
                 "pending-is-an-address",
                 "Your function counts `<pending>` as a VIP. It is a request that is still open: no client can use it.",
                 sources.BRIEF, behaves_like(_ways_with_pending),
+            ),
+        ),
+    ),
+    Exercise(
+        "write-a-service", "01",
+        "Write local_service: it returns the YAML of a Service for the Pods with the label app: webpod. "
+        "On your machine, curl localhost:PORT has to reach them. The port comes as a number.",
+        "code", _expect_service_at_localhost,
+        starter="def local_service(port):\n    ...",
+        hints=(
+            "Which type opens a port on the nodes? kind forwards such a port to your machine.",
+            "Its fields: port is the ClusterIP's, targetPort the Pods', nodePort the nodes'.",
+            "Return an f-string. The Pods listen on port 80, and kind forwards to the nodePort: {port}.",
+        ),
+        explanation="kind forwards the port to a node, the nodePort is open there, and the rules choose a Pod.",
+        solution=(
+            "def local_service(port):\n"
+            '    return f"""\n'
+            "apiVersion: v1\n"
+            "kind: Service\n"
+            "metadata:\n"
+            "  name: local\n"
+            "spec:\n"
+            "  type: NodePort\n"
+            "  selector:\n"
+            "    app: webpod\n"
+            "  ports:\n"
+            "  - port: 80\n"
+            "    targetPort: 80\n"
+            "    nodePort: {port}\n"
+            '"""'
+        ),
+        misconceptions=(
+            Misconception(
+                "port-is-open-on-the-machine",
+                "Your Service has no nodePort that kind forwards. The field port is the port of the ClusterIP, and no "
+                "node opens it.",
+                sources.NOT_ROUTED, leads_to("reaches no port of"),
+            ),
+            Misconception(
+                "each-type-has-a-node-port",
+                "A Service without a type is a ClusterIP, and a ClusterIP has no nodePort. The API server refuses it.",
+                sources.BRIEF, leads_to("may not be used when"),
+            ),
+            Misconception(
+                "pods-listen-on-the-service-port",
+                "Without targetPort a Service sends to the number in port. The Pods listen on another one.",
+                sources.BRIEF, leads_to("where nothing listens"),
+            ),
+            Misconception(
+                "pods-are-found-without-a-selector",
+                "Your selector does not match the Pods. It has to name a label that they have.",
+                sources.BRIEF, leads_to("reaches no Pod"),
             ),
         ),
     ),
