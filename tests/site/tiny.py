@@ -35,7 +35,8 @@ def tiny_content(folder: Path) -> Content:
     ):
         path = folder / "notebooks" / language / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(new_notebook(cells=[new_markdown_cell(words), new_code_cell("lab.map()")]), path)
+        cells = [new_markdown_cell(words), new_code_cell("lab.map()")]
+        nbformat.write(new_notebook(cells=cells, metadata={"language_info": {"name": "python"}}), path)
     return Content(folder / "notebooks", folder / "docs")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from kanslib import i18n
 from kanslib._version import __version__
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr
 from kanslib.site.content import DEFAULT_LANGUAGE, Content, language_folder
 from kanslib.site.page_data import SCRIPTS
 from kanslib.site.page_words import WORDS_SCRIPT, words_script
@@ -85,7 +86,10 @@ def _run_sphinx(source: Source, out: Path, settings: Mapping[str, object], on_pa
         app.connect("html-page-context", lambda _app, name, *_others: on_page(name))
         app.build()
     if found := warnings.getvalue():
-        raise KanslibError(f"the pages in {source.language!r} have faults:\n{found.rstrip()}")
+        found = re.sub(r"\x1b\[[0-9;]*m", "", found).replace(f"{source.folder}/", "").rstrip()
+        raise KanslibError(
+            tr("the pages in {language!r} have faults:\n{faults}", language=source.language, faults=found)
+        )
 
 
 def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[str, object]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kanslib.exceptions import KanslibError, UnknownNameError
+from kanslib.i18n import tr
 
 DEFAULT_LANGUAGE = "en"
 CHAPTERS = "chapters"  # the folders of the site
@@ -44,7 +45,7 @@ class Content:
         """Return the languages that have chapters, the default one first. KanslibError without chapters in that."""
         found = [folder.name for folder in sorted(self.notebooks.iterdir()) if any(folder.glob("*.ipynb"))]
         if DEFAULT_LANGUAGE not in found:
-            raise KanslibError(f"no chapters in {DEFAULT_LANGUAGE!r} in {self.notebooks}; next step: reinstall kanslib")
+            raise _no_chapters(self.notebooks)
         return sorted(found, key=lambda language: (language != DEFAULT_LANGUAGE, language))
 
     def pick(self, languages: list[str]) -> list[str]:
@@ -81,7 +82,7 @@ def shipped() -> Content:
     homes = (_PACKAGE, _PACKAGE.parents[1])
     notebooks = next((home / "notebooks" for home in homes if (home / "notebooks" / DEFAULT_LANGUAGE).is_dir()), None)
     if notebooks is None:
-        raise KanslibError(f"no chapters in {_PACKAGE}; next step: reinstall kanslib")
+        raise _no_chapters(_PACKAGE)
     documents = next((home / "docs" for home in homes if (home / "docs" / "README.md").is_file()), None)
     return Content(notebooks, documents)
 
@@ -111,3 +112,13 @@ def _page(name: str, translated: Path, original: Path, language: str) -> Page:
     if language != DEFAULT_LANGUAGE and translated.is_file():
         return Page(name, translated, language)
     return Page(name, original, DEFAULT_LANGUAGE)
+
+
+def _no_chapters(folder: Path) -> KanslibError:
+    return KanslibError(
+        tr(
+            "no chapters in {language!r} in {folder}; next step: reinstall kanslib",
+            language=DEFAULT_LANGUAGE,
+            folder=folder,
+        )
+    )

@@ -1,0 +1,113 @@
+"""A tiny course built by Sphinx in two languages."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from kanslib.exceptions import KanslibError
+from kanslib.site.builder import build
+from kanslib.site.search import split_hangul
+from tests.site.links import broken_links
+from tests.site.tiny import executed, tiny_content
+
+pytestmark = pytest.mark.slow
+BASE = "https://somebody.example/course/"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    content = tiny_content(folder)
+    build(content, executed(content), folder / "site", content.languages(), BASE, picture="<b>a picture</b>")
+    return folder / "site"
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def terms(folder: Path) -> set[str]:
+    index = json.loads(text(folder / "searchindex.js").removeprefix("Search.setIndex(").removesuffix(")"))
+    return set(index["terms"])
+
+
+def test_every_page_is_there_in_every_language(site: Path) -> None:
+    names = {
+        "index.html", "search.html", "gallery.html", "progress.html", "chapters/00-start-here.html",
+        "chapters/00q-fifteen-minutes.html",
+        "docs/index.html", "docs/how-to/own-rules.html", "docs/decisions/index.html", "docs/decisions/0001-one.html",
+    }  # fmt: skip
+    for folder in (site, site / "ko"):
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")}
+        assert {name for name in found if not name.startswith("ko/")} == names
+
+
+def test_links_between_pages_lead_somewhere(site: Path) -> None:
+    assert broken_links(site) == []
+
+
+def test_a_broken_link_is_found(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text('<a href="b.html">b</a><a id="x" href="#x">x</a><a href="a.html#y">y</a>')
+    assert broken_links(tmp_path) == ["a.html: b.html", "a.html: a.html#y"]
+
+
+def test_pages_ask_no_other_host(site: Path) -> None:
+    """Links may lead elsewhere; what a browser loads by itself may not."""
+    loaded = re.compile(
+        r"""<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//|<link[^>]*rel="stylesheet"[^>]*"https?://"""
+    )
+    assert [page.name for page in site.rglob("*.html") if loaded.search(text(page))] == []
+    assert [style.name for style in site.rglob("*.css") if re.search(r"url\(['\"]?https?:|@import", text(style))] == []
+
+
+def test_page_names_itself_in_each_language(site: Path) -> None:
+    for folder, code in (("", "en"), ("ko/", "ko")):
+        page = text(site / folder / "chapters" / "00-start-here.html")
+        assert f'<link rel="canonical" href="{BASE}{folder}chapters/00-start-here.html"' in page
+        assert dict(re.findall(r'<link rel="alternate" hreflang="([\w-]+)" href="([^"]+)">', page)) == {
+            "en": f"{BASE}chapters/00-start-here.html",
+            "ko": f"{BASE}ko/chapters/00-start-here.html",
+            "x-default": f"{BASE}chapters/00-start-here.html",
+        }
+        assert re.search(rf'<html[^>]*\slang="{code}"', page)
+
+
+def test_switch_leads_to_the_same_page(site: Path) -> None:
+    switch = re.compile(r'<a href="([^"]+)" hreflang="(\w+)" lang="\w+"( aria-current="true")?>([^<]+)</a>')
+    assert switch.findall(text(site / "ko" / "docs" / "index.html")) == [
+        ("../../docs/index.html", "en", "", "English"),
+        ("../../ko/docs/index.html", "ko", ' aria-current="true"', "한국어"),
+    ]
+
+
+def test_page_that_is_not_translated_says_so(site: Path) -> None:
+    notice = '<p class="kans-untranslated" role="note">'
+    with_notice = {page.stem for page in (site / "ko").rglob("*.html") if notice in text(page)}
+    assert with_notice == {"00q-fifteen-minutes", "index", "own-rules", "0001-one"}  # index: that of the documents
+    assert '<div lang="en">' in text(site / "ko" / "chapters" / "00q-fifteen-minutes.html")
+    assert notice not in text(site / "ko" / "index.html")
+    assert [page.name for page in site.glob("*/*.html") if "ko" not in page.parts and notice in text(page)] == []
+
+
+def test_search_of_each_language_has_its_terms(site: Path) -> None:
+    english, korean = (terms(site / folder) for folder in ("", "ko"))
+    assert "conntrack" in english
+    assert [term for term in split_hangul("스피커는") if term not in korean] == ["는", "커는"]
+    assert "var splitQuery" in text(site / "ko" / "_static" / "language_data.js")
+
+
+def test_site_has_no_file_that_nothing_names(site: Path) -> None:
+    assert [path.name for path in site.rglob("*.map")] == []
+    assert not (site / "_sources").exists()
+    assert [path.name for path in (site / "_static" / "gallery").iterdir()]
+
+
+def test_faults_of_a_page_are_said_with_its_name(tmp_path: Path) -> None:
+    content = tiny_content(tmp_path)
+    (tmp_path / "docs" / "how-to" / "own-rules.md").write_text("# Rules\n\n[lost](#nowhere)\n")
+    with pytest.raises(KanslibError, match=r"(?s)pages in 'en' have faults.*own-rules\.md.*nowhere"):
+        build(content, executed(content), tmp_path / "site")
