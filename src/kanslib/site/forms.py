@@ -22,6 +22,7 @@ class PageForm:
     """One question in a page. `name`: of the form, once in a page. `names`: those that a question for names offers.
 
     `data`: the element with its sheet, None where it comes later in the page. `scale`: from, to and step of a number.
+    `queries`: those that the reader may make in a diagnosis, and `answers`, the element with their answers.
     `solution` is folded below the question where no script runs; a prediction has none.
     """
 
@@ -31,6 +32,8 @@ class PageForm:
     scale: tuple[float, float, float] = NO_SCALE
     data: Markup | None = None
     solution: Solution | None = None
+    queries: Sequence[str] = ()
+    answers: Markup | None = None
 
     def html(self) -> Markup:
         """Return the question, the fields of its answer, the buttons, the place for feedback, and the data."""
@@ -43,6 +46,7 @@ class PageForm:
         return Markup(
             form[
                 h.span(".kans-state"),
+                self._ask() if self.queries else None,
                 h.fieldset[h.legend[self.view.label(), exercise.question], list(self._fields())],
                 h.div(".kans-actions")[
                     h.div(".kans-buttons", hidden=True)[list(self._buttons())], self._without_script()
@@ -66,6 +70,16 @@ class PageForm:
         else:
             yield h.pre(tabindex=0)[exercise.starter]
             yield h.p(".kans-note")[tr(WORDS["in_notebook"])]
+
+    def _ask(self) -> h.Element:
+        """Return a list of queries, a button that makes the chosen one, and the place of its answer."""
+        options = [h.option(value=place)[code] for place, code in enumerate(self.queries)]
+        return h.div(".kans-query")[
+            h.select(aria_label=tr(WORDS["your_query"]))[h.option(value="")[tr(WORDS["your_query"])], options],
+            h.button(type="button", name="ask")[tr(WORDS["ask"])],
+            h.div(".kans-query-answer", role="status"),
+            self.answers,
+        ]
 
     def _option(self, kind: str, choice: Choice) -> h.Element:
         return h.label(".kans-option")[

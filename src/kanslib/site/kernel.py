@@ -27,6 +27,7 @@ from kanslib.render.progress import ProgressReport
 from kanslib.site.forms import NO_SCALE, PageForm
 from kanslib.site.page_data import FOLDER_VARIABLE, PageData
 from kanslib.site.progress import chapter_progress_html, progress_html
+from kanslib.site.queries import answered_queries
 from kanslib.site.time_machine import time_machine_html
 from kanslib.site.verdicts import judge_all, scale_of
 
@@ -119,7 +120,11 @@ class SiteKernel:
             return form.html()
         sheet = judge_all(view, expected, names)
         scale = scale_of(exercise, expected) if exercise.kind == "number" else NO_SCALE
-        return replace(form, scale=scale, data=self.data.embed(sheet), solution=sheet.solution).html()
+        form = replace(form, scale=scale, data=self.data.embed(sheet), solution=sheet.solution)
+        if sheet.diagnosis and exercise.story:
+            asked = answered_queries(exercise.story)
+            form = replace(form, queries=[query.code for query in asked], answers=self.data.embed(asked))
+        return form.html()
 
     def _await_query(self, view: Prediction, names: Sequence[str]) -> None:
         """Let the query that scores a prediction leave its data."""

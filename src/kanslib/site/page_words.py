@@ -31,6 +31,8 @@ WORDS = {
         "Write this function in a notebook: this page cannot run it. Its hints and its solution are here."
     ),
     "look_first": tr_later("Ask this cluster something first. The causes come after your first query."),
+    "your_query": tr_later("(your query)"),
+    "ask": tr_later("Ask"),
     "loading": tr_later("Loading …"),
     "not_loaded": tr_later("A file of this site cannot be loaded: {file}. Load the page again."),
     "all": tr_later("Progress in all chapters"),

@@ -53,7 +53,7 @@
 
   // ── answers: the number of the one that a form holds, or what is missing ──────────────────────────────────
   const inputs = form => [...form.querySelectorAll("input")];
-  const selects = form => [...form.querySelectorAll("select")];
+  const selects = form => [...form.querySelectorAll(".kans-part>select")];
   const keysOf = select => [...select.options].slice(1).map(option => option.value);
 
   const readers = {
@@ -110,6 +110,7 @@
       });
       form.querySelector("[name=hint]")?.addEventListener("click", () => this.act(this.hint));
       form.querySelector("[name=solution]")?.addEventListener("click", () => this.act(this.solution));
+      form.querySelector("[name=ask]")?.addEventListener("click", () => this.act(this.ask));
       if (form.dataset.kind === "number") this.watchSlider();
       if (!this.isGuess && this.element?.dataset.script) kans.whenNear(form, () => this.sheet().catch(() => {}));
     }
@@ -122,7 +123,7 @@
     /** The element with the data: of the form, or of the later cell that shows the answer. */
     get element() {
       const later = `[data-result="${CSS.escape(this.name)}"] .kans-data`;
-      return this.form.querySelector(".kans-data") ?? document.querySelector(later);
+      return this.form.querySelector(":scope>.kans-data") ?? document.querySelector(later);
     }
 
     async sheet() {
@@ -256,6 +257,18 @@
         this.form.dataset.touched = "";
         readout.textContent = `${input.valueAsNumber.toFixed(decimals)} ${unit}`;
       });
+    }
+
+    /** Make the query that the reader has chosen: show its answer, and offer what it can have shown. */
+    async ask() {
+      const box = this.form.querySelector(".kans-query"), place = box.querySelector(".kans-query-answer");
+      const {value} = box.querySelector("select");
+      if (!value) return place.replaceChildren(words.choose);
+      const [sheet, answers] = [await this.sheet(), await kans.dataOf(box.querySelector(".kans-data"))];
+      const [, evidence, html] = answers[value];
+      place.innerHTML = html;
+      sheet.diagnosis.made.add(evidence);
+      this.offer();
     }
 
     /** Offer in each part of a diagnosis what the queries so far can have shown. */
