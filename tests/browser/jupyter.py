@@ -58,13 +58,14 @@ def _address(log: Path) -> str:
     """The address that `kans lab` said, once somebody answers there."""
     for _ in range(200):
         found = re.search(r"http://\S+", log.read_text())
-        if found and _answers(found[0]):
+        if found and answers(found[0]):
             return found[0]
         time.sleep(0.3)
     raise AssertionError(f"no JupyterLab: {log.read_text()}")
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
+    """Whether a server answers at an address."""
     try:
         urllib.request.urlopen(address, timeout=10).close()
     except OSError:
@@ -87,17 +88,27 @@ _PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p
 def run_all(page: Page, address: str, chapter: str) -> None:
     """Open a chapter in JupyterLab, run every cell, and wait until each has its number."""
     page.goto(address.replace("00-start-here", chapter) + "&reset", wait_until="load", timeout=90_000)
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(state="attached", timeout=90_000)
+    wait_for_kernel(page)
     for _ in range(4):  # a kernel that is only just connecting forgets what it was asked
         page.wait_for_timeout(2000)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        click_run_all(page)
         if settled(page):
             page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
             page.wait_for_timeout(1500)
             return
     raise AssertionError(f"{chapter}: cells that did not run: {page.evaluate(_PROMPTS)}")
+
+
+def wait_for_kernel(page: Page) -> None:
+    """Wait until a notebook is shown and its kernel, which the status bar names, has nothing to do."""
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
+    page.get_by_text(re.compile(r"\(ipykernel\) \| Idle")).first.wait_for(timeout=90_000)
+
+
+def click_run_all(page: Page) -> None:
+    """Run every cell, by the menu."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
 def settled(page: Page) -> bool:
@@ -107,9 +118,14 @@ def settled(page: Page) -> bool:
         prompts = page.evaluate(_PROMPTS)
         if prompts and all(re.search(r"\d", prompt) for prompt in prompts):
             return True
-        if not any("*" in prompt or re.search(r"\d", prompt) for prompt in prompts):
+        if not is_running(page):
             return False
     return False
+
+
+def is_running(page: Page) -> bool:
+    """Whether a cell runs or has run; not so when the kernel forgot what it was asked."""
+    return any(re.search(r"[*\d]", prompt) for prompt in page.evaluate(_PROMPTS))
 
 
 def scroll_to(page: Page, selector: str) -> None:

@@ -23,6 +23,7 @@ from tests.docs.pages import PAGES, PROJECT, ROOT, page_name
 OWN = re.escape(REPOSITORY.slug)
 OTHERS = {
     "hashicorp/memberlist",
+    "jupyterhub/repo2docker",
     "kubernetes-sigs/aws-load-balancer-controller",
     "metallb/metallb",
     "somebody/course",  # an example
