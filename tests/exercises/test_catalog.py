@@ -41,6 +41,7 @@ ELSEWHERE = {
     "cable-or-kill": ("bgp-silent", "cut-link-2"), "ready-and-leading": ("failover", "start-node"),
     "router-and-a-killed-node": ("bgp", "kill-node"), "what-ends-a-silent-session": ("bgp-silent", "cut-link"),
     "case-10": ("arp", "opening"), "case-11": ("arp", "opening"), "write-the-conflict-check": ("case-9", "opening"),
+    "whom-the-client-believes": ("case-9", "opening"),
     "does-a-check-on-a-node-find-it": ("case-9", "opening"), "what-a-reset-says": ("case-9", "opening"),
 }  # fmt: skip
 PLACES = {

@@ -85,8 +85,8 @@ class HashOrder(Figure):
 
     def describe(self) -> str:
         """Return the diagram in words."""
-        sentences = [f"{', '.join(self.joins)} joins."] if self.joins else []
-        sentences += [f"{', '.join(self.leaves)} leaves."] if self.leaves else []
+        imagined = (("join", self.joins), ("leave", self.leaves))
+        sentences = [f"{', '.join(names)} {verb}{'s' * (len(names) == 1)}." for verb, names in imagined if names]
         for row in self.lines:
             order = ", ".join(node for node, _ in row.places)
             sentences.append(f"{_line_words(row)}; from the smallest hash on: {order}.")

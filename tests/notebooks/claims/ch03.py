@@ -118,7 +118,12 @@ def asked_twice(lab: Lab) -> None:
     assert asks[0] + 1 < asks[1] <= packets[0] < asks[1] + 1
 
 
-CLAIMS.fact("03-14", "An answer has twenty-eight bytes", source="RFC 826, packet format for Ethernet and IPv4")
+CLAIMS.fact(
+    "03-14",
+    "An answer has twenty-eight bytes",
+    "operation 2 is an answer",
+    source="RFC 826, packet format for Ethernet and IPv4",
+)
 CLAIMS.fact("03-16", "each of its four numbers is one byte", source="RFC 791, section 3.2")
 CLAIMS.fact(
     "read-the-answer", "Bytes 6 and 7 are the operation; 2 is an answer", "MAC address begins at 8",
@@ -154,7 +159,7 @@ def echo_goes_on(lab: Lab) -> None:
 
 
 @CLAIMS.claim(
-    "03-25", "After the third question", "This `ping` waited one second for each reply", story="arp", on=("recorded",)
+    "03-76", "After the third question", "This `ping` waited one second for each reply", story="arp", on=("recorded",)
 )
 def unreachable_after_ping(lab: Lab) -> None:
     times = asks_of_leader(lab)
@@ -169,7 +174,7 @@ def unreachable_after_ping(lab: Lab) -> None:
 
 
 CLAIMS.fact("03-25", "(`net.ipv4.ip_forward` is 1)", source="kubeadm preflight checks (FileContent ip_forward)")
-CLAIMS.fact("03-25", "Some networks also show `Redirect Host`", source="MetalLB issue #469")
+CLAIMS.fact("03-76", "Some networks also show `Redirect Host`", source="MetalLB issue #469")
 
 
 @CLAIMS.claim("03-20", "The VIP is on no interface of the leader", story="arp", on=("recorded",))
@@ -362,7 +367,11 @@ CLAIMS.fact("03-72", "Answered TCP traffic confirms it", source="Linux net/ipv4/
 
 
 @CLAIMS.claim(
-    "03-51", "Two machines answered one question", "`curl` failed: the new server got the request",
+    "03-51", "two machines answered one question", "`curl` failed: the new server got the request",
+    story="arp", on=("simulated",),
+)  # fmt: skip
+@CLAIMS.claim(
+    "whom-the-client-believes", "A new server has the address of svc1, too", "The client keeps the first answer",
     story="arp", on=("simulated",),
 )  # fmt: skip
 @CLAIMS.claim("03-74", "whose answer came first", "the faster answer wins", story="arp", on=("simulated",))
@@ -391,6 +400,13 @@ def faster_answer_wins(lab: Lab) -> None:
     assert len({one.sender_mac for one in replies}) == 2
 
 
+CLAIMS.fact(
+    "whom-the-client-believes", "look for a conflict about its own address (RFC 5227)", source="RFC 5227, section 2.4"
+)
+CLAIMS.fact(
+    "03-25", "This chain comes from kind's Pod network, not from kube-proxy",
+    source="kind v0.24.0 images/kindnetd/cmd/kindnetd/masq.go",
+)  # fmt: skip
 CLAIMS.fact(
     "03-74", "For one second, Linux ignores a second reply", source="Linux net/ipv4/arp.c arp_process, locktime"
 )

@@ -384,7 +384,7 @@ def local_path(lab: Lab) -> None:
     assert answers.REMOTE.tolist() == [lab.address(lab.client)]
 
 
-@CLAIMS.claim("04-50", "That node drops the packet", story="etp-local")
+@CLAIMS.claim("04-50", "One box, and it ends with `DROP`", "That node drops the packet", story="etp-local")
 def dropped_without_local_pod(lab: Lab) -> None:
     lab.at("apply-etp-local")
     [way] = lab.trace("svc1", node="myk8s-worker3")

@@ -98,6 +98,16 @@ def _expect_curl_without_advertisement(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("works" if pairs(lab.neighbors(), "ADDRESS", "MAC").get(lab.vip("svc1")) else "dead")
 
 
+def _expect_holder_in_a_conflict(lab: LabQueries) -> ExpectedAnswer:
+    """While two machines answer for svc1: find out whose answer comes first."""
+    scan, vip = lab.arp_scan(), lab.vip("svc1")
+    answers = list(zip(column(scan, "ADDRESS"), column(scan, "HOLDER"), strict=True))
+    holders = [holder for address, holder in answers if address == vip]
+    if len(holders) < 2:
+        raise NotFoundError("two machines with svc1's address at this moment", hint="lab.add_conflicting_host()")
+    return ExpectedAnswer("pod" if holders[0] in nodes(lab) else "refused")
+
+
 def _expect_number_of_leaders(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer("one" if election.explain(lab.objects, "svc1").leader else "none")
 
@@ -340,6 +350,34 @@ EXERCISES = (
         ),
         scored_by=("curl",),
         gives_away=(r"proves little", r"`curl` works", r"it does not ask"),
+    ),
+    Exercise(
+        "whom-the-client-believes", "03",
+        "A new server has the address of svc1, too. The client asks for the address and sends its request. "
+        "What does curl show?", "choice", _expect_holder_in_a_conflict,
+        choices=(
+            Choice("pod", "the answer of a Pod, as before"),
+            Choice("refused", "connection refused, by the new server"),
+            Choice("error", "an error of the client: two machines have the address"),
+        ),
+        hints=("How does the client know which answer is right?", "lab.neighbors() shows what it remembers."),
+        explanation="{answer}. The client keeps the first answer, whoever sends it.",
+        misconceptions=(
+            Misconception(
+                "the-speaker-answers-with-priority",
+                "ARP has no ranks, and an answer does not say that a speaker sent it. The client keeps the first one. "
+                "A Pod answers only if the leader was faster.",
+                sources.BRIEF, is_choice("pod"),
+            ),
+            Misconception(
+                "clients-report-a-conflict",
+                "A machine can look for a conflict about its own address (RFC 5227). A client looks for the address of "
+                "another machine. It keeps the first answer and reports no error.",
+                sources.BRIEF, is_choice("error"),
+            ),
+        ),
+        scored_by=("curl",),
+        gives_away=(r"faster answer wins", r"new server got the request", r"answer came first"),
     ),
     Exercise(
         "what-carries-the-traffic", "03", "svc1 gets ten times the traffic. How many nodes take it from the clients?",
