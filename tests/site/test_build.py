@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kanslib.exceptions import KanslibError
+from kanslib.repository import REPOSITORY
 from kanslib.site.builder import build
 from kanslib.site.search import split_hangul
 from tests.site.links import broken_links
@@ -62,6 +63,20 @@ def test_pages_ask_no_other_host(site: Path) -> None:
     )
     assert [page.name for page in site.rglob("*.html") if loaded.search(text(page))] == []
     assert [style.name for style in site.rglob("*.css") if re.search(r"url\(['\"]?https?:|@import", text(style))] == []
+
+
+def test_chapter_opens_on_binder_and_no_other_page_does(site: Path) -> None:
+    link = re.compile(r'<p class="kans-binder"><a href="([^"]+)">Run this chapter on Binder</a></p>')
+    opened = {page.relative_to(site).as_posix(): link.findall(text(page)) for page in site.rglob("*.html")}
+    notebooks = {
+        "chapters/00-start-here.html": "notebooks/en/00-start-here.ipynb",
+        "chapters/00q-fifteen-minutes.html": "notebooks/en/00q-fifteen-minutes.ipynb",
+        "ko/chapters/00-start-here.html": "notebooks/ko/00-start-here.ipynb",
+        "ko/chapters/00q-fifteen-minutes.html": "notebooks/en/00q-fifteen-minutes.ipynb",  # not translated
+    }
+    assert {page: found for page, found in opened.items() if found} == {
+        page: [REPOSITORY.binder(notebook)] for page, notebook in notebooks.items()
+    }
 
 
 def test_page_names_itself_in_each_language(site: Path) -> None:

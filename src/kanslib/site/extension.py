@@ -52,11 +52,20 @@ def _add_context(app: Sphinx, pagename: str, _template: str, context: dict[str, 
         "kans_absolute": lambda address: urljoin(here, address) if config.kans_base_url else address,
         "kans_default_language": DEFAULT_LANGUAGE,
         "kans_is_fallback": pagename in config.kans_fallbacks,
+        "kans_binder": _on_binder(pagename, config.language, pagename in config.kans_fallbacks),
         "kans_picture": Markup(config.kans_picture),  # of a figure of ours
         "kans_title": lambda name: titles[name].astext(),
         "kans_chapters": [(one, titles[one].astext()) for one in sorted(titles) if one.startswith(f"{CHAPTERS}/")],
     }
     return "landing.html" if pagename == "index" else None
+
+
+def _on_binder(page: str, language: str, is_fallback: bool) -> str:
+    """Return the address that opens a chapter's page as a notebook on Binder; empty for another page."""
+    folder, _, chapter = page.partition("/")
+    if folder != CHAPTERS:
+        return ""
+    return REPOSITORY.binder(f"notebooks/{DEFAULT_LANGUAGE if is_fallback else language}/{chapter}.ipynb")
 
 
 def _drop_assets(page: str, context: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ def of_pages() -> dict[str, str]:
         "chapters_hint": tr("two hours, or five to six"),
         "binder": tr("Start it for real"),
         "binder_hint": tr("on Binder, in a minute or two"),
+        "run_chapter": tr("Run this chapter on Binder"),
         "picture": tr(
             "A recorded failover: the leader of two Services dies at second 0. Each bar on top is a clock. Below are "
             "the requests to each Service."
