@@ -238,6 +238,21 @@ def test_set_elements_on_several_lines() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "elements",
+    [
+        "10.96.0.1, 10.96.0.0/16,\n\t\t\t     2001:db8::1",
+        "10.96.0.1 . tcp . 80 : goto service-X-default/web/tcp/http, tcp . 30080 : drop",
+        '10.96.0.1 . tcp . 80 comment "default/web: a, b" : goto reject-chain, 10.96.0.2 . udp . 53 : accept',
+        "10.0.0.7 . 10.0.0.7 . tcp . 80, 2001:db8::7 . 2001:db8::7 . tcp . 80",
+    ],
+)
+def test_elements_of_the_usual_form_are_those_that_the_tokens_give(elements: str) -> None:
+    usual = a_set("type ipv4_addr", f"elements = {{ {elements} }}")
+    with_time = a_set("type ipv4_addr", f"elements = {{ 192.0.2.1 timeout 1s, {elements} }}")  # needs the tokens
+    assert usual.elements == with_time.elements[1:]
+
+
 def test_set_with_a_count_and_a_limit_for_its_elements() -> None:
     found = a_set("type ipv4_addr", "size 65535\t# count 2", "limit rate 1/second", "elements = { 10.0.0.7 }")
     assert (found.size, found.statements) == (65535, (Limit(1, "second"),))

@@ -211,6 +211,11 @@ def test_field_is_changed_in_packets_that_have_it() -> None:
     assert [way.packet.dst for way in nftables.parse(rules).trace(six)] == ["2001:db8::2"]
 
 
+def test_code_point_is_changed_by_its_name() -> None:
+    rules = ("ip dscp set af11", "ip dscp != 0x0a drop")
+    assert [(way.verdict, way.packet.dscp) for way in traced(ruleset(forward(*rules)))] == [("ACCEPT", 10)]
+
+
 def test_mark_of_the_connection_stops_a_rule_where_there_is_none() -> None:
     rules = ("meta mark set ct mark drop", "ct mark set 0x1 meta mark set 0x2")
     early = chain("early", *rules, base="type filter hook prerouting priority raw; policy accept;")

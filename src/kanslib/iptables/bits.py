@@ -22,6 +22,14 @@ class Bits:
         """Return the word; None where a bit is not known."""
         return None if self.unknown else self.value
 
+    def under(self, mask: int) -> int | None:
+        """Return the bits under a mask; None where one of them is not known.
+
+        >>> Bits(0x28, (("tos", 3),)).under(0xFC)
+        40
+        """
+        return None if any(bits & mask for _, bits in self.unknown) else self.value & mask
+
     def set(self, clear: int, flip: int) -> Bits:
         """Return the word after `word = (word & ~clear) ^ flip`."""
         if not self.unknown:

@@ -528,11 +528,11 @@ def _outcome(state: PacketState, verdict: str, reason: str) -> Outcome:
     while link is not None:
         link, step = link
         steps.append(step)
-    octet = state.tos.known
+    code_point = state.tos.under(0xFC)
     packet = replace(
         state.original, src=state.src, dst=state.dst, sport=state.sport, dport=state.dport, mark=state.mark.known,
         out_interface=state.out_interface or None, ttl=state.ttl,
-        dscp=state.original.dscp if octet is None else octet >> 2,
+        dscp=None if code_point is None else code_point >> 2,
     )  # fmt: skip
     return Outcome(state.probability, verdict, packet, tuple(reversed(steps)), (), state.notes, state.hook, reason)
 

@@ -13,6 +13,7 @@ _PROTOCOL = r"(?:tcp|udp|sctp|icmp|ipv6-icmp)"
 _STATES = r"(?:new|established|related|invalid|untracked)"
 _VERDICT = rf"(?:accept|drop|return|continue|(?:jump|goto) {_NAME})"
 _ELEMENT = rf"\d++(?:-\d++)?+ : {_VERDICT}"
+_ENDPOINT = rf"\d++ : {_ADDRESS} \. \d++"
 _MATCHES = "|".join(
     (
         rf"ip6? [sd]addr (?:!= )?+(?:{_ADDRESS}|@{_NAME})",
@@ -30,13 +31,14 @@ _ENDS = "|".join(
         r"dnat (?:ip6? )?+to (?:\[[0-9a-f:.]++\]|[0-9.]++):\d++",
         r"masquerade(?: fully-random| random)?+",
         rf"numgen random mod \d++ vmap \{{ {_ELEMENT}(?:, {_ELEMENT})*+ \}}",
+        rf"dnat ip6? to numgen random mod \d++ map \{{ {_ENDPOINT}(?:, {_ENDPOINT})*+ \}}",
         r"meta mark set meta mark [|&^] 0x[0-9a-f]++",
         rf"update @{_NAME} \{{ ip6? saddr \}}",
     )
 )
 # Groups are possessive (`?+`, `*+`): there is no backtracking
 _RULE = rf"\s*+(?:(?:{_MATCHES}) )*+(?:{_MATCHES}|{_ENDS})(?: comment \"[^\"\n]*+\")?+"
-_KEY = rf"{_ADDRESS}(?: \. {_PROTOCOL})?+(?: \. \d++)?+"
+_KEY = rf"(?:{_ADDRESS}(?: \. {_ADDRESS})?+(?: \. {_PROTOCOL})?+|{_PROTOCOL})(?: \. \d++)?+"
 _ENTRY = rf"\s*+{_KEY}(?: comment \"[^\"\n]*+\")?+(?: : {_VERDICT})?+"
 _ELEMENTS = rf"\s*+elements = \{{{_ENTRY}(?:,{_ENTRY})*+ \}}"
 
@@ -49,4 +51,6 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 FAST_RULE = _compile(_RULE)
+# one element: its key, its comment, its verdict
+FAST_ELEMENT = _compile(rf"\s*+({_KEY})(?: comment \"([^\"\n]*+)\")?+(?: : ({_VERDICT}))?+[, ]")
 FAST_ELEMENTS = _compile(_ELEMENTS)

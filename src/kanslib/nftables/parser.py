@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from kanslib.exceptions import DumpError
 from kanslib.iptables.dump_text import split_lines
-from kanslib.nftables.expressions import read_set_literal, seconds
-from kanslib.nftables.fast_rule import FAST_ELEMENTS, FAST_RULE
+from kanslib.nftables.expressions import constant, read_set_literal, seconds
+from kanslib.nftables.fast_rule import FAST_ELEMENT, FAST_ELEMENTS, FAST_RULE
 from kanslib.nftables.json_reader import parse_json
 from kanslib.nftables.names import BRIDGE_PRIORITIES, PRIORITIES
 from kanslib.nftables.ruleset import Ruleset
@@ -21,14 +21,17 @@ from kanslib.nftables.statements import read_statements
 from kanslib.nftables.syntax import (
     BaseChain,
     Chain,
+    Concatenation,
     Element,
     Extension,
     NamedObject,
+    Prefix,
     Rule,
     Set,
     Statement,
     Table,
     UnknownStatement,
+    Value,
     Verdict,
 )
 from kanslib.nftables.tokens import Cursor
@@ -302,6 +305,20 @@ def _read_elements(lines: _Lines, first: int) -> Callable[[], tuple[Element, ...
         return read_set_literal(cursor).elements
 
     if FAST_ELEMENTS.fullmatch(text):
-        return read
+        return lambda: tuple(_fast_elements(text))
     found = read()
     return lambda: found
+
+
+def _fast_elements(text: str) -> Iterator[Element]:
+    """Yield the elements of a text in the form of FAST_ELEMENTS, without its tokens."""
+    for key, comment, verdict in FAST_ELEMENT.findall(text, text.index("{") + 1):
+        parts = tuple(map(_fast_part, key.split(" . ")))
+        kind, _, chain = verdict.partition(" ")
+        data = Verdict(kind, chain) if verdict else None
+        yield Element(parts[0] if len(parts) == 1 else Concatenation(parts), data, comment=comment)
+
+
+def _fast_part(word: str) -> Value | Prefix:
+    address, slash, length = word.partition("/")
+    return Prefix(address, int(length)) if slash else Value(constant(word))

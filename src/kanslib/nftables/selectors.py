@@ -262,7 +262,7 @@ def _network_header(left: Payload) -> _Builder | None:
         case "protocol" | "nexthdr":
             return lambda values, negated: (family, *_protocols(values, negated))
         case "dscp":
-            return lambda values, negated: (family, _any_bits("tos", 0xFC, [_dscp(v) << 2 for v in values], negated))
+            return lambda values, negated: (family, _any_bits("tos", 0xFC, [dscp(v) << 2 for v in values], negated))
     return None
 
 
@@ -399,7 +399,8 @@ _DSCP = {f"cs{n}": 8 * n for n in range(8)} | {
 } | {"be": 0, "df": 0, "ef": 46, "lephb": 1, "va": 44}  # fmt: skip
 
 
-def _dscp(value: Expression) -> int:
+def dscp(value: Expression) -> int:
+    """Return a code point as a number: `af11` is 10. UnknownValueError for no code point."""
     if isinstance(value, Value):
         found = _DSCP.get(value.value) if isinstance(value.value, str) else value.value
         if found is not None:

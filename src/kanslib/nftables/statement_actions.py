@@ -35,6 +35,7 @@ from kanslib.nftables.selectors import (
     UnknownValueError,
     above_below,
     any_bit,
+    dscp,
     flag_bits,
     integers,
     matches_of,
@@ -414,9 +415,16 @@ def _assign(statement: Assign) -> Action:
         case HeaderOption("tcp", "maxseg"):
             highest = value.value if isinstance(value, Value) and isinstance(value.value, int) else None
             return targets.SetMSS(None if isinstance(value, Route) else highest)
-        case Payload("ip" | "ip6", "dscp") if isinstance(value, Value) and isinstance(value.value, int):
-            return targets.SetBits("tos", 0xFC, value.value << 2)
+        case Payload("ip" | "ip6", "dscp"):
+            return _assign_dscp(value)
     return targets.NoEffect(f"{target} becomes {value}")
+
+
+def _assign_dscp(value: Expression) -> Action:
+    try:
+        return targets.SetBits("tos", 0xFC, dscp(value) << 2)
+    except UnknownValueError:
+        return targets.NoEffect(f"the code point becomes {value}")
 
 
 def _assign_mark(word: str, value: Expression) -> Action:
