@@ -44,6 +44,12 @@ def _add_context(app: Sphinx, pagename: str, _template: str, context: dict[str, 
     """Give the templates what they need of the site; the first page has a template of its own."""
     config, titles = app.config, app.env.titles
     _drop_assets(pagename, context)
+    if "body" in context:  # the corner of a table is no heading
+        context["body"] = context["body"].replace('<th class="head"><p></p></th>', "<td></td>")
+    # Sphinx gives the headings of the navigation no level
+    context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(
+        ' role="heading"', ' role="heading" aria-level="2"'
+    )
     here = config.kans_base_url + language_folder(config.language) + f"{pagename}.html"
     context |= {
         "kans_repository": REPOSITORY,

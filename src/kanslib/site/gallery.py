@@ -49,7 +49,8 @@ def write_gallery(chapters: Mapping[str, NotebookNode], static: Path) -> str:
         for picture in shown:
             (folder / picture.name).write_text(picture.svg, encoding="utf-8")
         if shown:
-            parts += [f"## [](/chapters/{name}.ipynb)", str(_list(shown))]
+            title = executed.cells[0].source.partition("\n")[0].removeprefix("# ")
+            parts += [f"## [{title}](/chapters/{name}.ipynb)", str(_list(shown))]
     return "\n\n".join(parts)
 
 

@@ -17,7 +17,10 @@ def of_pages() -> dict[str, str]:
         "course": tr("Course"),
         "documentation": tr("Documentation"),
         "search": tr("Search"),
+        "search_here": tr("Search this site"),
         "language": tr("Language"),
+        "pages": tr("Pages"),
+        "on_this_page": tr("On this page"),
         "theme": tr("Light, dark, or as the system has it"),
         "question": tr("How does a Kubernetes LoadBalancer work where there is no cloud?"),
         "lead": tr(
