@@ -8,6 +8,7 @@ import pytest
 
 from kanslib import nftables
 from kanslib.nftables.syntax import Statement
+from tests.nftables.invariants import holds
 
 SADDR = {"payload": {"protocol": "ip", "field": "saddr"}}
 DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
@@ -62,11 +63,20 @@ SAME: dict[str, list[object]] = {
 }  # fmt: skip
 
 
+PLACE = {"family": "inet", "table": "t"}
+
+
 def of_json(*entries: object) -> nftables.Ruleset:
-    head = {"family": "inet", "name": "t"}
-    chain = {"family": "inet", "table": "t", "name": "c"}
-    document = [{"metainfo": {}}, {"table": head}, {"chain": chain}, *entries]
-    return nftables.parse(json.dumps({"nftables": document}))
+    document = [{"metainfo": {}}, {"table": {"family": "inet", "name": "t"}}, {"chain": {**PLACE, "name": "c"}}]
+    return nftables.parse(json.dumps({"nftables": [*document, *entries]}))
+
+
+def whole_json(expressions: list[object]) -> str:
+    """Return a ruleset with one rule at a hook."""
+    hook = {"type": "filter", "hook": "prerouting", "prio": -150, "policy": "accept"}
+    chain = {"chain": {**PLACE, "name": "c", **hook}}
+    rule = {"rule": {**PLACE, "chain": "c", "expr": expressions}}
+    return json.dumps({"nftables": [{"table": {"family": "inet", "name": "t"}}, chain, rule]})
 
 
 def statements(ruleset: nftables.Ruleset) -> tuple[Statement, ...]:
@@ -76,9 +86,14 @@ def statements(ruleset: nftables.Ruleset) -> tuple[Statement, ...]:
 
 @pytest.mark.parametrize(("text", "expressions"), SAME.items())
 def test_statements_of_text_and_json_are_the_same(text: str, expressions: list[object]) -> None:
-    rule = {"rule": {"family": "inet", "table": "t", "chain": "c", "expr": expressions}}
+    rule = {"rule": {**PLACE, "chain": "c", "expr": expressions}}
     of_text = nftables.parse(f"table inet t {{\n\tchain c {{\n\t\t{text}\n\t}}\n}}\n")
     assert statements(of_json(rule)) == statements(of_text)
+
+
+@pytest.mark.parametrize("expressions", SAME.values(), ids=SAME)
+def test_rules_of_json_can_be_traced(expressions: list[object]) -> None:
+    assert holds(whole_json(expressions))
 
 
 def test_elements_and_statements_of_a_set() -> None:

@@ -176,6 +176,8 @@ def test_tproxy_without_a_socket_stops_its_rule_alone() -> None:
         ("ip saddr & 255.0.0.255 != 10.0.0.7 drop", "ACCEPT"),
         ("ip saddr & 255.0.0.255 == 10.0.0.8 drop", "ACCEPT"),
         ("ip daddr & 255.255.0.0 { 10.1.0.0, 10.0.0.0 } drop", "DROP"),
+        ("ip ttl != 64-62 drop", "DROP"),
+        ("ip ttl != 60-3 drop", "ACCEPT"),
         ("@nh,96,32 0xa000007 drop", "DROP"),
         ("@nh,96,32 0xa000008 drop", "ACCEPT"),
         ("ct state ! new drop", "ACCEPT"),
@@ -221,6 +223,13 @@ def test_mark_of_the_connection_stops_a_rule_where_there_is_none() -> None:
     early = chain("early", *rules, base="type filter hook prerouting priority raw; policy accept;")
     assert [(way.verdict, way.packet.mark) for way in traced(ruleset(early))] == [("ACCEPT", 2)]
     assert verdicts(forward(*rules)) == {"DROP": 1}
+
+
+def test_notrack_behind_conntrack_does_nothing() -> None:
+    rules = forward("notrack", "ct state untracked drop", priority="raw")
+    early = chain("c", "notrack", base="type filter hook prerouting priority raw; policy accept;")
+    assert verdicts(rules) == {"ACCEPT": 1}
+    assert verdicts(early, rules) == {"DROP": 1}
 
 
 def test_limit_of_an_element_can_stop_the_rule() -> None:

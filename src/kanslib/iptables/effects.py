@@ -180,7 +180,8 @@ def _redirect(action: targets.Redirect, state: PacketState) -> str:
 
 @apply.register
 def _track(action: targets.Track, state: PacketState) -> str:
-    if state.template or state.looped:  # the first one counts (Linux net/netfilter/xt_CT.c)
+    # the first one counts (Linux net/netfilter/xt_CT.c, nft_ct.c nft_notrack_eval), and none behind conntrack
+    if state.template or not state.before_conntrack:
         return ""
     if action.tracked:
         state.template = "template"

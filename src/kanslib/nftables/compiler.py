@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -20,7 +21,13 @@ from kanslib.iptables.rule_index import Condition, Network, RuleIndex
 from kanslib.iptables.stages import CONNTRACK, Role, Stage
 from kanslib.nftables import statement_actions
 from kanslib.nftables.explain import WalkedRule
-from kanslib.nftables.selectors import UnknownValueError, matches_of, unknown_match
+from kanslib.nftables.selectors import (
+    UnknownValueError,
+    checked_address,
+    matches_of,
+    network_of,
+    unknown_match,
+)
 from kanslib.nftables.syntax import (
     Assign,
     BaseChain,
@@ -262,9 +269,17 @@ def _shares(key: NumGen | Hash, elements: Sequence[Element]) -> Iterator[_Share]
     """Yield the share of each element of a map of random numbers; `*` has what the others leave."""
     left = key.modulus
     for element in elements:
-        count = left if element.key == Value("*") else statement_actions.count_drawn(key, [element.key])
+        count = left if element.key == Value("*") else _count(key, element)
         yield _Share(Fraction(count, key.modulus), Fraction(count, left) if left else Fraction(0))
         left -= count
+
+
+def _count(key: NumGen | Hash, element: Element) -> int:
+    """Return how many numbers lead to an element; none where its key is no number."""
+    try:
+        return statement_actions.count_drawn(key, [element.key])
+    except UnknownValueError:
+        return 0
 
 
 def _condition(key: Expression, value: Expression) -> Condition:
@@ -284,13 +299,15 @@ def _condition(key: Expression, value: Expression) -> Condition:
 
 
 def _network(value: Expression) -> Network | None:
-    match value:
-        case Value(str(text)):
-            bits, at = number(text)
-            return bits, bits, at
-        case Prefix(address, length):
-            bits, at = number(address)
-            return bits, length, at >> (bits - length)
+    with suppress(UnknownValueError):
+        match value:
+            case Value(str(text)):
+                bits, at = number(checked_address(text))
+                return bits, bits, at
+            case Prefix():
+                network = network_of(value)
+                bits, length = network.max_prefixlen, network.prefixlen
+                return bits, length, int(network.network_address) >> (bits - length)
     return None
 
 

@@ -198,8 +198,15 @@ def _read_socket(cursor: Cursor) -> Socket:
 def _read_numgen(cursor: Cursor) -> NumGen:
     mode = cursor.expect("random", "inc")
     cursor.expect("mod")
-    modulus = cursor.number("how many numbers")
+    modulus = _read_modulus(cursor)
     return NumGen(mode, modulus, cursor.number("the first number") if cursor.accept("offset") else 0)
+
+
+def _read_modulus(cursor: Cursor) -> int:
+    place, modulus = cursor.peek(), cursor.number("how many numbers")
+    if modulus < 1:
+        raise cursor.error_at(place.at, "how many numbers, at least 1")
+    return modulus
 
 
 def _read_jhash(cursor: Cursor) -> Hash:
@@ -213,7 +220,7 @@ def _read_symhash(cursor: Cursor) -> Hash:
 
 def _read_hash(cursor: Cursor, kind: str, of: Expression | None) -> Hash:
     cursor.expect("mod")
-    modulus = cursor.number("how many numbers")
+    modulus = _read_modulus(cursor)
     seed = cursor.number("the seed") if cursor.accept("seed") else None
     return Hash(kind, of, modulus, seed, cursor.number("the first number") if cursor.accept("offset") else 0)
 

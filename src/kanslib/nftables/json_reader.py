@@ -453,7 +453,14 @@ def _ct(value: Json) -> Ct:
 
 def _numgen(value: Json) -> NumGen:
     entry = _object(value)
-    return NumGen(_text(entry, "mode"), _number(entry.get("mod")), _number(entry.get("offset", 0)))
+    return NumGen(_text(entry, "mode"), _modulus(entry), _number(entry.get("offset", 0)))
+
+
+def _modulus(entry: _Object) -> int:
+    found = _number(entry.get("mod"))
+    if found < 1:
+        raise _UnexpectedError("a modulus of at least 1")
+    return found
 
 
 def _hash(kind: str) -> Callable[[Json], Hash]:
@@ -462,7 +469,7 @@ def _hash(kind: str) -> Callable[[Json], Hash]:
         seed = entry.get("seed")
         of = _optional(entry.get("expr"))
         offset = _number(entry.get("offset", 0))
-        return Hash(kind, of, _number(entry.get("mod")), seed if isinstance(seed, int) else None, offset)
+        return Hash(kind, of, _modulus(entry), seed if isinstance(seed, int) else None, offset)
 
     return read
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from kanslib.iptables.match_types import (
     EVERYTHING,
@@ -502,17 +502,28 @@ def _address_range(value: Expression) -> Ranges:
         case Value(str(text)):
             at = address_number(*_address(text))
             return ((at, at),)
-        case Prefix(address, length):
-            try:
-                network = ip_network(f"{address}/{length}", strict=False)
-            except ValueError:
-                raise UnknownValueError(address) from None
+        case Prefix():
+            network = network_of(value)
             ends = (_address(str(end)) for end in (network[0], network[-1]))
             first, last = (address_number(*end) for end in ends)
             return ((first, last),)
         case Interval(str(low), str(high)):
             return ((address_number(*_address(low)), address_number(*_address(high))),)
     raise UnknownValueError(str(value))
+
+
+def network_of(value: Prefix) -> IPv4Network | IPv6Network:
+    """Return a prefix as a network. UnknownValueError where it is none."""
+    try:
+        return ip_network(f"{value.address}/{value.length}", strict=False)
+    except ValueError:
+        raise UnknownValueError(str(value)) from None
+
+
+def checked_address(text: str) -> str:
+    """Return an address as it is. UnknownValueError for any other text."""
+    _address(text)
+    return text
 
 
 def integers(value: Expression) -> Ranges:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from ipaddress import ip_network
 from typing import cast
 
 from kanslib.iptables import effects, targets
@@ -22,7 +21,6 @@ from kanslib.iptables.match_types import (
     RecentEntry,
 )
 from kanslib.iptables.names import PROTOCOLS
-from kanslib.iptables.packet import number
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import join
@@ -35,10 +33,12 @@ from kanslib.nftables.selectors import (
     UnknownValueError,
     above_below,
     any_bit,
+    checked_address,
     dscp,
     flag_bits,
     integers,
     matches_of,
+    network_of,
     requirements_of,
     unknown_match,
 )
@@ -86,6 +86,7 @@ from kanslib.nftables.syntax import (
 
 _NAT = {"dnat": "DNAT", "snat": "SNAT", "masquerade": "MASQUERADE", "redirect": "REDIRECT"}
 _HALF = 1 << 31
+_HIGHEST_PORT = 65535
 _SIMPLE: dict[str, Action] = {
     "accept": targets.Verdict("ACCEPT"),
     "drop": targets.Verdict("DROP"),
@@ -202,6 +203,8 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
             return found if found is not None else (unknown_match(text),)
         if operator == "<" and left == Binary("&", Meta("random"), Value(_HALF - 1)):  # as iptables' statistic
             return (RandomMatch(Probability(Fraction(flag_bits(right), _HALF))),)
+        if operator == "!=" and isinstance(right, Interval):
+            right, operator = _between(right)
         if operator in ("<", ">", "<=", ">="):
             right, operator = above_below(operator, right), "=="
         if isinstance(left, NumGen | Hash):
@@ -212,6 +215,14 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
         return found if operator == "!=" else (*found, *_limits_of(right, table))
     except UnknownValueError:
         return (unknown_match(text),)
+
+
+def _between(right: Interval) -> tuple[Interval, str]:
+    """Return values and operator of `!=` with an interval: nft 1.0 prints `ip ttl < 60 ip ttl > 3` as `!= 60-3`."""
+    match right:
+        case Interval(int(first), int(last)) if first > last:
+            return Interval(last + 1, first - 1), "=="
+    return right, "!="
 
 
 def _limits_of(right: Expression, table: Table) -> tuple[Match, ...]:
@@ -401,6 +412,14 @@ def _to_socket(statement: TProxy) -> tuple[Match, ...]:
 
 def _assign(statement: Assign) -> Action:
     target, value = statement.target, statement.value
+    try:
+        return _assigned(target, value)
+    except UnknownValueError:
+        return targets.NoEffect(f"{target} becomes {value}")
+
+
+def _assigned(target: Expression, value: Expression) -> Action:
+    """Return the action that gives a field a value. UnknownValueError for a value that the field cannot have."""
     match target:
         case Meta("mark"):
             return _assign_mark("mark", value)
@@ -409,22 +428,15 @@ def _assign(statement: Assign) -> Action:
         case Payload("ip" | "ip6", "ttl" | "hoplimit") if isinstance(value, Value) and isinstance(value.value, int):
             return targets.SetTTL("set", value.value)
         case Payload("ip" | "ip6", "saddr" | "daddr") if isinstance(value, Value):
-            return targets.SetField("src" if target.field == "saddr" else "dst", value.value)
+            return targets.SetField("src" if target.field == "saddr" else "dst", _address_ends(value)[0])
         case Payload(_, "sport" | "dport") if isinstance(value, Value):
-            return targets.SetField(target.field, value.value)
+            return targets.SetField(target.field, _port_ends(value)[0])
         case HeaderOption("tcp", "maxseg"):
             highest = value.value if isinstance(value, Value) and isinstance(value.value, int) else None
             return targets.SetMSS(None if isinstance(value, Route) else highest)
         case Payload("ip" | "ip6", "dscp"):
-            return _assign_dscp(value)
+            return targets.SetBits("tos", 0xFC, dscp(value) << 2)
     return targets.NoEffect(f"{target} becomes {value}")
-
-
-def _assign_dscp(value: Expression) -> Action:
-    try:
-        return targets.SetBits("tos", 0xFC, dscp(value) << 2)
-    except UnknownValueError:
-        return targets.NoEffect(f"the code point becomes {value}")
 
 
 def _assign_mark(word: str, value: Expression) -> Action:
@@ -482,27 +494,27 @@ def _translate(statement: Nat) -> Action:
 
 def _map_network(kind: str, to: Prefix) -> Action:
     """Return the action that replaces the first bits of an address (Linux net/netfilter/nft_nat.c, nft_nat_netmap)."""
-    bits, value = number(to.address)
-    mask = (1 << bits) - (1 << (bits - to.length))
-    return targets.MapNetwork("dst" if kind == "dnat" else "src", bits, value & mask, mask)
+    network = network_of(to)
+    bits, value = network.max_prefixlen, int(network.network_address)
+    return targets.MapNetwork("dst" if kind == "dnat" else "src", bits, value, int(network.netmask))
 
 
 def _address_ends(value: Expression) -> tuple[str, str]:
     match value:
         case Value(str(address)):
-            return address, address
+            return checked_address(address), address
         case Interval(str(first), str(last)):
-            return first, last
-        case Prefix(address, length):
-            network = ip_network(f"{address}/{length}", strict=False)
+            return checked_address(first), checked_address(last)
+        case Prefix():
+            network = network_of(value)
             return str(network[0]), str(network[-1])
     raise UnknownValueError(str(value))
 
 
 def _port_ends(value: Expression) -> tuple[int, int]:
     match value:
-        case Value(int(port)):
-            return port, port
-        case Interval(int(first), int(last)):
+        case Value(int(first)) if first <= _HIGHEST_PORT:
+            return first, first
+        case Interval(int(first), int(last)) if first <= last <= _HIGHEST_PORT:
             return first, last
     raise UnknownValueError(str(value))
