@@ -67,6 +67,13 @@ def test_clock_output_after_traffic_includes_it(clock: Clock) -> None:
     assert chosen(clock, 24) == (24, ("from before the traffic",))
 
 
+def test_clock_output_before_traffic_after_moving_back(clock: Clock) -> None:
+    clock.at("one")
+    clock.match_next([read(25)])
+    clock.at("one")
+    assert chosen(clock, 7, 24, 33) == (24, ())
+
+
 def test_clock_output_repeated_traffic_noted(clock: Clock) -> None:
     clock.at("one")
     first, second, third = (clock.match_next([read(25), read(35)]) for _ in range(3))

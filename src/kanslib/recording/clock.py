@@ -158,7 +158,8 @@ class Clock:
         This is the last output at or before now after all traffic so far, else the next one in the span; without
         both, one from before the last action, whose freshness says so.
         """
-        used_until = max((read.end for read in self._used), default=self.since)
+        # the clock may have moved back to before some of it
+        used_until = max((read.end for read in self._used if read.end <= self.now), default=self.since)
         in_span = self.outputs_now(reads)
         recent = [read for read in in_span if used_until <= read.t <= self.now]
         ahead = [read for read in in_span if read.t > self.now and read.t >= used_until]
