@@ -46,7 +46,6 @@ class PageForm:
         return Markup(
             form[
                 h.span(".kans-state"),
-                self._ask() if self.queries else None,
                 h.fieldset[h.legend[self.view.label(), exercise.question], list(self._fields())],
                 h.div(".kans-actions")[
                     h.div(".kans-buttons", hidden=True)[list(self._buttons())], self._without_script()
@@ -65,6 +64,7 @@ class PageForm:
         elif exercise.kind == "number":
             yield self._number()
         elif exercise.kind == "diagnosis":
+            yield self._ask() if self.queries else None
             yield h.p(".kans-note", role="status")
             yield [self._part(part, choices) for part, choices in exercise.parts.items()]
         else:

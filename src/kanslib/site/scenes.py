@@ -78,9 +78,11 @@ def collect_story(timeline: StoryTimeline, scene_at: Callable[[float], Scene]) -
             named = {**{node.name: views(node) for node in nodes}, **{vip.service: views(vip) for vip in vips}}
             names.append(named)
             drawn_maps.append(_drawn(scene.map.pointing_out(named), parts))
-        if ways.is_new(scene.trace_summary):
-            paths.append(_drawn(PacketPath(scene.trace), parts) if scene.trace else scene.trace_summary)
-        places = maps(scene.map.view), tables(str(scene.addresses_html(None))), ways(scene.trace_summary)
+        path = _drawn(PacketPath(scene.trace), parts) if scene.trace else scene.trace_summary
+        content = msgspec.json.encode(path)  # rules count packets: one path may be drawn otherwise later
+        if ways.is_new(content):
+            paths.append(path)
+        places = maps(scene.map.view), tables(str(scene.addresses_html(None))), ways(content)
         scenes.append(SceneChange(scene.at, *places))
     stops = [(at, timeline.latest(at)) for at in sorted({stop.at for stop in timeline.stops})]
     texts = [str(part) for part in parts.of]

@@ -67,7 +67,7 @@
     },
     number(form) {
       const [input] = inputs(form), {min, max, step} = input;
-      if (input.type === "range" && !form.dataset.touched) return {missing: words.slide};
+      if (input.type === "range" && !("touched" in form.dataset)) return {missing: words.slide};
       if (input.value === "" && !input.validity.badInput) return {missing: words.write};
       const steps = (input.valueAsNumber - min) / step, number = Math.round(steps);
       const fits = Math.abs(steps - number) < 1e-6 && number >= 0 && number <= Math.round((max - min) / step);
@@ -77,7 +77,7 @@
       const lists = selects(form);
       if (!sheet.diagnosis.made.size) return {missing: words.look_first};
       const missing = lists.filter(select => !select.value).map(select => select.name);
-      if (missing.length) return {missing: kans.fill(words.choose_parts, {parts: missing.join(words.and)})};
+      if (missing.length) return {missing: kans.fill(words.choose_parts, {parts: missing.join(", ")})};
       const number = lists.reduce((sum, select) => {
         const keys = keysOf(select);
         return sum * keys.length + keys.indexOf(select.value);

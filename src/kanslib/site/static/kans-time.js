@@ -97,7 +97,7 @@
     }
 
     /** Return a figure: its drawing at each width, of which the page's style shows one, and its words, as unfolded as before. */
-    figure({drawings, words}, place) {
+    figure({drawings, words: spoken}, place) {
       const figure = kans.make("div", {class: "kans-figure"});
       for (const [width, height, title, parts] of drawings) {
         const svg = document.createElementNS(SVG, "svg");
@@ -111,7 +111,7 @@
         figure.append(kans.make("div", attributes, svg));
       }
       const details = place.querySelector(".kans-words");
-      const lines = words.map(line => kans.make("div", {}, line));
+      const lines = spoken.map(line => kans.make("div", {}, line));
       if (details) {
         details.replaceChildren(details.querySelector("summary"), ...lines);
         this.details ??= details.cloneNode(true);
