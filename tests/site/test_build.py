@@ -115,6 +115,14 @@ def test_search_of_each_language_has_its_terms(site: Path) -> None:
     assert "var splitQuery" in text(site / "ko" / "_static" / "language_data.js")
 
 
+def test_page_asks_for_one_style_that_has_them_all(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        assert re.findall(r'rel="stylesheet"[^>]*href="[./]*_static/([\w.]+)', text(page)) == ["site.css"]
+    style = text(site / "_static" / "site.css")
+    assert all(part in style for part in (".highlight .k ", ".sidebar-drawer", ".kans-landing"))
+    assert [path.name for path in site.rglob("_static/**/*.css")] == ["site.css", "site.css"]
+
+
 def test_site_has_no_file_that_nothing_names(site: Path) -> None:
     assert [path.name for path in site.rglob("*.map")] == []
     assert not (site / "_sources").exists()

@@ -54,6 +54,7 @@ def build(
             _write_scripts(source.static, data)
             settings = _settings(source, languages, base_url) | {"kans_picture": str(picture)}
             _run_sphinx(source, out / language_folder(language), settings, on_page)
+        _join_styles(out / language_folder(language) / "_static")
         _drop_unused(out / language_folder(language))
     (out / ".nojekyll").touch()  # GitHub Pages leaves out folders with an underscore otherwise
 
@@ -127,10 +128,18 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
     }
 
 
+def _join_styles(static: Path) -> None:
+    """Write the styles of code, of the theme and of this site into one file; the last one wins."""
+    from kanslib.site.extension import STATIC, STYLE
+
+    names = ("pygments.css", "styles/furo.css", *sorted(path.name for path in STATIC.glob("*.css")))
+    (static / STYLE).write_text("\n".join((static / name).read_text("utf-8") for name in names), "utf-8")
+
+
 def _drop_unused(folder: Path) -> None:
-    """Remove the files of the theme and of Sphinx that no page, no style and no script names."""
+    """Remove the files of the theme and of Sphinx that no page and no script names."""
     static, data = folder / "_static", folder / "_static" / SCRIPTS
-    texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.suffix in (".html", ".css", ".js")]
+    texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.suffix in (".html", ".js")]
     named = {name for text in texts for name in re.findall(r"[\w.-]+\.(?:css|js|png|svg)", text)}
     (folder / "_sources").rmdir()  # Sphinx makes it, and copies nothing into it
     for file in static.rglob("*"):

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 TEMPLATES, STATIC = _HERE / "templates", _HERE / "static"
-# of Sphinx and its extensions: what only the search uses, and styles for what no page has
+STYLE = "site.css"  # every style in one file: a phone waits for each request
+# of Sphinx and its extensions: what only the search uses
 _SEARCH_SCRIPTS = ("documentation_options.js", "doctools.js", "sphinx_highlight.js")
-_UNUSED_STYLES = ("mystnb.", "furo-extensions.css")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -31,8 +31,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("kans_fallbacks", [], "html", list)  # the names of the pages that are not translated
     app.add_config_value("kans_picture", "", "html", str)  # HTML of the figure on the first page
     app.add_search_language(hangul_pairs())
-    for style in sorted(STATIC.glob("*.css")):
-        app.add_css_file(style.name)
+    app.add_css_file(STYLE)
     app.add_js_file(WORDS_SCRIPT, loading_method="defer")  # the others need it
     for script in sorted(STATIC.glob("*.js")):
         app.add_js_file(script.name, loading_method="defer")
@@ -76,9 +75,7 @@ def _on_binder(page: str, language: str, is_fallback: bool) -> str:
 
 def _drop_assets(page: str, context: dict[str, Any]) -> None:
     """Take out of a page the styles and scripts that it does not need."""
-    context["css_files"] = [
-        one for one in context["css_files"] if not PurePosixPath(one.filename).name.startswith(_UNUSED_STYLES)
-    ]
+    context["css_files"] = [one for one in context["css_files"] if PurePosixPath(one.filename).name == STYLE]
     if page != "search":
         context["script_files"] = [
             one for one in context["script_files"] if PurePosixPath(one.filename or "").name not in _SEARCH_SCRIPTS
