@@ -138,9 +138,9 @@ CONFIG = Config(cluster_cidr="10.180.0.0/16", addresses={"n1": "172.18.0.2"}, se
 
 def test_names_are_those_of_kube_proxys_documentation() -> None:
     """The two names stand in comments of Kubernetes v1.37.2 pkg/proxy/nftables/proxier.go."""
-    ((port, selected),) = kubeproxy.service_ports([SERVICE], [SLICE], "n1", CONFIG)
+    ((port, endpoints),) = kubeproxy.service_ports([SERVICE], [SLICE], CONFIG)
     assert kubeproxy_nftables.chain_name("service", port) == "service-ULMVA6XW-ns1/svc1/tcp/p80"
-    name = kubeproxy_nftables.chain_name("endpoint", port, selected.all[0])
+    name = kubeproxy_nftables.chain_name("endpoint", port, endpoints[0])
     assert name == "endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80"
 
 
@@ -163,7 +163,7 @@ def test_affinity_sends_a_known_client_to_its_endpoint() -> None:
     table = kubeproxy_nftables.write([sticky], [SLICE], "n1", CONFIG)
     (affinity, *_) = (name for name in table.sets if name.startswith("affinity-") and name.endswith("10.180.0.2/80"))
     content = table.sets[affinity]
-    assert "timeout 10800s" in content.options
+    assert "timeout 3h" in content.options
     remembered = {**table.sets, affinity: replace(content, elements=("172.18.0.77",))}
     packet = Packet("172.18.0.77", "192.0.2.1", dport=80, in_interface="eth0")
     asked = nftables.parse(str(replace(table, sets=remembered))).trace(packet, ROUTING)
@@ -184,3 +184,59 @@ def test_service_without_endpoints_is_refused_at_its_address() -> None:
     assert [way.verdict for way in rules.trace(packet, ROUTING)] == ["REJECT"]
     unknown = replace(packet, dst="172.30.9.9")
     assert [way.verdict for way in rules.trace(unknown, ROUTING)] == ["DROP"]
+
+
+def endpoint(address: str, **given: object) -> dict[str, object]:
+    return {"addresses": [address], "nodeName": "n2", **given}
+
+
+def served(*endpoints: dict[str, object]) -> str:
+    table = kubeproxy_nftables.write([SERVICE], [{**SLICE, "endpoints": [*endpoints]}], "n1", CONFIG)
+    return table.chains["service-ULMVA6XW-ns1/svc1/tcp/p80"][0]
+
+
+def test_hints_for_nodes_come_before_hints_for_zones() -> None:
+    near = endpoint("10.180.0.1", hints={"forNodes": [{"name": "n1"}], "forZones": [{"name": "east"}]})
+    far = endpoint("10.180.0.2", hints={"forNodes": [{"name": "n2"}], "forZones": [{"name": "east"}]})
+    unhinted = endpoint("10.180.0.3")
+    assert served(near, far).endswith("dnat to 10.180.0.1:80")
+    assert "mod 3" in served(near, far, unhinted)
+    assert served(far).endswith("dnat to 10.180.0.2:80")
+
+
+def test_terminating_endpoint_does_not_replace_one_of_the_same_address() -> None:
+    gone = endpoint("10.180.0.1", conditions={"ready": False, "serving": False, "terminating": True})
+    assert served(endpoint("10.180.0.1"), gone).endswith("dnat to 10.180.0.1:80")
+    assert served(gone, endpoint("10.180.0.1")).endswith("dnat to 10.180.0.1:80")
+
+
+def ranged(*ranges: str) -> kubeproxy_nftables.Table:
+    spec = {**SERVICE["spec"], "loadBalancerSourceRanges": [*ranges]}  # type: ignore[dict-item]
+    return kubeproxy_nftables.write([{**SERVICE, "spec": spec}], [SLICE], "n1", CONFIG)
+
+
+def test_source_range_of_everything_admits_everybody() -> None:
+    (rule,) = ranged("203.0.113.0/24").chains["firewall-ULMVA6XW-ns1/svc1/tcp/p80"]
+    assert rule == "ip saddr != 203.0.113.0/24 drop"
+    opened = ranged("203.0.113.0/24", "0.0.0.0/0")
+    assert "firewall-ULMVA6XW-ns1/svc1/tcp/p80" not in opened.chains
+    assert opened.maps["firewall-ips"].elements == ()
+
+
+@pytest.mark.parametrize(("addresses", "verdict"), [((), "REJECT"), (("127.0.0.0/8",), "ACCEPT")])
+def test_feature_gate_refuses_node_ports_at_loopback(addresses: tuple[str, ...], verdict: str) -> None:
+    config = replace(CONFIG, localhost_rejects=True, nodeport_addresses=addresses)
+    table = kubeproxy_nftables.write([SERVICE], [SLICE], "n1", config)
+    assert ("localhost-nodeport-rejected-tcp" in table.counters) == (verdict == "REJECT")
+    rules = nftables.parse(str(table))
+    assert rules.unknown == ()
+    packet = Packet("127.0.0.1", "127.0.0.1", dport=30080)
+    assert [way.verdict for way in rules.trace(packet, ROUTING)] == [verdict]
+
+
+def test_ranges_of_services_and_counters_are_printed_as_nft_prints_them() -> None:
+    config = replace(CONFIG, service_cidr="172.30.0.0/16,172.31.0.0/16", localhost_rejects=True)
+    text = str(kubeproxy_nftables.write([SERVICE], [SLICE], "n1", config))
+    assert "ip daddr { 172.30.0.0/16, 172.31.0.0/16 } drop" in text
+    assert "\tcounter localhost-nodeport-rejected-udp {\n\t\tpackets 0 bytes 0\n\t}" in text
+    assert nftables.parse(text).unknown == ()

@@ -15,7 +15,7 @@ TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint of a Service port: its address, its node, its conditions, and the zones of its hints."""
+    """One endpoint of a Service port: its address, its node, its conditions, and the zones and nodes of its hints."""
 
     address: str
     port: int
@@ -24,6 +24,7 @@ class Endpoint:
     serving: bool
     terminating: bool
     zones: frozenset[str] = frozenset()
+    nodes: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"

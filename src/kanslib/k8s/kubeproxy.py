@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -36,7 +36,9 @@ class Config:
     `cluster_cidr`: the Pods' range ("" where no detector of local traffic is configured). `addresses` and `zones`:
     InternalIP and zone by node name. `ipv6`: the rules of ip6tables. `nfacct`: the counters of kube-proxy v1.31 that
     the kernel has. `nodeport_addresses`: the CIDRs of --nodeport-addresses; none of the family stands for all
-    addresses. `service_cidr`: the Services' range, which the nftables mode asks for.
+    addresses. `service_cidr`: the Services' ranges of the family, separated by commas, which the nftables mode asks
+    for. `localhost_rejects`: v1.37's feature gate KubeProxyNFTablesLocalhostNodePorts (alpha) is on, so the nftables
+    mode refuses NodePorts at loopback addresses.
     `interface_addresses`: the addresses of a node's interfaces, by node name; else its loopback addresses and its
     InternalIP. `conntrack_tcp_liberal`: the kernel's nf_conntrack_tcp_be_liberal is set, so packets of no
     known connection are not dropped.
@@ -53,6 +55,7 @@ class Config:
     interface_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     conntrack_tcp_liberal: bool = False
     service_cidr: str = ""
+    localhost_rejects: bool = False
 
     @classmethod
     def of(cls, nodes: Iterable[KubeObject], cluster_cidr: str = "", *, ipv6: bool = False) -> Config:
@@ -93,6 +96,12 @@ class Config:
         loopback = ip_network("127.0.0.0/8")
         chosen = any(cidr.version == 4 and cidr.overlaps(loopback) for cidr in self._nodeport_networks())
         return self.localhost_nodeports and not self.ipv6 and chosen
+
+    @property
+    def names_loopback(self) -> bool:
+        """True where `nodeport_addresses` name a loopback range by itself (ContainsExplicitLoopback)."""
+        own = (cidr for cidr in self.nodeport_addresses if _is_ipv6(cidr) == self.ipv6)
+        return any(ip_address(cidr.partition("/")[0]).is_loopback for cidr in own)
 
     def _nodeport_networks(self) -> list[IPv4Network | IPv6Network]:
         own = [cidr for cidr in self.nodeport_addresses if _is_ipv6(cidr) == self.ipv6]
@@ -183,6 +192,26 @@ class EndpointSelection:
     local: tuple[Endpoint, ...]
     has_any: bool
 
+    @classmethod
+    def of(
+        cls,
+        endpoints: Sequence[Endpoint],
+        port: ServicePort,
+        node: str,
+        near: Callable[[Sequence[Endpoint]], Sequence[Endpoint]],
+    ) -> EndpointSelection:
+        """Select from a port's endpoints on `node`; `near` returns those of the ready ones that are near enough."""
+        ready = [one for one in endpoints if one.ready]
+        terminating = [one for one in endpoints if one.serving and one.terminating]
+        cluster: Sequence[Endpoint] = ()
+        if port.external or not port.internal_local:
+            cluster = near(ready) or terminating
+        if not port.internal_local and not (port.external_local and port.external):
+            return cls(tuple(cluster), (), bool(cluster))
+        leaving = [one for one in terminating if not one.ready]
+        local = [one for one in ready if one.node == node] or [one for one in leaving if one.node == node]
+        return cls(tuple(cluster), tuple(local), bool(ready or leaving or cluster))
+
     @property
     def all(self) -> list[Endpoint]:
         """Every endpoint that some policy uses, each once."""
@@ -220,36 +249,43 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
 
     `node` is the name of a node of `config`.
     """
-    known = _known_ports(services, endpointslices, node, config)
+    zone = config.zones.get(node, "")
+    known = [
+        (port, distinct(endpoints, lambda one: one.node == node))
+        for port, endpoints in service_ports(services, endpointslices, config)
+    ]
     writer = _RuleWriter(node, config, sum(len(endpoints) for _, endpoints in known) > _LARGE)
     writer.postrouting()
     for port, endpoints in known:
-        writer.service(port, _select_endpoints(endpoints, port, node, config.zones.get(node, "")))
+        writer.service(port, EndpointSelection.of(endpoints, port, node, lambda ready: in_zone(ready, zone)))
     writer.final_rules()
     return Rules(writer.nat, writer.filter)
 
 
 def service_ports(
-    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
-) -> list[tuple[ServicePort, EndpointSelection]]:
-    """Return every port of these Services that kube-proxy serves on `node`, with its endpoints by traffic policy."""
-    zone = config.zones.get(node, "")
-    known = _known_ports(services, endpointslices, node, config)
-    return [(port, _select_endpoints(endpoints, port, node, zone)) for port, endpoints in known]
-
-
-def _known_ports(
-    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], node: str, config: Config
+    services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], config: Config
 ) -> list[tuple[ServicePort, list[Endpoint]]]:
-    """Return every port that kube-proxy serves, sorted by its Service, with all of its endpoints."""
+    """Return every port that kube-proxy serves, sorted by its Service, with each endpoint of its slices."""
     slices = _served_slices(endpointslices)
     known: list[tuple[ServicePort, list[Endpoint]]] = []
     for service in sorted(services, key=lambda one: (namespace_of(one), name_of(one))):
         own = slices.get((namespace_of(service), name_of(service)), [])
-        known += [
-            (port, _endpoints(own, name, port.protocol, node, config)) for name, port in _ports(service, config.ipv6)
-        ]
+        known += [(port, _endpoints(own, name, port.protocol, config)) for name, port in _ports(service, config.ipv6)]
     return known
+
+
+def distinct(endpoints: Iterable[Endpoint], wins: Callable[[Endpoint], bool]) -> list[Endpoint]:
+    """Return the endpoints, each address and port once, sorted as kube-proxy sorts them: as text.
+
+    Of several with one address and port, the last that `wins` counts, else the first (kube-proxy walks the slices in
+    no fixed order). Kubernetes pkg/proxy/endpointslicecache.go addEndpoints: in v1.31 one on the node wins, in v1.37
+    one that is not terminating.
+    """
+    found: dict[str, Endpoint] = {}
+    for one in endpoints:
+        if str(one) not in found or wins(one):
+            found[str(one)] = one
+    return [found[text] for text in sorted(found)]
 
 
 @dataclass(frozen=True)
@@ -371,27 +407,18 @@ def _is_ipv6(address: str) -> bool:
     return ":" in address
 
 
-def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, node: str, config: Config) -> list[Endpoint]:
-    """Return the endpoints of a Service port, sorted as kube-proxy sorts them: as text.
-
-    Of several with one address and port, the one on `node` counts, else the first (kube-proxy walks the slices in no
-    fixed order). Kubernetes v1.31 pkg/proxy/endpointslicecache.go addEndpoints.
-    """
-    found: dict[str, Endpoint] = {}
+def _endpoints(slices: Iterable[KubeObject], port: str, protocol: str, config: Config) -> list[Endpoint]:
+    """Return each endpoint of a Service port, in the order of the slices."""
+    found: list[Endpoint] = []
     for piece in slices:
         numbers = [
             one["port"]
             for one in piece.get("ports") or []
             if (one.get("name") or "") == port and one.get("protocol", "TCP").lower() == protocol and one.get("port")
         ]
-        for number in numbers:
-            for entry in piece.get("endpoints") or []:
-                if not _is_of_family(entry, config.ipv6):
-                    continue
-                one = _endpoint(entry, number)
-                if str(one) not in found or one.node == node:
-                    found[str(one)] = one
-    return [found[text] for text in sorted(found)]
+        entries = [entry for entry in piece.get("endpoints") or [] if _is_of_family(entry, config.ipv6)]
+        found += [_endpoint(entry, number) for number in numbers for entry in entries]
+    return found
 
 
 def _canonical(address: str) -> str:
@@ -403,25 +430,12 @@ def _canonical(address: str) -> str:
 
 def _endpoint(entry: KubeObject, port: int) -> Endpoint:
     address = _canonical(entry["addresses"][0])
-    zones = frozenset(zone["name"] for zone in (entry.get("hints") or {}).get("forZones") or [])
-    return Endpoint(address, port, entry.get("nodeName") or "", *conditions(entry), zones)
+    hints = entry.get("hints") or {}
+    zones, nodes = (frozenset(one["name"] for one in hints.get(of) or []) for of in ("forZones", "forNodes"))
+    return Endpoint(address, port, entry.get("nodeName") or "", *conditions(entry), zones, nodes)
 
 
-def _select_endpoints(endpoints: Sequence[Endpoint], port: ServicePort, node: str, zone: str) -> EndpointSelection:
-    """Return the endpoints for each traffic policy on `node` (pkg/proxy/topology.go CategorizeEndpoints)."""
-    ready = [one for one in endpoints if one.ready]
-    terminating = [one for one in endpoints if one.serving and one.terminating]
-    cluster: list[Endpoint] = []
-    if port.external or not port.internal_local:
-        cluster = _in_zone(ready, zone) or terminating
-    if not port.internal_local and not (port.external_local and port.external):
-        return EndpointSelection(tuple(cluster), (), bool(cluster))
-    leaving = [one for one in terminating if not one.ready]
-    local = [one for one in ready if one.node == node] or [one for one in leaving if one.node == node]
-    return EndpointSelection(tuple(cluster), tuple(local), bool(ready or leaving or cluster))
-
-
-def _in_zone(ready: Sequence[Endpoint], zone: str) -> list[Endpoint]:
+def in_zone(ready: Sequence[Endpoint], zone: str) -> list[Endpoint]:
     """Return the endpoints with a hint for the zone, where every endpoint has hints; else all.
 
     v1.31 has the feature gate ServiceTrafficDistribution on, so no annotation is asked (pkg/proxy/topology.go

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 
 from kanslib.k8s.endpoints import Endpoint
-from kanslib.k8s.kubeproxy import Config, EndpointSelection, ServicePort, service_ports
+from kanslib.k8s.kubeproxy import Config, EndpointSelection, ServicePort, distinct, in_zone, service_ports
 from kanslib.k8s.objects import KubeObject
 
 _MARK = "0x00004000"
 _MASQUERADE = f"meta mark set meta mark | {_MARK}"
 _LONGEST_NAME = 240  # characters of a chain's name behind its prefix (chainNameBaseLengthMax)
 _LONGEST_COMMENT = 128  # knftables CommentLengthMax
+_REJECTED = "localhost-nodeport-reject-ports"
 _BASE_CHAINS = {
     "filter-prerouting-pre-dnat": "type filter hook prerouting priority dstnat - 10",
     "filter-output-pre-dnat": "type filter hook output priority -110",
@@ -60,16 +61,20 @@ class SetContent:
 class Table:
     """kube-proxy's table of one family (`ip` or `ip6`): sets, maps and chains by name. `str()` prints it.
 
-    `chains`: the rules of each chain, the line of its hook first where it has one.
+    `chains`: the rules of each chain, the line of its hook first where it has one. `counters`: the names of its
+    counters, which start at 0.
     """
 
     family: str
     sets: Mapping[str, SetContent]
     maps: Mapping[str, SetContent]
     chains: Mapping[str, Sequence[str]]
+    counters: Sequence[str] = ()
 
     def __str__(self) -> str:
         lines = [f"table {self.family} kube-proxy {{", '\tcomment "rules for kube-proxy"']
+        for name in self.counters:
+            lines += [f"\tcounter {name} {{", "\t\tpackets 0 bytes 0", "\t}"]
         for kind, found in (("set", self.sets), ("map", self.maps)):
             for name, content in found.items():
                 lines += [f"\t{kind} {name} {{", *(f"\t\t{line}" for line in content.lines()), "\t}"]
@@ -91,9 +96,29 @@ def write(services: Iterable[KubeObject], endpointslices: Iterable[KubeObject], 
         config = config.with_primary_nodeports(node)
     writer = _TableWriter(node, config)
     writer.common()
-    for port, selected in service_ports(services, endpointslices, node, config):
-        writer.service(port, selected)
+    for port, endpoints in service_ports(services, endpointslices, config):
+        writer.service(_without_open_ranges(port), select_endpoints(endpoints, port, node, config))
     return writer.table()
+
+
+def select_endpoints(endpoints: Iterable[Endpoint], port: ServicePort, node: str, config: Config) -> EndpointSelection:
+    """Return the endpoints of a Service port by traffic policy, on `node`, as v1.37 selects them.
+
+    Where every ready endpoint has hints for nodes, those for this one count; else the hints for zones do
+    (pkg/proxy/topology.go topologyModeFromHints).
+    """
+
+    def near(ready: Sequence[Endpoint]) -> Sequence[Endpoint]:
+        here = [one for one in ready if node in one.nodes] if all(one.nodes for one in ready) else []
+        return here or in_zone(ready, config.zones.get(node, ""))
+
+    return EndpointSelection.of(distinct(endpoints, lambda one: not one.terminating), port, node, near)
+
+
+def _without_open_ranges(port: ServicePort) -> ServicePort:
+    """Return a port without its source ranges where one of them is everything (pkg/proxy/serviceport.go)."""
+    is_open = any(cidr.endswith("/0") for cidr in port.source_ranges)
+    return replace(port, source_ranges=()) if is_open else port
 
 
 def chain_name(kind: str, port: ServicePort, endpoint: Endpoint | None = None) -> str:
@@ -120,6 +145,7 @@ class _TableWriter:
     maps: dict[str, SetContent] = field(default_factory=dict)
     chains: dict[str, list[str]] = field(default_factory=dict)
     elements: dict[str, dict[str, str]] = field(default_factory=dict)  # of each set or map: key to element
+    counters: list[str] = field(default_factory=list)
 
     @property
     def _ip(self) -> str:
@@ -129,13 +155,24 @@ class _TableWriter:
     def _type(self) -> str:
         return "ipv6_addr" if self.config.ipv6 else "ipv4_addr"
 
+    @property
+    def _loopback(self) -> str:
+        return "::1" if self.config.ipv6 else "127.0.0.0/8"
+
+    @property
+    def rejected(self) -> tuple[str, ...]:
+        """The protocols whose NodePorts are refused at loopback addresses."""
+        if not self.config.localhost_rejects:
+            return ()
+        return ("udp", "sctp") if self.config.names_loopback else ("tcp", "udp", "sctp")
+
     def table(self) -> Table:
         """Return what has been written."""
         sets, maps = (
             {name: replace(one, elements=tuple(self.elements.get(name, {}).values())) for name, one in found.items()}
             for found in (self.sets, self.maps)
         )
-        return Table(self._ip, sets, maps, self.chains)
+        return Table(self._ip, sets, maps, self.chains, self.counters)
 
     def _rule(self, chain: str, *words: str, comment: str = "") -> None:
         shown = f'comment "{comment}"' if comment else ""
@@ -179,6 +216,7 @@ class _TableWriter:
         key = f"{self._ip} daddr . meta l4proto . th dport"
         ports = "meta l4proto . th dport"
         self._rule("nodeport-endpoints-check", *self._at_nodeports(""), ports, "vmap @no-endpoint-nodeports")
+        self._localhost_rejects()
         self._rule("service-endpoints-check", key, "vmap @no-endpoint-services")
         self._rule("firewall-check", key, "vmap @firewall-ips")
         self.chains["services"] = []
@@ -189,9 +227,25 @@ class _TableWriter:
         clusters = f"{self._ip} daddr @cluster-ips"
         self._rule("cluster-ips-check", clusters, "reject", comment="Reject traffic to invalid ports of ClusterIPs")
         if self.config.service_cidr:
-            unknown = f"{self._ip} daddr {self.config.service_cidr}"  # nft prints a set of one without its braces
+            unknown = f"{self._ip} daddr {_anonymous_set(self.config.service_cidr.split(','))}"
             self._rule("cluster-ips-check", unknown, "drop", comment="Drop traffic to unallocated ClusterIPs")
         self._rule("reject-chain", "reject")
+
+    def _localhost_rejects(self) -> None:
+        """Refuse NodePorts at loopback addresses, but those of TCP where kube-proxy itself listens there.
+
+        Kubernetes v1.37.2 localhostNodePortRejectProtocols.
+        """
+        if not self.rejected:
+            return
+        comment = "localhost NodePorts rejected by kube-proxy"
+        self.maps[_REJECTED] = SetContent("inet_proto . inet_service : verdict", comment)
+        for protocol in self.rejected:
+            counter = f"localhost-nodeport-rejected-{protocol}"
+            self.counters.append(counter)
+            self._rule(f"localhost-nodeport-reject-{protocol}", f'counter name "{counter}" reject')
+        here = f"{self._ip} daddr {self._loopback}"
+        self._rule("nodeport-endpoints-check", here, "meta l4proto . th dport", f"vmap @{_REJECTED}")
 
     def _dispatch(self) -> None:
         """Write the chain `services`, which every new connection meets."""
@@ -210,7 +264,7 @@ class _TableWriter:
         """Return the matches for addresses at which NodePorts answer; `local`: what stands before "not loopback"."""
         if "nodeport-ips" in self.sets:
             return [f"{self._ip} daddr @nodeport-ips"]
-        return [local, f"{self._ip} daddr != {'::1' if self.config.ipv6 else '127.0.0.0/8'}"]
+        return [local, f"{self._ip} daddr != {self._loopback}"]
 
     # ── one Service port ─────────────────────────────────────────────────────────────────────────────────
 
@@ -256,6 +310,9 @@ class _TableWriter:
             self._element("firewall-ips", vip, svc.protocol, svc.port, verdict=firewall)
         if svc.node_port and selected.has_any:
             self._element("service-nodeports", svc.protocol, svc.node_port, verdict=external)
+        if svc.node_port and svc.protocol in self.rejected:
+            refuse = f"goto localhost-nodeport-reject-{svc.protocol}"
+            self._element(_REJECTED, svc.protocol, svc.node_port, verdict=refuse)
         if svc.node_port and not outside:
             key = (svc.protocol, svc.node_port)
             self._element("no-endpoint-nodeports", *key, verdict=_refusal(selected), comment=svc.name)
@@ -279,7 +336,7 @@ class _TableWriter:
         own = self.config.addresses.get(self.node, "")
         here = bool(own) and any(ip_address(own) in ip_network(cidr) for cidr in svc.source_ranges)
         allowed = [*svc.source_ranges, *(svc.vips if here else ())]
-        self._rule(chain_name("firewall", svc), f"{self._ip} saddr != {{ {', '.join(allowed)} }}", "drop")
+        self._rule(chain_name("firewall", svc), f"{self._ip} saddr != {_anonymous_set(allowed)}", "drop")
 
     def _balance(self, svc: ServicePort, chain: str, endpoints: Sequence[Endpoint]) -> None:
         """Send a connection to a random endpoint; with session affinity a known client to its own."""
@@ -302,10 +359,28 @@ class _TableWriter:
     def _endpoint(self, svc: ServicePort, endpoint: Endpoint) -> None:
         """Write the chain of an endpoint, which remembers its clients in a set."""
         affinity, chain = chain_name("affinity", svc, endpoint), chain_name("endpoint", svc, endpoint)
-        options = ("size 65535", "flags dynamic,timeout", f"timeout {svc.affinity}s")
+        options = ("size 65535", "flags dynamic,timeout", f"timeout {_duration(svc.affinity)}")
         self.sets[affinity] = SetContent(self._type, options=options)
         self._rule(chain, f"update @{affinity} {{ {self._ip} saddr }}")
         self._rule(chain, f"meta l4proto {svc.protocol}", f"dnat to {endpoint}")
+
+
+def _anonymous_set(members: Sequence[str]) -> str:
+    """Return a set that has no name, as nft prints it: one of a single member without its braces."""
+    return f"{{ {', '.join(members)} }}" if len(members) > 1 else members[0]
+
+
+def _duration(seconds: int) -> str:
+    """Return a time as nft prints it.
+
+    >>> _duration(10800), _duration(90)
+    ('3h', '1m30s')
+    """
+    parts, left = [], seconds
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        parts.append(f"{left // unit}{name}" if left >= unit else "")
+        left %= unit
+    return "".join(parts)
 
 
 def _refusal(selected: EndpointSelection) -> str:
