@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import golang, kubeproxy, metallb
+from tests.peers import golang, kubeproxy, kubeproxy_nftables, metallb
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,13 @@ def metallb_folder(needs_go: None) -> Path:
 @pytest.fixture(scope="session")
 def kubeproxy_folder(needs_go: None) -> Path:
     """The folder of kube-proxy's program, built where it is not there yet."""
-    return kubeproxy.built()
+    return kubeproxy.IPTABLES.built()
+
+
+@pytest.fixture(scope="session")
+def nftables_folder(needs_go: None) -> Path:
+    """The folder of the program of kube-proxy's nftables mode, built where it is not there yet."""
+    return kubeproxy_nftables.NFTABLES.built()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""kube-proxy v1.31.0 beside us: its own proxier, on its own fake iptables, built once, asked with lines of JSON.
+"""kube-proxy beside us: its own proxier built once, asked with lines of JSON. v1.31.0 writes to its own fake iptables.
 
 The proxier cannot be asked from outside of its package, so the package is copied, with one file of ours beside it;
 every other package comes from the module k8s.io/kubernetes. Beside the program stays every sync that kube-proxy's own
@@ -13,6 +13,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,8 @@ from kanslib.k8s import kubeproxy
 from tests.peers import golang
 from tests.peers.golang import download, run, run_go
 
-VERSION = "v1.31.0"
-PACKAGE = Path("pkg", "proxy", "iptables")
-SOURCE = Path(__file__).parent / "go" / "kubeproxy" / "peer_test.go"
-OWN_TESTS = ("proxier_test.go", "number_generated_rules_test.go")
 # the beginning of a function of proxier.go, and the call that is put into it
-HOOKS = {
-    "func (proxier *Proxier) syncProxyRules() {": "defer record(proxier)",
+_HOOKS = {
     "func (proxier *Proxier) OnServiceUpdate(oldService, service *v1.Service) {": (
         "observeService(proxier, oldService, service)"
     ),
@@ -40,39 +36,60 @@ HOOKS = {
         "observeSlice(proxier, endpointSlice, true)"
     ),
 }
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of kube-proxy with its proxier: where it is, and what is built of it.
+
+    `source`: our file beside it. `files`: those of the package that are copied as they are, its own tests among them.
+    `sync`: the first line of the function that writes the rules.
+    """
+
+    name: str
+    version: str
+    path: Path
+    source: Path
+    files: tuple[str, ...]
+    sync: str
+
+    def built(self) -> Path:
+        """Return the folder with the program and with kube-proxy's own syncs; build both when they are not there."""
+        made_of = (self.version, self.path, self.files, self.sync)
+        sources = Path(__file__).read_bytes() + self.source.read_bytes() + repr(made_of).encode()
+        return golang.built(self.name, sources, self._build)
+
+    def _build(self, module: Path, made: Path) -> None:
+        self._copy(module)
+        run_go(module, "test", "-c", "-vet=off", "-o", str(made / "kubeproxy"), ".")
+        run(made / "kubeproxy", module, PEER_OUTPUT=str(made / "syncs"))
+
+    def _copy(self, module: Path) -> None:
+        """Make a module of the package: kube-proxy's own requirements, each at its own version."""
+        module.mkdir()
+        original = download(f"k8s.io/kubernetes@{self.version}")
+        requirements = (original / "go.mod").read_text().replace("module k8s.io/kubernetes", "module peer", 1)
+        staging = re.sub(r"=> \./staging/src/(\S+)", rf"=> \1 v0{self.version.removeprefix('v1')}", requirements)
+        (module / "go.mod").write_text(f"{staging}\nrequire k8s.io/kubernetes {self.version}\n")
+        shutil.copyfile(original / "go.sum", module / "go.sum")
+        for name in self.files:
+            shutil.copyfile(original / self.path / name, module / name)
+        shutil.copyfile(self.source, module / self.source.name)
+        text = (original / self.path / "proxier.go").read_text()
+        for function, call in {self.sync: "defer record(proxier)", **_HOOKS}.items():
+            text = text.replace(function, f"{function}\n\t{call}", 1)
+        (module / "proxier.go").write_text(text)
+
+
+_GO = Path(__file__).parent / "go"
+IPTABLES = Package(
+    "kubeproxy", "v1.31.0", Path("pkg", "proxy", "iptables"), _GO / "kubeproxy" / "peer_test.go",
+    ("proxier_test.go", "number_generated_rules_test.go"), "func (proxier *Proxier) syncProxyRules() {",
+)  # fmt: skip
 # chains to which every Service adds: kube-proxy walks Services in no fixed order
 SHARED = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL")
 Chains = dict[tuple[str, str], list[str]]  # the rules of a chain, by table and chain
 Cluster = dict[str, Any]  # as `cluster` in peer_test.go
-
-
-def built() -> Path:
-    """Return the folder with the program and with kube-proxy's own syncs; build both when they are not there."""
-    sources = Path(__file__).read_bytes() + SOURCE.read_bytes()
-    return golang.built("kubeproxy", sources, _build)
-
-
-def _build(module: Path, made: Path) -> None:
-    _copy_package(module)
-    run_go(module, "test", "-c", "-o", str(made / "kubeproxy"), ".")
-    run(made / "kubeproxy", module, PEER_OUTPUT=str(made / "syncs"))
-
-
-def _copy_package(module: Path) -> None:
-    """Make a module of the package: kube-proxy's own requirements, each at its own version."""
-    module.mkdir()
-    original = download(f"k8s.io/kubernetes@{VERSION}")
-    requirements = (original / "go.mod").read_text().replace("module k8s.io/kubernetes", "module peer", 1)
-    staging = re.sub(r"=> \./staging/src/(\S+)", rf"=> \1 v0{VERSION.removeprefix('v1')}", requirements)
-    (module / "go.mod").write_text(f"{staging}\nrequire k8s.io/kubernetes {VERSION}\n")
-    shutil.copyfile(original / "go.sum", module / "go.sum")
-    for name in OWN_TESTS:
-        shutil.copyfile(original / PACKAGE / name, module / name)
-    shutil.copyfile(SOURCE, module / SOURCE.name)
-    text = (original / PACKAGE / "proxier.go").read_text()
-    for function, call in HOOKS.items():
-        text = text.replace(function, f"{function}\n\t{call}", 1)
-    (module / "proxier.go").write_text(text)
 
 
 def ask(folder: Path, clusters: Iterable[Cluster]) -> list[Cluster]:
