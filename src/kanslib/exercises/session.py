@@ -41,6 +41,7 @@ _STYLE = """
 .kans-question>div{flex:1 1 16em;font-weight:600}
 .kans-state{flex:none;margin-left:auto;padding:0 .7em;font-size:11px;line-height:18px;\
 border:2px solid;border-radius:11px}
+.kans-question pre,.kans-feedback pre{font-family:monospace}
 .kans-question pre{flex-basis:100%;margin:.2em 0}
 .kans-choices{margin:.3em 0;padding-left:2em;list-style:lower-alpha}
 .kans-feedback pre{margin:.4em 0;overflow-x:auto}

@@ -159,7 +159,7 @@ def other_mac(lab: Lab) -> None:
     assert found[0][1] != found[1][1]
 
 
-@CLAIMS.claim("00q-25", "the leader of the VIP moves, the Pods do not", story="failover")
+@CLAIMS.claim("00q-25", "the VIP moves to another leader, the Pods stay", story="failover")
 def pods_stay(lab: Lab) -> None:
     placed = []
     for go in (_go_before_kill, lambda lab: lab.at("kill-node")):

@@ -111,7 +111,13 @@ def client_gets_no_answer(lab: Lab) -> None:
     assert lab.curl("svc-clusterip").HOSTNAME.item().startswith("(no answer)")
 
 
-@CLAIMS.claim("01-25", "it sends the packet to its default gateway", story="service-types", on=("recorded",))
+@CLAIMS.claim(
+    "01-25",
+    "it sends the packet to its default gateway",
+    "`network unreachable` is the gateway's answer",
+    story="service-types",
+    on=("recorded",),
+)
 def client_has_a_default_route_only(lab: Lab) -> None:
     _apply_types(lab)
     routes = json.loads(lab.run(lab.client, "ip -j route"))

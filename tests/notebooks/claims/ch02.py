@@ -170,7 +170,7 @@ CLAIMS.fact(
 
 
 @CLAIMS.claim("02-65", "A Pod answered, and `PORT(S)` has no second number.", story="metallb", on=("simulated",))
-@CLAIMS.claim("02-65", "kube-proxy has a rule for the VIP and port 80 itself.", story="metallb", on=("simulated",))
+@CLAIMS.claim("02-65", "kube-proxy has a rule for the VIP and port 80", story="metallb", on=("simulated",))
 @CLAIMS.claim("without-a-node-port", "the packet passes no NodePort", story="metallb", on=("simulated",))
 def without_a_node_port(lab: Lab) -> None:
     lab.at("apply-services-2")
@@ -227,7 +227,7 @@ CLAIMS.fact(
 )
 CLAIMS.fact(
     "next-address",
-    "from the pool and the addresses in use to the next one, or None",
+    "returns the next address, or None if no address is free",
     "After the loop, return None.",
     source="MetalLB v0.14.8 internal/allocator/allocator.go: no available IPs",
 )

@@ -243,7 +243,8 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-share", "00",
-        "Write the share that failed: from attempts [(seconds, answered), …] to a number between zero and one.",
+        "Write failed_share: it gets the attempts, a list of (seconds, answered), and returns the share that failed, a "
+        "number between zero and one.",
         "code", _expect_shares,
         starter="def failed_share(attempts):\n    ...",
         hints=(

@@ -361,7 +361,8 @@ EXERCISES = (
     ),
     Exercise(
         "next-address", "02",
-        "You are the controller. Write next_address: from the pool and the addresses in use to the next one, or None.",
+        "You are the controller. Write next_address: it gets the pool and the addresses in use, and returns the next "
+        "address, or None if no address is free.",
         "code", _expect_next_addresses,
         starter="def next_address(pool, taken):\n    ...",
         hints=(
