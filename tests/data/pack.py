@@ -1,6 +1,7 @@
-"""Make reference-raw.tar.xz of a folder of raw recordings: `python tests/data/pack.py FOLDER OUT`.
+"""Make reference-raw.tar.xz of a folder of raw recordings: `python tests/data/pack.py FOLDER OUT [MARK]`.
 
-Every subfolder with an acts.ndjson goes in, whole, unless a file of it holds what must not be public.
+Every folder with a file of the pattern MARK (`*/acts.ndjson`) goes in, whole, unless a file of it holds what must not
+be public.
 The same folder makes the same tar; the same liblzma makes the same bytes of it.
 """
 
@@ -22,17 +23,17 @@ FORBIDDEN = re.compile(
 )
 
 
-def files(folder: Path) -> Iterator[Path]:
+def files(folder: Path, mark: str = "*/acts.ndjson") -> Iterator[Path]:
     """What is packed of a folder of raw recordings, in order of its name."""
-    recordings = [path.parent for path in folder.glob("*/acts.ndjson")]
+    recordings = [path.parent for path in folder.glob(mark)]
     return iter(sorted(path for one in recordings for path in one.rglob("*") if path.is_file()))
 
 
-def tarred(folder: Path) -> bytes:
+def tarred(folder: Path, mark: str = "*/acts.ndjson") -> bytes:
     """The tar of a folder of raw recordings; ValueError for a file with something secret in it."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in files(folder):
+        for path in files(folder, mark):
             content = path.read_bytes()
             if found := FORBIDDEN.search(content):
                 raise ValueError(f"{path}, byte {found.start()}: not to be published")
@@ -42,11 +43,11 @@ def tarred(folder: Path) -> bytes:
     return out.getvalue()
 
 
-def main(folder: str, out: str) -> None:
-    content = tarred(Path(folder))
+def main(folder: str, out: str, mark: str = "*/acts.ndjson") -> None:
+    content = tarred(Path(folder), mark)
     packed = lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)
     Path(out).write_bytes(packed)
-    print(f"{out}: {len(list(files(Path(folder)))):,} files, {len(content):,} bytes, packed {len(packed):,}")
+    print(f"{out}: {len(list(files(Path(folder), mark))):,} files, {len(content):,} bytes, packed {len(packed):,}")
 
 
 if __name__ == "__main__":

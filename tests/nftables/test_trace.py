@@ -206,6 +206,13 @@ def test_chain_without_a_name() -> None:
     assert verdicts(forward("udp dport 53 goto {\n\t\t\treturn\n\t\t}", "drop")) == {"ACCEPT": 1}
 
 
+def test_refusal_of_one_family_leaves_the_other() -> None:
+    six = Packet("2001:db8::1", "2001:db8::2", "udp", 10000, 53, "eth0", ttl=64)
+    rules = nftables.parse(ruleset(forward("reject with icmp host-unreachable"), family="inet"))
+    assert [way.verdict for way in rules.trace(COMING, ROUTING)] == ["REJECT"]
+    assert [way.verdict for way in rules.trace(six)] == ["ACCEPT"]
+
+
 def test_field_is_changed_in_packets_that_have_it() -> None:
     six = Packet("2001:db8::1", "2001:db8::2", "udp", 10000, 53, "eth0", ttl=64)
     rules = ruleset(forward("ip daddr set 10.0.1.21", "meta mark set 0x1 drop"), family="inet")
@@ -230,6 +237,12 @@ def test_notrack_behind_conntrack_does_nothing() -> None:
     early = chain("c", "notrack", base="type filter hook prerouting priority raw; policy accept;")
     assert verdicts(rules) == {"ACCEPT": 1}
     assert verdicts(early, rules) == {"DROP": 1}
+
+
+def test_object_by_a_map_stops_a_rule_whose_packet_has_none() -> None:
+    named = 'counter name ip saddr map { 10.0.0.7 : "a", 10.0.0.9 : "b" } drop'
+    assert verdicts(forward(named)) == {"DROP": 1}
+    assert verdicts(forward(named), packet=replace(COMING, src="10.0.0.8")) == {"ACCEPT": 1}
 
 
 def test_limit_of_an_element_can_stop_the_rule() -> None:

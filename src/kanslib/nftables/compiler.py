@@ -40,6 +40,7 @@ from kanslib.nftables.syntax import (
     Lookup,
     Nat,
     NumGen,
+    ObjectReference,
     Payload,
     Prefix,
     Rule,
@@ -349,6 +350,8 @@ def _lookup(statement: Statement) -> tuple[Expression, SetReference | SetLiteral
             return key, found
         case Assign(_, Lookup(key, found)) | Nat(address=Lookup(key, found)) | Nat(port=Lookup(key, found)):
             return key, found
+        case ObjectReference(_, Lookup(key, found)):
+            return key, found
     return None
 
 
@@ -368,6 +371,8 @@ def _then(statement: Statement, rest: tuple[Statement, ...]) -> Callable[[Elemen
                 is_address = isinstance(statement.address, Lookup)
                 found = replace(statement, address=data) if is_address else replace(statement, port=data)
                 return (found, *rest)
+            case ObjectReference(kind, _) if data is not None and not isinstance(data, Verdict):
+                return (ObjectReference(kind, data), *rest)
         return rest
 
     return statements

@@ -104,6 +104,8 @@ def requirements(statement: Statement) -> tuple[Match, ...]:
     match statement:
         case Nat(family=family):
             return _of_family(family)
+        case Reject("icmp" | "icmpv6" as kind):
+            return _of_family("ip" if kind == "icmp" else "ip6")
         case Assign(target, value):
             of_target = () if isinstance(target, Ct) else requirements_of(target)
             return (*of_target, *requirements_of(value))

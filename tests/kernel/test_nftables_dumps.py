@@ -1,0 +1,131 @@
+"""kube-proxy's rules in nftables mode: where connections go by a trace, beside where this kernel sends them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import pytest
+
+from kanslib import nftables
+from kanslib.iptables import Outcome, Packet, Routing
+from tests.nftables.recorded_dumps import RecordedDump, recorded_dumps
+
+from .machine import Machine, chi_squared, dotted, fits, machine
+
+EACH = 100  # connections of a kind
+CLIENT = "172.18.0.100"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Connections of one kind, from one source or from many, and what the trace says of each."""
+
+    packet: Packet
+    sources: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def disturbs(self) -> bool:
+        """True where the machine itself answers: its answers leave it, too."""
+        return any(way.hook == "INPUT" or way.verdict == "REJECT" for way in self.outcomes)
+
+
+def flows(dump: RecordedDump) -> Iterator[Flow]:
+    """Yield connections to every address of each Service: from outside, from a Pod of the node, from the node."""
+    ruleset = nftables.parse(dump.text)
+    own = next(held.address for held in dump.routing.interfaces if held.dev == "eth0" and ":" not in held.address)
+    pods = [(dotted(one.value), one.dev) for one in dump.routing.routes if one.bits == one.prefix == 32]
+    senders = [(CLIENT, "eth0"), (own, None), *[pod for pod in pods if pod[1].startswith("veth")][:1]]
+    for number, (dst, dport) in enumerate(targets(ruleset, own)):
+        for src, dev in senders:
+            packet = Packet(src, dst, dport=dport, in_interface=dev)
+            outcomes = tuple(ruleset.trace(packet, dump.routing))
+            assert sum(way.probability for way in outcomes) == 1
+            assert not any(way.assumes for way in outcomes)
+            remembers = any("update @affinity-" in rule.text for way in outcomes for rule in way.walked)
+            if remembers and dev != "eth0":
+                continue
+            many = tuple(f"172.18.{100 + number}.{host}" for host in range(1, EACH + 1)) if remembers else (src,)
+            yield Flow(packet, many, outcomes)
+
+
+def targets(ruleset: nftables.Ruleset, own: str) -> list[tuple[str, int]]:
+    """Return the addresses and ports of the Services, and two at which no Service is."""
+    table = ruleset.table("ip", "kube-proxy")
+    found = [("8.8.8.8", 53), ("10.96.0.11", 81), ("10.96.77.7", 80)]
+    for name in ("service-ips", "no-endpoint-services"):
+        for element in table.sets[name].elements:
+            address, _, port = str(element.key).split(" . ")
+            found.append((address, int(port)))
+    for name in ("service-nodeports", "no-endpoint-nodeports"):
+        found += [(own, int(str(element.key).split(" . ")[1])) for element in table.sets[name].elements]
+    return list(dict.fromkeys(found))
+
+
+def check(made: Machine, flow: Flow, what: object) -> tuple[float, int]:
+    """Send, and compare where connections left; return χ² and its degrees of freedom."""
+    seen = made.send(flow.packet, EACH, flow.sources)
+    is_one = len(flow.sources) == 1
+    wanted: dict[object, Fraction] = defaultdict(Fraction)
+    for way in flow.outcomes:
+        if way.verdict == "ACCEPT" and way.hook == "POSTROUTING":
+            source = way.packet.src if is_one or way.packet.src != flow.packet.src else "?"
+            wanted[way.packet.out_interface, source, way.packet.dst, way.packet.dport] += way.probability
+    counted: dict[object, int] = defaultdict(int)
+    for (dev, src, dst, dport), number in seen.items():
+        counted[dev, "?" if not is_one and src in flow.sources else src, dst, dport] += number
+    if flow.disturbs:
+        counted = {key: number for key, number in counted.items() if key in wanted}
+    assert set(counted) <= set(wanted), (what, flow.packet, dict(counted), dict(wanted))
+    return fit(counted, wanted, (what, flow.packet))
+
+
+def fit(counted: dict[object, int], wanted: Mapping[object, Fraction], what: object) -> tuple[float, int]:
+    whole: dict[object, Fraction] = {**wanted, "lost": 1 - sum(wanted.values(), Fraction(0))}
+    counted["lost"] = EACH - sum(counted.values())
+    for key, probability in whole.items():
+        assert fits(counted.get(key, 0), EACH, probability), (what, key, dict(counted), whole)
+    possible = {key: probability for key, probability in whole.items() if probability}
+    if len(possible) < 2:
+        return 0.0, 0
+    found, most = chi_squared(counted, possible)
+    assert found <= most, (what, dict(counted), whole)
+    return found, len(possible) - 1
+
+
+def compare(dumps: Sequence[RecordedDump]) -> tuple[int, float, int]:
+    """Compare each dump; return how many connections there were, χ² of all, and its degrees of freedom."""
+    connections = freedom = 0
+    squared = 0.0
+    by_node: dict[Routing, list[RecordedDump]] = defaultdict(list)
+    for dump in dumps:
+        by_node[dump.routing].append(dump)
+    for routing, of_node in by_node.items():
+        with machine(routing) as made:
+            for dump in of_node:
+                made.load_nftables(dump.text)
+                for flow in flows(dump):
+                    found, degrees = check(made, flow, str(dump))
+                    squared, freedom, connections = squared + found, freedom + degrees, connections + EACH
+    return connections, squared, freedom
+
+
+def of_ipv4() -> list[RecordedDump]:
+    return [dump for dump in recorded_dumps() if dump.cluster == "ipv4"]
+
+
+@pytest.mark.kernel
+def test_nftables_trace_equals_kernel_on_a_dump() -> None:
+    connections, _, freedom = compare([one for one in of_ipv4() if one.moment == "two-ports"][1:2])
+    assert connections > 2000
+    assert freedom > 10
+
+
+@pytest.mark.kernel_long
+def test_nftables_trace_equals_kernel_on_every_dump() -> None:
+    connections, squared, freedom = compare(of_ipv4())
+    print(f"{len(of_ipv4())} dumps, {connections:,} connections, χ² {squared:.0f} at {freedom} degrees of freedom")
+    assert abs(squared - freedom) < 6 * (2 * freedom) ** 0.5, "all dice together"
