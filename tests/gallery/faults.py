@@ -71,6 +71,13 @@ def faults(page: Page, selectors: Selectors, figures_by_cell: Sequence[int]) -> 
     return list(dict.fromkeys(found)), photographs
 
 
+def overlaps(page: Page, selectors: Selectors) -> list[str]:
+    """Return the texts in the outputs of a page that overlap."""
+    cells = page.evaluate(_INSPECT, {"outputs": selectors.outputs, "cells": selectors.cells})
+    outputs = (output for cell in cells for output in cell["outputs"])
+    return [fault for output in outputs for fault in _overlaps([Text.read(one) for one in output["texts"]])]
+
+
 def axe(page: Page, selectors: Selectors) -> list[str]:
     """Return what axe-core finds in the outputs."""
     answer = Axe().run(page, context={"include": [[selectors.outputs]]}).response

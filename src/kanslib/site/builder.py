@@ -108,9 +108,11 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
         "html_static_path": [str(STATIC), str(source.static)],
         "html_theme": "furo",
         "html_title": "kanslib",
+        "html_favicon": str(STATIC / "icon.svg"),
         "html_baseurl": base_url and base_url + language_folder(source.language),
         "html_copy_source": False,
         "html_show_sourcelink": False,
+        "html_show_search_summary": False,  # it would fetch each page that is found, which fails from disk
         "html_use_index": False,
         "html_show_copyright": False,
         "html_permalinks_icon": "#",

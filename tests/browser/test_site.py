@@ -1,0 +1,162 @@
+"""Every page of the website in a real Chromium without a network: from disk, and from a server on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from kanslib.course import chapters
+from tests.browser import jupyter
+from tests.browser.site_server import served
+from tests.gallery.faults import overlaps
+from tests.gallery.frontends import Selectors
+from tests.site.links import broken_links
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not jupyter.CHROMIUM and not os.environ.get("CI"), reason="no Chromium on this machine"),
+]
+ARTEFACTS = Path(__file__).parent / "artefacts"
+CHAPTERS = [f"chapters/{chapter.stem}" for chapter in chapters.shipped()]
+SELECTORS = Selectors("div.cell", ".cell_output .output")
+MOST_TRANSFERRED, SLOWEST_PAINT, MOST_SHIFTED = 300_000, 1000, 0.01  # bytes; ms; of WCAG's cumulative layout shift
+PHONE = {"latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8, "offline": False}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with jupyter.chromium() as browser:
+        yield browser
+
+
+def pages(site: Path) -> list[str]:
+    return sorted(path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.html"))
+
+
+def watched(page: Page) -> list[str]:
+    """Return a list that gets what a page says to the console, and each request that leaves the site."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: found.append(f"error: {error}"))
+    page.on("requestfailed", lambda request: found.append(f"failed: {request.url}"))
+    page.on("request", lambda one: found.append(f"request: {one.url}") if not one.url.startswith("file:") else None)
+    return found
+
+
+def test_links_between_pages_lead_somewhere(site: Path) -> None:
+    assert len(pages(site)) > 40
+    assert broken_links(site) == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_from_disk_have_no_faults(site: Path, browser: Browser, theme: str, width: int) -> None:
+    """axe-core, which takes seconds for a chapter, looks at each theme and at each width once."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light", offline=True
+    )
+    page = context.new_page()
+    said = watched(page)
+    found = []
+    for name in pages(site):
+        page.goto((site / f"{name}.html").as_uri())
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        found += [f"{name}: {one}" for one in (*faults(page, ground, theme), *said)]
+        if (theme, width) in (("light", 1440), ("dark", 390)):
+            found += [f"{name}: {one}" for one in axe(page)]
+        said.clear()
+        if name in ("index", "gallery", "chapters/06-failover"):
+            ARTEFACTS.mkdir(exist_ok=True)
+            page.screenshot(path=ARTEFACTS / f"site-{name.replace('/', '-')}-{theme}-{width}.png")
+    context.close()
+    assert found == []
+
+
+def faults(page: Page, ground: str, theme: str) -> Iterator[str]:
+    brightness = sum(int(one) for one in ground[4:-1].split(",")[:3]) / 3
+    if (brightness < 128) != (theme == "dark"):
+        yield f"the ground is {ground}"
+    wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    if wider > 0:
+        yield f"scrolls sideways by {wider} px"
+    yield from overlaps(page, SELECTORS)
+
+
+def axe(page: Page) -> Iterator[str]:
+    # from disk nothing can be fetched, so axe-core must not fetch the styles
+    for one in Axe().run(page, options={"preload": False}).response["violations"]:
+        yield f"axe {one['id']}: {one['nodes'][0]['html'][:160]}"
+
+
+@pytest.mark.parametrize("place", ["disk", "server"])
+def test_search_finds_a_word_of_a_chapter(site: Path, browser: Browser, place: str) -> None:
+    with served(site) as address:
+        page = browser.new_page()
+        root = f"{site.as_uri()}/" if place == "disk" else address
+        page.goto(f"{root}chapters/01-service-types.html")
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.get_by_role("textbox", name="Search").fill("gratuitous")
+        page.keyboard.press("Enter")
+        page.locator("ul.search li").first.wait_for()
+        found = page.locator("ul.search li a").all_text_contents()
+        assert any(title.startswith("03 ") for title in found), found
+        page.locator("ul.search li a", has_text="03 ").first.click()
+        page.locator("h1", has_text="03 ").wait_for()
+        assert errors == []
+        page.close()
+
+
+@pytest.mark.parametrize("name", ["index", *CHAPTERS])
+def test_first_view_on_a_slow_phone(site: Path, browser: Browser, name: str) -> None:
+    """Bytes as GitHub Pages sends them. One of five visits has to be fast: other tests run at the same time."""
+    visits: list[View] = []
+    with served(site) as address:
+        while len(visits) < 5 and (not visits or visits[-1].painted > SLOWEST_PAINT):
+            visits.append(first_view(browser, f"{address}{name}.html"))
+    print(name, *visits)
+    assert max(visit.transferred for visit in visits) <= MOST_TRANSFERRED
+    assert max(visit.shifted for visit in visits) <= MOST_SHIFTED
+    assert min(visit.painted for visit in visits) <= SLOWEST_PAINT
+
+
+@dataclass(frozen=True)
+class View:
+    """The first view of a page: bytes transferred, ms to its largest paint, and how much it shifted."""
+
+    transferred: int
+    painted: float
+    shifted: float
+
+
+def first_view(browser: Browser, address: str) -> View:
+    """Open a page on a phone with a slow processor and a slow network."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    page.add_init_script(_WATCH)
+    chrome = context.new_cdp_session(page)
+    transferred: dict[str, int] = {}
+    chrome.on("Network.loadingFinished", lambda one: transferred.update({one["requestId"]: one["encodedDataLength"]}))
+    chrome.send("Network.enable")
+    chrome.send("Network.emulateNetworkConditions", PHONE)
+    chrome.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    page.goto(address)
+    page.wait_for_timeout(500)
+    painted, shifted = page.evaluate("[watched.painted, watched.shifted]")
+    context.close()
+    return View(sum(transferred.values()), round(painted), round(shifted, 4))
+
+
+_WATCH = """
+globalThis.watched = {painted: 0, shifted: 0}
+const watch = (type, add) =>
+  new PerformanceObserver(list => list.getEntries().forEach(add)).observe({type, buffered: true})
+watch("largest-contentful-paint", one => { watched.painted = one.startTime })
+watch("layout-shift", one => { watched.shifted += one.value })
+"""
