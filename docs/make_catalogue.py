@@ -24,6 +24,7 @@ from kanslib.cli import help_texts
 from kanslib.cli.app import app
 from kanslib.exercises import messages
 from kanslib.exercises.catalog import CATALOG
+from kanslib.exercises.catalog.ch08_broken_labs import COMPLAINTS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "kanslib"
@@ -68,10 +69,12 @@ def _help() -> Iterator[Found]:
 
 def _actions() -> Iterator[Found]:
     for verb, row in ACTIONS.items():
-        yield row.done, "src/kanslib/actions.py", [f"the action {verb}, once it is done; {{}}: what it was done to"]
+        yield row.done, "src/kanslib/actions.py", [f"the action {verb}, once it is done"]
 
 
 def _exercises() -> Iterator[Found]:
+    for case, complaint in COMPLAINTS.items():
+        yield complaint, "src/kanslib/exercises/catalog/ch08_broken_labs.py", [f"complaint of {case}"]
     for exercise in CATALOG.values():
         file = sys.modules[exercise.expected_answer.__module__].__file__ or ""
         for kind, text in messages.texts(exercise):

@@ -38,6 +38,7 @@ from kanslib.exceptions import (
     UnknownNameError,
     UnsupportedError,
 )
+from kanslib.i18n import tr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,9 +148,11 @@ def outages(service: str = "svc1", recording: str | Path | None = None) -> Outag
 
     actions = list(observed_actions(Recording.shared(recording or shipped("l2"))))
     found = [lost_time(one.action, one.story, one.outage, service) for one in actions if service in one.outage.attempts]
-    why = f"around no recorded action were requests sent to {service}"
+    why = tr("around no recorded action were requests sent to {service}", service=service)
     provenance = actions[-1].observation.provenance
-    return OutageComparison(f"Recorded outages of {service}", found, SUMMARY_COLUMNS, why, provenance)
+    return OutageComparison(
+        tr("Recorded outages of {service}", service=service), found, SUMMARY_COLUMNS, why, provenance
+    )
 
 
 def node_losses(service: str = "svc1", recording: str | Path | None = None) -> NodeLosses:
@@ -171,7 +174,9 @@ def node_losses(service: str = "svc1", recording: str | Path | None = None) -> N
     from kanslib.render.node_losses import NodeLosses
 
     found = losses_in(Recording.shared(recording or shipped("l2")), service)
-    return NodeLosses(service, found, f"no loss of a node that takes packets of {service} was recorded")
+    return NodeLosses(
+        service, found, tr("no loss of a node that takes packets of {service} was recorded", service=service)
+    )
 
 
 def expected_outages(scenarios: Mapping[str, Scenario]) -> OutageComparison:
@@ -187,7 +192,9 @@ def expected_outages(scenarios: Mapping[str, Scenario]) -> OutageComparison:
     """
     from kanslib.render.outage_comparison import EXPECTED_COLUMNS, OutageComparison, expected_times
 
-    return OutageComparison("Expected outages", expected_times(scenarios), EXPECTED_COLUMNS, "no scenario was given")
+    return OutageComparison(
+        tr("Expected outages"), expected_times(scenarios), EXPECTED_COLUMNS, tr("no scenario was given")
+    )
 
 
 def _lab(backend: Backend, story: str) -> Lab:
@@ -210,9 +217,9 @@ def _banner(backend: Backend) -> list[str]:
 
     lines = backend.banner().splitlines()
     if backend.provenance().source == "recorded" and factory.owned_cluster_exists():
-        lines.append("a course cluster was made on this machine (kans up): backend='live' asks it instead")
+        lines.append(tr("a course cluster was made on this machine (kans up): backend='live' asks it instead"))
     if binder.is_here():
-        lines.append(f"{binder.ENDS}: lab.progress() shows a line that keeps what you have done")
+        lines.append(tr("{why}: lab.progress() shows a line that keeps what you have done", why=tr(binder.ENDS)))
     return lines
 
 

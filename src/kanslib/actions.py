@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Literal, NamedTuple
 
+from kanslib.i18n import tr
+
 Verb = Literal[
     "create_cluster", "start_client", "apply", "delete", "install_metallb", "label", "patch", "wait",
     "start_router", "stop_router", "route_client", "unroute_client", "stop_speakers", "start_speakers",
@@ -23,8 +25,8 @@ Targets = Literal["nothing", "objects", "node", "labels", "container"]
 class ActionType:
     """One row of ACTIONS: what an action is done to, what ends its effect, and how long it takes to settle.
 
-    `done`: the action in words once it is done, `{}` for its targets. `targets`: nothing; objects (kind/name); a node;
-    a node and its labels; a container beside the cluster.
+    `done`: the action in words once it is done, `{targets}` for its targets. `targets`: nothing; objects (kind/name); a
+    node; a node and its labels; a container beside the cluster.
     `inverse`: the action that ends the effect of this one; None when the effect does not last, or is an object's.
     `ends`: the action whose effect this one ends. `loses_node`: a worker cannot be reached afterwards.
     `before_objects`: a state is reached by this first, and by its objects afterwards.
@@ -44,34 +46,42 @@ class ActionType:
 # The order counts: to reach a state, what is unwanted ends, last row first; then the rest begins, first row first.
 ACTIONS: dict[Verb, ActionType] = {
     "create_cluster": ActionType("cluster created"),
-    "start_client": ActionType("{} started", targets="container"),
+    "start_client": ActionType("{targets} started", targets="container"),
     "wait": ActionType("nothing done"),
-    "apply": ActionType("{} applied", targets="objects"),
-    "delete": ActionType("{} deleted", targets="objects"),
-    "patch": ActionType("{} patched", targets="objects"),
+    "apply": ActionType("{targets} applied", targets="objects"),
+    "delete": ActionType("{targets} deleted", targets="objects"),
+    "patch": ActionType("{targets} patched", targets="objects"),
     "install_metallb": ActionType("MetalLB installed", patience_s=240),
     "start_router": ActionType("BGP router started", targets="container", inverse="stop_router", before_objects=True),
     "stop_router": ActionType("BGP router stopped", targets="container", ends="start_router"),
     "route_client": ActionType("client routed through the router", inverse="unroute_client"),
     "unroute_client": ActionType("client no longer routed through the router", ends="route_client"),
     # its own inverse: `key-` takes away what `key=value` gave
-    "label": ActionType("{} labelled", targets="labels", inverse="label", ends="label", undone_at_exit=True),
+    "label": ActionType("{targets} labelled", targets="labels", inverse="label", ends="label", undone_at_exit=True),
     "add_conflicting_host": ActionType(
-        "conflicting host {} started", targets="container", inverse="remove_conflicting_host", undone_at_exit=True
+        "conflicting host {targets} started",
+        targets="container",
+        inverse="remove_conflicting_host",
+        undone_at_exit=True,
     ),
     "remove_conflicting_host": ActionType(
-        "conflicting host {} removed", targets="container", ends="add_conflicting_host"
+        "conflicting host {targets} removed", targets="container", ends="add_conflicting_host"
     ),
-    "stop_speakers": ActionType("{} stopped", targets="objects", inverse="start_speakers", undone_at_exit=True),
-    "start_speakers": ActionType("{} started", targets="objects", ends="stop_speakers"),
+    "stop_speakers": ActionType("{targets} stopped", targets="objects", inverse="start_speakers", undone_at_exit=True),
+    "start_speakers": ActionType("{targets} started", targets="objects", ends="stop_speakers"),
     "kill_node": ActionType(
-        "{} killed", targets="node", inverse="start_node", loses_node=True, undone_at_exit=True, patience_s=150
+        "{targets} killed", targets="node", inverse="start_node", loses_node=True, undone_at_exit=True, patience_s=150
     ),
-    "start_node": ActionType("{} started", targets="node", ends="kill_node", patience_s=180),
+    "start_node": ActionType("{targets} started", targets="node", ends="kill_node", patience_s=180),
     "link_down": ActionType(
-        "link of {} taken down", targets="node", inverse="link_up", loses_node=True, undone_at_exit=True, patience_s=150
+        "link of {targets} taken down",
+        targets="node",
+        inverse="link_up",
+        loses_node=True,
+        undone_at_exit=True,
+        patience_s=150,
     ),
-    "link_up": ActionType("link of {} brought up", targets="node", ends="link_down", patience_s=180),
+    "link_up": ActionType("link of {targets} brought up", targets="node", ends="link_down", patience_s=180),
 }
 
 
@@ -142,7 +152,8 @@ def describe_done(verb: Verb, targets: Sequence[str]) -> str:
     """
     row = ACTIONS[verb]
     named = targets[:1] if row.targets == "labels" else targets
-    return row.done.format(", ".join(named) if len(named) <= _MOST_TARGETS else f"{len(named)} objects")
+    shown = ", ".join(named) if len(named) <= _MOST_TARGETS else tr("{number} objects", number=len(named))
+    return tr(row.done, targets=shown)
 
 
 def base_name(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, Self
 import htpy as h
 from markupsafe import Markup
 
+from kanslib.i18n import tr
 from kanslib.k8s.logs import readable_line, timestamp_of
 from kanslib.palette import BLUE, GROUND, VERMILLION, bar_style
 
@@ -57,10 +58,13 @@ class Freshness:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return the freshness in words; empty for an output of the moment itself."""
-        side = "later" if self.offset > 0 else "earlier"
-        distance = f"recorded {abs(self.offset):.0f} s {side}" if self.offset else ""
-        outdated = f"from before {self.outdated_by}" if self.outdated_by else ""
-        repeat = "again: the same recorded answer" if self.is_repeat else ""
+        distance = ""
+        if self.offset > 0:
+            distance = tr("recorded {seconds:.0f} s later", seconds=self.offset)
+        elif self.offset:
+            distance = tr("recorded {seconds:.0f} s earlier", seconds=-self.offset)
+        outdated = tr("from before {action}", action=self.outdated_by) if self.outdated_by else ""
+        repeat = tr("again: the same recorded answer") if self.is_repeat else ""
         return tuple(note for note in (distance, outdated, repeat) if note)
 
 
@@ -91,8 +95,16 @@ class Provenance:
         return not self.fallback_reason
 
     def __str__(self) -> str:
-        place_in_story = [] if self.after == "opening" else [f"after {self.after}"]
-        why = f"NOT {self.requested.upper()}: {self.fallback_reason}" if self.requested and self.fallback_reason else ""
+        place_in_story = [] if self.after == "opening" else [tr("after {moment}", moment=self.after)]
+        why = (
+            tr(
+                "NOT {requested}: {fallback_reason}",
+                requested=self.requested.upper(),
+                fallback_reason=self.fallback_reason,
+            )
+            if self.requested and self.fallback_reason
+            else ""
+        )
         head = [*filter(None, [why]), f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
         return " · ".join([*head, *self.freshness.notes, *self.notes])
 
@@ -181,14 +193,15 @@ class Text(str, Answer):
         content: str,
         provenance: Provenance,
         action_time: float | None = None,
-        empty_because: str = "nothing was printed",
+        empty_because: str = "",
     ) -> Self:
         """Return the text with its provenance.
 
         `action_time`: of the last action before it (Unix seconds). `empty_because`: what is shown in place of no text.
         """
         text = super().__new__(cls, content)
-        text.provenance, text.action_time, text.empty_because = provenance, action_time, empty_because
+        text.provenance, text.action_time = provenance, action_time
+        text.empty_because = empty_because or tr("nothing was printed")
         return text
 
     def matching(self, pattern: str, since_action: bool = False) -> Text:
@@ -209,15 +222,18 @@ class Text(str, Answer):
                 for moment, line in stamped
                 if moment is not None and moment >= start
             ]
-        since = " since the last action" if since_action else ""
-        why = f"no line{since} matches {pattern!r}" if self else self.empty_because
+        why = self.empty_because
+        if self and since_action:
+            why = tr("no line since the last action matches {pattern!r}", pattern=pattern)
+        elif self:
+            why = tr("no line matches {pattern!r}", pattern=pattern)
         return Text("\n".join(lines), self.provenance, self.action_time, why)
 
     def section(self, start: str) -> Text:
         """Return the block from the line that matches `start` to the next two blank lines or the end."""
         found = re.search(rf"(?ms)^{start}.*?(?=\n\n\n|\Z)", self)
         section = found[0].rstrip("\n") if found else ""
-        return Text(section, self.provenance, self.action_time, f"no line matches {start!r}")
+        return Text(section, self.provenance, self.action_time, tr("no line matches {pattern!r}", pattern=start))
 
     def describe(self) -> str:
         """Return the text itself, as a plain str."""
@@ -226,10 +242,10 @@ class Text(str, Answer):
     def body_html(self) -> Markup:
         """Return the text in a box that scrolls sideways."""
         style = "margin:.2em 0;white-space:pre;overflow-x:auto"
-        return Markup(h.pre(tabindex=0, role="group", aria_label="text", style=style)[self._shown()])
+        return Markup(h.pre(tabindex=0, role="group", aria_label=tr("text"), style=style)[self._shown()])
 
     def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
         printer.text(f"# {self.provenance}\n{self._shown()}")
 
     def _shown(self) -> str:
-        return str(self) or f"(none: {self.empty_because})"
+        return str(self) or tr("(none: {why})", why=self.empty_because)

@@ -34,6 +34,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from kanslib.i18n import tr
 from kanslib.plain_text import one_line
 
 _PACKAGE = os.path.dirname(__file__) + os.sep
@@ -67,8 +68,10 @@ class NotRecordedError(KanslibError):
     def __init__(self, asked: str, recorded: Iterable[str] = (), hint: str = "", *, also: str = "") -> None:
         known = list(dict.fromkeys(recorded))
         self.asked, self.parts = asked, (asked, known, hint)
-        listed = [f"recorded here: {' · '.join(known)}"] if known else []
-        super().__init__("\n".join([f"not recorded: {asked}", *listed, *(line for line in (hint, also) if line)]))
+        listed = [tr("recorded here: {known}", known=" · ".join(known))] if known else []
+        super().__init__(
+            "\n".join([tr("not recorded: {asked}", asked=asked), *listed, *(line for line in (hint, also) if line)])
+        )
 
 
 class NotSimulatedError(KanslibError):
@@ -82,8 +85,8 @@ class NotSimulatedError(KanslibError):
     def __init__(self, asked: str, simulated: Iterable[str] = (), hint: str = "") -> None:
         self.asked = asked
         known = list(dict.fromkeys(simulated))
-        listed = [f"simulated here: {' · '.join(known)}"] if known else []
-        super().__init__("\n".join([f"not simulated: {asked}", *listed, *([hint] if hint else [])]))
+        listed = [tr("simulated here: {known}", known=" · ".join(known))] if known else []
+        super().__init__("\n".join([tr("not simulated: {asked}", asked=asked), *listed, *([hint] if hint else [])]))
 
 
 class NotFoundError(KanslibError, LookupError):
@@ -96,7 +99,7 @@ class NotFoundError(KanslibError, LookupError):
 
     def __init__(self, what: str, hint: str = "") -> None:
         self.what = what
-        super().__init__("\n".join([f"not found: {what}", *([hint] if hint else [])]))
+        super().__init__("\n".join([tr("not found: {what}", what=what), *([hint] if hint else [])]))
 
 
 class NodeDownError(KanslibError):
@@ -104,8 +107,12 @@ class NodeDownError(KanslibError):
 
     def __init__(self, place: str, since: str, up: Iterable[str]) -> None:
         super().__init__(
-            f"{place} is down (since {since}): nothing runs there, so nothing can answer.\n"
-            f"places that are up: {' · '.join(up)}"
+            tr(
+                "{place} is down (since {since}): nothing runs there, so nothing can answer.\nplaces that are up: {up}",
+                place=place,
+                since=since,
+                up=" · ".join(up),
+            )
         )
 
 
@@ -114,7 +121,13 @@ class UnsupportedError(KanslibError):
 
     def __init__(self, asked: str, reason: str) -> None:
         self.asked, self.reason = asked, reason
-        super().__init__(f"live cannot serve here: {asked}\nreason: {reason}\n`kans doctor` lists what would fix it")
+        super().__init__(
+            tr(
+                "live cannot serve here: {asked}\nreason: {reason}\n`kans doctor` lists what would fix it",
+                asked=asked,
+                reason=reason,
+            )
+        )
 
 
 class BackendUnavailableError(KanslibError):
@@ -135,8 +148,13 @@ class SettleTimeoutError(KanslibError, TimeoutError):
 
     def __init__(self, action: str, seconds: float, missing: Iterable[str]) -> None:
         super().__init__(
-            f"{action}: not settled after {seconds:.0f} s. Still missing: {'; '.join(missing)}\n"
-            "next step: lab.map() shows the cluster, lab.restore() undoes what was done"
+            tr(
+                "{action}: not settled after {seconds:.0f} s. Still missing: {missing}\nnext step: "
+                "lab.map() shows the cluster, lab.restore() undoes what was done",
+                action=action,
+                seconds=seconds,
+                missing="; ".join(missing),
+            )
         )
 
 
@@ -151,7 +169,11 @@ class RecordingError(KanslibError):
 
     def __init__(self, file: str, problem: str, line: int | None = None, field: str = "") -> None:
         self.file, self.line, self.field, self.problem = file, line, field, problem
-        places = [one_line(file, 300), *([f"line {line}"] if line else []), *([f"field {field}"] if field else [])]
+        places = [
+            one_line(file, 300),
+            *([tr("line {line}", line=line)] if line else []),
+            *([tr("field {field}", field=field)] if field else []),
+        ]
         super().__init__(one_line(f"{', '.join(places)}: {problem}", 600))
 
 
@@ -170,8 +192,16 @@ class UnknownNameError(KanslibError, LookupError):
         names = list(known)
         bare = name.rpartition("/")[2]
         elsewhere = next((one for one in names if bare and one.rpartition("/")[2] == bare), None)
-        guess = f" (did you mean {elsewhere!r}?)" if elsewhere else _guess(name, names)
-        super().__init__(f"no {what} named {name!r}{guess}\nknown: {' · '.join(names) or '(none)'}")
+        guess = " " + tr("(did you mean {name!r}?)", name=elsewhere) if elsewhere else _guess(name, names)
+        super().__init__(
+            tr(
+                "no {what} named {name!r}{guess}\nknown: {names}",
+                what=what,
+                name=name,
+                guess=guess,
+                names=" · ".join(names) or tr("(none)"),
+            )
+        )
 
 
 class UnknownAttributeError(KanslibError, AttributeError):
@@ -183,7 +213,15 @@ class UnknownAttributeError(KanslibError, AttributeError):
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"{what} has no {name!r}{_guess(name, list(known))}\ndir(…) lists what it has", name=name)
+        super().__init__(
+            tr(
+                "{what} has no {name!r}{guess}\ndir(…) lists what it has",
+                what=what,
+                name=name,
+                guess=_guess(name, list(known)),
+            ),
+            name=name,
+        )
 
 
 def _guess(name: str, known: list[str]) -> str:
@@ -191,7 +229,7 @@ def _guess(name: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
     near = () if name.isdigit() else get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return " " + tr("(did you mean {name!r}?)", name=near[0]) if near else ""
 
 
 class AnswerFormatError(KanslibError, ValueError):
@@ -216,7 +254,11 @@ class RefusedError(KanslibError):
 
     def __init__(self, component: str, message: str, hint: str = "") -> None:
         self.component, self.message = component, message
-        super().__init__("\n".join([f"{component} refuses: {message}", *([hint] if hint else [])]))
+        super().__init__(
+            "\n".join(
+                [tr("{component} refuses: {message}", component=component, message=message), *([hint] if hint else [])]
+            )
+        )
 
 
 class DumpError(KanslibError, ValueError):
@@ -229,7 +271,15 @@ class DumpError(KanslibError, ValueError):
             start = max(0, column - 41)
             shown = "".join(sign if sign.isprintable() else "·" for sign in text[start : start + 80])
             pointer = f"\n  {shown}\n  {' ' * (column - 1 - start)}^"
-        super().__init__(f"line {line}, column {column}: expected {expected}{pointer}")
+        super().__init__(
+            tr(
+                "line {line}, column {column}: expected {expected}{pointer}",
+                line=line,
+                column=column,
+                expected=expected,
+                pointer=pointer,
+            )
+        )
 
 
 class RuleSyntaxError(KanslibError, ValueError):
@@ -237,7 +287,9 @@ class RuleSyntaxError(KanslibError, ValueError):
 
     def __init__(self, column: int, text: str, expected: str) -> None:
         self.column, self.text, self.expected = column, text, expected
-        super().__init__(f"column {column}: {text!r}: expected {expected}")
+        super().__init__(
+            tr("column {column}: {text!r}: expected {expected}", column=column, text=text, expected=expected)
+        )
 
 
 class PacketError(KanslibError, ValueError):
@@ -258,9 +310,16 @@ class TooManyPathsError(TraceError):
 
     def __init__(self, packet: str, paths: int, questions: Iterable[tuple[str, int]]) -> None:
         self.paths, self.questions = paths, tuple(questions)
-        lines = [f"  {question} ({times:,} times)" for question, times in self.questions]
-        why = "What is not known splits them:" if lines else "The rules leave much to chance."
-        super().__init__("\n".join([f"{packet} has more than {paths:,} paths. {why}", *lines]))
+        lines = [
+            "  " + tr("{question} ({times:,} times)", question=question, times=times)
+            for question, times in self.questions
+        ]
+        why = tr("What is not known splits them:") if lines else tr("The rules leave much to chance.")
+        super().__init__(
+            "\n".join(
+                [tr("{packet} has more than {paths:,} paths. {why}", packet=packet, paths=paths, why=why), *lines]
+            )
+        )
 
 
 class MalformedPacketError(KanslibError, ValueError):

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,19 @@ def tr_plural(one: str, many: str, n: int, /, **values: object) -> str:
 def tr_later(message: str, /) -> str:
     """Return a message as it is: mark a constant for the catalogues, which `tr` translates where it is shown."""
     return message
+
+
+class Words(StrEnum):
+    """Words that a value stands for: `str()` and f-strings show them in the chosen language.
+
+    `.value`, comparisons and what is stored stay English. A member is marked with `tr_later`.
+    """
+
+    def __str__(self) -> str:
+        return tr(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(tr(self.value), spec)
 
 
 def _fill(translated: str, message: str, values: dict[str, object]) -> str:

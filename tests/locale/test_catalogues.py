@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,16 @@ from tests.docs.pages import ROOT
 from tests.locale.gates import faults, particles_after_placeholders
 
 LOCALE = ROOT / "src" / "kanslib" / "locale"
+MAKE = "run: python docs/make_catalogue.py"
 
 
 def ids(catalog: Catalog) -> set[object]:
     return {message.id for message in catalog}
+
+
+def test_template_has_every_message_of_the_code(template: Catalog) -> None:
+    committed = read_po(io.BytesIO((LOCALE / "kanslib.pot").read_bytes()))
+    assert ids(committed) ^ ids(template) == set(), MAKE
 
 
 def test_template_has_messages_of_every_kind(template: Catalog) -> None:

@@ -6,38 +6,39 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 from typing import NotRequired, TypedDict
 
 from kanslib.analysis.evidence import Evidence
+from kanslib.i18n import Words, tr, tr_later
 from kanslib.packets.capture import Frame
 
 ANSWER_TIMEOUT_S = 1.0  # in a capture without probes, an attempt without an answer for so long has failed
 
 
-class Cause(StrEnum):
+class Cause(Words):
     """The causes of a failed attempt that can be distinguished."""
 
     # no machine replied to the client's ARP request
-    NO_ARP = "no ARP answer"
+    NO_ARP = tr_later("no ARP answer")
     # the client's packet went to a MAC that is silent: the address has not moved yet
-    LEADER_GONE = "leader gone"
+    LEADER_GONE = tr_later("leader gone")
     # the client's packet went to a MAC that is silent, although another one has announced the address
-    STALE_NEIGHBOR = "stale neighbor entry"
+    STALE_NEIGHBOR = tr_later("stale neighbor entry")
     # the router's packet went to a MAC that is silent: the route is still there
-    HOP_GONE = "next hop gone"
+    HOP_GONE = tr_later("next hop gone")
     # a live node forwarded the packet to a Pod that is gone
-    ENDPOINT_GONE = "endpoint gone"
+    ENDPOINT_GONE = tr_later("endpoint gone")
     # a live node has no rule yet for a Pod that is ready again
-    NOT_BACK = "endpoint not back"
+    NOT_BACK = tr_later("endpoint not back")
     # a machine on the path replied that there is no route
-    UNREACHABLE = "unreachable"
+    UNREACHABLE = tr_later("unreachable")
     # the other side reset the connection
-    REFUSED = "refused"
+    REFUSED = tr_later("refused")
     # conntrack has an entry for the client's port, with a Pod that is gone
-    REMEMBERED = "remembered"
+    REMEMBERED = tr_later("remembered")
     # the capture does not show the cause
-    UNKNOWN = "not known"
+    UNKNOWN = tr_later("not known")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _reported_reason(probe: Probe) -> Reason | None:
     if not (cause := probe.get("cause")):
         return None
     text = probe.get("error", "")
-    return Reason(Cause(cause), text, (Evidence("the simulator", text),))
+    return Reason(Cause(cause), text, (Evidence(tr("the simulator"), text),))
 
 
 def _one_connection(syns: Sequence[Frame]) -> tuple[Frame, ...]:
@@ -191,6 +192,6 @@ def _captured_attempt(port: int, syns: Sequence[Frame], answer: Frame | None, ze
     start = syns[0].time
     waited = ((answer or syns[-1]).time - start) * 1000
     return Attempt(
-        round(start - zero, 6), answer is not None, round(waited, 3), "" if answer else "no answer", port=port,
+        round(start - zero, 6), answer is not None, round(waited, 3), "" if answer else tr("no answer"), port=port,
         syns=tuple(frame for frame in syns if frame.time - start < ANSWER_TIMEOUT_S / 2),
     )  # fmt: skip

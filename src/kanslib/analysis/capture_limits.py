@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from kanslib.analysis.neighbor_messages import neighbor_message
+from kanslib.i18n import Words, tr_later
 from kanslib.packets.capture import Frame
 from kanslib.packets.ethernet import LinkAddresses, link_addresses
 
 
-class CaptureLimit(StrEnum):
+class CaptureLimit(Words):
     """What is not known in a capture, why, and how to capture it."""
 
-    NO_DESTINATION_MAC = (
-        "the MAC address that a frame was sent to is not known (tcpdump -i any keeps none; "
-        "capture on the interface: tcpdump -i eth0)"
+    NO_DESTINATION_MAC = tr_later(
+        "the MAC address that a frame was sent to is not known (tcpdump -i any keeps none; capture on "
+        "the interface: tcpdump -i eth0)"
     )
-    NO_MAC = "MAC addresses are not known (its link type has none; capture on an Ethernet interface: tcpdump -i eth0)"
-    NO_NEIGHBOR_MESSAGES = (
-        "it has no ARP and no neighbor discovery, so a live node without endpoint can look like a dead one "
-        "(capture with the filter: arp or icmp6 or tcp)"
+    NO_MAC = tr_later(
+        "MAC addresses are not known (its link type has none; capture on an Ethernet interface: tcpdump -i eth0)"
+    )
+    NO_NEIGHBOR_MESSAGES = tr_later(
+        "it has no ARP and no neighbor discovery, so a live node without endpoint can look like a dead "
+        "one (capture with the filter: arp or icmp6 or tcp)"
     )
 
 

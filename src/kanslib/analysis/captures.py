@@ -12,6 +12,7 @@ from kanslib.analysis.failure_reasons import CaptureIndex
 from kanslib.analysis.neighbor_messages import MessageKind, neighbor_message
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.outage import Outage, build_outage
+from kanslib.i18n import tr
 from kanslib.k8s.log_lines import LogLine
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
@@ -73,7 +74,7 @@ def outage_from_captures(
     `zero` (Unix seconds): the moment from which seconds are counted; without it, the first failed attempt, else the
     first frame, else the first event in the logs. `names`: the places by address.
     """
-    action = "the moment given"
+    action = tr("the moment given")
     if zero is None:
         zero, action = _first_moment(frames, logs, vips)
     events = chain(
@@ -92,7 +93,7 @@ def _first_moment(
     """Return the moment to count from (Unix seconds), and what happened at it."""
     if not frames:
         events = speaker_logs.speaker_events(logs, vips, 0.0)
-        return min((event.at for event in events), default=0.0), "the first event in the logs"
+        return min((event.at for event in events), default=0.0), tr("the first event in the logs")
     start = frames[0].time
     failed = first_failure(attempts_from_capture(frames, vip, start) for vip in vips)
-    return (start, "the first frame") if failed is None else (start + failed, "the first failure")
+    return (start, tr("the first frame")) if failed is None else (start + failed, tr("the first failure"))

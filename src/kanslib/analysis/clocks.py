@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from kanslib.analysis.attempts import Cause
 from kanslib.analysis.outage import Outage
 from kanslib.analysis.phases import HEALTHY, STRAGGLERS, Phase
 from kanslib.analysis.timeline_events import EndpointEvent, EventKind, NodeEvent, RulesEvent, TimelineEvent
+from kanslib.i18n import Words, tr_later
 
 
-class ClockKind(StrEnum):
+class ClockKind(Words):
     """What an outage waits for, in the order in which it usually ends."""
 
     # MetalLB gives the address to another node: memberlist's verdict, then an announcement
-    ADDRESS = "VIP moves"
+    ADDRESS = tr_later("VIP moves")
     # the router gives up a next hop: the end of its BGP session, or the hold timer
-    ROUTE = "route goes away"
+    ROUTE = tr_later("route goes away")
     # the node turns NotReady, and kube-proxy takes its endpoints out of the rules
-    ENDPOINT = "dead endpoint leaves the rules"
+    ENDPOINT = tr_later("dead endpoint leaves the rules")
     # nf_conntrack_tcp_timeout_syn_sent: a port that met the dead Pod is sent there again
-    CONNTRACK = "conntrack remembers"
+    CONNTRACK = tr_later("conntrack remembers")
 
 
 _ENDED_BY = {

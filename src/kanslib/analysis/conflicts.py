@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
+from kanslib.i18n import Words, tr_later
 
 _QUESTION_S = 0.5  # two machines that answer one question do so within this time; Linux asks again after 1 s
 _OVERLAP_S = 2.0  # in a takeover, both holders may claim the address for so long
@@ -16,11 +16,11 @@ _FORGOTTEN_S = 60.0  # who claims the address again after such a pause, and othe
 _ANNOUNCEMENT_PAUSE_S = 2.5  # an announcement after such a pause begins a takeover; the rounds of one are 1.1 s apart
 
 
-class ConflictKind(StrEnum):
+class ConflictKind(Words):
     """How a conflict shows."""
 
-    ONE_QUESTION = "answer the same question"
-    IN_TURNS = "claim it in turns"
+    ONE_QUESTION = tr_later("answer the same question")
+    IN_TURNS = tr_later("claim it in turns")
 
 
 @dataclass(frozen=True)

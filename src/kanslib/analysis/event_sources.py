@@ -23,6 +23,7 @@ from kanslib.analysis.timeline_events import (
     RulesEvent,
     TimelineEvent,
 )
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, join_name, key_of, leader_in_event
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
@@ -43,7 +44,12 @@ def cluster_events(
 
 
 def _version(kind: str, obj: KubeObject) -> str:
-    return f"{kind} {obj['metadata']['name']}, resourceVersion {obj['metadata'].get('resourceVersion', '?')}"
+    return tr(
+        "{kind} {name}, resourceVersion {version}",
+        kind=kind,
+        name=obj["metadata"]["name"],
+        version=obj["metadata"].get("resourceVersion", "?"),
+    )
 
 
 def _involved_service(event: KubeObject) -> str:
@@ -90,7 +96,7 @@ def _endpoint_events(slices: Iterable[WatchEvent], zero: float) -> Iterator[Time
             source = _version("endpointslice", event.object)
             for address in sorted(before ^ ready):
                 is_now_ready = address in ready
-                evidence = Evidence(source, f"{address} {'ready' if is_now_ready else 'not ready, or not listed'}")
+                evidence = Evidence(source, _readiness(address, is_ready=is_now_ready))
                 yield EndpointEvent(
                     at=event.t - zero, evidence=evidence, service=service, address=address, is_ready=is_now_ready
                 )
@@ -141,8 +147,8 @@ def rule_events(dumps: Iterable[tuple[float, str, str]], services: Iterable[str]
 def _rules_event(
     at: float, node: str, service: str, endpoints: tuple[str, ...], before: tuple[str, ...]
 ) -> TimelineEvent:
-    text = f"{service} to {', '.join(endpoints) or 'nobody'}"
-    evidence = Evidence(f"iptables-save on {node} at {at:+.1f} s", text)
+    text = tr("{service} to {endpoints}", service=service, endpoints=", ".join(endpoints) or tr("nobody"))
+    evidence = Evidence(tr("iptables-save on {node} at {at:+.1f} s", node=node, at=at), text)
     return RulesEvent(at=at, evidence=evidence, service=service, node=node, endpoints=endpoints, before=before)
 
 
@@ -224,3 +230,9 @@ def _hold_timer_events(
                     at=expiry - zero, evidence=Evidence.of(frame), speaker=names.get(flow.dst, flow.dst),
                     peer=names.get(flow.src, flow.src), hold_time=hold_time,
                 )  # fmt: skip
+
+
+def _readiness(address: str, *, is_ready: bool) -> str:
+    if is_ready:
+        return tr("{address} ready", address=address)
+    return tr("{address} not ready, or not listed", address=address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kanslib.i18n import tr
 from kanslib.packets.capture import Frame
 
 
@@ -23,5 +24,7 @@ class Evidence(NamedTuple):
     @classmethod
     def of(cls, frame: Frame) -> Evidence:
         """Return a frame as evidence."""
-        source = f" of {frame.source.rpartition('/')[2]}" if frame.source else ""
-        return cls(f"frame {frame.number}{source}" if frame.number else "a frame", str(frame))
+        source = tr(" of {source}", source=frame.source.rpartition("/")[2]) if frame.source else ""
+        return cls(
+            tr("frame {number}{source}", number=frame.number, source=source) if frame.number else "a frame", str(frame)
+        )

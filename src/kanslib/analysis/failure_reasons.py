@@ -12,6 +12,7 @@ from kanslib.analysis.attempts import Attempt, Cause, ClientError, Reason
 from kanslib.analysis.evidence import Evidence
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage, neighbor_message
 from kanslib.analysis.timeline_events import EndpointEvent, EventKind, HoldTimerEvent, SpeakerEvent, TimelineEvent
+from kanslib.i18n import tr
 from kanslib.packets.capture import Frame
 
 _CONNTRACK_MEMORY_S = 120.0  # net.netfilter.nf_conntrack_tcp_timeout_syn_sent
@@ -204,10 +205,10 @@ class _Explanation:
         for frame in self.capture.answers(self.vip, port, start, timeout):
             if icmp := frame.icmp or frame.icmpv6:
                 sender = self.capture.name(frame.source_mac, self.vip) if frame.source_mac else "a machine"
-                text = f"{sender} answered: {icmp.meaning}"
+                text = tr("{sender} answered: {meaning}", sender=sender, meaning=icmp.meaning)
                 return Reason(Cause.UNREACHABLE, text, (*evidence, Evidence.of(frame)))
             if frame.tcp and "R" in frame.tcp.flags:
-                return Reason(Cause.REFUSED, "the answer was a reset", (*evidence, Evidence.of(frame)))
+                return Reason(Cause.REFUSED, tr("the answer was a reset"), (*evidence, Evidence.of(frame)))
         if attempt.client_error in (ClientError.UNREACHABLE, ClientError.NO_ROUTE):  # its packet was not captured
             return Reason(Cause.UNREACHABLE, attempt.error, (*evidence, _client_evidence(attempt)))
         return None
@@ -216,12 +217,14 @@ class _Explanation:
         """Return where the attempt's last SYN was sent; None where the capture does not show it."""
         macs = [syn.destination_mac for syn in attempt.syns if syn.destination_mac]
         if macs:
-            return _Target(macs[-1], self.capture.name(macs[-1], self.vip), "sent to")
+            return _Target(macs[-1], self.capture.name(macs[-1], self.vip), tr("sent to"))
         claim = self.capture.newest_claim(self.vip, attempt.syns[-1].time)
         if claim is None or not claim.mac:
             return None
         return _Target(
-            claim.mac, self.capture.name(claim.mac, self.vip), "sent, as the newest claim of the address suggests, to"
+            claim.mac,
+            self.capture.name(claim.mac, self.vip),
+            tr("sent, as the newest claim of the address suggests, to"),
         )
 
     def _sent_to_silent_node(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason | None:
@@ -229,11 +232,15 @@ class _Explanation:
         if target is None or not self.capture.is_silent(target.mac, syn.time):
             return None
         last = self.capture.last_frame_time(target.mac, syn.time)
-        since = f"its last frame is from {last - self.zero:+.1f} s" if last is not None else "which sent no frame"
-        text = f"{target.verb} the MAC of {target.name}, {since}"
+        since = (
+            tr("its last frame is from {last:+.1f} s", last=last - self.zero)
+            if last is not None
+            else tr("which sent no frame")
+        )
+        text = tr("{verb} the MAC of {name}, {since}", verb=target.verb, name=target.name, since=since)
         if claim := self._newer_claim(syn, target.mac):
             holder, start = self.capture.name(claim.mac, self.vip), claim.frame.time - self.zero
-            text += f"; {holder} claims {self.vip} since {start:+.1f} s"
+            text += tr("; {holder} claims {vip} since {start:+.1f} s", holder=holder, vip=self.vip, start=start)
             return Reason(Cause.STALE_NEIGHBOR, text, (*evidence, Evidence.of(claim.frame)))
         is_routed = len({frame.destination_mac for frame in attempt.syns if frame.destination_mac}) > 1
         return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, text, evidence)
@@ -251,27 +258,38 @@ class _Explanation:
         before = self.unanswered.get(port)
         if before and before.is_in_conntrack(syn.time):
             ago = syn.time - before.first
-            text = f"port {port} got no answer {ago:.1f} s before; {name} is alive and has the connection in conntrack"
+            text = tr(
+                "port {port} got no answer {ago:.1f} s before; {name} is alive and has the connection in conntrack",
+                port=port,
+                ago=ago,
+                name=name,
+            )
             return Reason(Cause.REMEMBERED, text, (Evidence.of(before.frame), *evidence))
-        text = f"{target.verb} {name}, which is alive"
+        text = tr("{verb} {name}, which is alive", verb=target.verb, name=name)
         if not any(isinstance(event, EndpointEvent) for event in self.events):
-            return Reason(Cause.ENDPOINT_GONE, f"{text}, and no answer came back: the Pod is gone", evidence)
+            return Reason(
+                Cause.ENDPOINT_GONE, tr("{text}, and no answer came back: the Pod is gone", text=text), evidence
+            )
         change = self._next_endpoint_change(syn.time - self.zero)
         if change is None:
-            return Reason(Cause.UNKNOWN, f"{text}, and no answer came back", evidence)
+            return Reason(Cause.UNKNOWN, tr("{text}, and no answer came back", text=text), evidence)
         evidence = (*evidence, change.evidence)
         if change.is_ready:
-            text = f"{text}; {change.address} was not ready before {change.at:+.1f} s"
+            text = tr(
+                "{text}; {address} was not ready before {at:+.1f} s", text=text, address=change.address, at=change.at
+            )
             return Reason(Cause.NOT_BACK, text, evidence)
-        text = f"{text}; its rules had {change.address} until {change.at:+.1f} s"
+        text = tr("{text}; its rules had {address} until {at:+.1f} s", text=text, address=change.address, at=change.at)
         return Reason(Cause.ENDPOINT_GONE, text, evidence)
 
     def _sent_somewhere(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason:
         """Return the reason of an attempt whose frames do not show where it was sent."""
         if self.capture.answers_around(self.vip, attempt.syns[-1].time):
-            text = "no answer came back, while others got one: the Pod is gone"
+            text = tr("no answer came back, while others got one: the Pod is gone")
             return Reason(Cause.ENDPOINT_GONE, text, evidence)
-        return Reason(Cause.UNKNOWN, "no answer came back; where it was sent is not known in this capture", evidence)
+        return Reason(
+            Cause.UNKNOWN, tr("no answer came back; where it was sent is not known in this capture"), evidence
+        )
 
     def _next_endpoint_change(self, at: float) -> EndpointEvent | None:
         """Return the next change of endpoints: it shows one that is still in the rules, or one that is not yet."""
@@ -288,14 +306,18 @@ class _Explanation:
         start = self.zero + attempt.at
         requests = self.capture.unanswered_requests(self.vip, start, start + attempt.ms / 1000 + 0.5)
         if requests:
-            what = "neighbor solicitations" if ":" in self.vip else "ARP requests"
-            return Reason(Cause.NO_ARP, f"{len(requests)} {what} for {self.vip}, no reply", _frames(requests[:3]))
+            what = tr("neighbor solicitations") if ":" in self.vip else tr("ARP requests")
+            return Reason(
+                Cause.NO_ARP,
+                tr("{number} {what} for {vip}, no reply", number=len(requests), what=what, vip=self.vip),
+                _frames(requests[:3]),
+            )
         causes = {
             ClientError.REFUSED: Cause.REFUSED, ClientError.NO_ROUTE: Cause.NO_ARP,
             ClientError.UNREACHABLE: Cause.UNREACHABLE,
         }  # fmt: skip
         cause = causes.get(attempt.client_error, Cause.UNKNOWN)
-        text = "no packet of it was captured" if cause is Cause.UNKNOWN else attempt.error
+        text = tr("no packet of it was captured") if cause is Cause.UNKNOWN else attempt.error
         return Reason(cause, text, (_client_evidence(attempt),))
 
     def _from_events(self, attempt: Attempt, unknown: Reason) -> Reason | None:
@@ -304,7 +326,7 @@ class _Explanation:
             delay = _RULES_DELAY_S if kind is EventKind.ENDPOINTS else 0
             event = next((one for one in self.events if one.kind is kind and attempt.at < one.at + delay), None)
             if event:
-                text = f"{unknown.text}; {event} at {event.at:+.1f} s"
+                text = tr("{text}; {event} at {at:+.1f} s", text=unknown.text, event=event, at=event.at)
                 return Reason(_cause_ended_by(event), text, (*unknown.evidence, event.evidence))
         return None
 
@@ -321,4 +343,4 @@ def _frames(frames: Iterable[Frame]) -> tuple[Evidence, ...]:
 
 
 def _client_evidence(attempt: Attempt) -> Evidence:
-    return Evidence("the client's error message", attempt.error)
+    return Evidence(tr("the client's error message"), attempt.error)

@@ -12,11 +12,12 @@ from itertools import pairwise
 
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.timeline_events import LeaderEvent, TimelineEvent
+from kanslib.i18n import tr_later
 from kanslib.k8s.logs import with_timestamps
 from kanslib.metallb import election, memberlist
 
 _START_LINE = "MetalLB speaker starting"
-API = "the API's newest event"
+API = tr_later("the API's newest event")
 
 
 @dataclass(frozen=True)

@@ -9,27 +9,27 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from itertools import chain
 from math import inf
 from operator import attrgetter
 
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage, is_group, receives
 from kanslib.analysis.neighbors import NeighborAnalysis
+from kanslib.i18n import Words, tr_later
 from kanslib.packets.capture import Frame
 
 _LOCKTIME_S = 1.0  # Linux ignores an ARP reply that would replace an entry so soon after its update (locktime)
 _IN_FLIGHT_S = 0.05  # a frame so soon after an announcement was on its way already
 
 
-class UpdateReason(StrEnum):
+class UpdateReason(Words):
     """What changed an entry of a neighbor cache."""
 
-    ANNOUNCEMENT = "an announcement"
-    ANSWER = "an answer"
-    QUESTION = "a question"
-    QUESTION_TO_ANOTHER = "a question to somebody else"
-    OWN_FRAME = "its own frame"
+    ANNOUNCEMENT = tr_later("an announcement")
+    ANSWER = tr_later("an answer")
+    QUESTION = tr_later("a question")
+    QUESTION_TO_ANOTHER = tr_later("a question to somebody else")
+    OWN_FRAME = tr_later("its own frame")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ internal/layer2/ndp.go).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from kanslib.i18n import Words, tr, tr_later
 from kanslib.packets.arp import ARP, BROADCAST_MAC, REPLY, REQUEST
 from kanslib.packets.capture import Frame
 from kanslib.packets.ethernet import PacketType
@@ -21,15 +21,15 @@ _HOP_LIMIT = 255  # of neighbor discovery: a message with a lower one was forwar
 _NO_ADDRESS = ("0.0.0.0", "::")
 
 
-class MessageKind(StrEnum):
+class MessageKind(Words):
     """What a message does. An objection is an answer to an announcement: two machines claim the address."""
 
-    QUESTION = "question"
-    ANSWER = "answer"
-    ANNOUNCEMENT = "announcement"
-    OBJECTION = "objection"
-    PROBE = "probe"
-    OTHER = "other message"
+    QUESTION = tr_later("question")
+    ANSWER = tr_later("answer")
+    ANNOUNCEMENT = tr_later("announcement")
+    OBJECTION = tr_later("objection")
+    PROBE = tr_later("probe")
+    OTHER = tr_later("other message")
 
 
 class NeighborMessage(NamedTuple):
@@ -115,7 +115,7 @@ def _discovery_message(frame: Frame, packet: IPv6, message: ICMPv6) -> NeighborM
     else:
         is_weak = not message.is_override
         kind, asker = MessageKind.ANNOUNCEMENT, ""
-        deviation = "without the override flag: receivers keep the entry that they have" if is_weak else ""
+        deviation = tr("without the override flag: receivers keep the entry that they have") if is_weak else ""
     return NeighborMessage(frame, kind, address, mac, address, asker, message.is_override, deviation)
 
 

@@ -9,8 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from kanslib.analysis.attempts import Attempt, Cause
+from kanslib.i18n import tr_later
 
-DARK, PARTLY, HEALTHY, STRAGGLERS = "VIP dark", "partly dark", "healthy", "healthy with stragglers"
+DARK, PARTLY, HEALTHY, STRAGGLERS = (
+    tr_later("VIP dark"),
+    tr_later("partly dark"),
+    tr_later("healthy"),
+    tr_later("healthy with stragglers"),
+)
 _Z = 1.959964  # 95 % of a normal distribution
 # the gain that one more phase needs, in units of log(runs): as in BIC for three shares and a position
 _CHANGE_POINT_PENALTY = 2.0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kanslib.analysis.evidence import Evidence
 from kanslib.analysis.timeline_events import MemberlistEvent, MembershipChange, SpeakerEvent, TimelineEvent
+from kanslib.i18n import tr
 from kanslib.k8s.log_lines import LogLine
 
 _MEMBERLIST = re.compile(r"memberlist: (Suspect|Marking) (\S+) ")
@@ -108,4 +109,7 @@ def _seconds_after(line: LogLine, zero: float) -> float:
 
 
 def _evidence(speaker: str, line: LogLine) -> Evidence:
-    return Evidence(f"line {line.number} of the log of the speaker on {speaker or 'a node'}", line.text[:200])
+    return Evidence(
+        tr("line {number} of the log of the speaker on {speaker}", number=line.number, speaker=speaker or tr("a node")),
+        line.text[:200],
+    )

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import ClassVar, Literal
 
 from kanslib.analysis.evidence import Evidence
+from kanslib.i18n import Words, tr, tr_later
 from kanslib.packets import bgp
 
 
-class EventKind(StrEnum):
+class EventKind(Words):
     """The kinds of timeline events, in the order in which their lanes are drawn."""
 
-    MEMBERLIST = "memberlist"
-    SPEAKER = "speaker"
-    LEADER = "leader"
-    GRATUITOUS_ARP = "gratuitous ARP"
-    NEIGHBOR_ADVERTISEMENT = "neighbor advertisement"
-    BGP = "BGP"
-    NODE = "node"
-    ENDPOINTS = "endpoints"
-    RULES = "rules"
+    MEMBERLIST = tr_later("memberlist")
+    SPEAKER = tr_later("speaker")
+    LEADER = tr_later("leader")
+    GRATUITOUS_ARP = tr_later("gratuitous ARP")
+    NEIGHBOR_ADVERTISEMENT = tr_later("neighbor advertisement")
+    BGP = tr_later("BGP")
+    NODE = tr_later("node")
+    ENDPOINTS = tr_later("endpoints")
+    RULES = tr_later("rules")
 
 
 MembershipChange = Literal["suspects", "declares dead", "lets go of", "takes in"]
+_MEMBERSHIP_CHANGES: dict[MembershipChange, str] = {
+    "suspects": tr_later("{speaker} suspects {node}"),
+    "declares dead": tr_later("{speaker} declares dead {node}"),
+    "lets go of": tr_later("{speaker} lets go of {node}"),
+    "takes in": tr_later("{speaker} takes in {node}"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +60,7 @@ class MemberlistEvent(TimelineEvent):
     node: str
 
     def __str__(self) -> str:
-        return f"{self.speaker} {self.change} {self.node}".lstrip()
+        return tr(_MEMBERSHIP_CHANGES[self.change], speaker=self.speaker, node=self.node).lstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +73,10 @@ class SpeakerEvent(TimelineEvent):
     protocol: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.node} {'announces' if self.is_announcing else 'stops announcing'} {self.service} ({self.protocol})"
-        )
+        values = {"node": self.node, "service": self.service, "protocol": self.protocol}
+        if self.is_announcing:
+            return tr("{node} announces {service} ({protocol})", **values)
+        return tr("{node} stops announcing {service} ({protocol})", **values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +99,7 @@ class GratuitousARPEvent(TimelineEvent):
     mac: str
 
     def __str__(self) -> str:
-        return f"{self.service} is-at {self.mac}"
+        return tr("{service} is-at {mac}", service=self.service, mac=self.mac)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +110,7 @@ class NeighborAdvertisementEvent(TimelineEvent):
     mac: str
 
     def __str__(self) -> str:
-        return f"{self.service} is-at {self.mac}"
+        return tr("{service} is-at {mac}", service=self.service, mac=self.mac)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +135,9 @@ class BGPSessionEvent(TimelineEvent):
     is_reset: bool
 
     def __str__(self) -> str:
-        return f"{self.speaker} {'resets' if self.is_reset else 'closes'} its session with {self.peer}"
+        if self.is_reset:
+            return tr("{speaker} resets its session with {peer}", speaker=self.speaker, peer=self.peer)
+        return tr("{speaker} closes its session with {peer}", speaker=self.speaker, peer=self.peer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +150,12 @@ class HoldTimerEvent(TimelineEvent):
     hold_time: int
 
     def __str__(self) -> str:
-        return f"{self.speaker}: hold timer for {self.peer} over, {self.hold_time} s after its last message"
+        return tr(
+            "{speaker}: hold timer for {peer} over, {hold_time} s after its last message",
+            speaker=self.speaker,
+            peer=self.peer,
+            hold_time=self.hold_time,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +179,9 @@ class EndpointEvent(TimelineEvent):
     is_ready: bool
 
     def __str__(self) -> str:
-        return f"{self.service}: {self.address} {'in' if self.is_ready else 'out'}"
+        if self.is_ready:
+            return tr("{service}: {address} in", service=self.service, address=self.address)
+        return tr("{service}: {address} out", service=self.service, address=self.address)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,5 +194,7 @@ class RulesEvent(TimelineEvent):
     before: tuple[str, ...]
 
     def __str__(self) -> str:
-        now, before = (", ".join(endpoints) or "nobody" for endpoints in (self.endpoints, self.before))
-        return f"{self.node}: {self.service} to {now}, before {before}"
+        now, before = (", ".join(endpoints) or tr("nobody") for endpoints in (self.endpoints, self.before))
+        return tr(
+            "{node}: {service} to {now}, before {before}", node=self.node, service=self.service, now=now, before=before
+        )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kanslib.answer import Source, utc
 from kanslib.exceptions import NotRecordedError, UnknownNameError
+from kanslib.i18n import tr
 
 if TYPE_CHECKING:
     from kanslib.backends.base import Backend
@@ -78,7 +79,7 @@ def simulate_story(open_recording: Callable[[], RecordedBackend]) -> Backend:
     from kanslib.course import stories
 
     recorded = open_recording()
-    since = f"the opening of a recording of {utc(recorded.now())}"
+    since = tr("the opening of a recording of {utc}", utc=utc(recorded.now()))
     script = stories.SCRIPTED_STORIES.get(recorded.story.name)
     simulated = SimulatedBackend(from_recording(recorded), since, script, recorded.story.title)
     return RecordingFallback(simulated, open_recording)
@@ -96,7 +97,7 @@ def simulate_manifest(manifest: str) -> Backend:
     state, documents, unread = from_manifest(
         manifest, manifests.kind_cluster, plan.client, plan.router, float(int(time.time()))
     )
-    title = f"{len(state.objects['nodes'])} nodes, from a manifest"
+    title = tr("{number} nodes, from a manifest", number=len(state.objects["nodes"]))
     simulated = SimulatedBackend(state, "a manifest", title=title, unread=unread)
     if any(document["kind"] in METALLB_KINDS for document in documents):
         simulated.perform("install_metallb", ())
@@ -126,7 +127,7 @@ def recorded_and_simulated(backend: Backend) -> tuple[RecordedBackend, Simulated
 
 def _of_a_manifest() -> NotRecordedError:
     return NotRecordedError(
-        "this cluster: it is simulated from a manifest", hint="open a story: kanslib.open_lab('l2')"
+        tr("this cluster: it is simulated from a manifest"), hint=tr("open a story: kanslib.open_lab('l2')")
     )
 
 

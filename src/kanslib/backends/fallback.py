@@ -27,6 +27,7 @@ from kanslib.exceptions import (
     UnknownNameError,
     UnsupportedError,
 )
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject, WatchEvent
 from kanslib.packets.capture import Frame
 from kanslib.recording.clock import OPENING, Clock
@@ -257,7 +258,9 @@ class SimulatorFallback(FallbackBackend):
         from kanslib.backends.replay import replay_in_simulator
 
         if self._secondary is not None:
-            raise NotRecordedError("this moment", hint="lab.compare() needs a moment of a recording: lab.at('opening')")
+            raise NotRecordedError(
+                tr("this moment"), hint=tr("lab.compare() needs a moment of a recording: lab.at('opening')")
+            )
         return self._recorded, replay_in_simulator(self._recorded)
 
     @override
@@ -267,9 +270,9 @@ class SimulatorFallback(FallbackBackend):
         from kanslib.backends.simulated import SimulatedBackend
 
         recorded = self._recorded
-        since = f"the recorded moment {utc(recorded.now())}"
+        since = tr("the recorded moment {utc}", utc=utc(recorded.now()))
         if recorded.clock.last_name != OPENING:
-            since += f", after {recorded.clock.last_name}"
+            since += tr(", after {last_name}", last_name=recorded.clock.last_name)
         return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title, requested="recorded")
 
     @override
@@ -282,8 +285,12 @@ class SimulatorFallback(FallbackBackend):
     def _take_over(self, gap: KanslibError) -> None:
         last = self._recorded.clock.last_name
         notices.show_notice(
-            f"not recorded: {getattr(gap, 'asked', gap)} · simulated from here on, from the recorded moment after "
-            f"{last}; lab.at({last!r}) goes back to the recording",
+            tr(
+                "not recorded: {getattr} · simulated from here on, from the recorded moment after {last}; "
+                "lab.at({last!r}) goes back to the recording",
+                getattr=getattr(gap, "asked", gap),
+                last=last,
+            ),
             notices.SIMULATED_COLOUR,
             "kans-simulated",
         )
@@ -368,14 +375,17 @@ class RecordingFallback(FallbackBackend):
             return self._secondary, replay_in_simulator(self._secondary)
         simulated, recorded = self._story, self._open_recording()
         if not isinstance(simulated, SimulatedBackend):
-            story = f"kanslib.open_lab({recorded.story.name!r}, backend='recorded')"
+            story = tr("kanslib.open_lab({name!r}, backend='recorded')", name=recorded.story.name)
             raise NotRecordedError(
-                "the cluster as it is now", hint=f"a recording has a simulation to compare with: {story}"
+                tr("the cluster as it is now"),
+                hint=tr("a recording has a simulation to compare with: {story}", story=story),
             )
         known = [moment.name for moment in recorded.moments()]
         if simulated.current_moment not in known:
             raise NotRecordedError(
-                f"the moment {simulated.current_moment}", known, "lab.at('opening'), then lab.compare()"
+                tr("the moment {current_moment}", current_moment=simulated.current_moment),
+                known,
+                tr("lab.at('opening'), then lab.compare()"),
             )
         recorded.at(simulated.current_moment, simulated.seconds_unsettled())
         return recorded, simulated
@@ -430,7 +440,9 @@ class RecordingFallback(FallbackBackend):
 
     @override
     def _label_answer(self, answer: T) -> T:
-        words = f"not {self._source}: answered by the recording, because {self._reason}"
+        words = tr(
+            "not {source}: answered by the recording, because {reason}", source=self._source, reason=self._reason
+        )
         notices.show_notice(words, notices.FALLBACK_COLOUR, "kans-not-live")
         return self._with_fallback_provenance(answer)
 
@@ -553,5 +565,5 @@ def _reason(gap: KanslibError) -> str:
     if isinstance(gap, UnsupportedError):
         return gap.reason
     if isinstance(gap, NotRecordedError):
-        return f"not recorded: {getattr(gap, 'asked', gap)}"
-    return f"the simulator does not model {getattr(gap, 'asked', gap)}"
+        return tr("not recorded: {getattr}", getattr=getattr(gap, "asked", gap))
+    return tr("the simulator does not model {getattr}", getattr=getattr(gap, "asked", gap))

@@ -30,6 +30,7 @@ from kanslib.cluster.state_file import CLUSTER
 from kanslib.course import stories
 from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
+from kanslib.i18n import tr
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, qualified_reference, reference
@@ -60,7 +61,7 @@ class LiveBackend(Backend):
         opening = self.script.opening
         if not self._reconciler.is_at(opening):
             self._session.run_action(
-                PREPARE, lambda: self._reconciler.reconcile(opening, f"opening {self.script.name}")
+                PREPARE, lambda: self._reconciler.reconcile(opening, tr("opening {name}", name=self.script.name))
             )
         if self.script.hide_actions:
             cluster_actions.flush_client()
@@ -83,8 +84,13 @@ class LiveBackend(Backend):
 
     @override
     def banner(self) -> str:
-        name = f"story {self.script.name!r}: {self.script.title}"
-        return f"live · {name}\nthe course's own cluster {CLUSTER}, now · {self._versions()}"
+        name = tr("story {name!r}: {title}", name=self.script.name, title=self.script.title)
+        return tr(
+            "live · {name}\nthe course's own cluster {cluster}, now · {versions}",
+            name=name,
+            cluster=CLUSTER,
+            versions=self._versions(),
+        )
 
     @override
     def provenance(self) -> Provenance:
@@ -93,7 +99,7 @@ class LiveBackend(Backend):
         return Provenance("live", time.time(), self.current_moment, self._versions())
 
     def _journal_provenance(self, origin: Provenance) -> Provenance:
-        notes = (*origin.notes, "as this kernel saw it then")
+        notes = (*origin.notes, tr("as this kernel saw it then"))
         return replace(origin, source="live", after=self.current_moment, versions=self._versions(), notes=notes)
 
     def _versions(self) -> str:
@@ -147,8 +153,11 @@ class LiveBackend(Backend):
             self._refuse_down(node)
         found = [entry for entry in logs(self._session.watches, component) if node in (None, entry[1])]
         if not found:
-            where = f" on {node}" if node else ""
-            raise NotFoundError(f"a Pod of {component!r}{where}", "lab.pods() shows which Pods run where")
+            where = tr(" on {node}", node=node) if node else ""
+            raise NotFoundError(
+                tr("a Pod of {component!r}{where}", component=component, where=where),
+                tr("lab.pods() shows which Pods run where"),
+            )
         return self._text("\n".join(line for _, line in merge_logs({pod: text for pod, _, text in found})))
 
     def _text_from_journal(self, text: Text) -> Text:
@@ -175,7 +184,7 @@ class LiveBackend(Backend):
         if not there[place].running:
             since = next(
                 (a.name for a in reversed(self._session.completed) for s in a.steps if s.targets[:1] == (place,)),
-                "before this lab was opened",
+                tr("before this lab was opened"),
             )
             raise NodeDownError(place, since, [name for name, one in there.items() if one.running])
 
@@ -189,13 +198,16 @@ class LiveBackend(Backend):
     def _refuse_past(self, what: str) -> None:
         if self._journal_backend:
             raise NotRecordedError(
-                f"{what} at a moment that has passed",
-                hint=f"back to now: lab.at({self.current_moment!r}); or use the recorded backend, for every moment",
+                tr("{what} at a moment that has passed", what=what),
+                hint=tr(
+                    "back to now: lab.at({current_moment!r}); or use the recorded backend, for every moment",
+                    current_moment=self.current_moment,
+                ),
             )
 
     @override
     def arp_scan(self, source: str) -> Text:
-        self._refuse_past("an ARP scan")
+        self._refuse_past(tr("an ARP scan"))
         wanted = probes.addresses_within(self._pool(), self._reconciler.network)
         if source == HOST:
             return self._scapy_scan(wanted)
@@ -215,7 +227,7 @@ class LiveBackend(Backend):
     def _pool(self) -> list[str]:
         found = ipv4_addresses(self.objects("ipaddresspools"))
         if not found:
-            raise NotFoundError("an IPAddressPool to scan", "lab.apply(manifests.pool) makes one")
+            raise NotFoundError(tr("an IPAddressPool to scan"), tr("lab.apply(manifests.pool) makes one"))
         return found
 
     @override
@@ -275,7 +287,9 @@ class LiveBackend(Backend):
         there = {identity(obj): obj for kind in watched for obj in self._session.watches.objects(plural(kind))}
         if all(is_applied(document, there.get(identity(document))) for document in documents):
             self._journal_backend = None
-            return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
+            return self._text(
+                "\n".join(tr("{reference} unchanged", reference=reference(document)) for document in documents)
+            )
         return self._perform_named(
             PlannedStep("apply", documents=tuple(documents)), lambda: [self._reconciler.apply(documents)]
         )
@@ -289,7 +303,7 @@ class LiveBackend(Backend):
         }
         wanted = set(map(canonical_reference, references))
         if not wanted & known:
-            return self._text("\n".join(f"{ref} not found" for ref in references))
+            return self._text("\n".join(tr("{ref} not found", ref=ref) for ref in references))
         return self._perform_named(
             PlannedStep("delete", targets=tuple(references)), lambda: [self._reconciler.delete(references)]
         )
@@ -299,7 +313,7 @@ class LiveBackend(Backend):
         objects = self._session.watches.objects
         if is_done(verb, targets, self.active_actions, objects):
             self._journal_backend = None
-            return self._text(f"{describe(verb, targets)}: already so")
+            return self._text(tr("{describe}: already so", describe=describe(verb, targets)))
         return self._perform_named(
             PlannedStep(verb, targets=tuple(targets)), lambda: [self._reconciler.perform(verb, targets)]
         )
@@ -383,7 +397,7 @@ class LiveBackend(Backend):
     def observation_at(self, moment: str) -> LiveObservation:
         zeros = {action.name: action.t for action in self._own_actions()}
         if moment not in zeros:
-            raise NotRecordedError(f"an observation of {moment}: this kernel did not see it", zeros)
+            raise NotRecordedError(tr("an observation of {moment}: this kernel did not see it", moment=moment), zeros)
         return self._observed(moment, zeros[moment])
 
     def _observed(self, name: str, zero: float) -> LiveObservation:
@@ -458,7 +472,9 @@ class LiveBackend(Backend):
         if moment.speaker_pod or not there:
             before = self.script.before(moment)
             if not self._reconciler.is_at(before):
-                self._session.run_action(PREPARE, lambda: self._reconciler.reconcile(before, f"before {moment.id}"))
+                self._session.run_action(
+                    PREPARE, lambda: self._reconciler.reconcile(before, tr("before {id}", id=moment.id))
+                )
             acted = self._session.run_action(moment.id, lambda: self._perform(moment))
             if acted:
                 self._set_moment(acted)
@@ -476,10 +492,13 @@ class LiveBackend(Backend):
         done = [one for one in self._session.completed if one.name == moment]
         if not done or done[-1].t + after > time.time():
             raise NotRecordedError(
-                f"{after:g} s after {moment}: this kernel did not see it",
+                tr("{after:g} s after {moment}: this kernel did not see it", after=after, moment=moment),
                 [f"{one.name} (until +{time.time() - one.t:.0f} s)" for one in self._session.completed],
-                "see it live: with lab.observe(queries_at=(15, 60)): lab.kill_node(…)\n"
-                f"or on the recording: kanslib.open_lab(story={self.script.name!r}, backend='recorded')",
+                tr(
+                    "see it live: with lab.observe(queries_at=(15, 60)): lab.kill_node(…)\nor on the "
+                    "recording: kanslib.open_lab(story={name!r}, backend='recorded')",
+                    name=self.script.name,
+                ),
             )
         self._journal_backend = self._backend_of_journal(done[-1].t + after)
         self._journal_backend.at_time(done[-1].t + after)
@@ -501,7 +520,8 @@ class LiveBackend(Backend):
         done = [one for one in self._session.completed if one.t <= moment]
         if not done or moment > time.time():
             raise NotRecordedError(
-                f"the moment {moment}", hint="live, a lab remembers only what this kernel itself has seen"
+                tr("the moment {moment}", moment=moment),
+                hint=tr("live, a lab remembers only what this kernel itself has seen"),
             )
         self._go_to_journaled(done[-1].name, moment - done[-1].t)
 
@@ -510,7 +530,9 @@ class LiveBackend(Backend):
         """Undo what is active, and bring the cluster back to the story's opening."""
         undone = [f"{one.verb} {one.target}".strip() for one in self.active_actions()]
         self.at(OPENING, None)
-        return self._text("back at the opening" + (f"; undone: {', '.join(undone)}" if undone else ""))
+        return self._text(
+            tr("back at the opening") + (tr("; undone: {undone}", undone=", ".join(undone)) if undone else "")
+        )
 
     @override
     def actions(self) -> list[Moment]:
@@ -541,8 +563,8 @@ class LiveObservation(BackendObservation["LiveBackend"]):
         found = self.source.probes_between(self.start, self.end)
         if not found:
             raise NotRecordedError(
-                f"probes around {self.action}",
-                hint="live, requests are sent while you observe: with lab.observe(probes=['svc1']): …",
+                tr("probes around {action}", action=self.action),
+                hint=tr("live, requests are sent while you observe: with lab.observe(probes=['svc1']): …"),
             )
         return found
 

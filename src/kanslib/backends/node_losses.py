@@ -15,6 +15,7 @@ from kanslib.backends.initial_state import from_recording
 from kanslib.backends.recorded import RecordedBackend, RecordedObservation
 from kanslib.backends.simulated import SimulatedBackend
 from kanslib.exceptions import NotRecordedError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject
 from kanslib.metallb.config import is_on_layer2
 from kanslib.metallb.expected_outage import Death, Policy, Protocol
@@ -95,7 +96,9 @@ def _simulated(start: _Recorded, service: str, setting: Setting) -> NodeLoss | N
     _, policy, death = setting
     recorded = start.backend.copy()
     recorded.at_time(start.action.t - 0.01)
-    before = f"the recorded moment {utc(recorded.now())}, after {recorded.clock.last_name}"
+    before = tr(
+        "the recorded moment {utc}, after {last_name}", utc=utc(recorded.now()), last_name=recorded.clock.last_name
+    )
     simulated = SimulatedBackend(from_recording(recorded), before, title=recorded.story.title)
     simulated.apply([_with_policy(services_in(start.observation)[service], policy)])
     with simulated.observe([start.vip], _WATCHED_S, ()):
@@ -105,7 +108,12 @@ def _simulated(start: _Recorded, service: str, setting: Setting) -> NodeLoss | N
     if not scenario:
         return None
     outage = outage_in(observation, {start.vip: service})
-    action = f"{observation.action} after {recorded.clock.last_name} ({start.backend.story.name})"
+    action = tr(
+        "{action} after {last_name} ({name})",
+        action=observation.action,
+        last_name=recorded.clock.last_name,
+        name=start.backend.story.name,
+    )
     return NodeLoss(scenario, service, start.node, action, outage, observation.provenance)
 
 

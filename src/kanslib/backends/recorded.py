@@ -22,6 +22,7 @@ from kanslib.answer import Provenance, Text, utc
 from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
+from kanslib.i18n import tr
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
@@ -71,7 +72,14 @@ class RecordedBackend(Backend):
         self.story = stories[story] if story is not None else self._whole()
         segments = [segment for segment in manifest.segments if story is None or segment.id == self.story.segment]
         if not segments:
-            raise RecordingError(MANIFEST, f"story {self.story.name!r} belongs to no segment ({self.story.segment!r})")
+            raise RecordingError(
+                MANIFEST,
+                tr(
+                    "story {name!r} belongs to no segment ({segment!r})",
+                    name=self.story.name,
+                    segment=self.story.segment,
+                ),
+            )
         ids = {segment.id for segment in segments}
         self.clock = Clock(self.story, segments, [action for action in manifest.actions if action.segment in ids])
 
@@ -104,7 +112,11 @@ class RecordedBackend(Backend):
     @override
     def banner(self) -> str:
         manifest = self.recording.manifest
-        name = f"story {self.story.name!r}: {self.story.title}" if self.story.name else self.story.title
+        name = (
+            tr("story {name!r}: {title}", name=self.story.name, title=self.story.title)
+            if self.story.name
+            else self.story.title
+        )
         lines = [f"recorded · {name}", f"{utc(self.clock.now)} · {self._versions}"]
         if manifest.substitutes:
             lines.append("substitutes: " + "; ".join(manifest.substitutes))
@@ -126,7 +138,7 @@ class RecordedBackend(Backend):
     def _events(self, kind: str) -> list[WatchEvent]:
         files = self.recording.under("objects")
         if plural(kind) not in files:
-            raise NotRecordedError(f"objects of kind {kind!r}", files)
+            raise NotRecordedError(tr("objects of kind {kind!r}", kind=kind), files)
         return self.recording.watch(plural(kind))
 
     @override
@@ -178,7 +190,7 @@ class RecordedBackend(Backend):
         here = [read for read in self.segment_outputs() if read.place == place]
         match = self.clock.match([read for read in here if _normal(read.command) == wanted])
         if match is None:
-            raise NotRecordedError(f"{command!r} on {place}", _commands(here))
+            raise NotRecordedError(tr("{command!r} on {place}", command=command, place=place), _commands(here))
         return self._text(match)
 
     def _text(self, match: OutputMatch) -> Text:
@@ -194,9 +206,12 @@ class RecordedBackend(Backend):
             for pod in self.objects("pods")
             if pod["metadata"]["name"].startswith(component + "-")
         }
-        where = f" on {node}" if node else ""
+        where = tr(" on {node}", node=node) if node else ""
         if not any(node in (None, home) for home in pods.values()):
-            raise NotFoundError(f"a Pod of {component!r}{where} now", "lab.pods() shows which Pods run where")
+            raise NotFoundError(
+                tr("a Pod of {component!r}{where} now", component=component, where=where),
+                tr("lab.pods() shows which Pods run where"),
+            )
         logs = self.recording.under("logs")
         files = {
             name: logs[f"{name}@{home}"]
@@ -204,7 +219,9 @@ class RecordedBackend(Backend):
             if node in (None, home) and f"{name}@{home}" in logs
         }
         if not files:
-            raise NotRecordedError(f"a log of {component!r}{where} at this moment", sorted(logs))
+            raise NotRecordedError(
+                tr("a log of {component!r}{where} at this moment", component=component, where=where), sorted(logs)
+            )
         lines = merge_logs({name: self.recording.text(file) for name, file in files.items()})
         last = self.clock.last
         text = "\n".join(line for t, line in lines if t <= self.clock.now)
@@ -220,11 +237,20 @@ class RecordedBackend(Backend):
         match = self.clock.match_next(exact) or self.clock.match_next(list(mine))
         if match is None:
             now = [request for read in self.clock.outputs_now(sent) if (request := sent[read])]
-            others = [f"{number} to {where}" for where, number in now]
-            hint = "or move on: lab.moments() says where requests were recorded"
-            raise NotRecordedError(f"{times} requests from {source} to {target} at this moment", others, hint)
+            others = [tr("{number} to {where}", number=number, where=where) for where, number in now]
+            hint = tr("or move on: lab.moments() says where requests were recorded")
+            raise NotRecordedError(
+                tr(
+                    "{times} requests from {source} to {target} at this moment",
+                    times=times,
+                    source=source,
+                    target=target,
+                ),
+                others,
+                hint,
+            )
         count = mine[match.output]
-        notes = (f"{count} requests were recorded, not {times}",) if count != times else ()
+        notes = (tr("{count} requests were recorded, not {times}", count=count, times=times),) if count != times else ()
         text = self._text(match)
         said = Text(text, text.provenance.with_notes(*notes))
         if _NOT_CONNECTED not in said:  # the frames of a capture take a while to read
@@ -250,9 +276,11 @@ class RecordedBackend(Backend):
         scans = [read for read in self.segment_outputs() if "arp-scan" in read.command]
         match = self.clock.match_next([read for read in scans if read.place == source])
         if match is None:
-            now = {f"from {read.place}" for read in self.clock.outputs_now(scans)}
+            now = {tr("from {place}", place=read.place) for read in self.clock.outputs_now(scans)}
             raise NotRecordedError(
-                f"an ARP scan from {source} at this moment", sorted(now), "or move on: lab.moments()"
+                tr("an ARP scan from {source} at this moment", source=source),
+                sorted(now),
+                tr("or move on: lab.moments()"),
             )
         return self._text(match)
 
@@ -269,7 +297,8 @@ class RecordedBackend(Backend):
         match = self.clock.match_next(followed)
         if match is None:
             raise NotRecordedError(
-                f"a request to {target} followed from place to place", hint="story 'iptables' has one"
+                tr("a request to {target} followed from place to place", target=target),
+                hint=tr("story 'iptables' has one"),
             )
         mine = [one for one in captures if one.t <= match.output.t and match.output.end <= one.end]
         return [self._hop_capture(one) for one in mine], self._provenance_of(match)
@@ -295,7 +324,7 @@ class RecordedBackend(Backend):
     @override
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         if self._applied(documents):
-            return self._text_of([f"{reference(d)} unchanged" for d in documents])
+            return self._text_of([tr("{reference} unchanged", reference=reference(d)) for d in documents])
         wanted = {identity(document): with_defaults(document) for document in documents}
         asked = "apply " + " ".join(reference(d) for d in documents)
         return self._take_recorded_steps(
@@ -347,7 +376,7 @@ class RecordedBackend(Backend):
             for obj in self._objects_or_none(kind)
         }
         if not wanted.keys() & there:
-            return self._text_of([f"{ref} not found" for ref in references])
+            return self._text_of([tr("{ref} not found", ref=ref) for ref in references])
         asked = "delete " + " ".join(references)
         return self._take_recorded_steps(
             "delete", wanted, lambda step: dict.fromkeys(map(canonical_reference, step.targets)), asked
@@ -356,7 +385,7 @@ class RecordedBackend(Backend):
     @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         if is_done(verb, targets, self.active_actions, self.objects):
-            return self._text_of([f"{describe(verb, targets)}: already so"])
+            return self._text_of([tr("{describe}: already so", describe=describe(verb, targets))])
         reached: tuple[Action, RecordedStep] | None = None
         output: list[str] = []
         for action, step in self._steps_ahead():
@@ -379,14 +408,16 @@ class RecordedBackend(Backend):
         ahead = next((action for action, _ in self._steps_ahead()), None)
         if ahead is None:
             return NotRecordedError(
-                asked, hint="nothing more was done in this story; lab.at('opening') goes back to its start"
+                asked, hint=tr("nothing more was done in this story; lab.at('opening') goes back to its start")
             )
         if self.story.hide_actions:
             return NotRecordedError(
-                asked, hint="that is not what was done here; look again, or go on with lab.at('fix')"
+                asked, hint=tr("that is not what was done here; look again, or go on with lab.at('fix')")
             )
         steps = " · ".join(describe(step.verb, step.targets) for step in ahead.steps if step.verb != "wait")
-        return NotRecordedError(asked, [f"{ahead.id} ({steps})"], f"to go on as it was recorded: lab.at({ahead.id!r})")
+        return NotRecordedError(
+            asked, [f"{ahead.id} ({steps})"], tr("to go on as it was recorded: lab.at({id!r})", id=ahead.id)
+        )
 
     # ── observation ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -480,7 +511,7 @@ class RecordedBackend(Backend):
     @override
     def restore(self) -> Text:
         self.at(OPENING, None)
-        return self._text_of(["back at the opening"])
+        return self._text_of([tr("back at the opening")])
 
     @override
     def actions(self) -> list[Moment]:
@@ -531,7 +562,7 @@ class RecordedObservation(BackendObservation["RecordedBackend"]):
         if not found:
             actions = self.source.clock.actions
             probed = [action.id for action in actions if self.source.probes_between(action.t, action.t + 1)]
-            raise NotRecordedError(f"probes around {self.action}", probed)
+            raise NotRecordedError(tr("probes around {action}", action=self.action), probed)
         return found
 
     def watch_events(self, kind: str) -> list[WatchEvent]:

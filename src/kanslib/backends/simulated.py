@@ -23,6 +23,7 @@ from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
 from kanslib.course import stories
 from kanslib.course.stories import PlannedStep, Role, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotSimulatedError, RefusedError, UnknownNameError
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs, timestamp_of
 from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
@@ -39,8 +40,8 @@ from kanslib.simulator.network import SimulatedNetwork
 from kanslib.simulator.simulator import InitialState, Simulator
 from kanslib.simulator.unread import unread_fields
 
-MODELS = "as Kubernetes v1.31 and MetalLB v0.14.8 work"
-_UNREAD = "not simulated, and not read"
+MODELS = tr_later("as Kubernetes v1.31 and MetalLB v0.14.8 work")
+_UNREAD = tr_later("not simulated, and not read")
 _RULES_WRITTEN = 2.0  # seconds after an endpoint changed: every kube-proxy has written it
 _SECONDS_AHEAD = 180.0  # that an observation reaches beyond now, where nothing else was done
 _PAUSE = 1.0  # seconds between the last query and the next action
@@ -147,8 +148,15 @@ class SimulatedBackend(Backend):
 
     @override
     def banner(self) -> str:
-        name = f"story {self.script.name!r}: {self._title}" if self.script else self._title or "a cluster of your own"
-        lines = [f"simulated · {name}", f"started from {self._since}, {MODELS}; seed {self._seed}"]
+        name = (
+            tr("story {name!r}: {title}", name=self.script.name, title=self._title)
+            if self.script
+            else self._title or tr("a cluster of your own")
+        )
+        lines = [
+            f"simulated · {name}",
+            tr("started from {since}, {models}; seed {seed}", since=self._since, models=MODELS, seed=self._seed),
+        ]
         if self._unread:
             lines.append(f"{_UNREAD}: {' · '.join(self._unread)}")
         return "\n".join(lines)
@@ -156,7 +164,7 @@ class SimulatedBackend(Backend):
     @override
     def provenance(self) -> Provenance:
         notes = (MODELS, *map(str, self._simulator.chances(self._now)))
-        since = f"from {self._since}"
+        since = tr("from {since}", since=self._since)
         return Provenance("simulated", self._now, self.current_moment, since, notes, requested=self._requested)
 
     @override
@@ -188,7 +196,7 @@ class SimulatedBackend(Backend):
     @override
     def log(self, component: str, node: str | None) -> Text:
         if component not in ("speaker", "controller"):
-            raise NotSimulatedError(f"a log of {component!r}", ["speaker", "controller"])
+            raise NotSimulatedError(tr("a log of {component!r}", component=component), ["speaker", "controller"])
         if node is not None:
             self._refuse_down(node)
         nodes = [node] if node else self._simulator.nodes(self._now)
@@ -217,7 +225,7 @@ class SimulatedBackend(Backend):
         if place in down:
             since = next(
                 (one.name for one in reversed(self._done) if any(place in done.targets for done in one.done)),
-                "the beginning",
+                tr("the beginning"),
             )
             raise NodeDownError(place, since, [node for node in self._simulator.nodes(self._now) if node not in down])
 
@@ -230,7 +238,7 @@ class SimulatedBackend(Backend):
         self._refuse_down(place)
         text = self._printed(place, wanted, places)
         if text is None:
-            raise NotSimulatedError(f"{command!r} on {place}", _READS)
+            raise NotSimulatedError(tr("{command!r} on {place}", command=command, place=place), _READS)
         return self._text(text)
 
     def _printed_by_router(self, command: str) -> str | None:
@@ -289,7 +297,8 @@ class SimulatedBackend(Backend):
     @override
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
         raise NotSimulatedError(
-            f"a request to {service} ({target}), packet by packet", hint="lab.trace() walks its first one"
+            tr("a request to {service} ({target}), packet by packet", service=service, target=target),
+            hint=tr("lab.trace() walks its first one"),
         )
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +307,9 @@ class SimulatedBackend(Backend):
     def apply(self, documents: Sequence[KubeObject]) -> Text:
         there = {identity(obj): obj for document in documents for obj in self._or_none(document["kind"])}
         if all(is_applied(document, there.get(identity(document))) for document in documents):
-            return self._text("\n".join(f"{reference(document)} unchanged" for document in documents))
+            return self._text(
+                "\n".join(tr("{reference} unchanged", reference=reference(document)) for document in documents)
+            )
         applied = self._do(PlannedStep("apply", documents=tuple(documents)))
         if unread := [field for document in documents for field in unread_fields(document)]:
             notices.show_notice(f"{_UNREAD}: {' · '.join(unread)}", notices.SIMULATED_COLOUR, "kans-not-read")
@@ -330,13 +341,13 @@ class SimulatedBackend(Backend):
             for obj in self._or_none(kind)
         }
         if not wanted & there:
-            return self._text("\n".join(f"{ref} not found" for ref in references))
+            return self._text("\n".join(tr("{ref} not found", ref=ref) for ref in references))
         return self._do(PlannedStep("delete", targets=tuple(references)))
 
     @override
     def perform(self, verb: Verb, targets: Sequence[str]) -> Text:
         if is_done(verb, targets, self.active_actions, self.objects):
-            return self._text(f"{describe(verb, targets)}: already so")
+            return self._text(tr("{describe}: already so", describe=describe(verb, targets)))
         return self._do(PlannedStep(verb, targets=tuple(targets)))
 
     @override
@@ -483,7 +494,9 @@ class SimulatedBackend(Backend):
         later = [other.t for other in self._done if other.t > action.t]
         moment = action.settled if after is None else action.t + after
         if after is not None and (after < 0 or (later and moment >= later[0])):
-            raise NotSimulatedError(f"{after:g} s after {action.name}: the next action was done before")
+            raise NotSimulatedError(
+                tr("{after:g} s after {name}: the next action was done before", after=after, name=action.name)
+            )
         self._now, self.current_moment = moment, action.name
         self._simulator.advance(max(moment, self._simulator.cluster.now))
 
@@ -513,7 +526,9 @@ class SimulatedBackend(Backend):
     @override
     def at_time(self, moment: float) -> None:
         if moment < self._opening:
-            raise NotSimulatedError(f"the moment {utc(moment)}: the simulation begins at {utc(self._opening)}")
+            raise NotSimulatedError(
+                tr("the moment {utc}: the simulation begins at {utc_2}", utc=utc(moment), utc_2=utc(self._opening))
+            )
         done = [action for action in self._done if action.t <= moment]
         self._now, self.current_moment = moment, done[-1].name if done else OPENING
         self._simulator.advance(max(moment, self._simulator.cluster.now))
@@ -521,7 +536,7 @@ class SimulatedBackend(Backend):
     @override
     def restore(self) -> Text:
         self.at(OPENING, None)
-        return self._text("back at the opening")
+        return self._text(tr("back at the opening"))
 
     @override
     def actions(self) -> list[Moment]:
@@ -568,7 +583,7 @@ class SimulatedObservation(BackendObservation["SimulatedBackend"]):
     def tcp_frames(self, start: float | None = None) -> CapturedFrames:
         """Raise NotSimulatedError: TCP is not simulated segment by segment."""
         del start
-        raise NotSimulatedError(f"TCP segments around {self.action}", ["ARP frames"])
+        raise NotSimulatedError(tr("TCP segments around {action}", action=self.action), [tr("ARP frames")])
 
     def watch_events(self, kind: str) -> list[WatchEvent]:
         """Return the watch events of a kind from the beginning to the end."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
+from kanslib.i18n import tr
+
 
 def main() -> None:
     """Run `kans`. Whatever ends it becomes one message and an exit code, never a traceback.
@@ -33,7 +35,7 @@ def _run() -> int:
     except OSError as exc:
         return _fail(os_errors.describe(exc))
     except MemoryError:
-        return _fail("not enough memory; next step: a smaller input, or a higher limit (ulimit -v)")
+        return _fail(tr("not enough memory; next step: a smaller input, or a higher limit (ulimit -v)"))
     except Exception as exc:
         if isinstance(exc.__cause__, KeyboardInterrupt):  # while a class is made, Python 3.11 wraps it
             raise KeyboardInterrupt from exc
@@ -83,8 +85,13 @@ def _fail_unexpectedly(exc: Exception) -> int:
     import logging
 
     logging.getLogger(__name__).info("unexpected", exc_info=exc)
-    words = f"unexpected {type(exc).__name__}: {exc}".rstrip(": ")
-    return _fail(f"{words}\nThis is a fault in kanslib. Next step: `kans -v …` shows where it is; report it with that")
+    words = tr("unexpected {name}: {exc}", name=type(exc).__name__, exc=exc).rstrip(": ")
+    return _fail(
+        tr(
+            "{words}\nThis is a fault in kanslib. Next step: `kans -v …` shows where it is; report it with that",
+            words=words,
+        )
+    )
 
 
 def _fail(message: str) -> int:
@@ -108,6 +115,10 @@ def _close_streams(code: int) -> int:
             stream.flush()
         except OSError as exc:
             if stream is sys.stdout and code != 2:
-                code = _BROKEN_PIPE if isinstance(exc, BrokenPipeError) else _fail(f"standard output: {exc.strerror}")
+                code = (
+                    _BROKEN_PIPE
+                    if isinstance(exc, BrokenPipeError)
+                    else _fail(tr("standard output: {strerror}", strerror=exc.strerror))
+                )
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code

@@ -18,6 +18,7 @@ from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError, UnknownNameError
 from kanslib.exercises.catalog.ch08_broken_labs import CAUSES, COMPLAINTS, EVIDENCE, FIXES
 from kanslib.exercises.exercise import Choice
+from kanslib.i18n import tr, tr_later
 
 if TYPE_CHECKING:
     from kanslib.exercises.session import ExerciseView
@@ -51,29 +52,41 @@ def _speaker_selector(lab: Lab) -> KubeObject:
 
 QUERIES = {
     "services": ChallengeQuery("services", "kubectl get svc", lambda lab, _: lab.services()),
-    "events": ChallengeQuery("events SERVICE", "its events", lambda lab, name: lab.events(name)),
-    "leader": ChallengeQuery("leader SERVICE", "which node leads it", lambda lab, name: lab.leader(name)),
-    "election": ChallengeQuery("election SERVICE", "who may lead it, and why not", lambda lab, one: lab.election(one)),
-    "arp-scan": ChallengeQuery("arp-scan", "who answers ARP for the pool", lambda lab, _: lab.arp_scan()),
-    "neighbors": ChallengeQuery("neighbors", "the client's ARP cache", lambda lab, _: lab.neighbors()),
-    "curl": ChallengeQuery("curl SERVICE", "five requests from the client", lambda lab, name: lab.curl(name, times=5)),
+    "events": ChallengeQuery("events SERVICE", tr_later("its events"), lambda lab, name: lab.events(name)),
+    "leader": ChallengeQuery("leader SERVICE", tr_later("which node leads it"), lambda lab, name: lab.leader(name)),
+    "election": ChallengeQuery(
+        "election SERVICE", tr_later("who may lead it, and why not"), lambda lab, one: lab.election(one)
+    ),
+    "arp-scan": ChallengeQuery("arp-scan", tr_later("who answers ARP for the pool"), lambda lab, _: lab.arp_scan()),
+    "neighbors": ChallengeQuery("neighbors", tr_later("the client's ARP cache"), lambda lab, _: lab.neighbors()),
+    "curl": ChallengeQuery(
+        "curl SERVICE", tr_later("five requests from the client"), lambda lab, name: lab.curl(name, times=5)
+    ),
     "advertisements": ChallengeQuery(
-        "advertisements", "the L2Advertisements with their whole spec",
+        "advertisements",
+        tr_later("the L2Advertisements with their whole spec"),
         lambda lab, _: [{one["metadata"]["name"]: one["spec"]} for one in lab.objects("l2advertisements")],
     ),
-    "pool": ChallengeQuery("pool", "the addresses that MetalLB may assign", lambda lab, _: lab.pool()),
-    "network": ChallengeQuery("network", "the clients' network", lambda lab, _: lab.network()),
+    "pool": ChallengeQuery("pool", tr_later("the addresses that MetalLB may assign"), lambda lab, _: lab.pool()),
+    "network": ChallengeQuery("network", tr_later("the clients' network"), lambda lab, _: lab.network()),
     "endpoints": ChallengeQuery("endpoints", "kubectl get endpointslices", lambda lab, _: lab.table("endpointslices")),
     "pods": ChallengeQuery("pods", "kubectl get pods -A", lambda lab, _: lab.pods()),
-    "daemonset": ChallengeQuery("daemonset", "the speakers' DaemonSet", lambda lab, _: _speaker_selector(lab)),
+    "daemonset": ChallengeQuery(
+        "daemonset", tr_later("the speakers' DaemonSet"), lambda lab, _: _speaker_selector(lab)
+    ),
     "nodes": ChallengeQuery("nodes", "kubectl get nodes", lambda lab, _: lab.nodes()),
     "containers": ChallengeQuery("containers", "docker ps", lambda lab, _: lab.containers()),
-    "trace": ChallengeQuery("trace SERVICE", "a packet, rule by rule", lambda lab, name: lab.trace(name).describe()),
-}  # fmt: skip
+    "trace": ChallengeQuery(
+        "trace SERVICE", tr_later("a packet, rule by rule"), lambda lab, name: lab.trace(name).describe()
+    ),
+}
 _COMMANDS = {
-    "help": "this list", "hint": "a hint", "diagnose": "name cause, fix and evidence", "solution": "give up",
-    "quit": "leave",
-}  # fmt: skip
+    "help": tr_later("this list"),
+    "hint": tr_later("a hint"),
+    "diagnose": tr_later("name cause, fix and evidence"),
+    "solution": tr_later("give up"),
+    "quit": tr_later("leave"),
+}
 
 
 def challenge(backend: str, case: int | None, seed: int | None) -> int:
@@ -86,18 +99,24 @@ def challenge(backend: str, case: int | None, seed: int | None) -> int:
     for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):
         if stream is None:
             raise KanslibError(
-                f"standard {name} is closed; next step: run kans challenge in a terminal, or pipe commands to it"
+                tr(
+                    "standard {name} is closed; next step: run kans challenge in a terminal, or pipe commands to it",
+                    name=name,
+                )
             )
     names = list(COMPLAINTS)
     if case is not None and f"case-{case}" not in names:
         raise UnknownNameError("case", str(case), [name.removeprefix("case-") for name in names])
     name = f"case-{case}" if case else random.Random(seed).choice(names)
     if backend == "live":
-        console.print("This breaks the course's own cluster on purpose, and restores it when you finish.")
+        console.print(tr("This breaks the course's own cluster on purpose, and restores it when you finish."))
     with _restore_cluster_at_end() if backend == "live" else contextlib.nullcontext():
         try:
             lab = kanslib.open_lab(name, backend=backend)
-            console.print(f"\n{COMPLAINTS[name]}\n\nWhat is wrong? {_list_queries()}")
+            console.print(
+                "\n"
+                + tr("{complaint}\n\nWhat is wrong? {queries}", complaint=tr(COMPLAINTS[name]), queries=_list_queries())
+            )
             prompt = ChallengePrompt(lab, lab.exercise(name))
             prompt.cmdloop()
             return 0 if prompt.is_solved else 1
@@ -119,9 +138,9 @@ def _restore_cluster_at_end() -> Iterator[None]:
     finally:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not leave the cluster broken
-        console.print("restoring the cluster …")
+        console.print(tr("restoring the cluster …"))
         kanslib.open_lab(_SOUND_STORY, backend="live")
-        console.print("the cluster is restored")
+        console.print(tr("the cluster is restored"))
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -129,7 +148,11 @@ def _restore_cluster_at_end() -> Iterator[None]:
 def _list_queries() -> str:
     rows = {**{query.usage: query.description for query in QUERIES.values()}, **_COMMANDS}
     width = max(map(len, rows))
-    return "Your queries:\n" + "\n".join(f"  {usage:<{width}}  {description}" for usage, description in rows.items())
+    return (
+        tr("Your queries:")
+        + "\n"
+        + "\n".join(f"  {usage:<{width}}  {tr(description)}" for usage, description in rows.items())
+    )
 
 
 class ChallengePrompt(cmd.Cmd):
@@ -161,9 +184,9 @@ class ChallengePrompt(cmd.Cmd):
         """Run a query and print its answer."""
         word, _, service = line.strip().partition(" ")
         if word not in QUERIES:
-            console.print(f"no query is called {word!r}; help lists them")
+            console.print(tr("no query is called {word!r}; help lists them", word=word))
         elif QUERIES[word].needs_service and not service.strip():
-            console.print(f"of which Service? {QUERIES[word].usage}")
+            console.print(tr("of which Service? {usage}", usage=QUERIES[word].usage))
         else:
             try:
                 console.print(str(QUERIES[word].run(self.lab, service.strip())))
@@ -173,7 +196,7 @@ class ChallengePrompt(cmd.Cmd):
     def do_help(self, arg: str) -> None:
         """List the queries; with the name of one, say what it asks."""
         query = QUERIES.get(arg.strip())
-        console.print(f"{query.usage}: {query.description}" if query else _list_queries())
+        console.print(f"{query.usage}: {tr(query.description)}" if query else _list_queries())
 
     def do_hint(self, _arg: str) -> None:
         """Print the next hint."""
@@ -199,7 +222,7 @@ class ChallengePrompt(cmd.Cmd):
         """Ask for the three parts of a diagnosis and check them; leave when it is right."""
         evidence = [choice for choice in EVIDENCE if choice.key in self.lab.progress().queries]
         if not evidence:
-            console.print("A diagnosis rests on a query, and you have made none yet.")
+            console.print(tr("A diagnosis rests on a query, and you have made none yet."))
             return False
         parts = {}
         for part, choices in (("cause", CAUSES), ("fix", FIXES), ("evidence", evidence)):
@@ -215,12 +238,12 @@ class ChallengePrompt(cmd.Cmd):
 
 def _ask_choice(part: str, choices: Sequence[Choice]) -> str | None:
     """Ask for one of several choices by its number; return its key, None to go back."""
-    console.print(f"\n{part}:")
+    console.print(f"\n{tr(part)}:")
     for number, choice in enumerate(choices, 1):
-        console.print(f"  {number:>2}  {choice.text}")
+        console.print(f"  {number:>2}  {tr(choice.text)}")
     with contextlib.suppress(EOFError):
-        while typed := input(f"{part} (1-{len(choices)}, empty: back)> ").strip():
+        while typed := input(tr("{part} (1-{number}, empty: back)>", part=tr(part), number=len(choices)) + " ").strip():
             if typed.isdigit() and 1 <= int(typed) <= len(choices):
                 return choices[int(typed) - 1].key
-            console.print(f"a number from 1 to {len(choices)}")
+            console.print(tr("a number from 1 to {number}", number=len(choices)))
     return None

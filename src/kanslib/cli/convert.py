@@ -8,6 +8,7 @@ from pathlib import Path
 from kanslib.cli.output_files import check_new_output
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr
 from kanslib.recording import Recording
 from kanslib.recording.raw.convert import Labels
 from kanslib.recording.raw.convert import convert as convert_raw
@@ -21,7 +22,9 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitu
     """Convert the raw recordings `paths[:-1]` to `paths[-1]`, check the result and print its contents."""
     *raws, out = paths
     if not raws:
-        raise KanslibError("kans convert needs at least one raw recording and then the output: kans convert RAW... OUT")
+        raise KanslibError(
+            tr("kans convert needs at least one raw recording and then the output: kans convert RAW... OUT")
+        )
     pairs = [pair.partition("=") for pair in versions]
     for name, equals, value in pairs:
         if not (name and equals and value):
@@ -32,13 +35,20 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitu
 
 def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
     """Convert raw recordings, check the result, and only then write it to `out`; print its contents."""
-    with show_status(f"converting {', '.join(raw.name for raw in raws)}") as status:
+    with show_status(tr("converting {raws}", raws=", ".join(raw.name for raw in raws))) as status:
 
         def check(made: Recording) -> None:
-            status.update(f"verifying {out.name}")
+            status.update(tr("verifying {name}", name=out.name))
             verify(made)
 
         recording = convert_raw(raws, out, labels, check)
     size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
-    console.print(f"{out}: {len(recording.manifest.files)} files, {size / 1e6:.2f} MB, verified")
+    console.print(
+        tr(
+            "{out}: {number} files, {size:.2f} MB, verified",
+            out=out,
+            number=len(recording.manifest.files),
+            size=size / 1e6,
+        )
+    )
     console.print("stories: " + ", ".join(story.name for story in recording.manifest.stories))

@@ -19,13 +19,14 @@ from rich.text import Text
 
 from kanslib.cli import unsupported
 from kanslib.cli.terminal import plain_console, plain_table
+from kanslib.i18n import tr, tr_later
 from kanslib.installation import pip_install
 
 CheckState = Literal["works", "falls back", "missing"]
-_MARKS: dict[CheckState, Text] = {
-    "works": Text("✔ works", "green"),
-    "falls back": Text("↺ falls back", "yellow"),
-    "missing": Text("✘ missing", "red"),
+_MARKS: dict[CheckState, tuple[str, str]] = {
+    "works": (tr_later("✔ works"), "green"),
+    "falls back": (tr_later("↺ falls back"), "yellow"),
+    "missing": (tr_later("✘ missing"), "red"),
 }
 CAP_NET_RAW = 13
 
@@ -53,37 +54,44 @@ def doctor(as_json: bool) -> int:
 
 def _print(findings: list[CheckResult]) -> None:
     console = plain_console()
-    table = plain_table("", "", "found", "for")
+    table = plain_table("", "", tr("found"), tr("for"))
     for one in findings:
-        table.add_row(one.what, _MARKS[one.state], one.found, one.needed_for)
+        mark, colour = _MARKS[one.state]
+        table.add_row(one.what, Text(tr(mark), colour), one.found, one.needed_for)
     console.print(table)
     for one in findings:
         if one.fix:  # a line of its own: a command that is cut or wrapped cannot be copied
             console.print(f"{one.what}: {one.fix}", soft_wrap=True)
     if all(one.state != "missing" for one in findings):
-        console.print("The whole course works here on recordings: kans lab", soft_wrap=True)
+        console.print(tr("The whole course works here on recordings: kans lab"), soft_wrap=True)
     _print_live(console, _live())
 
 
 def _live() -> list[CheckResult]:
     """Check the course cluster, and each live cell that would fall back to the recording."""
     if none := unsupported.no_cluster():
-        return [CheckResult("course cluster", "falls back", none, "live cells", "kans up")]
+        return [CheckResult(tr("course cluster"), "falls back", none, tr("live cells"), "kans up")]
     falling = [
-        CheckResult(f"{gap.chapter}, code cell {gap.cell}", "falls back", gap.code, "a live cell", gap.why)
+        CheckResult(
+            tr("{chapter}, code cell {cell}", chapter=gap.chapter, cell=gap.cell),
+            "falls back",
+            gap.code,
+            tr("a live cell"),
+            gap.why,
+        )
         for gap in unsupported.unsupported_cells()
     ]
-    return [CheckResult("course cluster", "works", "created by kans up", "live cells"), *falling]
+    return [CheckResult(tr("course cluster"), "works", tr("created by kans up"), tr("live cells")), *falling]
 
 
 def _print_live(console: Console, live: list[CheckResult]) -> None:
     cluster, *cells = live
     if cluster.state != "works":
-        console.print(f"live: {cluster.found}")
+        console.print(tr("live: {found}", found=cluster.found))
     elif not cells:
-        console.print("live: every cell of every chapter can be served by the course's cluster here")
+        console.print(tr("live: every cell of every chapter can be served by the course's cluster here"))
     else:
-        table = plain_table("live cell", "", "answered by the recording, because")
+        table = plain_table(tr("live cell"), "", tr("answered by the recording, because"))
         for cell in cells:
             table.add_row(cell.what, cell.found, cell.fix)
         console.print(table)
@@ -96,17 +104,17 @@ def _python() -> CheckResult:
         "Python",
         "works" if good else "missing",
         version,
-        "everything",
-        "" if good else "install Python 3.11 or newer",
+        tr("everything"),
+        "" if good else tr("install Python 3.11 or newer"),
     )
 
 
 def _package(name: str, extra: str, needed_for: str, state: CheckState) -> Callable[[], CheckResult]:
     def check() -> CheckResult:
         try:
-            return CheckResult(name, "works", importlib.metadata.version(name), needed_for)
+            return CheckResult(name, "works", importlib.metadata.version(name), tr(needed_for))
         except importlib.metadata.PackageNotFoundError:
-            return CheckResult(name, state, "not installed", needed_for, pip_install(extra))
+            return CheckResult(name, state, tr("not installed"), tr(needed_for), pip_install(extra))
 
     return check
 
@@ -118,32 +126,34 @@ def _recordings() -> CheckResult:
     try:
         number = len(stories())
     except RecordingError as exc:
-        return CheckResult("recordings", "missing", str(exc), "every chapter", "reinstall kanslib")
-    return CheckResult("recordings", "works", f"{number} stories", "every chapter")
+        return CheckResult(tr("recordings"), "missing", str(exc), tr("every chapter"), tr("reinstall kanslib"))
+    return CheckResult(tr("recordings"), "works", tr("{number} stories", number=number), tr("every chapter"))
 
 
 def _docker() -> CheckResult:
-    fix = "install Docker and start it: https://docs.docker.com/engine/install/"
+    fix = tr("install Docker and start it: https://docs.docker.com/engine/install/")
     if shutil.which("docker") is None:
-        return CheckResult("Docker", "falls back", "no docker command", "a live cluster", fix)
+        return CheckResult("Docker", "falls back", tr("no docker command"), tr("a live cluster"), fix)
     code, output = _run(["docker", "version", "--format", "{{.Server.Version}}"])
     if code:
         return CheckResult(
             "Docker",
             "falls back",
-            "no engine answers",
-            "a live cluster",
-            "start Docker, or join its group: sudo usermod -aG docker $USER",
+            tr("no engine answers"),
+            tr("a live cluster"),
+            tr("start Docker, or join its group: sudo usermod -aG docker $USER"),
         )
-    return CheckResult("Docker", "works", output, "a live cluster")
+    return CheckResult("Docker", "works", output, tr("a live cluster"))
 
 
 def _tool(name: str, arguments: list[str], fix: str) -> Callable[[], CheckResult]:
     def check() -> CheckResult:
         if shutil.which(name) is None:
-            return CheckResult(name, "falls back", "not on the PATH", "a live cluster", fix)
+            return CheckResult(name, "falls back", tr("not on the PATH"), tr("a live cluster"), tr(fix))
         code, output = _run([name, *arguments])
-        return CheckResult(name, "falls back" if code else "works", output, "a live cluster", fix if code else "")
+        return CheckResult(
+            name, "falls back" if code else "works", output, tr("a live cluster"), tr(fix) if code else ""
+        )
 
     return check
 
@@ -160,14 +170,16 @@ def _run(command: list[str]) -> tuple[int, str]:
 def _inotify() -> CheckResult:
     watches, instances = _sysctl("max_user_watches"), _sysctl("max_user_instances")
     if watches is None or instances is None:
-        return CheckResult("inotify limits", "falls back", "not Linux: Docker's machine has its own", "a live cluster")
+        return CheckResult(
+            tr("inotify limits"), "falls back", tr("not Linux: Docker's machine has its own"), tr("a live cluster")
+        )
     good = watches >= 65536 and instances >= 256
     fix = "" if good else "sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512"
     return CheckResult(
-        "inotify limits",
+        tr("inotify limits"),
         "works" if good else "falls back",
-        f"{watches} watches, {instances} instances",
-        "four nodes in kind",
+        tr("{watches} watches, {instances} instances", watches=watches, instances=instances),
+        tr("four nodes in kind"),
         fix,
     )
 
@@ -187,14 +199,14 @@ def _capabilities() -> CheckResult:
         return CheckResult(
             "CAP_NET_RAW",
             "falls back",
-            "unknown on this system",
-            "ARP from this machine",
-            "ARP requests are sent from the client container instead",
+            tr("unknown on this system"),
+            tr("ARP from this machine"),
+            tr("ARP requests are sent from the client container instead"),
         )
     if held >> CAP_NET_RAW & 1:
-        return CheckResult("CAP_NET_RAW", "works", "held", "ARP from this machine")
-    fix = "none needed: ARP requests are sent from the client container instead"
-    return CheckResult("CAP_NET_RAW", "falls back", "not held", "ARP from this machine", fix)
+        return CheckResult("CAP_NET_RAW", "works", tr("held"), tr("ARP from this machine"))
+    fix = tr("none needed: ARP requests are sent from the client container instead")
+    return CheckResult("CAP_NET_RAW", "falls back", tr("not held"), tr("ARP from this machine"), fix)
 
 
 CHECKS: tuple[Callable[[], CheckResult], ...] = (
@@ -203,10 +215,10 @@ CHECKS: tuple[Callable[[], CheckResult], ...] = (
     _package("nbclient", "lab", "kans run", "missing"),
     _recordings,
     _docker,
-    _tool("kind", ["version"], "install kind v0.24.0: https://kind.sigs.k8s.io"),
-    _tool("kubectl", ["version", "--client"], "install kubectl: https://kubernetes.io/docs/tasks/tools/"),
+    _tool("kind", ["version"], tr_later("install kind v0.24.0: https://kind.sigs.k8s.io")),
+    _tool("kubectl", ["version", "--client"], tr_later("install kubectl: https://kubernetes.io/docs/tasks/tools/")),
     _inotify,
     _capabilities,
-    _package("kubernetes", "live", "a live cluster", "falls back"),
-    _package("scapy", "live", "ARP from this machine", "falls back"),
+    _package("kubernetes", "live", tr_later("a live cluster"), "falls back"),
+    _package("scapy", "live", tr_later("ARP from this machine"), "falls back"),
 )

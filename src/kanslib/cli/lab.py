@@ -24,11 +24,13 @@ from kanslib.cli.server_lock import lock_or_read
 from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr, tr_later
 from kanslib.installation import pip_install
 from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
 _FIRST = "00-start-here.ipynb"
+_FATES = {"new": tr_later("{n} chapters new"), "replaced": tr_later("{n} chapters replaced")}
 
 
 def open_lab(directory: Path, backend: str, port: int, browser: bool) -> int:
@@ -43,28 +45,30 @@ def open_lab(directory: Path, backend: str, port: int, browser: bool) -> int:
 
         lifecycle.guard()
     if importlib.util.find_spec("jupyterlab") is None:
-        raise KanslibError(f"JupyterLab is not installed here. Fix: {pip_install('lab')}")
+        raise KanslibError(tr("JupyterLab is not installed here. Fix: {command}", command=pip_install("lab")))
     directory = directory.expanduser().resolve()
     _refuse_site_packages(directory)
     port, token = free_port(port), secrets.token_hex(16)
     address = f"http://localhost:{port}/lab/tree/{_FIRST}?token={token}"
     with _open_lock(directory) as lock:
         if first := lock_or_read(lock, address):
-            console.print(f"JupyterLab runs on {directory} already; a second one is not started")
+            console.print(
+                tr("JupyterLab runs on {directory} already; a second one is not started", directory=directory)
+            )
             _print_address(first)
             return 0
-        with about(f"--dir {directory}"), show_status("copying the chapters"):
+        with about(f"--dir {directory}"), show_status(tr("copying the chapters")):
             copied = chapters.sync(directory)
         for line in report(copied):
             console.print(line)
-        console.print(f"your copy:  {directory}")
+        console.print(f"{tr('your copy:')}  {directory}")
         _print_address(address)
-        console.print("stop with Ctrl-C; your work stays in that directory")
+        console.print(tr("stop with Ctrl-C; your work stays in that directory"))
         return run_until_stopped(_command(directory, port, token, browser), environment(backend), lock)
 
 
 def _print_address(address: str) -> None:
-    console.print(Text.assemble("address:    ", (address, "bold")))
+    console.print(Text.assemble(tr("address:"), "    ", (address, "bold")))
 
 
 def _command(directory: Path, port: int, token: str, browser: bool) -> list[str]:
@@ -81,7 +85,12 @@ def _refuse_site_packages(directory: Path) -> None:
     if any(
         (parent / "kanslib" / "_version.py").exists() and parent.name == "site-packages" for parent in directory.parents
     ):
-        raise KanslibError(f"{directory} is inside site-packages, where an upgrade would wipe your work: use --dir")
+        raise KanslibError(
+            tr(
+                "{directory} is inside site-packages, where an upgrade would wipe your work: use --dir",
+                directory=directory,
+            )
+        )
 
 
 def _open_lock(directory: Path) -> IO[str]:
@@ -91,7 +100,9 @@ def _open_lock(directory: Path) -> IO[str]:
     try:
         runtime = Path(jupyter_runtime_dir())
     except RuntimeError:
-        raise KanslibError("this user has no home directory; next step: set HOME to one that can be written") from None
+        raise KanslibError(
+            tr("this user has no home directory; next step: set HOME to one that can be written")
+        ) from None
     name = f"kans-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}.lock"
     try:
         runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,8 +110,12 @@ def _open_lock(directory: Path) -> IO[str]:
         return os.fdopen(os.open(runtime / name, os.O_RDWR | os.O_CREAT, 0o600), "r+")
     except OSError as exc:
         raise KanslibError(
-            f"JupyterLab keeps its files in {runtime}, which cannot be written ({exc.strerror}); next step: "
-            "name another directory: JUPYTER_RUNTIME_DIR=/tmp/jupyter kans lab"
+            tr(
+                "JupyterLab keeps its files in {runtime}, which cannot be written ({strerror}); next step: "
+                "name another directory: JUPYTER_RUNTIME_DIR=/tmp/jupyter kans lab",
+                runtime=runtime,
+                strerror=exc.strerror,
+            )
         ) from None
 
 
@@ -138,10 +153,14 @@ def environment(backend: str) -> dict[str, str]:
 def report(copied: list[chapters.CopyResult]) -> list[str]:
     """Return the changes in the learner's copy, as lines of text."""
     fates = Counter(one.status for one in copied)
-    lines = [f"{count} chapters {fate}" for fate, count in fates.items() if fate in ("new", "replaced")]
-    lines += [f"{one.chapter.name}: {one.status}" for one in copied if one.status == "yours kept"]
+    lines = [tr(_FATES[fate], n=count) for fate, count in fates.items() if fate in _FATES]
+    lines += [tr("{name}: yours kept", name=one.chapter.name) for one in copied if one.status == "yours kept"]
     lines += [
-        f"{one.chapter.name}: yours kept, the new edition is {one.new_edition.name}"
+        tr(
+            "{name}: yours kept, the new edition is {new_name}",
+            name=one.chapter.name,
+            new_name=one.new_edition.name,
+        )
         for one in copied
         if one.new_edition
     ]

@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr, tr_later
 
 _NEXT_STEPS = {
-    errno.ENOENT: "check the name",
-    errno.EISDIR: "name a file, not a directory",
-    errno.ENOTDIR: "a part of this path is a file; name a directory there",
-    errno.EEXIST: "choose another name, or remove it first",
-    errno.EACCES: "check its permissions, or choose another place",
-    errno.EPERM: "check its permissions, or choose another place",
-    errno.EROFS: "choose another place",
-    errno.ENOSPC: "free some space there, or choose another place",
-    errno.EDQUOT: "free some space there, or choose another place",
-    errno.EFBIG: "raise the limit of file sizes (ulimit -f), or choose another place",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOENT: tr_later("check the name"),
+    errno.EISDIR: tr_later("name a file, not a directory"),
+    errno.ENOTDIR: tr_later("a part of this path is a file; name a directory there"),
+    errno.EEXIST: tr_later("choose another name, or remove it first"),
+    errno.EACCES: tr_later("check its permissions, or choose another place"),
+    errno.EPERM: tr_later("check its permissions, or choose another place"),
+    errno.EROFS: tr_later("choose another place"),
+    errno.ENOSPC: tr_later("free some space there, or choose another place"),
+    errno.EDQUOT: tr_later("free some space there, or choose another place"),
+    errno.EFBIG: tr_later("raise the limit of file sizes (ulimit -f), or choose another place"),
+    errno.ENAMETOOLONG: tr_later("choose a shorter name"),
+    errno.EMFILE: tr_later("raise the limit of open files (ulimit -n)"),
 }
 _WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -35,14 +36,15 @@ def describe(error: OSError, name: object = None) -> str:
     about = name or _file_of(error)
     problem = error.strerror or str(error) or type(error).__name__
     step = _NEXT_STEPS.get(error.errno or 0)
-    return "".join([f"{about}: " if about else "", problem, f"; next step: {step}" if step else ""])
+    words = tr("{problem}; next step: {step}", problem=problem, step=tr(step)) if step else problem
+    return f"{about}: {words}" if about else words
 
 
 def _file_of(error: OSError) -> str:
     """Return the file that an error is about; empty where it is about none. Python names no file that is open."""
     if isinstance(error.filename, str | bytes):
         return os.fsdecode(error.filename)
-    return "standard output or a temporary file" if error.errno in _WRITE_ERRORS else ""
+    return tr("standard output or a temporary file") if error.errno in _WRITE_ERRORS else ""
 
 
 @contextmanager

@@ -8,24 +8,41 @@ from pathlib import Path
 
 from kanslib.cli.os_errors import about
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr
 
 
 def check_output_file(option: str, path: Path) -> None:
     """Raise KanslibError where a file `path` cannot be written. Changes nothing."""
     if path.is_dir():
-        raise KanslibError(f"{option} {path}: this is a directory; next step: name a file in it")
+        raise KanslibError(
+            tr("{option} {path}: this is a directory; next step: name a file in it", option=option, path=path)
+        )
     if _is_device(path):
         return
     if not path.parent.exists():
         folder = shlex.quote(str(path.parent))
-        raise KanslibError(f"{option} {path}: there is no directory {path.parent}; next step: mkdir -p {folder}")
+        raise KanslibError(
+            tr(
+                "{option} {path}: there is no directory {parent}; next step: mkdir -p {folder}",
+                option=option,
+                path=path,
+                parent=path.parent,
+                folder=folder,
+            )
+        )
     _check_folder(option, path, path.parent)
 
 
 def check_new_output(option: str, path: Path) -> None:
     """Raise KanslibError where `path`, a new file or folder, cannot be made, also with folders above it."""
     if path.exists() or path.is_symlink():
-        raise KanslibError(f"{option} {path} exists already; next step: choose another name, or remove it first")
+        raise KanslibError(
+            tr(
+                "{option} {path} exists already; next step: choose another name, or remove it first",
+                option=option,
+                path=path,
+            )
+        )
     _check_folder(option, path, next(folder for folder in path.absolute().parents if folder.exists()))
 
 

@@ -16,6 +16,7 @@ from kanslib.cli.output_files import check_new_output
 from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr
 from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
@@ -43,17 +44,22 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
         failed = [path.stem for path in chosen if not _run(path)]
         raw = recorder.stop(keep or folder / "course")
         if failed:
-            console.print(Text.assemble(("not recorded:", "bold red"), f" {', '.join(failed)} failed"))
+            console.print(
+                Text.assemble((tr("not recorded:"), "bold red"), " ", tr("{failed} failed", failed=", ".join(failed)))
+            )
             return 1
-        console.print(f"{len(chosen)} chapters in {time.monotonic() - began:.0f} s")
+        console.print(tr("{number} chapters in {seconds:.0f} s", number=len(chosen), seconds=time.monotonic() - began))
         _write(raw, out, keep, title, versions(), substitutes)
     return 0
 
 
 def _run(path: Path) -> bool:
-    with show_status(f"recording {path.stem}"):
+    with show_status(tr("recording {stem}", stem=path.stem)):
         result, _ = run.execute(path)
-    console.print(f"{result.chapter}: {result.cells} cells, {result.seconds:.0f} s  {result.error}")
+    words = tr(
+        "{chapter}: {cells} cells, {seconds:.0f} s", chapter=path.stem, cells=result.cells, seconds=result.seconds
+    )
+    console.print(f"{words}  {result.error}")
     return not result.error
 
 
@@ -70,4 +76,6 @@ def _write(
         kept = keep or out.with_name(f"{out.stem}-raw")
         if not keep:
             shutil.copytree(raw, kept)
-        raise KanslibError(f"{exc}\nthe raw recording is in {kept}; then: kans convert {kept} {out}") from exc
+        raise KanslibError(
+            tr("{exc}\nthe raw recording is in {kept}; then: kans convert {kept} {out}", exc=exc, kept=kept, out=out)
+        ) from exc

@@ -23,6 +23,7 @@ from kanslib.backends import factory
 from kanslib.cli.terminal import plain_console, plain_table
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr
 from kanslib.installation import pip_install
 from kanslib.status import show_status
 
@@ -61,7 +62,7 @@ def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
     """
     factory.validate_backend_name(backend)
     if importlib.util.find_spec("nbclient") is None:
-        raise KanslibError(f"running chapters needs nbclient. Fix: {pip_install('lab')}")
+        raise KanslibError(tr("running chapters needs nbclient. Fix: {command}", command=pip_install("lab")))
     chosen = chapters.pick(names)
     os.environ["KANS_BACKEND"] = backend
     os.environ.setdefault(i18n.VARIABLE, i18n.notebook_language(chosen[0]))  # a kernel is not told its notebook
@@ -83,7 +84,7 @@ def run(names: Sequence[str], backend: str, workers: int, as_json: bool) -> int:
 
 def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
     finished: list[Result] = []
-    with show_status("running chapters", total=len(chosen)) as status:
+    with show_status(tr("running chapters"), total=len(chosen)) as status:
 
         def count(result: Result) -> None:
             _LOG.info("%s: %d cells, %.1f s %s", result.chapter, result.cells, result.seconds, result.error)
@@ -93,7 +94,13 @@ def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
         try:
             return wait_for(lambda: _execute_several(chosen, workers, count))
         except (KeyboardInterrupt, SystemExit):
-            plain_console(stderr=True).print(f"stopped: {len(finished)} of {len(chosen)} chapters ran to their end")
+            plain_console(stderr=True).print(
+                tr(
+                    "stopped: {finished} of {chosen} chapters ran to their end",
+                    finished=len(finished),
+                    chosen=len(chosen),
+                )
+            )
             raise
 
 
@@ -194,12 +201,12 @@ def _client(notebook: NotebookNode, private: str, cell_seconds: int) -> Notebook
 
 
 def _print(results: Sequence[Result], seconds: float) -> None:
-    table = plain_table("chapter", "cells", "seconds", "peak MB", "result")
+    table = plain_table(tr("chapter"), tr("cells"), tr("seconds"), tr("peak MB"), tr("result"))
     for result in results:
-        outcome = Text(result.error.splitlines()[0], "bold red") if result.error else Text("ok")
+        outcome = Text(result.error.splitlines()[0], "bold red") if result.error else Text(tr("ok"))
         table.add_row(result.chapter, str(result.cells), f"{result.seconds:.1f}", f"{result.peak_mb:.0f}", outcome)
     console = plain_console()
     console.print(table)
-    console.print(f"{len(results)} chapters in {seconds:.1f} s")
+    console.print(tr("{number} chapters in {seconds:.1f} s", number=len(results), seconds=seconds))
     for result in (result for result in results if result.error):
         console.print(f"{result.chapter}: {result.error}")

@@ -19,6 +19,7 @@ from kanslib.cli.terminal import plain_console
 from kanslib.cli.timeline_inputs import Facts, read_inputs
 from kanslib.cli.timeline_json import timeline_json
 from kanslib.exceptions import KanslibError, UnknownNameError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import is_ip_address
 from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
@@ -58,7 +59,7 @@ def timeline(
     facts: Facts = []
     sections: list[report.ReportSection] = []
     for path in recordings:
-        with show_status(f"reading {path.name}"):
+        with show_status(tr("reading {name}", name=path.name)):
             sections += _recording_sections(path, actions, facts)
     if others:
         sections += _file_sections(others, vips, since, facts)
@@ -67,11 +68,18 @@ def timeline(
     else:
         _print(facts, sections)
     if out:
-        with show_status("drawing the page"):
-            page = report.page(f"Timeline of {', '.join(path.name for path in paths)}", facts, sections)
+        with show_status(tr("drawing the page")):
+            page = report.page(tr("Timeline of {paths}", paths=", ".join(path.name for path in paths)), facts, sections)
         write_output_file("--out", out, page)
     if out and not as_json:
-        console.print(f"\nwritten: {out} ({len(page) / 1e6:.1f} MB, opens in any browser, needs no network)")
+        console.print(
+            "\n"
+            + tr(
+                "written: {out} ({megabytes:.1f} MB, opens in any browser, needs no network)",
+                out=out,
+                megabytes=len(page) / 1e6,
+            )
+        )
 
 
 def _print(facts: Facts, sections: Sequence[report.ReportSection]) -> None:
@@ -79,18 +87,28 @@ def _print(facts: Facts, sections: Sequence[report.ReportSection]) -> None:
         console.print(f"{name}: {fact}", markup=False, style="dim")
     for section in sections:
         console.print(f"\n{section.title}", style="bold")
-        console.print(outage_timeline.describe(section.outage) or "no request and no event")
+        console.print(outage_timeline.describe(section.outage) or tr("no request and no event"))
         console.print("\n".join(arp_words.sentences(section.neighbors, section.neighbor_updates, section.context)))
 
 
 def _check_input(path: Path) -> None:
     """Raise KanslibError for what is no file to read, before anything is read."""
     if not path.exists():
-        raise KanslibError(f"{path}: no such file; expected a capture, a log with timestamps, or a recording")
+        raise KanslibError(
+            tr("{path}: no such file; expected a capture, a log with timestamps, or a recording", path=path)
+        )
     if path.is_dir() and not _is_recording(path):
-        raise KanslibError(f"{path}: a directory without {MANIFEST}, so no recording; next step: name the files in it")
+        raise KanslibError(
+            tr(
+                "{path}: a directory without {manifest}, so no recording; next step: name the files in it",
+                path=path,
+                manifest=MANIFEST,
+            )
+        )
     if not (path.is_dir() or path.is_file()):
-        raise KanslibError(f"{path}: expected a regular file; next step: write what a pipe or a device gives to a file")
+        raise KanslibError(
+            tr("{path}: expected a regular file; next step: write what a pipe or a device gives to a file", path=path)
+        )
 
 
 def _check_actions(actions: Sequence[str], recordings: Sequence[Path]) -> None:
@@ -135,7 +153,7 @@ def _recording_sections(path: Path, actions: Sequence[str], facts: Facts) -> Ite
     for one in observed_actions(recording, actions):
         seen = one.observation
         neighbors, updates = NeighborAnalysis.of(seen.frames()), neighbor_updates(seen)
-        client = seen.topology.client or "the client"
+        client = seen.topology.client or tr("the client")
         context = arp_words.PlotContext(seen, one.services, seen.mac_owners, client)
         yield report.ReportSection(
             f"{one.action} ({one.story})", one.outage, neighbors, updates, context, seen.provenance
@@ -152,13 +170,17 @@ def _file_sections(
     wanted = list(vips) or captures.likely_vips(found.frames) or speaker_logs.announced_addresses(found.logs.values())
     if not wanted and not found.logs:
         raise KanslibError(
-            "no capture contains an announcement, a conflict or a TCP connection: name the address with --vip, "
-            "or capture with: tcpdump -i eth0 -w x.pcap 'arp or icmp6 or tcp'"
+            tr(
+                "no capture contains an announcement, a conflict or a TCP connection: name the address "
+                "with --vip, or capture with: tcpdump -i eth0 -w x.pcap 'arp or icmp6 or tcp'"
+            )
         )
     names = {vip: vip for vip in wanted}
     for node, events in speaker_logs.undated_events(found.logs, names).items():
         words = "; ".join(map(str, events)) or "none"
-        facts.append((node, f"its log has no timestamps: known are only its events in their order: {words}"))
+        facts.append(
+            (node, tr("its log has no timestamps: known are only its events in their order: {words}", words=words))
+        )
     if not found.frames and not any(line.time for lines in found.logs.values() for line in lines):
         return []
     outage = captures.outage_from_captures(found.frames, found.logs, names, zero)
@@ -166,12 +188,17 @@ def _file_sections(
     client, mac = _find_client(found.frames, wanted)
     ends = [frame.time for frame in found.frames] or [outage.zero]
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
-    context = arp_words.PlotContext(window, names, _find_owners(neighbors, wanted), client or "the client")
+    context = arp_words.PlotContext(window, names, _find_owners(neighbors, wanted), client or tr("the client"))
     updates = neighbor_cache.neighbor_updates(neighbors, client, mac, found.frames) if client else []
     provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
     return [
         report.ReportSection(
-            f"{', '.join(wanted)} from {utc(ends[0])} on", outage, neighbors, updates, context, provenance
+            tr("{wanted} from {utc} on", wanted=", ".join(wanted), utc=utc(ends[0])),
+            outage,
+            neighbors,
+            updates,
+            context,
+            provenance,
         )
     ]
 

@@ -17,6 +17,7 @@ from kanslib.analysis import captures, speaker_logs
 from kanslib.analysis.capture_limits import capture_limits
 from kanslib.analysis.duplicates import without_duplicates
 from kanslib.exceptions import KanslibError, RecordingError
+from kanslib.i18n import tr
 from kanslib.iptables.dump_text import decode
 from kanslib.k8s.log_lines import LogLine, by_pod, read_lines
 from kanslib.packets import capture
@@ -49,9 +50,11 @@ def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
     logs: dict[str, list[LogLine]] = {}
     paths = _without_repeated(paths, facts)
     names = _names_of(paths)
-    with show_status(f"reading {paths[0].name}", total=sum(path.stat().st_size for path in paths)) as status:
+    with show_status(
+        tr("reading {name}", name=paths[0].name), total=sum(path.stat().st_size for path in paths)
+    ) as status:
         for path in paths:
-            status.update(f"reading {path.name}")
+            status.update(tr("reading {name}", name=path.name))
             text = _text_of(path)
             if text is not None:
                 for node, lines in _read_log(path, text, facts).items():
@@ -61,7 +64,12 @@ def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
                 frames += _read_capture(path, names[path], facts, status.advance)
     kept, copies = without_duplicates(sorted(frames, key=lambda frame: frame.time))
     if copies:
-        facts.append(("captures", f"{copies:,} frames are copies of others, captured at another place: counted once"))
+        facts.append(
+            (
+                "captures",
+                tr("{copies:,} frames are copies of others, captured at another place: counted once", copies=copies),
+            )
+        )
     return Inputs(kept, logs)
 
 
@@ -70,7 +78,7 @@ def _without_repeated(paths: Sequence[Path], facts: Facts) -> list[Path]:
     kept: dict[Path, Path] = {}
     for path in paths:
         if kept.setdefault(path.resolve(), path) is not path:
-            facts.append((path.name, "given more than once: read once"))
+            facts.append((path.name, tr("given more than once: read once")))
     return list(kept.values())
 
 
@@ -93,7 +101,13 @@ def _text_of(path: Path) -> str | None:
         return None
     if len(data) > LARGEST_LOG or data.count(b"\n") > MOST_LINES:
         raise KanslibError(
-            f"{path}: expected a log of at most {LARGEST_LOG:,} bytes and {MOST_LINES:,} lines: cut it to the outage"
+            tr(
+                "{path}: expected a log of at most {largest_log:,} bytes and {most_lines:,} lines: cut it "
+                "to the outage",
+                path=path,
+                largest_log=LARGEST_LOG,
+                most_lines=MOST_LINES,
+            )
         )
     return _SURROGATES.sub("?", decode(data))  # a page is UTF-8
 
@@ -108,14 +122,17 @@ def _read_log(path: Path, text: str, facts: Facts) -> dict[str, list[LogLine]]:
     has_events = any(speaker_logs.is_event(line) for line in lines)
     if not times and not has_events:
         raise KanslibError(
-            f"{path}: neither a capture nor a log of a MetalLB speaker; expected lines as from: "
-            "kubectl -n metallb-system logs --timestamps SPEAKER-POD"
+            tr(
+                "{path}: neither a capture nor a log of a MetalLB speaker; expected lines as from: kubectl "
+                "-n metallb-system logs --timestamps SPEAKER-POD",
+                path=path,
+            )
         )
-    facts.append((path.name, f"a log of {len(text.splitlines()):,} lines"))
+    facts.append((path.name, tr("a log of {number:,} lines", number=len(text.splitlines()))))
     if not has_events:
-        facts.append((path.name, "no line in it is a speaker's about a Service or a member: it adds nothing"))
+        facts.append((path.name, tr("no line in it is a speaker's about a Service or a member: it adds nothing")))
     elif times and all(time == int(time) for time in times):
-        facts.append((path.name, "its times are whole seconds; kubectl logs --timestamps gives more"))
+        facts.append((path.name, tr("its times are whole seconds; kubectl logs --timestamps gives more")))
     return logs
 
 
@@ -133,7 +150,7 @@ def _read_capture(path: Path, name: str, facts: Facts, advance: Callable[[int], 
                     position = stream.tell()
                 if frame.malformed and not frame.is_truncated:
                     counts["malformed"] += 1
-                    wrong.append(f"frame {frame.number}: {frame.malformed}")
+                    wrong.append(tr("frame {number}: {malformed}", number=frame.number, malformed=frame.malformed))
                     del wrong[5:]
                 yield frame
             advance(stream.tell() - position)
@@ -143,16 +160,29 @@ def _read_capture(path: Path, name: str, facts: Facts, advance: Callable[[int], 
         try:
             kept = list(islice(captures.relevant_frames(count_frames()), MOST_FRAMES + 1))
         except RecordingError as exc:
-            raise KanslibError(f"{exc}; and not a text file, so no log either") from None
+            raise KanslibError(tr("{exc}; and not a text file, so no log either", exc=exc)) from None
     if len(kept) > MOST_FRAMES:
         raise KanslibError(
-            f"{name}: more than {MOST_FRAMES:,} frames about addresses and connections; cut it to the outage first, as "
-            "with: editcap -A '2026-11-23 13:30:00' -B '2026-11-23 13:40:00' IN OUT"
+            tr(
+                "{name}: more than {most_frames:,} frames about addresses and connections; cut it to the "
+                "outage first, as with: editcap -A '2026-11-23 13:30:00' -B '2026-11-23 13:40:00' IN OUT",
+                name=name,
+                most_frames=MOST_FRAMES,
+            )
         )
     seconds = kept[-1].time - kept[0].time if kept else 0.0
-    facts.append((name, f"{counts['frames']:,} frames in {seconds:.1f} s"))
+    facts.append((name, tr("{frames:,} frames in {seconds:.1f} s", frames=counts["frames"], seconds=seconds)))
     facts.extend((name, str(one.message)) for one in caught)
-    facts.extend((name, f"limit of this capture: {limit}") for limit in capture_limits(kept))
+    facts.extend((name, tr("limit of this capture: {limit}", limit=limit)) for limit in capture_limits(kept))
     if counts["malformed"]:
-        facts.append((name, f"{counts['malformed']:,} malformed frames, e.g. {'; '.join(wrong)}"))
+        facts.append(
+            (
+                name,
+                tr(
+                    "{malformed:,} malformed frames, e.g. {wrong}",
+                    malformed=counts["malformed"],
+                    wrong="; ".join(wrong),
+                ),
+            )
+        )
     return kept

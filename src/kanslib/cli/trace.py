@@ -18,6 +18,7 @@ from kanslib.answer import Provenance
 from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError, TooManyPathsError
+from kanslib.i18n import tr
 from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
 from kanslib.iptables.dump_text import LARGEST_TEXT, decode
 from kanslib.iptables.explain import share
@@ -51,20 +52,28 @@ def read_text(path: str) -> str:
     """Return the text of a file, or of standard input for `-`. KanslibError when it cannot be read."""
     if path == "-":
         if sys.stdin is None or sys.stdin.isatty():
-            raise KanslibError("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
+            raise KanslibError(
+                tr("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
+            )
         return _decode(path, sys.stdin.buffer)
     try:
         with Path(path).open("rb") as stream:
             return _decode(path, stream)
     except OSError as exc:
-        raise KanslibError(f"{path}: {exc.strerror}; expected a file, or - for a pipe") from None
+        raise KanslibError(
+            tr("{path}: {strerror}; expected a file, or - for a pipe", path=path, strerror=exc.strerror)
+        ) from None
 
 
 def _decode(path: str, stream: BinaryIO) -> str:
     data = stream.read(LARGEST_TEXT + 1)
     if len(data) > LARGEST_TEXT:
         raise KanslibError(
-            f"{path}: more than {LARGEST_TEXT:,} bytes; expected the rules, sets or routes of one machine"
+            tr(
+                "{path}: more than {largest_text:,} bytes; expected the rules, sets or routes of one machine",
+                path=path,
+                largest_text=LARGEST_TEXT,
+            )
         )
     return decode(data)
 
@@ -87,7 +96,7 @@ def parse_number(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise KanslibError(f"{text!r}: expected a number such as 8 or 0x4000") from None
+        raise KanslibError(tr("{text!r}: expected a number such as 8 or 0x4000", text=text)) from None
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,9 @@ class Rules:
         of_iptables = [text for text in texts if not nftables.is_ruleset(text)]
         if len(of_nft) > 1 or len(of_iptables) > 1:
             kind = "nft list ruleset" if len(of_nft) > 1 else "iptables-save"
-            raise KanslibError(f"both texts are of `{kind}`; expected one of iptables-save and one of nft")
+            raise KanslibError(
+                tr("both texts are of `{kind}`; expected one of iptables-save and one of nft", kind=kind)
+            )
         dump = _choose_dump(iptables.parse_dumps(of_iptables[0]), packet) if of_iptables else None
         return Rules(dump, nftables.parse(of_nft[0]) if of_nft else None)
 
@@ -167,7 +178,7 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
         check_output_file("--svg", svg)
     with _no_collections():
         contents = [read_text(text) for text in texts]
-        with naming(", ".join("standard input" if text == "-" else text for text in texts)):
+        with naming(", ".join(tr("standard input") if text == "-" else text for text in texts)):
             rules = Rules.read(contents, packet)
         try:
             outcomes = rules.trace(packet, machine.routing(), machine.ipsets())
@@ -176,7 +187,7 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
             return NOT_CERTAIN
     title = f"{packet}/{packet.protocol}"
     name = " and ".join("a pipe" if text == "-" else text for text in texts)
-    read = f"traced in {name} ({' and '.join(rules.kinds)})"
+    read = tr("traced in {name} ({kinds})", name=name, kinds=" and ".join(rules.kinds))
     traced = Trace(outcomes, title, Provenance("simulated", time.time(), "opening", read))
     if svg is not None:
         write_output_file("--svg", svg, traced.svg())
@@ -208,8 +219,13 @@ def _choose_dump(dumps: Sequence[Ruleset], packet: Packet) -> Ruleset:
     if len(found) != 1:
         lines = ", ".join(str(one.first_line + 1) for one in dumps)
         raise KanslibError(
-            f"{len(found)} dumps of IPv{family} rules in one text (dumps begin in lines {lines}); expected one: "
-            "trace each in a file of its own"
+            tr(
+                "{number} dumps of IPv{family} rules in one text (dumps begin in lines {lines}); expected "
+                "one: trace each in a file of its own",
+                number=len(found),
+                family=family,
+                lines=lines,
+            )
         )
     return found[0]
 
@@ -221,19 +237,22 @@ def _print_questions(rules: Rules, error: TooManyPathsError, as_json: bool) -> N
         print(json.dumps(answer, indent=1))
         return
     console.print(
-        f"{error}\nTell what you know of the packet or of the machine; `kans trace --help` has an option for each."
+        tr(
+            "{error}\nTell what you know of the packet or of the machine; `kans trace --help` has an option for each.",
+            error=error,
+        )
     )
 
 
 def _print_trace(rules: Rules, traced: Trace) -> None:
     if rules.ruleset is not None:
-        console.print(f"rules of {' and '.join(rules.kinds)}")
+        console.print(tr("rules of {kinds}", kinds=" and ".join(rules.kinds)))
     console.print(traced.describe())
     unknown = rules.unknown
     if unknown:
-        console.print(f"\nunknown matches and targets, each may match or not: {len(unknown)}")
+        console.print("\n" + tr("unknown matches and targets, each may match or not: {number}", number=len(unknown)))
         for line, text in unknown[:10]:
-            console.print(f"  line {line}: {text}")
+            console.print("  " + tr("line {line}: {text}", line=line, text=text))
 
 
 def _trace_json(traced: Trace) -> dict[str, object]:

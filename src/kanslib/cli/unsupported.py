@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
+from kanslib.i18n import tr
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,11 @@ class UnsupportedCell:
 def _no_image(image: str) -> str:
     from kanslib.cluster import docker
 
-    return "" if docker.docker("image", "inspect", image).rc == 0 else f"the image {image} is not here: docker pull it"
+    return (
+        ""
+        if docker.docker("image", "inspect", image).rc == 0
+        else tr("the image {image} is not here: docker pull it", image=image)
+    )
 
 
 def _no_router() -> str:
@@ -48,7 +53,7 @@ def _no_capture() -> str:
     from kanslib.cluster import docker
 
     rootless = "rootless" in docker.docker("info", "--format", "{{.SecurityOptions}}").out
-    return "Docker runs without root here and cannot capture on its own bridge" if rootless else ""
+    return tr("Docker runs without root here and cannot capture on its own bridge") if rootless else ""
 
 
 def _no_scan() -> str:
@@ -57,7 +62,7 @@ def _no_scan() -> str:
     if docker.CLIENT not in docker.containers():
         return ""
     found = docker.exec_in(docker.CLIENT, "command -v arp-scan").rc == 0
-    return "" if found else f"the client's image {docker.CLIENT_IMAGE} has no arp-scan"
+    return "" if found else tr("the client's image {client_image} has no arp-scan", client_image=docker.CLIENT_IMAGE)
 
 
 REQUIREMENTS = (
@@ -81,7 +86,7 @@ _SIMULATED = re.compile(r"\bsimulated\.\S+")  # a query to a lab that needs no c
 def no_cluster() -> str:
     """Return why no cell can be live here; empty when a course cluster is up."""
     if shutil.which("docker") is None:
-        return "no Docker: every cell answers from the recordings"
+        return tr("no Docker: every cell answers from the recordings")
     from kanslib.cluster import lifecycle
 
     try:

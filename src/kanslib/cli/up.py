@@ -10,6 +10,7 @@ from rich.text import Text
 from kanslib.cli.terminal import plain_console
 from kanslib.cluster import lifecycle
 from kanslib.cluster.state_file import CLUSTER
+from kanslib.i18n import tr
 from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
@@ -21,21 +22,27 @@ def up(metallb: bool, manifest: Path | None) -> None:
 
     wanted = lifecycle.metallb_manifest(manifest) if metallb or manifest else ""
     began = time.monotonic()
-    with show_status("checking this machine") as status:
+    with show_status(tr("checking this machine")) as status:
         created = lifecycle.up(status.update)
         repaired = [] if created else repair(status.update)
         if wanted:
             install_metallb(wanted, status.update)
     for line in repaired:
-        console.print(f"undone: {line}")
-    state = "is created" if created else "is ready" if not repaired else "is repaired"
-    console.print(f"The cluster {CLUSTER} {state} ({time.monotonic() - began:.0f} s).")
+        console.print(tr("undone: {line}", line=line))
+    seconds = time.monotonic() - began
+    if created:
+        words = tr("The cluster {cluster} is created ({seconds:.0f} s).", cluster=CLUSTER, seconds=seconds)
+    elif repaired:
+        words = tr("The cluster {cluster} is repaired ({seconds:.0f} s).", cluster=CLUSTER, seconds=seconds)
+    else:
+        words = tr("The cluster {cluster} is ready ({seconds:.0f} s).", cluster=CLUSTER, seconds=seconds)
+    console.print(words)
     console.print(
         Text.assemble(
-            "kubectl's context: ",
-            ("kind-myk8s", "bold"),
-            "   next: ",
+            tr("kubectl's context:"),
+            (" kind-myk8s", "bold"),
+            f"   {tr('next:')} ",
             ("kans lab --backend live", "bold"),
-            "   remove it: kans down",
+            f"   {tr('remove it: {command}', command='kans down')}",
         )
     )

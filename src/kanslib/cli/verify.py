@@ -11,6 +11,7 @@ from kanslib.cli.os_errors import about
 from kanslib.cli.terminal import plain_console, plain_table, print_error
 from kanslib.course.recordings import shipped_recordings
 from kanslib.exceptions import KanslibError, RecordingError
+from kanslib.i18n import tr
 from kanslib.recording import Recording
 from kanslib.recording.verify import VerifyReport
 from kanslib.recording.verify import verify as verify_recording
@@ -36,7 +37,7 @@ def verify(paths: Sequence[Path], as_json: bool) -> int:
 
 def _check_readable(path: Path) -> None:
     if not path.exists():
-        raise KanslibError(f"{path}: no such recording; next step: check the name")
+        raise KanslibError(tr("{path}: no such recording; next step: check the name", path=path))
     if path.is_file():
         with about(path), path.open("rb"):
             pass
@@ -46,7 +47,7 @@ def _verify_one(path: Path) -> VerifyReport | RecordingError:
     """Verify a recording behind a progress bar; return what was checked, or the first fault."""
     try:
         recording = Recording.open(path)
-        with show_status(f"verifying {path.name}", total=len(recording.manifest.files)) as status:
+        with show_status(tr("verifying {name}", name=path.name), total=len(recording.manifest.files)) as status:
             return verify_recording(recording, lambda _file: status.advance())
     except RecordingError as exc:
         return exc
@@ -59,7 +60,7 @@ def _as_json(path: Path, found: VerifyReport | RecordingError) -> dict[str, obje
 
 
 def _print(found: Iterable[tuple[Path, VerifyReport | RecordingError]]) -> None:
-    table = plain_table("recording", "files", "MB", "watch events", "reads", "frames", "probes")
+    table = plain_table(tr("recording"), tr("files"), "MB", tr("watch events"), tr("reads"), tr("frames"), tr("probes"))
     problems: list[tuple[Path, RecordingError]] = []
     for path, one in found:
         if isinstance(one, RecordingError):
@@ -69,7 +70,7 @@ def _print(found: Iterable[tuple[Path, VerifyReport | RecordingError]]) -> None:
         table.add_row(path.name, str(one.files), f"{one.bytes / 1e6:.1f}", *(f"{number:,}" for number in numbers))
     if table.row_count:
         console.print(table)
-        console.print("complete, in order of time, no secrets")
+        console.print(tr("complete, in order of time, no secrets"))
     for path, problem in problems:
         where = "" if problem.file == str(path) else f"{path}: "
         print_error(f"{where}{problem}")

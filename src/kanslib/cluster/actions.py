@@ -30,6 +30,7 @@ from kanslib.course.addressing import address_plan
 from kanslib.course.router import course_router, vtysh_commands
 from kanslib.course.stories import EXCLUDE_LABEL
 from kanslib.exceptions import ClusterError, UnknownNameError, UnsupportedError
+from kanslib.i18n import tr
 from kanslib.k8s.manifest import parse_reference
 from kanslib.k8s.objects import KubeObject
 from kanslib.k8s.refusals import read_refusal
@@ -112,7 +113,9 @@ def _select_speaker_nodes(absent_label: str | None) -> CommandResult:
 def _guard_worker(node: str) -> None:
     lifecycle.guard()
     if node == CONTROL_PLANE:
-        raise ClusterError(f"{node} is refused: the course needs its API server to see what happens. Choose a worker")
+        raise ClusterError(
+            tr("{node} is refused: the course needs its API server to see what happens. Choose a worker", node=node)
+        )
 
 
 def kill_node(node: str) -> CommandResult:
@@ -164,7 +167,14 @@ def start_router() -> list[CommandResult]:
         )
         if result.rc:
             docker.docker("rm", "-f", ROUTER)
-            raise UnsupportedError("a BGP router", f"{ROUTER_IMAGE} cannot be started: {docker.error_summary(result)}")
+            raise UnsupportedError(
+                tr("a BGP router"),
+                tr(
+                    "{router_image} cannot be started: {error_summary}",
+                    router_image=ROUTER_IMAGE,
+                    error_summary=docker.error_summary(result),
+                ),
+            )
         results.append(result)
         _wait_for_vtysh()
     lines = vtysh_commands(course_router(ROUTER, address, nodes))
@@ -174,7 +184,7 @@ def start_router() -> list[CommandResult]:
 def _wait_for_vtysh() -> None:
     retrying = retry_until(lambda result: "bgpd" in result.out, every=0.5, seconds=30)
     if "bgpd" not in retrying(exec_in, ROUTER, "vtysh -c 'show daemons'").out:
-        raise UnsupportedError("a BGP router", "bgpd did not start in the router's container within 30 s")
+        raise UnsupportedError(tr("a BGP router"), tr("bgpd did not start in the router's container within 30 s"))
 
 
 def stop_router() -> CommandResult:

@@ -24,6 +24,7 @@ from kanslib.cluster.docker import CommandResult
 from kanslib.cluster.retries import log_retry
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.exceptions import ClusterError
+from kanslib.i18n import tr
 from kanslib.installation import pip_install
 from kanslib.k8s.objects import KubeObject, WatchEvent, WatchType, as_of, key_of
 
@@ -72,7 +73,9 @@ def client() -> ApiClient:
     try:
         from kubernetes.config import new_client_from_config_dict
     except ImportError:
-        raise ClusterError(f"the live backend needs the kubernetes package. Fix: {pip_install('live')}") from None
+        raise ClusterError(
+            tr("the live backend needs the kubernetes package. Fix: {command}", command=pip_install("live"))
+        ) from None
     text = docker.check_output(docker.docker("exec", CONTROL_PLANE, "cat", "/etc/kubernetes/admin.conf"))
     config = yaml.safe_load(text)
     port = docker.check_output(docker.docker("port", CONTROL_PLANE, "6443/tcp")).split()[0].rpartition(":")[2]
@@ -128,7 +131,13 @@ class Watches:
     def _wait_until_listed(self) -> None:
         for kind, listed in self._listed.items():
             if not listed.wait(30):
-                raise ClusterError(f"the API server of {CLUSTER} does not list {kind}: is the control plane up?")
+                raise ClusterError(
+                    tr(
+                        "the API server of {cluster} does not list {kind}: is the control plane up?",
+                        cluster=CLUSTER,
+                        kind=kind,
+                    )
+                )
             self._raise_error(kind)
 
     def close(self) -> None:
@@ -158,8 +167,13 @@ class Watches:
         if error is not None:
             reason = str(error) if isinstance(error, _RequestError) else f"{type(error).__name__}: {error}"
             raise ClusterError(
-                f"{kind} of {CLUSTER} are not watched any more: {reason}\n"
-                "next step: kans up, then open the lab again (KANS_LOG=debug logs every request)"
+                tr(
+                    "{kind} of {cluster} are not watched any more: {reason}\nnext step: kans up, then open "
+                    "the lab again (KANS_LOG=debug logs every request)",
+                    kind=kind,
+                    cluster=CLUSTER,
+                    reason=reason,
+                )
             ) from error
 
     def _append(self, kind: str, type_: WatchType, obj: KubeObject) -> None:
@@ -242,7 +256,7 @@ class Watches:
                 _check_status(int(change["object"].get("code", 500)), PATHS[kind])
             if change["type"] != "BOOKMARK":
                 self._append(kind, change["type"], change["object"])
-        raise _InterruptedError("the API server ended the watch")
+        raise _InterruptedError(tr("the API server ended the watch"))
 
     def _lines(self, path: str, version: str) -> Iterator[bytes]:
         buffer = b""
@@ -276,12 +290,18 @@ def _check_status(status: int, path: str) -> None:
     if status == 200:
         return
     if status in (401, 403):
-        raise _RefusedError(f"the API server refuses {path} (HTTP {status}): its credentials are of another cluster")
+        raise _RefusedError(
+            tr(
+                "the API server refuses {path} (HTTP {status}): its credentials are of another cluster",
+                path=path,
+                status=status,
+            )
+        )
     if status == 404:
-        raise _NotServedError(f"the API server does not know {path} (HTTP 404): it is of another version")
+        raise _NotServedError(tr("the API server does not know {path} (HTTP 404): it is of another version", path=path))
     if status in (408, 410, 429) or status >= 500:
         raise _InterruptedError(f"{path}: HTTP {status}")
-    raise _RefusedError(f"the API server rejects {path} (HTTP {status})")
+    raise _RefusedError(tr("the API server rejects {path} (HTTP {status})", path=path, status=status))
 
 
 def _interruptible(read: Callable[[], T]) -> T:
@@ -291,7 +311,7 @@ def _interruptible(read: Callable[[], T]) -> T:
     try:
         return read()
     except HTTPError as lost:
-        raise _InterruptedError(f"the connection to the API server was lost ({lost})") from lost
+        raise _InterruptedError(tr("the connection to the API server was lost ({lost})", lost=lost)) from lost
 
 
 def logs(watches: Watches, component: str) -> Iterator[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from typing import IO
 from kanslib.cluster import docker
 from kanslib.cluster.docker import CLIENT_IMAGE, OWNED
 from kanslib.exceptions import UnsupportedError
+from kanslib.i18n import tr
 
 _LOG = logging.getLogger(__name__)
 # what a lab captures: ARP, ICMP, gossip, BGP, and the SYN and RST segments of the client's connections
@@ -55,7 +56,7 @@ class Capture:
                 threading.Thread(target=self._drain, args=(self._process.stderr,), daemon=True).start()
                 return
         self._process.wait()
-        raise UnsupportedError("a capture", last.decode(errors="replace").strip() or "tcpdump did not start")
+        raise UnsupportedError(tr("a capture"), last.decode(errors="replace").strip() or tr("tcpdump did not start"))
 
     @staticmethod
     def _drain(errors: IO[bytes]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from kanslib.cluster.state_file import CLUSTER
 from kanslib.exceptions import ClusterError
+from kanslib.i18n import tr
 from kanslib.recording.secret_patterns import redact
 
 _LOG = logging.getLogger(__name__)
@@ -52,9 +53,13 @@ def command(*arguments: str, stdin: str | None = None, timeout: float = 120) -> 
             arguments, input=stdin, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
         )
     except FileNotFoundError:
-        raise ClusterError(f"{arguments[0]} is not on the PATH; `kans doctor` says how to install it") from None
+        raise ClusterError(
+            tr("{arguments} is not on the PATH; `kans doctor` says how to install it", arguments=arguments[0])
+        ) from None
     except subprocess.TimeoutExpired:
-        raise ClusterError(f"no answer within {timeout:.0f} s from: {' '.join(arguments)}") from None
+        raise ClusterError(
+            tr("no answer within {timeout:.0f} s from: {arguments}", timeout=timeout, arguments=" ".join(arguments))
+        ) from None
     result = CommandResult(tuple(arguments), began, time.time(), finished.returncode, finished.stdout, finished.stderr)
     # neither input nor output: manifests and kubeconfigs pass through here
     seconds = result.end - result.t
@@ -83,7 +88,7 @@ def error_summary(result: CommandResult) -> str:
     """Return the line that explains a failed command; some print a hint at their help text after it."""
     lines = [line for line in (result.err or result.out).splitlines() if line.strip()]
     errors = [line for line in lines if "rror" in line or "denied" in line]
-    return (errors or lines[-1:] or [f"exit status {result.rc}"])[0].strip()
+    return (errors or lines[-1:] or [tr("exit status {rc}", rc=result.rc)])[0].strip()
 
 
 def exec_in(place: str, script: str, stdin: str | None = None, timeout: float = 120) -> CommandResult:
@@ -125,13 +130,17 @@ def network() -> Network | None:
             first = config["Subnet"].split("/")[0].rpartition(".")[0] + ".1"
             bridge = inspected["Options"].get("com.docker.network.bridge.name", f"br-{inspected['Id'][:12]}")
             return Network(config["Subnet"], config.get("Gateway", first), bridge)
-    raise ClusterError(f"the Docker network {network_name()} has no IPv4 range: the course needs one")
+    raise ClusterError(
+        tr("the Docker network {network_name} has no IPv4 range: the course needs one", network_name=network_name())
+    )
 
 
 def existing_network() -> Network:
     """Read kind's Docker network. Raises ClusterError where it does not exist."""
     if (existing := network()) is None:
-        raise ClusterError(f"the Docker network {network_name()} does not exist: kans down, then kans up")
+        raise ClusterError(
+            tr("the Docker network {network_name} does not exist: kans down, then kans up", network_name=network_name())
+        )
     return existing
 
 

@@ -22,12 +22,13 @@ from kanslib.cluster.state_file import CLUSTER, OwnedResources, delete_state, lo
 from kanslib.course import manifests
 from kanslib.course.addressing import address_plan
 from kanslib.exceptions import BackendUnavailableError, ClusterError
+from kanslib.i18n import tr, tr_later
 
 _LOG = logging.getLogger(__name__)
 Notify = Callable[[str], None]
 METALLB = "v0.14.8"
 _METALLB_URL = f"https://raw.githubusercontent.com/metallb/metallb/{METALLB}/config/manifests/metallb-native.yaml"
-_RECORDED = "chapters and challenges work on recordings, too: name no backend, and leave KANS_BACKEND unset"
+_RECORDED = tr_later("chapters and challenges work on recordings, too: name no backend, and leave KANS_BACKEND unset")
 _MEMORY = 4 * 2**30
 _INOTIFY = {"max_user_watches": 65536, "max_user_instances": 256}
 _PROC = Path("/proc/sys/fs/inotify")
@@ -60,18 +61,24 @@ def _unix_seconds(stamp: str) -> float:
 def guard() -> None:
     """Raise BackendUnavailableError unless there is a kind cluster that `kans up` created."""
     if not docker.is_available():
-        raise BackendUnavailableError(f"no Docker engine answers here, so there is no live backend.\n{_RECORDED}")
+        raise BackendUnavailableError(
+            tr("no Docker engine answers here, so there is no live backend.\n{recorded}", recorded=tr(_RECORDED))
+        )
     nodes = _nodes()
     if not nodes:
-        raise BackendUnavailableError(f"there is no course cluster here. Next step: kans up.\n{_RECORDED}")
+        raise BackendUnavailableError(
+            tr("there is no course cluster here. Next step: kans up.\n{recorded}", recorded=tr(_RECORDED))
+        )
     if not _owned(nodes):
         raise BackendUnavailableError(_not_owned_message())
 
 
 def _not_owned_message() -> str:
-    return (
-        f"a kind cluster {CLUSTER} is here, but `kans up` did not create it, so the course leaves it alone.\n"
-        f"next step, if you can do without it: kind delete cluster --name {CLUSTER}, then kans up"
+    return tr(
+        "a kind cluster {cluster} is here, but `kans up` did not create it, so the course leaves it "
+        "alone.\nnext step, if you can do without it: kind delete cluster --name {cluster}, then kans "
+        "up",
+        cluster=CLUSTER,
     )
 
 
@@ -81,13 +88,15 @@ def _not_owned_message() -> str:
 def obstacles() -> Iterator[str]:
     """Yield what prevents a cluster on this machine, a sentence each. Changes nothing."""
     if shutil.which("docker") is None:
-        yield "Docker is missing: install it (https://docs.docker.com/engine/install/), or use recordings: kans lab"
+        yield tr("Docker is missing: install it (https://docs.docker.com/engine/install/), or use recordings: kans lab")
         return
     if not docker.is_available():
-        yield "Docker is installed, but no engine answers: start it, or join its group: sudo usermod -aG docker $USER"
+        yield tr(
+            "Docker is installed, but no engine answers: start it, or join its group: sudo usermod -aG docker $USER"
+        )
         return
     if shutil.which("kind") is None:
-        yield "kind is missing: install it (https://kind.sigs.k8s.io/docs/user/quick-start/#installation)"
+        yield tr("kind is missing: install it (https://kind.sigs.k8s.io/docs/user/quick-start/#installation)")
     yield from _resource_obstacles()
     yield from _conflict_obstacles()
 
@@ -96,8 +105,12 @@ def _resource_obstacles() -> Iterator[str]:
     memory = int(check_output(docker.docker("info", "--format", "{{.MemTotal}}")) or 0)
     if memory < _MEMORY:
         yield (
-            f"too little memory: Docker has {memory / 2**30:.1f} GiB, four nodes need {_MEMORY / 2**30:.0f} GiB; "
-            "give it more (Docker Desktop: Settings, Resources)"
+            tr(
+                "too little memory: Docker has {memory:.1f} GiB, four nodes need {least:.0f} GiB; give "
+                "it more (Docker Desktop: Settings, Resources)",
+                memory=memory / 2**30,
+                least=_MEMORY / 2**30,
+            )
         )
     for name, least in _INOTIFY.items():
         try:
@@ -105,7 +118,12 @@ def _resource_obstacles() -> Iterator[str]:
         except (OSError, ValueError):
             continue  # not Linux: the limits are those of Docker's virtual machine
         if limit < least:
-            yield f"inotify limit too low for four nodes: sudo sysctl fs.inotify.{name}={least * 2} (now {limit})"
+            yield tr(
+                "inotify limit too low for four nodes: sudo sysctl fs.inotify.{name}={least} (now {limit})",
+                name=name,
+                least=least * 2,
+                limit=limit,
+            )
 
 
 def _conflict_obstacles() -> Iterator[str]:
@@ -114,12 +132,18 @@ def _conflict_obstacles() -> Iterator[str]:
             yield _not_owned_message()
         return
     yield from (
-        f"port {port} is taken on this machine, and the course maps its NodePorts there: stop what listens on it"
+        tr(
+            "port {port} is taken on this machine, and the course maps its NodePorts there: stop what listens on it",
+            port=port,
+        )
         for port in _host_ports()
         if _port_in_use(port)
     )
     if docker.name_in_use(CLIENT) and CLIENT not in docker.containers():
-        yield f"a container named {CLIENT} is here that is not the course's: docker rename {CLIENT} something-else"
+        yield tr(
+            "a container named {client} is here that is not the course's: docker rename {client} something-else",
+            client=CLIENT,
+        )
 
 
 def _host_ports() -> list[int]:
@@ -151,7 +175,7 @@ def up(notify: Notify) -> bool:
     create = not _is_complete()
     if create:
         if _nodes():
-            notify("an incomplete cluster is here: removing it")
+            notify(tr("an incomplete cluster is here: removing it"))
             down(notify)
         _create(notify)
     _start_client(notify)
@@ -169,7 +193,7 @@ def _create(notify: Notify) -> None:
     save_state(state)
     config = manifests.kind_cluster
     arguments = ["kind", "create", "cluster", "--name", CLUSTER, "--image", NODE_IMAGE, "--config", "-", "--wait", "0s"]
-    notify(f"creating the kind cluster {CLUSTER} ({NODE_IMAGE})")
+    notify(tr("creating the kind cluster {cluster} ({node_image})", cluster=CLUSTER, node_image=NODE_IMAGE))
     with subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as kind:
@@ -184,7 +208,7 @@ def _create(notify: Notify) -> None:
     _LOG.debug("%s: exit status %d after %.0f s", " ".join(arguments), kind.returncode, time.time() - state.began)
     if kind.returncode:
         _remove_owned(notify)
-        raise ClusterError("kind could not create the cluster: " + "\n".join(filter(None, lines))[-800:])
+        raise ClusterError(tr("kind could not create the cluster:") + " " + "\n".join(filter(None, lines))[-800:])
     _wait_ready(notify)
     save_state(replace(state, containers=tuple(one.id for one in _nodes().values())))
 
@@ -194,11 +218,15 @@ def _wait_ready(notify: Notify) -> None:
         lambda waiting: waiting == [],
         every=0.5,
         seconds=120,
-        on_wait=lambda waiting: notify(f"waiting for nodes to be Ready: {', '.join(waiting or ['all'])}"),
+        on_wait=lambda waiting: notify(
+            tr("waiting for nodes to be Ready: {waiting}", waiting=", ".join(waiting or ["all"]))
+        ),
     )
     waiting = retrying(_not_ready)
     if waiting != []:
-        raise ClusterError(f"these nodes did not become Ready in two minutes: {', '.join(waiting or ['all'])}")
+        raise ClusterError(
+            tr("these nodes did not become Ready in two minutes: {waiting}", waiting=", ".join(waiting or ["all"]))
+        )
 
 
 def _not_ready() -> list[str] | None:
@@ -215,7 +243,7 @@ def _start_client(notify: Notify) -> None:
         check_output(docker.docker("start", CLIENT))
         return
     network = docker.existing_network()
-    notify(f"starting the client {CLIENT} ({CLIENT_IMAGE})")
+    notify(tr("starting the client {client} ({client_image})", client=CLIENT, client_image=CLIENT_IMAGE))
     check_output(docker.start(CLIENT, CLIENT_IMAGE, address_plan(network.subnet).client))
 
 
@@ -230,13 +258,25 @@ def metallb_manifest(file: Path | None = None) -> str:
         try:
             text = source.read_text(encoding="utf-8")
         except OSError as exc:
-            raise ClusterError(f"MetalLB's manifest cannot be read: {source} ({exc.strerror})") from None
+            raise ClusterError(
+                tr("MetalLB's manifest cannot be read: {source} ({strerror})", source=source, strerror=exc.strerror)
+            ) from None
         except UnicodeDecodeError:
             raise ClusterError(
-                f"MetalLB's manifest cannot be read: {source} is no text; download {_METALLB_URL}"
+                tr(
+                    "MetalLB's manifest cannot be read: {source} is no text; download {metallb_url}",
+                    source=source,
+                    metallb_url=_METALLB_URL,
+                )
             ) from None
         if "kind: DaemonSet" not in text:
-            raise ClusterError(f"{source}: has no DaemonSet, so it is not MetalLB's manifest; download {_METALLB_URL}")
+            raise ClusterError(
+                tr(
+                    "{source}: has no DaemonSet, so it is not MetalLB's manifest; download {metallb_url}",
+                    source=source,
+                    metallb_url=_METALLB_URL,
+                )
+            )
         return text
     from urllib.error import URLError
     from urllib.request import urlopen
@@ -247,9 +287,12 @@ def metallb_manifest(file: Path | None = None) -> str:
             return str(response.read().decode())
     except (URLError, OSError) as exc:
         raise ClusterError(
-            f"MetalLB's manifest cannot be fetched from {_METALLB_URL} ({exc}).\n"
-            "next step: download it where there is internet, then kans up --metallb --manifest FILE, "
-            "or set METALLB_MANIFEST"
+            tr(
+                "MetalLB's manifest cannot be fetched from {metallb_url} ({exc}).\nnext step: download it "
+                "where there is internet, then kans up --metallb --manifest FILE, or set METALLB_MANIFEST",
+                metallb_url=_METALLB_URL,
+                exc=exc,
+            )
         ) from None
 
 
@@ -262,7 +305,7 @@ def down(notify: Notify) -> bool:
     Raises ClusterError when Docker does not answer, or for a cluster that `kans up` did not create.
     """
     if not docker.is_available():
-        raise ClusterError("no Docker engine answers here, so there is nothing that could be removed")
+        raise ClusterError(tr("no Docker engine answers here, so there is nothing that could be removed"))
     if (nodes := _nodes()) and not _owned(nodes):
         raise ClusterError(_not_owned_message())
     return _remove_owned(notify)
@@ -272,11 +315,11 @@ def _remove_owned(notify: Notify) -> bool:
     state = load_state()
     containers = [one.name for one in docker.containers().values() if one.owned]
     if containers:
-        notify(f"removing {', '.join(containers)}")
+        notify(tr("removing {containers}", containers=", ".join(containers)))
         check_output(docker.docker("rm", "-f", "-v", *containers))
     nodes = _nodes()
     if nodes:
-        notify(f"removing the cluster {CLUSTER}")
+        notify(tr("removing the cluster {cluster}", cluster=CLUSTER))
         if shutil.which("kind"):
             docker.command("kind", "delete", "cluster", "--name", CLUSTER)
         if left := _nodes():

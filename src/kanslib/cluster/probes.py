@@ -14,6 +14,7 @@ from kanslib.analysis.attempts import Probe
 from kanslib.cluster import docker
 from kanslib.cluster.docker import CLIENT, CLIENT_IMAGE
 from kanslib.exceptions import ClusterError, UnsupportedError
+from kanslib.i18n import tr
 from kanslib.installation import pip_install
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +46,12 @@ def addresses_within(addresses: Iterable[str], network: str) -> list[str]:
     """Return the addresses inside kind's network, the only ones that are scanned. ClusterError when there is none."""
     inside = [address for address in addresses if IPv4Address(address) in IPv4Network(network)]
     if not inside:
-        raise ClusterError(f"an ARP scan reaches no further than kind's network, {network}: no address there was named")
+        raise ClusterError(
+            tr(
+                "an ARP scan reaches no further than kind's network, {network}: no address there was named",
+                network=network,
+            )
+        )
     return inside
 
 
@@ -57,9 +63,11 @@ def arp_scan(place: str, addresses: Sequence[str]) -> tuple[str, docker.CommandR
     command = f"arp-scan --interface=eth0 {addresses[0]}-{addresses[-1]}"
     result = docker.exec_in(CLIENT, command) if place == CLIENT else docker.run_sidecar(place, command)
     if result.rc == 127:
-        raise UnsupportedError("an ARP scan", f"the image {CLIENT_IMAGE} has no arp-scan here")
+        raise UnsupportedError(
+            tr("an ARP scan"), tr("the image {client_image} has no arp-scan here", client_image=CLIENT_IMAGE)
+        )
     if result.rc and not result.out:
-        raise UnsupportedError("an ARP scan", (result.err.strip().splitlines() or ["it printed nothing"])[-1])
+        raise UnsupportedError(tr("an ARP scan"), (result.err.strip().splitlines() or [tr("it printed nothing")])[-1])
     return command, result
 
 
@@ -75,7 +83,8 @@ def arp_sweep(addresses: Sequence[str], interface: str, seconds: float = 1.0) ->
         from scapy.sendrecv import srp
     except ImportError:
         raise UnsupportedError(
-            "an ARP scan from this machine", f"scapy is not installed: {pip_install('live')}"
+            tr("an ARP scan from this machine"),
+            tr("scapy is not installed: {command}", command=pip_install("live")),
         ) from None
     conf.verb = 0
     found: dict[tuple[str, str], None] = {}
@@ -84,8 +93,12 @@ def arp_sweep(addresses: Sequence[str], interface: str, seconds: float = 1.0) ->
         try:
             replies, _ = srp(requests, iface=interface, timeout=seconds, multi=True)
         except (PermissionError, OSError) as exc:
-            reason = "CAP_NET_RAW is missing" if isinstance(exc, PermissionError) else f"no interface {interface}"
-            raise UnsupportedError("an ARP scan from this machine", reason) from None
+            reason = (
+                tr("CAP_NET_RAW is missing")
+                if isinstance(exc, PermissionError)
+                else tr("no interface {interface}", interface=interface)
+            )
+            raise UnsupportedError(tr("an ARP scan from this machine"), reason) from None
         found |= {(reply.psrc, reply.hwsrc): None for _, reply in replies if ARP in reply}
     return sorted(found, key=lambda pair: (IPv4Address(pair[0]), pair[1]))
 

@@ -14,6 +14,7 @@ from kanslib.cluster.api import Watches
 from kanslib.cluster.docker import CLIENT, ROUTER, exec_in
 from kanslib.cluster.lifecycle import Notify
 from kanslib.exceptions import SettleTimeoutError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject, endpoints_of, external_address, is_ready, newest_leaders
 from kanslib.recording.raw import settling
 
@@ -35,13 +36,15 @@ def wait_until_settled(
         now = time.time()
         if remaining:
             complete = 0.0
-            notify(f"{name}: waiting for {remaining[0]}")
+            notify(tr("{name}: waiting for {remaining}", name=name, remaining=remaining[0]))
         complete = complete or (0.0 if remaining else now)
         last = max([since, *(t for t in settling.changes(watches.all()) if t >= since)])
         if complete and now - max(last, since) >= QUIET_S:
             return max(last, complete if complete - began > 1 else last)
         if now - began > timeout:
-            raise SettleTimeoutError(name, now - since, remaining or [f"{QUIET_S:.0f} s without a change"])
+            raise SettleTimeoutError(
+                name, now - since, remaining or [tr("{quiet_s:.0f} s without a change", quiet_s=QUIET_S)]
+            )
         time.sleep(0.25)
 
 
@@ -64,9 +67,9 @@ def pending_pods(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
         if meta["namespace"] == "kube-system" or node in lost:
             continue
         if meta.get("deletionTimestamp"):
-            yield f"Pod {meta['name']} to be deleted"
+            yield tr("Pod {name} to be deleted", name=meta["name"])
         elif not is_ready(pod):
-            yield f"Pod {meta['name']} to be ready"
+            yield tr("Pod {name} to be ready", name=meta["name"])
 
 
 def pending_metallb(watches: Watches) -> Iterator[str]:
@@ -79,7 +82,7 @@ def pending_metallb(watches: Watches) -> Iterator[str]:
             status = daemons.get("status", {})
             desired, ready_count = status.get("desiredNumberScheduled", 0), status.get("numberReady", 0)
             if ready_count < desired or status.get("observedGeneration") != daemons["metadata"].get("generation"):
-                yield f"speakers ({ready_count} of {desired} ready)"
+                yield tr("speakers ({ready_count} of {desired} ready)", ready_count=ready_count, desired=desired)
     webhook = endpoints_of(watches.objects("endpointslices"), "metallb-webhook-service")
     if not any(endpoint.get("conditions", {}).get("ready") for endpoint in webhook):
         yield "MetalLB's webhook"
@@ -104,7 +107,7 @@ def pending_addresses(watches: Watches) -> Iterator[str]:
     }
     for service in load_balancers(watches):
         if not external_address(service) and service["metadata"]["uid"] not in refused:
-            yield f"an address for {service['metadata']['name']}"
+            yield tr("an address for {name}", name=service["metadata"]["name"])
 
 
 def load_balancers(watches: Watches) -> list[KubeObject]:
@@ -120,7 +123,7 @@ def pending_rules(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]
     wanted = {row for row in wanted if len(row) > 1}
     for node in running_nodes(lost):
         if programmed_endpoints(exec_in(node, "iptables -w -t nat -S", timeout=30).out) != wanted:
-            yield f"the rules of {node}"
+            yield tr("the rules of {node}", node=node)
 
 
 def service_endpoints(watches: Watches, service: KubeObject) -> list[str]:
@@ -156,7 +159,7 @@ def pending_after_return(watches: Watches, node: str, before: Mapping[str, str])
     """Yield what a returned node still lacks: readiness, its Pods, the Services that it led `before`."""
     ready = {n["metadata"]["name"]: is_ready(n) for n in watches.objects("nodes")}
     if not ready.get(node):
-        yield f"{node} to be Ready"
+        yield tr("{node} to be Ready", node=node)
     yield from pending_pods(watches)
     yield from pending_rules(watches)
     if watches.objects("l2advertisements"):
@@ -164,7 +167,7 @@ def pending_after_return(watches: Watches, node: str, before: Mapping[str, str])
         for name, leader in before.items():
             # a speaker that starts alone announces everything for a moment, and its leader event stays: scan with ARP
             if now.get(name) != leader and not holds_address(vips.get(name, ""), leader):
-                yield f"{name} to be led by {leader} again"
+                yield tr("{name} to be led by {leader} again", name=name, leader=leader)
 
 
 def holds_address(address: str, node: str) -> bool:
@@ -181,11 +184,11 @@ def pending_after_loss(watches: Watches, node: str, lost: float) -> Iterator[str
         ready = {n["metadata"]["name"]: is_ready(n) for n in watches.objects("nodes")}
         layer2 = watches.objects("l2advertisements")
         led = [name for name, leader in leaders(watches).items() if leader == node] if layer2 else []
-        yield from (f"another leader for {name}" for name in led)
+        yield from (tr("another leader for {name}", name=name) for name in led)
         if ready.get(node):
-            yield f"{node} to be NotReady"
+            yield tr("{node} to be NotReady", node=node)
         elif not led:
-            yield "its endpoints to be removed"
+            yield tr("its endpoints to be removed")
     yield from pending_rules(watches, {node})
 
 
@@ -199,13 +202,15 @@ def pending_bgp(watches: Watches, lost: Collection[str] = ()) -> Iterator[str]:
     established = {
         line.split()[0] for line in summary.splitlines() if re.match(r"\d+\.\d+\.\d+\.\d+ .* \d+ +\d+ N/A$", line)
     }
-    yield from (f"the BGP session of {node}" for node, address in nodes.items() if address not in established)
+    yield from (
+        tr("the BGP session of {node}", node=node) for node, address in nodes.items() if address not in established
+    )
     if watches.objects("bgpadvertisements"):
         routes = exec_in(ROUTER, "vtysh -c 'show ip route bgp'").out
         for service in load_balancers(watches):
             vip = external_address(service)
             if vip and service_endpoints(watches, service) and f"{vip}/32" not in routes:
-                yield f"a route to {service['metadata']['name']}"
+                yield tr("a route to {name}", name=service["metadata"]["name"])
 
 
 def pending_anywhere(watches: Watches, lost: Sequence[str] = ()) -> Iterator[str]:

@@ -19,6 +19,7 @@ from kanslib.course import stories
 from kanslib.course.addressing import LESSON_NETWORK, address_plan
 from kanslib.course.stories import ClusterState, Role, WantedAction
 from kanslib.exceptions import ClusterError, RefusedError
+from kanslib.i18n import tr
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import reference
 from kanslib.k8s.objects import KubeObject, external_address, identity, is_ready
@@ -91,7 +92,9 @@ class Reconciler:
             self._refuse_second_loss(verb, targets[0])
             self._leaders_before = readiness.leaders(self.watches)
         targets = self._complete_targets(verb, targets)
-        self._notify(f"{describe(verb, targets)} on the course's own cluster; lab.restore() undoes it")
+        self._notify(
+            tr("{describe} on the course's own cluster; lab.restore() undoes it", describe=describe(verb, targets))
+        )
         results = actions.perform(verb, targets)
         return self._completed(verb, targets, results, " ".join(results[0].command))
 
@@ -129,8 +132,14 @@ class Reconciler:
         for other in self.lost_nodes():
             if other != node:
                 raise ClusterError(
-                    f"{verb} {node} refused: {other} is lost already, and the course loses one node at a time.\n"
-                    f"next step: lab.start_node({other!r}), lab.link_up({other!r}) or lab.restore()"
+                    tr(
+                        "{verb} {node} refused: {other} is lost already, and the course loses one node at "
+                        "a time.\nnext step: lab.start_node({other!r}), lab.link_up({other!r}) or "
+                        "lab.restore()",
+                        verb=verb,
+                        node=node,
+                        other=other,
+                    )
                 )
 
     # ── settling ─────────────────────────────────────────────────────────────────────────────────────────
@@ -198,13 +207,16 @@ class Reconciler:
         for one in self._active():
             if not wanted.has_active(one.verb):
                 yield self._completed(
-                    one.inverse, (one.target,), actions.undo(one), f"undo {one.verb} {one.target}".strip()
+                    one.inverse,
+                    (one.target,),
+                    actions.undo(one),
+                    tr("undo {verb} {target}", verb=one.verb, target=one.target).strip(),
                 )
 
     def _remove_metallb(self, wanted: ClusterState) -> Iterator[CompletedStep]:
         """Remove MetalLB and its objects, for a state without it."""
         if readiness.metallb_installed(self.watches) and not wanted.metallb:
-            self._notify("removing MetalLB")
+            self._notify(tr("removing MetalLB"))
             objects = [obj for obj in self._existing().values() if obj["kind"] not in ("Pod", "Service")]
             if objects:
                 yield self.delete([reference(obj) for obj in objects])
@@ -306,7 +318,7 @@ class Reconciler:
         if role.kind == "leader":
             leader = readiness.leaders(self.watches).get(role.name)
             if leader is None:
-                raise ClusterError(f"{role.name} has no leader now: lab.events({role.name!r}) may say why")
+                raise ClusterError(tr("{name} has no leader now: lab.events({name!r}) may say why", name=role.name))
             return leader
         pods = {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in self.watches.objects("pods")}
         return str(pods[role.name])
@@ -337,7 +349,7 @@ def repair(notify: Notify) -> list[str]:
     """
     undone = []
     for one in actions.active_actions():
-        notify(f"undoing {one.verb} {one.target}")
+        notify(tr("undoing {verb} {target}", verb=one.verb, target=one.target))
         actions.undo(one)
         undone.append(f"{one.verb} {one.target}".strip())
     _wait_for_api(notify)
@@ -355,16 +367,18 @@ def _wait_for_api(notify: Notify) -> None:
         lambda result: result.out == "ok",
         every=0.5,
         seconds=120,
-        on_wait=lambda _: notify("waiting for the API server"),
+        on_wait=lambda _: notify(tr("waiting for the API server")),
     )
     if retrying(kubectl, "get --raw /readyz", timeout=20).out != "ok":
         raise ClusterError(
-            "the API server does not answer two minutes after its node was started: kans down, then kans up"
+            tr("the API server does not answer two minutes after its node was started: kans down, then kans up")
         )
 
 
 def _unhealthy(watches: Watches) -> Iterator[str]:
-    yield from (f"{n['metadata']['name']} to be Ready" for n in watches.objects("nodes") if not is_ready(n))
+    yield from (
+        tr("{name} to be Ready", name=n["metadata"]["name"]) for n in watches.objects("nodes") if not is_ready(n)
+    )
     yield from readiness.pending_anywhere(watches)
 
 
@@ -373,7 +387,7 @@ def install_metallb(manifest: str, notify: Notify) -> None:
     watches = Watches()
     try:
         if not readiness.metallb_installed(watches):
-            notify("installing MetalLB")
+            notify(tr("installing MetalLB"))
             actions.install_metallb(manifest)
             readiness.wait_until_settled(
                 "MetalLB", watches, lambda: readiness.pending_anywhere(watches), time.time(), notify, 240

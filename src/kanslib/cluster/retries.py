@@ -8,6 +8,8 @@ from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from kanslib.i18n import tr
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -47,6 +49,6 @@ def log_retry(state: RetryCallState) -> None:
         getattr(state.fn, "__name__", "call"),
         state.args[:1],
         state.attempt_number,
-        error or "not ready yet",
+        error or tr("not ready yet"),
         state.upcoming_sleep,
     )

@@ -27,6 +27,7 @@ from kanslib.cluster.api import CONTROL_PLANE, Watches, kubectl, logs
 from kanslib.cluster.docker import CLIENT, ROUTER, CommandResult
 from kanslib.cluster.reconciler import CompletedStep, Reconciler
 from kanslib.exceptions import KanslibError, UnsupportedError
+from kanslib.i18n import tr
 from kanslib.recording import Recording
 from kanslib.recording.raw.journal import Journal
 from kanslib.status import Status, show_status
@@ -105,7 +106,9 @@ class Session:
     def _start_capture(self) -> captures.Capture | UnsupportedError:
         network = docker.network()
         if network is None:
-            return UnsupportedError("a capture", f"there is no Docker network {docker.network_name()}")
+            return UnsupportedError(
+                tr("a capture"), tr("there is no Docker network {network_name}", network_name=docker.network_name())
+            )
         condition = captures.CAPTURE_FILTER.format(client=self.addresses.get(CLIENT, network.gateway))
         try:
             return captures.Capture("host", network.bridge, condition, self.capture_file, snap=192)
@@ -154,7 +157,8 @@ class Session:
         if command == DOCKER_PS:
             return _docker_ps()
         raise UnsupportedError(
-            f"{command!r} on {HOST}", f"on {HOST} a lab runs kubectl and the docker ps of lab.containers()"
+            tr("{command!r} on {host}", command=command, host=HOST),
+            tr("on {host} a lab runs kubectl and the docker ps of lab.containers()", host=HOST),
         )
 
     def record_output(self, place: str, command: str, result: CommandResult) -> None:
@@ -293,7 +297,7 @@ def _undo(injected: set[ActiveAction], watches: Watches) -> None:
     """Undo those of the active actions that were injected; another kernel may be observing the others."""
     for one in actions.active_actions(None if watches.has_failed else watches.objects) if injected else ():
         if one in injected:
-            print(f"undone at exit: {one.verb} {one.target}", file=sys.stderr)  # noqa: T201 (loggers may be closed)
+            print(tr("undone at exit: {verb} {target}", verb=one.verb, target=one.target), file=sys.stderr)  # noqa: T201 (loggers may be closed)
             actions.undo(one)
 
 

@@ -19,6 +19,7 @@ from kanslib.comparison.facts import (
     service_rules,
 )
 from kanslib.exceptions import KanslibError, RecordingError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject, external_address
 from kanslib.recording import Recording
 
@@ -52,7 +53,7 @@ def compare(a: Recording, b: Recording) -> Iterator[RecordingDifference]:
     for name in sorted({*a.manifest.versions, *b.manifest.versions}):
         pair = a.manifest.versions.get(name, _MISSING), b.manifest.versions.get(name, _MISSING)
         if pair[0] != pair[1]:
-            yield RecordingDifference("", "", f"version of {name}", *pair)
+            yield RecordingDifference("", "", tr("version of {name}", name=name), *pair)
     stories = [{story.name: story for story in recording.manifest.stories} for recording in (a, b)]
     for name in dict.fromkeys([*stories[0], *stories[1]]):
         if name not in stories[0] or name not in stories[1]:
@@ -78,7 +79,11 @@ def _differences(a: Meaning, b: Meaning) -> Iterator[tuple[str, str, str]]:
             yield str(fact), _fact_text(pair[0]), _fact_text(pair[1])
     for service in a.outages:
         if service in b.outages and not outages_agree(a.outages[service], b.outages[service]):
-            yield f"outage of {service}", _outage_text(a.outages[service]), _outage_text(b.outages[service])
+            yield (
+                tr("outage of {service}", service=service),
+                _outage_text(a.outages[service]),
+                _outage_text(b.outages[service]),
+            )
 
 
 def outages_agree(a: Sequence[Phase], b: Sequence[Phase]) -> bool:
@@ -89,11 +94,13 @@ def outages_agree(a: Sequence[Phase], b: Sequence[Phase]) -> bool:
 
 
 def _fact_text(values: tuple[str, ...] | None) -> str:
-    return _MISSING if values is None else ", ".join(values) or "none"
+    return _MISSING if values is None else ", ".join(values) or tr("none")
 
 
 def _outage_text(phases: Sequence[Phase]) -> str:
-    return ", ".join(f"{phase.name} until {phase.end:+.1f} s" for phase in phases) or "none"
+    return ", ".join(tr("{name} until {end:+.1f} s", name=tr(phase.name), end=phase.end) for phase in phases) or tr(
+        "none"
+    )
 
 
 def meaning(backend: Backend, moment: str) -> Meaning:
@@ -122,7 +129,7 @@ def _names(backend: Backend) -> dict[str, str]:
 def _roles(nodes: list[KubeObject]) -> dict[str, str]:
     """Return the role of each node: control plane, then the workers in order of their names."""
     workers = sorted(n["metadata"]["name"] for n in nodes if _ROLE not in n["metadata"].get("labels", {}))
-    roles = {name: f"worker {number}" for number, name in enumerate(workers, 1)}
+    roles = {name: tr("worker {number}", number=number) for number, name in enumerate(workers, 1)}
     return {n["metadata"]["name"]: roles.get(n["metadata"]["name"], "control plane") for n in nodes}
 
 

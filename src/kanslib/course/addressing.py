@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, summarize_address_range
 
 from kanslib.exceptions import ClusterError
+from kanslib.i18n import tr
 
 LESSON_NETWORK = "172.18.0.0/16"
 
@@ -38,7 +39,12 @@ def address_plan(network: str) -> AddressPlan:
     """
     net = IPv4Network(network)
     if net.num_addresses < 256:
-        raise ClusterError(f"the Docker network {network} is too small for the course: it needs 256 addresses (a /24)")
+        raise ClusterError(
+            tr(
+                "the Docker network {network} is too small for the course: it needs 256 addresses (a /24)",
+                network=network,
+            )
+        )
     wide = net.num_addresses >= 65536
     base, top = net.network_address, net.broadcast_address
     return AddressPlan(

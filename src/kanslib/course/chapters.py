@@ -115,13 +115,27 @@ def _load_digests(directory: Path) -> dict[str, str]:
 def _read(path: Path) -> bytes:
     """Return a file of the learner's copy. KanslibError for what is no file, is huge, or may not be read."""
     if path.exists() and not path.is_file():
-        raise KanslibError(f"{path} is no regular file, expected a file of the course: name another place with --dir")
+        raise KanslibError(
+            tr("{path} is no regular file, expected a file of the course: name another place with --dir", path=path)
+        )
     if path.exists() and path.stat().st_size > LARGEST_FILE:
-        raise KanslibError(f"{path} has more than {LARGEST_FILE:,} bytes, expected a file of the course: move it away")
+        raise KanslibError(
+            tr(
+                "{path} has more than {largest_file:,} bytes, expected a file of the course: move it away",
+                path=path,
+                largest_file=LARGEST_FILE,
+            )
+        )
     try:
         return path.read_bytes()
     except PermissionError as exc:
-        raise KanslibError(f"{path}: {exc.strerror}; next step: check its permissions, or move it away") from None
+        raise KanslibError(
+            tr(
+                "{path}: {strerror}; next step: check its permissions, or move it away",
+                path=path,
+                strerror=exc.strerror,
+            )
+        ) from None
 
 
 def _plan_chapter(source: Path, target: Path, copied_digest: str) -> tuple[CopyResult, Path | None]:
@@ -147,9 +161,11 @@ def version_notice(notebook: Path) -> str:
         return ""
     if _number(written_for) >= _number(__version__):
         return ""
-    return (
-        f"this notebook is the edition of kanslib {written_for}, the library is {__version__}: "
-        "`kans lab` puts the new edition beside yours"
+    return tr(
+        "this notebook is the edition of kanslib {written_for}, the library is {version}: `kans lab` "
+        "puts the new edition beside yours",
+        written_for=written_for,
+        version=__version__,
     )
 
 

@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from kanslib.exceptions import ConfigurationError, KanslibError
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb import election
@@ -24,7 +25,7 @@ Problem = Literal[
     "stale configuration", "pool exhausted", "sharing refused", "foreign network", "no advertisement", "selects nobody",
     "no speakers", "all excluded", "no endpoints", "local nowhere", "conflict",
 ]  # fmt: skip
-_OLDER_ONE = "not known: MetalLB works with an older configuration, which its objects do not say any more"
+_OLDER_ONE = tr_later("not known: MetalLB works with an older configuration, which its objects do not say any more")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _name(obj: KubeObject) -> str:
 
 def _join(names: Collection[str]) -> str:
     found = sorted(names)
-    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    return tr(" and ").join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
 def _advertisements(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:
@@ -105,8 +106,11 @@ def _advertisements(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:
 
 def _stale(cluster: ClusterSnapshot) -> Finding:
     if cluster.refusal:
-        return Finding(True, f"MetalLB refuses the newest configuration and keeps an older one: {cluster.refusal}")
-    return Finding(False, "MetalLB takes the configuration")
+        return Finding(
+            True,
+            tr("MetalLB refuses the newest configuration and keeps an older one: {refusal}", refusal=cluster.refusal),
+        )
+    return Finding(False, tr("MetalLB takes the configuration"))
 
 
 def _exhausted(cluster: ClusterSnapshot) -> Finding:
@@ -114,9 +118,16 @@ def _exhausted(cluster: ClusterSnapshot) -> Finding:
     used = {ip for one in cluster.services for ip in external_addresses(one)}
     waiting = [_name(one) for one in cluster.waiting if not _requested_address(one)]
     if waiting and room and room <= used:
-        return Finding(True, f"{_join(waiting)} waits, and all {len(room)} addresses of the pools are in use")
+        return Finding(
+            True,
+            tr(
+                "{names} waits, and all {number} addresses of the pools are in use",
+                names=_join(waiting),
+                number=len(room),
+            ),
+        )
     free = len(room - used)
-    return Finding(False, f"{free} of {len(room)} addresses are free")
+    return Finding(False, tr("{free} of {number} addresses are free", free=free, number=len(room)))
 
 
 def _requested_address(service: KubeObject) -> str:
@@ -132,43 +143,58 @@ def _sharing(cluster: ClusterSnapshot) -> Finding:
         keys = [annotation(each, "allow-shared-ip") for each in (one, holder)]
         if keys[0] != keys[1] or not keys[0]:
             address = _requested_address(one)
-            fact = f"{_name(one)} asks for {address}, which {_name(holder)} has, and they carry no common key"
+            fact = tr(
+                "{service} asks for {address}, which {holder} has, and they carry no common key",
+                service=_name(one),
+                address=address,
+                holder=_name(holder),
+            )
             return Finding(True, fact)
-    return Finding(False, "no Service that waits asks for an address that another one has")
+    return Finding(False, tr("no Service that waits asks for an address that another one has"))
 
 
 def _outside_the_network(cluster: ClusterSnapshot) -> Finding:
     near = ip_network(cluster.network)
     far = [(_name(one), ip) for one in cluster.services for ip in external_addresses(one) if ip_address(ip) not in near]
     if far:
-        return Finding(True, f"{far[0][0]} has {far[0][1]}, which is not in the clients' network {cluster.network}")
-    return Finding(False, f"every address that was given is in the clients' network {cluster.network}")
+        return Finding(
+            True,
+            tr(
+                "{service} has {address}, which is not in the clients' network {network}",
+                service=far[0][0],
+                address=far[0][1],
+                network=cluster.network,
+            ),
+        )
+    return Finding(
+        False, tr("every address that was given is in the clients' network {network}", network=cluster.network)
+    )
 
 
 def _unadvertised(cluster: ClusterSnapshot) -> Finding:
     bare = {pool.name for _, pool in cluster.announced if not pool.layer2 and not pool.bgp}
     if bare:
-        return Finding(True, f"no advertisement covers the pool {_join(bare)}")
+        return Finding(True, tr("no advertisement covers the pool {names}", names=_join(bare)))
     named = {ad.name for _, pool in cluster.announced for ad in _advertisements(pool)}
-    return Finding(False, f"{_join(named) or 'an advertisement'} covers the pool")
+    return Finding(False, tr("{names} covers the pool", names=_join(named) or tr("an advertisement")))
 
 
 def _selects_nobody(cluster: ClusterSnapshot) -> Finding:
     for _, pool in cluster.announced:
         ads = _advertisements(pool)
         if ads and not any(ad.nodes for ad in ads):
-            return Finding(True, f"the node selector of {ads[0].name} matches no node")
+            return Finding(True, tr("the node selector of {name} matches no node", name=ads[0].name))
     selected = {node for _, pool in cluster.announced for ad in _advertisements(pool) for node in ad.nodes}
     if not selected:
-        return Finding(False, "there is no advertisement whose node selector could be wrong")
-    return Finding(False, f"the advertisement selects {_join(selected)}")
+        return Finding(False, tr("there is no advertisement whose node selector could be wrong"))
+    return Finding(False, tr("the advertisement selects {names}", names=_join(selected)))
 
 
 def _no_speakers(cluster: ClusterSnapshot) -> Finding:
     alive = election.speakers(cluster.objects)
     if not alive:
-        return Finding(True, "no speaker Pod is there")
-    return Finding(False, f"{len(alive)} speaker Pods are ready")
+        return Finding(True, tr("no speaker Pod is there"))
+    return Finding(False, tr("{number} speaker Pods are ready", number=len(alive)))
 
 
 def _no_endpoints(cluster: ClusterSnapshot) -> Finding:
@@ -176,8 +202,10 @@ def _no_endpoints(cluster: ClusterSnapshot) -> Finding:
     if idle:
         selector = idle[0]["spec"].get("selector") or {}
         labels = ",".join(f"{key}={value}" for key, value in selector.items())
-        return Finding(True, f"{_name(idle[0])} selects {labels}, and no ready Pod carries that")
-    return Finding(False, "every Service has ready endpoints")
+        return Finding(
+            True, tr("{name} selects {labels}, and no ready Pod carries that", name=_name(idle[0]), labels=labels)
+        )
+    return Finding(False, tr("every Service has ready endpoints"))
 
 
 def _local_nowhere(cluster: ClusterSnapshot) -> Finding:
@@ -189,9 +217,9 @@ def _local_nowhere(cluster: ClusterSnapshot) -> Finding:
         facts = (external_addresses(one), pool, pieces, cluster.objects("nodes"), alive)
         open_to_all = {**one, "spec": {**one["spec"], "externalTrafficPolicy": "Cluster"}}
         if election.elect(open_to_all, *facts).leader and not election.elect(one, *facts).leader:
-            fact = f"{_name(one)} is Local, and no node that may announce it has one of its Pods"
+            fact = tr("{name} is Local, and no node that may announce it has one of its Pods", name=_name(one))
             return Finding(True, fact)
-    return Finding(False, "no Service is kept from every node by the policy Local")
+    return Finding(False, tr("no Service is kept from every node by the policy Local"))
 
 
 def _all_excluded(cluster: ClusterSnapshot) -> Finding:
@@ -200,15 +228,15 @@ def _all_excluded(cluster: ClusterSnapshot) -> Finding:
         if election.EXCLUDE not in node["metadata"].get("labels", {})
     ]  # fmt: skip
     if not free:
-        return Finding(True, "every node carries the label that keeps load balancers away")
-    return Finding(False, f"{_join(free)} carry no exclude label")
+        return Finding(True, tr("every node carries the label that keeps load balancers away"))
+    return Finding(False, tr("{names} carry no exclude label", names=_join(free)))
 
 
 def _arp_conflict(cluster: ClusterSnapshot) -> Finding:
     for vip, holders in sorted(cluster.arp_answers.items()):
         if len(holders) > 1:
-            return Finding(True, f"{len(holders)} machines answer for {vip}")
-    return Finding(False, "no address was answered for by two machines")
+            return Finding(True, tr("{number} machines answer for {vip}", number=len(holders), vip=vip))
+    return Finding(False, tr("no address was answered for by two machines"))
 
 
 CAUSES: dict[Problem, Callable[[ClusterSnapshot], Finding]] = {

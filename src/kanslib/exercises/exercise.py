@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from kanslib.exceptions import AnswerFormatError
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import Answer, Case, ExpectedAnswer, Function, Misconception, is_equal
+from kanslib.i18n import tr, tr_later, tr_plural
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
 Kind = Literal["choice", "number", "names", "code", "diagnosis"]
@@ -24,10 +25,10 @@ _PLACEHOLDERS = {"", "...", "?", "____", "your answer"}
 class AnswerOutcome(StrEnum):
     """What can come of an answer."""
 
-    NOT_TRIED = "not tried"
-    WRONG = "wrong"
-    RIGHT = "right"
-    RIGHT_AFTER_HELP = "right after help"
+    NOT_TRIED = tr_later("not tried")
+    WRONG = tr_later("wrong")
+    RIGHT = tr_later("right")
+    RIGHT_AFTER_HELP = tr_later("right after help")
 
 
 class OutcomeMark(NamedTuple):
@@ -39,10 +40,10 @@ class OutcomeMark(NamedTuple):
 
 
 OUTCOME_MARKS = {
-    AnswerOutcome.NOT_TRIED: OutcomeMark("○", "not tried", GREY),
-    AnswerOutcome.WRONG: OutcomeMark("✗", "not yet", VERMILLION),
-    AnswerOutcome.RIGHT: OutcomeMark("✓", "right", GREEN),
-    AnswerOutcome.RIGHT_AFTER_HELP: OutcomeMark("✓?", "right, after help", BLUE),
+    AnswerOutcome.NOT_TRIED: OutcomeMark("○", tr_later("not tried"), GREY),
+    AnswerOutcome.WRONG: OutcomeMark("✗", tr_later("not yet"), VERMILLION),
+    AnswerOutcome.RIGHT: OutcomeMark("✓", tr_later("right"), GREEN),
+    AnswerOutcome.RIGHT_AFTER_HELP: OutcomeMark("✓?", tr_later("right, after help"), BLUE),
 }
 
 
@@ -152,7 +153,13 @@ def _essence_of_starter(starter: str) -> tuple[object, ...]:
 def parse_answer(exercise: Exercise, answer: object) -> Answer:
     """Return the answer in the form of the expected one. AnswerFormatError says what was expected."""
     if isinstance(answer, str) and len(answer) > _MAX_LENGTH:
-        raise AnswerFormatError(f"that text is {len(answer):,} characters long; expected {describe_format(exercise)}")
+        raise AnswerFormatError(
+            tr(
+                "that text is {number:,} characters long; expected {expected}",
+                number=len(answer),
+                expected=describe_format(exercise),
+            )
+        )
     parsers: dict[Kind, Callable[[Exercise, object], Answer]] = {
         "choice": _parse_choice, "number": _parse_number, "names": _parse_names, "code": _parse_function,
         "diagnosis": _parse_diagnosis,
@@ -163,14 +170,16 @@ def parse_answer(exercise: Exercise, answer: object) -> Answer:
 def describe_format(exercise: Exercise) -> str:
     """Return what an answer should look like, in words."""
     if exercise.kind == "choice":
-        return "one of its choices, by letter or in words"
+        return tr("one of its choices, by letter or in words")
     if exercise.kind == "number":
-        return f"a number{' of ' + exercise.unit if exercise.unit else ''}, e.g. 3.5"
+        if exercise.unit:
+            return tr("a number of {unit}, e.g. 3.5", unit=exercise.unit)
+        return tr("a number, e.g. 3.5")
     if exercise.kind == "code":
-        return "a function"
+        return tr("a function")
     if exercise.kind == "diagnosis":
-        return f"{', '.join(exercise.parts)}: each one of its choices, by letter or in words"
-    return "a name or a list of names, e.g. ['svc1', 'svc2']"
+        return tr("{parts}: each one of its choices, by letter or in words", parts=", ".join(exercise.parts))
+    return tr("a name or a list of names, e.g. ['svc1', 'svc2']")
 
 
 def letter(place: int) -> str:
@@ -192,7 +201,13 @@ def _parse_diagnosis(exercise: Exercise, answer: object) -> dict[str, str]:
     if isinstance(answer, (list, tuple)) and len(answer) == len(parts):
         answer = dict(zip(parts, answer, strict=True))
     if not isinstance(answer, dict) or set(answer) != set(parts) or any(map(is_blank, answer.values())):
-        raise AnswerFormatError(f"a diagnosis has {len(parts)} parts; expected {describe_format(exercise)}")
+        raise AnswerFormatError(
+            tr(
+                "a diagnosis has {number} parts; expected {expected}",
+                number=len(parts),
+                expected=describe_format(exercise),
+            )
+        )
     return {part: _find_choice(exercise, exercise.parts[part], answer[part]) for part in parts}
 
 
@@ -203,7 +218,13 @@ def _find_choice(exercise: Exercise, choices: Collection[Choice], answer: object
         for place, choice in enumerate(choices):
             if wanted in (letter(place), choice.key.lower(), choice.text.lower().strip("().")):
                 return choice.key
-    raise AnswerFormatError(f"{_abridge(answer)} is none of the choices; expected {describe_format(exercise)}")
+    raise AnswerFormatError(
+        tr(
+            "{answer} is none of the choices; expected {expected}",
+            answer=_abridge(answer),
+            expected=describe_format(exercise),
+        )
+    )
 
 
 def _parse_number(exercise: Exercise, answer: object) -> float:
@@ -216,20 +237,38 @@ def _parse_number(exercise: Exercise, answer: object) -> float:
     except (ValueError, OverflowError):
         pass
     if not math.isfinite(number):
-        raise AnswerFormatError(f"{_abridge(answer)} is no number; expected {describe_format(exercise)}")
+        raise AnswerFormatError(
+            tr(
+                "{answer} is no number; expected {expected}",
+                answer=_abridge(answer),
+                expected=describe_format(exercise),
+            )
+        )
     return number
 
 
 def _parse_names(exercise: Exercise, answer: object) -> frozenset[str]:
     parts = answer.replace(",", " ").split() if isinstance(answer, str) else answer
     if not isinstance(parts, (list, tuple, set, frozenset)) or not all(isinstance(part, str) for part in parts):
-        raise AnswerFormatError(f"{_abridge(answer)} holds no names; expected {describe_format(exercise)}")
+        raise AnswerFormatError(
+            tr(
+                "{answer} holds no names; expected {expected}",
+                answer=_abridge(answer),
+                expected=describe_format(exercise),
+            )
+        )
     return frozenset(part.strip() for part in parts)
 
 
 def _parse_function(exercise: Exercise, answer: object) -> Function:
     if not callable(answer):
-        raise AnswerFormatError(f"{_abridge(answer)} cannot be called; expected {describe_format(exercise)}")
+        raise AnswerFormatError(
+            tr(
+                "{answer} cannot be called; expected {expected}",
+                answer=_abridge(answer),
+                expected=describe_format(exercise),
+            )
+        )
     return answer
 
 
@@ -248,7 +287,7 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
     if is_blank(answer):
         return assess_blank(exercise)
     if is_stub(exercise, answer):
-        return Assessment(AnswerOutcome.NOT_TRIED, "Not tried yet: your function has no body of its own.")
+        return Assessment(AnswerOutcome.NOT_TRIED, tr("Not tried yet: your function has no body of its own."))
     try:
         parsed = parse_answer(exercise, answer)
     except AnswerFormatError as exc:
@@ -258,8 +297,10 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
     mistake = _find_mistake(exercise, parsed, expected)
     if mistake is None:
         outcome = AnswerOutcome.RIGHT_AFTER_HELP if was_helped else AnswerOutcome.RIGHT
-        praise = f"Right in {len(expected.cases)} cases. " if exercise.kind == "code" else ""
-        return Assessment(outcome, praise + explain_solution(exercise, expected))
+        solution = explain_solution(exercise, expected)
+        if exercise.kind == "code":
+            solution = f"{tr('Right in {number} cases.', number=len(expected.cases))} {solution}"
+        return Assessment(outcome, solution)
     misconception = next((one for one in exercise.misconceptions if _recognises(one, parsed, expected)), None)
     if misconception is None:
         return Assessment(AnswerOutcome.WRONG, mistake)
@@ -270,7 +311,10 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
 
 def assess_blank(exercise: Exercise) -> Assessment:
     """Return the assessment of no answer at all."""
-    return Assessment(AnswerOutcome.NOT_TRIED, f"Not tried yet. An answer is {describe_format(exercise)}.")
+    return Assessment(
+        AnswerOutcome.NOT_TRIED,
+        tr("Not tried yet. An answer is {expected}.", expected=describe_format(exercise)),
+    )
 
 
 def explain_solution(exercise: Exercise, expected: ExpectedAnswer) -> str:
@@ -311,21 +355,23 @@ def _find_mistake(exercise: Exercise, answer: Answer, expected: ExpectedAnswer) 
         difference, margin = answer - expected.number, exercise.tolerance * max(abs(expected.number), 1e-9)
         if abs(difference) <= margin + 1e-12:
             return None
-        return f"{answer:g} is too {'much' if difference > 0 else 'little'}."
+        if difference > 0:
+            return tr("{answer:g} is too much.", answer=answer)
+        return tr("{answer:g} is too little.", answer=answer)
     if isinstance(answer, Mapping):
         return _find_diagnosis_mistake(exercise, answer, expected)
     if callable(answer):
         return _find_counterexample(answer, expected.cases)
-    return None if answer == expected.value else "No. Look once more; a hint helps: .hint()"
+    return None if answer == expected.value else tr("No. Look once more; a hint helps: .hint()")
 
 
 def _compare_names(answer: frozenset[str], expected: frozenset[str]) -> str | None:
     if answer == expected:
         return None
     extra, missing = sorted(answer - expected), len(expected - answer)
-    parts = [f"not {', '.join(extra)}"] if extra else []
-    parts += [f"{missing} {'is' if missing == 1 else 'are'} missing"] if missing else []
-    return "Not yet: " + "; ".join(parts) + "."
+    parts = [tr("not {names}", names=", ".join(extra))] if extra else []
+    parts += [tr_plural("{n} is missing", "{n} are missing", missing)] if missing else []
+    return tr("Not yet: {faults}.", faults="; ".join(parts))
 
 
 def _find_diagnosis_mistake(exercise: Exercise, answer: Mapping[str, str], expected: ExpectedAnswer) -> str | None:
@@ -335,13 +381,19 @@ def _find_diagnosis_mistake(exercise: Exercise, answer: Mapping[str, str], expec
         raise TypeError(f"the expected answer of {exercise.id} has no facts about its causes")
     texts = {part: {one.key: one.text for one in exercise.parts[part]}[key] for part, key in answer.items()}
     if answer["cause"] != expected.value:
-        return f"Not that. What this cluster says to it: {facts.findings[answer['cause']]}."
+        return tr("Not that. What this cluster says to it: {findings}.", findings=facts.findings[answer["cause"]])
     if answer["evidence"] not in facts.proofs:
-        return f"The cause is right, and {texts['evidence']} shows its effect at best. What shows the cause itself?"
+        return tr(
+            "The cause is right, and {evidence} shows its effect at best. What shows the cause itself?",
+            evidence=texts["evidence"],
+        )
     if answer["evidence"] not in facts.queries:
-        return f"The cause is right. But {texts['evidence']} is not among your queries in this lab: ask, then say so."
+        return tr(
+            "The cause is right. But {evidence} is not among your queries in this lab: ask, then say so.",
+            evidence=texts["evidence"],
+        )
     if answer["fix"] not in facts.fixes:
-        return f"Cause and evidence are right. “{texts['fix']}” would leave the cause where it is."
+        return tr("Cause and evidence are right. “{fix}” would leave the cause where it is.", fix=texts["fix"])
     return None
 
 
@@ -352,10 +404,20 @@ def _find_counterexample(function: Function, cases: Sequence[Case]) -> str | Non
         try:
             result = function(*arguments)
         except Exception as exc:  # noqa: BLE001 (the learner's function: whatever it raises is an answer)
-            return f"Your function ended with {type(exc).__name__}: {str(exc)[:200]}, when called with ({call})."
+            return tr(
+                "Your function ended with {name}: {exc}, when called with ({call}).",
+                name=type(exc).__name__,
+                exc=str(exc)[:200],
+                call=call,
+            )
         if not is_equal(result, expected):
-            return (
-                f"Right in {place} of {place + 1} cases so far. Called with ({call}) it says "
-                f"{_shorten(repr(result), 120)}; the cluster said {_shorten(repr(expected), 120)}."
+            return tr(
+                "Right in {right} of {tried} cases so far. Called with ({call}) it says {said}; "
+                "the cluster said {expected}.",
+                right=place,
+                tried=place + 1,
+                call=call,
+                said=_shorten(repr(result), 120),
+                expected=_shorten(repr(expected), 120),
             )
     return None

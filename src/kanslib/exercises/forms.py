@@ -14,11 +14,13 @@ from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
 from kanslib.exercises.session import LOOK_FIRST, ExerciseView, Feedback, Prediction
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import BLUE, GREEN, VERMILLION
 
 _WIDE = {"width": "auto", "max_width": "100%"}
-_NOTHING = "(choose)"
-_MARKS = {True: "✓ right", False: "✗ not right"}  # beside a choice, after a check or a solution
+_NOTHING = tr_later("(choose)")
+_THE_PART = {"cause": tr_later("the cause"), "fix": tr_later("the fix"), "evidence": tr_later("the evidence")}
+_MARKS = {True: tr_later("✓ right"), False: tr_later("✗ not right")}  # beside a choice, after a check or a solution
 _MOST_CHOICES = 12
 # Long choices are wrapped. A marked one has words and a bar.
 _STYLE = Markup(
@@ -78,7 +80,7 @@ def display_forms(views: Sequence[ExerciseView], papers: Sequence[Markup], text:
     display_on_paper(Markup().join(papers), text)
     forms = ipw.VBox([create_form(view) for view in views])
     # where no widget can be shown, IPython's own text would be the Python of the form
-    display({**forms._repr_mimebundle_(), "text/plain": "Run this cell to answer here."}, raw=True)
+    display({**forms._repr_mimebundle_(), "text/plain": tr("Run this cell to answer here.")}, raw=True)
 
 
 def display_on_paper(html: Markup, text: str) -> None:
@@ -107,18 +109,18 @@ def create_form(view: ExerciseView) -> ipw.Widget:
 
     def submit() -> Feedback:
         missing = field.missing()
-        return Feedback(missing, "Not answered yet") if missing else view.submit(field.read())
+        return Feedback(missing, tr("Not answered yet")) if missing else view.submit(field.read())
 
     if isinstance(view, Prediction):
-        tooltip = "Keep this guess; the query that shows the answer scores it"
-        buttons = [create_button("Write it down", tooltip, submit)]
+        tooltip = tr("Keep this guess; the query that shows the answer scores it")
+        buttons = [create_button(tr("Write it down"), tooltip, submit)]
         view.when_scored(show)
         show(view.result)
     else:
         buttons = [
-            create_button("Check", "Is this right?", submit),
-            create_button("Hint", "The next hint", view.hint),
-            create_button("Solution", "The answer, and why", view.solution),
+            create_button(tr("Check"), tr("Is this right?"), submit),
+            create_button(tr("Hint"), tr("The next hint"), view.hint),
+            create_button(tr("Solution"), tr("The answer, and why"), view.solution),
         ]
         show(None)
     box = ipw.VBox([question, field.widget, ipw.HBox(buttons, layout={"flex_flow": "row wrap"}), feedback])
@@ -156,13 +158,13 @@ def _create_radio_buttons(choices: Sequence[Choice]) -> FormField:
     def mark(marks: Mapping[str, bool]) -> None:
         marked.update(marks)  # what was wrong once stays marked
         chosen = radio.value
-        radio.options = [(f"{text} {_MARKS[marked[key]]}" if key in marked else text, key) for text, key in options]
+        radio.options = [(f"{text} {tr(_MARKS[marked[key]])}" if key in marked else text, key) for text, key in options]
         radio.value = chosen
         for place, (_, key) in enumerate(options, 1):
             if key in marked:
                 radio.add_class(f"kans-{'right' if marked[key] else 'wrong'}-{place}")
 
-    return FormField(radio, lambda: radio.value, lambda: "Choose one." if radio.value is None else "", mark)
+    return FormField(radio, lambda: radio.value, lambda: tr("Choose one.") if radio.value is None else "", mark)
 
 
 def _create_checkboxes(options: Sequence[str]) -> FormField:
@@ -173,19 +175,19 @@ def _create_checkboxes(options: Sequence[str]) -> FormField:
 
     def mark(marks: Mapping[str, bool]) -> None:
         for name, box in boxes.items():
-            box.description = f"{name} {_MARKS[marks[name]]}" if name in marks else name
+            box.description = f"{name} {tr(_MARKS[marks[name]])}" if name in marks else name
 
-    return FormField(ipw.VBox(list(boxes.values())), read, lambda: "" if read() else "Tick one or more.", mark)
+    return FormField(ipw.VBox(list(boxes.values())), read, lambda: "" if read() else tr("Tick one or more."), mark)
 
 
 def _create_slider(scale: tuple[float, float, float], unit: str) -> FormField:
     low, high, step = scale
     slider = ipw.FloatSlider(
-        low, min=low, max=high, step=step, description=unit or "answer", readout=False,
+        low, min=low, max=high, step=step, description=unit or tr("answer"), readout=False,
         style={"description_width": "initial"}, layout={"width": "420px", "max_width": "100%"},
     )  # fmt: skip
     slider.add_class("kans-untouched")
-    readout = ipw.Label("not answered yet")
+    readout = ipw.Label(tr("not answered yet"))
     touched: list[bool] = []
 
     def touch(_change: object) -> None:
@@ -195,23 +197,25 @@ def _create_slider(scale: tuple[float, float, float], unit: str) -> FormField:
 
     slider.observe(touch, "value")
     box = ipw.HBox([slider, readout], layout={"flex_flow": "row wrap", "max_width": "100%"})
-    return FormField(box, lambda: slider.value, lambda: "" if touched else "Move the slider.")
+    return FormField(box, lambda: slider.value, lambda: "" if touched else tr("Move the slider."))
 
 
 def _create_text_field() -> FormField:
-    text = _text_input("answer", "", "")
-    return FormField(text, lambda: text.value, lambda: "" if text.value.strip() else "Write your answer.")
+    text = _text_input(tr("answer"), "", "")
+    return FormField(text, lambda: text.value, lambda: "" if text.value.strip() else tr("Write your answer."))
 
 
 def _create_code_field(view: ExerciseView) -> FormField:
     function = view.exercise.starter.removeprefix("def ").partition("(")[0]
-    text = _text_input("function", function, "the name of your function")
+    text = _text_input(tr("function"), function, tr("the name of your function"))
 
     def missing() -> str:
         name = text.value.strip()
         if callable(_find_in_notebook(name)):
             return ""
-        return f"This notebook has no function {name!r} yet. Write it in a cell, run that cell, and check again."
+        return tr(
+            "This notebook has no function {name!r} yet. Write it in a cell, run that cell, and check again.", name=name
+        )
 
     return FormField(text, lambda: _find_in_notebook(text.value.strip()), missing)
 
@@ -235,7 +239,7 @@ def _create_dropdowns(view: ExerciseView) -> FormField:
     """Return one dropdown for each part of a diagnosis. They offer what the learner's queries can have shown."""
     dropdowns = {
         part: ipw.Dropdown(
-            description=part, layout={"width": "640px", "max_width": "100%"}, style={"description_width": "5em"}
+            description=tr(part), layout={"width": "640px", "max_width": "100%"}, style={"description_width": "5em"}
         )
         for part in view.exercise.parts
     }
@@ -243,18 +247,18 @@ def _create_dropdowns(view: ExerciseView) -> FormField:
 
     def offer() -> None:
         offered = view.offered()
-        note.value = "" if offered else LOOK_FIRST
+        note.value = "" if offered else tr(LOOK_FIRST)
         for part, dropdown in dropdowns.items():
             chosen, choices = dropdown.value, offered.get(part, ())
-            dropdown.options = [(_NOTHING, None), *((choice.text, choice.key) for choice in choices)]
+            dropdown.options = [(tr(_NOTHING), None), *((choice.text, choice.key) for choice in choices)]
             keys = [None, *(choice.key for choice in choices)]
             dropdown.index = keys.index(chosen) if chosen in keys else 0  # a value of None would select no line at all
 
     def missing() -> str:
         if note.value:
-            return LOOK_FIRST
+            return tr(LOOK_FIRST)
         parts = [part for part, dropdown in dropdowns.items() if dropdown.value is None]
-        return f"Choose {' and '.join(f'the {part}' for part in parts)}." if parts else ""
+        return tr("Choose {parts}.", parts=tr(" and ").join(tr(_THE_PART[part]) for part in parts)) if parts else ""
 
     offer()
     view.on_query = offer

@@ -16,6 +16,7 @@ import msgspec
 
 from kanslib.exceptions import KanslibError
 from kanslib.exercises.exercise import AnswerOutcome
+from kanslib.i18n import tr
 
 FORMAT: Final = 1
 _TOKEN_PREFIX = "kans1."
@@ -93,8 +94,8 @@ class Progress:
                 stream.write(_to_json(self.records))
             Path(name).replace(self.path)
         except OSError as exc:
-            problem = f"your progress cannot be kept in {self.path} ({exc.strerror})"
-            self.notice = f"{problem}; lab.progress().token carries it"
+            problem = tr("your progress cannot be kept in {path} ({strerror})", path=self.path, strerror=exc.strerror)
+            self.notice = tr("{problem}; lab.progress().token carries it", problem=problem)
 
     @property
     def token(self) -> str:
@@ -116,15 +117,19 @@ def read_token(token: str) -> dict[str, ExerciseRecord]:
     text = token.strip()
     try:
         if not text.startswith(_TOKEN_PREFIX):
-            raise ValueError("its beginning is missing")
+            raise ValueError(tr("its beginning is missing"))
         if len(text) > 2 * LARGEST_FILE:
-            raise ValueError(f"{len(text):,} characters")
+            raise ValueError(tr("{number:,} characters", number=len(text)))
         body = text.removeprefix(_TOKEN_PREFIX)
         packed = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
         return _parse(zlib.decompressobj().decompress(packed, LARGEST_FILE))
     except (ValueError, zlib.error) as exc:
         raise KanslibError(
-            f"that is no progress token ({exc}); one begins with {_TOKEN_PREFIX!r}: lab.progress().token"
+            tr(
+                "that is no progress token ({exc}); one begins with {token_prefix!r}: lab.progress().token",
+                exc=exc,
+                token_prefix=_TOKEN_PREFIX,
+            )
         ) from None
 
 
@@ -140,7 +145,9 @@ def default_path() -> Path:
     try:
         return Path(user_data_path("kanslib", appauthor=False)) / "progress.json"
     except RuntimeError:
-        raise KanslibError("this user has no home directory; next step: set HOME, or KANS_PROGRESS to a file") from None
+        raise KanslibError(
+            tr("this user has no home directory; next step: set HOME, or KANS_PROGRESS to a file")
+        ) from None
 
 
 def load(path: Path) -> Progress:
@@ -153,7 +160,7 @@ def load(path: Path) -> Progress:
         if not path.exists():
             return Progress(path)
         if not path.is_file():
-            return Progress(None, notice=f"{path} is no regular file; what you do now is not kept")
+            return Progress(None, notice=tr("{path} is no regular file; what you do now is not kept", path=path))
         with path.open("rb") as stream:
             return Progress(path, _parse(stream.read(LARGEST_FILE + 1)))
     except (OSError, ValueError) as exc:
@@ -166,8 +173,16 @@ def _set_aside(path: Path, problem: str) -> Progress:
     try:
         path.rename(renamed)
     except OSError:
-        return Progress(None, notice=f"{path} cannot be read ({problem}); what you do now is not kept")
-    notice = f"{path} cannot be read ({problem}): it was set aside as {renamed.name}, nothing is lost"
+        return Progress(
+            None,
+            notice=tr("{path} cannot be read ({problem}); what you do now is not kept", path=path, problem=problem),
+        )
+    notice = tr(
+        "{path} cannot be read ({problem}): it was set aside as {name}, nothing is lost",
+        path=path,
+        problem=problem,
+        name=renamed.name,
+    )
     return Progress(path, notice=notice)
 
 
@@ -200,11 +215,11 @@ class _File(msgspec.Struct, frozen=True):
 def _parse(content: bytes) -> dict[str, ExerciseRecord]:
     """Return the records in a file's JSON. ValueError for anything else."""
     if len(content) > LARGEST_FILE:
-        raise ValueError(f"more than {LARGEST_FILE:,} bytes")
+        raise ValueError(tr("more than {largest_file:,} bytes", largest_file=LARGEST_FILE))
     try:
         entries = msgspec.json.decode(content, type=_File).entries
     except (msgspec.DecodeError, RecursionError) as exc:
-        raise ValueError(f"not a progress file of format {FORMAT}: {exc}") from None
+        raise ValueError(tr("not a progress file of format {format}: {exc}", format=FORMAT, exc=exc)) from None
     return {
         name: ExerciseRecord(one.outcome, one.tries, one.hints, one.saw_solution, one.ideas)
         for name, one in entries.items()

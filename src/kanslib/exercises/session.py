@@ -25,8 +25,10 @@ from kanslib.exercises.exercise import (
     letter,
     parse_answer,
 )
+from kanslib.exercises.messages import translate
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import BLUE, GREY, bar_style
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ border:2px solid;border-radius:11px}
 """
 
 
-LOOK_FIRST = "Ask this cluster something first. The causes come after your first query."
+LOOK_FIRST = tr_later("Ask this cluster something first. The causes come after your first query.")
 
 
 def display_text(_views: Sequence[ExerciseView], html: Markup, text: str) -> None:
@@ -100,13 +102,14 @@ class Feedback:
 def format_feedback(assessment: Assessment, notice: str = "") -> Feedback:
     """Return an assessment as feedback; `notice` says what happened to the progress file."""
     mark = OUTCOME_MARKS[assessment.outcome]
-    head = mark.words.capitalize() if assessment.outcome is AnswerOutcome.NOT_TRIED else f"{mark.sign} {mark.words}"
+    words = tr(mark.words)
+    head = words.capitalize() if assessment.outcome is AnswerOutcome.NOT_TRIED else f"{mark.sign} {words}"
     return Feedback("\n".join(filter(None, (assessment.words, notice))), head, assessment.outcome)
 
 
 def place_hint(place: str) -> Feedback:
     """Return the hint of a diagnosis that names a place where the cause shows and the learner has not looked."""
-    return Feedback(f"You have not looked at {place} yet.", "Hint")
+    return Feedback(tr("You have not looked at {place} yet.", place=place), tr("Hint"))
 
 
 def _with_line_breaks(words: str) -> Markup:
@@ -153,9 +156,9 @@ class ExerciseView:
         """The question, with its choices in letters."""
         lines = [self.exercise.question, *_list_choices(self.exercise.choices)]
         for part, choices in self.offered().items():
-            lines += [f"{part}:", *_list_choices(self.exercise.parts[part], choices)]
+            lines += [f"{tr(part)}:", *_list_choices(self.exercise.parts[part], choices)]
         if self.exercise.parts and not self.offered():
-            lines.append(LOOK_FIRST)
+            lines.append(tr(LOOK_FIRST))
         if self.exercise.starter:
             lines += ["", self.exercise.starter]
         return "\n".join(lines)
@@ -167,7 +170,7 @@ class ExerciseView:
         try:
             return self.judge(answer, self.expected_answer())
         except KanslibError as exc:
-            return Assessment(AnswerOutcome.NOT_TRIED, f"This cannot be checked at this moment. {exc}")
+            return Assessment(AnswerOutcome.NOT_TRIED, tr("This cannot be checked at this moment. {exc}", exc=exc))
 
     def judge(self, answer: object, expected: ExpectedAnswer) -> Assessment:
         """Judge an answer against the expected one and record the result."""
@@ -211,8 +214,12 @@ class ExerciseView:
         place = min(self._hints_given, len(hints) - 1)
         self._hints_given += 1
         self._progress.record_help(self.exercise.id, hints=place + 1)
-        more = f"{len(hints) - place - 1} more" if place + 1 < len(hints) else "the last one; .solution() tells all"
-        return Feedback(hints[place], f"Hint {place + 1} ({more})")
+        more = (
+            tr("{number} more", number=len(hints) - place - 1)
+            if place + 1 < len(hints)
+            else tr("the last one; .solution() tells all")
+        )
+        return Feedback(hints[place], tr("Hint {place} ({more})", place=place + 1, more=more))
 
     def _find_unseen_place(self) -> str:
         """Return where the cause shows and the learner has not looked; empty for nowhere, and where nobody can tell."""
@@ -233,7 +240,7 @@ class ExerciseView:
         try:
             feedback = self.explain()
         except KanslibError as exc:
-            return Feedback(f"It cannot be worked out at this moment. {exc}", "Solution")
+            return Feedback(tr("It cannot be worked out at this moment. {exc}", exc=exc), tr("Solution"))
         self._progress.record_help(self.exercise.id, solution=True)
         return feedback
 
@@ -242,7 +249,7 @@ class ExerciseView:
         expected = self.expected_answer()
         marks = {} if self.exercise.kind == "code" else self._marks(expected.value, is_right=True)
         words = explain_solution(self.exercise, expected)
-        return Feedback(words, "Solution", AnswerOutcome.RIGHT, self.exercise.solution, marks)
+        return Feedback(words, tr("Solution"), AnswerOutcome.RIGHT, self.exercise.solution, marks)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{part}=…" for part in self.exercise.parts) or "answer"
@@ -256,7 +263,7 @@ class ExerciseView:
     def question_html(self) -> Markup:
         """Return the question and its state, as a form shows them above its own choices."""
         state = self._state()
-        chip = h.span(".kans-state", style=f"border-color:{state.colour}")[f"{state.sign} {state.words}".strip()]
+        chip = h.span(".kans-state", style=f"border-color:{state.colour}")[f"{state.sign} {tr(state.words)}".strip()]
         starter = h.pre[self.exercise.starter] if self.exercise.starter else None
         question = h.div(".kans-question")[h.div[self.label(), self.exercise.question], chip, starter]
         return Markup(h.fragment[h.style[Markup(_STYLE)], question])
@@ -269,13 +276,24 @@ class ExerciseView:
         names = self.options() if self.exercise.kind == "names" else []
         groups = {"": self.exercise.choices or [Choice(name, name) for name in names], **self.offered()}
         choices = [
-            [h.div[part] if part else None, h.ol(".kans-choices")[(h.li[choice.text] for choice in listed)]]
+            [h.div[tr(part)] if part else None, h.ol(".kans-choices")[(h.li[choice.text] for choice in listed)]]
             for part, listed in groups.items()
             if listed
         ]
         scale = self.exercise.scale
-        numbers = h.div[f"a number from {scale[0]:g} to {scale[1]:g} {self.exercise.unit}".strip()] if scale else None
-        look = h.div[LOOK_FIRST] if self.exercise.parts and not self.offered() else None
+        numbers = (
+            h.div[
+                tr(
+                    "a number from {least:g} to {most:g} {unit}",
+                    least=scale[0],
+                    most=scale[1],
+                    unit=self.exercise.unit,
+                ).strip()
+            ]
+            if scale
+            else None
+        )
+        look = h.div[tr(LOOK_FIRST)] if self.exercise.parts and not self.offered() else None
         return Markup(h.div(style=bar_style(BLUE))[self.question_html(), choices, numbers, look])
 
     def paper_html(self) -> Markup:
@@ -301,7 +319,7 @@ class RecalledView(ExerciseView):
 
     def label(self) -> str:
         """Return the chapter that the question comes from."""
-        return f"From chapter {self.exercise.chapter}. "
+        return tr("From chapter {chapter}.", chapter=self.exercise.chapter) + " "
 
 
 class Prediction(ExerciseView):
@@ -313,13 +331,16 @@ class Prediction(ExerciseView):
     def answer(self, guess: object) -> Feedback:
         """Keep the guess. It is scored by the query that shows the answer, and not before."""
         if is_blank(guess):
-            return Feedback(f"No guess yet. Expected: an answer to “{self.exercise.question}”", "Not answered yet")
+            return Feedback(
+                tr("No guess yet. Expected: an answer to “{question}”", question=self.exercise.question),
+                tr("Not answered yet"),
+            )
         try:
             parse_answer(self.exercise, guess)
         except AnswerFormatError as exc:
-            return Feedback(str(exc), "Not answered yet")
+            return Feedback(str(exc), tr("Not answered yet"))
         self.guess, self.result = guess, None
-        return Feedback("Written down. Now look.", "Your prediction")
+        return Feedback(tr("Written down. Now look."), tr("Your prediction"))
 
     def submit(self, answer: object) -> Feedback:
         """Take a guess from a form or a quiz."""
@@ -342,20 +363,24 @@ class Prediction(ExerciseView):
             return None
         mark = OUTCOME_MARKS[assessment.outcome]
         guess = format_answer(self.exercise, parse_answer(self.exercise, self.guess))
-        answer = "" if assessment.is_right else f"Here: {format_answer(self.exercise, expected.value)}. "
+        answer = (
+            ""
+            if assessment.is_right
+            else tr("Here: {answer}.", answer=format_answer(self.exercise, expected.value)) + " "
+        )
         marks = self._marks(self.guess, is_right=assessment.is_right) | self._marks(expected.value, is_right=True)
-        head = f"{mark.sign} Your prediction: {guess}"
+        head = tr("{sign} Your prediction: {guess}", sign=mark.sign, guess=guess)
         return Feedback(answer + assessment.words, head, assessment.outcome, marks=marks)
 
     def label(self) -> str:
         """Return that a guess is asked for."""
-        return "Predict. "
+        return tr("Predict.") + " "
 
     def _state(self) -> OutcomeMark:
         if self.result is None:
-            return OutcomeMark("", "no guess yet" if self.guess is None else "written down", GREY)
+            return OutcomeMark("", tr_later("no guess yet") if self.guess is None else tr_later("written down"), GREY)
         mark = OUTCOME_MARKS[self.result.outcome]
-        return mark._replace(words="not right") if self.result.outcome is AnswerOutcome.WRONG else mark
+        return mark._replace(words=tr_later("not right")) if self.result.outcome is AnswerOutcome.WRONG else mark
 
     def paper_html(self) -> Markup:
         """Return the question; the cells below it show the answer."""
@@ -363,7 +388,7 @@ class Prediction(ExerciseView):
 
     def __repr__(self) -> str:
         result = f"\n{self.result}" if self.result else ""
-        return f"Predict. {self.question}\n→ .answer(guess), then look{result}"
+        return f"{tr('Predict.')} {self.question}\n→ .answer(guess){tr(', then look')}{result}"
 
 
 class Quiz:
@@ -378,7 +403,7 @@ class Quiz:
         for place, view in enumerate(self.views):
             answer = answers[place] if place < len(answers) else None
             lines.append(f"{place + 1}. {view.submit(answer)}")
-        return Feedback("\n".join(lines), f"{len(self.views)} questions")
+        return Feedback("\n".join(lines), tr("{number} questions", number=len(self.views)))
 
     def __repr__(self) -> str:
         questions = "\n".join(f"{place}. {view.question}" for place, view in enumerate(self.views, 1))
@@ -447,13 +472,14 @@ class ExerciseSession:
         """Return the view of an exercise, asked at this moment. UnknownNameError lists the exercises."""
         if name not in self.catalog:
             raise UnknownNameError("exercise", name, self.catalog)
-        exercise, expected_answer = self.catalog[name], self._expected_at()
+        original, expected_answer = self.catalog[name], self._expected_at()
+        exercise = translate(original)
 
         def options() -> list[str]:
             return self._list_options(exercise.options) if exercise.options else []
 
         view = kind(
-            exercise, lambda: expected_answer(exercise), self.progress, options, self._display, self._queries
+            exercise, lambda: expected_answer(original), self.progress, options, self._display, self._queries
         )  # fmt: skip
         if exercise.offer:
             self._diagnoses[name] = view

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kanslib.i18n import tr
+
 
 @dataclass(frozen=True, slots=True)
 class Bits:
@@ -41,14 +43,17 @@ class Bits:
         word = self.set(clear, other.value & mask)
         taken = _masked(other.unknown, mask)
         if any(bits & other_bits for _, bits in word.unknown for _, other_bits in taken):
-            return Bits(word.value, ((f"{word.unknown[0][0]} and {taken[0][0]}", clear | mask),))
+            return Bits(
+                word.value,
+                ((tr("{unknown} and {taken}", unknown=word.unknown[0][0], taken=taken[0][0]), clear | mask),),
+            )
         return Bits(word.value, (*word.unknown, *taken))
 
     def shift(self, by: int) -> Bits:
         """Return the word shifted to the left, or to the right by a negative number; an unknown one stays unknown."""
         if not self.unknown:
             return Bits((self.value << by if by >= 0 else self.value >> -by) & 0xFFFFFFFF)
-        return Bits(0, ((f"{self.unknown[0][0]}, shifted by {by}", 0xFFFFFFFF),))
+        return Bits(0, ((tr("{unknown}, shifted by {by}", unknown=self.unknown[0][0], by=by), 0xFFFFFFFF),))
 
     def learn(self, source: str, mask: int, value: int) -> Bits:
         """Return the word after some bits of a source became known."""

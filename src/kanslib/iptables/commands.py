@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from kanslib.exceptions import RuleSyntaxError
+from kanslib.i18n import tr
 from kanslib.iptables import matches, targets
 from kanslib.iptables.dump import BUILT_IN, CHAIN_LINE, RULE_LINE, ChainIndex
 from kanslib.iptables.syntax import TARGETS, parse_options
@@ -34,18 +35,18 @@ class TableCommands:
             self._chain_command(number, found)
         else:
             column = len(raw) - len(raw.lstrip()) + 1
-            raise RuleSyntaxError(column, raw, "a rule ('-A CHAIN …'), a chain (':NAME …') or COMMIT")
+            raise RuleSyntaxError(column, raw, tr("a rule ('-A CHAIN …'), a chain (':NAME …') or COMMIT"))
 
     def _declare(self, number: int, raw: str) -> None:
         column = raw.index(":") + 1
         found = CHAIN_LINE.fullmatch(raw.lstrip())
         if not found:
-            raise RuleSyntaxError(column, raw, "':NAME POLICY [packets:bytes]', such as ':INPUT ACCEPT [0:0]'")
+            raise RuleSyntaxError(column, raw, tr("':NAME POLICY [packets:bytes]', such as ':INPUT ACCEPT [0:0]'"))
         self._add(column, found["name"], ChainIndex(found["policy"], number, []))
 
     def _add(self, column: int, name: str, chain: ChainIndex) -> None:
         if name in self.chains:
-            raise RuleSyntaxError(column, name, f"each chain once: {name!r} stands above already")
+            raise RuleSyntaxError(column, name, tr("each chain once: {name!r} stands above already", name=name))
         self.chains[name] = chain
 
     def _chain(self, column: int, name: str) -> ChainIndex:
@@ -53,7 +54,11 @@ class TableCommands:
         if name not in self.chains and name in BUILT_IN.get(self.name, ()):
             self.chains[name] = ChainIndex("ACCEPT", None, [])
         if name not in self.chains:
-            expected = f"a chain that was declared before (':{name} - [0:0]') in table {self.name!r}"
+            expected = tr(
+                "a chain that was declared before (':{name} - [0:0]') in table {self_name!r}",
+                name=name,
+                self_name=self.name,
+            )
             raise RuleSyntaxError(column, name, expected)
         return self.chains[name]
 
@@ -61,7 +66,7 @@ class TableCommands:
         letter = found["letter"] or found["word"][0].upper()
         chain = self._chain(found.start("chain") + 1, found["chain"])
         if letter == "A" and found["at"]:
-            raise RuleSyntaxError(found.start("at") + 1, found["at"], "an option, such as -p, -m or -j")
+            raise RuleSyntaxError(found.start("at") + 1, found["at"], tr("an option, such as -p, -m or -j"))
         if letter == "D":
             del chain.lines[self._position_of(chain, found)]
             return
@@ -82,7 +87,7 @@ class TableCommands:
         """Return the position (from 0) that a command names; -I takes the first without one."""
         position = int(found["at"] or 1)
         if not 1 <= position <= last:
-            expected = f"the number of a rule from 1 to {last}" if last else "a chain with rules"
+            expected = tr("the number of a rule from 1 to {last}", last=last) if last else tr("a chain with rules")
             raise RuleSyntaxError(found.start("chain") + 1, found["chain"], expected)
         return position - 1
 
@@ -95,7 +100,7 @@ class TableCommands:
             rule = RULE_LINE.match(self._lines[self._first + number])
             if rule and self._options(rule) == wanted:
                 return position
-        raise RuleSyntaxError(found.start("chain") + 1, found["chain"], "a rule of this chain, word for word")
+        raise RuleSyntaxError(found.start("chain") + 1, found["chain"], tr("a rule of this chain, word for word"))
 
     def _options(self, found: re.Match[str]) -> tuple[str, ...]:
         """Return a rule's options as text, to compare two rules."""
@@ -107,12 +112,12 @@ class TableCommands:
         letter, name = found["letter"] or _LETTERS[found["word"]], found["chain"]
         column = found.start("chain") + 1
         if name is None and letter in "NP":
-            raise RuleSyntaxError(found.end() + 1, "", f"the name of a chain behind -{letter}")
+            raise RuleSyntaxError(found.end() + 1, "", tr("the name of a chain behind -{letter}", letter=letter))
         if letter == "N":
             self._add(column, name, ChainIndex("-", number, []))
         elif letter == "P":
             if found["policy"] is None or name not in BUILT_IN.get(self.name, ()):
-                raise RuleSyntaxError(column, name, "a built-in chain and its policy: -P INPUT DROP")
+                raise RuleSyntaxError(column, name, tr("a built-in chain and its policy: -P INPUT DROP"))
             self._chain(column, name).policy = found["policy"]
         elif letter == "F":
             for chain in [self._chain(column, name)] if name else self.chains.values():
@@ -124,5 +129,5 @@ class TableCommands:
         """Remove one chain, or without a name every chain that is not built in."""
         for removed in [name] if name else [one for one, chain in self.chains.items() if chain.policy == "-"]:
             if self._chain(column, removed).lines:
-                raise RuleSyntaxError(column, removed, f"an empty chain; {removed} still has rules")
+                raise RuleSyntaxError(column, removed, tr("an empty chain; {removed} still has rules", removed=removed))
             del self.chains[removed]

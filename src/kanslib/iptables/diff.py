@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kanslib.i18n import tr
 from kanslib.iptables.dump import Chain, Dump, Rule
 
 
@@ -91,8 +92,14 @@ def _policies(before: Dump, after: Dump) -> Iterator[str]:
         old, new = before.tables.get(table, {}), after.tables.get(table, {})
         for name in {**old, **new}:
             if name not in new:
-                yield f"{table} {name}: the chain is gone"
+                yield tr("{table} {name}: the chain is gone", table=table, name=name)
             elif name not in old:
-                yield f"{table} {name}: the chain is new"
+                yield tr("{table} {name}: the chain is new", table=table, name=name)
             elif old[name].policy != new[name].policy:
-                yield f"{table} {name}: policy {old[name].policy} → {new[name].policy}"
+                yield tr(
+                    "{table} {name}: policy {policy} → {new_policy}",
+                    table=table,
+                    name=name,
+                    policy=old[name].policy,
+                    new_policy=new[name].policy,
+                )

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import overload
 
 from kanslib.exceptions import UnknownNameError
+from kanslib.i18n import tr
 from kanslib.iptables.explain import describe_rule, short
 from kanslib.iptables.missing import MissingRules, missing_services, missing_tables
 from kanslib.iptables.syntax import RuleOptions, parse_options, tokenize
@@ -232,7 +233,9 @@ class Dump:
             for name, chain in chains.items():
                 rules = [self._rule(table, name, line) for line in chain.lines if line in chain.unknown]
                 found += [
-                    (rule, text) for rule in rules for text in rule.unknown or (f"no chain {rule.target} in this dump",)
+                    (rule, text)
+                    for rule in rules
+                    for text in rule.unknown or (tr("no chain {target} in this dump", target=rule.target),)
                 ]
         return tuple(found)
 

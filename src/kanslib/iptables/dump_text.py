@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from kanslib.exceptions import DumpError
+from kanslib.i18n import tr
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be",
@@ -43,20 +44,39 @@ def decode(data: bytes) -> str:
 def check_size(text: str | bytes) -> None:
     """Raise DumpError for a text that is larger than the rules of any machine."""
     if len(text) > LARGEST_TEXT:
-        raise DumpError(1, 1, "", f"at most {LARGEST_TEXT:,} characters of rules, not {len(text):,}")
+        raise DumpError(
+            1,
+            1,
+            "",
+            tr(
+                "at most {largest_text:,} characters of rules, not {number:,}",
+                largest_text=LARGEST_TEXT,
+                number=len(text),
+            ),
+        )
 
 
 def split_lines(text: str, longest: int) -> list[str]:
     """Return the lines of a text. DumpError for more than rules have, or for one of more than `longest` characters."""
     check_size(text)
     if (count := text.count("\n")) > MOST_LINES:
-        raise DumpError(MOST_LINES, 1, "", f"at most {MOST_LINES:,} lines of rules, not {count:,}")
+        raise DumpError(
+            MOST_LINES,
+            1,
+            "",
+            tr("at most {most_lines:,} lines of rules, not {count:,}", most_lines=MOST_LINES, count=count),
+        )
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         if len(line) > longest:
-            raise DumpError(number, longest + 1, "", f"a line of at most {longest:,} characters, not {len(line):,}")
+            raise DumpError(
+                number,
+                longest + 1,
+                "",
+                tr("a line of at most {longest:,} characters, not {number:,}", longest=longest, number=len(line)),
+            )
         if len(line) > 4300 and (found := _LONG_NUMBER.search(line)):
-            raise DumpError(number, found.start() + 1, "", "a number of fewer digits")
+            raise DumpError(number, found.start() + 1, "", tr("a number of fewer digits"))
     return lines
 
 

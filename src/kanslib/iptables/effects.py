@@ -6,6 +6,7 @@ from functools import singledispatch
 from ipaddress import IPv4Address, IPv6Address
 
 from kanslib.exceptions import TraceError
+from kanslib.i18n import tr, tr_later
 from kanslib.iptables import targets
 from kanslib.iptables.bits import Bits
 from kanslib.iptables.match_types import set_subject
@@ -19,7 +20,7 @@ from kanslib.iptables.targets import Action
 
 _TO_DESTINATION = ("PREROUTING", "OUTPUT")  # hooks in which nat changes the destination
 _NO: Ranges = ((0, 0),)
-_TRANSPARENT = "a program {listens|does not listen} with a transparent socket at"
+_TRANSPARENT = tr_later("a program {listens|does not listen} with a transparent socket at")
 
 
 def question(state: PacketState, action: Action) -> Question | None:
@@ -45,9 +46,11 @@ def verdict(state: PacketState, action: Action) -> targets.Verdict | None:
     if isinstance(action, targets.Redirect):
         if state.ask(Question(_listener(state, action))) is True:
             return targets.Verdict("ACCEPT")
-        return targets.Verdict("DROP", f"TPROXY: no transparent socket at {_listener(state, action).value}")
+        return targets.Verdict(
+            "DROP", tr("TPROXY: no transparent socket at {value}", value=_listener(state, action).value)
+        )
     if isinstance(action, targets.ProxySYN) and _answers_handshake(state) is True:
-        return targets.Verdict("SYNPROXY", "the machine answers the handshake itself")
+        return targets.Verdict("SYNPROXY", tr("the machine answers the handshake itself"))
     if isinstance(action, targets.Translate | targets.MapNetwork) and state.role is Role.NAT:
         return targets.Verdict("ACCEPT")
     return None
@@ -65,8 +68,8 @@ def _asked(state: PacketState, action: targets.Ask) -> Subject:
 
 def _listener(state: PacketState, action: targets.Redirect) -> Subject:
     port = action.port or state.dport
-    value = f"port {port}" if action.address in ("", "0.0.0.0", "::") else endpoint(action.address, port)
-    return Subject("socket", _TRANSPARENT, value, state.key(("src", "sport")))
+    value = tr("port {port}", port=port) if action.address in ("", "0.0.0.0", "::") else endpoint(action.address, port)
+    return Subject("socket", tr(_TRANSPARENT), value, state.key(("src", "sport")))
 
 
 def _answers_handshake(state: PacketState) -> bool | Question:
@@ -91,9 +94,13 @@ def _set_bits(action: targets.SetBits, state: PacketState) -> str:
     changed = bits.set(action.clear, action.flip)
     setattr(state, action.word, changed)
     if action.word == "tcp_flags":
-        return "the flags ECE and CWR are cleared"
-    name = "the mark" if action.word == "mark" else "the TOS octet"
-    return f"{name} becomes {changed.known:#x}" if changed.known is not None else f"bits of {name} are set"
+        return tr("the flags ECE and CWR are cleared")
+    name = tr("the mark") if action.word == "mark" else tr("the TOS octet")
+    return (
+        tr("{name} becomes {known:#x}", name=name, known=changed.known)
+        if changed.known is not None
+        else tr("bits of {name} are set", name=name)
+    )
 
 
 @apply.register
@@ -109,23 +116,27 @@ def _set_connection_mark(action: targets.SetConnectionMark, state: PacketState) 
         read = state.connmark.set(~action.flip, 0).shift(action.shift) if action.shift else state.connmark
         state.mark = state.mark.copy_from(read, action.clear, ALL_BITS if action.shift else action.flip)
         known = state.mark.known
-        return "the mark becomes " + (f"{known:#x}" if known is not None else "that of the connection")
-    return "the connection's mark is set"
+        if known is None:
+            return tr("the mark becomes that of the connection")
+        return tr("the mark becomes {known:#x}", known=known)
+    return tr("the connection's mark is set")
 
 
 @apply.register
 def _hash_mark(action: targets.HashMark, state: PacketState) -> str:
     if action.first == action.last:
         state.mark = Bits(action.first)
-        return f"the mark becomes {action.first:#x}"
-    state.forget_mark("the mark of HMARK")
-    return f"the mark becomes a hash of the packet, from {action.first:#x} to {action.last:#x}"
+        return tr("the mark becomes {first:#x}", first=action.first)
+    state.forget_mark(tr("the mark of HMARK"))
+    return tr(
+        "the mark becomes a hash of the packet, from {first:#x} to {last:#x}", first=action.first, last=action.last
+    )
 
 
 @apply.register
 def _set_field(action: targets.SetField, state: PacketState) -> str:
     state.change(action.field, action.value)
-    return f"{FIELDS[action.field][0]} becomes {action.value}"
+    return tr("{field} becomes {value}", field=tr(FIELDS[action.field][0]), value=action.value)
 
 
 @apply.register
@@ -134,18 +145,22 @@ def _set_ttl(action: targets.SetTTL, state: PacketState) -> str:
         state.ttl = action.value
     elif state.ttl is None:
         state.change("ttl", None)
-        return f"the TTL becomes {action.value} {'higher' if action.how == 'inc' else 'lower'}"
+        if action.how == "inc":
+            return tr("the TTL becomes {by} higher", by=action.value)
+        return tr("the TTL becomes {by} lower", by=action.value)
     else:
         by = action.value if action.how == "inc" else -action.value
         state.ttl = min(255, max(0, state.ttl + by))
-    return f"the TTL becomes {state.ttl}"
+    return tr("the TTL becomes {ttl}", ttl=state.ttl)
 
 
 @apply.register
 def _set_mss(action: targets.SetMSS, state: PacketState) -> str:
     highest = action.highest
     state.change("mss", None, ((0, NO_MSS - 1 if highest is None else highest),))
-    return f"its MSS is at most {'that of its path' if highest is None else highest}"
+    if highest is None:
+        return tr("its MSS is at most that of its path")
+    return tr("its MSS is at most {highest}", highest=highest)
 
 
 @apply.register
@@ -154,17 +169,19 @@ def _strip_options(action: targets.StripOptions, state: PacketState) -> str:
         state.settle(Subject(f"tcp-option {option}", tcp_option_words(str(option))), _NO)
     if 2 in action.numbers:
         state.mss = NO_MSS
-    return f"it loses the TCP options {', '.join(map(str, action.numbers))}"
+    return tr("it loses the TCP options {numbers}", numbers=", ".join(map(str, action.numbers)))
 
 
 @apply.register
 def _change_set(action: targets.ChangeSet, state: PacketState) -> str:
     subject = set_subject(state, action.name, action.flags)
     if action.maps_mark:
-        state.forget_mark(f"the mark of set {action.name}")
-        return f"the mark becomes that of set {action.name}"
+        state.forget_mark(tr("the mark of set {name}", name=action.name))
+        return tr("the mark becomes that of set {name}", name=action.name)
     state.settle(subject, YES if action.adds else _NO)
-    return f"set {action.name} {'gets' if action.adds else 'loses'} {subject.value}"
+    if action.adds:
+        return tr("set {name} gets {value}", name=action.name, value=subject.value)
+    return tr("set {name} loses {value}", name=action.name, value=subject.value)
 
 
 @apply.register
@@ -173,9 +190,9 @@ def _redirect(action: targets.Redirect, state: PacketState) -> str:
         return ""
     state.socket = True
     if not (action.clear or action.flip):
-        return "a local socket takes it"
+        return tr("a local socket takes it")
     state.mark = state.mark.set(action.clear, action.flip)
-    return f"a local socket takes it; the mark becomes {state.mark.known or 0:#x}"
+    return tr("a local socket takes it; the mark becomes {known:#x}", known=state.mark.known or 0)
 
 
 @apply.register
@@ -185,9 +202,9 @@ def _track(action: targets.Track, state: PacketState) -> str:
         return ""
     if action.tracked:
         state.template = "template"
-        return f"conntrack will track it with {action.how}"
+        return tr("conntrack will track it with {how}", how=action.how)
     state.template, state.ctstate = "notrack", UNTRACKED
-    return "conntrack does not track it"
+    return tr("conntrack does not track it")
 
 
 # ── NAT ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,16 +216,16 @@ def _map_network(action: targets.MapNetwork, state: PacketState) -> str:
     old = state.address(field)
     if old is not None and old[0] != action.bits:
         return ""
-    name = "destination" if field == "dst" else "source"
+    name = tr("destination") if field == "dst" else tr("source")
     value = action.network | (old[1] & ~action.mask if old else 0)
     if old is None or not action.exact:
         low, high = (
             address_number(action.bits, at) for at in (action.network, action.network | (_full(action) ^ action.mask))
         )
         state.change(field, None, ((low, high),))
-        return f"the network of the {name} becomes {_text(action.bits, action.network)}"
+        return tr("the network of the {name} becomes {text}", name=name, text=_text(action.bits, action.network))
     _move(state, field, _text(action.bits, value))
-    return f"the {name} becomes {_text(action.bits, value)}"
+    return tr("the {name} becomes {text}", name=name, text=_text(action.bits, value))
 
 
 def _full(action: targets.MapNetwork) -> int:
@@ -235,7 +252,12 @@ def _translate(action: targets.Translate, state: PacketState) -> str:
     for other in (state.original.dst, state.original.src):
         if address and other and number(address)[0] != number(other)[0]:
             raise TraceError(
-                f"{action.kind} to {address} for {state.original}: the rules are of the other family of addresses"
+                tr(
+                    "{kind} to {address} for {original}: the rules are of the other family of addresses",
+                    kind=action.kind,
+                    address=address,
+                    original=state.original,
+                )
             )
     _move(state, field, address, domain)
     if action.kind == "REDIRECT" and address is None:
@@ -245,8 +267,12 @@ def _translate(action: targets.Translate, state: PacketState) -> str:
     if new != old:
         state.translated |= {"DNAT" if to_destination else "SNAT"}
     if to_destination:
-        return f"the destination {'stays' if old == new else 'becomes'} {endpoint(*new)}"
-    return f"the source becomes {state.src or 'an address of the interface it leaves by'}"
+        if old == new:
+            return tr("the destination stays {endpoint}", endpoint=endpoint(*new))
+        return tr("the destination becomes {endpoint}", endpoint=endpoint(*new))
+    if not state.src:
+        return tr("the source becomes an address of the interface it leaves by")
+    return tr("the source becomes {address}", address=state.src)
 
 
 def _new_address(state: PacketState, action: targets.Translate, field: str) -> tuple[str | None, Ranges | None]:
@@ -260,7 +286,14 @@ def _new_address(state: PacketState, action: targets.Translate, field: str) -> t
     first, last = action.addresses
     if first == last:
         return first, None
-    state.note(f"{action.kind}: one of {first} to {last}; the kernel takes a hash of the addresses")
+    state.note(
+        tr(
+            "{kind}: one of {first} to {last}; the kernel takes a hash of the addresses",
+            kind=action.kind,
+            first=first,
+            last=last,
+        )
+    )
     return None, ((address_number(*number(first)), address_number(*number(last))),)
 
 
@@ -271,7 +304,7 @@ def _masquerade_address(state: PacketState) -> str | None:
         towards = (route.gateway if route else None) or state.dst or "0.0.0.0"
         address = state.routing.source(state.out_interface, towards)
     if address is None:
-        state.note("the new source is the address of the interface that it leaves by")
+        state.note(tr("the new source is the address of the interface that it leaves by"))
     return address
 
 
@@ -285,7 +318,7 @@ def _redirect_address(state: PacketState) -> str | None:
         found = next((address for address in addresses if number(address)[0] == bits), None)
         if found is not None:
             return found
-    state.note("the new destination is the address of the interface that it came in by")
+    state.note(tr("the new destination is the address of the interface that it came in by"))
     return None
 
 

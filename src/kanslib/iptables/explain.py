@@ -6,6 +6,8 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from kanslib.i18n import tr, tr_later
+
 if TYPE_CHECKING:
     from kanslib.iptables.dump import Rule
 
@@ -13,40 +15,40 @@ _HASHED = re.compile(r"^(KUBE-(?:SVC|SVL|EXT|SEP|FW|XLB))-\w+$")
 _SERVICE = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
 # by the chain of a rule and its target: kube-proxy v1.20 to v1.31 pkg/proxy/iptables/proxier.go
 _MEANINGS = {
-    ("PREROUTING", "KUBE-SERVICES"): "a new connection: is it for a Service?",
-    ("OUTPUT", "KUBE-SERVICES"): "a new connection of this machine's own: is it for a Service?",
-    ("KUBE-SERVICES", "KUBE-SVC"): "it asks for the ClusterIP of {service}",
-    ("KUBE-SERVICES", "KUBE-SVL"): "it asks for the ClusterIP of {service}, which keeps traffic on its node",
-    ("KUBE-SERVICES", "KUBE-EXT"): "it asks for the external address of {service}",
-    ("KUBE-SERVICES", "KUBE-FW"): "it asks for the external address of {service}",
-    ("KUBE-SERVICES", "KUBE-NODEPORTS"): "it asks for an address of this machine: is it a NodePort?",
-    ("KUBE-SERVICES", "REJECT"): "{service} has no endpoints",
-    ("KUBE-NODEPORTS", "KUBE-EXT"): "it asks for the NodePort of {service}",
-    ("KUBE-FW", ""): "its source is not let in; KUBE-PROXY-FIREWALL will drop it",
+    ("PREROUTING", "KUBE-SERVICES"): tr_later("a new connection: is it for a Service?"),
+    ("OUTPUT", "KUBE-SERVICES"): tr_later("a new connection of this machine's own: is it for a Service?"),
+    ("KUBE-SERVICES", "KUBE-SVC"): tr_later("it asks for the ClusterIP of {service}"),
+    ("KUBE-SERVICES", "KUBE-SVL"): tr_later("it asks for the ClusterIP of {service}, which keeps traffic on its node"),
+    ("KUBE-SERVICES", "KUBE-EXT"): tr_later("it asks for the external address of {service}"),
+    ("KUBE-SERVICES", "KUBE-FW"): tr_later("it asks for the external address of {service}"),
+    ("KUBE-SERVICES", "KUBE-NODEPORTS"): tr_later("it asks for an address of this machine: is it a NodePort?"),
+    ("KUBE-SERVICES", "REJECT"): tr_later("{service} has no endpoints"),
+    ("KUBE-NODEPORTS", "KUBE-EXT"): tr_later("it asks for the NodePort of {service}"),
+    ("KUBE-FW", ""): tr_later("its source is not let in; KUBE-PROXY-FIREWALL will drop it"),
     # until v1.23: each LoadBalancer has a KUBE-FW, and with externalTrafficPolicy Local a KUBE-XLB
-    ("KUBE-FW", "KUBE-MARK-MASQ"): "came from outside, so mark for masquerade",
-    ("KUBE-FW", "KUBE-MARK-DROP"): "no rule above took it: its source is not let in, or no endpoint is here",
-    ("KUBE-XLB", "KUBE-MARK-MASQ"): "this machine itself asks, so mark for masquerade",
-    ("KUBE-XLB", "KUBE-SVC"): "it comes from a Pod or from this machine: on to all endpoints",
-    ("KUBE-XLB", "KUBE-MARK-DROP"): "{service} has no endpoint on this node",
-    ("KUBE-EXT", "KUBE-MARK-MASQ"): "came from outside, so mark for masquerade",
-    ("KUBE-EXT", "KUBE-SVC"): "on to all endpoints",
-    ("KUBE-EXT", "KUBE-SVL"): "on to the endpoints of this node alone, and no mark: the source stays",
-    ("KUBE-SVC", "KUBE-MARK-MASQ"): "came from outside the Pods' network, so mark for masquerade",
-    ("KUBE-SVL", "KUBE-MARK-MASQ"): "came from outside the Pods' network, so mark for masquerade",
-    ("KUBE-SEP", "KUBE-MARK-MASQ"): "the endpoint asks itself, so mark for masquerade",
-    ("KUBE-POSTROUTING", "RETURN"): "no mark: the source stays",
-    ("KUBE-FORWARD", "ACCEPT"): "let through: {comment}",
-    ("KUBE-EXTERNAL-SERVICES", "DROP"): "{comment}: dropped",
-    ("KUBE-EXTERNAL-SERVICES", "REJECT"): "{comment}: refused",
-    ("KUBE-PROXY-FIREWALL", "DROP"): "{comment}: dropped",
+    ("KUBE-FW", "KUBE-MARK-MASQ"): tr_later("came from outside, so mark for masquerade"),
+    ("KUBE-FW", "KUBE-MARK-DROP"): tr_later("no rule above took it: its source is not let in, or no endpoint is here"),
+    ("KUBE-XLB", "KUBE-MARK-MASQ"): tr_later("this machine itself asks, so mark for masquerade"),
+    ("KUBE-XLB", "KUBE-SVC"): tr_later("it comes from a Pod or from this machine: on to all endpoints"),
+    ("KUBE-XLB", "KUBE-MARK-DROP"): tr_later("{service} has no endpoint on this node"),
+    ("KUBE-EXT", "KUBE-MARK-MASQ"): tr_later("came from outside, so mark for masquerade"),
+    ("KUBE-EXT", "KUBE-SVC"): tr_later("on to all endpoints"),
+    ("KUBE-EXT", "KUBE-SVL"): tr_later("on to the endpoints of this node alone, and no mark: the source stays"),
+    ("KUBE-SVC", "KUBE-MARK-MASQ"): tr_later("came from outside the Pods' network, so mark for masquerade"),
+    ("KUBE-SVL", "KUBE-MARK-MASQ"): tr_later("came from outside the Pods' network, so mark for masquerade"),
+    ("KUBE-SEP", "KUBE-MARK-MASQ"): tr_later("the endpoint asks itself, so mark for masquerade"),
+    ("KUBE-POSTROUTING", "RETURN"): tr_later("no mark: the source stays"),
+    ("KUBE-FORWARD", "ACCEPT"): tr_later("let through: {comment}"),
+    ("KUBE-EXTERNAL-SERVICES", "DROP"): tr_later("{comment}: dropped"),
+    ("KUBE-EXTERNAL-SERVICES", "REJECT"): tr_later("{comment}: refused"),
+    ("KUBE-PROXY-FIREWALL", "DROP"): tr_later("{comment}: dropped"),
 }
 
 _SERVICE_CHAINS = ("KUBE-SVC", "KUBE-SVL", "KUBE-EXT", "KUBE-XLB")
 _MARKS = {
-    "KUBE-MARK-DROP": "the mark 0x8000, which KUBE-FIREWALL drops in INPUT and OUTPUT",
-    "KUBE-MARK-MASQ": "the mark 0x4000: to be masqueraded when it leaves",
-    "KUBE-POSTROUTING": "the mark is taken off again",
+    "KUBE-MARK-DROP": tr_later("the mark 0x8000, which KUBE-FIREWALL drops in INPUT and OUTPUT"),
+    "KUBE-MARK-MASQ": tr_later("the mark 0x4000: to be masqueraded when it leaves"),
+    "KUBE-POSTROUTING": tr_later("the mark is taken off again"),
 }
 
 
@@ -67,27 +69,31 @@ def describe_rule(rule: Rule, effect: str, chance: Fraction) -> str:
     """
     chain, target, comment = short(rule.chain), short(rule.target or ""), rule.comment
     if target == "MARK" and chain in _MARKS:
-        return _MARKS[chain]
+        return tr(_MARKS[chain])
     if effect:
         return effect
     if chain in ("KUBE-SVC", "KUBE-SVL", "KUBE-XLB") and target == "KUBE-SEP":
         return _chosen_endpoint(rule, chance)
     if chain == "KUBE-FW" and target in _SERVICE_CHAINS:
-        return "its source is let in" if rule.option("-s") else "from any source: on to the endpoints"
+        return tr("its source is let in") if rule.option("-s") else tr("from any source: on to the endpoints")
     meaning = _MEANINGS.get((chain, target))
     if meaning is not None:
         service = _SERVICE.search(comment)
-        return meaning.format(service=service[0] if service else "a Service", comment=comment or "no reason given")
+        return tr(meaning, service=service[0] if service else tr("a Service"), comment=comment or tr("no reason given"))
     return f"{comment or _condition(rule)} → {rule.target}" if rule.target else comment or _condition(rule)
 
 
 def _chosen_endpoint(rule: Rule, chance: Fraction) -> str:
-    endpoint_name = rule.comment.partition(" -> ")[2] or "this endpoint"
+    endpoint_name = rule.comment.partition(" -> ")[2] or tr("this endpoint")
     if "recent" in rule.words:
-        return f"this client was sent to {endpoint_name} before, so again"
+        return tr("this client was sent to {endpoint} before, so again", endpoint=endpoint_name)
     if chance == 1:
-        return f"{endpoint_name}: the last endpoint takes the rest"
-    return f"a random match chooses {endpoint_name}, {share(chance)} of what comes here"
+        return tr("{endpoint}: the last endpoint takes the rest", endpoint=endpoint_name)
+    return tr(
+        "a random match chooses {endpoint}, {share} of what comes here",
+        endpoint=endpoint_name,
+        share=share(chance),
+    )
 
 
 def _condition(rule: Rule) -> str:

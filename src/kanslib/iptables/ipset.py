@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Protocol
 
 from kanslib.exceptions import DumpError
+from kanslib.i18n import tr
 from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, icmp
 from kanslib.iptables.packet import number
 
@@ -151,7 +152,7 @@ def parse(text: str) -> IPSets:
             continue
         found = _LINE.fullmatch(line)
         if found is None:
-            raise DumpError(at, 1, raw, "what `ipset save` prints: create NAME TYPE …, or add NAME ENTRY")
+            raise DumpError(at, 1, raw, tr("what `ipset save` prints: create NAME TYPE …, or add NAME ENTRY"))
         name, value = found["name"], found["value"]
         options = _QUOTED.sub("", found["options"]).split()
         if "physdev:" in value:
@@ -163,12 +164,14 @@ def parse(text: str) -> IPSets:
             else:
                 _add(sets[name], value, options)
         except KeyError:
-            raise DumpError(at, found.start("name") + 1, line, f"`create {name} TYPE` before its first entry") from None
+            raise DumpError(
+                at, found.start("name") + 1, line, tr("`create {name} TYPE` before its first entry", name=name)
+            ) from None
         except ValueError:
             kind = (
-                "a type of ipset(8), such as hash:net"
+                tr("a type of ipset(8), such as hash:net")
                 if name not in sets
-                else f"an entry of {','.join(sets[name].parts)}"
+                else tr("an entry of {parts}", parts=",".join(sets[name].parts))
             )
             raise DumpError(at, found.start("value") + 1, line, kind) from None
     return IPSets({name: one for name, one in sets.items() if name not in undecidable})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
+from kanslib.i18n import tr
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, endpoint, number
 from kanslib.iptables.questions import (
@@ -319,7 +320,7 @@ class PacketTypeMatch:
         """Compare the type of the frame."""
         if packet.original.in_interface is None:
             return (self.kind == 0) != self.negated
-        subject = Subject("pkttype", "its frame's type", domain=((0, 2),))
+        subject = Subject("pkttype", tr("its frame's type"), domain=((0, 2),))
         return _flip(packet.ask(Question(subject, ((self.kind, self.kind),))), self.negated)
 
 
@@ -364,7 +365,9 @@ class StateTest:
         if later is not True:
             return later
         side = "destination" if kind == "DNAT" else "source"
-        return packet.ask(Question(Subject(f"nat {kind}", f"NAT {{changes|does not change}} the connection's {side}")))
+        return packet.ask(
+            Question(Subject(f"nat {kind}", tr("NAT {{changes|does not change}} the connection's {side}", side=side)))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,13 +396,16 @@ class TupleTest:
             return new
         if new:
             return _flip(self._test_new(packet), self.negated)
-        subject = Subject("ctdir", "the direction", domain=((0, len(DIRECTIONS) - 1),))
+        subject = Subject("ctdir", tr("the direction"), domain=((0, len(DIRECTIONS) - 1),))
         here = packet.ask(Question(subject, ((self.reply, self.reply),)))
         if isinstance(here, Question):
             return here
         if here:
             return _flip(self._compare(packet, getattr(packet.original, self.field), self.field), self.negated)
-        words = f"the {'reply' if self.reply else 'original'} {self.field} of the connection"
+        field = self.field
+        words = tr("the original {field} of the connection", field=field)
+        if self.reply:
+            words = tr("the reply {field} of the connection", field=field)
         domain = PORTS if self.field.endswith("port") else ADDRESSES
         asked = Subject(f"{self.field} {self.name}", words, domain=domain)
         return _flip(packet.ask(Question(asked, self.ranges)), self.negated)
@@ -572,7 +578,7 @@ class FreshMatch:
     def holds(self, packet: MatchedPacket) -> Answer:
         """Ask about this evaluation of the rule."""
         line, key = packet.evaluation
-        subject = Subject("fresh", self.words, f"in line {line}", key)
+        subject = Subject("fresh", self.words, tr("in line {line}", line=line), key)
         return _flip(packet.ask(Question(subject)), self.negated)
 
 
@@ -642,7 +648,7 @@ class SocketMatch(ActingMatch):
             Question(Subject("socket", self.words, key=packet.key(fields)))
         )
         if found is True and self.restore:
-            packet.forget_mark("the socket's mark")
+            packet.forget_mark(tr("the socket's mark"))
         return found
 
 
@@ -664,7 +670,9 @@ class LabelMatch(ActingMatch):
         untracked = packet.test_untracked()
         if untracked is not False:
             return self.negated if untracked is True else untracked
-        subject = Subject(f"connlabel {self.label}", f"the connection {{has|does not have}} the label {self.label}")
+        subject = Subject(
+            f"connlabel {self.label}", tr("the connection {{has|does not have}} the label {label}", label=self.label)
+        )
         if self.sets:
             packet.settle(subject, YES)
         return _flip(packet.ask(Question(subject)), self.negated)
@@ -714,10 +722,10 @@ class RecentMatch(ActingMatch):
             return True
         if entry.cleared:
             return False
-        words = f"the list {self.name} {{holds|does not hold}} VALUE"
-        words += f", seen in the last {self.seconds} s" if self.seconds else ""
-        words += f", at least {wanted - entry.added} times" if wanted - entry.added > 1 else ""
-        words += ", with the same TTL" if self.same_ttl else ""
+        words = tr("the list {name} {{holds|does not hold}} VALUE", name=self.name)
+        words += tr(", seen in the last {seconds} s", seconds=self.seconds) if self.seconds else ""
+        words += tr(", at least {wanted} times", wanted=wanted - entry.added) if wanted - entry.added > 1 else ""
+        words += tr(", with the same TTL") if self.same_ttl else ""
         return packet.ask(Question(Subject(f"recent {self.name}", words, packet.describe(self.side), key)))
 
 

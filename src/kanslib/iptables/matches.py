@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from kanslib.exceptions import RuleSyntaxError
+from kanslib.i18n import tr, tr_later
 from kanslib.iptables.match_types import (
     EVERYTHING,
     HEADER,
@@ -64,7 +65,7 @@ def matches(body: RuleOptions) -> tuple[Match, ...]:
     if option := body.own.get("-p"):
         found += _protocol(option)
     if option := body.own.get("-f"):
-        found.append(OutsideMatch("fragment", "the packet {is|is not} a later fragment", (), option.negated))
+        found.append(OutsideMatch("fragment", tr("the packet {is|is not} a later fragment"), (), option.negated))
     for part in body.matches:
         if not part.known or any(not option.known for option in part.options):
             text = f"-m {part}" if part.name else str(part).strip()
@@ -97,7 +98,7 @@ def _network(field: str, option: Option) -> NetworkMatch:
             if mask.isdigit() and int(mask) > bits:
                 raise ValueError
         except ValueError:
-            raise _syntax_error(option, "an address or a range, such as 10.0.0.0/8") from None
+            raise _syntax_error(option, tr("an address or a range, such as 10.0.0.0/8")) from None
         networks.append((bits, value & cover, cover))
     return NetworkMatch(field, tuple(networks), option.negated, option.value)
 
@@ -109,7 +110,7 @@ def _protocol(option: Option) -> list[ProtocolMatch]:
     else:
         value = PROTOCOLS.get(option.value.lower(), 256)
     if value > 255:
-        raise _syntax_error(option, "a protocol: a number up to 255, or a name that IANA has, such as tcp")
+        raise _syntax_error(option, tr("a protocol: a number up to 255, or a name that IANA has, such as tcp"))
     return [ProtocolMatch(value, option.negated)] if value else []
 
 
@@ -131,7 +132,9 @@ def _numbers(option: Option, low: int, high: int, comma: bool = False, names: Ma
             if not (first or colon) or not low <= bottom <= high or not low <= top <= high:
                 raise ValueError
         except ValueError:
-            raise _syntax_error(option, f"a number from {low} to {high}, or a range such as {low}:{high}") from None
+            raise _syntax_error(
+                option, tr("a number from {low} to {high}, or a range such as {low}:{high}", low=low, high=high)
+            ) from None
         if bottom <= top:
             ranges.append((bottom, top))
     return join(ranges)
@@ -146,7 +149,7 @@ def value_and_mask(option: Option, top: int = ALL_BITS) -> tuple[int, int]:
             raise ValueError
         return pair
     except ValueError:
-        raise _syntax_error(option, "a number or a mark such as 0x4000/0x4000") from None
+        raise _syntax_error(option, tr("a number or a mark such as 0x4000/0x4000")) from None
 
 
 def _ports(part: Module) -> list[Match]:
@@ -173,14 +176,14 @@ def _ports(part: Module) -> list[Match]:
 
 def tcp_option_words(number_of_option: str) -> str:
     """Return the words of the question whether a packet has a TCP option."""
-    return f"the packet {{has|does not have}} TCP option {number_of_option}"
+    return tr("the packet {{has|does not have}} TCP option {number_of_option}", number_of_option=number_of_option)
 
 
 def _flag_bits(option: Option, value: str) -> int:
     try:
         return tcp_flags(value)
     except ValueError:
-        raise _syntax_error(option, f"flags out of {', '.join(TCP_FLAGS)}") from None
+        raise _syntax_error(option, tr("flags out of {tcp_flags}", tcp_flags=", ".join(TCP_FLAGS))) from None
 
 
 def _icmp(part: Module) -> list[Match]:
@@ -189,7 +192,7 @@ def _icmp(part: Module) -> list[Match]:
         try:
             span = icmp(option.value, ICMPV6_TYPES if part.name == "icmp6" else None)
         except ValueError:
-            raise _syntax_error(option, "an ICMP type such as 8, 3/4 or echo-request") from None
+            raise _syntax_error(option, tr("an ICMP type such as 8, 3/4 or echo-request")) from None
         found.append(FieldMatch("icmp_type", (span,), option.negated))
     return found
 
@@ -224,7 +227,7 @@ def dscp(option: Option) -> int:
             raise ValueError
         return value
     except (ValueError, KeyError):
-        raise _syntax_error(option, "a code point from 0 to 63, or a class such as EF or AF11") from None
+        raise _syntax_error(option, tr("a code point from 0 to 63, or a class such as EF or AF11")) from None
 
 
 def tos(option: Option) -> tuple[int, int]:
@@ -277,7 +280,7 @@ def _conntrack(part: Module) -> list[Match]:
         elif option.name == "--ctstatus":
             names = frozenset(option.value.split(","))
             if not names <= _STATUSES:
-                raise _syntax_error(option, f"statuses out of {', '.join(sorted(_STATUSES))}")
+                raise _syntax_error(option, tr("statuses out of {statuses}", statuses=", ".join(sorted(_STATUSES))))
             tests.append(StatusTest(names, option.negated))
         else:
             tests.append(_connection_test(option))
@@ -287,7 +290,7 @@ def _conntrack(part: Module) -> list[Match]:
 def _state(option: Option) -> StateTest:
     names = {*option.value.split(",")}
     if not names <= {*STATES, "DNAT", "SNAT"}:
-        raise _syntax_error(option, f"states out of {', '.join(STATES)}, DNAT, SNAT")
+        raise _syntax_error(option, tr("states out of {states}, DNAT, SNAT", states=", ".join(STATES)))
     states = join((at, at) for at, name in enumerate(STATES) if name in names)
     return StateTest(states, frozenset(names & {"DNAT", "SNAT"}), option.negated)
 
@@ -308,8 +311,8 @@ def _connection_test(option: Option) -> ConnectionTest:
     """Return the test of `--ctdir` or `--ctexpire`."""
     if option.name == "--ctdir":
         at = int(option.value == "REPLY")
-        return ConnectionTest("ctdir", "the direction", ((at, at),), YES_NO, at == 0, option.negated, at == 0)
-    words = "the seconds until conntrack forgets the connection"
+        return ConnectionTest("ctdir", tr("the direction"), ((at, at),), YES_NO, at == 0, option.negated, at == 0)
+    words = tr("the seconds until conntrack forgets the connection")
     return ConnectionTest("ctexpire", words, _numbers(option, 0, ALL_BITS), _LARGE, None, option.negated)
 
 
@@ -325,7 +328,7 @@ def _connbytes(part: Module) -> list[Match]:
     )
     for_new = contains(ranges, 0 if is_reply else 1) if is_reply or counts_packets else None
     unit, side = mode.value if mode else "bytes", direction.value if direction else "both"
-    words = f"the number of {unit} of the connection ({side})"
+    words = tr("the number of {unit} of the connection ({side})", unit=unit, side=side)
     test = ConnectionTest(f"connbytes {words}", words, ranges, _LARGE, for_new, option.negated)
     return [ConntrackMatch(None, (test,))]
 
@@ -334,7 +337,7 @@ def _helper(part: Module) -> list[Match]:
     """Return the match of helper: a connection that a helper expected, so never a new one (xt_helper.c)."""
     found: list[Match] = []
     for option in part.options:
-        words = "the helper of the connection to which it belongs"
+        words = tr("the helper of the connection to which it belongs")
         test = ConnectionTest(
             "helper", words, name_ranges(option.value), ((0, (1 << 128) - 1),), False, option.negated, option.negated
         )
@@ -350,7 +353,9 @@ def _connlimit(part: Module) -> list[Match]:
     ((limit, _),) = _numbers(option, 0, ALL_BITS) or ((0, 0),)
     side = "dst" if part.option("--connlimit-daddr") else "src"
     mask = part.option("--connlimit-mask")
-    words = f"the number of connections{f' of the /{mask.value}' if mask else ''} of"
+    words = tr("the number of connections of")
+    if mask:
+        words = tr("the number of connections of the /{length} of", length=mask.value)
     wanted: Ranges = ((limit + 1, ALL_BITS + 1),) if option.name.endswith("above") else ((0, limit),)
     domain: Ranges = ((1, ALL_BITS + 1),)
     return [OutsideMatch(f"connlimit {side}", words, (side,), option.negated, side, wanted, domain)]
@@ -378,7 +383,7 @@ def _addrtype(part: Module) -> list[Match]:
             continue
         types = frozenset(option.value.split(","))
         if not types <= _TYPES:
-            raise _syntax_error(option, f"types out of {', '.join(sorted(_TYPES))}")
+            raise _syntax_error(option, tr("types out of {types}", types=", ".join(sorted(_TYPES))))
         found.append(AddrTypeMatch(option.name[2:5], types, field, option.negated))
     return found
 
@@ -392,7 +397,7 @@ def _iprange(part: Module) -> list[Match]:
             if bits != last_bits:
                 raise ValueError
         except ValueError:
-            raise _syntax_error(option, "a range such as 10.0.0.1-10.0.0.9") from None
+            raise _syntax_error(option, tr("a range such as 10.0.0.1-10.0.0.9")) from None
         ranges = ((address_number(bits, low), address_number(bits, high)),) if low <= high else ()
         found.append(FieldMatch(option.name[2:5], ranges, option.negated))
     return found
@@ -407,7 +412,7 @@ def _physdev(part: Module) -> list[Match]:
             field = option.name[2:].replace("-", "_")
             found.append(FieldMatch(field, subtract(name_ranges(option.value), none), option.negated))
         elif option.name == "--physdev-is-bridged":
-            words = "the packet {is|is not} bridged, not routed"
+            words = tr("the packet {is|is not} bridged, not routed")
             found.append(OutsideMatch("bridged", words, (), option.negated))
         else:
             field = "physdev_" + option.name.removeprefix("--physdev-is-")
@@ -421,7 +426,7 @@ def _mac(part: Module) -> list[Match]:
     try:
         return [MACMatch(mac_number(option.value), option.negated) for option in part.options]
     except ValueError:
-        raise _syntax_error(part.options[0], "a MAC address such as 02:42:ac:12:00:03") from None
+        raise _syntax_error(part.options[0], tr("a MAC address such as 02:42:ac:12:00:03")) from None
 
 
 def _owner(part: Module) -> list[Match]:
@@ -446,14 +451,14 @@ def _pkttype(part: Module) -> list[Match]:
     found: list[Match] = []
     for option in part.options:
         if option.value not in LINK_TYPES:
-            raise _syntax_error(option, f"one of {', '.join(LINK_TYPES)}")
+            raise _syntax_error(option, tr("one of {link_types}", link_types=", ".join(LINK_TYPES)))
         found.append(PacketTypeMatch(LINK_TYPES.index(option.value), option.negated))
     return found
 
 
 def _rpfilter(part: Module) -> list[Match]:
     options = {option.name.removeprefix("--") for option in part.options}
-    words = "the way back to VALUE {leads|does not lead} through the interface that it came in by"
+    words = tr("the way back to VALUE {leads|does not lead} through the interface that it came in by")
     return [ReversePathMatch("loose" in options, "accept-local" in options, "invert" in options, words)]
 
 
@@ -466,7 +471,7 @@ def _set(part: Module) -> list[Match]:
         return _asked(part)
     flags = tuple(option.values[1].split(","))
     if not {*flags} <= {"src", "dst"}:
-        raise _syntax_error(option, "a set and src or dst, such as --match-set allowed src")
+        raise _syntax_error(option, tr("a set and src or dst, such as --match-set allowed src"))
     counters = ("--packets-", "--bytes-", "--return-nomatch")
     further = " ".join(str(other) for other in part.options if other.name.startswith(counters))
     return [SetMatch(option.values[0], flags, option.negated, further)]
@@ -502,7 +507,7 @@ def _statistic(part: Module) -> list[Match]:
             chance = Fraction(1, int(chosen.value, 0))
         return [RandomMatch(Probability(1 - chance if chosen.negated else chance))]
     except (ValueError, ZeroDivisionError):
-        raise _syntax_error(share or every or mode, "a probability from 0 to 1, or a number from 1 on") from None
+        raise _syntax_error(share or every or mode, tr("a probability from 0 to 1, or a number from 1 on")) from None
 
 
 def _limit(part: Module) -> list[Match]:
@@ -516,9 +521,13 @@ def _limit(part: Module) -> list[Match]:
 
 def _socket(part: Module) -> list[Match]:
     options = {option.name.removeprefix("--") for option in part.options}
-    kind = " transparent" if "transparent" in options else ""
-    wildcard = "nowildcard" in options
-    words = f"a{kind} socket{'' if wildcard else ' with an address of its own'} {{is|is not}} open for it"
+    is_transparent, wildcard = "transparent" in options, "nowildcard" in options
+    words = {
+        (False, False): tr("a socket with an address of its own {is|is not} open for it"),
+        (False, True): tr("a socket {is|is not} open for it"),
+        (True, False): tr("a transparent socket with an address of its own {is|is not} open for it"),
+        (True, True): tr("a transparent socket {is|is not} open for it"),
+    }[is_transparent, wildcard]
     return [SocketMatch(words, wildcard, "restore-skmark" in options)]
 
 
@@ -526,17 +535,17 @@ def _socket(part: Module) -> list[Match]:
 
 # option → words, the highest number, the fields on which it depends
 _NUMBERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
-    "--cpu": ("the processor that handles it", ALL_BITS, ()),
-    "--ahspi": ("the SPI of its AH", ALL_BITS, ()),
-    "--espspi": ("the SPI of its ESP", ALL_BITS, ()),
-    "--ipcompspi": ("the CPI of its IPComp", ALL_BITS, ()),
-    "--fragid": ("the identification of its fragment header", ALL_BITS, ()),
-    "--rt-type": ("the type of its routing header", 255, ()),
-    "--mh-type": ("the type of its mobility header", 255, ()),
-    "--realm": ("the realm of its route", ALL_BITS, ("dst",)),
-    "--src-group": ("the group of its input interface", ALL_BITS, ("in_interface",)),
-    "--dst-group": ("the group of its output interface", ALL_BITS, ("out_interface",)),
-    "--cgroup": ("the cgroup of its sender", ALL_BITS, ()),
+    "--cpu": (tr_later("the processor that handles it"), ALL_BITS, ()),
+    "--ahspi": (tr_later("the SPI of its AH"), ALL_BITS, ()),
+    "--espspi": (tr_later("the SPI of its ESP"), ALL_BITS, ()),
+    "--ipcompspi": (tr_later("the CPI of its IPComp"), ALL_BITS, ()),
+    "--fragid": (tr_later("the identification of its fragment header"), ALL_BITS, ()),
+    "--rt-type": (tr_later("the type of its routing header"), 255, ()),
+    "--mh-type": (tr_later("the type of its mobility header"), 255, ()),
+    "--realm": (tr_later("the realm of its route"), ALL_BITS, ("dst",)),
+    "--src-group": (tr_later("the group of its input interface"), ALL_BITS, ("in_interface",)),
+    "--dst-group": (tr_later("the group of its output interface"), ALL_BITS, ("out_interface",)),
+    "--cgroup": (tr_later("the cgroup of its sender"), ALL_BITS, ()),
 }
 
 

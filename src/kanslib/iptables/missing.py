@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kanslib.i18n import tr, tr_later
+
 
 class MissingKind(StrEnum):
     """Which rules are missing."""
@@ -30,27 +32,39 @@ class MissingRules:
     line: int | None = None
 
     def __str__(self) -> str:
-        where = f" (line {self.line})" if self.line else ""
         if self.kind is MissingKind.SERVICES:
-            return _SERVICE_TEXTS[self.name]
-        return _TEXTS[self.kind].format(name=self.name) + where
+            return tr(_SERVICE_TEXTS[self.name])
+        words = tr(_TEXTS[self.kind], name=self.name)
+        return f"{words} {tr('(line {line})', line=self.line)}" if self.line else words
 
 
 _TEXTS = {
-    MissingKind.INCOMPATIBLE_TABLE: "table {name} has rules that iptables-save cannot print; "
-    "`nft list ruleset` shows them",
-    MissingKind.LEGACY_RULES: "the rules of {name}-legacy apply as well and are not in this dump; "
-    "`{name}-legacy-save` prints them",
-    MissingKind.TABLE: "table {name} is not in this dump: this machine has none, or only some tables were saved; "
-    "iptables-save without -t prints every table",
+    MissingKind.INCOMPATIBLE_TABLE: tr_later(
+        "table {name} has rules that iptables-save cannot print; `nft list ruleset` shows them"
+    ),
+    MissingKind.LEGACY_RULES: tr_later(
+        "the rules of {name}-legacy apply as well and are not in this dump; `{name}-legacy-save` prints them"
+    ),
+    MissingKind.TABLE: tr_later(
+        "table {name} is not in this dump: this machine has none, or only some tables "
+        "were saved; iptables-save without -t prints every table"
+    ),
 }
 _SERVICE_TEXTS = {
-    "ipvs": "the Services are in ipvs, not in iptables: kube-proxy runs in ipvs mode; `ipvsadm -Ln` lists them",
-    "kube-router": "the Services are in ipvs, not in iptables: kube-router handles them; `ipvsadm -Ln` lists them",
-    "Cilium": "the Services are in Cilium's eBPF maps, not in iptables; "
-    "`kubectl -n kube-system exec ds/cilium -- cilium-dbg service list` lists them",
-    "": "the Services are not in these rules: kube-proxy does not run here, or in nftables mode "
-    "(`nft list ruleset` shows its table kube-proxy), or something else handles Services",
+    "ipvs": tr_later(
+        "the Services are in ipvs, not in iptables: kube-proxy runs in ipvs mode; `ipvsadm -Ln` lists them"
+    ),
+    "kube-router": tr_later(
+        "the Services are in ipvs, not in iptables: kube-router handles them; `ipvsadm -Ln` lists them"
+    ),
+    "Cilium": tr_later(
+        "the Services are in Cilium's eBPF maps, not in iptables; `kubectl -n kube-system exec "
+        "ds/cilium -- cilium-dbg service list` lists them"
+    ),
+    "": tr_later(
+        "the Services are not in these rules: kube-proxy does not run here, or in nftables mode (`nft "
+        "list ruleset` shows its table kube-proxy), or something else handles Services"
+    ),
 }
 # iptables-nft-save of 1.8.2 and later (iptables/xtables-save.c, iptables/nft.c)
 _INCOMPATIBLE = re.compile(r"table [`'](?P<name>[\w-]+)' (?:is|contains) incompatible", re.IGNORECASE)

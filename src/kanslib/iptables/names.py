@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
+from kanslib.i18n import tr
+
 _PROTOCOLS = """
 0 all ip hopopt
 1 icmp
@@ -347,7 +349,7 @@ def tcp_flags(text: str) -> int:
     try:
         return reduce(or_, (TCP_FLAGS[name] for name in text.upper().split(",") if name), 0)
     except KeyError as exc:
-        raise ValueError(f"no TCP flag {exc}") from None
+        raise ValueError(tr("no TCP flag {exc}", exc=exc)) from None
 
 
 def icmp(text: str, names: dict[str, str] | None = None) -> tuple[int, int]:
@@ -359,7 +361,7 @@ def icmp(text: str, names: dict[str, str] | None = None) -> tuple[int, int]:
     first, _, last = (codes if slash else "0:255").partition(":")
     low, high = int(first), int(last or first)
     if not 0 <= int(kind) < 256 or not 0 <= low <= high < 256:
-        raise ValueError(f"no ICMP type {text!r}")
+        raise ValueError(tr("no ICMP type {text!r}", text=text))
     if kind == "255" and (low, high) == (0, 255) and names is not ICMPV6_TYPES:
         return 0, 65535  # any
     return int(kind) << 8 | low, int(kind) << 8 | high

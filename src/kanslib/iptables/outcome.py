@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from kanslib.i18n import tr
 from kanslib.iptables.explain import share
 from kanslib.iptables.missing import MissingRules
 from kanslib.iptables.packet import Packet, endpoint
@@ -115,12 +116,19 @@ class Outcome:
         """Return in one sentence where the path ends."""
         packet = self.packet
         if self.verdict != "ACCEPT":
-            return f"{self.verdict} at {self.hook}{f' ({self.reason})' if self.reason else ''}"
+            end = tr("{verdict} at {hook}", verdict=self.verdict, hook=self.hook)
+            return f"{end} ({self.reason})" if self.reason else end
         destination, source = endpoint(packet.dst, packet.dport), endpoint(packet.src, packet.sport)
         if self.hook == "INPUT":
-            return f"ACCEPT: this machine itself takes it, at {destination}, from {source}"
-        out = f" by {packet.out_interface}" if packet.out_interface else ""
-        return f"ACCEPT: on to {destination}{out}, from {source}"
+            return tr(
+                "ACCEPT: this machine itself takes it, at {destination}, from {source}",
+                destination=destination,
+                source=source,
+            )
+        values = {"destination": destination, "source": source, "interface": packet.out_interface}
+        if packet.out_interface:
+            return tr("ACCEPT: on to {destination} by {interface}, from {source}", **values)
+        return tr("ACCEPT: on to {destination}, from {source}", **values)
 
     def explain(self) -> str:
         """Return the path in words: one line a rule under its hook, the end, then assumptions and notes."""
@@ -130,21 +138,29 @@ class Outcome:
             if step.hook != hook:
                 hook = step.hook
                 lines.append(hook)
-            lines.append(f"  {step.rule.short_chain}: {step.describe()}   (line {step.rule.line})")
+            lines.append(
+                "  "
+                + tr(
+                    "{chain}: {words}   (line {line})",
+                    chain=step.rule.short_chain,
+                    words=step.describe(),
+                    line=step.rule.line,
+                )
+            )
         lines.append(f"{share(self.probability)} → {self.describe_end()}")
-        lines += [*self._assumption_lines(), *(f"note: {note}" for note in self.notes)]
+        lines += [*self._assumption_lines(), *(tr("note: {note}", note=note) for note in self.notes)]
         return "\n".join(lines)
 
     def _assumption_lines(self) -> Iterator[str]:
         for assumption in self.assumes:
-            yield f"assumed that {assumption}"
+            yield tr("assumed that {assumption}", assumption=assumption)
         if self.alternatives:
-            yield "assumed that one of these is true:"
+            yield tr("assumed that one of these is true:")
         shortest = sorted(self.alternatives, key=len)
         for case in shortest[:_MAX_ALTERNATIVES]:
-            yield f"  {' and '.join(map(str, case))}"
+            yield "  " + tr(" and ").join(map(str, case))
         if len(shortest) > _MAX_ALTERNATIVES:
-            yield f"  or one of {len(shortest) - _MAX_ALTERNATIVES} further combinations"
+            yield "  " + tr("or one of {number} further combinations", number=len(shortest) - _MAX_ALTERNATIVES)
 
 
 def is_certain(outcomes: Sequence[Outcome]) -> bool:

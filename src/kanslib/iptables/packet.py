@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from kanslib.exceptions import PacketError
+from kanslib.i18n import tr
 from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, TCP_FLAGS, icmp, tcp_flags
 
 WITH_PORTS = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
@@ -69,32 +70,67 @@ class Packet:
                 if value is not None:
                     number(value)
             except ValueError:
-                raise PacketError(f"{field}={value!r} is no address; expected one such as 172.18.255.200") from None
+                raise PacketError(
+                    tr("{field}={value!r} is no address; expected one such as 172.18.255.200", field=field, value=value)
+                ) from None
         if self.src and self.dst and (":" in self.src) != (":" in self.dst):
-            raise PacketError(f"src={self.src!r}, dst={self.dst!r}: expected addresses of one family, IPv4 or IPv6")
+            raise PacketError(
+                tr(
+                    "src={src!r}, dst={dst!r}: expected addresses of one family, IPv4 or IPv6",
+                    src=self.src,
+                    dst=self.dst,
+                )
+            )
         for field, top in _HIGHEST.items():
             value = getattr(self, field)
             if value is not None and not 0 <= value <= top:
-                raise PacketError(f"{field}={value} is out of range; expected 0 to {top}, or None for not known")
+                raise PacketError(
+                    tr(
+                        "{field}={value} is out of range; expected 0 to {top}, or None for not known",
+                        field=field,
+                        value=value,
+                        top=top,
+                    )
+                )
         if self.ctstate is not None and self.ctstate not in STATES:
-            raise PacketError(f"ctstate={self.ctstate!r}; expected one of {', '.join(STATES)}, or None for not known")
+            raise PacketError(
+                tr(
+                    "ctstate={ctstate!r}; expected one of {states}, or None for not known",
+                    ctstate=self.ctstate,
+                    states=", ".join(STATES),
+                )
+            )
         if self.protocol not in PROTOCOLS and not (self.protocol.isdecimal() and int(self.protocol) < 256):
-            raise PacketError(f"protocol={self.protocol!r}; expected a number up to 255, or a name such as tcp or icmp")
+            raise PacketError(
+                tr(
+                    "protocol={protocol!r}; expected a number up to 255, or a name such as tcp or icmp",
+                    protocol=self.protocol,
+                )
+            )
         self._check_names()
 
     def _check_names(self) -> None:
         try:
             tcp_flags(self.tcp_flags or "")
         except ValueError:
-            expected = f"names of {', '.join(TCP_FLAGS)}, such as SYN,ACK"
-            raise PacketError(f"tcp_flags={self.tcp_flags!r}; expected {expected}") from None
+            expected = tr("names of {tcp_flags}, such as SYN,ACK", tcp_flags=", ".join(TCP_FLAGS))
+            raise PacketError(
+                tr("tcp_flags={tcp_flags!r}; expected {expected}", tcp_flags=self.tcp_flags, expected=expected)
+            ) from None
         try:
             icmp(self.icmp_type or "0", ICMPV6_TYPES if self.protocol in ("ipv6-icmp", "icmpv6", "58") else None)
         except ValueError:
-            expected = "a type such as 8, 3/4 or echo-request"
-            raise PacketError(f"icmp_type={self.icmp_type!r}; expected {expected}") from None
+            expected = tr("a type such as 8, 3/4 or echo-request")
+            raise PacketError(
+                tr("icmp_type={icmp_type!r}; expected {expected}", icmp_type=self.icmp_type, expected=expected)
+            ) from None
         if self.source_mac is not None and not _MAC.fullmatch(self.source_mac):
-            raise PacketError(f"source_mac={self.source_mac!r}; expected an address such as 02:42:ac:12:00:05")
+            raise PacketError(
+                tr(
+                    "source_mac={source_mac!r}; expected an address such as 02:42:ac:12:00:05",
+                    source_mac=self.source_mac,
+                )
+            )
 
     @property
     def family(self) -> int:
@@ -179,7 +215,9 @@ class Routing:
             ]
             return Routing(tuple(interfaces), tuple(map(_route, json.loads(routes))))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-            raise PacketError(f"not what `ip -j addr` and `ip -j route` print: {type(exc).__name__}: {exc}") from None
+            raise PacketError(
+                tr("not what `ip -j addr` and `ip -j route` print: {name}: {exc}", name=type(exc).__name__, exc=exc)
+            ) from None
 
     def type_of(self, address: str, dev: str = "") -> str:
         """Return LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type).
@@ -255,7 +293,7 @@ def _length(prefix: object, bits: int) -> int:
     """Return the length of a prefix. ValueError where addresses of so many bits have none."""
     length = int(str(prefix))
     if not 0 <= length <= bits:
-        raise ValueError(f"a prefix of {length} bits")
+        raise ValueError(tr("a prefix of {length} bits", length=length))
     return length
 
 

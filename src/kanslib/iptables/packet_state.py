@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from kanslib.i18n import tr, tr_later
 from kanslib.iptables.bits import Bits
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.match_types import RecentEntry
@@ -40,17 +41,22 @@ Steps = tuple["Steps | None", Step]  # the steps before, the newest
 _NAMES: Ranges = ((0, (1 << 128) - 1),)
 # the fields that can be unknown: their words, and the numbers that are possible
 FIELDS: dict[str, tuple[str, Ranges]] = {
-    "src": ("the source", ADDRESSES), "dst": ("the destination", ADDRESSES),
-    "sport": ("the source port", PORTS), "dport": ("the destination port", PORTS),
-    "length": ("the length", ((0, 65535),)), "ttl": ("the TTL", ((0, 255),)), "tos": ("the TOS octet", ((0, 255),)),
-    "tcp_flags": ("the set of TCP flags", ((0, 255),)), "icmp_type": ("the ICMP type", ((0, 65535),)),
-    "in_interface": ("the interface by which it comes in", _NAMES),
-    "out_interface": ("the interface by which it goes out", _NAMES),
-    "physdev_in": ("the bridge port by which it comes in", _NAMES),
-    "physdev_out": ("the bridge port by which it goes out", _NAMES),
-    "source_mac": ("the source MAC", ((0, (1 << 48) - 1),)), "uid": ("the sending user", ((0, 0xFFFFFFFF),)),
-    "gid": ("the sending group", ((0, 0xFFFFFFFF),)), "ctstate": ("conntrack's state", ((0, len(STATES) - 1),)),
-    "mss": ("the MSS that it announces", ((0, 65536),)),
+    "src": (tr_later("the source"), ADDRESSES), "dst": (tr_later("the destination"), ADDRESSES),
+    "sport": (tr_later("the source port"), PORTS), "dport": (tr_later("the destination port"), PORTS),
+    "length": (tr_later("the length"), ((0, 65535),)),
+    "ttl": (tr_later("the TTL"), ((0, 255),)),
+    "tos": (tr_later("the TOS octet"), ((0, 255),)),
+    "tcp_flags": (tr_later("the set of TCP flags"), ((0, 255),)),
+    "icmp_type": (tr_later("the ICMP type"), ((0, 65535),)),
+    "in_interface": (tr_later("the interface by which it comes in"), _NAMES),
+    "out_interface": (tr_later("the interface by which it goes out"), _NAMES),
+    "physdev_in": (tr_later("the bridge port by which it comes in"), _NAMES),
+    "physdev_out": (tr_later("the bridge port by which it goes out"), _NAMES),
+    "source_mac": (tr_later("the source MAC"), ((0, (1 << 48) - 1),)),
+    "uid": (tr_later("the sending user"), ((0, 0xFFFFFFFF),)),
+    "gid": (tr_later("the sending group"), ((0, 0xFFFFFFFF),)),
+    "ctstate": (tr_later("conntrack's state"), ((0, len(STATES) - 1),)),
+    "mss": (tr_later("the MSS that it announces"), ((0, 65536),)),
 }  # fmt: skip
 # what a path's rest depends on, besides its place and what is known
 _LASTING = (
@@ -59,7 +65,7 @@ _LASTING = (
     "translated_at", "plan", "looped", "act", "notes",
     "chances",
 )  # fmt: skip
-_CONNECTION_MARK = "the connection's mark"
+_CONNECTION_MARK = tr_later("the connection's mark")
 
 
 class ChainFrame(NamedTuple):
@@ -144,8 +150,8 @@ class PacketState:
         self.tcp_flags = _bits(flags, "tcp_flags", 0xFF)
         self.tos = Bits(0, (("tos", 0xFF),)) if packet.dscp is None else Bits(packet.dscp << 2, (("tos", 3),))
         self.ctstate = STATES.index(packet.ctstate) if packet.ctstate else None
-        self.mark = _bits(packet.mark, "its mark", 0xFFFFFFFF)
-        self.connmark = _bits(0 if self.ctstate == NEW else None, _CONNECTION_MARK, 0xFFFFFFFF)
+        self.mark = _bits(packet.mark, tr("its mark"), 0xFFFFFFFF)
+        self.connmark = _bits(0 if self.ctstate == NEW else None, tr(_CONNECTION_MARK), 0xFFFFFFFF)
         self.translated: frozenset[str] = frozenset()
         self.template = ""  # what CT assigned in table raw: a template for conntrack, or notrack
         self.socket = False  # TPROXY has assigned one
@@ -235,7 +241,7 @@ class PacketState:
         turn = self.turns.get(field, 0)
         if turn:
             words = words.replace("the ", "the new ", 1)
-        return Subject(field, words, key=(turn,) if turn else (), domain=self.domains.get(field, domain))
+        return Subject(field, tr(words), key=(turn,) if turn else (), domain=self.domains.get(field, domain))
 
     def key(self, fields: Sequence[str]) -> tuple[object, ...]:
         """Return the current values of fields: a question that depends on them is another one when one changes."""
@@ -336,7 +342,7 @@ class PacketState:
 
     def type_subject(self, field: str, dev: str = "") -> Subject:
         """Return the subject of the type of `src` or `dst`; `dev`: among the addresses of one interface."""
-        words = "the type of" if not dev else f"the type at {dev} of"
+        words = tr("the type of") if not dev else tr("the type at {dev} of", dev=dev)
         return Subject("type", words, self.describe(field), self.key((field,)), ((0, 2),))
 
     @property
@@ -349,7 +355,7 @@ class PacketState:
         """Return the line of the rule that is evaluated, and what tells this evaluation from all others."""
         frame = self.frame
         if frame is None:
-            raise RuntimeError("no rule is evaluated between two chains")
+            raise RuntimeError(tr("no rule is evaluated between two chains"))
         line = frame.chain.rule(frame.positions[frame.next]).rule.line
         return line, (line, frame.entry)
 

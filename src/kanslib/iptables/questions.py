@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, summar
 from itertools import chain
 from typing import Protocol
 
+from kanslib.i18n import tr
 from kanslib.iptables.names import TCP_FLAGS
 from kanslib.iptables.ranges import YES, YES_NO, Ranges, intersect, join, size, subtract
 
@@ -22,7 +23,7 @@ NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = range(len(STATES))
 TYPES = ("UNICAST", "LOCAL", "BROADCAST", "MULTICAST", "ANYCAST")
 LINK_TYPES = ("unicast", "broadcast", "multicast")
 DIRECTIONS = ("ORIGINAL", "REPLY")
-_LOCAL = {YES: "is", ((0, 0), (2, 2)): "is not"}  # of TYPES: LOCAL, and all that can be in its place
+_LOCAL = (YES, ((0, 0), (2, 2)))  # of TYPES: LOCAL, and all that can be in its place
 NO_MSS = 65536  # a SYN without the option
 _VERBS = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _NAME_BYTES = 16  # IFNAMSIZ
@@ -97,14 +98,15 @@ class Assumption:
     @property
     def holds(self) -> bool:
         """Return whether the answer is anything but a plain "no"."""
-        return self.answer != "no"
+        is_plain = self.subject.is_fact or (self.subject.kind == "type" and self.values in _LOCAL)
+        return not is_plain or self.values == YES
 
     @property
     def question(self) -> str:
         """Return what is asked, in words."""
         if self.subject.kind == "type" and self.values in _LOCAL:
-            return "is an address of this machine"
-        return _VERBS.sub(r"\1", self.subject.words).replace("VALUE", self.value)
+            return tr("is an address of this machine")
+        return _VERBS.sub(r"\1", tr(self.subject.words)).replace("VALUE", self.value)
 
     @property
     def value(self) -> str:
@@ -115,22 +117,27 @@ class Assumption:
     def answer(self) -> str:
         """Return the answer: yes, no, or the values."""
         if self.subject.is_fact:
-            return "yes" if self.values == YES else "no"
+            return tr("yes") if self.values == YES else tr("no")
         if self.subject.kind == "type" and self.values in _LOCAL:
-            return "yes" if self.values == YES else "no"
+            return tr("yes") if self.values == YES else tr("no")
         describe = FORMS.get(self.subject.kind, _numbers)
         rest = subtract(self.subject.domain, self.values)
         included, excluded = describe(self.values), describe(rest)
         if not rest or (len(included), size(self.values)) <= (len(excluded), size(rest)):
             return _one_of(included)
-        return f"not {excluded[0]}" if len(excluded) == 1 else f"none of {', '.join(excluded)}"
+        if len(excluded) == 1:
+            return tr("not {value}", value=excluded[0])
+        return tr("none of {values}", values=", ".join(excluded))
 
     def __str__(self) -> str:
         if self.subject.kind == "type" and self.values in _LOCAL:
-            return f"{self.value} {_LOCAL[self.values]} an address of this machine"
+            if self.values == YES:
+                return tr("{address} is an address of this machine", address=self.value)
+            return tr("{address} is not an address of this machine", address=self.value)
         if not self.subject.is_fact:
-            return " ".join(filter(None, (self.subject.words, self.subject.value, "is", self.answer)))
-        words = _VERBS.sub(r"\1" if self.values == YES else r"\2", self.subject.words)
+            asked = " ".join(filter(None, (tr(self.subject.words), self.subject.value)))
+            return tr("{value} is {answer}", value=asked, answer=self.answer)
+        words = _VERBS.sub(r"\1" if self.values == YES else r"\2", tr(self.subject.words))
         return words.replace("VALUE", self.value) if "VALUE" in words else f"{words} {self.value}".rstrip()
 
     def contradicts(self, other: Assumption) -> bool:
@@ -139,7 +146,7 @@ class Assumption:
 
 
 def _one_of(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return words[0] if len(words) == 1 else tr("{values} or {last}", values=", ".join(words[:-1]), last=words[-1])
 
 
 # ── conditions: the assumptions under which a path is taken ──────────────────────────────────────────────────
@@ -247,7 +254,7 @@ def _names(ranges: Ranges) -> list[str]:
     found = []
     for first, last in ranges:
         text = first.to_bytes(_NAME_BYTES).rstrip(b"\0").decode(errors="replace")
-        found.append((text or "none") if first == last else f"{text}+")
+        found.append((text or tr("none")) if first == last else f"{text}+")
     return found
 
 
@@ -287,7 +294,10 @@ def _segment_sizes(ranges: Ranges) -> list[str]:
 
 
 def _flags(ranges: Ranges) -> list[str]:
-    return [f"{_flag_names(wanted) or 'none'} of {_flag_names(mask)}" for mask, wanted in _patterns(ranges)]
+    return [
+        tr("{flags} of {mask}", flags=_flag_names(wanted) or tr("none"), mask=_flag_names(mask))
+        for mask, wanted in _patterns(ranges)
+    ]
 
 
 def _flag_names(bits: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from kanslib.exceptions import TraceError
+from kanslib.i18n import tr
 from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.diff import RulesetDifference, diff
 from kanslib.iptables.dump import Dump
@@ -46,8 +47,14 @@ class Ruleset(Dump):
             if family and self.family and family != self.family:
                 command = "iptables-save" if family == 4 else "ip6tables-save"
                 raise TraceError(
-                    f"{packet} is an IPv{family} packet, and these rules are for IPv{self.family}: "
-                    f"`{command}` prints the rules that it meets"
+                    tr(
+                        "{packet} is an IPv{family} packet, and these rules are for IPv{self_family}: "
+                        "`{command}` prints the rules that it meets",
+                        packet=packet,
+                        family=family,
+                        self_family=self.family,
+                        command=command,
+                    )
                 )
 
     @cached_property

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kanslib.exceptions import RuleSyntaxError
+from kanslib.i18n import tr, tr_plural
 
 _WORD = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -253,7 +254,7 @@ def tokenize(text: str, start: int = 0) -> Iterator[Token]:
         found = _WORD.match(text, position)
         if found is None or (found.end() < len(text) and not text[found.end()].isspace()):
             at = text.index('"', position if found is None else found.end())
-            raise RuleSyntaxError(at + 1, text[at : at + 20], 'a closing quote (")')
+            raise RuleSyntaxError(at + 1, text[at : at + 20], tr('a closing quote (")'))
         raw, quoted = found[0], '"' in found[0]
         if quoted:
             raw = _QUOTED.sub(lambda q: _ESCAPED.sub(r"\1", q[1]), raw)
@@ -302,11 +303,11 @@ class _OptionReader:
         if negated:
             self.at += 1
             if self.at == len(self.words):
-                raise RuleSyntaxError(word.column, "!", "an option behind it, such as -s")
+                raise RuleSyntaxError(word.column, "!", tr("an option behind it, such as -s"))
             word = self.words[self.at]
         if not word.is_option:
             if negated or not self._add_leftover_word(word):
-                raise RuleSyntaxError(word.column, word.text, "an option, such as -p, -m or -j")
+                raise RuleSyntaxError(word.column, word.text, tr("an option, such as -p, -m or -j"))
             self.at += 1
             return
         word = self._split(word)
@@ -361,17 +362,19 @@ class _OptionReader:
         if name in ("-m", "-j", "-g"):
             value = self._values(word, 1, negated=False)[0][0]
             if negated:
-                raise RuleSyntaxError(word.column, word.text, "no ! before it")
+                raise RuleSyntaxError(word.column, word.text, tr("no ! before it"))
             if name == "-m":
                 self.matches.append(self._load(_MATCH_OF_PROTOCOL.get(value, value), MATCHES))
                 return
             if self.target is not None:
-                raise RuleSyntaxError(word.column, word.text, f"one target; {self.target.name} stands there already")
+                raise RuleSyntaxError(
+                    word.column, word.text, tr("one target; {name} stands there already", name=self.target.name)
+                )
             self.target, self.goto = self._load(value, TARGETS), name == "-g"
             return
         values, inner = self._values(word, _BASE[name], negated)
         if name in self.own:
-            raise RuleSyntaxError(word.column, word.text, f"{name} only once")
+            raise RuleSyntaxError(word.column, word.text, tr("{name} only once", name=name))
         self.own[name] = Option(name, values, negated or inner, word.column)
 
     def _values(self, word: Token, count: int, negated: bool) -> tuple[tuple[str, ...], bool]:
@@ -385,7 +388,7 @@ class _OptionReader:
         values = self.words[self.at : self.at + count]
         if len(values) < count or any(value.is_option and value.text in _BASE for value in values):
             column = values[0].column if values else self.end + 1
-            expected = f"{'a value' if count == 1 else f'{count} values'} for {word.text}"
+            expected = tr_plural("a value for {option}", "{n} values for {option}", count, option=word.text)
             raise RuleSyntaxError(column, values[0].text if values else "", expected)
         self.at += count
         return tuple(value.text for value in values), inner

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kanslib.exceptions import RuleSyntaxError
+from kanslib.i18n import tr, tr_later
 from kanslib.iptables.matches import ALL_BITS, dscp, tos, value_and_mask
 from kanslib.iptables.names import PORTS, port_number
 from kanslib.iptables.packet import number
@@ -219,7 +220,7 @@ def names(action: Action) -> list[str]:
 def _unknown(target: Module) -> Ask:
     """Return the action of a target that the grammar does not know."""
     is_chain = target.name not in TARGETS and not target.options
-    words = f"the chain {target.name}, which this dump has not," if is_chain else f"-j {target}"
+    words = tr("the chain {name}, which this dump has not,", name=target.name) if is_chain else f"-j {target}"
     return unknown(words, target.name)
 
 
@@ -243,10 +244,10 @@ def _queue(target: Module) -> Action:
 def queue(name: str, bypass: bool, verdict: str) -> Ask:
     """Return the action of a queue to a program; with `bypass` packets go on where there is no program."""
     program = f"the program at {name} {{accepts it|does not accept it}}"
-    stopped = f"{name}: its program drops it, or no program takes it"
+    stopped = tr("{name}: its program drops it, or no program takes it", name=name)
     if bypass:
         program = f"{name} {{has no program, or one that accepts it|has a program that drops it}}"
-        stopped = f"{name}: dropped"
+        stopped = tr("{name}: dropped", name=name)
     return Ask(program, _TOLD_BY, Verdict("ACCEPT"), Verdict(verdict, stopped))
 
 
@@ -319,7 +320,9 @@ def _strip(target: Module) -> Action:
     try:
         return StripOptions(tuple(_TCP_OPTIONS.get(name) or int(name) for name in option.value.split(",")))
     except ValueError:
-        raise RuleSyntaxError(option.column, str(option), f"numbers, or names of {', '.join(_TCP_OPTIONS)}") from None
+        raise RuleSyntaxError(
+            option.column, str(option), tr("numbers, or names of {tcp_options}", tcp_options=", ".join(_TCP_OPTIONS))
+        ) from None
 
 
 def _change_set(target: Module) -> Action:
@@ -328,7 +331,7 @@ def _change_set(target: Module) -> Action:
         return _unknown(target)
     maps_mark = option.name == "--map-set" and target.option("--map-mark") is not None
     if option.name == "--map-set" and not maps_mark:
-        return NoEffect(f"its priority or queue is that of set {option.value}")
+        return NoEffect(tr("its priority or queue is that of set {value}", value=option.value))
     return ChangeSet(option.value, tuple(option.values[1].split(",")), option.name == "--add-set", maps_mark)
 
 
@@ -351,7 +354,7 @@ def _translate(target: Module) -> Action:
             raise ValueError
         start = port_number(base) if base else None
     except ValueError:
-        raise RuleSyntaxError(to.column, str(to), "an address and a port, such as 10.244.1.2:8080") from None
+        raise RuleSyntaxError(to.column, str(to), tr("an address and a port, such as 10.244.1.2:8080")) from None
     return Translate(target.name, (first, last or first) if first else None, ends, start, random)
 
 
@@ -376,7 +379,7 @@ def _netmap(target: Module) -> Action:
         length = int(prefix) if prefix else bits
         mask = ((1 << bits) - 1) ^ ((1 << (bits - length)) - 1)
     except ValueError:
-        raise RuleSyntaxError(to.column, str(to), "a range such as 10.0.0.0/24") from None
+        raise RuleSyntaxError(to.column, str(to), tr("a range such as 10.0.0.0/24")) from None
     field = {"SNPT": "src", "DNPT": "dst"}.get(target.name, "")
     return MapNetwork(field, bits, value & mask, mask, exact=not field)
 
@@ -394,8 +397,10 @@ def _track(target: Module) -> Action:
 
 def _cluster_address(target: Module) -> Action:
     """Return the action of CLUSTERIP: each node drops what is another node's (net/ipv4/netfilter/ipt_CLUSTERIP.c)."""
-    words = "this node {is|is not} the one of the cluster that answers"
-    return Ask(words, ("src", "sport", "dport"), None, Verdict("DROP", f"{target.name}: another node answers"))
+    words = tr("this node {is|is not} the one of the cluster that answers")
+    return Ask(
+        words, ("src", "sport", "dport"), None, Verdict("DROP", tr("{name}: another node answers", name=target.name))
+    )
 
 
 def _inert(words: str) -> _Builder:
@@ -404,15 +409,25 @@ def _inert(words: str) -> _Builder:
 
 def _copy(target: Module) -> Action:
     gateway = target.option("--gateway")
-    return NoEffect(f"a copy is sent to {gateway.value if gateway else 'another host'}")
+    if gateway is None:
+        return NoEffect(tr("a copy is sent to another host"))
+    return NoEffect(tr("a copy is sent to {address}", address=gateway.value))
 
 
 # What targets do that change nothing on which a packet's way through the rules depends
 INERT = {
-    "AUDIT": "an audit record is written", "CHECKSUM": "its checksum is filled in", "CLASSIFY": "its priority is set",
-    "CONNSECMARK": "its security mark is copied", "IDLETIMER": "a timer is reset", "LED": "a LED is switched on",
-    "LOG": "it is logged", "NFLOG": "it is logged", "RATEEST": "it is counted", "SECMARK": "its security mark is set",
-    "TRACE": "its way is logged", "ULOG": "it is logged",
+    "AUDIT": tr_later("an audit record is written"),
+    "CHECKSUM": tr_later("its checksum is filled in"),
+    "CLASSIFY": tr_later("its priority is set"),
+    "CONNSECMARK": tr_later("its security mark is copied"),
+    "IDLETIMER": tr_later("a timer is reset"),
+    "LED": tr_later("a LED is switched on"),
+    "LOG": tr_later("it is logged"),
+    "NFLOG": tr_later("it is logged"),
+    "RATEEST": tr_later("it is counted"),
+    "SECMARK": tr_later("its security mark is set"),
+    "TRACE": tr_later("its way is logged"),
+    "ULOG": tr_later("it is logged"),
 }  # fmt: skip
 BUILDERS: dict[str, _Builder] = {
     **dict.fromkeys(("ACCEPT", "DROP", "REJECT"), _verdict), "RETURN": lambda _target: Return(),

@@ -17,6 +17,7 @@ from heapq import heappop, heappush
 from itertools import chain
 
 from kanslib.exceptions import TooManyPathsError, TraceError
+from kanslib.i18n import tr
 from kanslib.iptables import effects, targets
 from kanslib.iptables.compiled import CompiledRule
 from kanslib.iptables.ipset import IPSets
@@ -133,7 +134,7 @@ class _Search:
         state = PacketState(packet, machine, first, self._stages[first])
         if packet.in_interface is None and packet.src is None and packet.dst and machine.routing:
             state.src = machine.routing.own_source(packet.dst)
-            state.note("its source is taken from its first route: a program can bind its socket to another address")
+            state.note(tr("its source is taken from its first route: a program can bind its socket to another address"))
         if packet.in_interface is not None or self._route_sent(state):
             self._ready.append(state)
         while self._ready or self._waiting:
@@ -252,7 +253,7 @@ class _Search:
                     return self._wait(state, first)
                 if not first:
                     state.note(
-                        "nat is asked for the first packet of a connection; later ones follow conntrack's memory"
+                        tr("nat is asked for the first packet of a connection; later ones follow conntrack's memory")
                     )
                 used = first
         state.plan, state.stage = state.plan[1:], state.stage + 1
@@ -283,12 +284,12 @@ class _Search:
             state.plan, state.hook, state.out_interface = self._stages["INPUT"], "INPUT", ""
             return True
         if state.socket:  # Linux net/ipv4/ip_forward.c
-            return self._end(state, "DROP", "a local socket has it, but the routing would forward it")
+            return self._end(state, "DROP", tr("a local socket has it, but the routing would forward it"))
         state.hook, state.plan = "FORWARD", self._stages["FORWARD"]
         if state.ttl is None:
             state.ttl_lost += 1
         elif state.ttl <= 1:
-            return self._end(state, "DROP", "its TTL is used up")
+            return self._end(state, "DROP", tr("its TTL is used up"))
         else:  # forwarding decrements it before the hook (Linux net/ipv4/ip_forward.c)
             state.ttl -= 1
         return self._choose_interface(state)
@@ -383,14 +384,17 @@ class _Search:
         base = self._tracer.chain(state.table, state.base)
         if base is None or base.policy in ("ACCEPT", "-"):
             return True
-        return self._end(state, base.policy, f"policy of {state.table} {state.base}")
+        return self._end(state, base.policy, tr("policy of {table} {base}", table=state.table, base=state.base))
 
     def _match(self, state: PacketState, compiled: CompiledRule, frame: ChainFrame) -> Fraction | int | Question:
         """Return the probability that the rule matches, or what has to be known for that."""
         self._evaluated += 1
         if self._evaluated > self._limits.rules:
             raise TraceError(
-                f"more than {self._limits.rules:,} rules evaluated for one packet: chains call each other too often"
+                tr(
+                    "more than {rules:,} rules evaluated for one packet: chains call each other too often",
+                    rules=self._limits.rules,
+                )
             )
         if compiled.acts:
             return self._match_in_order(state, compiled, frame)
@@ -448,20 +452,45 @@ class _Search:
         if isinstance(action, targets.Look):
             elements = self._tracer.chain(state.table, action.map)
             if elements is None:
-                raise TraceError(f"line {rule.line}: table {state.table} declares no map {action.map}")
+                raise TraceError(
+                    tr(
+                        "line {line}: table {table} declares no map {map}",
+                        line=rule.line,
+                        table=state.table,
+                        map=action.map,
+                    )
+                )
             return _enter(frame.advance(), elements, state, frame.active)
         active = frame.active
         if action.chain in active:
             circle = " → ".join([*active[active.index(action.chain) :], action.chain])
             raise TraceError(
-                f"line {rule.line}: {circle}: a circle of chains, which iptables-restore would refuse; "
-                "is this text put together by hand?"
+                tr(
+                    "line {line}: {circle}: a circle of chains, which iptables-restore would refuse; is "
+                    "this text put together by hand?",
+                    line=rule.line,
+                    circle=circle,
+                )
             )
         if len(active) >= self._limits.depth:
-            raise TraceError(f"line {rule.line}: more than {self._limits.depth} chains deep at {action.chain}")
+            raise TraceError(
+                tr(
+                    "line {line}: more than {depth} chains deep at {chain}",
+                    line=rule.line,
+                    depth=self._limits.depth,
+                    chain=action.chain,
+                )
+            )
         called = self._tracer.chain(state.table, action.chain)
         if called is None:
-            raise TraceError(f"line {rule.line}: table {state.table} declares no chain {action.chain}")
+            raise TraceError(
+                tr(
+                    "line {line}: table {table} declares no chain {chain}",
+                    line=rule.line,
+                    table=state.table,
+                    chain=action.chain,
+                )
+            )
         parent = frame.caller if action.goto else frame.behind
         return _enter(parent, called, state, (*active, action.chain))
 
@@ -516,8 +545,8 @@ def _delivers_to_socket(state: PacketState) -> bool | Question:
     """Return whether the routing delivers a packet that TPROXY has given to a socket: `ip rule` is not in the rules."""
     if state.test_type("dst", frozenset(("LOCAL",))) is True:
         return True
-    mark = f"with mark {state.mark.known:#x}" if state.mark.known is not None else "with its mark"
-    words = f"the routing (ip rule) {{delivers|does not deliver}} it {mark} to this machine"
+    mark = tr("with mark {known:#x}", known=state.mark.known) if state.mark.known is not None else tr("with its mark")
+    words = tr("the routing (ip rule) {{delivers|does not deliver}} it {mark} to this machine", mark=mark)
     return state.ask(Question(Subject("routing", words, key=state.key(("dst", "mark")))))
 
 

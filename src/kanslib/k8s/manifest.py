@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from kanslib.exceptions import ManifestError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import CLUSTER_SCOPED, KubeObject, plural
 
 _METALLB_KINDS = ("ipaddresspools", "l2adv", "bgp", "bfd", "communities")
@@ -20,13 +21,15 @@ def load_yaml(text: str) -> list[object]:
     try:
         return [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as exc:
-        raise ManifestError(f"not YAML: {exc}") from None
+        raise ManifestError(tr("not YAML: {exc}", exc=exc)) from None
 
 
 def check_object(document: object) -> KubeObject:
     """Return the document when it is a Kubernetes object. ManifestError for any other."""
     if not isinstance(document, dict) or "kind" not in document or "name" not in (document.get("metadata") or {}):
-        raise ManifestError(f"not a Kubernetes object (kind and metadata.name are needed): {document!r:.80}")
+        raise ManifestError(
+            tr("not a Kubernetes object (kind and metadata.name are needed): {document!r:.80}", document=document)
+        )
     return document
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kanslib.backends import factory
+from kanslib.i18n import tr
 from kanslib.lab.queries import ClusterView
 
 if TYPE_CHECKING:
@@ -24,5 +25,5 @@ def compare(view: ClusterView) -> Table:
         for pair in compare_with_simulator(recorded, simulated)
     ]
     origin = view.provenance()
-    other = "its recording" if origin.source == "simulated" else "a simulation of it"
-    return Table.from_rows(rows, origin.with_notes(f"beside {other}"), COLUMNS)
+    other = tr("its recording") if origin.source == "simulated" else tr("a simulation of it")
+    return Table.from_rows(rows, origin.with_notes(tr("beside {other}", other=other)), COLUMNS)

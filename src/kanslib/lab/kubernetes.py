@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kanslib.course import manifests
 from kanslib.exceptions import ManifestError, NotRecordedError
+from kanslib.i18n import tr
 from kanslib.k8s.manifest import check_object, documents
 from kanslib.k8s.objects import KubeObject, plural
 from kanslib.k8s.schema import versions
@@ -42,7 +43,10 @@ def table(view: ClusterView, kind: str, namespace: str | None, *, wide: bool) ->
 
     rows = kubectl.rows(kind, objects(view, kind, namespace), view.backend.now())
     columns = Columns(tuple(kubectl.columns(kind)), _WIDE.get(plural(kind), ()))
-    why = f"there are no {plural(kind)}{f' in {namespace}' if namespace else ''} at this moment"
+    if namespace:
+        why = tr("there are no {objects} in {namespace} at this moment", objects=plural(kind), namespace=namespace)
+    else:
+        why = tr("there are no {objects} at this moment", objects=plural(kind))
     return Table.from_rows(rows, view.provenance(), columns.shown(wide), empty_because=why)
 
 
@@ -57,7 +61,11 @@ def events(view: ClusterView, service: str) -> Table:
     mine.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
     rows = [kubectl.described_event(event, view.backend.now()) for event in mine]
     kind = found["spec"].get("type", "ClusterIP")
-    why = f"{service}, a Service of type {kind}, has no event at this moment; the API keeps one for an hour"
+    why = tr(
+        "{service}, a Service of type {kind}, has no event at this moment; the API keeps one for an hour",
+        service=service,
+        kind=kind,
+    )
     return Table.from_rows(rows, view.provenance(), EVENT_COLUMNS, empty_because=why)
 
 
@@ -69,8 +77,8 @@ def describe(view: ClusterView, service: str) -> Text:
     section = text.section(rf"Name: +{name}\nNamespace: +{namespace}\n")
     if not section:
         raise NotRecordedError(
-            f"kubectl describe of {service} at this moment",
-            hint=f"lab.events({service!r}) and lab.object('service', …) have the rest",
+            tr("kubectl describe of {service} at this moment", service=service),
+            hint=tr("lab.events({service!r}) and lab.object('service', …) have the rest", service=service),
         )
     return section
 
@@ -83,10 +91,12 @@ def documents_of(view: ClusterView, manifest: str | KubeObject) -> list[KubeObje
     if isinstance(manifest, manifests.CourseManifest) and manifest.name:
         manifest = manifests.on(view.topology().network, manifest.name)
     if not isinstance(manifest, (str, dict)):
-        raise ManifestError(f"a manifest is YAML text or a dict, not a {type(manifest).__name__}")
+        raise ManifestError(tr("a manifest is YAML text or a dict, not a {name}", name=type(manifest).__name__))
     found = documents(manifest) if isinstance(manifest, str) else [_with_version(check_object(manifest))]
     if not found:
-        raise ManifestError("the manifest is empty: expected YAML with at least one object, e.g. manifests.services")
+        raise ManifestError(
+            tr("the manifest is empty: expected YAML with at least one object, e.g. manifests.services")
+        )
     return found
 
 

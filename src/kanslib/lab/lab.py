@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, overload
 from kanslib import binder
 from kanslib.actions import describe_done
 from kanslib.backends.base import Backend
+from kanslib.i18n import tr
 from kanslib.k8s.manifest import qualified_reference
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import kubernetes, metallb, packet_path, places, traffic
@@ -888,5 +889,5 @@ class Lab(places.HelpfulAttributes):
         session = self._learning.session
         if token is not None:
             session.progress.merge_token(token)
-        ends = binder.ENDS if binder.is_here() else ""
+        ends = tr(binder.ENDS) if binder.is_here() else ""
         return ProgressReport(session.progress, session.catalog, self._query_log.counts, ends)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kanslib import notices
 from kanslib.exceptions import KanslibError, NotRecordedError
 from kanslib.exercises.session import PendingPredictions, display_text
+from kanslib.i18n import tr
 from kanslib.lab.queries import QueryLog
 from kanslib.notices import in_notebook
 
@@ -101,12 +102,13 @@ class Learning:
         """
         if not self._backend.provenance().checkable:
             raise NotRecordedError(
-                f"an answer of this backend to {exercise.id!r}",
-                hint="what a recording answers in place of another backend is for looking, not for checking",
+                tr("an answer of this backend to {id!r}", id=exercise.id),
+                hint=tr("what a recording answers in place of another backend is for looking, not for checking"),
             )
         if exercise.story not in ("", self._story):
             raise NotRecordedError(
-                f"{exercise.id} in the story {self._story!r}", hint=f"kanslib.open_lab(story={exercise.story!r})"
+                tr("{id} in the story {story!r}", id=exercise.id, story=self._story),
+                hint=f"kanslib.open_lab(story={exercise.story!r})",
             )
         with self._log.uncounted(), self._backend.isolated(position):
             expected = exercise.expected_answer(self._lab)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kanslib.actions import ACTIONS
 from kanslib.exceptions import ConfigurationError, KanslibError, LeaderDisagreementWarning, NotFoundError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import external_addresses, newest_leaders
 from kanslib.lab import places
 from kanslib.lab.queries import ClusterView
@@ -42,7 +43,7 @@ def pool(view: ClusterView) -> PoolAddresses:
     try:
         uses = [pool_use(one, given) for one in pools(view.objects).values() if one.networks]
     except ConfigurationError as error:
-        problem = f"MetalLB refuses this configuration: {error}"
+        problem = tr("MetalLB refuses this configuration: {error}", error=error)
     addresses = ipv4_addresses(view.objects("ipaddresspools"))
     return PoolAddresses(addresses, uses, waiting, view.provenance(), problem)
 
@@ -71,8 +72,12 @@ def election(view: ClusterView, service: str) -> Election:
         return election.explain(view.objects, service, known)
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"MetalLB keeps an older configuration, because it refuses this one: {error}\n"
-            f"next step: correct the object; lab.leader({service!r}) names the node that announced last"
+            tr(
+                "MetalLB keeps an older configuration, because it refuses this one: {error}\nnext step: "
+                "correct the object; lab.leader({service!r}) names the node that announced last",
+                error=error,
+                service=service,
+            )
         ) from None
 
 
@@ -93,9 +98,13 @@ def disagreement(view: ClusterView, service: str, named: str | None) -> str | No
 def warn_of_disagreement(view: ClusterView, service: str, named: str | None) -> None:
     """Warn where the newest leader event names another node than wins the election."""
     if elected := disagreement(view, service, named):
-        words = (
-            f"{service}: the newest leader event names {named}, but {elected} wins the election among the speakers "
-            f"that are alive. lab.arp_scan() shows who answers; lab.election({service!r}) shows why."
+        words = tr(
+            "{service}: the newest leader event names {named}, but {elected} wins the election among "
+            "the speakers that are alive. lab.arp_scan() shows who answers; lab.election({service!r}) "
+            "shows why.",
+            service=service,
+            named=named,
+            elected=elected,
         )
         warnings.warn(words, LeaderDisagreementWarning, stacklevel=4)
 
@@ -113,9 +122,9 @@ def hash_order(view: ClusterView, services: Sequence[str], joins: Sequence[str],
 
     names = [name.removeprefix("default/") for name in services] or list(places.vips(view))
     if not names:
-        raise NotFoundError("a Service with an external address", "lab.services() shows them")
+        raise NotFoundError(tr("a Service with an external address"), tr("lab.services() shows them"))
     candidates = election(view, names[0]).candidates
-    provenance = view.provenance().with_notes("order derived from the hash")
+    provenance = view.provenance().with_notes(tr("order derived from the hash"))
     vips = {name: places.vip(view, name) for name in names}
     lines = election_diagram.hash_lines(vips, candidates, joins, leaves)
     return election_diagram.HashOrder(tuple(lines), provenance, tuple(joins), tuple(leaves))
@@ -154,8 +163,15 @@ def _vip_views(view: ClusterView, *, is_routed: bool) -> tuple[list[VIPView], li
         nodes, led_by = tuple(advertised.get(name, ())), leader(view, name)
         elected = _election_if_known(view, name) if led_by else None
         if elected and elected.leader != led_by:
-            words = elected.leader or "no node"
-            disagreements.append(f"{name}: the API's newest event names {led_by}, the election {words}")
+            words = elected.leader or tr("no node")
+            disagreements.append(
+                tr(
+                    "{name}: the API's newest event names {led_by}, the election {words}",
+                    name=name,
+                    led_by=led_by,
+                    words=words,
+                )
+            )
         by_bgp = bool(nodes) and (is_routed or not led_by)
         if not by_bgp:
             nodes = (led_by,) if led_by and not (elected and elected.leader is None) else ()

@@ -11,6 +11,7 @@ from kanslib.analysis import observation_data as analysis
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import CapturedFrames, ObservationData
 from kanslib.exceptions import NotFoundError, NotRecordedError, NotSimulatedError, UnknownNameError, UnsupportedError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import places
 from kanslib.lab.queries import QueryLog, query
@@ -68,7 +69,9 @@ class _SharedData:
     def data(self) -> ObservationData:
         """What was seen. NotFoundError while the observation is not over."""
         if self._data is None:
-            raise NotFoundError("an observation that is over", "ask it below the block: with lab.observe(…) as seen: …")
+            raise NotFoundError(
+                tr("an observation that is over"), tr("ask it below the block: with lab.observe(…) as seen: …")
+            )
         return self._data
 
     def name(self, service: str) -> str:
@@ -99,7 +102,7 @@ class _SharedData:
         """
         from kanslib.render.tables import Table
 
-        why = f"{empty_because} around {self.data.action}"
+        why = tr("{empty_because} around {action}", empty_because=empty_because, action=self.data.action)
         return Table.from_rows(rows, provenance or self.data.provenance, columns, empty_because=why)
 
 
@@ -127,7 +130,7 @@ class Observation(places.HelpfulAttributes):
         self.arp, self.bgp = ARPObservation(log, self._shared), BGPObservation(log, self._shared)
 
     def __repr__(self) -> str:
-        return f"<Observation: {self.action if self._shared.is_over else 'not over yet'}>"
+        return f"<Observation: {self.action if self._shared.is_over else tr('not over yet')}>"
 
     def _repr_html_(self) -> Markup | None:
         return self.result()._repr_html_() if self._shared.is_over else None
@@ -199,7 +202,7 @@ class Observation(places.HelpfulAttributes):
             for row in self._shared.data.probes()
             if row["to"] == vip
         ]
-        return self._shared.table(rows, PROBES, f"no request was sent to {service}")
+        return self._shared.table(rows, PROBES, tr("no request was sent to {service}", service=service))
 
     @query
     def attempts(self, service: str) -> tuple[Attempt, ...]:
@@ -231,7 +234,7 @@ class Observation(places.HelpfulAttributes):
         from kanslib.render import outage_tables
 
         rows = outage_tables.phase_rows(self._outage, self._shared.name(service) if service else None)
-        why = f"no request was sent to {service or 'a Service'}"
+        why = tr("no request was sent to {service}", service=service or tr("a Service"))
         return self._shared.table(rows, outage_tables.PHASE_COLUMNS.shown(wide), why)
 
     @query
@@ -252,7 +255,9 @@ class Observation(places.HelpfulAttributes):
         rows = outage_tables.failure_rows(self._outage, self._shared.name(service))
         sent = len(self._outage.attempts.get(self._shared.name(service), ()))
         why = (
-            f"each of the {sent:,} requests to {service} was answered" if sent else f"no request was sent to {service}"
+            tr("each of the {sent:,} requests to {service} was answered", sent=sent, service=service)
+            if sent
+            else tr("no request was sent to {service}", service=service)
         )
         return self._shared.table(rows, outage_tables.FAILURE_COLUMNS, why)
 
@@ -340,11 +345,10 @@ class Observation(places.HelpfulAttributes):
         from kanslib.render import outage_tables
 
         if kind is not None and kind not in list(EventKind):
-            raise UnknownNameError("kind of timeline event", kind, list(EventKind))
+            raise UnknownNameError(tr("kind of timeline event"), kind, list(EventKind))
         rows = outage_tables.event_rows(self._outage, kind)
-        return self._shared.table(
-            rows, outage_tables.EVENT_COLUMNS, f"no timeline event{f' of the kind {kind}' if kind else ''}"
-        )
+        why = tr("no timeline event of the kind {kind}", kind=kind) if kind else tr("no timeline event")
+        return self._shared.table(rows, outage_tables.EVENT_COLUMNS, why)
 
     @query
     def leader_history(self) -> Table:
@@ -370,7 +374,7 @@ class Observation(places.HelpfulAttributes):
              "CANDIDATES": list(one.candidates), "LEADER": one.node}
             for one in found
         ]  # fmt: skip
-        return self._shared.table(rows, LEADER_HISTORY, "MetalLB wrote no leader event before and")
+        return self._shared.table(rows, LEADER_HISTORY, tr("MetalLB wrote no leader event before and"))
 
     def mac_owners(self) -> Mapping[str, str]:
         """Return whose network card each MAC address is: a node's, the client's, the router's.
@@ -401,7 +405,9 @@ class Observation(places.HelpfulAttributes):
 
         name, vip = self._shared.name(service), self._shared.vip(service)
         views = analysis.leadership_views(self._shared.data, name, vip)
-        return LeadershipTimeline(views, f"Who has {name} ({vip})?", self.action, self.provenance)
+        return LeadershipTimeline(
+            views, tr("Who has {name} ({vip})?", name=name, vip=vip), self.action, self.provenance
+        )
 
     @query
     def frames(self, layer: str = "arp") -> list[Frame]:
@@ -444,7 +450,7 @@ class ARPObservation(places.HelpfulAttributes):
         from kanslib.render.arp_words import PlotContext
 
         data = self._shared.data
-        names, client = analysis.services_by_address(data), data.topology.client or "the client"
+        names, client = analysis.services_by_address(data), data.topology.client or tr("the client")
         context = PlotContext(data, names, data.mac_owners, client)
         return ARPTimeline(self._analyze(), analysis.neighbor_updates(data), context, data.provenance)
 
@@ -459,7 +465,7 @@ class ARPObservation(places.HelpfulAttributes):
 
         data, vip = self._shared.data, self._shared.vip(service) if service else None
         rows = arp_tables.announcement_rows(self._analyze().announcements(vip), data, data.mac_owners)
-        why = f"no gratuitous ARP for {service or 'an address'} was captured"
+        why = tr("no gratuitous ARP for {service} was captured", service=service or tr("an address"))
         return self._shared.table(rows, arp_tables.ANNOUNCEMENT_COLUMNS, why)
 
     @query
@@ -473,8 +479,8 @@ class ARPObservation(places.HelpfulAttributes):
 
         data = self._shared.data
         rows = arp_tables.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
-        provenance = data.provenance.with_notes("derived from the frames")
-        why = "no captured frame changed the client's neighbor table"
+        provenance = data.provenance.with_notes(tr("derived from the frames"))
+        why = tr("no captured frame changed the client's neighbor table")
         return self._shared.table(rows, arp_tables.NEIGHBOR_COLUMNS, why, provenance)
 
     @query
@@ -484,7 +490,7 @@ class ARPObservation(places.HelpfulAttributes):
 
         data = self._shared.data
         rows = arp_tables.conflict_rows(self._analyze(), data, data.mac_owners)
-        return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS, "no two machines answered for one address")
+        return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS, tr("no two machines answered for one address"))
 
     def _analyze(self) -> NeighborAnalysis:
         return NeighborAnalysis.of(self._shared.data.frames())
@@ -516,7 +522,7 @@ class BGPObservation(places.HelpfulAttributes):
         captured, found = self._captured(node)
         names = {address: place for place, address in self._shared.data.topology.addresses.items()}
         rows = bgp.message_rows(found, names, captured.window.zero)
-        why = f"no BGP message of {node or 'a node'} was captured"
+        why = tr("no BGP message of {node} was captured", node=node or tr("a node"))
         return self._shared.table(rows, bgp.MESSAGE_COLUMNS.shown(wide), why, captured.provenance)
 
     @query
@@ -535,8 +541,14 @@ class BGPObservation(places.HelpfulAttributes):
         if not mine:
             names = sorted({one.name for one in sent})
             action = captured.window.action
-            raise NotRecordedError(f"a BGP {message} around {action}", names, "seen.bgp.messages() lists them")
-        return self._shared.table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, "the message is empty", captured.provenance)
+            raise NotRecordedError(
+                tr("a BGP {message} around {action}", message=message, action=action),
+                names,
+                tr("seen.bgp.messages() lists them"),
+            )
+        return self._shared.table(
+            bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, tr("the message is empty"), captured.provenance
+        )
 
     @query
     def states(self, node: str) -> BGPStates:
@@ -568,7 +580,7 @@ class BGPObservation(places.HelpfulAttributes):
         captured = self._shared.data.tcp_frames()
         since: Iterator[Frame] = (frame for frame in captured.frames if frame.time >= captured.window.zero)
         rows = bgp.share_rows(since, vip, hops, self._query_log.view.mac_owners())
-        why = f"no connection to {service} passed the router"
+        why = tr("no connection to {service} passed the router", service=service)
         return self._shared.table(rows, bgp.SHARE_COLUMNS, why, captured.provenance)
 
     def _captured(self, node: str | None) -> tuple[CapturedFrames, list[CapturedMessage]]:

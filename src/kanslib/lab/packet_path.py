@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kanslib.exceptions import NotFoundError, PacketError, UnknownNameError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject, external_addresses, is_ip_address, pod_ips, qualified_name
 from kanslib.lab import metallb, places
 from kanslib.lab.queries import ClusterView
@@ -34,7 +35,7 @@ class Target:
         if self.port is not None:
             return self
         if self.service is None:
-            raise PacketError(f"{name!r} names no port; expected a Service, node:port or address:port")
+            raise PacketError(tr("{name!r} names no port; expected a Service, node:port or address:port", name=name))
         return Target(self.address, int(self.service["spec"]["ports"][0]["port"]), self.service)
 
 
@@ -100,8 +101,10 @@ def trace(view: ClusterView, target: str, source: str | None, node: str | None) 
     arrives = None if sender == place else routing.route(src)
     packet = Packet(src, aim.address, dport=aim.port, in_interface=arrives.dev if arrives else None)
     text = view.backend.run(place, _save_command(aim.address))
-    title = f"{sender} to {target} ({aim}), by the rules of {place}"
-    provenance = text.provenance.with_notes("derived from that node's rules")
+    title = tr(
+        "{sender} to {target} ({aim}), by the rules of {place}", sender=sender, target=target, aim=aim, place=place
+    )
+    provenance = text.provenance.with_notes(tr("derived from that node's rules"))
     return Trace(parse(text).trace(packet, routing), title, provenance)
 
 
@@ -131,7 +134,7 @@ def _sender(view: ClusterView, source: str, towards: str) -> tuple[str, str | No
         raise UnknownNameError("source", source, [*topology.addresses, *here])
     family = [ip for ip in pod_ips(pods[source]) if (":" in ip) == (":" in towards)]
     if not family:
-        raise NotFoundError(f"an address of the Pod {source}", "lab.pods() shows its state")
+        raise NotFoundError(tr("an address of the Pod {source}", source=source), tr("lab.pods() shows its state"))
     return family[0], pods[source]["spec"]["nodeName"]
 
 
@@ -145,7 +148,15 @@ def _receiver(view: ClusterView, target: str, aim: Target) -> str:
     leader = metallb.leader(view, names[aim.address]) if aim.address in names else None
     if leader is None:
         raise NotFoundError(
-            f"the node that a packet to {target} comes to: nobody leads {aim.address}",
-            f"name the node whose rules you mean: lab.trace({target!r}, node={topology.control_plane!r})",
+            tr(
+                "the node that a packet to {target} comes to: nobody leads {address}",
+                target=target,
+                address=aim.address,
+            ),
+            tr(
+                "name the node whose rules you mean: lab.trace({target!r}, node={control_plane!r})",
+                target=target,
+                control_plane=topology.control_plane,
+            ),
         )
     return leader

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kanslib.analysis.observation_data import Topology
 from kanslib.exceptions import NotFoundError, UnknownAttributeError, UnknownNameError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject, external_address, plural, qualified_name
 from kanslib.lab.queries import ClusterView
 
@@ -25,7 +26,7 @@ class HelpfulAttributes:
 
 def client(view: ClusterView) -> str:
     """Return the client outside the cluster. Raise NotFoundError where there is none."""
-    return _existing(view.topology().client, "a client", "kanslib.open_lab(story='arp') has one")
+    return _existing(view.topology().client, tr("a client"), tr("kanslib.open_lab(story='arp') has one"))
 
 
 def router(view: ClusterView) -> str:
@@ -35,8 +36,8 @@ def router(view: ClusterView) -> str:
 
 def router_of(topology: Topology) -> str:
     """Return the BGP router of a topology. Raise NotFoundError where none runs."""
-    hint = "lab.start_router() starts one; in the story 'bgp' one was recorded"
-    return _existing(topology.router, "a router at this moment", hint)
+    hint = tr("lab.start_router() starts one; in the story 'bgp' one was recorded")
+    return _existing(topology.router, tr("a router at this moment"), hint)
 
 
 def _existing(place: str | None, what: str, hint: str) -> str:
@@ -114,8 +115,11 @@ def vip_of(obj: KubeObject, service: str) -> str:
     """Return the external address of a Service's object. Raise NotFoundError while it has none."""
     if not (address := external_address(obj)):
         kind = obj["spec"].get("type", "ClusterIP")
-        reason = f"its type is {kind}" if kind != "LoadBalancer" else "it is pending"
-        raise NotFoundError(f"an external address of {service}: {reason}", f"lab.events({service!r}) shows why")
+        reason = tr("its type is {kind}", kind=kind) if kind != "LoadBalancer" else tr("it is pending")
+        raise NotFoundError(
+            tr("an external address of {service}: {reason}", service=service, reason=reason),
+            tr("lab.events({service!r}) shows why", service=service),
+        )
     return address
 
 

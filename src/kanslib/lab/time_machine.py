@@ -14,6 +14,7 @@ from kanslib.analysis.neighbor_cache import neighbors_at
 from kanslib.analysis.observation_data import neighbor_updates
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.exceptions import KanslibError, NotRecordedError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import qualified_name
 from kanslib.lab import metallb, packet_path, places
 from kanslib.lab.queries import ClusterView
@@ -108,7 +109,11 @@ class TimeMachine(TabledAnswer):
         try:
             trace = packet_path.trace(self._view, self._service, None, None)
         except KanslibError as exc:
-            return None, f"No packet can be traced to {self._service} at this moment: {str(exc).splitlines()[0]}"
+            return None, tr(
+                "No packet can be traced to {service} at this moment: {exc}",
+                service=self._service,
+                exc=str(exc).splitlines()[0],
+            )
         return trace, trace.summary
 
     def describe(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kanslib.i18n import tr
 from kanslib.lab import packet_path, places
 from kanslib.lab.queries import ClusterView
 from kanslib.render import command_tables
@@ -27,7 +28,7 @@ def curl(view: ClusterView, target: str, times: int, source: str | None, *, in_o
     """Send requests and count who answered, or list the answers one by one; see `Lab.curl`."""
     aim = packet_path.resolve(view, target)
     sent = view.backend.requests(str(aim), times, source or places.client(view))
-    why = f"no request was sent to {target}"
+    why = tr("no request was sent to {target}", target=target)
     if in_order:
         rows = command_tables.ordered_request_rows(sent.output, sent.count, sent.connect_error)
         return _table(sent.output, rows, command_tables.ORDERED_REQUEST_COLUMNS, why)
@@ -39,7 +40,7 @@ def arp_scan(view: ClusterView, source: str | None) -> Table:
     """Ask for every address of the pool; see `Lab.arp_scan`."""
     text = view.backend.arp_scan(source or places.client(view))
     rows = command_tables.arp_scan_rows(text, view.mac_owners())
-    why = "nobody answered for an address of the pools at this moment"
+    why = tr("nobody answered for an address of the pools at this moment")
     return _table(text, rows, command_tables.ARP_SCAN_COLUMNS, why)
 
 
@@ -48,7 +49,9 @@ def neighbors(view: ClusterView, place: str | None) -> Table:
     holder = place or places.client(view)
     text = view.backend.run(holder, "ip -j neigh")
     rows = command_tables.neighbor_rows(text, view.mac_owners())
-    return _table(text, rows, command_tables.NEIGHBOR_COLUMNS, f"{holder} has no neighbor entry at this moment")
+    return _table(
+        text, rows, command_tables.NEIGHBOR_COLUMNS, tr("{holder} has no neighbor entry at this moment", holder=holder)
+    )
 
 
 def routes(view: ClusterView) -> Table:
@@ -56,14 +59,16 @@ def routes(view: ClusterView) -> Table:
     router = places.router(view)
     text = view.backend.run(router, "vtysh -c 'show ip route bgp json'")
     rows = command_tables.route_rows(text, places.names_by_address(view))
-    return _table(text, rows, command_tables.ROUTE_COLUMNS, f"{router} has no BGP route at this moment")
+    return _table(
+        text, rows, command_tables.ROUTE_COLUMNS, tr("{router} has no BGP route at this moment", router=router)
+    )
 
 
 def containers(view: ClusterView, *, wide: bool) -> Table:
     """List the containers; see `Lab.containers`."""
     text = view.backend.run("host", _CONTAINERS)
     columns = command_tables.CONTAINER_COLUMNS.shown(wide)
-    return _table(text, command_tables.column_rows(text), columns, "docker lists no container at this moment")
+    return _table(text, command_tables.column_rows(text), columns, tr("docker lists no container at this moment"))
 
 
 def capture_path(view: ClusterView, service: str) -> Table:
@@ -73,5 +78,9 @@ def capture_path(view: ClusterView, service: str) -> Table:
     name = service.removeprefix("default/")
     hops, provenance = view.backend.capture_path(str(packet_path.resolve(view, name)), name)
     rows = command_tables.path_rows([(hop.place, hop.interface, hop.frames) for hop in hops])
-    why = f"no TCP packet to {service} was captured at {', '.join(hop.place for hop in hops) or 'any place'}"
+    why = tr(
+        "no TCP packet to {service} was captured at {hops}",
+        service=service,
+        hops=", ".join(hop.place for hop in hops) or tr("any place"),
+    )
     return Table.from_rows(rows, provenance, command_tables.PATH_COLUMNS, empty_because=why)

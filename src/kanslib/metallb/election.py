@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kanslib.exceptions import UnknownNameError
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, is_ready, labels_of, qualified_name
 from kanslib.metallb.config import Pool, pool_of, pools
@@ -94,7 +95,12 @@ class Distribution:
 
     def __str__(self) -> str:
         counts = "/".join(str(count) for count in self.counts.values())
-        return f"{counts}: an even share is {self.expected:.1f}, and chance alone strays by {self.deviation:.1f}"
+        return tr(
+            "{counts}: an even share is {expected:.1f}, and chance alone strays by {deviation:.1f}",
+            counts=counts,
+            expected=self.expected,
+            deviation=self.deviation,
+        )
 
 
 def distribution(nodes: Iterable[str], ips: Iterable[str]) -> Distribution:
@@ -157,9 +163,13 @@ class Election:
 
     def __str__(self) -> str:
         head = f"{self.service} {self.address or '(no address)'}: "
-        head += f"led by {self.leader}" if self.leader else f"led by nobody: {self.why_nobody}"
+        head += (
+            tr("led by {leader}", leader=self.leader)
+            if self.leader
+            else tr("led by nobody: {why}", why=self.why_nobody)
+        )
         lines = [f"  {'in ' if one.is_candidate else 'out'}  {one.node}: {one.fact}" for one in self.eligibilities]
-        line = [f"  order: {' → '.join(self.order)}"] if self.order else []
+        line = ["  " + tr("order: {order}", order=" → ".join(self.order))] if self.order else []
         return "\n".join([head, *lines, *line])
 
 
@@ -249,19 +259,22 @@ def _why_not_eligible(
     service: KubeObject, ips: list[str], pool: Pool | None, serving: bool, eligibilities: tuple[Eligibility, ...]
 ) -> str:
     if service["spec"].get("type") != "LoadBalancer":
-        return "it is no LoadBalancer"
+        return tr("it is no LoadBalancer")
     if service["spec"].get("loadBalancerClass"):
-        return f"its loadBalancerClass {service['spec']['loadBalancerClass']} is not MetalLB's"
+        return tr(
+            "its loadBalancerClass {name} is not MetalLB's",
+            name=service["spec"]["loadBalancerClass"],
+        )
     if not ips:
-        return "it has no address"
+        return tr("it has no address")
     if pool is None:
-        return "no pool holds its address"
+        return tr("no pool holds its address")
     if not serving:
-        return "no endpoint can serve"
+        return tr("no endpoint can serve")
     if not pool.layer2:
-        return f"no L2Advertisement covers the pool {pool.name}"
+        return tr("no L2Advertisement covers the pool {name}", name=pool.name)
     if not any(one.is_candidate for one in eligibilities):
-        return "no node is a candidate"
+        return tr("no node is a candidate")
     return ""
 
 
@@ -273,17 +286,25 @@ def eligibility(node: KubeObject, pool: Pool | None, alive: Names, endpoint_node
     name, labels = node["metadata"]["name"], node["metadata"].get("labels", {})
     covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
     if name not in alive:
-        return Eligibility(name, False, "speaker", "no speaker of its answers")
+        return Eligibility(name, False, "speaker", tr("no speaker of its answers"))
     if network_unavailable(node):
-        return Eligibility(name, False, "network", "its condition NetworkUnavailable is True")
+        return Eligibility(name, False, "network", tr("its condition NetworkUnavailable is True"))
     if EXCLUDE in labels:
-        return Eligibility(name, False, "exclude label", f"it carries the label {EXCLUDE}")
+        why = tr("it carries the label {label}", label=EXCLUDE)
+        return Eligibility(name, False, tr_later("exclude label"), why)
     if not covering:
-        return Eligibility(name, False, "advertisement", "no L2Advertisement of the pool selects it")
+        return Eligibility(name, False, "advertisement", tr("no L2Advertisement of the pool selects it"))
     if endpoint_nodes is not None and name not in endpoint_nodes:
-        return Eligibility(name, False, "local endpoint", "the policy is Local, and no endpoint here can serve")
-    here = " and has an endpoint" if endpoint_nodes is not None else ""
-    return Eligibility(name, True, "candidate", f"its speaker is alive and {', '.join(covering)} selects it{here}")
+        why = tr("the policy is Local, and no endpoint here can serve")
+        return Eligibility(name, False, tr_later("local endpoint"), why)
+    if endpoint_nodes is None:
+        why = tr("its speaker is alive and {advertisements} selects it", advertisements=", ".join(covering))
+    else:
+        why = tr(
+            "its speaker is alive and {advertisements} selects it and has an endpoint",
+            advertisements=", ".join(covering),
+        )
+    return Eligibility(name, True, "candidate", why)
 
 
 def network_unavailable(node: KubeObject) -> bool:

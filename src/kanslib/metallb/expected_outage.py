@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from kanslib.i18n import tr
 from kanslib.metallb.memberlist import LAN, MemberlistConfig, earliest, latest, typical
 
 Protocol = Literal["layer 2", "BGP"]
@@ -79,7 +80,7 @@ def expected(scenario: Scenario) -> tuple[ExpectedPhase, ...]:
     """
     removal = _endpoint_removal(scenario)
     if scenario.policy == "Local" and scenario.lost == scenario.endpoints:  # no endpoint is left on any node
-        return (ExpectedPhase("all its endpoints are gone", float("inf"), 1.0, removal[0], float("inf")),)
+        return (ExpectedPhase(tr("all its endpoints are gone"), float("inf"), 1.0, removal[0], float("inf")),)
     share = scenario.lost / scenario.endpoints if scenario.endpoints else 1.0
     stale_share = share if scenario.lost and scenario.policy == "Cluster" else 0.0
     out = []
@@ -87,7 +88,7 @@ def expected(scenario: Scenario) -> tuple[ExpectedPhase, ...]:
         why, typical_end, first, last, hit = takeover
         out.append(ExpectedPhase(why, typical_end, round(hit + (1 - hit) * stale_share, 3), first, last))
     if stale_share and (not out or removal[0] > out[-1].end):
-        out.append(ExpectedPhase("endpoints are still in the rules", removal[0], round(share, 3), *removal[1:]))
+        out.append(ExpectedPhase(tr("endpoints are still in the rules"), removal[0], round(share, 3), *removal[1:]))
     return tuple(out)
 
 
@@ -100,14 +101,20 @@ def _takeover(scenario: Scenario) -> tuple[str, float, float, float, float] | No
             round(one(scenario.members, scenario.memberlist).dead + _ANNOUNCE_DELAY_S, 1)
             for one in (typical, earliest, latest)
         ]
-        return "the address moves", ends[0], ends[1], ends[2], 1.0
+        return tr("the address moves"), ends[0], ends[1], ends[2], 1.0
     share = 1 / scenario.next_hops
     if scenario.bfd is not None:
-        return "BFD notices", scenario.bfd, scenario.bfd * 2 / 3, scenario.bfd, share
+        return tr("BFD notices"), scenario.bfd, scenario.bfd * 2 / 3, scenario.bfd, share
     if scenario.death == "killed":
         return None  # its kernel closes the session at once: hardly a connection is lost
     keepalive = scenario.hold / 3
-    return "the route is still there", scenario.hold - keepalive / 2, scenario.hold - keepalive, scenario.hold, share
+    return (
+        tr("the route is still there"),
+        scenario.hold - keepalive / 2,
+        scenario.hold - keepalive,
+        scenario.hold,
+        share,
+    )
 
 
 def _endpoint_removal(scenario: Scenario) -> tuple[float, float, float]:

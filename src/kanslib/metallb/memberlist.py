@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from kanslib.i18n import tr
 from kanslib.k8s.logs import with_timestamps
 
 
@@ -33,7 +34,7 @@ class Detection:
     dead: float
 
     def __str__(self) -> str:
-        return f"suspected after {self.suspect:.1f} s, dead after {self.dead:.1f} s"
+        return tr("suspected after {suspect:.1f} s, dead after {dead:.1f} s", suspect=self.suspect, dead=self.dead)
 
 
 def suspicion_timeout(members: int, confirmations: int = 0, config: MemberlistConfig = LAN) -> float:

@@ -6,6 +6,7 @@ import struct
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import tr
 from kanslib.packets.checks import require_bytes
 from kanslib.packets.ethernet import mac
 from kanslib.packets.ip import ipv4_text
@@ -42,11 +43,21 @@ class ARP(NamedTuple):
         hardware, protocol, hardware_size, protocol_size, operation = _HEADER.unpack_from(raw)
         if hardware not in (_ETHERNET, _IEEE_802) or protocol != 0x0800:
             raise MalformedPacketError(
-                "ARP", f"hardware {hardware}, protocol {protocol:#06x}: not for IPv4 over Ethernet"
+                "ARP",
+                tr(
+                    "hardware {hardware}, protocol {protocol:#06x}: not for IPv4 over Ethernet",
+                    hardware=hardware,
+                    protocol=protocol,
+                ),
             )
         if (hardware_size, protocol_size) != (6, 4):
             raise MalformedPacketError(
-                "ARP", f"addresses of {hardware_size} and {protocol_size} bytes, expected 6 and 4"
+                "ARP",
+                tr(
+                    "addresses of {hardware_size} and {protocol_size} bytes, expected 6 and 4",
+                    hardware_size=hardware_size,
+                    protocol_size=protocol_size,
+                ),
             )
         require_bytes("ARP", raw, 28)
         return cls(operation, mac(raw[8:14]), ipv4_text(raw[14:18]), mac(raw[18:24]), ipv4_text(raw[24:28]))
@@ -81,14 +92,21 @@ class ARP(NamedTuple):
         if not self.is_gratuitous:
             return ""
         if self.is_objection:
-            return f"a reply to an announcement by {self.target_mac}: two machines claim the address"
+            return tr(
+                "a reply to an announcement by {target_mac}: two machines claim the address", target_mac=self.target_mac
+            )
         remarks = []
         if self.operation == REPLY:
-            remarks.append("a reply without a request")
+            remarks.append(tr("a reply without a request"))
         if self.target_mac == BROADCAST_MAC:
-            remarks.append(f"target MAC {BROADCAST_MAC}, where RFC 5227 has zeros: as MetalLB does it")
+            remarks.append(
+                tr(
+                    "target MAC {broadcast_mac}, where RFC 5227 has zeros: as MetalLB does it",
+                    broadcast_mac=BROADCAST_MAC,
+                )
+            )
         elif self.target_mac != ZERO_MAC:
-            remarks.append(f"target MAC {self.target_mac}, where RFC 5227 has zeros")
+            remarks.append(tr("target MAC {target_mac}, where RFC 5227 has zeros", target_mac=self.target_mac))
         return "; ".join(remarks)
 
     def __str__(self) -> str:

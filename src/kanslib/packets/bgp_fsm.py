@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from kanslib.i18n import tr_later
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp_stream import Flow, flow_of
 
 IDLE, CONNECT, OPEN_SENT, OPEN_CONFIRM, ESTABLISHED = "Idle", "Connect", "OpenSent", "OpenConfirm", "Established"
 STATES = (IDLE, CONNECT, OPEN_SENT, OPEN_CONFIRM, ESTABLISHED)
-_SYN_SENT = "TCP opens (SYN sent)"
+_SYN_SENT = tr_later("TCP opens (SYN sent)")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def transitions(frames: Iterable[Frame], local: str, peer: str) -> list[Transiti
     for frame in kept:
         expired = last.get(flow.back, frame.time) + hold.agreed if flow else frame.time
         if state == ESTABLISHED and hold.agreed and frame.time > expired:
-            steps.append(Transition(expired, state, "hold timer expired", IDLE, 0))
+            steps.append(Transition(expired, state, tr_later("hold timer expired"), IDLE, 0))
             state = IDLE
         brought = messages[frame.number, frame.time]
         for event, to in _events(frame, local, state, flow, brought):
@@ -94,11 +95,11 @@ def _events(
         state, event = _message(state, captured.message, is_mine)
         yield event, state
     if tcp.flags == "SA" and not is_mine:
-        yield "TCP is open (SYN-ACK received)", CONNECT
+        yield tr_later("TCP is open (SYN-ACK received)"), CONNECT
     if "R" in tcp.flags and state != IDLE:
-        yield f"connection reset {'by itself' if is_mine else 'by the peer'}", IDLE
+        yield tr_later("connection reset by itself") if is_mine else tr_later("connection reset by the peer"), IDLE
     elif "F" in tcp.flags and state != IDLE:
-        yield f"connection closed {'by itself' if is_mine else 'by the peer'}", IDLE
+        yield tr_later("connection closed by itself") if is_mine else tr_later("connection closed by the peer"), IDLE
 
 
 def _message(state: str, message: bgp.Message, is_mine: bool) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from kanslib.actions import base_name, deduplicate
 from kanslib.answer import Freshness
 from kanslib.exceptions import NotRecordedError, UnknownNameError
+from kanslib.i18n import tr
 from kanslib.recording.format import Action, CommandOutput, RecordedStep, Segment, Story
 
 OPENING = "opening"
@@ -128,7 +129,8 @@ class Clock:
             return self.move(action.settled)
         if after < 0:
             raise NotRecordedError(
-                f"{after} s after {name}", hint="seconds after an action are counted forwards: use 0 or more"
+                tr("{after} s after {name}", after=after, name=name),
+                hint=tr("seconds after an action are counted forwards: use 0 or more"),
             )
         self._refuse_beyond(action, after)
         return self.move(action.t + after)
@@ -137,9 +139,10 @@ class Clock:
         later = [other for other in self.actions if other.t > action.t]
         end = later[0].t if later else self.story.end
         if action.t + after > end:
-            limit = f"then {later[0].id} was done: lab.at({later[0].id!r})" if later else "the story ends there"
+            limit = tr("then {id} was done: lab.at({id!r})", id=later[0].id) if later else tr("the story ends there")
             raise NotRecordedError(
-                f"{after:g} s after {action.id}", hint=f"recorded until +{end - action.t:.1f} s; {limit}"
+                tr("{after:g} s after {id}", after=after, id=action.id),
+                hint=f"recorded until +{end - action.t:.1f} s; {limit}",
             )
 
     def at_time(self, moment: float) -> None:
@@ -148,7 +151,7 @@ class Clock:
             if segment.start <= moment <= segment.end:
                 return self.move(moment)
         spans = [f"{segment.start:.3f}–{segment.end:.3f} ({segment.id})" for segment in self.segments]
-        raise NotRecordedError(f"the moment {moment}", spans)
+        raise NotRecordedError(tr("the moment {moment}", moment=moment), spans)
 
     # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -170,7 +173,7 @@ class Clock:
             return OutputMatch(ahead[0], Freshness(self._offset(ahead[0])))
         if not earlier:
             return None
-        since = "the traffic" if earlier[-1] in in_span else self.last_name
+        since = tr("the traffic") if earlier[-1] in in_span else self.last_name
         return OutputMatch(
             earlier[-1], Freshness(self._offset(earlier[-1]), since if self.last_name != OPENING else "")
         )

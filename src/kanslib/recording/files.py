@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kanslib.exceptions import RecordingError
+from kanslib.i18n import tr, tr_later
 from kanslib.recording.format import MANIFEST, is_path_inside
 
 # The recording that ships has 1,416 files of 24 MB together, the largest 1.2 MB. Read whole, as they are, files of
@@ -31,9 +32,13 @@ _LOCAL_HEADER = 30  # bytes before the name (APPNOTE.TXT 4.3.7)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE.TXT 4.4.4: encrypted, strongly, and the directory
 _PIECE = 4096  # bytes: LZMA makes at most 28 MB of so many packed ones
 _KINDS = {
-    stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a directory",
-}  # fmt: skip
+    stat.S_IFLNK: tr_later("a symbolic link"),
+    stat.S_IFIFO: tr_later("a named pipe"),
+    stat.S_IFCHR: tr_later("a device"),
+    stat.S_IFBLK: tr_later("a device"),
+    stat.S_IFSOCK: tr_later("a socket"),
+    stat.S_IFDIR: tr_later("a directory"),
+}
 # of a damaged archive, in the words of zipfile and of the compressions that it may use; MemoryError: LZMA declares
 # how much it needs
 _UNPACKING_ERRORS = (
@@ -58,7 +63,9 @@ def open_files(path: Path) -> RecordingFiles:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as exc:
-        problem = "no such recording" if isinstance(exc, FileNotFoundError) else f"cannot be opened ({exc})"
+        problem = (
+            tr("no such recording") if isinstance(exc, FileNotFoundError) else tr("cannot be opened ({exc})", exc=exc)
+        )
         raise RecordingError(str(path), problem) from None
     if stat.S_ISDIR(mode):
         return FolderFiles(path)
@@ -76,7 +83,9 @@ class FolderFiles:
             _refuse_kind(name, status.st_mode)
             self.sizes[name] = status.st_size
             if len(self.sizes) > MOST_FILES:
-                raise RecordingError(str(path), f"more than {MOST_FILES:,} files: no recording has so many")
+                raise RecordingError(
+                    str(path), tr("more than {most_files:,} files: no recording has so many", most_files=MOST_FILES)
+                )
         _check_names(self.sizes)
         _check_sizes(str(path), self.sizes)
 
@@ -87,9 +96,9 @@ class FolderFiles:
             with (self._path / name).open("rb") as stream:
                 content = stream.read(size + 1)
         except OSError as exc:
-            raise RecordingError(name, f"cannot be read ({exc.strerror})") from None
+            raise RecordingError(name, tr("cannot be read ({strerror})", strerror=exc.strerror)) from None
         if len(content) != size:
-            raise RecordingError(name, f"{size} bytes when it was opened, now others: somebody writes it")
+            raise RecordingError(name, tr("{size} bytes when it was opened, now others: somebody writes it", size=size))
         return content
 
 
@@ -100,10 +109,13 @@ class ZipFiles:
         try:
             self._archive = zipfile.ZipFile(_BoundedReader(io.FileIO(path)))
         except _UNPACKING_ERRORS as exc:
-            raise RecordingError(str(path), f"not a whole zip ({exc}): damaged or cut off") from None
+            raise RecordingError(str(path), tr("not a whole zip ({exc}): damaged or cut off", exc=exc)) from None
         members = self._archive.infolist()
         if len(members) > MOST_FILES:
-            raise RecordingError(str(path), f"{len(members):,} files, expected at most {MOST_FILES:,}")
+            raise RecordingError(
+                str(path),
+                tr("{number:,} files, expected at most {most_files:,}", number=len(members), most_files=MOST_FILES),
+            )
         for info in members:
             _check_name(info.orig_filename.removesuffix("/"))  # zipfile cuts `filename` at a NUL
         files = [info for info in members if not info.is_dir()]
@@ -122,9 +134,12 @@ class ZipFiles:
                 while piece := stream.read(_PIECE):
                     unpacked.write(piece)
         except _UNPACKING_ERRORS as exc:
-            raise RecordingError(name, f"cannot be unpacked ({exc}): damaged or cut off") from None
+            raise RecordingError(name, tr("cannot be unpacked ({exc}): damaged or cut off", exc=exc)) from None
         if unpacked.tell() != size:
-            raise RecordingError(name, f"{size} bytes in the zip's directory, {unpacked.tell()} unpacked: damaged")
+            raise RecordingError(
+                name,
+                tr("{size} bytes in the zip's directory, {tell} unpacked: damaged", size=size, tell=unpacked.tell()),
+            )
         return unpacked.getvalue()
 
 
@@ -135,7 +150,7 @@ class MemoryFiles:
         self._contents = contents
         self.sizes = {name: len(content) for name, content in contents.items()}
         _check_names(self.sizes)
-        _check_sizes("the recording", self.sizes)
+        _check_sizes(tr("the recording"), self.sizes)
 
     def read(self, name: str) -> bytes:
         """Return the content of a file. KeyError for one that does not exist."""
@@ -147,7 +162,13 @@ class _BoundedReader(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > LARGEST_DIRECTORY:
-            raise zipfile.BadZipFile(f"a directory of {size:,} bytes, expected at most {LARGEST_DIRECTORY:,}")
+            raise zipfile.BadZipFile(
+                tr(
+                    "a directory of {size:,} bytes, expected at most {largest_directory:,}",
+                    size=size,
+                    largest_directory=LARGEST_DIRECTORY,
+                )
+            )
         return super().read(size)
 
 
@@ -166,19 +187,23 @@ def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 else:
                     yield name, entry.stat(follow_symlinks=False)
         except OSError as exc:
-            raise RecordingError(inside or str(folder), f"cannot be read ({exc.strerror})") from None
+            raise RecordingError(
+                inside or str(folder), tr("cannot be read ({strerror})", strerror=exc.strerror)
+            ) from None
 
 
 def _refuse_kind(name: str, mode: int) -> None:
     """Refuse what is no regular file; a mode without a kind is one (a zip made on Windows)."""
     kind = stat.S_IFMT(mode)
     if kind not in (stat.S_IFREG, 0):
-        raise RecordingError(name, f"{_KINDS.get(kind, 'a special file')}, expected a regular file")
+        raise RecordingError(
+            name, tr("{kind}, expected a regular file", kind=tr(_KINDS.get(kind, tr_later("a special file"))))
+        )
 
 
 def _check_name(name: str) -> None:
     if not is_path_inside(name):
-        raise RecordingError(name, "expected the name of a file inside the recording, such as logs/a.log")
+        raise RecordingError(name, tr("expected the name of a file inside the recording, such as logs/a.log"))
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -188,21 +213,30 @@ def _check_names(names: Iterable[str]) -> None:
         _check_name(name)
         same = unicodedata.normalize("NFC", name).casefold()
         if same in known:
-            raise RecordingError(name, f"expected each file once, also where case is ignored; there is {known[same]!r}")
+            raise RecordingError(
+                name, tr("expected each file once, also where case is ignored; there is {known!r}", known=known[same])
+            )
         known[same] = name
     for same, name in known.items():
         for place in (place for place, sign in enumerate(same) if sign == "/"):
             if same[:place] in known:
-                raise RecordingError(known[same[:place]], f"expected a folder, for {name!r} is inside it")
+                raise RecordingError(known[same[:place]], tr("expected a folder, for {name!r} is inside it", name=name))
 
 
 def _check_sizes(where: str, sizes: Mapping[str, int]) -> None:
     for name, size in sizes.items():
         largest = LARGEST_MANIFEST if name == MANIFEST else LARGEST_FILE
         if size > largest:
-            raise RecordingError(name, f"{size} bytes, expected at most {largest:,}")
+            raise RecordingError(name, tr("{size} bytes, expected at most {largest:,}", size=size, largest=largest))
     if sum(sizes.values()) > LARGEST_TOTAL:
-        raise RecordingError(where, f"{sum(sizes.values()):,} bytes unpacked, expected at most {LARGEST_TOTAL:,}")
+        raise RecordingError(
+            where,
+            tr(
+                "{sum:,} bytes unpacked, expected at most {largest_total:,}",
+                sum=sum(sizes.values()),
+                largest_total=LARGEST_TOTAL,
+            ),
+        )
 
 
 def _check_member(info: zipfile.ZipInfo) -> None:
@@ -210,11 +244,20 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     name = info.filename
     _refuse_kind(name, info.external_attr >> 16)
     if info.flag_bits & _ENCRYPTED:
-        raise RecordingError(name, "is encrypted, expected a file without a password")
+        raise RecordingError(name, tr("is encrypted, expected a file without a password"))
     if info.compress_type not in _COMPRESSIONS:
-        raise RecordingError(name, f"compression method {info.compress_type}, expected stored, deflate or LZMA")
+        raise RecordingError(
+            name,
+            tr(
+                "compression method {compress_type}, expected stored, deflate or LZMA", compress_type=info.compress_type
+            ),
+        )
     if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
-        problem = f"stored as it is, in {info.compress_size} bytes, and {info.file_size} bytes unpacked: damaged"
+        problem = tr(
+            "stored as it is, in {compress_size} bytes, and {file_size} bytes unpacked: damaged",
+            compress_size=info.compress_size,
+            file_size=info.file_size,
+        )
         raise RecordingError(name, problem)
 
 
@@ -223,7 +266,9 @@ def _refuse_overlap(members: Sequence[zipfile.ZipInfo], directory: int) -> None:
     end, before = 0, ""
     for info in sorted(members, key=lambda member: member.header_offset):
         if info.header_offset < end:
-            raise RecordingError(info.filename, f"lies in the same bytes of the zip as {before!r}: damaged")
+            raise RecordingError(
+                info.filename, tr("lies in the same bytes of the zip as {before!r}: damaged", before=before)
+            )
         end, before = info.header_offset + _LOCAL_HEADER + len(info.orig_filename) + info.compress_size, info.filename
     if end > directory:
-        raise RecordingError(before, "lies in the same bytes of the zip as its directory: damaged")
+        raise RecordingError(before, tr("lies in the same bytes of the zip as its directory: damaged"))

@@ -26,6 +26,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kanslib.actions import ACTIONS, Verb
 from kanslib.exceptions import RecordingError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import WatchType
 
 FORMAT: Final = 1
@@ -71,9 +72,9 @@ def verb_in_memory(verb: str, targets: Sequence[str], command: str) -> Verb:
             return "patch"
         return "start_speakers" if _SPEAKERS_AGAIN.search(command) else "stop_speakers"
     if verb not in _IN_MEMORY:
-        raise ValueError(f"unknown verb {verb!r}")
+        raise ValueError(tr("unknown verb {verb!r}", verb=verb))
     if ACTIONS[_IN_MEMORY[verb]].targets == "node" and not targets:
-        raise ValueError(f"{verb} without a node in `targets`")
+        raise ValueError(tr("{verb} without a node in `targets`", verb=verb))
     return _IN_MEMORY[verb]
 
 
@@ -203,7 +204,7 @@ class Manifest(_Strict, frozen=True):
     def __post_init__(self) -> None:
         for name in self.files:
             if not is_path_inside(name):
-                raise ValueError(f"files lists {name!r}, which is not a path inside the recording")
+                raise ValueError(tr("files lists {name!r}, which is not a path inside the recording", name=name))
 
     def to_json(self) -> str:
         """Return the manifest as format 1 writes it, keys in a fixed order."""
@@ -217,7 +218,11 @@ class Manifest(_Strict, frozen=True):
         if version > FORMAT:
             raise RecordingError(
                 MANIFEST,
-                f"format {version} is newer than this kanslib reads ({FORMAT}): upgrade kanslib",
+                tr(
+                    "format {version} is newer than this kanslib reads ({format}): upgrade kanslib",
+                    version=version,
+                    format=FORMAT,
+                ),
                 field="format",
             )
         return decode(content, cls, MANIFEST)
@@ -250,11 +255,11 @@ class WatchRow(_Strict, frozen=True):
     def __post_init__(self) -> None:
         if self.object is UNSET:
             if self.type != "LIST":
-                raise ValueError(f"a row of type {self.type} needs an `object`")
+                raise ValueError(tr("a row of type {type} needs an `object`", type=self.type))
             return
         metadata = self.object.get("metadata")
         if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-            raise ValueError("its `object` has no `metadata.name`")
+            raise ValueError(tr("its `object` has no `metadata.name`"))
 
 
 class ProbeRow(_Strict, frozen=True, kw_only=True):
@@ -288,13 +293,13 @@ def decode(content: bytes, kind: type[T], file: str, line: int | None = None) ->
         problem, _, path = str(exc).partition(" - at `$")  # msgspec names the field in its message alone
         raise RecordingError(file, problem, line, path.strip(".`")) from None
     except UnicodeDecodeError as exc:
-        raise RecordingError(file, f"not UTF-8 ({exc.reason})", line) from None
+        raise RecordingError(file, tr("not UTF-8 ({reason})", reason=exc.reason), line) from None
     except RecursionError:
-        raise RecordingError(file, "lists and objects too deep in one another", line) from None
+        raise RecordingError(file, tr("lists and objects too deep in one another"), line) from None
     except msgspec.DecodeError as exc:
         offset = _OFFSET.search(str(exc))
         before = content[: int(offset[1])] if offset else content
-        problem = f"not JSON ({exc}): damaged or cut off"
+        problem = tr("not JSON ({exc}): damaged or cut off", exc=exc)
         raise RecordingError(file, problem, line or before.count(b"\n") + 1) from None
 
 
@@ -302,7 +307,15 @@ def decode_rows(content: bytes, kind: type[T], file: str) -> Iterator[T]:
     """Yield the rows of an ndjson file, in order. Raises RecordingError with the line and the field that is wrong."""
     for number, line in enumerate(io.BytesIO(content), 1):
         if len(line) > LONGEST_ROW:
-            raise RecordingError(file, f"a row of {len(line):,} bytes, expected at most {LONGEST_ROW:,}", number)
+            raise RecordingError(
+                file,
+                tr(
+                    "a row of {number:,} bytes, expected at most {longest_row:,}",
+                    number=len(line),
+                    longest_row=LONGEST_ROW,
+                ),
+                number,
+            )
         yield decode(line, kind, file, number)
 
 
@@ -312,7 +325,7 @@ def decode_text(content: bytes, file: str, first_line: int = 1) -> str:
         return content.decode()
     except UnicodeDecodeError as exc:
         raise RecordingError(
-            file, f"not UTF-8 ({exc.reason})", first_line + content[: exc.start].count(b"\n")
+            file, tr("not UTF-8 ({reason})", reason=exc.reason), first_line + content[: exc.start].count(b"\n")
         ) from None
 
 

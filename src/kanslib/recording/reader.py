@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from kanslib.exceptions import RecordingError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import WatchEvent
 from kanslib.packets import capture
 from kanslib.packets.capture import Frame
@@ -66,7 +67,9 @@ class Recording:
         _LOG.debug("opening %s", path)
         files = open_files(path)
         if MANIFEST not in files.sizes:
-            raise RecordingError(str(path), f"holds no {MANIFEST}: not a recording (see `kans convert --help`)")
+            raise RecordingError(
+                str(path), tr("holds no {manifest}: not a recording (see `kans convert --help`)", manifest=MANIFEST)
+            )
         return cls(path, Manifest.from_json(files.read(MANIFEST)), files)
 
     @classmethod
@@ -103,15 +106,20 @@ class Recording:
         """Return the content of a file, checked against the manifest."""
         entry = self.manifest.files.get(name)
         if entry is None:
-            raise RecordingError(name, "the manifest does not list this file")
+            raise RecordingError(name, tr("the manifest does not list this file"))
         size = self._files.sizes.get(name)
         if size is None:
-            raise RecordingError(name, "the manifest lists this file, but it is missing")
+            raise RecordingError(name, tr("the manifest lists this file, but it is missing"))
         if size != entry.size:
-            raise RecordingError(name, f"{size} bytes, the manifest says {entry.size}: cut off or changed")
+            raise RecordingError(
+                name,
+                tr(
+                    "{size} bytes, the manifest says {entry_size}: cut off or changed", size=size, entry_size=entry.size
+                ),
+            )
         content = self._files.read(name)
         if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise RecordingError(name, "its sha256 is not the manifest's: the content was changed")
+            raise RecordingError(name, tr("its sha256 is not the manifest's: the content was changed"))
         _LOG.debug("%s: read %s, %d bytes", self.path.name, name, len(content))
         return content
 
@@ -135,7 +143,12 @@ class Recording:
                 for frame in capture.read(io.BytesIO(self.read(name)), name):
                     found.setdefault((round(frame.time, 6), frame.raw), frame)
                     if len(found) > MOST_FRAMES:
-                        raise RecordingError(name, f"more than {MOST_FRAMES:,} frames with those of other captures")
+                        raise RecordingError(
+                            name,
+                            tr(
+                                "more than {most_frames:,} frames with those of other captures", most_frames=MOST_FRAMES
+                            ),
+                        )
             self._frames[segment] = tuple(sorted(found.values(), key=lambda frame: frame.time))
         return self._frames[segment]
 
@@ -161,7 +174,11 @@ class Recording:
         content = self.read(name)
         self._values += sum(content.count(sign) for sign in (b",", b":", b"[", b"{"))
         if self._values > MOST_VALUES:
-            problem = f"{self._values:,} values in this and the rows before, expected at most {MOST_VALUES:,}"
+            problem = tr(
+                "{values:,} values in this and the rows before, expected at most {most_values:,}",
+                values=self._values,
+                most_values=MOST_VALUES,
+            )
             raise RecordingError(name, problem)
         return content
 

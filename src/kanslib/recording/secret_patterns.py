@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
+from kanslib.i18n import tr_later
+
 # what the pattern finds, and the pattern
 SECRETS = (
-    ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
-    ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
+    (tr_later("a JSON web token"), re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
+    (tr_later("a private key"), re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     ("a certificate", re.compile(r"-----BEGIN CERTIFICATE-----")),
-    ("key data of a kubeconfig", re.compile(r"\b(?:client-key-data|client-certificate-data|token): \S{16,}")),
-    ("a bootstrap token", re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])")),
-    ("a memberlist key", re.compile(r'"secretkey"\s*:\s*"[A-Za-z0-9+/=]{16,}"')),
+    (tr_later("key data of a kubeconfig"), re.compile(r"\b(?:client-key-data|client-certificate-data|token): \S{16,}")),
+    (tr_later("a bootstrap token"), re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])")),
+    (tr_later("a memberlist key"), re.compile(r'"secretkey"\s*:\s*"[A-Za-z0-9+/=]{16,}"')),
     ("a password", re.compile(r"(?i)\bpassword\s*[=:]\s*[^\s\"'{}]{4,}")),
 )
 _ARGUMENT = re.compile(r"(?i)(\bbearer |--?(?:token|password)[= ]|\btoken=|\bpassword )(?!\[)\S+")

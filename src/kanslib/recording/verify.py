@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from kanslib.exceptions import RecordingError
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.logs import timestamp_of
 from kanslib.k8s.objects import is_ip_address
 from kanslib.packets import capture
@@ -32,7 +33,7 @@ from kanslib.recording.secret_patterns import SECRETS
 _FORBIDDEN = (
     *SECRETS,
     (
-        "a path of the recording machine",
+        tr_later("a path of the recording machine"),
         re.compile(r"/(?<![\w.]/)(?:(?:home|Users)/[\w.-]+/\S*|root/\S+)"),  # re searches quickly for a first letter
     ),
 )
@@ -78,7 +79,9 @@ def verify(recording: Recording, progress: Callable[[str], None] = lambda _name:
         total += len(content)
         first = names.setdefault(hashlib.sha256(content).digest(), name)
         if first != name:
-            raise RecordingError(name, f"holds the same content as {first}: each content is stored once")
+            raise RecordingError(
+                name, tr("holds the same content as {first}: each content is stored once", first=first)
+            )
         kind, number = _check_file(recording, name, content)
         if kind:
             counts[kind] += number
@@ -91,21 +94,26 @@ def _check_manifest(recording: Recording) -> None:
     manifest = recording.manifest
     present, listed = set(recording.names()), set(manifest.files)
     for name in sorted(listed - present):
-        raise RecordingError(name, "the manifest lists this file, but it is missing")
+        raise RecordingError(name, tr("the manifest lists this file, but it is missing"))
     for name in sorted(present - listed):
-        raise RecordingError(name, "the manifest does not list this file")
+        raise RecordingError(name, tr("the manifest does not list this file"))
     segments = {segment.id: segment for segment in manifest.segments}
     _count_in_order(MANIFEST, ((None, segment.start) for segment in manifest.segments), "segments")
     _count_in_order(MANIFEST, ((None, action.t) for action in manifest.actions), "actions")
     for action in manifest.actions:
         if action.segment not in segments:
-            raise RecordingError(MANIFEST, f"action {action.id!r} belongs to no segment ({action.segment!r})")
+            raise RecordingError(
+                MANIFEST, tr("action {id!r} belongs to no segment ({segment!r})", id=action.id, segment=action.segment)
+            )
         if action.settled < action.t:
-            raise RecordingError(MANIFEST, f"action {action.id!r} settled before it began")
+            raise RecordingError(MANIFEST, tr("action {id!r} settled before it began", id=action.id))
     for story in manifest.stories:
         segment = segments.get(story.segment)
         if segment is None or not segment.start <= story.start <= story.end <= segment.end + 1e-6:
-            raise RecordingError(MANIFEST, f"story {story.name!r} is not inside its segment ({story.segment!r})")
+            raise RecordingError(
+                MANIFEST,
+                tr("story {name!r} is not inside its segment ({segment!r})", name=story.name, segment=story.segment),
+            )
 
 
 def _count_in_order(name: str, moments: Iterable[tuple[int | None, float]], what: str) -> int:
@@ -113,7 +121,7 @@ def _count_in_order(name: str, moments: Iterable[tuple[int | None, float]], what
     count, before = 0, float("-inf")
     for line, moment in moments:
         if moment < before:
-            raise RecordingError(name, f"not in order of time ({what})", line)
+            raise RecordingError(name, tr("not in order of time ({what})", what=what), line)
         count, before = count + 1, moment
     return count
 
@@ -146,7 +154,7 @@ def _moments_of_log(name: str, content: bytes) -> Iterator[tuple[int, float]]:
     for number, line in enumerate(io.BytesIO(content), 1):
         moment = timestamp_of(line[:_STAMPED].decode(errors="replace"))
         if moment is None and number == 1:
-            raise RecordingError(name, "does not start with a timestamp", 1)
+            raise RecordingError(name, tr("does not start with a timestamp"), 1)
         if moment is not None:
             yield number, moment
 
@@ -161,7 +169,7 @@ def _moments_of_reads(recording: Recording, content: bytes) -> Iterator[tuple[in
     for number, read in enumerate(decode_rows(content, CommandOutput, READS), 1):
         yield number, read.t
         if read.file not in recording.manifest.files:
-            raise RecordingError(READS, f"names a file that does not exist: {read.file}", number, "file")
+            raise RecordingError(READS, tr("names a file that does not exist: {file}", file=read.file), number, "file")
 
 
 def _own_networks(recording: Recording) -> list[IPv4Network]:
@@ -174,13 +182,22 @@ def _check_text(name: str, content: bytes, allowed: list[IPv4Network]) -> None:
     line, lines = 1, io.BytesIO(content)
     while piece := lines.readlines(_PIECE):
         if max(map(len, piece)) > LONGEST_ROW:
-            raise RecordingError(name, f"has a line of more than {LONGEST_ROW:,} bytes, behind line {line}")
+            raise RecordingError(
+                name,
+                tr(
+                    "has a line of more than {longest_row:,} bytes, behind line {line}",
+                    longest_row=LONGEST_ROW,
+                    line=line,
+                ),
+            )
         text = decode_text(b"".join(piece), name, line)
         for what, pattern in _FORBIDDEN:
             if found := pattern.search(text):
-                raise RecordingError(name, f"holds {what}", line + text[: found.start()].count("\n"))
+                raise RecordingError(name, tr("holds {what}", what=tr(what)), line + text[: found.start()].count("\n"))
         for address in dict.fromkeys(_ADDRESS.findall(text)):
             if is_ip_address(address) and not any(IPv4Address(address) in network for network in allowed):
                 place = line + text[: text.find(address)].count("\n")
-                raise RecordingError(name, f"holds an address from outside the cluster: {address}", place)
+                raise RecordingError(
+                    name, tr("holds an address from outside the cluster: {address}", address=address), place
+                )
         line += len(piece)

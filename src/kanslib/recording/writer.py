@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kanslib.i18n import tr
 from kanslib.recording.files import MemoryFiles
 from kanslib.recording.format import MANIFEST, FileEntry, Manifest
 from kanslib.recording.reader import Recording
@@ -28,7 +29,7 @@ class RecordingWriter:
         stored = self._by_content.setdefault(hashlib.sha256(content).digest(), name)
         if stored == name:
             if name in self._files and self._files[name] != content:
-                raise ValueError(f"two contents for {name}")
+                raise ValueError(tr("two contents for {name}", name=name))
             self._files[name] = content
         return stored
 

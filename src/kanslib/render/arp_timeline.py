@@ -13,10 +13,12 @@ from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import PURPLE, VERMILLION
 from kanslib.render.arp_words import (
     MESSAGE_STYLES,
     PlotContext,
+    count_messages,
     describe_message,
     neighbor_entries,
     sentences,
@@ -29,7 +31,7 @@ from kanslib.render.rows import Row
 if TYPE_CHECKING:
     from kanslib.render.interactive import InteractiveFigure
 
-_ENTRY = "neighbor entry"
+_ENTRY = tr_later("neighbor entry")
 _SYMBOL_PX = 4  # messages of one kind that are nearer to each other are one symbol
 _MOST_TITLES = 8  # of one symbol
 
@@ -52,7 +54,7 @@ class ARPTimeline(Figure):
         Time is seconds after the action. An announcement has the name of its sender beside it.
         """
         window, messages = self.context.window, self._messages()
-        heads = [_ENTRY, *(_count(kind, mine) for found in messages.values() for kind, mine in found.items())]
+        heads = [tr(_ENTRY), *(_count(kind, mine) for found in messages.values() for kind, mine in found.items())]
         column = max(text_width(head) for head in heads) + 2 * SIZES.gap
         axis = TimeAxis(window.start - window.zero, window.end - window.zero, column, width - SIZES.gap)
         layers, lines = _Layers(axis, self.context), list[h.Node]()
@@ -63,14 +65,18 @@ class ARPTimeline(Figure):
             for kind, mine in by_kind.items():
                 layers.add_messages(kind, mine)
             lines += [*time_grid(axis, top, layers.y), line(axis.x(0), top, axis.x(0), layers.y, VERMILLION, 1, "4 3")]
-        title = f"seconds after {window.action}"
+        title = tr("seconds after {action}", action=window.action)
         foot = list(time_axis(axis, layers.y, layers.y, title))
         height = layers.y + time_axis_height(axis, title)
-        return Drawing(f"ARP and neighbor discovery around {window.action}", height, [lines, foot, layers.parts])
+        return Drawing(
+            tr("ARP and neighbor discovery around {action}", action=window.action), height, [lines, foot, layers.parts]
+        )
 
     def describe(self) -> str:
         """Return what the figure shows, in sentences."""
-        return "\n".join(sentences(self.analysis, self.updates, self.context)) or "No message about these addresses."
+        return "\n".join(sentences(self.analysis, self.updates, self.context)) or tr(
+            "No message about these addresses."
+        )
 
     def rows(self) -> list[Row]:
         """Return the messages, in order."""
@@ -119,13 +125,13 @@ class _Layers:
         """Draw the client's entries for an address as bars, each with its holder inside."""
         if not entries:
             return
-        self._write_head(_ENTRY)
+        self._write_head(tr(_ENTRY))
         short = short_names(self.context.places.values())
         for start, end, holder in entries:
             x1, x2 = (self.axis.x(moment - self.context.window.zero) for moment in (start, end))
-            title = f"{self.context.client} sends to {holder}"
+            title = tr("{client} sends to {holder}", client=self.context.client, holder=holder)
             self.parts.append(band(x1, self.y, max(x2 - 1, x1), SIZES.line, PURPLE, 0.22, title))
-            names = [title, f"to {holder}", holder, short.get(holder, "")]
+            names = [title, tr("to {holder}", holder=holder), holder, short.get(holder, "")]
             if words := first_fitting(names, x2 - x1 - SIZES.gap):
                 self.parts.append(text(x1 + SIZES.gap / 2, self.y + SIZES.text, words))
         self.y += SIZES.line + 2
@@ -164,9 +170,9 @@ class _Layers:
             f"{message.frame.time - zero:+.2f} s {describe_message(message, self.context)}"
             for message in messages[:_MOST_TITLES]
         ]
-        more = [f"and {len(messages) - _MOST_TITLES:,} more"] if len(messages) > _MOST_TITLES else []
+        more = [tr("and {number:,} more", number=len(messages) - _MOST_TITLES)] if len(messages) > _MOST_TITLES else []
         return "\n".join([*titles, *more])
 
 
 def _count(kind: MessageKind, messages: Sequence[NeighborMessage]) -> str:
-    return f"{len(messages):,} {kind}{'s' if len(messages) > 1 else ''}"
+    return count_messages(kind, len(messages))

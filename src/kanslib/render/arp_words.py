@@ -9,6 +9,7 @@ from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import ObservedTime
+from kanslib.i18n import tr, tr_plural
 from kanslib.packets.arp import REPLY
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
@@ -49,6 +50,23 @@ def _holder(mac: str, places: Mapping[str, str]) -> str:
     return places.get(mac, mac)
 
 
+def count_messages(kind: MessageKind, number: int) -> str:
+    """Return a number of messages in words.
+
+    >>> count_messages(MessageKind.QUESTION, 1), count_messages(MessageKind.ANSWER, 1200)
+    ('1 question', '1,200 answers')
+    """
+    forms = {
+        MessageKind.QUESTION: tr_plural("{n:,} question", "{n:,} questions", number),
+        MessageKind.ANSWER: tr_plural("{n:,} answer", "{n:,} answers", number),
+        MessageKind.ANNOUNCEMENT: tr_plural("{n:,} announcement", "{n:,} announcements", number),
+        MessageKind.OBJECTION: tr_plural("{n:,} objection", "{n:,} objections", number),
+        MessageKind.PROBE: tr_plural("{n:,} probe", "{n:,} probes", number),
+        MessageKind.OTHER: tr_plural("{n:,} other message", "{n:,} other messages", number),
+    }
+    return forms[kind]
+
+
 def describe_message(message: NeighborMessage, context: PlotContext) -> str:
     """Return what a message does, in words, with the number of its frame."""
     who = _holder(message.mac, context.places)
@@ -56,14 +74,14 @@ def describe_message(message: NeighborMessage, context: PlotContext) -> str:
     arp = message.frame.arp
     form = "advertisement" if arp is None else "reply" if arp.operation == REPLY else "request"
     verb = {
-        MessageKind.QUESTION: f"{who} asks who has {message.address}",
-        MessageKind.ANSWER: f"{who} answers {asker}",
-        MessageKind.ANNOUNCEMENT: f"{who} announces itself ({form})",
-        MessageKind.OBJECTION: f"{who} answers the announcement of {asker}",
-        MessageKind.PROBE: f"{who} asks whether {message.address} is free",
+        MessageKind.QUESTION: tr("{who} asks who has {address}", who=who, address=message.address),
+        MessageKind.ANSWER: tr("{who} answers {asker}", who=who, asker=asker),
+        MessageKind.ANNOUNCEMENT: tr("{who} announces itself ({form})", who=who, form=form),
+        MessageKind.OBJECTION: tr("{who} answers the announcement of {asker}", who=who, asker=asker),
+        MessageKind.PROBE: tr("{who} asks whether {address} is free", who=who, address=message.address),
         MessageKind.OTHER: f"{who}: {message.frame}",
     }[message.kind]
-    return f"{verb} · frame {message.frame.number}"
+    return tr("{verb} · frame {number}", verb=verb, number=message.frame.number)
 
 
 def sentences(analysis: NeighborAnalysis, updates: Sequence[NeighborUpdate], context: PlotContext) -> Iterator[str]:
@@ -85,9 +103,9 @@ def sentences(analysis: NeighborAnalysis, updates: Sequence[NeighborUpdate], con
 
 def _count_messages(messages: Sequence[NeighborMessage]) -> str:
     counts = {kind: sum(message.kind is kind for message in messages) for kind in MESSAGE_STYLES}
-    texts = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count]
+    texts = [count_messages(kind, count) for kind, count in counts.items() if count]
     if counts[MessageKind.QUESTION] and not counts[MessageKind.ANSWER]:
-        texts.insert(1, "no answer")
+        texts.insert(1, tr("no answer"))
     return ", ".join(texts)
 
 
@@ -95,32 +113,56 @@ def _describe_announcements(analysis: NeighborAnalysis, address: str, context: P
     for one in analysis.announcements(address):
         at, rounds = one.rounds[0] - context.window.zero, len(one.rounds)
         holder = _holder(one.mac, context.places)
-        yield f"{holder} announces itself from {at:+.1f} s on, in {rounds} round{'s' if rounds > 1 else ''}."
+        yield tr_plural(
+            "{holder} announces itself from {at:+.1f} s on, in {n} round.",
+            "{holder} announces itself from {at:+.1f} s on, in {n} rounds.",
+            rounds,
+            holder=holder,
+            at=at,
+        )
 
 
 def _describe_takeovers(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
     for one in analysis.takeovers(address):
         before, after = (_holder(mac, context.places) for mac in (one.before, one.after))
-        how = "" if one.is_announced else " without an announcement"
-        yield f"It moves from {before} to {after} at {one.time - context.window.zero:+.1f} s{how}."
+        values = {"before": before, "after": after, "time": one.time - context.window.zero}
+        if one.is_announced:
+            yield tr("It moves from {before} to {after} at {time:+.1f} s.", **values)
+        else:
+            yield tr("It moves from {before} to {after} at {time:+.1f} s without an announcement.", **values)
 
 
 def _describe_conflicts(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
     for one in analysis.conflicts():
         if one.address == address:
-            holders = " and ".join(_holder(mac, context.places) for mac in one.macs)
+            holders = tr(" and ").join(_holder(mac, context.places) for mac in one.macs)
             start, end = (moment - context.window.zero for moment in (one.first, one.last))
-            how = f"{one.kind}, {one.questions} times" if one.questions > 1 else str(one.kind)
-            when = f"{start:+.1f} to {end:+.1f} s"
-            yield f"Conflict: {len(one.macs)} network cards hold it, {holders}: they {how}, {when}."
+            how = (
+                tr("{kind}, {questions} times", kind=one.kind, questions=one.questions)
+                if one.questions > 1
+                else str(one.kind)
+            )
+            when = tr("{start:+.1f} to {end:+.1f} s", start=start, end=end)
+            yield tr(
+                "Conflict: {number} network cards hold it, {holders}: they {how}, {when}.",
+                number=len(one.macs),
+                holders=holders,
+                how=how,
+                when=when,
+            )
 
 
 def _describe_cache(updates: Sequence[NeighborUpdate], address: str, context: PlotContext) -> Iterator[str]:
     entries = [
-        f"{holder} from {start - context.window.zero:+.1f} s"
+        tr("{holder} from {start:+.1f} s", holder=holder, start=start - context.window.zero)
         for start, _, holder in neighbor_entries(updates, address, context)
     ]
     if entries:
         is_shown = all(update.is_shown for update in updates if update.address == address)
-        doubt = "" if is_shown else " (suggested by messages; not each entry is shown by a frame of the client)"
-        yield f"Neighbor cache of {context.client}: {', then '.join(entries)}{doubt}."
+        doubt = "" if is_shown else tr(" (suggested by messages; not each entry is shown by a frame of the client)")
+        yield tr(
+            "Neighbor cache of {client}: {entries}{doubt}.",
+            client=context.client,
+            entries=tr(", then ").join(entries),
+            doubt=doubt,
+        )

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kanslib.analysis.phases import wilson
+from kanslib.i18n import tr
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.render.rows import Columns, Row, Whole
@@ -26,7 +27,7 @@ def message_rows(messages: Iterable[bgp.CapturedMessage], names: Mapping[str, st
         is_keepalive = message.type == bgp.KEEPALIVE
         if is_keepalive and (sender, receiver) in keepalives:
             row, count = keepalives[sender, receiver]
-            row["INFO"] = f"×{count + 1}, the last at {one.frame.time - zero:+.1f} s"
+            row["INFO"] = tr("×{count}, the last at {time:+.1f} s", count=count + 1, time=one.frame.time - zero)
             keepalives[sender, receiver] = row, count + 1
             continue
         row = {

@@ -11,6 +11,7 @@ from itertools import groupby, pairwise
 import htpy as h
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.packets.bgp_fsm import IDLE, STATES, Transition
 from kanslib.palette import BLUE, GREY, VERMILLION
 from kanslib.render.figure import SIZES, Drawing, Figure, text_width, wrap_text
@@ -23,6 +24,11 @@ _LANE, _HEAD = 14, 5
 _SHOWN_LOOPS = 4  # events that do not change a state, of each state
 
 _Point = tuple[float, float]
+
+
+def _event(step: Transition) -> str:
+    """Return the event of a transition in words."""
+    return tr(step.event)
 
 
 def _span(pair: tuple[str, str]) -> int:
@@ -46,7 +52,7 @@ class BGPStates(Figure):
         """Return the states in a row where there is room between them, else one below the other."""
         gap = (width - 2 * _MARGIN - len(STATES) * _BOX) / (len(STATES) - 1)
         drawn: _Row | _Column = _Row(self, gap) if gap >= _LEAST_GAP else _Column(self, width)
-        title = f"The BGP session of {self.node} with {self.peer}, state by state"
+        title = tr("The BGP session of {node} with {peer}, state by state", node=self.node, peer=self.peer)
         return Drawing(title, drawn.height, drawn.parts())
 
     @property
@@ -70,12 +76,12 @@ class BGPStates(Figure):
 
     def loops(self, state: str) -> list[str]:
         """Return the events that did not change a state, the commonest first."""
-        counts = Counter(step.event for step in self.steps if step.before == step.after == state)
+        counts = Counter(tr(step.event) for step in self.steps if step.before == step.after == state)
         return [f"{event} ×{count}" for event, count in counts.most_common(_SHOWN_LOOPS)]
 
     def _events(self, steps: Sequence[Transition]) -> list[str]:
         words = []
-        for event, group in groupby(sorted(steps, key=lambda step: step.event), key=lambda step: step.event):
+        for event, group in groupby(sorted(steps, key=_event), key=_event):
             when = [step.time - self.zero for step in group]
             words.append(f"{event} {when[0]:+.1f}\u00a0s" + (f" (×{len(when)})" if len(when) > 1 else ""))
         return words
@@ -83,14 +89,29 @@ class BGPStates(Figure):
     def describe(self) -> str:
         """Return the transitions in words."""
         moves = [step for step in self.steps if step.before != step.after]
-        sentences = [f"{step.time - self.zero:+.1f} s {step.event}: {step.before} to {step.after}" for step in moves]
-        walked = "; ".join(sentences) or "nothing was on the wire"
-        return f"{self.node} towards {self.peer}: {walked}. At the end: {self.last}."
+        sentences = [
+            tr(
+                "{time:+.1f} s {event}: {before} to {after}",
+                time=step.time - self.zero,
+                event=tr(step.event),
+                before=step.before,
+                after=step.after,
+            )
+            for step in moves
+        ]
+        walked = "; ".join(sentences) or tr("nothing was on the wire")
+        return tr(
+            "{node} towards {peer}: {walked}. At the end: {last}.",
+            node=self.node,
+            peer=self.peer,
+            walked=walked,
+            last=self.last,
+        )
 
     def rows(self) -> Rows:
         """Return a row for each event: AT (seconds), BEFORE, EVENT and AFTER."""
         return [
-            {"AT": round(step.time - self.zero, 1), "BEFORE": step.before, "EVENT": step.event, "AFTER": step.after}
+            {"AT": round(step.time - self.zero, 1), "BEFORE": step.before, "EVENT": tr(step.event), "AFTER": step.after}
             for step in self.steps
         ]
 
@@ -192,7 +213,11 @@ class _Column:
     def _beside(self, state: str) -> list[str]:
         """Return the words beside a state: what did not change it, and what led away from it to no next state."""
         states = self._states
-        jumps = [f"to {pair[1]}: {'; '.join(states.arrows[pair])}" for pair in states.jumps if pair[0] == state]
+        jumps = [
+            tr("to {pair}: {arrows}", pair=pair[1], arrows="; ".join(states.arrows[pair]))
+            for pair in states.jumps
+            if pair[0] == state
+        ]
         return _wrapped([*states.loops(state), *jumps], self._room)
 
     def _between(self, pair: tuple[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.render.figure import Drawing, Figure
 from kanslib.render.map_drawing import draw
 from kanslib.render.map_views import MapView, NodeView, VIPView
@@ -40,22 +41,28 @@ class ClusterMap(Figure):
     def describe(self) -> str:
         """Return the map in words."""
         view = self.view
-        client = f", and the client {view.client[0]} at {view.client[1]}" if view.client else ""
-        lines = [f"{len(view.nodes)} nodes on one network{client}."]
+        lines = [tr("{number} nodes on one network.", number=len(view.nodes))]
+        if view.client:
+            name, address = view.client
+            words = tr(
+                "{number} nodes on one network, and the client {client} at {address}.",
+                number=len(view.nodes), client=name, address=address,
+            )  # fmt: skip
+            lines = [words]
         if view.router:
-            lines.append(f"The router {view.router[0]} at {view.router[1]}.")
+            lines.append(tr("The router {router} at {address}.", router=view.router[0], address=view.router[1]))
         lines += [self._describe_node(node) for node in view.nodes]
         lines += [self._describe_path(vip) for vip in view.vips if vip.nodes]
         if unannounced := [str(vip) for vip in view.vips if not vip.nodes]:
-            lines.append(f"Nobody leads {', '.join(unannounced)}.")
+            lines.append(tr("Nobody leads {unannounced}.", unannounced=", ".join(unannounced)))
         return "\n".join([*lines, *(f"{line}." for line in view.disagreements)])
 
     def _describe_node(self, node: NodeView) -> str:
         has = [node.state]
-        has += [f"pods {', '.join(map(str, node.pods))}"] if node.pods else []
-        has += [f"leads {led}"] if (led := self._announced(node, by_bgp=False)) else []
-        has += [f"advertises {routes}"] if (routes := self._announced(node, by_bgp=True)) else []
-        zone = f", zone {node.zone}" if node.zone else ""
+        has += [tr("pods {pods}", pods=", ".join(map(str, node.pods)))] if node.pods else []
+        has += [tr("leads {led}", led=led)] if (led := self._announced(node, by_bgp=False)) else []
+        has += [tr("advertises {routes}", routes=routes)] if (routes := self._announced(node, by_bgp=True)) else []
+        zone = tr(", zone {zone}", zone=node.zone) if node.zone else ""
         return f"{node.name} ({node.role}, {node.address}{zone}): {'; '.join(has)}."
 
     def _describe_path(self, vip: VIPView) -> str:
@@ -63,8 +70,9 @@ class ClusterMap(Figure):
         pods = [pod.name for node in view.nodes for pod in view.pods_of(vip, node)]
         outside = [view.client[0]] if view.client and not view.is_only_routed(vip) else []
         outside += [view.router[0]] if vip.by_bgp and view.router else []
-        what = "Routes to" if view.is_only_routed(vip) else "Requests to"
-        return f"{what} {vip}: {' → '.join([*outside, ' or '.join(vip.nodes), ' or '.join(pods) or 'no Pod'])}."
+        what = tr("Routes to") if view.is_only_routed(vip) else tr("Requests to")
+        either = tr(" or ")
+        return f"{what} {vip}: {' → '.join([*outside, either.join(vip.nodes), either.join(pods) or tr('no Pod')])}."
 
     def _announced(self, node: NodeView, *, by_bgp: bool) -> str:
         return ", ".join(str(vip) for vip in self.view.vips if vip.by_bgp == by_bgp and node.name in vip.nodes)

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 
 from kanslib.analysis.attempts import ClientError
+from kanslib.i18n import tr, tr_later
 from kanslib.packets.capture import Frame
 from kanslib.render.rows import Columns, Row, Whole
 
-NO_ANSWER = "(no answer)"
+NO_ANSWER = tr_later("(no answer)")
 _COUNTED = re.compile(r"^\s*(\d+) Hostname: (\S+)$", re.MULTILINE)
 _HOSTNAME = re.compile(r"^Hostname: (\S+)$")
 _STATUS = re.compile(r"^HTTP \d+$")  # kube-proxy answered a health check
@@ -18,11 +19,16 @@ _REMOTE = re.compile(r"^RemoteAddr: \[?([^\s\]]+)\]?:\d+$")  # an IPv6 address s
 _EXIT = re.compile(r"^curl exit (\d+)$")
 _SCANNED = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\t((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\t", re.MULTILINE)
 # what curl's exit codes mean; 1 here is grep's, which found nothing in no answer
-_EXITS = {"1": "", "28": ": timed out", "52": ": empty reply"}
+_EXITS = {
+    "1": NO_ANSWER,
+    "28": tr_later("(no answer): timed out"),
+    "52": tr_later("(no answer): empty reply"),
+}
 _CONNECT = {  # exit code 7
-    ClientError.REFUSED: ": connection refused", ClientError.NO_ROUTE: ": no route to host",
-    ClientError.UNREACHABLE: ": network unreachable",
-}  # fmt: skip
+    ClientError.REFUSED: tr_later("(no answer): connection refused"),
+    ClientError.NO_ROUTE: tr_later("(no answer): no route to host"),
+    ClientError.UNREACHABLE: tr_later("(no answer): network unreachable"),
+}
 
 
 REQUEST_COLUMNS = Columns(("COUNT", "HOSTNAME", "REMOTE"), bars={"COUNT": Whole.SUM})
@@ -45,7 +51,8 @@ def request_rows(text: str, times: int, connect_error: ClientError = ClientError
             counts[key] = counts.get(key, 0) + 1
     missing = times - sum(counts.values())
     if missing > 0:
-        counts[NO_ANSWER, ""] = counts.get((NO_ANSWER, ""), 0) + missing
+        nobody = (tr(NO_ANSWER), "")
+        counts[nobody] = counts.get(nobody, 0) + missing
     return [
         {"COUNT": number, "HOSTNAME": name, "REMOTE": remote}
         for (name, remote), number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -64,14 +71,14 @@ def ordered_request_rows(text: str, times: int, connect_error: ClientError = Cli
     {'REQUEST': 2, 'HOSTNAME': '(no answer): timed out', 'REMOTE': ''}
     """
     answers = _single_answers(text, connect_error)
-    answers += [(NO_ANSWER, "")] * (times - len(answers))
+    answers += [(tr(NO_ANSWER), "")] * (times - len(answers))
     return [{"REQUEST": number, "HOSTNAME": name, "REMOTE": remote} for number, (name, remote) in enumerate(answers, 1)]
 
 
 def _single_answers(text: str, connect_error: ClientError) -> list[tuple[str, str]]:
     """Return the Pod and the remote address of each answer, where every answer was printed by itself."""
     answers: list[tuple[str, str]] = []
-    exits = {**_EXITS, "7": _CONNECT.get(connect_error, ": connection refused or no route")}
+    exits = {**_EXITS, "7": _CONNECT.get(connect_error, tr_later("(no answer): connection refused or no route"))}
     for line in text.splitlines():
         if found := _HOSTNAME.match(line):
             answers.append((found[1], ""))
@@ -80,7 +87,8 @@ def _single_answers(text: str, connect_error: ClientError) -> list[tuple[str, st
         elif _STATUS.match(line):
             answers.append((line, ""))
         elif found := _EXIT.match(line):
-            answers.append((NO_ANSWER + exits.get(found[1], f": curl exit {found[1]}"), ""))
+            known = exits.get(found[1])
+            answers.append((tr(known) if known else tr("(no answer): curl exit {code}", code=found[1]), ""))
     return answers
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import htpy as h
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr, tr_plural
 from kanslib.metallb import election
 from kanslib.palette import GROUND, SERIES
 from kanslib.render.figure import NOTE_GAP, SIZES, Drawing, Figure, Note, place_notes, wrap_text
@@ -64,7 +65,7 @@ class HashOrder(Figure):
         """Return a line for each address; the leftmost node leads."""
         y = float(SIZES.line)
         parts: list[h.Node] = [
-            text(_MARGIN, y, "← smallest hash: leads"),
+            text(_MARGIN, y, tr("← smallest hash: leads")),
             text(width - _MARGIN, y, "largest →", "end"),
         ]
         for one in self.lines:
@@ -74,7 +75,7 @@ class HashOrder(Figure):
             lane = _Lane(self, one, y + SIZES.gap + 6, width)
             parts.append(lane.drawn())
             y = lane.bottom
-        return Drawing("Nodes in the order of their hashes", y + _MARGIN, parts)
+        return Drawing(tr("Nodes in the order of their hashes"), y + _MARGIN, parts)
 
     def node_words(self, node: str, row: HashLine) -> str:
         """Return a node with what it does for an address."""
@@ -85,11 +86,18 @@ class HashOrder(Figure):
 
     def describe(self) -> str:
         """Return the diagram in words."""
-        imagined = (("join", self.joins), ("leave", self.leaves))
-        sentences = [f"{', '.join(names)} {verb}{'s' * (len(names) == 1)}." for verb, names in imagined if names]
+        sentences = []
+        if self.joins:
+            names = ", ".join(self.joins)
+            sentences.append(tr_plural("{names} joins.", "{names} join.", len(self.joins), names=names))
+        if self.leaves:
+            names = ", ".join(self.leaves)
+            sentences.append(tr_plural("{names} leaves.", "{names} leave.", len(self.leaves), names=names))
         for row in self.lines:
             order = ", ".join(node for node, _ in row.places)
-            sentences.append(f"{_line_words(row)}; from the smallest hash on: {order}.")
+            sentences.append(
+                tr("{line_words}; from the smallest hash on: {order}.", line_words=_line_words(row), order=order)
+            )
         return "\n".join(sentences)
 
     def rows(self) -> Rows:
@@ -105,7 +113,9 @@ class HashOrder(Figure):
 def _line_words(row: HashLine) -> str:
     stays = row.before == row.after
     return f"{row.name} {row.ip}: " + (
-        f"led by {row.before}" if stays else f"moves from {row.before} to {row.after or 'nobody'}"
+        tr("led by {before}", before=row.before)
+        if stays
+        else tr("moves from {before} to {after}", before=row.before, after=row.after or "nobody")
     )
 
 

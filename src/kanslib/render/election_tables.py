@@ -10,6 +10,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.metallb.election import Election, distribution
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.rows import Columns, Rows, Whole
@@ -34,7 +35,7 @@ class ExplainedElection(Election, TabledAnswer):
     def rows(self) -> Rows:
         """Return one row a node: NODE, CANDIDATE, RULE and FACT."""
         return [
-            {"NODE": one.node, "CANDIDATE": one.is_candidate, "RULE": one.rule, "FACT": one.fact}
+            {"NODE": one.node, "CANDIDATE": one.is_candidate, "RULE": tr(one.rule), "FACT": one.fact}
             for one in self.eligibilities
         ]
 
@@ -51,7 +52,7 @@ class ExplainedElection(Election, TabledAnswer):
              "BY CHANCE": f"± {found.deviation:.1f}"}
             for node, count in found.counts.items()
         ]  # fmt: skip
-        return Table.from_rows(rows, self.provenance, DISTRIBUTION_COLUMNS, empty_because="there is no candidate")
+        return Table.from_rows(rows, self.provenance, DISTRIBUTION_COLUMNS, empty_because=tr("there is no candidate"))
 
     def describe(self) -> str:
         """Return the election in words: the leader, every node's eligibility, the hash order."""

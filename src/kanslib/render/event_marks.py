@@ -19,6 +19,7 @@ from kanslib.analysis.timeline_events import (
     NodeEvent,
     SpeakerEvent,
 )
+from kanslib.i18n import tr
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
 # colour and symbol of each kind of event
@@ -81,7 +82,8 @@ def _mark(run: Sequence[_Phrase]) -> EventMark:
     text = first.words
     if first.moves_services:
         services = list(dict.fromkeys(event.service for event in events))
-        text = f"{', '.join(services) if len(services) < 3 else f'{len(services)} Services'} → {text}"
+        moved = ", ".join(services) if len(services) < 3 else tr("{number} Services", number=len(services))
+        text = f"{moved} → {text}"
     return EventMark(first.event.at, first.event.kind, text, events)
 
 
@@ -92,16 +94,20 @@ def _phrases(events: Sequence[TimelineEvent]) -> Iterator[_Phrase]:
     for event in events:
         match event:
             case MemberlistEvent() if _is_verdict(event):
-                yield _Phrase(event, _about(event.node, troubled, names, "declared dead"))
+                yield _Phrase(event, _about(event.node, troubled, names, tr("declared dead")))
             case NodeEvent():
                 yield _Phrase(event, _about(event.node, troubled, names, "Ready" if event.is_ready else "NotReady"))
             case EndpointEvent():
-                yield _Phrase(event, "endpoint in" if event.is_ready else "endpoint out")
+                yield _Phrase(event, tr("endpoint in") if event.is_ready else tr("endpoint out"))
             case HoldTimerEvent():
-                yield _Phrase(event, f"{names.get(event.speaker, event.speaker)}: hold timer over")
+                yield _Phrase(event, tr("{speaker}: hold timer over", speaker=names.get(event.speaker, event.speaker)))
             case BGPSessionEvent():
-                how = "resets" if event.is_reset else "closes"
-                yield _Phrase(event, f"{names.get(event.speaker, event.speaker)} {how} its session")
+                speaker = names.get(event.speaker, event.speaker)
+                resets, closes = (
+                    tr("{speaker} resets its session", speaker=speaker),
+                    tr("{speaker} closes its session", speaker=speaker),
+                )
+                yield _Phrase(event, resets if event.is_reset else closes)
             case BGPMessageEvent():
                 yield _Phrase(event, f"{names.get(event.speaker, event.speaker)}: {_bgp_words(event)}")
     for service in dict.fromkeys(event.service for event in events if event.service):
@@ -120,8 +126,8 @@ def _about(node: str, troubled: set[str], names: dict[str, str], words: str) -> 
 def _bgp_words(event: BGPMessageEvent) -> str:
     message = event.message
     if message.withdrawn:
-        return "route withdrawn"
-    return "route announced" if message.announced else message.name
+        return tr("route withdrawn")
+    return tr("route announced") if message.announced else message.name
 
 
 def _takeovers(events: Sequence[TimelineEvent], names: dict[str, str]) -> Iterator[_Phrase]:

@@ -12,6 +12,7 @@ from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.phases import DARK
+from kanslib.i18n import tr
 from kanslib.palette import BLUE, GREY, PURPLE, VERMILLION
 from kanslib.render.arp_words import MESSAGE_STYLES, PlotContext, describe_message, neighbor_entries
 from kanslib.render.event_marks import EVENT_STYLES, PHASE_STYLES
@@ -42,7 +43,7 @@ class InteractiveFigure(go.Figure):
             legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         )  # fmt: skip
         grid = {"gridcolor": GREY, "griddash": "dot", "zeroline": False}
-        self.update_xaxes(title=f"seconds after {name}", **grid)
+        self.update_xaxes(title=tr("seconds after {name}", name=name), **grid)
         ticks = list(range(len(lanes), 0, -1))
         self.update_yaxes(range=[0.4, len(lanes) + 0.9], tickvals=ticks, ticktext=list(lanes), **grid)
 
@@ -95,7 +96,7 @@ def _add_requests(figure: InteractiveFigure, service: str, attempts: Sequence[At
     is_first = not figure.data
     for ok, name, look in (
         (True, "answered", marker(BLUE, "circle", 5)),
-        (False, "no answer", marker(VERMILLION, "cross", 7)),
+        (False, tr("no answer"), marker(VERMILLION, "cross", 7)),
     ):
         mine = [attempt for attempt in attempts if attempt.is_ok is ok]
         figure.add_scatter(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.iptables import Rule, Ruleset, RulesetDifference
 from kanslib.iptables.dump import Dump
 from kanslib.iptables.explain import short
@@ -50,7 +51,7 @@ class NodeRules(Ruleset, TabledAnswer):
 
         named = service if "/" in service else f"default/{service}"
         rows = chain_rows(self, named, table=table)
-        why = f"no rule that KUBE-SERVICES in the table {table} leads to is for {named}"
+        why = tr("no rule that KUBE-SERVICES in the table {table} leads to is for {named}", table=table, named=named)
         return Table.from_rows(rows, self.provenance, CHAIN_COLUMNS, empty_because=why)
 
     def diff(self, other: Dump) -> RuleChanges:
@@ -74,7 +75,7 @@ class NodeRules(Ruleset, TabledAnswer):
                 only_computed[rule.text] -= 1
         found += [("computed", text) for text in (+only_computed).elements()]
         rows = [{"FOUND": where, "WRITER": _writer(text), "RULE": text} for where, text in found]
-        return Table.from_rows(rows, self.provenance.with_notes("beside a model of kube-proxy"), RULE_COLUMNS)
+        return Table.from_rows(rows, self.provenance.with_notes(tr("beside a model of kube-proxy")), RULE_COLUMNS)
 
     def rows(self) -> Rows:
         """Return every rule, one row each: TABLE, CHAIN, PACKETS, BYTES, COMMENT and RULE."""
@@ -87,7 +88,7 @@ class NodeRules(Ruleset, TabledAnswer):
     def describe(self) -> str:
         """Return how many rules there are in each table."""
         counts = {table: sum(len(self.chain(name, table)) for name in chains) for table, chains in self.tables.items()}
-        return ", ".join(f"{count} rules in {table}" for table, count in counts.items())
+        return ", ".join(tr("{count} rules in {table}", count=count, table=table) for table, count in counts.items())
 
     def body_html(self) -> Markup:
         """Return the rules as a table."""
@@ -119,7 +120,7 @@ class RuleChanges(RulesetDifference, TabledAnswer):
         """Rules that were removed or added, and whose counters moved: one row each, in the dump's order."""
         from kanslib.render.tables import Table
 
-        why = "both have the same rules, and no rule counted a packet in between"
+        why = tr("both have the same rules, and no rule counted a packet in between")
         return Table.from_rows(self.rows(), self.provenance, DIFFERENCE_COLUMNS, empty_because=why)
 
     def rows(self) -> Rows:
@@ -128,7 +129,12 @@ class RuleChanges(RulesetDifference, TabledAnswer):
 
     def describe(self) -> str:
         """Return how many rules were removed and added, and how many counted packets."""
-        return f"{len(self.removed)} rules removed, {len(self.added)} added, {len(self.counters)} counted packets."
+        return tr(
+            "{removed} rules removed, {added} added, {counted} counted packets.",
+            removed=len(self.removed),
+            added=len(self.added),
+            counted=len(self.counters),
+        )
 
     def body_html(self) -> Markup:
         """Return the changes as a table."""
@@ -162,7 +168,12 @@ def difference_rows(difference: RulesetDifference) -> list[Row]:
     rows += [_difference_row("added", rule) for rule in difference.added]
     rows += [_difference_row("counted", moved.rule, moved.packets, moved.bytes) for moved in difference.counters]
     rows += [
-        {"CHANGE": "reordered", "TABLE": chain.table, "CHAIN": short(chain.name), "RULE": f"{len(chain)} rules"}
+        {
+            "CHANGE": "reordered",
+            "TABLE": chain.table,
+            "CHAIN": short(chain.name),
+            "RULE": tr("{number} rules", number=len(chain)),
+        }
         for chain in difference.reordered
     ]
     return rows

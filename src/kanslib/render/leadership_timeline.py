@@ -10,12 +10,13 @@ import htpy as h
 
 from kanslib.analysis.leadership import LeaderView, disagreements
 from kanslib.answer import Provenance
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import SERIES
 from kanslib.render.figure import SIZES, Drawing, Figure, TimeAxis, first_fitting, name_column, wrap_text
 from kanslib.render.figure.marks import band, line, text, time_axis, time_axis_height, time_grid
 from kanslib.render.rows import Row
 
-_NOBODY = "nobody"
+_NOBODY = tr_later("nobody")
 _LANE = 20  # px
 _ZOOMED_PX = 80  # a disagreement that is narrower than this is shown again, as wide as the figure
 _ZOOMS = 3  # at most
@@ -35,11 +36,11 @@ class LeadershipTimeline(Figure):
         """Draw a lane for each viewer, a bar for each leader that it saw, and below it the disagreements, zoomed in."""
         start = min((one.start for one in self.views), default=0.0)
         end = max((one.end for one in self.views), default=1.0)
-        left = max(name_column([one.viewer for one in self.views], width), SIZES.gap)
+        left = max(name_column([tr(one.viewer) for one in self.views], width), SIZES.gap)
         axis = TimeAxis(start, end, left, width - SIZES.gap)
         layers = _Layers(self.views)
         layers.add_heading(self.title, SIZES.gap, width)
-        layers.add_lanes(axis, f"seconds after {self.action}")
+        layers.add_lanes(axis, tr("seconds after {action}", action=self.action))
         for first, last in _zooms(self.views, axis):
             layers.add_zoom(axis, first, last, width)
         return Drawing(self.title, layers.y, layers.parts)
@@ -51,7 +52,12 @@ class LeadershipTimeline(Figure):
     def rows(self) -> list[Row]:
         """Return a row for each view."""
         return [
-            {"WHO": one.viewer, "FROM": round(one.start, 2), "TO": round(one.end, 2), "LEADER": one.leader or _NOBODY}
+            {
+                "WHO": tr(one.viewer),
+                "FROM": round(one.start, 2),
+                "TO": round(one.end, 2),
+                "LEADER": one.leader or tr(_NOBODY),
+            }
             for one in self.views
         ]
 
@@ -95,11 +101,11 @@ class _Layers:
         self.y += SIZES.line
         span = [one for one in disagreements(self.views) if one[0] < end and one[1] > start]
         first, last = span[0][0], span[-1][1]
-        words = f"Not all agree, {first:+.2f} to {last:+.2f} s"
+        words = tr("Not all agree, {first:+.2f} to {last:+.2f} s", first=first, last=last)
         self.add_heading(words, whole.left, width)
         corners = f"M{x1:g} {top:g}L{x2:g} {top:g}L{axis.right:g} {self.y:g}L{axis.left:g} {self.y:g}z"
         self.parts.insert(0, h.path(d=corners, fill="currentColor", fill_opacity=".07"))
-        self.add_lanes(axis, "the same seconds, stretched")
+        self.add_lanes(axis, tr("the same seconds, stretched"))
 
     def add_lanes(self, axis: TimeAxis, title: str) -> None:
         """Draw the lanes of all viewers over a time axis."""
@@ -118,17 +124,17 @@ class _Layers:
 
     def _add_viewer(self, viewer: str, axis: TimeAxis) -> None:
         if axis.left > SIZES.gap:
-            self.parts.append(text(SIZES.gap, self.y + SIZES.text + 2, viewer, bold=True))
+            self.parts.append(text(SIZES.gap, self.y + SIZES.text + 2, tr(viewer), bold=True))
             return
-        for one in wrap_text(viewer, axis.right - axis.left, bold=True):
+        for one in wrap_text(tr(viewer), axis.right - axis.left, bold=True):
             self.parts.append(text(axis.left, self.y + SIZES.text, one, bold=True))
             self.y += SIZES.line
 
     def _add_bar(self, view: LeaderView, axis: TimeAxis, colour: str) -> None:
         x1, x2 = axis.x(view.start), axis.x(view.end)
-        leader = view.leader or _NOBODY
-        words = f"{leader} from {view.start:+.2f} s"
-        self.parts.append(band(x1, self.y, x2, _LANE, colour, 0.3, f"{view.viewer}: {words}"))
+        leader = view.leader or tr(_NOBODY)
+        words = tr("{leader} from {start:+.2f} s", leader=leader, start=view.start)
+        self.parts.append(band(x1, self.y, x2, _LANE, colour, 0.3, f"{tr(view.viewer)}: {words}"))
         self.parts.append(line(x1, self.y, x1, self.y + _LANE, "currentColor"))
         names = [words, leader] if axis.start < view.start else [leader]
         if shown := first_fitting(names, x2 - x1 - SIZES.gap):
@@ -140,14 +146,16 @@ def sentences(views: Sequence[LeaderView]) -> list[str]:
     lines = []
     for viewer in dict.fromkeys(one.viewer for one in views):
         mine = [one for one in views if one.viewer == viewer]
-        leaders = [mine[0].leader or _NOBODY]
+        leaders = [mine[0].leader or tr(_NOBODY)]
         leaders += [
-            f"{one.leader or _NOBODY} from {one.start:+.1f} s"
+            tr("{leader} from {start:+.1f} s", leader=one.leader or tr(_NOBODY), start=one.start)
             for before, one in pairwise(mine)
             if one.leader != before.leader
         ]
-        ends = f" (until {mine[-1].end:+.1f} s)" if mine[-1].end < max(one.end for one in views) - 0.1 else ""
-        lines.append(f"{viewer}: {', then '.join(leaders)}{ends}.")
+        words = f"{tr(viewer)}: {tr(', then ').join(leaders)}"
+        if mine[-1].end < max(one.end for one in views) - 0.1:
+            words = tr("{words} (until {end:+.1f} s)", words=words, end=mine[-1].end)
+        lines.append(f"{words}.")
     return lines
 
 
@@ -155,6 +163,11 @@ def describe_disagreements(views: Sequence[LeaderView]) -> str:
     """Return for how long not all viewers agreed."""
     split = disagreements(views)
     if not split:
-        return "All agreed, all the time."
+        return tr("All agreed, all the time.")
     seconds = sum(end - start for start, end, _ in split)
-    return f"Not all agreed for {seconds:.1f} s, between {split[0][0]:+.1f} and {split[-1][1]:+.1f} s."
+    return tr(
+        "Not all agreed for {seconds:.1f} s, between {start:+.1f} and {end:+.1f} s.",
+        seconds=seconds,
+        start=split[0][0],
+        end=split[-1][1],
+    )

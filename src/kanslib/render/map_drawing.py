@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import htpy as h
 
+from kanslib.i18n import tr
 from kanslib.palette import GREY, VERMILLION, service_colours
 from kanslib.render.figure import SIZES, Drawing, text_width, wrap_text
 from kanslib.render.figure.marks import band, box, line, symbol, text
@@ -132,7 +133,7 @@ class _Map:
         for vip in shown:
             yield _Item(wrap_text(f"{vip.service} {vip.addresses}", room, bold=True), [vip.service], is_vip=True)
         if rest := mine[len(shown) :]:
-            yield _Item([f"+{len(rest)} VIPs"], [vip.service for vip in rest], is_vip=True)
+            yield _Item([tr("+{number} VIPs", number=len(rest))], [vip.service for vip in rest], is_vip=True)
 
     def _pod_items(self, node: NodeView, room: float) -> Iterator[_Item]:
         reached: dict[str, list[str]] = {}
@@ -144,7 +145,7 @@ class _Map:
             yield _Item(wrap_text(str(pod), room), reached.get(pod.name, []), is_vip=False)
         if rest := node.pods[len(shown) :]:
             services = dict.fromkeys(service for pod in rest for service in reached.get(pod.name, []))
-            yield _Item([f"+{len(rest)} Pods"], list(services), is_vip=False)
+            yield _Item([tr("+{number} Pods", number=len(rest))], list(services), is_vip=False)
 
     # ── from the top down ────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,7 +154,7 @@ class _Map:
         bottom = self._outside(2.0)
         bottom = self._nodes(bottom)
         bottom = self._foot(bottom)
-        return Drawing("Cluster map", bottom, [*self._parts, *self._lines], STYLE)
+        return Drawing(tr("Cluster map"), bottom, [*self._parts, *self._lines], STYLE)
 
     def _trunk(self, vip: VIPView) -> float:
         """Return the x of a VIP's line between the client and the rows of nodes."""
@@ -164,7 +165,7 @@ class _Map:
         view, end = self._view, 8 + _TRACK * len(self._vips)
         self._start = top
         if view.client:
-            top = self._start = self._machine("client", view.client, 2, top)
+            top = self._start = self._machine(tr("client"), view.client, 2, top)
         unannounced = [vip for vip in self._vips if not vip.nodes]
         for vip in reversed(unannounced):
             top = self._unannounced(vip, end + 8, top + 4)
@@ -190,7 +191,7 @@ class _Map:
         return top + tall
 
     def _unannounced(self, vip: VIPView, left: float, top: float) -> float:
-        words = wrap_text(f"{vip}: nobody announces it", self._width - left - 24)
+        words = wrap_text(tr("{vip}: nobody announces it", vip=vip), self._width - left - 24)
         y = top + 10
         if self._view.client:
             path = [(self._trunk(vip), self._start), (self._trunk(vip), y), (left, y)]
@@ -348,7 +349,7 @@ class _Map:
         colour = self._colours[service]
         yield line(x, item.middle, one.text_left, item.middle, colour, _THIN)
         if one.node.dead:
-            yield symbol("cross", x, item.middle, VERMILLION, "no answer from here", 9)
+            yield symbol("cross", x, item.middle, VERMILLION, tr("no answer from here"), 9)
         else:
             yield symbol("circle", x, item.middle, colour, f"{service} → {' '.join(item.lines)}", 6)
 
@@ -367,7 +368,7 @@ class _Map:
         routed = any(vip.by_bgp for vip in self._vips)
         way = "client → router → node" if self._view.client and self._view.is_routed else "router → node"
         first, node = (way, "node") if routed else ("client → leader", "leader")
-        legend = [(first, _THICK), (f"{node} → ready Pods of the Service", _THIN)] if self._vips else []
+        legend = [(first, _THICK), (tr("{node} → ready Pods of the Service", node=node), _THIN)] if self._vips else []
         x, y = 2.0, top + 8
         for words, width in legend:
             if x > 2 and x + 36 + text_width(words) > self._width:
@@ -377,8 +378,12 @@ class _Map:
         y += SIZES.line if legend else 0
         notes = [f"≠ {words}" for words in self._view.disagreements]
         unannounced = [str(vip) for vip in self._without_line if not vip.nodes]
-        notes += [f"✗ nobody announces {', '.join(unannounced)}"] if unannounced else []
-        notes += [f"Lines for {_MOST_LINES} of {len(self._view.vips)} VIPs."] if self._without_line else []
+        notes += [tr("✗ nobody announces {unannounced}", unannounced=", ".join(unannounced))] if unannounced else []
+        notes += (
+            [tr("Lines for {most_lines} of {number} VIPs.", most_lines=_MOST_LINES, number=len(self._view.vips))]
+            if self._without_line
+            else []
+        )
         for note in notes:
             for words in wrap_text(note, self._width - 4, bold=True):
                 y += SIZES.line
@@ -391,7 +396,7 @@ def _head(node: NodeView) -> Iterator[tuple[str, bool]]:
     yield node.name, True
     yield " · ".join(filter(None, (node.address, node.role))), False
     if node.zone:
-        yield f"zone {node.zone}", False
+        yield tr("zone {zone}", zone=node.zone), False
     yield f"✗ {node.state}" if node.dead else node.state, node.dead
 
 

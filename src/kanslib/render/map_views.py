@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from kanslib.i18n import tr
 from kanslib.k8s.endpoints import by_service, conditions, endpoints_in
 from kanslib.k8s.objects import KubeObject, internal_ip, is_ready, join_name, labels_of, name_of, qualified_name
 from kanslib.metallb.election import EXCLUDE
@@ -37,7 +38,7 @@ class PodView:
     services: tuple[str, ...]
 
     def __str__(self) -> str:
-        return self.name if self.ready else f"{self.name} (not ready)"
+        return self.name if self.ready else tr("{name} (not ready)", name=self.name)
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class NodeView:
     @property
     def state(self) -> str:
         """The node's state in words."""
-        health = "NotReady" if not self.ready else "down, the API still says Ready" if self.stopped else ""
-        speaker = "speaker" if self.speaker else "no speaker"
-        return ", ".join(filter(None, [health, speaker, "may not lead" if self.excluded else ""]))
+        health = "NotReady" if not self.ready else tr("down, the API still says Ready") if self.stopped else ""
+        speaker = "speaker" if self.speaker else tr("no speaker")
+        return ", ".join(filter(None, [health, speaker, tr("may not lead") if self.excluded else ""]))
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def node_views(
                 name,
                 internal_ip(node),
                 labels.get("topology.kubernetes.io/zone", ""),
-                "control plane" if "node-role.kubernetes.io/control-plane" in labels else "worker",
+                tr("control plane") if "node-role.kubernetes.io/control-plane" in labels else "worker",
                 is_ready(node),
                 name in stopped,
                 any(labels_of(pod).get("component") == "speaker" for pod in here),

@@ -12,6 +12,7 @@ import htpy as h
 
 from kanslib.analysis.node_loss import NodeLoss, Setting
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.metallb.expected_outage import Death, Policy, Protocol
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, wrap_text
 from kanslib.render.figure.marks import box, text
@@ -48,7 +49,7 @@ class NodeLosses(Figure):
 
     def drawing(self, width: int) -> Drawing:
         """Draw a panel for each protocol: its policies below each other, its ways to go side by side."""
-        title = f"Seconds that {self.service} loses when a node is lost"
+        title = tr("Seconds that {service} loses when a node is lost", service=self.service)
         if not self.losses:
             lines = wrap_text(self.describe(), width - 2 * SIZES.gap)
             words = [text(SIZES.gap, SIZES.line * place, one) for place, one in enumerate(lines, 1)]
@@ -65,7 +66,7 @@ class NodeLosses(Figure):
 
     def describe(self) -> str:
         """Return what the figure shows, in sentences."""
-        return "\n".join(map(_sentence, self.losses)) or f"(none: {self.empty_because})"
+        return "\n".join(map(_sentence, self.losses)) or tr("(none: {why})", why=self.empty_because)
 
     def rows(self) -> Rows:
         """Return a row for each setting, in the order of the figure."""
@@ -82,15 +83,15 @@ class NodeLosses(Figure):
         cell_width = (width - 3 * SIZES.gap) / len(_DEATHS)
         lefts = [left + SIZES.gap + place * (cell_width + SIZES.gap) for place in range(len(_DEATHS))]
         holds = {one.scenario.hold for one in self.losses if one.scenario.protocol == protocol == "BGP"}
-        timers = f", hold time {min(holds):g} s" if holds else ""
+        timers = tr(", hold time {holds:g} s", holds=min(holds)) if holds else ""
         y = top + SIZES.line
         yield text(left + SIZES.gap, y, protocol + timers, bold=True, size=SIZES.title)
         y += SIZES.line
         for x, death in zip(lefts, _DEATHS, strict=True):
-            yield text(x + SIZES.gap, y, f"node {death}", bold=True)
+            yield text(x + SIZES.gap, y, tr("node {death}", death=death), bold=True)
         for policy in _POLICIES:
             y += SIZES.line
-            yield text(left + SIZES.gap, y, f"policy {policy}")
+            yield text(left + SIZES.gap, y, tr("policy {policy}", policy=policy))
             y += SIZES.gap / 2
             for x, death in zip(lefts, _DEATHS, strict=True):
                 yield from self._cell((protocol, policy, death), x, y, cell_width)
@@ -102,27 +103,37 @@ class NodeLosses(Figure):
         yield box(x, y, width, _CELL, dash=None if is_recorded else _EVENLY_DASHED)
         inner, room = x + SIZES.gap, width - 2 * SIZES.gap
         if loss is None:
-            yield text(inner, y + SIZES.line, "not observed")
+            yield text(inner, y + SIZES.line, tr("not observed"))
             return
         longest = max(one.seconds for one in self.losses)
         yield text(inner, y + SIZES.line, lost_words(loss.seconds), bold=True)
         yield from lost_bar(loss.dark, loss.partly, inner, y + SIZES.line + 6, room / (longest or 1.0), room)[0]
         below = y + SIZES.line + 6 + BAR + SIZES.line
         yield text(inner, below, loss.provenance.source)
-        yield text(inner, below + SIZES.line, f"expected {_expected(loss)}")
+        yield text(inner, below + SIZES.line, tr("expected {expected}", expected=_expected(loss)))
 
 
 def _sentence(loss: NodeLoss) -> str:
     protocol, policy, death = loss.setting
-    parts = f" ({loss.dark:.1f} dark, {loss.partly:.1f} partly dark)" if loss.dark and loss.partly else ""
-    return (
-        f"{protocol}, policy {policy}, node {death}: {lost_words(loss.seconds)}{parts}, "
-        f"{loss.provenance.source}; expected {_expected(loss)}."
+    parts = (
+        tr(" ({dark:.1f} dark, {partly:.1f} partly dark)", dark=loss.dark, partly=loss.partly)
+        if loss.dark and loss.partly
+        else ""
+    )
+    return tr(
+        "{protocol}, policy {policy}, node {death}: {lost_words}{parts}, {source}; expected {expected}.",
+        protocol=protocol,
+        policy=policy,
+        death=death,
+        lost_words=lost_words(loss.seconds),
+        parts=parts,
+        source=loss.provenance.source,
+        expected=_expected(loss),
     )
 
 
 def _expected(loss: NodeLoss) -> str:
-    return "no end" if math.isinf(loss.expected) else f"{loss.expected:.1f} s"
+    return tr("no end") if math.isinf(loss.expected) else f"{loss.expected:.1f} s"
 
 
 def _row(loss: NodeLoss) -> Row:

@@ -12,6 +12,7 @@ import htpy as h
 from kanslib.analysis import Outage
 from kanslib.analysis.phases import DARK, PARTLY
 from kanslib.answer import Provenance
+from kanslib.i18n import tr, tr_later
 from kanslib.metallb import expected_outage
 from kanslib.metallb.expected_outage import Scenario
 from kanslib.render.event_marks import PHASE_STYLES
@@ -28,7 +29,7 @@ EXPECTED_COLUMNS = Columns(
 )
 
 BAR = 20  # px
-_NOTHING = "nothing lost"
+_NOTHING = tr_later("nothing lost")
 _LEAST = 0.05  # lost seconds that count: they are shown to the tenth
 
 
@@ -86,7 +87,7 @@ class OutageComparison(Figure):
         names = [wrap_text(one.name, width / 3 if is_beside else width - 2 * SIZES.gap, bold=True) for one in shown]
         left = float(SIZES.gap)
         if is_beside:
-            heads = [*(words for lines in names for words in lines), _NOTHING]
+            heads = [*(words for lines in names for words in lines), tr(_NOTHING)]
             left += max(text_width(words, bold=True) for words in heads) + SIZES.gap
         room = width - left - 2 * SIZES.gap - max((text_width(one.total, bold=True) for one in shown), default=0.0)
         y, parts = float(SIZES.gap), list[h.Node]()
@@ -99,7 +100,7 @@ class OutageComparison(Figure):
             parts += _lines(wrap_text(self.describe(), width - 2 * SIZES.gap), SIZES.gap, y)
             y += SIZES.line * 3
         if others := ", ".join(one.name for one in self._ordered() if not one.is_loss):
-            parts += _lines([_NOTHING], SIZES.gap, y + 2, bold=True)
+            parts += _lines([tr(_NOTHING)], SIZES.gap, y + 2, bold=True)
             y += 0 if is_beside else SIZES.line
             lines = wrap_text(others, width - left - SIZES.gap)
             parts += _lines(lines, left, y + 2)
@@ -110,10 +111,14 @@ class OutageComparison(Figure):
         """Return what the figure shows, in sentences."""
         sentences = [
             f"{one.name}: {one.total}"
-            + (f" ({one.dark:.1f} dark, {one.partly:.1f} partly dark)" if one.is_loss else "")
+            + (
+                tr(" ({dark:.1f} dark, {partly:.1f} partly dark)", dark=one.dark, partly=one.partly)
+                if one.is_loss
+                else ""
+            )
             for one in self._ordered()
         ]
-        return "\n".join(f"{words}." for words in sentences) or f"(none: {self.empty_because})"
+        return "\n".join(f"{words}." for words in sentences) or tr("(none: {why})", why=self.empty_because)
 
     def rows(self) -> Rows:
         """Return a row for each outage, the longest first."""
@@ -137,8 +142,8 @@ def lost_words(seconds: float) -> str:
     ('20.0 s lost', 'nothing lost')
     """
     if math.isinf(seconds):
-        return "no end"
-    return f"{seconds:.1f} s lost" if seconds >= _LEAST else _NOTHING
+        return tr("no end")
+    return tr("{seconds:.1f} s lost", seconds=seconds) if seconds >= _LEAST else tr(_NOTHING)
 
 
 def _lines(lines: Sequence[str], x: float, y: float, *, bold: bool = False) -> list[h.Node]:
@@ -160,8 +165,8 @@ def lost_bar(
     parts: list[h.Node] = []
     x = left
     for phase, seconds, names in (
-        (DARK, dark, (f"VIP dark {dark:.1f} s", "dark")),
-        (PARTLY, partly, (f"partly dark {partly:.1f} s", "partly dark", "partly")),
+        (DARK, dark, (tr("VIP dark {dark:.1f} s", dark=dark), "dark")),
+        (PARTLY, partly, (tr("partly dark {partly:.1f} s", partly=partly), tr("partly dark"), "partly")),
     ):
         if not seconds:
             continue

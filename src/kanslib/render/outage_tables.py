@@ -6,6 +6,7 @@ from collections import Counter
 
 from kanslib.analysis import Outage, Phase
 from kanslib.analysis.phases import DARK, PARTLY
+from kanslib.i18n import tr
 from kanslib.render.rows import Columns, Row, Whole
 
 
@@ -62,14 +63,16 @@ def phase_rows(outage: Outage, service: str | None) -> list[Row]:
             rows.append(
                 {
                     "SERVICE": name,
-                    "PHASE": phase.name,
+                    "PHASE": tr(phase.name),
                     "FROM": round(phase.start, 1),
                     "TO": round(phase.end, 1),
                     "TRIED": phase.tried,
                     "FAILED": phase.failed,
                     "ANSWERED": format_success(phase),
                     "BECAUSE": ", ".join(f"{kind} ×{count}" for kind, count in phase.causes),
-                    "ENDED BY": f"{ended.kind} at {ended.at:+.1f} s: {ended}" if ended else "",
+                    "ENDED BY": tr("{kind} at {at:+.1f} s: {ended}", kind=ended.kind, at=ended.at, ended=ended)
+                    if ended
+                    else "",
                     "EVIDENCE": "; ".join(one.source for one in outage.evidence(name, phase)),
                 }
             )

@@ -13,6 +13,7 @@ from kanslib.analysis import EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.clocks import Clock, ClockKind, clocks
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import VERMILLION
 from kanslib.render.event_marks import EVENT_STYLES, PHASE_STYLES, EventMark, event_marks
 from kanslib.render.figure import (
@@ -33,15 +34,19 @@ if TYPE_CHECKING:
     from kanslib.render.interactive import InteractiveFigure
 
 _PHASE_NAMES = {
-    DARK: ("VIP dark · {failed} of {tried} failed", "dark {failed}/{tried}", "dark"),
+    DARK: (tr_later("VIP dark · {failed} of {tried} failed"), tr_later("dark {failed}/{tried}"), tr_later("dark")),
     PARTLY: (
-        "partly dark · {failed} of {tried} failed",
-        "partly dark {failed}/{tried}",
-        "partly {failed}/{tried}",
-        "partly",
+        tr_later("partly dark · {failed} of {tried} failed"),
+        tr_later("partly dark {failed}/{tried}"),
+        tr_later("partly {failed}/{tried}"),
+        tr_later("partly"),
     ),
-    HEALTHY: ("healthy",),
-    STRAGGLERS: ("healthy with stragglers · {failed} of {tried} failed", "{failed} stragglers", "{failed}"),
+    HEALTHY: (tr_later("healthy"),),
+    STRAGGLERS: (
+        tr_later("healthy with stragglers · {failed} of {tried} failed"),
+        tr_later("{failed} stragglers"),
+        "{failed}",
+    ),
 }
 _SHORTEST_S = 0.001  # a figure of less than that has no axis
 _MOST_MARKS = 14  # of events: more are a table
@@ -84,12 +89,12 @@ class OutageTimeline(Figure):
         shades = _shades(running, axis, top, layers.y)
         drops = [line(x, y, x, top, "currentColor", 1) for x, y in layers.symbols]
         drops += [line(x, start, x, end, "currentColor", 1) for x, _ in layers.symbols for start, end in layers.lanes]
-        title = f"seconds after {outage.action}"
+        title = tr("seconds after {action}", action=outage.action)
         grids = [time_grid(axis, start, end) for start, end in layers.lanes]
         foot = list(time_axis(axis, layers.y, layers.y, title))
         height = layers.y + time_axis_height(axis, title)
         return Drawing(
-            f"Timeline of the outage around {outage.action}",
+            tr("Timeline of the outage around {action}", action=outage.action),
             height,
             [shades, grids, foot, h.g(opacity=".35")[drops], layers.parts],
         )
@@ -105,7 +110,7 @@ class OutageTimeline(Figure):
             for one in clocks(self.outage)
         ]
         found += [
-            {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": one.name,
+            {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": tr(one.name),
              "FAILED": f"{one.failed}/{one.tried}"}
             for service, phases in self.outage.phases.items()
             for one in phases
@@ -143,7 +148,7 @@ def _time_span(outage: Outage) -> tuple[float, float]:
 
 def _count_failures(phases: Sequence[Phase]) -> str:
     failed, tried = sum(one.failed for one in phases), sum(one.tried for one in phases)
-    return f"{failed:,} of {tried:,} failed" if tried else "no request"
+    return tr("{failed:,} of {tried:,} failed", failed=failed, tried=tried) if tried else tr("no request")
 
 
 @dataclass
@@ -200,7 +205,7 @@ class _Layers:
                 self.parts.append(text(note.text_x, y + SIZES.line * place, words, note.anchor))
         self.y += SIZES.line * max(note.row + len(note.lines) for note in notes)
         if len(marks) > _MOST_MARKS:
-            words = f"and {len(marks) - _MOST_MARKS} more: .table"
+            words = tr("and {number} more: .table", number=len(marks) - _MOST_MARKS)
             self.parts.append(text(axis.left, self.y + SIZES.text, words))
             self.y += SIZES.line
 
@@ -248,7 +253,7 @@ def _titles(mark: EventMark) -> str:
 def _phase_names(phase: Phase) -> list[str]:
     """Return what a band may say of its phase, from the longest text to the shortest."""
     counts = {"failed": f"{phase.failed:,}", "tried": f"{phase.tried:,}"}
-    return [words.format_map(counts) for words in _PHASE_NAMES[phase.name]]
+    return [tr(words, **counts) for words in _PHASE_NAMES[phase.name]]
 
 
 def describe(outage: Outage) -> str:
@@ -258,23 +263,34 @@ def describe(outage: Outage) -> str:
     """
     if not outage.phases:
         return "\n".join(f"{event.at:+.1f} s {event.kind}: {event}" for event in outage.events)
-    sentences = [f"Clock: {one.kind}, {one.start:+.1f} to {one.end:+.1f} s." for one in clocks(outage)]
+    sentences = [
+        tr("Clock: {kind}, {start:+.1f} to {end:+.1f} s.", kind=one.kind, start=one.start, end=one.end)
+        for one in clocks(outage)
+    ]
     for service, phases in outage.phases.items():
-        texts = [describe_phase(phase) for phase in phases] or [f"no request after {outage.action}"]
+        texts = [describe_phase(phase) for phase in phases] or [tr("no request after {action}", action=outage.action)]
         sentences.append(f"{service}: " + "; ".join(texts) + ".")
     firsts: dict[EventKind, TimelineEvent] = {}
     for event in outage.events:
         if event.at > 0:
             firsts.setdefault(event.kind, event)
     if firsts:
-        texts = [f"{kind} at {event.at:+.1f} s ({event})" for kind, event in firsts.items()]
-        sentences.append(f"First after {outage.action}: " + "; ".join(texts) + ".")
-    sentences += [f"Limit of the capture: {limit}." for limit in outage.limits]
+        texts = [
+            tr("{kind} at {at:+.1f} s ({event})", kind=kind, at=event.at, event=event) for kind, event in firsts.items()
+        ]
+        sentences.append(tr("First after {action}: ", action=outage.action) + "; ".join(texts) + ".")
+    sentences += [tr("Limit of the capture: {limit}.", limit=limit) for limit in outage.limits]
     return "\n".join(sentences)
 
 
 def describe_phase(phase: Phase) -> str:
     """Return a phase in words: from when to when, its name, and how many requests failed for which causes."""
     causes = ": " + ", ".join(f"{kind} {count}" for kind, count in phase.causes) if phase.causes else ""
-    failed = f"{phase.failed} of {phase.tried} failed{causes}"
-    return f"{phase.start:+.1f} to {phase.end:+.1f} s {phase.name} ({failed})"
+    failed = tr("{failed} of {tried} failed{causes}", failed=phase.failed, tried=phase.tried, causes=causes)
+    return tr(
+        "{start:+.1f} to {end:+.1f} s {name} ({failed})",
+        start=phase.start,
+        end=phase.end,
+        name=tr(phase.name),
+        failed=failed,
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
+from kanslib.i18n import tr
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import share, simple_fraction
 from kanslib.render.figure.walk import WalkBox, WalkedRule
@@ -80,8 +81,8 @@ def _rest_box(rest: list[_ShownOutcome], ways: list[_ShownOutcome]) -> WalkBox:
     branch = _branch(rest, ways)
     return replace(
         _box((), branch),
-        share=f"together {branch.share}".rstrip(),
-        end=(f"{len(rest)} more ways like these", "(in words: below)"),
+        share=tr("together {share}", share=branch.share).rstrip(),
+        end=(tr("{number} more ways like these", number=len(rest)), tr("(in words: below)")),
         let_through=all(way.accepted for way, _ in rest),
         hidden=len(rest),
     )
@@ -89,11 +90,14 @@ def _rest_box(rest: list[_ShownOutcome], ways: list[_ShownOutcome]) -> WalkBox:
 
 def _walked_rule(step: Step) -> WalkedRule:
     rule, words = step.rule, step.describe()
-    counter = f" · {rule.packets:,} packets so far" if rule.packets is not None else ""
+    counter = tr(" · {packets:,} packets so far", packets=rule.packets) if rule.packets is not None else ""
     return WalkedRule(
         rule.short_chain, "" if rule.chain == step.hook else step.hook, words, rule.text,
-        f"{rule.table}, line {rule.line}{counter}",
-        f"{step.hook}, {rule.short_chain}: {words}. Rule: {rule.text}",
+        tr("{table}, line {line}{counter}", table=rule.table, line=rule.line, counter=counter),
+        tr(
+            "{hook}, {chain}: {words}. Rule: {text}",
+            hook=step.hook, chain=rule.short_chain, words=words, text=rule.text,
+        ),
     )  # fmt: skip
 
 
@@ -102,7 +106,12 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
     common = [assumed for assumed in group[0][0].assumes if all(assumed in way.assumes for way, _ in group)]
     conditions = tuple(str(assumed) for assumed in common if any(assumed not in way.assumes for way, _ in of))
     if len(group) == 1 and group[0][0].alternatives:
-        conditions += (f"one of: {'; '.join(' and '.join(map(str, case)) for case in group[0][0].alternatives)}",)
+        conditions += (
+            tr(
+                "one of: {alternatives}",
+                alternatives="; ".join(tr(" and ").join(map(str, case)) for case in group[0][0].alternatives),
+            ),
+        )
     first = group[0][0]
     chance = _probability(group, first) / _probability(of, first)
     return _Branch(_share_words(chance) if chance < 1 else "", float(chance), conditions)
@@ -111,7 +120,7 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
 def _share_words(chance: Fraction) -> str:
     """Return a share of packets as a simple fraction and in percent, or in percent alone."""
     percent = "" if simple_fraction(chance) is None else f" ({float(chance) * 100:.3g} %)"
-    return f"{share(chance)} of the packets{percent}"
+    return tr("{share} of the packets{percent}", share=share(chance), percent=percent)
 
 
 def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:

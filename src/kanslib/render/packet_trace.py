@@ -9,6 +9,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.iptables import MissingRules, Outcome, is_certain
 from kanslib.iptables.explain import share
 from kanslib.iptables.outcome import open_questions
@@ -55,22 +56,25 @@ class Trace(Sequence[Outcome], Figure):
         asked = open_questions(self.outcomes)
         ends = list(dict.fromkeys(map(_destination if asked else _destination_with_share, self.outcomes)))
         if len({_destination(way) for way in self.outcomes}) == 1:
-            ends = [f"{'' if self.missing else 'always '}{_destination(self.outcomes[0])}"]
-        shown = " or ".join(ends[:SHOWN_ENDS]) + (
-            f" or {len(ends) - SHOWN_ENDS} more" if len(ends) > SHOWN_ENDS else ""
+            end = _destination(self.outcomes[0])
+            ends = [end if self.missing else tr("always {end}", end=end)]
+        shown = tr(" or ").join(ends[:SHOWN_ENDS]) + (
+            tr(" or {number} more", number=len(ends) - SHOWN_ENDS) if len(ends) > SHOWN_ENDS else ""
         )
         if asked and len(ends) > 1:
-            more = f" and {len(asked) - SHOWN_ENDS} more" if len(asked) > SHOWN_ENDS else ""
-            shown += f"; it depends on what is not known ({', '.join(asked[:SHOWN_ENDS])}{more})"
-        return (
-            f"{self.title}: {shown}{' by these rules; not certain, because others are missing' if self.missing else ''}"
-        )
+            more = tr(" and {number} more", number=len(asked) - SHOWN_ENDS) if len(asked) > SHOWN_ENDS else ""
+            shown += tr(
+                "; it depends on what is not known ({asked}{more})", asked=", ".join(asked[:SHOWN_ENDS]), more=more
+            )
+        if self.missing:
+            shown = tr("{ends} by these rules; not certain, because others are missing", ends=shown)
+        return f"{self.title}: {shown}"
 
     def describe(self) -> str:
         """Return the trace in words: the first outcomes rule by rule, the others by where they end."""
         explained = [way.explain() for way in self.outcomes[:MAX_BRANCHES]]
         others = [f"{share(way.probability)} → {way.describe_end()}" for way in self.outcomes[MAX_BRANCHES:]]
-        missing = "\n".join(f"missing: {one}" for one in self.missing)
+        missing = "\n".join(tr("missing: {one}", one=one) for one in self.missing)
         return "\n\n".join(filter(None, [self.summary, missing, *explained, "\n".join(others)]))
 
     def rows(self) -> Rows:
@@ -88,12 +92,12 @@ class Trace(Sequence[Outcome], Figure):
 
     def body_html(self) -> Markup:
         """Return the picture with a hint on how to see a rule as iptables-save prints it, and its words, folded."""
-        hint = "Point at a rule, tap it, or reach it with the Tab key to see what iptables-save prints of it."
+        hint = tr("Point at a rule, tap it, or reach it with the Tab key to see what iptables-save prints of it.")
         return Markup(h.fragment[super().body_html(), h.small[hint]])
 
 
 def _destination(way: Outcome) -> str:
-    return f"to {way.packet.dst or 'an address that is not known'}" if way.accepted else way.verdict
+    return tr("to {dst}", dst=way.packet.dst or tr("an address that is not known")) if way.accepted else way.verdict
 
 
 def _destination_with_share(way: Outcome) -> str:

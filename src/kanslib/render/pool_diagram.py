@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import htpy as h
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Pool
 from kanslib.metallb.ranges import Network, parse_ip
 from kanslib.palette import GREY, GROUND, service_colours
@@ -48,8 +49,8 @@ class PoolUse:
     def advertised_words(self) -> str:
         """The advertisements that cover it, in words."""
         if not self.advertised_by:
-            return "no advertisement: no node announces its addresses"
-        return f"advertised by {', '.join(self.advertised_by)}"
+            return tr("no advertisement: no node announces its addresses")
+        return tr("advertised by {advertisements}", advertisements=", ".join(self.advertised_by))
 
     def place(self, address: str) -> int:
         """Return the place of an address in the pool, from 0 on."""
@@ -58,7 +59,7 @@ class PoolUse:
             if ip is not None and ip.version == network.version and ip in network:
                 return before + int(ip) - int(network.network_address)
             before += network.num_addresses
-        raise ValueError(f"{address} is not in {self.name}")
+        raise ValueError(tr("{address} is not in {name}", address=address, name=self.name))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class WaitingService:
     @property
     def words(self) -> str:
         """The Service and what it waits for."""
-        return f"{self.name} waits for {self.requested or 'an address'}"
+        return tr("{name} waits for {requested}", name=self.name, requested=self.requested or tr("an address"))
 
 
 def pool_use(pool: Pool, addresses: Iterable[tuple[str, str]]) -> PoolUse:
@@ -80,7 +81,9 @@ def pool_use(pool: Pool, addresses: Iterable[tuple[str, str]]) -> PoolUse:
         *((one, "layer 2") for one in pool.layer2),
         *((one, "BGP") for one in pool.bgp),
     ]
-    advertised_by = [f"{one.name} ({how if one.nodes else f'{how}, selects no node'})" for one, how in advertisements]
+    advertised_by = [
+        f"{one.name} ({how if one.nodes else tr('{how}, selects no node', how=how)})" for one, how in advertisements
+    ]
     found = PoolUse(pool.name, pool.networks, (), tuple(advertised_by))
     used = [(name, address) for name, address in addresses if address in pool]
     return replace(found, used=tuple(sorted(used, key=lambda one: (found.place(one[1]), one[0]))))
@@ -122,22 +125,22 @@ class PoolAddresses(list[str], Figure):
             y = strip.bottom + SIZES.gap
         notes = [one.words for one in self.waiting] + ([self.problem] if self.problem else [])
         if not (self.pools or self.problem):
-            notes.insert(0, "no pool: MetalLB has no address to give")
+            notes.insert(0, tr("no pool: MetalLB has no address to give"))
         for note in notes:
             for words in wrap_text(note, width - 2 * _MARGIN, bold=True):
                 y += SIZES.line
                 parts.append(text(_MARGIN, y, words, bold=True))
-        return Drawing("Pools and their addresses", y + _MARGIN, parts)
+        return Drawing(tr("Pools and their addresses"), y + _MARGIN, parts)
 
     def describe(self) -> str:
         """Return the picture in words."""
         sentences = [
-            f"{_title(pool)}; {pool.advertised_words}; {_in_use(pool) or 'none in use'}." for pool in self.pools
+            f"{_title(pool)}; {pool.advertised_words}; {_in_use(pool) or tr('none in use')}." for pool in self.pools
         ]
         sentences += [f"{one.words}." for one in self.waiting]
         if self.problem:
             sentences.append(self.problem)
-        return "\n".join(sentences or ["no pool: MetalLB has no address to give"])
+        return "\n".join(sentences or [tr("no pool: MetalLB has no address to give")])
 
     def rows(self) -> Rows:
         """Return a row for each pool: POOL, ADDRESSES, FREE, IN USE and ADVERTISED BY."""
@@ -149,7 +152,7 @@ class PoolAddresses(list[str], Figure):
 
 
 def _title(pool: PoolUse) -> str:
-    return f"{pool.name}: {pool.size:,} addresses, {pool.free:,} free"
+    return tr("{name}: {size:,} addresses, {free:,} free", name=pool.name, size=pool.size, free=pool.free)
 
 
 def _in_use(pool: PoolUse) -> str:

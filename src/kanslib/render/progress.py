@@ -10,6 +10,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
+from kanslib.i18n import tr
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, text_width, wrap_text
 from kanslib.render.figure.marks import text
 from kanslib.render.rows import Rows
@@ -64,12 +65,18 @@ class ProgressReport(Figure):
 
     def describe(self) -> str:
         """Return how many exercises are right, one line a chapter."""
-        return "\n".join(f"Chapter {chapter}: {_right(records)}." for chapter, records in self._by_chapter().items())
+        return "\n".join(
+            tr("Chapter {chapter}: {right}.", chapter=chapter, right=_right(records))
+            for chapter, records in self._by_chapter().items()
+        )
 
     def drawing(self, width: int) -> Drawing:
         """Return a square with its sign for each exercise, chapter by chapter, and what the signs mean."""
         chapters = self._by_chapter()
-        names = {chapter: f"chapter {chapter}: {_right(records)}" for chapter, records in chapters.items()}
+        names = {
+            chapter: tr("chapter {chapter}: {right}", chapter=chapter, right=_right(records))
+            for chapter, records in chapters.items()
+        }
         beside = max(map(text_width, names.values())) + 2 * SIZES.gap
         left = _MARGIN if width < WIDTHS[1] else beside  # at the left of its squares, or above them
         across = int((width - left) // _PITCH)
@@ -81,10 +88,12 @@ class ProgressReport(Figure):
             for place, (name, record) in enumerate(records.items()):
                 parts.append(_square(name, record, left + _PITCH * (place % across), y + _PITCH * (place // across)))
             y += _PITCH * -(-len(records) // across) + 4
-        for words in wrap_text(" · ".join(f"{mark.sign} {mark.words}" for mark in OUTCOME_MARKS.values()), width - 8):
+        for words in wrap_text(
+            " · ".join(f"{mark.sign} {tr(mark.words)}" for mark in OUTCOME_MARKS.values()), width - 8
+        ):
             y += SIZES.line
             parts.append(text(_MARGIN, y, words))
-        return Drawing("Exercises and their outcomes, chapter by chapter", y + SIZES.gap, parts)
+        return Drawing(tr("Exercises and their outcomes, chapter by chapter"), y + SIZES.gap, parts)
 
     def body_html(self) -> Markup:
         """Return the picture, its words, where the records are not kept, why, and where they are deleted, the token."""
@@ -113,8 +122,9 @@ def _right(records: Mapping[str, ExerciseRecord]) -> str:
     """Return how many exercises are right, in words."""
     outcomes = [record.outcome for record in records.values()]
     right = len(outcomes) - outcomes.count(AnswerOutcome.NOT_TRIED) - outcomes.count(AnswerOutcome.WRONG)
-    tried = f", {wrong} tried" if (wrong := outcomes.count(AnswerOutcome.WRONG)) else ""
-    return f"{right} of {len(outcomes)} right{tried}"
+    if wrong := outcomes.count(AnswerOutcome.WRONG):
+        return tr("{right} of {number} right, {wrong} tried", right=right, number=len(outcomes), wrong=wrong)
+    return tr("{right} of {number} right", right=right, number=len(outcomes))
 
 
 def _square(exercise: str, record: ExerciseRecord, x: float, y: float) -> h.Element:
@@ -123,4 +133,5 @@ def _square(exercise: str, record: ExerciseRecord, x: float, y: float) -> h.Elem
         x=f"{x + 1:g}", y=f"{y + 1:g}", width=_SQUARE - 2, height=_SQUARE - 2, rx=5, fill="none", stroke=mark.colour,
         stroke_width=2,
     )  # fmt: skip
-    return h.g[h.title[f"{exercise}: {record.outcome}"], frame, text(x + _SQUARE / 2, y + 17, mark.sign, "middle")]
+    title = h.title[f"{exercise}: {tr(record.outcome.value)}"]
+    return h.g[title, frame, text(x + _SQUARE / 2, y + 17, mark.sign, "middle")]

@@ -12,6 +12,7 @@ from kanslib.analysis import Outage
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.palette import DARK_GROUND, DARK_INK, INK, PAPER
 from kanslib.render import arp_tables, arp_words, outage_tables
 from kanslib.render.arp_timeline import ARPTimeline
@@ -85,7 +86,7 @@ def _page_section(section: ReportSection) -> _PageSection:
 def _outage_tables(outage: Outage) -> Iterator[_Table]:
     yield _Table("Phases", outage_tables.PHASE_COLUMNS.names, outage_tables.phase_rows(outage, None))
     for service in outage.attempts:
-        title, rows = f"Failed requests to {service}", outage_tables.failure_rows(outage, service)
+        title, rows = tr("Failed requests to {service}", service=service), outage_tables.failure_rows(outage, service)
         yield _Table(title, outage_tables.FAILURE_COLUMNS, rows)
     yield _Table("Events", outage_tables.EVENT_COLUMNS, outage_tables.event_rows(outage, None))
 
@@ -97,4 +98,4 @@ def _neighbor_tables(section: ReportSection) -> Iterator[_Table]:
     yield _Table("Announcements", arp_tables.ANNOUNCEMENT_COLUMNS, announcements)
     yield _Table("Conflicts", arp_tables.CONFLICT_COLUMNS, arp_tables.conflict_rows(neighbors, window, places))
     yield _Table("Scans", arp_tables.SCAN_COLUMNS, arp_tables.scan_rows(neighbors, window, places))
-    yield _Table("Neighbor cache of the client", arp_tables.NEIGHBOR_COLUMNS, cache)
+    yield _Table(tr("Neighbor cache of the client"), arp_tables.NEIGHBOR_COLUMNS, cache)

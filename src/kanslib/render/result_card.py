@@ -10,12 +10,13 @@ import htpy as h
 
 from kanslib.analysis import Outage
 from kanslib.answer import Provenance
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import VERMILLION
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, TimeAxis, text_width, wrap_text
 from kanslib.render.figure.marks import box, line, request_strip, text
 from kanslib.render.rows import Row
 
-_NO_REQUEST = "No request was sent: lab.observe(probes=[…]) sends some."
+_NO_REQUEST = tr_later("No request was sent: lab.observe(probes=[…]) sends some.")
 _STRIP = 18  # px
 _PAD = 12  # px from the border
 
@@ -48,7 +49,7 @@ class ResultCard(Figure):
         for row in self._results:
             y = self._draw_result(parts, row, y + SIZES.gap, width)
         if not self._results:
-            for words in wrap_text(_NO_REQUEST, inner):
+            for words in wrap_text(tr(_NO_REQUEST), inner):
                 parts.append(text(_PAD, y + SIZES.line, words))
                 y += SIZES.line
         height = y + _PAD
@@ -78,7 +79,7 @@ class ResultCard(Figure):
 
     def describe(self) -> str:
         """Return the card in words."""
-        results = [f"{one.service}: {one.words}." for one in self._results] or [_NO_REQUEST]
+        results = [f"{one.service}: {one.words}." for one in self._results] or [tr(_NO_REQUEST)]
         return "\n".join([f"{self.headline}.", *results])
 
     def rows(self) -> list[Row]:
@@ -109,5 +110,9 @@ class _Result:
 
     @property
     def words(self) -> str:
-        counts = f"{self.failed:,} of {self.tried:,} failed" if self.tried else "no request after the action"
-        return f"{counts} · leader now {self.leader}" if self.leader else counts
+        counts = (
+            tr("{failed:,} of {tried:,} failed", failed=self.failed, tried=self.tried)
+            if self.tried
+            else tr("no request after the action")
+        )
+        return tr("{counts} · leader now {leader}", counts=counts, leader=self.leader) if self.leader else counts

@@ -10,12 +10,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from kanslib.answer import Answer, Printer, Provenance
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import BLUE, GREY, GROUND
 from kanslib.render.rows import Columns, Rows, Whole
 
 _MAX_ROWS = 60
 _LONG = 28  # characters: a column with a longer text is wrapped
-_NOTHING_LEFT = "no row is left"  # of an answer that had rows
+_NOTHING_LEFT = tr_later("no row is left")  # of an answer that had rows
 _BOX = ".kans-table.kans-table"  # the class twice: JupyterLab's own rules for tables are specific
 # The box fades at its right edge, and has as much room behind the table: what fades is never the last thing to see.
 _STYLE = f"""
@@ -59,7 +60,7 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
         provenance: Provenance | None,
         columns: Columns | Sequence[str] | None = None,
         *,
-        empty_because: str = "there is nothing to list",
+        empty_because: str = "",
     ) -> Table:
         """Return a table of `rows` with exactly `columns`, in their order; without `columns` as the rows have them.
 
@@ -70,7 +71,7 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
         object.__setattr__(table, "provenance", provenance)
         object.__setattr__(table, "_layout", layout)
         if not rows:
-            object.__setattr__(table, "_empty_because", empty_because)
+            object.__setattr__(table, "_empty_because", empty_because or tr("there is nothing to list"))
         return table
 
     @property
@@ -98,18 +99,18 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
     def body_html(self) -> Markup:
         """Return the rows in a box that scrolls sideways, or why there are none."""
         if self.empty:
-            return Markup(h.p[f"(none: {self._empty_because})"])
+            return Markup(h.p[tr("(none: {why})", why=tr(self._empty_because))])
         hidden = self._hidden()
-        more = h.small[f"wide=True shows {', '.join(hidden)}, too"] if hidden else None
-        box = h.div(".kans-table", tabindex=0, role="group", aria_label="table")[h.div[_table(self, hidden)]]
+        more = h.small[tr("wide=True shows {columns}, too", columns=", ".join(hidden))] if hidden else None
+        box = h.div(".kans-table", tabindex=0, role="group", aria_label=tr("table"))[h.div[_table(self, hidden)]]
         return Markup(h.fragment[h.style[Markup(_STYLE)], box, more])
 
     def __repr__(self) -> str:
         head = f"# {self.provenance}\n" if self.provenance else ""
         if self.empty:
-            return f"{head}(none: {self._empty_because})"
+            return head + tr("(none: {why})", why=tr(self._empty_because))
         hidden = self._hidden()
-        more = f"\n# wide=True shows {', '.join(hidden)}, too" if hidden else ""
+        more = "\n# " + tr("wide=True shows {columns}, too", columns=", ".join(hidden)) if hidden else ""
         with pd.option_context("display.width", 200, "display.max_columns", 30, "display.max_colwidth", 90):
             rows, has_names = pd.DataFrame(self).drop(columns=hidden), any(self.index.names)
             rows = rows.reset_index(allow_duplicates=True) if has_names else rows
@@ -179,7 +180,7 @@ def _table(table: Table, hidden: Sequence[str]) -> h.Element:
         return h.tr[heads, [_cell(texts[number], kind, parts[number]) for texts, kind, parts in values]]
 
     left = len(table) - len(top)
-    more = h.tr[h.td(colspan=len(shown) + labels)[f"… and {left:,} more rows"]] if left else None
+    more = h.tr[h.td(colspan=len(shown) + labels)[tr("… and {n:,} more rows", n=left)]] if left else None
     return h.table[_head(table, shown, classes, labels), h.tbody[map(row, range(len(top))), more]]
 
 

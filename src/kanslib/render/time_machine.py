@@ -11,6 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
+from kanslib.i18n import tr
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 from kanslib.render.cluster_map import ClusterMap
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, TimeAxis, stack_labels, text_width, wrap_text
@@ -85,7 +86,7 @@ class StoryTimeline(Figure):
     def between(self, start: float, end: float) -> str:
         """Return what happened after `start` and until `end`: the first three things in words, the others counted."""
         found = [str(stop) for stop in self.stops if start < stop.at <= end]
-        more = f"; {len(found) - 3} more" if len(found) > 3 else ""
+        more = tr("; {number} more", number=len(found) - 3) if len(found) > 3 else ""
         return "; ".join(found[:3]) + more
 
     def calm_moments(self) -> list[float]:
@@ -135,7 +136,7 @@ class StoryTimeline(Figure):
             else:
                 parts += request_strip(self.attempts[name], axis, y + 2, _LANE - 4)
             y += _LANE
-        parts += time_axis(axis, top, y + 4, "seconds after the opening")
+        parts += time_axis(axis, top, y + 4, tr("seconds after the opening"))
         return Drawing(f"{self.title}: {self.end:.0f} s", y + 4 + 2 * SIZES.line + 6, parts)
 
     def _marks(self, lane: str, axis: TimeAxis, y: float) -> Iterator[h.Element]:
@@ -186,11 +187,16 @@ class Scene:
     def describe(self) -> str:
         """Return the scene in words."""
         leaders = [
-            f"{row['SERVICE']} ({row['ADDRESS']}): led by {row['LEADER BY THE API']}, "
-            f"the client remembers {row['CLIENT REMEMBERS']}."
+            tr(
+                "{service} ({address}): led by {leader_by_the_api}, the client remembers {client_remembers}.",
+                service=row["SERVICE"],
+                address=row["ADDRESS"],
+                leader_by_the_api=row["LEADER BY THE API"],
+                client_remembers=row["CLIENT REMEMBERS"],
+            )
             for row in self.addresses
         ]
-        head = f"{self.at:.1f} s after the opening; last: {self.latest}."
+        head = tr("{at:.1f} s after the opening; last: {latest}.", at=self.at, latest=self.latest)
         return "\n".join([head, self.map.describe(), *leaders, self.trace_summary])
 
     def map_html(self, before: Scene | None) -> Markup:
@@ -236,7 +242,7 @@ def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> M
         ]
         for number, (before, scene) in enumerate(zip(earlier, scenes, strict=False), 1)
     ]
-    more = h.p[f"{left} more moments: with a kernel, the slider has them."] if left else None
+    more = h.p[tr("{n} more moments: with a kernel, the slider has them.", n=left)] if left else None
     return Markup(h.div(".kans-time.kans-story")[h.style[Markup(STYLE)], numbered.body_html(), sections, more])
 
 

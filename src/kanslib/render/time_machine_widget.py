@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kanslib.i18n import tr
 from kanslib.render.time_machine import STYLE, Scene, StoryTimeline, headline, slider_style
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ def time_machine_widget(timeline: StoryTimeline, scene_at: Callable[[float], Sce
     from IPython.display import HTML
 
     slider = ipw.FloatSlider(0.0, min=0.0, max=timeline.end, step=0.1, description="seconds", readout=False)
-    back = ipw.Button(description="◀ before", tooltip="To the stop before this moment (←)", layout={"width": "auto"})
-    forward = ipw.Button(description="next ▶", tooltip="To the next stop (→)", layout={"width": "auto"})
+    back = ipw.Button(
+        description="◀ before", tooltip=tr("To the stop before this moment (←)"), layout={"width": "auto"}
+    )
+    forward = ipw.Button(description="next ▶", tooltip=tr("To the next stop (→)"), layout={"width": "auto"})
     origin, head = _html(), _html("kans-time-headline")
     cluster, path, addresses = _html("kans-map"), _html("kans-path"), _html()
     shown: Scene | None = None

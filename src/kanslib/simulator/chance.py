@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from kanslib.i18n import tr
+
 
 class Unordered(Enum):
     """What MetalLB v0.14.8 takes in no fixed order."""
@@ -32,5 +34,10 @@ class Chance:
     def __str__(self) -> str:
         outcomes = [", ".join(outcome) or "none" for outcome in self.outcomes]
         several = len(self.subjects) > 1 and self.unordered is Unordered.SERVICES
-        listed = f"any order of {', '.join(outcomes)}" if several else " or ".join(outcomes)
-        return f"{', '.join(self.subjects)}: {listed} (MetalLB takes {self.unordered.value} in no fixed order)"
+        listed = tr("any order of {outcomes}", outcomes=", ".join(outcomes)) if several else tr(" or ").join(outcomes)
+        return tr(
+            "{subjects}: {listed} (MetalLB takes {value} in no fixed order)",
+            subjects=", ".join(self.subjects),
+            listed=listed,
+            value=self.unordered.value,
+        )

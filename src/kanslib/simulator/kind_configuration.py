@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from kanslib.exceptions import NotSimulatedError, RefusedError
+from kanslib.i18n import tr
 from kanslib.k8s.manifest import load_yaml
 from kanslib.k8s.objects import KubeObject
 from kanslib.simulator import kube_proxy_options
@@ -92,7 +93,7 @@ def read(cluster: KubeObject) -> KindConfiguration:
     if errors := list(_errors(cluster, networking, nodes)):
         raise RefusedError("kind", errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
     if (mode := networking.get("kubeProxyMode", "iptables")) != "iptables":
-        raise NotSimulatedError(f"kube-proxy in mode {mode}", ["iptables"])
+        raise NotSimulatedError(tr("kube-proxy in mode {mode}", mode=mode), ["iptables"])
     pods, services = _subnets(networking, "podSubnet", 0), _subnets(networking, "serviceSubnet", 1)
     _refuse_pod_subnets(pods, len(nodes))
     _refuse_service_subnets(services)
@@ -195,7 +196,8 @@ def _subnets(networking: Mapping[str, Any], field: str, default: int) -> tuple[N
     )
     if family == "dual" and [one.version for one in found] != [4, 6]:
         raise NotSimulatedError(
-            f"networking.{field}: {networking[field]} of ipFamily dual", ["an IPv4 CIDR, then IPv6"]
+            tr("networking.{field}: {networking} of ipFamily dual", field=field, networking=networking[field]),
+            [tr("an IPv4 CIDR, then IPv6")],
         )
     return found
 
@@ -213,7 +215,13 @@ def _refuse_pod_subnets(subnets: Iterable[Network], nodes: int) -> None:
             message = f"pod subnet mask ({pods.prefixlen}) and node-mask ({mask}) difference is greater than 16"
             raise RefusedError("kubeadm", f'networking.podSubnet: Invalid value: "{pods}": {message}')
         if nodes > 2 ** (mask - pods.prefixlen):
-            raise NotSimulatedError(f"a node without a range of Pods: {pods} is enough for fewer than {nodes} nodes")
+            raise NotSimulatedError(
+                tr(
+                    "a node without a range of Pods: {pods} is enough for fewer than {nodes} nodes",
+                    pods=pods,
+                    nodes=nodes,
+                )
+            )
 
 
 def _refuse_service_subnets(subnets: Iterable[Network]) -> None:

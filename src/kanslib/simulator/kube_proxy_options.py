@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kanslib.exceptions import NotSimulatedError, RefusedError
+from kanslib.i18n import tr
 from kanslib.k8s.field_errors import FieldError, invalid
 from kanslib.k8s.kubeproxy import Config
 from kanslib.k8s.objects import KubeObject, name_of
@@ -71,9 +72,9 @@ def read(configuration: Mapping[str, Any]) -> KubeProxyOptions:
     iptables, conntrack = configuration.get("iptables") or {}, configuration.get("conntrack") or {}
     mode, local = configuration.get("mode") or "iptables", configuration.get("detectLocalMode") or "ClusterCIDR"
     if mode != "iptables":
-        raise NotSimulatedError(f"kube-proxy in mode {mode}", ["iptables"])
+        raise NotSimulatedError(tr("kube-proxy in mode {mode}", mode=mode), ["iptables"])
     if local not in _MODES:
-        raise NotSimulatedError(f"kube-proxy with detectLocalMode {local}", _MODES)
+        raise NotSimulatedError(tr("kube-proxy with detectLocalMode {local}", local=local), _MODES)
     options = KubeProxyOptions(
         tuple(filter(None, (configuration.get("clusterCIDR") or "").split(","))),
         local == "NodeCIDR",

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kanslib.analysis import Cause
 from kanslib.analysis.attempts import ClientError, Probe
+from kanslib.i18n import tr
 from kanslib.iptables import Outcome, Packet, Routing, Ruleset, parse
 from kanslib.iptables.packet import endpoint
 from kanslib.k8s.kubeproxy import HealthCheck
@@ -188,7 +189,9 @@ class SimulatedNetwork:
         simulator = self._simulator
         if simulator.initial.family_of(address) is None:
             return SimulatedAnswer(
-                failure=f"{source} has no route to {address}", code=_REFUSED, cause=Cause.UNREACHABLE
+                failure=tr("{source} has no route to {address}", source=source, address=address),
+                code=_REFUSED,
+                cause=Cause.UNREACHABLE,
             )
         nodes = simulator.nodes(moment)
         if source in nodes:
@@ -200,10 +203,12 @@ class SimulatedNetwork:
                 failure=failure, code=_NO_ANSWER, cause=Cause.UNREACHABLE if routed else Cause.NO_ARP
             )
         if node not in nodes:
-            return SimulatedAnswer(failure=f"{node} has no such service: refused", code=_REFUSED, cause=Cause.REFUSED)
+            return SimulatedAnswer(
+                failure=tr("{node} has no such service: refused", node=node), code=_REFUSED, cause=Cause.REFUSED
+            )
         if node in simulator.unreachable.at(moment):
             cause = Cause.HOP_GONE if routed else Cause.LEADER_GONE
-            return SimulatedAnswer(failure=f"{node} is silent", code=_NO_ANSWER, cause=cause)
+            return SimulatedAnswer(failure=tr("{node} is silent", node=node), code=_NO_ANSWER, cause=cause)
         return self._connect(source, node, address, port, moment, rng, source_port)
 
     def _first_hop(self, address: str, moment: float, rng: random.Random) -> tuple[str, str]:
@@ -215,13 +220,15 @@ class SimulatedNetwork:
             routes = simulator.next_hops(moment).items()
             hops = next((hops for prefix, hops in routes if is_within(address, prefix)), ())
             if not hops:
-                return "", "the router has no route"
+                return "", tr("the router has no route")
             return initial.place_at(rng.choice(sorted(hops))) or "", ""
         holder = self.neighbor(address, moment)
         if not holder and not any(is_within(address, family.network) for family in initial.families):
-            return "", "not on the client's network, and its gateway has no route"
+            return "", tr("not on the client's network, and its gateway has no route")
         holder = holder or self._resolve(address, moment)
-        return holder, "" if holder else f"nobody answers {'neighbor solicitations' if is_ipv6(address) else 'ARP'}"
+        if holder:
+            return holder, ""
+        return "", tr("nobody answers neighbor solicitations") if is_ipv6(address) else tr("nobody answers ARP")
 
     def _resolve(self, address: str, moment: float) -> str:
         """Ask who has an address and keep the first answer; a kernel answers before a speaker does."""
@@ -264,13 +271,15 @@ class SimulatedNetwork:
         entry = self._conntrack.get((node, address, source_port)) if source_port else None
         if entry and entry[0] > moment and source_port:
             self._conntrack[node, address, source_port] = (moment + SYN_SENT, entry[1])
-            failure = f"conntrack on {node} still sends this port to {entry[1]}"
+            failure = tr("conntrack on {node} still sends this port to {entry}", node=node, entry=entry[1])
             return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.REMEMBERED)
         path = self._choose_path(source, node, address, port, moment, rng)
         outcome = path.outcome
         if outcome.verdict != "ACCEPT":
             code = _REFUSED if outcome.verdict == "REJECT" else _NO_ANSWER
-            return SimulatedAnswer(failure=f"{outcome.verdict} on {node}", code=code, cause=Cause.REFUSED)
+            return SimulatedAnswer(
+                failure=tr("{verdict} on {node}", verdict=outcome.verdict, node=node), code=code, cause=Cause.REFUSED
+            )
         self._rule_hits.setdefault((node, is_ipv6(address)), Counter()).update(path.rules)
         dst, dport = outcome.packet.dst or "", outcome.packet.dport or 0
         if check := self._health_check(dst, dport, moment):
@@ -279,12 +288,14 @@ class SimulatedNetwork:
         if pod is None:
             refused = self._simulator.initial.place_at(dst) is not None
             cause, code = (Cause.REFUSED, _REFUSED) if refused else (Cause.ENDPOINT_GONE, _NO_ANSWER)
-            return SimulatedAnswer(failure=f"nobody is at {dst}", code=code, cause=cause)
+            return SimulatedAnswer(failure=tr("nobody is at {dst}", dst=dst), code=code, cause=cause)
         pod_node = pod["spec"]["nodeName"]
         if pod_node in self._simulator.unreachable.at(moment):
             if source_port:
                 self._conntrack[node, address, source_port] = (moment + SYN_SENT, dst)
-            failure = f"a SYN to {pod['metadata']['name']} on {pod_node}, which is silent"
+            failure = tr(
+                "a SYN to {name} on {pod_node}, which is silent", name=pod["metadata"]["name"], pod_node=pod_node
+            )
             return SimulatedAnswer(failure=failure, code=_NO_ANSWER, cause=Cause.ENDPOINT_GONE)
         hostname = pod_node if pod["spec"].get("hostNetwork") else pod["metadata"]["name"]
         return SimulatedAnswer(hostname, outcome.packet.src or "")

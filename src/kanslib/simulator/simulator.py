@@ -14,6 +14,7 @@ from kanslib.actions import ACTIONS, ActiveAction, Verb, describe
 from kanslib.course.addressing import address_plan
 from kanslib.course.router import course_router
 from kanslib.exceptions import NotSimulatedError, RefusedError, UnknownNameError
+from kanslib.i18n import tr
 from kanslib.k8s import kubeproxy, schema
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.manifest import parse_reference
@@ -371,7 +372,7 @@ class Simulator:
                 self._link_up(targets[0])
             case "start_router":
                 if is_ipv6(self.initial.network):
-                    raise NotSimulatedError("a BGP router beside a cluster of ipFamily ipv6", ["ipv4", "dual"])
+                    raise NotSimulatedError(tr("a BGP router beside a cluster of ipFamily ipv6"), ["ipv4", "dual"])
                 self.router.set(now, self.initial.router or "router")
             case "stop_router":
                 self.router.set(now, None)
@@ -387,7 +388,9 @@ class Simulator:
             case "start_speakers":
                 self._start_speakers()
             case _:
-                raise NotSimulatedError(f"the action {verb}", (known for known, row in ACTIONS.items() if row.inverse))
+                raise NotSimulatedError(
+                    tr("the action {verb}", verb=verb), (known for known, row in ACTIONS.items() if row.inverse)
+                )
         return [describe(verb, targets)]
 
     def active_actions(self, moment: float) -> list[ActiveAction]:
@@ -435,7 +438,9 @@ class Simulator:
     def _lose_node(self, node: str) -> None:
         self._node(node)
         if node == self.initial.control_plane:
-            raise NotSimulatedError(f"the failure of {node}: without the control plane there is no API to query")
+            raise NotSimulatedError(
+                tr("the failure of {node}: without the control plane there is no API to query", node=node)
+            )
         now = self.cluster.now
         self.lost[node] = now
         self.unreachable.set(now, self.unreachable.latest | {node})
@@ -606,7 +611,7 @@ class Simulator:
         Raise NotSimulatedError for a kind that is not simulated.
         """
         if kind not in self.cluster.history:
-            raise NotSimulatedError(f"objects of kind {kind!r}", sorted(self.cluster.history))
+            raise NotSimulatedError(tr("objects of kind {kind!r}", kind=kind), sorted(self.cluster.history))
         return bisect_right(self.cluster.history[kind], moment, key=lambda event: event.t)
 
     def objects(self, kind: str, moment: float) -> list[KubeObject]:

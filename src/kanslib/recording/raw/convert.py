@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from kanslib.actions import ACTIONS, Verb, deduplicate
 from kanslib.exceptions import ManifestError, RecordingError
+from kanslib.i18n import tr
 from kanslib.k8s.logs import with_timestamps
 from kanslib.k8s.objects import WatchEvent, key_of
 from kanslib.recording import Recording
@@ -140,10 +141,12 @@ def _refuse_overlap(sources: Sequence[RawRecording]) -> None:
     names = Counter(raw.name for raw in sources)
     for name, count in names.items():
         if count > 1:
-            raise RecordingError(name, "two raw recordings of this name: rename one folder")
+            raise RecordingError(name, tr("two raw recordings of this name: rename one folder"))
     for earlier, later in pairwise(sources):
         if later.span[0] < earlier.span[1]:
-            raise RecordingError(str(later.path), f"overlaps in time with {earlier.name}: convert them one by one")
+            raise RecordingError(
+                str(later.path), tr("overlaps in time with {name}: convert them one by one", name=earlier.name)
+            )
 
 
 # ── segments ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from kanslib.exceptions import RecordingError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import WatchEvent
 from kanslib.recording.files import FolderFiles
 from kanslib.recording.format import Seconds, decode, decode_rows, decode_text, verb_in_memory
@@ -188,7 +189,7 @@ class RawRecording:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.resolve().name
         if not (path / "acts.ndjson").is_file():
-            raise RecordingError(str(path), "holds no acts.ndjson: not a raw recording")
+            raise RecordingError(str(path), tr("holds no acts.ndjson: not a raw recording"))
         self._files = FolderFiles(path)
 
     def names(self, folder: str, *suffixes: str) -> list[str]:
@@ -199,7 +200,7 @@ class RawRecording:
     def content(self, name: str) -> bytes:
         """Return the content of a file."""
         if name not in self._files.sizes:
-            raise RecordingError(f"{self.name}/{name}", "expected a file of this name inside the raw recording")
+            raise RecordingError(f"{self.name}/{name}", tr("expected a file of this name inside the raw recording"))
         return self._files.read(name)
 
     def rows(self, name: str, kind: type[T]) -> Iterator[T]:
@@ -237,7 +238,7 @@ class RawRecording:
             kind = name.removeprefix("objects/").removesuffix(".ndjson")
             rows = list(watch_rows(self.content(name), kind, f"{self.name}/{name}"))
             if any(row.type == "LIST" for row in rows):
-                raise RecordingError(f"{self.name}/{name}", "has a row of type LIST: another cluster begins")
+                raise RecordingError(f"{self.name}/{name}", tr("has a row of type LIST: another cluster begins"))
             events = [WatchEvent(row.t, row.type, row.object or {}) for row in rows]
             found[kind] = sorted(events, key=lambda event: event.t)
         return found
@@ -292,7 +293,7 @@ class RawRecording:
         for name, node in self.nodes.items():
             if role in node.metadata.labels:
                 return name
-        raise RecordingError(f"{self.name}/objects/nodes.ndjson", f"no node carries the label {role}")
+        raise RecordingError(f"{self.name}/objects/nodes.ndjson", tr("no node carries the label {role}", role=role))
 
     @cached_property
     def cluster(self) -> str:
@@ -323,10 +324,10 @@ class RawRecording:
             for info in interface.addr_info:
                 if info.local == address:
                     return str(ip_interface(f"{address}/{info.prefixlen}").network)
-        raise RecordingError(f"{self.name}/reads.ndjson", "no command shows the Docker network's range")
+        raise RecordingError(f"{self.name}/reads.ndjson", tr("no command shows the Docker network's range"))
 
     def _decode(self, read: RawOutput, kind: type[T]) -> T:
-        return decode(read.content, kind, f"{self.name}: output of `{read.command}`")
+        return decode(read.content, kind, tr("{name}: output of `{command}`", name=self.name, command=read.command))
 
     @property
     def span(self) -> tuple[float, float]:
@@ -336,7 +337,7 @@ class RawRecording:
         opened = [row.t for row in self.stories]
         starts, ends = starts + opened, ends + opened
         if not starts:
-            raise RecordingError(str(self.path), "holds no action, no output and no story: nothing to convert")
+            raise RecordingError(str(self.path), tr("holds no action, no output and no story: nothing to convert"))
         for events in self.watches.values():
             ends += [event.t for event in events[-1:]]
         return min(starts) - 0.01, max(ends)

@@ -8,6 +8,7 @@ from typing import Literal
 import htpy as h
 from markupsafe import Markup
 
+from kanslib.i18n import tr
 from kanslib.palette import DARK_GROUND, DARK_INK, INK, PAPER
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.figure.layout import SIZES, WIDTHS
@@ -71,7 +72,7 @@ class Figure(TabledAnswer):
             for drawing, width in zip(drawings, WIDTHS, strict=True)
         ]
         style = h.style[Markup(_STYLE + drawings[0].style)]
-        return Markup(h.div(".kans-figure")[style, boxes, folded("In words", self.describe())])
+        return Markup(h.div(".kans-figure")[style, boxes, folded(tr("In words"), self.describe())])
 
     def svg(self, width: int = _WIDE) -> Markup:
         """Return the figure as an SVG image that stands alone, with a style of its own for light and for dark."""

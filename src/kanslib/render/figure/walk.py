@@ -8,6 +8,7 @@ from functools import cached_property
 
 import htpy as h
 
+from kanslib.i18n import tr
 from kanslib.palette import BLUE, GREEN, GREY, TOOLTIP, TOOLTIP_INK, VERMILLION
 from kanslib.render.figure.figure import Drawing
 from kanslib.render.figure.layout import SIZES, wrap_text
@@ -122,7 +123,7 @@ class _Placed:
     @cached_property
     def head(self) -> list[_Line]:
         room = self.width - 2 * _PAD
-        conditions = [line for one in self.content.conditions for line in wrap_text(f"if {one}", room)]
+        conditions = [line for one in self.content.conditions for line in wrap_text(tr("if {one}", one=one), room)]
         share = wrap_text(self.content.share, room, bold=True)
         return [*(_Line(one, italic=True) for one in conditions), *(_Line(one, bold=True) for one in share)]
 

@@ -1,0 +1,84 @@
+"""Every sentence in the code is marked for the catalogues, and none is translated when a module is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT
+from tests.locale.marked import misfilled, misused, unmarked, words_of
+from tests.locale.not_text import MARKED, NOT_TEXT
+
+PACKAGE = ROOT / "src" / "kanslib"
+MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+IN_MARKED_ROOMS = {path.relative_to(PACKAGE).as_posix() for pattern in MARKED for path in PACKAGE.glob(pattern)}
+
+
+def test_every_sentence_is_marked() -> None:
+    left = [
+        f"{name}:{text.lineno}: {words_of(text)!r}"
+        for name in sorted(IN_MARKED_ROOMS)
+        for text in unmarked(MODULES[name])
+        if not re.fullmatch(NOT_TEXT.get(name, "(?!)"), words_of(text), re.DOTALL)
+    ]
+    assert left == [], "write tr(…) around each, or say in tests/locale/not_text.py why it is no text"
+
+
+def test_no_message_is_translated_at_import_and_none_is_an_f_string() -> None:
+    assert [f"{name}:{call.lineno}" for name, tree in MODULES.items() for call in misused(tree)] == []
+
+
+def test_placeholders_have_their_values() -> None:
+    assert [f"{name}:{call.lineno}" for name, tree in MODULES.items() for call in misfilled(tree)] == []
+
+
+@pytest.mark.parametrize(
+    "code", ['tr("no {what}", why=1)', 'tr("no {what}", what=1, why=1)', 'tr_plural("{n} {a}", "{n} {a}", 3)']
+)
+def test_placeholder_without_a_value_is_found(code: str) -> None:
+    assert len(list(misfilled(ast.parse(code)))) == 1
+
+
+def test_exceptions_are_of_modules_that_need_them() -> None:
+    assert [name for name in NOT_TEXT if name not in IN_MARKED_ROOMS or not list(unmarked(MODULES[name]))] == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'raise KanslibError(f"no chapter named {name}")', 'h.p["there is nothing"]', 'plain_table("what happened")',
+        'Option(help="print the version")', 'text = "two words"', 'text = f"{name} is down"',
+        'say("a", words="not yet")',
+        'words = {"a": "is known"}', 'tr("see {why}", why="no such file")',
+        'text = f"to {\'nobody here\' if x else y}"',
+        "def f(why='nothing is left'): ...",
+    ],
+)  # fmt: skip
+def test_sentence_that_is_not_marked_is_found(code: str) -> None:
+    assert list(unmarked(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'raise KanslibError(tr("no chapter named {name}", name=name))', '"""A docstring with words."""',
+        'text = "oneword"',
+        're.compile("two words")', '_LOG.info("two words: %s", name)', 'x == "two words"', 'd["two words"]',
+        "LOST = 'LOST SECONDS'",
+        'style = ".a b{color:red}"', 'tr_plural("{n} row", "{n} rows", 3)', 'text = f"{a}: {b}"', 'name: "two words"',
+    ],
+)  # fmt: skip
+def test_what_is_marked_or_no_sentence_is_not_found(code: str) -> None:
+    assert list(unmarked(ast.parse(code))) == []
+
+
+@pytest.mark.parametrize("code", ['X = tr("a b")', 'def f(x=tr("a b")): ...', 'def f(): return tr(f"a {b}")'])
+def test_misuse_is_found(code: str) -> None:
+    assert len(list(misused(ast.parse(code)))) == 1
+
+
+@pytest.mark.parametrize("code", ['X = tr_later("a b")', 'def f(): return tr("a b")', 'X = lambda: tr("a b")'])
+def test_right_use_is_not_found(code: str) -> None:
+    assert list(misused(ast.parse(code))) == []
