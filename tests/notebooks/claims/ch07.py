@@ -67,6 +67,21 @@ def speakers_connect_to_the_router(lab: Lab) -> None:
     assert lab.address(NODE) in to_router
 
 
+@CLAIMS.claim("07-05", "`router bgp` is `peerASN`", "`remote-as` is `myASN`", story="bgp", on=RECORDED)
+@CLAIMS.claim("07-05", "The router names each node as a neighbor", story="bgp", on=RECORDED)
+@CLAIMS.claim("07-19", "as `maximum-paths` in its configuration allows", story="bgp", on=RECORDED)
+def router_has_the_other_half(lab: Lab) -> None:
+    lab.at("apply-bgp")
+    lines = str(lab.run(lab.router, "vtysh -c 'show running-config'")).split("\n")
+    config = [line.strip() for line in lines]
+    (peer,) = peers(lab.objects)
+    assert f"router bgp {peer.asn}" in config
+    assert f"neighbor MLB remote-as {peer.my_asn}" in config
+    assert {f"neighbor {lab.address(node)} peer-group MLB" for node in lab.nodes().NAME} <= set(config)
+    (paths,) = [int(line.split()[1]) for line in config if line.startswith("maximum-paths")]
+    assert paths >= len(hops(lab)) > 1
+
+
 @CLAIMS.claim("07-09", "The router has a session with each node", "control plane announced no prefix", story="bgp")
 def four_sessions_three_announce(lab: Lab) -> None:
     lab.at("apply-bgp")
@@ -226,6 +241,7 @@ def borders_move(lab: Lab) -> None:
 
 
 @CLAIMS.claim("07-36", "No request failed", story="bgp", on=RECORDED)
+@CLAIMS.claim("07-38", "There was no last BGP message", story="bgp", on=RECORDED)
 @CLAIMS.claim("07-38", "A TCP segment with FIN closed the session", "at once", story="bgp", on=RECORDED)
 def killed_node_closes_its_session(lab: Lab) -> None:
     lab.at("kill-node")
@@ -235,20 +251,27 @@ def killed_node_closes_its_session(lab: Lab) -> None:
     assert "closes its session" in str(first)
     assert "[FA]" in str(first.evidence)
     assert 0 <= first.at < 0.5
+    said = [one.message.name for one in bgp.messages(lab.observation().frames("bgp"))]
+    assert "KEEPALIVE" in said
+    assert "NOTIFICATION" not in said
 
 
 CLAIMS.fact("07-38", "A server that loses power", source="RFC 4271, section 6.5: nothing but the hold timer is left")
 
 
 @CLAIMS.claim(
-    "07-43", "the router sends a share of the connections to the silent node", story="bgp-silent", on=RECORDED
-)
+    "07-43", "the router sends a share of the connections to the silent node",
+    "requests fail until the router's timer ends", "that one ends later", story="bgp-silent", on=RECORDED,
+)  # fmt: skip
 def silent_node_costs_until_the_hold_timer_ends(lab: Lab) -> None:
     lab.at("cut-link")
     outage = lab.observation().outage()
     trouble = [one for one in outage.phases["svc1"] if one.name in (DARK, PARTLY)]
     assert [one.name for one in trouble] == [PARTLY]
-    end = next(one for one in outage.events if isinstance(one, HoldTimerEvent))
+    end, end_on_the_node = (one for one in outage.events if isinstance(one, HoldTimerEvent))
+    assert str(end).startswith("router:")
+    assert str(end_on_the_node).startswith(f"{NODE}:")
+    assert end.at < end_on_the_node.at
     assert abs(end.at - trouble[0].end) < 1
     assert "9 s after its last message" in str(end)
 

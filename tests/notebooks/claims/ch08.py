@@ -55,6 +55,11 @@ def election_says_why(lab: Lab) -> None:
     assert "no L2Advertisement covers the pool" in str(lab.election("svc1")).splitlines()[0]
 
 
+@CLAIMS.claim("08-09", "finds none", story="case-1")
+def no_l2advertisement(lab: Lab) -> None:
+    assert lab.objects("l2advertisements") == []
+
+
 @CLAIMS.claim("08-11", "The course recorded this fix", story="case-1", on=("recorded",))
 def fix_was_recorded(lab: Lab) -> None:
     lab.apply(manifests.l2advertisement)
@@ -62,9 +67,12 @@ def fix_was_recorded(lab: Lab) -> None:
     assert lab.leader("svc1")
 
 
-@CLAIMS.claim("08-17", "The controller wrote an event, so it runs.", story="case-2")
+@CLAIMS.claim("08-17", "The controller wrote an event about svc3, and svc3 is only seconds old.", story="case-2")
 def controller_answered(lab: Lab) -> None:
     assert "AllocationFailed" in lab.events("svc3").REASON.tolist()
+    ages = lab.services().query("NAME == 'svc3'").AGE.tolist()
+    assert all(age.endswith("s") and "m" not in age for age in ages)
+    assert len(ages) == 1
 
 
 @CLAIMS.claim("08-21", "You saw `network unreachable` in chapter 01.", story="case-3", on=("recorded",))
@@ -73,6 +81,18 @@ def gateway_answered(lab: Lab) -> None:
     assert "(no answer): network unreachable" in answers(lab, "svc1")
     assert not lab.neighbors().empty
     assert lab.vip("svc1") not in lab.neighbors().ADDRESS.tolist()
+
+
+@CLAIMS.claim("08-21", "so the other requests timed out", story="case-3", on=("recorded",))
+def the_gateway_answers_some_requests(lab: Lab) -> None:
+    assert set(answers(lab, "svc1")) == {"(no answer): timed out", "(no answer): network unreachable"}
+    errors = [one for one in map(str, lab.observation().frames("ip")) if f"> {lab.address(lab.client)} network" in one]
+    assert 0 < len(errors) < 5
+
+
+CLAIMS.fact(
+    "08-21", "Linux limits the rate of such errors", source="Linux net/ipv4/route.c ip_error: error_cost, error_burst"
+)
 
 
 @CLAIMS.claim("08-33", "It names the pool", "It does not print every field of the object.", story="case-5")
@@ -184,7 +204,7 @@ def a_check_on_a_node_is_content(lab: Lab) -> None:
     assert ends_at_a_pod(lab)
 
 
-@CLAIMS.claim("08-93", "Only in case 4 does such a check fail", story="case-4")
+@CLAIMS.claim("08-93", "Only in case 4 does such a check fail", "the packet goes to the wire", story="case-4")
 def a_check_on_a_node_fails(lab: Lab) -> None:
     assert not ends_at_a_pod(lab)
 
@@ -234,7 +254,7 @@ def two_machines_answer(lab: Lab) -> None:
     both_machines_answer(lab)
 
 
-@CLAIMS.claim("08-64", "4: no endpoint", story="case-4")
+@CLAIMS.claim("08-64", "4: no endpoint", "without an endpoint no speaker announces the address", story="case-4")
 @CLAIMS.claim(
     "what-a-leader-event-proves", "In case 4 the event is there, too, and svc1 has no endpoint", story="case-4"
 )
@@ -243,6 +263,7 @@ def no_endpoint_behind_the_event(lab: Lab) -> None:
     endpoints = [one for piece in lab.objects("endpointslices", "default") for one in piece["endpoints"] or ()
                  if piece["metadata"]["labels"]["kubernetes.io/service-name"] == "svc1"]  # fmt: skip
     assert endpoints == []
+    assert answering(lab, "svc1") == 0
 
 
 @CLAIMS.claim("what-a-leader-event-proves", "Case 8 had such an event, and no speaker", story="case-8")

@@ -370,9 +370,10 @@ EXERCISES = (
         "choice", _expect_sender_of_a_reset, quiz=True,
         hints=(
             "Which packet makes curl print that?",
-            "A reset is a packet with a source address. Who sent it?",
+            "In case 9 the capture shows a reset. Which machine sent it?",
         ),
-        explanation="{answer}. Only a machine that holds the address can reset a connection to it.",
+        explanation="{answer}. A `REJECT` rule can refuse, too, and the capture shows it: kube-proxy's rule for a "
+        "Service without an endpoint answers with ICMP, and not with a reset.",
         choices=(
             Choice("nobody", "no machine holds it"),
             Choice("somebody", "a machine holds it, and no program there listens on the port"),
