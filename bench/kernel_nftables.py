@@ -25,12 +25,11 @@ from kanslib.iptables import Packet
 from tests.iptables import rulesets as of_iptables
 from tests.iptables.rulesets import NO_MEMORY, PLACES, POLICIES, PORTS, ROUTING, packets
 from tests.kernel.machine import machine
-from tests.kernel.test_nftables import NOTHING, Beside, compare
+from tests.kernel.test_nftables import NOTHING, Beside, compare, compare_each, remembers
 from tests.nftables.rulesets import WATCHED, Body, Place, assemble, bodies, rule
 
 EACH = 15  # packets of a kind
 POOL = 120  # rules for a kind of chain
-REMEMBERS = ("add @seen", "update @seen", "delete @seen")
 
 
 def drawn(number: int, strategy: st.SearchStrategy[object]) -> list[object]:
@@ -106,15 +105,15 @@ def main(number: int, most: int) -> int:
         for done in range(most):
             script, kinds = made.script(), made.packets()
             beside = made.beside() if done % 3 == 2 else NOTHING
-            # what a rule has put into a set would be there for the next packet
-            loads = [[kind] for kind in kinds] if any(word in script for word in REMEMBERS) else [kinds]
             try:
-                for sent in loads:
-                    compare(machines[beside.flavour], script, sent, EACH, beside)
+                if remembers(script):
+                    compare_each(machines[beside.flavour], script, kinds, EACH, beside)
+                else:
+                    compare(machines[beside.flavour], script, kinds, EACH, beside)
             except (AssertionError, RuntimeError) as error:
                 different += 1
                 print(f"ruleset {done} ({beside.flavour or 'nftables alone'}): {str(error)[:500]}", flush=True)
-                Path(f"different-{number}-{done}.txt").write_text(f"{script}\n{beside}\n{loads}\n{error}")
+                Path(f"different-{number}-{done}.txt").write_text(f"{script}\n{beside}\n{kinds}\n{error}")
             if done % 100 == 99:
                 print(f"{done + 1:,} rulesets, {different} different, {time.monotonic() - began:.0f} s", flush=True)
     print(f"seed {number}: {most:,} rulesets × 4 packets, {different} different, {time.monotonic() - began:.0f} s")

@@ -77,6 +77,12 @@ def test_map_without_the_key_goes_on_behind_the_rule() -> None:
     assert verdicts(forward("udp dport vmap { 80 : accept }", "drop")) == {"DROP": 1}
 
 
+@pytest.mark.parametrize(("element", "verdict"), [("goto one", "ACCEPT"), ("jump one", "DROP")])
+def test_second_map_of_a_rule_leads_on_from_the_chain(element: str, verdict: str) -> None:
+    two_maps = f"meta mark set udp dport map {{ 53 : 0x1 }} udp dport vmap {{ 53 : {element} }}"
+    assert verdicts(chain("one", "return"), forward(two_maps, "drop")) == {verdict: 1}
+
+
 def test_numgen_spreads_over_the_elements() -> None:
     rules = forward("numgen random mod 10 vmap { 0-2 : drop, 3 : accept }", "reject")
     assert verdicts(rules) == {"DROP": Fraction(3, 10), "ACCEPT": Fraction(1, 10), "REJECT": Fraction(6, 10)}

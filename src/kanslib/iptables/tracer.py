@@ -460,7 +460,7 @@ class _Search:
                         map=action.map,
                     )
                 )
-            return _enter(frame.advance(), elements, state, frame.active)
+            return _enter(frame.behind, elements, state, frame.active)
         active = frame.active
         if action.chain in active:
             circle = " → ".join([*active[active.index(action.chain) :], action.chain])
