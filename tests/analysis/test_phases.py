@@ -149,3 +149,9 @@ def test_outage_dark_seconds_sums_phases() -> None:
     outage = Outage("kill", 0.0, {"svc1": tuple(tries((10, Cause.LEADER_GONE), (60, True)))})
     assert outage.dark_seconds("svc1") == pytest.approx(0.95)
     assert outage.stragglers("svc1") == ()
+
+
+@pytest.mark.parametrize(("first", "start"), [(-5.0, 0.0), (0.2, 0.0), (40.0, 40.0)])
+def test_phases_first_starts_with_a_late_first_attempt(first: float, start: float) -> None:
+    found = phases([Attempt(first + i, True) for i in range(50)])
+    assert found[0].start == start

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import htpy as h
 import pytest
 
 from kanslib import notices
@@ -66,3 +69,13 @@ def test_result_card_without_requests_says_how_to_send_some(width: int) -> None:
     card = ResultCard("2 objects applied", 6, None, {}, _NOWHERE)
     assert "lab.observe(probes=" in card.describe()
     assert faults(card, width) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_result_card_leaves_the_time_before_a_late_first_request_empty(width: int) -> None:
+    outage = Outage("start-node", 0.0, {"svc1": (Attempt(40, True), Attempt(50, True))})
+    card = ResultCard("node started", 54, outage, {}, _NOWHERE)
+    drawn = str(h.svg[card.drawing(width).parts])
+    [action] = re.findall(r'x1="([\d.]+)"', drawn)
+    [first] = re.findall(r'd="M([\d.]+) ', drawn)
+    assert float(first) > float(action) + width / 4

@@ -31,8 +31,9 @@ _BLIP_S = 1.0  # a shorter part before the outage is no phase of its own
 class Phase:
     """A time span (seconds after the action) with one distribution of outcomes: how many attempts, how many failed.
 
-    `start` and `end` lie half way between the last attempt of one phase and the first of the next; `within`: their
-    uncertainty in seconds. `causes`: failures by cause, the most frequent first.
+    `start` and `end` lie half way between the last attempt of one phase and the first of the next; the first phase
+    starts at 0, or with a first attempt that came later. `within`: their uncertainty in seconds. `causes`: failures by
+    cause, the most frequent first.
     """
 
     name: str
@@ -86,7 +87,8 @@ def phases(attempts: Sequence[Attempt]) -> list[Phase]:
     if not after:
         return []
     parts = [_Part.of(part) for piece in _cut_where_vip_is_unowned(after) for part in piece]
-    return list(_describe(_merge_search_cuts(parts)))
+    start = 0.0 if attempts[0].at < _BLIP_S else after[0].at  # nobody knows what came before a late first attempt
+    return list(_describe(_merge_search_cuts(parts), start))
 
 
 def _outcome(attempt: Attempt) -> str:
@@ -214,9 +216,9 @@ def _is_blip(part: _Part) -> bool:
     return part.name == PARTLY and part.seconds < _BLIP_S
 
 
-def _describe(parts: Sequence[_Part]) -> Iterator[Phase]:
+def _describe(parts: Sequence[_Part], start: float) -> Iterator[Phase]:
     gaps = [(before.attempts[-1].at, after.attempts[0].at) for before, after in pairwise(parts)]
-    edges = [0.0, *((a + b) / 2 for a, b in gaps), parts[-1].attempts[-1].at]
+    edges = [start, *((a + b) / 2 for a, b in gaps), parts[-1].attempts[-1].at]
     doubts = [0.0, *((b - a) / 2 for a, b in gaps), 0.0]
     for place, part in enumerate(parts):
         failed = [attempt for attempt in part.attempts if not attempt.is_ok]

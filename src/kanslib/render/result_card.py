@@ -71,7 +71,7 @@ class ResultCard(Figure):
             parts.append(text(right + _PAD, y + SIZES.text + 2, result.words))
         if self.outage:
             attempts = self.outage.attempts[result.service]
-            axis = TimeAxis(attempts[0].at, max(attempts[-1].at, attempts[0].at + 1), left, right)
+            axis = TimeAxis(min(attempts[0].at, 0.0), max(attempts[-1].at, attempts[0].at + 1), left, right)
             x = axis.x(0)
             parts.append(line(x, y - 2, x, y + _STRIP + 2, VERMILLION, 1, "2 2"))
             parts += request_strip(((one.at, one.is_ok) for one in attempts), axis, y, _STRIP)
