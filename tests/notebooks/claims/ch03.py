@@ -120,7 +120,8 @@ def asked_twice(lab: Lab) -> None:
 
 CLAIMS.fact(
     "03-14",
-    "An answer has twenty-eight bytes",
+    "An answer has twenty-eight bytes, in this order",
+    "| bytes | 2 | 2 | 1 + 1 | 2 | 6 | 4 | 6 | 4 |",
     "operation 2 is an answer",
     source="RFC 826, packet format for Ethernet and IPv4",
 )
@@ -199,7 +200,10 @@ def node_never_asks(lab: Lab) -> None:
 # ── announcements ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@CLAIMS.claim("03-34", "about a second apart", "Each round is one request and one reply", story="arp")
+@CLAIMS.claim(
+    "03-34", "about a second apart", "Each round is one request and one reply",
+    "counts two announcements for each of its marks", story="arp",
+)  # fmt: skip
 def rounds(lab: Lab) -> None:
     lab.at("apply-services")
     seen = lab.observation()
@@ -368,6 +372,7 @@ CLAIMS.fact("03-72", "Answered TCP traffic confirms it", source="Linux net/ipv4/
 
 @CLAIMS.claim(
     "03-51", "two machines answered one question", "`curl` failed: the new server got the request",
+    "the place of the question in the capture, counted from 0",
     story="arp", on=("simulated",),
 )  # fmt: skip
 @CLAIMS.claim(
@@ -383,6 +388,10 @@ def conflict(lab: Lab) -> None:
     vip = lab.vip("svc1")
     (row,) = seen.arp.conflicts().to_dict("records")
     assert row["ADDRESS"] == vip
+    question = next(iter(seen.frames()))
+    assert row["FRAMES"] == "0"
+    assert question.arp
+    assert (question.arp.operation, question.arp.target_ip) == (REQUEST, vip)
     replies = [one for one in messages(seen) if one.operation == REPLY and one.sender_ip == vip]
     assert len({one.sender_mac for one in replies}) == 2
     believed = dict(zip(lab.neighbors().ADDRESS, lab.neighbors().MAC, strict=True))

@@ -95,11 +95,20 @@ def meets_few_rules(lab: Lab) -> None:
     "`KUBE-SVC` chooses an endpoint with a random match",
     "`KUBE-POSTROUTING` finds the mark just before the packet leaves",
     "rewrites the *source* to an address of the leader",
+    "Between 4 and 5, `KUBE-FORWARD` lets the marked packet through",
     story="iptables",
 )
 @CLAIMS.claim("04-58", "`KUBE-EXT` (mark) → `KUBE-SVC` (random choice) → `KUBE-SEP`", story="iptables")
 def stations_in_order(lab: Lab) -> None:
-    stations = ["KUBE-SERVICES", "KUBE-EXT", "KUBE-MARK-MASQ", "KUBE-SVC", "KUBE-SEP", "KUBE-POSTROUTING"]
+    stations = [
+        "KUBE-SERVICES",
+        "KUBE-EXT",
+        "KUBE-MARK-MASQ",
+        "KUBE-SVC",
+        "KUBE-SEP",
+        "KUBE-FORWARD",
+        "KUBE-POSTROUTING",
+    ]
     leader = leader_of(lab)
     cards = json.loads(str(lab.run(leader, "ip -j addr")))
     own = {entry["local"] for card in cards for entry in card["addr_info"]}
@@ -319,6 +328,15 @@ def rewritten_once_by_the_leader(lab: Lab) -> None:
 
 
 # ── the NodePort, another node ──────────────────────────────────────────────────────────────────────────────
+
+
+@CLAIMS.claim("04-35", "Its counter has all your requests; the others have none", story="iptables")
+def only_the_vip_counts(lab: Lab) -> None:
+    lab.curl("svc1", times=100)
+    rules = [rule for rule in lab.rules(leader_of(lab)).rules() if "svc1" in rule.text and "-j KUBE-EXT" in rule.text]
+    counts = {rule.chain: rule.packets or 0 for rule in rules}
+    assert counts["KUBE-SERVICES"] >= 100
+    assert counts["KUBE-NODEPORTS"] == 0
 
 
 @CLAIMS.claim("04-35", "From `KUBE-EXT` on, both packets meet the same rules",

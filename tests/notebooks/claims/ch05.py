@@ -84,7 +84,7 @@ def label_excludes(lab: Lab) -> None:
     assert lab.object("services", "svc1")["spec"]["externalTrafficPolicy"] == "Cluster"
 
 
-@CLAIMS.claim("05-17", "It is neither the next node by name nor the node with no VIP", story="election")
+@CLAIMS.claim("05-17", "It is not the node that is next by name and leads no VIP", story="election")
 @CLAIMS.claim(
     "who-takes-over-svc2", "That node is the next by name, and it leads no Service yet",
     "its hash with svc2's address is the second smallest", story="election",
@@ -107,7 +107,7 @@ def successor_of_svc2(lab: Lab) -> None:
     "at almost the same moment", story="l2", on=("recorded",),
 )  # fmt: skip
 @CLAIMS.claim(
-    "05-67", "whose leader is right", "When svc2's event came, it had met it", story="l2",
+    "05-67", "whose leader is right", "When svc2's event came, the control plane", story="l2",
     on=("recorded",),
 )  # fmt: skip
 @CLAIMS.claim(

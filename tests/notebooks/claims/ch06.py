@@ -9,6 +9,7 @@ import pytest
 
 import kanslib
 from kanslib.analysis import Attempt, Cause, EventKind, Outage
+from kanslib.analysis.clocks import ClockKind, clocks
 from kanslib.analysis.phases import DARK, PARTLY, Phase
 from kanslib.analysis.timeline_events import EndpointEvent, LeaderEvent, MemberlistEvent, NodeEvent
 from kanslib.exceptions import LeaderDisagreementWarning
@@ -230,6 +231,17 @@ def cut_link_costs_as_much(lab: Lab) -> None:
         assert abs(phase(cut, "svc1", name).end - phase(killed, "svc1", name).end) < 6
 
 
+@CLAIMS.claim("06-65", "come from the node that was cut off", story="bgp-silent", on=("recorded",))
+def cut_node_declares_the_others_dead(lab: Lab) -> None:
+    lab.at("cut-link-2")
+    declared = [
+        event for event in lab.observation().outage().events
+        if isinstance(event, MemberlistEvent) and event.change == "declares dead"
+    ]  # fmt: skip
+    [cut] = {event.node for event in declared if event.at < 10}
+    assert {event.speaker for event in declared if event.at > 10} == {cut}
+
+
 @CLAIMS.claim("06-65", "on layer 2 a silent death and a kill cost about the same", story="failover")
 def silent_death_costs_the_same(lab: Lab) -> None:
     now = expected_outage.Scenario(endpoints=len(pods_of(lab)), lost=1)
@@ -315,7 +327,7 @@ def settings_shorten_their_phase(lab: Lab) -> None:
     assert expected_outage.expected(now.replace(endpoints=6))[1].share < expected_outage.expected(now)[1].share
 
 
-@CLAIMS.claim("06-40", "Of the single changes in the table, this one saves most.", story="failover")
+@CLAIMS.claim("06-40", "Of the single changes in the picture, this one saves most.", story="failover")
 def more_pods_save_most(lab: Lab) -> None:
     now = expected_outage.Scenario(endpoints=len(pods_of(lab)), lost=1)
     faster = now.replace(memberlist=memberlist.MemberlistConfig(probe_interval=0.5))
@@ -346,7 +358,7 @@ CLAIMS.fact(
 
 
 @CLAIMS.claim(
-    "06-45", "The node is Ready soon after its start", "its Pod takes requests again", "the VIPs come back much later",
+    "06-45", "The node is Ready soon after its start", "its Pod is an endpoint again", "the VIPs come back much later",
     story="failover",
 )  # fmt: skip
 @CLAIMS.claim("06-77", "the VIPs move back with the join", story="failover")
@@ -368,6 +380,15 @@ def ready_before_the_gossip(lab: Lab) -> None:
     assert {event.node for event in found if event.at < joined} == {leader}
     assert [event.node for event in found if event.at >= joined][-1] == victim
     assert 0 <= found[-1].at - joined < 1
+
+
+@CLAIMS.claim(
+    "06-45", "the client sent its first request only after that", story="failover", on=("recorded",)
+)  # fmt: skip
+def client_asks_late(lab: Lab) -> None:
+    lab.at("start-node")
+    outage = lab.observation().outage()
+    assert outage.attempts["svc1"][0].at > leader_events(outage, "svc1")[-1].at
 
 
 @CLAIMS.claim("06-77", "did not reach the API of Kubernetes, and ended", story="failover", on=("recorded",))
@@ -417,6 +438,18 @@ def newest_event_is_wrong(lab: Lab) -> None:
 
 
 # ── the riddle ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@CLAIMS.claim("06-51", "first in the long phase, and again after its end", story="failover", on=("recorded",))
+@CLAIMS.claim("06-53", "with the last request that met such a row", story="failover", on=("recorded",))
+def late_failures_repeat_those_of_the_long_phase(lab: Lab) -> None:
+    outage = kill(lab)
+    partly = phase(outage, "svc1", PARTLY)
+    late = outage.stragglers("svc1")[-4:]
+    first = {one.port: one.at for one in reversed(list(outage.failures("svc1")))}
+    assert all(partly.start < first[one.port] < partly.end < one.at for one in late)
+    conntrack = next(one for one in clocks(outage) if one.kind == ClockKind.CONNTRACK)
+    assert conntrack.end == max(outage.stragglers(service)[-1].at for service in SERVICES)
 
 
 @CLAIMS.claim("06-51", "Each port failed twice", story="failover")
