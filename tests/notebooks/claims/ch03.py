@@ -121,7 +121,14 @@ def asked_twice(lab: Lab) -> None:
 CLAIMS.fact(
     "03-14",
     "An answer has twenty-eight bytes, in this order",
-    "| bytes | 2 | 2 | 1 + 1 | 2 | 6 | 4 | 6 | 4 |",
+    "| network | 2 |",
+    "| protocol | 2 |",
+    "| sizes of both addresses | 1 + 1 |",
+    "| operation | 2 |",
+    "| sender's MAC address | 6 |",
+    "| sender's IPv4 address | 4 |",
+    "| target's MAC address | 6 |",
+    "| target's IPv4 address | 4 |",
     "operation 2 is an answer",
     source="RFC 826, packet format for Ethernet and IPv4",
 )
