@@ -84,7 +84,8 @@ def _exercises() -> Iterator[Found]:
 def _written(catalog: Catalog) -> str:
     out = io.BytesIO()
     write_po(out, catalog, width=120, include_lineno=False, ignore_obsolete=True)
-    return re.sub(r'"Generated-By: .*\n', "", out.getvalue().decode())  # another Babel makes the same file
+    text = re.sub(r'"Generated-By: .*\n', "", out.getvalue().decode())  # another Babel makes the same file
+    return text.rstrip() + "\n"
 
 
 def update(language: str) -> None:

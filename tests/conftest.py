@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import kanslib
 from kanslib.course.recordings import shipped
 from kanslib.lab.lab import Lab
+from kanslib.lab.learning import kernel_predictions
 from kanslib.recording import Recording
 from kanslib.recording.raw.convert import Labels, convert
 from tests.types import OpenLab, OpenReference
@@ -49,6 +51,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def nobodys_progress(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test writes what a learner has done."""
     os.environ["KANS_PROGRESS"] = str(tmp_path_factory.mktemp("progress") / "progress.json")
+
+
+@pytest.fixture(autouse=True)
+def no_guess_waits() -> Iterator[None]:
+    """No query of the next test scores a guess of this one: guesses wait in the process, for whichever lab is asked."""
+    kernel_predictions.cache_clear()
+    yield
+    kernel_predictions.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,12 @@ import pytest
 
 from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.forms import create_form
-from kanslib.lab.learning import kernel_predictions
 from tests.types import OpenLab
 
 
 @pytest.fixture(autouse=True)
 def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
-    kernel_predictions.cache_clear()
     predicted = replace(CATALOG["leader-of-svc1"], scored_by=("leader",))  # whatever a chapter predicts today
     monkeypatch.setitem(CATALOG, "leader-of-svc1", predicted)
 

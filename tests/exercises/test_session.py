@@ -11,7 +11,6 @@ import pytest
 import kanslib
 from kanslib.exceptions import UnknownNameError
 from kanslib.exercises.catalog import CATALOG
-from kanslib.lab.learning import kernel_predictions
 from kanslib.lab.time_machine import TimeMachine
 from tests.types import OpenLab
 
@@ -19,7 +18,6 @@ from tests.types import OpenLab
 @pytest.fixture(autouse=True)
 def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
-    kernel_predictions.cache_clear()
     predicted = replace(CATALOG["leader-of-svc1"], scored_by=("leader",))  # whatever a chapter predicts today
     monkeypatch.setitem(CATALOG, "leader-of-svc1", predicted)
     return tmp_path / "progress.json"

@@ -31,7 +31,6 @@ def some_answer(exercise: Exercise) -> object:
 def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     """Everything that a chapter asked while all of its cells ran, every prediction with a guess."""
     monkeypatch.setenv("KANS_PROGRESS", str(tmp_path / "progress.json"))
-    kernel_predictions.cache_clear()
     made: Asked = ([], [])
     make = ExerciseSession.create_view
 
