@@ -18,6 +18,7 @@ from kanslib.exercises.exercise import AnswerOutcome, Exercise, assess
 from kanslib.exercises.misconceptions import ExpectedAnswer, Misconception, WrongChoice
 from kanslib.lab.lab import Lab
 from kanslib.lab.observation import ARPObservation, BGPObservation, Observation
+from kanslib.packets.arp import ARP
 from tests.types import OpenLab
 
 # where the exercises of a chapter are asked: the story and the moment; then those that are asked elsewhere
@@ -78,6 +79,10 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "nodes-with-pods-answer": lambda _: "myk8s-worker, myk8s-worker2",
     "the-target-is-the-answer": lambda _: read_target,
     "each-message-answers": lambda _: read_sender,
+    "an-announcement-makes-an-entry": lambda _: lambda table, one: table.get(one.sender_ip) != one.sender_mac,
+    "each-announcement-changes-an-entry": lambda _: lambda table, one: one.sender_ip in table,
+    "a-question-changes-the-target": lambda _: lambda table, one: changes(table, one._replace(sender_ip=one.target_ip)),
+    "only-a-reply-changes-an-entry": lambda _: lambda table, one: one.operation == 2 and changes(table, one),
     "leader-serves-alone": lambda _: 1,
     "one-way-for-each-node": lambda _: 4,
     "vip-goes-straight-to-kube-svc": lambda _: vip_rule_to("KUBE-SVC"),
@@ -172,6 +177,10 @@ def read_sender(message: bytes) -> tuple[str, str]:
 
 def read_target(message: bytes) -> tuple[str, str] | None:
     return read_sender(message[10:]) if message[7] == 2 else None
+
+
+def changes(table: dict[str, str], message: ARP) -> bool:
+    return message.sender_ip in table and table[message.sender_ip] != message.sender_mac
 
 
 def next_hop(update: bytes) -> str:
@@ -278,6 +287,7 @@ WRITTEN = {
     "write-a-pool": lambda addresses: pool_yaml(addresses) + advertisement_yaml("other"),
     "write-the-election": elect, "read-the-answer": read, "write-kube-svc": chances, "write-the-outage": longest_gap,
     "write-the-share": failed_share,
+    "write-the-entry-change": changes,
     "write-the-vip-rule": vip_rule_to("KUBE-EXT"),
     "write-the-moves": moved,
     "read-the-next-hop": next_hop,

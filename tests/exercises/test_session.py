@@ -223,17 +223,19 @@ def test_exercise_view_text_on_terminal(open_lab: OpenLab, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     "name",
-    ["read-the-answer", "write-kube-svc", "write-the-election", "write-the-moves", "write-the-outage",
-     "write-the-report", "write-the-conflict-check"],
+    ["read-the-answer", "write-the-entry-change", "write-kube-svc", "write-the-election", "write-the-moves",
+     "write-the-outage", "write-the-report", "write-the-conflict-check"],
 )  # fmt: skip
 def test_exercise_solution_code_is_right(open_lab: OpenLab, name: str) -> None:
     stories = {
-        "read-the-answer": "arp", "write-kube-svc": "iptables", "write-the-election": "election",
-        "write-the-moves": "election", "write-the-conflict-check": "case-9",
+        "read-the-answer": "arp", "write-the-entry-change": "arp", "write-kube-svc": "iptables",
+        "write-the-election": "election", "write-the-moves": "election", "write-the-conflict-check": "case-9",
     }  # fmt: skip
     lab = open_lab(stories.get(name, "failover"))
     if name in ("write-the-outage", "write-the-report"):
         lab.at("kill-node")
+    if name == "write-the-entry-change":
+        lab.at("apply-services")
     solution = lab.exercise(name).solution()
     names: dict[str, object] = {}
     exec(solution.code, names)

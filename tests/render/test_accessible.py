@@ -10,7 +10,7 @@ import pytest
 
 from kanslib.exercises.session import Feedback
 from kanslib.lab.lab import Lab
-from kanslib.lab.observation import BGPObservation, Observation
+from kanslib.lab.observation import ARPObservation, BGPObservation, Observation
 from kanslib.palette import PAPER, TOOLTIP
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.arp_timeline import ARPTimeline
@@ -32,6 +32,7 @@ FIGURES: dict[str, Callable[[OpenLab], TabledAnswer]] = {
     "trace": lambda open_lab: open_lab("iptables").trace("svc1"),
     "timeline": lambda open_lab: at(open_lab("failover"), "kill-node").observation().timeline(),
     "arp timeline": lambda open_lab: at(open_lab("arp"), "apply-services").observation().arp.timeline(),
+    "conversation": lambda open_lab: open_lab("arp").observation("opening").arp.conversation("svc1"),
     "leadership": lambda open_lab: at(open_lab("failover"), "kill-node").observation().leadership("svc1"),
     "progress": lambda open_lab: open_lab("arp").progress(),
     "time_machine": lambda open_lab: open_lab("failover").time_machine(),
@@ -58,8 +59,18 @@ def drawn(figure: TabledAnswer) -> str:
 
 def test_figures_all_kinds_covered() -> None:
     timelines = {"OutageTimeline", "ARPTimeline", "LeadershipTimeline"}
-    kinds = {"HashOrder", "BGPStates", "ClusterMap", *timelines, "Trace", "ProgressReport", "TimeMachine"}
+    kinds = {
+        "HashOrder",
+        "BGPStates",
+        "ARPConversation",
+        "ClusterMap",
+        *timelines,
+        "Trace",
+        "ProgressReport",
+        "TimeMachine",
+    }
     asked = [*vars(Lab).items(), *vars(Observation).items(), *vars(BGPObservation).items()]
+    asked += vars(ARPObservation).items()
     shown = {name for name, method in asked if getattr(method, "__annotations__", {}).get("return") in kinds}
     assert shown
     assert shown <= set(FIGURES)

@@ -58,6 +58,7 @@ ANSWERS: dict[str, Callable[[Lab, str], object]] = {
     "moments": lambda lab, _: lab.moments(),
     "timeline": lambda lab, _: lab.observation().timeline(),
     "leadership": lambda lab, _: lab.observation().leadership("svc2"),
+    "ARP conversation": lambda lab, _: lab.observation().arp.conversation("svc2"),
     "ARP timeline": lambda lab, _: lab.observation().arp.timeline(),
     "phases": lambda lab, _: lab.observation().phases(),
     "observed events": lambda lab, _: lab.observation().events(),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kanslib.analysis import observation_data as analysis
+from kanslib.analysis.neighbor_messages import MessageKind
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import CapturedFrames, ObservationData
 from kanslib.exceptions import NotFoundError, NotRecordedError, NotSimulatedError, UnknownNameError, UnsupportedError
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from kanslib.analysis import Attempt, Outage
     from kanslib.answer import Printer, Provenance
     from kanslib.packets.bgp import CapturedMessage
+    from kanslib.render.arp_conversation import ARPConversation
     from kanslib.render.arp_timeline import ARPTimeline
+    from kanslib.render.arp_words import PlotContext
     from kanslib.render.bgp_states import BGPStates
     from kanslib.render.leadership_timeline import LeadershipTimeline
     from kanslib.render.outage_timeline import OutageTimeline
@@ -447,12 +451,34 @@ class ARPObservation(places.HelpfulAttributes):
         is a plotly figure of it to hover over and to zoom.
         """
         from kanslib.render.arp_timeline import ARPTimeline
-        from kanslib.render.arp_words import PlotContext
 
         data = self._shared.data
-        names, client = analysis.services_by_address(data), data.topology.client or tr("the client")
-        context = PlotContext(data, names, data.mac_owners, client)
-        return ARPTimeline(self._analyze(), analysis.neighbor_updates(data), context, data.provenance)
+        return ARPTimeline(self._analyze(), analysis.neighbor_updates(data), self._context(), data.provenance)
+
+    @query
+    def conversation(self, service: str, asker: str | None = None) -> ARPConversation:
+        """Draw the questions of one machine for a Service's address, and the answers that it got.
+
+        `asker`: a place, else the client. `.answers` are the answers, each with its `.frame`. Raise UnknownNameError
+        for a place that does not exist.
+
+        >>> import kanslib
+        >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
+        recorded · story 'arp': ...
+        >>> print(lab.observation().arp.conversation("svc1").describe().splitlines()[1])
+        18.94 s myk8s-worker answers mypc · frame 118
+        """
+        from kanslib.render import arp_conversation
+
+        data, vip = self._shared.data, self._shared.vip(service)
+        place = asker or data.topology.client or tr("the client")
+        self._shared.address(place)
+        found = arp_conversation.conversation(self._analyze(), vip, data.topology.address(place, vip))
+        cards = {message.mac: place for message in found if message.kind is MessageKind.QUESTION}
+        context = self._context()
+        context = replace(context, places={**context.places, **cards})
+        machines = [*filter(None, [data.topology.client]), *data.topology.nodes]
+        return arp_conversation.ARPConversation(found, vip, place, machines, context, data.provenance)
 
     @query
     def announcements(self, service: str | None = None) -> Table:
@@ -491,6 +517,13 @@ class ARPObservation(places.HelpfulAttributes):
         data = self._shared.data
         rows = arp_tables.conflict_rows(self._analyze(), data, data.mac_owners)
         return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS, tr("no two machines answered for one address"))
+
+    def _context(self) -> PlotContext:
+        from kanslib.render.arp_words import PlotContext
+
+        data = self._shared.data
+        client = data.topology.client or tr("the client")
+        return PlotContext(data, analysis.services_by_address(data), data.mac_owners, client)
 
     def _analyze(self) -> NeighborAnalysis:
         return NeighborAnalysis.of(self._shared.data.frames())

@@ -101,9 +101,8 @@ def trace(view: ClusterView, target: str, source: str | None, node: str | None) 
     arrives = None if sender == place else routing.route(src)
     packet = Packet(src, aim.address, dport=aim.port, in_interface=arrives.dev if arrives else None)
     text = view.backend.run(place, _save_command(aim.address))
-    title = tr(
-        "{sender} to {target} ({aim}), by the rules of {place}", sender=sender, target=target, aim=aim, place=place
-    )
+    named = target if target == str(aim) else f"{target} ({aim})"
+    title = tr("{sender} to {target}, by the rules of {place}", sender=sender, target=named, place=place)
     provenance = text.provenance.with_notes(tr("derived from that node's rules"))
     return Trace(parse(text).trace(packet, routing), title, provenance)
 

@@ -15,15 +15,13 @@ from kanslib.i18n import tr
 from kanslib.packets.bgp_fsm import IDLE, STATES, Transition
 from kanslib.palette import BLUE, GREY, VERMILLION
 from kanslib.render.figure import SIZES, Drawing, Figure, text_width, wrap_text
-from kanslib.render.figure.marks import band, box, line, text
+from kanslib.render.figure.marks import arrow, band, box, text
 from kanslib.render.rows import Rows
 
 _MARGIN, _BOX, _HIGH = 4, 108, 36
 _LEAST_GAP = 96  # px between two boxes in a row: less, and the states stand one below the other
-_LANE, _HEAD = 14, 5
+_LANE = 14
 _SHOWN_LOOPS = 4  # events that do not change a state, of each state
-
-_Point = tuple[float, float]
 
 
 def _event(step: Transition) -> str:
@@ -172,7 +170,7 @@ class _Row:
     def _next(self, pair: tuple[str, str]) -> Iterator[h.Node]:
         start, end, y = self._left(pair[0]) + _BOX, self._left(pair[1]), self._top + _HIGH / 2
         words = self._between(pair)
-        yield _arrow([(start, y), (end, y)], "currentColor" if words else GREY, None if words else "4 4")
+        yield arrow([(start, y), (end, y)], "currentColor" if words else GREY, None if words else "4 4")
         for place, one in enumerate(reversed(words)):
             yield text((start + end) / 2, y - 8 - SIZES.line * place, one, "middle")
 
@@ -184,7 +182,7 @@ class _Row:
         places = self._left(pair[0]), self._left(pair[1])
         start, end = (place + (aside if place == min(places) else _BOX - aside) for place in places)
         colour = VERMILLION if pair[1] == IDLE else "currentColor"
-        yield _arrow([(start, edges[0]), (start, y), (end, y), (end, edges[1])], colour)
+        yield arrow([(start, edges[0]), (start, y), (end, y), (end, edges[1])], colour)
         for place, one in enumerate(reversed(words)):
             yield text((start + end) / 2, y - 5 - SIZES.line * place, one, "middle")
 
@@ -238,7 +236,7 @@ class _Column:
     def _next(self, pair: tuple[str, str]) -> Iterator[h.Node]:
         words = self._between(pair)
         middle, end = self._left + _BOX / 2, self._tops[pair[1]]
-        yield _arrow(
+        yield arrow(
             [(middle, self._tops[pair[0]] + _HIGH), (middle, end)],
             "currentColor" if words else GREY,
             None if words else "4 4",
@@ -251,7 +249,7 @@ class _Column:
         x = self._left - SIZES.gap - _LANE * (number % 4) - _LANE / 2
         start, end = self._tops[pair[0]] + _HIGH - 8 - aside, self._tops[pair[1]] + 8 + aside
         colour = VERMILLION if pair[1] == IDLE else "currentColor"
-        return _arrow([(self._left, start), (x, start), (x, end), (self._left, end)], colour)
+        return arrow([(self._left, start), (x, start), (x, end), (self._left, end)], colour)
 
 
 def _wrapped(texts: Sequence[str], width: float) -> list[str]:
@@ -266,14 +264,3 @@ def _state(states: BGPStates, name: str, x: float, y: float) -> h.Node:
         box(x, y, _BOX, _HIGH, BLUE if is_last else GREY, 8),
         text(x + _BOX / 2, y + _HIGH / 2 + 4, name, "middle", bold=True),
     ]
-
-
-def _arrow(points: Sequence[_Point], colour: str, dash: str | None = None) -> h.Node:
-    """Return lines through points with a head at the last one. It has no marker: markers need ids."""
-    (x1, y1), (x2, y2) = points[-2:]
-    dx, dy = ((x2 > x1) - (x2 < x1)) * _HEAD, ((y2 > y1) - (y2 < y1)) * _HEAD
-    head = (
-        f"M{x2:g} {y2:g}L{x2 - 1.6 * dx - dy:g} {y2 - 1.6 * dy - dx:g}L{x2 - 1.6 * dx + dy:g} {y2 - 1.6 * dy + dx:g}z"
-    )
-    lines = [line(*start, *end, colour, dash=dash) for start, end in pairwise([*points[:-1], (x2 - dx, y2 - dy)])]
-    return h.fragment[lines, h.path(d=head, fill=colour)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
 
 from kanslib.course import manifests
+from kanslib.exercises.catalog import CATALOG
 from kanslib.lab.lab import Lab
 from kanslib.lab.observation import Observation
 from kanslib.packets.arp import ARP, BROADCAST_MAC, REPLY, REQUEST
@@ -132,6 +134,17 @@ CLAIMS.fact(
     "operation 2 is an answer",
     source="RFC 826, packet format for Ethernet and IPv4",
 )
+
+
+@CLAIMS.claim("03-14", "All nodes received the question", story="arp", on=("recorded",))
+def picture_shows_the_frames(lab: Lab) -> None:
+    lab.at("opening")
+    table = lab.observation().arp.conversation("svc1").table
+    nodes = ", ".join(lab.nodes().NAME)
+    assert table.TO.tolist() == [nodes, lab.client] * (len(table) // 2)
+    assert set(table.FROM[1::2]) == {lab.leader("svc1")}
+
+
 CLAIMS.fact("03-16", "each of its four numbers is one byte", source="RFC 791, section 3.2")
 CLAIMS.fact(
     "read-the-answer", "Bytes 6 and 7 are the operation; 2 is an answer", "MAC address begins at 8",
@@ -335,6 +348,34 @@ def takeover(lab: Lab) -> None:
     remembered = set(lab.neighbors().ADDRESS)
     assert len(moved - remembered) == 1
     assert moved - remembered == moved - set(updates.ADDRESS)
+
+
+@CLAIMS.claim(
+    "write-the-entry-change", "does an ARP message give an entry of a client another MAC address?",
+    "Linux makes no entry from an announcement", "Your function also returns True where the client has no entry",
+    story="election", on=("recorded",),
+)  # fmt: skip
+def solution_finds_the_frame(lab: Lab) -> None:
+    lab.at("opening")
+    table = dict(zip(lab.neighbors().ADDRESS, lab.neighbors().MAC, strict=True))
+    names: dict[str, Callable[[dict[str, str], ARP], bool]] = {}
+    exec(CATALOG["write-the-entry-change"].solution, names)
+    seen, found = lab.observation("exclude-leader"), []
+    for frame in seen.frames("arp"):
+        if frame.arp and frame.destination_mac == BROADCAST_MAC and names["changes"](table, frame.arp):
+            table[frame.arp.sender_ip] = frame.arp.sender_mac
+            found.append(frame.number)
+    assert found == seen.arp.neighbor_updates().FRAME.tolist()
+
+
+CLAIMS.fact(
+    "write-the-entry-change", "Linux reads the sender of a request, too",
+    source="Linux net/ipv4/arp.c arp_process: the sender of requests and replies; neigh_update",
+)  # fmt: skip
+CLAIMS.fact(
+    "write-the-entry-change", "Each round of MetalLB has one of both", "The leader announces itself after each resync",
+    source="MetalLB v0.14.8 internal/layer2/arp.go gratuitous, announcer.go SetBalancer",
+)  # fmt: skip
 
 
 @CLAIMS.claim("03-42", "No machine answers the scan", story="arp")

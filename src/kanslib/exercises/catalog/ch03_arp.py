@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 
 from kanslib.exceptions import NotFoundError, NotRecordedError
@@ -27,10 +28,10 @@ from kanslib.exercises.misconceptions import (
     is_choice,
     is_wrong_names,
 )
+from kanslib.k8s.objects import external_addresses
 from kanslib.metallb import election
-from kanslib.packets.arp import ARP
+from kanslib.packets.arp import ARP, REPLY, REQUEST, ZERO_MAC
 
-_REPLY = 2  # the operation of an ARP reply (RFC 826)
 _SOME_REPLIES = "lab.at('apply-services') has some"
 
 
@@ -70,7 +71,7 @@ def _expect_number_of_announcements(lab: LabQueries) -> ExpectedAnswer:
 def _expect_who_answers_arp(lab: LabQueries) -> ExpectedAnswer:
     """Find whoever answered for svc1 on the captured wire, and two sets of nodes that people expect."""
     vip, owners = lab.vip("svc1"), lab.observation().mac_owners()
-    macs = [one.sender_mac for one in _arp_messages(lab) if one.operation == _REPLY and one.sender_ip == vip]
+    macs = [one.sender_mac for one in _arp_messages(lab) if one.operation == REPLY and one.sender_ip == vip]
     if not macs:
         raise NotFoundError("an ARP answer for svc1 around this moment", hint=_SOME_REPLIES)
     wrong_names = {"everybody": nodes(lab), "with pods": nodes_with_endpoints(lab)}
@@ -130,7 +131,7 @@ def _expect_parsed_replies(lab: LabQueries) -> ExpectedAnswer:
     cases: list[Case] = []
     for frame in lab.observation().frames("arp"):
         if frame.ethernet and frame.arp:
-            reply = (frame.arp.sender_ip, frame.arp.sender_mac) if frame.arp.operation == _REPLY else None
+            reply = (frame.arp.sender_ip, frame.arp.sender_mac) if frame.arp.operation == REPLY else None
             case = ((bytes(frame.ethernet.payload[:28]),), reply)
             if case not in cases:
                 cases.append(case)
@@ -145,8 +146,47 @@ def _format_sender(message: bytes) -> tuple[str, str]:
 
 def _read_target(message: bytes) -> tuple[str, str] | None:
     """Read the target's addresses in place of the sender's."""
-    is_reply = int.from_bytes(message[6:8]) == _REPLY
+    is_reply = int.from_bytes(message[6:8]) == REPLY
     return (".".join(map(str, message[24:28])), message[18:24].hex(":")) if is_reply else None
+
+
+def _expect_entry_changes(lab: LabQueries) -> ExpectedAnswer:
+    """Return ARP messages, each with a client's table, and whether it gives an entry another MAC address.
+
+    The messages are the announcements of the wire and a node's question for a VIP. Linux: net/ipv4/arp.c arp_process.
+    """
+    vips = {address for service in services_with_vip(lab) for address in external_addresses(service)}
+    announced = [one for one in dict.fromkeys(_arp_messages(lab)) if one.is_gratuitous and one.sender_ip in vips]
+    if not announced:
+        raise NotFoundError("an announcement around this moment", hint=_SOME_REPLIES)
+    cards = {place: mac for mac, place in lab.observation().mac_owners().items()}
+    node = next(name for name in sorted_nodes(lab) if cards[name] != announced[0].sender_mac)
+    question = ARP(REQUEST, cards[node], lab.address(node), ZERO_MAC, announced[0].sender_ip)
+    cases: list[Case] = [(({question.target_ip: announced[0].sender_mac}, question), False)]
+    for message in announced:
+        other = next(cards[name] for name in sorted_nodes(lab) if cards[name] != message.sender_mac)
+        cases += [
+            (({message.sender_ip: other}, message), True),
+            (({message.sender_ip: message.sender_mac}, message), False),
+            (({}, message), False),
+        ]
+    return ExpectedAnswer(cases)
+
+
+def _adds_entries(table: Mapping[str, str], message: ARP) -> bool:
+    return table.get(message.sender_ip) != message.sender_mac
+
+
+def _counts_each_message(table: Mapping[str, str], message: ARP) -> bool:
+    return message.sender_ip in table
+
+
+def _looks_up_the_target(table: Mapping[str, str], message: ARP) -> bool:
+    return table.get(message.target_ip) not in (None, message.sender_mac)
+
+
+def _takes_replies_only(table: Mapping[str, str], message: ARP) -> bool:
+    return message.operation == REPLY and table.get(message.sender_ip) not in (None, message.sender_mac)
 
 
 EXERCISES = (
@@ -332,6 +372,49 @@ EXERCISES = (
         ),
         scored_by=("arp.announcements", "arp.timeline"),
         gives_away=(r"\brounds?\b", r"repeats", r"a few times"),
+    ),
+    Exercise(
+        "write-the-entry-change", "03",
+        "Write changes(table, message): does an ARP message give an entry of a client another MAC address? The table "
+        "has the MAC address that the client remembers for each IP address. Return True or False.", "code",
+        _expect_entry_changes,
+        starter="def changes(table, message):\n    ...",
+        hints=(
+            "Whose addresses does an announcement tell? Look for an entry of that machine.",
+            "remembered = table.get(message.sender_ip). Compare this with message.sender_mac, where an entry exists.",
+        ),
+        explanation="A message changes an entry that exists and has another MAC address than the sender.",
+        solution=(
+            "def changes(table, message):\n"
+            "    remembered = table.get(message.sender_ip)\n"
+            "    return remembered is not None and remembered != message.sender_mac"
+        ),
+        misconceptions=(
+            Misconception(
+                "an-announcement-makes-an-entry",
+                "Your function also returns True where the client has no entry. Linux makes no entry from an "
+                "announcement. The client asks when it needs the address.",
+                sources.BRIEF, behaves_like(_adds_entries),
+            ),
+            Misconception(
+                "each-announcement-changes-an-entry",
+                "The leader announces itself after each resync, too. Then the entry has its MAC address already, and "
+                "keeps it. Compare both MAC addresses.",
+                sources.BRIEF, behaves_like(_counts_each_message),
+            ),
+            Misconception(
+                "a-question-changes-the-target",
+                "In a question, the target is the address that somebody asks for. The question does not tell who has "
+                "it. A message tells the addresses of its sender.",
+                sources.BRIEF, behaves_like(_looks_up_the_target),
+            ),
+            Misconception(
+                "only-a-reply-changes-an-entry",
+                "Your function leaves out requests. Linux reads the sender of a request, too. Each round of MetalLB "
+                "has one of both.",
+                sources.BRIEF, behaves_like(_takes_replies_only),
+            ),
+        ),
     ),
     Exercise(
         "does-curl-survive", "03",

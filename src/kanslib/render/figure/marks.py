@@ -1,15 +1,17 @@
-"""The marks of figures: texts, lines, bands, symbols, strips of requests, the axis of seconds."""
+"""The marks of figures: texts, lines, arrows, bands, symbols, strips of requests, the axis of seconds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import htpy as h
 
 from kanslib.palette import BLUE, GREY, VERMILLION
 from kanslib.render.figure.layout import SIZES, TimeAxis, text_width, wrap_text
 
+_HEAD = 5  # half of the width of an arrow's head in px
 # Paths around their middle, 10 px wide: who does not see the colours sees the shapes
 SYMBOLS = {
     "circle": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
@@ -49,6 +51,17 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str = GREY, width: 
         x1=f"{x1:g}", y1=f"{y1:g}", x2=f"{x2:g}", y2=f"{y2:g}", stroke=colour, stroke_width=f"{width:g}",
         stroke_dasharray=dash,
     )  # fmt: skip
+
+
+def arrow(points: Sequence[tuple[float, float]], colour: str = GREY, dash: str | None = None) -> h.Node:
+    """Return lines through points with a head at the last one. It has no marker: markers need ids."""
+    (x1, y1), (x2, y2) = points[-2:]
+    dx, dy = ((x2 > x1) - (x2 < x1)) * _HEAD, ((y2 > y1) - (y2 < y1)) * _HEAD
+    head = (
+        f"M{x2:g} {y2:g}L{x2 - 1.6 * dx - dy:g} {y2 - 1.6 * dy - dx:g}L{x2 - 1.6 * dx + dy:g} {y2 - 1.6 * dy + dx:g}z"
+    )
+    lines = [line(*start, *end, colour, dash=dash) for start, end in pairwise([*points[:-1], (x2 - dx, y2 - dy)])]
+    return h.fragment[lines, h.path(d=head, fill=colour)]
 
 
 def box(x: float, y: float, width: float, height: float, colour: str = GREY, radius: float = 6,
