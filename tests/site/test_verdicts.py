@@ -56,6 +56,7 @@ def test_judge_all_names_and_numbers_say_what_a_lab_says(open_lab: OpenLab) -> N
     assert [words(sheet, number) for number in range(52)] == [str(view.check(number)) for number in range(52)]
 
 
+@pytest.mark.slow
 def test_judge_all_number_without_scale_in_a_thousand_steps(open_lab: OpenLab) -> None:
     lab = open_lab("failover")
     lab.at("kill-node")
