@@ -25,7 +25,9 @@ pytestmark = [
 ARTEFACTS = Path(__file__).parent / "artefacts"
 CHAPTERS = [f"chapters/{chapter.stem}" for chapter in chapters.shipped()]
 SELECTORS = Selectors("div.cell", ".cell_output .output")
-MOST_TRANSFERRED, SLOWEST_PAINT, MOST_SHIFTED = 300_000, 1000, 0.01  # bytes; ms; of WCAG's cumulative layout shift
+ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
+SLOWEST_PAINT = 1000 if ALONE else 1500  # ms; another worker's Chromium takes its share of the processor
+MOST_TRANSFERRED, MOST_SHIFTED = 300_000, 0.01  # bytes; cumulative layout shift
 PHONE = {"latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8, "offline": False}
 
 
@@ -115,7 +117,7 @@ def test_search_finds_a_word_of_a_chapter(site: Path, browser: Browser, place: s
 
 @pytest.mark.parametrize("name", ["index", *CHAPTERS])
 def test_first_view_on_a_slow_phone(site: Path, browser: Browser, name: str) -> None:
-    """Bytes as GitHub Pages sends them. One of five visits has to be fast: other tests run at the same time."""
+    """Bytes as GitHub Pages sends them. One of five visits has to be fast: the machine may be busy elsewhere."""
     visits: list[View] = []
     with served(site) as address:
         while len(visits) < 5 and (not visits or visits[-1].painted > SLOWEST_PAINT):
