@@ -24,7 +24,7 @@ RANDOM = {"PORT", "SECONDS", "STATE", "REMOTE"}
 
 
 class Tables(HTMLParser):
-    """The tables of an output: column names, and rows of cells."""
+    """The table of an output: column names, and rows of cells. A transposed one has its names in the rows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class Tables(HTMLParser):
         self._cell: list[str] | None = None
         self._head = False
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
-            self._cell, self._head = [], tag == "th"
+            self._cell, self._head = [], tag == "th" and ("scope", "row") not in attrs
 
     def handle_data(self, data: str) -> None:
         if self._cell is not None:
@@ -69,8 +69,11 @@ def tables(notebook: NotebookNode) -> Iterator[tuple[Shown, tuple[str, list[str]
             if "kans-answer" in html and "<table" in html:
                 found = Tables()
                 found.feed(html)
-                rows = [dict(zip(found.heads, row, strict=False)) for row in found.rows if row]
-                yield (cell.id, number), (cell.source, found.heads, rows)
+                heads, *lines = (
+                    [found.heads, *filter(None, found.rows)] if found.heads else zip(*found.rows, strict=True)
+                )
+                rows = [dict(zip(heads, line, strict=False)) for line in lines]
+                yield (cell.id, number), (cell.source, list(heads), rows)
                 number += 1
 
 
