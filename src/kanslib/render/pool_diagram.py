@@ -20,6 +20,7 @@ _MARGIN = 4
 _ROW = SIZES.line + 2
 _STRIP = 18  # height of a strip in px
 _LEAST_CELL = 3.0  # px: where the cells of addresses would be narrower, no line stands between them
+_APART = 1.0  # px between an address in use and the border of its cell: neighbors have colours of their own
 _OVER_STEMS = f"paint-order:stroke;stroke:{GROUND};stroke-width:4px;stroke-linejoin:round"
 
 
@@ -205,7 +206,7 @@ class _Strip:
 
     def _use(self, name: str, address: str, note: Note) -> Iterator[h.Element]:
         colour = self._colours.get(name, GREY)
-        half = max(self._cell, _LEAST_CELL) / 2
+        half = max(self._cell - 2 * _APART, _LEAST_CELL) / 2
         row_y = self._notes_top + _ROW * note.row + _ROW / 2
         yield line(note.x, row_y, note.x, self._strip_top, colour)
         yield band(note.x - half, self._strip_top, note.x + half, _STRIP, colour, 1, f"{name} {address}")
