@@ -26,5 +26,6 @@ class Evidence(NamedTuple):
         """Return a frame as evidence."""
         source = tr(" of {source}", source=frame.source.rpartition("/")[2]) if frame.source else ""
         return cls(
-            tr("frame {number}{source}", number=frame.number, source=source) if frame.number else "a frame", str(frame)
+            tr("frame {number}{source}", number=frame.number, source=source) if frame.number else tr("a frame"),
+            str(frame),
         )
