@@ -216,6 +216,11 @@ def test_fast_rules_need_no_check(text: str) -> None:
     assert not any(isinstance(one, UnknownStatement) for one in statements)
 
 
+def test_fast_rule_with_a_modulus_of_zero_is_refused_at_once() -> None:
+    with pytest.raises(DumpError, match="at least 1"):
+        rule("numgen random mod 0 vmap { 0 : accept }")
+
+
 def test_base_chain_priority_by_name() -> None:
     lines = ["chain c {", "\ttype filter hook input priority mangle - 5; policy drop;", "}"]
     chain = nftables.parse(table(*lines)).table("inet", "t").chains["c"]

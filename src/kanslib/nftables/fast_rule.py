@@ -30,8 +30,8 @@ _ENDS = "|".join(
         r"reject",
         r"dnat (?:ip6? )?+to (?:\[[0-9a-f:.]++\]|[0-9.]++):\d++",
         r"masquerade(?: fully-random| random)?+",
-        rf"numgen random mod \d++ vmap \{{ {_ELEMENT}(?:, {_ELEMENT})*+ \}}",
-        rf"dnat ip6? to numgen random mod \d++ map \{{ {_ENDPOINT}(?:, {_ENDPOINT})*+ \}}",
+        rf"numgen random mod [1-9]\d*+ vmap \{{ {_ELEMENT}(?:, {_ELEMENT})*+ \}}",
+        rf"dnat ip6? to numgen random mod [1-9]\d*+ map \{{ {_ENDPOINT}(?:, {_ENDPOINT})*+ \}}",
         r"meta mark set meta mark [|&^] 0x[0-9a-f]++",
         rf"update @{_NAME} \{{ ip6? saddr \}}",
     )
