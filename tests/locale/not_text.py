@@ -5,8 +5,9 @@ from __future__ import annotations
 # rooms whose texts go through the catalogues, as patterns of paths below src/kanslib
 MARKED = (
     "*.py", "analysis/*.py", "backends/*.py", "cli/*.py", "cluster/*.py", "comparison/*.py", "course/**/*.py",
-    "diagnosis/*.py", "exercises/*.py", "iptables/*.py", "k8s/manifest.py", "lab/*.py", "packets/arp.py",
-    "packets/bgp_fsm.py", "recording/**/*.py", "render/**/*.py", "simulator/chance.py", "simulator/network.py",
+    "diagnosis/*.py", "exercises/*.py", "iptables/*.py", "k8s/manifest.py", "lab/*.py", "nftables/*.py",
+    "packets/arp.py", "packets/bgp_fsm.py", "recording/**/*.py", "render/**/*.py", "simulator/chance.py",
+    "simulator/network.py",
 )  # fmt: skip
 
 NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from its beginning to its end
@@ -55,6 +56,17 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "iptables/syntax.py": r"\n.*",  # options
     "iptables/targets.py": r"queue \{\}",
     "lab/traffic.py": r"docker ps.*",
+    "nftables/compiler.py": r"map \{\}",  # a key
+    "nftables/diff.py": r"(\{\} ){2}priority \{\}, policy \{\}",  # as nft writes it
+    "nftables/element_statements.py": r" used \{\}",
+    "nftables/expressions.py": r" level \{\}",
+    "nftables/fast_rule.py": r".*",  # patterns of rules
+    "nftables/json_reader.py": r" used \{\}|ct \w+|(spnum|ttl|tunnel) \{\}",
+    "nftables/names.py": r".*",  # names of fields
+    "nftables/parser.py": r"ct \w+|chain, set, map, \{\}",
+    "nftables/statement_actions.py": r"(ct count|queue|recent|xt match|xt \{\}|\{\} to) \{\}|(limit rate|quota) \{\}.*",
+    "nftables/statements.py": r"ct \{\}|tcp reset",
+    "nftables/syntax.py": r".*",  # expressions, as nft writes them
     "packets/arp.py": r"(reverse|dynamic|inverse) .*|operation .*|\{\} is-at.*|who-has .*",  # as tcpdump writes them
     "recording/format.py": r"Unix seconds",  # of the JSON Schema
     "recording/raw/convert.py": r".*",  # titles and notes that a recording keeps

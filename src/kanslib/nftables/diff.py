@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from kanslib.i18n import tr
 from kanslib.nftables.ruleset import Ruleset
 from kanslib.nftables.syntax import Chain, Counter, Element, Rule, Set, Statement, Table
 
@@ -50,7 +51,7 @@ class PlacedCounter:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.table}: counter {self.name}"
+        return tr("{table}: counter {name}", table=self.table, name=self.name)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,12 @@ class CounterChange:
     bytes: int
 
     def __str__(self) -> str:
-        return f"{self.counted}: {self.packets:+,} packets, {self.bytes:+,} bytes"
+        return tr(
+            "{counted}: {packets:+,} packets, {bytes:+,} bytes",
+            counted=self.counted,
+            packets=self.packets,
+            bytes=self.bytes,
+        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,10 @@ class RulesetDifference:
         lines = [f"- {one}" for one in (*self.removed, *self.removed_elements)]
         lines += [f"+ {one}" for one in (*self.added, *self.added_elements)]
         lines += [f"# {one}" for one in self.counters]
-        lines += [f"{table} {chain}: the rules have another order" for table, chain in self.reordered]
+        lines += [
+            tr("{table} {chain}: the rules have another order", table=table, chain=chain)
+            for table, chain in self.reordered
+        ]
         return "\n".join([*lines, *self.structure])
 
 
@@ -235,10 +244,12 @@ def _structure(old: _Tables, new: _Tables) -> Iterator[str]:
         yield from _present("set", f"{name} ", before.sets, after.sets)
         for key, earlier, later in _both(before.chains, after.chains):
             if earlier.base != later.base:
-                yield f"chain {name} {key}: {_hook(earlier)} → {_hook(later)}"
+                yield tr(
+                    "chain {name}: {before} → {after}", name=f"{name} {key}", before=_hook(earlier), after=_hook(later)
+                )
         for key, old_set, new_set in _both(before.sets, after.sets):
             if _kind(old_set) != _kind(new_set):
-                yield f"set {name} {key}: it has another type, flags, timeout or size"
+                yield tr("set {name}: it has another type, flags, timeout or size", name=f"{name} {key}")
 
 
 def _both(old: Mapping[str, _Placed], new: Mapping[str, _Placed]) -> Iterator[tuple[str, _Placed, _Placed]]:
@@ -247,13 +258,13 @@ def _both(old: Mapping[str, _Placed], new: Mapping[str, _Placed]) -> Iterator[tu
 
 
 def _present(kind: str, where: str, old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
-    yield from (f"{kind} {where}{name}: it is gone" for name in old if name not in new)
-    yield from (f"{kind} {where}{name}: it is new" for name in new if name not in old)
+    yield from (tr("{kind} {name}: it is gone", kind=kind, name=f"{where}{name}") for name in old if name not in new)
+    yield from (tr("{kind} {name}: it is new", kind=kind, name=f"{where}{name}") for name in new if name not in old)
 
 
 def _hook(chain: Chain) -> str:
     base = chain.base
-    return "no hook" if base is None else f"{base.type} {base.hook} priority {base.priority}, policy {base.policy}"
+    return tr("no hook") if base is None else f"{base.type} {base.hook} priority {base.priority}, policy {base.policy}"
 
 
 def _kind(found: Set) -> tuple[object, ...]:

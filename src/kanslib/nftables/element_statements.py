@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from kanslib.i18n import tr, tr_later
 from kanslib.nftables.syntax import ConnectionLimit, Counter, Limit, Quota, SideEffect, Verdict
 from kanslib.nftables.tokens import Cursor
 
@@ -17,7 +18,7 @@ def read_verdict(cursor: Cursor) -> Verdict | None:
     if kind := cursor.accept("accept", "drop", "continue", "return"):
         return Verdict(kind)
     if kind := cursor.accept("jump", "goto"):
-        return Verdict(kind, cursor.word("the name of a chain"))
+        return Verdict(kind, cursor.word(tr_later("the name of a chain")))
     return None
 
 
@@ -32,9 +33,9 @@ def _read_counter(cursor: Cursor) -> Counter:
     cursor.take()
     if not cursor.accept("packets"):
         return Counter()
-    packets = cursor.number("how many packets")
+    packets = cursor.number(tr_later("how many packets"))
     cursor.expect("bytes")
-    return Counter(packets, cursor.number("how many bytes"))
+    return Counter(packets, cursor.number(tr_later("how many bytes")))
 
 
 def _read_limit(cursor: Cursor) -> Limit:
@@ -44,19 +45,19 @@ def _read_limit(cursor: Cursor) -> Limit:
     rate, per, unit = _read_rate(cursor)
     burst, burst_unit = (5, "packets") if unit == "packets" else (0, "bytes")
     if cursor.accept("burst"):
-        burst, burst_unit = cursor.number("how many packets or bytes"), cursor.expect("packets", *_UNITS)
+        burst, burst_unit = cursor.number(tr_later("how many packets or bytes")), cursor.expect("packets", *_UNITS)
     return Limit(rate, per, unit, burst, burst_unit, over)
 
 
 def _read_rate(cursor: Cursor) -> tuple[int, str, str]:
     """Return a rate: `10/minute`, or `10 mbytes/second`."""
     first = cursor.peek()
-    word = cursor.word("a rate such as 10/minute")
+    word = cursor.word(tr_later("a rate such as 10/minute"))
     if found := _RATE.fullmatch(word):
         return int(found["rate"]), found["per"], "packets"
     unit, _, per = cursor.peek().text.partition("/")
     if not word.isdecimal() or unit not in _UNITS or not per:
-        raise cursor.error_at(first.at, "a rate such as 10/minute or 10 mbytes/second")
+        raise cursor.error_at(first.at, tr("a rate such as 10/minute or 10 mbytes/second"))
     cursor.take()
     return int(word), per, unit
 
@@ -69,7 +70,7 @@ def _read_quota(cursor: Cursor) -> Quota:
 
 
 def _read_bytes(cursor: Cursor) -> int:
-    count = cursor.number("a number")
+    count = cursor.number(tr_later("a number"))
     return count * _UNITS[cursor.expect(*_UNITS)]
 
 
@@ -79,12 +80,12 @@ def _read_connection_limit(cursor: Cursor) -> ConnectionLimit | None:
     cursor.take()
     cursor.take()
     over = bool(cursor.accept("over"))
-    return ConnectionLimit(cursor.number("how many connections"), over)
+    return ConnectionLimit(cursor.number(tr_later("how many connections")), over)
 
 
 def _read_last(cursor: Cursor) -> SideEffect:
     cursor.take()
-    used = f" used {cursor.word('a time, or never')}" if cursor.accept("used") else ""
+    used = f" used {cursor.word(tr_later('a time, or never'))}" if cursor.accept("used") else ""
     return SideEffect("last", f"last{used}")
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from kanslib.i18n import tr, tr_later
 from kanslib.iptables.explain import share
 from kanslib.iptables.packet import endpoint
 
@@ -13,46 +14,52 @@ from kanslib.iptables.packet import endpoint
 # `endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80`
 _HASHED = re.compile(r"(?P<kind>service|local|external|endpoint|firewall)-[A-Z2-7]{8}-(?P<rest>.+)")
 _MEANINGS = {  # by the chain of a rule and the one to which it leads
-    ("nat-prerouting", "services"): "a new connection: is it for a Service?",
-    ("nat-output", "services"): "a new connection of this machine's own: is it for a Service?",
-    ("services", "service"): "it asks for the ClusterIP of {service}",
-    ("services", "local"): "it asks for the ClusterIP of {service}, which keeps traffic on its node",
-    ("services", "external"): "it asks for an external address of {service}",
-    ("filter-prerouting-pre-dnat", "firewall-check"): "a new connection: does its Service let in only some sources?",
-    ("filter-output-pre-dnat", "firewall-check"): "a new connection: does its Service let in only some sources?",
-    ("firewall-check", "firewall"): "{service} lets in only some sources",
-    ("firewall", ""): "its source is not let in: dropped",
-    ("filter-input", "service-endpoints-check"): "a new connection: has its Service no endpoints?",
-    ("filter-forward", "service-endpoints-check"): "a new connection: has its Service no endpoints?",
-    ("filter-output", "service-endpoints-check"): "a new connection: has its Service no endpoints?",
-    ("filter-input", "nodeport-endpoints-check"): "a new connection: has the Service of its NodePort no endpoints?",
-    ("filter-forward", "cluster-ips-check"): "a new connection: does it still ask for a ClusterIP?",
-    ("filter-output", "cluster-ips-check"): "a new connection: does it still ask for a ClusterIP?",
-    ("service-endpoints-check", "reject-chain"): "{comment} has no endpoints",
-    ("nodeport-endpoints-check", "reject-chain"): "{comment} has no endpoints",
-    ("service-endpoints-check", ""): "{comment} has no endpoint on this node: dropped",
-    ("nodeport-endpoints-check", ""): "{comment} has no endpoint on this node: dropped",
-    ("reject-chain", ""): "refused",
-    ("external", "mark-for-masquerade"): "came from outside, so mark for masquerade",
-    ("external", "service"): "on to all endpoints",
-    ("external", "local"): "on to the endpoints of this node alone, and no mark: the source stays",
-    ("service", "mark-for-masquerade"): "came from outside the Pods' network, so mark for masquerade",
-    ("local", "mark-for-masquerade"): "came from outside the Pods' network, so mark for masquerade",
-    ("endpoint", "mark-for-masquerade"): "the endpoint asks itself, so mark for masquerade",
-    ("nat-postrouting", "masquerading"): "does its mark ask for a new source?",
+    ("nat-prerouting", "services"): tr_later("a new connection: is it for a Service?"),
+    ("nat-output", "services"): tr_later("a new connection of this machine's own: is it for a Service?"),
+    ("services", "service"): tr_later("it asks for the ClusterIP of {service}"),
+    ("services", "local"): tr_later("it asks for the ClusterIP of {service}, which keeps traffic on its node"),
+    ("services", "external"): tr_later("it asks for an external address of {service}"),
+    ("filter-prerouting-pre-dnat", "firewall-check"): tr_later(
+        "a new connection: does its Service let in only some sources?"
+    ),
+    ("filter-output-pre-dnat", "firewall-check"): tr_later(
+        "a new connection: does its Service let in only some sources?"
+    ),
+    ("firewall-check", "firewall"): tr_later("{service} lets in only some sources"),
+    ("firewall", ""): tr_later("its source is not let in: dropped"),
+    ("filter-input", "service-endpoints-check"): tr_later("a new connection: has its Service no endpoints?"),
+    ("filter-forward", "service-endpoints-check"): tr_later("a new connection: has its Service no endpoints?"),
+    ("filter-output", "service-endpoints-check"): tr_later("a new connection: has its Service no endpoints?"),
+    ("filter-input", "nodeport-endpoints-check"): tr_later(
+        "a new connection: has the Service of its NodePort no endpoints?"
+    ),
+    ("filter-forward", "cluster-ips-check"): tr_later("a new connection: does it still ask for a ClusterIP?"),
+    ("filter-output", "cluster-ips-check"): tr_later("a new connection: does it still ask for a ClusterIP?"),
+    ("service-endpoints-check", "reject-chain"): tr_later("{comment} has no endpoints"),
+    ("nodeport-endpoints-check", "reject-chain"): tr_later("{comment} has no endpoints"),
+    ("service-endpoints-check", ""): tr_later("{comment} has no endpoint on this node: dropped"),
+    ("nodeport-endpoints-check", ""): tr_later("{comment} has no endpoint on this node: dropped"),
+    ("reject-chain", ""): tr_later("refused"),
+    ("external", "mark-for-masquerade"): tr_later("came from outside, so mark for masquerade"),
+    ("external", "service"): tr_later("on to all endpoints"),
+    ("external", "local"): tr_later("on to the endpoints of this node alone, and no mark: the source stays"),
+    ("service", "mark-for-masquerade"): tr_later("came from outside the Pods' network, so mark for masquerade"),
+    ("local", "mark-for-masquerade"): tr_later("came from outside the Pods' network, so mark for masquerade"),
+    ("endpoint", "mark-for-masquerade"): tr_later("the endpoint asks itself, so mark for masquerade"),
+    ("nat-postrouting", "masquerading"): tr_later("does its mark ask for a new source?"),
 }
 # by kube-proxy's comment
 _WHY_MARKED = {
-    "masquerade": "came from outside",
-    "masquerade local traffic": "came from this machine itself",
-    "masquerade clusterIP traffic from outside cluster": "came from outside the Pods' network",
-    "masquerade all clusterIP traffic": "asks for a ClusterIP",
+    "masquerade": tr_later("came from outside"),
+    "masquerade local traffic": tr_later("came from this machine itself"),
+    "masquerade clusterIP traffic from outside cluster": tr_later("came from outside the Pods' network"),
+    "masquerade all clusterIP traffic": tr_later("asks for a ClusterIP"),
 }
 _COMMENTS = {
-    "short-circuit pod traffic": "it comes from a Pod: on to all endpoints",
-    "short-circuit local traffic": "it comes from this machine: on to all endpoints",
-    "Reject traffic to invalid ports of ClusterIPs": "no Service with this ClusterIP has this port: refused",
-    "Drop traffic to unallocated ClusterIPs": "no Service has this ClusterIP: dropped",
+    "short-circuit pod traffic": tr_later("it comes from a Pod: on to all endpoints"),
+    "short-circuit local traffic": tr_later("it comes from this machine: on to all endpoints"),
+    "Reject traffic to invalid ports of ClusterIPs": tr_later("no Service with this ClusterIP has this port: refused"),
+    "Drop traffic to unallocated ClusterIPs": tr_later("no Service has this ClusterIP: dropped"),
 }
 
 
@@ -85,8 +92,8 @@ class WalkedRule:
         chain, to = _kind(self.chain), _kind(self.to)
         found = self._of_services(chain, to, effect) or effect
         if not found and (meaning := _MEANINGS.get((chain, to))) is not None:
-            found = meaning.format(service=_service(self.to), comment=self.comment or "the Service")
-        return found or _COMMENTS.get(self.comment) or self.comment or self.element or self.text
+            found = tr(meaning, service=_service(self.to), comment=self.comment or tr("the Service"))
+        return found or tr(_COMMENTS.get(self.comment, "")) or self.comment or self.element or self.text
 
     def _of_services(self, chain: str, to: str, effect: str) -> str:
         """Return what a rule of kube-proxy does to a packet; empty for any other rule."""
@@ -96,28 +103,30 @@ class WalkedRule:
             case (("service" | "local"), "") if effect:
                 return f"{self._chance()}: {effect}"
             case (("external" | "services"), "") if self.comment in _WHY_MARKED:
-                return f"{_WHY_MARKED[self.comment]}: {effect}, to be masqueraded when it leaves"
+                reason = tr(_WHY_MARKED[self.comment])
+                return tr("{reason}: {effect}, to be masqueraded when it leaves", reason=reason, effect=effect)
             case "endpoint", "" if "update @affinity-" in self.text:
-                return f"the set of its clients remembers this one, which is sent to {_endpoint(self.chain)}"
+                where = _endpoint(self.chain)
+                return tr("the set of its clients remembers this one, which is sent to {endpoint}", endpoint=where)
             case "masquerading", "" if "@hairpin-connections" in self.text:
-                return f"the endpoint asks itself: {effect}"
+                return tr("the endpoint asks itself: {effect}", effect=effect)
             case "masquerading", "" if effect:
-                return f"its mark asks for it: {effect}"
+                return tr("its mark asks for it: {effect}", effect=effect)
             case "services", "external" if "@service-nodeports" in self.text:
-                return f"it asks for the NodePort of {_service(self.to)}"
+                return tr("it asks for the NodePort of {service}", service=_service(self.to))
             case "external", "service" if self.comment:
-                return _COMMENTS.get(self.comment, "")
+                return tr(_COMMENTS.get(self.comment, ""))
         return ""
 
     def _chosen_endpoint(self, where: str) -> str:
         if self.to and self.chance is None:  # not a map of random numbers, but kube-proxy's set of clients
-            return f"this client was sent to {where} before, so again"
+            return tr("this client was sent to {endpoint} before, so again", endpoint=where)
         return f"{self._chance()}: {where}"
 
     def _chance(self) -> str:
         if self.chance is None or self.chance == 1:
-            return "the only endpoint"
-        return f"a random number chooses an endpoint, {share(self.chance)} of what comes here"
+            return tr("the only endpoint")
+        return tr("a random number chooses an endpoint, {share} of what comes here", share=share(self.chance))
 
 
 def _endpoint(chain: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from kanslib.i18n import tr, tr_later
 from kanslib.nftables.element_statements import read_element_statement, read_verdict
 from kanslib.nftables.names import HEADER_FIELDS, KERNEL_FACTS, META_KEYS, OPTION_FIELDS, OPTION_HEADERS, TUNNELS
 from kanslib.nftables.syntax import (
@@ -134,10 +135,10 @@ def read_selector(cursor: Cursor) -> Expression | None:
 
 
 def _read_option(cursor: Cursor) -> HeaderOption:
-    protocol, _, name = cursor.take().text, cursor.take(), cursor.word("the name of an option")
+    protocol, _, name = cursor.take().text, cursor.take(), cursor.word(tr_later("the name of an option"))
     if name.startswith("@"):  # its kind, first bit and length: `tcp option @255,8,8`
         for _ in range(2):
-            name += cursor.expect(",") + cursor.word("a number of bits")
+            name += cursor.expect(",") + cursor.word(tr_later("a number of bits"))
     has_field = cursor.peek().kind == "word" and cursor.peek().text in OPTION_FIELDS and not cursor.is_next("exists")
     return HeaderOption(protocol, name, cursor.take().text if has_field else "")
 
@@ -154,44 +155,44 @@ def _read_inner(cursor: Cursor) -> Inner:
     tunnel = cursor.take().text
     field = read_selector(cursor)
     if field is None:
-        raise cursor.error(f"a field of the packet in {tunnel}")
+        raise cursor.error(tr("a field of the packet in {tunnel}", tunnel=tunnel))
     return Inner(tunnel, field)
 
 
 def _read_raw(cursor: Cursor) -> RawPayload:
     base = cursor.take().text.removeprefix("@")
     cursor.expect(",")
-    offset = cursor.number("the first bit")
+    offset = cursor.number(tr_later("the first bit"))
     cursor.expect(",")
-    return RawPayload(base, offset, cursor.number("how many bits"))
+    return RawPayload(base, offset, cursor.number(tr_later("how many bits")))
 
 
 def _read_meta(cursor: Cursor) -> Meta:
-    return Meta(cursor.word("a key of meta, such as mark"))
+    return Meta(cursor.word(tr_later("a key of meta, such as mark")))
 
 
 def _read_ct(cursor: Cursor) -> Ct:
     direction = cursor.accept(*_CT_DIRECTIONS)
     family = cursor.accept("ip", "ip6") if direction else ""
-    return Ct(cursor.word("a key of ct, such as state"), direction, family)
+    return Ct(cursor.word(tr_later("a key of ct, such as state")), direction, family)
 
 
 def _read_fib(cursor: Cursor) -> Fib:
-    flags = [cursor.word("a field that the routing is asked about")]
+    flags = [cursor.word(tr_later("a field that the routing is asked about"))]
     while cursor.accept("."):
-        flags.append(cursor.word("a field that the routing is asked about"))
+        flags.append(cursor.word(tr_later("a field that the routing is asked about")))
     result = cursor.expect(*_FIB_RESULTS)
     return Fib(tuple(flags), "oif" if result == "check" else result)  # nft 1.1 prints `oif exists` as `check exists`
 
 
 def _read_route(cursor: Cursor) -> Route:
     family = cursor.accept("ip", "ip6")
-    return Route(cursor.word("a key of rt, such as nexthop"), family)
+    return Route(cursor.word(tr_later("a key of rt, such as nexthop")), family)
 
 
 def _read_socket(cursor: Cursor) -> Socket:
-    key = cursor.word("a key of socket, such as transparent")
-    level = f" level {cursor.number('a level')}" if cursor.accept("level") else ""
+    key = cursor.word(tr_later("a key of socket, such as transparent"))
+    level = f" level {cursor.number(tr_later('a level'))}" if cursor.accept("level") else ""
     return Socket(key + level)
 
 
@@ -199,13 +200,13 @@ def _read_numgen(cursor: Cursor) -> NumGen:
     mode = cursor.expect("random", "inc")
     cursor.expect("mod")
     modulus = _read_modulus(cursor)
-    return NumGen(mode, modulus, cursor.number("the first number") if cursor.accept("offset") else 0)
+    return NumGen(mode, modulus, cursor.number(tr_later("the first number")) if cursor.accept("offset") else 0)
 
 
 def _read_modulus(cursor: Cursor) -> int:
-    place, modulus = cursor.peek(), cursor.number("how many numbers")
+    place, modulus = cursor.peek(), cursor.number(tr_later("how many numbers"))
     if modulus < 1:
-        raise cursor.error_at(place.at, "how many numbers, at least 1")
+        raise cursor.error_at(place.at, tr("how many numbers, at least 1"))
     return modulus
 
 
@@ -221,8 +222,8 @@ def _read_symhash(cursor: Cursor) -> Hash:
 def _read_hash(cursor: Cursor, kind: str, of: Expression | None) -> Hash:
     cursor.expect("mod")
     modulus = _read_modulus(cursor)
-    seed = cursor.number("the seed") if cursor.accept("seed") else None
-    return Hash(kind, of, modulus, seed, cursor.number("the first number") if cursor.accept("offset") else 0)
+    seed = cursor.number(tr_later("the seed")) if cursor.accept("seed") else None
+    return Hash(kind, of, modulus, seed, cursor.number(tr_later("the first number")) if cursor.accept("offset") else 0)
 
 
 _READERS: dict[str, Callable[[Cursor], Expression]] = {
@@ -251,7 +252,7 @@ def read_value(cursor: Cursor) -> Expression:
 def _read_constant(cursor: Cursor) -> Value | Interval | Prefix | Flags:
     """Return one value, interval or prefix; `fin|syn` is written as one word by older versions."""
     token = cursor.peek()
-    word = cursor.word("a value")
+    word = cursor.word(tr_later("a value"))
     if token.kind == "string":
         if cursor.is_next("-") and cursor.peek(1).kind == "string":
             cursor.take()
@@ -270,7 +271,7 @@ def read_set(cursor: Cursor) -> SetReference | SetLiteral:
     """Return a set: a name after `@`, or elements in braces."""
     if cursor.is_next("{"):
         return read_set_literal(cursor)
-    name = cursor.word("a set such as @blocked, or { its elements }")
+    name = cursor.word(tr_later("a set such as @blocked, or { its elements }"))
     return SetReference(name.removeprefix("@"))
 
 
@@ -293,11 +294,11 @@ def read_element(cursor: Cursor) -> Element:
     statements = []
     while True:
         if cursor.accept("timeout"):
-            timeout = seconds(cursor.word("a time such as 1h30m"))
+            timeout = seconds(cursor.word(tr_later("a time such as 1h30m")))
         elif cursor.accept("expires"):
-            expires = seconds(cursor.word("a time such as 1h30m"))
+            expires = seconds(cursor.word(tr_later("a time such as 1h30m")))
         elif cursor.accept("comment"):
-            comment = cursor.word("a comment in quotes")
+            comment = cursor.word(tr_later("a comment in quotes"))
         elif statement := read_element_statement(cursor):
             statements.append(statement)
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from kanslib.exceptions import DumpError
+from kanslib.i18n import tr
 from kanslib.iptables.dump_text import check_size
 from kanslib.nftables.expressions import constant
 from kanslib.nftables.ruleset import Ruleset
@@ -83,11 +84,13 @@ def parse_json(text: str) -> Ruleset:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as exc:
-        raise DumpError(exc.lineno, exc.colno, exc.doc.split("\n")[exc.lineno - 1], f"JSON ({exc.msg})") from None
+        raise DumpError(
+            exc.lineno, exc.colno, exc.doc.split("\n")[exc.lineno - 1], tr("JSON ({problem})", problem=exc.msg)
+        ) from None
     except ValueError:  # sys.set_int_max_str_digits
-        raise DumpError(1, 1, "", "numbers of fewer digits") from None
+        raise DumpError(1, 1, "", tr("numbers of fewer digits")) from None
     except RecursionError:
-        raise DumpError(1, 1, "", "JSON that is not so deep") from None
+        raise DumpError(1, 1, "", tr("JSON that is not so deep")) from None
     parts: dict[tuple[str, str], _Parts] = {}
     number = 0
     try:
@@ -96,8 +99,10 @@ def parse_json(text: str) -> Ruleset:
             if kind != "metainfo":
                 _add(parts, kind, _object(value), number)
     except (_UnexpectedError, RecursionError) as exc:
-        expected = str(exc) if isinstance(exc, _UnexpectedError) else "expressions that are not so deep"
-        raise DumpError(1, 1, "", f"{expected} in entry {number} of the list `nftables`") from None
+        expected = str(exc) if isinstance(exc, _UnexpectedError) else tr("expressions that are not so deep")
+        raise DumpError(
+            1, 1, "", tr("{expected} in entry {number} of the list `nftables`", expected=expected, number=number)
+        ) from None
     tables = tuple(one.table() for one in parts.values())
     unknown = [
         (rule.line, str(statement))
@@ -141,7 +146,9 @@ def _add(parts: dict[tuple[str, str], _Parts], kind: str, entry: _Object, number
         return
     table = parts.get((family, _text(entry, "table")))
     if table is None:
-        raise _UnexpectedError(f"the table {family} {_text(entry, 'table')} before its {kind}")
+        raise _UnexpectedError(
+            tr("the table {table} before its {kind}", table=f"{family} {_text(entry, 'table')}", kind=kind)
+        )
     if kind == "chain":
         table.chains[name] = _base_chain(entry), _text(entry, "comment")
     elif kind == "rule":
@@ -392,7 +399,7 @@ def _optional(value: Json) -> Expression | None:
 def _map(value: Json) -> SetReference | SetLiteral:
     found = _expression(value)
     if not isinstance(found, SetReference | SetLiteral):
-        raise _UnexpectedError("a set such as @blocked, or {set: […]}")
+        raise _UnexpectedError(tr("a set such as @blocked, or {set: […]}"))
     return found
 
 
@@ -459,7 +466,7 @@ def _numgen(value: Json) -> NumGen:
 def _modulus(entry: _Object) -> int:
     found = _number(entry.get("mod"))
     if found < 1:
-        raise _UnexpectedError("a modulus of at least 1")
+        raise _UnexpectedError(tr("a modulus of at least 1"))
     return found
 
 
@@ -521,13 +528,13 @@ def _header(entry: _Object) -> HeaderOption:
 
 def _object(value: Json) -> _Object:
     if not isinstance(value, Mapping):
-        raise _UnexpectedError("an object")
+        raise _UnexpectedError(tr("an object"))
     return value
 
 
 def _list(value: Json) -> Sequence[Json]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise _UnexpectedError("a list")
+        raise _UnexpectedError(tr("a list"))
     return value
 
 
@@ -537,7 +544,7 @@ def _only(value: Json) -> tuple[str, Json]:
         return value, None
     entry = _object(value)
     if len(entry) != 1:
-        raise _UnexpectedError("an object with one member")
+        raise _UnexpectedError(tr("an object with one member"))
     return next(iter(entry.items()))
 
 
@@ -545,13 +552,13 @@ def _text(entry: _Object, name: str) -> str:
     """Return a member as text; empty where it is absent."""
     value = entry.get(name, "")
     if not isinstance(value, str):
-        raise _UnexpectedError(f"a text as {name}")
+        raise _UnexpectedError(tr("a text as {name}", name=name))
     return value
 
 
 def _number(value: Json) -> int:
     if not isinstance(value, int):
-        raise _UnexpectedError("a number")
+        raise _UnexpectedError(tr("a number"))
     return value
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kanslib.exceptions import DumpError
+from kanslib.i18n import tr, tr_later
 from kanslib.iptables.dump_text import split_lines
 from kanslib.nftables.expressions import constant, read_set_literal, seconds
 from kanslib.nftables.fast_rule import FAST_ELEMENT, FAST_ELEMENTS, FAST_RULE
@@ -88,7 +89,7 @@ class _Lines:
             if line == "}":
                 return
             yield number, line
-        raise self.error(len(self.lines), f"}} for the block that begins on line {opened}")
+        raise self.error(len(self.lines), tr("}} for the block that begins on line {opened}", opened=opened))
 
 
 def parse(text: str) -> Ruleset:
@@ -107,7 +108,7 @@ def parse(text: str) -> Ruleset:
     try:
         tables = _read_tables(lines)
     except RecursionError:
-        raise lines.error(lines.next, "brackets that are not so deep in one another") from None
+        raise lines.error(lines.next, tr("brackets that are not so deep in one another")) from None
     return Ruleset(tuple(tables), text, tuple(lines.comments), tuple(lines.unknown))
 
 
@@ -117,7 +118,7 @@ def _read_tables(lines: _Lines) -> list[Table]:
         found = _BLOCK.fullmatch(line)
         words = found["names"].split(" ") if found and found["kind"] == "table" else []
         if len(words) != 2 or words[0] not in _FAMILIES:
-            raise lines.error(number, "a table such as `table ip nat {`, as `nft list ruleset` prints it")
+            raise lines.error(number, tr("a table such as `table ip nat {`, as `nft list ruleset` prints it"))
         tables.append(_read_table(lines, number, *words))
     return tables
 
@@ -146,7 +147,7 @@ def _read_table(lines: _Lines, opened: int, family: str, name: str) -> Table:
             elif kind == "comment":
                 comment = rest.strip('"')
             else:
-                raise lines.error(number, "a chain, a set, a map or another object of the table, or }")
+                raise lines.error(number, tr("a chain, a set, a map or another object of the table, or }"))
             continue
         kind, own = found["kind"], found["names"]
         if kind == "chain":
@@ -207,7 +208,7 @@ def _read_inline_chain(lines: _Lines, opened: int, found: re.Match[str]) -> tupl
         else:
             rules.append(_read_rule(lines, number))
     else:
-        raise lines.error(len(lines.lines), f"}} for the chain that begins on line {opened}")
+        raise lines.error(len(lines.lines), tr("}} for the chain that begins on line {opened}", opened=opened))
     name = f"{{ line {opened} }}"
     head = Cursor(lines.lines[opened - 1].rpartition(found["kind"])[0], opened)
     statements = (*read_statements(head), Verdict(found["kind"], name))
@@ -222,7 +223,7 @@ def _base_chain(lines: _Lines, number: int, found: re.Match[str], family: str) -
     names = {**PRIORITIES, **(BRIDGE_PRIORITIES if family == "bridge" else {})}
     priority = _PRIORITY.fullmatch(found["priority"])
     if priority is None or (priority["name"] and priority["name"] not in names):
-        raise lines.error(number, f"a priority: a number, or one of {', '.join(names)} with an offset")
+        raise lines.error(number, tr("a priority: a number, or one of {names} with an offset", names=", ".join(names)))
     offset = int(priority["number"] or 0) * (-1 if priority["sign"] == "-" else 1)
     devices = tuple(re.findall(r'"([^"]*)"', found["devices"])) or tuple(found["devices"].split()[1:])
     at = names.get(priority["name"] or "", 0) + offset
@@ -237,9 +238,9 @@ def _read_rule(lines: _Lines, line: int) -> Rule:
     def read() -> tuple[tuple[Statement, ...], str]:
         cursor = Cursor(body, line)
         statements = read_statements(cursor)
-        comment = cursor.word("a comment in quotes") if cursor.accept("comment") else ""
+        comment = cursor.word(tr_later("a comment in quotes")) if cursor.accept("comment") else ""
         if not cursor.at_end:
-            raise cursor.error("the end of the rule")
+            raise cursor.error(tr("the end of the rule"))
         return statements, comment
 
     if not FAST_RULE.fullmatch(body):
@@ -274,13 +275,17 @@ def _read_set(lines: _Lines, opened: int, name: str) -> Set:
         elif word in _SET_PROPERTIES:
             properties[word] = number, rest
         else:
-            raise lines.error(number, f"{', '.join(_SET_PROPERTIES)}, elements, or }}")
+            raise lines.error(number, tr("{words}, elements, or }}", words=", ".join(_SET_PROPERTIES)))
     kind = properties.get("type") or properties.get("typeof")
     if kind is None:
-        raise lines.error(opened, f"the type of {name}: a line with type or typeof")
+        raise lines.error(opened, tr("the type of {name}: a line with type or typeof", name=name))
     key, _, data = kind[1].partition(" : ")
     # nft 1.1 prints how many there are: `size 65535\t# count 3`
-    size = Cursor(properties["size"][1], properties["size"][0]).number("a size") if "size" in properties else None
+    size = (
+        Cursor(properties["size"][1], properties["size"][0]).number(tr_later("a size"))
+        if "size" in properties
+        else None
+    )
     return Set(
         name, key, data, frozenset(properties["flags"][1].split(",")) if "flags" in properties else frozenset(),
         seconds(properties["timeout"][1]) if "timeout" in properties else None, size, "auto-merge" in properties,
@@ -294,7 +299,7 @@ def _read_elements(lines: _Lines, first: int) -> Callable[[], tuple[Element, ...
     while not lines.lines[last - 1].rstrip().endswith("}"):
         last += 1
         if last > len(lines.lines):
-            raise lines.error(first, "elements = { … } with the brace that closes them")
+            raise lines.error(first, tr("elements = { … } with the brace that closes them"))
     lines.next = last
     text = "\n".join(lines.lines[first - 1 : last])
 

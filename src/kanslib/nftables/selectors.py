@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
+from kanslib.i18n import tr
 from kanslib.iptables.match_types import (
     EVERYTHING,
     AddrTypeMatch,
@@ -446,7 +447,7 @@ def _ct_direction(values: Sequence[Expression], negated: bool) -> tuple[Match, .
     at = places.get(values[0]) if len(values) == 1 else None
     if at is None:
         raise UnknownValueError(" ".join(map(str, values)))
-    test = ConnectionTest("ctdir", "the direction", ((at, at),), YES_NO, at == 0, negated, at == 0)
+    test = ConnectionTest("ctdir", tr("the direction"), ((at, at),), YES_NO, at == 0, negated, at == 0)
     return (ConntrackMatch(None, (test,)),)
 
 
@@ -476,7 +477,7 @@ def _reverse_path(left: Fib, values: Sequence[Expression], negated: bool) -> tup
     """Return the match of `fib saddr . iif oif missing`: no route back to the source by this interface."""
     if values[0] not in (Value("exists"), Value("missing")):
         raise UnknownValueError
-    words = "the way back to VALUE {leaves|does not leave} by the interface that it came in by"
+    words = tr("the way back to VALUE {leaves|does not leave} by the interface that it came in by")
     inverted = (values[0] == Value("missing")) != negated
     return (ReversePathMatch("iif" not in left.flags, True, inverted, words),)
 
@@ -484,7 +485,7 @@ def _reverse_path(left: Fib, values: Sequence[Expression], negated: bool) -> tup
 def _socket(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     if values[0] != Value(1) or negated:
         raise UnknownValueError
-    return (SocketMatch("a transparent socket {is|is not} open for it", True, False),)
+    return (SocketMatch(tr("a transparent socket {is|is not} open for it"), True, False),)
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -575,7 +576,7 @@ def _text(bits: int, value: int) -> str:
 
 def unknown_match(text: str) -> Match:
     """Return the match of a comparison that is not known here: its packet may match, or not."""
-    return OutsideMatch(text, f"{text} {{matches|does not match}}", EVERYTHING, False)
+    return OutsideMatch(text, tr("{text} {{matches|does not match}}", text=text), EVERYTHING, False)
 
 
 def requirements_of(left: Expression) -> tuple[Match, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
+from kanslib.i18n import tr
 from kanslib.iptables import effects, targets
 from kanslib.iptables.match_types import (
     EVERYTHING,
@@ -144,12 +145,13 @@ def _used_up(statement: Limit | Quota | ObjectReference | ConnectionLimit | Flow
     """Return the match of a statement that depends on the packets before this one."""
     match statement:
         case ConnectionLimit(count, over):
-            words = f"the number of connections {{is|is not}} {'over' if over else 'up to'} {count}"
+            most = tr("the number of connections {{is|is not}} up to {count}", count=count)
+            words = tr("the number of connections {{is|is not}} over {count}", count=count) if over else most
             return (OutsideMatch(f"ct count {count}", words, EVERYTHING, False),)
         case FlowOffload(flowtable):
-            words = f"the flowtable {flowtable} {{takes|does not take}} the connection"
+            words = tr("the flowtable {flowtable} {{takes|does not take}} the connection", flowtable=flowtable)
         case _:
-            words = f"{_limit_words(statement)} {{lets the packet pass|stops the rule}}"
+            words = tr("{limit} {{lets the packet pass|stops the rule}}", limit=_limit_text(statement))
     return (FreshMatch(words, False),)
 
 
@@ -157,7 +159,8 @@ def _verdict(kind: str, chain: str) -> Action:
     return targets.Jump(chain, kind == "goto") if chain else _SIMPLE.get(kind, targets.NoEffect())
 
 
-def _limit_words(statement: Limit | Quota | ObjectReference) -> str:
+def _limit_text(statement: Limit | Quota | ObjectReference) -> str:
+    """Return a limit as nft writes it."""
     match statement:
         case Limit(rate, per, unit, _, _, over):
             what = f"{rate}/{per}" if unit == "packets" else f"{rate} {unit}/{per}"
@@ -232,7 +235,8 @@ def _limits_of(right: Expression, table: Table) -> tuple[Match, ...]:
     named = table.sets.get(right.name) if isinstance(right, SetReference) else None
     if named is None or not any(_is_limit(one) for element in named.elements for one in element.statements):
         return ()
-    return (FreshMatch(f"the limit of an element of {named.name} {{lets the packet pass|stops the rule}}", False),)
+    words = tr("the limit of an element of {name} {{lets the packet pass|stops the rule}}", name=named.name)
+    return (FreshMatch(words, False),)
 
 
 def _is_limit(statement: Statement) -> bool:
@@ -417,7 +421,7 @@ def _assign(statement: Assign) -> Action:
     try:
         return _assigned(target, value)
     except UnknownValueError:
-        return targets.NoEffect(f"{target} becomes {value}")
+        return targets.NoEffect(tr("{target} becomes {value}", target=target, value=value))
 
 
 def _assigned(target: Expression, value: Expression) -> Action:
@@ -438,7 +442,7 @@ def _assigned(target: Expression, value: Expression) -> Action:
             return targets.SetMSS(None if isinstance(value, Route) else highest)
         case Payload("ip" | "ip6", "dscp"):
             return targets.SetBits("tos", 0xFC, dscp(value) << 2)
-    return targets.NoEffect(f"{target} becomes {value}")
+    return targets.NoEffect(tr("{target} becomes {value}", target=target, value=value))
 
 
 def _assign_mark(word: str, value: Expression) -> Action:
@@ -489,7 +493,7 @@ def _translate(statement: Nat) -> Action:
         addresses = _address_ends(address) if address is not None else None
         ports = _port_ends(port) if port is not None else None
     except UnknownValueError:
-        return _unknown(f"{statement.kind} to {str(address) if address else ''}")
+        return _unknown(f"{statement.kind} to {address or ''}")
     random = any(flag in ("random", "fully-random") for flag in statement.flags)
     return targets.Translate(_NAT[statement.kind], addresses, ports, None, random)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from kanslib.i18n import tr_later
 from kanslib.nftables.element_statements import read_element_statement, read_verdict
 from kanslib.nftables.expressions import (
     constant,
@@ -132,7 +133,7 @@ def _read_flags(cursor: Cursor, *known: str) -> list[str]:
     flags: list[str] = []
     while (not known and not flags) or (known and cursor.is_next(*known)) or (flags and cursor.is_next(",")):
         cursor.accept(",")
-        flags.append(cursor.word("a flag"))
+        flags.append(cursor.word(tr_later("a flag")))
     return flags
 
 
@@ -145,7 +146,7 @@ def _read_reject(cursor: Cursor) -> Reject:
         cursor.expect("reset")
         return Reject("tcp reset")
     cursor.accept("type", "code")
-    return Reject(kind, constant(cursor.word("a code such as admin-prohibited")))
+    return Reject(kind, constant(cursor.word(tr_later("a code such as admin-prohibited"))))
 
 
 # ── counters, limits, logs ───────────────────────────────────────────────────────────────────────────────────
@@ -167,13 +168,13 @@ def _read_log(cursor: Cursor) -> Log:
         if name == "flags":
             value: int | str = " ".join(_log_flags(cursor))
         else:
-            value = constant(cursor.word(f"the log's {name}"))
+            value = constant(cursor.word(tr_later("the log's {name}"), name=name))
         options.append((name, value))
     return Log(tuple(options))
 
 
 def _log_flags(cursor: Cursor) -> list[str]:
-    return [cursor.word("a flag of log"), *_read_flags(cursor, "sequence", "options")]
+    return [cursor.word(tr_later("a flag of log")), *_read_flags(cursor, "sequence", "options")]
 
 
 # ── what changes a packet ────────────────────────────────────────────────────────────────────────────────────
@@ -243,9 +244,9 @@ def _read_set_update(cursor: Cursor) -> SetUpdate | None:
 def _read_meter(cursor: Cursor) -> SetUpdate:
     """Return `meter NAME size N { … }`, which nft 1.0.8 and later print as `add @NAME { … }`."""
     cursor.take()
-    name = cursor.word("the name of a meter")
+    name = cursor.word(tr_later("the name of a meter"))
     if cursor.accept("size"):
-        cursor.number("how many elements")
+        cursor.number(tr_later("how many elements"))
     cursor.expect("{")
     element = read_element(cursor)
     cursor.expect("}")
@@ -255,7 +256,7 @@ def _read_meter(cursor: Cursor) -> SetUpdate:
 def _read_flow(cursor: Cursor) -> FlowOffload:
     cursor.take()
     cursor.expect("add", "offload")
-    return FlowOffload(cursor.word("a flowtable such as @f").removeprefix("@"))
+    return FlowOffload(cursor.word(tr_later("a flowtable such as @f")).removeprefix("@"))
 
 
 def _read_synproxy(cursor: Cursor) -> SynProxy | ObjectReference:
@@ -264,7 +265,7 @@ def _read_synproxy(cursor: Cursor) -> SynProxy | ObjectReference:
         return ObjectReference("synproxy", read_expression(cursor))
     options = []
     while option := cursor.accept("mss", "wscale", "timestamp", "sack-perm"):
-        options.append(f"{option} {cursor.number('a number')}" if option in ("mss", "wscale") else option)
+        options.append(f"{option} {cursor.number(tr_later('a number'))}" if option in ("mss", "wscale") else option)
     return SynProxy(tuple(options))
 
 
@@ -292,7 +293,7 @@ def _read_extension(cursor: Cursor) -> Extension | None:
     if not cursor.is_next("match", "target", ahead=1):
         return None
     cursor.take()
-    return Extension(cursor.take().text, cursor.word("the name of an extension"))
+    return Extension(cursor.take().text, cursor.word(tr_later("the name of an extension")))
 
 
 def _read_notrack(cursor: Cursor) -> NoTrack:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 from typing import NamedTuple
 
 from kanslib.exceptions import DumpError
+from kanslib.i18n import tr
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -40,7 +42,7 @@ class Cursor:
         while at < len(text):
             found = _TOKEN.match(text, at)
             if found is None:
-                raise self.error_at(at, "a word, a string in quotes, or one of { } ( ) , ;")
+                raise self.error_at(at, tr("a word, a string in quotes, or one of { } ( ) , ;"))
             kind = found.lastgroup or ""
             if kind == "string":
                 self._tokens.append(Token(kind, found[0][1:-1], at))
@@ -82,22 +84,22 @@ class Cursor:
     def expect(self, *texts: str) -> str:
         """Return the next token's text, which has to be one of these."""
         if not self.is_next(*texts):
-            raise self.error(" or ".join(texts))
+            raise self.error(reduce(lambda one, other: tr("{one} or {other}", one=one, other=other), texts))
         return self.take().text
 
-    def word(self, what: str) -> str:
-        """Return the next token's text, which has to be a word or a string; `what` it is."""
+    def word(self, what: str, **values: object) -> str:
+        """Return the next token's text, which has to be a word or a string; `what` it is, a message with `values`."""
         if self.peek().kind not in ("word", "string"):
-            raise self.error(what)
+            raise self.error(tr(what, **values))
         return self.take().text
 
     def number(self, what: str) -> int:
-        """Return the next token as a number, decimal or hexadecimal; `what` it is."""
+        """Return the next token as a number, decimal or hexadecimal; `what` it is, a message."""
         text = self.peek().text
         try:
             found = int(text, 16 if text.startswith("0x") else 10)
         except ValueError:
-            raise self.error(what) from None
+            raise self.error(tr(what)) from None
         self.take()
         return found
 
