@@ -338,3 +338,15 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 def test_any_change_is_parsed_or_refused(place: int, inserted: str) -> None:
     with suppress(DumpError):
         nftables.parse(RULESET[:place] + inserted + RULESET[place:])
+
+
+def test_elements_are_the_same_read_at_once_and_one_by_one() -> None:
+    fast = '10.96.0.1 . tcp . 443 comment "a/b" : goto one, 10.0.0.0/8 . udp . 53 : drop'
+    text = "table ip t {{\n\tmap m {{\n\t\ttype x : verdict\n\t\telements = {{ {} }}\n\t}}\n}}\n"
+    one, other = (
+        nftables.parse(text.format(elements)).table("ip", "t").sets["m"].elements
+        for elements in (fast, f"{fast}, * : accept")
+    )
+    assert one == other[:-1]
+    assert one[1:] == other[1:-1]
+    assert one != other

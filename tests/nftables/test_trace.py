@@ -316,3 +316,32 @@ def test_explanation_names_chains_and_lines() -> None:
     assert way.explain().splitlines()[:3] == [
         "FORWARD", "  forward: ip saddr 10.0.0.0/24 jump one   (line 7)", "  one: counter drop   (line 3)",
     ]  # fmt: skip
+
+
+ENTRIES = [*(f"10.7.{at // 200}.{at % 200} . tcp . {80 + at // 3 % 3}" for at in range(0, 999, 3)),
+           "10.0.0.0/8 . udp . 53", "2001:db8::7 . tcp . 80"]  # fmt: skip
+
+
+@pytest.mark.parametrize("comment", ["", ' timeout 1h comment "read one by one"'])
+def test_long_map_finds_the_element_of_a_packet_however_it_is_read(comment: str) -> None:
+    elements = ",\n".join(f"{key}{comment} : goto drops" for key in ENTRIES)
+    sets = f"\tmap m {{\n\t\ttype a . b . c : verdict\n\t\telements = {{ {elements} }}\n\t}}\n"
+    rules = forward("ip daddr . meta l4proto . th dport vmap @m"), chain("drops", "drop")
+    for packet, verdict in (
+        (Packet("10.0.0.7", "10.7.4.196", "tcp", dport=82, in_interface="eth0"), "DROP"),
+        (Packet("10.0.0.7", "10.7.4.196", "tcp", dport=80, in_interface="eth0"), "ACCEPT"),
+        (Packet("10.0.0.7", "10.7.4.196", "udp", dport=82, in_interface="eth0"), "ACCEPT"),
+        (Packet("10.0.0.7", "10.9.9.9", "udp", dport=53, in_interface="eth0"), "DROP"),
+        (Packet("10.0.0.7", "10.9.9.9", "udp", dport=54, in_interface="eth0"), "ACCEPT"),
+    ):
+        assert [way.verdict for way in traced(ruleset(*rules, sets=sets), packet)] == [verdict]
+
+
+@pytest.mark.parametrize("last", ["10.8.0.1", "10.8.0.0/16", '10.8.0.1 timeout 1h comment "read one by one"'])
+def test_long_set_of_addresses_holds_just_its_own(last: str) -> None:
+    elements = ", ".join([*(f"10.7.{at}.1" for at in range(1, 40, 2)), last])
+    sets = f"\tset s {{\n\t\ttype ipv4_addr\n\t\telements = {{ {elements} }}\n\t}}\n"
+    text = ruleset(forward("ip daddr @s drop"), sets=sets)
+    for dst, verdict in (("10.7.1.1", "DROP"), ("10.7.2.1", "ACCEPT"), ("10.7.39.1", "DROP"), ("10.8.0.1", "DROP")):
+        packet = Packet("10.0.0.7", dst, "udp", 10000, 53, "eth0", ttl=64)
+        assert [way.verdict for way in traced(text, packet)] == [verdict]

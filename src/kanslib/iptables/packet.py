@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from socket import AF_INET, inet_pton
 
 from kanslib.exceptions import PacketError
 from kanslib.i18n import tr
@@ -23,6 +25,8 @@ STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 @lru_cache(maxsize=65536)
 def number(address: str) -> tuple[int, int]:
     """Return an address as (bits, value): `10.0.0.1` is (32, 167772161). ValueError for any other text."""
+    with suppress(OSError):  # nearly always; and it takes a tenth of the time
+        return 32, int.from_bytes(inet_pton(AF_INET, address))
     parsed = ip_address(address)
     return parsed.max_prefixlen, int(parsed)
 

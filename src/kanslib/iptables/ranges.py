@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
+from operator import itemgetter
 
 Ranges = tuple[tuple[int, int], ...]  # (first, last), both included
 YES_NO: Ranges = ((0, 1),)
 YES: Ranges = ((1, 1),)
+_SEARCHED_FROM = 8  # ranges; fewer are looked at one after the other
 
 
 def join(ranges: Iterable[tuple[int, int]]) -> Ranges:
@@ -58,7 +61,10 @@ def subtract(one: Ranges, other: Ranges) -> Ranges:
 
 def contains(ranges: Ranges, value: int) -> bool:
     """Return whether a number is in one of the ranges."""
-    return any(first <= value <= last for first, last in ranges)
+    if len(ranges) < _SEARCHED_FROM:
+        return any(first <= value <= last for first, last in ranges)
+    at = bisect_right(ranges, value, key=itemgetter(0))
+    return at > 0 and value <= ranges[at - 1][1]
 
 
 def size(ranges: Ranges) -> int:

@@ -6,11 +6,12 @@ The matches and actions are those of `iptables`, so that one trace follows a pac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
+from socket import AF_INET, inet_pton
 from typing import NamedTuple
 
 from kanslib.iptables import targets
@@ -21,6 +22,7 @@ from kanslib.iptables.rule_index import Condition, Network, RuleIndex
 from kanslib.iptables.stages import CONNTRACK, Role, Stage
 from kanslib.nftables import statement_actions
 from kanslib.nftables.explain import WalkedRule
+from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
     UnknownValueError,
     checked_address,
@@ -160,7 +162,7 @@ class _Scope:
         self._kept[self.name, name] = chain
         return name
 
-    def elements(self, found: SetReference | SetLiteral) -> tuple[Element, ...]:
+    def elements(self, found: SetReference | SetLiteral) -> Sequence[Element]:
         """Return the elements of a set or map; none for a name that the table does not have."""
         if isinstance(found, SetLiteral):
             return found.elements
@@ -202,7 +204,7 @@ class _MapChain(CompiledChain):
     ) -> None:  # fmt: skip
         super().__init__(scope.name, len(elements))
         self._scope, self._walked, self._key, self._then = scope, walked, key, then
-        self._elements = sorted(elements, key=lambda element: element.key == Value("*"))  # what is left comes last
+        self._elements = elements if isinstance(elements, FastElements) else _in_order(elements)
 
     def _compile(self, position: int) -> CompiledRule:
         element = self._elements[position]
@@ -233,6 +235,8 @@ class _MapChain(CompiledChain):
 
     @cached_property
     def _index(self) -> RuleIndex:
+        if isinstance(self._elements, FastElements):
+            return RuleIndex(_fast_conditions(self._key, self._elements.keys))
         return RuleIndex(_condition(self._key, element.key) for element in self._elements)
 
     @cached_property
@@ -242,8 +246,19 @@ class _MapChain(CompiledChain):
             return {}
         last = len(self) - 1
         names = [name for match in self.rule(0).matches for name in match.names]
-        chains = {one.chain for element in self._elements for one in [element.data] if isinstance(one, Verdict)}
-        return dict.fromkeys([*names, *(f"-j {chain}" for chain in chains if chain)], last)
+        return dict.fromkeys([*names, *(f"-j {chain}" for chain in _chains(self._elements))], last)
+
+
+def _in_order(elements: Sequence[Element]) -> Sequence[Element]:
+    """Return the elements of a map with the one for all that is left, `*`, behind the others."""
+    return sorted(elements, key=lambda element: element.key == Value("*"))
+
+
+def _chains(elements: Sequence[Element]) -> frozenset[str]:
+    """Return the chains to which the verdicts of elements lead."""
+    if isinstance(elements, FastElements):
+        return elements.chains
+    return frozenset(one.data.chain for one in elements if isinstance(one.data, Verdict)) - {""}
 
 
 def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
@@ -297,6 +312,38 @@ def _condition(key: Expression, value: Expression) -> Condition:
             case Payload(_, "dport") if isinstance(wanted, Value) and isinstance(wanted.value, int):
                 dport = wanted.value
     return src, dst, dport
+
+
+def _fast_conditions(key: Expression, values: Iterable[str]) -> Iterator[Condition]:
+    """Yield what each element wants, of which the key is still text: `10.96.0.1 . tcp . 443`."""
+    parts = key.parts if isinstance(key, Concatenation) else (key,)
+    src, dst, dport = (_place(parts, field) for field in ("saddr", "daddr", "dport"))
+    for value in values:
+        words = value.split(" . ")
+        if len(words) != len(parts):
+            yield None, None, None
+            continue
+        yield (
+            None if src is None else _fast_network(words[src]),
+            None if dst is None else _fast_network(words[dst]),
+            int(words[dport]) if dport is not None and words[dport].isdecimal() else None,
+        )
+
+
+def _place(parts: Sequence[Expression], field: str) -> int | None:
+    """Return which part of a key is an address of IP, or a port; None where none is."""
+    for place, part in enumerate(parts):
+        if isinstance(part, Payload) and part.field == field and (field == "dport" or part.protocol in ("ip", "ip6")):
+            return place
+    return None
+
+
+def _fast_network(word: str) -> Network | None:
+    try:
+        return 32, 32, int.from_bytes(inet_pton(AF_INET, word))
+    except OSError:
+        address, slash, length = word.partition("/")
+        return _network(Prefix(address, int(length)) if slash else Value(address))
 
 
 def _network(value: Expression) -> Network | None:

@@ -7,14 +7,15 @@ Services has 100,000 rules, of which one packet meets ten.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kanslib.exceptions import DumpError
 from kanslib.i18n import tr, tr_later
 from kanslib.iptables.dump_text import split_lines
-from kanslib.nftables.expressions import constant, read_set_literal, seconds
-from kanslib.nftables.fast_rule import FAST_ELEMENT, FAST_ELEMENTS, FAST_RULE
+from kanslib.nftables.expressions import read_set_literal, seconds
+from kanslib.nftables.fast_elements import FastElements
+from kanslib.nftables.fast_rule import FAST_ELEMENTS, FAST_RULE
 from kanslib.nftables.json_reader import parse_json
 from kanslib.nftables.names import BRIDGE_PRIORITIES, PRIORITIES
 from kanslib.nftables.ruleset import Ruleset
@@ -22,17 +23,14 @@ from kanslib.nftables.statements import read_statements
 from kanslib.nftables.syntax import (
     BaseChain,
     Chain,
-    Concatenation,
     Element,
     Extension,
     NamedObject,
-    Prefix,
     Rule,
     Set,
     Statement,
     Table,
     UnknownStatement,
-    Value,
     Verdict,
 )
 from kanslib.nftables.tokens import Cursor
@@ -265,7 +263,7 @@ def _number(handle: re.Match[str] | None) -> int | None:
 def _read_set(lines: _Lines, opened: int, name: str) -> Set:
     properties: dict[str, tuple[int, str]] = {}
     statements: list[Statement] = []
-    read: Callable[[], tuple[Element, ...]] = tuple
+    read: Callable[[], Sequence[Element]] = tuple
     for number, line in lines.block(opened):
         word, _, rest = line.partition(" ")
         if word == "elements":
@@ -293,7 +291,7 @@ def _read_set(lines: _Lines, opened: int, name: str) -> Set:
     )  # fmt: skip
 
 
-def _read_elements(lines: _Lines, first: int) -> Callable[[], tuple[Element, ...]]:
+def _read_elements(lines: _Lines, first: int) -> Callable[[], Sequence[Element]]:
     """Return what reads the elements, which nft prints on as many lines as they need."""
     last = first
     while not lines.lines[last - 1].rstrip().endswith("}"):
@@ -303,27 +301,13 @@ def _read_elements(lines: _Lines, first: int) -> Callable[[], tuple[Element, ...
     lines.next = last
     text = "\n".join(lines.lines[first - 1 : last])
 
-    def read() -> tuple[Element, ...]:
+    def read() -> Sequence[Element]:
         cursor = Cursor(text, first)
         cursor.expect("elements")
         cursor.expect("=")
         return read_set_literal(cursor).elements
 
     if FAST_ELEMENTS.fullmatch(text):
-        return lambda: tuple(_fast_elements(text))
+        return lambda: FastElements(text)
     found = read()
     return lambda: found
-
-
-def _fast_elements(text: str) -> Iterator[Element]:
-    """Yield the elements of a text in the form of FAST_ELEMENTS, without its tokens."""
-    for key, comment, verdict in FAST_ELEMENT.findall(text, text.index("{") + 1):
-        parts = tuple(map(_fast_part, key.split(" . ")))
-        kind, _, chain = verdict.partition(" ")
-        data = Verdict(kind, chain) if verdict else None
-        yield Element(parts[0] if len(parts) == 1 else Concatenation(parts), data, comment=comment)
-
-
-def _fast_part(word: str) -> Value | Prefix:
-    address, slash, length = word.partition("/")
-    return Prefix(address, int(length)) if slash else Value(constant(word))

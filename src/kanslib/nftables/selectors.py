@@ -54,6 +54,7 @@ from kanslib.nftables.syntax import (
 )
 
 ALL_BITS = 0xFFFFFFFF
+_IP = ("ip", "ip6")
 _PORTS_OF = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
 _FAMILIES = {"ip": 4, "ipv4": 4, "ip6": 6, "ipv6": 6, 0x0800: 4, 0x86DD: 6, 2: 4, 10: 6}
 _RAW = {  # what a rule reads by its place in a header, by names
@@ -154,7 +155,7 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
     UnknownValueError where the selector, or a value, is not known here.
     """
     if isinstance(left, RawPayload) and (known := _RAW.get((left.base, left.offset, left.length))):
-        values = [_of_bits(value, left.length) for value in values] if _is_address(known) else values
+        values = [_of_bits(value, left.length) for value in values] if is_address(known) else values
         left = known
     builder = _builder(left)
     if builder is None:
@@ -189,7 +190,7 @@ def _masked(inner: Expression, mask: Expression) -> _Builder | None:
         return lambda values, negated: _bits(word, flag_bits(mask), values, negated)
     if inner == Payload("tcp", "flags"):
         return lambda values, negated: (*_protocol("tcp"), *_bits("tcp_flags", flag_bits(mask), values, negated))
-    if _is_address(inner):
+    if is_address(inner):
         return lambda values, negated: _masked_address(inner, mask, values, negated)
     return None
 
@@ -201,8 +202,14 @@ def _word(expression: Expression) -> str:
     return "connmark" if isinstance(expression, Ct) and expression.key == "mark" else ""
 
 
-def _is_address(expression: Expression) -> bool:
-    return isinstance(expression, Payload) and expression.field in ("saddr", "daddr")
+def is_address(expression: Expression) -> bool:
+    """Return whether an expression is the packet's source or destination, of IPv4 or IPv6."""
+    return isinstance(expression, Payload) and expression.protocol in _IP and expression.field in ("saddr", "daddr")
+
+
+def addresses_match(left: Payload, addresses: Ranges, negated: bool) -> tuple[Match, ...]:
+    """Return the match of an address of the packet that is among some, given as numbers."""
+    return (*requirements_of(left), FieldMatch("src" if left.field == "saddr" else "dst", addresses, negated))
 
 
 def _masked_address(

@@ -24,8 +24,9 @@ from kanslib.iptables.match_types import (
 from kanslib.iptables.names import PROTOCOLS
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
-from kanslib.iptables.ranges import join
+from kanslib.iptables.ranges import Ranges, join
 from kanslib.iptables.targets import Action
+from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
     ALL_BITS,
     AnyMatch,
@@ -33,11 +34,13 @@ from kanslib.nftables.selectors import (
     ProtocolsMatch,
     UnknownValueError,
     above_below,
+    addresses_match,
     any_bit,
     checked_address,
     dscp,
     flag_bits,
     integers,
+    is_address,
     matches_of,
     network_of,
     requirements_of,
@@ -216,6 +219,8 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
             return _random(left, _values(right, table), operator == "!=")
         if isinstance(right, SetReference) and _is_updated(right.name, table):
             return (*requirements_of(left), SetMatch.of(table, right.name, left, operator == "!="))
+        if (addresses := _addresses(right, table)) is not None and isinstance(left, Payload) and is_address(left):
+            return addresses_match(left, addresses, operator == "!=")
         found = equal(left, _values(right, table), operator == "!=")
         return found if operator == "!=" else (*found, *_limits_of(right, table))
     except UnknownValueError:
@@ -233,7 +238,11 @@ def _between(right: Interval) -> tuple[Interval, str]:
 def _limits_of(right: Expression, table: Table) -> tuple[Match, ...]:
     """Return the match of the limits that the elements of a set have (Linux net/netfilter/nft_lookup.c)."""
     named = table.sets.get(right.name) if isinstance(right, SetReference) else None
-    if named is None or not any(_is_limit(one) for element in named.elements for one in element.statements):
+    if (
+        named is None
+        or isinstance(named.elements, FastElements)
+        or not any(_is_limit(one) for element in named.elements for one in element.statements)
+    ):
         return ()
     words = tr("the limit of an element of {name} {{lets the packet pass|stops the rule}}", name=named.name)
     return (FreshMatch(words, False),)
@@ -263,6 +272,13 @@ def equal(left: Expression, values: tuple[Expression, ...], negated: bool) -> tu
         pairs = zip(left.parts, parts, strict=False)
         alternatives.append(tuple(match for one, wanted in pairs for match in matches_of(one, [wanted], False)))
     return (*requirements_of(left), AnyMatch(tuple(alternatives), negated))
+
+
+def _addresses(right: Expression, table: Table) -> Ranges | None:
+    """Return the addresses in a set of addresses that need not be read one by one; None for any other set."""
+    found = table.sets.get(right.name) if isinstance(right, SetReference) else None
+    elements = found.elements if found else ()
+    return elements.addresses if isinstance(elements, FastElements) else None
 
 
 def _random(left: NumGen | Hash, values: tuple[Expression, ...], negated: bool) -> tuple[Match, ...]:

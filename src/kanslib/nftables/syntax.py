@@ -6,7 +6,7 @@ A text and the JSON of one ruleset give the same objects. `str()` gives an expre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -535,11 +535,11 @@ class Set:
     size: int | None = None
     auto_merge: bool = False
     comment: str = ""
-    read: Callable[[], tuple[Element, ...]] = field(repr=False, compare=False, default=tuple)
+    read: Callable[[], Sequence[Element]] = field(repr=False, compare=False, default=tuple)
     statements: tuple[Statement, ...] = ()
 
     @cached_property
-    def elements(self) -> tuple[Element, ...]:
+    def elements(self) -> Sequence[Element]:
         """Its elements, which are read when somebody asks for them."""
         return self.read()
 
