@@ -87,6 +87,8 @@ HELD: dict[str, Callable[[ExpectedAnswer], object]] = {
     "one-way-for-each-node": lambda _: 4,
     "vip-goes-straight-to-kube-svc": lambda _: vip_rule_to("KUBE-SVC"),
     "vip-goes-through-the-node-port": lambda _: vip_rule_to("KUBE-EXT", "KUBE-NODEPORTS"),
+    "numbers-start-at-one": lambda _: numbered_from(1),
+    "two-endpoints-always": lambda _: numbered_from(0, 2),
     "equal-chances-are-fair": lambda _: lambda count: [1 / count for _ in range(count)],
     "policy-does-not-touch-the-election": lambda _: ["myk8s-worker", "myk8s-worker2", "myk8s-worker3"],
     "local-lets-all-nodes-lead": lambda expected: sorted(expected.wrong_names["everybody"]),
@@ -199,6 +201,16 @@ def vip_rule_to(target: str, chain: str = "KUBE-SERVICES") -> Callable[[str, int
     return lambda vip, port, end: f"-A {chain} -d {vip}/32 -p tcp -m tcp --dport {port} -j {target}-{end}"
 
 
+def numbered_from(first: int, modulus: int = 0) -> Callable[[list[str], int], str]:
+    def choose(addresses: list[str], port: int) -> str:
+        text = ""
+        for place, address in enumerate(addresses):
+            text += (", " if text else "") + f"{first + place} : {address} . {port}"
+        return f"numgen random mod {modulus or len(addresses)} map {{ {text} }}"
+
+    return choose
+
+
 def longest_gap(attempts: list[tuple[float, bool]]) -> float:
     longest, last = 0.0, None
     for at, ok in attempts:
@@ -289,6 +301,7 @@ WRITTEN = {
     "write-the-share": failed_share,
     "write-the-entry-change": changes,
     "write-the-vip-rule": vip_rule_to("KUBE-EXT"),
+    "write-the-numbered-endpoints": numbered_from(0),
     "write-the-moves": moved,
     "read-the-next-hop": next_hop,
     "write-the-conflict-check": conflicts,

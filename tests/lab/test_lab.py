@@ -5,14 +5,16 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import kanslib
+from kanslib import iptables, nftables
 from kanslib.answer import Answer
 from kanslib.backends.recorded import RecordedBackend
-from kanslib.course import manifests
+from kanslib.course import dumps, manifests
 from kanslib.exceptions import KanslibError, LeaderDisagreementWarning, NotFoundError, UnknownNameError
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab.lab import Lab
@@ -210,3 +212,24 @@ def test_lab_wrong_name_says_which_and_what_there_is(
 ) -> None:
     with pytest.raises(KanslibError, match=message):
         ask(open_lab("failover"))
+
+
+def test_trace_by_given_rules_in_place_of_the_nodes_own() -> None:
+    lab = kanslib.open_lab(story="iptables")
+    dump = dumps.nftables_leader()
+    walk = lab.trace("svc1", rules=nftables.parse(dump))
+    assert {rule.table for way in walk for rule in way.walked} == {"ip kube-proxy"}
+    assert "by the given rules on myk8s-worker" in walk.title
+    assert str(walk.provenance).endswith(
+        "derived from the given rules, and from the addresses and routes of myk8s-worker"
+    )
+    without = nftables.parse(dump.replace("172.18.255.200 . tcp . 80", "172.18.255.209 . tcp . 80"))
+    [way] = lab.trace("svc1", rules=without)
+    assert way.packet.dst == lab.vip("svc1")  # no rule knows it: it is passed on as it came
+    own = iptables.parse(lab.run("myk8s-worker", "iptables-save -c"))
+    assert [way.packet for way in lab.trace("svc1", rules=own)] == [way.packet for way in lab.trace("svc1")]
+
+
+def test_dump_of_the_course_is_the_one_in_the_examples() -> None:
+    example = Path(__file__).parents[2] / "docs/examples/worker.nft"
+    assert str(dumps.nftables_leader()) == example.read_text()

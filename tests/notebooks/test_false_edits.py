@@ -18,7 +18,7 @@ EDITS = [  # a place, its words, and false ones
     ("02-27", "took the lowest free addresses", "took the highest free addresses"),
     ("03-65", "It asks three times", "It asks twice"),
     ("03-65", "No machine answers", "The next node answers"),
-    ("04-03", "Two Pods are behind svc1", "Three Pods are behind svc1"),
+    ("04-01", "Two Pods are behind svc1", "Three Pods are behind svc1"),
     ("05-05", "svc3 has another leader", "svc3 has the same leader"),
     ("07-09", "announced no prefix", "announced a prefix"),
     ("08-07", "No machine answers", "The leader answers"),

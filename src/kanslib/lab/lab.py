@@ -19,6 +19,7 @@ from kanslib.lab.queries import ClusterView, QueryLog, action, query
 from kanslib.notices import show_answer
 
 if TYPE_CHECKING:
+    from kanslib import iptables, nftables
     from kanslib.answer import Text
     from kanslib.exercises.session import ExerciseView, PendingPredictions, Prediction, Quiz
     from kanslib.lab.time_machine import TimeMachine
@@ -443,13 +444,20 @@ class Lab(places.HelpfulAttributes):
         return packet_path.rules(self._view, node)
 
     @query
-    def trace(self, target: str, source: str | None = None, node: str | None = None) -> Trace:
+    def trace(
+        self,
+        target: str,
+        source: str | None = None,
+        node: str | None = None,
+        rules: iptables.Ruleset | nftables.Ruleset | None = None,
+    ) -> Trace:
         """Work out every way that a new connection can go through the iptables rules of one node, at this moment.
 
         `target`: a Service, `node:port` or `address:port`; `source`: the client (default), a node or a Pod. `node`:
-        whose rules; default: the source's own node, the target's if it is one, else the Service's leader. The answer is
-        derived from the node's rules, addresses and routes; as a list it holds an Outcome for each way, in a
-        notebook it is a picture, `describe()` says it in words. Raise PacketError for an address without a port.
+        whose rules; default: the source's own node, the target's if it is one, else the Service's leader. `rules`: a
+        parsed ruleset, of iptables or nftables, in place of that node's own. The answer is derived from the rules, and
+        from the node's addresses and routes; as a list it holds an Outcome for each way, in a notebook it is a
+        picture, `describe()` says it in words. Raise PacketError for an address without a port.
 
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="iptables")  # doctest: +ELLIPSIS
@@ -457,7 +465,7 @@ class Lab(places.HelpfulAttributes):
         >>> [(str(way.probability), way.verdict) for way in lab.trace("svc1")]
         [('1/2', 'ACCEPT'), ('1/2', 'ACCEPT')]
         """
-        return packet_path.trace(self._view, target, source, node)
+        return packet_path.trace(self._view, target, source, node, rules)
 
     @query
     def map(self) -> ClusterMap:

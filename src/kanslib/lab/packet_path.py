@@ -12,6 +12,7 @@ from kanslib.lab import metallb, places
 from kanslib.lab.queries import ClusterView
 
 if TYPE_CHECKING:
+    from kanslib import iptables, nftables
     from kanslib.iptables import Routing
     from kanslib.render.iptables_tables import NodeRules
     from kanslib.render.packet_trace import Trace
@@ -88,8 +89,14 @@ def _computed_rules(view: ClusterView, node: str) -> list[str]:
     return kubeproxy.nat_rules(view.objects("services"), view.objects("endpointslices"), node, config)
 
 
-def trace(view: ClusterView, target: str, source: str | None, node: str | None) -> Trace:
-    """Work out every way of a new connection through one node's rules; see `Lab.trace`."""
+def trace(
+    view: ClusterView,
+    target: str,
+    source: str | None,
+    node: str | None,
+    given: iptables.Ruleset | nftables.Ruleset | None = None,
+) -> Trace:
+    """Work out every way of a new connection through one node's rules, or through those given; see `Lab.trace`."""
     from kanslib.iptables import Packet, parse
     from kanslib.render.packet_trace import Trace
 
@@ -100,8 +107,12 @@ def trace(view: ClusterView, target: str, source: str | None, node: str | None) 
     routing = _routing(view, place, aim.address)
     arrives = None if sender == place else routing.route(src)
     packet = Packet(src, aim.address, dport=aim.port, in_interface=arrives.dev if arrives else None)
-    text = view.backend.run(place, _save_command(aim.address))
     named = target if target == str(aim) else f"{target} ({aim})"
+    if given is not None:
+        title = tr("{sender} to {target}, by the given rules on {place}", sender=sender, target=named, place=place)
+        note = tr("derived from the given rules, and from the addresses and routes of {place}", place=place)
+        return Trace(given.trace(packet, routing), title, view.provenance().with_notes(note))
+    text = view.backend.run(place, _save_command(aim.address))
     title = tr("{sender} to {target}, by the rules of {place}", sender=sender, target=named, place=place)
     provenance = text.provenance.with_notes(tr("derived from that node's rules"))
     return Trace(parse(text).trace(packet, routing), title, provenance)

@@ -91,8 +91,8 @@ class Trace(Sequence[Outcome], Figure):
         return draw_walk(outcome_tree(self.outcomes), self.summary, width)
 
     def body_html(self) -> Markup:
-        """Return the picture with a hint on how to see a rule as iptables-save prints it, and its words, folded."""
-        hint = tr("Point at a rule, tap it, or reach it with the Tab key to see what iptables-save prints of it.")
+        """Return the picture with a hint on how to see a rule whole, and its words, folded."""
+        hint = tr("Point at a rule, tap it, or reach it with the Tab key to see the whole rule.")
         return Markup(h.fragment[super().body_html(), h.small[hint]])
 
 

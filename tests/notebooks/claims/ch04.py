@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
-from kanslib import iptables
+from kanslib import iptables, nftables
+from kanslib.course import dumps
 from kanslib.exercises.catalog import CATALOG
 from kanslib.iptables.outcome import Outcome
 from kanslib.lab.lab import Lab
@@ -68,7 +69,7 @@ def ping_went_back_to_the_wire(lab: Lab) -> None:
 CLAIMS.fact("04-00", "nodes have `ip_forward=1`", source="kubeadm v1.31 preflight check of net.ipv4.ip_forward")
 
 
-@CLAIMS.claim("04-03", "Two Pods are behind svc1", story="iptables")
+@CLAIMS.claim("04-01", "Two Pods are behind svc1", story="iptables")
 @CLAIMS.claim(
     "04-07",
     "both ways have the same share here",
@@ -82,7 +83,7 @@ def two_ways_to_two_pods(lab: Lab) -> None:
     assert [way.probability for way in ways] == [Fraction(1, 2)] * 2
 
 
-@CLAIMS.claim("04-03", "a packet meets only a few", story="iptables")
+@CLAIMS.claim("04-01", "a packet meets only a few", story="iptables")
 def meets_few_rules(lab: Lab) -> None:
     rules = len(list(lab.rules(leader_of(lab)).rules()))
     assert all(len(way.walked) < rules / 4 for way in lab.trace("svc1"))
@@ -228,7 +229,7 @@ CLAIMS.fact(
 # ── who wrote which rule ────────────────────────────────────────────────────────────────────────────────────
 
 
-@CLAIMS.claim("04-15", "there is none", story="iptables")
+@CLAIMS.claim("04-73", "there is none", story="iptables")
 @CLAIMS.claim(
     "04-73",
     "Three programs wrote them",
@@ -375,7 +376,7 @@ def svc3_led_without_pod(lab: Lab) -> None:
 
 
 @CLAIMS.claim(
-    "04-44",
+    "04-46",
     "the speakers elect among the nodes that have a ready endpoint of the Service",
     "svc3 had to move",
     story="etp-local",
@@ -387,7 +388,8 @@ def local_candidates(lab: Lab) -> None:
     assert leader_of(lab, "svc3") != before
 
 
-@CLAIMS.claim("04-46", "One way instead of two, and no mark", "It holds the endpoints of this node and no others",
+@CLAIMS.claim("04-46", "The packet for svc1 has one way instead of two, and no mark",
+              "It holds the endpoints of this node and no others",
               "Without the mark, no rule rewrites the source", story="etp-local")  # fmt: skip
 @CLAIMS.claim("04-48", "The Pod sees the client's own address, and the leader lost no request",
               "the other Pod gets nothing", story="etp-local")  # fmt: skip
@@ -470,3 +472,71 @@ def dropped_by_source_ranges(lab: Lab) -> None:
     [way] = lab.trace("svc2", source="myk8s-worker3")
     assert (way.verdict, way.packet.dst) == ("DROP", lab.vip("svc2"))
     assert (way.walked[-1].table, way.walked[-1].chain) == ("filter", "KUBE-PROXY-FIREWALL")
+
+
+# ── nftables ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@CLAIMS.claim("04-79", "it has one rule for each address",
+              "A cluster with 5,000 Services has more than 5,000 such rules", story="iptables")  # fmt: skip
+@CLAIMS.claim("rules-that-find-a-service", "KUBE-SERVICES has one rule for each address of a Service",
+              story="iptables")  # fmt: skip
+def one_rule_for_each_address(lab: Lab) -> None:
+    found = [rule for rule in lab.rules(leader_of(lab)).chain("KUBE-SERVICES") if "-d " in rule.text]
+    ports = [(one, port) for one in lab.objects("services") for port in one["spec"]["ports"]]
+    vips = [one for one, _ in ports if one["status"]["loadBalancer"].get("ingress")]
+    assert len(found) == len(ports) + len(vips)  # a ClusterIP each, and a VIP
+
+
+@CLAIMS.claim(
+    "04-83",
+    "There are the same two ways, with the same shares, to the same Pods, from the same addresses of the leader",
+    story="iptables",
+    on=("recorded",),
+)
+@CLAIMS.claim("04-85", "`iptables-save` shows no rule of a Service", "the random choice once a connection",
+              story="iptables", on=("recorded",))  # fmt: skip
+def same_ways_in_nftables(lab: Lab) -> None:
+    rules = nftables.parse(dumps.nftables_leader())
+    assert not rules.managed  # no table that iptables-save would print
+    ends = [
+        [(way.probability, way.verdict, way.packet.src, way.packet.dst, way.packet.dport) for way in ways]
+        for ways in (lab.trace("svc1"), lab.trace("svc1", rules=rules))
+    ]
+    assert ends[0] == ends[1]
+    again = iptables.Packet(
+        lab.address(lab.client), lab.vip("svc1"), dport=80, in_interface="eth0", ctstate="ESTABLISHED"
+    )
+    assert not [rule for way in rules.trace(again) for rule in way.walked if "numgen" in rule.text]
+
+
+@CLAIMS.claim(
+    "04-83",
+    "one look-up in the map `service-ips`",
+    "Each line of `service-ips` has an address, a protocol and a port, and the chain to go to",
+    "`numgen random mod 2` is a random number, 0 or 1",
+    story="iptables",
+)
+@CLAIMS.claim("rules-that-find-a-service", "One rule names a map that holds the addresses of all Services",
+              "A Service has a chain of its own there, too", story="iptables")  # fmt: skip
+@CLAIMS.claim("04-83", "`dnat ip to numgen random mod 2 map { 0 : … , 1 : … }`", story="iptables")
+@CLAIMS.claim("write-the-numbered-endpoints", "mod 2 stands there because svc1 has two endpoints",
+              story="iptables")  # fmt: skip
+def nftables_of_svc1(lab: Lab) -> None:
+    table = nftables.parse(dumps.nftables_leader()).table("ip", "kube-proxy")
+    asking = [rule for chain in table.chains.values() for rule in chain.rules if "@service-ips" in rule.text]
+    assert [rule.text for rule in asking] == ["ip daddr . meta l4proto . th dport vmap @service-ips"]
+    keys = dumps.nftables_leader().matching(r"goto (service|external)-").splitlines()
+    assert len([line for line in keys if f"{lab.vip('svc1')} . tcp . 80 : goto external-" in line]) == 1
+    [chain] = [one for name, one in table.chains.items() if name.startswith("service-") and "/svc1/" in name]
+    pods = lab.pods().set_index("NAME").IP
+    choice = f"{{ 0 : {pods['webpod1']} . 80, 1 : {pods['webpod2']} . 80 }}"
+    assert [rule.text for rule in chain.rules] == [f"meta l4proto tcp dnat ip to numgen random mod 2 map {choice}"]
+
+
+CLAIMS.fact(
+    "write-the-numbered-endpoints",
+    "mod n gives the numbers from 0 to n-1",
+    "With numbers from 1 on, the number 0 finds no endpoint, and the last endpoint gets no packet",
+    source="nft(8), NUMGEN EXPRESSION; tests/nftables/test_trace.py",
+)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
+from kanslib import nftables
+from kanslib.course import dumps
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.catalog import sources
 from kanslib.exercises.catalog.queries import (
@@ -31,10 +33,11 @@ from kanslib.exercises.misconceptions import (
     is_wrong_number,
 )
 from kanslib.iptables import Packet
-from kanslib.k8s import kubeproxy
+from kanslib.k8s import kubeproxy, kubeproxy_nftables
 from kanslib.k8s.objects import KubeObject, external_address
 
 _LOCAL = "lab.apply(manifests.services_local), or lab.at('apply-etp-local') in the story 'etp-local'"
+_NUMBERED = re.compile(r"\d+ : (\S+) \. (\d+)")  # an endpoint in a map of nftables
 _COMMENT = re.compile(r'-m comment --comment "[^"]*" ')
 _ANOTHER_PORT = 8443  # of a Service that no story has: a rule with the port 80 in its text is not right for it
 
@@ -219,6 +222,40 @@ def _expect_firewall_chain(lab: LabQueries) -> ExpectedAnswer:
     jumps = [rule.text for rule in ruleset.rules() if "KUBE-FW-" in rule.text]
     has_chain = any(name.startswith("KUBE-FW-") for name in ruleset.names())
     return ExpectedAnswer("always" if has_chain and any(m in text for m in matches for text in jumps) else "ranges")
+
+
+def _expect_rules_that_find_a_service(_lab: LabQueries) -> ExpectedAnswer:
+    """Count the rules of the chain `services` that look for the address of a Service, beside the addresses."""
+    table = nftables.parse(dumps.nftables_leader()).table("ip", "kube-proxy")
+    asking = [rule for rule in table.chains["services"].rules if "vmap @service-ips" in rule.text]
+    return ExpectedAnswer("all" if len(asking) == 1 < len(table.sets["service-ips"].elements) else "address")
+
+
+def _expect_numbered_endpoints(lab: LabQueries) -> ExpectedAnswer:
+    """Return (addresses, port) → the choice of an endpoint: those of the dump, then of more endpoints of svc1."""
+    table = nftables.parse(dumps.nftables_leader()).table("ip", "kube-proxy")
+    rules = [rule.text for chain in table.chains.values() for rule in chain.rules]
+    service, slices = lab.object("service", "svc1"), endpoint_slices(lab)
+    if not slices or not slices[0].get("endpoints"):
+        raise NotFoundError("endpoints of svc1 at this moment", hint="lab.at('opening')")
+    first = slices[0]["endpoints"][0]
+    config = kubeproxy_config(lab)
+    for count in (3, 5):
+        endpoints = [{**first, "addresses": [f"10.10.{place}.{place + 7}"]} for place in range(count)]
+        written = kubeproxy_nftables.write([service], [{**slices[0], "endpoints": endpoints}], min(nodes(lab)), config)
+        rules += [rule for chain in written.chains.values() for rule in chain]
+    choices = dict.fromkeys(rule.partition(" to ")[2] for rule in rules if "to numgen random mod" in rule)
+    return ExpectedAnswer([(_addresses_and_port(choice), choice) for choice in choices])
+
+
+def _addresses_and_port(choice: str) -> tuple[list[str], int]:
+    found = _NUMBERED.findall(choice)
+    return [address for address, _ in found], int(found[0][1])
+
+
+def _numbered(addresses: list[str], port: int, first: int = 0) -> str:
+    endpoints = ", ".join(f"{number} : {address} . {port}" for number, address in enumerate(addresses, first))
+    return f"numgen random mod {len(addresses)} map {{ {endpoints} }}"
 
 
 EXERCISES = (
@@ -556,6 +593,67 @@ EXERCISES = (
                 "Local adds a chain KUBE-SVL, for the endpoints of this node. A firewall needs to know clients, and "
                 "the policy knows only endpoints.",
                 sources.BRIEF, is_choice("local"),
+            ),
+        ),
+    ),
+    Exercise(
+        "rules-that-find-a-service", "04",
+        "KUBE-SERVICES has one rule for each address of a Service. How many rules does nftables need to find the "
+        "Service of a packet?",
+        "choice", _expect_rules_that_find_a_service,
+        choices=(
+            Choice("address", "one for each address, as iptables"), Choice("service", "one for each Service"),
+            Choice("all", "one for all Services"),
+        ),
+        hints=(
+            "iptables compares. nftables can also look up, as Python does in a dict.",
+            "One rule names a map that holds the addresses of all Services.",
+        ),
+        explanation="{answer}: it looks the packet's address, protocol and port up in a map.",
+        misconceptions=(
+            Misconception(
+                "nftables-is-iptables-with-another-syntax",
+                "That is how iptables does it, and it gets slower with each Service. nftables has maps: one look-up "
+                "finds one address among all of them.",
+                sources.BRIEF, is_choice("address"),
+            ),
+            Misconception(
+                "one-rule-for-each-service",
+                "A Service has a chain of its own there, too. But the rule that finds it is shared: the addresses of "
+                "all Services are the keys of one map.",
+                sources.BRIEF, is_choice("service"),
+            ),
+        ),
+        scored_by=("trace",),
+        gives_away=(r"service-ips", r"(?i)(one|same|single) (look-up|rule for all)"),
+    ),
+    Exercise(
+        "write-the-numbered-endpoints", "04",
+        "Write how nftables chooses an endpoint: from a list of addresses and a port to the text from numgen to the "
+        "closing brace. A list of several addresses comes in.",
+        "code", _expect_numbered_endpoints,
+        starter="def choose(addresses, port):\n    ...",
+        hints=(
+            "mod n gives the numbers from 0 to n-1. Each number needs an endpoint.",
+            "In the braces stands “number : address . port” for each endpoint, with a comma and a blank between them.",
+        ),
+        explanation="One random number, and each endpoint has a number of its own: no chances to compute.",
+        solution="def choose(addresses, port):\n"
+        '    parts = ", ".join(f"{number} : {address} . {port}" for number, address in enumerate(addresses))\n'
+        '    return f"numgen random mod {len(addresses)} map {{ {parts} }}"',
+        misconceptions=(
+            Misconception(
+                "numbers-start-at-one",
+                "mod n gives the numbers from 0 to n-1. With numbers from 1 on, the number 0 finds no endpoint, and "
+                "the last endpoint gets no packet.",
+                sources.BRIEF, behaves_like(lambda addresses, port: _numbered(addresses, port, 1)),
+            ),
+            Misconception(
+                "two-endpoints-always",
+                "mod 2 stands there because svc1 has two endpoints. With more of them it is another number.",
+                sources.BRIEF, behaves_like(
+                    lambda addresses, port: _numbered(addresses, port).replace(f"mod {len(addresses)} ", "mod 2 ")
+                ),
             ),
         ),
     ),
