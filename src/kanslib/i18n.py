@@ -7,11 +7,11 @@ language is that of `use` or `choose` (`kans --lang`), else of KANS_LANG, of the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from functools import cache
+from functools import cache, reduce
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,6 +57,24 @@ def tr_plural(one: str, many: str, n: int, /, **values: object) -> str:
 def tr_later(message: str, /) -> str:
     """Return a message as it is: mark a constant for the catalogues, which `tr` translates where it is shown."""
     return message
+
+
+def all_of(things: Iterable[str]) -> str:
+    """Return things side by side in a sentence.
+
+    >>> all_of(["ORIGIN", "AS_PATH", "NEXT_HOP"])
+    'ORIGIN and AS_PATH and NEXT_HOP'
+    """
+    return reduce(lambda one, other: tr("{one} and {other}", one=one, other=other), things)
+
+
+def any_of(things: Iterable[str]) -> str:
+    """Return things of which one is enough, in a sentence.
+
+    >>> any_of(["icmp", "tcp"])
+    'icmp or tcp'
+    """
+    return reduce(lambda one, other: tr("{one} or {other}", one=one, other=other), things)
 
 
 class Words(StrEnum):

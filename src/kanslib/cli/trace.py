@@ -18,7 +18,7 @@ from kanslib.answer import Provenance
 from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError, TooManyPathsError
-from kanslib.i18n import tr
+from kanslib.i18n import all_of, tr
 from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
 from kanslib.iptables.dump_text import LARGEST_TEXT, decode
 from kanslib.iptables.explain import share
@@ -186,8 +186,8 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
             _print_questions(rules, error, as_json)
             return NOT_CERTAIN
     title = f"{packet}/{packet.protocol}"
-    name = " and ".join("a pipe" if text == "-" else text for text in texts)
-    read = tr("traced in {name} ({kinds})", name=name, kinds=" and ".join(rules.kinds))
+    name = all_of(tr("a pipe") if text == "-" else text for text in texts)
+    read = tr("traced in {name} ({kinds})", name=name, kinds=all_of(rules.kinds))
     traced = Trace(outcomes, title, Provenance("simulated", time.time(), "opening", read))
     if svg is not None:
         write_output_file("--svg", svg, traced.svg())
@@ -246,7 +246,7 @@ def _print_questions(rules: Rules, error: TooManyPathsError, as_json: bool) -> N
 
 def _print_trace(rules: Rules, traced: Trace) -> None:
     if rules.ruleset is not None:
-        console.print(tr("rules of {kinds}", kinds=" and ".join(rules.kinds)))
+        console.print(tr("rules of {kinds}", kinds=all_of(rules.kinds)))
     console.print(traced.describe())
     unknown = rules.unknown
     if unknown:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from kanslib.exceptions import AnswerFormatError
 from kanslib.exercises.lab_queries import LabQueries
-from kanslib.exercises.misconceptions import Answer, Case, ExpectedAnswer, Function, Misconception, is_equal
+from kanslib.exercises.misconceptions import Answer, Case, Effect, ExpectedAnswer, Function, Misconception, is_equal
 from kanslib.i18n import tr, tr_later, tr_plural
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
@@ -335,7 +335,7 @@ def format_answer(exercise: Exercise, answer: object) -> str:
     return _abridge(answer)
 
 
-def _followed_by(function: Function, effect: Callable[[object], str]) -> Function:
+def _followed_by(function: Function, effect: Callable[[object], Effect]) -> Function:
     """Return a function that says what the manifests of the learner's function lead to."""
     return lambda *arguments: effect(function(*arguments))
 

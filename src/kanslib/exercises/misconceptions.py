@@ -8,9 +8,55 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from kanslib.i18n import tr
+
 Function = Callable[..., object]  # a learner's
 Answer = str | float | frozenset[str] | Mapping[str, str] | Function  # a learner's, once it was parsed
 Case = tuple[tuple[object, ...], object]  # the arguments of a function, and what it has to return
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A message of the catalogues and the values of its placeholders: `str()` shows it in the chosen language."""
+
+    message: str
+    values: Mapping[str, object]
+
+    def __str__(self) -> str:
+        return tr(self.message, **self.values)
+
+    @property
+    def english(self) -> str:
+        """The same in English."""
+        return self.message.format(**self.values)
+
+
+def phrase(message: str, /, **values: object) -> Phrase:
+    """Return a message with its values; it is marked with `tr_later`.
+
+    >>> str(phrase("{service} is served", service="svc1"))
+    'svc1 is served'
+    """
+    return Phrase(message, values)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a cluster makes of manifests: phrases, which are compared as they are, and shown in the chosen language.
+
+    >>> Effect((phrase("{service} is served", service="svc1"), phrase("svc2 waits")))
+    'svc1 is served; svc2 waits'
+    """
+
+    phrases: tuple[Phrase, ...]
+
+    def __repr__(self) -> str:
+        return repr("; ".join(map(str, self.phrases)))
+
+    @property
+    def english(self) -> str:
+        """The same in English, which a misconception is recognised by."""
+        return "; ".join(one.english for one in self.phrases)
 
 
 @dataclass(frozen=True)
@@ -33,14 +79,14 @@ class ExpectedAnswer:
 
     `value`: the key of a choice, a number, a set of names, or the cases to try a function with.
     `wrong_numbers`, `wrong_names`: the numbers and the sets of names that wrong rules give, each by a name.
-    `effect`: of a function that returns manifests, what a cluster makes of them, in words; this is compared then.
+    `effect`: of a function that returns manifests, what a cluster makes of them; this is compared then.
     """
 
     value: str | float | AbstractSet[str] | Sequence[Case]
     wrong_numbers: Mapping[str, float] = field(default_factory=dict)
     wrong_names: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     diagnosis: DiagnosisFacts | None = None
-    effect: Callable[[object], str] | None = None
+    effect: Callable[[object], Effect] | None = None
 
     @property
     def number(self) -> float:
@@ -141,14 +187,19 @@ def behaves_like(wrong: Function) -> Recognise:
 
 
 def leads_to(pattern: str) -> Recognise:
-    """Recognise a function whose manifests have an effect, in every case, in which a regular expression is found.
+    """Recognise a function whose manifests have an effect, in every case, whose English has a regular expression.
 
-    >>> leads_to("waits$")(lambda name: f"{name} waits", ExpectedAnswer([(("svc1",), "svc1 is served")]))
+    >>> waits = lambda name: Effect((phrase("{name} waits", name=name),))
+    >>> leads_to("waits$")(waits, ExpectedAnswer([(("svc1",), Effect((phrase("svc1 is served"),)))]))
     True
     """
-    return lambda answer, expected: (
-        callable(answer) and all(re.search(pattern, str(answer(*case))) for case, _ in expected.cases)
-    )
+
+    def recognise(answer: Answer, expected: ExpectedAnswer) -> bool:
+        effects = (answer(*case) for case, _ in expected.cases) if callable(answer) else ()
+        found = [isinstance(one, Effect) and re.search(pattern, one.english) for one in effects]
+        return bool(found) and all(found)
+
+    return recognise
 
 
 def is_equal(result: object, expected: object) -> bool:

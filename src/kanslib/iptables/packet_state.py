@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import all_of, tr, tr_later
 from kanslib.iptables.bits import Bits
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.match_types import RecentEntry
@@ -273,7 +273,7 @@ class PacketState:
         source, open_bits, value = asked[0]
         if source in FIELDS:
             return self.ask(Question(self.subject(source), of_bits(8, open_bits, value)))
-        text = " and ".join(f"{value:#x}/{open_bits:#x}" for _, open_bits, value in asked)
+        text = all_of(f"{value:#x}/{open_bits:#x}" for _, open_bits, value in asked)
         return self.ask(Question(Subject("mark", f"{source} {{is|is not}}", text, asked), YES, asked))
 
     def set_value(self, part: str, side: str) -> str | int | None:

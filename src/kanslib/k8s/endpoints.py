@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kanslib.exceptions import ManifestError
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -115,4 +116,6 @@ def _expression(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
             return one["key"] in labels
         case "DoesNotExist":
             return one["key"] not in labels
-    raise ManifestError(f"operator {one['operator']!r}: expected In, NotIn, Exists or DoesNotExist")
+    raise ManifestError(
+        tr("operator {operator!r}: expected In, NotIn, Exists or DoesNotExist", operator=one["operator"])
+    )

@@ -162,7 +162,7 @@ class Election:
         return next((node for node in self.order if node not in nodes), None)
 
     def __str__(self) -> str:
-        head = f"{self.service} {self.address or '(no address)'}: "
+        head = f"{self.service} {self.address or tr('(no address)')}: "
         head += (
             tr("led by {leader}", leader=self.leader)
             if self.leader

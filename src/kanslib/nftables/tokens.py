@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import reduce
 from typing import NamedTuple
 
 from kanslib.exceptions import DumpError
-from kanslib.i18n import tr
+from kanslib.i18n import any_of, tr
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -84,7 +83,7 @@ class Cursor:
     def expect(self, *texts: str) -> str:
         """Return the next token's text, which has to be one of these."""
         if not self.is_next(*texts):
-            raise self.error(reduce(lambda one, other: tr("{one} or {other}", one=one, other=other), texts))
+            raise self.error(any_of(texts))
         return self.take().text
 
     def word(self, what: str, **values: object) -> str:

@@ -6,7 +6,7 @@ import struct
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_later
 from kanslib.packets.checks import require_bytes
 from kanslib.packets.ethernet import mac
 from kanslib.packets.ip import ipv4_text
@@ -39,7 +39,7 @@ class ARP(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> ARP:
         """Return the message in `raw`. MalformedPacketError when it is cut off or not for IPv4 over Ethernet."""
-        require_bytes("ARP", raw, 8, "header")
+        require_bytes("ARP", raw, 8, tr_later("header"))
         hardware, protocol, hardware_size, protocol_size, operation = _HEADER.unpack_from(raw)
         if hardware not in (_ETHERNET, _IEEE_802) or protocol != 0x0800:
             raise MalformedPacketError(

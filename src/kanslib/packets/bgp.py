@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import tr, tr_later
 from kanslib.packets import bgp_attributes
 from kanslib.packets.bgp_attributes import AS4_PATH, AS_PATH, ATTRIBUTES, NEXT_HOP, Attribute
 from kanslib.packets.capture import Frame
@@ -34,27 +35,39 @@ CAPABILITIES = {
     64: "graceful restart", 65: "4-octet AS number", 69: "add path", 70: "enhanced route refresh",
     71: "long-lived graceful restart", 73: "host name", 75: "software version", 128: "route refresh (old)",
 }  # fmt: skip
-_SEGMENTS = {1: "set", 2: "sequence", 3: "sequence of a confederation", 4: "set of a confederation"}
+_SEGMENTS = {
+    1: tr_later("set"),
+    2: tr_later("sequence"),
+    3: tr_later("sequence of a confederation"),
+    4: tr_later("set of a confederation"),
+}
 ORIGINS = {0: "IGP", 1: "EGP", 2: "INCOMPLETE"}
 _ERRORS = {
-    1: ("message header error", {1: "not synchronised", 2: "bad length", 3: "bad type"}),
-    2: ("OPEN message error", {
-        1: "unsupported version", 2: "bad peer AS", 3: "bad BGP identifier", 4: "unsupported optional parameter",
-        6: "unacceptable hold time", 7: "unsupported capability", 11: "role mismatch",
+    1: (tr_later("message header error"), {
+        1: tr_later("not synchronised"), 2: tr_later("bad length"), 3: tr_later("bad type"),
     }),
-    3: ("UPDATE message error", {
-        1: "malformed attribute list", 2: "unrecognised well-known attribute", 3: "missing well-known attribute",
-        4: "attribute flags", 5: "attribute length", 6: "invalid ORIGIN", 8: "invalid NEXT_HOP",
-        9: "optional attribute", 10: "invalid network field", 11: "malformed AS_PATH",
+    2: (tr_later("OPEN message error"), {
+        1: tr_later("unsupported version"), 2: tr_later("bad peer AS"), 3: tr_later("bad BGP identifier"),
+        4: tr_later("unsupported optional parameter"), 6: tr_later("unacceptable hold time"),
+        7: tr_later("unsupported capability"), 11: tr_later("role mismatch"),
     }),
-    4: ("hold timer expired", {}),
-    5: ("finite state machine error", {1: "in OpenSent", 2: "in OpenConfirm", 3: "in Established"}),
-    6: ("cease", {
-        1: "maximum prefixes reached", 2: "administrative shutdown", 3: "peer de-configured",
-        4: "administrative reset", 5: "connection rejected", 6: "other configuration change",
-        7: "connection collision", 8: "out of resources", 9: "hard reset", 10: "BFD down",
+    3: (tr_later("UPDATE message error"), {
+        1: tr_later("malformed attribute list"), 2: tr_later("unrecognised well-known attribute"),
+        3: tr_later("missing well-known attribute"), 4: tr_later("attribute flags"), 5: tr_later("attribute length"),
+        6: tr_later("invalid ORIGIN"), 8: tr_later("invalid NEXT_HOP"), 9: tr_later("optional attribute"),
+        10: tr_later("invalid network field"), 11: tr_later("malformed AS_PATH"),
     }),
-    7: ("ROUTE-REFRESH message error", {1: "invalid length"}),
+    4: (tr_later("hold timer expired"), {}),
+    5: (tr_later("finite state machine error"), {
+        1: tr_later("in OpenSent"), 2: tr_later("in OpenConfirm"), 3: tr_later("in Established"),
+    }),
+    6: (tr_later("cease"), {
+        1: tr_later("maximum prefixes reached"), 2: tr_later("administrative shutdown"),
+        3: tr_later("peer de-configured"), 4: tr_later("administrative reset"), 5: tr_later("connection rejected"),
+        6: tr_later("other configuration change"), 7: tr_later("connection collision"),
+        8: tr_later("out of resources"), 9: tr_later("hard reset"), 10: tr_later("BFD down"),
+    }),
+    7: (tr_later("ROUTE-REFRESH message error"), {1: tr_later("invalid length")}),
 }  # fmt: skip
 
 
@@ -112,15 +125,21 @@ class Message:
     @property
     def name(self) -> str:
         """The type's name, e.g. `UPDATE`."""
-        return TYPES.get(self.type, f"type {self.type}")
+        return TYPES.get(self.type) or tr("type {number}", number=self.type)
 
     def __str__(self) -> str:
         words = {
-            OPEN: f"AS {self.asn}, hold time {self.hold_time} s, router {self.router_id}",
+            OPEN: tr(
+                "AS {asn}, hold time {hold_time} s, router {router_id}",
+                asn=self.asn,
+                hold_time=self.hold_time,
+                router_id=self.router_id,
+            ),
             UPDATE: _update_text(self),
             NOTIFICATION: self.reason,
         }.get(self.type, "")
-        remarks = "".join(f" ({one})" for one in (self.note, self.problem and f"malformed: {self.problem}") if one)
+        malformed = self.problem and tr("malformed: {problem}", problem=self.problem)
+        remarks = "".join(f" ({one})" for one in (self.note, malformed) if one)
         return (f"{self.name} {words}" if words else self.name) + remarks
 
 
@@ -128,13 +147,20 @@ def _update_text(message: Message) -> str:
     words = []
     if message.announced:
         path = " ".join(map(str, message.as_path))
-        words.append(f"{' '.join(message.announced)} via {message.next_hop}, AS path {path or 'empty'}")
+        words.append(
+            tr(
+                "{routes} via {next_hop}, AS path {path}",
+                routes=" ".join(message.announced),
+                next_hop=message.next_hop,
+                path=path or tr("empty"),
+            )
+        )
     if message.withdrawn:
-        words.append("withdraws " + " ".join(message.withdrawn))
-    words += [f"routes of {family}, not decoded" for family in message.undecoded]
+        words.append(tr("withdraws {routes}", routes=" ".join(message.withdrawn)))
+    words += [tr("routes of {family}, not decoded", family=family) for family in message.undecoded]
     if message.end_of_rib:
-        words.append(f"End-of-RIB of {message.end_of_rib}")
-    return "; ".join(words) or "without routes"
+        words.append(tr("End-of-RIB of {family}", family=message.end_of_rib))
+    return "; ".join(words) or tr("without routes")
 
 
 @dataclass
@@ -170,7 +196,8 @@ class _Reader:
 
     def _skip(self, size: int, name: str) -> int:
         if size > self.left:
-            raise MalformedPacketError("BGP", f"{name}: {self.left} bytes left, expected {size}")
+            problem = tr("{name}: {left} bytes left, expected {size}", name=name, left=self.left, size=size)
+            raise MalformedPacketError("BGP", problem)
         self.at += size
         return self.at - size
 
@@ -203,63 +230,74 @@ def parse(raw: bytes, asn_size: int | None = 4) -> Message:
     except MalformedPacketError as wrong:
         problem = wrong.with_traceback(None)
     if len(raw) < (length := draft.message.length):
-        problem = MalformedPacketError("BGP", f"cut off: {len(raw)} of {length} bytes were captured")
+        words = tr("cut off: {size} of {length} bytes were captured", size=len(raw), length=length)
+        problem = MalformedPacketError("BGP", words)
     return replace(draft.message, fields=tuple(reader.fields), problem=problem)
 
 
 def _parse_message(reader: _Reader, draft: _Draft) -> None:
-    reader.take(16, "marker", lambda raw: "all ones" if raw == MARKER else "not all ones")
-    length = reader.number(2, "length", _byte_count)
+    reader.take(16, tr("marker"), lambda raw: tr("all ones") if raw == MARKER else tr("not all ones"))
+    length = reader.number(2, tr("length"), _byte_count)
     draft.message = replace(draft.message, length=length)
-    kind = reader.number(1, "type", lambda raw: f"{raw[0]}: {TYPES.get(raw[0], 'unknown')}")
+    kind = reader.number(1, tr("type"), lambda raw: f"{raw[0]}: {TYPES.get(raw[0]) or tr('unknown')}")
     draft.message = replace(draft.message, type=kind)
     if length < 19:
-        raise MalformedPacketError("BGP", f"length {length}, expected at least 19")
+        raise MalformedPacketError("BGP", tr("length {length}, expected at least 19", length=length))
     reader.end = min(length, len(reader.raw))
     if parse_body := _BODIES.get(kind):
         parse_body(reader, draft)
     elif kind not in TYPES:
-        raise MalformedPacketError("BGP", f"type {kind}, expected 1 to 5")
+        raise MalformedPacketError("BGP", tr("type {kind}, expected 1 to 5", kind=kind))
     if kind == KEEPALIVE and reader.left:
-        raise MalformedPacketError("BGP", f"a KEEPALIVE of {len(reader.raw)} bytes, expected 19")
+        problem = tr("a KEEPALIVE of {size} bytes, expected 19", size=len(reader.raw))
+        raise MalformedPacketError("BGP", problem)
 
 
 def _byte_count(raw: bytes) -> str:
-    return f"{int.from_bytes(raw)} bytes"
+    return tr("{size} bytes", size=int.from_bytes(raw))
 
 
 def _parse_open(reader: _Reader, draft: _Draft) -> None:
-    draft.message = replace(draft.message, version=reader.number(1, "version"))
-    draft.message = replace(draft.message, asn=reader.number(2, "my AS"))
-    hold_time = reader.number(2, "hold time", lambda raw: f"{int.from_bytes(raw)} s")
+    draft.message = replace(draft.message, version=reader.number(1, tr("version")))
+    draft.message = replace(draft.message, asn=reader.number(2, tr("my AS")))
+    hold_time = reader.number(2, tr("hold time"), lambda raw: tr("{seconds} s", seconds=int.from_bytes(raw)))
     draft.message = replace(draft.message, hold_time=hold_time)
-    draft.message = replace(draft.message, router_id=_address(reader.take(4, "BGP identifier", _address)))
-    size, wide = reader.number(1, "length of parameters"), 1
+    draft.message = replace(draft.message, router_id=_address(reader.take(4, tr("BGP identifier"), _address)))
+    size, wide = reader.number(1, tr("length of parameters")), 1
     if size == 255 and reader.left > 3 and reader.raw[reader.at] == 255:  # RFC 9072
-        reader.take(1, "extended parameters")
-        size, wide = reader.number(2, "length of parameters"), 2
-    parameters = reader.part(size, "parameters")
+        reader.take(1, tr("extended parameters"))
+        size, wide = reader.number(2, tr("length of parameters")), 2
+    parameters = reader.part(size, tr("parameters"))
     while parameters.left:
-        kind = parameters.number(1, "parameter", lambda raw: "capabilities" if raw[0] == 2 else f"type {raw[0]}")
-        inside = parameters.part(parameters.number(wide, "its length"), "parameter")
+        kind = parameters.number(1, tr("parameter"), _parameter_text)
+        inside = parameters.part(parameters.number(wide, tr("its length")), tr("parameter"))
         while kind == 2 and inside.left:
             _parse_capability(inside, draft)
         if inside.left:
-            inside.take(inside.left, "its value", _hex)
+            inside.take(inside.left, tr("its value"), _hex)
+
+
+def _parameter_text(raw: bytes) -> str:
+    return tr("capabilities") if raw[0] == 2 else tr("type {number}", number=raw[0])
+
+
+def _capability_name(code: int) -> str:
+    return CAPABILITIES.get(code) or tr("code {code}", code=code)
 
 
 def _parse_capability(reader: _Reader, draft: _Draft) -> None:
-    code = reader.number(1, "capability", lambda raw: CAPABILITIES.get(raw[0], f"code {raw[0]}"))
-    length = reader.number(1, "its length")
-    value = reader.take(length, "its value", partial(_capability_text, code)) if length else b""
-    capability = Capability(code, CAPABILITIES.get(code, f"code {code}"), _capability_text(code, value))
+    code = reader.number(1, tr("capability"), lambda raw: _capability_name(raw[0]))
+    length = reader.number(1, tr("its length"))
+    value = reader.take(length, tr("its value"), partial(_capability_text, code)) if length else b""
+    capability = Capability(code, _capability_name(code), _capability_text(code, value))
     draft.message = replace(draft.message, capabilities=(*draft.message.capabilities, capability))
     if code == 65 and length == 4:
         draft.message = replace(draft.message, asn=int.from_bytes(value))
 
 
 def _family_text(afi: int, safi: int) -> str:
-    return f"{_FAMILIES.get(afi, f'family {afi}')} {_SUBFAMILIES.get(safi, f'sub {safi}')}"
+    family = _FAMILIES.get(afi) or tr("family {number}", number=afi)
+    return f"{family} {_SUBFAMILIES.get(safi) or tr('sub {number}', number=safi)}"
 
 
 def _capability_text(code: int, raw: bytes) -> str:
@@ -269,12 +307,11 @@ def _capability_text(code: int, raw: bytes) -> str:
     if code == 65 and len(raw) == 4:
         return f"AS {int.from_bytes(raw)}"
     if code == 64 and len(raw) >= 2:
-        restarted = "restarted, " if raw[0] & 128 else ""
-        return f"{restarted}{int.from_bytes(raw[:2]) & 0xFFF} s"
+        seconds = int.from_bytes(raw[:2]) & 0xFFF
+        return tr("restarted, {seconds} s", seconds=seconds) if raw[0] & 128 else tr("{seconds} s", seconds=seconds)
     if code == 69 and len(raw) % 4 == 0:
-        directions = {1: "receives", 2: "sends", 3: "both"}
         return ", ".join(
-            f"{_family_text(int.from_bytes(raw[i : i + 2]), raw[i + 2])} {directions.get(raw[i + 3], raw[i + 3])}"
+            f"{_family_text(int.from_bytes(raw[i : i + 2]), raw[i + 2])} {_direction(raw[i + 3])}"
             for i in range(0, len(raw), 4)
         )
     if code == 73 and raw and len(raw) > raw[0]:
@@ -282,13 +319,20 @@ def _capability_text(code: int, raw: bytes) -> str:
     return raw.hex(" ")
 
 
+def _direction(code: int) -> str:
+    """Return whether a speaker receives or sends several paths of a prefix (RFC 7911)."""
+    return {1: tr("receives"), 2: tr("sends"), 3: tr("both")}.get(code, str(code))
+
+
 def _parse_prefixes(reader: _Reader, name: str, width: int = 4) -> tuple[str, ...]:
     """Return the prefixes up to the end of the reader; `width` is the size of a whole address in bytes."""
     prefixes = []
     while reader.left:
-        bits = reader.number(1, f"{name}: bits of the prefix", lambda raw: f"/{raw[0]}")
+        bits = reader.number(1, tr("{name}: bits of the prefix", name=name), lambda raw: f"/{raw[0]}")
         if bits > width * 8:
-            raise MalformedPacketError("BGP", f"{name}: a prefix of {bits} bits, expected at most {width * 8}")
+            most = width * 8
+            problem = tr("{name}: a prefix of {bits} bits, expected at most {most}", name=name, bits=bits, most=most)
+            raise MalformedPacketError("BGP", problem)
 
         def prefix_text(raw: bytes, bits: int = bits) -> str:
             return f"{_address(raw + bytes(width - len(raw)))}/{bits}"
@@ -298,15 +342,15 @@ def _parse_prefixes(reader: _Reader, name: str, width: int = 4) -> tuple[str, ..
 
 
 def _parse_update(reader: _Reader, draft: _Draft) -> None:
-    size = reader.number(2, "length of withdrawn routes", _byte_count)
-    withdrawn = _parse_prefixes(reader.part(size, "withdrawn routes"), "withdrawn")
+    size = reader.number(2, tr("length of withdrawn routes"), _byte_count)
+    withdrawn = _parse_prefixes(reader.part(size, tr("withdrawn routes")), tr("withdrawn"))
     draft.message = replace(draft.message, withdrawn=withdrawn)
-    size = reader.number(2, "length of path attributes", _byte_count)
-    attributes = reader.part(size, "path attributes")
+    size = reader.number(2, tr("length of path attributes"), _byte_count)
+    attributes = reader.part(size, tr("path attributes"))
     while attributes.left:
         attribute = _parse_attribute(attributes, draft)
         draft.message = replace(draft.message, attributes=(*draft.message.attributes, attribute))
-    announced = _parse_prefixes(reader, "announced")
+    announced = _parse_prefixes(reader, tr("announced"))
     draft.message = replace(draft.message, announced=(*announced, *draft.message.announced))
     if draft.message.length == 23:
         draft.message = replace(draft.message, end_of_rib=_family_text(1, 1))
@@ -321,15 +365,22 @@ def _merge_path(draft: _Draft) -> None:
 
 
 def _flags_text(raw: bytes) -> str:
-    names = ((128, "optional", "well-known"), (64, "transitive", ""), (32, "partial", ""), (16, "long", ""))
+    names = (
+        (128, tr("optional"), tr("well-known")), (64, tr("transitive"), ""), (32, tr("partial"), ""),
+        (16, tr("long"), ""),
+    )  # fmt: skip
     return ", ".join(name for bit, yes, no in names if (name := yes if raw[0] & bit else no))
 
 
+def _attribute_name(code: int) -> str:
+    return ATTRIBUTES.get(code) or tr("code {code}", code=code)
+
+
 def _parse_attribute(reader: _Reader, draft: _Draft) -> Attribute:
-    flags = reader.number(1, "attribute flags", _flags_text)
-    code = reader.number(1, "attribute", lambda raw: ATTRIBUTES.get(raw[0], f"code {raw[0]}"))
-    size = reader.number(2 if flags & 16 else 1, "its length", _byte_count)
-    name = ATTRIBUTES.get(code, f"code {code}")
+    flags = reader.number(1, tr("attribute flags"), _flags_text)
+    code = reader.number(1, tr("attribute"), lambda raw: _attribute_name(raw[0]))
+    size = reader.number(2 if flags & 16 else 1, tr("its length"), _byte_count)
+    name = _attribute_name(code)
     inside = reader.part(size, name)
     value = inside.raw[inside.at : inside.end]
     if code in (14, 15):
@@ -352,15 +403,20 @@ def _decide_asn_size(draft: _Draft, path: bytes) -> None:
     if draft.message.asn_size is not None or not path:
         return
     sizes = bgp_attributes.asn_sizes(path)
-    note = "AS numbers of 2 or of 4 bytes fit, and no OPEN was captured: read as 4" if len(sizes) == 2 else ""
+    both = tr("AS numbers of 2 or of 4 bytes fit, and no OPEN was captured: read as 4")
+    note = both if len(sizes) == 2 else ""
     draft.message = replace(draft.message, asn_size=sizes[0] if sizes else 4, note=note)
+
+
+def _segment_text(raw: bytes) -> str:
+    return tr(_SEGMENTS[raw[0]]) if raw[0] in _SEGMENTS else tr("type {number}", number=raw[0])
 
 
 def _parse_path(reader: _Reader, asn_size: int) -> str:
     value = reader.raw[reader.at : reader.end]
     while reader.left:
-        reader.number(1, "segment", lambda raw: _SEGMENTS.get(raw[0], f"type {raw[0]}"))
-        for _ in range(reader.number(1, "its length", lambda raw: f"{raw[0]} AS")):
+        reader.number(1, tr("segment"), _segment_text)
+        for _ in range(reader.number(1, tr("its length"), lambda raw: f"{raw[0]} AS")):
             reader.number(asn_size, "AS")
     return " ".join(map(str, bgp_attributes.path_segments(value, asn_size)))
 
@@ -369,7 +425,7 @@ def _attribute_text(code: int, raw: bytes) -> str:
     """Return an attribute's value in words; in hexadecimal where the code is unknown."""
     match code:
         case 1:
-            return ORIGINS.get(int.from_bytes(raw), f"unknown {raw.hex()}")
+            return ORIGINS.get(int.from_bytes(raw)) or tr("unknown {value}", value=raw.hex())
         case 3 | 9:
             return _address(raw)
         case 4 | 5:
@@ -380,7 +436,7 @@ def _attribute_text(code: int, raw: bytes) -> str:
         case 10:
             return " ".join(_address(raw[i : i + 4]) for i in range(0, len(raw), 4))
         case 7 | 18:
-            return f"AS {int.from_bytes(raw[:-4])} by {_address(raw[-4:])}"
+            return tr("AS {asn} by {router}", asn=int.from_bytes(raw[:-4]), router=_address(raw[-4:]))
         case 32:
             parts = [raw[i : i + 12] for i in range(0, len(raw), 12)]
             return " ".join(":".join(str(int.from_bytes(one[i : i + 4])) for i in (0, 4, 8)) for one in parts)
@@ -388,21 +444,22 @@ def _attribute_text(code: int, raw: bytes) -> str:
 
 
 def _parse_multiprotocol(reader: _Reader, draft: _Draft, code: int) -> str:
-    afi = reader.number(2, "family", _afi_text)
-    safi = reader.number(1, "sub-family", _safi_text)
+    afi = reader.number(2, tr("family"), _afi_text)
+    safi = reader.number(1, tr("sub-family"), _safi_text)
     if code == 14:
-        size = reader.number(1, "length of the next hop", _byte_count)
-        next_hop = _next_hop_text(reader.take(size, "next hop", _next_hop_text))
+        size = reader.number(1, tr("length of the next hop"), _byte_count)
+        next_hop = _next_hop_text(reader.take(size, tr("next hop"), _next_hop_text))
         draft.message = replace(draft.message, next_hop=draft.message.next_hop or next_hop)
-        reader.take(1, "reserved")
+        reader.take(1, tr("reserved"))
     family = _family_text(afi, safi)
     if code == 15 and not reader.left:
         draft.message = replace(draft.message, end_of_rib=family)
     elif (afi, safi) not in _DECODED:
-        reader.take(reader.left, "routes", _hex)
+        reader.take(reader.left, tr("routes"), _hex)
         draft.message = replace(draft.message, undecoded=(*draft.message.undecoded, family))
         return family
-    prefixes = _parse_prefixes(reader, "announced" if code == 14 else "withdrawn", 4 if afi == 1 else 16)
+    name = tr("announced") if code == 14 else tr("withdrawn")
+    prefixes = _parse_prefixes(reader, name, 4 if afi == 1 else 16)
     if code == 14:
         draft.message = replace(draft.message, announced=(*draft.message.announced, *prefixes))
     else:
@@ -423,13 +480,18 @@ def _next_hop_text(raw: bytes) -> str:
 
 
 def _parse_notification(reader: _Reader, draft: _Draft) -> None:
-    code = reader.number(1, "error", lambda raw: _ERRORS.get(raw[0], (f"code {raw[0]}",))[0])
-    name, subnames = _ERRORS.get(code, (f"code {code}", {}))
-    subcode = reader.number(1, "sub-code", lambda raw: subnames.get(raw[0], str(raw[0])))
-    reason = name + (f": {subnames.get(subcode, f'sub-code {subcode}')}" if subcode else "")
+    code = reader.number(1, tr("error"), lambda raw: _error_name(raw[0]))
+    subnames = _ERRORS[code][1] if code in _ERRORS else {}
+    subcode = reader.number(1, tr("sub-code"), lambda raw: tr(subnames.get(raw[0], str(raw[0]))))
+    part = tr(subnames[subcode]) if subcode in subnames else tr("sub-code {code}", code=subcode)
+    reason = f"{_error_name(code)}: {part}" if subcode else _error_name(code)
     draft.message = replace(draft.message, code=code, subcode=subcode, reason=reason)
     if reader.left:
-        reader.take(reader.left, "data", _shutdown_text if (code, subcode) in ((6, 2), (6, 4)) else _hex)
+        reader.take(reader.left, tr("data"), _shutdown_text if (code, subcode) in ((6, 2), (6, 4)) else _hex)
+
+
+def _error_name(code: int) -> str:
+    return tr(_ERRORS[code][0]) if code in _ERRORS else tr("code {code}", code=code)
 
 
 def _hex(raw: bytes) -> str:
@@ -442,9 +504,9 @@ def _shutdown_text(raw: bytes) -> str:
 
 
 def _parse_refresh(reader: _Reader, _draft: _Draft) -> None:
-    reader.take(2, "family", _afi_text)
-    reader.take(1, "sub-type")
-    reader.take(1, "sub-family", _safi_text)
+    reader.take(2, tr("family"), _afi_text)
+    reader.take(1, tr("sub-type"))
+    reader.take(1, tr("sub-family"), _safi_text)
 
 
 _BODIES: dict[int, Callable[[_Reader, _Draft], None]] = {

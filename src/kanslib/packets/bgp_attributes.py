@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import all_of, tr
 
 ORIGIN, AS_PATH, NEXT_HOP, AGGREGATOR, MP_REACH, MP_UNREACH, AS4_PATH, AS4_AGGREGATOR = 1, 2, 3, 7, 14, 15, 17, 18
 ATTRIBUTES = {
@@ -60,9 +61,11 @@ def path_segments(value: bytes, asn_size: int) -> list[PathSegment]:
         kind, count = value[at], value[at + 1] if at + 1 < len(value) else 0
         end = at + 2 + count * asn_size
         if not SET <= kind <= CONFED_SET:
-            raise MalformedPacketError("BGP", f"AS_PATH: segment type {kind}, expected 1 to 4")
+            raise MalformedPacketError("BGP", tr("AS_PATH: segment type {kind}, expected 1 to 4", kind=kind))
         if not count or end > len(value):
-            raise MalformedPacketError("BGP", f"AS_PATH: {len(value) - at} bytes left for a segment of {count} AS")
+            left = len(value) - at
+            problem = tr("AS_PATH: {left} bytes left for a segment of {count} AS", left=left, count=count)
+            raise MalformedPacketError("BGP", problem)
         numbers = (int.from_bytes(value[i : i + asn_size]) for i in range(at + 2, end, asn_size))
         found.append(PathSegment(kind, tuple(numbers)))
         at = end
@@ -126,12 +129,12 @@ def find_problem(attributes: Sequence[Attribute], has_routes: bool, asn_size: in
     """
     codes = [attribute.code for attribute in attributes]
     for attribute in attributes:
-        if codes.count(attribute.code) > 1:
-            return f"{attribute.name} stands {codes.count(attribute.code)} times"
+        if (times := codes.count(attribute.code)) > 1:
+            return tr("{name} stands {times} times", name=attribute.name, times=times)
         if problem := _value_problem(attribute, asn_size):
             return problem
     missing = _missing(codes, has_routes)
-    return f"routes without {' and '.join(missing)}" if missing else None
+    return tr("routes without {attributes}", attributes=all_of(missing)) if missing else None
 
 
 def _missing(codes: Collection[int], has_routes: bool) -> list[str]:
@@ -140,16 +143,18 @@ def _missing(codes: Collection[int], has_routes: bool) -> list[str]:
 
 
 def _value_problem(attribute: Attribute, asn_size: int) -> str | None:
-    size, expected = len(attribute.value), _SIZES.get(attribute.code)
+    name, size, expected = attribute.name, len(attribute.value), _SIZES.get(attribute.code)
     if attribute.code == AGGREGATOR:
         expected = asn_size + 4
     flags = _FLAGS.get(attribute.code)
     if flags is not None and attribute.flags & (_OPTIONAL | _TRANSITIVE) != flags:
-        return f"{attribute.name} with flags {attribute.flags:#04x}, expected {flags:#04x}"
+        return tr(
+            "{name} with flags {found:#04x}, expected {expected:#04x}", name=name, found=attribute.flags, expected=flags
+        )
     if expected is not None and size != expected:
-        return f"{attribute.name} of {size} bytes, expected {expected}"
+        return tr("{name} of {size} bytes, expected {expected}", name=name, size=size, expected=expected)
     if (unit := _UNITS.get(attribute.code)) and (not size or size % unit):
-        return f"{attribute.name} of {size} bytes, expected a multiple of {unit}"
+        return tr("{name} of {size} bytes, expected a multiple of {unit}", name=name, size=size, unit=unit)
     if attribute.code == ORIGIN and attribute.value[0] > 2:
-        return f"ORIGIN {attribute.value[0]}, expected 0 to 2"
+        return tr("ORIGIN {value}, expected 0 to 2", value=attribute.value[0])
     return None

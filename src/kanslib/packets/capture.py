@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar, overload
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import tr
 from kanslib.packets import ethernet, ip
 from kanslib.packets.arp import ARP
 from kanslib.packets.ethernet import Cooked, Ethernet
@@ -206,7 +207,7 @@ class Frame:
             return f"UDP {self.ip.src}:{self.udp.sport} > {self.ip.dst}:{self.udp.dport}"
         if self.ip and (icmp := self.icmp or self.icmpv6):
             return f"ICMP {self.ip.src} > {self.ip.dst} {icmp.meaning}"
-        return f"frame of {len(self.raw)} bytes" + (f" ({self.malformed})" if self.malformed else "")
+        return tr("frame of {size} bytes", size=len(self.raw)) + (f" ({self.malformed})" if self.malformed else "")
 
 
 def read(source: str | Path | BinaryIO, name: str = "") -> Iterator[Frame]:

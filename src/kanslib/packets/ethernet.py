@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import tr, tr_later
 from kanslib.packets.checks import require_bytes
 
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
@@ -93,7 +94,7 @@ def _tags(raw: bytes, kind: int, start: int) -> tuple[int, int, tuple[Vlan, ...]
     """Return the EtherType behind the VLAN tags that begin at `start`, the offset behind them, and the tags."""
     vlans = []
     while kind in _TAGS:
-        require_bytes("VLAN", raw[start:], 4, "tag")
+        require_bytes("VLAN", raw[start:], 4, tr_later("tag"))
         control, kind = _TAG.unpack_from(raw, start)
         vlans.append(Vlan(control & 0xFFF, control >> 13))
         start += 4
@@ -156,5 +157,10 @@ def network_packet(link: int, raw: bytes) -> tuple[int, bytes]:
         return FAMILIES.get(max(raw[0], raw[3]), 0), raw[4:]
     name = f" ({_OTHER_LINKS[link]})" if link in _OTHER_LINKS else ""
     raise MalformedPacketError(
-        "link", f"type {link}{name} is none of those read here: Ethernet, raw IP, Linux cooked, BSD loopback"
+        "link",
+        tr(
+            "type {link}{name} is none of those read here: Ethernet, raw IP, Linux cooked, BSD loopback",
+            link=link,
+            name=name,
+        ),
     )

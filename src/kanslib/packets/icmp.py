@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from socket import AF_INET6, inet_ntop
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import tr, tr_later
 from kanslib.packets.checks import require_bytes
 from kanslib.packets.ip import IPv4, IPv6
 
 _UNREACHABLE = {
-    0: "network unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable",
-    4: "fragmentation needed", 9: "network prohibited", 10: "host prohibited", 13: "prohibited by a filter",
+    0: tr_later("network unreachable"), 1: tr_later("host unreachable"), 2: tr_later("protocol unreachable"),
+    3: tr_later("port unreachable"),
+    4: tr_later("fragmentation needed"), 9: tr_later("network prohibited"), 10: tr_later("host prohibited"),
+    13: tr_later("prohibited by a filter"),
 }  # fmt: skip
 _UNREACHABLE_6 = {
-    0: "no route", 1: "prohibited by a filter", 3: "address unreachable", 4: "port unreachable",
+    0: tr_later("no route"), 1: tr_later("prohibited by a filter"), 3: tr_later("address unreachable"),
+    4: tr_later("port unreachable"),
 }  # fmt: skip
 _ERRORS, _ECHOES = {3, 4, 5, 11, 12}, {0, 8}
 _ECHO = struct.Struct("!HH")
 SOLICITATION, ADVERTISEMENT = 135, 136
+_NAMES = {
+    0: tr_later("echo reply"), 8: tr_later("echo request"), 5: tr_later("redirect"), 11: tr_later("time exceeded"),
+    12: tr_later("parameter problem"),
+}  # fmt: skip
+_NAMES_6 = {
+    2: tr_later("packet too big"), 3: tr_later("time exceeded"), 4: tr_later("parameter problem"),
+    128: tr_later("echo request"), 129: tr_later("echo reply"), 133: tr_later("router solicitation"),
+    134: tr_later("router advertisement"), SOLICITATION: tr_later("neighbor solicitation"),
+    ADVERTISEMENT: tr_later("neighbor advertisement"), 137: tr_later("redirect"),
+    143: tr_later("multicast listener report"),
+}  # fmt: skip
 
 
 class Quoted(NamedTuple):
@@ -46,7 +62,7 @@ class ICMP(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> ICMP:
         """Return the message in `raw`. MalformedPacketError when its header is cut off."""
-        require_bytes("ICMP", raw, 8, "header")
+        require_bytes("ICMP", raw, 8, tr_later("header"))
         kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
         if kind in _ECHOES:
             ident, sequence = _ECHO.unpack_from(raw, 4)
@@ -62,9 +78,8 @@ class ICMP(NamedTuple):
     def meaning(self) -> str:
         """The message in words, e.g. `host unreachable`."""
         if self.type == 3:
-            return _UNREACHABLE.get(self.code, f"unreachable, code {self.code}")
-        names = {0: "echo reply", 8: "echo request", 5: "redirect", 11: "time exceeded", 12: "parameter problem"}
-        return names.get(self.type, f"type {self.type}")
+            return _unreachable(_UNREACHABLE, self.code)
+        return tr(_NAMES[self.type]) if self.type in _NAMES else tr("type {number}", number=self.type)
 
 
 class ICMPv6(NamedTuple):
@@ -85,12 +100,12 @@ class ICMPv6(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> ICMPv6:
         """Return the message in `raw`. MalformedPacketError when its header, or a neighbor message, is cut off."""
-        require_bytes("ICMPv6", raw, 8, "header")
+        require_bytes("ICMPv6", raw, 8, tr_later("header"))
         kind, code, checksum = raw[0], raw[1], int.from_bytes(raw[2:4])
         if kind in (128, 129):
             return cls(kind, code, checksum, *_ECHO.unpack_from(raw, 4))
         if kind in (SOLICITATION, ADVERTISEMENT):
-            require_bytes("ICMPv6", raw, 24, "neighbor message")
+            require_bytes("ICMPv6", raw, 24, tr_later("neighbor message"))
             flags = raw[4] if kind == ADVERTISEMENT else 0
             return cls(
                 kind, code, checksum, target=inet_ntop(AF_INET6, raw[8:24]), link_address=_link_address(raw[24:]),
@@ -107,13 +122,12 @@ class ICMPv6(NamedTuple):
     def meaning(self) -> str:
         """The message in words, e.g. `neighbor advertisement`."""
         if self.type == 1:
-            return _UNREACHABLE_6.get(self.code, f"unreachable, code {self.code}")
-        names = {
-            2: "packet too big", 3: "time exceeded", 4: "parameter problem", 128: "echo request", 129: "echo reply",
-            133: "router solicitation", 134: "router advertisement", SOLICITATION: "neighbor solicitation",
-            ADVERTISEMENT: "neighbor advertisement", 137: "redirect", 143: "multicast listener report",
-        }  # fmt: skip
-        return names.get(self.type, f"type {self.type}")
+            return _unreachable(_UNREACHABLE_6, self.code)
+        return tr(_NAMES_6[self.type]) if self.type in _NAMES_6 else tr("type {number}", number=self.type)
+
+
+def _unreachable(reasons: Mapping[int, str], code: int) -> str:
+    return tr(reasons[code]) if code in reasons else tr("unreachable, code {code}", code=code)
 
 
 def _quoted(raw: bytes) -> Quoted | None:

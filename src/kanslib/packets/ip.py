@@ -8,6 +8,7 @@ from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import tr, tr_later
 from kanslib.packets.checks import require_bytes
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
@@ -43,17 +44,19 @@ class IPv4(NamedTuple):
     def parse(cls, raw: bytes) -> IPv4:
         """Return the packet in `raw`. MalformedPacketError for a cut-off header, another version, wrong lengths."""
         if len(raw) < 20:
-            raise MalformedPacketError("IPv4", f"header of {len(raw)} bytes, expected 20")
+            raise MalformedPacketError("IPv4", tr("header of {size} bytes, expected 20", size=len(raw)))
         first, tos, length, ident, flags, ttl, protocol, checksum = _HEADER4.unpack_from(raw)
         header = (first & 15) * 4
         if first >> 4 != 4:
-            raise MalformedPacketError("IPv4", f"version {first >> 4}, expected 4")
+            raise MalformedPacketError("IPv4", tr("version {number}, expected 4", number=first >> 4))
         if header < 20 or len(raw) < header:
-            raise MalformedPacketError("IPv4", f"header length {header}, expected 20 to {min(60, len(raw))}")
+            problem = tr("header length {size}, expected 20 to {most}", size=header, most=min(60, len(raw)))
+            raise MalformedPacketError("IPv4", problem)
         if length == 0:  # with TSO the network card splits the packet and fills the length in
             length = len(raw)
         if length < header:
-            raise MalformedPacketError("IPv4", f"total length {length}, expected at least its header's {header}")
+            problem = tr("total length {length}, expected at least its header's {header}", length=length, header=header)
+            raise MalformedPacketError("IPv4", problem)
         return tuple.__new__(cls, (
             ipv4_text(raw[12:16]), ipv4_text(raw[16:20]), protocol, ttl, (flags & 0x1FFF) * 8, raw[header:length],
             length, header, tos, ident, flags & 0x4000 != 0, flags & 0x2000 != 0, checksum,
@@ -83,20 +86,21 @@ class IPv6(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> IPv6:
         """Return the packet in `raw`. MalformedPacketError when a header is cut off or it is not version 6."""
-        require_bytes("IPv6", raw, 40, "header")
+        require_bytes("IPv6", raw, 40, tr_later("header"))
         first, length, following, hops = _HEADER6.unpack_from(raw)
         if first >> 28 != 6:
-            raise MalformedPacketError("IPv6", f"version {first >> 28}, expected 6")
+            raise MalformedPacketError("IPv6", tr("version {number}, expected 6", number=first >> 28))
         protocol, start, offset = following, 40, 0
         while protocol in _EXTENSIONS and offset == 0:
-            require_bytes("IPv6", raw[start:], 8, "extension header")
+            require_bytes("IPv6", raw[start:], 8, tr_later("extension header"))
             size = 8 if protocol == _FRAGMENT else (raw[start + 1] + 1) * 8
             if protocol == _FRAGMENT:
                 offset = int.from_bytes(raw[start + 2 : start + 4]) & 0xFFF8
             protocol, start = raw[start], start + size
         end = 40 + length if length else len(raw)
         if start > max(end, len(raw)):
-            raise MalformedPacketError("IPv6", f"extension headers end at {start}, the packet at {end}")
+            problem = tr("extension headers end at {start}, the packet at {end}", start=start, end=end)
+            raise MalformedPacketError("IPv6", problem)
         return cls(
             inet_ntop(AF_INET6, raw[8:24]), inet_ntop(AF_INET6, raw[24:40]), protocol, hops, offset,
             raw[start:end], length, start, first >> 20 & 0xFF, first & 0xFFFFF, following,

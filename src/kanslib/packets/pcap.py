@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from kanslib.exceptions import RecordingError
+from kanslib.i18n import tr
 
 _CHUNK_SIZE = 1 << 20
 LONGEST = 262_144  # bytes of one frame; a larger size means damage (tcpdump's MAXIMUM_SNAPLEN)
@@ -78,7 +79,7 @@ class _Source:
                 parts.append(more)
                 size += len(more)
         except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
-            self.damage = f"cannot be unpacked further ({exc})"
+            self.damage = tr("cannot be unpacked further ({problem})", problem=exc)
         self.content, self.at = b"".join(parts), 0
         self._unpacked += size
         return bool(size)
@@ -90,8 +91,14 @@ class _Source:
         packed = self._packed.tell()
         is_dense = self.frames > max(packed, _UNCHECKED_FRAMES)
         if is_dense or self._unpacked > max(packed * _LARGEST_RATIO, _UNCHECKED_BYTES):
-            found = f"{packed:,} bytes hold {self.frames:,} frames in {self._unpacked:,} bytes"
-            raise RecordingError(name, f"{found}: no capture; if it is one, gunzip it first")
+            problem = tr(
+                "{packed:,} bytes hold {frames:,} frames in {unpacked:,} bytes: no capture; "
+                "if it is one, gunzip it first",
+                packed=packed,
+                frames=self.frames,
+                unpacked=self._unpacked,
+            )
+            raise RecordingError(name, problem)
 
 
 def batches(stream: BinaryIO, name: str) -> Iterator[Batch]:
@@ -113,10 +120,10 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
         pass  # a pipe may return a few bytes at a time
     magic = source.content[:4]
     if magic not in _PCAP and magic != _PCAPNG:
-        why = source.damage or f"starts with {magic.hex() or 'nothing'}"
-        raise RecordingError(name, f"{why}: neither pcap nor pcapng")
+        why = source.damage or tr("starts with {beginning}", beginning=magic.hex() or tr("nothing"))
+        raise RecordingError(name, tr("{why}: neither pcap nor pcapng", why=why))
     if len(source.content) < 24:
-        raise RecordingError(name, "cut off in the header of the capture")
+        raise RecordingError(name, tr("cut off in the header of the capture"))
     reader: _Pcap | _Pcapng = _Pcapng()
     if magic in _PCAP:
         reader, source.at = _Pcap(source.content), _PCAP_HEADER
@@ -129,9 +136,11 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
         if batch.starts:
             yield batch
         if not damage and not source.fill() and source.at < len(source.content):
-            damage = f"cut off in frame {source.frames + 1}"
+            damage = tr("cut off in frame {number}", number=source.frames + 1)
     if source.damage or damage:
-        message = f"{name}: {source.damage or damage}; {source.frames} frames were read"
+        message = tr(
+            "{name}: {damage}; {count} frames were read", name=name, damage=source.damage or damage, count=source.frames
+        )
         warnings.warn(CaptureWarning(message), stacklevel=2)
 
 
@@ -151,10 +160,16 @@ class _Pcap:
         while at + 16 <= end:
             seconds, fraction, size, length = unpack(content, at)
             if not (seconds or fraction or size or length):
-                damage = f"zeros in place of a frame after {len(starts)} others here: damaged from there"
+                damage = tr(
+                    "zeros in place of a frame after {count} others here: damaged from there", count=len(starts)
+                )
                 break
             if size > LONGEST:
-                damage = f"a frame after {len(starts)} others here declares {size:,} bytes: damaged from there"
+                damage = tr(
+                    "a frame after {count} others here declares {size:,} bytes: damaged from there",
+                    count=len(starts),
+                    size=size,
+                )
                 break
             if at + 16 + size > end:
                 break
@@ -191,13 +206,13 @@ class _Pcapng:
                 self.interfaces = []
             (size,) = struct.unpack_from(self.order + "I", content, at + 4)
             if size < 12 or size > _LONGEST_BLOCK:
-                return at, f"a block declares {size:,} bytes: damaged from there"
+                return at, tr("a block declares {size:,} bytes: damaged from there", size=size)
             if at + size > end:
                 break
             try:
                 self._take(kind, into, at + 8, at + size - 4)
             except (struct.error, IndexError, OverflowError):
-                return at, "a block does not fit its kind: damaged from there"
+                return at, tr("a block does not fit its kind: damaged from there")
             at += size
         return at, ""
 
@@ -256,7 +271,8 @@ def filter_pcap(content: bytes, keep: Callable[[float, bytes], bool]) -> bytes:
     Raise RecordingError for content that is no pcap. A frame that is cut off at the end is left out.
     """
     if content[:4] not in _PCAP or len(content) < 24:
-        raise RecordingError("capture", f"starts with {content[:4].hex() or 'nothing'}: not a pcap")
+        beginning = content[:4].hex() or tr("nothing")
+        raise RecordingError("capture", tr("starts with {beginning}: not a pcap", beginning=beginning))
     batch = Batch.of(content)
     _Pcap(content).read(batch, _PCAP_HEADER)
     parts = [content[:_PCAP_HEADER]]

@@ -6,6 +6,7 @@ import struct
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
+from kanslib.i18n import tr, tr_later
 from kanslib.packets.checks import require_bytes
 
 _LETTERS = "FSRPAUECN"
@@ -53,11 +54,12 @@ class TCP(NamedTuple):
         MalformedPacketError when its header is cut off or too short.
         """
         if len(raw) < 20:
-            raise MalformedPacketError("TCP", f"header of {len(raw)} bytes, expected 20")
+            raise MalformedPacketError("TCP", tr("header of {size} bytes, expected 20", size=len(raw)))
         sport, dport, seq, ack, bits, window, checksum, urgent = _SEGMENT.unpack_from(raw)
         header, size = (bits >> 12) * 4, len(raw) if carried is None else carried
         if header < 20 or header > size:
-            raise MalformedPacketError("TCP", f"header length {header}, expected 20 to {min(60, size)}")
+            problem = tr("header length {size}, expected 20 to {most}", size=header, most=min(60, size))
+            raise MalformedPacketError("TCP", problem)
         return tuple.__new__(cls, (
             sport, dport, seq, ack, FLAGS[bits & 0x1FF], raw[header:], size - header, header, window, checksum, urgent,
             raw[20:header],
@@ -116,8 +118,8 @@ class UDP(NamedTuple):
     @classmethod
     def parse(cls, raw: bytes) -> UDP:
         """Return the datagram in `raw`. MalformedPacketError when its header is cut off or its length is below 8."""
-        require_bytes("UDP", raw, 8, "header")
+        require_bytes("UDP", raw, 8, tr_later("header"))
         sport, dport, length, checksum = _DATAGRAM.unpack_from(raw)
         if 0 < length < 8:
-            raise MalformedPacketError("UDP", f"length {length}, expected at least 8")
+            raise MalformedPacketError("UDP", tr("length {length}, expected at least 8", length=length))
         return cls(sport, dport, raw[8 : length or None], length, checksum)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 
 from kanslib.exceptions import NotSimulatedError, RefusedError
+from kanslib.i18n import tr
 from kanslib.k8s import schema
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.field_errors import (
@@ -58,7 +59,7 @@ def check_simulated(document: KubeObject) -> None:
     """Raise NotSimulatedError for a kind that exists, as far as its name tells, and is not simulated."""
     kind = document["kind"]
     if kind not in KINDS and not get_close_matches(kind, KINDS, n=1, cutoff=0.8):
-        raise NotSimulatedError(f"objects of kind {kind}", KINDS)
+        raise NotSimulatedError(tr("objects of kind {kind}", kind=kind), KINDS)
 
 
 def check_document(document: KubeObject) -> None:
@@ -81,7 +82,7 @@ def check_document(document: KubeObject) -> None:
         wrong = "strict decoding error: " + ", ".join(f'unknown field "{one.path}"' for one in unknown)
     if wrong:
         version = document["apiVersion"].rpartition("/")[2]
-        hints = [f"did you mean {one.nearest}?" for one in unknown if one.nearest]
+        hints = [tr("did you mean {name}?", name=one.nearest) for one in unknown if one.nearest]
         message = f'{kind} in version "{version}" cannot be handled as a {kind}: {wrong}'
         raise RefusedError(API_SERVER, message, "\n".join(hints))
 
@@ -95,7 +96,7 @@ def _no_such_kind(document: KubeObject) -> RefusedError:
     )
     known = [f"{version} {one}" for one in KINDS for version in schema.versions(one)]
     near = get_close_matches(f"{document['apiVersion']} {kind}", known, n=1)
-    return RefusedError("kubectl", message, f"did you mean {near[0]}?" if near else "")
+    return RefusedError("kubectl", message, tr("did you mean {name}?", name=near[0]) if near else "")
 
 
 def check_served(document: KubeObject, namespaces: Collection[str]) -> None:

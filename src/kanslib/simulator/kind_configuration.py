@@ -144,7 +144,8 @@ def _unread_of(kind: str, fields: Iterable[str], path: str) -> Iterator[str]:
             message = (
                 f"unable to decode config: yaml: unmarshal errors: field {field} not found in type v1alpha4.{kind}"
             )
-            raise RefusedError("kind", message, f"{kind} has: {' · '.join((*_READ[kind], *_UNREAD[kind]))}")
+            known = " · ".join((*_READ[kind], *_UNREAD[kind]))
+            raise RefusedError("kind", message, tr("{kind} has: {fields}", kind=kind, fields=known))
 
 
 def _errors(cluster: KubeObject, networking: Mapping[str, Any], nodes: list[KubeObject]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
 from kanslib.exercises.session import ExerciseView, Feedback, Prediction, Quiz
+from kanslib.i18n import tr
 from kanslib.lab.learning import kernel_predictions
 from kanslib.lab.time_machine import TimeMachine
 from kanslib.render.progress import ProgressReport
@@ -39,7 +40,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """Show exercises as a page without a kernel needs them, from now on. KanslibError where the folder is not named."""
     folder, formatters = os.environ.get(FOLDER_VARIABLE), shell.display_formatter
     if not folder or formatters is None:
-        raise KanslibError(f"the variable {FOLDER_VARIABLE} has to name the folder of the site's scripts")
+        raise KanslibError(tr("the variable {name} has to name the folder of the site's scripts", name=FOLDER_VARIABLE))
     site, formatter = SiteKernel(PageData(Path(folder))), formatters.ipython_display_formatter
     formatter.for_type(ExerciseView, lambda view: site.show([view]))
     formatter.for_type(Quiz, site.show_quiz)

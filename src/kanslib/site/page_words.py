@@ -77,7 +77,7 @@ def page_words() -> dict[str, object]:
     outcomes[AnswerOutcome.NOT_TRIED] = ("", not_tried.words, not_tried.colour)
     wrong = OUTCOME_MARKS[AnswerOutcome.WRONG]
     guesses = {
-        "": ("", "no guess yet", GREY), "written": ("", "written down", GREY),
-        "wrong": (wrong.sign, "not right", wrong.colour),
+        "": ("", tr("no guess yet"), GREY), "written": ("", tr("written down"), GREY),
+        "wrong": (wrong.sign, tr("not right"), wrong.colour),
     }  # fmt: skip
     return {"words": {name: tr(words) for name, words in WORDS.items()}, "outcomes": outcomes, "guesses": guesses}

@@ -16,11 +16,12 @@ from kanslib.exercises.misconceptions import (
     is_number,
     is_wrong_number,
 )
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.objects import endpoints_of
 
 Attempts = list[tuple[float, bool]]  # seconds after the action, and whether there was an answer
 
-_KILL = "kill a node first, or lab.at('kill-node')"
+_KILL = tr_later("kill a node first, or lab.at('kill-node')")
 _WINDOW_S = 30.0
 _SHARES = ((0.0, "none"), (0.2, "few"), (0.8, "half"))
 
@@ -29,7 +30,7 @@ def _attempts_by_service(lab: LabQueries) -> dict[str, Attempts]:
     """Return the requests after a node's death, those of each Service. Raise NotFoundError where there are none."""
     outage = lab.observation().outage()
     if not outage.action.startswith("kill-node") or not any(outage.attempts.values()):
-        raise NotFoundError("requests around a node's death", hint=_KILL)
+        raise NotFoundError(tr("requests around a node's death"), hint=tr(_KILL))
     return {
         service: [(round(one.at, 3), one.is_ok) for one in probed if one.at >= 0]
         for service, probed in outage.attempts.items()
@@ -46,7 +47,7 @@ def _expect_who_answers(lab: LabQueries) -> ExpectedAnswer:
     holders = {holder for address, holder in zip(column(scan, "ADDRESS"), column(scan, "HOLDER"), strict=True)
                if address == lab.vip("svc1")}  # fmt: skip
     if not holders:
-        raise NotFoundError("an ARP answer for svc1", hint="lab.at('apply-services-2') has one")
+        raise NotFoundError(tr("an ARP answer for svc1"), hint=tr("lab.at('apply-services-2') has one"))
     if len(holders) == 1:
         return ExpectedAnswer("one" if holders <= nodes(lab) else "controller")
     return ExpectedAnswer("pods" if holders == nodes_with_endpoints(lab) else "all")
@@ -56,7 +57,7 @@ def _expect_share_of_failures(lab: LabQueries) -> ExpectedAnswer:
     """Find the share of requests to svc1 that failed in the first half minute after a node's death."""
     attempts = [one for one in _attempts_by_service(lab).get("svc1", []) if one[0] < _WINDOW_S]
     if not attempts:
-        raise NotFoundError("requests to svc1 around a node's death", hint=_KILL)
+        raise NotFoundError(tr("requests to svc1 around a node's death"), hint=tr(_KILL))
     share = _failed_share(attempts)
     return ExpectedAnswer(next((key for bound, key in _SHARES if share <= bound), "all"))
 
@@ -65,7 +66,7 @@ def _expect_share_of_more_endpoints(lab: LabQueries) -> ExpectedAnswer:
     """Return the percentage that fails while the rules hold one dead endpoint of twice as many as svc1 has now."""
     count = len(endpoints_of(endpoint_slices(lab), "svc1"))
     if count < 2:
-        raise NotFoundError("two endpoints of svc1 at this moment", hint="lab.at('kill-node')")
+        raise NotFoundError(tr("two endpoints of svc1 at this moment"), hint="lab.at('kill-node')")
     return ExpectedAnswer(100 / (2 * count), wrong_numbers={"as before": 100 / count, "rest": 100 - 100 / (2 * count)})
 
 
@@ -73,7 +74,7 @@ def _expect_leader_after_the_label(lab: LabQueries) -> ExpectedAnswer:
     """Find out who leads svc1 while a worker has the label that the control plane has: no excluded node may."""
     excluded = excluded_nodes(lab) - {lab.control_plane}
     if not excluded:
-        raise NotFoundError("a worker with the label", hint="run the cell that gives it to the leader")
+        raise NotFoundError(tr("a worker with the label"), hint=tr("run the cell that gives it to the leader"))
     leader = lab.leader("svc1")
     if leader is None:
         return ExpectedAnswer("nobody")

@@ -17,6 +17,7 @@ from kanslib.exercises.catalog.queries import (
     node_port,
     nodes,
     nodes_with_endpoints,
+    refused,
     sorted_nodes,
     written_objects,
 )
@@ -24,14 +25,18 @@ from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import (
     Case,
+    Effect,
     ExpectedAnswer,
     Misconception,
+    Phrase,
     behaves_like,
     is_choice,
     is_wrong_names,
     is_wrong_number,
     leads_to,
+    phrase,
 )
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s import kubectl
 from kanslib.k8s.apply import LAST_APPLIED, with_defaults
 from kanslib.k8s.endpoints import selects
@@ -41,7 +46,7 @@ from kanslib.k8s.service_validation import service_errors
 
 _WEBPODS = {"app": "webpod"}
 _WHOAMI_PORT = 80  # traefik/whoami listens there
-_APPLY = "lab.apply(manifests.service_types), or lab.at('apply-service-types')"
+_APPLY = tr_later("lab.apply(manifests.service_types), or lab.at('apply-service-types')")
 
 
 def _service_of_type(lab: LabQueries, kind: str) -> KubeObject:
@@ -49,7 +54,7 @@ def _service_of_type(lab: LabQueries, kind: str) -> KubeObject:
     for service in lab.objects("services", "default"):
         if service["spec"]["type"] == kind and service["spec"].get("selector"):
             return service
-    raise NotFoundError(f"a Service of type {kind} at this moment", hint=_APPLY)
+    raise NotFoundError(tr("a Service of type {kind} at this moment", kind=kind), hint=tr(_APPLY))
 
 
 def _expect_external_ip(lab: LabQueries) -> ExpectedAnswer:
@@ -59,7 +64,7 @@ def _expect_external_ip(lab: LabQueries) -> ExpectedAnswer:
 def _expect_events_while_pending(lab: LabQueries) -> ExpectedAnswer:
     service = load_balancer(lab, _APPLY)
     if external_address(service):
-        raise NotFoundError("a Service that waits", hint=_APPLY)
+        raise NotFoundError(tr("a Service that waits"), hint=tr(_APPLY))
     types = column(lab.events(name_of(service)), "TYPE")
     return ExpectedAnswer("nothing" if not types else "warning" if "Warning" in types else "normal")
 
@@ -67,7 +72,7 @@ def _expect_events_while_pending(lab: LabQueries) -> ExpectedAnswer:
 def _expect_first_look_at_pending(lab: LabQueries) -> ExpectedAnswer:
     """Find out what is missing while a Service waits: a controller, or the Service's endpoints."""
     if external_address(load_balancer(lab, _APPLY)):
-        raise NotFoundError("a Service that waits", hint=_APPLY)
+        raise NotFoundError(tr("a Service that waits"), hint=tr(_APPLY))
     deployments = {(one["metadata"]["namespace"], name_of(one)) for one in lab.objects("deployments")}
     has_controller = ("metallb-system", "controller") in deployments
     return ExpectedAnswer("events" if has_controller else "controller")
@@ -116,28 +121,30 @@ def _expect_service_at_localhost(lab: LabQueries) -> ExpectedAnswer:
     """Return which Pods a Service of two forwarded ports reaches."""
     pods = [name_of(pod) for pod in lab.objects("pods", "default") if pod["metadata"].get("labels") == _WEBPODS]
     if not pods:
-        raise NotFoundError("a Pod with the label app: webpod", hint="lab.apply(manifests.webpods)")
-    cases: list[Case] = [((port,), f"localhost:{port} reaches {', '.join(pods)}") for port in _forwarded_ports()[1:3]]
+        raise NotFoundError(tr("a Pod with the label app: webpod"), hint="lab.apply(manifests.webpods)")
+    cases: list[Case] = [((port,), Effect((_reached(port, _WHOAMI_PORT, pods),))) for port in _forwarded_ports()[1:3]]
     return ExpectedAnswer(cases, effect=lambda written: _effect_at_localhost(lab.objects("pods", "default"), written))
 
 
-def _effect_at_localhost(pods: list[KubeObject], written: object) -> str:
+def _effect_at_localhost(pods: list[KubeObject], written: object) -> Effect:
     """Return what `localhost` reaches by the Services of a manifest, or why the API server refuses one."""
     try:
         services = [
             {**one, "spec": with_defaults(one)["spec"]} for one in written_objects(written) if one["kind"] == "Service"
         ]
     except KanslibError as error:
-        return f"refused: {error}"
+        return refused(error)
     if errors := [error for service in services for error in service_errors(service, None)]:
-        return f"refused: {described('Service', name_of(services[0]), errors)}"
+        return refused(described("Service", name_of(services[0]), errors))
     reached = [
-        _reached(port, [name_of(pod) for pod in pods if _is_selected(service["spec"], pod)])
+        _reached(
+            port["nodePort"], port["targetPort"], [name_of(pod) for pod in pods if _is_selected(service["spec"], pod)]
+        )
         for service in services
         for port in service["spec"]["ports"]
         if port.get("nodePort") in _forwarded_ports()
     ]
-    return "; ".join(reached) or "localhost reaches no port of this Service"
+    return Effect(tuple(reached) or (phrase(tr_later("localhost reaches no port of this Service")),))
 
 
 def _is_selected(spec: KubeObject, pod: KubeObject) -> bool:
@@ -145,11 +152,14 @@ def _is_selected(spec: KubeObject, pod: KubeObject) -> bool:
     return bool(selector) and selects({"matchLabels": selector}, pod["metadata"].get("labels") or {})
 
 
-def _reached(port: KubeObject, pods: list[str]) -> str:
-    names = ", ".join(pods) or "no Pod"
-    if pods and port["targetPort"] != _WHOAMI_PORT:
-        return f"localhost:{port['nodePort']} reaches port {port['targetPort']} of {names}, where nothing listens"
-    return f"localhost:{port['nodePort']} reaches {names}"
+def _reached(port: int, target: object, pods: list[str]) -> Phrase:
+    names = ", ".join(pods)
+    if not pods:
+        return phrase(tr_later("localhost:{port} reaches no Pod"), port=port)
+    if target != _WHOAMI_PORT:
+        message = tr_later("localhost:{port} reaches port {target} of {pods}, where nothing listens")
+        return phrase(message, port=port, target=target, pods=names)
+    return phrase(tr_later("localhost:{port} reaches {pods}"), port=port, pods=names)
 
 
 def _port_of_node_without_pod(lab: LabQueries) -> str:

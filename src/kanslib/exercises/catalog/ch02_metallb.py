@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 from kanslib.exceptions import KanslibError, NotFoundError
 from kanslib.exercises.catalog import sources
-from kanslib.exercises.catalog.queries import load_balancer, name_of, services_with_vip, written_objects
+from kanslib.exercises.catalog.queries import load_balancer, name_of, refused, services_with_vip, written_objects
 from kanslib.exercises.exercise import Choice, Exercise
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import (
     Case,
+    Effect,
     ExpectedAnswer,
     Misconception,
+    Phrase,
     behaves_like,
     is_choice,
     is_number,
     leads_to,
+    phrase,
 )
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.objects import KubeObject, external_address, external_addresses, plural
 from kanslib.metallb import election, webhook
 from kanslib.metallb.allocation import PREFIX, Allocator
@@ -32,7 +37,9 @@ _SECRET_NAME = "METALLB_ML_SECRET_NAME"
 def _expect_addresses_of_speakers(lab: LabQueries) -> ExpectedAnswer:
     pods = [pod for pod in lab.objects("pods") if name_of(pod).startswith("speaker-")]
     if not pods:
-        raise NotFoundError("a speaker at this moment", hint="lab.install_metallb(), or lab.at('install-metallb')")
+        raise NotFoundError(
+            tr("a speaker at this moment"), hint=tr("lab.install_metallb(), or lab.at('install-metallb')")
+        )
     pod_ips = {pod["status"].get("podIP") for pod in pods}
     if pod_ips == {pod["status"].get("hostIP") for pod in pods}:
         return ExpectedAnswer("node")
@@ -43,7 +50,7 @@ def _expect_addresses_of_speakers(lab: LabQueries) -> ExpectedAnswer:
 def _expect_who_allocates(lab: LabQueries) -> ExpectedAnswer:
     events = [one for one in lab.objects("events") if one.get("reason") == "IPAllocated"]
     if not events:
-        raise NotFoundError("an address that was given", hint=_APPLY)
+        raise NotFoundError(tr("an address that was given"), hint=_APPLY)
     author = events[-1].get("reportingComponent") or events[-1].get("source", {}).get("component", "")
     return ExpectedAnswer(author.removeprefix("metallb-"))
 
@@ -61,7 +68,7 @@ def _expect_creator_of_the_secret(lab: LabQueries) -> ExpectedAnswer:
         containers = deployment["spec"]["template"]["spec"]["containers"]
         if any(one["name"] == _SECRET_NAME for container in containers for one in container.get("env", [])):
             return ExpectedAnswer(name_of(deployment))
-    raise NotFoundError("a Deployment that names memberlist's Secret", hint="lab.at('install-metallb')")
+    raise NotFoundError(tr("a Deployment that names memberlist's Secret"), hint="lab.at('install-metallb')")
 
 
 def _expect_path_past_the_node_port(lab: LabQueries) -> ExpectedAnswer:
@@ -84,7 +91,7 @@ def _expect_next_addresses(lab: LabQueries) -> ExpectedAnswer:
     """Return what the controller gives to one Service after another, and after one of them is gone."""
     pool = lab.pool()
     if not pool:
-        raise NotFoundError("a pool at this moment", hint="lab.at('apply-l2advertisement')")
+        raise NotFoundError(tr("a pool at this moment"), hint="lab.at('apply-l2advertisement')")
     allocator, taken = Allocator(pools(lab.objects)), dict[str, str]()
     cases: list[Case] = []
 
@@ -111,26 +118,26 @@ def _expect_announced_pool(lab: LabQueries) -> ExpectedAnswer:
     """Return what two ranges after the pool's last address lead to, and the pools as they were."""
     addresses = lab.pool()
     if not addresses:
-        raise NotFoundError("a pool at this moment", hint="lab.at('apply-l2advertisement')")
+        raise NotFoundError(tr("a pool at this moment"), hint="lab.at('apply-l2advertisement')")
     before = [_pool_words(pool) for pool in pools(lab.objects).values()]
     last = ip_address(addresses[-1])
     cases: list[Case] = [
-        ((f"{first}-{end}",), "; ".join(sorted([*before, f"spare {first} to {end}, announced"])))
+        ((f"{first}-{end}",), _in_order([*before, _range_words("spare", first, end, True)]))
         for first, end in ((last + 1, last + 2), (last + 2, last + 3))
     ]
     return ExpectedAnswer(cases, effect=lambda written: _effect_on_pools(lab.objects, written))
 
 
-def _effect_on_pools(objects: Objects, written: object) -> str:
+def _effect_on_pools(objects: Objects, written: object) -> Effect:
     """Return the pools after `kubectl apply` of a manifest, or why kubectl, the API server or MetalLB refuses it."""
     try:
         for document in written_objects(written):
             check_content(document, None)
             webhook.admit("CREATE", document, objects)
             objects = _with_object(objects, document)
-        return "; ".join(sorted(_pool_words(pool) for pool in pools(objects).values()))
+        return _in_order(map(_pool_words, pools(objects).values()))
     except KanslibError as error:
-        return f"refused: {error}"
+        return refused(error)
 
 
 def _with_object(objects: Objects, document: KubeObject) -> Objects:
@@ -145,17 +152,27 @@ def _with_object(objects: Objects, document: KubeObject) -> Objects:
     return changed
 
 
-def _pool_words(pool: Pool) -> str:
+def _in_order(phrases: Iterable[Phrase]) -> Effect:
+    return Effect(tuple(sorted(phrases, key=lambda one: one.english)))
+
+
+def _pool_words(pool: Pool) -> Phrase:
     nodes = [*(one.nodes for one in pool.layer2), *(one.nodes for one in pool.bgp)]
-    is_announced = "announced" if any(nodes) else "not announced"
-    first, last = (str(pool.networks[place][place]) for place in (0, -1))
-    return f"{pool.name} {first} to {last}, {is_announced}"
+    return _range_words(pool.name, pool.networks[0][0], pool.networks[-1][-1], any(nodes))
+
+
+def _range_words(pool: str, first: object, last: object, is_announced: bool) -> Phrase:
+    announced, silent = (
+        tr_later("{pool} {first} to {last}, announced"),
+        tr_later("{pool} {first} to {last}, not announced"),
+    )
+    return phrase(announced if is_announced else silent, pool=pool, first=str(first), last=str(last))
 
 
 def _expect_size_of_pool(lab: LabQueries) -> ExpectedAnswer:
     pool = lab.pool()
     if not pool:
-        raise NotFoundError("a pool at this moment", hint="lab.apply(manifests.pool), or lab.at('apply-pool')")
+        raise NotFoundError(tr("a pool at this moment"), hint=tr("lab.apply(manifests.pool), or lab.at('apply-pool')"))
     return ExpectedAnswer(float(len(pool)))
 
 

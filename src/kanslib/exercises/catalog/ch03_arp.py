@@ -28,11 +28,12 @@ from kanslib.exercises.misconceptions import (
     is_choice,
     is_wrong_names,
 )
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.objects import external_addresses
 from kanslib.metallb import election
 from kanslib.packets.arp import ARP, REPLY, REQUEST, ZERO_MAC
 
-_SOME_REPLIES = "lab.at('apply-services') has some"
+_SOME_REPLIES = tr_later("lab.at('apply-services') has some")
 
 
 def _arp_messages(lab: LabQueries) -> list[ARP]:
@@ -56,14 +57,16 @@ def _expect_ping_reply(lab: LabQueries) -> ExpectedAnswer:
     text = lab.run(lab.client, f"ping -c 2 -W 1 {lab.vip('svc1')}")
     received = re.search(r"(\d+) (?:packets )?received", text)
     if received is None:
-        raise NotRecordedError("how many answers the ping got")
+        raise NotRecordedError(tr("how many answers the ping got"))
     return ExpectedAnswer("yes" if int(received[1]) else "no")
 
 
 def _expect_number_of_announcements(lab: LabQueries) -> ExpectedAnswer:
     table = lab.observation().arp.announcements("svc1")
     if table.empty:
-        raise NotFoundError("an announcement of svc1 around this action", hint="lab.at('apply-services') has one")
+        raise NotFoundError(
+            tr("an announcement of svc1 around this action"), hint=tr("lab.at('apply-services') has one")
+        )
     rounds, seconds = int(column(table, "ROUNDS")[0]), float(column(table, "SECONDS")[0])
     return ExpectedAnswer("once" if rounds == 1 else "a few" if seconds < 10 else "for ever")
 
@@ -73,7 +76,7 @@ def _expect_who_answers_arp(lab: LabQueries) -> ExpectedAnswer:
     vip, owners = lab.vip("svc1"), lab.observation().mac_owners()
     macs = [one.sender_mac for one in _arp_messages(lab) if one.operation == REPLY and one.sender_ip == vip]
     if not macs:
-        raise NotFoundError("an ARP answer for svc1 around this moment", hint=_SOME_REPLIES)
+        raise NotFoundError(tr("an ARP answer for svc1 around this moment"), hint=tr(_SOME_REPLIES))
     wrong_names = {"everybody": nodes(lab), "with pods": nodes_with_endpoints(lab)}
     return ExpectedAnswer({owners.get(mac, mac) for mac in macs}, wrong_names=wrong_names)
 
@@ -86,7 +89,7 @@ def _expect_macs_of_one_leader(lab: LabQueries) -> ExpectedAnswer:
     """Find out whether every VIP is answered for, each with the MAC address of a node's own card."""
     scan, services = lab.arp_scan(), services_with_vip(lab)
     if scan.empty:
-        raise NotFoundError("an answer to a scan at this moment", hint=_SOME_REPLIES)
+        raise NotFoundError(tr("an answer to a scan at this moment"), hint=tr(_SOME_REPLIES))
     if len(set(column(scan, "ADDRESS"))) < len(services):
         return ExpectedAnswer("one")
     return ExpectedAnswer("same" if set(column(scan, "HOLDER")) <= nodes(lab) else "own")
@@ -95,7 +98,7 @@ def _expect_macs_of_one_leader(lab: LabQueries) -> ExpectedAnswer:
 def _expect_curl_without_advertisement(lab: LabQueries) -> ExpectedAnswer:
     """After the advertisement is gone: find out whether the client still remembers a MAC address."""
     if any(advertisements(lab, service) for service in services_with_vip(lab)):
-        raise NotFoundError("a moment without an L2Advertisement", hint="lab.at('delete-l2advertisement')")
+        raise NotFoundError(tr("a moment without an L2Advertisement"), hint="lab.at('delete-l2advertisement')")
     return ExpectedAnswer("works" if pairs(lab.neighbors(), "ADDRESS", "MAC").get(lab.vip("svc1")) else "dead")
 
 
@@ -105,7 +108,7 @@ def _expect_holder_in_a_conflict(lab: LabQueries) -> ExpectedAnswer:
     answers = list(zip(column(scan, "ADDRESS"), column(scan, "HOLDER"), strict=True))
     holders = [holder for address, holder in answers if address == vip]
     if len(holders) < 2:
-        raise NotFoundError("two machines with svc1's address at this moment", hint="lab.add_conflicting_host()")
+        raise NotFoundError(tr("two machines with svc1's address at this moment"), hint="lab.add_conflicting_host()")
     return ExpectedAnswer("pod" if holders[0] in nodes(lab) else "refused")
 
 
@@ -136,7 +139,7 @@ def _expect_parsed_replies(lab: LabQueries) -> ExpectedAnswer:
             if case not in cases:
                 cases.append(case)
     if not any(result for _, result in cases):
-        raise NotFoundError("an ARP answer around this moment", hint=_SOME_REPLIES)
+        raise NotFoundError(tr("an ARP answer around this moment"), hint=tr(_SOME_REPLIES))
     return ExpectedAnswer(cases[:40])
 
 
@@ -158,7 +161,7 @@ def _expect_entry_changes(lab: LabQueries) -> ExpectedAnswer:
     vips = {address for service in services_with_vip(lab) for address in external_addresses(service)}
     announced = [one for one in dict.fromkeys(_arp_messages(lab)) if one.is_gratuitous and one.sender_ip in vips]
     if not announced:
-        raise NotFoundError("an announcement around this moment", hint=_SOME_REPLIES)
+        raise NotFoundError(tr("an announcement around this moment"), hint=tr(_SOME_REPLIES))
     cards = {place: mac for mac, place in lab.observation().mac_owners().items()}
     node = next(name for name in sorted_nodes(lab) if cards[name] != announced[0].sender_mac)
     question = ARP(REQUEST, cards[node], lab.address(node), ZERO_MAC, announced[0].sender_ip)

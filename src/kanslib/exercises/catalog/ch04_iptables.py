@@ -32,11 +32,12 @@ from kanslib.exercises.misconceptions import (
     is_wrong_names,
     is_wrong_number,
 )
+from kanslib.i18n import tr, tr_later
 from kanslib.iptables import Packet
 from kanslib.k8s import kubeproxy, kubeproxy_nftables
 from kanslib.k8s.objects import KubeObject, external_address
 
-_LOCAL = "lab.apply(manifests.services_local), or lab.at('apply-etp-local') in the story 'etp-local'"
+_LOCAL = tr_later("lab.apply(manifests.services_local), or lab.at('apply-etp-local') in the story 'etp-local'")
 _NUMBERED = re.compile(r"\d+ : (\S+) \. (\d+)")  # an endpoint in a map of nftables
 _COMMENT = re.compile(r'-m comment --comment "[^"]*" ')
 _ANOTHER_PORT = 8443  # of a Service that no story has: a rule with the port 80 in its text is not right for it
@@ -55,7 +56,7 @@ def _expect_probabilities_of_three(lab: LabQueries) -> ExpectedAnswer:
     """Write the rules of svc1 as if it had three endpoints."""
     slices = endpoint_slices(lab)
     if not slices or not slices[0].get("endpoints"):
-        raise NotFoundError("endpoints of svc1 at this moment", hint="lab.at('opening')")
+        raise NotFoundError(tr("endpoints of svc1 at this moment"), hint="lab.at('opening')")
     endpoint = slices[0]["endpoints"][0]
     prefix = endpoint["addresses"][0].rpartition(".")[0]
     endpoints = [{**endpoint, "addresses": [f"{prefix}.{last}"]} for last in (201, 202, 203)]
@@ -74,7 +75,7 @@ def _expect_how_pods_are_chosen(lab: LabQueries) -> ExpectedAnswer:
     rules = [rule.raw for rule in ruleset.rules() if "KUBE-SVC-" in rule.chain and "default/svc1" in rule.text]
     modes = {"random" if "--mode random" in rule else "turns" for rule in rules if "-m statistic" in rule}
     if len(modes) != 1:
-        raise NotFoundError("two endpoints behind svc1 at this moment", hint="lab.at('opening')")
+        raise NotFoundError(tr("two endpoints behind svc1 at this moment"), hint="lab.at('opening')")
     return ExpectedAnswer(modes.pop())
 
 
@@ -90,7 +91,7 @@ def _expect_written_probabilities(lab: LabQueries) -> ExpectedAnswer:
                 if probabilities and probabilities not in found.setdefault(len(rules), []):
                     found[len(rules)].append(probabilities)
     if not any(found.values()):
-        raise NotFoundError("a chain KUBE-SVC at this moment")
+        raise NotFoundError(tr("a chain KUBE-SVC at this moment"))
     recorded: list[Case] = [((count,), result) for count, results in found.items() for result in results]
     larger: list[Case] = [
         ((count,), [float(one) for one in _probabilities(count)]) for count in range(3, 9) if not found.get(count)
@@ -123,7 +124,7 @@ def _expect_dropping_chain(lab: LabQueries) -> ExpectedAnswer:
     droppers = {rule.chain for rule in lab.rules(_leader(lab)).rules() if rule.target in ("DROP", "REJECT")}
     found = [name for name in ("KUBE-MARK-MASQ", "KUBE-SVC", "KUBE-FORWARD") if any(map(_named(name), droppers))]
     if len(found) != 1:
-        raise NotFoundError("one chain of these three that drops, at this moment", hint="lab.at('opening')")
+        raise NotFoundError(tr("one chain of these three that drops, at this moment"), hint="lab.at('opening')")
     return ExpectedAnswer(found[0])
 
 
@@ -146,7 +147,7 @@ def _leader(lab: LabQueries) -> str:
     """Return the leader of svc1; NotFoundError where it has none."""
     leader = lab.leader("svc1")
     if leader is None:
-        raise NotFoundError("a leader of svc1 at this moment", hint="lab.at('opening')")
+        raise NotFoundError(tr("a leader of svc1 at this moment"), hint="lab.at('opening')")
     return leader
 
 
@@ -174,7 +175,7 @@ def _with_policy_local(lab: LabQueries) -> list[KubeObject]:
 
 def _expect_leaders_with_local(lab: LabQueries) -> ExpectedAnswer:
     if lab.object("service", "svc1")["spec"].get("externalTrafficPolicy") != "Local":
-        raise NotFoundError("externalTrafficPolicy: Local at this moment", hint=_LOCAL)
+        raise NotFoundError(tr("externalTrafficPolicy: Local at this moment"), hint=tr(_LOCAL))
     everybody = nodes(lab)
     wrong_names = {"workers": everybody - {lab.control_plane}, "everybody": everybody}
     return ExpectedAnswer(set(lab.election("svc3").candidates), wrong_names=wrong_names)
@@ -184,7 +185,7 @@ def _expect_local_without_pod(lab: LabQueries) -> ExpectedAnswer:
     """Find the rule that kube-proxy writes for svc1 with Local, on a node that has none of its Pods."""
     workers_without_pod = nodes(lab) - nodes_with_endpoints(lab) - {lab.control_plane}
     if not workers_without_pod:
-        raise NotFoundError("a worker without a Pod of svc1 at this moment")
+        raise NotFoundError(tr("a worker without a Pod of svc1 at this moment"))
     rules = kubeproxy.filter_rules(
         _with_policy_local(lab), endpoint_slices(lab), min(workers_without_pod), kubeproxy_config(lab)
     )
@@ -196,7 +197,7 @@ def _expect_cost_of_local(lab: LabQueries) -> ExpectedAnswer:
     """Count to how many of its endpoints svc1 would still be sent, with Local, by a node that has one of them."""
     node = min(nodes_with_endpoints(lab), default=None)
     if node is None:
-        raise NotFoundError("a ready Pod of svc1 at this moment")
+        raise NotFoundError(tr("a ready Pod of svc1 at this moment"))
     rules = kubeproxy.nat_rules(_with_policy_local(lab), endpoint_slices(lab), node, kubeproxy_config(lab))
     local = [line for line in rules if line.startswith("-A KUBE-SVL-") and "KUBE-SEP-" in line]
     everywhere = [line for line in rules if line.startswith("-A KUBE-SVC-") and "KUBE-SEP-" in line]
@@ -207,7 +208,7 @@ def _expect_health_answer(lab: LabQueries) -> ExpectedAnswer:
     """Find out what kube-proxy answers on the health check port of svc1 with Local, on a worker without its Pods."""
     workers_without_pod = nodes(lab) - nodes_with_endpoints(lab) - {lab.control_plane}
     if not workers_without_pod:
-        raise NotFoundError("a worker without a Pod of svc1 at this moment")
+        raise NotFoundError(tr("a worker without a Pod of svc1 at this moment"))
     node, [service] = min(workers_without_pod), _with_policy_local(lab)
     service["spec"].setdefault("healthCheckNodePort", node_port(service))  # the API server chooses one with Local
     checks = kubeproxy.health_checks([service], endpoint_slices(lab), node, kubeproxy_config(lab))
@@ -237,7 +238,7 @@ def _expect_numbered_endpoints(lab: LabQueries) -> ExpectedAnswer:
     rules = [rule.text for chain in table.chains.values() for rule in chain.rules]
     service, slices = lab.object("service", "svc1"), endpoint_slices(lab)
     if not slices or not slices[0].get("endpoints"):
-        raise NotFoundError("endpoints of svc1 at this moment", hint="lab.at('opening')")
+        raise NotFoundError(tr("endpoints of svc1 at this moment"), hint="lab.at('opening')")
     first = slices[0]["endpoints"][0]
     config = kubeproxy_config(lab)
     for count in (3, 5):

@@ -24,6 +24,7 @@ from kanslib.exercises.misconceptions import (
     is_wrong_names,
     is_wrong_number,
 )
+from kanslib.i18n import tr
 from kanslib.k8s.objects import KubeObject
 from kanslib.metallb import election
 
@@ -64,7 +65,7 @@ def _expect_what_is_hashed(lab: LabQueries) -> ExpectedAnswer:
     candidates = lab.election("svc1").candidates
     leaders = {name: lab.leader(name) for name in map(name_of, load_balancers(lab))}
     if None in leaders.values() or not leaders:
-        raise NotFoundError("Services that are led by somebody", hint="lab.at('opening')")
+        raise NotFoundError(tr("Services that are led by somebody"), hint="lab.at('opening')")
     is_address = all(election.order(candidates, lab.vip(name))[0] == leader for name, leader in leaders.items())
     return ExpectedAnswer("address" if is_address else "name")
 
@@ -114,7 +115,7 @@ def _expect_leaders_of_partition(lab: LabQueries) -> ExpectedAnswer:
     """Count the leaders of an address when the speakers hear only half of each other."""
     result = lab.election("svc1")
     if len(result.candidates) < 2:
-        raise NotFoundError("two candidates at this moment", hint="lab.at('opening')")
+        raise NotFoundError(tr("two candidates at this moment"), hint="lab.at('opening')")
     halves = result.candidates[:1], result.candidates[1:]
     leaders = {election.order(half, result.address)[0] for half in halves}
     return ExpectedAnswer("two" if len(leaders) == 2 else "one")
@@ -132,7 +133,7 @@ def _expect_reason_of_odd_events(lab: LabQueries) -> ExpectedAnswer:
     events = lab.observation().leader_history().to_dict("records")
     odd = [one for one in events if one["LEADER"] != _first(one["CANDIDATES"], str(one["ADDRESS"]))]
     if not odd:
-        raise NotFoundError("leader events against the rule", hint="lab.at('delete-speaker-pod')")
+        raise NotFoundError(tr("leader events against the rule"), hint="lab.at('delete-speaker-pod')")
     last = odd[-1]
     near = [one for one in events if abs(float(str(one["AT"])) - float(str(last["AT"]))) < 1]
     announced = {one["SERVICE"] for one in near if one["LEADER"] == last["LEADER"]}

@@ -21,6 +21,7 @@ from kanslib.exercises.misconceptions import (
     is_choice,
     is_wrong_number,
 )
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.objects import endpoints_of, is_ready, newest_leaders
 from kanslib.metallb import expected_outage
 from kanslib.metallb.memberlist import MemberlistConfig
@@ -29,7 +30,7 @@ Attempts = list[tuple[float, bool]]  # seconds after the action, and whether the
 
 _DURATIONS = ((1.0, "under 1"), (10.0, "1 to 10"), (60.0, "about 40"))
 _SLICE = 5  # seconds
-_KILL = "kill a node first, or lab.at('kill-node')"
+_KILL = tr_later("kill a node first, or lab.at('kill-node')")
 
 
 def _choose_duration(seconds: float) -> str:
@@ -42,7 +43,7 @@ def _time_of_death(lab: LabQueries) -> float:
     events = lab.observation().outage().events
     times = [event.at for event in events if isinstance(event, MemberlistEvent) and event.change == "declares dead"]
     if not times:
-        raise NotFoundError("a speaker that was declared dead", hint=_KILL)
+        raise NotFoundError(tr("a speaker that was declared dead"), hint=tr(_KILL))
     return times[0]
 
 
@@ -53,7 +54,7 @@ def _expect_time_of_detection(lab: LabQueries) -> ExpectedAnswer:
 def _expect_detection_without_link(lab: LabQueries) -> ExpectedAnswer:
     """Compare when the speakers declare a node without a link dead with when Kubernetes does."""
     if not lab.observation().action.startswith("cut-link"):
-        raise NotFoundError("a link that was cut", hint="cable.at('cut-link-2')")
+        raise NotFoundError(tr("a link that was cut"), hint="cable.at('cut-link-2')")
     events = lab.observation().outage().events
     not_ready = [event.at for event in events if isinstance(event, NodeEvent)]
     dead = _time_of_death(lab)
@@ -75,7 +76,7 @@ def _expect_reason_of_second_burst(lab: LabQueries) -> ExpectedAnswer:
     leaders = [event for event in events if isinstance(event, LeaderEvent)]
     again = [later for earlier, later in pairwise(leaders) if later.node == earlier.node]
     if not again:
-        raise NotFoundError("a leader of svc1 that announced it again", hint=_KILL)
+        raise NotFoundError(tr("a leader of svc1 that announced it again"), hint=tr(_KILL))
     changed = [event.at for event in events if event.kind is EventKind.ENDPOINTS]
     return ExpectedAnswer("resync" if any(0 <= again[0].at - at < 1 for at in changed) else "timer")
 
@@ -84,7 +85,7 @@ def _first(events: list[TimelineEvent], kind: EventKind) -> float:
     """Return the time of the first timeline event of a kind; NotFoundError where there is none."""
     times = [event.at for event in events if event.kind is kind and event.at >= 0]
     if not times:
-        raise NotFoundError(f"a timeline event of the kind {kind}", hint=_KILL)
+        raise NotFoundError(tr("a timeline event of the kind {kind}", kind=kind), hint=tr(_KILL))
     return times[0]
 
 
@@ -99,7 +100,7 @@ def _expect_proof_of_leader(lab: LabQueries) -> ExpectedAnswer:
 def _expect_lead_after_return(lab: LabQueries) -> ExpectedAnswer:
     """Measure from when a node that started again was Ready until it led svc1 again."""
     if not lab.observation().action.startswith("start-node"):
-        raise NotFoundError("a node that was started again", hint="lab.at('start-node')")
+        raise NotFoundError(tr("a node that was started again"), hint="lab.at('start-node')")
     events = lab.observation().outage().events
     ready = [event.at for event in events if isinstance(event, NodeEvent)]
     leading = [event.at for event in events if isinstance(event, LeaderEvent) and event.node != event.before]
@@ -128,7 +129,7 @@ def _phases(lab: LabQueries, service: str) -> tuple[Phase, ...]:
     """Return the phases of an outage that a killed node caused."""
     outage = lab.observation().outage()
     if not outage.phases.get(service) or not outage.action.startswith("kill-node"):
-        raise NotFoundError(f"requests to {service} around a node's death", hint=_KILL)
+        raise NotFoundError(tr("requests to {service} around a node's death", service=service), hint=tr(_KILL))
     return outage.phases[service]
 
 
@@ -142,17 +143,17 @@ def _expect_end_of_long_phase(lab: LabQueries) -> ExpectedAnswer:
     phases = [one for one in _phases(lab, "svc1") if one.name == PARTLY and one.end - one.start > 5]
     event = lab.observation().outage().ended_by("svc1", phases[-1]) if phases else None
     if event is None:
-        raise NotFoundError("the end of a long phase with failures", hint=_KILL)
+        raise NotFoundError(tr("the end of a long phase with failures"), hint=tr(_KILL))
     if event.kind in (EventKind.ENDPOINTS, EventKind.NODE, EventKind.RULES):
         return ExpectedAnswer("not ready")
-    return ExpectedAnswer("gossip" if event.kind is EventKind.MEMBERLIST else str(event.kind))
+    return ExpectedAnswer("gossip" if event.kind is EventKind.MEMBERLIST else event.kind.value)
 
 
 def _lost_nodes(lab: LabQueries) -> set[str]:
     """Return the nodes that are not Ready; NotFoundError where all are."""
     lost = {name_of(node) for node in lab.objects("nodes") if not is_ready(node)}
     if not lost:
-        raise NotFoundError("a node that is NotReady at this moment", hint=_KILL)
+        raise NotFoundError(tr("a node that is NotReady at this moment"), hint=tr(_KILL))
     return lost
 
 
@@ -160,7 +161,7 @@ def _expect_status_of_pod(lab: LabQueries) -> ExpectedAnswer:
     lost = _lost_nodes(lab)
     pods = [pod for pod in lab.objects("pods", "default") if pod["spec"].get("nodeName") in lost]
     if not pods:
-        raise NotFoundError("a Pod on a dead node", hint=_KILL)
+        raise NotFoundError(tr("a Pod on a dead node"), hint=tr(_KILL))
     if pods[0]["metadata"].get("deletionTimestamp"):
         return ExpectedAnswer("terminating")
     return ExpectedAnswer("running" if pods[0]["status"]["phase"] == "Running" else "unknown")
@@ -171,7 +172,7 @@ def _expect_return_of_unowned_pods(lab: LabQueries) -> ExpectedAnswer:
     selector = lab.object("service", "svc1")["spec"]["selector"].items()
     pods = [pod for pod in lab.objects("pods", "default") if selector <= pod["metadata"].get("labels", {}).items()]
     if not pods:
-        raise NotFoundError("Pods of svc1 at this moment", hint="lab.at('opening')")
+        raise NotFoundError(tr("Pods of svc1 at this moment"), hint="lab.at('opening')")
     return ExpectedAnswer("evicted" if any(pod["metadata"].get("ownerReferences") for pod in pods) else "back")
 
 
@@ -190,11 +191,11 @@ def _expect_most_helpful_setting(lab: LabQueries) -> ExpectedAnswer:
 def _expect_outage_without_speaker(lab: LabQueries) -> ExpectedAnswer:
     """Measure how long no request was answered after a leader's speaker Pod was deleted."""
     if lab.observation().action != "delete-speaker-pod":
-        raise NotFoundError("a leader's speaker Pod that was deleted", hint="lab.at('delete-speaker-pod')")
+        raise NotFoundError(tr("a leader's speaker Pod that was deleted"), hint="lab.at('delete-speaker-pod')")
     outage = lab.observation().outage()
     if not outage.phases.get("svc1"):
         raise NotFoundError(
-            "requests to svc1 around this action", hint="with lab.observe(probes=['svc1'], seconds=5): …"
+            tr("requests to svc1 around this action"), hint="with lab.observe(probes=['svc1'], seconds=5): …"
         )
     return ExpectedAnswer(_choose_duration(outage.dark_seconds("svc1")))
 
@@ -214,7 +215,7 @@ def _expect_reason_of_stragglers(lab: LabQueries) -> ExpectedAnswer:
     """Find out why requests failed after the trouble was over."""
     late = lab.observation().outage().stragglers("svc1")
     if not late:
-        raise NotFoundError("requests to svc1 that failed late", hint="lab.at('kill-node', after=78)")
+        raise NotFoundError(tr("requests to svc1 that failed late"), hint="lab.at('kill-node', after=78)")
     causes = {attempt.reason.cause for attempt in late if attempt.reason}
     if Cause.REMEMBERED in causes:
         return ExpectedAnswer("conntrack")
@@ -226,7 +227,7 @@ def _probed(lab: LabQueries) -> list[Attempts]:
     attempts = lab.observation().outage().attempts.values()
     found = [[(round(one.at, 3), one.is_ok) for one in probed[::step]] for probed in attempts for step in (1, 2, 3)]
     if not found:
-        raise NotFoundError("requests around this action", hint=_KILL)
+        raise NotFoundError(tr("requests around this action"), hint=tr(_KILL))
     return found
 
 

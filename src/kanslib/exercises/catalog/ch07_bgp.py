@@ -28,20 +28,21 @@ from kanslib.exercises.misconceptions import (
     is_wrong_names,
     is_wrong_number,
 )
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb.bgp import peers
 from kanslib.metallb.config import pool_of, pools
 from kanslib.metallb.expected_outage import Scenario, expected
 from kanslib.packets import bgp
 
-_BGP = "lab.at('apply-bgp') in the story 'bgp'"
+_BGP = tr_later("lab.at('apply-bgp') in the story 'bgp'")
 
 
 def _routes(lab: LabQueries) -> LabTable:
     """Return the router's routes; NotFoundError where it has none."""
     routes = lab.routes()
     if routes.empty:
-        raise NotFoundError("a route to a VIP", hint=_BGP)
+        raise NotFoundError(tr("a route to a VIP"), hint=tr(_BGP))
     return routes
 
 
@@ -62,7 +63,7 @@ def _expect_size_of_update(lab: LabQueries) -> ExpectedAnswer:
     messages = [one.message for one in bgp.messages(lab.observation().frames("bgp"))]
     size = next((len(message.raw) for message in messages if message.name == "UPDATE"), None)
     if size is None:
-        raise NotFoundError("a BGP UPDATE around this moment", hint=_BGP)
+        raise NotFoundError(tr("a BGP UPDATE around this moment"), hint=tr(_BGP))
     return ExpectedAnswer("ten" if size < 25 else "fifty" if size < 150 else "hundreds")
 
 
@@ -71,7 +72,7 @@ def _expect_next_hops_in_bytes(lab: LabQueries) -> ExpectedAnswer:
     messages = [one.message for one in bgp.messages(lab.observation().frames("bgp"))]
     found = {one.raw: one.next_hop for one in messages if one.name == "UPDATE" and one.announced and one.next_hop}
     if not found:
-        raise NotFoundError("a BGP UPDATE around this moment", hint=_BGP)
+        raise NotFoundError(tr("a BGP UPDATE around this moment"), hint=tr(_BGP))
     return ExpectedAnswer([((raw,), hop) for raw, hop in sorted(found.items(), key=lambda case: len(case[0]))])
 
 
@@ -94,7 +95,7 @@ def _expect_how_next_hops_are_chosen(lab: LabQueries) -> ExpectedAnswer:
                 flows[frame.tcp.sport].append(owner)
     if len(flows) < 10:
         raise NotFoundError(
-            "connections behind the router", hint="lab.at('route-client') and lab.curl('svc1', times=100)"
+            tr("connections behind the router"), hint=tr("lab.at('route-client') and lab.curl('svc1', times=100)")
         )
     if any(len(set(hops)) > 1 for hops in flows.values()):
         return ExpectedAnswer("packet")
@@ -106,7 +107,7 @@ def _expect_share_of_single_pod(lab: LabQueries) -> ExpectedAnswer:
     """Work out what one Pod gets that is alone on its next hop, in percent."""
     hops = _next_hops(lab)
     if lab.object("service", "svc1")["spec"].get("externalTrafficPolicy") != "Local":
-        raise NotFoundError("externalTrafficPolicy: Local at this moment", hint="lab.at('bgp-etp-local')")
+        raise NotFoundError(tr("externalTrafficPolicy: Local at this moment"), hint="lab.at('bgp-etp-local')")
     endpoints = [one for piece in endpoint_slices(lab) for one in piece["endpoints"]]
     places = [one["nodeName"] for one in endpoints if one["conditions"]["ready"] is not False]
     fewest = min(places.count(hop) for hop in hops)
@@ -117,7 +118,7 @@ def _expect_time_until_withdrawn(lab: LabQueries) -> ExpectedAnswer:
     outage = lab.observation().outage()
     phases = outage.phases.get("svc1")
     if not phases or not outage.action.startswith("kill-node"):
-        raise NotFoundError("requests to svc1 around a node's death", hint="lab.at('kill-node')")
+        raise NotFoundError(tr("requests to svc1 around a node's death"), hint="lab.at('kill-node')")
     seconds = max((one.end for one in phases if one.name in (DARK, PARTLY)), default=0.0)
     return ExpectedAnswer(
         "at once" if seconds < 2 else "gossip" if seconds < 8 else "hold" if seconds < 30 else "not ready"
@@ -129,7 +130,7 @@ def _expect_end_of_silent_session(lab: LabQueries) -> ExpectedAnswer:
     outage = lab.observation().outage()
     ends = [event for event in outage.events if isinstance(event, BGPSessionEvent | HoldTimerEvent)]
     if not ends or not outage.action.startswith("cut-link"):
-        raise NotFoundError("a BGP session that ended", hint="lab.at('cut-link') in the story 'bgp-silent'")
+        raise NotFoundError(tr("a BGP session that ended"), hint=tr("lab.at('cut-link') in the story 'bgp-silent'"))
     return ExpectedAnswer("hold" if any(isinstance(event, HoldTimerEvent) for event in ends) else "closed")
 
 
@@ -137,7 +138,7 @@ def _expect_earliest_end_of_hold(lab: LabQueries) -> ExpectedAnswer:
     """Work out how long after a cut the hold timer ends at the earliest: the last keepalive had to come just then."""
     hold = min((peer.hold for peer in peers(lab.objects)), default=0.0)
     if not hold:
-        raise NotFoundError("a BGPPeer with a hold time", hint=_BGP)
+        raise NotFoundError(tr("a BGPPeer with a hold time"), hint=tr(_BGP))
     return ExpectedAnswer(hold - hold / 3, {"from the cut": hold, "one keepalive": hold / 3})
 
 
@@ -179,7 +180,7 @@ def _expect_what_cluster_waits_for(lab: LabQueries) -> ExpectedAnswer:
     """Find the last phase of the outage that a killed node is expected to cause, under BGP and with Cluster."""
     endpoints = [one for piece in endpoint_slices(lab) for one in piece["endpoints"] or ()]  # ready or not
     if len(endpoints) < 2:
-        raise NotFoundError("several endpoints of svc1", hint=_BGP)
+        raise NotFoundError(tr("several endpoints of svc1"), hint=tr(_BGP))
     phases = expected(Scenario(protocol="BGP", policy="Cluster", endpoints=len(endpoints), lost=1))
     return ExpectedAnswer("endpoints" if phases and "endpoints" in phases[-1].why else "nothing")
 
@@ -193,7 +194,7 @@ def _expect_both_advertisements(lab: LabQueries) -> ExpectedAnswer:
 
     pool = pool_of(pools(objects), external_addresses(lab.object("service", "svc1")))
     if pool is None:
-        raise NotFoundError("a pool that holds svc1's address", hint=_BGP)
+        raise NotFoundError(tr("a pool that holds svc1's address"), hint=tr(_BGP))
     return ExpectedAnswer("yes" if pool.layer2 and pool.bgp else "no")
 
 

@@ -18,6 +18,7 @@ from kanslib.exercises.misconceptions import (
     behaves_like,
     is_choice,
 )
+from kanslib.i18n import tr
 from kanslib.k8s.objects import external_address
 
 CAUSES = (
@@ -182,7 +183,9 @@ def _expect_cause(lab: LabQueries) -> ExpectedAnswer:
         findings = find(ClusterSnapshot(lab.objects, lab.network(), _find_arp_answers(lab)))
     causes = tuple(cause for cause, finding in findings.items() if finding.holds)
     if not causes:
-        raise NotFoundError("a fault at this moment: nothing is wrong here", hint="lab.at('opening') goes back to it")
+        raise NotFoundError(
+            tr("a fault at this moment: nothing is wrong here"), hint=tr("lab.at('opening') goes back to it")
+        )
     facts: dict[str, str] = {cause: finding.fact for cause, finding in findings.items()}
     diagnosis = DiagnosisFacts(causes, facts, PROOFS_OF[causes[0]], FIXES_OF[causes[0]])
     return ExpectedAnswer(causes[0], diagnosis=diagnosis)
@@ -193,7 +196,9 @@ def _expect_all_causes(lab: LabQueries) -> ExpectedAnswer:
     found = find(ClusterSnapshot(lab.objects, lab.network()))
     causes = {cause for cause, finding in found.items() if finding.holds}
     if not causes:
-        raise NotFoundError("a fault at this moment: nothing is wrong here", hint="apply the manifest of the case")
+        raise NotFoundError(
+            tr("a fault at this moment: nothing is wrong here"), hint=tr("apply the manifest of the case")
+        )
     return ExpectedAnswer(causes)
 
 
@@ -219,7 +224,7 @@ def _expect_conflicts(lab: LabQueries) -> ExpectedAnswer:
     scan = lab.arp_scan()
     answers = list(zip(column(scan, "ADDRESS"), column(scan, "MAC"), strict=True))
     if not _conflicts(answers):
-        raise NotFoundError("two machines with one address at this moment", hint="kanslib.open_lab(story='case-9')")
+        raise NotFoundError(tr("two machines with one address at this moment"), hint="kanslib.open_lab(story='case-9')")
     sound = list(dict(answers).items())  # one answer for each address
     tried = [[], sound, [*sound, sound[0]], answers, answers[:2]]
     return ExpectedAnswer([((one,), _conflicts(one)) for one in tried])
@@ -234,7 +239,7 @@ def _expect_check_on_a_node(lab: LabQueries) -> ExpectedAnswer:
 def _expect_sender_of_a_reset(lab: LabQueries) -> ExpectedAnswer:
     """Ask who answers ARP for the address that refuses."""
     if not _find_arp_answers(lab).get(lab.vip("svc1")):
-        raise NotFoundError("a machine that answers for svc1", hint="kanslib.open_lab(story='case-9')")
+        raise NotFoundError(tr("a machine that answers for svc1"), hint="kanslib.open_lab(story='case-9')")
     return ExpectedAnswer("somebody")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kanslib.exceptions import NotFoundError
 from kanslib.exercises.lab_queries import LabQueries, LabTable
+from kanslib.exercises.misconceptions import Effect, phrase
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s import kubeproxy
 from kanslib.k8s.endpoints import slices_of
 from kanslib.k8s.manifest import check_object, documents
@@ -32,6 +34,11 @@ def written_objects(written: object) -> list[KubeObject]:
     for one in found:
         check_document(one)
     return found
+
+
+def refused(why: object) -> Effect:
+    """Return the effect of a manifest that somebody refuses, in their words."""
+    return Effect((phrase(tr_later("refused: {why}"), why=str(why)),))
 
 
 def pairs(table: LabTable, key: str, value: str) -> dict[str, str]:
@@ -72,10 +79,10 @@ def load_balancers(lab: LabQueries) -> list[KubeObject]:
 
 
 def load_balancer(lab: LabQueries, hint: str) -> KubeObject:
-    """Return a Service of type LoadBalancer, svc1 if it is one; NotFoundError where there is none."""
+    """Return a Service of type LoadBalancer, svc1 if it is one; NotFoundError, with a message as its hint, for none."""
     found = {name_of(one): one for one in load_balancers(lab)}
     if not found:
-        raise NotFoundError("a Service of type LoadBalancer at this moment", hint=hint)
+        raise NotFoundError(tr("a Service of type LoadBalancer at this moment"), hint=tr(hint))
     return found.get("svc1") or next(iter(found.values()))
 
 
@@ -83,7 +90,9 @@ def services_with_vip(lab: LabQueries) -> list[KubeObject]:
     """Return the Services that have an external address; NotFoundError where there is none."""
     found = [one for one in load_balancers(lab) if external_address(one)]
     if not found:
-        raise NotFoundError("a Service with an external address at this moment", hint="apply the Services first")
+        raise NotFoundError(
+            tr("a Service with an external address at this moment"), hint=tr("apply the Services first")
+        )
     return found
 
 
@@ -97,7 +106,9 @@ def node_port(service: KubeObject) -> int:
     """Return the NodePort of a Service's first port; NotFoundError where it has none."""
     port = service["spec"]["ports"][0].get("nodePort")
     if not port:
-        raise NotFoundError(f"a NodePort of {name_of(service)}", hint="apply the Services first")
+        raise NotFoundError(
+            tr("a NodePort of {service}", service=name_of(service)), hint=tr("apply the Services first")
+        )
     return int(port)
 
 
