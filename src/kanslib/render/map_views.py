@@ -65,7 +65,7 @@ class NodeView:
         """The node's state in words."""
         health = "NotReady" if not self.ready else tr("down, the API still says Ready") if self.stopped else ""
         speaker = "speaker" if self.speaker else tr("no speaker")
-        return ", ".join(filter(None, [health, speaker, tr("may not lead") if self.excluded else ""]))
+        return ", ".join(filter(None, [health, speaker, tr("not allowed to lead") if self.excluded else ""]))
 
 
 @dataclass(frozen=True)

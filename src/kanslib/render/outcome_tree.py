@@ -58,7 +58,7 @@ def _outcome_box(ways: list[_ShownOutcome], start: int, branch: _Branch) -> Walk
         way = ways[0][0]
         return replace(
             _box(first[start:], branch),
-            end=(("✓ " if way.accepted else "✗ ") + way.describe_end(),),
+            end=(("→ " if way.accepted else "✗ ") + way.describe_end(),),
             let_through=way.accepted,
         )
     groups: dict[object, list[_ShownOutcome]] = {}

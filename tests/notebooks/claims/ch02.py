@@ -95,7 +95,7 @@ def two_one_none(lab: Lab) -> None:
     assert sorted(led[worker] for worker in workers) == [0, 1, 2]
 
 
-@CLAIMS.claim("02-33", "It runs a speaker, but it *may not lead*.", story="metallb")
+@CLAIMS.claim("02-33", "It runs a speaker, but it is *not allowed to lead*.", story="metallb")
 def control_plane_may_not_lead(lab: Lab) -> None:
     lab.at("apply-services")
     assert lab.control_plane in {row["NODE"] for row in _speakers(lab)}

@@ -475,6 +475,10 @@ def conntrack_keeps_a_syn(lab: Lab) -> None:
 # ── the exercises ────────────────────────────────────────────────────────────────────────────────────────────
 
 CLAIMS.fact(
+    "seconds-until-declared-dead", "Kubernetes waits about 40 s for a silent node",
+    source="Kubernetes v1.31 kube-controller-manager --node-monitor-grace-period, 40s",
+)  # fmt: skip
+CLAIMS.fact(
     "seconds-until-declared-dead", "since 0.9.2 its speakers have a gossip of their own",
     source="MetalLB release notes 0.9.2 (PR #527)",
 )  # fmt: skip

@@ -121,8 +121,8 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "every-node-answers-arp",
-                "Every node hears the question, because it is a broadcast. The speakers elect a leader, and the other "
-                "speakers send no answer.",
+                "Every node hears the question, because it is a broadcast. MetalLB has a program on every node. These "
+                "programs agree on one node, and only that one answers.",
                 sources.STRICT_ARP, is_choice("all"),
             ),
             Misconception(
@@ -230,7 +230,7 @@ EXERCISES = (
             ),
             Misconception(
                 "control-plane-replaces-workers",
-                "kubeadm gave this label to the control plane, too. The map says so: may not lead.",
+                "kubeadm gave this label to the control plane, too. The map says so: not allowed to lead.",
                 sources.LABEL, is_choice("control"),
             ),
             Misconception(

@@ -306,8 +306,8 @@ EXERCISES = (
             ),
             Misconception(
                 "node-ready-moves-the-vip",
-                "Kubernetes waits that long for a silent node. MetalLB does not ask whether a node is Ready: since "
-                "0.9.2 its speakers have a gossip of their own.",
+                "Kubernetes waits about 40 s for a silent node. MetalLB does not wait for Kubernetes: since 0.9.2 its "
+                "speakers have a gossip of their own, and it takes seconds.",
                 "MetalLB issue #524, measured before there was gossip", is_choice("about 40"),
             ),
             Misconception(
@@ -366,7 +366,8 @@ EXERCISES = (
             ),
             Misconception(
                 "right-rules-are-enough",
-                "The rules are right by then. But a packet of a known connection does not go through the rules.",
+                "The rules are right by then. But the kernel remembers connections to the dead Pod for longer, and "
+                "a packet of a known connection does not go through the rules.",
                 sources.SLOW, is_choice("a minute"),
             ),
         ),
@@ -691,8 +692,8 @@ EXERCISES = (
     ),
     Exercise(
         "all-pods-on-the-dead-node", "06",
-        "All Pods of svc1 (as this chapter made them) were on the dead node. When is the Service back?", "choice",
-        _expect_return_of_unowned_pods, quiz=True,
+        "Suppose that all Pods of svc1 ran on the dead node, bare Pods as in this chapter. When is the Service back?",
+        "choice", _expect_return_of_unowned_pods, quiz=True,
         choices=(
             Choice("vip", "in seconds, with the VIP"), Choice("not ready", "with NotReady"),
             Choice("evicted", "after five minutes, when Kubernetes makes new Pods elsewhere"),
