@@ -28,7 +28,8 @@ class Stage(NamedTuple):
     """A base chain as a packet meets it: its hook, its table and its name, its priority and its role.
 
     `rank` orders chains of one priority: the kernel asks the one first that was added last
-    (Linux net/netfilter/core.c, nf_hook_entries_grow).
+    (Linux net/netfilter/core.c, nf_hook_entries_grow). `devices`: the interfaces whose packets meet the chain, of the
+    hooks INGRESS and EGRESS; None for every interface, empty where the text does not name them (JSON of nft 1.0).
     """
 
     hook: str
@@ -37,6 +38,7 @@ class Stage(NamedTuple):
     priority: int
     role: Role
     rank: int = 0
+    devices: tuple[str, ...] | None = None
 
     @property
     def order(self) -> tuple[int, int, int]:

@@ -1,7 +1,8 @@
 """Trace a packet through rules as the kernel would: every path that it can take, with its exact probability.
 
 A packet that is received meets the base chains of PREROUTING, then the routing decision, then those of INPUT, or of
-FORWARD and POSTROUTING. Packets of the machine itself start at OUTPUT. `stages` has the order within a hook.
+FORWARD and POSTROUTING. Packets of the machine itself start at OUTPUT. Chains at interfaces come first of all (INGRESS)
+and last of all (EGRESS), where there are any. `stages` has the order within a hook.
 
 A path stops at a question that is open, and the paths that are behind catch up first. Then those that have become the
 same are joined, so that ten rules with ten sets and one mark are two paths and not a thousand.
@@ -37,6 +38,7 @@ from kanslib.iptables.questions import (
     either,
     name_ranges,
 )
+from kanslib.iptables.ranges import join
 from kanslib.iptables.stages import Role, RuleSource, Stage, TracedChain
 
 _NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST"))
@@ -47,8 +49,10 @@ _Place = tuple[int, tuple[float, ...]]
 
 # the hooks that can follow a hook
 _BEHIND = {
-    "PREROUTING": ("INPUT", "FORWARD", "POSTROUTING"), "INPUT": (), "FORWARD": ("POSTROUTING",),
-    "OUTPUT": ("POSTROUTING", "PREROUTING", "INPUT"), "POSTROUTING": ("PREROUTING", "INPUT"),
+    "INGRESS": ("PREROUTING", "INPUT", "FORWARD", "POSTROUTING", "EGRESS"),
+    "PREROUTING": ("INPUT", "FORWARD", "POSTROUTING", "EGRESS"), "INPUT": (), "FORWARD": ("POSTROUTING", "EGRESS"),
+    "OUTPUT": ("POSTROUTING", "EGRESS", "INGRESS", "PREROUTING", "INPUT"),
+    "POSTROUTING": ("EGRESS", "INGRESS", "PREROUTING", "INPUT"), "EGRESS": ("INGRESS", "PREROUTING", "INPUT"),
 }  # fmt: skip
 
 
@@ -130,7 +134,7 @@ class _Search:
     def outcomes(self, packet: Packet, machine: KnownMachine) -> list[Outcome]:
         """Return the outcome of each path."""
         self._stages = self._tracer.stages(packet.family)
-        first = "OUTPUT" if packet.in_interface is None else "PREROUTING"
+        first = "OUTPUT" if packet.in_interface is None else self._received_at
         state = PacketState(packet, machine, first, self._stages[first])
         if packet.in_interface is None and packet.src is None and packet.dst and machine.routing:
             state.src = machine.routing.own_source(packet.dst)
@@ -242,6 +246,11 @@ class _Search:
         entered = self._tracer.chain(stage.table, stage.chain)
         used = entered is not None and (len(entered) > 0 or entered.policy != "ACCEPT")
         state.hook, state.table, state.base, state.role = stage.hook, stage.table, stage.chain, stage.role
+        if used and stage.devices is not None:
+            meets = _comes_by(state, stage)
+            if isinstance(meets, Question):
+                return self._wait(state, meets)
+            used = meets
         if used and stage.role is Role.NAT:
             if state.looped or state.translated_at == stage.hook:
                 used = False
@@ -263,8 +272,16 @@ class _Search:
 
     def _decide(self, state: PacketState) -> bool:
         """Continue behind the tables of a hook: with the routing decision, the next hook, or the end."""
+        if state.hook == "INGRESS":
+            state.plan, state.hook = self._stages["PREROUTING"], "PREROUTING"
+            return True
         if state.hook == "PREROUTING":
             return self._route_received(state)
+        if state.hook == "EGRESS":
+            state.hook = "POSTROUTING"
+        elif state.hook == "POSTROUTING" and self._stages["EGRESS"]:
+            state.plan, state.hook = self._stages["EGRESS"], "EGRESS"
+            return True
         if state.hook == "FORWARD" or (state.hook == "OUTPUT" and not state.looped):
             if state.hook == "OUTPUT" and not self._route_sent(state):
                 return False
@@ -272,9 +289,15 @@ class _Search:
             return True
         if state.hook == "POSTROUTING" and state.original.in_interface is None and _is_local(state):
             state.looped, state.in_interface = True, "lo"
-            state.plan, state.hook = self._stages["PREROUTING"], "PREROUTING"
+            state.hook = self._received_at
+            state.plan = self._stages[state.hook]
             return True
         return self._end(state, "ACCEPT")
+
+    @property
+    def _received_at(self) -> str:
+        """The hook at which a packet comes in."""
+        return "INGRESS" if self._stages["INGRESS"] else "PREROUTING"
 
     def _route_received(self, state: PacketState) -> bool:
         local = state.looped or (_delivers_to_socket(state) if state.socket else _is_local(state))
@@ -518,6 +541,15 @@ def _evaluate(state: PacketState, compiled: CompiledRule) -> tuple[Fraction | in
     if question is not None and isinstance(compiled.action, targets.NoEffect):
         return 0, None  # the rule has no effect, so its match need not be known
     return chance, question or effects.question(state, compiled.action)
+
+
+def _comes_by(state: PacketState, stage: Stage) -> bool | Question:
+    """Return whether a packet meets a chain of INGRESS or EGRESS, which is attached to some interfaces."""
+    field = "in_interface" if stage.hook == "INGRESS" else "out_interface"
+    if stage.devices:
+        return state.test(field, join(name_ranges(name)[0] for name in stage.devices))
+    words = tr("chain {chain} {{is|is not}} attached to", chain=f"{stage.table} {stage.chain}")
+    return state.ask(Question(Subject(f"device {stage.chain}", words, state.describe(field), state.key((field,)))))
 
 
 def _place(state: PacketState) -> _Place:

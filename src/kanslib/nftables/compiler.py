@@ -14,6 +14,7 @@ from functools import cached_property
 from socket import AF_INET, inet_pton
 from typing import NamedTuple
 
+from kanslib.i18n import tr
 from kanslib.iptables import targets
 from kanslib.iptables.compiled import CompiledRule
 from kanslib.iptables.match_types import ActingMatch, Match, Probability, RandomMatch
@@ -55,8 +56,9 @@ from kanslib.nftables.syntax import (
     VerdictMap,
 )
 
-_FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
-_HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
+_FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6), "netdev": (4, 6)}
+_HOOKS = ("ingress", "prerouting", "input", "forward", "output", "postrouting", "egress")
+_AT_DEVICES = ("ingress", "egress")
 _COUNTED = re.compile(r"counter packets \d+ bytes \d+")
 _INDEXED_FROM = 16  # elements; shorter maps are searched element by element
 
@@ -86,7 +88,8 @@ class CompiledRuleset:
                 base = chain.base
                 if base is not None and family in _FAMILIES[table.family] and base.hook in _HOOKS:
                     rank = self.ranks[table.family, table.name, chain.name]
-                    yield Stage(base.hook.upper(), name, chain.name, base.priority, _role(base), rank)
+                    devices = base.devices if base.hook in _AT_DEVICES else None
+                    yield Stage(base.hook.upper(), name, chain.name, base.priority, _role(base), rank, devices)
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain, or the map of a compiled rule; None where the table does not have it."""
@@ -103,7 +106,7 @@ def _role(base: BaseChain) -> Role:
     """Return what is special about a base chain; conntrack looks at a packet in prerouting and output."""
     if base.type == "nat":
         return Role.NAT
-    before = base.priority < CONNTRACK and base.hook in ("prerouting", "output")
+    before = base.hook == "ingress" or (base.priority < CONNTRACK and base.hook in ("prerouting", "output"))
     return Role.BEFORE_CONNTRACK if before else Role.OTHER
 
 
@@ -370,6 +373,8 @@ def _compile(
     for place, statement in enumerate(statements):
         if (lookup := _lookup(statement)) is not None:
             key, mapped = lookup
+            if statement_actions.is_hidden(mapped, scope.table):
+                return _rule(walked, found, _hidden_map(key, mapped))
             rest = tuple(statements[place + 1 :])
             elements = scope.elements(mapped)
             then = _then(statement, rest)
@@ -383,6 +388,15 @@ def _compile(
                 return _rule(walked, found, done)
             found.append(statement_actions.Change(done))
     return _rule(walked, found, targets.NoEffect())
+
+
+def _hidden_map(key: Expression, found: SetReference | SetLiteral) -> targets.Action:
+    words = tr(
+        "map {name}, whose elements this text leaves out (`nft list ruleset` without -t has them), for {key}:",
+        name=found,
+        key=key,
+    )
+    return targets.unknown(words, f"{key} map {found}")
 
 
 def _rule(walked: WalkedRule, matches: Sequence[Match], action: targets.Action) -> CompiledRule:

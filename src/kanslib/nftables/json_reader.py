@@ -65,7 +65,9 @@ from kanslib.nftables.syntax import (
     Value,
     Verdict,
     VerdictMap,
+    set_flags,
 )
+from kanslib.nftables.terse import with_hidden_elements
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 _Object = Mapping[str, Json]
@@ -103,7 +105,7 @@ def parse_json(text: str) -> Ruleset:
         raise DumpError(
             1, 1, "", tr("{expected} in entry {number} of the list `nftables`", expected=expected, number=number)
         ) from None
-    tables = tuple(one.table() for one in parts.values())
+    tables = with_hidden_elements(one.table() for one in parts.values())
     unknown = [
         (rule.line, str(statement))
         for table in tables
@@ -167,8 +169,13 @@ def _base_chain(entry: _Object) -> BaseChain | None:
     return BaseChain(_text(entry, "type"), _text(entry, "hook"), priority, _text(entry, "policy") or "accept", devices)
 
 
+_DEFAULT_REJECT = {"ip": ("icmp", "port-unreachable"), "ip6": ("icmpv6", "port-unreachable")}
+
+
 def _rule(entry: _Object, number: int) -> Rule:
-    statements = tuple(map(_statement, _list(entry.get("expr"))))
+    default = Reject(*_DEFAULT_REJECT.get(_text(entry, "family"), ("icmpx", "port-unreachable")))
+    read = map(_statement, _list(entry.get("expr")))
+    statements = tuple(Reject() if one == default else one for one in read)  # the text is `reject` alone
     handle = entry.get("handle")
     text = json.dumps(entry.get("expr"))
     comment = _text(entry, "comment")
@@ -177,13 +184,13 @@ def _rule(entry: _Object, number: int) -> Rule:
 
 def _set(entry: _Object) -> Set:
     elements = tuple(map(_element, _list(entry.get("elem", []))))
+    read = (lambda: elements) if elements else tuple
     kind, data = _type(entry.get("type")), entry.get("map")
-    timeout, size = entry.get("timeout"), entry.get("size")
+    timeout, size = _optional_number(entry.get("timeout")), _optional_number(entry.get("size"))
     statements = tuple(map(_statement, _list(entry.get("stmt", []))))
     return Set(
-        _text(entry, "name"), kind, "" if data is None else _type(data), frozenset(_words(entry.get("flags"))),
-        timeout if isinstance(timeout, int) else None, size if isinstance(size, int) else None,
-        entry.get("auto-merge") is True, _text(entry, "comment"), lambda: elements, statements,
+        _text(entry, "name"), kind, "" if data is None else _type(data), set_flags(_words(entry.get("flags")), timeout),
+        timeout, size, entry.get("auto-merge") is True, _text(entry, "comment"), read, statements,
     )  # fmt: skip
 
 
@@ -332,7 +339,7 @@ def _last(_kind: str, value: Json) -> SideEffect:
 def _copy(kind: str, value: Json) -> SideEffect:
     entry = value if isinstance(value, Mapping) else {"addr": value}
     words = [_text(entry, "family"), "to", *(str(_expression(entry[name])) for name in ("addr",) if name in entry)]
-    device = ["device", str(_expression(entry["dev"]))] if "dev" in entry else []
+    device = [*(["device"] if "addr" in entry else []), str(_expression(entry["dev"]))] if "dev" in entry else []
     return SideEffect(kind, " ".join(filter(None, (kind, *words, *device))))
 
 
@@ -560,6 +567,10 @@ def _number(value: Json) -> int:
     if not isinstance(value, int):
         raise _UnexpectedError(tr("a number"))
     return value
+
+
+def _optional_number(value: Json) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _words(value: Json) -> list[str]:

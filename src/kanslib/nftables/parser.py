@@ -32,7 +32,9 @@ from kanslib.nftables.syntax import (
     Table,
     UnknownStatement,
     Verdict,
+    set_flags,
 )
+from kanslib.nftables.terse import with_hidden_elements
 from kanslib.nftables.tokens import Cursor
 
 LONGEST_LINE = 65_536  # characters: a rule and the set in it stand on one line, here of some 4,000 addresses
@@ -107,7 +109,7 @@ def parse(text: str) -> Ruleset:
         tables = _read_tables(lines)
     except RecursionError:
         raise lines.error(lines.next, tr("brackets that are not so deep in one another")) from None
-    return Ruleset(tuple(tables), text, tuple(lines.comments), tuple(lines.unknown))
+    return Ruleset(with_hidden_elements(tables), text, tuple(lines.comments), tuple(lines.unknown))
 
 
 def _read_tables(lines: _Lines) -> list[Table]:
@@ -284,9 +286,10 @@ def _read_set(lines: _Lines, opened: int, name: str) -> Set:
         if "size" in properties
         else None
     )
+    timeout = seconds(properties["timeout"][1]) if "timeout" in properties else None
+    flags = properties["flags"][1].split(",") if "flags" in properties else ()
     return Set(
-        name, key, data, frozenset(properties["flags"][1].split(",")) if "flags" in properties else frozenset(),
-        seconds(properties["timeout"][1]) if "timeout" in properties else None, size, "auto-merge" in properties,
+        name, key, data, set_flags(flags, timeout), timeout, size, "auto-merge" in properties,
         properties.get("comment", (0, ""))[1].strip('"'), read, tuple(statements),
     )  # fmt: skip
 

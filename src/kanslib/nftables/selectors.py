@@ -54,6 +54,7 @@ from kanslib.nftables.syntax import (
 )
 
 ALL_BITS = 0xFFFFFFFF
+_MOST_WORDS = 256  # in an interval of marks or flags
 _IP = ("ip", "ip6")
 _PORTS_OF = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
 _FAMILIES = {"ip": 4, "ipv4": 4, "ip6": 6, "ipv6": 6, 0x0800: 4, 0x86DD: 6, 2: 4, 10: 6}
@@ -341,9 +342,13 @@ def _owner(field: str) -> _Builder:
 
 
 def _packet_type(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
-    names = {"host": "unicast", "unicast": "unicast", "broadcast": "broadcast", "multicast": "multicast"}
-    kinds = [names.get(str(one.value)) for one in values if isinstance(one, Value)]
-    if None in kinds or len(kinds) != len(values):
+    names: dict[int | str, str] = {
+        "host": "unicast",
+        **{name: name for name in LINK_TYPES},
+        **dict(enumerate(LINK_TYPES)),
+    }
+    kinds = [names.get(one.value) for one in _constants(values)]
+    if None in kinds:
         raise UnknownValueError
     found = tuple((PacketTypeMatch(LINK_TYPES.index(kind), False),) for kind in kinds if kind)
     return (AnyMatch(found, negated),)
@@ -357,12 +362,19 @@ def _mark(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
 
 
 def _bits(word: str, mask: int, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
-    if all(isinstance(one, Interval) for one in values):
-        raise UnknownValueError
-    return (_any_bits(word, mask, [flag_bits(value) for value in values], negated),)
+    return (_any_bits(word, mask, [bits for value in values for bits in _each_bits(value)], negated),)
+
+
+def _each_bits(value: Expression) -> Sequence[int]:
+    """Return the words of bits that a value stands for: one, or those of a short interval."""
+    match value:
+        case Interval(int(first), int(last)) if last - first < _MOST_WORDS:
+            return range(first, last + 1)
+    return (flag_bits(value),)
 
 
 def _any_bits(word: str, mask: int, wanted: Sequence[int], negated: bool) -> Match:
+    """Return the match of a word that is one of some under a mask; of none, it is never so."""
     if len(wanted) == 1:
         return BitsMatch(word, mask, wanted[0], negated)
     return AnyMatch(tuple((BitsMatch(word, mask, value, False),) for value in wanted), negated)
@@ -373,6 +385,8 @@ def flag_bits(value: Expression) -> int:
     match value:
         case Value(int(found)):
             return found
+        case Value("ecn"):
+            return TCP_FLAGS["ECE"]
         case Value(str(name)) if name.upper() in TCP_FLAGS:
             return TCP_FLAGS[name.upper()]
         case Flags(names):
@@ -424,26 +438,38 @@ def _ct(left: Ct) -> _Builder | None:
         case "state":
             return _ct_state
         case "status":
-            return _ct_status
+            return _of_connection(_ct_status)
         case "mark":
-            return lambda values, negated: _bits("connmark", ALL_BITS, values, negated)
+            return _of_connection(lambda values, negated: _bits("connmark", ALL_BITS, values, negated))
         case "direction":
-            return _ct_direction
+            return _of_connection(_ct_direction)
         case "saddr" | "daddr" | "proto-src" | "proto-dst" if left.direction:
-            return lambda values, negated: _ct_tuple(left, values, negated)
+            return _of_connection(lambda values, negated: _ct_tuple(left, values, negated))
     return None
+
+
+def _of_connection(build: _Builder) -> _Builder:
+    """Return the builder of matches that need a connection: without one the rule stops, also at `!=`."""
+    return lambda values, negated: (TrackedMatch(), *build(values, negated))
+
+
+# as `nft -n` prints them (Linux uapi/linux/netfilter/nf_conntrack_common.h)
+_STATE_BITS = {0x1: "invalid", 0x2: "established", 0x4: "related", 0x8: "new", 0x40: "untracked"}
+_STATUS_BITS = {0x10: "SNAT", 0x20: "DNAT"}
 
 
 def _ct_state(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     places = {name.lower(): place for place, name in enumerate(STATES)}
-    found = [places.get(str(one.value)) for one in values if isinstance(one, Value)]
-    if None in found or len(found) != len(values):
+    names = [_STATE_BITS.get(one.value) if isinstance(one.value, int) else one.value for one in _constants(values)]
+    found = [places.get(name or "") for name in names]
+    if None in found:
         raise UnknownValueError
     return (ConntrackMatch(StateTest(join((at, at) for at in found if at is not None), frozenset(), negated), ()),)
 
 
 def _ct_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
-    names = {str(one.value).upper() for one in values if isinstance(one, Value)}
+    constants = [one.value for one in _constants(values)]
+    names = {_STATUS_BITS.get(one, "") if isinstance(one, int) else one.upper() for one in constants}
     if not names or not names <= {"DNAT", "SNAT"}:
         raise UnknownValueError
     return (ConntrackMatch(StateTest((), frozenset(names), negated), ()),)
@@ -476,16 +502,35 @@ def _fib(left: Fib) -> _Builder | None:
     return None
 
 
+# types of routes in the order of their numbers (Linux uapi/linux/rtnetlink.h)
+_ROUTE_TYPES = (
+    "UNSPEC", "UNICAST", "LOCAL", "BROADCAST", "ANYCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW",
+)  # fmt: skip
+
+
 def _types(values: Sequence[Expression]) -> frozenset[str]:
-    return frozenset(str(one.value).upper() for one in values if isinstance(one, Value))
+    found = [one.value for one in _constants(values)]
+    numbered = dict(enumerate(_ROUTE_TYPES))
+    names = {numbered.get(one, "") if isinstance(one, int) else one.upper() for one in found}
+    if not names <= {*_ROUTE_TYPES}:
+        raise UnknownValueError(", ".join(map(str, found)))
+    return frozenset(names)
+
+
+def _constants(values: Sequence[Expression]) -> tuple[Value, ...]:
+    """Return values that are all single constants. UnknownValueError where one is not."""
+    found = tuple(one for one in values if isinstance(one, Value))
+    if len(found) != len(values):
+        raise UnknownValueError(", ".join(map(str, values)))
+    return found
 
 
 def _reverse_path(left: Fib, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     """Return the match of `fib saddr . iif oif missing`: no route back to the source by this interface."""
-    if values[0] not in (Value("exists"), Value("missing")):
+    if len(values) != 1 or values[0] not in (Value("exists"), Value("missing"), Value(0)):  # 0: as nft before 1.0 says
         raise UnknownValueError
     words = tr("the way back to VALUE {leaves|does not leave} by the interface that it came in by")
-    inverted = (values[0] == Value("missing")) != negated
+    inverted = (values[0] != Value("exists")) != negated
     return (ReversePathMatch("iif" not in left.flags, True, inverted, words),)
 
 
@@ -557,7 +602,7 @@ def _port(value: Expression) -> Ranges:
 
 
 def _name(value: Expression) -> Ranges:
-    if not isinstance(value, Value):
+    if not isinstance(value, Value) or isinstance(value.value, int):  # a number: of an interface that is not there now
         raise UnknownValueError(str(value))
     text = str(value.value)
     return name_ranges(f"{text[:-1]}+" if text.endswith("*") else text)
@@ -569,6 +614,8 @@ def above_below(operator: str, value: Expression, top: int = (1 << 128) - 1) -> 
         case Value(int(at)):
             low, high = {"<": (0, at - 1), "<=": (0, at), ">": (at + 1, top), ">=": (at, top)}[operator]
             return Interval(low, high)
+        case Value(str(name)) if name.upper() in TCP_FLAGS:
+            return above_below(operator, Value(TCP_FLAGS[name.upper()]), top)
         case Value(str(text)):
             bits, at = _address(text)
             most = (1 << bits) - 1

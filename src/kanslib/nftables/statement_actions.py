@@ -100,6 +100,8 @@ _SIMPLE: dict[str, Action] = {
 
 def ends_rule(statement: Statement) -> bool:
     """Return whether nothing behind a statement is reached."""
+    if isinstance(statement, SideEffect):
+        return statement.kind == "fwd"
     return isinstance(statement, Verdict | Nat | Reject | Queue | UnknownStatement)
 
 
@@ -184,6 +186,8 @@ def _other(statement: Statement) -> tuple[Match, ...] | Action:
             return targets.queue(f"queue {queue or 0}", "bypass" in flags, "QUEUE")
         case NoTrack():
             return targets.Track(False)
+        case SideEffect("fwd", text):  # another interface has it (Linux net/netfilter/nft_fwd_netdev.c)
+            return targets.Verdict("FWD", text)
         case SideEffect(_, text):
             return targets.NoEffect(text)
         case Extension("match", name):
@@ -217,6 +221,8 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
             right, operator = above_below(operator, right), "=="
         if isinstance(left, NumGen | Hash):
             return _random(left, _values(right, table), operator == "!=")
+        if isinstance(right, SetReference) and is_hidden(right, table):
+            return (*requirements_of(left), _hidden_match(right, left, operator == "!="))
         if isinstance(right, SetReference) and _is_updated(right.name, table):
             return (*requirements_of(left), SetMatch.of(table, right.name, left, operator == "!="))
         if (addresses := _addresses(right, table)) is not None and isinstance(left, Payload) and is_address(left):
@@ -225,6 +231,22 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
         return found if operator == "!=" else (*found, *_limits_of(right, table))
     except UnknownValueError:
         return (unknown_match(text),)
+
+
+def is_hidden(found: SetReference | SetLiteral, table: Table) -> bool:
+    """Return whether a text leaves out the elements of a set (`nft -t`)."""
+    named = table.sets.get(found.name) if isinstance(found, SetReference) else None
+    return named is not None and named.hidden
+
+
+def _hidden_match(found: SetReference, key: Expression, negated: bool) -> Match:
+    words = tr(
+        "set {name}, whose elements this text leaves out (`nft list ruleset` without -t has them), "
+        "{{holds|does not hold}} {key}",
+        name=found.name,
+        key=key,
+    )
+    return OutsideMatch(f"elements {found.name} {key}", words, EVERYTHING, negated)
 
 
 def _between(right: Interval) -> tuple[Interval, str]:

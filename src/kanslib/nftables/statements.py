@@ -49,7 +49,7 @@ from kanslib.nftables.tokens import Cursor
 
 _COMPARISONS = ("==", "!=", "<", ">", "<=", ">=", "!")
 _NAT_FLAGS = ("random", "fully-random", "persistent")
-_SELECTED_PORT = re.compile(r"(?P<address>\[[^\]]+\]|[\d.]*):(?P<port>[a-z]{2,})")
+_SELECTED_PORT = re.compile(r"(?P<address>\[[^\]]+\]|[\d.]*):(?P<port>[a-z]\w+)")
 _PORTED = re.compile(r"(?:\[(?P<address6>[^\]]+)\](?:-\[(?P<last6>[^\]]+)\])?|(?P<address>[^:\[\]]*)):(?P<port>[\d-]+)")
 
 
@@ -164,13 +164,13 @@ def _read_limit(cursor: Cursor) -> Statement | None:
 def _read_log(cursor: Cursor) -> Log:
     cursor.take()
     options: list[tuple[str, int | str]] = []
+    flags: list[str] = []
     while name := cursor.accept("prefix", "level", "group", "snaplen", "queue-threshold", "flags"):
-        if name == "flags":
-            value: int | str = " ".join(_log_flags(cursor))
+        if name == "flags":  # one word after the other: `flags skuid flags ether`
+            flags += _log_flags(cursor)
         else:
-            value = constant(cursor.word(tr_later("the log's {name}"), name=name))
-        options.append((name, value))
-    return Log(tuple(options))
+            options.append((name, constant(cursor.word(tr_later("the log's {name}"), name=name))))
+    return Log((*options, *([("flags", " ".join(flags))] if flags else ())))
 
 
 def _log_flags(cursor: Cursor) -> list[str]:
@@ -217,6 +217,8 @@ def _read_target(cursor: Cursor) -> tuple[Expression | None, Expression | None]:
         cursor.take()
         return None, read_expression(cursor)
     address = read_expression(cursor)
+    if cursor.peek().text.startswith(":") and len(cursor.peek().text) > 1:  # `map { … }:tcp dport map { … }`
+        cursor.split(1)
     return address, read_expression(cursor) if cursor.accept(":") else None
 
 

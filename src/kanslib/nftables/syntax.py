@@ -6,7 +6,7 @@ A text and the JSON of one ruleset give the same objects. `str()` gives an expre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -524,7 +524,7 @@ class Chain:
 class Set:
     """A named set, or a map where `data_type` is not empty. `type`: as printed, also of `typeof`; times in seconds.
 
-    `statements`: a counter or a limit that each new element gets.
+    `statements`: a counter or a limit that each new element gets. `hidden`: the text leaves its elements out.
     """
 
     name: str
@@ -537,11 +537,17 @@ class Set:
     comment: str = ""
     read: Callable[[], Sequence[Element]] = field(repr=False, compare=False, default=tuple)
     statements: tuple[Statement, ...] = ()
+    hidden: bool = False
 
     @cached_property
     def elements(self) -> Sequence[Element]:
         """Its elements, which are read when somebody asks for them."""
         return self.read()
+
+
+def set_flags(words: Iterable[str], timeout: int | None) -> frozenset[str]:
+    """Return the flags of a set: where it has a timeout, the text does not always print the flag of that name."""
+    return frozenset(words) | ({"timeout"} if timeout is not None else frozenset())
 
 
 @dataclass(frozen=True)
