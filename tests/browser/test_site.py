@@ -87,6 +87,8 @@ def faults(page: Page, ground: str, theme: str) -> Iterator[str]:
     wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     if wider > 0:
         yield f"scrolls sideways by {wider} px"
+    for cell in page.evaluate(_CELLS_THAT_ARE_NONE):
+        yield f"not set as a cell of a table: {cell}"
     yield from overlaps(page, SELECTORS)
 
 
@@ -155,6 +157,10 @@ def first_view(browser: Browser, address: str) -> View:
     return View(sum(transferred.values()), round(painted), round(shifted, 4))
 
 
+_CELLS_THAT_ARE_NONE = """
+() => [...document.querySelectorAll("td, th")].filter(one => getComputedStyle(one).display !== "table-cell")
+  .map(one => one.outerHTML.slice(0, 80))
+"""
 _WATCH = """
 globalThis.watched = {painted: 0, shifted: 0}
 const watch = (type, add) =>

@@ -88,6 +88,15 @@ def test_every_word_is_used_and_no_script_has_its_own() -> None:
     assert shown == []
 
 
+def test_forms_share_no_class_with_figures_and_tables() -> None:
+    """A page has both: a rule for a form would hold for a cell of a table."""
+    styles = "".join((PACKAGE / "static" / name).read_text() for name in ("kans-forms.css", "kans-progress.css"))
+    figures = "".join(path.read_text() for path in (PACKAGE.parent / "render").rglob("*.py"))
+    of_forms, of_figures = (set(re.findall(r"kans-[a-z-]*[a-z]", text)) for text in (styles, figures))
+    assert ("kans-amount" in of_forms, "kans-number" in of_figures) == (True, True)
+    assert of_forms & of_figures == set()
+
+
 def test_scripts_are_small_and_need_no_inline_code() -> None:
     lines = [line.strip() for path in (PACKAGE / "static").glob("kans-*.js") for line in path.read_text().splitlines()]
     code = "\n".join(line for line in lines if line and not line.startswith(("//", "/**")))

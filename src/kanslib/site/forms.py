@@ -94,7 +94,7 @@ class PageForm:
             value=low if is_slider else None, aria_label=unit or "answer", inputmode=None if is_slider else "decimal",
         )  # fmt: skip
         read = h.output(".kans-readout")[tr(WORDS["untouched"]) if is_slider else unit]
-        return h.div(".kans-number", data_unit=unit)[field, read]
+        return h.div(".kans-amount", data_unit=unit)[field, read]
 
     def _part(self, part: str, choices: Sequence[Choice]) -> h.Element:
         options = [h.option(value=choice.key, hidden=True, disabled=True)[choice.text] for choice in choices]

@@ -252,7 +252,7 @@
     watchSlider() {
       const [input] = inputs(this.form), readout = this.form.querySelector(".kans-readout");
       if (input.type !== "range") return;
-      const unit = this.form.querySelector(".kans-number").dataset.unit, decimals = input.step >= 1 ? 0 : 1;
+      const unit = this.form.querySelector(".kans-amount").dataset.unit, decimals = input.step >= 1 ? 0 : 1;
       input.addEventListener("input", () => {
         this.form.dataset.touched = "";
         readout.textContent = `${input.valueAsNumber.toFixed(decimals)} ${unit}`;
