@@ -17,13 +17,18 @@ PACKED = Path(__file__).parent.parent / "data" / "nftables-dumps.tar.xz"
 
 @dataclass(frozen=True)
 class RecordedDump:
-    """One node at one moment of a cluster (`ipv4` or `dual`), with the objects that its kube-proxy had."""
+    """One node at one moment of a cluster, with the objects that its kube-proxy had.
+
+    `saved`: what iptables-save printed there, the rules of Docker and of the Pod network; empty where no one else
+    wrote rules.
+    """
 
     cluster: str
     moment: str
     node: str
     text: str
     as_json: str
+    saved: str
     routing: Routing
     services: tuple[KubeObject, ...]
     endpointslices: tuple[KubeObject, ...]
@@ -52,5 +57,6 @@ def _dumps(files: dict[str, str]) -> Iterator[RecordedDump]:
             tuple(json.loads(files[f"{cluster}/{moment}/{kind}.json"])) for kind in ("services", "endpointslices")
         )
         yield RecordedDump(
-            cluster, moment, node, files[name], files[f"{folder}/nft.json"], routing, services, endpointslices
-        )
+            cluster, moment, node, files[name], files[f"{folder}/nft.json"],
+            files.get(f"{folder}/iptables-save.txt", ""), routing, services, endpointslices,
+        )  # fmt: skip

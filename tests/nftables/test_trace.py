@@ -10,6 +10,7 @@ import pytest
 from kanslib import iptables, nftables
 from kanslib.exceptions import TraceError
 from kanslib.iptables import Outcome, Packet
+from kanslib.iptables.missing import MissingKind
 from tests.iptables.rulesets import ROUTING
 
 COMING = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0", ttl=64)
@@ -309,6 +310,19 @@ def test_tables_of_iptables_are_read_from_its_dump() -> None:
     assert rules.managed == {("ip", "filter")}
     assert [way.verdict for way in rules.trace(COMING, ROUTING)] == ["DROP"]
     assert [way.verdict for way in rules.trace(COMING, ROUTING, beside=[iptables.parse(IPTABLES)])] == ["ACCEPT"]
+
+
+def test_tables_of_iptables_without_its_dump_leave_the_answer_uncertain() -> None:
+    base = "type filter hook forward priority filter; policy accept;"
+    # nft 1.0.6 of: -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP
+    printed = ruleset(chain("FORWARD", "ct status dnat counter packets 0 bytes 0 drop", base=base), name="filter")
+    rules = nftables.parse(printed)
+    (way,) = rules.trace(COMING, ROUTING)
+    assert [(one.kind, one.name) for one in way.missing] == [(MissingKind.MANAGED_TABLE, "ip filter")]
+    assert not iptables.is_certain([way])
+    assert all(not way.missing for way in rules.trace(COMING, ROUTING, beside=[iptables.parse(IPTABLES)]))
+    empty = ruleset(chain("FORWARD", base=base), name="filter")
+    assert all(not way.missing for way in nftables.parse(empty).trace(COMING, ROUTING))
 
 
 def test_explanation_names_chains_and_lines() -> None:

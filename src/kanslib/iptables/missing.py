@@ -17,14 +17,16 @@ class MissingKind(StrEnum):
     LEGACY_RULES = "legacy-rules"
     TABLE = "table"
     SERVICES = "services"
+    MANAGED_TABLE = "managed-table"
 
 
 @dataclass(frozen=True, slots=True)
 class MissingRules:
     """Rules that are missing from a dump, so that no trace through it is certain.
 
-    `name`: the table, the command (iptables or ip6tables) with legacy rules, or what handles the Services (`ipvs`,
-    `Cilium`, `kube-router`; empty where that is not known). `line`: the comment that says so, from 1; None without one.
+    `name`: the table (`ip nat` of a listing of nft), the command (iptables or ip6tables) with legacy rules, or what
+    handles the Services (`ipvs`, `Cilium`, `kube-router`; empty where that is not known). `line`: the comment that says
+    so, from 1; None without one.
     """
 
     kind: MissingKind
@@ -48,6 +50,10 @@ _TEXTS = {
     MissingKind.TABLE: tr_later(
         "table {name} is not in this dump: this machine has none, or only some tables "
         "were saved; iptables-save without -t prints every table"
+    ),
+    MissingKind.MANAGED_TABLE: tr_later(
+        "iptables-nft made the table {name}, and nft prints some of its rules without their conditions; "
+        "give what iptables-save prints beside this listing"
     ),
 }
 _SERVICE_TEXTS = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kanslib.exceptions import UnknownNameError
 from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.dump import BUILT_IN, Dump
 from kanslib.iptables.ipset import IPSets
+from kanslib.iptables.missing import MissingKind, MissingRules
 from kanslib.iptables.outcome import Outcome
 from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.tracer import Tracer
@@ -62,6 +63,7 @@ class Ruleset:
         `beside`: dumps of iptables on the same machine, with `sets` (`ipset.parse`). The kernel asks both kinds of
         rules in the order of their priorities. The tables that iptables-nft has made are then taken from the dumps.
         The text does not say when those of iptables-legacy were made: of equal priorities, nftables' come first.
+        Without the dumps, rules of such tables are in `missing` of each outcome: nft prints them in part only.
         TraceError for circular rules, and for more work than `iptables.tracer.Limits` allows.
 
         >>> from kanslib import iptables, nftables
@@ -75,11 +77,25 @@ class Ruleset:
             compiled = CompiledRuleset(self.tables, self.managed)
             dumps = (CompiledDump(dump, compiled.ranks) for dump in beside)
             return Tracer((compiled, *dumps)).trace(packet, routing, sets)
-        return self._tracer.trace(packet, routing, sets)
+        outcomes = self._tracer.trace(packet, routing, sets)
+        missing = self._printed_in_part("ip6" if ":" in packet.dst else "ip") if packet.dst else ()
+        return [replace(one, missing=missing) for one in outcomes] if missing else outcomes
 
     @cached_property
     def _tracer(self) -> Tracer:
         return Tracer((CompiledRuleset(self.tables),))
+
+    def _printed_in_part(self, family: str) -> tuple[MissingRules, ...]:
+        """Return the tables of iptables-nft that have rules: nft (1.0.6) prints a rule without the matches of xtables.
+
+        A rule with `-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT` reads as `ct status dnat`.
+        """
+        return tuple(
+            MissingRules(MissingKind.MANAGED_TABLE, f"{table.family} {table.name}")
+            for table in self.tables
+            if table.family == family and (table.family, table.name) in self.managed
+            if any(chain.rules for chain in table.chains.values() if chain.base)
+        )
 
     @property
     def managed(self) -> frozenset[tuple[str, str]]:
