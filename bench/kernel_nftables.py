@@ -2,7 +2,8 @@
 
     python bench/kernel_nftables.py SEED NUMBER
 
-A third of the rulesets has rules of iptables beside them, half of those of iptables-nft and half of iptables-legacy.
+Tables and packets are of IPv4, of IPv6, and of both. A third of the rulesets has rules of iptables beside them, half of
+those of iptables-nft and half of iptables-legacy.
 Rules come from the strategies of the tests, and are put together anew for each ruleset, which is faster than drawing
 each anew. Prints every difference, and writes the rules to a file.
 """
@@ -23,10 +24,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from kanslib.iptables import Packet
 from tests.iptables import rulesets as of_iptables
-from tests.iptables.rulesets import NO_MEMORY, PLACES, POLICIES, PORTS, ROUTING, packets
+from tests.iptables.rulesets import NO_MEMORY, PLACES, POLICIES, PORTS
 from tests.kernel.machine import machine
 from tests.kernel.test_nftables import NOTHING, Beside, compare, compare_each, remembers
-from tests.nftables.rulesets import WATCHED, Body, Place, assemble, bodies, rule
+from tests.nftables.ipv6_rulesets import DUAL
+from tests.nftables.rulesets import FAMILIES, WATCHED, Body, Place, assemble, bodies, in_family, packets, rule
 
 EACH = 15  # packets of a kind
 POOL = 120  # rules for a kind of chain
@@ -65,20 +67,22 @@ class Rulesets:
     def table(self, name: str) -> str:
         """Return a table."""
         chains: dict[Body, list[str]] = {}
+        family = self._rng.choice(FAMILIES)
         found = self._rng.choice(self._bodies)
         for body in found if isinstance(found, list) else []:
             place, before = body.kind
             pool = self._rules((place if place.hook else Place(body.place.chain), before))
-            chains[body] = self._rng.choices(pool, k=self._rng.randrange(0 if body.head else 1, 5))
-        return assemble(name, self._rng.choice(["ip", "inet"]), chains)
+            rules = self._rng.choices(pool, k=self._rng.randrange(0 if body.head else 1, 5))
+            chains[body] = in_family(family, rules, self._rng.choices((True, False), k=len(rules)))
+        return assemble(name, family, chains)
 
     def script(self) -> str:
         """Return one or two tables."""
         return WATCHED + self.table("first") + (self.table("second") if self._rng.random() < 0.5 else "")
 
-    def packets(self) -> list[Packet]:
-        """Return four packets."""
-        return self._rng.sample(list(dict.fromkeys(self._packets)), 4)
+    def packets(self, families: tuple[int, ...]) -> list[Packet]:
+        """Return four packets of some families."""
+        return self._rng.sample([one for one in dict.fromkeys(self._packets) if one.family in families], 4)
 
     def beside(self) -> Beside:
         """Return rules of iptables, of which the dump of iptables-legacy does not say when they were loaded."""
@@ -98,13 +102,14 @@ class Rulesets:
 def main(number: int, most: int) -> int:
     """Compare, and return how many rulesets differ."""
     began, different, made = time.monotonic(), 0, Rulesets(number)
-    with machine(ROUTING) as nft, machine(ROUTING) as legacy:
+    with machine(DUAL) as nft, machine(DUAL) as legacy:
         machines = {"nft": nft, "legacy": legacy, "": nft}
         for one in machines.values():
             one.listen(PORTS)
         for done in range(most):
-            script, kinds = made.script(), made.packets()
+            script = made.script()
             beside = made.beside() if done % 3 == 2 else NOTHING
+            kinds = made.packets((4,) if beside.flavour else (4, 6))
             try:
                 if remembers(script):
                     compare_each(machines[beside.flavour], script, kinds, EACH, beside)

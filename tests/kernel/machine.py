@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from fractions import Fraction
 from functools import cache
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,13 @@ class Machine:
         return answer["ok"]
 
     def interfaces(self, routing: Routing) -> None:
-        addresses = [[held.dev, held.address, held.prefix] for held in routing.interfaces if ":" not in held.address]
-        routes = [[f"{dotted(r.value)}/{r.prefix}", r.gateway or "", r.dev] for r in routing.routes if r.bits == 32]
+        given = [held for held in routing.interfaces if held.scope != "link" and held.address != "::1"]
+        addresses = [[held.dev, held.address, held.prefix] for held in given]
+        routes = [
+            [f"{text_of(route.bits, route.value)}/{route.prefix}", route.gateway or "", route.dev]
+            for route in routing.routes
+            if route.bits == 32 or route.value >> 118 != 0x3FA  # fe80::/10: each interface has its own
+        ]
         self._ask("interfaces", addresses, routes)
 
     def listen(self, ports: Sequence[int]) -> None:
@@ -111,8 +117,9 @@ class Machine:
         return {(name, src, to, port): number for name, src, to, port, number in seen}
 
 
-def dotted(value: int) -> str:
-    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
+def text_of(bits: int, value: int) -> str:
+    """Return an address as text."""
+    return str(IPv4Address(value) if bits == 32 else IPv6Address(value))
 
 
 @contextmanager

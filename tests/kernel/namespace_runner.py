@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import suppress
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pyroute2 import IPSet
 from pyroute2.ipset import PortEntry
 
 OUTGOING = 4  # linux/if_packet.h
-PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58}
 FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
 SETTINGS = {
     "net/ipv4/ip_forward": 1, "net/ipv4/conf/all/rp_filter": 0, "net/ipv4/conf/default/rp_filter": 0,
@@ -31,6 +31,13 @@ SETTINGS = {
     "net/ipv6/conf/default/disable_ipv6": 1, "net/ipv4/icmp_echo_ignore_all": 1,
     "net/ipv4/icmp_msgs_per_sec": 0, "net/ipv4/icmp_msgs_burst": 0,  # no answer when a TTL is used up
 }  # fmt: skip
+# for machines with IPv6 addresses: nothing is sent that no test has sent
+SETTINGS_OF_IPV6 = {
+    "net/ipv6/conf/all/disable_ipv6": 0, "net/ipv6/conf/default/disable_ipv6": 0, "net/ipv6/conf/all/forwarding": 1,
+    "net/ipv6/conf/default/accept_dad": 0, "net/ipv6/conf/default/addr_gen_mode": 1,
+    "net/ipv6/conf/default/router_solicitations": 0, "net/ipv6/icmp/ratelimit": 1_000_000,
+}  # fmt: skip
+IPV4, IPV6 = 0x0800, 0x86DD  # linux/if_ether.h
 
 
 def ran(*command: str, text: str = "") -> str:
@@ -52,6 +59,9 @@ class Machine:
 
     def interfaces(self, addresses: list[list[Any]], routes: list[list[str]]) -> None:
         """`addresses`: [interface, address, prefix]; `routes`: [range, gateway or "", interface]."""
+        if any(":" in address for _, address, _ in addresses):
+            for name, value in SETTINGS_OF_IPV6.items():
+                Path("/proc/sys", name).write_text(str(value))
         names = list(dict.fromkeys(name for name, _, _ in addresses if name != "lo"))
         batch = ["link set lo up"]
         for number, name in enumerate(names):
@@ -65,19 +75,27 @@ class Machine:
         ran("ip", "-batch", "-", text="\n".join(batch))
         macs = {link["ifname"]: link["address"] for link in json.loads(ran("ip", "-j", "link"))}
         for number, name in enumerate(names):
-            far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+            far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # every protocol
             far.bind((f"far{number}", 0))
             far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
             far.setblocking(False)
             self.far[name] = far
             self.mac[name] = bytes.fromhex(macs[name].replace(":", ""))
-        self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        self.raw = {
+            family: socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            for family in (socket.AF_INET, socket.AF_INET6)
+        }
 
     def listen(self, ports: list[int]) -> None:
         """Take UDP packets silently: no ICMP error goes back."""
-        self.listening = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in ports]
-        for one, port in zip(self.listening, ports, strict=True):
-            one.bind(("", port))
+        self.listening.clear()
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for port in ports:
+                taken = socket.socket(family, socket.SOCK_DGRAM)
+                if family == socket.AF_INET6:
+                    taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                taken.bind(("", port))
+                self.listening.append(taken)
 
     def accounts(self, names: list[str]) -> None:
         for name in names:
@@ -138,11 +156,13 @@ class Machine:
             self.sport = 10000 + (self.sport - 9999) % 50000
             data = ip_packet(packet, sources[number % len(sources)], self.sport)
             if packet["in_interface"] is None:
+                family = socket.AF_INET6 if ":" in packet["dst"] else socket.AF_INET
                 with suppress(PermissionError):  # an OUTPUT rule dropped it
-                    self.raw.sendto(data, (packet["dst"], 0))
+                    self.raw[family].sendto(data, (packet["dst"], 0))
             else:
                 name = packet["in_interface"]
-                self.far[name].send(self.mac[name] + b"\x02\0\0\0\0\x63\x08\0" + data)
+                kind = struct.pack("!H", IPV6 if ":" in packet["dst"] else IPV4)
+                self.far[name].send(self.mac[name] + b"\x02\0\0\0\0\x63" + kind + data)
             if number % 32 == 31:
                 self._catch(seen)
         self._catch(seen)
@@ -173,10 +193,24 @@ class Machine:
                     break
                 if where[2] == OUTGOING:
                     continue
-                packet = data[14:]
-                ports = struct.unpack_from("!HH", packet, (packet[0] & 15) * 4)
-                dport = ports[1] if packet[9] in (6, 17) else 0
-                seen[name, str(IPv4Address(packet[12:16])), str(IPv4Address(packet[16:20])), dport] += 1
+                if (left := departure(data)) is not None:
+                    seen[name, *left] += 1
+
+
+def departure(frame: bytes) -> tuple[str, str, int] | None:
+    """Return source, destination and destination port; None for what IPv6 sends of its own accord."""
+    (kind,), packet = struct.unpack_from("!H", frame, 12), frame[14:]
+    if kind == IPV4:
+        protocol, at = packet[9], (packet[0] & 15) * 4
+        ends = str(IPv4Address(packet[12:16])), str(IPv4Address(packet[16:20]))
+    elif kind == IPV6 and packet[6] in (6, 17, 58):
+        protocol, at = packet[6], 40
+        ends = str(IPv6Address(packet[8:24])), str(IPv6Address(packet[24:40]))
+        if protocol == 58 and 133 <= packet[40] <= 137:  # neighbors and routers look for each other (RFC 4861)
+            return None
+    else:
+        return None
+    return *ends, struct.unpack_from("!H", packet, at + 2)[0] if protocol in (6, 17) else 0
 
 
 def checksum(data: bytes) -> int:
@@ -187,7 +221,9 @@ def checksum(data: bytes) -> int:
 
 
 def ip_packet(packet: dict[str, Any], source: str, sport: int) -> bytes:
-    src, dst = IPv4Address(source).packed, IPv4Address(packet["dst"]).packed
+    is_six = ":" in packet["dst"]
+    kind = IPv6Address if is_six else IPv4Address
+    src, dst = kind(source).packed, kind(packet["dst"]).packed
     protocol = PROTOCOLS[packet["protocol"]]
     dport = packet.get("dport") or 0
     if protocol == 6:
@@ -196,10 +232,12 @@ def ip_packet(packet: dict[str, Any], source: str, sport: int) -> bytes:
     elif protocol == 17:
         body = struct.pack("!HHHH", sport, dport, 8, 0)
     else:
-        body = struct.pack("!BBHHH", int(packet.get("icmp_type") or 8), 0, 0, sport, 1)
+        body = struct.pack("!BBHHH", int(packet.get("icmp_type") or (128 if is_six else 8)), 0, 0, sport, 1)
     pseudo = b"" if protocol == 1 else src + dst + struct.pack("!BBH", 0, protocol, len(body))
-    at = {6: 16, 17: 6, 1: 2}[protocol]
+    at = {6: 16, 17: 6, 1: 2, 58: 2}[protocol]
     body = body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2 :]
+    if is_six:
+        return struct.pack("!IHBB16s16s", 6 << 28, len(body), protocol, packet.get("ttl") or 64, src, dst) + body
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, packet.get("ttl") or 64, protocol, 0, src, dst)
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
 

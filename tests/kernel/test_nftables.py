@@ -22,14 +22,17 @@ from kanslib.iptables.tracer import Tracer
 from kanslib.k8s import kubeproxy_nftables
 from kanslib.k8s.kubeproxy import Config
 from kanslib.nftables.compiler import CompiledRuleset
-from tests.iptables.rulesets import HOOKS, PORTS, ROUTING, TRIES, dumps, packets
-from tests.nftables.rulesets import rulesets
+from tests.iptables.rulesets import HOOKS, PORTS, TRIES, dumps
+from tests.iptables.rulesets import packets as packets_of_ipv4
+from tests.nftables.ipv6_rulesets import DUAL
+from tests.nftables.rulesets import packets, rulesets
 from tests.peers.random_clusters import random_cluster
 
 from .machine import SIGMAS, Machine, fits, machine
 from .test_random_rulesets import Namespace
 
 KINDS = st.lists(packets(), min_size=1, max_size=4, unique=True)
+KINDS_OF_IPV4 = st.lists(packets_of_ipv4(), min_size=1, max_size=4, unique=True)  # those of iptables' dumps
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ COUNTED = re.compile(r"counter packets (\d+)")
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Machine]:
-    with machine(ROUTING) as found:
+    with machine(DUAL) as found:
         found.listen(PORTS)
         yield found
 
@@ -67,7 +70,7 @@ class Loaded:
         ruleset = nftables.parse(self.text)
         compiled = CompiledRuleset(ruleset.tables, ruleset.managed if self.beside else frozenset())
         dumps = [CompiledDump(iptables.parse(self.beside), compiled.ranks)] if self.beside else []
-        outcomes = Tracer((compiled, *dumps)).trace(packet, ROUTING, answers=Namespace())
+        outcomes = Tracer((compiled, *dumps)).trace(packet, DUAL, answers=Namespace())
         assert sum(way.probability for way in outcomes) == 1
         return outcomes
 
@@ -161,7 +164,7 @@ def test_nftables_trace_equals_kernel_on_many_random_rulesets(made: Machine, scr
 @pytest.fixture(scope="module")
 def mixed() -> Iterator[dict[str, Machine]]:
     """One for each flavour of iptables: in one namespace the rules of both would be asked."""
-    with machine(ROUTING) as nft, machine(ROUTING) as legacy:
+    with machine(DUAL) as nft, machine(DUAL) as legacy:
         nft.listen(PORTS)
         legacy.listen(PORTS)
         yield {"nft": nft, "legacy": legacy}
@@ -169,7 +172,7 @@ def mixed() -> Iterator[dict[str, Machine]]:
 
 @pytest.mark.kernel
 @settings(TRIES, max_examples=20)
-@given(script=rulesets(), kinds=KINDS, beside=MIXED)
+@given(script=rulesets(), kinds=KINDS_OF_IPV4, beside=MIXED)
 def test_trace_of_both_languages_equals_kernel(
     mixed: dict[str, Machine], script: str, kinds: list[Packet], beside: Beside
 ) -> None:
@@ -178,7 +181,7 @@ def test_trace_of_both_languages_equals_kernel(
 
 @pytest.mark.kernel_long
 @settings(TRIES, max_examples=100)
-@given(script=rulesets(), kinds=KINDS, beside=MIXED)
+@given(script=rulesets(), kinds=KINDS_OF_IPV4, beside=MIXED)
 def test_trace_of_both_languages_equals_kernel_often(
     mixed: dict[str, Machine], script: str, kinds: list[Packet], beside: Beside
 ) -> None:

@@ -14,7 +14,7 @@ from kanslib import iptables, nftables
 from kanslib.iptables import Outcome, Packet, Routing
 from tests.nftables.recorded_dumps import RecordedDump, recorded_dumps
 
-from .machine import Machine, chi_squared, dotted, fits, machine
+from .machine import Machine, chi_squared, fits, machine, text_of
 
 EACH = 100  # connections of a kind
 CLIENT = "172.18.0.100"
@@ -38,7 +38,7 @@ def flows(dump: RecordedDump) -> Iterator[Flow]:
     """Yield connections to every address of each Service: from outside, from a Pod of the node, from the node."""
     ruleset, beside = nftables.parse(dump.text), [iptables.parse(dump.saved)] if dump.saved else []
     own = next(held.address for held in dump.routing.interfaces if held.dev == "eth0" and ":" not in held.address)
-    pods = [(dotted(one.value), one.dev) for one in dump.routing.routes if one.bits == one.prefix == 32]
+    pods = [(text_of(32, one.value), one.dev) for one in dump.routing.routes if one.bits == one.prefix == 32]
     senders = [(CLIENT, "eth0"), (own, None), *[pod for pod in pods if pod[1].startswith("veth")][:1]]
     for number, (dst, dport) in enumerate(targets(ruleset, own)):
         for src, dev in senders:

@@ -18,7 +18,7 @@ from kanslib.iptables import Outcome, Packet, Routing, Rule, Ruleset
 from kanslib.iptables.outcome import WalkedRule
 from kanslib.recording import Recording
 
-from .machine import SIGMAS, Machine, chi_squared, dotted, fits, machine, needs_kernel
+from .machine import SIGMAS, Machine, chi_squared, fits, machine, needs_kernel, text_of
 
 EACH = 150  # connections of a flow
 CLIENT = "172.18.0.100"
@@ -69,7 +69,7 @@ def flows(ruleset: Ruleset, routing: Routing) -> Iterator[Flow]:
     """To every address and NodePort of a Service: from outside, from a Pod of this node, from the node itself."""
     own = next(held.address for held in routing.interfaces if held.dev == "eth0")
     pods = [(route.value, route.dev) for route in routing.routes if route.prefix == 32 and route.dev.startswith("veth")]
-    senders = [(CLIENT, "eth0"), (own, None), *[(dotted(value), dev) for value, dev in pods[:1]]]
+    senders = [(CLIENT, "eth0"), (own, None), *[(text_of(32, value), dev) for value, dev in pods[:1]]]
     for number, (dst, protocol, dport) in enumerate(targets(ruleset, own)):
         for src, dev in senders:
             packet = Packet(src, dst, protocol, dport=dport, in_interface=dev)

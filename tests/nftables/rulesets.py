@@ -1,4 +1,7 @@
-"""Random rulesets of nftables that the packets of `tests.iptables.rulesets` meet often (hypothesis)."""
+"""Random rulesets of nftables that the packets of `tests.iptables.rulesets` meet often (hypothesis).
+
+Rules are drawn in IPv4. In a table of IPv6 they are put in its words, in one of both families some of them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
+from kanslib.iptables import Packet
 from tests.iptables.rulesets import HERE, PORTS, SOURCES, THERE
+from tests.iptables.rulesets import packets as packets_of_ipv4
+from tests.nftables.ipv6_rulesets import in_ipv6, packet_in_ipv6
 
 CHAINS = ("one", "two", "three", "four")
 HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
@@ -143,12 +149,20 @@ def rule(draw: st.DrawFn, place: Place, before_conntrack: bool) -> str:
     return " ".join(filter(None, parts))
 
 
-SETS = """\tset ports { type inet_service; flags interval; elements = { 53, 8000-9000 }; }
-\tset hosts { type ipv4_addr; elements = { 10.0.0.7, 10.0.1.20 }; }
+_PORTS = "\tset ports { type inet_service; flags interval; elements = { 53, 8000-9000 }; }\n"
+_SETS = """\tset hosts { type ipv4_addr; elements = { 10.0.0.7, 10.0.1.20 }; }
 \tset networks { type ipv4_addr; flags interval; elements = { 10.0.1.16/28, 192.0.2.0/24 }; }
 \tset pairs { type ipv4_addr . ipv4_addr; elements = { 10.0.0.7 . 10.0.1.20, 10.0.0.8 . 192.0.2.5 }; }
 \tset seen { type ipv4_addr; size 100; flags dynamic,timeout; timeout 1h; }
 """
+SETS = _PORTS + _SETS + in_ipv6(_SETS)
+FAMILIES = ("ip", "ip6", "inet", "inet")
+
+
+def in_family(family: str, rules: Sequence[str], of_ipv6: Sequence[bool]) -> list[str]:
+    """Return rules as a table of a family has them; `of_ipv6`: which of them, in one of both families."""
+    chosen = {"ip": [False] * len(rules), "ip6": [True] * len(rules)}.get(family, of_ipv6)
+    return [in_ipv6(one) if six else one for one, six in zip(rules, chosen, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -196,13 +210,12 @@ def assemble(name: str, family: str, chains: Mapping[Body, Sequence[str]]) -> st
 @st.composite
 def table(draw: st.DrawFn, name: str, family: str) -> str:
     """A table with chains at some hooks."""
-    return assemble(
-        name, family,
-        {
-            body: draw(st.lists(rule(body.place, body.before_conntrack), min_size=0 if body.head else 1, max_size=4))
-            for body in draw(bodies())
-        },
-    )  # fmt: skip
+    chains: dict[Body, Sequence[str]] = {}
+    for body in draw(bodies()):
+        least = 0 if body.head else 1
+        drawn = draw(st.lists(rule(body.place, body.before_conntrack), min_size=least, max_size=4))
+        chains[body] = in_family(family, drawn, [draw(st.booleans()) for _ in drawn])
+    return assemble(name, family, chains)
 
 
 # conntrack is switched on in a namespace when the first rule needs it
@@ -212,6 +225,11 @@ WATCHED = "table inet watched {\n\tchain watched { type filter hook forward prio
 @st.composite
 def rulesets(draw: st.DrawFn) -> str:
     """One or two tables."""
-    first = draw(table("first", draw(st.sampled_from(["ip", "inet"]))))
-    second = draw(st.one_of(st.just(""), table("second", draw(st.sampled_from(["ip", "inet"])))))
+    first = draw(table("first", draw(st.sampled_from(FAMILIES))))
+    second = draw(st.one_of(st.just(""), table("second", draw(st.sampled_from(FAMILIES)))))
     return WATCHED + first + second
+
+
+def packets() -> st.SearchStrategy[Packet]:
+    """A first packet of either family; see `tests.iptables.rulesets.packets`."""
+    return st.one_of(packets_of_ipv4(), packets_of_ipv4().map(packet_in_ipv6))

@@ -54,6 +54,7 @@ from kanslib.nftables.syntax import (
 )
 
 ALL_BITS = 0xFFFFFFFF
+_IPV6_HEADER = 40  # bytes
 _MOST_WORDS = 256  # in an interval of marks or flags
 _IP = ("ip", "ip6")
 _PORTS_OF = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
@@ -268,11 +269,18 @@ def _network_header(left: Payload) -> _Builder | None:
             return _field("ttl", integers, family)
         case "length" if left.protocol == "ip":
             return _field("length", integers, family)
+        case "length":
+            return _field("length", _length_of_ipv6, family)
         case "protocol" | "nexthdr":
             return lambda values, negated: (family, *_protocols(values, negated))
         case "dscp":
             return lambda values, negated: (family, _any_bits("tos", 0xFC, [dscp(v) << 2 for v in values], negated))
     return None
+
+
+def _length_of_ipv6(value: Expression) -> Ranges:
+    """Return the lengths of packets whose length without their header (RFC 8200) is among some."""
+    return tuple((first + _IPV6_HEADER, last + _IPV6_HEADER) for first, last in integers(value))
 
 
 def _protocol(name: str) -> tuple[Match, ...]:
