@@ -7,7 +7,7 @@ language is that of `use` or `choose` (`kans --lang`), else of KANS_LANG, of the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -65,7 +65,7 @@ def all_of(things: Iterable[str]) -> str:
     >>> all_of(["ORIGIN", "AS_PATH", "NEXT_HOP"])
     'ORIGIN and AS_PATH and NEXT_HOP'
     """
-    return reduce(lambda one, other: tr("{one} and {other}", one=one, other=other), things)
+    return _joined(things, lambda one, other: tr("{one} and {other}", one=one, other=other))
 
 
 def any_of(things: Iterable[str]) -> str:
@@ -74,7 +74,21 @@ def any_of(things: Iterable[str]) -> str:
     >>> any_of(["icmp", "tcp"])
     'icmp or tcp'
     """
-    return reduce(lambda one, other: tr("{one} or {other}", one=one, other=other), things)
+    return _joined(things, lambda one, other: tr("{one} or {other}", one=one, other=other))
+
+
+def in_turn(things: Iterable[str]) -> str:
+    """Return things that follow one another in time, in a sentence.
+
+    >>> in_turn(["node a", "nobody", "node b"])
+    'node a, then nobody, then node b'
+    """
+    return _joined(things, lambda one, other: tr("{one}, then {other}", one=one, other=other))
+
+
+def _joined(things: Iterable[str], join: Callable[[str, str], str]) -> str:
+    found = list(things)
+    return reduce(join, found) if found else ""
 
 
 class Words(StrEnum):

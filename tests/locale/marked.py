@@ -9,7 +9,8 @@ from string import Formatter
 
 MARKS = {"tr": 1, "tr_later": 1, "tr_plural": 2}  # how many of its arguments are messages
 # two words, or a word beside a placeholder
-_SENTENCE = re.compile(r"[A-Za-z]{2,}[,:;.”’)]?\s[A-Za-z{“(]|\}[,:;.”’)]?\s[A-Za-z]{2,}")
+_SENTENCE = re.compile(r"[A-Za-z]{2,}[,:;.”’)]?\s[A-Za-z{“(]|\}[,:;.”’)]?\s[A-Za-z]{2,}|\ban? [a-z]{2,}")
+_VERBS = re.compile(r"\{([^{}|]*)\|[^{}|]*\}")  # of a question: "{is|is not}"
 _PLACEHOLDER = re.compile(r"\{\w*(?:![rs])?(?::[^{}]*)?\}")
 _CODE = re.compile(r"^\s*[.#@<{]|[;}{]\s*$|[a-z-]+:[^ ;]+;|\\[dwsbSW.]|\(\?|/\*|^[a-z]+ -|^-|=\"")
 # of these calls no argument is shown to a person: patterns, logs, programs, comparisons, names of types
@@ -24,7 +25,7 @@ Text = ast.Constant | ast.JoinedStr
 def unmarked(tree: ast.Module) -> Iterator[Text]:
     """Return each sentence of a module that is neither marked nor silent, in the order of the code."""
     for node, parents in _texts(tree, ()):
-        words = words_of(node)
+        words = _VERBS.sub(r"\1", words_of(node))
         bare = _PLACEHOLDER.sub("", words)
         is_text = _SENTENCE.search(words) and not _CODE.search(bare) and bare != bare.upper()  # names of columns
         if is_text and not _is_silent(node, parents):

@@ -24,8 +24,13 @@ class Evidence(NamedTuple):
     @classmethod
     def of(cls, frame: Frame) -> Evidence:
         """Return a frame as evidence."""
-        source = tr(" of {source}", source=frame.source.rpartition("/")[2]) if frame.source else ""
-        return cls(
-            tr("frame {number}{source}", number=frame.number, source=source) if frame.number else tr("a frame"),
-            str(frame),
-        )
+        return cls(_place(frame), str(frame))
+
+
+def _place(frame: Frame) -> str:
+    """Return the number of a frame, and the file of its capture."""
+    if not frame.number:
+        return tr("a frame")
+    if not frame.source:
+        return tr("frame {number}", number=frame.number)
+    return tr("frame {number} of {source}", number=frame.number, source=frame.source.rpartition("/")[2])

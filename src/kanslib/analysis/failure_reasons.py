@@ -139,11 +139,38 @@ def _is_about(event: TimelineEvent, service: str) -> bool:
 
 
 class _Target(NamedTuple):
-    """The machine that a SYN was sent to: its MAC address, its name, and how far the capture shows it."""
+    """The machine that a SYN was sent to: its MAC address, its name, and whether the SYN's own frame shows it.
+
+    Else the newest claim of the address suggests it.
+    """
 
     mac: str
     name: str
-    verb: str
+    is_shown: bool
+
+    def describe_live(self) -> str:
+        """Return in words that the machine is alive."""
+        if self.is_shown:
+            return tr("sent to {name}, which is alive", name=self.name)
+        return tr("sent, as the newest claim of the address suggests, to {name}, which is alive", name=self.name)
+
+    def describe_silent(self, last: float | None) -> str:
+        """Return in words that the machine is silent since a moment (seconds after the action); None: always."""
+        if last is None:
+            if self.is_shown:
+                return tr("sent to the MAC of {name}, which sent no frame", name=self.name)
+            return tr(
+                "sent, as the newest claim of the address suggests, to the MAC of {name}, which sent no frame",
+                name=self.name,
+            )
+        if self.is_shown:
+            return tr("sent to the MAC of {name}, its last frame is from {last:+.1f} s", name=self.name, last=last)
+        return tr(
+            "sent, as the newest claim of the address suggests, to the MAC of {name}, "
+            "its last frame is from {last:+.1f} s",
+            name=self.name,
+            last=last,
+        )
 
 
 class _UnansweredPort(NamedTuple):
@@ -204,7 +231,7 @@ class _Explanation:
         timeout = start + max(attempt.ms / 1000, 0.05) + 0.05
         for frame in self.capture.answers(self.vip, port, start, timeout):
             if icmp := frame.icmp or frame.icmpv6:
-                sender = self.capture.name(frame.source_mac, self.vip) if frame.source_mac else "a machine"
+                sender = self.capture.name(frame.source_mac, self.vip) if frame.source_mac else tr("a machine")
                 text = tr("{sender} answered: {meaning}", sender=sender, meaning=icmp.meaning)
                 return Reason(Cause.UNREACHABLE, text, (*evidence, Evidence.of(frame)))
             if frame.tcp and "R" in frame.tcp.flags:
@@ -217,30 +244,27 @@ class _Explanation:
         """Return where the attempt's last SYN was sent; None where the capture does not show it."""
         macs = [syn.destination_mac for syn in attempt.syns if syn.destination_mac]
         if macs:
-            return _Target(macs[-1], self.capture.name(macs[-1], self.vip), tr("sent to"))
+            return _Target(macs[-1], self.capture.name(macs[-1], self.vip), True)
         claim = self.capture.newest_claim(self.vip, attempt.syns[-1].time)
         if claim is None or not claim.mac:
             return None
-        return _Target(
-            claim.mac,
-            self.capture.name(claim.mac, self.vip),
-            tr("sent, as the newest claim of the address suggests, to"),
-        )
+        return _Target(claim.mac, self.capture.name(claim.mac, self.vip), False)
 
     def _sent_to_silent_node(self, attempt: Attempt, evidence: tuple[Evidence, ...]) -> Reason | None:
         syn, target = attempt.syns[-1], self._target(attempt)
         if target is None or not self.capture.is_silent(target.mac, syn.time):
             return None
         last = self.capture.last_frame_time(target.mac, syn.time)
-        since = (
-            tr("its last frame is from {last:+.1f} s", last=last - self.zero)
-            if last is not None
-            else tr("which sent no frame")
-        )
-        text = tr("{verb} the MAC of {name}, {since}", verb=target.verb, name=target.name, since=since)
+        text = target.describe_silent(None if last is None else last - self.zero)
         if claim := self._newer_claim(syn, target.mac):
             holder, start = self.capture.name(claim.mac, self.vip), claim.frame.time - self.zero
-            text += tr("; {holder} claims {vip} since {start:+.1f} s", holder=holder, vip=self.vip, start=start)
+            text = tr(
+                "{text}; {holder} claims {vip} since {start:+.1f} s",
+                text=text,
+                holder=holder,
+                vip=self.vip,
+                start=start,
+            )
             return Reason(Cause.STALE_NEIGHBOR, text, (*evidence, Evidence.of(claim.frame)))
         is_routed = len({frame.destination_mac for frame in attempt.syns if frame.destination_mac}) > 1
         return Reason(Cause.HOP_GONE if is_routed else Cause.LEADER_GONE, text, evidence)
@@ -265,7 +289,7 @@ class _Explanation:
                 name=name,
             )
             return Reason(Cause.REMEMBERED, text, (Evidence.of(before.frame), *evidence))
-        text = tr("{verb} {name}, which is alive", verb=target.verb, name=name)
+        text = target.describe_live()
         if not any(isinstance(event, EndpointEvent) for event in self.events):
             return Reason(
                 Cause.ENDPOINT_GONE, tr("{text}, and no answer came back: the Pod is gone", text=text), evidence
@@ -306,12 +330,13 @@ class _Explanation:
         start = self.zero + attempt.at
         requests = self.capture.unanswered_requests(self.vip, start, start + attempt.ms / 1000 + 0.5)
         if requests:
-            what = tr("neighbor solicitations") if ":" in self.vip else tr("ARP requests")
-            return Reason(
-                Cause.NO_ARP,
-                tr("{number} {what} for {vip}, no reply", number=len(requests), what=what, vip=self.vip),
-                _frames(requests[:3]),
+            values = {"number": len(requests), "vip": self.vip}
+            text = (
+                tr("{number} neighbor solicitations for {vip}, no reply", **values)
+                if ":" in self.vip
+                else tr("{number} ARP requests for {vip}, no reply", **values)
             )
+            return Reason(Cause.NO_ARP, text, _frames(requests[:3]))
         causes = {
             ClientError.REFUSED: Cause.REFUSED, ClientError.NO_ROUTE: Cause.NO_ARP,
             ClientError.UNREACHABLE: Cause.UNREACHABLE,

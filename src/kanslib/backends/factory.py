@@ -98,7 +98,7 @@ def simulate_manifest(manifest: str) -> Backend:
         manifest, manifests.kind_cluster, plan.client, plan.router, float(int(time.time()))
     )
     title = tr("{number} nodes, from a manifest", number=len(state.objects["nodes"]))
-    simulated = SimulatedBackend(state, "a manifest", title=title, unread=unread)
+    simulated = SimulatedBackend(state, tr("a manifest"), title=title, unread=unread)
     if any(document["kind"] in METALLB_KINDS for document in documents):
         simulated.perform("install_metallb", ())
     if documents:

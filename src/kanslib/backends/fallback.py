@@ -272,7 +272,11 @@ class SimulatorFallback(FallbackBackend):
         recorded = self._recorded
         since = tr("the recorded moment {utc}", utc=utc(recorded.now()))
         if recorded.clock.last_name != OPENING:
-            since += tr(", after {last_name}", last_name=recorded.clock.last_name)
+            since = tr(
+                "the recorded moment {utc}, after {last_name}",
+                utc=utc(recorded.now()),
+                last_name=recorded.clock.last_name,
+            )
         return SimulatedBackend(from_recording(recorded), since, title=recorded.story.title, requested="recorded")
 
     @override

@@ -153,9 +153,10 @@ class LiveBackend(Backend):
             self._refuse_down(node)
         found = [entry for entry in logs(self._session.watches, component) if node in (None, entry[1])]
         if not found:
-            where = tr(" on {node}", node=node) if node else ""
             raise NotFoundError(
-                tr("a Pod of {component!r}{where}", component=component, where=where),
+                tr("a Pod of {component!r} on {node}", component=component, node=node)
+                if node
+                else tr("a Pod of {component!r}", component=component),
                 tr("lab.pods() shows which Pods run where"),
             )
         return self._text("\n".join(line for _, line in merge_logs({pod: text for pod, _, text in found})))
@@ -237,7 +238,7 @@ class LiveBackend(Backend):
 
     @override
     def capture_path(self, target: str, service: str) -> tuple[list[HopCapture], Provenance]:
-        self._refuse_past("a request")
+        self._refuse_past(tr("a request"))
         ways = list(self._capture_points(service))
         files = [self._session.journal.path / "reads" / f"hop-{time.time():.6f}-{i}.pcap" for i in range(len(ways))]
         began = time.time()
@@ -530,9 +531,9 @@ class LiveBackend(Backend):
         """Undo what is active, and bring the cluster back to the story's opening."""
         undone = [f"{one.verb} {one.target}".strip() for one in self.active_actions()]
         self.at(OPENING, None)
-        return self._text(
-            tr("back at the opening") + (tr("; undone: {undone}", undone=", ".join(undone)) if undone else "")
-        )
+        if not undone:
+            return self._text(tr("back at the opening"))
+        return self._text(tr("back at the opening; undone: {undone}", undone=", ".join(undone)))
 
     @override
     def actions(self) -> list[Moment]:

@@ -206,10 +206,11 @@ class RecordedBackend(Backend):
             for pod in self.objects("pods")
             if pod["metadata"]["name"].startswith(component + "-")
         }
-        where = tr(" on {node}", node=node) if node else ""
         if not any(node in (None, home) for home in pods.values()):
             raise NotFoundError(
-                tr("a Pod of {component!r}{where} now", component=component, where=where),
+                tr("a Pod of {component!r} on {node} now", component=component, node=node)
+                if node
+                else tr("a Pod of {component!r} now", component=component),
                 tr("lab.pods() shows which Pods run where"),
             )
         logs = self.recording.under("logs")
@@ -220,7 +221,10 @@ class RecordedBackend(Backend):
         }
         if not files:
             raise NotRecordedError(
-                tr("a log of {component!r}{where} at this moment", component=component, where=where), sorted(logs)
+                tr("a log of {component!r} on {node} at this moment", component=component, node=node)
+                if node
+                else tr("a log of {component!r} at this moment", component=component),
+                sorted(logs),
             )
         lines = merge_logs({name: self.recording.text(file) for name, file in files.items()})
         last = self.clock.last

@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from kanslib.exceptions import ConfigurationError, KanslibError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import all_of, tr, tr_later
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb import election
@@ -97,7 +97,7 @@ def _name(obj: KubeObject) -> str:
 
 def _join(names: Collection[str]) -> str:
     found = sorted(names)
-    return tr(" and ").join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    return all_of([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
 def _advertisements(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
 from kanslib.exercises.session import LOOK_FIRST, ExerciseView, Feedback, Prediction
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import all_of, tr, tr_later
 from kanslib.palette import BLUE, GREEN, VERMILLION
 
 _WIDE = {"width": "auto", "max_width": "100%"}
@@ -258,7 +258,7 @@ def _create_dropdowns(view: ExerciseView) -> FormField:
         if note.value:
             return tr(LOOK_FIRST)
         parts = [part for part, dropdown in dropdowns.items() if dropdown.value is None]
-        return tr("Choose {parts}.", parts=tr(" and ").join(tr(_THE_PART[part]) for part in parts)) if parts else ""
+        return tr("Choose {parts}.", parts=all_of(tr(_THE_PART[part]) for part in parts)) if parts else ""
 
     offer()
     view.on_query = offer

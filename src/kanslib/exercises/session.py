@@ -388,7 +388,7 @@ class Prediction(ExerciseView):
 
     def __repr__(self) -> str:
         result = f"\n{self.result}" if self.result else ""
-        return f"{tr('Predict.')} {self.question}\n→ .answer(guess){tr(', then look')}{result}"
+        return f"{tr('Predict.')} {self.question}\n{tr('→ .answer(guess), then look')}{result}"
 
 
 class Quiz:

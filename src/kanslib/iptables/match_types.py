@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
-from kanslib.i18n import tr
+from kanslib.i18n import any_of, tr
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, endpoint, number
 from kanslib.iptables.questions import (
@@ -188,7 +188,7 @@ class NetworkMatch:
         for bits, value, mask in self.networks:
             rest = (1 << bits) - 1 ^ mask
             if rest & (rest + 1):  # a mask such as 255.0.255.0
-                words = f"{packet.describe(self.field)} {{is|is not}} in"
+                words = tr("{address} {{is|is not}} in", address=packet.describe(self.field))
                 return packet.ask(
                     Question(Subject(f"network {self.field}", words, self.text, packet.key((self.field,))))
                 )
@@ -487,7 +487,7 @@ class StatusTest:
         new = packet.test("ctstate", ((NEW, NEW),))
         if new is not False:
             return new if isinstance(new, Question) else self.negated
-        words = f"the connection {{is|is not}} {' or '.join(sorted(self.statuses))}"
+        words = tr("the connection {{is|is not}} {statuses}", statuses=any_of(sorted(self.statuses)))
         return _flip(packet.ask(Question(Subject("ctstatus", words))), self.negated)
 
 
@@ -597,7 +597,8 @@ def set_subject(packet: MatchedPacket, name: str, flags: tuple[str, ...]) -> Sub
         with_port = at == 1 or (moved and len(flags) == 1)
         key.append(packet.key((address, port) if with_port else (address,)))
         shown.append(endpoint(packet.describe(address), getattr(packet, port) if with_port else None))
-    return Subject(f"set {name}", f"set {name} {{holds|does not hold}}", ", ".join(shown), tuple(key))
+    words = tr("set {name} {{holds|does not hold}}", name=name)
+    return Subject(f"set {name}", words, ", ".join(shown), tuple(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -624,7 +625,9 @@ class SetMatch:
         if isinstance(held, Question) and (known := packet.sets.holds(self.name, self.flags, packet)) is not None:
             held = known
         if held is True and self.conditions:
-            words = f"set {self.name}, {self.conditions}, {{matches|does not match}}"
+            words = tr(
+                "set {name}, {conditions}, {{matches|does not match}}", name=self.name, conditions=self.conditions
+            )
             held = packet.ask(Question(Subject(f"set {self.name}", words, subject.value, subject.key)))
         return _flip(held, self.negated)
 
@@ -722,11 +725,11 @@ class RecentMatch(ActingMatch):
             return True
         if entry.cleared:
             return False
-        words = tr("the list {name} {{holds|does not hold}} VALUE", name=self.name)
-        words += tr(", seen in the last {seconds} s", seconds=self.seconds) if self.seconds else ""
-        words += tr(", at least {wanted} times", wanted=wanted - entry.added) if wanted - entry.added > 1 else ""
-        words += tr(", with the same TTL") if self.same_ttl else ""
-        return packet.ask(Question(Subject(f"recent {self.name}", words, packet.describe(self.side), key)))
+        words = [tr("the list {name} {{holds|does not hold}} VALUE", name=self.name)]
+        words += [tr("seen in the last {seconds} s", seconds=self.seconds)] if self.seconds else []
+        words += [tr("at least {wanted} times", wanted=wanted - entry.added)] if wanted - entry.added > 1 else []
+        words += [tr("with the same TTL")] if self.same_ttl else []
+        return packet.ask(Question(Subject(f"recent {self.name}", ", ".join(words), packet.describe(self.side), key)))
 
 
 def _first_ttl(packet: MatchedPacket) -> int | None:

@@ -69,7 +69,7 @@ def matches(body: RuleOptions) -> tuple[Match, ...]:
     for part in body.matches:
         if not part.known or any(not option.known for option in part.options):
             text = f"-m {part}" if part.name else str(part).strip()
-            found.append(OutsideMatch(text, f"{text} {{matches|does not match}}", EVERYTHING, False))
+            found.append(OutsideMatch(text, tr("{text} {{matches|does not match}}", text=text), EVERYTHING, False))
         elif part.name not in ALWAYS:
             found += _BUILDERS[part.name](part) if part.name in _BUILDERS else _asked(part)
     return tuple(found)
@@ -84,7 +84,11 @@ def _asked(part: Module) -> list[Match]:
     single = part.options[0] if len(part.options) == 1 else None
     negated = single is not None and single.negated  # `! --genre Linux`: the statement is the one without the `!`
     text = " ".join(["-m", part.name, single.name, *single.values]) if single else f"-m {part}"
-    return [OutsideMatch(f"-m {part.name}", f"{text} {{matches|does not match}}", ASKED.get(part.name, ()), negated)]
+    return [
+        OutsideMatch(
+            f"-m {part.name}", tr("{text} {{matches|does not match}}", text=text), ASKED.get(part.name, ()), negated
+        )
+    ]
 
 
 def _network(field: str, option: Option) -> NetworkMatch:
@@ -170,7 +174,9 @@ def _ports(part: Module) -> list[Match]:
             found.append(OutsideMatch(f"tcp-option {option.value}", tcp_option_words(option.value), (), option.negated))
         else:
             text = f"-m {part.name} {option.name} {' '.join(option.values)}"
-            found.append(OutsideMatch(f"-m {part.name}", f"{text} {{matches|does not match}}", (), option.negated))
+            found.append(
+                OutsideMatch(f"-m {part.name}", tr("{text} {{matches|does not match}}", text=text), (), option.negated)
+            )
     return found
 
 
@@ -437,12 +443,12 @@ def _owner(part: Module) -> list[Match]:
         kind = option.name.removeprefix("--").removesuffix("-owner")
         first, _, last = option.value.partition("-")
         if kind == "socket-exists":
-            words = "a program of this machine {sent it|did not send it}"
+            words = tr("a program of this machine {sent it|did not send it}")
             tests.append(OutsideMatch("socket-exists", words, (), option.negated))
         elif kind in ("uid", "gid") and first.isdigit() and (last or first).isdigit():
             tests.append(FieldMatch(kind, join([(int(first), int(last or first))]), option.negated))
         else:
-            words = f"the sender's {kind} {{is|is not}} {option.value}"
+            words = tr("the sender's {kind} {{is|is not}} {value}", kind=kind, value=option.value)
             tests.append(OutsideMatch(f"owner {kind}", words, (), option.negated))
     return [OwnerMatch(tuple(tests), all(option.negated for option in part.options))]
 
@@ -514,7 +520,7 @@ def _limit(part: Module) -> list[Match]:
     """Return the match of limit, hashlimit or quota: each evaluation uses something up, so each is asked about."""
     option = part.option("--hashlimit-above", "--hashlimit-upto", "--hashlimit", "--limit", "--quota")
     rate = option.value if option else "3/hour"
-    words = f"the {part.name} of {rate} {{is not reached|is reached}}"
+    words = tr("the {kind} of {rate} {{is not reached|is reached}}", kind=part.name, rate=rate)
     above = option is not None and (option.name == "--hashlimit-above") != option.negated
     return [FreshMatch(words, above)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from kanslib.i18n import tr
+from kanslib.i18n import all_of, tr
 from kanslib.iptables.explain import share
 from kanslib.iptables.missing import MissingRules
 from kanslib.iptables.packet import Packet, endpoint
@@ -158,7 +158,7 @@ class Outcome:
             yield tr("assumed that one of these is true:")
         shortest = sorted(self.alternatives, key=len)
         for case in shortest[:_MAX_ALTERNATIVES]:
-            yield "  " + tr(" and ").join(map(str, case))
+            yield "  " + all_of(map(str, case))
         if len(shortest) > _MAX_ALTERNATIVES:
             yield "  " + tr("or one of {number} further combinations", number=len(shortest) - _MAX_ALTERNATIVES)
 

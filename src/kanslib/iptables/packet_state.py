@@ -58,6 +58,19 @@ FIELDS: dict[str, tuple[str, Ranges]] = {
     "ctstate": (tr_later("conntrack's state"), ((0, len(STATES) - 1),)),
     "mss": (tr_later("the MSS that it announces"), ((0, 65536),)),
 }  # fmt: skip
+# the same once it has been changed and is not known
+_NEW_FIELDS = {
+    "src": tr_later("the new source"), "dst": tr_later("the new destination"),
+    "sport": tr_later("the new source port"), "dport": tr_later("the new destination port"),
+    "length": tr_later("the new length"), "ttl": tr_later("the new TTL"), "tos": tr_later("the new TOS octet"),
+    "tcp_flags": tr_later("the new set of TCP flags"), "icmp_type": tr_later("the new ICMP type"),
+    "in_interface": tr_later("the new interface by which it comes in"),
+    "out_interface": tr_later("the new interface by which it goes out"),
+    "physdev_in": tr_later("the new bridge port by which it comes in"),
+    "physdev_out": tr_later("the new bridge port by which it goes out"), "source_mac": tr_later("the new source MAC"),
+    "uid": tr_later("the new sending user"), "gid": tr_later("the new sending group"),
+    "ctstate": tr_later("conntrack's state"), "mss": tr_later("the new MSS that it announces"),
+}  # fmt: skip
 # what a path's rest depends on, besides its place and what is known
 _LASTING = (
     "src", "dst", "sport", "dport", "in_interface", "out_interface", "mark", "connmark", "tos", "tcp_flags", "ttl",
@@ -240,7 +253,7 @@ class PacketState:
         words, domain = FIELDS[field]
         turn = self.turns.get(field, 0)
         if turn:
-            words = words.replace("the ", "the new ", 1)
+            words = _NEW_FIELDS[field]
         return Subject(field, tr(words), key=(turn,) if turn else (), domain=self.domains.get(field, domain))
 
     def key(self, fields: Sequence[str]) -> tuple[object, ...]:
@@ -274,7 +287,7 @@ class PacketState:
         if source in FIELDS:
             return self.ask(Question(self.subject(source), of_bits(8, open_bits, value)))
         text = all_of(f"{value:#x}/{open_bits:#x}" for _, open_bits, value in asked)
-        return self.ask(Question(Subject("mark", f"{source} {{is|is not}}", text, asked), YES, asked))
+        return self.ask(Question(Subject("mark", tr("{source} {{is|is not}}", source=source), text, asked), YES, asked))
 
     def set_value(self, part: str, side: str) -> str | int | None:
         """Return what a set compares (Linux net/netfilter/ipset); see `ipset.SetPacket`."""

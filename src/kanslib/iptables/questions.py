@@ -38,7 +38,8 @@ class Subject:
 
     `name`: what kind of thing, such as `dport` or `set public`. `words`: what it is called ("the destination port"), or
     for a fact a sentence with its two verbs ("set public {holds|does not hold}"). `value`: the value that a fact
-    concerns. `key`: all values of the packet on which the fact depends. `domain`: the numbers that are possible.
+    concerns; it stands where the words say VALUE, else behind them. `key`: all values of the packet on which the fact
+    depends. `domain`: the numbers that are possible.
     """
 
     name: str
@@ -135,9 +136,11 @@ class Assumption:
                 return tr("{address} is an address of this machine", address=self.value)
             return tr("{address} is not an address of this machine", address=self.value)
         if not self.subject.is_fact:
-            asked = " ".join(filter(None, (tr(self.subject.words), self.subject.value)))
+            asked = self._with_value(tr(self.subject.words))
             return tr("{value} is {answer}", value=asked, answer=self.answer)
-        words = _VERBS.sub(r"\1" if self.values == YES else r"\2", tr(self.subject.words))
+        return self._with_value(_VERBS.sub(r"\1" if self.values == YES else r"\2", tr(self.subject.words)))
+
+    def _with_value(self, words: str) -> str:
         return words.replace("VALUE", self.value) if "VALUE" in words else f"{words} {self.value}".rstrip()
 
     def contradicts(self, other: Assumption) -> bool:

@@ -220,13 +220,15 @@ def names(action: Action) -> list[str]:
 def _unknown(target: Module) -> Ask:
     """Return the action of a target that the grammar does not know."""
     is_chain = target.name not in TARGETS and not target.options
-    words = tr("the chain {name}, which this dump has not,", name=target.name) if is_chain else f"-j {target}"
-    return unknown(words, target.name)
+    if not is_chain:
+        return unknown(f"-j {target}", target.name)
+    words = tr("the chain {name}, which this dump has not, {{lets the packet go on|ends its way}}", name=target.name)
+    return Ask(words, _TOLD_BY, None, Verdict(target.name))
 
 
-def unknown(words: str, name: str) -> Ask:
-    """Return the action of something that is not known, called `words`: it may end the packet's way, as `name`."""
-    return Ask(f"{words} {{lets the packet go on|ends its way}}", _TOLD_BY, None, Verdict(name))
+def unknown(text: str, name: str) -> Ask:
+    """Return the action of something that is not known, `text` in its rule: it may end the packet's way, as `name`."""
+    return Ask(tr("{text} {{lets the packet go on|ends its way}}", text=text), _TOLD_BY, None, Verdict(name))
 
 
 def _verdict(target: Module) -> Action:
@@ -243,10 +245,10 @@ def _queue(target: Module) -> Action:
 
 def queue(name: str, bypass: bool, verdict: str) -> Ask:
     """Return the action of a queue to a program; with `bypass` packets go on where there is no program."""
-    program = f"the program at {name} {{accepts it|does not accept it}}"
+    program = tr("the program at {name} {{accepts it|does not accept it}}", name=name)
     stopped = tr("{name}: its program drops it, or no program takes it", name=name)
     if bypass:
-        program = f"{name} {{has no program, or one that accepts it|has a program that drops it}}"
+        program = tr("{name} {{has no program, or one that accepts it|has a program that drops it}}", name=name)
         stopped = tr("{name}: dropped", name=name)
     return Ask(program, _TOLD_BY, Verdict("ACCEPT"), Verdict(verdict, stopped))
 

@@ -13,7 +13,7 @@ from kanslib.analysis.neighbor_messages import MessageKind
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import CapturedFrames, ObservationData
 from kanslib.exceptions import NotFoundError, NotRecordedError, NotSimulatedError, UnknownNameError, UnsupportedError
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import places
 from kanslib.lab.queries import QueryLog, query
@@ -45,6 +45,7 @@ _LAYERS: dict[str, Callable[[Frame], bool]] = {
     "memberlist": lambda frame: any(seg and 7946 in (seg.sport, seg.dport) for seg in (frame.tcp, frame.udp)),
 }
 LEADER_HISTORY = ["AT", "SERVICE", "ADDRESS", "CANDIDATES", "LEADER"]
+_NO_REQUEST = tr_later("no request was sent to {service} around {action}")
 PROBES = ["SECONDS", "OK", "HOSTNAME", "REMOTE", "ERROR", "MS"]
 
 
@@ -98,15 +99,20 @@ class _SharedData:
         return known[place]
 
     def table(
-        self, rows: Rows, columns: Columns | Sequence[str], empty_because: str, provenance: Provenance | None = None
+        self,
+        rows: Rows,
+        columns: Columns | Sequence[str],
+        empty_because: str,
+        provenance: Provenance | None = None,
+        **values: object,
     ) -> Table:
         """Return a table with a provenance: the observation's, if no other is given.
 
-        `empty_because`: what was not seen around the action, where there is no row.
+        `empty_because`: what was not seen around the {action}, where there is no row: a message with `values`.
         """
         from kanslib.render.tables import Table
 
-        why = tr("{empty_because} around {action}", empty_because=empty_because, action=self.data.action)
+        why = tr(empty_because, action=self.data.action, **values)
         return Table.from_rows(rows, provenance or self.data.provenance, columns, empty_because=why)
 
 
@@ -206,7 +212,7 @@ class Observation(places.HelpfulAttributes):
             for row in self._shared.data.probes()
             if row["to"] == vip
         ]
-        return self._shared.table(rows, PROBES, tr("no request was sent to {service}", service=service))
+        return self._shared.table(rows, PROBES, _NO_REQUEST, service=service)
 
     @query
     def attempts(self, service: str) -> tuple[Attempt, ...]:
@@ -238,8 +244,8 @@ class Observation(places.HelpfulAttributes):
         from kanslib.render import outage_tables
 
         rows = outage_tables.phase_rows(self._outage, self._shared.name(service) if service else None)
-        why = tr("no request was sent to {service}", service=service or tr("a Service"))
-        return self._shared.table(rows, outage_tables.PHASE_COLUMNS.shown(wide), why)
+        columns = outage_tables.PHASE_COLUMNS.shown(wide)
+        return self._shared.table(rows, columns, _NO_REQUEST, service=service or tr("a Service"))
 
     @query
     def failures(self, service: str) -> Table:
@@ -259,11 +265,9 @@ class Observation(places.HelpfulAttributes):
         rows = outage_tables.failure_rows(self._outage, self._shared.name(service))
         sent = len(self._outage.attempts.get(self._shared.name(service), ()))
         why = (
-            tr("each of the {sent:,} requests to {service} was answered", sent=sent, service=service)
-            if sent
-            else tr("no request was sent to {service}", service=service)
+            tr_later("each of the {sent:,} requests to {service} was answered around {action}") if sent else _NO_REQUEST
         )
-        return self._shared.table(rows, outage_tables.FAILURE_COLUMNS, why)
+        return self._shared.table(rows, outage_tables.FAILURE_COLUMNS, why, sent=sent, service=service)
 
     def outage(self) -> Outage:
         """Return all of it as data: attempts with their reasons and frames, phases, timeline events.
@@ -351,8 +355,9 @@ class Observation(places.HelpfulAttributes):
         if kind is not None and kind not in list(EventKind):
             raise UnknownNameError(tr("kind of timeline event"), kind, list(EventKind))
         rows = outage_tables.event_rows(self._outage, kind)
-        why = tr("no timeline event of the kind {kind}", kind=kind) if kind else tr("no timeline event")
-        return self._shared.table(rows, outage_tables.EVENT_COLUMNS, why)
+        of_kind = tr_later("no timeline event of the kind {kind} around {action}")
+        why = of_kind if kind else tr_later("no timeline event around {action}")
+        return self._shared.table(rows, outage_tables.EVENT_COLUMNS, why, kind=kind)
 
     @query
     def leader_history(self) -> Table:
@@ -378,7 +383,8 @@ class Observation(places.HelpfulAttributes):
              "CANDIDATES": list(one.candidates), "LEADER": one.node}
             for one in found
         ]  # fmt: skip
-        return self._shared.table(rows, LEADER_HISTORY, tr("MetalLB wrote no leader event before and"))
+        why = tr_later("MetalLB wrote no leader event before and around {action}")
+        return self._shared.table(rows, LEADER_HISTORY, why)
 
     def mac_owners(self) -> Mapping[str, str]:
         """Return whose network card each MAC address is: a node's, the client's, the router's.
@@ -491,8 +497,8 @@ class ARPObservation(places.HelpfulAttributes):
 
         data, vip = self._shared.data, self._shared.vip(service) if service else None
         rows = arp_tables.announcement_rows(self._analyze().announcements(vip), data, data.mac_owners)
-        why = tr("no gratuitous ARP for {service} was captured", service=service or tr("an address"))
-        return self._shared.table(rows, arp_tables.ANNOUNCEMENT_COLUMNS, why)
+        why = tr_later("no gratuitous ARP for {service} was captured around {action}")
+        return self._shared.table(rows, arp_tables.ANNOUNCEMENT_COLUMNS, why, service=service or tr("an address"))
 
     @query
     def neighbor_updates(self) -> Table:
@@ -506,7 +512,7 @@ class ARPObservation(places.HelpfulAttributes):
         data = self._shared.data
         rows = arp_tables.neighbor_rows(analysis.neighbor_updates(data), data, data.mac_owners)
         provenance = data.provenance.with_notes(tr("derived from the frames"))
-        why = tr("no captured frame changed the client's neighbor table")
+        why = tr_later("no captured frame changed the client's neighbor table around {action}")
         return self._shared.table(rows, arp_tables.NEIGHBOR_COLUMNS, why, provenance)
 
     @query
@@ -516,7 +522,8 @@ class ARPObservation(places.HelpfulAttributes):
 
         data = self._shared.data
         rows = arp_tables.conflict_rows(self._analyze(), data, data.mac_owners)
-        return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS, tr("no two machines answered for one address"))
+        why = tr_later("no two machines answered for one address around {action}")
+        return self._shared.table(rows, arp_tables.CONFLICT_COLUMNS, why)
 
     def _context(self) -> PlotContext:
         from kanslib.render.arp_words import PlotContext
@@ -555,8 +562,11 @@ class BGPObservation(places.HelpfulAttributes):
         captured, found = self._captured(node)
         names = {address: place for place, address in self._shared.data.topology.addresses.items()}
         rows = bgp.message_rows(found, names, captured.window.zero)
-        why = tr("no BGP message of {node} was captured", node=node or tr("a node"))
-        return self._shared.table(rows, bgp.MESSAGE_COLUMNS.shown(wide), why, captured.provenance)
+        why, columns = (
+            tr_later("no BGP message of {node} was captured around {action}"),
+            bgp.MESSAGE_COLUMNS.shown(wide),
+        )
+        return self._shared.table(rows, columns, why, captured.provenance, node=node or tr("a node"))
 
     @query
     def decode(self, message: str = "UPDATE", sender: str | None = None) -> Table:
@@ -579,9 +589,8 @@ class BGPObservation(places.HelpfulAttributes):
                 names,
                 tr("seen.bgp.messages() lists them"),
             )
-        return self._shared.table(
-            bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, tr("the message is empty"), captured.provenance
-        )
+        why = tr_later("the message is empty around {action}")
+        return self._shared.table(bgp.byte_rows(mine[0]), bgp.BYTE_COLUMNS, why, captured.provenance)
 
     @query
     def states(self, node: str) -> BGPStates:
@@ -613,8 +622,8 @@ class BGPObservation(places.HelpfulAttributes):
         captured = self._shared.data.tcp_frames()
         since: Iterator[Frame] = (frame for frame in captured.frames if frame.time >= captured.window.zero)
         rows = bgp.share_rows(since, vip, hops, self._query_log.view.mac_owners())
-        why = tr("no connection to {service} passed the router", service=service)
-        return self._shared.table(rows, bgp.SHARE_COLUMNS, why, captured.provenance)
+        why = tr_later("no connection to {service} passed the router around {action}")
+        return self._shared.table(rows, bgp.SHARE_COLUMNS, why, captured.provenance, service=service)
 
     def _captured(self, node: str | None) -> tuple[CapturedFrames, list[CapturedMessage]]:
         from kanslib.packets import bgp

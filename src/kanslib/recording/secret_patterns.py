@@ -10,11 +10,11 @@ from kanslib.i18n import tr_later
 SECRETS = (
     (tr_later("a JSON web token"), re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}")),
     (tr_later("a private key"), re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
-    ("a certificate", re.compile(r"-----BEGIN CERTIFICATE-----")),
+    (tr_later("a certificate"), re.compile(r"-----BEGIN CERTIFICATE-----")),
     (tr_later("key data of a kubeconfig"), re.compile(r"\b(?:client-key-data|client-certificate-data|token): \S{16,}")),
     (tr_later("a bootstrap token"), re.compile(r"(?<![\w.-])[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])")),
     (tr_later("a memberlist key"), re.compile(r'"secretkey"\s*:\s*"[A-Za-z0-9+/=]{16,}"')),
-    ("a password", re.compile(r"(?i)\bpassword\s*[=:]\s*[^\s\"'{}]{4,}")),
+    (tr_later("a password"), re.compile(r"(?i)\bpassword\s*[=:]\s*[^\s\"'{}]{4,}")),
 )
 _ARGUMENT = re.compile(r"(?i)(\bbearer |--?(?:token|password)[= ]|\btoken=|\bpassword )(?!\[)\S+")
 _LENGTH = 300  # characters of a command that the log shows

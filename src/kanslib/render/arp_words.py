@@ -9,7 +9,7 @@ from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import ObservedTime
-from kanslib.i18n import tr, tr_plural
+from kanslib.i18n import all_of, in_turn, tr, tr_plural
 from kanslib.packets.arp import REPLY
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
@@ -135,7 +135,7 @@ def _describe_takeovers(analysis: NeighborAnalysis, address: str, context: PlotC
 def _describe_conflicts(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
     for one in analysis.conflicts():
         if one.address == address:
-            holders = tr(" and ").join(_holder(mac, context.places) for mac in one.macs)
+            holders = all_of(_holder(mac, context.places) for mac in one.macs)
             start, end = (moment - context.window.zero for moment in (one.first, one.last))
             how = (
                 tr("{kind}, {questions} times", kind=one.kind, questions=one.questions)
@@ -159,10 +159,12 @@ def _describe_cache(updates: Sequence[NeighborUpdate], address: str, context: Pl
     ]
     if entries:
         is_shown = all(update.is_shown for update in updates if update.address == address)
-        doubt = "" if is_shown else tr(" (suggested by messages; not each entry is shown by a frame of the client)")
-        yield tr(
-            "Neighbor cache of {client}: {entries}{doubt}.",
-            client=context.client,
-            entries=tr(", then ").join(entries),
-            doubt=doubt,
-        )
+        values = {"client": context.client, "entries": in_turn(entries)}
+        if is_shown:
+            yield tr("Neighbor cache of {client}: {entries}.", **values)
+        else:
+            yield tr(
+                "Neighbor cache of {client}: {entries} "
+                "(suggested by messages; not each entry is shown by a frame of the client).",
+                **values,
+            )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import any_of, tr
 from kanslib.render.figure import Drawing, Figure
 from kanslib.render.map_drawing import draw
 from kanslib.render.map_views import MapView, NodeView, VIPView
@@ -62,17 +62,18 @@ class ClusterMap(Figure):
         has += [tr("pods {pods}", pods=", ".join(map(str, node.pods)))] if node.pods else []
         has += [tr("leads {led}", led=led)] if (led := self._announced(node, by_bgp=False)) else []
         has += [tr("advertises {routes}", routes=routes)] if (routes := self._announced(node, by_bgp=True)) else []
-        zone = tr(", zone {zone}", zone=node.zone) if node.zone else ""
-        return f"{node.name} ({node.role}, {node.address}{zone}): {'; '.join(has)}."
+        zone = [tr("zone {zone}", zone=node.zone)] if node.zone else []
+        return f"{node.name} ({', '.join([node.role, node.address, *zone])}): {'; '.join(has)}."
 
     def _describe_path(self, vip: VIPView) -> str:
         view = self.view
         pods = [pod.name for node in view.nodes for pod in view.pods_of(vip, node)]
         outside = [view.client[0]] if view.client and not view.is_only_routed(vip) else []
         outside += [view.router[0]] if vip.by_bgp and view.router else []
-        what = tr("Routes to") if view.is_only_routed(vip) else tr("Requests to")
-        either = tr(" or ")
-        return f"{what} {vip}: {' → '.join([*outside, either.join(vip.nodes), either.join(pods) or tr('no Pod')])}."
+        path = " → ".join([*outside, any_of(vip.nodes), any_of(pods) or tr("no Pod")])
+        if view.is_only_routed(vip):
+            return tr("Routes to {vip}: {path}.", vip=vip, path=path)
+        return tr("Requests to {vip}: {path}.", vip=vip, path=path)
 
     def _announced(self, node: NodeView, *, by_bgp: bool) -> str:
         return ", ".join(str(vip) for vip in self.view.vips if vip.by_bgp == by_bgp and node.name in vip.nodes)

@@ -19,7 +19,7 @@ from kanslib.analysis.timeline_events import (
     NodeEvent,
     SpeakerEvent,
 )
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
 # colour and symbol of each kind of event
@@ -94,7 +94,7 @@ def _phrases(events: Sequence[TimelineEvent]) -> Iterator[_Phrase]:
     for event in events:
         match event:
             case MemberlistEvent() if _is_verdict(event):
-                yield _Phrase(event, _about(event.node, troubled, names, tr("declared dead")))
+                yield _Phrase(event, _about(event.node, troubled, names, tr_later("declared dead")))
             case NodeEvent():
                 yield _Phrase(event, _about(event.node, troubled, names, "Ready" if event.is_ready else "NotReady"))
             case EndpointEvent():
@@ -119,8 +119,10 @@ def _is_verdict(event: MemberlistEvent) -> bool:
 
 
 def _about(node: str, troubled: set[str], names: dict[str, str], words: str) -> str:
-    """Return words about a node; without its name where they can be about no other."""
-    return words if len(troubled) == 1 else f"{names[node]} {words}"
+    """Return words about a node, a message; without its name where they can be about no other."""
+    if len(troubled) == 1:
+        return tr(words)
+    return tr("{node} {became}", node=names[node], became=tr(words))
 
 
 def _bgp_words(event: BGPMessageEvent) -> str:

@@ -10,7 +10,7 @@ import htpy as h
 
 from kanslib.analysis.leadership import LeaderView, disagreements
 from kanslib.answer import Provenance
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import in_turn, tr, tr_later
 from kanslib.palette import SERIES
 from kanslib.render.figure import SIZES, Drawing, Figure, TimeAxis, first_fitting, name_column, wrap_text
 from kanslib.render.figure.marks import band, line, text, time_axis, time_axis_height, time_grid
@@ -152,7 +152,7 @@ def sentences(views: Sequence[LeaderView]) -> list[str]:
             for before, one in pairwise(mine)
             if one.leader != before.leader
         ]
-        words = f"{tr(viewer)}: {tr(', then ').join(leaders)}"
+        words = f"{tr(viewer)}: {in_turn(leaders)}"
         if mine[-1].end < max(one.end for one in views) - 0.1:
             words = tr("{words} (until {end:+.1f} s)", words=words, end=mine[-1].end)
         lines.append(f"{words}.")

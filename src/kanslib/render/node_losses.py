@@ -83,9 +83,9 @@ class NodeLosses(Figure):
         cell_width = (width - 3 * SIZES.gap) / len(_DEATHS)
         lefts = [left + SIZES.gap + place * (cell_width + SIZES.gap) for place in range(len(_DEATHS))]
         holds = {one.scenario.hold for one in self.losses if one.scenario.protocol == protocol == "BGP"}
-        timers = tr(", hold time {holds:g} s", holds=min(holds)) if holds else ""
+        title = tr("{protocol}, hold time {hold:g} s", protocol=protocol, hold=min(holds)) if holds else protocol
         y = top + SIZES.line
-        yield text(left + SIZES.gap, y, protocol + timers, bold=True, size=SIZES.title)
+        yield text(left + SIZES.gap, y, title, bold=True, size=SIZES.title)
         y += SIZES.line
         for x, death in zip(lefts, _DEATHS, strict=True):
             yield text(x + SIZES.gap, y, tr("node {death}", death=death), bold=True)
@@ -115,18 +115,15 @@ class NodeLosses(Figure):
 
 def _sentence(loss: NodeLoss) -> str:
     protocol, policy, death = loss.setting
-    parts = (
-        tr(" ({dark:.1f} dark, {partly:.1f} partly dark)", dark=loss.dark, partly=loss.partly)
-        if loss.dark and loss.partly
-        else ""
-    )
+    lost = lost_words(loss.seconds)
+    if loss.dark and loss.partly:
+        lost = tr("{lost} ({dark:.1f} dark, {partly:.1f} partly dark)", lost=lost, dark=loss.dark, partly=loss.partly)
     return tr(
-        "{protocol}, policy {policy}, node {death}: {lost_words}{parts}, {source}; expected {expected}.",
+        "{protocol}, policy {policy}, node {death}: {lost}, {source}; expected {expected}.",
         protocol=protocol,
         policy=policy,
         death=death,
-        lost_words=lost_words(loss.seconds),
-        parts=parts,
+        lost=lost,
         source=loss.provenance.source,
         expected=_expected(loss),
     )

@@ -110,11 +110,16 @@ class OutageComparison(Figure):
     def describe(self) -> str:
         """Return what the figure shows, in sentences."""
         sentences = [
-            f"{one.name}: {one.total}"
+            f"{one.name}: "
             + (
-                tr(" ({dark:.1f} dark, {partly:.1f} partly dark)", dark=one.dark, partly=one.partly)
+                tr(
+                    "{lost} ({dark:.1f} dark, {partly:.1f} partly dark)",
+                    lost=one.total,
+                    dark=one.dark,
+                    partly=one.partly,
+                )
                 if one.is_loss
-                else ""
+                else str(one.total)
             )
             for one in self._ordered()
         ]

@@ -278,7 +278,7 @@ def describe(outage: Outage) -> str:
         texts = [
             tr("{kind} at {at:+.1f} s ({event})", kind=kind, at=event.at, event=event) for kind, event in firsts.items()
         ]
-        sentences.append(tr("First after {action}: ", action=outage.action) + "; ".join(texts) + ".")
+        sentences.append(tr("First after {action}: {events}.", action=outage.action, events="; ".join(texts)))
     sentences += [tr("Limit of the capture: {limit}.", limit=limit) for limit in outage.limits]
     return "\n".join(sentences)
 

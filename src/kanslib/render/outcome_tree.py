@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from kanslib.i18n import tr
+from kanslib.i18n import all_of, tr
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import share, simple_fraction
 from kanslib.render.figure.walk import WalkBox, WalkedRule
@@ -81,7 +81,7 @@ def _rest_box(rest: list[_ShownOutcome], ways: list[_ShownOutcome]) -> WalkBox:
     branch = _branch(rest, ways)
     return replace(
         _box((), branch),
-        share=tr("together {share}", share=branch.share).rstrip(),
+        share=tr("together {share}", share=branch.share) if branch.share else tr("together"),
         end=(tr("{number} more ways like these", number=len(rest)), tr("(in words: below)")),
         let_through=all(way.accepted for way, _ in rest),
         hidden=len(rest),
@@ -90,10 +90,12 @@ def _rest_box(rest: list[_ShownOutcome], ways: list[_ShownOutcome]) -> WalkBox:
 
 def _walked_rule(step: Step) -> WalkedRule:
     rule, words = step.rule, step.describe()
-    counter = tr(" · {packets:,} packets so far", packets=rule.packets) if rule.packets is not None else ""
+    place = tr("{table}, line {line}", table=rule.table, line=rule.line)
+    if rule.packets is not None:
+        place = tr("{place} · {packets:,} packets so far", place=place, packets=rule.packets)
     return WalkedRule(
         rule.short_chain, "" if rule.chain == step.hook else step.hook, words, rule.text,
-        tr("{table}, line {line}{counter}", table=rule.table, line=rule.line, counter=counter),
+        place,
         tr(
             "{hook}, {chain}: {words}. Rule: {text}",
             hook=step.hook, chain=rule.short_chain, words=words, text=rule.text,
@@ -109,7 +111,7 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
         conditions += (
             tr(
                 "one of: {alternatives}",
-                alternatives="; ".join(tr(" and ").join(map(str, case)) for case in group[0][0].alternatives),
+                alternatives="; ".join(all_of(map(str, case)) for case in group[0][0].alternatives),
             ),
         )
     first = group[0][0]

@@ -9,7 +9,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import any_of, tr
 from kanslib.iptables import MissingRules, Outcome, is_certain
 from kanslib.iptables.explain import share
 from kanslib.iptables.outcome import open_questions
@@ -58,14 +58,14 @@ class Trace(Sequence[Outcome], Figure):
         if len({_destination(way) for way in self.outcomes}) == 1:
             end = _destination(self.outcomes[0])
             ends = [end if self.missing else tr("always {end}", end=end)]
-        shown = tr(" or ").join(ends[:SHOWN_ENDS]) + (
-            tr(" or {number} more", number=len(ends) - SHOWN_ENDS) if len(ends) > SHOWN_ENDS else ""
-        )
+        shown = any_of(ends[:SHOWN_ENDS])
+        if len(ends) > SHOWN_ENDS:
+            shown = tr("{ends} or {number} more", ends=shown, number=len(ends) - SHOWN_ENDS)
         if asked and len(ends) > 1:
-            more = tr(" and {number} more", number=len(asked) - SHOWN_ENDS) if len(asked) > SHOWN_ENDS else ""
-            shown += tr(
-                "; it depends on what is not known ({asked}{more})", asked=", ".join(asked[:SHOWN_ENDS]), more=more
-            )
+            questions = ", ".join(asked[:SHOWN_ENDS])
+            if len(asked) > SHOWN_ENDS:
+                questions = tr("{questions} and {number} more", questions=questions, number=len(asked) - SHOWN_ENDS)
+            shown = tr("{ends}; it depends on what is not known ({questions})", ends=shown, questions=questions)
         if self.missing:
             shown = tr("{ends} by these rules; not certain, because others are missing", ends=shown)
         return f"{self.title}: {shown}"

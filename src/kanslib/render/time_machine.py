@@ -86,8 +86,8 @@ class StoryTimeline(Figure):
     def between(self, start: float, end: float) -> str:
         """Return what happened after `start` and until `end`: the first three things in words, the others counted."""
         found = [str(stop) for stop in self.stops if start < stop.at <= end]
-        more = tr("; {number} more", number=len(found) - 3) if len(found) > 3 else ""
-        return "; ".join(found[:3]) + more
+        shown = "; ".join(found[:3])
+        return tr("{stops}; {number} more", stops=shown, number=len(found) - 3) if len(found) > 3 else shown
 
     def calm_moments(self) -> list[float]:
         """Return a moment in each pause of more than 2 seconds between stops, at most 10 seconds after a stop."""

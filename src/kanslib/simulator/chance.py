@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from kanslib.i18n import tr
+from kanslib.i18n import any_of, tr
 
 
 class Unordered(Enum):
@@ -32,9 +32,9 @@ class Chance:
     outcomes: tuple[tuple[str, ...], ...]
 
     def __str__(self) -> str:
-        outcomes = [", ".join(outcome) or "none" for outcome in self.outcomes]
+        outcomes = [", ".join(outcome) or tr("none") for outcome in self.outcomes]
         several = len(self.subjects) > 1 and self.unordered is Unordered.SERVICES
-        listed = tr("any order of {outcomes}", outcomes=", ".join(outcomes)) if several else tr(" or ").join(outcomes)
+        listed = tr("any order of {outcomes}", outcomes=", ".join(outcomes)) if several else any_of(outcomes)
         return tr(
             "{subjects}: {listed} (MetalLB takes {value} in no fixed order)",
             subjects=", ".join(self.subjects),
