@@ -196,7 +196,7 @@ class UnknownNameError(KanslibError, LookupError):
         super().__init__(
             tr(
                 "no {what} named {name!r}{guess}\nknown: {names}",
-                what=what,
+                what=tr(what),
                 name=name,
                 guess=guess,
                 names=" · ".join(names) or tr("(none)"),

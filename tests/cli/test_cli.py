@@ -32,12 +32,16 @@ def test_kans_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["lab", "run", "up", "down", "record", "verify", "diff", "convert", "challenge", "doctor"]
-)
+    "command",
+    [
+        "lab", "run", "up", "down", "record", "verify", "diff", "convert", "challenge", "doctor", "site", "trace",
+        "timeline",
+    ],
+)  # fmt: skip
 def test_kans_help_has_example(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0
-    assert f"kans {command}" in result.stdout.partition("Example")[2]
+    assert f"kans {command}" in result.stdout.rpartition("╰")[2]  # behind the options
 
 
 def test_kans_without_command_lists_commands() -> None:

@@ -20,6 +20,9 @@ _PARTICLE = re.compile(
 )
 
 
+_VERBS = re.compile(r"\{[^{}|]*\|[^{}|]*\}")
+
+
 def particles_after_placeholders(text: str) -> list[str]:
     """Return each placeholder of a text that stands before a particle, with the particle.
 
@@ -30,8 +33,23 @@ def particles_after_placeholders(text: str) -> list[str]:
 
 
 def placeholders(text: str) -> list[tuple[str, str, str]]:
-    """Return the placeholders of a text: name, conversion and format, sorted. ValueError for wrong braces."""
-    return sorted({(name, how or "", form or "") for _, name, form, how in Formatter().parse(text) if name is not None})
+    """Return the placeholders of a text: name, conversion and format, sorted. ValueError for wrong braces.
+
+    The two verbs of a question, `{is|is not}`, are words to translate and no placeholder.
+    """
+    parts = Formatter().parse(text)
+    return sorted(
+        {(name, how or "", form or "") for _, name, form, how in parts if name is not None and "|" not in name}
+    )
+
+
+def verbs(text: str) -> int:
+    """Return how many pairs of verbs a text has.
+
+    >>> verbs("the packet {is|is not} a later fragment"), verbs("set {name} {{holds|does not hold}}")
+    (1, 1)
+    """
+    return len(_VERBS.findall(text))
 
 
 def forms(text: str | Sequence[str]) -> tuple[str, ...]:
@@ -50,7 +68,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
                 differ = not set(placeholders(text)) <= {one for id_ in ids for one in placeholders(id_)}
             except ValueError as exc:
                 differ = _has_braces(ids) and bool(exc)
-            if differ:
+            if differ or verbs(text) != verbs(ids[0]):
                 yield f"{text!r}: other placeholders than {ids[0]!r}"
 
 

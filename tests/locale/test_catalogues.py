@@ -31,6 +31,8 @@ def test_template_has_messages_of_every_kind(template: Catalog) -> None:
         "What else rules may ask of the packet",
         "One node leads two VIPs. What does an ARP scan show for their addresses?",
         "two MAC addresses, one for each VIP",
+        "{one} or {other}",
+        "service",
     } <= ids(template)
 
 
@@ -77,4 +79,8 @@ def test_faults_name_wrong_placeholders_and_particles() -> None:
     catalog.add("{name} is down", "{name}은 꺼졌습니다")
     catalog.add("{a:.1f} s", "{a:.1f")
     catalog.add("braces { stay", "괄호 { 그대로")
-    assert [fault.partition(":")[0] for fault in faults(catalog)] == ["'{was} 없음'", "'{name}은 꺼졌습니다'", "'{a"]
+    catalog.add("the packet {is|is not} {{a|b}} whole", "패킷이 온전{합니다|하지 않습니다}")
+    catalog.add("set {name} {{holds|does not hold}}", "{name} 집합에 VALUE 주소가 {{있습니다|없습니다}}")
+    assert [fault.partition(":")[0] for fault in faults(catalog)] == [
+        "'{was} 없음'", "'{name}은 꺼졌습니다'", "'{a", "'패킷이 온전{합니다|하지 않습니다}'"
+    ]  # fmt: skip

@@ -329,7 +329,7 @@ def format_answer(exercise: Exercise, answer: object) -> str:
         choices = exercise.parts["cause"] if exercise.kind == "diagnosis" else exercise.choices
         return next((choice.text for choice in choices if choice.key == answer), answer)
     if isinstance(answer, (int, float)):
-        return f"{answer:g}{' ' + exercise.unit if exercise.unit else ''}"
+        return tr("{number:g} {unit}", number=answer, unit=exercise.unit) if exercise.unit else f"{answer:g}"
     if isinstance(answer, (set, frozenset)):
         return ", ".join(sorted(answer))
     return _abridge(answer)
