@@ -459,7 +459,7 @@ def test_exercise_view_hides_answer(asked: tuple[Exercise, Lab]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (lambda nodes, _ip: nodes[0], "the cluster said"),
+        (lambda nodes, _ip: nodes[0], "the right result is"),
         (lambda _nodes, _ip: 1 / 0, "ended with ZeroDivisionError"),
         (lambda nodes: nodes[0], "ended with TypeError"),
         (lambda nodes, _ip: {}.get(nodes[0]), "it says None"),

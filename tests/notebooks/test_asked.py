@@ -71,4 +71,4 @@ def test_chapter_stub_function_not_tried_another_judged(asked: Asked) -> None:
             assert view.assess(lambda *_: None).outcome is AnswerOutcome.NOT_TRIED
             assessment = view.assess(lambda *_: "some answer")
             assert assessment.outcome is AnswerOutcome.WRONG
-            assert "the cluster said" in assessment.words
+            assert "the right result is" in assessment.words

@@ -397,6 +397,12 @@ def _find_diagnosis_mistake(exercise: Exercise, answer: Mapping[str, str], expec
     return None
 
 
+def _differ_in_blanks(result: object, expected: object) -> bool:
+    return (
+        isinstance(result, str) and isinstance(expected, str) and "".join(result.split()) == "".join(expected.split())
+    )
+
+
 def _find_counterexample(function: Function, cases: Sequence[Case]) -> str | None:
     """Return the first case in which a learner's function and the cluster differ, in words; None for none."""
     for place, (arguments, expected) in enumerate(cases):
@@ -413,11 +419,11 @@ def _find_counterexample(function: Function, cases: Sequence[Case]) -> str | Non
         if not is_equal(result, expected):
             return tr(
                 "Right in {right} of {tried} cases so far. Called with ({call}) it says {said}; "
-                "the cluster said {expected}.",
+                "the right result is {expected}.",
                 right=place,
                 tried=place + 1,
                 call=call,
                 said=_shorten(repr(result), 120),
                 expected=_shorten(repr(expected), 120),
-            )
+            ) + (" " + tr("Only blanks differ.") if _differ_in_blanks(result, expected) else "")
     return None

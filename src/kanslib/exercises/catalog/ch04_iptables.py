@@ -235,7 +235,10 @@ def _expect_rules_that_find_a_service(_lab: LabQueries) -> ExpectedAnswer:
 def _expect_numbered_endpoints(lab: LabQueries) -> ExpectedAnswer:
     """Return (addresses, port) → the choice of an endpoint: those of the dump, then of more endpoints of svc1."""
     table = nftables.parse(dumps.nftables_leader()).table("ip", "kube-proxy")
-    rules = [rule.text for chain in table.chains.values() for rule in chain.rules]
+    chains = sorted(
+        table.chains.items(), key=lambda chain: "/svc" not in chain[0]
+    )  # those that the learner knows first
+    rules = [rule.text for _, chain in chains for rule in chain.rules]
     service, slices = lab.object("service", "svc1"), endpoint_slices(lab)
     if not slices or not slices[0].get("endpoints"):
         raise NotFoundError(tr("endpoints of svc1 at this moment"), hint="lab.at('opening')")
@@ -599,16 +602,16 @@ EXERCISES = (
     ),
     Exercise(
         "rules-that-find-a-service", "04",
-        "KUBE-SERVICES has one rule for each address of a Service. How many rules does nftables need to find the "
-        "Service of a packet?",
+        "KUBE-SERVICES has one rule for each address and port of a Service. How many rules does nftables need to "
+        "find the Service of a packet?",
         "choice", _expect_rules_that_find_a_service,
         choices=(
-            Choice("address", "one for each address, as iptables"), Choice("service", "one for each Service"),
+            Choice("address", "one for each address and port, as iptables"), Choice("service", "one for each Service"),
             Choice("all", "one for all Services"),
         ),
         hints=(
             "iptables compares. nftables can also look up, as Python does in a dict.",
-            "One rule names a map that holds the addresses of all Services.",
+            "One rule names a map that holds the addresses and ports of all Services.",
         ),
         explanation="{answer}: it looks the packet's address, protocol and port up in a map.",
         misconceptions=(
@@ -630,8 +633,8 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-numbered-endpoints", "04",
-        "Write how nftables chooses an endpoint: from a list of addresses and a port to the text from numgen to the "
-        "closing brace. A list of several addresses comes in.",
+        "Write how nftables chooses an endpoint. choose gets several addresses and a port. It returns the text that "
+        "begins with numgen and ends with the closing brace.",
         "code", _expect_numbered_endpoints,
         starter="def choose(addresses, port):\n    ...",
         hints=(
