@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MARK = ".kans-site"  # a file in every site that was written: only such a folder is replaced
 _BEFORE = f"from kanslib import i18n\ni18n.choose('{{language}}')\n{SHOW_FOR_SITE}"  # what a kernel runs first
-_NEEDED = ("sphinx", "myst_nb", "furo", "nbclient")
+_NEEDED = ("sphinx", "myst_nb", "furo", "tinycss2", "nbclient")
 
 
 def site(out: Path, base_url: str, languages: Sequence[str]) -> None:

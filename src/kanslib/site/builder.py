@@ -54,7 +54,7 @@ def build(
             _write_scripts(source.static, data)
             settings = _settings(source, languages, base_url) | {"kans_picture": str(picture)}
             _run_sphinx(source, out / language_folder(language), settings, on_page)
-        _join_styles(out / language_folder(language) / "_static")
+        _put_styles(out / language_folder(language))
         _drop_unused(out / language_folder(language))
     (out / ".nojekyll").touch()  # GitHub Pages leaves out folders with an underscore otherwise
 
@@ -130,12 +130,13 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
     }
 
 
-def _join_styles(static: Path) -> None:
-    """Write the styles of code, of the theme and of this site into one file; the last one wins."""
-    from kanslib.site.extension import STATIC, STYLE
+def _put_styles(folder: Path) -> None:
+    """Write the styles of code, of the theme and of this site into the pages, in this order."""
+    from kanslib.site.extension import STATIC
+    from kanslib.site.styles import put_into_pages
 
-    names = ("pygments.css", "styles/furo.css", *sorted(path.name for path in STATIC.glob("*.css")))
-    (static / STYLE).write_text("\n".join((static / name).read_text("utf-8") for name in names), "utf-8")
+    theirs = (folder / "_static" / name for name in ("pygments.css", "styles/furo.css"))
+    put_into_pages(folder, [*theirs, *sorted(STATIC.glob("*.css"))])
 
 
 def _drop_unused(folder: Path) -> None:

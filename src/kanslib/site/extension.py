@@ -13,13 +13,13 @@ from kanslib.site import texts
 from kanslib.site.content import CHAPTERS, DEFAULT_LANGUAGE, language_folder
 from kanslib.site.page_words import WORDS_SCRIPT
 from kanslib.site.search import hangul_pairs
+from kanslib.site.styles import STYLE
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _HERE = Path(__file__).parent
 TEMPLATES, STATIC = _HERE / "templates", _HERE / "static"
-STYLE = "site.css"  # every style in one file: a phone waits for each request
 # of Sphinx and its extensions: what only the search uses
 _SEARCH_SCRIPTS = ("documentation_options.js", "doctools.js", "sphinx_highlight.js")
 
