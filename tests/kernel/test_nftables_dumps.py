@@ -17,7 +17,30 @@ from tests.nftables.recorded_dumps import RecordedDump, recorded_dumps
 from .machine import Machine, chi_squared, fits, machine, text_of
 
 EACH = 100  # connections of a kind
-CLIENT = "172.18.0.100"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Addresses of IPv4 or IPv6: a client and many others, and three targets at which no Service is."""
+
+    name: str
+    bits: int
+    client: str
+    others: str
+    nowhere: tuple[tuple[str, int], ...]
+
+    def has(self, address: str) -> bool:
+        """Return whether an address is of this family."""
+        return (":" in address) == (self.bits == 128)
+
+
+IPV4 = Family(
+    "ip", 32, "172.18.0.100", "172.18.{}.{}", (("8.8.8.8", 53), ("10.200.1.10", 81), ("10.200.1.250", 80))
+)  # fmt: skip
+IPV6 = Family(
+    "ip6", 128, "fc00:f853:ccd:e793::100", "fc00:f853:ccd:e793::{}:{}",
+    (("2001:4860:4860::8888", 53), ("fd00:10:96::a", 81), ("fd00:10:96::fa", 80)),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,13 +57,16 @@ class Flow:
         return any(way.hook == "INPUT" or way.verdict == "REJECT" for way in self.outcomes)
 
 
-def flows(dump: RecordedDump) -> Iterator[Flow]:
+def flows(dump: RecordedDump, family: Family) -> Iterator[Flow]:
     """Yield connections to every address of each Service: from outside, from a Pod of the node, from the node."""
     ruleset, beside = nftables.parse(dump.text), [iptables.parse(dump.saved)] if dump.saved else []
-    own = next(held.address for held in dump.routing.interfaces if held.dev == "eth0" and ":" not in held.address)
-    pods = [(text_of(32, one.value), one.dev) for one in dump.routing.routes if one.bits == one.prefix == 32]
-    senders = [(CLIENT, "eth0"), (own, None), *[pod for pod in pods if pod[1].startswith("veth")][:1]]
-    for number, (dst, dport) in enumerate(targets(ruleset, own)):
+    routes = [one for one in dump.routing.routes if one.bits == one.prefix == family.bits]
+    held = [one.address for one in dump.routing.interfaces if one.dev == "eth0" and one.scope == "global"]
+    own = next(filter(family.has, held))
+    addresses = {one.address for one in dump.routing.interfaces}
+    pods = [(text, one.dev) for one in routes if (text := text_of(one.bits, one.value)) not in addresses]
+    senders = [(family.client, "eth0"), (own, None), *[pod for pod in pods if pod[1].startswith("veth")][:1]]
+    for number, (dst, dport) in enumerate(targets(ruleset, own, family)):
         for src, dev in senders:
             packet = Packet(src, dst, dport=dport, in_interface=dev)
             outcomes = tuple(ruleset.trace(packet, dump.routing, beside=beside))
@@ -49,14 +75,14 @@ def flows(dump: RecordedDump) -> Iterator[Flow]:
             remembers = any("update @affinity-" in rule.text for way in outcomes for rule in way.walked)
             if remembers and dev != "eth0":
                 continue
-            many = tuple(f"172.18.{100 + number}.{host}" for host in range(1, EACH + 1)) if remembers else (src,)
-            yield Flow(packet, many, outcomes)
+            many = tuple(family.others.format(100 + number, host) for host in range(1, EACH + 1))
+            yield Flow(packet, many if remembers else (src,), outcomes)
 
 
-def targets(ruleset: nftables.Ruleset, own: str) -> list[tuple[str, int]]:
-    """Return the addresses and ports of the Services, and two at which no Service is."""
-    table = ruleset.table("ip", "kube-proxy")
-    found = [("8.8.8.8", 53), ("10.200.1.10", 81), ("10.200.1.250", 80)]
+def targets(ruleset: nftables.Ruleset, own: str, family: Family) -> list[tuple[str, int]]:
+    """Return the addresses and ports of the Services, and three at which no Service is."""
+    table = ruleset.table(family.name, "kube-proxy")
+    found = [*family.nowhere]
     for name in ("service-ips", "no-endpoint-services"):
         for element in table.sets[name].elements:
             address, _, port = str(element.key).split(" . ")
@@ -97,8 +123,8 @@ def fit(counted: dict[object, int], wanted: Mapping[object, Fraction], what: obj
     return found, len(possible) - 1
 
 
-def compare(dumps: Sequence[RecordedDump]) -> tuple[int, float, int]:
-    """Compare each dump; return how many connections there were, χ² of all, and its degrees of freedom."""
+def compare(dumps: Sequence[RecordedDump], family: Family = IPV4) -> tuple[int, float, int]:
+    """Compare each dump in one family; return how many connections there were, χ² of all, its degrees of freedom."""
     connections = freedom = 0
     squared = 0.0
     by_node: dict[Routing, list[RecordedDump]] = defaultdict(list)
@@ -108,7 +134,7 @@ def compare(dumps: Sequence[RecordedDump]) -> tuple[int, float, int]:
         with machine(routing) as made:
             for dump in of_node:
                 load(made, dump)
-                for flow in flows(dump):
+                for flow in flows(dump, family):
                     found, degrees = check(made, flow, str(dump))
                     squared, freedom, connections = squared + found, freedom + degrees, connections + EACH
     return connections, squared, freedom
@@ -131,6 +157,10 @@ def of_ipv4() -> list[RecordedDump]:
     return [dump for dump in recorded_dumps() if dump.cluster == "ipv4"]
 
 
+def dual() -> list[RecordedDump]:
+    return [dump for dump in recorded_dumps() if dump.cluster == "dual"]
+
+
 @pytest.mark.kernel
 def test_nftables_trace_equals_kernel_on_a_dump() -> None:
     connections, _, freedom = compare([one for one in of_ipv4() if one.moment == "two-ports"][1:2])
@@ -138,8 +168,17 @@ def test_nftables_trace_equals_kernel_on_a_dump() -> None:
     assert freedom > 10
 
 
+@pytest.mark.kernel
+def test_nftables_trace_equals_kernel_on_a_dump_of_ipv6() -> None:
+    connections, _, freedom = compare([one for one in dual() if one.moment == "two-ports"][1:2], IPV6)
+    assert connections > 2000
+    assert freedom > 10
+
+
 @pytest.mark.kernel_long
-def test_nftables_trace_equals_kernel_on_every_dump() -> None:
-    connections, squared, freedom = compare(of_ipv4())
-    print(f"{len(of_ipv4())} dumps, {connections:,} connections, χ² {squared:.0f} at {freedom} degrees of freedom")
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=lambda family: family.name)
+def test_nftables_trace_equals_kernel_on_every_dump(family: Family) -> None:
+    dumps = [*(of_ipv4() if family is IPV4 else ()), *dual()]
+    connections, squared, freedom = compare(dumps, family)
+    print(f"{len(dumps)} dumps, {connections:,} connections, χ² {squared:.0f} at {freedom} degrees of freedom")
     assert abs(squared - freedom) < 6 * (2 * freedom) ** 0.5, "all dice together"
