@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.nftables.test_trace import COMING, chain, forward, ruleset, traced
 
 SYN = Packet("10.0.0.7", "10.0.1.20", "tcp", 10000, 53, "eth0", ttl=64, tcp_flags="SYN")
 PING = Packet("10.0.0.7", "10.0.1.20", "icmp", in_interface="eth0", icmp_type="8", ttl=64)
+SHORT = replace(COMING, length=28)
 RAW = chain("raw", "notrack", base="type filter hook prerouting priority raw; policy accept;")
 
 
@@ -53,10 +55,11 @@ def test_rule_that_asks_a_connection_stops_where_there_is_none(rule: str) -> Non
     [
         ("tcp flags & (fin | syn) < fin", SYN, "ACCEPT"), ("tcp flags & (fin | ack) < fin", SYN, "DROP"),
         ("meta mark 0x0-0x5", COMING, "DROP"), ("meta mark 0x1-0x5", COMING, "ACCEPT"),
+        ("meta length <= 28", SHORT, "DROP"), ("meta length > 28", SHORT, "ACCEPT"),
         ("meta mark < 0x5", COMING, "DROP"), ("meta mark { 0x0-0x2, 0x9 }", COMING, "DROP"),
     ],
 )  # fmt: skip
-def test_bits_in_an_interval(rule: str, packet: Packet, verdict: str) -> None:
+def test_numbers_in_an_interval(rule: str, packet: Packet, verdict: str) -> None:
     assert [way.verdict for way in traced(ruleset(forward(f"{rule} drop")), packet)] == [verdict]
 
 

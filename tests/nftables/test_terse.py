@@ -51,3 +51,8 @@ def test_json_without_elements_is_no_more_certain(elem: dict[str, list[str]]) ->
     ]
     ruleset = nftables.parse(str({"nftables": entries}).replace("'", '"'))
     assert ruleset.table("ip", "t").sets["s"].hidden == (not elem)
+
+
+@pytest.mark.parametrize("rule", ["ip saddr @other drop", "udp dport vmap @other"])
+def test_set_that_is_not_in_the_text_decides_nothing(rule: str) -> None:
+    assert not certain(FULL, rule)

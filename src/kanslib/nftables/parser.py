@@ -19,6 +19,7 @@ from kanslib.nftables.fast_rule import FAST_ELEMENTS, FAST_RULE
 from kanslib.nftables.json_reader import parse_json
 from kanslib.nftables.names import BRIDGE_PRIORITIES, PRIORITIES
 from kanslib.nftables.ruleset import Ruleset
+from kanslib.nftables.scripts import is_script, with_next_step
 from kanslib.nftables.statements import read_statements
 from kanslib.nftables.syntax import (
     BaseChain,
@@ -43,11 +44,13 @@ _BLOCK = re.compile(
     r"(?P<kind>ct (?:helper|timeout|expectation)|[a-z-]+) (?P<names>[^{}]*?) ?\{(?: # handle (?P<handle>\d+))?"
 )
 _TABLE = re.compile(rf"^table (?:{'|'.join(_FAMILIES)}) \S+ \{{", re.MULTILINE)
+_SAVED = re.compile(r"^\*[a-z]+$|^:\S+ \S+ \[|^-A ", re.MULTILINE)  # lines of iptables-save
 _HANDLE = re.compile(r"\s*# handle (?P<handle>\d+)$")
 _HOOK = re.compile(
     r"type (?P<type>\w+) hook (?P<hook>\w+)(?P<devices>(?: devices? .+?)?) priority (?P<priority>[\w+ -]+);"
     r"(?: flags offload;)?(?: policy (?P<policy>accept|drop);)?(?: flags offload;)?"
 )
+_BASE = re.compile(r"type\s+\w+\s+hook\s")  # no rule begins so
 _PRIORITY = re.compile(r"(?P<name>[a-z]+)?(?: ?(?P<sign>[+-]) ?)?(?P<number>\d+)?")
 _OBJECTS = frozenset(
     (
@@ -107,29 +110,35 @@ def parse(text: str) -> Ruleset:
     lines = _Lines(split_lines(text, LONGEST_LINE))
     try:
         tables = _read_tables(lines)
+    except DumpError as error:
+        raise with_next_step(error, text) from None
     except RecursionError:
         raise lines.error(lines.next, tr("brackets that are not so deep in one another")) from None
     return Ruleset(with_hidden_elements(tables), text, tuple(lines.comments), tuple(lines.unknown))
 
 
 def _read_tables(lines: _Lines) -> list[Table]:
-    tables = []
+    tables: list[Table] = []
     for number, line in lines:
         found = _BLOCK.fullmatch(line)
         words = found["names"].split(" ") if found and found["kind"] == "table" else []
         if len(words) != 2 or words[0] not in _FAMILIES:
             raise lines.error(number, tr("a table such as `table ip nat {`, as `nft list ruleset` prints it"))
+        if any((one.family, one.name) == (words[0], words[1]) for one in tables):
+            raise lines.error(number, tr("each table once, with all of its chains"))
         tables.append(_read_table(lines, number, *words))
     return tables
 
 
 def is_ruleset(text: str) -> bool:
-    r"""Return whether a text is what nft prints, and not iptables-save.
+    r"""Return whether a text is of nft, a listing or a script, and not of iptables-save.
 
     >>> is_ruleset("table ip nat {\n}\n"), is_ruleset("*nat\nCOMMIT\n")
     (True, False)
     """
-    return text.lstrip().startswith("{") or _TABLE.search(text) is not None
+    if text.lstrip().startswith("{") or _TABLE.search(text):
+        return True
+    return is_script(text) and not _SAVED.search(text)
 
 
 def _read_table(lines: _Lines, opened: int, family: str, name: str) -> Table:
@@ -150,6 +159,8 @@ def _read_table(lines: _Lines, opened: int, family: str, name: str) -> Table:
                 raise lines.error(number, tr("a chain, a set, a map or another object of the table, or }"))
             continue
         kind, own = found["kind"], found["names"]
+        if own in (chains if kind == "chain" else sets):
+            raise lines.error(number, tr("each chain and each set once, with all that is in it"))
         if kind == "chain":
             chains |= _read_chain(lines, number, own, family)
         elif kind in ("set", "map"):
@@ -180,8 +191,8 @@ def _read_chain(lines: _Lines, opened: int, name: str, family: str) -> dict[str,
     base = None
     comment = ""
     for number, line in lines.block(opened):
-        if line.startswith("type ") and (hook := _HOOK.fullmatch(line)):
-            base = _base_chain(lines, number, hook, family)
+        if line.startswith("type ") and _BASE.match(line):
+            base = _base_chain(lines, number, family)
         elif line.startswith('comment "'):
             comment = line.removeprefix("comment ").strip('"')
         elif line.endswith(" {") and (inline := _INLINE.fullmatch(line)):
@@ -219,7 +230,10 @@ def _read_inline_chain(lines: _Lines, opened: int, found: re.Match[str]) -> tupl
     return made, {name: Chain(name, tuple(rules)), **chains}
 
 
-def _base_chain(lines: _Lines, number: int, found: re.Match[str], family: str) -> BaseChain:
+def _base_chain(lines: _Lines, number: int, family: str) -> BaseChain:
+    found = _HOOK.fullmatch(lines.lines[number - 1].strip())
+    if found is None:
+        raise lines.error(number, tr("a hook such as `type filter hook input priority filter; policy accept;`"))
     names = {**PRIORITIES, **(BRIDGE_PRIORITIES if family == "bridge" else {})}
     priority = _PRIORITY.fullmatch(found["priority"])
     if priority is None or (priority["name"] and priority["name"] not in names):

@@ -669,5 +669,5 @@ _META: dict[str, _Builder] = {
     "iifname": _interface("in_interface"), "iif": _interface("in_interface"),
     "oifname": _interface("out_interface"), "oif": _interface("out_interface"),
     "l4proto": _protocols, "nfproto": _family, "protocol": _family, "mark": _mark,
-    "skuid": _owner("uid"), "skgid": _owner("gid"), "pkttype": _packet_type,
+    "length": _field("length", integers), "skuid": _owner("uid"), "skgid": _owner("gid"), "pkttype": _packet_type,
 }  # fmt: skip

@@ -234,9 +234,11 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
 
 
 def is_hidden(found: SetReference | SetLiteral, table: Table) -> bool:
-    """Return whether a text leaves out the elements of a set (`nft -t`)."""
-    named = table.sets.get(found.name) if isinstance(found, SetReference) else None
-    return named is not None and named.hidden
+    """Return whether a text leaves out the elements of a set (`nft -t`), or the whole set."""
+    if not isinstance(found, SetReference):
+        return False
+    named = table.sets.get(found.name)
+    return named is None or named.hidden
 
 
 def _hidden_match(found: SetReference, key: Expression, negated: bool) -> Match:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from kanslib.i18n import tr_later
+from kanslib.i18n import tr, tr_later
 from kanslib.nftables.element_statements import read_element_statement, read_verdict
 from kanslib.nftables.expressions import (
     constant,
@@ -58,7 +58,8 @@ def read_statements(cursor: Cursor) -> tuple[Statement, ...]:
     found: list[Statement] = []
     while not cursor.at_end and not (cursor.is_next("comment") and cursor.peek(1).kind == "string"):
         found.append(_read_statement(cursor))
-        cursor.accept(";")
+        if cursor.is_next(";"):
+            raise cursor.error(tr("one rule on a line"))
     return tuple(found)
 
 

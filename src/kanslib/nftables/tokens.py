@@ -48,6 +48,8 @@ class Cursor:
             elif kind == "comment":
                 self.comments.append(found[0][1:].strip())
             elif kind != "space":
+                if found[0][0] in "$\\":
+                    raise self.error_at(at, tr("a value: a listing has no variables, and a rule stands on one line"))
                 self._tokens.append(Token(kind, found[0], at))
             at = found.end()
         self._end = Token("end", "", len(text))
