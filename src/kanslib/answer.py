@@ -14,8 +14,8 @@ from kanslib.i18n import tr
 from kanslib.k8s.logs import readable_line, timestamp_of
 from kanslib.palette import BLUE, GROUND, VERMILLION, bar_style
 
-# The chip has a line of its own, so that it covers nothing. Pointed at, tapped or reached with the Tab key it becomes
-# the whole line, over the first lines of the answer. A page that drops styles shows the word and the whole line.
+# The chip has a line of its own, so that it covers nothing. Pointed at it becomes the whole line, over the first lines
+# of the answer; tapped or reached with the Tab key, it moves the answer down. A page that drops styles shows both.
 _CHIP_STYLE = f"""
 .kans-provenance{{position:relative;height:18px}}
 .kans-provenance>small{{position:absolute;top:0;right:0;z-index:2;box-sizing:border-box;max-width:100%;padding:0 .6em;\
@@ -25,6 +25,8 @@ font-size:11px;line-height:16px;border:1px solid;border-radius:9px;opacity:.75;c
 .kans-provenance>small:is(:hover,:focus){{opacity:1;background:{GROUND}}}
 .kans-provenance>small:is(:hover,:focus)>b{{display:none}}
 .kans-provenance>small:is(:hover,:focus)>span{{position:static;clip-path:none;width:auto;height:auto}}
+.kans-provenance:focus-within{{height:auto;min-height:18px}}
+.kans-provenance>small:focus{{position:relative;display:block;width:fit-content;margin-left:auto}}
 """
 
 Source = Literal["live", "recorded", "simulated"]

@@ -176,7 +176,7 @@ def said_by_lab(
     assert isinstance(prediction, Prediction)
     feedback = prediction.score(expected)
     assert feedback is not None
-    return assessment, feedback.head.replace("✓?", "✓"), feedback.words
+    return assessment, feedback.head.replace("(✓)", "✓"), feedback.words
 
 
 def compare(verdict: Mapping[str, Any] | None, said: tuple[Assessment, str, str], name: str) -> None:
@@ -272,6 +272,33 @@ def test_slider_by_touch_with_targets_of_44_px(site: Path, phone: BrowserContext
     )
     assert small == 0
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_phone_shows_the_last_column_and_closes_the_list_of_sections(site: Path, phone: BrowserContext) -> None:
+    page = opened(phone, site, "chapters/03-arp")
+    page.locator(".toc-header-icon").tap()
+    link = page.locator(".toc-tree a:visible").nth(3)
+    box = link.bounding_box()
+    assert box
+    assert box["height"] >= 40
+    link.tap()
+    page.wait_for_function("!document.getElementById('__toc').checked")
+    table = page.locator(".kans-table", has_text="HOLDER").first
+    hidden = "one => one.scrollWidth - one.clientWidth"
+    assert table.evaluate(hidden) <= 0
+    assert table.evaluate("one => getComputedStyle(one).maskImage") == "none"
+    cut = page.locator(".highlight pre").evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth)"
+        ".map(one => getComputedStyle(one).maskImage.includes('gradient'))"
+    )
+    assert set(cut) == {True}
+    chip = page.locator(".cell_output:has(.kans-table) .kans-provenance > small").first
+    chip.tap()
+    covered = chip.evaluate(
+        "one => one.getBoundingClientRect().bottom - one.closest('.cell_output').querySelector('table')"
+        ".getBoundingClientRect().top"
+    )
+    assert covered <= 0
 
 
 def test_prediction_is_scored_where_the_cell_answers(site: Path, context: BrowserContext) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kanslib.exceptions import KanslibError
 from kanslib.repository import REPOSITORY
 from kanslib.site.builder import build
-from kanslib.site.search import split_hangul
+from kanslib.site.search import SCRIPT, Section
 from tests.site.links import broken_links
 from tests.site.tiny import executed, tiny_content
 
@@ -31,9 +31,10 @@ def text(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-def terms(folder: Path) -> set[str]:
-    index = json.loads(text(folder / "searchindex.js").removeprefix("Search.setIndex(").removesuffix(")"))
-    return set(index["terms"])
+def searched(folder: Path) -> tuple[list[Section], list[str]]:
+    """Return the sections that the search of a site looks through, and the stop words."""
+    data = text(folder / "_static" / SCRIPT).removeprefix("kans.search(").removesuffix(");\n")
+    return msgspec.json.decode(f"[{data}]", type=tuple[list[Section], list[str]])
 
 
 def test_every_page_is_there_in_every_language(site: Path) -> None:
@@ -108,11 +109,32 @@ def test_page_that_is_not_translated_says_so(site: Path) -> None:
     assert [page.name for page in site.glob("*/*.html") if "ko" not in page.parts and notice in text(page)] == []
 
 
-def test_search_of_each_language_has_its_terms(site: Path) -> None:
-    english, korean = (terms(site / folder) for folder in ("", "ko"))
-    assert "conntrack" in english
-    assert [term for term in split_hangul("스피커는") if term not in korean] == ["는", "커는"]
-    assert "var splitQuery" in text(site / "ko" / "_static" / "language_data.js")
+def test_search_has_each_section_with_its_text(site: Path) -> None:
+    english, stop_words = searched(site)
+    found = {one.address: one for one in english}
+    assert found["chapters/00-start-here.html"] == Section(
+        "Start", "", "chapters/00-start-here.html", 0, "Masquerade. Then on."
+    )
+    assert found["chapters/00-start-here.html#next"].text.splitlines() == ["More.", "lab.map()", "printed"]
+    assert found["docs/how-to/own-rules.html#the-rules"].rank == 1
+    assert "the" in stop_words
+    korean = {one.address: one.text for one in searched(site / "ko")[0]}
+    assert "스피커가 리더를 뽑습니다" in korean["chapters/00-start-here.html"]
+
+
+def test_search_leads_to_places_that_are_there(site: Path) -> None:
+    for folder in (site, site / "ko"):
+        (folder / "found.html").write_text("".join(f'<a href="{one.address}">' for one in searched(folder)[0]))
+        try:
+            assert [link for link in broken_links(site) if "found.html" in link] == []
+        finally:
+            (folder / "found.html").unlink()
+
+
+def test_only_the_search_loads_its_texts(site: Path) -> None:
+    with_texts = [page.relative_to(site).as_posix() for page in site.rglob("*.html") if SCRIPT in text(page)]
+    assert sorted(with_texts) == ["ko/search.html", "search.html"]
+    assert list(site.rglob("searchindex.js")) == []
 
 
 def test_page_has_its_style_inside_and_asks_for_none(site: Path) -> None:

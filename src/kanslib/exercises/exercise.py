@@ -43,7 +43,7 @@ OUTCOME_MARKS = {
     AnswerOutcome.NOT_TRIED: OutcomeMark("○", tr_later("not tried"), GREY),
     AnswerOutcome.WRONG: OutcomeMark("✗", tr_later("not yet"), VERMILLION),
     AnswerOutcome.RIGHT: OutcomeMark("✓", tr_later("right"), GREEN),
-    AnswerOutcome.RIGHT_AFTER_HELP: OutcomeMark("✓?", tr_later("right, after help"), BLUE),
+    AnswerOutcome.RIGHT_AFTER_HELP: OutcomeMark("(✓)", tr_later("right, after help"), BLUE),
 }
 
 

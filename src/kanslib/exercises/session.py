@@ -217,7 +217,7 @@ class ExerciseView:
         more = (
             tr("{number} more", number=len(hints) - place - 1)
             if place + 1 < len(hints)
-            else tr("the last one; .solution() tells all")
+            else tr("the last one; the solution tells all")
         )
         return Feedback(hints[place], tr("Hint {place} ({more})", place=place + 1, more=more))
 

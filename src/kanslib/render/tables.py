@@ -18,11 +18,17 @@ _MAX_ROWS = 60
 _LONG = 28  # characters: a column with a longer text is wrapped
 _NOTHING_LEFT = tr_later("no row is left")  # of an answer that had rows
 _BOX = ".kans-table.kans-table"  # the class twice: JupyterLab's own rules for tables are specific
-# The box fades at its right edge, and has as much room behind the table: what fades is never the last thing to see.
+# A box with more to its right fades there until it has been scrolled. Where a browser cannot tell, every box fades, and
+# has as much room behind the table: what fades is never the last thing to see. On a phone names break at hyphens, so
+# that the last column is near.
 _STYLE = f"""
-{_BOX}{{overflow-x:auto;scrollbar-width:thin;mask-image:linear-gradient(to left,transparent,#000 2em)}}
+{_BOX}{{overflow-x:auto;scrollbar-width:thin}}
+@keyframes kans-more{{from,90%{{mask-image:linear-gradient(to left,transparent,#000 2em)}}}}
+@supports (animation-timeline:scroll()){{{_BOX}{{animation:kans-more linear;animation-timeline:scroll(self inline)}}}}
+@supports not (animation-timeline:scroll()){{{_BOX}{{mask-image:linear-gradient(to left,transparent,#000 2em)}}
+{_BOX}>div{{padding-right:2em}}}}
 {_BOX}:focus-visible{{outline:2px solid {BLUE};outline-offset:-2px}}
-{_BOX}>div{{display:inline-block;padding-right:2em}}
+{_BOX}>div{{display:inline-block}}
 {_BOX} table{{border-collapse:collapse;margin:0;font-size:13px;line-height:1.35;table-layout:auto}}
 {_BOX} tr:nth-child(n){{background-color:{GROUND}}}
 {_BOX} tbody tr:nth-child(n):hover{{box-shadow:inset 0 0 0 99px {GREY}33}}
@@ -35,7 +41,10 @@ border:0;border-bottom:1px solid {GREY}55}}
 {_BOX} .kans-bar{{min-width:6em;background:linear-gradient(to right,{BLUE}66 var(--part),transparent 0) \
 0 .2em/100% 1.5em no-repeat}}
 {_BOX} tr>:first-child{{position:sticky;left:0;z-index:1;background-color:{GROUND}}}
-@media(max-width:600px){{{_BOX} tr>:first-child{{max-width:9em;white-space:normal;overflow-wrap:break-word}}}}
+@media(max-width:600px){{{_BOX} tr>:nth-child(n){{padding:.3em .35em}}
+{_BOX} :is(th,td):not(.kans-number,.kans-bar){{white-space:normal;min-width:0}}
+{_BOX} td.kans-long{{min-width:9em}}
+{_BOX} tr>:first-child{{max-width:9em;overflow-wrap:break-word}}}}
 """
 
 
@@ -101,7 +110,9 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
         if self.empty:
             return Markup(h.p[tr("(none: {why})", why=tr(self._empty_because))])
         hidden = self._hidden()
-        more = h.small[tr("wide=True shows {columns}, too", columns=", ".join(hidden))] if hidden else None
+        more = (
+            h.small(".kans-wide")[tr("wide=True shows {columns}, too", columns=", ".join(hidden))] if hidden else None
+        )
         box = h.div(".kans-table", tabindex=0, role="group", aria_label=tr("table"))[h.div[_table(self, hidden)]]
         return Markup(h.fragment[h.style[Markup(_STYLE)], box, more])
 

@@ -26,6 +26,8 @@ _SIDEBAR = (
     "sidebar/navigation.html",
     "sidebar/scroll-end.html",
 )
+# finds pages and not sections; site/search.py stands in its place
+_SPHINX_SEARCH = ("searchindex.js", "_static/searchtools.js", "_static/language_data.js", "_static/sphinx_highlight.js")
 
 
 def build(
@@ -142,6 +144,8 @@ def _put_styles(folder: Path) -> None:
 def _drop_unused(folder: Path) -> None:
     """Remove the files of the theme and of Sphinx that no page and no script names."""
     static, data = folder / "_static", folder / "_static" / SCRIPTS
+    for name in _SPHINX_SEARCH:
+        (folder / name).unlink()
     texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.suffix in (".html", ".js")]
     named = {name for text in texts for name in re.findall(r"[\w.-]+\.(?:css|js|png|svg)", text)}
     (folder / "_sources").rmdir()  # Sphinx makes it, and copies nothing into it

@@ -1,4 +1,4 @@
-"""What Sphinx does for this site besides its own: templates, languages, the search of a language."""
+"""What Sphinx does for this site besides its own: templates, languages, the texts of the search."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from kanslib.repository import REPOSITORY
 from kanslib.site import texts
 from kanslib.site.content import CHAPTERS, DEFAULT_LANGUAGE, language_folder
 from kanslib.site.page_words import WORDS_SCRIPT
-from kanslib.site.search import hangul_pairs
+from kanslib.site.search import SCRIPT, Section, sections_of, write_search
 from kanslib.site.styles import STYLE
 
 if TYPE_CHECKING:
+    from docutils import nodes
     from sphinx.application import Sphinx
 
 _HERE = Path(__file__).parent
 TEMPLATES, STATIC = _HERE / "templates", _HERE / "static"
-# of Sphinx and its extensions: what only the search uses
-_SEARCH_SCRIPTS = ("documentation_options.js", "doctools.js", "sphinx_highlight.js")
+# of Sphinx and its extensions: what its own search uses
+_UNUSED_SCRIPTS = ("documentation_options.js", "doctools.js", "sphinx_highlight.js")
+_SEARCH_SCRIPTS = ("kans-search.js", SCRIPT)  # on one page
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -30,12 +32,15 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("kans_base_url", "", "html", str)
     app.add_config_value("kans_fallbacks", [], "html", list)  # the names of the pages that are not translated
     app.add_config_value("kans_picture", "", "html", str)  # HTML of the figure on the first page
-    app.add_search_language(hangul_pairs())
     app.add_css_file(STYLE)
     app.add_js_file(WORDS_SCRIPT, loading_method="defer")  # the others need it
-    for script in sorted(STATIC.glob("*.js")):
-        app.add_js_file(script.name, loading_method="defer")
+    scripts = sorted(script.name for script in STATIC.glob("*.js") if script.name not in _SEARCH_SCRIPTS)
+    for script in (*scripts, *_SEARCH_SCRIPTS):
+        app.add_js_file(script, loading_method="defer")
     app.connect("html-page-context", _add_context, priority=900)
+    sections: list[Section] = []
+    app.connect("html-page-context", lambda _app, name, _template, _context, tree: _collect(sections, name, tree))
+    app.connect("build-finished", lambda _app, _error: _write_search(app, sections))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -65,6 +70,20 @@ def _add_context(app: Sphinx, pagename: str, _template: str, context: dict[str, 
     return "landing.html" if pagename == "index" else None
 
 
+def _collect(sections: list[Section], name: str, tree: nodes.document | None) -> None:
+    """Take in the sections of a page; what no document was made of, such as the search, has none."""
+    if tree is not None:
+        sections += sections_of(name, tree)
+
+
+def _write_search(app: Sphinx, sections: list[Section]) -> None:
+    from sphinx.builders.html import StandaloneHTMLBuilder
+
+    assert isinstance(app.builder, StandaloneHTMLBuilder)  # the one that a site is built with
+    assert app.builder.indexer
+    write_search(Path(app.outdir, "_static"), sections, app.builder.indexer.lang.stopwords)
+
+
 def _on_binder(page: str, language: str, is_fallback: bool) -> str:
     """Return the address that opens a chapter's page as a notebook on Binder; empty for another page."""
     folder, _, chapter = page.partition("/")
@@ -76,10 +95,10 @@ def _on_binder(page: str, language: str, is_fallback: bool) -> str:
 def _drop_assets(page: str, context: dict[str, Any]) -> None:
     """Take out of a page the styles and scripts that it does not need."""
     context["css_files"] = [one for one in context["css_files"] if PurePosixPath(one.filename).name == STYLE]
-    if page != "search":
-        context["script_files"] = [
-            one for one in context["script_files"] if PurePosixPath(one.filename or "").name not in _SEARCH_SCRIPTS
-        ]
+    unused = (*_UNUSED_SCRIPTS, *(_SEARCH_SCRIPTS if page != "search" else ()))
+    context["script_files"] = [
+        one for one in context["script_files"] if PurePosixPath(one.filename or "").name not in unused
+    ]
 
 
 def _alternates(page: str, root: str, language: str, languages: list[str]) -> list[tuple[str, str, str]]:

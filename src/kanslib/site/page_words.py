@@ -52,6 +52,8 @@ WORDS = {
     "merged": tr_later("The token had {count} exercises. They are beside yours now."),
     "bad_token": tr_later("That is no progress token; one begins with \"kans1.\": lab.progress().token gives it."),
     "no_compression": tr_later("This browser is too old to make or to read a token."),
+    "found": tr_later("{count} sections found."),
+    "not_found": tr_later("Nothing found for “{query}”. Try one word, as it stands on the pages."),
     "before": tr_later("◀ before"),
     "before_title": tr_later("To the stop before this moment (←)"),
     "next": tr_later("next ▶"),

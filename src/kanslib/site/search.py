@@ -1,53 +1,85 @@
-"""How the text of a page becomes the terms of the search: words, or for Hangul pairs of syllables."""
+"""What the search of a site looks through: the text of each section of each page, in one script."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from kanslib.site.content import CHAPTERS, DOCUMENTS
+
 if TYPE_CHECKING:
-    from sphinx.search import SearchLanguage
+    from docutils import nodes
 
-_HANGUL = re.compile("([가-힣]+)")
-# the same as `split_hangul`, for a query: of two syllables or more only the pairs
-_JS_SPLITTER = r"""
-var splitQuery = query => (query.match(/[\p{Letter}\p{Number}_]+/gu) || [])
-  .flatMap(word => word.split(/([가-힣]+)/u).filter(Boolean))
-  .flatMap(part => /^[가-힣]{2,}$/u.test(part)
-    ? Array.from({length: part.length - 1}, (_, at) => part.slice(at, at + 2))
-    : [part])
-"""
+SCRIPT = "kans-search-text.js"
+MOST_CODE = 1500  # characters of a section's code and printed text: a dump of rules is not read in a search
+_SPACES = re.compile(r"\s+")
 
 
-def hangul_pairs() -> type[SearchLanguage]:
-    """Return the search of Korean: a pair of neighbouring syllables is a term, so a noun is found with any particle.
+class Section(msgspec.Struct, frozen=True, array_like=True):
+    """A section of a page.
 
-    Other scripts are split into words. Sphinx has a search of its own for the other languages.
+    page: the title of the page. title: that of the section; empty above the page's first section
+    address: from the root of the site. rank: 0 for a chapter, 1 for another page, 2 for the reference
+    text: a line for each paragraph or line of code
     """
-    from sphinx.search import SearchLanguage
 
-    class HangulPairs(SearchLanguage):
-        lang = "ko"
-        language_name = "Korean"
-        js_splitter_code = _JS_SPLITTER
-
-        def split(self, input: str) -> list[str]:  # noqa: A002 (Sphinx's name)
-            return list(split_hangul(input))
-
-    return HangulPairs
+    page: str
+    title: str
+    address: str
+    rank: int
+    text: str
 
 
-def split_hangul(text: str) -> Iterator[str]:
-    """Yield the terms of a text. A single syllable is a term as well, since a query may be one.
+def sections_of(name: str, tree: nodes.document) -> Iterator[Section]:
+    """Yield the sections of the page of this name; what stands in a section below another one is its own."""
+    from docutils import nodes
 
-    >>> list(split_hangul("Pod가 리더를 잃으면"))
-    ['Pod', '가', '리', '더', '를', '리더', '더를', '잃', '으', '면', '잃으', '으면']
+    page = ""
+    for section in tree.findall(nodes.section):
+        title = section.next_node(nodes.title)
+        heading = title.astext() if title else ""
+        page = page or heading
+        text = "\n".join(_lines(section))
+        if not text and heading != page:
+            continue
+        address = f"{name}.html" if heading == page else f"{name}.html#{section['ids'][0]}"
+        yield Section(page, "" if heading == page else heading, address, _rank(name), text)
+
+
+def write_search(folder: Path, sections: Sequence[Section], stop_words: Collection[str]) -> None:
+    """Write the script into the folder of the static files; a script because a page from disk may not fetch.
+
+    `stop_words`: those that a query is searched without, such as `the`.
     """
-    for word in re.findall(r"\w+", text):
-        for part in filter(None, _HANGUL.split(word)):
-            if _HANGUL.fullmatch(part):
-                yield from part
-                yield from (part[at : at + 2] for at in range(len(part) - 1))
-            else:
-                yield part
+    data = ",".join(msgspec.json.encode(one).decode() for one in (sections, sorted(stop_words)))
+    (folder / SCRIPT).write_text(f"kans.search({data});\n", encoding="utf-8")
+
+
+def _rank(name: str) -> int:
+    return 0 if name.startswith(f"{CHAPTERS}/") else 2 if name.startswith(f"{DOCUMENTS}/reference/") else 1
+
+
+def _lines(section: nodes.section) -> Iterator[str]:
+    """Yield the text of a section, without its title and without the sections in it."""
+    from docutils import nodes
+
+    room = MOST_CODE
+    for child in section.children:
+        if isinstance(child, (nodes.section, nodes.title)):
+            continue
+        for block in child.findall(nodes.TextElement):
+            if isinstance(block, nodes.raw) or not isinstance(
+                block, (nodes.paragraph, nodes.literal_block, nodes.term)
+            ):
+                continue
+            lines = block.astext().splitlines() if isinstance(block, nodes.literal_block) else [block.astext()]
+            for line in lines:
+                text = _SPACES.sub(" ", line).strip()
+                if isinstance(block, nodes.literal_block):
+                    room -= len(text)
+                if text and room > 0:
+                    yield text

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kanslib.site.search import SCRIPT as TEXTS
+
 if TYPE_CHECKING:
     from tinycss2.ast import Node
 
@@ -49,7 +51,8 @@ def put_into_pages(folder: Path, sheets: Iterable[Path]) -> None:
     A name counts as used where it is a word of the page or of any script, so also one that a script sets.
     """
     rules = [rule for sheet in sheets for rule in parse(sheet.read_text(encoding="utf-8"))]
-    set_late = {name for script in folder.rglob("_static/*.js") for name in names_in(script.read_text("utf-8"))}
+    scripts = [script for script in folder.rglob("_static/*.js") if script.name != TEXTS]  # which set no class
+    set_late = {name for script in scripts for name in names_in(script.read_text("utf-8"))}
     for page in folder.rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         names = names_in(html) | set_late

@@ -18,6 +18,7 @@ def of_pages() -> dict[str, str]:
         "documentation": tr("Documentation"),
         "search": tr("Search"),
         "search_here": tr("Search this site"),
+        "search_needs_script": tr("The search needs scripts, which do not run in this browser."),
         "language": tr("Language"),
         "pages": tr("Pages"),
         "on_this_page": tr("On this page"),
@@ -25,19 +26,25 @@ def of_pages() -> dict[str, str]:
         "question": tr("How does a Kubernetes LoadBalancer work where there is no cloud?"),
         "lead": tr(
             "Kill the machine that answers for an address. See which requests fail, for how long, and why. A recording "
-            "of a real cluster with MetalLB answers, so you can break nothing, and you need nothing to start."
+            "of a real cluster with MetalLB answers. You cannot break anything, and there is nothing to install."
         ),
         "start": tr("Where to start"),
         "fifteen": tr("Read the fifteen minutes"),
         "fifteen_hint": tr("kill a leader, here in the page"),
         "chapters_door": tr("Open the chapters"),
-        "chapters_hint": tr("two hours, or five to six"),
+        "chapters_hint": tr("2 hours as a workshop, or 5 to 6 hours in full"),
         "binder": tr("Start it for real"),
         "binder_hint": tr("on Binder, in a minute or two"),
+        "here": tr(
+            "Nothing has to be run on this page: a recorded answer stands below each cell, and exercises have buttons. "
+            "If a hint names a query, such as lab.routes(), look for its answer here."
+        ),
         "run_chapter": tr("Run this chapter on Binder"),
         "picture": tr(
-            "A recorded failover: the leader of two Services dies at second 0. Each bar on top is a clock. Below are "
-            "the requests to each Service."
+            "A recorded failover. At second 0 the leader dies: the node that answers for svc1 and svc2. Each bar shows "
+            "how long one change took; the VIP is the external address of a Service. Below are the requests to each "
+            "Service: dark means that none was answered, partly dark that some were, and stragglers are single late "
+            "failures."
         ),
         "chapters": tr("Chapters"),
         "own_cluster": tr("On your own cluster"),

@@ -503,8 +503,8 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-moves", "05",
-        "🌶 Which addresses get another leader? Write moved(before, after, addresses): two lists of candidates, and the "
-        "addresses. Return a list of those that move, in their order.",
+        "Harder. Which addresses get another leader? Write moved(before, after, addresses): two lists of "
+        "candidates, and the addresses. Return a list of those that move, in their order.",
         "code", _expect_moved_addresses,
         starter="def moved(before, after, addresses):\n    ...",
         hints=(

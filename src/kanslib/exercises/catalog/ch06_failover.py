@@ -513,7 +513,7 @@ EXERCISES = (
         "number", _expect_lost_seconds, tolerance=0.15, unit="s",
         hints=(
             "A phase costs (TO − FROM) × FAILED / TRIED.",
-            "((phases.TO - phases.FROM) * phases.FAILED / phases.TRIED).sum()",
+            "For each phase, then added up: ((phases.TO - phases.FROM) * phases.FAILED / phases.TRIED).sum()",
         ),
         explanation="{answer}. The long phase costs more than the dark one, although only a share of it fails.",
         misconceptions=(
@@ -724,10 +724,11 @@ EXERCISES = (
     ),
     Exercise(
         "write-the-report", "06",
-        "🌶 Write the report of an outage from the attempts [(seconds, answered), …], sorted by time. Return these in "
-        "this order: the number of failures, the seconds of the last failure, the longest time from one answer to the "
-        "next, and the lost seconds. Where no request failed, the second value is 0. For the lost seconds, cut the "
-        "time into slices of five seconds, from 0 on. A slice costs its length times the share that failed in it.",
+        "Harder. Write the report of an outage from the attempts [(seconds, answered), …], sorted by time. Return "
+        "these in this order: the number of failures, the seconds of the last failure, the longest time from one "
+        "answer to the next, and the lost seconds. Where no request failed, the second value is 0. For the lost "
+        "seconds, cut the time into slices of five seconds, from 0 on. A slice costs its length times the share "
+        "that failed in it.",
         "code", _expect_reports,
         starter="def report(attempts):\n    ...",
         hints=(

@@ -13,3 +13,7 @@
   })
   for (const one of document.querySelectorAll(SCROLLERS)) sizes.observe(one)
 }
+// The list of sections covers the page on a phone: a tap on one of them closes it.
+document.querySelector(".toc-drawer")?.addEventListener("click", event => {
+  if (event.target.closest("a")) document.getElementById("__toc").checked = false
+})
