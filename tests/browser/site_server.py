@@ -36,10 +36,11 @@ def served(site: Path) -> Iterator[str]:
             path = unquote(urlsplit(self.path).path)
             file = site / path.removeprefix(PREFIX)
             is_there = path.startswith(PREFIX) and file.is_file()
-            body = content(file) if is_there else b""
+            shown = file if is_there else site / "404.html"
+            body = content(shown) if shown.is_file() else b""
             self.send_response(200 if is_there else 404)
-            self.send_header("Content-Type", _TYPES.get(file.suffix, "application/octet-stream"))
-            self.send_header("Content-Encoding", "gzip") if is_there else None
+            self.send_header("Content-Type", _TYPES.get(shown.suffix, "application/octet-stream"))
+            self.send_header("Content-Encoding", "gzip") if body else None
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -19,7 +19,7 @@ class _Page(HTMLParser):
         for name, value in attrs:
             if name == "id" and value:
                 self.places.add(value)
-            elif name in ("href", "src", "action") and value and tag != "use":
+            elif name in ("href", "src", "action") and value and tag not in ("use", "base"):
                 self.links.append(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from kanslib.repository import REPOSITORY
 from kanslib.site.builder import build
 from kanslib.site.search import SCRIPT, Section
 from tests.site.links import broken_links
-from tests.site.tiny import executed, tiny_content
+from tests.site.tiny import BEGINNING, executed, tiny_content
 
 pytestmark = pytest.mark.slow
 BASE = "https://somebody.example/course/"
@@ -45,7 +46,7 @@ def test_every_page_is_there_in_every_language(site: Path) -> None:
     }  # fmt: skip
     for folder in (site, site / "ko"):
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")}
-        assert {name for name in found if not name.startswith("ko/")} == names
+        assert {name for name in found if not name.startswith("ko/")} - {"404.html"} == names
 
 
 def test_links_between_pages_lead_somewhere(site: Path) -> None:
@@ -90,6 +91,60 @@ def test_page_names_itself_in_each_language(site: Path) -> None:
             "x-default": f"{BASE}chapters/00-start-here.html",
         }
         assert re.search(rf'<html[^>]*\slang="{code}"', page)
+
+
+def test_page_that_is_not_translated_names_the_english_one(site: Path) -> None:
+    for folder in ("", "ko/"):
+        page = text(site / folder / "chapters" / "00q-fifteen-minutes.html")
+        assert f'<link rel="canonical" href="{BASE}chapters/00q-fifteen-minutes.html"' in page
+        assert "hreflang" not in page.partition("</head>")[0]
+
+
+def test_page_has_a_card_for_those_who_show_a_link(site: Path) -> None:
+    card = dict(
+        re.findall(r'<meta property="og:(\w+)" content="([^"]+)">', text(site / "chapters" / "00-start-here.html"))
+    )
+    assert card == {
+        "title": "Start", "description": BEGINNING, "type": "website", "site_name": "kanslib",
+        "url": f"{BASE}chapters/00-start-here.html",
+    }  # fmt: skip
+
+
+def test_page_for_no_address_has_links_from_the_root_of_the_site(site: Path) -> None:
+    page = text(site / "404.html")
+    assert page.index('<base href="/course/">') < page.index("href=", page.index("<base") + 6)
+    assert '<a href="chapters/00-start-here.html">Start</a>' in page
+    assert '<meta name="robots" content="noindex">' in page
+    assert "canonical" not in page
+    assert not re.findall(r'(?:href|src)="(?:#|\.\./)', page.replace('href="#svg', ""))
+
+
+def test_site_map_has_every_page_in_its_languages(site: Path) -> None:
+    name = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+    entries = {
+        entry.findtext(f"{name}loc"): {
+            link.get("hreflang"): link.get("href") for link in entry.findall("{http://www.w3.org/1999/xhtml}link")
+        }
+        for entry in ElementTree.parse(site / "sitemap.xml").getroot()
+    }
+    both = {"en": f"{BASE}chapters/00-start-here.html", "ko": f"{BASE}ko/chapters/00-start-here.html"}
+    assert [entries[address] for address in both.values()] == [both, both]
+    assert entries[f"{BASE}docs/how-to/own-rules.html"] == {}
+    assert f"{BASE}ko/docs/how-to/own-rules.html" not in entries
+    files = {f"{BASE}{path.relative_to(site).as_posix()}" for path in site.rglob("*.html")}
+    assert entries.keys() < files
+    assert {address.removeprefix(BASE) for address in files - entries.keys()} == {
+        "404.html", "search.html", "progress.html", "ko/search.html", "ko/progress.html",
+        "ko/chapters/00q-fifteen-minutes.html", "ko/docs/index.html", "ko/docs/how-to/own-rules.html",
+        "ko/docs/decisions/0001-one.html",
+    }  # fmt: skip
+
+
+def test_site_without_an_address_has_neither(tmp_path: Path) -> None:
+    content = tiny_content(tmp_path)
+    build(content, executed(content), tmp_path / "site")
+    assert not {"404.html", "sitemap.xml"} & {path.name for path in (tmp_path / "site").iterdir()}
+    assert "canonical" not in text(tmp_path / "site" / "index.html")
 
 
 def test_switch_leads_to_the_same_page(site: Path) -> None:
@@ -141,7 +196,7 @@ def test_page_has_its_style_inside_and_asks_for_none(site: Path) -> None:
     """A phone waits for each request before it paints. A page gets the rules that it can use."""
     for page in site.rglob("*.html"):
         style = text(page).partition("<style>")[2].partition("</style>")[0]
-        is_first = page.parent.name in ("site", "ko") and page.stem == "index"
+        is_first = page.parent.name in ("site", "ko") and page.stem in ("index", "404")
         assert (".kans-hero" in style, ".sidebar-drawer" in style) == (is_first, not is_first), page
         assert 'rel="stylesheet"' not in text(page)
     assert list(site.rglob("*.css")) == []

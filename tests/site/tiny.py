@@ -12,6 +12,7 @@ from kanslib.site.content import Content
 from kanslib.site.source import Executed
 
 STYLE = "<style>.tiny{color:red}</style>"
+BEGINNING = "A chapter begins with words that are long enough for a card."
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" aria-label="A tiny figure" width="320" height="64.5"></svg>'
 _WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "Run this cell."}
 
@@ -29,7 +30,11 @@ def tiny_content(folder: Path) -> Content:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     for language, name, words in (
-        ("en", "00-start-here", "# Start\n\nMasquerade. Then [on](00q-fifteen-minutes.ipynb).\n\n## Next\n\nMore."),
+        (
+            "en",
+            "00-start-here",
+            "# Start\n\n" + BEGINNING + "\n\nMasquerade. Then [on](00q-fifteen-minutes.ipynb).\n\n## Next\n\nMore.",
+        ),
         ("en", "00q-fifteen-minutes", "# Fifteen\n\nConntrack remembers."),
         ("ko", "00-start-here", "# 시작\n\n스피커가 리더를 뽑습니다. [다음](00q-fifteen-minutes.ipynb)"),
     ):

@@ -16,6 +16,7 @@ from kanslib.i18n import tr
 from kanslib.site.content import DEFAULT_LANGUAGE, Content, language_folder
 from kanslib.site.page_data import SCRIPTS
 from kanslib.site.page_words import WORDS_SCRIPT, words_script
+from kanslib.site.sitemap import sitemap
 from kanslib.site.source import Executed, Source, write_source
 
 _SIDEBAR = (
@@ -44,20 +45,24 @@ def build(
 
     executed: each chapter of these languages with its outputs
     data: the folder of the scripts that the kernels wrote (`site/kernel.py`); pages load them late
-    base_url: where the site will be, with a slash at its end; without it pages name no address of their own
+    base_url: where the site will be, with a slash at its end; without it pages name no address of their own, and there
+        is neither a site map nor a page for addresses that are none
     picture: the figure of the first page, as HTML
     on_page: called with the name of each page that is written
 
     KanslibError where Sphinx has something to say against the pages.
     """
+    fallbacks = {language: sorted(content.fallbacks(language)) for language in languages}
     for language in languages:
         with i18n.use(language), tempfile.TemporaryDirectory(prefix="kans-site-") as folder:
             source = write_source(content, language, executed, Path(folder, "source"), Path(folder, "static"))
             _write_scripts(source.static, data)
-            settings = _settings(source, languages, base_url) | {"kans_picture": str(picture)}
+            settings = _settings(source, fallbacks, base_url) | {"kans_picture": str(picture)}
             _run_sphinx(source, out / language_folder(language), settings, on_page)
         _put_styles(out / language_folder(language))
         _drop_unused(out / language_folder(language))
+    if base_url:
+        (out / "sitemap.xml").write_text(sitemap(out, base_url, fallbacks), encoding="utf-8")
     (out / ".nojekyll").touch()  # GitHub Pages leaves out folders with an underscore otherwise
 
 
@@ -95,8 +100,8 @@ def _run_sphinx(source: Source, out: Path, settings: Mapping[str, object], on_pa
         )
 
 
-def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[str, object]:
-    from kanslib.site.extension import STATIC, TEMPLATES
+def _settings(source: Source, fallbacks: Mapping[str, Sequence[str]], base_url: str) -> dict[str, object]:
+    from kanslib.site.extension import MISSING, STATIC, TEMPLATES
 
     return {
         "project": "kanslib",
@@ -111,11 +116,12 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
         "html_theme": "furo",
         "html_title": "kanslib",
         "html_favicon": str(STATIC / "icon.svg"),
-        "html_baseurl": base_url and base_url + language_folder(source.language),
         "html_copy_source": False,
         "html_show_sourcelink": False,
         "html_show_search_summary": False,  # it would fetch each page that is found, which fails from disk
         "html_use_index": False,
+        # one for the whole site, and only where its links can start at the site's root
+        "html_additional_pages": {MISSING: "missing.html"} if base_url and not language_folder(source.language) else {},
         "html_show_copyright": False,
         "html_permalinks_icon": "#",
         "html_theme_options": {"top_of_page_buttons": []},
@@ -126,9 +132,9 @@ def _settings(source: Source, languages: Sequence[str], base_url: str) -> dict[s
         "nb_execution_mode": "off",
         "nb_ipywidgets_js": {},
         "nb_merge_streams": True,
-        "kans_languages": list(languages),
+        "kans_languages": list(fallbacks),
         "kans_base_url": base_url,
-        "kans_fallbacks": sorted(source.fallbacks()),
+        "kans_fallbacks": dict(fallbacks),
     }
 
 

@@ -63,6 +63,11 @@ class Content:
             for file in sorted((self.notebooks / DEFAULT_LANGUAGE).glob("*.ipynb"))
         ]
 
+    def fallbacks(self, language: str) -> set[str]:
+        """Return the names of the pages that are not translated into a language."""
+        pages = (*self.chapters(language), *self.document_pages(language))
+        return {page.name for page in pages if page.language != language}
+
     def document_pages(self, language: str) -> list[Page]:
         """Return the documents in a language; in the default language what is not translated. None without a folder."""
         if self.documents is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from markupsafe import Markup
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
+MISSING = "404"  # what GitHub Pages and others send for an address that is none
 _HERE = Path(__file__).parent
+_SHORTEST_DESCRIPTION, _LONGEST_DESCRIPTION = 40, 200  # characters; search engines show fewer
 TEMPLATES, STATIC = _HERE / "templates", _HERE / "static"
 # of Sphinx and its extensions: what its own search uses
 _UNUSED_SCRIPTS = ("documentation_options.js", "doctools.js", "sphinx_highlight.js")
@@ -30,7 +34,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything; Sphinx calls this."""
     app.add_config_value("kans_languages", [DEFAULT_LANGUAGE], "html", list)  # of the whole site
     app.add_config_value("kans_base_url", "", "html", str)
-    app.add_config_value("kans_fallbacks", [], "html", list)  # the names of the pages that are not translated
+    app.add_config_value("kans_fallbacks", {}, "html", dict)  # the pages that are not translated, of each language
     app.add_config_value("kans_picture", "", "html", str)  # HTML of the figure on the first page
     app.add_css_file(STYLE)
     app.add_js_file(WORDS_SCRIPT, loading_method="defer")  # the others need it
@@ -44,7 +48,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _add_context(app: Sphinx, pagename: str, _template: str, context: dict[str, Any], _doctree: object) -> str | None:
+def _add_context(
+    app: Sphinx, pagename: str, _template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> str | None:
     """Give the templates what they need of the site; the first page has a template of its own."""
     config, titles = app.config, app.env.titles
     _drop_assets(pagename, context)
@@ -54,15 +60,14 @@ def _add_context(app: Sphinx, pagename: str, _template: str, context: dict[str, 
     context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(
         ' role="heading"', ' role="heading" aria-level="2"'
     )
-    here = config.kans_base_url + language_folder(config.language) + f"{pagename}.html"
+    is_fallback = pagename in config.kans_fallbacks.get(config.language, ())
+    context |= _addresses(app, pagename, context) | _card(pagename, titles, doctree)
     context |= {
         "kans_repository": REPOSITORY,
         "kans_text": texts.of_pages(),
-        "kans_alternates": _alternates(pagename, context["content_root"], config.language, config.kans_languages),
-        "kans_absolute": lambda address: urljoin(here, address) if config.kans_base_url else address,
         "kans_default_language": DEFAULT_LANGUAGE,
-        "kans_is_fallback": pagename in config.kans_fallbacks,
-        "kans_binder": _on_binder(pagename, config.language, pagename in config.kans_fallbacks),
+        "kans_is_fallback": is_fallback,
+        "kans_binder": _on_binder(pagename, config.language, is_fallback),
         "kans_picture": Markup(config.kans_picture),  # of a figure of ours
         "kans_title": lambda name: titles[name].astext(),
         "kans_chapters": [(one, titles[one].astext()) for one in sorted(titles) if one.startswith(f"{CHAPTERS}/")],
@@ -70,6 +75,7 @@ def _add_context(app: Sphinx, pagename: str, _template: str, context: dict[str, 
     return "landing.html" if pagename == "index" else None
 
 
+<<<<<<< HEAD
 def _collect(sections: list[Section], name: str, tree: nodes.document | None) -> None:
     """Take in the sections of a page; what no document was made of, such as the search, has none."""
     if tree is not None:
@@ -82,6 +88,45 @@ def _write_search(app: Sphinx, sections: list[Section]) -> None:
     assert isinstance(app.builder, StandaloneHTMLBuilder)  # the one that a site is built with
     assert app.builder.indexer
     write_search(Path(app.outdir, "_static"), sections, app.builder.indexer.lang.stopwords)
+=======
+def _addresses(app: Sphinx, page: str, context: Mapping[str, Any]) -> dict[str, object]:
+    """Return the addresses of a page: its own, where the site has one, and those of the page in each language.
+
+    A page that is not translated names the one in the default language as its own, and is none of the translations.
+    """
+    config, base = app.config, app.config.kans_base_url
+    is_fallback = page in config.kans_fallbacks.get(config.language, ())
+    here = urljoin(base, language_folder(config.language) + f"{page}.html")
+    all_languages = _alternates(
+        "index" if page == MISSING else page, context["content_root"], config.language, config.kans_languages
+    )
+    translated = [one for one in all_languages if page not in config.kans_fallbacks.get(one[0], ())]
+    own = urljoin(base, language_folder(DEFAULT_LANGUAGE if is_fallback else config.language) + f"{page}.html")
+    return {
+        "pageurl": own if base and page != MISSING else None,
+        "kans_base_path": urlsplit(base).path,
+        "kans_absolute": lambda address: urljoin(here, address) if base else address,
+        "kans_alternates": all_languages,
+        "kans_hreflang": translated if page != MISSING else [],
+    }
+
+
+def _card(page: str, titles: Mapping[str, nodes.Node], doctree: nodes.document | None) -> dict[str, str]:
+    """Return the title and the description under which others show a page: of a chapter or a document its beginning."""
+    words = texts.of_pages()
+    if page == "index" or page not in titles:
+        return {"kans_card_title": words["title"], "kans_description": words["description"]}
+    paragraphs = (one.astext() for one in doctree.findall(_is_paragraph)) if doctree else ()
+    beginning = next((one for one in paragraphs if len(one) >= _SHORTEST_DESCRIPTION), "")
+    description = shorten(beginning, _LONGEST_DESCRIPTION, placeholder=" …")
+    return {"kans_card_title": titles[page].astext(), "kans_description": description or words["description"]}
+
+
+def _is_paragraph(node: nodes.Node) -> bool:
+    from docutils import nodes
+
+    return isinstance(node, nodes.paragraph)
+>>>>>>> e346a52 (Give the website a page for addresses that are none, a site map and cards)
 
 
 def _on_binder(page: str, language: str, is_fallback: bool) -> str:

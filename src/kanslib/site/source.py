@@ -30,24 +30,17 @@ class Source:
     """A folder for Sphinx.
 
     static: a folder beside it, with further static files
-    pages: those that are made from a chapter or a document, by their name
     """
 
     folder: Path
     static: Path
     language: str
-    pages: Mapping[str, Page]
-
-    def fallbacks(self) -> set[str]:
-        """Return the names of the pages that are not translated."""
-        return {name for name, page in self.pages.items() if page.language != self.language}
 
 
 def write_source(content: Content, language: str, executed: Executed, folder: Path, static: Path) -> Source:
     """Write the pages of a language into `folder`, and further static files into `static`; return what is there."""
     chapters, documents = content.chapters(language), content.document_pages(language)
-    pages = {page.name: page for page in (*chapters, *documents)}
-    names = {*pages, "index", "gallery", *([_DECISIONS] if documents else [])}
+    names = {*(page.name for page in (*chapters, *documents)), "index", "gallery", *([_DECISIONS] if documents else [])}
     for page in chapters:
         _write_chapter(page, executed[page.file], folder)
     for page in documents:
@@ -63,7 +56,7 @@ def write_source(content: Content, language: str, executed: Executed, folder: Pa
     _write(folder, "gallery", _page(captions["gallery"], [captions["gallery_words"], gallery]))
     _write(folder, PROGRESS, _page(tr("Your progress"), ["```{raw} html", progress_html(CATALOG), "```"]))
     _write(folder, "index", _page("kanslib", _toctrees(chapters, documents)))
-    return Source(folder, static, language, pages)
+    return Source(folder, static, language)
 
 
 def _write_chapter(page: Page, executed: NotebookNode, folder: Path) -> None:

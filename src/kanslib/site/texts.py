@@ -48,6 +48,8 @@ def of_pages() -> dict[str, str]:
         ),
         "chapters": tr("Chapters"),
         "own_cluster": tr("On your own cluster"),
+        "missing": tr("There is no page at this address."),
+        "missing_words": tr("A page may have another name in this release. The search finds it."),
         "untranslated": tr("This page is not translated yet. Here it is in English."),
     }
 
