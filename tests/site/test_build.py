@@ -168,7 +168,7 @@ def test_search_has_each_section_with_its_text(site: Path) -> None:
     english, stop_words = searched(site)
     found = {one.address: one for one in english}
     assert found["chapters/00-start-here.html"] == Section(
-        "Start", "", "chapters/00-start-here.html", 0, "Masquerade. Then on."
+        "Start", "", "chapters/00-start-here.html", 0, f"{BEGINNING}\nMasquerade. Then on."
     )
     assert found["chapters/00-start-here.html#next"].text.splitlines() == ["More.", "lab.map()", "printed"]
     assert found["docs/how-to/own-rules.html#the-rules"].rank == 1

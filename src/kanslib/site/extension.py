@@ -75,7 +75,6 @@ def _add_context(
     return "landing.html" if pagename == "index" else None
 
 
-<<<<<<< HEAD
 def _collect(sections: list[Section], name: str, tree: nodes.document | None) -> None:
     """Take in the sections of a page; what no document was made of, such as the search, has none."""
     if tree is not None:
@@ -88,7 +87,8 @@ def _write_search(app: Sphinx, sections: list[Section]) -> None:
     assert isinstance(app.builder, StandaloneHTMLBuilder)  # the one that a site is built with
     assert app.builder.indexer
     write_search(Path(app.outdir, "_static"), sections, app.builder.indexer.lang.stopwords)
-=======
+
+
 def _addresses(app: Sphinx, page: str, context: Mapping[str, Any]) -> dict[str, object]:
     """Return the addresses of a page: its own, where the site has one, and those of the page in each language.
 
@@ -126,7 +126,6 @@ def _is_paragraph(node: nodes.Node) -> bool:
     from docutils import nodes
 
     return isinstance(node, nodes.paragraph)
->>>>>>> e346a52 (Give the website a page for addresses that are none, a site map and cards)
 
 
 def _on_binder(page: str, language: str, is_fallback: bool) -> str:
