@@ -66,6 +66,17 @@ def _errors() -> Iterator[tuple[str, Callable[[], object]]]:
     }.items()  # fmt: skip
 
 
+def _wrong_moments() -> Iterator[tuple[str, str]]:
+    """Return what each exercise says where it has no answer: in a cluster in which nothing was done."""
+    lab = open_lab("service-types")
+    lab.at("opening")
+    for exercise in CATALOG.values():
+        try:
+            exercise.expected_answer(lab)
+        except KanslibError as exc:
+            yield f"exercise {exercise.id}: no answer here", str(exc)
+
+
 def _exercises() -> Iterator[tuple[str, str]]:
     """Return every text of every exercise, and what is said to answers of each kind."""
     for exercise in map(translate, CATALOG.values()):
@@ -92,7 +103,7 @@ def _exercises() -> Iterator[tuple[str, str]]:
 
 def shown() -> dict[str, str]:
     """Return what is shown, by a name."""
-    found = dict(_exercises())
+    found = dict(_exercises()) | dict(_wrong_moments())
     for name, make in FIGURES.items():
         figure = make(open_lab)
         found[f"figure {name}"] = str(figure._repr_html_())

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kanslib.i18n import tr_later
+from kanslib.i18n import tr, tr_later
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
 from kanslib.packets.tcp_stream import Flow, flow_of
@@ -103,7 +103,8 @@ def _events(
 
 
 def _message(state: str, message: bgp.Message, is_mine: bool) -> tuple[str, str]:
-    event = f"{message.name} {'sent' if is_mine else 'received'}"
+    name = message.name
+    event = tr("{message} sent", message=name) if is_mine else tr("{message} received", message=name)
     match message.type, is_mine, state:
         case bgp.OPEN, True, "Connect":
             return OPEN_SENT, event

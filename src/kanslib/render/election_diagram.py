@@ -66,7 +66,7 @@ class HashOrder(Figure):
         y = float(SIZES.line)
         parts: list[h.Node] = [
             text(_MARGIN, y, tr("← smallest hash: leads")),
-            text(width - _MARGIN, y, "largest →", "end"),
+            text(width - _MARGIN, y, tr("largest →"), "end"),
         ]
         for one in self.lines:
             for words in wrap_text(_line_words(one), width - 2 * _MARGIN, bold=True):
@@ -79,8 +79,8 @@ class HashOrder(Figure):
 
     def node_words(self, node: str, row: HashLine) -> str:
         """Return a node with what it does for an address."""
-        does = ["joins"] if node in self.joins else ["leaves"] if node in self.leaves else []
-        does += ["leads"] if node == row.after else ["led"] if node == row.before else []
+        does = [tr("joins")] if node in self.joins else [tr("leaves")] if node in self.leaves else []
+        does += [tr("leads")] if node == row.after else [tr("led")] if node == row.before else []
         star = "★ " if node == row.after else ""
         return f"{star}{node} ({', '.join(does)})" if does else node
 

@@ -84,7 +84,7 @@ def _add_phases(figure: InteractiveFigure, phases: Sequence[Phase], level: float
         )  # fmt: skip
         label = f"{phase.name} ({phase.failed}/{phase.tried})" if phase.failed else phase.name
         if phase.end - phase.start < whole * _MIN_NAMED_SHARE:
-            label = "dark" if phase.name == DARK else ""
+            label = tr("dark") if phase.name == DARK else ""
         if label:
             figure.add_annotation(
                 x=(phase.start + phase.end) / 2, y=level + 0.42, yshift=8, showarrow=False, text=label

@@ -366,8 +366,9 @@ class _Map:
     def _foot(self, top: float) -> float:
         """Draw the legend of the lines, and what does not fit into the picture, in words."""
         routed = any(vip.by_bgp for vip in self._vips)
-        way = "client → router → node" if self._view.client and self._view.is_routed else "router → node"
-        first, node = (way, "node") if routed else ("client → leader", "leader")
+        has_client = self._view.client and self._view.is_routed
+        way = tr("client → router → node") if has_client else tr("router → node")
+        first, node = (way, tr("node")) if routed else (tr("client → leader"), tr("leader"))
         legend = [(first, _THICK), (tr("{node} → ready Pods of the Service", node=node), _THIN)] if self._vips else []
         x, y = 2.0, top + 8
         for words, width in legend:

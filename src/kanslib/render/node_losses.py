@@ -12,7 +12,7 @@ import htpy as h
 
 from kanslib.analysis.node_loss import NodeLoss, Setting
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_later
 from kanslib.metallb.expected_outage import Death, Policy, Protocol
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, wrap_text
 from kanslib.render.figure.marks import box, text
@@ -30,6 +30,7 @@ COLUMNS = Columns(
     wide=("ACTION", "PROVENANCE"), bars={"LOST SECONDS": Whole.LARGEST},
 )  # fmt: skip
 _PROTOCOLS, _POLICIES, _DEATHS = (get_args(choice) for choice in (Protocol, Policy, Death))
+_DEATH_WORDS: dict[Death, str] = {"killed": tr_later("killed"), "silent": tr_later("silent")}
 _CELL = BAR + 3 * SIZES.line + 2 * SIZES.gap  # px high: the lost seconds, a bar, who says so, what is expected
 _EVENLY_DASHED = "5 4"
 
@@ -88,7 +89,7 @@ class NodeLosses(Figure):
         yield text(left + SIZES.gap, y, title, bold=True, size=SIZES.title)
         y += SIZES.line
         for x, death in zip(lefts, _DEATHS, strict=True):
-            yield text(x + SIZES.gap, y, tr("node {death}", death=death), bold=True)
+            yield text(x + SIZES.gap, y, tr("node {death}", death=tr(_DEATH_WORDS[death])), bold=True)
         for policy in _POLICIES:
             y += SIZES.line
             yield text(left + SIZES.gap, y, tr("policy {policy}", policy=policy))
@@ -122,7 +123,7 @@ def _sentence(loss: NodeLoss) -> str:
         "{protocol}, policy {policy}, node {death}: {lost}, {source}; expected {expected}.",
         protocol=protocol,
         policy=policy,
-        death=death,
+        death=tr(_DEATH_WORDS[death]),
         lost=lost,
         source=loss.provenance.source,
         expected=_expected(loss),

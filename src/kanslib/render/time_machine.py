@@ -11,7 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_later
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 from kanslib.render.cluster_map import ClusterMap
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, TimeAxis, stack_labels, text_width, wrap_text
@@ -22,8 +22,8 @@ from kanslib.render.packet_trace import Trace
 from kanslib.render.rows import Rows
 
 _SYMBOLS = {
-    "actions": ("triangle-down", PURPLE), "leader": ("star", BLUE), "node": ("square", VERMILLION),
-    "endpoints": ("hexagon", GREEN), "settled": ("hourglass", GREY),
+    tr_later("actions"): ("triangle-down", PURPLE), "leader": ("star", BLUE), "node": ("square", VERMILLION),
+    "endpoints": ("hexagon", GREEN), tr_later("settled"): ("hourglass", GREY),
 }  # fmt: skip
 _LANE, _LABEL_ROWS = 20, 3
 # Map and path stand side by side where both have room. The path's drawing is the narrow one there
@@ -56,7 +56,7 @@ class TimelineStop:
     text: str
 
     def __str__(self) -> str:
-        return self.text if self.lane == "actions" else f"{self.lane} {self.text}"
+        return self.text if self.lane == "actions" else tr("{lane} {event}", lane=tr(self.lane), event=self.text)
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +96,9 @@ class StoryTimeline(Figure):
 
     def describe(self) -> str:
         """Return the story in words: every stop with its seconds."""
-        lines = [f"{stop.at:7.1f} s  {stop.lane}: {stop.text}" for stop in self.stops]
+        lines = [
+            tr("{at:7.1f} s  {lane}: {event}", at=stop.at, lane=tr(stop.lane), event=stop.text) for stop in self.stops
+        ]
         return "\n".join([f"{self.title}, {self.end:.0f} s:", *lines])
 
     def rows(self) -> Rows:
@@ -109,7 +111,7 @@ class StoryTimeline(Figure):
 
     def axis(self, width: int) -> TimeAxis:
         """Return where the story's seconds stand in the drawing of a width."""
-        names = max(map(text_width, [*self._lanes, *self.attempts]), default=0.0)
+        names = max(map(text_width, [*map(tr, self._lanes), *self.attempts]), default=0.0)
         return TimeAxis(0, self.end, round(min(names + 12, 0.34 * width)), width - 12)
 
     def drawing(self, width: int) -> Drawing:
@@ -129,7 +131,7 @@ class StoryTimeline(Figure):
         top = y
         for name in (*self._lanes, *self.attempts):
             middle = y + _LANE / 2
-            parts.append(text(axis.left - 8, middle + 4, _shortened(name, axis.left - 8), "end"))
+            parts.append(text(axis.left - 8, middle + 4, _shortened(tr(name), axis.left - 8), "end"))
             if name in _SYMBOLS:
                 parts += [h.g(opacity=".5")[line(axis.left, middle, axis.right, middle, width=1)]]
                 parts += self._marks(name, axis, middle)

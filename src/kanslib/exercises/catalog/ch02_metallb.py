@@ -89,9 +89,7 @@ def _after_the_last(pool: list[str], taken: list[str]) -> str | None:
 
 def _expect_next_addresses(lab: LabQueries) -> ExpectedAnswer:
     """Return what the controller gives to one Service after another, and after one of them is gone."""
-    pool = lab.pool()
-    if not pool:
-        raise NotFoundError(tr("a pool at this moment"), hint="lab.at('apply-l2advertisement')")
+    pool = _addresses(lab)
     allocator, taken = Allocator(pools(lab.objects)), dict[str, str]()
     cases: list[Case] = []
 
@@ -109,6 +107,14 @@ def _expect_next_addresses(lab: LabQueries) -> ExpectedAnswer:
     return ExpectedAnswer(cases)
 
 
+def _addresses(lab: LabQueries) -> list[str]:
+    """Return the addresses of the pool; NotFoundError where there is none."""
+    found = lab.pool()
+    if not found:
+        raise NotFoundError(tr("a pool at this moment"), hint="lab.at('apply-l2advertisement')")
+    return found
+
+
 def _imagined_service(name: str) -> KubeObject:
     spec = {"type": "LoadBalancer", "clusterIP": "10.200.1.9", "clusterIPs": ["10.200.1.9"], "ports": [{"port": 80}]}
     return {"kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec, "status": {}}
@@ -116,9 +122,7 @@ def _imagined_service(name: str) -> KubeObject:
 
 def _expect_announced_pool(lab: LabQueries) -> ExpectedAnswer:
     """Return what two ranges after the pool's last address lead to, and the pools as they were."""
-    addresses = lab.pool()
-    if not addresses:
-        raise NotFoundError(tr("a pool at this moment"), hint="lab.at('apply-l2advertisement')")
+    addresses = _addresses(lab)
     before = [_pool_words(pool) for pool in pools(lab.objects).values()]
     last = ip_address(addresses[-1])
     cases: list[Case] = [
@@ -216,7 +220,7 @@ def _with_pool(objects: Objects, addresses: str) -> Objects:
 
 def _expect_address_beyond_the_pool(lab: LabQueries) -> ExpectedAnswer:
     """Ask for the address after the pool's last one."""
-    beyond = str(ip_address(lab.pool()[-1]) + 1)
+    beyond = str(ip_address(_addresses(lab)[-1]) + 1)
     service = _with_annotation(load_balancer(lab, _APPLY), f"{PREFIX}loadBalancerIPs", beyond)
     decision = Allocator(pools(lab.objects)).converge(service)
     if decision.ips:
@@ -227,7 +231,7 @@ def _expect_address_beyond_the_pool(lab: LabQueries) -> ExpectedAnswer:
 def _expect_released_address(lab: LabQueries) -> ExpectedAnswer:
     """Let one Service too many wait for an address, and give one back."""
     services = [_without_status(service) for service in services_with_vip(lab)]
-    first = ip_address(lab.pool()[0])
+    first = ip_address(_addresses(lab)[0])
     allocator = Allocator(pools(_with_pool(lab.objects, f"{first}-{first + len(services) - 2}")))
     for service in services:
         allocator.converge(service)
@@ -246,7 +250,7 @@ def _expect_pool_of_another_network(lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_newer_annotation(lab: LabQueries) -> ExpectedAnswer:
     """Request an address by the annotation of a newer version; the allocator is that of v0.14.8."""
-    requested = lab.pool()[-1]
+    requested = _addresses(lab)[-1]
     service = _with_annotation(services_with_vip(lab)[0], "metallb.io/loadBalancerIPs", requested)
     addresses = Allocator(pools(lab.objects)).converge(service).ips
     return ExpectedAnswer("obeyed" if addresses == (requested,) else "ignored" if addresses else "refused")
