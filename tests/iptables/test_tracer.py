@@ -16,6 +16,7 @@ from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.ranges import contains
 from kanslib.iptables.tracer import Limits, Tracer
 from kanslib.recording import Recording
+from tests.nftables.ipv6_rulesets import DUAL
 from tests.types import OpenLab
 
 from .kube_dump import kube_dump, pod, vip
@@ -352,3 +353,17 @@ def test_trace_routing_decides_chain() -> None:
 def test_packet_impossible_refused(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(PacketError, match=words):
         Packet(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("2001:db8:0:1::", "ANYCAST"),
+        ("2001:db8:0:1::1", "LOCAL"),
+        ("2001:db8:0:1::2", "UNICAST"),
+        ("10.0.1.0", "UNICAST"),
+    ],
+)
+def test_first_address_of_a_network_of_ipv6_belongs_to_its_routers(address: str, kind: str) -> None:
+    assert DUAL.type_of(address) == kind
+    assert DUAL.type_of(address, "eth0") == "UNICAST"

@@ -213,6 +213,16 @@ def test_nftables_text_and_json_are_the_same_rules(made: Machine, script: str) -
 
 
 @pytest.mark.kernel
+@pytest.mark.parametrize("hook", ["input", "forward"])
+def test_first_address_of_a_network_of_ipv6_is_its_routers(made: Machine, hook: str) -> None:
+    rule = "ip6 daddr 2001:db8:0:1:: counter drop"
+    script = f"table ip6 t {{\n\tchain c {{\n\t\ttype filter hook {hook} priority 0;\n\t\t{rule}\n\t}}\n}}\n"
+    packet = Packet("2001:db8::7", "2001:db8:0:1::", "udp", 10000, 53, "eth0", ttl=64)
+    compare(made, script, [packet], 1)
+    assert [way.verdict for way in listed(made).traced(packet)] == ["DROP" if hook == "input" else "ACCEPT"]
+
+
+@pytest.mark.kernel
 @pytest.mark.parametrize("seed", range(20))
 def test_nft_prints_the_table_of_kube_proxy_as_it_is_written(made: Machine, seed: int) -> None:
     cluster = random_cluster(random.Random(seed))

@@ -224,7 +224,9 @@ class Routing:
             ) from None
 
     def type_of(self, address: str, dev: str = "") -> str:
-        """Return LOCAL, BROADCAST, MULTICAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type).
+        """Return LOCAL, BROADCAST, MULTICAST, ANYCAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type).
+
+        ANYCAST is the first address of a network of IPv6: it belongs to all of its routers (RFC 4291, section 2.6.1).
 
         With `dev`, the addresses of other interfaces are UNICAST.
         """
@@ -242,6 +244,8 @@ class Routing:
             host = bits - interface.prefix
             if bits == 32 and host > 1 and (own ^ value) >> host == 0 and value & (1 << host) - 1 == (1 << host) - 1:
                 return "BROADCAST"
+            if bits == 128 and host > 1 and value == own >> host << host:
+                return "ANYCAST"
         return "UNICAST"
 
     def route(self, address: str) -> Route | None:

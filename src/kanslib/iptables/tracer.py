@@ -41,7 +41,7 @@ from kanslib.iptables.questions import (
 from kanslib.iptables.ranges import join
 from kanslib.iptables.stages import Role, RuleSource, Stage, TracedChain
 
-_NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST"))
+_NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST", "ANYCAST"))
 _ICMP = (1, 58)
 _MAX_CASES = 64  # of the condition of one path
 _Place = tuple[int, tuple[float, ...]]

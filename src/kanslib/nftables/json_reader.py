@@ -527,7 +527,9 @@ _EXPRESSIONS: dict[str, Callable[[Json], Expression]] = {
 
 def _header(entry: _Object) -> HeaderOption:
     name = _text(entry, "name")
-    return HeaderOption(name if "field" in entry else "exthdr", name, _text(entry, "field"))
+    return (
+        HeaderOption(name, name, _text(entry, "field")) if "field" in entry else HeaderOption("exthdr", "exthdr", name)
+    )
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -62,6 +62,7 @@ _FAMILIES = {"ip": 4, "ipv4": 4, "ip6": 6, "ipv6": 6, 0x0800: 4, 0x86DD: 6, 2: 4
 _RAW = {  # what a rule reads by its place in a header, by names
     ("nh", 96, 32): Payload("ip", "saddr"), ("nh", 128, 32): Payload("ip", "daddr"),
     ("nh", 64, 128): Payload("ip6", "saddr"), ("nh", 192, 128): Payload("ip6", "daddr"),
+    ("nh", 64, 8): Payload("ip", "ttl"), ("nh", 72, 8): Payload("ip", "protocol"),
     ("th", 0, 16): Payload("th", "sport"), ("th", 16, 16): Payload("th", "dport"),
 }  # fmt: skip
 
