@@ -233,8 +233,14 @@ def test_choice_by_keyboard_is_kept_over_a_reload(site: Path, context: BrowserCo
     assert state(asked) == "✓ right"
     assert page.locator("fieldset > legend", has_text="Whose MAC address").count() >= 1
     page.reload()
-    assert state(form(page, "whose-mac")) == "✓ right"
+    again = form(page, "whose-mac")
+    assert state(again) == "✓ right"
+    again.scroll_into_view_if_needed()
+    again.locator(".kans-feedback", has_text="✓ right").wait_for()
+    assert again.locator(".kans-right input").is_checked()
     assert "1 of" in page.locator(".kans-chapters").last.inner_text()
+    page.locator(".kans-squares a[href='#kans-whose-mac']").last.click()
+    assert page.evaluate("document.querySelector(':target').dataset.exercise") == "whose-mac"
 
 
 def test_names_hint_and_solution_by_mouse(site: Path, context: BrowserContext) -> None:
@@ -318,6 +324,13 @@ def test_prediction_is_scored_where_the_cell_answers(site: Path, context: Browse
     assert "Here: " in guess.locator(".kans-feedback").inner_text()
     assert guess.locator(".kans-right input").input_value() == right
     assert guess.locator(".kans-wrong").count() == 1
+    page.reload()
+    guess.scroll_into_view_if_needed()
+    guess.get_by_text("Your prediction").wait_for()
+    assert (state(guess), guess.locator(".kans-wrong input").is_checked()) == ("✗ not right", True)
+    page.evaluate("localStorage.removeItem('kanslib-answers')")  # as after a token from elsewhere
+    page.reload()
+    assert (state(guess), guess.locator("input:checked").count()) == ("tried before", 0)
 
 
 def test_diagnosis_rests_on_the_queries_of_the_reader(site: Path, context: BrowserContext) -> None:
@@ -356,27 +369,29 @@ def test_progress_is_carried_into_a_lab_and_back(site: Path, context: BrowserCon
     asked.get_by_role("radio").nth(1).check()
     asked.get_by_role("button", name="Check").click()
     page.locator(".kans-all a").click()
-    page.get_by_role("button", name="Show my token").click()
+    page.get_by_role("button", name="Show the line to copy").click()
     page.locator(".kans-own-token:not([hidden])").wait_for()
     lab = open_lab("arp")
-    records = lab.progress(token=page.get_by_label("My token").input_value()).table.set_index("EXERCISE")
+    records = lab.progress(token=page.get_by_label("The line with your progress").input_value()).table.set_index(
+        "EXERCISE"
+    )
     assert (records.OUTCOME["whose-mac"], records.TRIES["whose-mac"]) == ("right after help", 1)
     assert records.HINTS["whose-mac"] == 1
     lab.exercise("what-carries-the-traffic").check("nonsense")
     lab.exercise("what-carries-the-traffic").check("a")
     lab.exercise("what-carries-the-traffic").solution()
-    page.get_by_label("A token from somewhere else").fill("kans1.nonsense")
-    page.get_by_role("button", name="Read a token").click()
-    page.get_by_text("That is no progress token").wait_for()
-    page.get_by_label("A token from somewhere else").fill(lab.progress().token)
-    page.get_by_role("button", name="Read a token").click()
-    page.get_by_text("The token had 2 exercises.").wait_for()
+    page.get_by_label("A line from another device").fill("kans1.nonsense")
+    page.get_by_role("button", name="Add it to my progress").click()
+    page.get_by_text("That is no line with progress").wait_for()
+    page.get_by_label("A line from another device").fill(lab.progress().token)
+    page.get_by_role("button", name="Add it to my progress").click()
+    page.get_by_text("Added to your progress: 2 exercises.").wait_for()
     page.go_back()
     assert state(form(page, "what-carries-the-traffic")) != "not tried"
     page.goto((site / "progress.html").as_uri())
-    page.get_by_role("button", name="Show my token").click()
+    page.get_by_role("button", name="Show the line to copy").click()
     page.locator(".kans-own-token:not([hidden])").wait_for()
-    both = open_lab("arp").progress(token=page.get_by_label("My token").input_value()).table
+    both = open_lab("arp").progress(token=page.get_by_label("The line with your progress").input_value()).table
     assert both.equals(lab.progress().table)
 
 
@@ -407,6 +422,8 @@ def test_time_machine_shows_what_a_lab_shows(site: Path, context: BrowserContext
         slider.evaluate("(one, at) => { one.value = at; one.dispatchEvent(new Event('input')) }", seconds)
         scene = in_lab.at(seconds)
         assert machine.locator(".kans-time-headline").inner_text() == f"{seconds:.1f} s · {scene.latest}"
+        leaders = " · ".join(f"{row['SERVICE']} {row['LEADER BY THE API']}" for row in scene.addresses)
+        assert machine.locator(".kans-time-now").inner_text() == f"Leaders now: {leaders}"
         lines = machine.locator(".kans-map .kans-words div").all_text_contents()
         assert lines == scene.map.describe().splitlines(), seconds
         cells = machine.locator(".kans-addresses td").all_text_contents()
@@ -437,7 +454,16 @@ def test_time_machine_by_keyboard_and_mouse_flashes_changes(site: Path, context:
     headline.get_by_text("13.3 s").wait_for()
     page.keyboard.press("Home")
     headline.get_by_text("opening").wait_for()
-    machine.evaluate("one => one.scrollIntoView()")
+    instant = 'one => one.scrollIntoView({behavior: "instant"})'
+    machine.evaluate(instant)
+    bottom, top = machine.evaluate(
+        "one => [one.querySelector('.kans-time-controls').getBoundingClientRect().bottom,"
+        " one.querySelector('.kans-strip').getBoundingClientRect().top]"
+    )
+    assert bottom <= top + 1  # the buttons cover nothing
+    machine.locator(".kans-table-place").evaluate(instant)
+    assert machine.locator(".kans-time-controls").evaluate("one => one.getBoundingClientRect().top") >= 0  # they stay
+    machine.evaluate(instant)
     box = slider.bounding_box()
     assert box
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -463,6 +489,10 @@ def test_rule_is_shown_by_pointer_focus_and_touch(site: Path, browser: Browser, 
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.matches('.kans-rule')")
     assert raw.evaluate(visibility) == "hidden"
+    page.keyboard.press("Tab")  # a drawing is one stop
+    assert not page.evaluate("document.activeElement.matches('.kans-rule')")
+    page.keyboard.press("Shift+Tab")
+    assert rule.evaluate("one => one.nextElementSibling !== null && document.activeElement !== one")
     touched = phone_of(browser)
     page = opened(touched, site, "chapters/04-iptables")
     rule = page.locator(".kans-rule:visible").first

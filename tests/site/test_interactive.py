@@ -19,7 +19,7 @@ from kanslib.exercises.session import ExerciseView, Prediction
 from kanslib.site.forms import PageForm
 from kanslib.site.page_data import inside
 from kanslib.site.page_words import WORDS, page_words, words_script
-from kanslib.site.progress import chapter_progress_html, progress_html
+from kanslib.site.progress import chapter_progress_html, page_progress_html, progress_html
 from kanslib.site.queries import answered_queries
 from kanslib.site.verdicts import Solution, Words
 from tests.exercises.test_catalog import where_asked
@@ -137,12 +137,14 @@ def test_form_of_a_prediction_has_no_help(open_lab: OpenLab) -> None:
 
 
 def test_progress_names_every_exercise_once() -> None:
-    html = str(progress_html(CATALOG))
+    html = str(progress_html(CATALOG, {"whose-mac": "chapters/03-arp.html#kans-whose-mac"}))
     chapters = msgspec.json.decode(html.partition('type="application/json">')[2].partition("<")[0])
     assert [name for names in chapters.values() for name in names] == sorted(
         CATALOG, key=lambda name: CATALOG[name].chapter
     )
+    assert chapters["03"]["whose-mac"] == "chapters/03-arp.html#kans-whose-mac"
     assert '"04":' not in str(chapter_progress_html(CATALOG, "03"))
+    assert '{"03":{"whose-mac":"#kans-whose-mac"}}' in str(page_progress_html({"whose-mac": CATALOG["whose-mac"]}))
 
 
 @pytest.mark.slow

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 
+from kanslib.site import gallery
+from kanslib.site.gallery import KINDS, pictures, write_gallery
 from kanslib.site.notebooks import page_notebook
 from tests.site.tiny import STYLE, executed, tiny_content
 
@@ -31,3 +34,26 @@ def test_page_keeps_nothing_of_widgets_and_the_notebook_stays(tmp_path: Path) ->
     before = copy.deepcopy(notebook)
     assert "widget" not in json.dumps(page_notebook(notebook))
     assert notebook == before
+
+
+def test_gallery_has_one_figure_of_each_kind_with_its_section(tmp_path: Path) -> None:
+    notebook = next(iter(executed(tiny_content(tmp_path)).values()))
+    [first, second] = pictures("03-arp", notebook)
+    assert (first.kind, first.address, first.section) == ("ClusterMap", "chapters/03-arp.html#next", "Next")
+    html = write_gallery({"03-arp": notebook, "07-bgp": notebook}, tmp_path / "static")
+    assert html.count("<figure>") == 1
+    assert html.count('href="chapters/03-arp.html#next"') == 2  # the image and its caption
+    assert [path.name for path in (tmp_path / "static" / "gallery").iterdir()] == ["ClusterMap.svg"]
+    assert second.kind in KINDS
+
+
+def test_gallery_knows_every_kind_of_figure_of_the_chapters() -> None:
+    """A kind that is not shown here is a part of another one, or of a page of its own."""
+    render = Path(gallery.__file__).parents[1] / "render"
+    kinds = {
+        name
+        for path in render.glob("*.py")
+        for name in re.findall(r"^class (\w+)\((?:.*, )?Figure\)", path.read_text(), re.MULTILINE)
+    }
+    assert kinds - set(KINDS) == {"PacketPath", "ProgressReport", "StoryTimeline"}
+    assert set(KINDS) <= kinds

@@ -13,7 +13,7 @@ from kanslib.site.source import Executed
 
 STYLE = "<style>.tiny{color:red}</style>"
 BEGINNING = "A chapter begins with words that are long enough for a card."
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" aria-label="A tiny figure" width="320" height="64.5"></svg>'
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" data-kind="ClusterMap" width="320" height="64.5"></svg>'
 _WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "Run this cell."}
 
 

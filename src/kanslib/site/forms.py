@@ -17,6 +17,15 @@ from kanslib.site.verdicts import Solution
 NO_SCALE = (0.0, 0.0, 0.0)
 
 
+def form_id(exercise: str, times: int = 1) -> str:
+    """Return the id of an exercise's form in a page, the n-th one there.
+
+    >>> form_id("whose-mac"), form_id("whose-mac", 2)
+    ('kans-whose-mac', 'kans-whose-mac-2')
+    """
+    return f"kans-{exercise}" if times == 1 else f"kans-{exercise}-{times}"
+
+
 @dataclass(frozen=True)
 class PageForm:
     """One question in a page. `name`: of the form, once in a page. `names`: those that a question for names offers.

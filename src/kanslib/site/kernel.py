@@ -7,9 +7,9 @@ of the site's scripts, into which large data go.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,9 @@ from kanslib.i18n import tr
 from kanslib.lab.learning import kernel_predictions
 from kanslib.lab.time_machine import TimeMachine
 from kanslib.render.progress import ProgressReport
-from kanslib.site.forms import NO_SCALE, PageForm
+from kanslib.site.forms import NO_SCALE, PageForm, form_id
 from kanslib.site.page_data import FOLDER_VARIABLE, PageData
-from kanslib.site.progress import chapter_progress_html, progress_html
+from kanslib.site.progress import chapter_progress_html, page_progress_html
 from kanslib.site.queries import answered_queries
 from kanslib.site.time_machine import time_machine_html
 from kanslib.site.verdicts import judge_all, scale_of
@@ -44,7 +44,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     site, formatter = SiteKernel(PageData(Path(folder))), formatters.ipython_display_formatter
     formatter.for_type(ExerciseView, lambda view: site.show([view]))
     formatter.for_type(Quiz, site.show_quiz)
-    formatter.for_type(ProgressReport, lambda _report: show_html(progress_html(CATALOG)))
+    formatter.for_type(ProgressReport, lambda _report: site.show_progress())
     formatter.for_type(TimeMachine, site.show_time_machine)
     shell.events.register("post_run_cell", lambda _result: site.retry())
 
@@ -91,7 +91,7 @@ class SiteKernel:
 
     data: PageData
     unanswered: list[tuple[ExerciseView, Sequence[str]]] = field(default_factory=list)
-    _numbers: count[int] = field(default_factory=lambda: count(1))
+    _times: Counter[str] = field(default_factory=Counter)  # that an exercise was shown
 
     def show(self, views: Sequence[ExerciseView]) -> None:
         """Show the forms of exercises."""
@@ -108,7 +108,7 @@ class SiteKernel:
         show_html(time_machine_html(machine, self.data), machine.describe())
 
     def _form(self, view: ExerciseView) -> Markup:
-        exercise, name = view.exercise, f"kans-{view.exercise.id}-{next(self._numbers)}"
+        exercise, name = view.exercise, self._next_id(view.exercise.id)
         names = view.options() if exercise.kind == "names" else []
         form = PageForm(view, name, names, exercise.scale or NO_SCALE)
         if isinstance(view, Prediction):
@@ -126,6 +126,14 @@ class SiteKernel:
             asked = answered_queries(exercise.story)
             form = replace(form, queries=[query.code for query in asked], answers=self.data.embed(asked))
         return form.html()
+
+    def _next_id(self, exercise: str) -> str:
+        self._times[exercise] += 1
+        return form_id(exercise, self._times[exercise])
+
+    def show_progress(self) -> None:
+        """Show how far the reader is in what this page has asked so far, with a link to all of it."""
+        show_html(page_progress_html({name: CATALOG[name] for name in self._times}))
 
     def _await_query(self, view: Prediction, names: Sequence[str]) -> None:
         """Let the query that scores a prediction leave its data."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 # of the forms of an output, the first that is there; widgets need a kernel, and stand for HTML that is there, too
 _SHOWN = ("text/html", "text/markdown", "image/svg+xml", "text/latex", "text/plain")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_EXERCISE = re.compile(r'data-exercise="([^"]*)"')
 _STYLE = re.compile(r"<style>.*?</style>\s*", re.DOTALL)
 
 
@@ -32,6 +34,13 @@ def page_notebook(executed: NotebookNode) -> NotebookNode:
             if html := output.get("data", {}).get("text/html"):
                 output.data["text/html"] = _without_repeated(html, styles)
     return notebook
+
+
+def exercises_in(executed: NotebookNode) -> Iterator[str]:
+    """Yield the ids of the exercises whose forms an executed notebook shows."""
+    for cell in executed.cells:
+        for output in cell.get("outputs", []):
+            yield from _EXERCISE.findall(output.get("data", {}).get("text/html", ""))
 
 
 def _shown(output: NotebookNode) -> list[NotebookNode]:

@@ -33,25 +33,26 @@ WORDS = {
     "look_first": tr_later("Ask this cluster something first. The causes come after your first query."),
     "your_query": tr_later("(your query)"),
     "ask": tr_later("Ask"),
+    "tried_before": tr_later("tried before"),
     "loading": tr_later("Loading …"),
     "not_loaded": tr_later("A file of this site cannot be loaded: {file}. Load the page again."),
     "all": tr_later("Progress in all chapters"),
-    "own_token": tr_later("My token"),
-    "other_token": tr_later("A token from somewhere else"),
+    "own_token": tr_later("The line with your progress"),
+    "other_token": tr_later("A line from another device"),
     "needs_script": tr_later("A script of this page shows your progress; it does not run in this browser."),
-    "kept": tr_later("It is kept in this browser and nowhere else."),
-    "not_kept": tr_later("This browser keeps nothing for this page. Copy the token before you close it."),
+    "kept": tr_later("Your progress is kept in this browser."),
+    "not_kept": tr_later("This browser keeps nothing for this page. Copy the line below before you close it."),
     "token_use": tr_later(
-        'A token carries your progress: lab.progress(token="…") reads it in a notebook, and this page reads '
-        "the one that lab.progress().token gives."
+        "Take your progress to another device: copy this line, open “Your progress” there, and paste it. In a "
+        'notebook, lab.progress(token="…") reads it, and lab.progress().token gives one.'
     ),
-    "make_token": tr_later("Show my token"),
+    "make_token": tr_later("Show the line to copy"),
     "copy_token": tr_later("Copy"),
     "copied": tr_later("Copied."),
-    "read_token": tr_later("Read a token"),
-    "merged": tr_later("The token had {count} exercises. They are beside yours now."),
-    "bad_token": tr_later("That is no progress token; one begins with \"kans1.\": lab.progress().token gives it."),
-    "no_compression": tr_later("This browser is too old to make or to read a token."),
+    "read_token": tr_later("Add it to my progress"),
+    "merged": tr_later("Added to your progress: {count} exercises."),
+    "bad_token": tr_later("That is no line with progress: one begins with “kans1.”."),
+    "no_compression": tr_later("This browser is too old to make or to read such a line."),
     "found": tr_later("{count} sections found."),
     "not_found": tr_later("Nothing found for “{query}”. Try one word, as it stands on the pages."),
     "before": tr_later("◀ before"),
@@ -59,6 +60,11 @@ WORDS = {
     "next": tr_later("next ▶"),
     "next_title": tr_later("To the next stop (→)"),
     "seconds": tr_later("seconds"),
+    "leaders_now": tr_later("Leaders now"),
+    "legend": tr_later(
+        "settled: nothing that the action caused is still to come. LEADER BY THE API: the node that MetalLB named "
+        "last, in an event of the Service. CLIENT REMEMBERS: the node to whose MAC address the client sends."
+    ),
     "choose_parts": tr_later("Choose: {parts}."),
     "chapter": tr_later("chapter {chapter}: {right} of {all} right"),
     "chapter_tried": tr_later("chapter {chapter}: {right} of {all} right, {wrong} tried"),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from kanslib.exercises.catalog import CATALOG
 from kanslib.i18n import tr
 from kanslib.site import texts
-from kanslib.site.content import DOCUMENTS, Content, Page
+from kanslib.site.content import CHAPTERS, DOCUMENTS, Content, Page
+from kanslib.site.forms import form_id
 from kanslib.site.gallery import write_gallery
 from kanslib.site.links import with_site_links
-from kanslib.site.notebooks import page_notebook
+from kanslib.site.notebooks import exercises_in, page_notebook
 from kanslib.site.progress import progress_html
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 Executed = Mapping[Path, "NotebookNode"]  # each chapter with its outputs, by its file
 PROGRESS = "progress"  # the page of a reader's progress, at the root of a language; scripts lead to it
 _DECISIONS = f"{DOCUMENTS}/decisions/index"
-_GROUPS = ("how-to", "reference")  # folders of the documents
+# of the how-to pages: those for who works on kanslib
+_FOR_CONTRIBUTORS = ("add-an-action", "build-the-site", "translate", "write-a-chapter", "write-an-exercise")
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,24 @@ def write_source(content: Content, language: str, executed: Executed, folder: Pa
         )
     gallery = write_gallery({page.file.stem: executed[page.file] for page in chapters}, static)
     _write(folder, "gallery", _page(captions["gallery"], [captions["gallery_words"], gallery]))
-    _write(folder, PROGRESS, _page(tr("Your progress"), ["```{raw} html", progress_html(CATALOG), "```"]))
+    _write(
+        folder,
+        PROGRESS,
+        _page(tr("Your progress"), ["```{raw} html", progress_html(CATALOG, _places(chapters, executed)), "```"]),
+    )
     _write(folder, "index", _page("kanslib", _toctrees(chapters, documents)))
     return Source(folder, static, language)
+
+
+def _places(chapters: Sequence[Page], executed: Executed) -> dict[str, str]:
+    """Return where each exercise stands: in the chapter that it belongs to, or else in the first that asks it."""
+    found: dict[str, str] = {}
+    for page in chapters:
+        for name in dict.fromkeys(exercises_in(executed[page.file])):
+            is_home = name in CATALOG and page.name.startswith(f"{CHAPTERS}/{CATALOG[name].chapter}-")
+            if is_home or name not in found:
+                found[name] = f"{page.name}.html#{form_id(name)}"
+    return found
 
 
 def _write_chapter(page: Page, executed: NotebookNode, folder: Path) -> None:
@@ -78,10 +95,16 @@ def _toctrees(chapters: Sequence[Page], documents: Sequence[Page]) -> list[str]:
     captions = texts.captions()
     trees = [_toctree(captions["course"], [*(page.name for page in chapters), "gallery", PROGRESS])]
     if documents:
-        grouped = {captions[folder]: _below(documents, f"{DOCUMENTS}/{folder}/") for folder in _GROUPS}
+        how_to, reference = (_below(documents, f"{DOCUMENTS}/{folder}/") for folder in ("how-to", "reference"))
+        inside = [name for name in how_to if PurePosixPath(name).name in _FOR_CONTRIBUTORS]
+        grouped = {
+            captions["how-to"]: [name for name in how_to if name not in inside],
+            captions["reference"]: reference,
+            captions["contribute"]: inside,
+        }
         listed = {name for names in grouped.values() for name in names}
         others = [page.name for page in documents if page.name not in listed and "/decisions/" not in page.name]
-        trees += [_toctree(caption, names) for caption, names in grouped.items()]
+        trees += [_toctree(caption, names) for caption, names in grouped.items() if names]
         trees.append(_toctree(captions["background"], [*others, _DECISIONS]))
     return trees
 

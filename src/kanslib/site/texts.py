@@ -59,9 +59,13 @@ def captions() -> dict[str, str]:
     return {
         "course": tr("Course"),
         "how-to": tr("How to"),
+        "contribute": tr("Contribute"),
         "reference": tr("Reference"),
         "background": tr("Background"),
         "decisions": tr("Decisions"),
         "gallery": tr("Gallery"),
-        "gallery_words": tr("Every figure is SVG, with a light and a dark style of its own. Open one to see it alone."),
+        "gallery_words": tr(
+            "One figure of each kind. It leads to the section where it stands. As a file, it is SVG with a light and a "
+            "dark style of its own."
+        ),
     }

@@ -40,10 +40,12 @@ def time_machine_html(machine: TimeMachine, data: PageData) -> Markup:
         type="range", min=0, max=f"{timeline.end:g}", step="0.1", value=0, aria_label=tr(WORDS["seconds"]), hidden=True,
         autocomplete="off",
     )  # fmt: skip
+    leaders = " · ".join(f"{row['SERVICE']} {row['LEADER BY THE API']}" for row in first.addresses)
     controls = h.div(".kans-time-controls")[
         h.button(type="button", name="before", title=tr(WORDS["before_title"]), disabled=True)[tr(WORDS["before"])],
         h.button(type="button", name="next", title=tr(WORDS["next_title"]), disabled=True)[tr(WORDS["next"])],
         h.span(".kans-time-headline", role="status")[headline(first.at, first.latest)],
+        h.span(".kans-time-now")[f"{tr(WORDS['leaders_now'])}: {leaders}"],
     ]
     scene = h.div(".kans-scene")[
         h.div(".kans-map")[first.map.body_html()],
@@ -57,6 +59,7 @@ def time_machine_html(machine: TimeMachine, data: PageData) -> Markup:
             controls,
             h.div(".kans-strip", style=insets)[timeline.body_html(), slider],
             scene,
+            h.p(".kans-legend")[tr(WORDS["legend"])],
             data.embed(collect_story(timeline, machine.at)),
         ]
     )

@@ -76,7 +76,7 @@ class Figure(TabledAnswer):
 
     def svg(self, width: int = _WIDE) -> Markup:
         """Return the figure as an SVG image that stands alone, with a style of its own for light and for dark."""
-        return svg_image(self.drawing(width), width, self.describe())
+        return svg_image(self.drawing(width), width, self.describe(), kind=type(self).__name__)
 
     def __str__(self) -> str:
         return self.describe()
@@ -85,12 +85,17 @@ class Figure(TabledAnswer):
         return str(self.svg())
 
 
-def svg_image(drawing: Drawing, width: int, words: str, theme: Theme = "of the reader") -> Markup:
-    """Return a drawing as an SVG image that stands alone; `words` say the same to a screen reader."""
+def svg_image(
+    drawing: Drawing, width: int, words: str, theme: Theme = "of the reader", kind: str | None = None
+) -> Markup:
+    """Return a drawing as an SVG image that stands alone; `words` say the same to a screen reader.
+
+    `kind`: the class of the figure, by which a gallery tells one kind from another.
+    """
     height = f"{drawing.height:g}"
     svg = h.svg(
         xmlns="http://www.w3.org/2000/svg", role="img", aria_label=drawing.title, width=width, height=height,
-        viewBox=f"0 0 {width} {height}",
+        viewBox=f"0 0 {width} {height}", data_kind=kind,
     )  # fmt: skip
     style = f"svg{{font:{SIZES.text}px system-ui,sans-serif}}{_THEMES[theme]}{drawing.style}"
     return Markup(svg[h.title[drawing.title], h.desc[words], h.style[Markup(style)], drawing.parts])

@@ -86,6 +86,39 @@
     },
   };
 
+  /** Put an answer into a form, by its number; into a diagnosis only once its sheet is there. */
+  const writers = {
+    choice: (form, number) => { inputs(form)[number].checked = true; },
+    names: (form, number) => inputs(form).forEach((input, place) => { input.checked = (number >> place) & 1; }),
+    number(form, number) {
+      const [input] = inputs(form);
+      input.value = Number((Number(input.min) + number * input.step).toFixed(6));
+      input.dispatchEvent(new Event("input"));
+    },
+    diagnosis(form, number) {
+      for (const select of selects(form).reverse()) {
+        const keys = keysOf(select);
+        select.value = keys[number % keys.length];
+        number = Math.floor(number / keys.length);
+      }
+    },
+  };
+
+  // ── what the reader answered last, by form: kept in this browser, and no part of the progress ─────────────
+  const KEPT = "kanslib-answers";
+  function kept() {
+    try {
+      return JSON.parse(localStorage.getItem(KEPT)) ?? {};
+    } catch { // a browser that keeps nothing
+      return {};
+    }
+  }
+  function keep(key, answer) {
+    try {
+      localStorage.setItem(KEPT, JSON.stringify({...kept(), [key]: answer}));
+    } catch { /* a browser that keeps nothing */ }
+  }
+
   /** Return the verdict on an answer by its number: whether it is right, its misconception, its head and its lines. */
   kans.judge = (sheet, number, isUnasked = false) => {
     const [right, idea, head, lines] = sheet.verdicts[(isUnasked ? sheet.diagnosis.unasked : sheet.answers)[number]];
@@ -101,6 +134,8 @@
       this.feedback = form.querySelector(".kans-feedback");
       this.hintsGiven = 0;
       this.hasNamedPlace = false;
+      this.key = (this.isGuess ? "guess:" : "") + this.name;
+      this.answer = kept()[this.key];
       this.buttons();
       this.showState();
       document.addEventListener("kans-progress", () => this.showState());
@@ -112,6 +147,7 @@
       form.querySelector("[name=solution]")?.addEventListener("click", () => this.act(this.solution));
       form.querySelector("[name=ask]")?.addEventListener("click", () => this.act(this.ask));
       if (form.dataset.kind === "number") this.watchSlider();
+      if (this.answer) this.restore();
       if (!this.isGuess && this.element?.dataset.script) kans.whenNear(form, () => this.sheet().catch(() => {}));
     }
 
@@ -149,10 +185,35 @@
       const sheet = await this.sheet(), answer = readers[this.form.dataset.kind](this.form, sheet);
       if (answer.missing) return this.say({head: words.not_answered, lines: [answer.missing]});
       const verdict = kans.judge(sheet, answer.number, answer.isUnasked);
-      const outcome = kans.progress.recordTry(this.name, verdict.isRight, verdict.idea);
+      this.remember({...answer, asked: [...(sheet.diagnosis?.made ?? [])]});
+      this.tell(verdict, kans.progress.recordTry(this.name, verdict.isRight, verdict.idea));
+    }
+
+    tell(verdict, outcome) {
       const [sign, state, colour] = outcomes[outcome];
       this.mark(this.chosen(), verdict.isRight);
       this.say({head: `${sign} ${state}`, lines: verdict.lines, colour});
+    }
+
+    remember(answer) {
+      this.answer = answer;
+      keep(this.key, answer);
+    }
+
+    /** Show the answer of an earlier visit; what was said to it, once the reader gets near. */
+    restore() {
+      const {kind} = this.form.dataset, {number, isUnasked, asked, isSettled} = this.answer;
+      if (kind !== "diagnosis") writers[kind](this.form, number);
+      if (this.isGuess && !isSettled) return this.act(this.writeDown);
+      kans.whenNear(this.form, () => this.act(async () => {
+        const sheet = await this.sheet();
+        if (this.isGuess) return this.tellGuess(sheet, number);
+        for (const query of asked) sheet.diagnosis?.made.add(query);
+        this.offer();
+        if (kind === "diagnosis") writers[kind](this.form, number);
+        const verdict = kans.judge(sheet, number, isUnasked), {outcome} = kans.progress.of(this.name);
+        this.tell(verdict, verdict.isRight && outcome !== "not tried" ? outcome : verdict.isRight ? "right" : "wrong");
+      }));
     }
 
     async writeDown() {
@@ -161,6 +222,7 @@
       if (answer.missing) return this.say({head: words.not_answered, lines: [answer.missing]});
       this.unmark();
       this.guess = answer.number;
+      this.remember(answer);
       this.showState();
       this.say({head: words.your_prediction, lines: [words.written_down]});
       if (!place) return;
@@ -178,13 +240,20 @@
     /** The cell below has answered: show there, and in the form, what came of the guess. */
     async settle(place) {
       const sheet = await this.sheet(), verdict = kans.judge(sheet, this.guess);
-      const [, , colour] = outcomes[kans.progress.recordTry(this.name, verdict.isRight, verdict.idea)];
-      this.mark(this.chosen(), verdict.isRight);
-      this.mark(sheet.solution.right, true);
+      kans.progress.recordTry(this.name, verdict.isRight, verdict.idea);
+      this.remember({number: this.guess, isSettled: true});
       this.guess = undefined;
+      show(place, this.tellGuess(sheet, this.answer.number));
+    }
+
+    /** Show in the form what came of a guess; return the words. */
+    tellGuess(sheet, number) {
+      const {isRight, head, lines} = kans.judge(sheet, number), colour = outcomes[isRight ? "right" : "wrong"][2];
+      this.mark(this.chosen(), isRight);
+      this.mark(sheet.solution.right, true);
       this.showState();
-      this.say({head: verdict.head, lines: verdict.lines, colour});
-      show(place, {head: verdict.head, lines: verdict.lines, colour});
+      this.say({head, lines, colour});
+      return {head, lines, colour};
     }
 
     async hint() {
@@ -244,7 +313,10 @@
       const chip = this.form.querySelector(".kans-state"), {outcome} = kans.progress.of(this.name);
       const isNew = outcome === "not tried";
       const guess = this.guess !== undefined ? guesses.written : isNew ? guesses[""] : guesses[outcome];
-      const [sign, state, colour] = (this.isGuess && guess) || outcomes[outcome];
+      const isForgotten = outcome === "wrong" && !this.answer; // it came by a token: there is nothing to show with it
+      const [sign, state, colour] = isForgotten
+        ? ["", words.tried_before, outcomes["not tried"][2]]
+        : (this.isGuess && guess) || outcomes[outcome];
       chip.textContent = `${sign} ${state}`.trim();
       chip.style.borderColor = colour;
     }

@@ -153,31 +153,32 @@
     }
 
     /** Return a chapter in words, and a square with a sign for each of its exercises. */
-    line(chapter, names) {
-      const {words, outcomes} = kans.page, found = names.map(name => of(name).outcome);
+    line(chapter, places) {
+      const {words, outcomes} = kans.page, names = Object.keys(places), found = names.map(name => of(name).outcome);
       const right = found.filter(outcome => RIGHT.has(outcome)).length;
       const wrong = found.filter(outcome => outcome === "wrong").length;
       const text = kans.fill(wrong ? words.chapter_tried : words.chapter, {chapter, right, all: names.length, wrong});
       const squares = names.map((name, place) => {
-        const [sign, words, colour] = outcomes[found[place]];
-        const square = kans.make("span", {title: `${name}: ${words}`}, sign || "○");
+        const [sign, state, colour] = outcomes[found[place]], title = `${name}: ${state}`, href = places[name];
+        // from a chapter's page to a place in it, or from the page of all progress to a chapter
+        const square = href ? kans.make("a", {href, title, "aria-label": title}, sign || "○") : kans.make("span", {title}, sign || "○");
         square.style.borderColor = colour;
         return square;
       });
-      return kans.make("li", {}, text, kans.make("div", {class: "kans-squares", "aria-hidden": "true"}, ...squares));
+      return kans.make("li", {}, text, kans.make("div", {class: "kans-squares"}, ...squares));
     }
 
     watch(tokens) {
       const {words} = kans.page, [own, other] = tokens.querySelectorAll("textarea");
-      const status = tokens.querySelector(".kans-token-status");
       tokens.hidden = false;
       const when = (name, action) =>
-        tokens.querySelector(`[name=${name}]`).addEventListener("click", async () => (status.textContent = await action()));
+        tokens.querySelector(`[name=${name}]`).addEventListener("click", async ({currentTarget}) =>
+          (currentTarget.parentElement.querySelector(".kans-token-status").textContent = await action()));
       const isOld = typeof CompressionStream === "undefined";
       when("make", async () => {
         if (isOld) return words.no_compression;
         own.value = await token();
-        own.parentElement.hidden = false;
+        own.closest(".kans-own-token").hidden = false;
         own.select();
         return "";
       });

@@ -1,7 +1,8 @@
 // Rules in pictures: pointed at, tapped or reached with the Tab key they show what their tool prints (plain CSS); Escape
-// hides it again, and the arrow keys go from rule to rule.
+// hides it again. A drawing is one stop of the Tab key, as a toolbar is; the arrow keys go from rule to rule.
 "use strict";
 (() => {
+  const kans = (globalThis.kans ??= {});
   const HIDDEN = "kans-hidden";
   const rules = svg => [...svg.querySelectorAll(".kans-rule")];
 
@@ -14,7 +15,17 @@
     if (!rule) return;
     event.preventDefault();
     const all = rules(rule.ownerSVGElement);
-    all[all.indexOf(rule) + step]?.focus();
+    const next = all[all.indexOf(rule) + step];
+    if (!next) return;
+    rule.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  });
+
+  /** Leave one stop of the Tab key in a drawing. */
+  kans.oneStop = svg => rules(svg).forEach((rule, place) => { rule.tabIndex = place ? -1 : 0; });
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const svg of new Set([...document.querySelectorAll(".kans-rule")].map(rule => rule.ownerSVGElement))) kans.oneStop(svg);
   });
 
   const showAgain = event => {

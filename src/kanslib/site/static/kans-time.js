@@ -68,6 +68,8 @@
       if (map !== oldMap) this.showMap(map, oldMap);
       if (addresses !== oldAddresses) this.showAddresses(addresses);
       if (path !== oldPath) this.showPath(path);
+      const leaders = this.rows().map(([service, leader]) => `${service.textContent} ${leader.textContent}`).join(" · ");
+      this.box.querySelector(".kans-time-now").textContent = `${kans.page.words.leaders_now}: ${leaders}`;
       this.shown = scene;
     }
 
@@ -85,12 +87,16 @@
       place.replaceChildren(typeof found === "string" ? kans.make("p", {}, found) : this.figure(found, place));
     }
 
+    /** The cells of each row of the table of addresses: a Service, its leader, what the client remembers. */
+    rows() {
+      return [...this.box.querySelectorAll(".kans-table-place tbody tr")].map(row => [...row.cells]);
+    }
+
     showAddresses(addresses) {
       const place = this.box.querySelector(".kans-table-place");
-      const rows = () => [...place.querySelectorAll("tbody tr")].map(row => [...row.cells]);
-      const old = new Map(rows().map(cells => [cells[0].textContent, cells.map(cell => cell.textContent)]));
+      const old = new Map(this.rows().map(cells => [cells[0].textContent, cells.map(cell => cell.textContent)]));
       place.innerHTML = this.story.addresses[addresses];
-      for (const cells of rows()) {
+      for (const cells of this.rows()) {
         const before = old.get(cells[0].textContent);
         cells.forEach((cell, place) => cell.classList.toggle("kans-changed", before && before[place] !== cell.textContent));
       }
@@ -107,6 +113,7 @@
         svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
         for (const [name, factor] of Object.entries(ATTRIBUTES)) svg.style.setProperty(name, `${width * factor}px`);
         svg.innerHTML = content;
+        kans.oneStop(svg);
         const attributes = {class: "kans-drawing", "data-width": width, tabindex: 0, role: "group", "aria-label": title};
         figure.append(kans.make("div", attributes, svg));
       }
