@@ -48,6 +48,14 @@ def test_mark_of_ingress_is_seen_behind_it() -> None:
     assert [step.hook for step in way.steps] == ["INGRESS", "FORWARD"]
 
 
+@pytest.mark.parametrize(("rule", "policy", "number"), [("drop", "accept", 1), ("", "drop", 1), ("", "accept", 0)])
+def test_table_of_a_bridge_is_named(rule: str, policy: str, number: int) -> None:
+    base = f"type filter hook prerouting priority filter; policy {policy};"
+    text = f"table bridge b {{\n\tchain c {{\n\t\t{base}\n\t\t{rule}\n\t}}\n}}\n"
+    (way,) = nftables.parse(text).trace(COMING, ROUTING)
+    assert way.notes == ("table bridge b decides on frames in a bridge; it is not followed",) * number
+
+
 def test_chain_whose_interface_is_not_named_is_asked_for() -> None:
     ways = nftables.parse(netdev("ingress", "drop", "")).trace(COMING, ROUTING)
     assert not iptables.is_certain(ways)

@@ -75,6 +75,12 @@ def test_port_behind_a_colon_is_an_expression(to: str) -> None:
     assert isinstance(statement.port, Lookup)
 
 
+def test_source_of_several_is_said_to_be_one_of_them() -> None:
+    rule = "snat to 10.0.1.77-10.0.1.79"
+    (way,) = traced(ruleset(chain("c", rule, base="type nat hook postrouting priority srcnat; policy accept;")))
+    assert way.steps[-1].describe() == "the source becomes one of 10.0.1.77 to 10.0.1.79"
+
+
 def test_flags_of_a_log_are_one_option() -> None:
     text = ruleset(chain("c", 'log prefix "a { b } # \\" flags tcp sequence,options flags skuid flags ether'))
     (statement,) = nftables.parse(text).table("ip", "t").chains["c"].rules[0].statements

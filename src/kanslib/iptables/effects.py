@@ -270,6 +270,9 @@ def _translate(action: targets.Translate, state: PacketState) -> str:
         if old == new:
             return tr("the destination stays {endpoint}", endpoint=endpoint(*new))
         return tr("the destination becomes {endpoint}", endpoint=endpoint(*new))
+    if not state.src and action.addresses:
+        first, last = action.addresses
+        return tr("the source becomes one of {first} to {last}", first=first, last=last)
     if not state.src:
         return tr("the source becomes an address of the interface it leaves by")
     return tr("the source becomes {address}", address=state.src)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kanslib.exceptions import UnknownNameError
+from kanslib.i18n import tr
 from kanslib.iptables.compiled import CompiledDump
 from kanslib.iptables.dump import BUILT_IN, Dump
 from kanslib.iptables.ipset import IPSets
@@ -76,10 +77,20 @@ class Ruleset:
         if beside:
             compiled = CompiledRuleset(self.tables, self.managed)
             dumps = (CompiledDump(dump, compiled.ranks) for dump in beside)
-            return Tracer((compiled, *dumps)).trace(packet, routing, sets)
-        outcomes = self._tracer.trace(packet, routing, sets)
+            return self._with_notes(Tracer((compiled, *dumps)).trace(packet, routing, sets))
+        outcomes = self._with_notes(self._tracer.trace(packet, routing, sets))
         missing = self._printed_in_part("ip6" if ":" in packet.dst else "ip") if packet.dst else ()
         return [replace(one, missing=missing) for one in outcomes] if missing else outcomes
+
+    def _with_notes(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Return outcomes that say which tables were not followed: those for the frames in a bridge."""
+        notes = tuple(
+            tr("table bridge {name} decides on frames in a bridge; it is not followed", name=table.name)
+            for table in self.tables
+            if table.family == "bridge"
+            if any(chain.base and (chain.rules or chain.base.policy == "drop") for chain in table.chains.values())
+        )
+        return [replace(one, notes=(*one.notes, *notes)) for one in outcomes] if notes else outcomes
 
     @cached_property
     def _tracer(self) -> Tracer:
