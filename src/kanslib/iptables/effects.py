@@ -216,16 +216,19 @@ def _map_network(action: targets.MapNetwork, state: PacketState) -> str:
     old = state.address(field)
     if old is not None and old[0] != action.bits:
         return ""
-    name = tr("destination") if field == "dst" else tr("source")
     value = action.network | (old[1] & ~action.mask if old else 0)
     if old is None or not action.exact:
         low, high = (
             address_number(action.bits, at) for at in (action.network, action.network | (_full(action) ^ action.mask))
         )
         state.change(field, None, ((low, high),))
-        return tr("the network of the {name} becomes {text}", name=name, text=_text(action.bits, action.network))
-    _move(state, field, _text(action.bits, value))
-    return tr("the {name} becomes {text}", name=name, text=_text(action.bits, value))
+        network = _text(action.bits, action.network)
+        if field == "dst":
+            return tr("the network of the destination becomes {network}", network=network)
+        return tr("the network of the source becomes {network}", network=network)
+    address = _text(action.bits, value)
+    _move(state, field, address)
+    return tr("{field} becomes {value}", field=tr(FIELDS[field][0]), value=address)
 
 
 def _full(action: targets.MapNetwork) -> int:
