@@ -110,6 +110,7 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "simulator/network.py": r"curl exit \{\}|(Hostname|RemoteAddr): \{\}|\{\} probes \{\} \{\}",  # outputs; a key
     "simulator/simulator.py": r"\{\} (unchanged|not found)",  # kubectl's words
     "site/builder.py": r"kanslib contributors",
+    "site/gallery.py": r"```\{raw\} html.*",  # markup
     "site/page_data.py": r"%load_ext .*",
     "site/queries.py": r"lab\.curl.*",
     "site/source.py": r"```\{raw\} html|:caption: .*",  # markup
