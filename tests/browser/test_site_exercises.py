@@ -359,6 +359,31 @@ def test_forms_after_answers_have_no_axe_findings(site: Path, phone: BrowserCont
     assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
 
 
+def test_page_can_be_read_without_a_script(site: Path, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False, offline=True)
+    page = opened(context, site, "chapters/03-arp")
+    assert page.locator(".kans-without-script").is_visible()
+    asked = form(page, "whose-mac")
+    assert asked.locator("legend").is_visible()
+    assert asked.locator(".kans-option").nth(2).is_visible()
+    assert not asked.get_by_role("button").count()
+    assert not asked.locator(".kans-state").is_visible()
+    asked.locator("summary").click()
+    assert asked.locator("details p").is_visible()
+    context.close()
+
+
+def test_printed_page_has_its_exercises_and_no_navigation(site: Path, context: BrowserContext) -> None:
+    page = opened(context, site, "chapters/03-arp")
+    page.emulate_media(media="print")
+    asked = form(page, "whose-mac")
+    assert asked.locator("legend").is_visible()
+    assert asked.locator(".kans-option").nth(2).is_visible()
+    for hidden in (".sidebar-drawer", ".toc-drawer", ".mobile-header", ".kans-here", ".kans-binder", "footer"):
+        assert not page.locator(hidden).first.is_visible(), hidden
+    assert not asked.get_by_role("button").count()
+
+
 # ── progress ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

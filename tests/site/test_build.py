@@ -197,7 +197,7 @@ def test_page_has_its_style_inside_and_asks_for_none(site: Path) -> None:
     for page in site.rglob("*.html"):
         style = text(page).partition("<style>")[2].partition("</style>")[0]
         is_first = page.parent.name in ("site", "ko") and page.stem in ("index", "404")
-        assert (".kans-hero" in style, ".sidebar-drawer" in style) == (is_first, not is_first), page
+        assert (".kans-hero" in style, ".sidebar-tree" in style) == (is_first, not is_first), page
         assert 'rel="stylesheet"' not in text(page)
     assert list(site.rglob("*.css")) == []
 

@@ -48,6 +48,10 @@ def of_pages() -> dict[str, str]:
         ),
         "chapters": tr("Chapters"),
         "own_cluster": tr("On your own cluster"),
+        "without_script": tr(
+            "This browser runs no JavaScript. With it, this page checks your answers, and a slider moves the time "
+            "machine. Without it, the time machine shows its first moment. Solutions are folded below the questions."
+        ),
         "missing": tr("There is no page at this address."),
         "missing_words": tr("A page may have another name in this release. The search finds it."),
         "untranslated": tr("This page is not translated yet. Here it is in English."),
