@@ -10,6 +10,7 @@ from kanslib.course import chapters
 from kanslib.exceptions import KanslibError, UnknownNameError
 from kanslib.site import content
 from kanslib.site.content import Content
+from kanslib.site.source import FOR_CONTRIBUTORS, how_to_groups
 from tests.docs.pages import ROOT
 from tests.site.tiny import tiny_content
 
@@ -19,6 +20,14 @@ def test_shipped_content_has_every_chapter_and_document() -> None:
     assert [page.file for page in made_of.chapters("en")] == chapters.shipped()
     files = {page.file for page in made_of.document_pages("en")}
     assert files == set((ROOT / "docs").rglob("*.md"))
+
+
+def test_how_to_pages_for_readers_stand_before_those_for_contributors() -> None:
+    pages = [page.name for page in content.shipped().document_pages("en") if "/how-to/" in page.name]
+    for_readers, for_contributors = how_to_groups(pages)
+    assert for_readers[:2] == ["docs/how-to/own-rules", "docs/how-to/own-captures"]
+    assert for_contributors == [f"docs/how-to/{name}" for name in FOR_CONTRIBUTORS]
+    assert sorted((*for_readers, *for_contributors)) == sorted(pages)
 
 
 def test_default_language_is_first(tmp_path: Path) -> None:

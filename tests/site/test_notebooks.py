@@ -36,6 +36,14 @@ def test_page_keeps_nothing_of_widgets_and_the_notebook_stays(tmp_path: Path) ->
     assert notebook == before
 
 
+def test_path_of_a_section_is_a_tag(tmp_path: Path) -> None:
+    notebook = next(iter(executed(tiny_content(tmp_path)).values()))
+    notebook.cells[0].source = "## A section\n*2 minutes* · workshop\n\nIt *is* · so."
+    assert page_notebook(notebook).cells[0].source == (
+        '## A section\n*2 minutes* <span class="kans-tag">workshop</span>\n\nIt *is* · so.'
+    )
+
+
 def test_gallery_has_one_figure_of_each_kind_with_its_section(tmp_path: Path) -> None:
     notebook = next(iter(executed(tiny_content(tmp_path)).values()))
     [first, second] = pictures("03-arp", notebook)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _SHOWN = ("text/html", "text/markdown", "image/svg+xml", "text/latex", "text/plain")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _EXERCISE = re.compile(r'data-exercise="([^"]*)"')
+_TAG = re.compile(r"^(\*[^*\n]+\*) · (\w+)$", re.MULTILINE)  # the minutes of a section, and the path that it belongs to
 _STYLE = re.compile(r"<style>.*?</style>\s*", re.DOTALL)
 
 
@@ -27,6 +28,7 @@ def page_notebook(executed: NotebookNode) -> NotebookNode:
     styles: set[str] = set()
     for cell in notebook.cells:
         if cell.cell_type != "code":
+            cell.source = _TAG.sub(_tag, cell.source)
             continue
         cell.metadata.pop("execution", None)
         cell.outputs = [shown for output in cell.outputs for shown in _shown(output)]
@@ -34,6 +36,10 @@ def page_notebook(executed: NotebookNode) -> NotebookNode:
             if html := output.get("data", {}).get("text/html"):
                 output.data["text/html"] = _without_repeated(html, styles)
     return notebook
+
+
+def _tag(found: re.Match[str]) -> str:
+    return f'{found[1]} <span class="kans-tag">{found[2]}</span>'
 
 
 def exercises_in(executed: NotebookNode) -> Iterator[str]:

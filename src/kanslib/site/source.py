@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 Executed = Mapping[Path, "NotebookNode"]  # each chapter with its outputs, by its file
 PROGRESS = "progress"  # the page of a reader's progress, at the root of a language; scripts lead to it
 _DECISIONS = f"{DOCUMENTS}/decisions/index"
-# of the how-to pages: those for who works on kanslib
-_FOR_CONTRIBUTORS = ("add-an-action", "build-the-site", "translate", "write-a-chapter", "write-an-exercise")
+# of the how-to pages: those for operators first, then those for teachers; and those for who works on kanslib
+FOR_READERS = ("own-rules", "own-captures", "own-cluster", "simulate", "show-a-chapter", "binder")
+FOR_CONTRIBUTORS = ("write-a-chapter", "write-an-exercise", "translate", "build-the-site", "add-an-action")
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,33 @@ def _toctrees(chapters: Sequence[Page], documents: Sequence[Page]) -> list[str]:
     trees = [_toctree(captions["course"], [*(page.name for page in chapters), "gallery", PROGRESS])]
     if documents:
         how_to, reference = (_below(documents, f"{DOCUMENTS}/{folder}/") for folder in ("how-to", "reference"))
-        inside = [name for name in how_to if PurePosixPath(name).name in _FOR_CONTRIBUTORS]
+        for_readers, for_contributors = how_to_groups(how_to)
         grouped = {
-            captions["how-to"]: [name for name in how_to if name not in inside],
+            captions["how-to"]: for_readers,
             captions["reference"]: reference,
-            captions["contribute"]: inside,
+            captions["contribute"]: for_contributors,
         }
         listed = {name for names in grouped.values() for name in names}
         others = [page.name for page in documents if page.name not in listed and "/decisions/" not in page.name]
         trees += [_toctree(caption, names) for caption, names in grouped.items() if names]
         trees.append(_toctree(captions["background"], [*others, _DECISIONS]))
     return trees
+
+
+def how_to_groups(pages: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the how-to pages for readers and those for contributors, each in the order in which they are listed.
+
+    >>> how_to_groups(["docs/how-to/add-an-action", "docs/how-to/scripts", "docs/how-to/own-rules"])
+    (['docs/how-to/own-rules', 'docs/how-to/scripts'], ['docs/how-to/add-an-action'])
+    """
+
+    def place(page: str) -> int:
+        order = (*FOR_READERS, *FOR_CONTRIBUTORS)
+        name = PurePosixPath(page).name
+        return order.index(name) if name in order else len(FOR_READERS)
+
+    inside = [page for page in pages if PurePosixPath(page).name in FOR_CONTRIBUTORS]
+    return sorted(set(pages) - set(inside), key=lambda page: (place(page), page)), sorted(inside, key=place)
 
 
 def _below(pages: Sequence[Page], folder: str) -> list[str]:
