@@ -329,10 +329,13 @@ def test_prediction_is_scored_where_the_cell_answers(site: Path, context: Browse
     page.reload()
     guess.scroll_into_view_if_needed()
     guess.get_by_text("Your prediction").wait_for()
-    assert (state(guess), guess.locator(".kans-wrong input").is_checked()) == ("✗ not right", True)
+    guess.locator(".kans-state", has_text="✗ not right").wait_for()
+    assert guess.locator(".kans-wrong input").is_checked()
     page.evaluate("localStorage.removeItem('kanslib-answers')")  # as after a token from elsewhere
     page.reload()
-    assert (state(guess), guess.locator("input:checked").count()) == ("tried before", 0)
+    guess.scroll_into_view_if_needed()
+    guess.locator(".kans-state", has_text="tried before").wait_for()
+    assert guess.locator("input:checked").count() == 0
 
 
 def test_diagnosis_rests_on_the_queries_of_the_reader(site: Path, context: BrowserContext) -> None:
