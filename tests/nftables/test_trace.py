@@ -325,6 +325,14 @@ def test_tables_of_iptables_without_its_dump_leave_the_answer_uncertain() -> Non
     assert all(not way.missing for way in nftables.parse(empty).trace(COMING, ROUTING))
 
 
+@pytest.mark.parametrize(
+    ("address", "verdict"), [("ip daddr != 10.9.9.9", "DROP"), ("ip6 daddr != 2001:db8::9", "ACCEPT")]
+)
+def test_addresses_of_a_connection_of_the_other_family_end_the_rule(address: str, verdict: str) -> None:
+    (way,) = traced(ruleset(forward(f"ct original {address} drop"), family="inet"))
+    assert way.verdict == verdict
+
+
 def test_explanation_names_chains_and_lines() -> None:
     (way,) = traced(ruleset(chain("one", "counter drop"), forward("ip saddr 10.0.0.0/24 jump one")))
     assert way.explain().splitlines()[:3] == [

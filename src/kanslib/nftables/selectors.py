@@ -497,7 +497,9 @@ def _ct_tuple(left: Ct, values: Sequence[Expression], negated: bool) -> tuple[Ma
     field = {"saddr": "src", "daddr": "dst", "proto-src": "sport", "proto-dst": "dport"}[left.key]
     read = _address_range if field in ("src", "dst") else _port
     ranges = join(one for value in values for one in read(value))
-    return (ConntrackMatch(None, (TupleTest(left.direction == "reply", field, ranges, negated),)),)
+    # Linux net/netfilter/nft_ct.c: the addresses of another family end the rule, also with `!=`
+    family = (FamilyMatch(frozenset((4 if left.family == "ip" else 6,)), False),) if left.family else ()
+    return (*family, ConntrackMatch(None, (TupleTest(left.direction == "reply", field, ranges, negated),)))
 
 
 def _fib(left: Fib) -> _Builder | None:
