@@ -94,7 +94,7 @@ def counts_others(line: str, families: AbstractSet[int]) -> bool:
     """Return whether a rule counts packets that it does nothing to, or that nobody has sent here."""
     translated = TRANSLATED.search(line)
     is_of_others = translated is not None and families != {6 if translated[1] == "ip6" else 4}
-    return is_of_others or (6 in families and OF_THE_KERNEL.search(line) is not None)
+    return is_of_others or OF_THE_KERNEL.search(line) is not None
 
 
 def listed(made: Machine, flavour: str = "") -> Loaded:
