@@ -87,12 +87,14 @@ def test_kans_convert_does_not_overwrite(tmp_path: Path) -> None:
     assert "exists already" in ran.stderr
 
 
+@pytest.mark.slow  # docs/how-to/scripts.md runs both commands with --json in the default run
 def test_kans_verify_shipped() -> None:
     ran = kans("verify")
     assert ran.returncode == 0, ran.stderr
     assert "complete, in order" in ran.stdout
 
 
+@pytest.mark.slow
 def test_kans_run_json() -> None:
     ran = kans("run", "00", "--json")
     assert ran.returncode == 0, ran.stderr
