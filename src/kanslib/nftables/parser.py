@@ -138,7 +138,7 @@ def is_ruleset(text: str) -> bool:
     """
     if text.lstrip().startswith("{") or _TABLE.search(text):
         return True
-    return is_script(text) and not _SAVED.search(text)
+    return not _SAVED.search(text) and is_script(text)
 
 
 def _read_table(lines: _Lines, opened: int, family: str, name: str) -> Table:

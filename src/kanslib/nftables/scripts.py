@@ -11,6 +11,7 @@ import re
 from kanslib.exceptions import DumpError
 from kanslib.i18n import tr
 
+_LOOKED_AT = 1 << 18  # characters: a script shows early what it is, and nobody waits for a text of megabytes
 _COMMAND = r"flush|add|create|insert|replace|delete|destroy|reset|rename|include|define|redefine|undefine"
 _SCRIPT = re.compile(
     rf"""
@@ -28,12 +29,12 @@ _SCRIPT = re.compile(
 
 
 def is_script(text: str) -> bool:
-    r"""Return whether a text has what only scripts have.
+    r"""Return whether a text has what only scripts have, in its first characters.
 
     >>> is_script("flush ruleset\ntable ip t {\n}\n"), is_script("table ip t {\n}\n")
     (True, False)
     """
-    return _SCRIPT.search(text) is not None
+    return _SCRIPT.search(text, 0, _LOOKED_AT) is not None
 
 
 def with_next_step(error: DumpError, text: str) -> DumpError:
