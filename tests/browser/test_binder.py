@@ -110,7 +110,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 def installed(build: Build) -> dict[str, str]:
     """Return the version of each package of the environment, without pip's own and ours."""
-    found = json.loads(build.run(str(build.environment / "bin" / "pip"), "list", "--format=json"))
+    found = json.loads(
+        build.run(str(build.environment / "bin" / "pip"), "list", "--format=json", "--disable-pip-version-check")
+    )
     return {normal(one["name"]): one["version"] for one in found if one["name"] not in ("pip", "kanslib")}
 
 
