@@ -79,7 +79,8 @@ class Ruleset:
             dumps = (CompiledDump(dump, compiled.ranks) for dump in beside)
             return self._with_notes(Tracer((compiled, *dumps)).trace(packet, routing, sets))
         outcomes = self._with_notes(self._tracer.trace(packet, routing, sets))
-        missing = self._printed_in_part("ip6" if ":" in packet.dst else "ip") if packet.dst else ()
+        family = "ip6" if packet.dst and ":" in packet.dst else "ip"
+        missing = tuple(one for one in self._printed_in_part if one.name.startswith(f"{family} "))
         return [replace(one, missing=missing) for one in outcomes] if missing else outcomes
 
     def _with_notes(self, outcomes: list[Outcome]) -> list[Outcome]:
@@ -96,7 +97,8 @@ class Ruleset:
     def _tracer(self) -> Tracer:
         return Tracer((CompiledRuleset(self.tables),))
 
-    def _printed_in_part(self, family: str) -> tuple[MissingRules, ...]:
+    @cached_property
+    def _printed_in_part(self) -> tuple[MissingRules, ...]:
         """Return the tables of iptables-nft that have rules: nft (1.0.6) prints a rule without the matches of xtables.
 
         A rule with `-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT` reads as `ct status dnat`.
@@ -104,11 +106,11 @@ class Ruleset:
         return tuple(
             MissingRules(MissingKind.MANAGED_TABLE, f"{table.family} {table.name}")
             for table in self.tables
-            if table.family == family and (table.family, table.name) in self.managed
+            if (table.family, table.name) in self.managed
             if any(chain.rules for chain in table.chains.values() if chain.base)
         )
 
-    @property
+    @cached_property
     def managed(self) -> frozenset[tuple[str, str]]:
         """The tables (family, name) that iptables-nft has made: a comment says so, or the names of their chains."""
         said = (_MANAGED.search(comment) for _, comment in self.comments)
