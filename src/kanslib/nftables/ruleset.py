@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,10 +22,12 @@ from kanslib.nftables.syntax import Table
 # nft 1.0.2 and later (src/rule.c, table_print_declaration)
 _MANAGED = re.compile(r"Warning: table (?P<family>\w+) (?P<name>\S+) is managed by iptables-nft")
 
+_OF_IPTABLES = {"ip": 4, "ip6": 6}
+
 
 def _is_of_iptables(table: Table) -> bool:
     """Return whether a table has the name and the base chains of one of iptables; nft warns of it on stderr alone."""
-    hooks = BUILT_IN.get(table.name, ()) if table.family in ("ip", "ip6") else ()
+    hooks = BUILT_IN.get(table.name, ()) if table.family in _OF_IPTABLES else ()
     bases = [chain.name for chain in table.chains.values() if chain.base]
     return bool(bases) and all(name in hooks for name in bases)
 
@@ -79,8 +81,7 @@ class Ruleset:
             dumps = (CompiledDump(dump, compiled.ranks) for dump in beside)
             return self._with_notes(Tracer((compiled, *dumps)).trace(packet, routing, sets))
         outcomes = self._with_notes(self._tracer.trace(packet, routing, sets))
-        family = "ip6" if packet.dst and ":" in packet.dst else "ip"
-        missing = tuple(one for one in self._printed_in_part if one.name.startswith(f"{family} "))
+        missing = self._printed_in_part.get(packet.family, ())
         return [replace(one, missing=missing) for one in outcomes] if missing else outcomes
 
     def _with_notes(self, outcomes: list[Outcome]) -> list[Outcome]:
@@ -98,17 +99,20 @@ class Ruleset:
         return Tracer((CompiledRuleset(self.tables),))
 
     @cached_property
-    def _printed_in_part(self) -> tuple[MissingRules, ...]:
-        """Return the tables of iptables-nft that have rules: nft (1.0.6) prints a rule without the matches of xtables.
+    def _printed_in_part(self) -> Mapping[int, tuple[MissingRules, ...]]:
+        """The tables of iptables-nft that have rules, by family (4 or 6).
 
-        A rule with `-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT` reads as `ct status dnat`.
+        nft leaves out the matches of xtables: 1.0.6 prints `ct status dnat` for a rule with
+        `-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT`.
         """
-        return tuple(
-            MissingRules(MissingKind.MANAGED_TABLE, f"{table.family} {table.name}")
-            for table in self.tables
-            if (table.family, table.name) in self.managed
-            if any(chain.rules for chain in table.chains.values() if chain.base)
-        )
+        found: dict[int, tuple[MissingRules, ...]] = {}
+        for table in self.tables:
+            has_rules = any(chain.rules for chain in table.chains.values() if chain.base)
+            family = _OF_IPTABLES.get(table.family)
+            if has_rules and family and (table.family, table.name) in self.managed:
+                missing = MissingRules(MissingKind.MANAGED_TABLE, f"{table.family} {table.name}")
+                found[family] = (*found.get(family, ()), missing)
+        return found
 
     @cached_property
     def managed(self) -> frozenset[tuple[str, str]]:

@@ -87,6 +87,11 @@ class FamilyMatch:
         return (packet.original.family in self.families) != self.negated
 
 
+def of_family(name: str) -> FamilyMatch:
+    """Return the match of packets of one family, `ip` or `ip6`."""
+    return FamilyMatch(frozenset((4 if name == "ip" else 6,)), False)
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolsMatch:
     """The packet's protocol is one of some."""
@@ -262,7 +267,7 @@ def _payload(left: Payload) -> _Builder | None:
 
 
 def _network_header(left: Payload) -> _Builder | None:
-    family = FamilyMatch(frozenset((4 if left.protocol == "ip" else 6,)), False)
+    family = of_family(left.protocol)
     match left.field:
         case "saddr" | "daddr":
             return _field("src" if left.field == "saddr" else "dst", _address_range, family)
@@ -498,7 +503,7 @@ def _ct_tuple(left: Ct, values: Sequence[Expression], negated: bool) -> tuple[Ma
     read = _address_range if field in ("src", "dst") else _port
     ranges = join(one for value in values for one in read(value))
     # Linux net/netfilter/nft_ct.c: the addresses of another family end the rule, also with `!=`
-    family = (FamilyMatch(frozenset((4 if left.family == "ip" else 6,)), False),) if left.family else ()
+    family = (of_family(left.family),) if left.family else ()
     return (*family, ConntrackMatch(None, (TupleTest(left.direction == "reply", field, ranges, negated),)))
 
 
@@ -650,7 +655,7 @@ def requirements_of(left: Expression) -> tuple[Match, ...]:
         case Concatenation(parts):
             return tuple(match for part in parts for match in requirements_of(part))
         case Payload("ip" | "ip6" as protocol, _):
-            return (FamilyMatch(frozenset((4 if protocol == "ip" else 6,)), False),)
+            return (of_family(protocol),)
         case Payload("th", _):
             return (ProtocolsMatch(join((at, at) for at in WITH_PORTS), False),)
         case Payload(protocol, _) if protocol in _PORTS_OF or protocol in ("icmp", "icmpv6"):

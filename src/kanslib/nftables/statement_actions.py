@@ -30,7 +30,6 @@ from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
     ALL_BITS,
     AnyMatch,
-    FamilyMatch,
     ProtocolsMatch,
     UnknownValueError,
     above_below,
@@ -43,6 +42,7 @@ from kanslib.nftables.selectors import (
     is_address,
     matches_of,
     network_of,
+    of_family,
     requirements_of,
     unknown_match,
 )
@@ -109,19 +109,15 @@ def requirements(statement: Statement) -> tuple[Match, ...]:
     """Return what has to hold for a statement besides the matches before it, such as the family that it names."""
     match statement:
         case Nat(family=family):
-            return _of_family(family)
+            return (of_family(family),) if family else ()
         case Reject("icmp" | "icmpv6" as kind):
-            return _of_family("ip" if kind == "icmp" else "ip6")
+            return (of_family("ip" if kind == "icmp" else "ip6"),)
         case Assign(target, value):
             of_target = () if isinstance(target, Ct) else requirements_of(target)
             return (*of_target, *requirements_of(value))
         case SynProxy() | ObjectReference("synproxy"):
             return (ProtocolsMatch(((PROTOCOLS["tcp"], PROTOCOLS["tcp"]),), False),)
     return ()
-
-
-def _of_family(family: str) -> tuple[Match, ...]:
-    return (FamilyMatch(frozenset((4 if family == "ip" else 6,)), False),) if family else ()
 
 
 def compile_statement(statement: Statement, table: Table) -> tuple[Match, ...] | Action:
@@ -453,7 +449,8 @@ def _to_socket(statement: TProxy) -> tuple[Match, ...]:
     address, port = statement.address, statement.port
     at = port.value if isinstance(port, Value) and isinstance(port.value, int) else 0
     protocols = ProtocolsMatch(join((PROTOCOLS[name],) * 2 for name in ("tcp", "udp")), False)
-    return (*_of_family(statement.family), protocols, ToSocket(targets.Redirect(at, str(address or ""), 0, 0)))
+    family = (of_family(statement.family),) if statement.family else ()
+    return (*family, protocols, ToSocket(targets.Redirect(at, str(address or ""), 0, 0)))
 
 
 def _assign(statement: Assign) -> Action:

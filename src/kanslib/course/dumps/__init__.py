@@ -13,7 +13,7 @@ from kanslib.answer import Provenance, Text
 from kanslib.i18n import tr
 
 _HERE = Path(__file__).parent
-_RECORDED = 1795746000.0  # 2026-11-27
+_RECORDED = 1795745692.0  # 2026-11-27 02:14:52 UTC
 
 
 def nftables_leader() -> Text:

@@ -36,9 +36,9 @@ from kanslib.i18n import tr, tr_later
 from kanslib.iptables import Packet
 from kanslib.k8s import kubeproxy, kubeproxy_nftables
 from kanslib.k8s.objects import KubeObject, external_address
+from kanslib.nftables.syntax import Concatenation, Lookup, Nat, NumGen, SetLiteral, SetReference, VerdictMap
 
 _LOCAL = tr_later("lab.apply(manifests.services_local), or lab.at('apply-etp-local') in the story 'etp-local'")
-_NUMBERED = re.compile(r"\d+ : (\S+) \. (\d+)")  # an endpoint in a map of nftables
 _COMMENT = re.compile(r'-m comment --comment "[^"]*" ')
 _ANOTHER_PORT = 8443  # of a Service that no story has: a rule with the port 80 in its text is not right for it
 
@@ -226,35 +226,39 @@ def _expect_firewall_chain(lab: LabQueries) -> ExpectedAnswer:
 
 
 def _expect_rules_that_find_a_service(_lab: LabQueries) -> ExpectedAnswer:
-    """Count the rules of the chain `services` that look for the address of a Service, beside the addresses."""
+    """Count the rules that look for the address of a Service, beside the addresses."""
     table = nftables.parse(dumps.nftables_leader()).table("ip", "kube-proxy")
-    asking = [rule for rule in table.chains["services"].rules if "vmap @service-ips" in rule.text]
+    statements = [one for chain in table.chains.values() for rule in chain.rules for one in rule.statements]
+    asking = [one for one in statements if isinstance(one, VerdictMap) and one.map == SetReference("service-ips")]
     return ExpectedAnswer("all" if len(asking) == 1 < len(table.sets["service-ips"].elements) else "address")
 
 
 def _expect_numbered_endpoints(lab: LabQueries) -> ExpectedAnswer:
     """Return (addresses, port) → the choice of an endpoint: those of the dump, then of more endpoints of svc1."""
-    table = nftables.parse(dumps.nftables_leader()).table("ip", "kube-proxy")
-    chains = sorted(
-        table.chains.items(), key=lambda chain: "/svc" not in chain[0]
-    )  # those that the learner knows first
-    rules = [rule.text for _, chain in chains for rule in chain.rules]
     service, slices = lab.object("service", "svc1"), endpoint_slices(lab)
     if not slices or not slices[0].get("endpoints"):
-        raise NotFoundError(tr("endpoints of svc1 at this moment"), hint="lab.at('opening')")
-    first = slices[0]["endpoints"][0]
-    config = kubeproxy_config(lab)
+        raise NotFoundError("endpoints of svc1 at this moment", hint="lab.at('opening')")
+    first, config = slices[0]["endpoints"][0], kubeproxy_config(lab)
+    texts = [str(dumps.nftables_leader())]
     for count in (3, 5):
         endpoints = [{**first, "addresses": [f"10.10.{place}.{place + 7}"]} for place in range(count)]
-        written = kubeproxy_nftables.write([service], [{**slices[0], "endpoints": endpoints}], min(nodes(lab)), config)
-        rules += [rule for chain in written.chains.values() for rule in chain]
-    choices = dict.fromkeys(rule.partition(" to ")[2] for rule in rules if "to numgen random mod" in rule)
-    return ExpectedAnswer([(_addresses_and_port(choice), choice) for choice in choices])
+        slice_of_more = {**slices[0], "endpoints": endpoints}
+        texts.append(str(kubeproxy_nftables.write([service], [slice_of_more], min(nodes(lab)), config)))
+    choices = [choice for text in texts for choice in _choices(nftables.parse(text).table("ip", "kube-proxy"))]
+    return ExpectedAnswer([case for place, case in enumerate(choices) if case not in choices[:place]])
 
 
-def _addresses_and_port(choice: str) -> tuple[list[str], int]:
-    found = _NUMBERED.findall(choice)
-    return [address for address, _ in found], int(found[0][1])
+def _choices(table: nftables.Table) -> list[Case]:
+    """Return (addresses, port) → the choice by a random number, of each Service port; svc1 and its like come first."""
+    found: list[Case] = []
+    for _, chain in sorted(table.chains.items(), key=lambda named: "/svc" not in named[0]):
+        for statement in (one for rule in chain.rules for one in rule.statements):
+            match statement:
+                case Nat(address=Lookup(NumGen(), SetLiteral(elements)) as choice):
+                    endpoints = [one.data.parts for one in elements if isinstance(one.data, Concatenation)]
+                    arguments = ([str(address) for address, _ in endpoints], int(str(endpoints[0][1])))
+                    found.append((arguments, str(choice)))
+    return found
 
 
 def _numbered(addresses: list[str], port: int, first: int = 0) -> str:
