@@ -52,17 +52,23 @@ def _probabilities(count: int) -> list[Fraction]:
     return [Fraction(kubeproxy.probability(count - place)) for place in range(count)]
 
 
-def _expect_probabilities_of_three(lab: LabQueries) -> ExpectedAnswer:
-    """Write the rules of svc1 as if it had three endpoints."""
+def _slice_with_endpoints(lab: LabQueries) -> KubeObject:
+    """Return the EndpointSlice of svc1, which has an endpoint at least."""
     slices = endpoint_slices(lab)
     if not slices or not slices[0].get("endpoints"):
         raise NotFoundError(tr("endpoints of svc1 at this moment"), hint="lab.at('opening')")
-    endpoint = slices[0]["endpoints"][0]
+    return slices[0]
+
+
+def _expect_probabilities_of_three(lab: LabQueries) -> ExpectedAnswer:
+    """Write the rules of svc1 as if it had three endpoints."""
+    recorded = _slice_with_endpoints(lab)
+    endpoint = recorded["endpoints"][0]
     prefix = endpoint["addresses"][0].rpartition(".")[0]
     endpoints = [{**endpoint, "addresses": [f"{prefix}.{last}"]} for last in (201, 202, 203)]
     service = [one for one in lab.objects("services") if name_of(one) == "svc1"]
     node = min(nodes(lab))
-    lines = kubeproxy.nat_rules(service, [{**slices[0], "endpoints": endpoints}], node, kubeproxy_config(lab))
+    lines = kubeproxy.nat_rules(service, [{**recorded, "endpoints": endpoints}], node, kubeproxy_config(lab))
     choosing = [line for line in lines if line.startswith("-A KUBE-SVC-") and "KUBE-SEP" in line]
     texts = [line.partition("--probability ")[2].split(" ")[0] for line in choosing]
     rounded = [round(float(text), 2) if text else 1.0 for text in texts]
@@ -235,14 +241,12 @@ def _expect_rules_that_find_a_service(_lab: LabQueries) -> ExpectedAnswer:
 
 def _expect_numbered_endpoints(lab: LabQueries) -> ExpectedAnswer:
     """Return (addresses, port) → the choice of an endpoint: those of the dump, then of more endpoints of svc1."""
-    service, slices = lab.object("service", "svc1"), endpoint_slices(lab)
-    if not slices or not slices[0].get("endpoints"):
-        raise NotFoundError("endpoints of svc1 at this moment", hint="lab.at('opening')")
-    first, config = slices[0]["endpoints"][0], kubeproxy_config(lab)
+    service, recorded = lab.object("service", "svc1"), _slice_with_endpoints(lab)
+    first, config = recorded["endpoints"][0], kubeproxy_config(lab)
     texts = [str(dumps.nftables_leader())]
     for count in (3, 5):
         endpoints = [{**first, "addresses": [f"10.10.{place}.{place + 7}"]} for place in range(count)]
-        slice_of_more = {**slices[0], "endpoints": endpoints}
+        slice_of_more = {**recorded, "endpoints": endpoints}
         texts.append(str(kubeproxy_nftables.write([service], [slice_of_more], min(nodes(lab)), config)))
     choices = [choice for text in texts for choice in _choices(nftables.parse(text).table("ip", "kube-proxy"))]
     return ExpectedAnswer([case for place, case in enumerate(choices) if case not in choices[:place]])
