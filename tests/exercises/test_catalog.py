@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -473,6 +474,21 @@ def test_exercise_check_function_first_counterexample(
     assessment = assess(exercise, wrong, exercise.expected_answer(lab))
     assert assessment.outcome is AnswerOutcome.WRONG
     assert words in assessment.words
+
+
+def test_exercise_function_that_changes_its_arguments_changes_no_case(open_lab: OpenLab) -> None:
+    exercise, lab = CATALOG["write-the-numbered-endpoints"], open_lab("iptables")
+
+    def empties(addresses: list[str], port: int) -> str:
+        endpoints = ", ".join(f"{number} : {address} . {port}" for number, address in enumerate(addresses))
+        text = f"numgen random mod {len(addresses)} map {{ {endpoints} }}"
+        addresses.clear()
+        return text
+
+    expected = exercise.expected_answer(lab)
+    before = deepcopy(expected.cases)
+    assert assess(exercise, empties, expected).outcome is AnswerOutcome.RIGHT
+    assert expected.cases == before
 
 
 def docstring_only(_nodes: list[str], _address: str) -> None:

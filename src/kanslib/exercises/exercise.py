@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -292,8 +293,9 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
         parsed = parse_answer(exercise, answer)
     except AnswerFormatError as exc:
         return Assessment(AnswerOutcome.NOT_TRIED, str(exc))
-    if callable(parsed) and expected.effect:
-        parsed = _followed_by(parsed, expected.effect)
+    if callable(parsed):
+        parsed = _with_own_arguments(parsed)
+        parsed = _followed_by(parsed, expected.effect) if expected.effect else parsed
     mistake = _find_mistake(exercise, parsed, expected)
     if mistake is None:
         outcome = AnswerOutcome.RIGHT_AFTER_HELP if was_helped else AnswerOutcome.RIGHT
@@ -333,6 +335,11 @@ def format_answer(exercise: Exercise, answer: object) -> str:
     if isinstance(answer, (set, frozenset)):
         return ", ".join(sorted(answer))
     return _abridge(answer)
+
+
+def _with_own_arguments(function: Function) -> Function:
+    """Return a learner's function that gets copies: a list that it sorts or empties is another case's, too."""
+    return lambda *arguments: function(*deepcopy(arguments))
 
 
 def _followed_by(function: Function, effect: Callable[[object], Effect]) -> Function:
