@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from kanslib.i18n import tr
 from kanslib.iptables.dump import Chain, Dump, Rule
+
+_One = TypeVar("_One")
+
+
+@dataclass(frozen=True)
+class Changes(Generic[_One]):
+    """What was removed and added, in the order of its own list, and what was kept: as it was and as it is."""
+
+    removed: tuple[_One, ...]
+    added: tuple[_One, ...]
+    kept: tuple[tuple[_One, _One], ...]
+
+    @staticmethod
+    def between(before: Iterable[tuple[Hashable, _One]], after: Iterable[tuple[Hashable, _One]]) -> Changes[_One]:
+        """Return the changes between two lists of keys and what has them; a key can stand in a list several times.
+
+        >>> Changes.between([("a", 1), ("b", 2)], [("b", 3), ("b", 4)])
+        Changes(removed=(1,), added=(4,), kept=((2, 3),))
+        """
+        places: dict[Hashable, deque[int]] = defaultdict(deque)
+        earlier: list[_One] = []
+        for key, one in before:
+            places[key].append(len(earlier))
+            earlier.append(one)
+        added: list[_One] = []
+        kept: list[tuple[int, _One]] = []
+        for key, one in after:
+            if same := places.get(key):
+                kept.append((same.popleft(), one))
+            else:
+                added.append(one)
+        found = {place for place, _ in kept}
+        removed = (one for place, one in enumerate(earlier) if place not in found)
+        return Changes(tuple(removed), tuple(added), tuple((earlier[place], one) for place, one in kept))
 
 
 @dataclass(frozen=True)
@@ -48,33 +83,23 @@ def diff(before: Dump, after: Dump) -> RulesetDifference:
     >>> [rule.text for rule in diff(parse(text.format(0, "ACCEPT")), parse(text.format(0, "DROP"))).added]
     ['-A X -j DROP']
     """
-    old, new = _by_text(before), _by_text(after)
-    removed: list[Rule] = []
-    added: list[Rule] = []
-    counters: list[CounterChange] = []
-    for key in {**old, **new}:
-        old_rules, new_rules = old.get(key, []), new.get(key, [])
-        for earlier, later in zip(old_rules, new_rules, strict=False):
-            packets, size = (later.packets or 0) - (earlier.packets or 0), (later.bytes or 0) - (earlier.bytes or 0)
-            if packets or size:
-                counters.append(CounterChange(later, packets, size))
-        removed += old_rules[len(new_rules) :]
-        added += new_rules[len(old_rules) :]
-    changed = {(rule.table, rule.chain) for rule in (*removed, *added)}
+    rules = Changes.between(_in_order(before), _in_order(after))
+    counters = [
+        CounterChange(later, (later.packets or 0) - (earlier.packets or 0), (later.bytes or 0) - (earlier.bytes or 0))
+        for earlier, later in rules.kept
+    ]
+    changed = {(rule.table, rule.chain) for rule in (*rules.removed, *rules.added)}
     return RulesetDifference(
-        tuple(sorted(removed, key=lambda rule: rule.line)),
-        tuple(sorted(added, key=lambda rule: rule.line)),
-        tuple(sorted(counters, key=lambda change: change.rule.line)),
+        rules.removed,
+        rules.added,
+        tuple(one for one in counters if one.packets or one.bytes),
         tuple(_reordered(before, after, changed)),
         tuple(_policies(before, after)),
     )
 
 
-def _by_text(ruleset: Dump) -> dict[tuple[str, str], list[Rule]]:
-    found: dict[tuple[str, str], list[Rule]] = defaultdict(list)
-    for rule in ruleset.rules():
-        found[rule.table, rule.text].append(rule)
-    return found
+def _in_order(dump: Dump) -> Iterator[tuple[Hashable, Rule]]:
+    yield from (((rule.table, rule.text), rule) for rule in sorted(dump.rules(), key=lambda rule: rule.line))
 
 
 def _reordered(before: Dump, after: Dump, changed: set[tuple[str, str]]) -> Iterator[Chain]:

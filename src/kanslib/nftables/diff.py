@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kanslib.i18n import tr
-from kanslib.nftables.ruleset import Ruleset
+from kanslib.iptables.diff import Changes
 from kanslib.nftables.syntax import Chain, Counter, Element, Rule, Set, Statement, Table
+
+if TYPE_CHECKING:
+    from kanslib.nftables.ruleset import Ruleset
 
 # what a rule has counted or used up, in the text and in the JSON
 _COUNTED = re.compile(
@@ -118,8 +120,8 @@ def diff(before: Ruleset, after: Ruleset) -> RulesetDifference:
     + ip t c: counter packets 1 bytes 60 drop
     """
     old, new = _tables(before), _tables(after)
-    rules = _Changes.between(_rules(old), _rules(new))
-    elements = _Changes.between(_elements(old), _elements(new))
+    rules = Changes.between(_rules(old), _rules(new))
+    elements = Changes.between(_elements(old), _elements(new))
     counters = [
         *(
             _change(later, earlier.rule.statements, later.rule.statements)
@@ -140,34 +142,7 @@ def diff(before: Ruleset, after: Ruleset) -> RulesetDifference:
 # ── what came, went and stayed ───────────────────────────────────────────────────────────────────────────────
 
 _Tables = Mapping[str, Table]
-_Placed = TypeVar("_Placed")
-
-
-@dataclass(frozen=True)
-class _Changes(Generic[_Placed]):
-    """What was removed and added, and what was kept, as it was and as it is."""
-
-    removed: tuple[_Placed, ...]
-    added: tuple[_Placed, ...]
-    kept: tuple[tuple[_Placed, _Placed], ...]
-
-    @staticmethod
-    def between(
-        before: Iterable[tuple[Hashable, _Placed]], after: Iterable[tuple[Hashable, _Placed]]
-    ) -> _Changes[_Placed]:
-        """Return the changes between two lists of keys and what has them; a key can stand in a list several times."""
-        old: dict[Hashable, list[_Placed]] = defaultdict(list)
-        for key, one in before:
-            old[key].append(one)
-        added: list[_Placed] = []
-        kept: list[tuple[_Placed, _Placed]] = []
-        for key, one in after:
-            if earlier := old.get(key):
-                kept.append((earlier.pop(0), one))
-            else:
-                added.append(one)
-        removed = (one for several in old.values() for one in several)
-        return _Changes(tuple(removed), tuple(added), tuple(kept))
+_Named = TypeVar("_Named")
 
 
 def _tables(ruleset: Ruleset) -> _Tables:
@@ -252,7 +227,7 @@ def _structure(old: _Tables, new: _Tables) -> Iterator[str]:
                 yield tr("set {name}: it has another type, flags, timeout or size", name=f"{name} {key}")
 
 
-def _both(old: Mapping[str, _Placed], new: Mapping[str, _Placed]) -> Iterator[tuple[str, _Placed, _Placed]]:
+def _both(old: Mapping[str, _Named], new: Mapping[str, _Named]) -> Iterator[tuple[str, _Named, _Named]]:
     """Yield the names that stand in both, with what they are in each."""
     yield from ((name, one, new[name]) for name, one in old.items() if name in new)
 

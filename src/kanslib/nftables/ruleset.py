@@ -17,6 +17,7 @@ from kanslib.iptables.outcome import Outcome
 from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.tracer import Tracer
 from kanslib.nftables.compiler import CompiledRuleset
+from kanslib.nftables.diff import RulesetDifference, diff
 from kanslib.nftables.syntax import Table
 
 # nft 1.0.2 and later (src/rule.c, table_print_declaration)
@@ -48,6 +49,10 @@ class Ruleset:
     def save(self) -> str:
         """Return the ruleset as the text that was parsed, byte for byte."""
         return self.text
+
+    def diff(self, later: Ruleset) -> RulesetDifference:
+        """Return the changes up to a later ruleset: rules and elements that came and went, counters that changed."""
+        return diff(self, later)
 
     def trace(
         self,
