@@ -34,6 +34,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         tuple(f"kanslib.lab.observation:{name}" for name in ("Observation", "ARPObservation", "BGPObservation")),
     ),
     "iptables": ("kanslib.iptables", "", ("kanslib.iptables",)),
+    "nftables": ("kanslib.nftables", "", ("kanslib.nftables",)),
     "packets": (
         "kanslib.packets",
         "Captures as bytes: frames, and the messages in them.",
@@ -50,7 +51,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "k8s": (
         "kanslib.k8s",
         "Kubernetes objects, and the rules that kube-proxy makes of them.",
-        tuple(f"kanslib.k8s.{name}" for name in ("kubeproxy", "objects", "endpoints")),
+        tuple(f"kanslib.k8s.{name}" for name in ("kubeproxy", "kubeproxy_nftables", "objects", "endpoints")),
     ),
     "recording": (
         "kanslib.recording",
@@ -160,8 +161,11 @@ def _break_parameters(text: str) -> str:
 
 
 def _one_parameter_a_line(parameters: re.Match[str]) -> str:
-    lines = re.sub(r", (?![^\[(]*[\])])", ",\n    ", parameters[1])
-    return f"(\n    {lines},\n)"
+    lines = [""]
+    for part in parameters[1].split(", "):
+        is_whole = sum(map(lines[-1].count, "[(")) == sum(map(lines[-1].count, "])"))
+        lines = [*lines, part] if is_whole else [*lines[:-1], f"{lines[-1]}, {part}"]
+    return "(\n    " + ",\n    ".join(lines[1:]) + ",\n)"
 
 
 def _markdown(found: griffe.Object) -> str:

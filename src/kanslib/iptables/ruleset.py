@@ -62,5 +62,12 @@ class Ruleset(Dump):
         return Tracer((CompiledDump(self),))
 
     def diff(self, later: Dump) -> RulesetDifference:
-        """Return the changes up to a later dump: rules removed, rules added, counters that changed."""
+        r"""Return the changes up to a later dump: rules removed, rules added, counters that changed.
+
+        >>> from kanslib import iptables
+        >>> text = "*filter\n:INPUT ACCEPT [0:0]\n[2:120] -A INPUT -s 192.0.2.1/32 -j DROP\nCOMMIT\n"
+        >>> changes = iptables.parse(text).diff(iptables.parse(text.replace("[2:120]", "[5:300]")))
+        >>> [(change.rule.target, change.packets) for change in changes.counters]
+        [('DROP', 3)]
+        """
         return diff(self, later)

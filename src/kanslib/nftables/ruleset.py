@@ -51,7 +51,15 @@ class Ruleset:
         return self.text
 
     def diff(self, later: Ruleset) -> RulesetDifference:
-        """Return the changes up to a later ruleset: rules and elements that came and went, counters that changed."""
+        r"""Return the changes up to a later ruleset: rules and elements that came and went, counters that changed.
+
+        >>> from kanslib import nftables
+        >>> text = 'table ip filter {\n\tset banned {\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.1 }\n\t}\n}\n'
+        >>> before, after = nftables.parse(text), nftables.parse(text.replace("192.0.2.1", "192.0.2.2"))
+        >>> print(before.diff(after).describe())
+        - ip filter @banned: 192.0.2.1
+        + ip filter @banned: 192.0.2.2
+        """
         return diff(self, later)
 
     def trace(

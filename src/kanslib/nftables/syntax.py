@@ -486,7 +486,7 @@ class Rule:
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        """Its statements."""
+        """Its statements in order: `Match`, `VerdictMap`, `Nat`, `Counter` and others of `kanslib.nftables.syntax`."""
         return self._read[0]
 
     @property
