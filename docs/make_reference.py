@@ -53,6 +53,11 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Kubernetes objects, and the rules that kube-proxy makes of them.",
         tuple(f"kanslib.k8s.{name}" for name in ("kubeproxy", "kubeproxy_nftables", "objects", "endpoints")),
     ),
+    "course": (
+        "kanslib.course",
+        "What the chapters apply and read.",
+        ("kanslib.course.manifests", "kanslib.course.dumps"),
+    ),
     "recording": (
         "kanslib.recording",
         "Recordings: how they are read, and what is in their manifest.",

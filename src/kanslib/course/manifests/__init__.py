@@ -1,6 +1,6 @@
 """The course's manifests (YAML), as text for `lab.apply` that a notebook shows.
 
-They have the lesson's addresses. A lab on another Docker network applies them with its own.
+`NAMES` lists them. They have the lesson's addresses. A lab on another Docker network applies them with its own.
 
 >>> from kanslib import manifests
 >>> print(manifests.pool)
