@@ -496,7 +496,7 @@ class Lab(places.HelpfulAttributes):
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="metallb")  # doctest: +ELLIPSIS
         recorded · story 'metallb': ...
-        >>> from kanslib.course import manifests
+        >>> from kanslib import manifests
         >>> lab.at("install-metallb")
         >>> print(lab.apply(manifests.pool))
         ipaddresspool.metallb.io/my-ippool created
@@ -510,7 +510,7 @@ class Lab(places.HelpfulAttributes):
         >>> import kanslib
         >>> lab = kanslib.open_lab(story="arp")  # doctest: +ELLIPSIS
         recorded · story 'arp': ...
-        >>> from kanslib.course import manifests
+        >>> from kanslib import manifests
         >>> len(lab.delete(manifests.services).splitlines())
         3
         """
