@@ -75,11 +75,17 @@ def read_constants(cursor: Cursor) -> Expression:
     return _read_operators(cursor, read_value(cursor))
 
 
-def _read_operators(cursor: Cursor, left: Expression, least: int = 0) -> Expression:
-    """Return an expression with the operators behind it that bind more than `least` (`_PRECEDENCE`)."""
+def _read_operators(
+    cursor: Cursor, left: Expression, least: int = 0, operand: Callable[[Cursor], Expression] | None = None
+) -> Expression:
+    """Return an expression with the operators behind it that bind more than `least` (`_PRECEDENCE`).
+
+    `operand` reads what follows an operator; without it a concatenation.
+    """
+    read = operand or read_concatenation
     while (operator := _next_operator(cursor)) and _PRECEDENCE[operator] > least:
         cursor.take()
-        left = Binary(operator, left, _read_operators(cursor, read_concatenation(cursor), _PRECEDENCE[operator]))
+        left = Binary(operator, left, _read_operators(cursor, read(cursor), _PRECEDENCE[operator], operand))
     return left
 
 
@@ -114,6 +120,9 @@ def read_selector(cursor: Cursor) -> Expression | None:
     if name in HEADER_FIELDS and following.text in HEADER_FIELDS[name]:
         cursor.take()
         return Payload(name, cursor.take().text)
+    if name in OPTION_HEADERS and (following.text in OPTION_HEADERS[name]):  # before the `rt` of a route
+        cursor.take()
+        return HeaderOption(name, name, cursor.take().text)
     if name in _READERS:
         cursor.take()
         return _READERS[name](cursor)
@@ -122,9 +131,6 @@ def read_selector(cursor: Cursor) -> Expression | None:
         return Meta(name)
     if (following.text == "option" and name in ("tcp", "ip", "dccp")) or (name == "sctp" and following.text == "chunk"):
         return _read_option(cursor)
-    if name in OPTION_HEADERS and (following.text in OPTION_HEADERS[name]):
-        cursor.take()
-        return HeaderOption(name, name, cursor.take().text)
     if name in KERNEL_FACTS and (found := KERNEL_FACTS[name].match(cursor.text, token.at)):
         return _read_fact(cursor, found.end())
     if name in TUNNELS and (following.text in HEADER_FIELDS or following.text == "meta"):
@@ -271,6 +277,8 @@ def read_set(cursor: Cursor) -> SetReference | SetLiteral:
     """Return a set: a name after `@`, or elements in braces."""
     if cursor.is_next("{"):
         return read_set_literal(cursor)
+    if (colon := cursor.peek().text.find(":")) > 0:  # the port of a translation: `map @backends:8080`
+        cursor.split(colon)
     name = cursor.word(tr_later("a set such as @blocked, or { its elements }"))
     return SetReference(name.removeprefix("@"))
 
@@ -312,7 +320,8 @@ def _read_key(cursor: Cursor) -> Expression:
     parts = [_read_key_part(cursor)]
     while cursor.accept("."):
         parts.append(_read_key_part(cursor))
-    return _read_operators(cursor, parts[0] if len(parts) == 1 else Concatenation(tuple(parts)), 0)
+    key = parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
+    return _read_operators(cursor, key, operand=_read_key_part)  # a comma ends `syn | ack`, too
 
 
 def _read_key_part(cursor: Cursor) -> Expression:

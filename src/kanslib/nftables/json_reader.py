@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import chain as chained
 
 from kanslib.exceptions import DumpError
 from kanslib.i18n import tr
 from kanslib.iptables.dump_text import check_size
 from kanslib.nftables.expressions import constant
 from kanslib.nftables.ruleset import Ruleset
+from kanslib.nftables.statements import read_statements
 from kanslib.nftables.syntax import (
     Assign,
     BaseChain,
@@ -68,6 +70,7 @@ from kanslib.nftables.syntax import (
     set_flags,
 )
 from kanslib.nftables.terse import with_hidden_elements
+from kanslib.nftables.tokens import Cursor
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 _Object = Mapping[str, Json]
@@ -174,7 +177,7 @@ _DEFAULT_REJECT = {"ip": ("icmp", "port-unreachable"), "ip6": ("icmpv6", "port-u
 
 def _rule(entry: _Object, number: int) -> Rule:
     default = Reject(*_DEFAULT_REJECT.get(_text(entry, "family"), ("icmpx", "port-unreachable")))
-    read = map(_statement, _list(entry.get("expr")))
+    read = chained.from_iterable(map(_statements, _list(entry.get("expr"))))
     statements = tuple(Reject() if one == default else one for one in read)  # the text is `reject` alone
     handle = entry.get("handle")
     text = json.dumps(entry.get("expr"))
@@ -202,6 +205,19 @@ def _type(value: Json) -> str:
 
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _statements(entry: Json) -> tuple[Statement, ...]:
+    """Return a statement; several where nft gives the text of what it cannot say in JSON (src/json.c, stmt_print_json).
+
+    nft 1.0.6 does so with `add @stuck { ip saddr : 0x5 }`.
+    """
+    if isinstance(entry, str) and entry not in _STATEMENTS:
+        try:
+            return read_statements(Cursor(entry))
+        except DumpError:
+            return (UnknownStatement(json.dumps(entry)),)
+    return (_statement(entry),)
 
 
 def _statement(entry: Json) -> Statement:

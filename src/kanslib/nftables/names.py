@@ -38,7 +38,7 @@ OPTION_HEADERS: dict[str, frozenset[str]] = {
         "frag": "nexthdr reserved frag-off reserved2 more-fragments id",
         "dst": "nexthdr hdrlength",
         "mh": "nexthdr hdrlength type reserved checksum",
-        "rt0": "addr", "rt2": "addr", "srh": "flags last-entry sid tag",
+        "rt": "nexthdr hdrlength type seg-left", "rt0": "addr", "rt2": "addr", "srh": "flags last-entry sid tag",
     }.items()
 }  # fmt: skip
 # fields of options and of the chunks of SCTP (src/tcpopt.c, src/ipopt.c, src/sctp_chunk.c)

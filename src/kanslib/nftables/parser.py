@@ -41,7 +41,8 @@ from kanslib.nftables.tokens import Cursor
 LONGEST_LINE = 65_536  # characters: a rule and the set in it stand on one line, here of some 4,000 addresses
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _BLOCK = re.compile(
-    r"(?P<kind>ct (?:helper|timeout|expectation)|[a-z-]+) (?P<names>[^{}]*?) ?\{(?: # handle (?P<handle>\d+))?"
+    r"(?P<kind>ct (?:helper|timeout|expectation)|[a-z-]+) (?P<names>[^{}]*?) ?\{"
+    r"(?: #(?: handle (?P<handle>\d+))?(?: progname .*)?)?"
 )
 _TABLE = re.compile(rf"^table (?:{'|'.join(_FAMILIES)}) \S+ \{{", re.MULTILINE)
 _SAVED = re.compile(r"^\*[a-z]+$|^:\S+ \S+ \[|^-A ", re.MULTILINE)  # lines of iptables-save
@@ -50,6 +51,7 @@ _HOOK = re.compile(
     r"type (?P<type>\w+) hook (?P<hook>\w+)(?P<devices>(?: devices? .+?)?) priority (?P<priority>[\w+ -]+);"
     r"(?: flags offload;)?(?: policy (?P<policy>accept|drop);)?(?: flags offload;)?"
 )
+_DEVICE = re.compile(r'"([^"]+)"|([^\s"{},=]+)')  # nft 1.0 prints several without quotes
 _BASE = re.compile(r"type\s+\w+\s+hook\s")  # no rule begins so
 _PRIORITY = re.compile(r"(?P<name>[a-z]+)?(?: ?(?P<sign>[+-]) ?)?(?P<number>\d+)?")
 _OBJECTS = frozenset(
@@ -239,7 +241,7 @@ def _base_chain(lines: _Lines, number: int, family: str) -> BaseChain:
     if priority is None or (priority["name"] and priority["name"] not in names):
         raise lines.error(number, tr("a priority: a number, or one of {names} with an offset", names=", ".join(names)))
     offset = int(priority["number"] or 0) * (-1 if priority["sign"] == "-" else 1)
-    devices = tuple(re.findall(r'"([^"]*)"', found["devices"])) or tuple(found["devices"].split()[1:])
+    devices = tuple(quoted or plain for quoted, plain in _DEVICE.findall(found["devices"])[1:])
     at = names.get(priority["name"] or "", 0) + offset
     return BaseChain(found["type"], found["hook"], at, found["policy"] or "accept", devices)
 

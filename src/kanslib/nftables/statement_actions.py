@@ -21,7 +21,7 @@ from kanslib.iptables.match_types import (
     RandomMatch,
     RecentEntry,
 )
-from kanslib.iptables.names import PROTOCOLS
+from kanslib.iptables.names import PORTS, PROTOCOLS
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import Ranges, join
@@ -87,6 +87,7 @@ from kanslib.nftables.syntax import (
 from kanslib.nftables.syntax import (
     Match as Comparison,
 )
+from kanslib.nftables.terse import is_updated
 
 _NAT = {"dnat": "DNAT", "snat": "SNAT", "masquerade": "MASQUERADE", "redirect": "REDIRECT"}
 _HALF = 1 << 31
@@ -219,7 +220,7 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
             return _random(left, _values(right, table), operator == "!=")
         if isinstance(right, SetReference) and is_hidden(right, table):
             return (*requirements_of(left), _hidden_match(right, left, operator == "!="))
-        if isinstance(right, SetReference) and _is_updated(right.name, table):
+        if isinstance(right, SetReference) and is_updated(right.name, table):
             return (*requirements_of(left), SetMatch.of(table, right.name, left, operator == "!="))
         if (addresses := _addresses(right, table)) is not None and isinstance(left, Payload) and is_address(left):
             return addresses_match(left, addresses, operator == "!=")
@@ -316,16 +317,6 @@ def count_drawn(key: NumGen | Hash, values: Sequence[Expression]) -> int:
 
 
 # ── sets that rules change ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _is_updated(name: str, table: Table) -> bool:
-    return any(
-        isinstance(statement, SetUpdate) and statement.set == name
-        for chain in table.chains.values()
-        for rule in chain.rules
-        if "@" in rule.text  # the others need not be read
-        for statement in rule.statements
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -558,6 +549,8 @@ def _port_ends(value: Expression) -> tuple[int, int]:
     match value:
         case Value(int(first)) if first <= _HIGHEST_PORT:
             return first, first
+        case Value(str(name)) if name in PORTS:  # as `nft -S` prints it
+            return PORTS[name], PORTS[name]
         case Interval(int(first), int(last)) if first <= last <= _HIGHEST_PORT:
             return first, last
     raise UnknownValueError(str(value))

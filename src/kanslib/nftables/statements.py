@@ -214,6 +214,9 @@ def _read_target(cursor: Cursor) -> tuple[Expression | None, Expression | None]:
         cursor.split(found.start("port"))
         cursor.take()
         return _ported(found["address"].strip("[]"), None), read_expression(cursor)
+    if token.kind == "word" and token.text.endswith(":") and cursor.peek(1).kind == "string":  # `nft -S`: `:"http"`
+        cursor.take()
+        return _ported(token.text[:-1].strip("[]"), None), Value(cursor.take().text)
     if token.kind == "word" and token.text == ":":
         cursor.take()
         return None, read_expression(cursor)
