@@ -10,7 +10,7 @@ from typing import Literal, Protocol, Self
 import htpy as h
 from markupsafe import Markup
 
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_later
 from kanslib.k8s.logs import readable_line, timestamp_of
 from kanslib.palette import BLUE, GROUND, VERMILLION, bar_style
 
@@ -30,6 +30,14 @@ font-size:11px;line-height:16px;border:1px solid;border-radius:9px;opacity:.75;c
 """
 
 Source = Literal["live", "recorded", "simulated"]
+_SOURCE_WORDS: dict[Source, str] = {
+    "live": tr_later("live"), "recorded": tr_later("recorded"), "simulated": tr_later("simulated")
+}  # fmt: skip
+
+
+def source_words(source: Source) -> str:
+    """Return who answers, in the chosen language."""
+    return tr(_SOURCE_WORDS[source])
 
 
 def utc(moment: float) -> str:
@@ -101,13 +109,13 @@ class Provenance:
         why = (
             tr(
                 "NOT {requested}: {fallback_reason}",
-                requested=self.requested.upper(),
+                requested=source_words(self.requested).upper(),
                 fallback_reason=self.fallback_reason,
             )
             if self.requested and self.fallback_reason
             else ""
         )
-        head = [*filter(None, [why]), f"{self.source} {utc(self.moment)}", *place_in_story, self.versions]
+        head = [*filter(None, [why]), f"{source_words(self.source)} {utc(self.moment)}", *place_in_story, self.versions]
         return " · ".join([*head, *self.freshness.notes, *self.notes])
 
     @property
@@ -122,7 +130,7 @@ class Provenance:
         """
         if self.is_replacement:
             return Markup(h.small[str(self)])
-        source = () if self.freshness.offset else (self.source,)  # "recorded 12 s earlier" names it
+        source = () if self.freshness.offset else (source_words(self.source),)  # "recorded 12 s earlier" names it
         label = " · ".join((*source, *self.freshness.notes))
         chip = h.small(tabindex=0, role="note")[h.b(aria_hidden="true")[label], " ", h.span[str(self)]]
         return Markup(h.fragment[h.style[Markup(_CHIP_STYLE)], h.div(".kans-provenance")[chip]])

@@ -7,18 +7,22 @@ import io
 import json
 from collections.abc import Callable, Iterator
 
+from ipywidgets import Widget
+
 import kanslib
 from kanslib import iptables
 from kanslib.answer import Answer
 from kanslib.exceptions import KanslibError
 from kanslib.exercises.catalog import CATALOG
 from kanslib.exercises.exercise import assess, assess_blank, describe_format
+from kanslib.exercises.forms import create_form
 from kanslib.exercises.messages import texts, translate
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.lab.lab import Lab
 from kanslib.recording import Recording
 from kanslib.render.figure import Figure
 from kanslib.render.tables import Table
+from kanslib.render.time_machine_widget import time_machine_widget
 from tests.figures import faults
 from tests.render.test_accessible import FIGURES
 
@@ -101,6 +105,23 @@ def _exercises() -> Iterator[tuple[str, str]]:
     yield "prediction", str(lab.predict("one-machine-for-two").answer("own"))
 
 
+def _widgets() -> Iterator[tuple[str, object]]:
+    """Return the forms that a kernel shows, each with a name."""
+    machine, lab = open_lab("failover").time_machine(), open_lab("arp")
+    yield "time machine", time_machine_widget(machine.timeline, machine.at)
+    for one in ("who-answers-for-svc1", "one-machine-for-two", "case-1"):
+        yield one, create_form(lab.exercise(one))
+
+
+def _texts_of(widget: Widget) -> Iterator[str]:
+    """Return the labels of a widget and of the widgets in it; what their HTML shows is among the figures."""
+    for name in ("description", "tooltip", "placeholder"):
+        yield str(getattr(widget, name, None) or "")
+    yield from (str(one[0] if isinstance(one, tuple) else one) for one in getattr(widget, "options", ()))
+    for inner in getattr(widget, "children", ()):
+        yield from _texts_of(inner)
+
+
 def shown() -> dict[str, str]:
     """Return what is shown, by a name."""
     found = dict(_exercises()) | dict(_wrong_moments())
@@ -115,6 +136,8 @@ def shown() -> dict[str, str]:
         found[f"answer {name}"] = str(answer._repr_html_()) if isinstance(answer, Answer) else str(answer)
         is_drawn = isinstance(answer, Answer) and not isinstance(answer, Table)
         found[f"answer {name} as text"] = answer.describe() if is_drawn else repr(answer)  # type: ignore[attr-defined]
+    for name, widget in _widgets():
+        found[f"widget {name}"] = "\n".join(_texts_of(widget))
     for name, act in _errors():
         try:
             act()

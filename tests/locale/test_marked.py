@@ -67,6 +67,8 @@ def test_exceptions_are_of_modules_that_need_them() -> None:
         'words = {"a": "is known"}', 'tr("see {why}", why="no such file")',
         'text = f"to {\'nobody here\' if x else y}"',
         "def f(why='nothing is left'): ...",
+        'raise KanslibError(f"--vip {vip!r}: expected an address")', 'hint = f"recorded until {end} s; {limit}"',
+        'text = f"{end}. Copy this line now"', 'raise KanslibError("--mask with an address, --seconds with a number")',
     ],
 )  # fmt: skip
 def test_sentence_that_is_not_marked_is_found(code: str) -> None:
@@ -79,7 +81,7 @@ def test_sentence_that_is_not_marked_is_found(code: str) -> None:
         'raise KanslibError(tr("no chapter named {name}", name=name))', '"""A docstring with words."""',
         'text = "oneword"',
         're.compile("two words")', '_LOG.info("two words: %s", name)', 'x == "two words"', 'd["two words"]',
-        "LOST = 'LOST SECONDS'",
+        "LOST = 'LOST SECONDS'", 'about(f"--dir {folder}")', 'rule = f"-A {chain} -p tcp -j ACCEPT"',
         'style = ".a b{color:red}"', 'tr_plural("{n} row", "{n} rows", 3)', 'text = f"{a}: {b}"', 'name: "two words"',
     ],
 )  # fmt: skip

@@ -17,6 +17,18 @@ from tests.locale.pseudo import LANGUAGE
 COMMANDS = 13  # each has a help text
 _MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
 _TAGS = re.compile(r"<style.*?</style>|<script.*?</script>|<[^<>]*>|&[a-z#0-9]+;", re.DOTALL)
+_WORD = re.compile(r"(?<![\w/.:=-])[A-Za-z][a-z]+(?![\w/=-]|[.:]\w)")
+_NAMES = {
+    "kind", "Kubernetes", "mypc", "router", "worker", "bgp", "opening",  # programs, machines, recordings, moments
+    "Idle", "Connect", "Established", "Ready",  # states of BGP (RFC 4271, 8.2.2); a condition of Kubernetes
+    "tell", "delete", "answer", "yes", "no", "cause", "fix", "evidence",  # tcpdump, kubectl, an argument, values
+}  # fmt: skip
+_QUOTED = (
+    "answer events",
+    "answer attempts",
+    "figure trace",
+    "figure time_machine",
+)  # logs, rules, the title of a story
 _ENGLISH = re.compile(r"(?<![\w/.-])[a-z]{2,}(?: [a-z]{2,})+(?![\w/.-])")  # words in a row
 # words of tools and of recordings, which no catalogue has: kube-proxy's comments, curl, logs, a story's title
 _OTHERS = re.compile(
@@ -32,11 +44,20 @@ def environment(folder: Path) -> Mapping[str, str]:
 
 
 def left_in_english(text: str) -> list[str]:
-    """Return the words of a text that stand outside of the marks of the pseudo-language."""
+    """Return the words in a row that stand outside of the marks of the pseudo-language."""
+    return [words for words in _ENGLISH.findall(_outside_of_marks(text)) if not _OTHERS.fullmatch(words)]
+
+
+def words_left(text: str) -> set[str]:
+    """Return the single words that stand outside of the marks, and are no names."""
+    return {word for word in _WORD.findall(_outside_of_marks(text)) if word not in _NAMES}
+
+
+def _outside_of_marks(text: str) -> str:
     text = _TAGS.sub(" ", text)
     while (shorter := _MARKED.sub("¤", text)) != text:
         text = shorter
-    return [words for words in _ENGLISH.findall(text) if not _OTHERS.fullmatch(words)]
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +74,13 @@ def test_every_sentence_is_translated(shown: dict[str, str]) -> None:
     left = {name: words for name, text in shown.items() if (words := left_in_english(text))}
     assert left == {}
     assert sum("⟦" in text for text in shown.values()) > 0.9 * len(shown)
+
+
+@pytest.mark.slow
+def test_every_single_word_is_translated(shown: dict[str, str]) -> None:
+    left = {name: words for name, text in shown.items() if not name.startswith(_QUOTED) and (words := words_left(text))}
+    assert left == {}
+    assert {name for name in shown if name.startswith("widget")} >= {"widget time machine", "widget case-1"}
 
 
 @pytest.mark.slow
@@ -73,3 +101,4 @@ def test_help_is_translated(pseudo_folder: Path) -> None:
 def test_words_outside_the_marks_are_found() -> None:
     assert left_in_english("⟦á ⟦b⟧ ć⟧ no such node <b>svc1</b>") == ["no such node"]
     assert left_in_english("⟦no such ⟦node⟧ here⟧ kubectl") == []
+    assert words_left("⟦á ⟦b⟧⟧ leader: <i>mypc</i> nobody, svc1, lab.map()") == {"leader", "nobody"}

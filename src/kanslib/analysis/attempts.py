@@ -39,6 +39,8 @@ class Cause(Words):
     REMEMBERED = tr_later("remembered")
     # the capture does not show the cause
     UNKNOWN = tr_later("not known")
+    # nothing was captured that could show it
+    FAILED = tr_later("failed")
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _outcome(attempt: Attempt) -> str:
     """Return an attempt's outcome for the search; failures by conntrack count as answers, they belong to no phase."""
     if attempt.is_ok or (attempt.reason and attempt.reason.cause is Cause.REMEMBERED):
         return "ok"
-    return attempt.reason.cause if attempt.reason else "failed"
+    return attempt.reason.cause if attempt.reason else Cause.FAILED
 
 
 def _cut_where_vip_is_unowned(attempts: Sequence[Attempt]) -> Iterator[list[list[Attempt]]]:
@@ -222,7 +222,7 @@ def _describe(parts: Sequence[_Part], start: float) -> Iterator[Phase]:
     doubts = [0.0, *((b - a) / 2 for a, b in gaps), 0.0]
     for place, part in enumerate(parts):
         failed = [attempt for attempt in part.attempts if not attempt.is_ok]
-        causes = Counter(attempt.reason.cause if attempt.reason else "failed" for attempt in failed)
+        causes = Counter(attempt.reason.cause if attempt.reason else Cause.FAILED for attempt in failed)
         yield Phase(
             part.name, edges[place], edges[place + 1], len(part.attempts), len(failed),
             max(doubts[place : place + 2]), tuple(causes.most_common()),

@@ -16,7 +16,7 @@ from typing_extensions import override
 from kanslib.actions import ActiveAction, Verb, describe
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
-from kanslib.answer import Provenance, Text
+from kanslib.answer import Provenance, Text, source_words
 from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S, QUERY_BEFORE_ACTION_S, RecordedBackend
@@ -86,7 +86,8 @@ class LiveBackend(Backend):
     def banner(self) -> str:
         name = tr("story {name!r}: {title}", name=self.script.name, title=self.script.title)
         return tr(
-            "live · {name}\nthe course's own cluster {cluster}, now · {versions}",
+            "{source} · {name}\nthe course's own cluster {cluster}, now · {versions}",
+            source=source_words("live"),
             name=name,
             cluster=CLUSTER,
             versions=self._versions(),
@@ -191,7 +192,7 @@ class LiveBackend(Backend):
 
     @override
     def requests(self, target: str, times: int, source: str) -> SentRequests:
-        self._refuse_past("requests")
+        self._refuse_past(tr("requests"))
         self._refuse_down(source)
         ran = self._session.read(source, probes.curl_command(target, times))
         return SentRequests(self._text(ran.out, ran.t), times)

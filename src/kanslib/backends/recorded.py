@@ -18,7 +18,7 @@ from typing_extensions import override
 from kanslib.actions import ActiveAction, Verb, active_after, describe
 from kanslib.analysis.attempts import ClientError, Probe
 from kanslib.analysis.observation_data import NodeOutput, TimeWindow, Topology
-from kanslib.answer import Provenance, Text, utc
+from kanslib.answer import Provenance, Text, source_words, utc
 from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
@@ -117,9 +117,9 @@ class RecordedBackend(Backend):
             if self.story.name
             else self.story.title
         )
-        lines = [f"recorded · {name}", f"{utc(self.clock.now)} · {self._versions}"]
+        lines = [f"{source_words('recorded')} · {name}", f"{utc(self.clock.now)} · {self._versions}"]
         if manifest.substitutes:
-            lines.append("substitutes: " + "; ".join(manifest.substitutes))
+            lines.append(tr("substitutes: {substitutes}", substitutes="; ".join(manifest.substitutes)))
         return "\n".join(lines)
 
     @override

@@ -16,7 +16,7 @@ from kanslib import notices
 from kanslib.actions import ActiveAction, Verb, describe
 from kanslib.analysis.attempts import Probe
 from kanslib.analysis.observation_data import CapturedFrames, NodeOutput, Topology
-from kanslib.answer import Provenance, Source, Text, utc
+from kanslib.answer import Provenance, Source, Text, source_words, utc
 from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.backends.recorded import CALM_BEFORE_ACTION_S
@@ -154,7 +154,7 @@ class SimulatedBackend(Backend):
             else self._title or tr("a cluster of your own")
         )
         lines = [
-            f"simulated · {name}",
+            f"{source_words('simulated')} · {name}",
             tr("started from {since}, {models}; seed {seed}", since=self._since, models=MODELS, seed=self._seed),
         ]
         if self._unread:

@@ -96,11 +96,15 @@ def challenge(backend: str, case: int | None, seed: int | None) -> int:
     code: 0 when the diagnosis was right, else 1. UnknownNameError lists the cases or the backends.
     """
     factory.validate_backend_name(backend)
-    for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):
+    for stream, name in (
+        (sys.stdin, tr("standard input")),
+        (sys.stdout, tr("standard output")),
+        (sys.stderr, tr("standard error")),
+    ):
         if stream is None:
             raise KanslibError(
                 tr(
-                    "standard {name} is closed; next step: run kans challenge in a terminal, or pipe commands to it",
+                    "{name} is closed; next step: run kans challenge in a terminal, or pipe commands to it",
                     name=name,
                 )
             )
@@ -158,12 +162,12 @@ def _list_queries() -> str:
 class ChallengePrompt(cmd.Cmd):
     """Read queries until the diagnosis is right or the learner leaves; `is_solved` holds the result."""
 
-    prompt = "query> "
     identchars = cmd.Cmd.identchars + "-"
 
     def __init__(self, lab: Lab, view: ExerciseView) -> None:
         super().__init__()
         self.lab, self.view, self.is_solved = lab, view, False
+        self.prompt = tr("query>") + " "
 
     def preloop(self) -> None:
         """Let the Tab key complete `arp-scan` as one word."""

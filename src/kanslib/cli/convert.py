@@ -28,7 +28,12 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitu
     pairs = [pair.partition("=") for pair in versions]
     for name, equals, value in pairs:
         if not (name and equals and value):
-            raise KanslibError(f"--versions needs name=version, e.g. kind=v0.24.0, not {name + equals + value!r}")
+            raise KanslibError(
+                tr(
+                    "--versions needs name=version, e.g. kind=v0.24.0, not {pair!r}",
+                    pair=name + equals + value,
+                )
+            )
     check_new_output("OUT", out)
     write_recording(raws, out, Labels(title, {name: value for name, _, value in pairs}, tuple(substitutes)))
 
@@ -51,4 +56,5 @@ def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
             size=size / 1e6,
         )
     )
-    console.print("stories: " + ", ".join(story.name for story in recording.manifest.stories))
+    stories = ", ".join(story.name for story in recording.manifest.stories)
+    console.print(tr("stories: {stories}", stories=stories))

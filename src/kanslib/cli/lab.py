@@ -174,7 +174,13 @@ def free_port(wanted: int) -> int:
         with about(f"--port {port}"):
             if _is_free(port):
                 return port
-    raise KanslibError(f"--port {wanted}: ports {wanted} to {last} are all in use; next step: name another one")
+    raise KanslibError(
+        tr(
+            "--port {wanted}: ports {wanted} to {last} are all in use; next step: name another one",
+            wanted=wanted,
+            last=last,
+        )
+    )
 
 
 def _is_free(port: int) -> bool:

@@ -50,7 +50,7 @@ def timeline(
         _check_input(path)
     for vip in vips:
         if not is_ip_address(vip):
-            raise KanslibError(f"--vip {vip!r}: expected an address, such as 192.0.2.50")
+            raise KanslibError(tr("--vip {vip!r}: expected an address, such as 192.0.2.50", vip=vip))
     vips = [str(ip_address(vip)) for vip in vips]  # IPv6 has several spellings
     since = _parse_zero(zero)
     recordings = [path for path in paths if _is_recording(path)]
@@ -130,7 +130,9 @@ def _parse_zero(text: str | None) -> float | None:
     try:
         return _seconds(text)
     except (ValueError, OverflowError):
-        raise KanslibError(f"--zero {text!r}: expected Unix seconds, or a time such as 2026-11-23T13:31:18.7") from None
+        raise KanslibError(
+            tr("--zero {text!r}: expected Unix seconds, or a time such as 2026-11-23T13:31:18.7", text=text)
+        ) from None
 
 
 def _seconds(text: str) -> float:
@@ -177,7 +179,7 @@ def _file_sections(
         )
     names = {vip: vip for vip in wanted}
     for node, events in speaker_logs.undated_events(found.logs, names).items():
-        words = "; ".join(map(str, events)) or "none"
+        words = "; ".join(map(str, events)) or tr("none")
         facts.append(
             (node, tr("its log has no timestamps: known are only its events in their order: {words}", words=words))
         )

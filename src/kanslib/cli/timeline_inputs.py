@@ -66,7 +66,7 @@ def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
     if copies:
         facts.append(
             (
-                "captures",
+                tr("captures"),
                 tr("{copies:,} frames are copies of others, captured at another place: counted once", copies=copies),
             )
         )

@@ -42,7 +42,10 @@ def parse_target(text: str) -> tuple[str, int | None, str]:
     found = _TO.fullmatch(text)
     if not found:
         raise KanslibError(
-            f"--to {text!r}: expected ADDRESS:PORT/PROTOCOL, e.g. 172.18.255.200:80/tcp or [fd00::1]:53/udp"
+            tr(
+                "--to {text!r}: expected ADDRESS:PORT/PROTOCOL, e.g. 172.18.255.200:80/tcp or [fd00::1]:53/udp",
+                text=text,
+            )
         )
     port = int(found["port"]) if found["port"] else None
     return found["six"] or found["four"], port, found["protocol"] or "tcp"
@@ -111,7 +114,7 @@ class Machine:
         """Return the machine's addresses and routes; None without the files."""
         if (self.addresses is None) != (self.routes is None):
             raise KanslibError(
-                "--addresses and --routes belong together: `ip -j addr` and `ip -j route` of the same machine"
+                tr("--addresses and --routes belong together: `ip -j addr` and `ip -j route` of the same machine")
             )
         if self.addresses is None or self.routes is None:
             return None

@@ -219,13 +219,13 @@ def _wait_ready(notify: Notify) -> None:
         every=0.5,
         seconds=120,
         on_wait=lambda waiting: notify(
-            tr("waiting for nodes to be Ready: {waiting}", waiting=", ".join(waiting or ["all"]))
+            tr("waiting for nodes to be Ready: {waiting}", waiting=", ".join(waiting or [tr("all")]))
         ),
     )
     waiting = retrying(_not_ready)
     if waiting != []:
         raise ClusterError(
-            tr("these nodes did not become Ready in two minutes: {waiting}", waiting=", ".join(waiting or ["all"]))
+            tr("these nodes did not become Ready in two minutes: {waiting}", waiting=", ".join(waiting or [tr("all")]))
         )
 
 

@@ -57,7 +57,9 @@ def compare(a: Recording, b: Recording) -> Iterator[RecordingDifference]:
     stories = [{story.name: story for story in recording.manifest.stories} for recording in (a, b)]
     for name in dict.fromkeys([*stories[0], *stories[1]]):
         if name not in stories[0] or name not in stories[1]:
-            yield RecordingDifference(name, "", "story", *("there" if name in known else _MISSING for known in stories))
+            yield RecordingDifference(
+                name, "", tr("story"), *(tr("there") if name in known else _MISSING for known in stories)
+            )
             continue
         yield from _compare_story(name, RecordedBackend(a, name), RecordedBackend(b, name))
 
@@ -65,7 +67,7 @@ def compare(a: Recording, b: Recording) -> Iterator[RecordingDifference]:
 def _compare_story(name: str, a: RecordedBackend, b: RecordedBackend) -> Iterator[RecordingDifference]:
     moments = [[step.id for step in one.clock.actions if step.id.partition("-")[0] != "prepare"] for one in (a, b)]
     if moments[0] != moments[1]:
-        yield RecordingDifference(name, "", "moments", " · ".join(moments[0]), " · ".join(moments[1]))
+        yield RecordingDifference(name, "", tr("moments"), " · ".join(moments[0]), " · ".join(moments[1]))
     for moment in ["opening", *(m for m in moments[0] if m in moments[1])]:
         for what, *pair in _differences(meaning(a, moment), meaning(b, moment)):
             yield RecordingDifference(name, moment, what, *pair)

@@ -492,7 +492,7 @@ def _recent(part: Module) -> list[Match]:
         kept = number(mask.value)[1] if mask else (1 << 128) - 1
         age, count = (int(option.value) if option else 0 for option in (seconds, hits))
     except ValueError:
-        raise _syntax_error(action, "--mask with an address, --seconds and --hitcount with a number") from None
+        raise _syntax_error(action, tr("--mask with an address, --seconds and --hitcount with a number")) from None
     side = "dst" if part.option("--rdest") else "src"
     listed = name.value if name else "DEFAULT"
     same_ttl = part.option("--rttl") is not None

@@ -293,7 +293,7 @@ def _each(names: Sequence[str]) -> Callable[[Ranges], list[str]]:
 
 
 def _segment_sizes(ranges: Ranges) -> list[str]:
-    return ["none" if text == str(NO_MSS) else text for text in _numbers(ranges)]
+    return [tr("none") if text == str(NO_MSS) else text for text in _numbers(ranges)]
 
 
 def _flags(ranges: Ranges) -> list[str]:

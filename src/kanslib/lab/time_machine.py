@@ -100,8 +100,8 @@ class TimeMachine(TabledAnswer):
         for name, vip in places.vips(self._view).items():
             mac = remembered.get(vip, "")
             yield {
-                "SERVICE": name, "ADDRESS": vip, "LEADER BY THE API": metallb.leader(self._view, name) or "nobody",
-                "CLIENT REMEMBERS": macs.get(mac, mac) or "nothing",
+                "SERVICE": name, "ADDRESS": vip, "LEADER BY THE API": metallb.leader(self._view, name) or tr("nobody"),
+                "CLIENT REMEMBERS": macs.get(mac, mac) or tr("nothing"),
             }  # fmt: skip
 
     def _trace(self) -> tuple[Trace | None, str]:

@@ -168,7 +168,9 @@ class Election:
             if self.leader
             else tr("led by nobody: {why}", why=self.why_nobody)
         )
-        lines = [f"  {'in ' if one.is_candidate else 'out'}  {one.node}: {one.fact}" for one in self.eligibilities]
+        sides = {True: tr("in"), False: tr("out")}
+        width = max(map(len, sides.values()))
+        lines = [f"  {sides[one.is_candidate]:<{width}}  {one.node}: {one.fact}" for one in self.eligibilities]
         line = ["  " + tr("order: {order}", order=" → ".join(self.order))] if self.order else []
         return "\n".join([head, *lines, *line])
 
@@ -286,14 +288,14 @@ def eligibility(node: KubeObject, pool: Pool | None, alive: Names, endpoint_node
     name, labels = node["metadata"]["name"], node["metadata"].get("labels", {})
     covering = [ad.name for ad in (pool.layer2 if pool else ()) if name in ad.nodes]
     if name not in alive:
-        return Eligibility(name, False, "speaker", tr("no speaker of its answers"))
+        return Eligibility(name, False, tr_later("speaker"), tr("no speaker of its answers"))
     if network_unavailable(node):
-        return Eligibility(name, False, "network", tr("its condition NetworkUnavailable is True"))
+        return Eligibility(name, False, tr_later("network"), tr("its condition NetworkUnavailable is True"))
     if EXCLUDE in labels:
         why = tr("it carries the label {label}", label=EXCLUDE)
         return Eligibility(name, False, tr_later("exclude label"), why)
     if not covering:
-        return Eligibility(name, False, "advertisement", tr("no L2Advertisement of the pool selects it"))
+        return Eligibility(name, False, tr_later("advertisement"), tr("no L2Advertisement of the pool selects it"))
     if endpoint_nodes is not None and name not in endpoint_nodes:
         why = tr("the policy is Local, and no endpoint here can serve")
         return Eligibility(name, False, tr_later("local endpoint"), why)
@@ -304,7 +306,7 @@ def eligibility(node: KubeObject, pool: Pool | None, alive: Names, endpoint_node
             "its speaker is alive and {advertisements} selects it and has an endpoint",
             advertisements=", ".join(covering),
         )
-    return Eligibility(name, True, "candidate", why)
+    return Eligibility(name, True, tr_later("candidate"), why)
 
 
 def network_unavailable(node: KubeObject) -> bool:

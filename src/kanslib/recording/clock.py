@@ -142,7 +142,7 @@ class Clock:
             limit = tr("then {id} was done: lab.at({id!r})", id=later[0].id) if later else tr("the story ends there")
             raise NotRecordedError(
                 tr("{after:g} s after {id}", after=after, id=action.id),
-                hint=f"recorded until +{end - action.t:.1f} s; {limit}",
+                hint=tr("recorded until +{seconds:.1f} s; {limit}", seconds=end - action.t, limit=limit),
             )
 
     def at_time(self, moment: float) -> None:

@@ -72,7 +72,7 @@ def describe_message(message: NeighborMessage, context: PlotContext) -> str:
     who = _holder(message.mac, context.places)
     asker = _holder(message.asker, context.places)
     arp = message.frame.arp
-    form = "advertisement" if arp is None else "reply" if arp.operation == REPLY else "request"
+    form = tr("advertisement") if arp is None else tr("reply") if arp.operation == REPLY else tr("request")
     verb = {
         MessageKind.QUESTION: tr("{who} asks who has {address}", who=who, address=message.address),
         MessageKind.ANSWER: tr("{who} answers {asker}", who=who, asker=asker),

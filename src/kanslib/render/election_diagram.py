@@ -115,7 +115,7 @@ def _line_words(row: HashLine) -> str:
     return f"{row.name} {row.ip}: " + (
         tr("led by {before}", before=row.before)
         if stays
-        else tr("moves from {before} to {after}", before=row.before, after=row.after or "nobody")
+        else tr("moves from {before} to {after}", before=row.before, after=row.after or tr("nobody"))
     )
 
 

@@ -95,7 +95,7 @@ def _add_requests(figure: InteractiveFigure, service: str, attempts: Sequence[At
     """Add answered requests a little above the Service's line, failed ones below: neither hides the other."""
     is_first = not figure.data
     for ok, name, look in (
-        (True, "answered", marker(BLUE, "circle", 5)),
+        (True, tr("answered"), marker(BLUE, "circle", 5)),
         (False, tr("no answer"), marker(VERMILLION, "cross", 7)),
     ):
         mine = [attempt for attempt in attempts if attempt.is_ok is ok]

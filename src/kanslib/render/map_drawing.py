@@ -175,7 +175,7 @@ class _Map:
             routed = [self._trunk(vip) for vip in self._vips if vip.nodes and vip.by_bgp]
             left = min(routed) - 8 if routed else end + 14
             self._router_x = min(routed, default=left + 20)
-            top = self._router_end = self._machine("router", view.router, left, top + 12, max(routed, default=left))
+            top = self._router_end = self._machine(tr("router"), view.router, left, top + 12, max(routed, default=left))
         return top
 
     def _machine(

@@ -64,7 +64,7 @@ class NodeView:
     def state(self) -> str:
         """The node's state in words."""
         health = "NotReady" if not self.ready else tr("down, the API still says Ready") if self.stopped else ""
-        speaker = "speaker" if self.speaker else tr("no speaker")
+        speaker = tr("speaker") if self.speaker else tr("no speaker")
         return ", ".join(filter(None, [health, speaker, tr("not allowed to lead") if self.excluded else ""]))
 
 
@@ -113,7 +113,7 @@ def node_views(
                 name,
                 internal_ip(node),
                 labels.get("topology.kubernetes.io/zone", ""),
-                tr("control plane") if "node-role.kubernetes.io/control-plane" in labels else "worker",
+                tr("control plane") if "node-role.kubernetes.io/control-plane" in labels else tr("worker"),
                 is_ready(node),
                 name in stopped,
                 any(labels_of(pod).get("component") == "speaker" for pod in here),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 import htpy as h
 
 from kanslib.analysis.node_loss import NodeLoss, Setting
-from kanslib.answer import Provenance
+from kanslib.answer import Provenance, source_words
 from kanslib.i18n import tr, tr_later
 from kanslib.metallb.expected_outage import Death, Policy, Protocol
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, wrap_text
@@ -30,6 +30,7 @@ COLUMNS = Columns(
     wide=("ACTION", "PROVENANCE"), bars={"LOST SECONDS": Whole.LARGEST},
 )  # fmt: skip
 _PROTOCOLS, _POLICIES, _DEATHS = (get_args(choice) for choice in (Protocol, Policy, Death))
+_PROTOCOL_WORDS: dict[Protocol, str] = {"layer 2": tr_later("layer 2"), "BGP": "BGP"}
 _DEATH_WORDS: dict[Death, str] = {"killed": tr_later("killed"), "silent": tr_later("silent")}
 _CELL = BAR + 3 * SIZES.line + 2 * SIZES.gap  # px high: the lost seconds, a bar, who says so, what is expected
 _EVENLY_DASHED = "5 4"
@@ -84,7 +85,8 @@ class NodeLosses(Figure):
         cell_width = (width - 3 * SIZES.gap) / len(_DEATHS)
         lefts = [left + SIZES.gap + place * (cell_width + SIZES.gap) for place in range(len(_DEATHS))]
         holds = {one.scenario.hold for one in self.losses if one.scenario.protocol == protocol == "BGP"}
-        title = tr("{protocol}, hold time {hold:g} s", protocol=protocol, hold=min(holds)) if holds else protocol
+        name = tr(_PROTOCOL_WORDS[protocol])
+        title = tr("{protocol}, hold time {hold:g} s", protocol=name, hold=min(holds)) if holds else name
         y = top + SIZES.line
         yield text(left + SIZES.gap, y, title, bold=True, size=SIZES.title)
         y += SIZES.line
@@ -110,7 +112,7 @@ class NodeLosses(Figure):
         yield text(inner, y + SIZES.line, lost_words(loss.seconds), bold=True)
         yield from lost_bar(loss.dark, loss.partly, inner, y + SIZES.line + 6, room / (longest or 1.0), room)[0]
         below = y + SIZES.line + 6 + BAR + SIZES.line
-        yield text(inner, below, loss.provenance.source)
+        yield text(inner, below, source_words(loss.provenance.source))
         yield text(inner, below + SIZES.line, tr("expected {expected}", expected=_expected(loss)))
 
 
@@ -121,11 +123,11 @@ def _sentence(loss: NodeLoss) -> str:
         lost = tr("{lost} ({dark:.1f} dark, {partly:.1f} partly dark)", lost=lost, dark=loss.dark, partly=loss.partly)
     return tr(
         "{protocol}, policy {policy}, node {death}: {lost}, {source}; expected {expected}.",
-        protocol=protocol,
+        protocol=tr(_PROTOCOL_WORDS[protocol]),
         policy=policy,
         death=tr(_DEATH_WORDS[death]),
         lost=lost,
-        source=loss.provenance.source,
+        source=source_words(loss.provenance.source),
         expected=_expected(loss),
     )
 

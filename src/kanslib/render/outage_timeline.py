@@ -106,7 +106,13 @@ class OutageTimeline(Figure):
     def rows(self) -> list[Row]:
         """Return the clocks, the phases of each Service, then all timeline events."""
         found = [
-            {"LINE": "clock", "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": str(one.kind), "FAILED": ""}
+            {
+                "LINE": tr("clock"),
+                "AT": round(one.start, 1),
+                "UNTIL": f"{one.end:.1f}",
+                "WHAT": str(one.kind),
+                "FAILED": "",
+            }
             for one in clocks(self.outage)
         ]
         found += [

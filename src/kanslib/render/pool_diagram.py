@@ -79,7 +79,7 @@ class WaitingService:
 def pool_use(pool: Pool, addresses: Iterable[tuple[str, str]]) -> PoolUse:
     """Return a pool with the Services that use it. `addresses`: name and address of all Services."""
     advertisements: list[tuple[L2Advertisement | BGPAdvertisement, str]] = [
-        *((one, "layer 2") for one in pool.layer2),
+        *((one, tr("layer 2")) for one in pool.layer2),
         *((one, "BGP") for one in pool.bgp),
     ]
     advertised_by = [

@@ -106,7 +106,9 @@ class ProgressReport(Figure):
         return h.fragment[h.p[self._farewell()], h.pre(".kans-token", style=style)[self._restoring_line()]]
 
     def _farewell(self) -> str:
-        return f"{self._ends}. Copy this line now. In your next session, run it in a cell below the first one:"
+        return tr(
+            "{ends}. Copy this line now. In your next session, run it in a cell below the first one:", ends=self._ends
+        )
 
     def _restoring_line(self) -> str:
         return f'lab.progress("{self.token}")'

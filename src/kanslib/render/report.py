@@ -12,7 +12,7 @@ from kanslib.analysis import Outage
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import language, tr
 from kanslib.palette import DARK_GROUND, DARK_INK, INK, PAPER
 from kanslib.render import arp_tables, arp_words, outage_tables
 from kanslib.render.arp_timeline import ARPTimeline
@@ -62,6 +62,9 @@ def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[Report
         inputs=_Table("", ("INPUT", "CONTENT"), [{"INPUT": name, "CONTENT": text} for name, text in facts]),
         sections=shown,
         max_rows=_MAX_ROWS,
+        more_rows=lambda n: tr("… and {n:,} more rows", n=n),
+        language=language(),
+        neighbors=tr("ARP and neighbor discovery"),
         ink=INK,
         paper=PAPER,
         dark_ink=DARK_INK,
@@ -84,18 +87,18 @@ def _page_section(section: ReportSection) -> _PageSection:
 
 
 def _outage_tables(outage: Outage) -> Iterator[_Table]:
-    yield _Table("Phases", outage_tables.PHASE_COLUMNS.names, outage_tables.phase_rows(outage, None))
+    yield _Table(tr("Phases"), outage_tables.PHASE_COLUMNS.names, outage_tables.phase_rows(outage, None))
     for service in outage.attempts:
         title, rows = tr("Failed requests to {service}", service=service), outage_tables.failure_rows(outage, service)
         yield _Table(title, outage_tables.FAILURE_COLUMNS, rows)
-    yield _Table("Events", outage_tables.EVENT_COLUMNS, outage_tables.event_rows(outage, None))
+    yield _Table(tr("Events"), outage_tables.EVENT_COLUMNS, outage_tables.event_rows(outage, None))
 
 
 def _neighbor_tables(section: ReportSection) -> Iterator[_Table]:
     neighbors, window, places = section.neighbors, section.context.window, section.context.places
     announcements = arp_tables.announcement_rows(neighbors.announcements(), window, places)
     cache = arp_tables.neighbor_rows(section.neighbor_updates, window, places)
-    yield _Table("Announcements", arp_tables.ANNOUNCEMENT_COLUMNS, announcements)
-    yield _Table("Conflicts", arp_tables.CONFLICT_COLUMNS, arp_tables.conflict_rows(neighbors, window, places))
-    yield _Table("Scans", arp_tables.SCAN_COLUMNS, arp_tables.scan_rows(neighbors, window, places))
+    yield _Table(tr("Announcements"), arp_tables.ANNOUNCEMENT_COLUMNS, announcements)
+    yield _Table(tr("Conflicts"), arp_tables.CONFLICT_COLUMNS, arp_tables.conflict_rows(neighbors, window, places))
+    yield _Table(tr("Scans"), arp_tables.SCAN_COLUMNS, arp_tables.scan_rows(neighbors, window, places))
     yield _Table(tr("Neighbor cache of the client"), arp_tables.NEIGHBOR_COLUMNS, cache)

@@ -103,7 +103,7 @@ class StoryTimeline(Figure):
 
     def rows(self) -> Rows:
         """Return the stops: SECONDS after the opening, LANE, and WHAT happened."""
-        return [{"SECONDS": stop.at, "LANE": stop.lane, "WHAT": stop.text} for stop in self.stops]
+        return [{"SECONDS": stop.at, "LANE": tr(stop.lane), "WHAT": stop.text} for stop in self.stops]
 
     @cached_property
     def _lanes(self) -> list[str]:
@@ -215,12 +215,12 @@ class Scene:
         head = h.tr[(h.th(scope="col")[column] for column in ADDRESS_COLUMNS)]
         body = [h.tr[_address_cells(row, old.get(row["SERVICE"], row))] for row in self.addresses]
         table = h.table[h.thead[head], h.tbody[body]]
-        return Markup(h.div(".kans-addresses", tabindex=0, role="group", aria_label="addresses")[table])
+        return Markup(h.div(".kans-addresses", tabindex=0, role="group", aria_label=tr("addresses"))[table])
 
 
 def _address_cells(row: Mapping[str, str], before: Mapping[str, str]) -> Iterator[h.Element]:
     for column in ADDRESS_COLUMNS:
-        stale = column == "CLIENT REMEMBERS" and row[column] not in (row["LEADER BY THE API"], "nothing")
+        stale = column == "CLIENT REMEMBERS" and row[column] not in (row["LEADER BY THE API"], tr("nothing"))
         words = h.b[f"≠ {row[column]}"] if stale else row[column]
         yield h.td(class_="kans-changed" if row[column] != before[column] else None)[words]
 

@@ -34,11 +34,11 @@ def time_machine_widget(timeline: StoryTimeline, scene_at: Callable[[float], Sce
     import ipywidgets as ipw
     from IPython.display import HTML
 
-    slider = ipw.FloatSlider(0.0, min=0.0, max=timeline.end, step=0.1, description="seconds", readout=False)
+    slider = ipw.FloatSlider(0.0, min=0.0, max=timeline.end, step=0.1, description=tr("seconds"), readout=False)
     back = ipw.Button(
-        description="◀ before", tooltip=tr("To the stop before this moment (←)"), layout={"width": "auto"}
+        description=tr("◀ before"), tooltip=tr("To the stop before this moment (←)"), layout={"width": "auto"}
     )
-    forward = ipw.Button(description="next ▶", tooltip=tr("To the next stop (→)"), layout={"width": "auto"})
+    forward = ipw.Button(description=tr("next ▶"), tooltip=tr("To the next stop (→)"), layout={"width": "auto"})
     origin, head = _html(), _html("kans-time-headline")
     cluster, path, addresses = _html("kans-map"), _html("kans-path"), _html()
     shown: Scene | None = None

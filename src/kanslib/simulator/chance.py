@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
-from kanslib.i18n import any_of, tr
+from kanslib.i18n import Words, any_of, tr, tr_later
 
 
-class Unordered(Enum):
+class Unordered(Words):
     """What MetalLB v0.14.8 takes in no fixed order."""
 
-    POOLS = "pools"  # of equal rank (allocator.go Allocate)
-    SERVICES = "Services"  # that wait when all are reconciled (service_controller_reload.go reprocessAll)
+    POOLS = tr_later("pools")  # of equal rank (allocator.go Allocate)
+    SERVICES = tr_later("Services")  # that wait when all are reconciled (service_controller_reload.go reprocessAll)
     PEERS = "BGPPeers"  # of one router (bgp_controller.go SetConfig)
 
 
@@ -39,5 +38,5 @@ class Chance:
             "{subjects}: {listed} (MetalLB takes {value} in no fixed order)",
             subjects=", ".join(self.subjects),
             listed=listed,
-            value=self.unordered.value,
+            value=self.unordered,
         )

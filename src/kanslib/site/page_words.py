@@ -79,10 +79,10 @@ def words_script() -> str:
 def page_words() -> dict[str, object]:
     """Return the sentences by their names, and the sign, the words and the colour of each outcome and of a guess."""
     outcomes: dict[str, tuple[str, str, str]] = {
-        one.value: (mark.sign, mark.words, mark.colour) for one, mark in OUTCOME_MARKS.items()
+        one.value: (mark.sign, tr(mark.words), mark.colour) for one, mark in OUTCOME_MARKS.items()
     }
     not_tried = OUTCOME_MARKS[AnswerOutcome.NOT_TRIED]
-    outcomes[AnswerOutcome.NOT_TRIED] = ("", not_tried.words, not_tried.colour)
+    outcomes[AnswerOutcome.NOT_TRIED] = ("", tr(not_tried.words), not_tried.colour)
     wrong = OUTCOME_MARKS[AnswerOutcome.WRONG]
     guesses = {
         "": ("", tr("no guess yet"), GREY), "written": ("", tr("written down"), GREY),
