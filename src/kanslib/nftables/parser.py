@@ -253,8 +253,10 @@ def _read_rule(lines: _Lines, line: int) -> Rule:
 
     def read() -> tuple[tuple[Statement, ...], str]:
         cursor = Cursor(body, line)
-        statements = read_statements(cursor)
-        comment = cursor.word(tr_later("a comment in quotes")) if cursor.accept("comment") else ""
+        statements, comment = read_statements(cursor), ""
+        while cursor.accept("comment"):  # nft 1.1 prints `-m comment` of iptables-nft where the rule has it
+            comment = cursor.word(tr_later("a comment in quotes"))
+            statements += read_statements(cursor)
         if not cursor.at_end:
             raise cursor.error(tr("the end of the rule"))
         return statements, comment

@@ -76,8 +76,9 @@ class Ruleset:
         Base chains come in the order of their hooks and priorities (nft(8)); those of type nat are asked for the first
         packet of a connection, until one has given it a new address.
 
-        `beside`: dumps of iptables on the same machine, with `sets` (`ipset.parse`). The kernel asks both kinds of
-        rules in the order of their priorities. The tables that iptables-nft has made are then taken from the dumps.
+        `beside`: dumps of iptables on the same machine, with `sets` (`ipset.parse`); those of the packet's family are
+        used. The kernel asks both kinds of rules in the order of their priorities. The tables that iptables-nft has
+        made are then taken from the dumps.
         The text does not say when those of iptables-legacy were made: of equal priorities, nftables' come first.
         Without the dumps, rules of such tables are in `missing` of each outcome: nft prints them in part only.
         TraceError for circular rules, and for more work than `iptables.tracer.Limits` allows.
@@ -89,7 +90,7 @@ class Ruleset:
         ...     for outcome in rules.trace(iptables.Packet("10.9.0.1", "10.9.0.2", in_interface="eth0"))]
         [('1/4', '10.0.0.7'), ('3/4', '10.0.0.8')]
         """
-        if beside:
+        if beside := [dump for dump in beside if dump.family in (None, packet.family)]:
             compiled = CompiledRuleset(self.tables, self.managed)
             dumps = (CompiledDump(dump, compiled.ranks) for dump in beside)
             return self._with_notes(Tracer((compiled, *dumps)).trace(packet, routing, sets))

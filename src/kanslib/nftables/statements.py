@@ -50,7 +50,11 @@ from kanslib.nftables.tokens import Cursor
 _COMPARISONS = ("==", "!=", "<", ">", "<=", ">=", "!")
 _NAT_FLAGS = ("random", "fully-random", "persistent")
 _SELECTED_PORT = re.compile(r"(?P<address>\[[^\]]+\]|[\d.]*):(?P<port>[a-z]\w+)")
-_PORTED = re.compile(r"(?:\[(?P<address6>[^\]]+)\](?:-\[(?P<last6>[^\]]+)\])?|(?P<address>[^:\[\]]*)):(?P<port>[\d-]+)")
+# a range that is a network is printed as one: `10.0.0.4-10.0.0.7:80` as `10.0.0.4/30:80`, IPv6 without the brackets
+_PORTED = re.compile(
+    r"(?:(?P<network>[0-9a-f.:]+)/(?P<length>\d+)|\[(?P<address6>[^\]]+)\](?:-\[(?P<last6>[^\]]+)\])?"
+    r"|(?P<address>[^:\[\]]*)):(?P<port>[\d-]+)"
+)
 
 
 def read_statements(cursor: Cursor) -> tuple[Statement, ...]:
@@ -209,6 +213,8 @@ def _read_target(cursor: Cursor) -> tuple[Expression | None, Expression | None]:
     found = _PORTED.fullmatch(token.text) if token.kind == "word" else None
     if found:
         cursor.take()
+        if found["network"]:
+            return Prefix(found["network"], int(found["length"])), _range(found["port"])
         return _ported(found["address6"] or found["address"], found["last6"]), _range(found["port"])
     if token.kind == "word" and (found := _SELECTED_PORT.fullmatch(token.text)):
         cursor.split(found.start("port"))
