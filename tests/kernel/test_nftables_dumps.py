@@ -92,29 +92,30 @@ def targets(ruleset: nftables.Ruleset, own: str, family: Family) -> list[tuple[s
     return list(dict.fromkeys(found))
 
 
-def check(made: Machine, flow: Flow, what: object) -> tuple[float, int]:
+def check(made: Machine, flow: Flow, what: object, each: int = EACH) -> tuple[float, int]:
     """Send, and compare where connections left; return χ² and its degrees of freedom."""
-    seen = made.send(flow.packet, EACH, flow.sources)
+    seen = made.send(flow.packet, each, flow.sources)
     is_one = len(flow.sources) == 1
     wanted: dict[object, Fraction] = defaultdict(Fraction)
     for way in flow.outcomes:
         if way.verdict == "ACCEPT" and way.hook == "POSTROUTING":
             source = way.packet.src if is_one or way.packet.src != flow.packet.src else "?"
-            wanted[way.packet.out_interface, source, way.packet.dst, way.packet.dport] += way.probability
+            wanted[way.packet.out_interface, source, way.packet.dst, way.packet.dport or 0] += way.probability
     counted: dict[object, int] = defaultdict(int)
     for (dev, src, dst, dport), number in seen.items():
-        counted[dev, "?" if not is_one and src in flow.sources else src, dst, dport] += number
+        is_any = (dev, None, dst, dport) in wanted  # one of several addresses: which one, a hash of the kernel's says
+        counted[dev, None if is_any else "?" if not is_one and src in flow.sources else src, dst, dport] += number
     if flow.disturbs:
         counted = {key: number for key, number in counted.items() if key in wanted}
     assert set(counted) <= set(wanted), (what, flow.packet, dict(counted), dict(wanted))
-    return fit(counted, wanted, (what, flow.packet))
+    return fit(counted, wanted, (what, flow.packet), each)
 
 
-def fit(counted: dict[object, int], wanted: Mapping[object, Fraction], what: object) -> tuple[float, int]:
+def fit(counted: dict[object, int], wanted: Mapping[object, Fraction], what: object, each: int) -> tuple[float, int]:
     whole: dict[object, Fraction] = {**wanted, "lost": 1 - sum(wanted.values(), Fraction(0))}
-    counted["lost"] = EACH - sum(counted.values())
+    counted["lost"] = each - sum(counted.values())
     for key, probability in whole.items():
-        assert fits(counted.get(key, 0), EACH, probability), (what, key, dict(counted), whole)
+        assert fits(counted.get(key, 0), each, probability), (what, key, dict(counted), whole)
     possible = {key: probability for key, probability in whole.items() if probability}
     if len(possible) < 2:
         return 0.0, 0
