@@ -229,6 +229,27 @@ def test_nftables_text_and_json_are_the_same_rules(made: Machine, script: str) -
 
 
 @pytest.mark.kernel
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "tcp window != 100 counter drop", "ip6 flowlabel != 5 counter drop", "icmp id 5 counter drop",
+        "esp spi != 5 counter drop", "tcp option sack-perm missing counter drop", "frag id != 5 counter drop",
+        "tcp window & 7 != 3 counter drop", 'ct helper "ftp" counter drop', 'ct helper != "ftp" counter drop',
+        "ct packets > 1 counter drop", "ct reply packets > 0 counter drop", "ct reply bytes 0 counter accept",
+        "ip ecn set ect0 counter; ip ecn ect0 counter drop", "ip ecn set ect0; ip ecn ce counter drop",
+        "ct label set 3 counter; ct label 3 counter drop", "meta priority set 7; meta priority 7 counter drop",
+        "tcp dport vmap { 80 : accept, * : drop }", "udp dport vmap { 80 : accept, * : drop }",
+    ],
+)  # fmt: skip
+def test_what_a_packet_has_not_or_a_rule_has_set_is_as_in_the_kernel(made: Machine, rules: str) -> None:
+    lines = "".join(f"\t\t{rule.strip()}\n" for rule in rules.split(";"))
+    script = f"table inet t {{\n\tchain c {{\n\t\ttype filter hook forward priority 0;\n{lines}\t}}\n}}\n"
+    packet = Packet("10.0.0.7", "10.0.1.20", "udp", 10000, 53, "eth0", ttl=64)
+    compare(made, script, [packet], 3)
+    assert len(listed(made).traced(packet)) == 1
+
+
+@pytest.mark.kernel
 @pytest.mark.parametrize("hook", ["input", "forward"])
 def test_first_address_of_a_network_of_ipv6_is_its_routers(made: Machine, hook: str) -> None:
     rule = "ip6 daddr 2001:db8:0:1:: counter drop"

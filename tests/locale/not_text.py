@@ -32,6 +32,7 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "analysis/leadership.py": r"MetalLB speaker starting",  # a log line
     "analysis/speaker_logs.py": r"MetalLB speaker starting|declares dead|lets go of|takes in",  # log lines; values
     "analysis/timeline_events.py": r"declares dead|lets go of|takes in",  # values
+    "nftables/asked.py": r"tcp-option \{\}",  # names of subjects and objects
     "backends/live.py": r"(Kubernetes|MetalLB) \{\}|arp-scan .*|tcp port \{\}",  # versions; commands
     "backends/recorded.py": r"curl exit 7\n",  # what a command wrote
     "cli/app.py": r".*",  # help texts: `help_texts.translate`
@@ -88,7 +89,7 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "nftables/json_reader.py": r" used \{\}|ct \w+|(spnum|ttl|tunnel) \{\}",
     "nftables/names.py": r".*",  # names of fields
     "nftables/parser.py": r"ct \w+|chain, set, map, \{\}",
-    "nftables/statement_actions.py": r"(ct count|queue|recent|xt match|(xt|elements) \{\}|\{\} to) \{\}|"
+    "nftables/statement_actions.py": r"ct helper|(ct count|queue|recent|xt match|(xt|elements) \{\}|\{\} to) \{\}|"
     r"(limit rate|quota) \{\}.*",
     "nftables/statements.py": r"ct \{\}|tcp reset",
     "nftables/syntax.py": r".*",  # expressions, as nft writes them

@@ -89,6 +89,13 @@ def _no_effect(action: targets.NoEffect, state: PacketState) -> str:  # noqa: AR
 
 
 @apply.register
+def _settle(action: targets.Settle, state: PacketState) -> str:
+    if not action.of_connection or state.test_untracked() is False:
+        state.settle(action.subject, action.values)
+    return action.words
+
+
+@apply.register
 def _set_bits(action: targets.SetBits, state: PacketState) -> str:
     bits: Bits = getattr(state, action.word)
     changed = bits.set(action.clear, action.flip)

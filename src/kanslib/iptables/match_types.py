@@ -69,6 +69,7 @@ class MatchedPacket(Protocol):
     template: str
     socket: bool
     translated: frozenset[str]
+    known: Mapping[Subject, Ranges]
     recent: Mapping[tuple[object, ...], RecentEntry]
 
     def address(self, field: str) -> tuple[int, int] | None: ...  # noqa: D102 (as PacketState says)
@@ -440,13 +441,12 @@ class ConnectionTest:
 
     def holds(self, packet: MatchedPacket) -> bool | Question:
         """Ask about the connection."""
-        if self.for_new is not None:
+        subject = Subject(self.name, self.words, domain=self.domain)
+        if self.for_new is not None and subject not in packet.known:
             new = packet.test("ctstate", ((NEW, NEW),))
             if new is not False:
                 return new if isinstance(new, Question) else self.for_new != self.negated
-        return _flip(
-            packet.ask(Question(Subject(self.name, self.words, domain=self.domain), self.wanted)), self.negated
-        )
+        return _flip(packet.ask(Question(subject, self.wanted)), self.negated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -655,6 +655,11 @@ class SocketMatch(ActingMatch):
         return found
 
 
+def label_subject(label: str) -> Subject:
+    """Return the subject of whether the packet's connection has a label."""
+    return Subject(f"connlabel {label}", tr("the connection {{has|does not have}} the label {label}", label=label))
+
+
 @dataclass(frozen=True, slots=True)
 class LabelMatch(ActingMatch):
     """`connlabel`: whether the connection has a label; `sets`: give it the label first."""
@@ -673,9 +678,7 @@ class LabelMatch(ActingMatch):
         untracked = packet.test_untracked()
         if untracked is not False:
             return self.negated if untracked is True else untracked
-        subject = Subject(
-            f"connlabel {self.label}", tr("the connection {{has|does not have}} the label {label}", label=self.label)
-        )
+        subject = label_subject(self.label)
         if self.sets:
             packet.settle(subject, YES)
         return _flip(packet.ask(Question(subject)), self.negated)

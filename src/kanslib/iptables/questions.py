@@ -25,6 +25,7 @@ LINK_TYPES = ("unicast", "broadcast", "multicast")
 DIRECTIONS = ("ORIGINAL", "REPLY")
 _LOCAL = (YES, ((0, 0), (2, 2)))  # of TYPES: LOCAL, and all that can be in its place
 NO_MSS = 65536  # a SYN without the option
+ABSENT = 1 << 128  # a packet without the field, above all numbers, names and addresses
 _VERBS = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _NAME_BYTES = 16  # IFNAMSIZ
 _IPV4: Ranges = ((0, (1 << 32) - 1),)
@@ -126,6 +127,8 @@ class Assumption:
         included, excluded = describe(self.values), describe(rest)
         if not rest or (len(included), size(self.values)) <= (len(excluded), size(rest)):
             return _one_of(included)
+        if excluded[-1] == tr("none"):  # a field that is there
+            return tr("any but {values}", values=_one_of(excluded[:-1])) if excluded[1:] else tr("any")
         if len(excluded) == 1:
             return tr("not {value}", value=excluded[0])
         return tr("none of {values}", values=", ".join(excluded))
@@ -253,6 +256,14 @@ def _numbers(ranges: Ranges) -> list[str]:
     return [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
 
 
+def _or_none(describe: Callable[[Ranges], list[str]]) -> Callable[[Ranges], list[str]]:
+    """Return how values of a field are described that a packet may not have at all."""
+    present: Ranges = ((0, ABSENT - 1),)
+    return lambda ranges: [
+        *describe(intersect(ranges, present)), *([tr("none")] if subtract(ranges, present) else [])
+    ]  # fmt: skip
+
+
 def _names(ranges: Ranges) -> list[str]:
     found = []
     for first, last in ranges:
@@ -322,5 +333,5 @@ FORMS: dict[str, Callable[[Ranges], list[str]]] = {
     "in_interface": _names, "out_interface": _names, "physdev_in": _names, "physdev_out": _names, "src": _addresses,
     "dst": _addresses, "source_mac": _macs, "icmp_type": _icmp_types, "ctstate": _each(STATES), "type": _each(TYPES),
     "pkttype": _each(LINK_TYPES), "ctdir": _each(DIRECTIONS), "mss": _segment_sizes, "tcp_flags": _flags,
-    "tos": _octets,
+    "tos": _octets, "number": _or_none(_numbers), "name": _or_none(_names), "address": _or_none(_addresses),
 }  # fmt: skip

@@ -10,6 +10,8 @@ from kanslib.i18n import tr, tr_later
 from kanslib.iptables.matches import ALL_BITS, dscp, tos, value_and_mask
 from kanslib.iptables.names import PORTS, port_number
 from kanslib.iptables.packet import number
+from kanslib.iptables.questions import Subject
+from kanslib.iptables.ranges import Ranges
 from kanslib.iptables.syntax import TARGETS, Module, Option, RuleOptions
 
 _MARKING = ("--set-xmark", "--set-mark", "--and-mark", "--or-mark", "--xor-mark")
@@ -181,6 +183,16 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Settle:
+    """A field gets a value that nothing behind asks about; `of_connection`: where conntrack has one for the packet."""
+
+    subject: Subject
+    values: Ranges
+    words: str
+    of_connection: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NoEffect:
     """The packet continues on its way unchanged; `words`: what happens besides."""
 
@@ -189,7 +201,7 @@ class NoEffect:
 
 Action = (
     Verdict | Jump | Look | Return | Ask | SetBits | SetConnectionMark | HashMark | SetTTL | SetMSS | StripOptions
-    | ChangeSet | Translate | SetField | MapNetwork | Redirect | ProxySYN | Track | NoEffect
+    | ChangeSet | Translate | SetField | MapNetwork | Redirect | ProxySYN | Track | Settle | NoEffect
 )  # fmt: skip
 _Builder = Callable[[Module], Action]
 
@@ -312,7 +324,7 @@ def _mss(target: Module) -> Action:
     return SetMSS(value_and_mask(option, 65535)[0] if option else None)
 
 
-_TCP_OPTIONS = {"wscale": 3, "mss": 2, "sack-permitted": 4, "sack": 5, "timestamp": 8, "md5": 19}
+TCP_OPTIONS = {"wscale": 3, "mss": 2, "sack-permitted": 4, "sack": 5, "timestamp": 8, "md5": 19}
 
 
 def _strip(target: Module) -> Action:
@@ -320,10 +332,10 @@ def _strip(target: Module) -> Action:
     if option is None:
         return _unknown(target)
     try:
-        return StripOptions(tuple(_TCP_OPTIONS.get(name) or int(name) for name in option.value.split(",")))
+        return StripOptions(tuple(TCP_OPTIONS.get(name) or int(name) for name in option.value.split(",")))
     except ValueError:
         raise RuleSyntaxError(
-            option.column, str(option), tr("numbers, or names of {tcp_options}", tcp_options=", ".join(_TCP_OPTIONS))
+            option.column, str(option), tr("numbers, or names of {tcp_options}", tcp_options=", ".join(TCP_OPTIONS))
         ) from None
 
 

@@ -29,6 +29,7 @@ from kanslib.nftables.selectors import (
     checked_address,
     matches_of,
     network_of,
+    requirements_of,
     unknown_match,
 )
 from kanslib.nftables.syntax import (
@@ -273,7 +274,7 @@ def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
         try:
             found += matches_of(one, [wanted], False)
         except UnknownValueError:
-            found.append(unknown_match(f"{one} {wanted}"))
+            found += (*requirements_of(one), unknown_match(f"{one} {wanted}"))
     return tuple(found)
 
 
@@ -375,6 +376,7 @@ def _compile(
             key, mapped = lookup
             if statement_actions.is_hidden(mapped, scope.table):
                 return _rule(walked, found, _hidden_map(key, mapped))
+            found += requirements_of(key)
             rest = tuple(statements[place + 1 :])
             elements = scope.elements(mapped)
             then = _then(statement, rest)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from kanslib.i18n import tr
@@ -36,6 +36,7 @@ from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, TCP_FLAGS, ic
 from kanslib.iptables.packet import WITH_PORTS, number
 from kanslib.iptables.questions import LINK_TYPES, STATES, Question, address_number, mac_number, name_ranges
 from kanslib.iptables.ranges import YES_NO, Ranges, contains, join
+from kanslib.nftables.asked import asked_matches
 from kanslib.nftables.syntax import (
     Binary,
     Concatenation,
@@ -57,6 +58,9 @@ ALL_BITS = 0xFFFFFFFF
 _IPV6_HEADER = 40  # bytes
 _MOST_WORDS = 256  # in an interval of marks or flags
 _IP = ("ip", "ip6")
+# protocols that nft names in another way than /etc/protocols, or as it does
+_OTHER_PROTOCOLS = {"esp": "esp", "ah": "ah", "comp": "ipcomp", "igmp": "igmp", "gre": "gre"}
+_WITH_OPTIONS = frozenset(("tcp", "sctp", "dccp"))
 _PORTS_OF = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
 _FAMILIES = {"ip": 4, "ipv4": 4, "ip6": 6, "ipv6": 6, 0x0800: 4, 0x86DD: 6, 2: 4, 10: 6}
 _RAW = {  # what a rule reads by its place in a header, by names
@@ -166,9 +170,16 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
         values = [_of_bits(value, left.length) for value in values] if is_address(known) else values
         left = known
     builder = _builder(left)
-    if builder is None:
+    if builder is not None:
+        return builder(values, negated)
+    found = asked_matches(left, values, negated)
+    if found is None:
         raise UnknownValueError(str(left))
-    return builder(values, negated)
+    if isinstance(left, HeaderOption) and left.protocol in _WITH_OPTIONS and [*values] == [Value("missing")]:
+        # packets of other protocols miss it, too (Linux net/netfilter/nft_exthdr.c, nft_exthdr_tcp_eval)
+        (of_protocol,) = _protocol(left.protocol)
+        return (AnyMatch(((replace(of_protocol, negated=True),), found), negated),)
+    return (*requirements_of(left), *found)
 
 
 def _of_bits(value: Expression, bits: int) -> Expression:
@@ -289,7 +300,7 @@ def _length_of_ipv6(value: Expression) -> Ranges:
     return tuple((first + _IPV6_HEADER, last + _IPV6_HEADER) for first, last in integers(value))
 
 
-def _protocol(name: str) -> tuple[Match, ...]:
+def _protocol(name: str) -> tuple[ProtocolsMatch, ...]:
     at = PROTOCOLS["ipv6-icmp" if name == "icmpv6" else name]
     return (ProtocolsMatch(((at, at),), False),)
 
@@ -660,8 +671,12 @@ def requirements_of(left: Expression) -> tuple[Match, ...]:
             return (ProtocolsMatch(join((at, at) for at in WITH_PORTS), False),)
         case Payload(protocol, _) if protocol in _PORTS_OF or protocol in ("icmp", "icmpv6"):
             return _protocol(protocol)
-        case HeaderOption("tcp" | "sctp" | "dccp" as protocol, _):
+        case Payload(protocol, _) if protocol in _OTHER_PROTOCOLS:
+            return _protocol(_OTHER_PROTOCOLS[protocol])
+        case HeaderOption(protocol, _) if protocol in _WITH_OPTIONS:
             return _protocol(protocol)
+        case HeaderOption(protocol, _):
+            return (of_family("ip" if protocol == "ip" else "ip6"),)
         case Binary(_, inner, _):
             return requirements_of(inner)
         case Ct(key) if key != "state":

@@ -26,6 +26,7 @@ from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import Ranges, join
 from kanslib.iptables.targets import Action
+from kanslib.nftables.asked import settle
 from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
     ALL_BITS,
@@ -138,6 +139,8 @@ def compile_statement(statement: Statement, table: Table) -> tuple[Match, ...] |
             return _used_up(statement)
         case ObjectReference("synproxy") | SynProxy():
             return targets.ProxySYN()
+        case ObjectReference("ct helper", name):
+            return settle(Ct("helper"), name, tr("the connection gets the helper {name}", name=name))
         case Counter() | Log() | ObjectReference() | SideEffect("last"):
             return ()
     return _other(statement)
@@ -209,7 +212,7 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
     try:
         if operator in ("in", "!"):
             found = any_bit(left, right, operator == "!")
-            return found if found is not None else (unknown_match(text),)
+            return found if found is not None else (*requirements_of(left), unknown_match(text))
         if operator == "<" and left == Binary("&", Meta("random"), Value(_HALF - 1)):  # as iptables' statistic
             return (RandomMatch(Probability(Fraction(flag_bits(right), _HALF))),)
         if operator == "!=" and isinstance(right, Interval):
@@ -227,7 +230,7 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
         found = equal(left, _values(right, table), operator == "!=")
         return found if operator == "!=" else (*found, *_limits_of(right, table))
     except UnknownValueError:
-        return (unknown_match(text),)
+        return (*requirements_of(left), unknown_match(text))
 
 
 def is_hidden(found: SetReference | SetLiteral, table: Table) -> bool:
@@ -470,7 +473,7 @@ def _assigned(target: Expression, value: Expression) -> Action:
             return targets.SetMSS(None if isinstance(value, Route) else highest)
         case Payload("ip" | "ip6", "dscp"):
             return targets.SetBits("tos", 0xFC, dscp(value) << 2)
-    return targets.NoEffect(tr("{target} becomes {value}", target=target, value=value))
+    return settle(target, value, tr("{target} becomes {value}", target=target, value=value))
 
 
 def _assign_mark(word: str, value: Expression) -> Action:
