@@ -19,6 +19,7 @@ from kanslib.iptables.targets import Action, Jump
 
 _PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 _ROLES = {"raw": Role.BEFORE_CONNTRACK, "nat": Role.NAT}
+_REROUTING = ("nat", "mangle")  # Linux net/ipv4/netfilter/iptable_mangle.c, ipt_mangle_out
 _OLDEST = 1 << 30
 INDEXED_FROM = 16  # rules; shorter chains are searched rule by rule
 
@@ -53,7 +54,9 @@ class CompiledDump:
                 if hook in self._dump.tables.get(table, ()):
                     priority = _PRIORITIES.get(table, -100 if hook in ("PREROUTING", "OUTPUT") else 100)
                     rank = self._ranks.get(("ip" if family == 4 else "ip6", table, hook), _OLDEST)
-                    yield Stage(hook, table, hook, priority, _ROLES.get(table, Role.OTHER), rank)
+                    yield Stage(
+                        hook, table, hook, priority, _ROLES.get(table, Role.OTHER), rank, None, table in _REROUTING
+                    )
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain; None where the table does not have it."""

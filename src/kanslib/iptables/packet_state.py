@@ -75,7 +75,7 @@ _NEW_FIELDS = {
 _LASTING = (
     "src", "dst", "sport", "dport", "in_interface", "out_interface", "mark", "connmark", "tos", "tcp_flags", "ttl",
     "ttl_lost", "mss", "ctstate", "translated", "template", "socket", "hook", "table", "base", "role",
-    "translated_at", "plan", "looped", "act", "notes",
+    "translated_at", "plan", "looped", "act", "notes", "entered", "moved",
     "chances",
 )  # fmt: skip
 _CONNECTION_MARK = tr_later("the connection's mark")
@@ -144,10 +144,10 @@ class PacketState:
 
     __slots__ = (
         "act", "answers", "base", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "effects",
-        "entries", "frame", "hook", "in_interface", "known", "learned", "looped", "mark", "mss", "notes", "original",
-        "out_interface", "plan", "probability", "protocol", "recent", "role", "routing", "sets", "socket", "sport",
-        "src", "stage", "steps", "table", "tcp_flags", "template", "tos", "trail", "translated", "translated_at", "ttl",
-        "ttl_lost", "turns",
+        "entered", "entries", "frame", "hook", "in_interface", "known", "learned", "looped", "mark", "moved", "mss",
+        "notes", "original", "out_interface", "plan", "probability", "protocol", "recent", "role", "routing", "sets",
+        "socket", "sport", "src", "stage", "steps", "table", "tcp_flags", "template", "tos", "trail", "translated",
+        "translated_at", "ttl", "ttl_lost", "turns",
     )  # fmt: skip
 
     def __init__(self, packet: Packet, machine: KnownMachine, hook: str, plan: tuple[Stage, ...]) -> None:
@@ -185,6 +185,8 @@ class PacketState:
         self.frame: ChainFrame | None = None
         self.entries, self.act = 0, 0
         self.hook, self.table, self.base, self.role, self.looped = hook, "", "", Role.OTHER, False
+        self.entered: tuple[str | None, int | None] | None = None  # its `way` when it met a chain that can change it
+        self.moved = False  # such a chain has changed it, so that the routing is asked again
         self.translated_at = ""  # the hook at which a rule has given it a new address: nat is asked no more there
 
     def fork(self) -> PacketState:
@@ -206,6 +208,19 @@ class PacketState:
         learned = frozenset(self.learned.items()) if "mark" in live else None
         unknown = frozenset(self.turns.items()), frozenset(self.domains.items())
         return tuple(frames), fields, known, recent, learned, unknown
+
+    # its way
+
+    @property
+    def way(self) -> tuple[str | None, int | None]:
+        """Return what the routing is asked for: the destination and the mark."""
+        return self.dst, self.mark.known
+
+    def leave_chain(self) -> None:
+        """Find out, behind a base chain, whether it has given the packet another way."""
+        if self.entered is not None:
+            self.moved = self.moved or self.way != self.entered
+            self.entered = None
 
     # fields
 

@@ -30,6 +30,7 @@ class Stage(NamedTuple):
     `rank` orders chains of one priority: the kernel asks the one first that was added last
     (Linux net/netfilter/core.c, nf_hook_entries_grow). `devices`: the interfaces whose packets meet the chain, of the
     hooks INGRESS and EGRESS; None for every interface, empty where the text does not name them (JSON of nft 1.0).
+    `reroutes`: what the chain changes in a packet of OUTPUT gives it another way: nat, mangle, the type route of nft.
     """
 
     hook: str
@@ -39,11 +40,24 @@ class Stage(NamedTuple):
     role: Role
     rank: int = 0
     devices: tuple[str, ...] | None = None
+    reroutes: bool = False
 
-    @property
-    def order(self) -> tuple[int, int, int]:
-        """Return what base chains of one hook are sorted by: all of nat stand together, by their own priority."""
-        return (_NAT[self.hook] if self.role is Role.NAT else self.priority), self.priority, self.rank
+
+def in_order(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """Return the base chains of one hook in the order in which the kernel asks them.
+
+    All of nat stand together, by their own priority: where the first of them was added
+    (Linux net/netfilter/nf_nat_core.c, nf_nat_register_fn).
+    """
+    found = list(stages)
+    first_of_nat = max((one.rank for one in found if one.role is Role.NAT), default=0)
+
+    def place(stage: Stage) -> tuple[int, int, int, int]:
+        if stage.role is Role.NAT:
+            return _NAT[stage.hook], first_of_nat, stage.priority, stage.rank
+        return stage.priority, stage.rank, stage.priority, stage.rank
+
+    return tuple(sorted(found, key=place))
 
 
 class TracedChain(Protocol):

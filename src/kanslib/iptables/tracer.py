@@ -39,7 +39,7 @@ from kanslib.iptables.questions import (
     name_ranges,
 )
 from kanslib.iptables.ranges import join
-from kanslib.iptables.stages import Role, RuleSource, Stage, TracedChain
+from kanslib.iptables.stages import Role, RuleSource, Stage, TracedChain, in_order
 
 _NOT_FORWARDED = frozenset(("LOCAL", "BROADCAST", "MULTICAST", "ANYCAST"))
 _ICMP = (1, 58)
@@ -89,8 +89,7 @@ class Tracer:
         """Return the base chains of each hook that packets of a family (4 or 6) meet, in the kernel's order."""
         if family not in self._stages:
             found = [stage for source in self._sources for stage in source.stages(family)]
-            found.sort(key=lambda stage: stage.order)
-            self._stages[family] = {hook: tuple(stage for stage in found if stage.hook == hook) for hook in _BEHIND}
+            self._stages[family] = {hook: in_order(stage for stage in found if stage.hook == hook) for hook in _BEHIND}
         return self._stages[family]
 
     def chain(self, table: str, name: str) -> TracedChain | None:
@@ -242,6 +241,7 @@ class _Search:
 
     def _next_stage(self, state: PacketState) -> bool:
         """Enter the next base chain."""
+        state.leave_chain()
         stage = state.plan[0]
         entered = self._tracer.chain(stage.table, stage.chain)
         used = entered is not None and (len(entered) > 0 or entered.policy != "ACCEPT")
@@ -268,10 +268,12 @@ class _Search:
         state.plan, state.stage = state.plan[1:], state.stage + 1
         if used and entered is not None:
             state.frame = _enter(None, entered, state, (stage.chain,))
+            state.entered = state.way if stage.reroutes and stage.hook == "OUTPUT" else None
         return True
 
     def _decide(self, state: PacketState) -> bool:
         """Continue behind the tables of a hook: with the routing decision, the next hook, or the end."""
+        state.leave_chain()
         if state.hook == "INGRESS":
             state.plan, state.hook = self._stages["PREROUTING"], "PREROUTING"
             return True
@@ -283,11 +285,11 @@ class _Search:
             state.plan, state.hook = self._stages["EGRESS"], "EGRESS"
             return True
         if state.hook == "FORWARD" or (state.hook == "OUTPUT" and not state.looped):
-            if state.hook == "OUTPUT" and not self._route_sent(state):
+            if state.hook == "OUTPUT" and state.moved and not self._route_sent(state):
                 return False
             state.plan, state.hook = self._stages["POSTROUTING"], "POSTROUTING"
             return True
-        if state.hook == "POSTROUTING" and state.original.in_interface is None and _is_local(state):
+        if state.hook == "POSTROUTING" and state.original.in_interface is None and _comes_back(state):
             state.looped, state.in_interface = True, "lo"
             state.hook = self._received_at
             state.plan = self._stages[state.hook]
@@ -318,7 +320,7 @@ class _Search:
         return self._choose_interface(state)
 
     def _route_sent(self, state: PacketState) -> bool:
-        """Choose the way of a packet of the machine itself: before OUTPUT, and again when OUTPUT has changed it."""
+        """Choose the way of a packet of the machine itself: before OUTPUT, and again when nat or mangle changed it."""
         if _is_local(state):
             state.out_interface = "lo"
             return True
@@ -335,12 +337,11 @@ class _Search:
                 state.out_interface = route.dev
             else:
                 hops = tuple(sorted(name_ranges(name)[0] for name in {route.dev, *route.others}))
-                state.leave_open("out_interface", hops, again=state.hook == "OUTPUT")
+                state.leave_open("out_interface", hops, again=state.moved)
         elif original.out_interface is not None:
             state.out_interface = original.out_interface
         else:
-            changed = (state.dst, state.mark.known) != (original.dst, original.mark)
-            state.leave_open("out_interface", again=state.hook == "OUTPUT" and changed)
+            state.leave_open("out_interface", again=state.moved)
         return True
 
     # rules
@@ -571,6 +572,11 @@ def _is_local(state: PacketState) -> bool:
     if isinstance(local, Question):
         state.assume(local, False)
     return False
+
+
+def _comes_back(state: PacketState) -> bool:
+    """Return whether a packet of the machine itself goes to the machine itself."""
+    return state.out_interface == "lo" and _is_local(state)
 
 
 def _delivers_to_socket(state: PacketState) -> bool | Question:

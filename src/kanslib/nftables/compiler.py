@@ -90,7 +90,10 @@ class CompiledRuleset:
                 if base is not None and family in _FAMILIES[table.family] and base.hook in _HOOKS:
                     rank = self.ranks[table.family, table.name, chain.name]
                     devices = base.devices if base.hook in _AT_DEVICES else None
-                    yield Stage(base.hook.upper(), name, chain.name, base.priority, _role(base), rank, devices)
+                    reroutes = base.type in ("nat", "route")
+                    yield Stage(
+                        base.hook.upper(), name, chain.name, base.priority, _role(base), rank, devices, reroutes
+                    )
 
     def chain(self, table: str, name: str) -> CompiledChain | None:
         """Return a compiled chain, or the map of a compiled rule; None where the table does not have it."""
@@ -104,10 +107,13 @@ class CompiledRuleset:
 
 
 def _role(base: BaseChain) -> Role:
-    """Return what is special about a base chain; conntrack looks at a packet in prerouting and output."""
+    """Return what is special about a base chain; conntrack looks at a packet in prerouting and output.
+
+    A chain of its priority comes first: rules that ask conntrack have switched it on before the chain was added.
+    """
     if base.type == "nat":
         return Role.NAT
-    before = base.hook == "ingress" or (base.priority < CONNTRACK and base.hook in ("prerouting", "output"))
+    before = base.hook == "ingress" or (base.priority <= CONNTRACK and base.hook in ("prerouting", "output"))
     return Role.BEFORE_CONNTRACK if before else Role.OTHER
 
 
