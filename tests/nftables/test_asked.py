@@ -23,9 +23,10 @@ def told(*rules: str, packet: Packet = SYN, sets: str = "") -> list[tuple[str, l
     [
         (("tcp window < 100 drop", "tcp window > 200 drop"), ["0-99", "not 0-200", "100-200"]),
         (("meta cpu 1 drop", "meta cpu 2 drop"), ["1", "2", "not 1-2"]),
-        (("rt nexthop 10.0.0.1 drop", "rt nexthop != 10.0.0.1 drop"), ["10.0.0.1", "any but 10.0.0.1", "none"]),
+        (("rt nexthop 10.0.0.1 drop", "rt nexthop != 10.0.0.1 drop"), ["10.0.0.1", "any but 10.0.0.1", "absent"]),
         (('iifkind "veth" drop', 'iifkind "bridge" drop'), ["veth", "bridge", "none of bridge, veth"]),
         (("tcp option maxseg size 1-536 drop",), ["1-536", "not 1-536"]),
+        (("ip option lsrr exists drop",), ["present", "absent"]),
         (("ip id { 5, 7 } drop",), ["5 or 7", "none of 5, 7"]),
     ],
 )

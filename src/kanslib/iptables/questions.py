@@ -127,8 +127,8 @@ class Assumption:
         included, excluded = describe(self.values), describe(rest)
         if not rest or (len(included), size(self.values)) <= (len(excluded), size(rest)):
             return _one_of(included)
-        if excluded[-1] == tr("none"):  # a field that is there
-            return tr("any but {values}", values=_one_of(excluded[:-1])) if excluded[1:] else tr("any")
+        if excluded[-1] == tr("absent"):
+            return tr("any but {values}", values=_one_of(excluded[:-1])) if excluded[1:] else tr("present")
         if len(excluded) == 1:
             return tr("not {value}", value=excluded[0])
         return tr("none of {values}", values=", ".join(excluded))
@@ -260,7 +260,7 @@ def _or_none(describe: Callable[[Ranges], list[str]]) -> Callable[[Ranges], list
     """Return how values of a field are described that a packet may not have at all."""
     present: Ranges = ((0, ABSENT - 1),)
     return lambda ranges: [
-        *describe(intersect(ranges, present)), *([tr("none")] if subtract(ranges, present) else [])
+        *describe(intersect(ranges, present)), *([tr("absent")] if subtract(ranges, present) else [])
     ]  # fmt: skip
 
 
@@ -304,7 +304,7 @@ def _each(names: Sequence[str]) -> Callable[[Ranges], list[str]]:
 
 
 def _segment_sizes(ranges: Ranges) -> list[str]:
-    return [tr("none") if text == str(NO_MSS) else text for text in _numbers(ranges)]
+    return [tr("absent") if text == str(NO_MSS) else text for text in _numbers(ranges)]
 
 
 def _flags(ranges: Ranges) -> list[str]:
