@@ -238,6 +238,8 @@ def test_nftables_text_and_json_are_the_same_rules(made: Machine, script: str) -
         "ct packets > 1 counter drop", "ct reply packets > 0 counter drop", "ct reply bytes 0 counter accept",
         "ip ecn set ect0 counter; ip ecn ect0 counter drop", "ip ecn set ect0; ip ecn ce counter drop",
         "ct label set 3 counter; ct label 3 counter drop", "meta priority set 7; meta priority 7 counter drop",
+        "ct status assured counter drop", "ct status != confirmed counter drop", "ct status seen-reply counter drop",
+        "ct l3proto ipv4 counter drop", "ct original protocol udp counter drop", "ip version 4 counter drop",
         "tcp dport vmap { 80 : accept, * : drop }", "udp dport vmap { 80 : accept, * : drop }",
     ],
 )  # fmt: skip

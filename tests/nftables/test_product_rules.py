@@ -36,7 +36,7 @@ def test_numbers_of_nft_n_mean_what_their_names_mean(rule: str, packet: Packet) 
     assert [way.verdict for way in traced(ruleset(forward(rule)), packet)] == ["DROP"]
 
 
-@pytest.mark.parametrize("rule", ["fib daddr type 99", "ct state 0x10", "ct status 0x2", "iif 7", "oif 7"])
+@pytest.mark.parametrize("rule", ["fib daddr type 99", "ct state 0x10", "ct status 0x200", "iif 7", "oif 7"])
 def test_number_that_is_not_known_is_asked_for(rule: str) -> None:
     assert not iptables.is_certain(traced(ruleset(forward(f"{rule} drop"))))
 

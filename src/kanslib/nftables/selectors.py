@@ -30,6 +30,7 @@ from kanslib.iptables.match_types import (
     ReversePathMatch,
     SocketMatch,
     StateTest,
+    StatusTest,
     TupleTest,
 )
 from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, TCP_FLAGS, icmp
@@ -282,6 +283,8 @@ def _network_header(left: Payload) -> _Builder | None:
     match left.field:
         case "saddr" | "daddr":
             return _field("src" if left.field == "saddr" else "dst", _address_range, family)
+        case "version":
+            return lambda values, negated: (family, *_version(values, negated))
         case "ttl" | "hoplimit":
             return _field("ttl", integers, family)
         case "length" if left.protocol == "ip":
@@ -293,6 +296,11 @@ def _network_header(left: Payload) -> _Builder | None:
         case "dscp":
             return lambda values, negated: (family, _any_bits("tos", 0xFC, [dscp(v) << 2 for v in values], negated))
     return None
+
+
+def _version(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    families = frozenset(at for at in (4, 6) for value in values if contains(integers(value), at))
+    return (FamilyMatch(families, negated),)
 
 
 def _length_of_ipv6(value: Expression) -> Ranges:
@@ -468,6 +476,10 @@ def _ct(left: Ct) -> _Builder | None:
             return _of_connection(lambda values, negated: _bits("connmark", ALL_BITS, values, negated))
         case "direction":
             return _of_connection(_ct_direction)
+        case "l3proto":
+            return _of_connection(_family)
+        case "protocol":
+            return _of_connection(_protocols)
         case "saddr" | "daddr" | "proto-src" | "proto-dst" if left.direction:
             return _of_connection(lambda values, negated: _ct_tuple(left, values, negated))
     return None
@@ -480,7 +492,8 @@ def _of_connection(build: _Builder) -> _Builder:
 
 # as `nft -n` prints them (Linux uapi/linux/netfilter/nf_conntrack_common.h)
 _STATE_BITS = {0x1: "invalid", 0x2: "established", 0x4: "related", 0x8: "new", 0x40: "untracked"}
-_STATUS_BITS = {0x10: "SNAT", 0x20: "DNAT"}
+_STATUS_BITS = {0x1: "EXPECTED", 0x2: "SEEN-REPLY", 0x4: "ASSURED", 0x8: "CONFIRMED", 0x10: "SNAT", 0x20: "DNAT"}
+_STATUSES = {"EXPECTED": "EXPECTED", "SEEN-REPLY": "SEEN_REPLY", "ASSURED": "ASSURED", "CONFIRMED": "CONFIRMED"}
 
 
 def _ct_state(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
@@ -495,9 +508,12 @@ def _ct_state(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
 def _ct_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     constants = [one.value for one in _constants(values)]
     names = {_STATUS_BITS.get(one, "") if isinstance(one, int) else one.upper() for one in constants}
-    if not names or not names <= {"DNAT", "SNAT"}:
+    if not names or not names <= {"DNAT", "SNAT", *_STATUSES}:
         raise UnknownValueError
-    return (ConntrackMatch(StateTest((), frozenset(names), negated), ()),)
+    translated, statuses = names - {*_STATUSES}, frozenset(_STATUSES[name] for name in names & {*_STATUSES})
+    found = [ConntrackMatch(StateTest((), frozenset(translated), False), ())] if translated else []
+    found += [ConntrackMatch(None, (StatusTest(statuses, False),))] if statuses else []
+    return (AnyMatch(tuple((match,) for match in found), negated),)
 
 
 def _ct_direction(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
