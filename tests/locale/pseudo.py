@@ -12,6 +12,7 @@ from tests.locale.gates import forms
 
 LANGUAGE = "eo"  # one that kanslib will not ship: Babel knows its plural forms
 GROWTH = 0.4
+_LONG_WORD = "·" * 15 + " "
 _ACCENTS = str.maketrans("aceijoruwyzACEIJORUWYZ", "áćéíĵóŕúŵýžÁĆÉÍĴÓŔÚŴÝŽ")
 # what a translator keeps as well: placeholders, tags, rich's markup, code, names of options and of variables
 _KEPT = re.compile(r"(\{[^{}]*\}|<[^<>]*>|\[/?[a-z ]*\]|`[^`]*`|--[a-z-]+|\b[A-Z][A-Z_]+\b|\\n)")
@@ -25,7 +26,8 @@ def pseudo(message: str) -> str:
     """
     parts = _KEPT.split(message)
     text = "".join(part if place % 2 else part.translate(_ACCENTS) for place, part in enumerate(parts))
-    return f"⟦{text}{'·' * max(1, round(len(message) * GROWTH) - 2)}⟧"
+    grown = max(1, round(len(message) * GROWTH) - 2)
+    return f"⟦{text}{(_LONG_WORD * (grown // len(_LONG_WORD) + 1))[:grown].rstrip()}⟧"
 
 
 def write_catalogue(template: Catalog, folder: Path) -> Path:

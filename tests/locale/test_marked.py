@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -17,6 +18,7 @@ OF_OTHERS = [name for names in WORDS_OF_OTHERS.values() for name in names]
 CATALOG = "exercises/catalog/"
 
 
+@cache
 def unmarked_in(name: str) -> list[Text]:
     """Return the sentences of a module that no catalogue can reach.
 

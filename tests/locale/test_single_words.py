@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -20,6 +21,7 @@ def letters(text: Text) -> str:
     return re.sub(r"[^A-Za-z]", "", words_of(text).replace("{}", ""))
 
 
+@cache
 def found_in(name: str) -> list[Text]:
     """Return the single words of a module that no catalogue has; the keys of choices are none."""
     tree = MODULES[name]

@@ -206,7 +206,7 @@ _STATES = ["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"]
 _FLAGS = ["SYN", "SYN,ACK", "ACK", "PSH,ACK", "FIN,ACK", "RST", "RST,ACK"]
 _ICMP_TYPES = ["echo-request", "echo-reply", "destination-unreachable", "fragmentation-needed", "time-exceeded"]
 _PACKET = "What else rules may ask of the packet"
-_MACHINE = "What rules may ask of the machine, as text in files (- for a pipe)"
+_MACHINE = "The machine, as text in files (- for a pipe)"
 
 
 _TRACE_RECIPES = """Rules of a node with kube-proxy: kubectl -n kube-system exec ds/kube-proxy -- iptables-save > rules
