@@ -90,7 +90,7 @@ def test_use_is_of_one_thread_alone(folder: Path) -> None:
 
 def asked(variables: Mapping[str, str], *words: str) -> str:
     """Return the language that surroundings and a command line ask for, and a message in it."""
-    names = ("KANS_LANG", "JPY_SESSION_NAME", *i18n.LOCALE_VARIABLES)
+    names = ("KANS_LANG", "JPY_SESSION_NAME", i18n.LIST_VARIABLE, *i18n.LOCALE_VARIABLES)
     clean = {name: value for name, value in os.environ.items() if name not in names}
     with mock.patch.dict(os.environ, clean | dict(variables), clear=True):
         i18n.language_around.cache_clear()
@@ -123,6 +123,46 @@ def test_order_of_option_variable_notebook_locale(folder: Path, tmp_path: Path) 
     assert asked({"KANS_LANG": "pt_BR"}, "run", "--lang", "de") == "pt_BR um dia"
 
 
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({"LANG": "C", "LANGUAGE": "de"}, "en"),  # GNU gettext reads no LANGUAGE in the locale C
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "POSIX", "LANGUAGE": "de"}, "en"),
+        ({"LANGUAGE": "de"}, "en"),
+        ({"LANG": "C.UTF-8", "LANGUAGE": "de"}, "de"),
+        ({"LANG": "fr_FR.UTF-8", "LANGUAGE": "C:de"}, "en"),
+        ({"LANG": "fr_FR.UTF-8", "LANGUAGE": "en_GB:de"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LANGUAGE": "fr::de"}, "de"),
+        ({"LANG": "de_DE.UTF-8", "LANGUAGE": ""}, "de"),
+        ({"LANG": "de_DE", "LC_MESSAGES": "en_US.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "", "LC_MESSAGES": "de_AT@euro"}, "de"),
+        ({"KANS_LANG": "C", "LANG": "de_DE.UTF-8"}, "en"), ({"KANS_LANG": " de\n"}, "de"), ({"KANS_LANG": "DE"}, "de"),
+        ({"KANS_LANG": "pt-br"}, "pt_BR"), ({"KANS_LANG": "pt-BR-x-mine"}, "pt_BR"), ({"KANS_LANG": "de:fr"}, "en"),
+        ({"KANS_LANG": "  ", "LANG": "de_DE.UTF-8"}, "de"), ({"KANS_LANG": "."}, "en"), ({"KANS_LANG": "_"}, "en"),
+    ],
+)  # fmt: skip
+def test_odd_surroundings(folder: Path, variables: dict[str, str], language: str) -> None:
+    assert asked(variables).split()[0] == language
+
+
+@pytest.mark.parametrize(
+    ("words", "language"),
+    [
+        (["--lang", "de", "--lang", "en", "run"], "en"), (["--lang=en", "-v", "--lang", "de", "run"], "de"),
+        (["--lang", "de", "--lang=", "run"], "pt_BR"), (["--lang", "de", "run", "--lang", "en"], "de"),
+        (["--lang"], "pt_BR"), (["--", "--lang", "de"], "pt_BR"), ([], "pt_BR"),
+    ],
+)  # fmt: skip
+def test_last_option_before_the_command_names_the_language(folder: Path, words: list[str], language: str) -> None:
+    assert asked({"KANS_LANG": "pt_BR"}, *words).split()[0] == language
+
+
+@pytest.mark.parametrize("language", ["xx", "C", "../de", "d" * 5000])
+def test_notebook_in_a_language_without_a_catalogue_is_english(folder: Path, tmp_path: Path, language: str) -> None:
+    path = notebook(tmp_path / "a.ipynb", language)
+    assert asked({"LANG": "de_DE.UTF-8", "JPY_SESSION_NAME": path}) == "en a day"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"metadata": {"kanslib": {"language": 3}}}', '{"metadata": []}'])
 def test_language_of_a_notebook_that_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.ipynb"
@@ -153,5 +193,17 @@ def test_lab_says_that_a_language_has_no_catalogue(
     import kanslib
 
     monkeypatch.setenv("KANS_LANG", "fr")
+    for _ in range(2):
+        kanslib.open_lab("arp")
+    assert capsys.readouterr().out.count("the language 'fr' has no catalogue") == 1
+
+
+def test_lab_says_that_the_language_of_its_notebook_has_no_catalogue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import kanslib
+
+    monkeypatch.delenv("KANS_LANG", raising=False)
+    monkeypatch.setenv("JPY_SESSION_NAME", notebook(tmp_path / "a.ipynb", "nn"))
     kanslib.open_lab("arp")
-    assert "the language 'fr' has no catalogue" in capsys.readouterr().out
+    assert "the language 'nn' has no catalogue" in capsys.readouterr().out

@@ -9,6 +9,7 @@ The same cell asks a recording of a real cluster, a live cluster, or a simulatio
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING
 
 from kanslib import i18n, log
@@ -205,10 +206,18 @@ def _lab(backend: Backend, story: str) -> Lab:
 
     notices.show_banner(_banner(backend))
     if missing := i18n.missing_language():
-        notices.show_notice(i18n.missing_language_words(missing), notices.FALLBACK_COLOUR, "kans-language")
+        _say_missing(missing)
     if edition := _edition_notice():
         notices.show_notice(edition, notices.FALLBACK_COLOUR, "kans-edition")
     return Lab(backend, story, kernel_predictions())
+
+
+@cache
+def _say_missing(language: str) -> None:
+    """Say that a language has no catalogue, once in this process."""
+    from kanslib import notices
+
+    notices.show_notice(i18n.missing_language_words(language), notices.FALLBACK_COLOUR, "kans-language")
 
 
 def _banner(backend: Backend) -> list[str]:

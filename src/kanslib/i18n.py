@@ -23,7 +23,9 @@ DOMAIN = "kanslib"
 VARIABLE = "KANS_LANG"
 FOLDER_VARIABLE = "KANS_LOCALE_DIR"  # a folder with further catalogues: LANGUAGE/LC_MESSAGES/kanslib.mo
 _SHIPPED = os.path.join(os.path.dirname(__file__), "locale")
-LOCALE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # in the order of gettext(3)
+LIST_VARIABLE = "LANGUAGE"  # of GNU gettext: languages in order, with colons
+LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set names the locale (locale(7))
+_NO_LANGUAGE = ("C", "POSIX")  # locales whose messages are those of the programs, in English; LANGUAGE is not read
 _LARGEST_NOTEBOOK = 32 << 20  # characters
 
 _chosen: ContextVar[str] = ContextVar("kanslib_language", default="")
@@ -134,9 +136,22 @@ def choose(name: str) -> None:
 
 
 def missing_language() -> str:
-    """Return the language that KANS_LANG or `kans --lang` asks for, if it has no catalogue; else an empty text."""
-    wanted = os.environ.get(VARIABLE, "")
+    """Return the language that `kans --lang`, KANS_LANG or the notebook names, if it has no catalogue; else nothing."""
+    wanted = _named_language()
     return wanted if wanted and not _catalogue_of(wanted) else ""
+
+
+def _named_language() -> str:
+    """Return the language that KANS_LANG names, where `kans --lang` stands as well, else the notebook; may be empty."""
+    notebook = os.environ.get("JPY_SESSION_NAME", "")  # Jupyter names the notebook of a kernel
+    of_notebook = notebook_language(notebook) if notebook.endswith(".ipynb") else ""
+    return os.environ.get(VARIABLE, "").strip() or of_notebook
+
+
+def _languages_of_locale() -> list[str]:
+    """Return the languages that the locale names, in order, as GNU gettext does; none for the locale C."""
+    locale = next(filter(None, map(os.environ.get, LOCALE_VARIABLES)), "C")
+    return [] if locale in _NO_LANGUAGE else (os.environ.get(LIST_VARIABLE) or locale).split(":")
 
 
 def missing_language_words(name: str) -> str:
@@ -172,20 +187,22 @@ def notebook_language(notebook: str | Path) -> str:
 @cache
 def language_around() -> str:
     """Return the language that the surroundings of this process ask for."""
-    if wanted := os.environ.get(VARIABLE, ""):
+    if wanted := _named_language():
         return _catalogue_of(wanted) or ENGLISH
-    notebook = os.environ.get("JPY_SESSION_NAME", "")  # Jupyter names the notebook of a kernel
-    if notebook.endswith(".ipynb") and (wanted := notebook_language(notebook)):
-        return _catalogue_of(wanted) or ENGLISH
-    named = next(filter(None, map(os.environ.get, LOCALE_VARIABLES)), "")
-    return next(filter(None, map(_catalogue_of, named.split(":"))), ENGLISH)
+    return next(filter(None, map(_catalogue_of, _languages_of_locale())), ENGLISH)
 
 
 def _catalogue_of(name: str) -> str:
-    """Return the language whose catalogue serves a name: `ko` also serves `ko_KR.UTF-8` and `ko-KR`; empty for none."""
-    tag = name.partition(".")[0].partition("@")[0].replace("-", "_")
-    known = languages()
-    return next((one for one in (tag, tag.partition("_")[0].lower()) if one in known), "")
+    """Return the language whose catalogue serves a name: `ko` also serves `ko_KR.UTF-8` and `ko-KR`; empty for none.
+
+    Upper and lower case are one (RFC 5646, 2.1.1); of `zh_Hans_CN` also `zh_Hans` and `zh` are tried.
+    """
+    tag = name.strip().partition(".")[0].partition("@")[0].replace("-", "_")
+    if tag in _NO_LANGUAGE:
+        return ENGLISH
+    known, parts = {one.lower(): one for one in languages()}, tag.lower().split("_")
+    shorter = ("_".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((known[one] for one in shorter if one in known), "")
 
 
 def _folder() -> str:

@@ -25,14 +25,16 @@ def choose_language(words: Sequence[str]) -> None:
 
 
 def _wanted_language(words: Sequence[str]) -> str:
-    for place, word in enumerate(words):
+    """Return what `--lang` names before the command; of several the last one, as with every option."""
+    wanted, left = "", iter(words)
+    for word in left:
         if word == OPTION:
-            return next(iter(words[place + 1 :]), "")
-        if word.startswith(f"{OPTION}="):
-            return word.partition("=")[2]
-        if not word.startswith("-"):
+            wanted = next(left, "")
+        elif word.startswith(f"{OPTION}="):
+            wanted = word.partition("=")[2]
+        elif word == "--" or not word.startswith("-"):
             break
-    return ""
+    return wanted
 
 
 def translate(command: object) -> None:
