@@ -163,6 +163,7 @@ def test_kans_trace_sets(tmp_path: Path) -> None:
     assert "`create public TYPE` before its first entry" in str(ran.exception)
 
 
+@pytest.mark.slow
 def test_kans_trace_too_many_paths_ranked() -> None:
     """Each set changes another bit of the mark, so that no two ways are the same."""
     rules = [

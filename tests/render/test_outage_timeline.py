@@ -72,7 +72,7 @@ def outages(draw: st.DrawFn) -> Outage:
     return Outage(action, 0.0, attempts, tuple(events))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(outages())
 def test_outage_timeline_no_text_touches_another(outage: Outage) -> None:
     for width in WIDTHS:
