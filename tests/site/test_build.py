@@ -12,7 +12,7 @@ import pytest
 from kanslib.exceptions import KanslibError
 from kanslib.repository import REPOSITORY
 from kanslib.site.builder import build
-from kanslib.site.search import SCRIPT, Section
+from kanslib.site.search import SCRIPT, SYNONYMS, Section, Vocabulary
 from tests.site.links import broken_links
 from tests.site.tiny import BEGINNING, executed, tiny_content
 
@@ -32,17 +32,18 @@ def text(page: Path) -> str:
     return page.read_text(encoding="utf-8")
 
 
-def searched(folder: Path) -> tuple[list[Section], list[str]]:
-    """Return the sections that the search of a site looks through, and the stop words."""
+def searched(folder: Path) -> tuple[list[Section], Vocabulary]:
+    """Return the sections that the search of a site looks through, and what it knows of the language."""
     data = text(folder / "_static" / SCRIPT).removeprefix("kans.search(").removesuffix(");\n")
-    return msgspec.json.decode(f"[{data}]", type=tuple[list[Section], list[str]])
+    return msgspec.json.decode(f"[{data}]", type=tuple[list[Section], Vocabulary])
 
 
 def test_every_page_is_there_in_every_language(site: Path) -> None:
     names = {
         "index.html", "search.html", "gallery.html", "progress.html", "chapters/00-start-here.html",
         "chapters/00q-fifteen-minutes.html",
-        "docs/index.html", "docs/how-to/own-rules.html", "docs/decisions/index.html", "docs/decisions/0001-one.html",
+        "docs/index.html", "docs/how-to/own-rules.html", "docs/how-to/install.html",
+        "docs/decisions/index.html", "docs/decisions/0001-one.html",
     }  # fmt: skip
     for folder in (site, site / "ko"):
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")}
@@ -136,6 +137,7 @@ def test_site_map_has_every_page_in_its_languages(site: Path) -> None:
     assert {address.removeprefix(BASE) for address in files - entries.keys()} == {
         "404.html", "search.html", "progress.html", "ko/search.html", "ko/progress.html",
         "ko/chapters/00q-fifteen-minutes.html", "ko/docs/index.html", "ko/docs/how-to/own-rules.html",
+        "ko/docs/how-to/install.html",
         "ko/docs/decisions/0001-one.html",
     }  # fmt: skip
 
@@ -158,23 +160,44 @@ def test_switch_leads_to_the_same_page(site: Path) -> None:
 def test_page_that_is_not_translated_says_so(site: Path) -> None:
     notice = '<p class="kans-untranslated" role="note">'
     with_notice = {page.stem for page in (site / "ko").rglob("*.html") if notice in text(page)}
-    assert with_notice == {"00q-fifteen-minutes", "index", "own-rules", "0001-one"}  # index: that of the documents
+    assert with_notice == {
+        "00q-fifteen-minutes",
+        "index",
+        "own-rules",
+        "install",
+        "0001-one",
+    }  # index: that of the documents
     assert '<div lang="en">' in text(site / "ko" / "chapters" / "00q-fifteen-minutes.html")
     assert notice not in text(site / "ko" / "index.html")
     assert [page.name for page in site.glob("*/*.html") if "ko" not in page.parts and notice in text(page)] == []
 
 
 def test_search_has_each_section_with_its_text(site: Path) -> None:
-    english, stop_words = searched(site)
+    english, vocabulary = searched(site)
     found = {one.address: one for one in english}
     assert found["chapters/00-start-here.html"] == Section(
         "Start", "", "chapters/00-start-here.html", 0, f"{BEGINNING}\nMasquerade. Then on."
     )
-    assert found["chapters/00-start-here.html#next"].text.splitlines() == ["More.", "lab.map()", "printed"]
+    next_section = found["chapters/00-start-here.html#next"]
+    assert next_section.text.splitlines() == [
+        "2 minutes workshop",
+        "More.",
+        "VIP: an address.",
+        "lab.map()",
+        "printed",
+    ]
+    assert next_section.explained == "VIP"
     assert found["docs/how-to/own-rules.html#the-rules"].rank == 1
-    assert "the" in stop_words
+    assert ("the" in vocabulary.stop_words, "own" in vocabulary.stop_words) == (True, False)
+    assert vocabulary.synonyms == SYNONYMS["en"]
     korean = {one.address: one.text for one in searched(site / "ko")[0]}
     assert "스피커가 리더를 뽑습니다" in korean["chapters/00-start-here.html"]
+
+
+def test_how_to_pages_lead_to_the_installation(site: Path) -> None:
+    link = re.compile(r'<p class="kans-install"><a href="([^"]+)">Install kans</a></p>')
+    leading = {page.name: link.findall(text(page)) for page in (site / "docs").rglob("*.html")}
+    assert {name: found for name, found in leading.items() if found} == {"own-rules.html": ["install.html"]}
 
 
 def test_search_leads_to_places_that_are_there(site: Path) -> None:

@@ -25,7 +25,7 @@ def test_shipped_content_has_every_chapter_and_document() -> None:
 def test_how_to_pages_for_readers_stand_before_those_for_contributors() -> None:
     pages = [page.name for page in content.shipped().document_pages("en") if "/how-to/" in page.name]
     for_readers, for_contributors = how_to_groups(pages)
-    assert for_readers[:2] == ["docs/how-to/own-rules", "docs/how-to/own-captures"]
+    assert for_readers[:2] == ["docs/how-to/install", "docs/how-to/own-rules"]
     assert for_contributors == [f"docs/how-to/{name}" for name in FOR_CONTRIBUTORS]
     assert sorted((*for_readers, *for_contributors)) == sorted(pages)
 
@@ -48,7 +48,12 @@ def test_translated_document_is_taken(tmp_path: Path) -> None:
     translated.parent.mkdir(parents=True)
     translated.write_text("# 규칙\n", encoding="utf-8")
     languages = {page.name: page.language for page in made_of.document_pages("ko")}
-    assert languages == {"docs/index": "en", "docs/how-to/own-rules": "ko", "docs/decisions/0001-one": "en"}
+    assert languages == {
+        "docs/index": "en",
+        "docs/how-to/install": "en",
+        "docs/how-to/own-rules": "ko",
+        "docs/decisions/0001-one": "en",
+    }
 
 
 def test_default_language_is_always_built(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def tiny_content(folder: Path) -> Content:
         "docs/README.md": "# Documentation\n\nRead [how](how-to/own-rules.md#the-rules), [why](decisions),\n"
         "[the licence](../LICENSE), and [the course](../notebooks/en).\n",
         "docs/how-to/own-rules.md": "# Rules\n\n## The rules\n\n```sh\ncat '[not](a-link.md)'\n```\n",
+        "docs/how-to/install.md": "# Install kans\n\nClone.\n",
         "docs/decisions/0001-one.md": "# 1. One\n\nSee [the first](../../notebooks/en/00-start-here.ipynb).\n",
     }
     for name, text in files.items():
@@ -33,7 +34,8 @@ def tiny_content(folder: Path) -> Content:
         (
             "en",
             "00-start-here",
-            "# Start\n\n" + BEGINNING + "\n\nMasquerade. Then [on](00q-fifteen-minutes.ipynb).\n\n## Next\n\nMore.",
+            "# Start\n\n" + BEGINNING + "\n\nMasquerade. Then [on](00q-fifteen-minutes.ipynb).\n\n"
+            "## Next\n\n*2 minutes* · workshop\n\nMore.\n\n> **VIP**: an address.",
         ),
         ("en", "00q-fifteen-minutes", "# Fifteen\n\nConntrack remembers."),
         ("ko", "00-start-here", "# 시작\n\n스피커가 리더를 뽑습니다. [다음](00q-fifteen-minutes.ipynb)"),

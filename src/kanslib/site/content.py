@@ -11,6 +11,7 @@ from kanslib.i18n import tr
 DEFAULT_LANGUAGE = "en"
 CHAPTERS = "chapters"  # the folders of the site
 DOCUMENTS = "docs"
+INSTALL = f"{DOCUMENTS}/how-to/install"  # how-to pages lead to it
 _PACKAGE = Path(__file__).parents[1]
 # of the documents; the folders of examples and pictures are no pages
 _FOLDERS = ("how-to", "reference", "decisions")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kanslib.repository import REPOSITORY
 from kanslib.site import texts
-from kanslib.site.content import CHAPTERS, DEFAULT_LANGUAGE, language_folder
+from kanslib.site.content import CHAPTERS, DEFAULT_LANGUAGE, DOCUMENTS, INSTALL, language_folder
 from kanslib.site.page_words import WORDS_SCRIPT
 from kanslib.site.search import SCRIPT, Section, sections_of, write_search
 from kanslib.site.styles import STYLE
@@ -61,6 +61,7 @@ def _add_context(
         ' role="heading"', ' role="heading" aria-level="2"'
     )
     is_fallback = pagename in config.kans_fallbacks.get(config.language, ())
+    is_how_to = pagename.startswith(f"{DOCUMENTS}/how-to/")
     context |= _addresses(app, pagename, context) | _card(pagename, titles, doctree)
     context |= {
         "kans_repository": REPOSITORY,
@@ -68,6 +69,7 @@ def _add_context(
         "kans_default_language": DEFAULT_LANGUAGE,
         "kans_is_fallback": is_fallback,
         "kans_binder": _on_binder(pagename, config.language, is_fallback),
+        "kans_install": INSTALL if is_how_to and pagename != INSTALL and INSTALL in titles else "",
         "kans_picture": Markup(config.kans_picture),  # of a figure of ours
         "kans_title": lambda name: titles[name].astext(),
         "kans_chapters": [(one, titles[one].astext()) for one in sorted(titles) if one.startswith(f"{CHAPTERS}/")],
@@ -86,7 +88,7 @@ def _write_search(app: Sphinx, sections: list[Section]) -> None:
 
     assert isinstance(app.builder, StandaloneHTMLBuilder)  # the one that a site is built with
     assert app.builder.indexer
-    write_search(Path(app.outdir, "_static"), sections, app.builder.indexer.lang.stopwords)
+    write_search(Path(app.outdir, "_static"), sections, app.builder.indexer.lang.stopwords, app.config.language)
 
 
 def _addresses(app: Sphinx, page: str, context: Mapping[str, Any]) -> dict[str, object]:

@@ -24,7 +24,7 @@ Executed = Mapping[Path, "NotebookNode"]  # each chapter with its outputs, by it
 PROGRESS = "progress"  # the page of a reader's progress, at the root of a language; scripts lead to it
 _DECISIONS = f"{DOCUMENTS}/decisions/index"
 # of the how-to pages: those for operators first, then those for teachers; and those for who works on kanslib
-FOR_READERS = ("own-rules", "own-captures", "own-cluster", "simulate", "show-a-chapter", "binder")
+FOR_READERS = ("install", "own-rules", "own-captures", "own-cluster", "simulate", "show-a-chapter", "binder")
 FOR_CONTRIBUTORS = ("write-a-chapter", "write-an-exercise", "translate", "build-the-site", "add-an-action")
 
 
