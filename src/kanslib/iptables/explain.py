@@ -80,7 +80,8 @@ def describe_rule(rule: Rule, effect: str, chance: Fraction) -> str:
     if meaning is not None:
         service = _SERVICE.search(comment)
         return tr(meaning, service=service[0] if service else tr("a Service"), comment=comment or tr("no reason given"))
-    return f"{comment or _condition(rule)} → {rule.target}" if rule.target else comment or _condition(rule)
+    condition = comment or _condition(rule)
+    return f"{condition} → {rule.target}".lstrip() if rule.target else condition
 
 
 def _chosen_endpoint(rule: Rule, chance: Fraction) -> str:
