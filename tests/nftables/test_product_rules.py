@@ -29,6 +29,7 @@ RAW = chain("raw", "notrack", base="type filter hook prerouting priority raw; po
         ("tcp flags & (0x1 | 0x2) == 0x2", SYN), ("icmp type { 0, 8 }", PING), ("fib daddr type 1", COMING),
         ("fib daddr type != 2", COMING), ("ip protocol 17", COMING), ("meta l4proto { 6, 17 }", COMING),
         ("meta nfproto 2", COMING), ("meta protocol 0x0800", COMING), ("fib saddr . iif oif != 0", COMING),
+        ("ct state invalid,new,0x10,0x80000000", COMING),
     ],
 )  # fmt: skip
 def test_numbers_of_nft_n_mean_what_their_names_mean(rule: str, packet: Packet) -> None:

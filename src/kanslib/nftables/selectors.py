@@ -497,12 +497,19 @@ _STATUSES = {"EXPECTED": "EXPECTED", "SEEN-REPLY": "SEEN_REPLY", "ASSURED": "ASS
 
 
 def _ct_state(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the match of states; among others, bits that the kernel never sets are left out (Tailscale names all)."""
     places = {name.lower(): place for place, name in enumerate(STATES)}
-    names = [_STATE_BITS.get(one.value) if isinstance(one.value, int) else one.value for one in _constants(values)]
+    constants = [one.value for one in _constants(values)]
+    names = [_STATE_BITS.get(one) if isinstance(one, int) else one for one in constants if not _is_never_set(one)]
     found = [places.get(name or "") for name in names]
-    if None in found:
+    if None in found or not found:
         raise UnknownValueError
     return (ConntrackMatch(StateTest(join((at, at) for at in found if at is not None), frozenset(), negated), ()),)
+
+
+def _is_never_set(state: int | str) -> bool:
+    """Return whether a number is one bit, of no state (Linux net/netfilter/nft_ct.c, nft_ct_get_eval)."""
+    return isinstance(state, int) and state.bit_count() == 1 and state not in _STATE_BITS
 
 
 def _ct_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
