@@ -71,7 +71,7 @@ class Machine:
             f"addr add {address}/{prefix} dev {name}" for name, address, prefix in addresses if address != "127.0.0.1"
         ]
         near = [f"route replace {to} dev {dev}" for to, gateway, dev in routes if not gateway]
-        batch += near + [f"route replace {to} via {gateway} dev {dev}" for to, gateway, dev in routes if gateway]
+        batch += near + [f"route replace {to} via {gateway} dev {dev} onlink" for to, gateway, dev in routes if gateway]
         ran("ip", "-batch", "-", text="\n".join(batch))
         macs = {link["ifname"]: link["address"] for link in json.loads(ran("ip", "-j", "link"))}
         for number, name in enumerate(names):
