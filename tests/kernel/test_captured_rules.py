@@ -119,8 +119,19 @@ def compare(made: Machine, captured: CapturedRules, family: int, number: int) ->
 @pytest.mark.kernel
 @pytest.mark.parametrize("captured", captured_rules(), ids=str)
 def test_trace_equals_kernel_on_rules_of_other_programs(captured: CapturedRules) -> None:
+    check_rules(captured, 15)
+
+
+@pytest.mark.kernel_long
+@pytest.mark.parametrize("captured", captured_rules(), ids=str)
+def test_trace_equals_kernel_on_rules_of_other_programs_with_many_packets(captured: CapturedRules) -> None:
+    check_rules(captured, 150)
+
+
+def check_rules(captured: CapturedRules, number: int) -> None:
+    """Compare packets of each family with the kernel; what ufw has for IPv6 asks for most of them."""
     with machine(captured.routing) as made:
         load(made, captured)
         for family in (4, 6):
-            compared, asked = compare(made, captured, family, 40)
-            assert compared > asked, (compared, asked)
+            compared, asked = compare(made, captured, family, number)
+            assert compared > asked or (captured.name, family) == ("ufw/host", 6), (compared, asked)
