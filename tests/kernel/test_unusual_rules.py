@@ -60,8 +60,9 @@ def test_all_of_nat_stands_where_its_first_chain_was_added(made: Machine, chains
 @pytest.mark.kernel
 @pytest.mark.parametrize("priority", [-201, -200, -199])
 def test_chain_at_the_priority_of_conntrack_comes_first(made: Machine, priority: int) -> None:
-    rules = ("ct state new counter", "ct state invalid counter", "udp dport 53 counter notrack")
-    asked = ("ct state untracked counter", "ct state new counter")
+    sent = "meta l4proto { tcp, udp } ct state"  # and not the kernel's own ICMPv6
+    rules = (f"{sent} new counter", f"{sent} invalid counter", "udp dport 53 counter notrack")
+    asked = (f"{sent} untracked counter", f"{sent} new counter")
     chains = (
         chain("in", f"filter hook prerouting priority {priority}", *rules),
         chain("own", f"filter hook output priority {priority}", *rules),
@@ -79,3 +80,55 @@ def test_only_nat_and_route_give_a_packet_another_way(made: Machine, kind: str) 
         chain("way", "filter hook postrouting priority 0", 'oifname "eth0" counter', 'oifname "eth1" counter'),
     )
     compare(made, table(*chains), OWN, 1)
+
+
+COMPARED = (
+    "tcp flags { syn | ack, syn }", "tcp flags { fin | ack, psh | ack, ack }", "th dport != { 22, 80 }",
+    "th sport 2048", "th sport > 1023", "meta l4proto . th dport != { udp . 53 }", "meta mark < 0x1000",
+    "meta mark & 0xff00 0x0-0x100", "ip dscp 8-16", "ip dscp >= 0", "ip version 4", "udp dport & 1 == 1",
+    "ip ttl & 1 == 1", "ip saddr & 0.0.0.7 < 0.0.0.8", "meta nfproto ipv4 @nh,16,16 28",
+    "meta nfproto ipv4 @nh,128,8 10", "meta l4proto udp @th,16,16 & 0xff == 53", "icmp type 8 icmp code 0",
+    "icmp type < 9", "icmp code < 2", "icmp type . icmp code { echo-request . 0 }", "esp spi 5",
+    "exthdr hbh missing ip6 nexthdr 5", "igmp type 17", "tcp option timestamp missing meta l4proto udp",
+    "ip saddr { 10.0.0.9, * }", "tcp dport { 5, * }", "ip saddr . udp dport { 10.0.0.9 . 53, * }",
+    "ct state != established,related", "ct status assured", "ct status ! assured", "ct status != dnat",
+    "ct status { dnat, snat }", "ct protocol udp", "ct l3proto ipv4", 'fib daddr oif "eth1"',
+    'fib daddr oifname "eth0"', 'fib saddr oifname "eth0"', "fib daddr oif exists", 'fib saddr . iif oif "eth0"',
+    "fib daddr oif missing", "meta random >= 0", "jhash ip6 saddr mod 1 0",
+)  # fmt: skip
+
+
+@pytest.mark.kernel
+def test_what_rules_compare(made: Machine) -> None:
+    compare(
+        made, table(chain("c", "filter hook forward priority 0", *(f"{one} counter" for one in COMPARED))), FORWARDED, 1
+    )
+
+
+@pytest.mark.kernel
+def test_what_rules_compare_behind_a_translation(made: Machine) -> None:
+    asked = ("dnat", "!= dnat", "{ dnat, snat }", "! dnat")
+    chains = (
+        chain("n", "nat hook prerouting priority dstnat", "ip daddr 10.0.1.20 dnat ip to 10.0.1.21"),
+        chain("c", "filter hook forward priority 0", *(f"ct status {one} counter" for one in asked)),
+    )
+    compare(made, table(*chains), FORWARDED, 1)
+
+
+@pytest.mark.kernel
+def test_map_with_an_element_for_all_that_is_left(made: Machine) -> None:
+    rules = ("meta mark set udp dport map { 53 : 0x1, * : 0x2 }", "meta mark 0x1 counter", "meta mark 0x2 counter")
+    compare(made, table(chain("c", "filter hook forward priority 0", *rules)), FORWARDED, 1)
+
+
+@pytest.mark.kernel
+def test_marks_that_are_computed(made: Machine) -> None:
+    values = (0x11234, 0x334, 0x12, 0x120000, 0xEDCB)
+    rules = (
+        "meta mark set 0x1234", "ct mark set meta mark | 0x10000", "meta mark set ct mark",
+        "meta mark set ct mark & 0xff | 0x300", "meta mark set ct mark & 0xffff", "meta mark set meta mark >> 8",
+        "meta mark set meta mark << 16", "meta mark set ct mark & 0xffff xor 0xffff",
+    )  # fmt: skip
+    asked = tuple(f"meta mark {value:#x} counter" for value in values)
+    chains = [one for rule in rules for one in (rule, *asked)]
+    compare(made, table(chain("c", "filter hook forward priority 0", *chains)), FORWARDED, 1)

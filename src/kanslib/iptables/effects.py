@@ -143,6 +143,8 @@ def _hash_mark(action: targets.HashMark, state: PacketState) -> str:
 @apply.register
 def _set_field(action: targets.SetField, state: PacketState) -> str:
     state.change(action.field, action.value)
+    if action.value is None:
+        return action.words
     return tr("{field} becomes {value}", field=tr(FIELDS[action.field][0]), value=action.value)
 
 

@@ -74,6 +74,10 @@ class MatchedPacket(Protocol):
 
     def address(self, field: str) -> tuple[int, int] | None: ...  # noqa: D102 (as PacketState says)
 
+    def value(self, field: str) -> int | None: ...  # noqa: D102 (as PacketState says)
+
+    def bits(self, word: str, mask: int) -> int | None: ...  # noqa: D102 (as PacketState says)
+
     def set_value(self, part: str, side: str) -> str | int | None: ...  # noqa: D102 (as PacketState says)
 
     def describe(self, field: str) -> str: ...  # noqa: D102 (as PacketState says)

@@ -17,6 +17,7 @@ from kanslib.iptables.outcome import Step
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, number, well_known
 from kanslib.iptables.questions import (
     ADDRESSES,
+    ANY_NAME,
     CERTAIN,
     INVALID,
     NEW,
@@ -38,7 +39,6 @@ from kanslib.iptables.stages import Role, Stage, TracedChain
 
 Steps = tuple["Steps | None", Step]  # the steps before, the newest
 
-_NAMES: Ranges = ((0, (1 << 128) - 1),)
 # the fields that can be unknown: their words, and the numbers that are possible
 FIELDS: dict[str, tuple[str, Ranges]] = {
     "src": (tr_later("the source"), ADDRESSES), "dst": (tr_later("the destination"), ADDRESSES),
@@ -48,10 +48,10 @@ FIELDS: dict[str, tuple[str, Ranges]] = {
     "tos": (tr_later("the TOS octet"), ((0, 255),)),
     "tcp_flags": (tr_later("the set of TCP flags"), ((0, 255),)),
     "icmp_type": (tr_later("the ICMP type"), ((0, 65535),)),
-    "in_interface": (tr_later("the interface by which it comes in"), _NAMES),
-    "out_interface": (tr_later("the interface by which it goes out"), _NAMES),
-    "physdev_in": (tr_later("the bridge port by which it comes in"), _NAMES),
-    "physdev_out": (tr_later("the bridge port by which it goes out"), _NAMES),
+    "in_interface": (tr_later("the interface by which it comes in"), ANY_NAME),
+    "out_interface": (tr_later("the interface by which it goes out"), ANY_NAME),
+    "physdev_in": (tr_later("the bridge port by which it comes in"), ANY_NAME),
+    "physdev_out": (tr_later("the bridge port by which it goes out"), ANY_NAME),
     "source_mac": (tr_later("the source MAC"), ((0, (1 << 48) - 1),)),
     "uid": (tr_later("the sending user"), ((0, 0xFFFFFFFF),)),
     "gid": (tr_later("the sending group"), ((0, 0xFFFFFFFF),)),
@@ -303,6 +303,13 @@ class PacketState:
             return self.ask(Question(self.subject(source), of_bits(8, open_bits, value)))
         text = all_of(f"{value:#x}/{open_bits:#x}" for _, open_bits, value in asked)
         return self.ask(Question(Subject("mark", tr("{source} {{is|is not}}", source=source), text, asked), YES, asked))
+
+    def bits(self, word: str, mask: int) -> int | None:
+        """Return the bits of mark, connmark, tos or tcp_flags under a mask; None where one of them is not known."""
+        found: Bits = getattr(self, word)
+        for source, (known, value) in self.learned.items():
+            found = found.learn(source, known, value)
+        return found.under(mask)
 
     def set_value(self, part: str, side: str) -> str | int | None:
         """Return what a set compares (Linux net/netfilter/ipset); see `ipset.SetPacket`."""

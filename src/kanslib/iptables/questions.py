@@ -28,6 +28,7 @@ NO_MSS = 65536  # a SYN without the option
 ABSENT = 1 << 128  # a packet without the field, above all numbers, names and addresses
 _VERBS = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _NAME_BYTES = 16  # IFNAMSIZ
+ANY_NAME: Ranges = ((0, (1 << 8 * _NAME_BYTES) - 1),)
 _IPV4: Ranges = ((0, (1 << 32) - 1),)
 ADDRESSES: Ranges = ((0, (1 << 32) + (1 << 128) - 1),)
 PORTS: Ranges = ((0, 65535),)

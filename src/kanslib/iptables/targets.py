@@ -139,10 +139,14 @@ class Translate:
 
 @dataclass(frozen=True, slots=True)
 class SetField:
-    """An address or a port (`src`, `dst`, `sport`, `dport`) is written over, and conntrack does not know of it."""
+    """An address or a port (`src`, `dst`, `sport`, `dport`) is written over, and conntrack does not know of it.
+
+    `value`: None for one that is not known; `words` then say what it is.
+    """
 
     field: str
-    value: str | int
+    value: str | int | None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,11 @@ from kanslib.nftables import statement_actions
 from kanslib.nftables.explain import WalkedRule
 from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
+    CATCH_ALL,
     UnknownValueError,
     checked_address,
-    matches_of,
     network_of,
     requirements_of,
-    unknown_match,
 )
 from kanslib.nftables.syntax import (
     Assign,
@@ -229,8 +228,10 @@ class _MapChain(CompiledChain):
     def _matches(self, position: int) -> tuple[Match, ...]:
         element = self._elements[position]
         if self._shares:
-            return (RandomMatch(Probability(self._shares[position].of_rest)),)
-        return () if element.key == Value("*") else key_matches(self._key, element.key)
+            return (*requirements_of(self._key), RandomMatch(Probability(self._shares[position].of_rest)))
+        if element.key == CATCH_ALL:
+            return requirements_of(self._key)
+        return statement_actions.key_matches(self._key, element.key)
 
     @cached_property
     def _shares(self) -> tuple[_Share, ...]:
@@ -261,7 +262,7 @@ class _MapChain(CompiledChain):
 
 def _in_order(elements: Sequence[Element]) -> Sequence[Element]:
     """Return the elements of a map with the one for all that is left, `*`, behind the others."""
-    return sorted(elements, key=lambda element: element.key == Value("*"))
+    return sorted(elements, key=lambda element: element.key == CATCH_ALL)
 
 
 def _chains(elements: Sequence[Element]) -> frozenset[str]:
@@ -269,19 +270,6 @@ def _chains(elements: Sequence[Element]) -> frozenset[str]:
     if isinstance(elements, FastElements):
         return elements.chains
     return frozenset(one.data.chain for one in elements if isinstance(one.data, Verdict)) - {""}
-
-
-def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
-    """Return the matches for a packet whose `key` has a value; both may have several parts."""
-    keys = key.parts if isinstance(key, Concatenation) else (key,)
-    values = value.parts if isinstance(value, Concatenation) else (value,)
-    found: list[Match] = []
-    for one, wanted in zip(keys, values, strict=False):
-        try:
-            found += matches_of(one, [wanted], False)
-        except UnknownValueError:
-            found += (*requirements_of(one), unknown_match(f"{one} {wanted}"))
-    return tuple(found)
 
 
 class _Share(NamedTuple):
@@ -295,7 +283,7 @@ def _shares(key: NumGen | Hash, elements: Sequence[Element]) -> Iterator[_Share]
     """Yield the share of each element of a map of random numbers; `*` has what the others leave."""
     left = key.modulus
     for element in elements:
-        count = left if element.key == Value("*") else _count(key, element)
+        count = left if element.key == CATCH_ALL else _count(key, element)
         yield _Share(Fraction(count, key.modulus), Fraction(count, left) if left else Fraction(0))
         left -= count
 

@@ -5,12 +5,12 @@ The matches are those of `iptables`: one packet, one set of questions, whichever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
-from kanslib.i18n import tr
+from kanslib.i18n import any_of, tr
 from kanslib.iptables.match_types import (
     EVERYTHING,
     AddrTypeMatch,
@@ -35,9 +35,27 @@ from kanslib.iptables.match_types import (
 )
 from kanslib.iptables.names import ICMPV6_TYPES, PORTS, PROTOCOLS, TCP_FLAGS, icmp
 from kanslib.iptables.packet import WITH_PORTS, number
-from kanslib.iptables.questions import LINK_TYPES, STATES, Question, address_number, mac_number, name_ranges
-from kanslib.iptables.ranges import YES_NO, Ranges, contains, join
+from kanslib.iptables.questions import (
+    ANY_NAME,
+    LINK_TYPES,
+    STATES,
+    Question,
+    address_number,
+    mac_number,
+    name_number,
+    name_ranges,
+)
+from kanslib.iptables.ranges import YES, YES_NO, Ranges, contains, join, subtract
 from kanslib.nftables.asked import asked_matches
+from kanslib.nftables.computed import (
+    CODE_POINTS,
+    ICMP_NAMES,
+    ICMPV6_NAMES,
+    ComputedMatch,
+    constant_bits,
+    is_computed,
+    with_numbers,
+)
 from kanslib.nftables.syntax import (
     Binary,
     Concatenation,
@@ -45,8 +63,10 @@ from kanslib.nftables.syntax import (
     Expression,
     Fib,
     Flags,
+    Hash,
     HeaderOption,
     Interval,
+    Lookup,
     Meta,
     Payload,
     Prefix,
@@ -60,8 +80,11 @@ _IPV6_HEADER = 40  # bytes
 _MOST_WORDS = 256  # in an interval of marks or flags
 _IP = ("ip", "ip6")
 # protocols that nft names in another way than /etc/protocols, or as it does
-_OTHER_PROTOCOLS = {"esp": "esp", "ah": "ah", "comp": "ipcomp", "igmp": "igmp", "gre": "gre"}
+_OTHER_PROTOCOLS = {
+    "icmp": "icmp", "icmpv6": "ipv6-icmp", "esp": "esp", "ah": "ah", "comp": "ipcomp", "igmp": "igmp", "gre": "gre",
+}  # fmt: skip
 _WITH_OPTIONS = frozenset(("tcp", "sctp", "dccp"))
+_ICMP = (PROTOCOLS["icmp"], PROTOCOLS["ipv6-icmp"])
 _PORTS_OF = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
 _FAMILIES = {"ip": 4, "ipv4": 4, "ip6": 6, "ipv6": 6, 0x0800: 4, 0x86DD: 6, 2: 4, 10: 6}
 _RAW = {  # what a rule reads by its place in a header, by names
@@ -108,6 +131,68 @@ class ProtocolsMatch:
     def holds(self, packet: MatchedPacket) -> Answer:
         """Compare the protocol."""
         return contains(self.protocols, packet.protocol) != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class TransportMatch:
+    """`th sport`, `th dport`: the first bytes behind the header of IP, whatever they are in the packet's protocol.
+
+    Those of ICMP are its type and code, and a checksum (RFC 792, RFC 4443).
+    """
+
+    field: str
+    ranges: Ranges
+    negated: bool
+    unknown: Match
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The port, the type of ICMP, or what is asked for other protocols."""
+        return (self.field, "icmp_type", *self.unknown.names)
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compare the bytes."""
+        if packet.protocol in WITH_PORTS:
+            field = self.field
+        elif packet.protocol in _ICMP and self.field == "sport":
+            field = "icmp_type"
+        else:
+            return self.unknown.holds(packet)
+        found = packet.test(field, self.ranges)
+        return found if isinstance(found, Question) else found != self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMatch:
+    """`fib daddr oifname "eth0"`: the interface of the route to an address is one of some; `ranges`: their names.
+
+    The machine's own addresses have none (Linux net/ipv4/netfilter/nft_fib_ipv4.c, nft_fib4_eval). `limit`: the field
+    with the one interface that counts, or empty. `unknown` asks where the routes are not known.
+    """
+
+    field: str
+    limit: str
+    ranges: Ranges
+    negated: bool
+    unknown: Match
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is asked where the routes are not known."""
+        return self.unknown.names
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Look the route up."""
+        text = packet.src if self.field == "src" else packet.dst
+        if packet.routing is None or text is None or packet.in_interface == "lo":
+            return self.unknown.holds(packet)
+        route = None if packet.routing.type_of(text) in ("LOCAL", "ANYCAST") else packet.routing.route(text)
+        found = set() if route is None else {route.dev, *route.others}
+        if self.limit:
+            found &= {packet.describe(self.limit)}
+        if len(found) > 1:
+            return self.unknown.holds(packet)
+        return contains(self.ranges, name_number("".join(found))) != self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +255,16 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
     if isinstance(left, RawPayload) and (known := _RAW.get((left.base, left.offset, left.length))):
         values = [_of_bits(value, left.length) for value in values] if is_address(known) else values
         left = known
+    if CATCH_ALL in values:
+        return (*requirements_of(left), AnyMatch(((),), negated))
+    values = [with_numbers(left, value) for value in values]
     builder = _builder(left)
     if builder is not None:
-        return builder(values, negated)
+        with suppress(UnknownValueError):
+            return builder(values, negated)
+    if is_computed(left):
+        with suppress(UnknownValueError):
+            return _computed(left, values, negated)
     found = asked_matches(left, values, negated)
     if found is None:
         raise UnknownValueError(str(left))
@@ -181,6 +273,24 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
         (of_protocol,) = _protocol(left.protocol)
         return (AnyMatch(((replace(of_protocol, negated=True),), found), negated),)
     return (*requirements_of(left), *found)
+
+
+CATCH_ALL = Value("*")  # the element of a set for all that has no other
+
+
+def _computed(left: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    ranges = join(_computed_range(left, value) for value in values)
+    text = f"{left} {'!= ' if negated else ''}{', '.join(map(str, values))}"
+    return (*requirements_of(left), ComputedMatch(left, ranges, negated, unknown_match(text)))
+
+
+def _computed_range(left: Expression, value: Expression) -> tuple[int, int]:
+    """Return the numbers that a constant stands for. UnknownValueError where it is no constant."""
+    ends = (value.first, value.last) if isinstance(value, Interval) else (value, value)
+    first, last = (constant_bits(Value(end) if isinstance(end, int | str) else end, left) for end in ends)
+    if first is None or last is None:
+        raise UnknownValueError(str(value))
+    return first, last
 
 
 def _of_bits(value: Expression, bits: int) -> Expression:
@@ -265,8 +375,7 @@ def _payload(left: Payload) -> _Builder | None:
     if protocol in ("ip", "ip6"):
         return _network_header(left)
     if field in ("sport", "dport") and (protocol in _PORTS_OF or protocol == "th"):
-        requires = () if protocol == "th" else _protocol(protocol)
-        return _field(field, _port, *requires)
+        return _transport(field) if protocol == "th" else _field(field, _port, *_protocol(protocol))
     if left == Payload("tcp", "flags"):
         return lambda values, negated: (*_protocol("tcp"), *_bits("tcp_flags", 0xFF, values, negated))
     if protocol in ("icmp", "icmpv6") and field in ("type", "code"):
@@ -276,6 +385,15 @@ def _payload(left: Payload) -> _Builder | None:
     if left == Payload("ether", "type"):
         return _family
     return None
+
+
+def _transport(field: str) -> _Builder:
+    def build(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+        ranges = join(one for value in values for one in _port(value))
+        text = f"th {field} {'!= ' if negated else ''}{', '.join(map(str, values))}"
+        return (TransportMatch(field, ranges, negated, unknown_match(text)),)
+
+    return build
 
 
 def _network_header(left: Payload) -> _Builder | None:
@@ -309,7 +427,7 @@ def _length_of_ipv6(value: Expression) -> Ranges:
 
 
 def _protocol(name: str) -> tuple[ProtocolsMatch, ...]:
-    at = PROTOCOLS["ipv6-icmp" if name == "icmpv6" else name]
+    at = PROTOCOLS[_OTHER_PROTOCOLS.get(name, name)]
     return (ProtocolsMatch(((at, at),), False),)
 
 
@@ -323,7 +441,7 @@ def _family(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
 
 
 def _icmp(protocol: str, field: str) -> _Builder:
-    names, types = (_ICMPV6_NAMES, ICMPV6_TYPES) if protocol == "icmpv6" else (_ICMP_NAMES, None)
+    names, types = (ICMPV6_NAMES, ICMPV6_TYPES) if protocol == "icmpv6" else (ICMP_NAMES, None)
 
     def read(value: Expression) -> Ranges:
         if field == "code":
@@ -338,15 +456,6 @@ def _icmp(protocol: str, field: str) -> _Builder:
         return tuple((first << 8, last << 8 | 0xFF) for first, last in integers(value))
 
     return _field("icmp_type", read, *_protocol(protocol))
-
-
-# names that nft has and iptables has not, by family (`nft describe icmp type`, `nft describe icmpv6 type`)
-_ICMP_NAMES = {"info-request": "15", "info-reply": "16"}
-_ICMPV6_NAMES = {
-    "nd-router-solicit": "133", "nd-router-advert": "134", "nd-neighbor-solicit": "135", "nd-neighbor-advert": "136",
-    "nd-redirect": "137", "router-renumbering": "138", "ind-neighbor-solicit": "141", "ind-neighbor-advert": "142",
-    "mld2-listener-report": "143",
-}  # fmt: skip
 
 
 def _mac(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
@@ -444,20 +553,27 @@ def any_bit(left: Expression, right: Expression, negated: bool) -> tuple[Match, 
     if left == Payload("tcp", "flags"):
         return (*_protocol("tcp"), BitsMatch("tcp_flags", flag_bits(right), 0, not negated))
     if isinstance(left, Ct):
-        values = [Value(name) for name in right.names] if isinstance(right, Flags) else [right]
+        values = _alternatives(right)
+        if left.key == "status":
+            return (TrackedMatch(), _has_status(values, negated))
         return matches_of(left, values, negated)
     return None
 
 
-_DSCP = {f"cs{n}": 8 * n for n in range(8)} | {
-    f"af{n}{drop}": 8 * n + 2 * drop for n in range(1, 5) for drop in range(1, 4)
-} | {"be": 0, "df": 0, "ef": 46, "lephb": 1, "va": 44}  # fmt: skip
+def _alternatives(value: Expression) -> list[Expression]:
+    """Return each of several symbols: `established,related`, which some versions print with `|`."""
+    match value:
+        case Flags(names):
+            return [Value(name) for name in names]
+        case Binary("|", left, right):
+            return [*_alternatives(left), *_alternatives(right)]
+    return [value]
 
 
 def dscp(value: Expression) -> int:
     """Return a code point as a number: `af11` is 10. UnknownValueError for no code point."""
     if isinstance(value, Value):
-        found = _DSCP.get(value.value) if isinstance(value.value, str) else value.value
+        found = CODE_POINTS.get(value.value) if isinstance(value.value, str) else value.value
         if found is not None:
             return found
     raise UnknownValueError(str(value))
@@ -471,7 +587,7 @@ def _ct(left: Ct) -> _Builder | None:
         case "state":
             return _ct_state
         case "status":
-            return _of_connection(_ct_status)
+            return _of_connection(_ct_is_status)
         case "mark":
             return _of_connection(lambda values, negated: _bits("connmark", ALL_BITS, values, negated))
         case "direction":
@@ -493,16 +609,20 @@ def _of_connection(build: _Builder) -> _Builder:
 # as `nft -n` prints them (Linux uapi/linux/netfilter/nf_conntrack_common.h)
 _STATE_BITS = {0x1: "invalid", 0x2: "established", 0x4: "related", 0x8: "new", 0x40: "untracked"}
 _STATUS_BITS = {0x1: "EXPECTED", 0x2: "SEEN-REPLY", 0x4: "ASSURED", 0x8: "CONFIRMED", 0x10: "SNAT", 0x20: "DNAT"}
-_STATUSES = {"EXPECTED": "EXPECTED", "SEEN-REPLY": "SEEN_REPLY", "ASSURED": "ASSURED", "CONFIRMED": "CONFIRMED"}
 
 
 def _ct_state(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
-    """Return the match of states; among others, bits that the kernel never sets are left out (Tailscale names all)."""
+    """Return the match of states; among others, bits that the kernel never sets are left out (Tailscale names all).
+
+    Several at once are compared as one word, and a connection has one of them: `ct state != established,related`.
+    """
+    several = [one for one in values if isinstance(one, Binary | Flags)]
+    values = [one for one in values if not isinstance(one, Binary | Flags)]
     places = {name.lower(): place for place, name in enumerate(STATES)}
     constants = [one.value for one in _constants(values)]
     names = [_STATE_BITS.get(one) if isinstance(one, int) else one for one in constants if not _is_never_set(one)]
     found = [places.get(name or "") for name in names]
-    if None in found or not found:
+    if None in found or not (found or several):
         raise UnknownValueError
     return (ConntrackMatch(StateTest(join((at, at) for at in found if at is not None), frozenset(), negated), ()),)
 
@@ -512,15 +632,38 @@ def _is_never_set(state: int | str) -> bool:
     return isinstance(state, int) and state.bit_count() == 1 and state not in _STATE_BITS
 
 
-def _ct_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+_TRANSLATED = frozenset(("DNAT", "SNAT"))
+
+
+def _status_names(values: Sequence[Expression]) -> frozenset[str]:
     constants = [one.value for one in _constants(values)]
     names = {_STATUS_BITS.get(one, "") if isinstance(one, int) else one.upper() for one in constants}
-    if not names or not names <= {"DNAT", "SNAT", *_STATUSES}:
+    if not names or not names <= {*_STATUS_BITS.values()}:
         raise UnknownValueError
-    translated, statuses = names - {*_STATUSES}, frozenset(_STATUSES[name] for name in names & {*_STATUSES})
-    found = [ConntrackMatch(StateTest((), frozenset(translated), False), ())] if translated else []
-    found += [ConntrackMatch(None, (StatusTest(statuses, False),))] if statuses else []
-    return (AnyMatch(tuple((match,) for match in found), negated),)
+    return frozenset(one.replace("-", "_") for one in names)
+
+
+def _has_status(values: Sequence[Expression], negated: bool) -> Match:
+    """Return the match of a connection that has any of some bits of its status; `negated`: none of them."""
+    names = _status_names(values)
+    translated, others = names & _TRANSLATED, names - _TRANSLATED
+    tests: list[Match] = [ConntrackMatch(StateTest((), translated, False), ())] if translated else []
+    tests += [ConntrackMatch(None, (StatusTest(others, False),))] if others else []
+    return AnyMatch(tuple((one,) for one in tests), negated)
+
+
+def _ct_is_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the match of a status that is just this: `ct status != dnat`, `ct status { dnat, snat }`.
+
+    Never so for a translation alone: a bit that it is done stands beside it (Linux net/netfilter/nf_nat_core.c,
+    nf_nat_setup_info), so that `ct status != dnat` holds for every connection. A new one has none of the others.
+    """
+    names = _status_names(values)
+    if names <= _TRANSLATED:
+        return (AnyMatch((), negated),)
+    words = tr("the connection {{is|is not}} {statuses}, and nothing else", statuses=any_of(sorted(names)))
+    test = ConnectionTest(f"ctstatus {sorted(names)}", words, YES, YES_NO, False, negated)
+    return (ConntrackMatch(None, (test,)),)
 
 
 def _ct_direction(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
@@ -549,6 +692,8 @@ def _fib(left: Fib) -> _Builder | None:
         return lambda values, negated: (AddrTypeMatch(field, _types(values), limit, negated),)
     if left.result == "oif" and "saddr" in flags and flags <= {"saddr", "iif", "mark"}:
         return lambda values, negated: _reverse_path(left, values, negated)
+    if left.result in ("oif", "oifname") and flags <= {"saddr", "daddr", "iif", "oif", "mark"}:
+        return lambda values, negated: _route_interface(left, values, negated)
     return None
 
 
@@ -577,11 +722,35 @@ def _constants(values: Sequence[Expression]) -> tuple[Value, ...]:
 
 def _reverse_path(left: Fib, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     """Return the match of `fib saddr . iif oif missing`: no route back to the source by this interface."""
-    if len(values) != 1 or values[0] not in (Value("exists"), Value("missing"), Value(0)):  # 0: as nft before 1.0 says
-        raise UnknownValueError
+    if len(values) != 1 or values[0] not in _EXISTENCE:
+        return _route_interface(left, values, negated)
     words = tr("the way back to VALUE {leaves|does not leave} by the interface that it came in by")
-    inverted = (values[0] != Value("exists")) != negated
+    inverted = _EXISTENCE[values[0]] == negated
     return (ReversePathMatch("iif" not in left.flags, True, inverted, words),)
+
+
+# with `nft -n`, and before 1.0, a number says whether there is a route
+_EXISTENCE: Mapping[Expression, bool] = {
+    Value("exists"): True,
+    Value("missing"): False,
+    Value(0): False,
+    Value(1): True,
+}
+_NO_NAME: Ranges = ((0, 0),)
+
+
+def _route_interface(left: Fib, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the match of `fib daddr oif "eth0"`, `fib saddr . iif oifname "eth0"`, `fib daddr oif exists`."""
+    ranges: Ranges = ()
+    for value in values:
+        if left.result == "oif" and value in _EXISTENCE:
+            ranges = join((*ranges, *(subtract(ANY_NAME, _NO_NAME) if _EXISTENCE[value] else _NO_NAME)))
+        else:
+            ranges = join((*ranges, *_name(value)))
+    limit = "in_interface" if "iif" in left.flags else "out_interface" if "oif" in left.flags else ""
+    text = f"{left} {'!= ' if negated else ''}{', '.join(map(str, values))}"
+    field = "src" if "saddr" in left.flags else "dst"
+    return (RouteMatch(field, limit, ranges, negated, unknown_match(text)),)
 
 
 def _socket(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
@@ -690,17 +859,13 @@ def requirements_of(left: Expression) -> tuple[Match, ...]:
             return tuple(match for part in parts for match in requirements_of(part))
         case Payload("ip" | "ip6" as protocol, _):
             return (of_family(protocol),)
-        case Payload("th", _):
-            return (ProtocolsMatch(join((at, at) for at in WITH_PORTS), False),)
-        case Payload(protocol, _) if protocol in _PORTS_OF or protocol in ("icmp", "icmpv6"):
+        case Payload(protocol, _) if protocol in _PORTS_OF or protocol in _OTHER_PROTOCOLS:
             return _protocol(protocol)
-        case Payload(protocol, _) if protocol in _OTHER_PROTOCOLS:
-            return _protocol(_OTHER_PROTOCOLS[protocol])
         case HeaderOption(protocol, _) if protocol in _WITH_OPTIONS:
             return _protocol(protocol)
-        case HeaderOption(protocol, _):
+        case HeaderOption(protocol):  # all others are extension headers
             return (of_family("ip" if protocol == "ip" else "ip6"),)
-        case Binary(_, inner, _):
+        case Hash(_, inner) | Lookup(inner) | Binary(_, inner, _) if inner is not None:
             return requirements_of(inner)
         case Ct(key) if key != "state":
             return (TrackedMatch(),)

@@ -9,6 +9,7 @@ from typing import cast
 
 from kanslib.i18n import tr
 from kanslib.iptables import effects, targets
+from kanslib.iptables.bits import Bits
 from kanslib.iptables.match_types import (
     EVERYTHING,
     ActingMatch,
@@ -24,12 +25,14 @@ from kanslib.iptables.match_types import (
 from kanslib.iptables.names import PORTS, PROTOCOLS
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
-from kanslib.iptables.ranges import Ranges, join
+from kanslib.iptables.ranges import Ranges, intersect, join, size
 from kanslib.iptables.targets import Action
 from kanslib.nftables.asked import settle
+from kanslib.nftables.computed import constant_bits, number_of, with_numbers
 from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
     ALL_BITS,
+    CATCH_ALL,
     AnyMatch,
     ProtocolsMatch,
     UnknownValueError,
@@ -218,19 +221,34 @@ def _comparison(statement: Comparison, table: Table) -> tuple[Match, ...]:
         if operator == "!=" and isinstance(right, Interval):
             right, operator = _between(right)
         if operator in ("<", ">", "<=", ">="):
-            right, operator = above_below(operator, right), "=="
-        if isinstance(left, NumGen | Hash):
+            right, operator = above_below(operator, with_numbers(left, right)), "=="
+        if isinstance(left, NumGen | Hash) or left == Meta("random"):
             return _random(left, _values(right, table), operator == "!=")
-        if isinstance(right, SetReference) and is_hidden(right, table):
-            return (*requirements_of(left), _hidden_match(right, left, operator == "!="))
-        if isinstance(right, SetReference) and is_updated(right.name, table):
-            return (*requirements_of(left), SetMatch.of(table, right.name, left, operator == "!="))
-        if (addresses := _addresses(right, table)) is not None and isinstance(left, Payload) and is_address(left):
-            return addresses_match(left, addresses, operator == "!=")
-        found = equal(left, _values(right, table), operator == "!=")
-        return found if operator == "!=" else (*found, *_limits_of(right, table))
+        return _compared(left, right, operator == "!=", table)
     except UnknownValueError:
         return (*requirements_of(left), unknown_match(text))
+
+
+def _compared(left: Expression, right: Expression, negated: bool, table: Table) -> tuple[Match, ...]:
+    """Return the matches of an expression that is equal to a constant or among the elements of a set, or is not.
+
+    UnknownValueError for what cannot be compared.
+    """
+    if isinstance(right, SetReference) and is_hidden(right, table):
+        return (*requirements_of(left), _hidden_match(right, left, negated))
+    if isinstance(right, SetReference) and is_updated(right.name, table):
+        return (*requirements_of(left), SetMatch.of(table, right.name, left, negated))
+    if (addresses := _addresses(right, table)) is not None and isinstance(left, Payload) and is_address(left):
+        return addresses_match(left, addresses, negated)
+    found = equal(left, _values(right, table), negated)
+    return found if negated else (*found, *_limits_of(right, table))
+
+
+def _share_of_random(values: Sequence[Expression], negated: bool) -> Fraction:
+    """Return the share of the numbers of `meta random` that are among some values."""
+    found = intersect(join(one for value in values for one in integers(value)), ((0, ALL_BITS),))
+    share = Fraction(size(found), ALL_BITS + 1)
+    return 1 - share if negated else share
 
 
 def is_hidden(found: SetReference | SetLiteral, table: Table) -> bool:
@@ -290,12 +308,23 @@ def equal(left: Expression, values: tuple[Expression, ...], negated: bool) -> tu
     """Return the matches of an expression that is equal to one of some values; it may have several parts."""
     if not isinstance(left, Concatenation):
         return matches_of(left, values, negated)
-    alternatives = []
-    for value in values:
-        parts = value.parts if isinstance(value, Concatenation) else (value,)
-        pairs = zip(left.parts, parts, strict=False)
-        alternatives.append(tuple(match for one, wanted in pairs for match in matches_of(one, [wanted], False)))
-    return (*requirements_of(left), AnyMatch(tuple(alternatives), negated))
+    if CATCH_ALL in values:
+        return (*requirements_of(left), AnyMatch(((),), negated))
+    alternatives = tuple(key_matches(left, value) for value in values)
+    return (*requirements_of(left), AnyMatch(alternatives, negated))
+
+
+def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
+    """Return the matches for a packet whose `key` has a value; both may have several parts."""
+    keys = key.parts if isinstance(key, Concatenation) else (key,)
+    values = value.parts if isinstance(value, Concatenation) else (value,)
+    found: list[Match] = []
+    for one, wanted in zip(keys, values, strict=False):
+        try:
+            found += matches_of(one, [wanted], False)
+        except UnknownValueError:
+            found += (*requirements_of(one), unknown_match(f"{one} {wanted}"))
+    return tuple(found)
 
 
 def _addresses(right: Expression, table: Table) -> Ranges | None:
@@ -305,11 +334,13 @@ def _addresses(right: Expression, table: Table) -> Ranges | None:
     return elements.addresses if isinstance(elements, FastElements) else None
 
 
-def _random(left: NumGen | Hash, values: tuple[Expression, ...], negated: bool) -> tuple[Match, ...]:
+def _random(left: Expression, values: tuple[Expression, ...], negated: bool) -> tuple[Match, ...]:
     """Return the match of a random number, or of a hash, which spreads packets like one."""
+    if not isinstance(left, NumGen | Hash):
+        return (RandomMatch(Probability(_share_of_random(values, negated))),)
     hit = count_drawn(left, values)
     chance = Fraction(left.modulus - hit if negated else hit, left.modulus)
-    return (RandomMatch(Probability(chance)),)
+    return (*requirements_of(left), RandomMatch(Probability(chance)))
 
 
 def count_drawn(key: NumGen | Hash, values: Sequence[Expression]) -> int:
@@ -327,7 +358,7 @@ class SetMatch:
     """Whether a set holds the packet's key: among its elements, or because a rule on the packet's way has added it."""
 
     name: str
-    fields: tuple[str, ...]
+    key: tuple[Expression, ...]
     elements: tuple[Match, ...]
     negated: bool
 
@@ -336,7 +367,7 @@ class SetMatch:
         """Return the match for a set of a table. UnknownValueError for a key that cannot be compared."""
         values = _values(SetReference(name), table)
         elements = equal(key, values, False)
-        return cls(f"{table.family} {table.name} {name}", key_fields(key), elements, negated)
+        return cls(f"{table.family} {table.name} {name}", _parts(key), elements, negated)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -345,7 +376,7 @@ class SetMatch:
 
     def holds(self, packet: MatchedPacket) -> Answer:
         """Look the key up."""
-        entry = packet.recent.get((self.name, *packet.key(self.fields)))
+        entry = packet.recent.get(_entry(packet, self.name, self.key))
         if entry is not None:
             return (entry.added > 0) != self.negated
         for match in self.elements:
@@ -360,7 +391,7 @@ class SetChange(ActingMatch):
     """A rule adds the packet's key to a set, or deletes it."""
 
     name: str
-    fields: tuple[str, ...]
+    key: tuple[Expression, ...]
     adds: bool
 
     @property
@@ -371,14 +402,14 @@ class SetChange(ActingMatch):
     def holds(self, packet: MatchedPacket) -> Answer:
         """Change the set on this path."""
         entry = RecentEntry(1, False, None) if self.adds else RecentEntry(0, True, None)
-        packet.recent = {**packet.recent, (self.name, *packet.key(self.fields)): entry}
+        packet.recent = {**packet.recent, _entry(packet, self.name, self.key): entry}
         return True
 
 
 def _set_update(statement: SetUpdate, table: Table) -> tuple[Match, ...]:
     limits = [match for inner in statement.element.statements for match in _as_matches(compile_statement(inner, table))]
     name = f"{table.family} {table.name} {statement.set}"
-    change = SetChange(name, key_fields(statement.element.key), statement.operation != "delete")
+    change = SetChange(name, _parts(statement.element.key), statement.operation != "delete")
     return (*requirements_of(statement.element.key), change, *limits)
 
 
@@ -386,11 +417,24 @@ def _as_matches(found: tuple[Match, ...] | Action) -> tuple[Match, ...]:
     return found if isinstance(found, tuple) else ()
 
 
-def key_fields(key: Expression) -> tuple[str, ...]:
-    """Return the fields of the packet of which a key consists, as `PacketState` names them."""
-    names = {"saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport"}
-    parts = key.parts if isinstance(key, Concatenation) else (key,)
-    return tuple(names[part.field] for part in parts if isinstance(part, Payload) and part.field in names)
+def _parts(key: Expression) -> tuple[Expression, ...]:
+    return key.parts if isinstance(key, Concatenation) else (key,)
+
+
+def _entry(packet: MatchedPacket, name: str, parts: Sequence[Expression]) -> tuple[object, ...]:
+    """Return what stands for an element of a set: its name, and the value of each part of the packet's key."""
+    return (name, *(_key_value(packet, part) for part in parts))
+
+
+def _key_value(packet: MatchedPacket, part: Expression) -> object:
+    """Return the value of a part of a key; the part itself where it is not known: the same part is the same value."""
+    if isinstance(part, Meta) and part.key in _INTERFACES:
+        return packet.key((_INTERFACES[part.key],))
+    found = number_of(part, packet)
+    return part if found is None else found
+
+
+_INTERFACES = {"iif": "in_interface", "iifname": "in_interface", "oif": "out_interface", "oifname": "out_interface"}
 
 
 # ── what changes a packet ────────────────────────────────────────────────────────────────────────────────────
@@ -447,15 +491,20 @@ def _to_socket(statement: TProxy) -> tuple[Match, ...]:
     return (*family, protocols, ToSocket(targets.Redirect(at, str(address or ""), 0, 0)))
 
 
-def _assign(statement: Assign) -> Action:
-    target, value = statement.target, statement.value
+def _assign(statement: Assign) -> tuple[Match, ...] | Action:
+    target, value = statement.target, with_numbers(statement.target, statement.value)
     try:
         return _assigned(target, value)
     except UnknownValueError:
-        return targets.NoEffect(tr("{target} becomes {value}", target=target, value=value))
+        field = _FIELDS.get(target.field) if isinstance(target, Payload) else None
+        words = tr("{target} becomes {value}", target=target, value=value)
+        return targets.NoEffect(words) if field is None else targets.SetField(field, None, words)
 
 
-def _assigned(target: Expression, value: Expression) -> Action:
+_FIELDS = {"saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport", "ttl": "ttl", "hoplimit": "ttl"}
+
+
+def _assigned(target: Expression, value: Expression) -> tuple[Match, ...] | Action:
     """Return the action that gives a field a value. UnknownValueError for a value that the field cannot have."""
     match target:
         case Meta("mark"):
@@ -473,24 +522,86 @@ def _assigned(target: Expression, value: Expression) -> Action:
             return targets.SetMSS(None if isinstance(value, Route) else highest)
         case Payload("ip" | "ip6", "dscp"):
             return targets.SetBits("tos", 0xFC, dscp(value) << 2)
+        case Payload(_, field) if field in _FIELDS:
+            raise UnknownValueError(str(value))
     return settle(target, value, tr("{target} becomes {value}", target=target, value=value))
 
 
-def _assign_mark(word: str, value: Expression) -> Action:
+def _assign_mark(word: str, value: Expression) -> tuple[Match, ...] | Action:
     """Return the action that gives one of the two marks a value, which may be made from either of them."""
     if isinstance(value, NumGen | Hash) and word == "mark":
         return targets.HashMark(value.offset, value.offset + value.modulus - 1)
     try:
         source, keep, flip = _folded(value)
     except UnknownValueError:
-        return targets.HashMark(0, ALL_BITS)
+        return (*requirements_of(value), MarkChange(word, value))
     clear = ALL_BITS & ~keep
     if source in ("", word):
         clear = ALL_BITS if not source else clear
         return targets.SetBits("mark", clear, flip) if word == "mark" else targets.SetConnectionMark("set", clear, flip)
     if flip:
-        return targets.HashMark(0, ALL_BITS)
+        return (*requirements_of(value), MarkChange(word, value))
     return targets.SetConnectionMark("save" if word == "connmark" else "restore", ALL_BITS, keep)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkChange(ActingMatch):
+    """One of the two marks gets a value that is computed: `ct mark set meta mark | 0x100`, `meta mark set ip dscp`."""
+
+    word: str
+    value: Expression
+    names = ("mark", "ctstate")
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Compute the value; a packet without a connection keeps none (nft_ct.c, nft_ct_set_eval)."""
+        state = cast(PacketState, packet)
+        if self.word == "connmark" and (untracked := state.test_untracked()) is not False:
+            return untracked
+        words = tr("{target} becomes {value}", target=_MARKS[self.word], value=self.value)
+        found = _word(self.value, state) or Bits(0, ((words, ALL_BITS),))
+        if self.word == "connmark":
+            state.connmark = found
+        else:
+            state.mark = found
+            if found.known is not None:
+                words = tr("the mark becomes {known:#x}", known=found.known)
+        state.effects = (*state.effects, words)
+        return True
+
+
+_MARKS = {"mark": "meta mark", "connmark": "ct mark"}
+
+
+def _word(value: Expression, state: PacketState) -> Bits | None:
+    """Return an expression as a word, of which some bits may not be known; None where nothing is known of it."""
+    match value:
+        case Meta("mark"):
+            return state.mark
+        case Ct("mark", ""):
+            return state.connmark
+        case Binary(operator, left, right):
+            one, other = _word(left, state), _word(right, state)
+            return None if one is None or other is None else _combined(operator, one, other)
+    found = constant_bits(value, value)
+    found = number_of(value, state) if found is None else found
+    return None if found is None else Bits(found & ALL_BITS)
+
+
+def _combined(operator: str, one: Bits, other: Bits) -> Bits | None:
+    """Return two words with an operator between them; None where the unknown bits of both meet."""
+    if other.known is None:
+        possible = (found.value | sum(mask for _, mask in found.unknown) for found in (one, other))
+        is_disjoint = not int.__and__(*possible)
+        return one.copy_from(other, 0, ALL_BITS) if operator in ("|", "^") and is_disjoint else None
+    bits = other.known
+    match operator:
+        case "&":
+            return one.set(ALL_BITS & ~bits, 0)
+        case "|":
+            return one.set(bits, bits)
+        case "^":
+            return one.set(0, bits)
+    return one.shift(bits if operator == "<<" else -bits)
 
 
 def _folded(value: Expression) -> tuple[str, int, int]:
