@@ -9,7 +9,7 @@ import pytest
 
 from kanslib import iptables, nftables
 from kanslib.iptables import Packet
-from kanslib.nftables.syntax import Counter, Interval, Log, Lookup, Match, Nat, Prefix, Verdict
+from kanslib.nftables.syntax import Counter, Interval, Log, Lookup, Nat, Prefix, Verdict
 from tests.iptables.rulesets import ROUTING
 from tests.nftables.test_json_reader import of_json
 from tests.nftables.test_trace import COMING, chain, forward, ruleset, traced
@@ -84,10 +84,11 @@ def test_range_with_ports_is_printed_as_a_network(network: Prefix) -> None:
     assert statement == Nat("snat", network, Interval(1024, 65535))
 
 
-def test_comment_of_iptables_may_stand_in_the_middle_of_a_rule() -> None:
-    text = ruleset(chain("c", 'iifname "lan" comment "of lan" counter packets 0 bytes 0 jump d'), chain("d", "accept"))
+@pytest.mark.parametrize("match", ['iifname "lan" ', ""])
+def test_comment_of_iptables_may_stand_before_the_end_of_a_rule(match: str) -> None:
+    text = ruleset(chain("c", f'{match}comment "of lan" counter packets 0 bytes 0 jump d'), chain("d", "accept"))
     (rule,) = nftables.parse(text).table("ip", "t").chains["c"].rules
-    assert (rule.comment, [type(one) for one in rule.statements]) == ("of lan", [Match, Counter, Verdict])
+    assert (rule.comment, [type(one) for one in rule.statements[-2:]]) == ("of lan", [Counter, Verdict])
 
 
 def test_source_of_several_is_said_to_be_one_of_them() -> None:

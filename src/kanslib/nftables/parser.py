@@ -63,6 +63,7 @@ _OBJECTS = frozenset(
 _SET_PROPERTIES = ("type", "typeof", "flags", "timeout", "gc-interval", "size", "policy", "auto-merge", "comment")
 _SET_STATEMENTS = ("counter", "limit", "quota", "ct", "last")
 _INLINE = re.compile(r"(?P<head>.*?) ?\b(?P<kind>jump|goto) \{")  # a rule whose chain has no name: its rules follow
+_COMMENT = re.compile(r'comment "(?P<comment>[^"]*)"')  # a chain's: behind a rule's `-m comment` more comes
 _INLINE_END = re.compile(r"\}(?: comment (?P<comment>\"[^\"]*\"))?(?:\s*# handle (?P<handle>\d+))?")
 
 
@@ -195,8 +196,8 @@ def _read_chain(lines: _Lines, opened: int, name: str, family: str) -> dict[str,
     for number, line in lines.block(opened):
         if line.startswith("type ") and _BASE.match(line):
             base = _base_chain(lines, number, family)
-        elif line.startswith('comment "'):
-            comment = line.removeprefix("comment ").strip('"')
+        elif found_comment := _COMMENT.fullmatch(line):
+            comment = found_comment["comment"]
         elif line.endswith(" {") and (inline := _INLINE.fullmatch(line)):
             rule, chains = _read_inline_chain(lines, number, inline)
             rules.append(rule)
