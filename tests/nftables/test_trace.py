@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
@@ -323,6 +324,17 @@ def test_tables_of_iptables_without_its_dump_leave_the_answer_uncertain() -> Non
     assert all(not way.missing for way in rules.trace(COMING, ROUTING, beside=[iptables.parse(IPTABLES)]))
     empty = ruleset(chain("FORWARD", base=base), name="filter")
     assert all(not way.missing for way in nftables.parse(empty).trace(COMING, ROUTING))
+
+
+@pytest.mark.parametrize(("match", "is_whole"), [([], True), ([{"xt": {"type": "match", "name": "string"}}], False)])
+def test_json_says_which_tables_of_iptables_are_not_whole(match: list[object], is_whole: bool) -> None:
+    place = {"family": "ip", "table": "filter"}
+    base = {"type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}
+    entries = [{"table": {"family": "ip", "name": "filter"}}, {"chain": {**place, "name": "FORWARD", **base}},
+               {"rule": {**place, "chain": "FORWARD", "expr": [*match, {"drop": None}]}}]  # fmt: skip
+    rules = nftables.parse(json.dumps({"nftables": entries}))
+    assert rules.managed == {("ip", "filter")}
+    assert iptables.is_certain(rules.trace(COMING, ROUTING)) == is_whole
 
 
 @pytest.mark.parametrize(

@@ -117,13 +117,17 @@ class Ruleset:
         """The tables of iptables-nft that have rules, by family (4 or 6).
 
         nft leaves out the matches of xtables: 1.0.6 prints `ct status dnat` for a rule with
-        `-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT`.
+        `-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT`. Its JSON names them (`xt`): a table in which it names none
+        is whole, such as those that Tailscale shares with iptables-nft.
         """
         found: dict[int, tuple[MissingRules, ...]] = {}
+        in_part = {line for line, _ in self.unknown} if self.text.lstrip().startswith("{") else None
         for table in self.tables:
             has_rules = any(chain.rules for chain in table.chains.values() if chain.base)
+            lines = {rule.line for chain in table.chains.values() for rule in chain.rules}
+            is_whole = in_part is not None and not lines & in_part
             family = _OF_IPTABLES.get(table.family)
-            if has_rules and family and (table.family, table.name) in self.managed:
+            if has_rules and family and not is_whole and (table.family, table.name) in self.managed:
                 missing = MissingRules(MissingKind.MANAGED_TABLE, f"{table.family} {table.name}")
                 found[family] = (*found.get(family, ()), missing)
         return found
