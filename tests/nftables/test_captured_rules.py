@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kanslib import iptables, nftables
-from kanslib.nftables import Chain, Ruleset
+from kanslib.nftables import Chain, Element, Ruleset, Set
 from kanslib.nftables.syntax import Counter, Statement
 from tests.nftables.captured_rules import CapturedRules, captured_rules
 
@@ -21,9 +21,16 @@ def test_rules_of_other_programs_are_read_whole_and_alike_from_every_form(captur
         own = [(table.family, table.name) for table in of_text.tables if is_own(of_text, table.family, table.name)]
         assert [contents(of_text, *name) for name in own] == [contents(of_json, *name) for name in own]
         assert not [line for line, _ in of_text.unknown if is_own(of_text, *table_at(of_text, line))]
-    for dump in filter(None, (captured.saved, captured.saved6)):
-        assert iptables.parse(dump).save() == dump
-        assert not iptables.parse(dump).unknown
+    for family, text in (("ip", captured.saved), ("ip6", captured.saved6)):
+        dump = iptables.parse(text)
+        assert dump.save() == text
+        assert not dump.unknown
+        printed = nftables.parse(captured.listing.text)
+        for name, chains in dump.tables.items():
+            listed = printed.table(family, name).chains
+            numbers = {chain: len([*dump.chain(chain, name)]) for chain in chains if chain in listed}
+            assert numbers == {chain: len(listed[chain].rules) for chain in numbers}
+            assert sum(numbers.values()) == sum(rule.table == name for rule in dump.rules())
 
 
 @pytest.mark.slow
@@ -53,8 +60,13 @@ def table_at(ruleset: Ruleset, line: int) -> tuple[str, str]:
 def contents(ruleset: Ruleset, family: str, name: str) -> object:
     """Return what a table has: chains with their statements and comments, without their counts, and its sets."""
     table = ruleset.table(family, name)
-    sets = {key: (one.type, one.data_type, tuple(one.elements)) for key, one in table.sets.items()}
+    sets = {key: (one.type, one.data_type, elements(one)) for key, one in table.sets.items()}
     return {key: (chain.base, rules(chain)) for key, chain in table.chains.items()}, sets
+
+
+def elements(found: Set) -> list[Element]:
+    """Return the elements of a set in an order of their own, without the time that is left to them."""
+    return sorted((replace(one, expires=None) for one in found.elements), key=lambda one: str(one.key))
 
 
 def rules(chain: Chain) -> list[tuple[list[Statement], str]]:
