@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from kanslib.cli.app import app
+from kanslib.exceptions import PacketError
+from kanslib.iptables import Packet
 from kanslib.recording import Recording
 
 
@@ -227,3 +230,33 @@ def test_kans_trace_nftables_refused_with_line_and_column() -> None:
     ran = kans("-", *TO_VIP, text=NFT.replace("VERDICT", "limit rate many"))
     assert ran.returncode == 2
     assert "line 4, column 48: expected a rate such as 10/minute" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (gzip.compress(NFT.encode()), "compressed; expected text: `zcat FILE | kans trace - …`"),
+        (b"\x7fELF\0\0\0\x01", "a binary file; expected the text that iptables-save or `nft list ruleset` prints"),
+        (b'{"apiVersion": "v1"}', 'expected {"nftables": […]}, as `nft -j list ruleset` prints it'),
+        (NFT[:70].encode(), "line 3, column 3: expected a hook such as"),
+    ],
+)
+def test_kans_trace_names_a_file_of_another_kind(tmp_path: Path, data: bytes, words: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    answer = kans(path, *TO_VIP)
+    assert (answer.returncode, words in answer.stderr, "script" in answer.stderr) == (2, True, False)
+
+
+@pytest.mark.parametrize("name", ["", "a" * 16, "ü" * 8])
+def test_interface_has_a_name_that_it_can_have(name: str) -> None:
+    assert Packet("10.0.0.7", "10.0.0.8", in_interface="a" * 15).in_interface == "a" * 15
+    with pytest.raises(PacketError, match="expected the name of an interface, of 1 to 15 bytes, such as eth0"):
+        Packet("10.0.0.7", "10.0.0.8", in_interface=name)
+    with pytest.raises(PacketError, match="out_interface"):
+        Packet("10.0.0.7", "10.0.0.8", out_interface=name)
+
+
+def test_kans_trace_takes_the_name_of_icmp_that_rules_have() -> None:
+    rules = NFT.replace("ip daddr 192.0.2.50 tcp dport 443 VERDICT", "meta l4proto ipv6-icmp drop")
+    assert invoke("-", "--from", "fd00::1", "--to", "fd00::2/ipv6-icmp", text=rules).exit_code == 1

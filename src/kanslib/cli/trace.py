@@ -27,9 +27,11 @@ from kanslib.iptables.outcome import open_questions
 from kanslib.render.packet_trace import Trace
 
 console = plain_console(soft_wrap=True)
+_GZIP = b"\x1f\x8b"  # RFC 1952
+_LOOKED_AT = 4096  # characters, among which no text has a zero
 NOT_CERTAIN = 3  # the exit code of an answer that is not certain
 _TO = re.compile(
-    r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:/\[\]]+|[0-9a-fA-F:]*::?[0-9a-fA-F:]+))(?::(?P<port>\d+))?(?:/(?P<protocol>\w+))?"
+    r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[^:/\[\]]+|[0-9a-fA-F:]*::?[0-9a-fA-F:]+))(?::(?P<port>\d+))?(?:/(?P<protocol>[\w-]+))?"
 )
 
 
@@ -78,7 +80,14 @@ def _decode(path: str, stream: BinaryIO) -> str:
                 largest_text=LARGEST_TEXT,
             )
         )
-    return decode(data)
+    if data.startswith(_GZIP):
+        raise KanslibError(tr("{path}: compressed; expected text: `zcat FILE | kans trace - …`", path=path))
+    text = decode(data)
+    if "\0" in text[:_LOOKED_AT]:
+        raise KanslibError(
+            tr("{path}: a binary file; expected the text that iptables-save or `nft list ruleset` prints", path=path)
+        )
+    return text
 
 
 @contextmanager

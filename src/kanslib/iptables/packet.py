@@ -19,6 +19,7 @@ _HIGHEST = {
     "sport": 65535, "dport": 65535, "mark": 0xFFFFFFFF, "length": 65535, "ttl": 255, "dscp": 63, "uid": 0xFFFFFFFF,
     "gid": 0xFFFFFFFF,
 }  # fmt: skip
+_NAME_BYTES = 16  # with the zero at the end (Linux uapi/linux/if.h, IFNAMSIZ)
 STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 
 
@@ -128,6 +129,17 @@ class Packet:
             raise PacketError(
                 tr("icmp_type={icmp_type!r}; expected {expected}", icmp_type=self.icmp_type, expected=expected)
             ) from None
+        for field in ("in_interface", "out_interface"):
+            name = getattr(self, field)
+            if name is not None and not 0 < len(name.encode(errors="surrogateescape")) < _NAME_BYTES:
+                raise PacketError(
+                    tr(
+                        "{field}={name!r}; expected the name of an interface, of 1 to {most} bytes, such as eth0",
+                        field=field,
+                        name=name,
+                        most=_NAME_BYTES - 1,
+                    )
+                )
         if self.source_mac is not None and not _MAC.fullmatch(self.source_mac):
             raise PacketError(
                 tr(

@@ -76,6 +76,9 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 _Object = Mapping[str, Json]
 
 
+_SHOWN = 80  # characters of a text that is something else
+
+
 class _UnexpectedError(Exception):
     """The JSON has another form than nft gives it; the message says what was expected."""
 
@@ -96,10 +99,13 @@ def parse_json(text: str) -> Ruleset:
         raise DumpError(1, 1, "", tr("numbers of fewer digits")) from None
     except RecursionError:
         raise DumpError(1, 1, "", tr("JSON that is not so deep")) from None
+    if not isinstance(document, dict) or "nftables" not in document:
+        expected = tr('{"nftables": […]}, as `nft -j list ruleset` prints it')
+        raise DumpError(1, 1, text.lstrip()[:_SHOWN], expected)
     parts: dict[tuple[str, str], _Parts] = {}
     number = 0
     try:
-        for number, entry in enumerate(_list(_object(document).get("nftables")), 1):
+        for number, entry in enumerate(_list(document["nftables"]), 1):
             kind, value = _only(entry)
             if kind != "metainfo":
                 _add(parts, kind, _object(value), number)

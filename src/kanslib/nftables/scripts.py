@@ -22,7 +22,7 @@ _SCRIPT = re.compile(
     | ^[ \t]*table[ ]+\w+[ ]*\{{                            # a table without its family
     | ^[^"\#\n]*;[ \t]*(?!policy\b|flags\b)[^\s"}}]              # several rules on a line
     | \b(?:[sd]port|[sd]addr|state|type|v?map)[ ]*\{{[ \t]*$    # a set on several lines
-    | ^[ \t]*type[ ]+(?:filter|nat|route)[ ]+hook[^;\n]*$   # a hook, and its policy on another line
+    | ^[ \t]*type[ ]+(?:filter|nat|route)[ ]+hook[^;\n]*\n  # a hook, and its policy on another line
     """,
     re.MULTILINE | re.VERBOSE,
 )
