@@ -132,3 +132,9 @@ def test_marks_that_are_computed(made: Machine) -> None:
     asked = tuple(f"meta mark {value:#x} counter" for value in values)
     chains = [one for rule in rules for one in (rule, *asked)]
     compare(made, table(chain("c", "filter hook forward priority 0", *chains)), FORWARDED, 1)
+
+
+@pytest.mark.kernel
+def test_hash_of_a_packet_is_the_same_for_every_rule(made: Machine) -> None:
+    rules = ("symhash mod 2 0 counter accept", "symhash mod 2 1 counter accept", "counter drop")
+    compare(made, table(chain("c", "filter hook forward priority 0", *rules)), FORWARDED[:1], 40)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -273,3 +274,26 @@ def test_mark_that_cannot_be_computed_is_not_known() -> None:
 def test_field_with_a_value_that_is_not_known_has_not_its_old_one(rule: str) -> None:
     asked = "udp dport 53" if "dport" in rule else "ip ttl 63" if "ttl" in rule else "ip daddr 10.0.1.20"
     assert {way.verdict for way in traced(ruleset(forward(rule, f"{asked} drop")))} == {"ACCEPT", "DROP"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "dropped"),
+    [
+        (["symhash mod 2 0 accept", "symhash mod 2 1 accept", "drop"], 0),
+        (["symhash mod 2 0 accept", "symhash mod 4 2 accept", "drop"], Fraction(1, 4)),
+        (["symhash mod 3 0 accept", "symhash mod 3 offset 10 10 accept", "drop"], Fraction(2, 3)),
+        (["symhash mod 2 != 0 accept", "symhash mod 2 vmap { 0 : drop }"], Fraction(1, 2)),
+        (["symhash mod 4 vmap { 0 : accept, 1-2 : continue }", "symhash mod 4 vmap { 3 : accept, * : drop }"],
+         Fraction(1, 2)),
+        (["jhash ip saddr mod 2 seed 0x1 0 accept", "jhash ip saddr mod 2 seed 0x1 1 accept", "drop"], 0),
+        (["jhash ip saddr mod 2 seed 0x1 0 accept", "jhash ip saddr mod 2 seed 0x2 1 accept", "drop"], Fraction(1, 4)),
+        (["jhash ip saddr mod 2 0 accept", "jhash ip saddr mod 2 1 accept", "drop"], Fraction(1, 4)),
+        (["symhash mod 2 0 udp dport set 5", "symhash mod 2 1 accept", "drop"], Fraction(1, 4)),
+        (["meta mark set symhash mod 2 offset 1 map { 1 : 5, 2 : 6 }", "symhash mod 2 0 meta mark 5 drop"],
+         Fraction(1, 2)),
+    ],
+)  # fmt: skip
+def test_hash_of_a_packet_is_the_same_for_every_rule(rules: list[str], dropped: Fraction) -> None:
+    found = traced(ruleset(forward(*rules)))
+    assert sum(way.probability for way in found) == 1
+    assert sum(way.probability for way in found if way.verdict == "DROP") == dropped

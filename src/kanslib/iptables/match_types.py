@@ -39,7 +39,22 @@ class Probability:
     probability: Fraction
 
 
+@dataclass(frozen=True, slots=True)
+class Draw(Probability):
+    """The answer of a match of a hash, which gives a packet the same number each time: what is left of [0, 1).
+
+    `subject`: the hash, and what it is made of. `yes` and `no`: the shares that are left behind either answer.
+    """
+
+    subject: tuple[object, ...]
+    yes: Shares
+    no: Shares
+
+
 Answer = bool | Question | Probability
+
+
+Shares = tuple[tuple[Fraction, Fraction], ...]  # disjoint parts of [0, 1), in order, without their last number
 
 
 class RecentEntry(NamedTuple):
@@ -71,6 +86,7 @@ class MatchedPacket(Protocol):
     translated: frozenset[str]
     known: Mapping[Subject, Ranges]
     recent: Mapping[tuple[object, ...], RecentEntry]
+    drawn: Mapping[tuple[object, ...], Shares]
 
     def address(self, field: str) -> tuple[int, int] | None: ...  # noqa: D102 (as PacketState says)
 
@@ -339,6 +355,46 @@ class RandomMatch:
     def holds(self, packet: MatchedPacket) -> Answer:  # noqa: ARG002 (the protocol's parameter)
         """Return the probability."""
         return self.chance
+
+
+@dataclass(frozen=True, slots=True)
+class HashMatch:
+    """A hash is among some shares of its numbers: random for a packet, and the same wherever rules ask for it.
+
+    `fields`: those of the packet that it is made of. `shares`: half-open parts of [0, 1).
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    shares: Shares
+    names = ()
+
+    def holds(self, packet: MatchedPacket) -> Answer:
+        """Return the probability, given what the hash is known not to be."""
+        subject = (self.name, *packet.key(self.fields))
+        left = packet.drawn.get(subject, _ALL_SHARES)
+        yes = _common(left, self.shares)
+        chance = _total(yes) / _total(left)
+        return chance == 1 if chance in (0, 1) else Draw(chance, subject, yes, _without(left, self.shares))
+
+
+_ALL_SHARES: Shares = ((Fraction(0), Fraction(1)),)
+
+
+def _total(shares: Shares) -> Fraction:
+    return sum((end - start for start, end in shares), Fraction(0))
+
+
+def _common(some: Shares, others: Shares) -> Shares:
+    pairs = ((max(one[0], other[0]), min(one[1], other[1])) for one in some for other in others)
+    return tuple((start, end) for start, end in pairs if start < end)
+
+
+def _without(some: Shares, others: Shares) -> Shares:
+    found = some
+    for start, end in others:
+        found = _common(found, ((Fraction(0), start), (end, Fraction(1))))
+    return found
 
 
 # ── the connection ───────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kanslib.i18n import all_of, tr, tr_later
 from kanslib.iptables.bits import Bits
 from kanslib.iptables.ipset import IPSets
-from kanslib.iptables.match_types import RecentEntry
+from kanslib.iptables.match_types import RecentEntry, Shares
 from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, icmp, tcp_flags
 from kanslib.iptables.outcome import Step
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, number, well_known
@@ -143,11 +143,11 @@ class PacketState:
     """
 
     __slots__ = (
-        "act", "answers", "base", "chances", "condition", "connmark", "ctstate", "domains", "dport", "dst", "effects",
-        "entered", "entries", "frame", "hook", "in_interface", "known", "learned", "looped", "mark", "moved", "mss",
-        "notes", "original", "out_interface", "plan", "probability", "protocol", "recent", "role", "routing", "sets",
-        "socket", "sport", "src", "stage", "steps", "table", "tcp_flags", "template", "tos", "trail", "translated",
-        "translated_at", "ttl", "ttl_lost", "turns",
+        "act", "answers", "base", "chances", "condition", "connmark", "ctstate", "domains", "dport", "drawn", "dst",
+        "effects", "entered", "entries", "frame", "hook", "in_interface", "known", "learned", "looped", "mark",
+        "moved", "mss", "notes", "original", "out_interface", "plan", "probability", "protocol", "recent", "role",
+        "routing", "sets", "socket", "sport", "src", "stage", "steps", "table", "tcp_flags", "template", "tos",
+        "trail", "translated", "translated_at", "ttl", "ttl_lost", "turns",
     )  # fmt: skip
 
     def __init__(self, packet: Packet, machine: KnownMachine, hook: str, plan: tuple[Stage, ...]) -> None:
@@ -174,6 +174,7 @@ class PacketState:
         self.turns: Mapping[str, int] = {}  # how often a field became unknown
         self.domains: Mapping[str, Ranges] = {}
         self.recent: Mapping[tuple[object, ...], RecentEntry] = {}
+        self.drawn: Mapping[tuple[object, ...], Shares] = {}  # of hashes: the shares that are left
         self.condition: Condition = CERTAIN
         self.chances: tuple[object, ...] = ()  # what was left to chance, and how it came out
         self.trail: tuple[int, ...] = ()  # for the order of outcomes
@@ -207,7 +208,7 @@ class PacketState:
         fields = tuple(getattr(self, name) for name in _LASTING)
         learned = frozenset(self.learned.items()) if "mark" in live else None
         unknown = frozenset(self.turns.items()), frozenset(self.domains.items())
-        return tuple(frames), fields, known, recent, learned, unknown
+        return tuple(frames), fields, known, recent, learned, unknown, frozenset(self.drawn.items())
 
     # its way
 

@@ -22,7 +22,7 @@ from kanslib.i18n import tr
 from kanslib.iptables import effects, targets
 from kanslib.iptables.compiled import CompiledRule
 from kanslib.iptables.ipset import IPSets
-from kanslib.iptables.match_types import Probability
+from kanslib.iptables.match_types import Draw, Probability
 from kanslib.iptables.outcome import Outcome, Step, WalkedRule
 from kanslib.iptables.packet import Packet, Routing
 from kanslib.iptables.packet_state import ChainFrame, KnownMachine, PacketState
@@ -422,13 +422,13 @@ class _Search:
             )
         if compiled.acts:
             return self._match_in_order(state, compiled, frame)
-        chance, question = _evaluate(state, compiled)
+        chance, question, draws = _evaluate(state, compiled)
         if chance == 0:
             return 0
         if question is not None:
             return question
         if chance != 1:
-            self._leave_to_chance(state, compiled, frame, chance)
+            self._leave_to_chance(state, compiled, frame, chance, draws)
         return chance
 
     def _match_in_order(
@@ -445,7 +445,7 @@ class _Search:
                 return answer
             if isinstance(answer, Probability) and answer.probability:
                 state.act = 0
-                self._leave_to_chance(state, compiled, frame, answer.probability)
+                self._leave_to_chance(state, compiled, frame, answer.probability, [answer])
                 chance *= answer.probability
             elif answer is not True:
                 state.act, state.effects = 0, ()
@@ -458,15 +458,21 @@ class _Search:
         return chance
 
     def _leave_to_chance(
-        self, state: PacketState, compiled: CompiledRule, frame: ChainFrame, chance: Fraction | int
-    ) -> None:
+        self, state: PacketState, compiled: CompiledRule, frame: ChainFrame, chance: Fraction | int,
+        draws: Sequence[Probability],
+    ) -> None:  # fmt: skip
         """Open another path on which the rule does not match."""
         other = state.fork()
+        for draw in draws:
+            if isinstance(draw, Draw):
+                state.drawn = {**state.drawn, draw.subject: draw.yes}
+                if len(draws) == 1:  # of several, one of them may hold on the other path
+                    other.drawn = {**other.drawn, draw.subject: draw.no}
         other.frame = frame.advance()
         other.probability *= 1 - chance
         state.probability *= chance
-        draw = compiled.rule.line, frame.entry
-        other.chances, state.chances = (*state.chances, (draw, False)), (*state.chances, (draw, True))
+        drawn = compiled.rule.line, frame.entry
+        other.chances, state.chances = (*state.chances, (drawn, False)), (*state.chances, (drawn, True))
         if other.probability:
             self._ready.append(other)
 
@@ -525,23 +531,30 @@ def _enter(parent: ChainFrame | None, chain: TracedChain, state: PacketState, ac
     return ChainFrame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active, state.entries)
 
 
-def _evaluate(state: PacketState, compiled: CompiledRule) -> tuple[Fraction | int, Question | None]:
-    """Return the probability that the rule matches, and the first question on which that, or its target, depends."""
+def _evaluate(
+    state: PacketState, compiled: CompiledRule
+) -> tuple[Fraction | int, Question | None, Sequence[Probability]]:
+    """Return the probability that the rule matches, the first question on which that, or its target, depends.
+
+    The last are the answers that chance has given.
+    """
     chance: Fraction | int = 1
+    draws: tuple[Probability, ...] = ()
     question: Question | None = None
     for match in compiled.matches:
         answer = match.holds(state)
         if answer is True:
             continue
         if answer is False:
-            return 0, None
+            return 0, None, ()
         if isinstance(answer, Probability):
             chance = chance * answer.probability
+            draws += (answer,)
         else:
             question = question or answer
     if question is not None and isinstance(compiled.action, targets.NoEffect):
-        return 0, None  # the rule has no effect, so its match need not be known
-    return chance, question or effects.question(state, compiled.action)
+        return 0, None, ()  # the rule has no effect, so its match need not be known
+    return chance, question or effects.question(state, compiled.action), draws
 
 
 def _comes_by(state: PacketState, stage: Stage) -> bool | Question:

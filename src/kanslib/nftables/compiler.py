@@ -40,6 +40,7 @@ from kanslib.nftables.syntax import (
     Element,
     Expression,
     Hash,
+    Interval,
     Lookup,
     Nat,
     NumGen,
@@ -227,11 +228,20 @@ class _MapChain(CompiledChain):
 
     def _matches(self, position: int) -> tuple[Match, ...]:
         element = self._elements[position]
+        if isinstance(self._key, Hash) and statement_actions.is_same_each_time(self._key):
+            with suppress(UnknownValueError):
+                return (*requirements_of(self._key), statement_actions.hash_match(self._key, self._values(element)))
         if self._shares:
             return (*requirements_of(self._key), RandomMatch(Probability(self._shares[position].of_rest)))
         if element.key == CATCH_ALL:
             return requirements_of(self._key)
         return statement_actions.key_matches(self._key, element.key)
+
+    def _values(self, element: Element) -> Sequence[Expression]:
+        """Return the numbers of an element; of `*` all, as the elements before it have taken theirs."""
+        if element.key == CATCH_ALL and isinstance(self._key, Hash):
+            return [Interval(self._key.offset, self._key.offset + self._key.modulus - 1)]
+        return [element.key]
 
     @cached_property
     def _shares(self) -> tuple[_Share, ...]:

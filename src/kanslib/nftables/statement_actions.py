@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -15,6 +15,7 @@ from kanslib.iptables.match_types import (
     ActingMatch,
     Answer,
     FreshMatch,
+    HashMatch,
     Match,
     MatchedPacket,
     OutsideMatch,
@@ -25,7 +26,7 @@ from kanslib.iptables.match_types import (
 from kanslib.iptables.names import PORTS, PROTOCOLS
 from kanslib.iptables.packet_state import PacketState
 from kanslib.iptables.questions import Question
-from kanslib.iptables.ranges import Ranges, intersect, join, size
+from kanslib.iptables.ranges import Ranges, intersect, join, size, subtract
 from kanslib.iptables.targets import Action
 from kanslib.nftables.asked import settle
 from kanslib.nftables.computed import constant_bits, number_of, with_numbers
@@ -339,8 +340,45 @@ def _random(left: Expression, values: tuple[Expression, ...], negated: bool) -> 
     if not isinstance(left, NumGen | Hash):
         return (RandomMatch(Probability(_share_of_random(values, negated))),)
     hit = count_drawn(left, values)
+    if isinstance(left, Hash) and is_same_each_time(left):
+        return (*requirements_of(left), hash_match(left, values, negated))
     chance = Fraction(left.modulus - hit if negated else hit, left.modulus)
     return (*requirements_of(left), RandomMatch(Probability(chance)))
+
+
+def is_same_each_time(key: Hash) -> bool:
+    """Return whether two rules get the same number for a packet: a jhash without a seed has one of its own."""
+    return key.kind == "symhash" or key.seed is not None
+
+
+def hash_match(key: Hash, values: Sequence[Expression], negated: bool = False) -> HashMatch:
+    """Return the match of a hash that is among some values (Linux include/linux/kernel.h, reciprocal_scale).
+
+    UnknownValueError for values that are no numbers.
+    """
+    lowest, highest = key.offset, key.offset + key.modulus - 1
+    ranges = join((max(first, lowest), min(last, highest)) for value in values for first, last in integers(value))
+    ranges = tuple((first, last) for first, last in ranges if first <= last)
+    if negated:
+        ranges = subtract(((lowest, highest),), ranges)
+    shares = tuple(
+        (Fraction(first - lowest, key.modulus), Fraction(last + 1 - lowest, key.modulus)) for first, last in ranges
+    )
+    return HashMatch(f"{key.kind} {key.of or ''} {key.seed}", tuple(_hashed_fields(key)), shares)
+
+
+def _hashed_fields(key: Hash) -> Iterator[str]:
+    """Yield the fields of which a hash is made and that rules can change; `symhash` has those of the flow."""
+    fields = {"saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport"}
+    if key.of is None:
+        yield from fields.values()
+        return
+    for part in _parts(key.of):
+        match part:
+            case Payload(_, field) if field in fields:
+                yield fields[field]
+            case Meta("mark"):
+                yield "mark"
 
 
 def count_drawn(key: NumGen | Hash, values: Sequence[Expression]) -> int:
