@@ -25,6 +25,10 @@ TEXTS: dict[str | tuple[str, ...], str | tuple[str, ...]] = {
     ("{n} row", "{n} rows"): ("{n} Zeile", "{n} Zeilen"),
     "a day": "ein Tag",
 }
+NUMBERS: dict[str | tuple[str, ...], str | tuple[str, ...]] = {
+    "1,234.5": "1.234,5", "{share:.1%} of {all:,}": "{share:.1%} von {all:,}",
+    "{one}, {other}": "{one} – {other}", "{one}; {other}": "{one} / {other}",
+}  # fmt: skip
 BRAZILIAN: dict[str | tuple[str, ...], str | tuple[str, ...]] = {"a day": "um dia"}
 
 
@@ -33,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Catalogues of German and of Brazilian Portuguese."""
     for language, texts in (("de", TEXTS), ("pt_BR", BRAZILIAN)):
         catalog = Catalog(language)
-        for one, other in texts.items():
+        for one, other in (texts | (NUMBERS if language == "de" else {})).items():
             catalog.add(one, other)
         path = tmp_path / language / "LC_MESSAGES" / "kanslib.mo"
         path.parent.mkdir(parents=True)
@@ -57,6 +61,26 @@ def test_message_in_the_language(folder: Path) -> None:
         "2 rows",
         "a day",
     )
+
+
+def test_numbers_have_the_marks_of_the_language(folder: Path) -> None:
+    def shown() -> tuple[str, ...]:
+        return (
+            tr("{share:.1%} of {all:,}", share=0.125, all=1234567), tr("{seconds:+.1f} s {n:#06x}", seconds=2.5, n=10),
+            tr("{version} {part!r}", version="1.5", part=0.5), i18n.numeral(1234.5, ",.2f"), tr("{x}", x=True),
+        )  # fmt: skip
+
+    assert shown() == ("12.5% of 1,234,567", "+2.5 s 0x000a", "1.5 0.5", "1,234.50", "True")
+    with i18n.use("de"):
+        assert shown() == ("12,5% von 1.234.567", "+2,5 s 0x000a", "1.5 0.5", "1.234,50", "True")
+    with i18n.use("pt_BR"):  # its catalogue does not say
+        assert shown()[3] == "1,234.50"
+
+
+def test_lists_in_the_language(folder: Path) -> None:
+    assert (i18n.listed("abc"), i18n.parted("ab"), i18n.listed([])) == ("a, b, c", "a; b", "")
+    with i18n.use("de"):
+        assert (i18n.listed("abc"), i18n.parted("ab")) == ("a – b – c", "a / b")
 
 
 def test_translation_with_a_wrong_placeholder_is_not_shown(folder: Path) -> None:

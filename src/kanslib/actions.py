@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Literal, NamedTuple
 
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr, tr_plural
 
 Verb = Literal[
     "create_cluster", "start_client", "apply", "delete", "install_metallb", "label", "patch", "wait",
@@ -152,7 +152,7 @@ def describe_done(verb: Verb, targets: Sequence[str]) -> str:
     """
     row = ACTIONS[verb]
     named = targets[:1] if row.targets == "labels" else targets
-    shown = ", ".join(named) if len(named) <= _MOST_TARGETS else tr("{number} objects", number=len(named))
+    shown = listed(named) if len(named) <= _MOST_TARGETS else tr_plural("{n} object", "{n} objects", len(named))
     return tr(row.done, targets=shown)
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, Self
 import htpy as h
 from markupsafe import Markup
 
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import numeral, tr, tr_later
 from kanslib.k8s.logs import readable_line, timestamp_of
 from kanslib.palette import BLUE, GROUND, VERMILLION, bar_style
 
@@ -226,7 +226,7 @@ class Text(str, Answer):
             start = self.action_time if self.action_time is not None else float("-inf")
             stamped = [(timestamp_of(line), line) for line in lines]
             lines = [
-                f"{moment - start:+8.1f} s  {readable_line(line)}"
+                f"{numeral(moment - start, '+8.1f')} s  {readable_line(line)}"
                 if self.action_time is not None
                 else readable_line(line)
                 for moment, line in stamped

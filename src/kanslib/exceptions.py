@@ -34,7 +34,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from kanslib.i18n import tr
+from kanslib.i18n import listed, parted, tr, tr_plural
 from kanslib.plain_text import one_line
 
 _PACKAGE = os.path.dirname(__file__) + os.sep
@@ -153,7 +153,7 @@ class SettleTimeoutError(KanslibError, TimeoutError):
                 "lab.map() shows the cluster, lab.restore() undoes what was done",
                 action=action,
                 seconds=seconds,
-                missing="; ".join(missing),
+                missing=parted(missing),
             )
         )
 
@@ -174,7 +174,7 @@ class RecordingError(KanslibError):
             *([tr("line {line}", line=line)] if line else []),
             *([tr("field {field}", field=field)] if field else []),
         ]
-        super().__init__(one_line(f"{', '.join(places)}: {problem}", 600))
+        super().__init__(one_line(f"{listed(places)}: {problem}", 600))
 
 
 class UnknownNameError(KanslibError, LookupError):
@@ -311,7 +311,7 @@ class TooManyPathsError(TraceError):
     def __init__(self, packet: str, paths: int, questions: Iterable[tuple[str, int]]) -> None:
         self.paths, self.questions = paths, tuple(questions)
         lines = [
-            "  " + tr("{question} ({times:,} times)", question=question, times=times)
+            "  " + tr_plural("{question} ({n} time)", "{question} ({n:,} times)", times, question=question)
             for question, times in self.questions
         ]
         why = tr("What is not known splits them:") if lines else tr("The rules leave much to chance.")

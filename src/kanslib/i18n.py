@@ -79,6 +79,24 @@ def any_of(things: Iterable[str]) -> str:
     return _joined(things, lambda one, other: tr("{one} or {other}", one=one, other=other))
 
 
+def listed(things: Iterable[str]) -> str:
+    """Return things in a row.
+
+    >>> listed(["svc1", "svc2", "svc3"])
+    'svc1, svc2, svc3'
+    """
+    return tr("{one}, {other}", one="", other="").join(map(str, things))
+
+
+def parted(things: Iterable[str]) -> str:
+    """Return parts of a sentence in a row, which may have commas of their own.
+
+    >>> parted(["svc1: healthy", "svc2: dark, then healthy"])
+    'svc1: healthy; svc2: dark, then healthy'
+    """
+    return tr("{one}; {other}", one="", other="").join(map(str, things))
+
+
 def in_turn(things: Iterable[str]) -> str:
     """Return things that follow one another in time, in a sentence.
 
@@ -106,12 +124,47 @@ class Words(StrEnum):
         return format(tr(self.value), spec)
 
 
+NUMBER = tr_later("1,234.5")  # its translation has the marks with which a language writes numbers
+
+
+def numeral(value: float, form: str) -> str:
+    """Return a number in a form of `format`, with the marks of the language: those of the message `1,234.5`.
+
+    >>> numeral(1234.5, ",.2f")
+    '1,234.50'
+    """
+    return format(value, form).translate(_marks(_chosen.get() or language_around(), _folder()))
+
+
+@cache
+def _marks(name: str, folder: str) -> dict[int, str]:
+    """Return what stands in a language in place of the comma and of the point of a number; nothing for the same."""
+    sample = "" if name == ENGLISH else _translations(name, folder).gettext(NUMBER)
+    head, thousands, tail = sample[:1], sample[1:-5], sample[-5:]
+    if (head, tail[:3], tail[4:]) != ("1", "234", "5") or sample == NUMBER:
+        return {}
+    return {ord(","): thousands, ord("."): tail[3]}
+
+
 def _fill(translated: str, message: str, values: dict[str, object]) -> str:
     """Fill the placeholders in; a translation with a wrong one is not shown."""
     try:
+        if marks := _marks(_chosen.get() or language_around(), _folder()):
+            return _filled(translated, values, marks)
         return translated.format(**values)
     except (KeyError, IndexError, ValueError, AttributeError, TypeError):
         return message.format(**values)
+
+
+def _filled(translated: str, values: dict[str, object], marks: dict[int, str]) -> str:
+    from string import Formatter
+
+    class Numbers(Formatter):
+        def format_field(self, value: object, format_spec: str) -> str:
+            text = format(value, format_spec)
+            return text.translate(marks) if isinstance(value, int | float) else text
+
+    return Numbers().vformat(translated, (), values)
 
 
 def language() -> str:

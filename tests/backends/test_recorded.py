@@ -145,7 +145,7 @@ def test_recorded_backend_curl_other_count_noted(open_reference: OpenReference) 
 
 def test_recorded_backend_curl_not_recorded_raises(open_lab: OpenLab) -> None:
     lab = open_lab("arp")
-    with pytest.raises(NotRecordedError, match=r"1 requests from myk8s-worker2 to 172\.18\.255\.200"):
+    with pytest.raises(NotRecordedError, match=r"1 request from myk8s-worker2 to 172\.18\.255\.200"):
         lab.curl("svc1", source="myk8s-worker2")
     with pytest.raises(NotRecordedError, match="ARP scan from myk8s-worker2"):
         lab.arp_scan(source="myk8s-worker2")

@@ -416,7 +416,7 @@ def test_progress_is_carried_into_a_lab_and_back(site: Path, context: BrowserCon
     page.get_by_text("That is no line with progress").wait_for()
     page.get_by_label("A line from another device").fill(lab.progress().token)
     page.get_by_role("button", name="Add it to my progress").click()
-    page.get_by_text("Added to your progress: 2 exercises.").wait_for()
+    page.get_by_text("Exercises added to your progress: 2.").wait_for()
     page.go_back()
     page.wait_for_function("document.body.classList.contains('kans-whole')")
     assert state(form(page, "what-carries-the-traffic")) != "not tried"

@@ -8,18 +8,31 @@ from string import Formatter
 
 from babel.messages.catalog import Catalog
 
+from kanslib.i18n import NUMBER
+
 # A Korean particle has two forms, by the sound before it: 은/는 이/가 을/를 과/와 으로/로 …
 # A placeholder's last sound is known only when it is filled in. So another word stands between: "{name} 노드는".
 _FORMS = "은 는 이 가 을 를 과 와 으로 로 이나 나 이랑 랑 이란 란 이라 라 이며 며 이고 이면 이든 든 이여 여 이야 야 아"
+_IS = "였 이었 예요 이에요"  # verbs of two forms, with any ending: 였습니다, 이었지만
+_APART = "은 는 을 를 과 와"  # a particle behind a space, where it does not belong
 _AFTER = "는 도 만 의 서 써 부터 까지 는지 면 고 서는 서도 는데 든지 도록 며"  # what may follow a particle in one word
-_MARKS = r"(?:[”’\"')\]」』`>*]|</[a-z]+>|\[/\])*"  # closing marks between the placeholder and the particle
+_MARKS = (
+    r"(?:[”’\"')\]」』）》〉】`>*_…]|</[a-z]+>|\[/[a-z ]*\])*"  # closing marks between the placeholder and the particle
+)
 _HANGUL = "가-힣"
 _PARTICLE = re.compile(
-    rf"\}}{_MARKS}(?:(?:{'|'.join(sorted(_FORMS.split(), key=len, reverse=True))})"
-    rf"(?:{'|'.join(_AFTER.split())})?(?![{_HANGUL}])|\((?:은|는|이|가|을|를|과|와|으)\)|[은는이가을를과와]\()"
+    rf"(?:\}}|\bVALUE){_MARKS}(?:(?:{'|'.join(sorted(_FORMS.split(), key=len, reverse=True))})"
+    rf"(?:{'|'.join(_AFTER.split())})?(?![{_HANGUL}])|\((?:은|는|이|가|을|를|과|와|으)\)|[은는이가을를과와]\(|"
+    rf"(?:{'|'.join(_IS.split())})|\s(?:{'|'.join(_APART.split())})(?![{_HANGUL}]))"
+)
+# what no other language can keep: an article, an ending or a part of a word at a placeholder, an “(s)” for a plural
+_PLACEHOLDER = r"(?<!\{)\{\w+(?:![rs])?(?::[^{}|]*)?\}(?!\})"
+_HARD = re.compile(
+    rf"\b(?:an?|An?) {_PLACEHOLDER}|[A-Za-z]{_PLACEHOLDER}|{_PLACEHOLDER}(?:[A-Za-z]|['’]s\b)|\((?:s|es)\)"
 )
 
 
+_NUMBER = re.compile(r"1\D?234\D5")
 _VERBS = re.compile(r"\{[^{}|]*\|[^{}|]*\}")
 
 
@@ -30,6 +43,15 @@ def particles_after_placeholders(text: str) -> list[str]:
     (['}은'], [])
     """
     return [found[0] for found in _PARTICLE.finditer(text)]
+
+
+def hard_to_translate(text: str) -> list[str]:
+    """Return what in an English message stands so close to a placeholder that no other language can have it there.
+
+    >>> hard_to_translate("an {kind}"), hard_to_translate("{name}'s leader"), hard_to_translate("the {kind} of {name}")
+    (['an {kind}'], ["{name}'s"], [])
+    """
+    return [found[0] for found in _HARD.finditer(text)]
 
 
 def placeholders(text: str) -> list[tuple[str, str, str]]:
@@ -68,6 +90,8 @@ def faults(catalog: Catalog) -> Iterator[str]:
                 differ = not set(placeholders(text)) <= {one for id_ in ids for one in placeholders(id_)}
             except ValueError as exc:
                 differ = _has_braces(ids) and bool(exc)
+            if ids[0] == NUMBER and not _NUMBER.fullmatch(text):
+                yield f"{text!r}: expected {NUMBER} with the marks of the language alone"
             if differ or verbs(text) != verbs(ids[0]):
                 yield f"{text!r}: other placeholders than {ids[0]!r}"
 

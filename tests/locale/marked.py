@@ -9,7 +9,9 @@ from string import Formatter
 
 MARKS = {"tr": 1, "tr_later": 1, "tr_plural": 2}  # how many of its arguments are messages
 # two words, or a word beside a placeholder
-_SENTENCE = re.compile(r"[A-Za-z]{2,}[,:;.”’)]?\s[A-Za-z{“(]|\}[,:;.”’)]?\s[A-Za-z]{2,}|\ban? [a-z]{2,}")
+_SENTENCE = re.compile(
+    r"[A-Za-z]{2,}[,:;.”’)]?\s[A-Za-z{“(]|\}[,:;.”’)]?\s[A-Za-z]{2,}|\}\s[A-Za-z] [a-z]{2,}|\ban? [a-z]{2,}"
+)
 _VERBS = re.compile(r"\{([^{}|]*)\|[^{}|]*\}")  # of a question: "{is|is not}"
 _PLACEHOLDER = re.compile(r"\{\w*(?:![rs])?(?::[^{}]*)?\}")
 _CODE = re.compile(

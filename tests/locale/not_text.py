@@ -89,8 +89,9 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "nftables/json_reader.py": r" used \{\}|ct \w+|(spnum|ttl|tunnel) \{\}",
     "nftables/names.py": r".*",  # names of fields
     "nftables/parser.py": r"ct \w+|chain, set, map, \{\}",
-    "nftables/statement_actions.py": r"ct helper|(ct count|queue|recent|xt match|(xt|elements) \{\}|\{\} to) \{\}|"
-    r"(limit rate|quota) \{\}.*",
+    "nftables/selectors.py": r"th (\{\} ?){2}\{\}|ctstatus \{\}",  # as nft writes it; the name of a subject
+    "nftables/statement_actions.py": r"ct helper|(meta|ct) mark|(limit rate|quota) \{\}.*|"
+    r"(ct count|queue|recent|xt match|(xt|elements) \{\}|\{\} to) \{\}",
     "nftables/statements.py": r"ct \{\}|tcp reset",
     "nftables/syntax.py": r".*",  # expressions, as nft writes them
     "packets/arp.py": r"(reverse|dynamic|inverse) .*|operation .*|\{\} is-at.*|who-has .*",  # as tcpdump writes them

@@ -29,7 +29,7 @@ TEXTS: dict[str | tuple[str, str], str] = {
         "클라이언트가 svc1의 주소를 물으면 어느 기계가 대답합니까?",
     "{answer}, and no other.": "{answer}뿐이고, 다른 기계는 대답하지 않습니다.",
     "Every node hears the question.": "모든 노드가 질문을 듣습니다.",
-    "Hint {place} ({more})": "힌트 {place} ({more})", "{number} more": "{number}개 남음",
+    "Hint {place} ({more})": "힌트 {place} ({more})", ("{n} more", "{n} more"): "{n}개 남음",
     "Not yet: {faults}.": "아직 아닙니다: {faults}.",
     "not {names}": "{names} 제외",
     ("{n} is missing", "{n} are missing"): "{n}개가 빠졌습니다",

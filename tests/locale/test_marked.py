@@ -70,7 +70,8 @@ def test_exceptions_are_of_modules_that_need_them() -> None:
         'text = f"to {\'nobody here\' if x else y}"',
         "def f(why='nothing is left'): ...",
         'raise KanslibError(f"--vip {vip!r}: expected an address")', 'hint = f"recorded until {end} s; {limit}"',
-        'text = f"{end}. Copy this line now"', 'raise KanslibError("--mask with an address, --seconds with a number")',
+        'text = f"{end}. Copy this line now"', 'text = f"{seconds:.0f} s observed"',
+        'raise KanslibError("--mask with an address, --seconds with a number")',
     ],
 )  # fmt: skip
 def test_sentence_that_is_not_marked_is_found(code: str) -> None:

@@ -113,7 +113,8 @@ MARKUP = {  # words of HTML, CSS, SVG, plotly, Sphinx and rich; names of symbols
     "site/page_data.py": "data",
     "site/progress.py": "copy make read",
     "site/sitemap.py": "link loc progress search url urlset",
-    "site/source.py": "binder gallery index maxdepth progress reference simulate translate",
+    "site/search.py": "capture conflict conflicting die down elect election kill off own vip",  # as typed
+    "site/source.py": "binder gallery index install maxdepth progress reference simulate translate",
     "site/styles.py": "container layer media supports utf",
 }
 FOR_TRANSLATORS = {"exercises/messages.py": "choice hint question unit"}  # comments in the catalogue

@@ -124,7 +124,7 @@ def test_read_truncated_capture_warns_once(tmp_path: Path, left: int, whole: int
     wrpcap(str(tmp_path / "cut.pcap"), packets())
     content = (tmp_path / "cut.pcap").read_bytes()[:left]
     (tmp_path / "cut.pcap").write_bytes(gzip.compress(content) if packed else content)
-    with pytest.warns(CaptureWarning, match=f"cut off in frame {whole + 1}; {whole} frames were read") as caught:
+    with pytest.warns(CaptureWarning, match=f"cut off in frame {whole + 1}; {whole} frames? (was|were) read") as caught:
         assert len(list(capture.read(tmp_path / "cut.pcap"))) == whole
     assert len(caught) == 1
 

@@ -23,7 +23,7 @@ from kanslib.analysis.timeline_events import (
     RulesEvent,
     TimelineEvent,
 )
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.k8s.objects import KubeObject, WatchEvent, is_ready, join_name, key_of, leader_in_event
 from kanslib.packets import bgp
 from kanslib.packets.capture import Frame
@@ -147,7 +147,7 @@ def rule_events(dumps: Iterable[tuple[float, str, str]], services: Iterable[str]
 def _rules_event(
     at: float, node: str, service: str, endpoints: tuple[str, ...], before: tuple[str, ...]
 ) -> TimelineEvent:
-    text = tr("{service} to {endpoints}", service=service, endpoints=", ".join(endpoints) or tr("nobody"))
+    text = tr("{service} to {endpoints}", service=service, endpoints=listed(endpoints) or tr("nobody"))
     evidence = Evidence(tr("iptables-save on {node} at {at:+.1f} s", node=node, at=at), text)
     return RulesEvent(at=at, evidence=evidence, service=service, node=node, endpoints=endpoints, before=before)
 

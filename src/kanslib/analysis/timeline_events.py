@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from kanslib.analysis.evidence import Evidence
-from kanslib.i18n import Words, tr, tr_later
+from kanslib.i18n import Words, listed, tr, tr_later
 from kanslib.packets import bgp
 
 
@@ -194,7 +194,7 @@ class RulesEvent(TimelineEvent):
     before: tuple[str, ...]
 
     def __str__(self) -> str:
-        now, before = (", ".join(endpoints) or tr("nobody") for endpoints in (self.endpoints, self.before))
+        now, before = (listed(endpoints) or tr("nobody") for endpoints in (self.endpoints, self.before))
         return tr(
             "{node}: {service} to {now}, before {before}", node=self.node, service=self.service, now=now, before=before
         )

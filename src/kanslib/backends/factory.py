@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kanslib.answer import Source, utc
 from kanslib.exceptions import NotRecordedError, UnknownNameError
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_plural
 
 if TYPE_CHECKING:
     from kanslib.backends.base import Backend
@@ -97,7 +97,7 @@ def simulate_manifest(manifest: str) -> Backend:
     state, documents, unread = from_manifest(
         manifest, manifests.kind_cluster, plan.client, plan.router, float(int(time.time()))
     )
-    title = tr("{number} nodes, from a manifest", number=len(state.objects["nodes"]))
+    title = tr_plural("{n} node, from a manifest", "{n} nodes, from a manifest", len(state.objects["nodes"]))
     simulated = SimulatedBackend(state, tr("a manifest"), title=title, unread=unread)
     if any(document["kind"] in METALLB_KINDS for document in documents):
         simulated.perform("install_metallb", ())

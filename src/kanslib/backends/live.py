@@ -30,7 +30,7 @@ from kanslib.cluster.state_file import CLUSTER
 from kanslib.course import stories
 from kanslib.course.stories import PlannedStep, ScriptedMoment, StoryScript
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.k8s.apply import is_applied
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, qualified_reference, reference
@@ -534,7 +534,7 @@ class LiveBackend(Backend):
         self.at(OPENING, None)
         if not undone:
             return self._text(tr("back at the opening"))
-        return self._text(tr("back at the opening; undone: {undone}", undone=", ".join(undone)))
+        return self._text(tr("back at the opening; undone: {undone}", undone=listed(undone)))
 
     @override
     def actions(self) -> list[Moment]:

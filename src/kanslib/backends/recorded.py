@@ -22,7 +22,7 @@ from kanslib.answer import Provenance, Text, source_words, utc
 from kanslib.backends.active import is_done
 from kanslib.backends.base import Backend, BackendObservation, HopCapture, Moment, PerformedAction, SentRequests
 from kanslib.exceptions import NodeDownError, NotFoundError, NotRecordedError, RecordingError, UnknownNameError
-from kanslib.i18n import tr
+from kanslib.i18n import parted, tr, tr_plural
 from kanslib.k8s.apply import is_applied, with_defaults
 from kanslib.k8s.logs import merge_logs
 from kanslib.k8s.manifest import canonical_reference, documents, qualified_reference, reference
@@ -119,7 +119,7 @@ class RecordedBackend(Backend):
         )
         lines = [f"{source_words('recorded')} · {name}", f"{utc(self.clock.now)} · {self._versions}"]
         if manifest.substitutes:
-            lines.append(tr("substitutes: {substitutes}", substitutes="; ".join(manifest.substitutes)))
+            lines.append(tr("substitutes: {substitutes}", substitutes=parted(manifest.substitutes)))
         return "\n".join(lines)
 
     @override
@@ -244,9 +244,10 @@ class RecordedBackend(Backend):
             others = [tr("{number} to {where}", number=number, where=where) for where, number in now]
             hint = tr("or move on: lab.moments() says where requests were recorded")
             raise NotRecordedError(
-                tr(
-                    "{times} requests from {source} to {target} at this moment",
-                    times=times,
+                tr_plural(
+                    "{n} request from {source} to {target} at this moment",
+                    "{n} requests from {source} to {target} at this moment",
+                    times,
                     source=source,
                     target=target,
                 ),
@@ -254,7 +255,18 @@ class RecordedBackend(Backend):
                 hint,
             )
         count = mine[match.output]
-        notes = (tr("{count} requests were recorded, not {times}", count=count, times=times),) if count != times else ()
+        notes = (
+            (
+                tr_plural(
+                    "{n} request was recorded, not {times}",
+                    "{n} requests were recorded, not {times}",
+                    count,
+                    times=times,
+                ),
+            )
+            if count != times
+            else ()
+        )
         text = self._text(match)
         said = Text(text, text.provenance.with_notes(*notes))
         if _NOT_CONNECTED not in said:  # the frames of a capture take a while to read

@@ -8,7 +8,7 @@ from pathlib import Path
 from kanslib.cli.output_files import check_new_output
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr, tr_plural
 from kanslib.recording import Recording
 from kanslib.recording.raw.convert import Labels
 from kanslib.recording.raw.convert import convert as convert_raw
@@ -40,7 +40,7 @@ def convert(paths: Sequence[Path], title: str, versions: Sequence[str], substitu
 
 def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
     """Convert raw recordings, check the result, and only then write it to `out`; print its contents."""
-    with show_status(tr("converting {raws}", raws=", ".join(raw.name for raw in raws))) as status:
+    with show_status(tr("converting {raws}", raws=listed(raw.name for raw in raws))) as status:
 
         def check(made: Recording) -> None:
             status.update(tr("verifying {name}", name=out.name))
@@ -49,12 +49,13 @@ def write_recording(raws: Sequence[Path], out: Path, labels: Labels) -> None:
         recording = convert_raw(raws, out, labels, check)
     size = out.stat().st_size if out.is_file() else sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
     console.print(
-        tr(
-            "{out}: {number} files, {size:.2f} MB, verified",
+        tr_plural(
+            "{out}: {n} file, {size:.2f} MB, verified",
+            "{out}: {n} files, {size:.2f} MB, verified",
+            len(recording.manifest.files),
             out=out,
-            number=len(recording.manifest.files),
             size=size / 1e6,
         )
     )
-    stories = ", ".join(story.name for story in recording.manifest.stories)
+    stories = listed(story.name for story in recording.manifest.stories)
     console.print(tr("stories: {stories}", stories=stories))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kanslib.cli.terminal import plain_console, plain_table
 from kanslib.comparison.recordings import compare
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_plural
 from kanslib.recording import Recording
 from kanslib.status import show_status
 
@@ -27,5 +27,9 @@ def diff(a: Path, b: Path, as_json: bool) -> int:
         table.add_row(one.story, one.moment, one.what, one.a, one.b)
     if found:
         console.print(table)
-    console.print(tr("{number} differences in meaning", number=len(found)) if found else tr("the same in meaning"))
+    console.print(
+        tr_plural("{n} difference in meaning", "{n} differences in meaning", len(found))
+        if found
+        else tr("the same in meaning")
+    )
     return 1 if found else 0

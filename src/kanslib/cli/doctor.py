@@ -19,7 +19,7 @@ from rich.text import Text
 
 from kanslib.cli import unsupported
 from kanslib.cli.terminal import plain_console, plain_table
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import tr, tr_later, tr_plural
 from kanslib.installation import pip_install
 
 CheckState = Literal["works", "falls back", "missing"]
@@ -127,7 +127,7 @@ def _recordings() -> CheckResult:
         number = len(stories())
     except RecordingError as exc:
         return CheckResult(tr("recordings"), "missing", str(exc), tr("every chapter"), tr("reinstall kanslib"))
-    return CheckResult(tr("recordings"), "works", tr("{number} stories", number=number), tr("every chapter"))
+    return CheckResult(tr("recordings"), "works", tr_plural("{n} story", "{n} stories", number), tr("every chapter"))
 
 
 def _docker() -> CheckResult:
@@ -178,7 +178,7 @@ def _inotify() -> CheckResult:
     return CheckResult(
         tr("inotify limits"),
         "works" if good else "falls back",
-        tr("{watches} watches, {instances} instances", watches=watches, instances=instances),
+        tr("watches: {watches}, instances: {instances}", watches=watches, instances=instances),
         tr("four nodes in kind"),
         fix,
     )

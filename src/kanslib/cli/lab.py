@@ -24,13 +24,12 @@ from kanslib.cli.server_lock import lock_or_read
 from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import tr, tr_plural
 from kanslib.installation import pip_install
 from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
 _FIRST = "00-start-here.ipynb"
-_FATES = {"new": tr_later("{n} chapters new"), "replaced": tr_later("{n} chapters replaced")}
 
 
 def open_lab(directory: Path, backend: str, port: int, browser: bool) -> int:
@@ -153,7 +152,9 @@ def environment(backend: str) -> dict[str, str]:
 def report(copied: list[chapters.CopyResult]) -> list[str]:
     """Return the changes in the learner's copy, as lines of text."""
     fates = Counter(one.status for one in copied)
-    lines = [tr(_FATES[fate], n=count) for fate, count in fates.items() if fate in _FATES]
+    new, replaced = fates["new"], fates["replaced"]
+    lines = [tr_plural("{n} chapter new", "{n} chapters new", new)] if new else []
+    lines += [tr_plural("{n} chapter replaced", "{n} chapters replaced", replaced)] if replaced else []
     lines += [tr("{name}: yours kept", name=one.chapter.name) for one in copied if one.status == "yours kept"]
     lines += [
         tr(

@@ -16,7 +16,7 @@ from kanslib.cli.output_files import check_new_output
 from kanslib.cli.terminal import plain_console
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr, tr_plural
 from kanslib.status import show_status
 
 console = plain_console(soft_wrap=True)
@@ -45,10 +45,17 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
         raw = recorder.stop(keep or folder / "course")
         if failed:
             console.print(
-                Text.assemble((tr("not recorded:"), "bold red"), " ", tr("{failed} failed", failed=", ".join(failed)))
+                Text.assemble((tr("not recorded:"), "bold red"), " ", tr("{failed} failed", failed=listed(failed)))
             )
             return 1
-        console.print(tr("{number} chapters in {seconds:.0f} s", number=len(chosen), seconds=time.monotonic() - began))
+        console.print(
+            tr_plural(
+                "{n} chapter in {seconds:.0f} s",
+                "{n} chapters in {seconds:.0f} s",
+                len(chosen),
+                seconds=time.monotonic() - began,
+            )
+        )
         _write(raw, out, keep, title, versions(), substitutes)
     return 0
 
@@ -56,8 +63,12 @@ def record(names: Sequence[str], out: Path, title: str, substitutes: Sequence[st
 def _run(path: Path) -> bool:
     with show_status(tr("recording {stem}", stem=path.stem)):
         result, _ = run.execute(path)
-    words = tr(
-        "{chapter}: {cells} cells, {seconds:.0f} s", chapter=path.stem, cells=result.cells, seconds=result.seconds
+    words = tr_plural(
+        "{chapter}: {n} cell, {seconds:.0f} s",
+        "{chapter}: {n} cells, {seconds:.0f} s",
+        result.cells,
+        chapter=path.stem,
+        seconds=result.seconds,
     )
     console.print(f"{words}  {result.error}")
     return not result.error

@@ -23,7 +23,7 @@ from kanslib.backends import factory
 from kanslib.cli.terminal import plain_console, plain_table
 from kanslib.course import chapters
 from kanslib.exceptions import KanslibError
-from kanslib.i18n import tr
+from kanslib.i18n import numeral, tr, tr_plural
 from kanslib.installation import pip_install
 from kanslib.status import show_status
 
@@ -95,10 +95,11 @@ def _execute_all(chosen: Sequence[Path], workers: int) -> list[Result]:
             return wait_for(lambda: _execute_several(chosen, workers, count))
         except (KeyboardInterrupt, SystemExit):
             plain_console(stderr=True).print(
-                tr(
-                    "stopped: {finished} of {chosen} chapters ran to their end",
+                tr_plural(
+                    "stopped: {finished} of {n} chapter ran to its end",
+                    "stopped: {finished} of {n} chapters ran to their end",
+                    len(chosen),
                     finished=len(finished),
-                    chosen=len(chosen),
                 )
             )
             raise
@@ -204,9 +205,17 @@ def _print(results: Sequence[Result], seconds: float) -> None:
     table = plain_table(tr("chapter"), tr("cells"), tr("seconds"), tr("peak MB"), tr("result"))
     for result in results:
         outcome = Text(result.error.splitlines()[0], "bold red") if result.error else Text(tr("ok"))
-        table.add_row(result.chapter, str(result.cells), f"{result.seconds:.1f}", f"{result.peak_mb:.0f}", outcome)
+        table.add_row(
+            result.chapter,
+            str(result.cells),
+            numeral(result.seconds, ".1f"),
+            numeral(result.peak_mb, ".0f"),
+            outcome,
+        )
     console = plain_console()
     console.print(table)
-    console.print(tr("{number} chapters in {seconds:.1f} s", number=len(results), seconds=seconds))
+    console.print(
+        tr_plural("{n} chapter in {seconds:.1f} s", "{n} chapters in {seconds:.1f} s", len(results), seconds=seconds)
+    )
     for result in (result for result in results if result.error):
         console.print(f"{result.chapter}: {result.error}")

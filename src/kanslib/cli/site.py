@@ -20,7 +20,7 @@ from kanslib.cli.output_files import check_new_output
 from kanslib.cli.run import execute_in_kernel, wait_for
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr, tr_plural
 from kanslib.installation import pip_install
 from kanslib.site import content
 from kanslib.site.page_data import FOLDER_VARIABLE, SHOW_FOR_SITE
@@ -45,7 +45,7 @@ def site(out: Path, base_url: str, languages: Sequence[str]) -> None:
         raise KanslibError(
             tr(
                 "the website needs {packages}; next step: {command}",
-                packages=", ".join(missing),
+                packages=listed(missing),
                 command=pip_install("site,lab"),
             )
         )
@@ -68,7 +68,12 @@ def site(out: Path, base_url: str, languages: Sequence[str]) -> None:
             out.replace(Path(folder, "old"))
         shutil.move(made, out)
     plain_console(soft_wrap=True).print(
-        tr("written: {file} ({pages} pages, opens in any browser)", file=out / "index.html", pages=len(names))
+        tr_plural(
+            "written: {file} ({n} page, opens in any browser)",
+            "written: {file} ({n} pages, opens in any browser)",
+            len(names),
+            file=out / "index.html",
+        )
     )
 
 

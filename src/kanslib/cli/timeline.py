@@ -19,7 +19,7 @@ from kanslib.cli.terminal import plain_console
 from kanslib.cli.timeline_inputs import Facts, read_inputs
 from kanslib.cli.timeline_json import timeline_json
 from kanslib.exceptions import KanslibError, UnknownNameError
-from kanslib.i18n import tr
+from kanslib.i18n import listed, parted, tr
 from kanslib.k8s.objects import is_ip_address
 from kanslib.packets.capture import Frame
 from kanslib.recording import Recording
@@ -69,7 +69,7 @@ def timeline(
         _print(facts, sections)
     if out:
         with show_status(tr("drawing the page")):
-            page = report.page(tr("Timeline of {paths}", paths=", ".join(path.name for path in paths)), facts, sections)
+            page = report.page(tr("Timeline of {paths}", paths=listed(path.name for path in paths)), facts, sections)
         write_output_file("--out", out, page)
     if out and not as_json:
         console.print(
@@ -151,7 +151,7 @@ def _seconds(text: str) -> float:
 def _recording_sections(path: Path, actions: Sequence[str], facts: Facts) -> Iterator[report.ReportSection]:
     recording = Recording.open(path)
     manifest = recording.manifest
-    facts.append((path.name, f"{manifest.title}; {', '.join(f'{k} {v}' for k, v in manifest.versions.items())}"))
+    facts.append((path.name, f"{manifest.title}; {listed(f'{k} {v}' for k, v in manifest.versions.items())}"))
     for one in observed_actions(recording, actions):
         seen = one.observation
         neighbors, updates = NeighborAnalysis.of(seen.frames()), neighbor_updates(seen)
@@ -179,7 +179,7 @@ def _file_sections(
         )
     names = {vip: vip for vip in wanted}
     for node, events in speaker_logs.undated_events(found.logs, names).items():
-        words = "; ".join(map(str, events)) or tr("none")
+        words = parted(map(str, events)) or tr("none")
         facts.append(
             (node, tr("its log has no timestamps: known are only its events in their order: {words}", words=words))
         )
@@ -192,10 +192,10 @@ def _file_sections(
     window = TimeWindow(ends[0], outage.zero, ends[-1], outage.action)
     context = arp_words.PlotContext(window, names, _find_owners(neighbors, wanted), client or tr("the client"))
     updates = neighbor_cache.neighbor_updates(neighbors, client, mac, found.frames) if client else []
-    provenance = Provenance("recorded", outage.zero, "opening", ", ".join(path.name for path in paths))
+    provenance = Provenance("recorded", outage.zero, "opening", listed(path.name for path in paths))
     return [
         report.ReportSection(
-            tr("{wanted} from {utc} on", wanted=", ".join(wanted), utc=utc(ends[0])),
+            tr("{wanted} from {utc} on", wanted=listed(wanted), utc=utc(ends[0])),
             outage,
             neighbors,
             updates,

@@ -17,7 +17,7 @@ from kanslib.analysis import captures, speaker_logs
 from kanslib.analysis.capture_limits import capture_limits
 from kanslib.analysis.duplicates import without_duplicates
 from kanslib.exceptions import KanslibError, RecordingError
-from kanslib.i18n import tr
+from kanslib.i18n import parted, tr, tr_plural
 from kanslib.iptables.dump_text import decode
 from kanslib.k8s.log_lines import LogLine, by_pod, read_lines
 from kanslib.packets import capture
@@ -67,7 +67,11 @@ def read_inputs(paths: Sequence[Path], facts: Facts) -> Inputs:
         facts.append(
             (
                 tr("captures"),
-                tr("{copies:,} frames are copies of others, captured at another place: counted once", copies=copies),
+                tr_plural(
+                    "{n} frame is a copy of another one, captured at another place: counted once",
+                    "{n:,} frames are copies of others, captured at another place: counted once",
+                    copies,
+                ),
             )
         )
     return Inputs(kept, logs)
@@ -128,7 +132,7 @@ def _read_log(path: Path, text: str, facts: Facts) -> dict[str, list[LogLine]]:
                 path=path,
             )
         )
-    facts.append((path.name, tr("a log of {number:,} lines", number=len(text.splitlines()))))
+    facts.append((path.name, tr_plural("a log of {n} line", "a log of {n:,} lines", len(text.splitlines()))))
     if not has_events:
         facts.append((path.name, tr("no line in it is a speaker's about a Service or a member: it adds nothing")))
     elif times and all(time == int(time) for time in times):
@@ -171,7 +175,14 @@ def _read_capture(path: Path, name: str, facts: Facts, advance: Callable[[int], 
             )
         )
     seconds = kept[-1].time - kept[0].time if kept else 0.0
-    facts.append((name, tr("{frames:,} frames in {seconds:.1f} s", frames=counts["frames"], seconds=seconds)))
+    facts.append(
+        (
+            name,
+            tr_plural(
+                "{n} frame in {seconds:.1f} s", "{n:,} frames in {seconds:.1f} s", counts["frames"], seconds=seconds
+            ),
+        )
+    )
     facts.extend((name, str(one.message)) for one in caught)
     facts.extend((name, tr("limit of this capture: {limit}", limit=limit)) for limit in capture_limits(kept))
     if counts["malformed"]:
@@ -181,7 +192,7 @@ def _read_capture(path: Path, name: str, facts: Facts, advance: Callable[[int], 
                 tr(
                     "{malformed:,} malformed frames, e.g. {wrong}",
                     malformed=counts["malformed"],
-                    wrong="; ".join(wrong),
+                    wrong=parted(wrong),
                 ),
             )
         )

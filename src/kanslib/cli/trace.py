@@ -18,7 +18,7 @@ from kanslib.answer import Provenance
 from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
 from kanslib.exceptions import KanslibError, TooManyPathsError
-from kanslib.i18n import all_of, tr
+from kanslib.i18n import all_of, listed, tr
 from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
 from kanslib.iptables.dump_text import LARGEST_TEXT, decode
 from kanslib.iptables.explain import share
@@ -190,7 +190,7 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
         check_output_file("--svg", svg)
     with _no_collections():
         contents = [read_text(text) for text in texts]
-        with naming(", ".join(tr("standard input") if text == "-" else text for text in texts)):
+        with naming(listed(tr("standard input") if text == "-" else text for text in texts)):
             rules = Rules.read(contents, packet)
         try:
             outcomes = rules.trace(packet, machine.routing(), machine.ipsets())
@@ -229,7 +229,7 @@ def _choose_dump(dumps: Sequence[Ruleset], packet: Packet) -> Ruleset:
     family = 6 if packet.dst and ":" in packet.dst else 4
     found = [one for one in dumps if one.family in (family, None)]
     if len(found) != 1:
-        lines = ", ".join(str(one.first_line + 1) for one in dumps)
+        lines = listed(str(one.first_line + 1) for one in dumps)
         raise KanslibError(
             tr(
                 "{number} dumps of IPv{family} rules in one text (dumps begin in lines {lines}); expected "

@@ -11,7 +11,7 @@ from kanslib.cli.os_errors import about
 from kanslib.cli.terminal import plain_console, plain_table, print_error
 from kanslib.course.recordings import shipped_recordings
 from kanslib.exceptions import KanslibError, RecordingError
-from kanslib.i18n import tr
+from kanslib.i18n import numeral, tr
 from kanslib.recording import Recording
 from kanslib.recording.verify import VerifyReport
 from kanslib.recording.verify import verify as verify_recording
@@ -67,7 +67,12 @@ def _print(found: Iterable[tuple[Path, VerifyReport | RecordingError]]) -> None:
             problems.append((path, one))
             continue
         numbers = (one.events, one.reads, one.frames, one.probes)
-        table.add_row(path.name, str(one.files), f"{one.bytes / 1e6:.1f}", *(f"{number:,}" for number in numbers))
+        table.add_row(
+            path.name,
+            str(one.files),
+            numeral(one.bytes / 1e6, ".1f"),
+            *(numeral(number, ",") for number in numbers),
+        )
     if table.row_count:
         console.print(table)
         console.print(tr("complete, in order of time, no secrets"))

@@ -22,7 +22,7 @@ from kanslib.cluster.state_file import CLUSTER, OwnedResources, delete_state, lo
 from kanslib.course import manifests
 from kanslib.course.addressing import address_plan
 from kanslib.exceptions import BackendUnavailableError, ClusterError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 
 _LOG = logging.getLogger(__name__)
 Notify = Callable[[str], None]
@@ -219,13 +219,13 @@ def _wait_ready(notify: Notify) -> None:
         every=0.5,
         seconds=120,
         on_wait=lambda waiting: notify(
-            tr("waiting for nodes to be Ready: {waiting}", waiting=", ".join(waiting or [tr("all")]))
+            tr("waiting for nodes to be Ready: {waiting}", waiting=listed(waiting or [tr("all")]))
         ),
     )
     waiting = retrying(_not_ready)
     if waiting != []:
         raise ClusterError(
-            tr("these nodes did not become Ready in two minutes: {waiting}", waiting=", ".join(waiting or [tr("all")]))
+            tr("these nodes did not become Ready in two minutes: {waiting}", waiting=listed(waiting or [tr("all")]))
         )
 
 
@@ -315,7 +315,7 @@ def _remove_owned(notify: Notify) -> bool:
     state = load_state()
     containers = [one.name for one in docker.containers().values() if one.owned]
     if containers:
-        notify(tr("removing {containers}", containers=", ".join(containers)))
+        notify(tr("removing {containers}", containers=listed(containers)))
         check_output(docker.docker("rm", "-f", "-v", *containers))
     nodes = _nodes()
     if nodes:

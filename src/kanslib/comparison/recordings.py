@@ -19,7 +19,7 @@ from kanslib.comparison.facts import (
     service_rules,
 )
 from kanslib.exceptions import KanslibError, RecordingError
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.k8s.objects import KubeObject, external_address
 from kanslib.recording import Recording
 
@@ -96,13 +96,11 @@ def outages_agree(a: Sequence[Phase], b: Sequence[Phase]) -> bool:
 
 
 def _fact_text(values: tuple[str, ...] | None) -> str:
-    return _MISSING if values is None else ", ".join(values) or tr("none")
+    return _MISSING if values is None else listed(values) or tr("none")
 
 
 def _outage_text(phases: Sequence[Phase]) -> str:
-    return ", ".join(tr("{name} until {end:+.1f} s", name=tr(phase.name), end=phase.end) for phase in phases) or tr(
-        "none"
-    )
+    return listed(tr("{name} until {end:+.1f} s", name=tr(phase.name), end=phase.end) for phase in phases) or tr("none")
 
 
 def meaning(backend: Backend, moment: str) -> Meaning:

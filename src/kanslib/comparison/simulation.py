@@ -9,7 +9,7 @@ from kanslib.backends.base import Backend
 from kanslib.backends.recorded import RecordedBackend
 from kanslib.backends.simulated import SimulatedBackend
 from kanslib.comparison.facts import READ_BY_COMMANDS, Facts, generated_names, node_rules, object_facts, routes
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr_plural
 
 _SETTLE_MARGIN_S = 1.5
 
@@ -52,4 +52,4 @@ def _facts(backend: Backend) -> Facts:
 
 
 def _shorten(parts: tuple[str, ...]) -> str:
-    return ", ".join(parts) if len(parts) <= 4 else tr("{number} rules", number=len(parts))
+    return listed(parts) if len(parts) <= 4 else tr_plural("{n} rule", "{n} rules", len(parts))

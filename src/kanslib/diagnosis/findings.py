@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from kanslib.exceptions import ConfigurationError, KanslibError
-from kanslib.i18n import all_of, tr, tr_later
+from kanslib.i18n import all_of, listed, tr, tr_later, tr_plural
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses
 from kanslib.metallb import election
@@ -97,7 +97,7 @@ def _name(obj: KubeObject) -> str:
 
 def _join(names: Collection[str]) -> str:
     found = sorted(names)
-    return all_of([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    return all_of([listed(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
 def _advertisements(pool: Pool) -> list[L2Advertisement | BGPAdvertisement]:
@@ -120,14 +120,17 @@ def _exhausted(cluster: ClusterSnapshot) -> Finding:
     if waiting and room and room <= used:
         return Finding(
             True,
-            tr(
-                "{names} waits, and all {number} addresses of the pools are in use",
+            tr_plural(
+                "{names} waits, and the {n} address of the pools is in use",
+                "{names} waits, and all {n} addresses of the pools are in use",
+                len(room),
                 names=_join(waiting),
-                number=len(room),
             ),
         )
     free = len(room - used)
-    return Finding(False, tr("{free} of {number} addresses are free", free=free, number=len(room)))
+    return Finding(
+        False, tr_plural("{free} of {n} address is free", "{free} of {n} addresses are free", len(room), free=free)
+    )
 
 
 def _requested_address(service: KubeObject) -> str:
@@ -235,7 +238,9 @@ def _all_excluded(cluster: ClusterSnapshot) -> Finding:
 def _arp_conflict(cluster: ClusterSnapshot) -> Finding:
     for vip, holders in sorted(cluster.arp_answers.items()):
         if len(holders) > 1:
-            return Finding(True, tr("{number} machines answer for {vip}", number=len(holders), vip=vip))
+            return Finding(
+                True, tr_plural("{n} machine answers for {vip}", "{n} machines answer for {vip}", len(holders), vip=vip)
+            )
     return Finding(False, tr("no address was answered for by two machines"))
 
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from kanslib.exceptions import AnswerFormatError
 from kanslib.exercises.lab_queries import LabQueries
 from kanslib.exercises.misconceptions import Answer, Case, Effect, ExpectedAnswer, Function, Misconception, is_equal
-from kanslib.i18n import tr, tr_later, tr_plural
+from kanslib.i18n import listed, numeral, parted, tr, tr_later, tr_plural
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
 Kind = Literal["choice", "number", "names", "code", "diagnosis"]
@@ -179,7 +179,7 @@ def describe_format(exercise: Exercise) -> str:
     if exercise.kind == "code":
         return tr("a function")
     if exercise.kind == "diagnosis":
-        return tr("{parts}: each one of its choices, by letter or in words", parts=", ".join(exercise.parts))
+        return tr("{parts}: each one of its choices, by letter or in words", parts=listed(exercise.parts))
     return tr("a name or a list of names, e.g. ['svc1', 'svc2']")
 
 
@@ -203,9 +203,10 @@ def _parse_diagnosis(exercise: Exercise, answer: object) -> dict[str, str]:
         answer = dict(zip(parts, answer, strict=True))
     if not isinstance(answer, dict) or set(answer) != set(parts) or any(map(is_blank, answer.values())):
         raise AnswerFormatError(
-            tr(
-                "a diagnosis has {number} parts; expected {expected}",
-                number=len(parts),
+            tr_plural(
+                "a diagnosis has {n} part; expected {expected}",
+                "a diagnosis has {n} parts; expected {expected}",
+                len(parts),
                 expected=describe_format(exercise),
             )
         )
@@ -301,7 +302,7 @@ def assess(exercise: Exercise, answer: object, expected: ExpectedAnswer, was_hel
         outcome = AnswerOutcome.RIGHT_AFTER_HELP if was_helped else AnswerOutcome.RIGHT
         solution = explain_solution(exercise, expected)
         if exercise.kind == "code":
-            solution = f"{tr('Right in {number} cases.', number=len(expected.cases))} {solution}"
+            solution = f"{_right_in(len(expected.cases))} {solution}"
         return Assessment(outcome, solution)
     misconception = next((one for one in exercise.misconceptions if _recognises(one, parsed, expected)), None)
     if misconception is None:
@@ -331,9 +332,9 @@ def format_answer(exercise: Exercise, answer: object) -> str:
         choices = exercise.parts["cause"] if exercise.kind == "diagnosis" else exercise.choices
         return next((choice.text for choice in choices if choice.key == answer), answer)
     if isinstance(answer, (int, float)):
-        return tr("{number:g} {unit}", number=answer, unit=exercise.unit) if exercise.unit else f"{answer:g}"
+        return tr("{number:g} {unit}", number=answer, unit=exercise.unit) if exercise.unit else numeral(answer, "g")
     if isinstance(answer, (set, frozenset)):
-        return ", ".join(sorted(answer))
+        return listed(sorted(answer))
     return _abridge(answer)
 
 
@@ -376,9 +377,9 @@ def _compare_names(answer: frozenset[str], expected: frozenset[str]) -> str | No
     if answer == expected:
         return None
     extra, missing = sorted(answer - expected), len(expected - answer)
-    parts = [tr("not {names}", names=", ".join(extra))] if extra else []
+    parts = [tr("not {names}", names=listed(extra))] if extra else []
     parts += [tr_plural("{n} is missing", "{n} are missing", missing)] if missing else []
-    return tr("Not yet: {faults}.", faults="; ".join(parts))
+    return tr("Not yet: {faults}.", faults=parted(parts))
 
 
 def _find_diagnosis_mistake(exercise: Exercise, answer: Mapping[str, str], expected: ExpectedAnswer) -> str | None:
@@ -404,6 +405,10 @@ def _find_diagnosis_mistake(exercise: Exercise, answer: Mapping[str, str], expec
     return None
 
 
+def _right_in(cases: int) -> str:
+    return tr_plural("Right in {n} case.", "Right in {n} cases.", cases)
+
+
 def _differ_in_blanks(result: object, expected: object) -> bool:
     return (
         isinstance(result, str) and isinstance(expected, str) and "".join(result.split()) == "".join(expected.split())
@@ -424,11 +429,13 @@ def _find_counterexample(function: Function, cases: Sequence[Case]) -> str | Non
                 call=call,
             )
         if not is_equal(result, expected):
-            return tr(
-                "Right in {right} of {tried} cases so far. Called with ({call}) it says {said}; "
+            return tr_plural(
+                "Right in {right} of {n} case so far. Called with ({call}) it says {said}; "
                 "the right result is {expected}.",
+                "Right in {right} of {n} cases so far. Called with ({call}) it says {said}; "
+                "the right result is {expected}.",
+                place + 1,
                 right=place,
-                tried=place + 1,
                 call=call,
                 said=_shorten(repr(result), 120),
                 expected=_shorten(repr(expected), 120),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from kanslib.i18n import tr
+from kanslib.i18n import parted, tr
 
 Function = Callable[..., object]  # a learner's
 Answer = str | float | frozenset[str] | Mapping[str, str] | Function  # a learner's, once it was parsed
@@ -51,7 +51,7 @@ class Effect:
     phrases: tuple[Phrase, ...]
 
     def __repr__(self) -> str:
-        return repr("; ".join(map(str, self.phrases)))
+        return repr(parted(map(str, self.phrases)))
 
     @property
     def english(self) -> str:

@@ -28,7 +28,7 @@ from kanslib.exercises.exercise import (
 from kanslib.exercises.messages import translate
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import tr, tr_later, tr_plural
 from kanslib.palette import BLUE, GREY, bar_style
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class ExerciseView:
         self._hints_given += 1
         self._progress.record_help(self.exercise.id, hints=place + 1)
         more = (
-            tr("{number} more", number=len(hints) - place - 1)
+            tr_plural("{n} more", "{n} more", len(hints) - place - 1)
             if place + 1 < len(hints)
             else tr("the last one; the solution tells all")
         )
@@ -403,7 +403,7 @@ class Quiz:
         for place, view in enumerate(self.views):
             answer = answers[place] if place < len(answers) else None
             lines.append(f"{place + 1}. {view.submit(answer)}")
-        return Feedback("\n".join(lines), tr("{number} questions", number=len(self.views)))
+        return Feedback("\n".join(lines), tr_plural("{n} question", "{n} questions", len(self.views)))
 
     def __repr__(self) -> str:
         questions = "\n".join(f"{place}. {view.question}" for place, view in enumerate(self.views, 1))

@@ -6,7 +6,7 @@ from functools import singledispatch
 from ipaddress import IPv4Address, IPv6Address
 
 from kanslib.exceptions import TraceError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.iptables import targets
 from kanslib.iptables.bits import Bits
 from kanslib.iptables.match_types import set_subject
@@ -178,7 +178,7 @@ def _strip_options(action: targets.StripOptions, state: PacketState) -> str:
         state.settle(Subject(f"tcp-option {option}", tcp_option_words(str(option))), _NO)
     if 2 in action.numbers:
         state.mss = NO_MSS
-    return tr("it loses the TCP options {numbers}", numbers=", ".join(map(str, action.numbers)))
+    return tr("it loses the TCP options {numbers}", numbers=listed(map(str, action.numbers)))
 
 
 @apply.register

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import numeral, tr, tr_later
 
 if TYPE_CHECKING:
     from kanslib.iptables.dump import Rule
@@ -110,7 +110,7 @@ def share(chance: Fraction) -> str:
     ('1/3', '1/2', '27.1 %')
     """
     simple = simple_fraction(chance)
-    return f"{float(chance) * 100:.4g} %" if simple is None else str(simple)
+    return f"{numeral(float(chance) * 100, '.4g')} %" if simple is None else str(simple)
 
 
 def simple_fraction(chance: Fraction) -> Fraction | None:

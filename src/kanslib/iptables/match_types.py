@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
-from kanslib.i18n import any_of, tr
+from kanslib.i18n import any_of, tr, tr_plural
 from kanslib.iptables.ipset import IPSets
 from kanslib.iptables.packet import WITH_PORTS, Packet, Routing, endpoint, number
 from kanslib.iptables.questions import (
@@ -790,7 +790,11 @@ class RecentMatch(ActingMatch):
             return False
         words = [tr("the list {name} {{holds|does not hold}} VALUE", name=self.name)]
         words += [tr("seen in the last {seconds} s", seconds=self.seconds)] if self.seconds else []
-        words += [tr("at least {wanted} times", wanted=wanted - entry.added)] if wanted - entry.added > 1 else []
+        words += (
+            [tr_plural("at least {n} time", "at least {n} times", wanted - entry.added)]
+            if wanted - entry.added > 1
+            else []
+        )
         words += [tr("with the same TTL")] if self.same_ttl else []
         return packet.ask(Question(Subject(f"recent {self.name}", ", ".join(words), packet.describe(self.side), key)))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from kanslib.exceptions import RuleSyntaxError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.iptables.match_types import (
     EVERYTHING,
     HEADER,
@@ -189,7 +189,7 @@ def _flag_bits(option: Option, value: str) -> int:
     try:
         return tcp_flags(value)
     except ValueError:
-        raise _syntax_error(option, tr("flags out of {tcp_flags}", tcp_flags=", ".join(TCP_FLAGS))) from None
+        raise _syntax_error(option, tr("flags out of {tcp_flags}", tcp_flags=listed(TCP_FLAGS))) from None
 
 
 def _icmp(part: Module) -> list[Match]:
@@ -286,7 +286,7 @@ def _conntrack(part: Module) -> list[Match]:
         elif option.name == "--ctstatus":
             names = frozenset(option.value.split(","))
             if not names <= _STATUSES:
-                raise _syntax_error(option, tr("statuses out of {statuses}", statuses=", ".join(sorted(_STATUSES))))
+                raise _syntax_error(option, tr("statuses out of {statuses}", statuses=listed(sorted(_STATUSES))))
             tests.append(StatusTest(names, option.negated))
         else:
             tests.append(_connection_test(option))
@@ -296,7 +296,7 @@ def _conntrack(part: Module) -> list[Match]:
 def _state(option: Option) -> StateTest:
     names = {*option.value.split(",")}
     if not names <= {*STATES, "DNAT", "SNAT"}:
-        raise _syntax_error(option, tr("states out of {states}, DNAT, SNAT", states=", ".join(STATES)))
+        raise _syntax_error(option, tr("states out of {states}, DNAT, SNAT", states=listed(STATES)))
     states = join((at, at) for at, name in enumerate(STATES) if name in names)
     return StateTest(states, frozenset(names & {"DNAT", "SNAT"}), option.negated)
 
@@ -389,7 +389,7 @@ def _addrtype(part: Module) -> list[Match]:
             continue
         types = frozenset(option.value.split(","))
         if not types <= _TYPES:
-            raise _syntax_error(option, tr("types out of {types}", types=", ".join(sorted(_TYPES))))
+            raise _syntax_error(option, tr("types out of {types}", types=listed(sorted(_TYPES))))
         found.append(AddrTypeMatch(option.name[2:5], types, field, option.negated))
     return found
 
@@ -457,7 +457,7 @@ def _pkttype(part: Module) -> list[Match]:
     found: list[Match] = []
     for option in part.options:
         if option.value not in LINK_TYPES:
-            raise _syntax_error(option, tr("one of {link_types}", link_types=", ".join(LINK_TYPES)))
+            raise _syntax_error(option, tr("one of {link_types}", link_types=listed(LINK_TYPES)))
         found.append(PacketTypeMatch(LINK_TYPES.index(option.value), option.negated))
     return found
 

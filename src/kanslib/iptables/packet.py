@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from socket import AF_INET, inet_pton
 
 from kanslib.exceptions import PacketError
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, TCP_FLAGS, icmp, tcp_flags
 
 WITH_PORTS = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
@@ -102,7 +102,7 @@ class Packet:
                 tr(
                     "ctstate={ctstate!r}; expected one of {states}, or None for not known",
                     ctstate=self.ctstate,
-                    states=", ".join(STATES),
+                    states=listed(STATES),
                 )
             )
         if self.protocol not in PROTOCOLS and not (self.protocol.isdecimal() and int(self.protocol) < 256):
@@ -118,7 +118,7 @@ class Packet:
         try:
             tcp_flags(self.tcp_flags or "")
         except ValueError:
-            expected = tr("names of {tcp_flags}, such as SYN,ACK", tcp_flags=", ".join(TCP_FLAGS))
+            expected = tr("names of {tcp_flags}, such as SYN,ACK", tcp_flags=listed(TCP_FLAGS))
             raise PacketError(
                 tr("tcp_flags={tcp_flags!r}; expected {expected}", tcp_flags=self.tcp_flags, expected=expected)
             ) from None

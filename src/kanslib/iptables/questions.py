@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, summar
 from itertools import chain
 from typing import Protocol
 
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.iptables.names import TCP_FLAGS
 from kanslib.iptables.ranges import YES, YES_NO, Ranges, intersect, join, size, subtract
 
@@ -132,7 +132,7 @@ class Assumption:
             return tr("any but {values}", values=_one_of(excluded[:-1])) if excluded[1:] else tr("present")
         if len(excluded) == 1:
             return tr("not {value}", value=excluded[0])
-        return tr("none of {values}", values=", ".join(excluded))
+        return tr("none of {values}", values=listed(excluded))
 
     def __str__(self) -> str:
         if self.subject.kind == "type" and self.values in _LOCAL:
@@ -153,7 +153,7 @@ class Assumption:
 
 
 def _one_of(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else tr("{values} or {last}", values=", ".join(words[:-1]), last=words[-1])
+    return words[0] if len(words) == 1 else tr("{values} or {last}", values=listed(words[:-1]), last=words[-1])
 
 
 # ── conditions: the assumptions under which a path is taken ──────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kanslib.exceptions import RuleSyntaxError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.iptables.matches import ALL_BITS, dscp, tos, value_and_mask
 from kanslib.iptables.names import PORTS, port_number
 from kanslib.iptables.packet import number
@@ -339,7 +339,7 @@ def _strip(target: Module) -> Action:
         return StripOptions(tuple(TCP_OPTIONS.get(name) or int(name) for name in option.value.split(",")))
     except ValueError:
         raise RuleSyntaxError(
-            option.column, str(option), tr("numbers, or names of {tcp_options}", tcp_options=", ".join(TCP_OPTIONS))
+            option.column, str(option), tr("numbers, or names of {tcp_options}", tcp_options=listed(TCP_OPTIONS))
         ) from None
 
 

@@ -91,7 +91,7 @@ def documents_of(view: ClusterView, manifest: str | KubeObject) -> list[KubeObje
     if isinstance(manifest, manifests.CourseManifest) and manifest.name:
         manifest = manifests.on(view.topology().network, manifest.name)
     if not isinstance(manifest, (str, dict)):
-        raise ManifestError(tr("a manifest is YAML text or a dict, not a {name}", name=type(manifest).__name__))
+        raise ManifestError(tr("a manifest is YAML text or a dict, not of type {name}", name=type(manifest).__name__))
     found = documents(manifest) if isinstance(manifest, str) else [_with_version(check_object(manifest))]
     if not found:
         raise ManifestError(

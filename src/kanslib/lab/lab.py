@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 from kanslib import binder
 from kanslib.actions import describe_done
 from kanslib.backends.base import Backend
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.k8s.manifest import qualified_reference
 from kanslib.k8s.objects import KubeObject
 from kanslib.lab import kubernetes, metallb, packet_path, places, traffic
@@ -745,7 +745,7 @@ class Lab(places.HelpfulAttributes):
     def _done(self, moment: str) -> str:
         """Return the actions of a moment in words; empty where the story does not tell them."""
         done = (one.actions for one in self._backend.moments() if one.name == moment)
-        return ", ".join(describe_done(one.verb, one.targets) for one in next(done, ()))
+        return listed(describe_done(one.verb, one.targets) for one in next(done, ()))
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────
 

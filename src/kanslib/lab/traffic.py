@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.lab import packet_path, places
 from kanslib.lab.queries import ClusterView
 from kanslib.render import command_tables
@@ -81,6 +81,6 @@ def capture_path(view: ClusterView, service: str) -> Table:
     why = tr(
         "no TCP packet to {service} was captured at {hops}",
         service=service,
-        hops=", ".join(hop.place for hop in hops) or tr("any place"),
+        hops=listed(hop.place for hop in hops) or tr("any place"),
     )
     return Table.from_rows(rows, provenance, command_tables.PATH_COLUMNS, empty_because=why)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from kanslib.exceptions import UnknownNameError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.k8s.endpoints import can_serve, endpoints_in, slices_of
 from kanslib.k8s.objects import KubeObject, external_addresses, is_ready, labels_of, qualified_name
 from kanslib.metallb.config import Pool, pool_of, pools
@@ -300,11 +300,11 @@ def eligibility(node: KubeObject, pool: Pool | None, alive: Names, endpoint_node
         why = tr("the policy is Local, and no endpoint here can serve")
         return Eligibility(name, False, tr_later("local endpoint"), why)
     if endpoint_nodes is None:
-        why = tr("its speaker is alive and {advertisements} selects it", advertisements=", ".join(covering))
+        why = tr("its speaker is alive and {advertisements} selects it", advertisements=listed(covering))
     else:
         why = tr(
             "its speaker is alive and {advertisements} selects it and has an endpoint",
-            advertisements=", ".join(covering),
+            advertisements=listed(covering),
         )
     return Eligibility(name, True, tr_later("candidate"), why)
 

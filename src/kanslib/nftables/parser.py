@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kanslib.exceptions import DumpError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.iptables.dump_text import split_lines
 from kanslib.nftables.expressions import read_set_literal, seconds
 from kanslib.nftables.fast_elements import FastElements
@@ -240,7 +240,7 @@ def _base_chain(lines: _Lines, number: int, family: str) -> BaseChain:
     names = {**PRIORITIES, **(BRIDGE_PRIORITIES if family == "bridge" else {})}
     priority = _PRIORITY.fullmatch(found["priority"])
     if priority is None or (priority["name"] and priority["name"] not in names):
-        raise lines.error(number, tr("a priority: a number, or one of {names} with an offset", names=", ".join(names)))
+        raise lines.error(number, tr("a priority: a number, or one of {names} with an offset", names=listed(names)))
     offset = int(priority["number"] or 0) * (-1 if priority["sign"] == "-" else 1)
     devices = tuple(quoted or plain for quoted, plain in _DEVICE.findall(found["devices"])[1:])
     at = names.get(priority["name"] or "", 0) + offset
@@ -294,7 +294,7 @@ def _read_set(lines: _Lines, opened: int, name: str) -> Set:
         elif word in _SET_PROPERTIES:
             properties[word] = number, rest
         else:
-            raise lines.error(number, tr("{words}, elements, or }}", words=", ".join(_SET_PROPERTIES)))
+            raise lines.error(number, tr("{words}, elements, or }}", words=listed(_SET_PROPERTIES)))
     kind = properties.get("type") or properties.get("typeof")
     if kind is None:
         raise lines.error(opened, tr("the type of {name}: a line with type or typeof", name=name))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from kanslib.exceptions import MalformedPacketError
-from kanslib.i18n import all_of, tr
+from kanslib.i18n import all_of, tr, tr_plural
 
 ORIGIN, AS_PATH, NEXT_HOP, AGGREGATOR, MP_REACH, MP_UNREACH, AS4_PATH, AS4_AGGREGATOR = 1, 2, 3, 7, 14, 15, 17, 18
 ATTRIBUTES = {
@@ -130,7 +130,7 @@ def find_problem(attributes: Sequence[Attribute], has_routes: bool, asn_size: in
     codes = [attribute.code for attribute in attributes]
     for attribute in attributes:
         if (times := codes.count(attribute.code)) > 1:
-            return tr("{name} stands {times} times", name=attribute.name, times=times)
+            return tr_plural("{name} stands {n} time", "{name} stands {n} times", times, name=attribute.name)
         if problem := _value_problem(attribute, asn_size):
             return problem
     missing = _missing(codes, has_routes)

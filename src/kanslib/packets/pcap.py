@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from kanslib.exceptions import RecordingError
-from kanslib.i18n import tr
+from kanslib.i18n import tr, tr_plural
 
 _CHUNK_SIZE = 1 << 20
 LONGEST = 262_144  # bytes of one frame; a larger size means damage (tcpdump's MAXIMUM_SNAPLEN)
@@ -138,8 +138,12 @@ def _batches(source: _Source, name: str) -> Iterator[Batch]:
         if not damage and not source.fill() and source.at < len(source.content):
             damage = tr("cut off in frame {number}", number=source.frames + 1)
     if source.damage or damage:
-        message = tr(
-            "{name}: {damage}; {count} frames were read", name=name, damage=source.damage or damage, count=source.frames
+        message = tr_plural(
+            "{name}: {damage}; {n} frame was read",
+            "{name}: {damage}; {n} frames were read",
+            source.frames,
+            name=name,
+            damage=source.damage or damage,
         )
         warnings.warn(CaptureWarning(message), stacklevel=2)
 

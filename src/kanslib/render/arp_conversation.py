@@ -10,7 +10,7 @@ import htpy as h
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
-from kanslib.i18n import tr, tr_plural
+from kanslib.i18n import listed, numeral, tr, tr_plural
 from kanslib.palette import GROUND
 from kanslib.render.arp_words import MESSAGE_STYLES, PlotContext, describe_message
 from kanslib.render.event_marks import short_names
@@ -108,8 +108,8 @@ class ARPConversation(Figure):
 
     def _label(self, message: NeighborMessage, width: float) -> list[str]:
         """Return when a message was sent, to whom, and what it says: in one line where there is room."""
-        to = tr("to all") if message.is_to_all else tr("to {place}", place=", ".join(self.receivers(message)))
-        parts = [f"{self._seconds(message):.2f}\u00a0s {to}:", str(message.frame.arp or message.frame)]
+        to = tr("to all") if message.is_to_all else tr("to {place}", place=listed(self.receivers(message)))
+        parts = [f"{numeral(self._seconds(message), '.2f')}\u00a0s {to}:", str(message.frame.arp or message.frame)]
         whole = first_fitting([" ".join(parts)], width)
         return [whole] if whole else [words for part in parts for words in wrap_text(part, width)]
 
@@ -127,7 +127,7 @@ class ARPConversation(Figure):
 
     def _sentences(self) -> Iterator[str]:
         for message in self.messages:
-            yield f"{self._seconds(message):.2f} s {describe_message(message, self.context)}"
+            yield f"{numeral(self._seconds(message), '.2f')} s {describe_message(message, self.context)}"
         if not self.answers:
             yield self._foot()
 
@@ -135,7 +135,7 @@ class ARPConversation(Figure):
         """Return the messages, one row each: AT (seconds after the action), FROM, TO, MESSAGE and FRAME."""
         return [
             {"AT": round(self._seconds(message), 2), "FROM": self._sender(message),
-             "TO": ", ".join(self.receivers(message)), "MESSAGE": str(message.frame.arp or message.frame),
+             "TO": listed(self.receivers(message)), "MESSAGE": str(message.frame.arp or message.frame),
              "FRAME": message.frame.number}
             for message in self.messages
         ]  # fmt: skip

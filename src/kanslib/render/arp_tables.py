@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbors import Announcement, NeighborAnalysis
 from kanslib.analysis.observation_data import ObservedTime
+from kanslib.i18n import listed, numeral, parted
 from kanslib.render.rows import Row
 
 ANNOUNCEMENT_COLUMNS = ("AT", "ADDRESS", "HOLDER", "ROUNDS", "GAPS", "REQUESTS", "REPLIES", "SECONDS", "ANOMALIES")
@@ -22,11 +23,11 @@ def announcement_rows(
             "ADDRESS": one.address,
             "HOLDER": places.get(one.mac, one.mac),
             "ROUNDS": len(one.rounds),
-            "GAPS": " ".join(f"{gap:.1f}" for gap in one.gaps),
+            "GAPS": " ".join(numeral(gap, ".1f") for gap in one.gaps),
             "REQUESTS": one.requests,
             "REPLIES": one.replies,
             "SECONDS": round(one.seconds, 1),
-            "ANOMALIES": "; ".join(dict.fromkeys(part for odd in one.oddities for part in odd.split("; "))),
+            "ANOMALIES": parted(dict.fromkeys(part for odd in one.oddities for part in odd.split("; "))),
         }
         for one in announcements
     ]
@@ -59,8 +60,8 @@ def conflict_rows(analysis: NeighborAnalysis, window: ObservedTime, places: Mapp
         {
             "AT": round(conflict.first - window.zero, 2),
             "ADDRESS": conflict.address,
-            "HOLDERS": ", ".join(places.get(mac, mac) for mac in conflict.macs),
-            "FRAMES": ", ".join(map(str, conflict.frames)),
+            "HOLDERS": listed(places.get(mac, mac) for mac in conflict.macs),
+            "FRAMES": listed(map(str, conflict.frames)),
         }
         for conflict in analysis.conflicts()
     ]
@@ -76,7 +77,7 @@ def scan_rows(analysis: NeighborAnalysis, window: ObservedTime, places: Mapping[
             "AT": round(scan.first - window.zero, 2),
             "HOST": places.get(scan.mac, scan.ip),
             "ASKED": scan.requested,
-            "ANSWERED": ", ".join(scan.answered),
+            "ANSWERED": listed(scan.answered),
         }
         for scan in analysis.scans()
     ]

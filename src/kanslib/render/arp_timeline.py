@@ -13,7 +13,7 @@ from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import numeral, tr, tr_later, tr_plural
 from kanslib.palette import PURPLE, VERMILLION
 from kanslib.render.arp_words import (
     MESSAGE_STYLES,
@@ -167,10 +167,11 @@ class _Layers:
     def _titles(self, messages: Sequence[NeighborMessage]) -> str:
         zero = self.context.window.zero
         titles = [
-            f"{message.frame.time - zero:+.2f} s {describe_message(message, self.context)}"
+            f"{numeral(message.frame.time - zero, '+.2f')} s {describe_message(message, self.context)}"
             for message in messages[:_MOST_TITLES]
         ]
-        more = [tr("and {number:,} more", number=len(messages) - _MOST_TITLES)] if len(messages) > _MOST_TITLES else []
+        left = len(messages) - _MOST_TITLES
+        more = [tr_plural("and {n} more", "and {n:,} more", left)] if left > 0 else []
         return "\n".join([*titles, *more])
 
 

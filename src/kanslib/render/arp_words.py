@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from kanslib.analysis.conflicts import ConflictKind
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbor_messages import MessageKind, NeighborMessage
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.observation_data import ObservedTime
-from kanslib.i18n import all_of, in_turn, tr, tr_plural
+from kanslib.i18n import all_of, in_turn, listed, tr, tr_later, tr_plural
 from kanslib.packets.arp import REPLY
 from kanslib.palette import BLUE, GREEN, GREY, VERMILLION
 
@@ -48,6 +49,12 @@ def neighbor_entries(
 
 def _holder(mac: str, places: Mapping[str, str]) -> str:
     return places.get(mac, mac)
+
+
+_CONFLICTS = {
+    ConflictKind.ONE_QUESTION: tr_later("they answer the same question"),
+    ConflictKind.IN_TURNS: tr_later("they claim it in turns"),
+}
 
 
 def count_messages(kind: MessageKind, number: int) -> str:
@@ -106,7 +113,7 @@ def _count_messages(messages: Sequence[NeighborMessage]) -> str:
     texts = [count_messages(kind, count) for kind, count in counts.items() if count]
     if counts[MessageKind.QUESTION] and not counts[MessageKind.ANSWER]:
         texts.insert(1, tr("no answer"))
-    return ", ".join(texts)
+    return listed(texts)
 
 
 def _describe_announcements(analysis: NeighborAnalysis, address: str, context: PlotContext) -> Iterator[str]:
@@ -137,15 +144,14 @@ def _describe_conflicts(analysis: NeighborAnalysis, address: str, context: PlotC
         if one.address == address:
             holders = all_of(_holder(mac, context.places) for mac in one.macs)
             start, end = (moment - context.window.zero for moment in (one.first, one.last))
-            how = (
-                tr("{kind}, {questions} times", kind=one.kind, questions=one.questions)
-                if one.questions > 1
-                else str(one.kind)
-            )
+            how = tr(_CONFLICTS[one.kind])
+            if one.questions > 1:
+                how = tr_plural("{how}, {n} time", "{how}, {n} times", one.questions, how=how)
             when = tr("{start:+.1f} to {end:+.1f} s", start=start, end=end)
-            yield tr(
-                "Conflict: {number} network cards hold it, {holders}: they {how}, {when}.",
-                number=len(one.macs),
+            yield tr_plural(
+                "Conflict: {n} network card holds it, {holders}: {how}, {when}.",
+                "Conflict: {n} network cards hold it, {holders}: {how}, {when}.",
+                len(one.macs),
                 holders=holders,
                 how=how,
                 when=when,

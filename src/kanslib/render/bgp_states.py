@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 import htpy as h
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import numeral, parted, tr
 from kanslib.packets.bgp_fsm import IDLE, STATES, Transition
 from kanslib.palette import BLUE, GREY, VERMILLION
 from kanslib.render.figure import SIZES, Drawing, Figure, text_width, wrap_text
@@ -81,7 +81,7 @@ class BGPStates(Figure):
         words = []
         for event, group in groupby(sorted(steps, key=_event), key=_event):
             when = [step.time - self.zero for step in group]
-            words.append(f"{event} {when[0]:+.1f}\u00a0s" + (f" (×{len(when)})" if len(when) > 1 else ""))
+            words.append(f"{event} {numeral(when[0], '+.1f')}\u00a0s" + (f" (×{len(when)})" if len(when) > 1 else ""))
         return words
 
     def describe(self) -> str:
@@ -97,7 +97,7 @@ class BGPStates(Figure):
             )
             for step in moves
         ]
-        walked = "; ".join(sentences) or tr("nothing was on the wire")
+        walked = parted(sentences) or tr("nothing was on the wire")
         return tr(
             "{node} towards {peer}: {walked}. At the end: {last}.",
             node=self.node,
@@ -212,7 +212,7 @@ class _Column:
         """Return the words beside a state: what did not change it, and what led away from it to no next state."""
         states = self._states
         jumps = [
-            tr("to {pair}: {arrows}", pair=pair[1], arrows="; ".join(states.arrows[pair]))
+            tr("to {pair}: {arrows}", pair=pair[1], arrows=parted(states.arrows[pair]))
             for pair in states.jumps
             if pair[0] == state
         ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kanslib.answer import Provenance
-from kanslib.i18n import any_of, tr
+from kanslib.i18n import any_of, listed, parted, tr, tr_plural
 from kanslib.render.figure import Drawing, Figure
 from kanslib.render.map_drawing import draw
 from kanslib.render.map_views import MapView, NodeView, VIPView
@@ -41,12 +41,13 @@ class ClusterMap(Figure):
     def describe(self) -> str:
         """Return the map in words."""
         view = self.view
-        lines = [tr("{number} nodes on one network.", number=len(view.nodes))]
+        lines = [tr_plural("{n} node on one network.", "{n} nodes on one network.", len(view.nodes))]
         if view.client:
             name, address = view.client
-            words = tr(
-                "{number} nodes on one network, and the client {client} at {address}.",
-                number=len(view.nodes), client=name, address=address,
+            words = tr_plural(
+                "{n} node on one network, and the client {client} at {address}.",
+                "{n} nodes on one network, and the client {client} at {address}.",
+                len(view.nodes), client=name, address=address,
             )  # fmt: skip
             lines = [words]
         if view.router:
@@ -54,16 +55,16 @@ class ClusterMap(Figure):
         lines += [self._describe_node(node) for node in view.nodes]
         lines += [self._describe_path(vip) for vip in view.vips if vip.nodes]
         if unannounced := [str(vip) for vip in view.vips if not vip.nodes]:
-            lines.append(tr("Nobody leads {unannounced}.", unannounced=", ".join(unannounced)))
+            lines.append(tr("Nobody leads {unannounced}.", unannounced=listed(unannounced)))
         return "\n".join([*lines, *(f"{line}." for line in view.disagreements)])
 
     def _describe_node(self, node: NodeView) -> str:
         has = [node.state]
-        has += [tr("pods {pods}", pods=", ".join(map(str, node.pods)))] if node.pods else []
+        has += [tr("pods {pods}", pods=listed(map(str, node.pods)))] if node.pods else []
         has += [tr("leads {led}", led=led)] if (led := self._announced(node, by_bgp=False)) else []
         has += [tr("advertises {routes}", routes=routes)] if (routes := self._announced(node, by_bgp=True)) else []
         zone = [tr("zone {zone}", zone=node.zone)] if node.zone else []
-        return f"{node.name} ({', '.join([node.role, node.address, *zone])}): {'; '.join(has)}."
+        return f"{node.name} ({listed([node.role, node.address, *zone])}): {parted(has)}."
 
     def _describe_path(self, vip: VIPView) -> str:
         view = self.view
@@ -76,7 +77,7 @@ class ClusterMap(Figure):
         return tr("Requests to {vip}: {path}.", vip=vip, path=path)
 
     def _announced(self, node: NodeView, *, by_bgp: bool) -> str:
-        return ", ".join(str(vip) for vip in self.view.vips if vip.by_bgp == by_bgp and node.name in vip.nodes)
+        return listed(str(vip) for vip in self.view.vips if vip.by_bgp == by_bgp and node.name in vip.nodes)
 
     def rows(self) -> Rows:
         """Return a row for each node: NODE, ADDRESS, ROLE, ZONE, STATE, PODS, LEADS, and ADVERTISES (by BGP)."""
@@ -85,6 +86,6 @@ class ClusterMap(Figure):
     def _row(self, node: NodeView) -> Row:
         return {
             "NODE": node.name, "ADDRESS": node.address, "ROLE": node.role, "ZONE": node.zone, "STATE": node.state,
-            "PODS": ", ".join(map(str, node.pods)), "LEADS": self._announced(node, by_bgp=False),
+            "PODS": listed(map(str, node.pods)), "LEADS": self._announced(node, by_bgp=False),
             "ADVERTISES": self._announced(node, by_bgp=True),
         }  # fmt: skip

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from kanslib.analysis.attempts import ClientError
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.packets.capture import Frame
 from kanslib.render.rows import Columns, Row, Whole
 
@@ -141,7 +141,7 @@ def neighbor_rows(text: str, macs: Mapping[str, str]) -> list[Row]:
             "ADDRESS": entry["dst"],
             "MAC": entry.get("lladdr", ""),
             "HOLDER": macs.get(entry.get("lladdr", ""), ""),
-            "STATE": ", ".join(entry.get("state", [])),
+            "STATE": listed(entry.get("state", [])),
         }
         for entry in sorted(json.loads(text), key=lambda entry: str(entry["dst"]))
     ]

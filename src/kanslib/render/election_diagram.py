@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import htpy as h
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr, tr_plural
+from kanslib.i18n import listed, tr, tr_plural
 from kanslib.metallb import election
 from kanslib.palette import GROUND, SERIES
 from kanslib.render.figure import NOTE_GAP, SIZES, Drawing, Figure, Note, place_notes, wrap_text
@@ -82,19 +82,19 @@ class HashOrder(Figure):
         does = [tr("joins")] if node in self.joins else [tr("leaves")] if node in self.leaves else []
         does += [tr("leads")] if node == row.after else [tr("led")] if node == row.before else []
         star = "★ " if node == row.after else ""
-        return f"{star}{node} ({', '.join(does)})" if does else node
+        return f"{star}{node} ({listed(does)})" if does else node
 
     def describe(self) -> str:
         """Return the diagram in words."""
         sentences = []
         if self.joins:
-            names = ", ".join(self.joins)
+            names = listed(self.joins)
             sentences.append(tr_plural("{names} joins.", "{names} join.", len(self.joins), names=names))
         if self.leaves:
-            names = ", ".join(self.leaves)
+            names = listed(self.leaves)
             sentences.append(tr_plural("{names} leaves.", "{names} leave.", len(self.leaves), names=names))
         for row in self.lines:
-            order = ", ".join(node for node, _ in row.places)
+            order = listed(node for node, _ in row.places)
             sentences.append(
                 tr("{line_words}; from the smallest hash on: {order}.", line_words=_line_words(row), order=order)
             )

@@ -10,7 +10,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import numeral, tr
 from kanslib.metallb.election import Election, distribution
 from kanslib.render.answers import TabledAnswer
 from kanslib.render.rows import Columns, Rows, Whole
@@ -49,7 +49,7 @@ class ExplainedElection(Election, TabledAnswer):
         found = distribution(self.candidates, addresses)
         rows = [
             {"NODE": node, "ADDRESSES": count, "EVEN SHARE": round(found.expected, 1),
-             "BY CHANCE": f"± {found.deviation:.1f}"}
+             "BY CHANCE": f"± {numeral(found.deviation, '.1f')}"}
             for node, count in found.counts.items()
         ]  # fmt: skip
         return Table.from_rows(rows, self.provenance, DISTRIBUTION_COLUMNS, empty_because=tr("there is no candidate"))

@@ -19,7 +19,7 @@ from kanslib.analysis.timeline_events import (
     NodeEvent,
     SpeakerEvent,
 )
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later, tr_plural
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 
 # colour and symbol of each kind of event
@@ -82,7 +82,7 @@ def _mark(run: Sequence[_Phrase]) -> EventMark:
     text = first.words
     if first.moves_services:
         services = list(dict.fromkeys(event.service for event in events))
-        moved = ", ".join(services) if len(services) < 3 else tr("{number} Services", number=len(services))
+        moved = listed(services) if len(services) < 3 else tr_plural("{n} Service", "{n} Services", len(services))
         text = f"{moved} → {text}"
     return EventMark(first.event.at, first.event.kind, text, events)
 

@@ -12,7 +12,7 @@ from kanslib.analysis import Attempt, EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.analysis.phases import DARK
-from kanslib.i18n import tr
+from kanslib.i18n import numeral, tr
 from kanslib.palette import BLUE, GREY, PURPLE, VERMILLION
 from kanslib.render.arp_words import MESSAGE_STYLES, PlotContext, describe_message, neighbor_entries
 from kanslib.render.event_marks import EVENT_STYLES, PHASE_STYLES
@@ -37,8 +37,10 @@ class InteractiveFigure(go.Figure):
         name = escape(action)
         line = {"color": VERMILLION, "width": 1, "dash": "dash"}
         self.add_vline(x=0, line=line, annotation_text=name, annotation_yshift=14)
+        marks = numeral(1234.5, ",.1f")
         self.update_layout(
             height=height, margin={"l": 10, "r": 10, "t": 50, "b": 40}, hovermode="closest",
+            separators=marks[-2] + marks[1:-5],
             paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"color": GREY, "size": 12},
             legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr, tr_plural
 from kanslib.iptables import Rule, Ruleset, RulesetDifference
 from kanslib.iptables.dump import Dump
 from kanslib.iptables.explain import short
@@ -88,7 +88,10 @@ class NodeRules(Ruleset, TabledAnswer):
     def describe(self) -> str:
         """Return how many rules there are in each table."""
         counts = {table: sum(len(self.chain(name, table)) for name in chains) for table, chains in self.tables.items()}
-        return ", ".join(tr("{count} rules in {table}", count=count, table=table) for table, count in counts.items())
+        return listed(
+            tr_plural("{n} rule in {table}", "{n} rules in {table}", count, table=table)
+            for table, count in counts.items()
+        )
 
     def body_html(self) -> Markup:
         """Return the rules as a table."""
@@ -130,7 +133,7 @@ class RuleChanges(RulesetDifference, TabledAnswer):
     def describe(self) -> str:
         """Return how many rules were removed and added, and how many counted packets."""
         return tr(
-            "{removed} rules removed, {added} added, {counted} counted packets.",
+            "Rules: {removed} removed, {added} added, {counted} with packets counted.",
             removed=len(self.removed),
             added=len(self.added),
             counted=len(self.counters),
@@ -172,7 +175,7 @@ def difference_rows(difference: RulesetDifference) -> list[Row]:
             "CHANGE": "reordered",
             "TABLE": chain.table,
             "CHAIN": short(chain.name),
-            "RULE": tr("{number} rules", number=len(chain)),
+            "RULE": tr_plural("{n} rule", "{n} rules", len(chain)),
         }
         for chain in difference.reordered
     ]

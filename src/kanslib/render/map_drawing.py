@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import htpy as h
 
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr, tr_plural
 from kanslib.palette import GREY, VERMILLION, service_colours
 from kanslib.render.figure import SIZES, Drawing, text_width, wrap_text
 from kanslib.render.figure.marks import band, box, line, symbol, text
@@ -145,7 +145,7 @@ class _Map:
             yield _Item(wrap_text(str(pod), room), reached.get(pod.name, []), is_vip=False)
         if rest := node.pods[len(shown) :]:
             services = dict.fromkeys(service for pod in rest for service in reached.get(pod.name, []))
-            yield _Item([tr("+{number} Pods", number=len(rest))], list(services), is_vip=False)
+            yield _Item([tr_plural("+{n} Pod", "+{n} Pods", len(rest))], list(services), is_vip=False)
 
     # ── from the top down ────────────────────────────────────────────────────────────────────────────────────
 
@@ -379,7 +379,7 @@ class _Map:
         y += SIZES.line if legend else 0
         notes = [f"≠ {words}" for words in self._view.disagreements]
         unannounced = [str(vip) for vip in self._without_line if not vip.nodes]
-        notes += [tr("✗ nobody announces {unannounced}", unannounced=", ".join(unannounced))] if unannounced else []
+        notes += [tr("✗ nobody announces {unannounced}", unannounced=listed(unannounced))] if unannounced else []
         notes += (
             [tr("Lines for {most_lines} of {number} VIPs.", most_lines=_MOST_LINES, number=len(self._view.vips))]
             if self._without_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.k8s.endpoints import by_service, conditions, endpoints_in
 from kanslib.k8s.objects import KubeObject, internal_ip, is_ready, join_name, labels_of, name_of, qualified_name
 from kanslib.metallb.election import EXCLUDE
@@ -65,7 +65,7 @@ class NodeView:
         """The node's state in words."""
         health = "NotReady" if not self.ready else tr("down, the API still says Ready") if self.stopped else ""
         speaker = tr("speaker") if self.speaker else tr("no speaker")
-        return ", ".join(filter(None, [health, speaker, tr("not allowed to lead") if self.excluded else ""]))
+        return listed(filter(None, [health, speaker, tr("not allowed to lead") if self.excluded else ""]))
 
 
 @dataclass(frozen=True)

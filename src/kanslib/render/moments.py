@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kanslib.answer import Source
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr
 from kanslib.render.rows import Columns, Row
 
 MOMENT_COLUMNS = Columns(("MOMENT", "AT", "SETTLED AFTER", "DONE", "QUERIES AFTER", "HERE"), wide=("QUERIES AFTER",))
@@ -52,7 +52,7 @@ def moment_rows(moments: Iterable[StoryMoment]) -> list[Row]:
             "AT": _tenths(one.at),
             "SETTLED AFTER": _tenths(one.settled_after),
             "DONE": _done(one),
-            "QUERIES AFTER": tr("any") if one.queries_at is None else ", ".join(f"+{t:.0f}" for t in one.queries_at),
+            "QUERIES AFTER": tr("any") if one.queries_at is None else listed(f"+{t:.0f}" for t in one.queries_at),
             "HERE": "←" if one.is_current else "",
         }
         for one in moments

@@ -12,7 +12,7 @@ import htpy as h
 
 from kanslib.analysis.node_loss import NodeLoss, Setting
 from kanslib.answer import Provenance, source_words
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, numeral, tr, tr_later
 from kanslib.metallb.expected_outage import Death, Policy, Protocol
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, wrap_text
 from kanslib.render.figure.marks import box, text
@@ -31,7 +31,7 @@ COLUMNS = Columns(
 )  # fmt: skip
 _PROTOCOLS, _POLICIES, _DEATHS = (get_args(choice) for choice in (Protocol, Policy, Death))
 _PROTOCOL_WORDS: dict[Protocol, str] = {"layer 2": tr_later("layer 2"), "BGP": "BGP"}
-_DEATH_WORDS: dict[Death, str] = {"killed": tr_later("killed"), "silent": tr_later("silent")}
+_DEATH_WORDS: dict[Death, str] = {"killed": tr_later("node killed"), "silent": tr_later("node silent")}
 _CELL = BAR + 3 * SIZES.line + 2 * SIZES.gap  # px high: the lost seconds, a bar, who says so, what is expected
 _EVENLY_DASHED = "5 4"
 
@@ -91,7 +91,7 @@ class NodeLosses(Figure):
         yield text(left + SIZES.gap, y, title, bold=True, size=SIZES.title)
         y += SIZES.line
         for x, death in zip(lefts, _DEATHS, strict=True):
-            yield text(x + SIZES.gap, y, tr("node {death}", death=tr(_DEATH_WORDS[death])), bold=True)
+            yield text(x + SIZES.gap, y, tr(_DEATH_WORDS[death]), bold=True)
         for policy in _POLICIES:
             y += SIZES.line
             yield text(left + SIZES.gap, y, tr("policy {policy}", policy=policy))
@@ -122,7 +122,7 @@ def _sentence(loss: NodeLoss) -> str:
     if loss.dark and loss.partly:
         lost = tr("{lost} ({dark:.1f} dark, {partly:.1f} partly dark)", lost=lost, dark=loss.dark, partly=loss.partly)
     return tr(
-        "{protocol}, policy {policy}, node {death}: {lost}, {source}; expected {expected}.",
+        "{protocol}, policy {policy}, {death}: {lost}, {source}; expected {expected}.",
         protocol=tr(_PROTOCOL_WORDS[protocol]),
         policy=policy,
         death=tr(_DEATH_WORDS[death]),
@@ -133,7 +133,7 @@ def _sentence(loss: NodeLoss) -> str:
 
 
 def _expected(loss: NodeLoss) -> str:
-    return tr("no end") if math.isinf(loss.expected) else f"{loss.expected:.1f} s"
+    return tr("no end") if math.isinf(loss.expected) else f"{numeral(loss.expected, '.1f')} s"
 
 
 def _row(loss: NodeLoss) -> Row:
@@ -142,8 +142,9 @@ def _row(loss: NodeLoss) -> Row:
     causes = Counter(one.reason.cause for one in loss.outage.failures(loss.service) if one.reason)
     return {
         "PROTOCOL": protocol, "POLICY": policy, "NODE": death,
-        "LOST SECONDS": loss.seconds, "95 %": f"{low:.1f}–{high:.1f}", "EXPECTED": loss.expected,
+        "LOST SECONDS": loss.seconds, "95 %": f"{numeral(low, '.1f')}–{numeral(high, '.1f')}",
+        "EXPECTED": loss.expected,
         "DARK": loss.dark, "PARTLY": loss.partly,
-        "BECAUSE": ", ".join(f"{kind} ×{count}" for kind, count in causes.most_common()),
+        "BECAUSE": listed(f"{kind} ×{count}" for kind, count in causes.most_common()),
         "SOURCE": loss.provenance.source, "ACTION": loss.action, "PROVENANCE": str(loss.provenance),
     }  # fmt: skip

@@ -12,7 +12,7 @@ import htpy as h
 from kanslib.analysis import Outage
 from kanslib.analysis.phases import DARK, PARTLY
 from kanslib.answer import Provenance
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.metallb import expected_outage
 from kanslib.metallb.expected_outage import Scenario
 from kanslib.render.event_marks import PHASE_STYLES
@@ -99,7 +99,7 @@ class OutageComparison(Figure):
         if not self.outages:
             parts += _lines(wrap_text(self.describe(), width - 2 * SIZES.gap), SIZES.gap, y)
             y += SIZES.line * 3
-        if others := ", ".join(one.name for one in self._ordered() if not one.is_loss):
+        if others := listed(one.name for one in self._ordered() if not one.is_loss):
             parts += _lines([tr(_NOTHING)], SIZES.gap, y + 2, bold=True)
             y += 0 if is_beside else SIZES.line
             lines = wrap_text(others, width - left - SIZES.gap)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from kanslib.analysis import Outage, Phase
 from kanslib.analysis.phases import DARK, PARTLY
-from kanslib.i18n import tr
+from kanslib.i18n import listed, parted, tr
 from kanslib.render.rows import Columns, Row, Whole
 
 
@@ -43,7 +43,7 @@ def summary_row(action: str, story: str, outage: Outage, service: str) -> Row:
         "TRIED": sum(one.tried for one in phases),
         "FAILED": sum(one.failed for one in phases),
         "LOST SECONDS": round(lost, 1),
-        "BECAUSE": ", ".join(f"{kind} ×{count}" for kind, count in causes.most_common()),
+        "BECAUSE": listed(f"{kind} ×{count}" for kind, count in causes.most_common()),
     }
 
 
@@ -69,11 +69,11 @@ def phase_rows(outage: Outage, service: str | None) -> list[Row]:
                     "TRIED": phase.tried,
                     "FAILED": phase.failed,
                     "ANSWERED": format_success(phase),
-                    "BECAUSE": ", ".join(f"{kind} ×{count}" for kind, count in phase.causes),
+                    "BECAUSE": listed(f"{kind} ×{count}" for kind, count in phase.causes),
                     "ENDED BY": tr("{kind} at {at:+.1f} s: {ended}", kind=ended.kind, at=ended.at, ended=ended)
                     if ended
                     else "",
-                    "EVIDENCE": "; ".join(one.source for one in outage.evidence(name, phase)),
+                    "EVIDENCE": parted(one.source for one in outage.evidence(name, phase)),
                 }
             )
     return rows
@@ -90,7 +90,7 @@ def failure_rows(outage: Outage, service: str) -> list[Row]:
             "REASON": str(one.reason.cause) if one.reason else "",
             "WHAT HAPPENED": one.reason.text if one.reason else one.error,
             "PORT": one.port or "",
-            "EVIDENCE": "; ".join(shown.source for shown in one.reason.evidence) if one.reason else "",
+            "EVIDENCE": parted(shown.source for shown in one.reason.evidence) if one.reason else "",
         }
         for one in (outage.failures(service) if service in outage.attempts else ())
     ]

@@ -13,7 +13,7 @@ from kanslib.analysis import EventKind, Outage, Phase, TimelineEvent
 from kanslib.analysis.clocks import Clock, ClockKind, clocks
 from kanslib.analysis.phases import DARK, HEALTHY, PARTLY, STRAGGLERS
 from kanslib.answer import Provenance
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, numeral, parted, tr, tr_later, tr_plural
 from kanslib.palette import VERMILLION
 from kanslib.render.event_marks import EVENT_STYLES, PHASE_STYLES, EventMark, event_marks
 from kanslib.render.figure import (
@@ -109,14 +109,14 @@ class OutageTimeline(Figure):
             {
                 "LINE": tr("clock"),
                 "AT": round(one.start, 1),
-                "UNTIL": f"{one.end:.1f}",
+                "UNTIL": numeral(one.end, ".1f"),
                 "WHAT": str(one.kind),
                 "FAILED": "",
             }
             for one in clocks(self.outage)
         ]
         found += [
-            {"LINE": service, "AT": round(one.start, 1), "UNTIL": f"{one.end:.1f}", "WHAT": tr(one.name),
+            {"LINE": service, "AT": round(one.start, 1), "UNTIL": numeral(one.end, ".1f"), "WHAT": tr(one.name),
              "FAILED": f"{one.failed}/{one.tried}"}
             for service, phases in self.outage.phases.items()
             for one in phases
@@ -175,7 +175,7 @@ class _Layers:
     def add_clock(self, clock: Clock) -> None:
         """Draw a clock as a bar with its name and its seconds inside, else beside it, else above it."""
         axis, x1, x2 = self.axis, self.axis.x(clock.start), self.axis.x(clock.end)
-        words = f"{clock.kind} · {clock.end - clock.start:.1f} s"
+        words = f"{clock.kind} · {numeral(clock.end - clock.start, '.1f')} s"
         width = text_width(words, bold=True)
         colour, opacity = PHASE_STYLES[_CLOCK_PHASES[clock.kind]]
         if width + SIZES.gap <= x2 - x1:
@@ -211,7 +211,7 @@ class _Layers:
                 self.parts.append(text(note.text_x, y + SIZES.line * place, words, note.anchor))
         self.y += SIZES.line * max(note.row + len(note.lines) for note in notes)
         if len(marks) > _MOST_MARKS:
-            words = tr("and {number} more: .table", number=len(marks) - _MOST_MARKS)
+            words = tr_plural("and {n} more: .table", "and {n} more: .table", len(marks) - _MOST_MARKS)
             self.parts.append(text(axis.left, self.y + SIZES.text, words))
             self.y += SIZES.line
 
@@ -253,12 +253,12 @@ class _Layers:
 
 
 def _titles(mark: EventMark) -> str:
-    return "\n".join(f"{event.at:+.2f} s {event}" for event in mark.events)
+    return "\n".join(f"{numeral(event.at, '+.2f')} s {event}" for event in mark.events)
 
 
 def _phase_names(phase: Phase) -> list[str]:
     """Return what a band may say of its phase, from the longest text to the shortest."""
-    counts = {"failed": f"{phase.failed:,}", "tried": f"{phase.tried:,}"}
+    counts = {"failed": numeral(phase.failed, ","), "tried": numeral(phase.tried, ",")}
     return [tr(words, **counts) for words in _PHASE_NAMES[phase.name]]
 
 
@@ -268,14 +268,14 @@ def describe(outage: Outage) -> str:
     Without requests, as with logs alone: all events in order.
     """
     if not outage.phases:
-        return "\n".join(f"{event.at:+.1f} s {event.kind}: {event}" for event in outage.events)
+        return "\n".join(f"{numeral(event.at, '+.1f')} s {event.kind}: {event}" for event in outage.events)
     sentences = [
         tr("Clock: {kind}, {start:+.1f} to {end:+.1f} s.", kind=one.kind, start=one.start, end=one.end)
         for one in clocks(outage)
     ]
     for service, phases in outage.phases.items():
         texts = [describe_phase(phase) for phase in phases] or [tr("no request after {action}", action=outage.action)]
-        sentences.append(f"{service}: " + "; ".join(texts) + ".")
+        sentences.append(f"{service}: " + parted(texts) + ".")
     firsts: dict[EventKind, TimelineEvent] = {}
     for event in outage.events:
         if event.at > 0:
@@ -284,15 +284,21 @@ def describe(outage: Outage) -> str:
         texts = [
             tr("{kind} at {at:+.1f} s ({event})", kind=kind, at=event.at, event=event) for kind, event in firsts.items()
         ]
-        sentences.append(tr("First after {action}: {events}.", action=outage.action, events="; ".join(texts)))
+        sentences.append(tr("First after {action}: {events}.", action=outage.action, events=parted(texts)))
     sentences += [tr("Limit of the capture: {limit}.", limit=limit) for limit in outage.limits]
     return "\n".join(sentences)
 
 
 def describe_phase(phase: Phase) -> str:
     """Return a phase in words: from when to when, its name, and how many requests failed for which causes."""
-    causes = ": " + ", ".join(f"{kind} {count}" for kind, count in phase.causes) if phase.causes else ""
-    failed = tr("{failed} of {tried} failed{causes}", failed=phase.failed, tried=phase.tried, causes=causes)
+    failed = tr("{failed} of {tried} failed", failed=phase.failed, tried=phase.tried)
+    if phase.causes:
+        failed = tr(
+            "{failed} of {tried} failed: {causes}",
+            failed=phase.failed,
+            tried=phase.tried,
+            causes=listed(f"{kind} {count}" for kind, count in phase.causes),
+        )
     return tr(
         "{start:+.1f} to {end:+.1f} s {name} ({failed})",
         start=phase.start,

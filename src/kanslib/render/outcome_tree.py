@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from kanslib.i18n import all_of, tr
+from kanslib.i18n import all_of, parted, tr, tr_plural
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import share, simple_fraction
 from kanslib.render.figure.walk import WalkBox, WalkedRule
@@ -82,7 +82,7 @@ def _rest_box(rest: list[_ShownOutcome], ways: list[_ShownOutcome]) -> WalkBox:
     return replace(
         _box((), branch),
         share=tr("together {share}", share=branch.share) if branch.share else tr("together"),
-        end=(tr("{number} more ways like these", number=len(rest)), tr("(in words: below)")),
+        end=(tr_plural("{n} more way like these", "{n} more ways like these", len(rest)), tr("(in words: below)")),
         let_through=all(way.accepted for way, _ in rest),
         hidden=len(rest),
     )
@@ -92,7 +92,7 @@ def _walked_rule(step: Step) -> WalkedRule:
     rule, words = step.rule, step.describe()
     place = tr("{table}, line {line}", table=rule.table, line=rule.line)
     if rule.packets is not None:
-        place = tr("{place} · {packets:,} packets so far", place=place, packets=rule.packets)
+        place = tr_plural("{place} · {n} packet so far", "{place} · {n:,} packets so far", rule.packets, place=place)
     return WalkedRule(
         rule.short_chain, "" if rule.chain == step.hook else step.hook, words, rule.text,
         place,
@@ -111,7 +111,7 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
         conditions += (
             tr(
                 "one of: {alternatives}",
-                alternatives="; ".join(all_of(map(str, case)) for case in group[0][0].alternatives),
+                alternatives=parted(all_of(map(str, case)) for case in group[0][0].alternatives),
             ),
         )
     first = group[0][0]
@@ -121,8 +121,9 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
 
 def _share_words(chance: Fraction) -> str:
     """Return a share of packets as a simple fraction and in percent, or in percent alone."""
-    percent = "" if simple_fraction(chance) is None else f" ({float(chance) * 100:.3g} %)"
-    return tr("{share} of the packets{percent}", share=share(chance), percent=percent)
+    if simple_fraction(chance) is None:
+        return tr("{share} of the packets", share=share(chance))
+    return tr("{share} of the packets ({percent:.3g} %)", share=share(chance), percent=float(chance) * 100)
 
 
 def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:

@@ -9,7 +9,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.i18n import any_of, tr
+from kanslib.i18n import any_of, listed, tr, tr_plural
 from kanslib.iptables import MissingRules, Outcome, is_certain
 from kanslib.iptables.explain import share
 from kanslib.iptables.outcome import open_questions
@@ -60,11 +60,13 @@ class Trace(Sequence[Outcome], Figure):
             ends = [end if self.missing else tr("always {end}", end=end)]
         shown = any_of(ends[:SHOWN_ENDS])
         if len(ends) > SHOWN_ENDS:
-            shown = tr("{ends} or {number} more", ends=shown, number=len(ends) - SHOWN_ENDS)
+            shown = tr_plural("{ends} or {n} more", "{ends} or {n} more", len(ends) - SHOWN_ENDS, ends=shown)
         if asked and len(ends) > 1:
-            questions = ", ".join(asked[:SHOWN_ENDS])
+            questions = listed(asked[:SHOWN_ENDS])
             if len(asked) > SHOWN_ENDS:
-                questions = tr("{questions} and {number} more", questions=questions, number=len(asked) - SHOWN_ENDS)
+                questions = tr_plural(
+                    "{questions} and {n} more", "{questions} and {n} more", len(asked) - SHOWN_ENDS, questions=questions
+                )
             shown = tr("{ends}; it depends on what is not known ({questions})", ends=shown, questions=questions)
         if self.missing:
             shown = tr("{ends} by these rules; not certain, because others are missing", ends=shown)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import htpy as h
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr
+from kanslib.i18n import listed, tr, tr_plural
 from kanslib.metallb.config import BGPAdvertisement, L2Advertisement, Pool
 from kanslib.metallb.ranges import Network, parse_ip
 from kanslib.palette import GREY, GROUND, service_colours
@@ -51,7 +51,7 @@ class PoolUse:
         """The advertisements that cover it, in words."""
         if not self.advertised_by:
             return tr("no advertisement: no node announces its addresses")
-        return tr("advertised by {advertisements}", advertisements=", ".join(self.advertised_by))
+        return tr("advertised by {advertisements}", advertisements=listed(self.advertised_by))
 
     def place(self, address: str) -> int:
         """Return the place of an address in the pool, from 0 on."""
@@ -147,17 +147,20 @@ class PoolAddresses(list[str], Figure):
         """Return a row for each pool: POOL, ADDRESSES, FREE, IN USE and ADVERTISED BY."""
         return [
             {"POOL": pool.name, "ADDRESSES": pool.size, "FREE": pool.free, "IN USE": _in_use(pool),
-             "ADVERTISED BY": ", ".join(pool.advertised_by)}
+             "ADVERTISED BY": listed(pool.advertised_by)}
             for pool in self.pools
         ]  # fmt: skip
 
 
 def _title(pool: PoolUse) -> str:
-    return tr("{name}: {size:,} addresses, {free:,} free", name=pool.name, size=pool.size, free=pool.free)
+    return tr_plural(
+        "{name}: {n} address, {free:,} free", "{name}: {n:,} addresses, {free:,} free", pool.size,
+        name=pool.name, free=pool.free,
+    )  # fmt: skip
 
 
 def _in_use(pool: PoolUse) -> str:
-    return ", ".join(f"{name} {address}" for name, address in pool.used)
+    return listed(f"{name} {address}" for name, address in pool.used)
 
 
 class _Strip:

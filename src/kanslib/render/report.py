@@ -12,7 +12,7 @@ from kanslib.analysis import Outage
 from kanslib.analysis.neighbor_cache import NeighborUpdate
 from kanslib.analysis.neighbors import NeighborAnalysis
 from kanslib.answer import Provenance
-from kanslib.i18n import language, tr
+from kanslib.i18n import language, tr, tr_plural
 from kanslib.palette import DARK_GROUND, DARK_INK, INK, PAPER
 from kanslib.render import arp_tables, arp_words, outage_tables
 from kanslib.render.arp_timeline import ARPTimeline
@@ -62,7 +62,7 @@ def page(title: str, facts: Iterable[tuple[str, str]], sections: Sequence[Report
         inputs=_Table("", ("INPUT", "CONTENT"), [{"INPUT": name, "CONTENT": text} for name, text in facts]),
         sections=shown,
         max_rows=_MAX_ROWS,
-        more_rows=lambda n: tr("… and {n:,} more rows", n=n),
+        more_rows=lambda n: tr_plural("… and {n} more row", "… and {n:,} more rows", n),
         language=language(),
         neighbors=tr("ARP and neighbor discovery"),
         ink=INK,

@@ -37,7 +37,7 @@ class ResultCard(Figure):
     @property
     def headline(self) -> str:
         """What was done, and how long it was observed."""
-        return f"{self.done} · {self.seconds:.0f} s observed"
+        return tr("{done} · {seconds:.0f} s observed", done=self.done, seconds=self.seconds)
 
     def drawing(self, width: int) -> Drawing:
         """Draw the headline, and for each Service its requests as a strip, how many failed, and its leader."""

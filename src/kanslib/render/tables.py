@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from kanslib.answer import Answer, Printer, Provenance
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, numeral, tr, tr_later, tr_plural
 from kanslib.palette import BLUE, GREY, GROUND
 from kanslib.render.rows import Columns, Rows, Whole
 
@@ -110,9 +110,7 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
         if self.empty:
             return Markup(h.p[tr("(none: {why})", why=tr(self._empty_because))])
         hidden = self._hidden()
-        more = (
-            h.small(".kans-wide")[tr("wide=True shows {columns}, too", columns=", ".join(hidden))] if hidden else None
-        )
+        more = h.small(".kans-wide")[tr("wide=True shows {columns}, too", columns=listed(hidden))] if hidden else None
         box = h.div(".kans-table", tabindex=0, role="group", aria_label=tr("table"))[h.div[_table(self, hidden)]]
         return Markup(h.fragment[h.style[Markup(_STYLE)], box, more])
 
@@ -121,7 +119,7 @@ class Table(pd.DataFrame, Answer):  # type: ignore[misc]  # describe() stays pan
         if self.empty:
             return head + tr("(none: {why})", why=tr(self._empty_because))
         hidden = self._hidden()
-        more = "\n# " + tr("wide=True shows {columns}, too", columns=", ".join(hidden)) if hidden else ""
+        more = "\n# " + tr("wide=True shows {columns}, too", columns=listed(hidden)) if hidden else ""
         with pd.option_context("display.width", 200, "display.max_columns", 30, "display.max_colwidth", 90):
             rows, has_names = pd.DataFrame(self).drop(columns=hidden), any(self.index.names)
             rows = rows.reset_index(allow_duplicates=True) if has_names else rows
@@ -191,7 +189,11 @@ def _table(table: Table, hidden: Sequence[str]) -> h.Element:
         return h.tr[heads, [_cell(texts[number], kind, parts[number]) for texts, kind, parts in values]]
 
     left = len(table) - len(top)
-    more = h.tr[h.td(colspan=len(shown) + labels)[tr("… and {n:,} more rows", n=left)]] if left else None
+    more = (
+        h.tr[h.td(colspan=len(shown) + labels)[tr_plural("… and {n} more row", "… and {n:,} more rows", left)]]
+        if left
+        else None
+    )
     return h.table[_head(table, shown, classes, labels), h.tbody[map(row, range(len(top))), more]]
 
 
@@ -227,13 +229,13 @@ def _cells(column: pd.Series) -> list[str]:
     """Return a column's cells as texts; numbers with the decimals that the column needs, at most six."""
     if pd.api.types.is_float_dtype(column.dtype):
         decimals = max((len(f"{value:.6f}".rstrip("0").partition(".")[2]) for value in column.dropna()), default=0)
-        return ["" if pd.isna(value) else f"{value:.{decimals}f}" for value in column]
+        return ["" if pd.isna(value) else numeral(value, f".{decimals}f") for value in column]
     return [_text(value) for value in column]
 
 
 def _text(value: object) -> str:
     if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(map(str, value))
+        return listed(map(str, value))
     is_missing = value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
     return "" if is_missing else str(value)
 

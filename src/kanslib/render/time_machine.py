@@ -11,7 +11,7 @@ import htpy as h
 from markupsafe import Markup
 
 from kanslib.answer import Provenance
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import numeral, parted, tr, tr_later, tr_plural
 from kanslib.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
 from kanslib.render.cluster_map import ClusterMap
 from kanslib.render.figure import SIZES, WIDTHS, Drawing, Figure, TimeAxis, stack_labels, text_width, wrap_text
@@ -81,13 +81,17 @@ class StoryTimeline(Figure):
     def latest(self, at: float) -> str:
         """Return what happened last, at a moment or before it; several things may have happened at once."""
         before = [stop for stop in self.stops if stop.at <= at + 0.05]
-        return "; ".join(str(stop) for stop in before if before[-1].at - stop.at < 0.05)
+        return parted(str(stop) for stop in before if before[-1].at - stop.at < 0.05)
 
     def between(self, start: float, end: float) -> str:
         """Return what happened after `start` and until `end`: the first three things in words, the others counted."""
         found = [str(stop) for stop in self.stops if start < stop.at <= end]
-        shown = "; ".join(found[:3])
-        return tr("{stops}; {number} more", stops=shown, number=len(found) - 3) if len(found) > 3 else shown
+        shown = parted(found[:3])
+        return (
+            tr_plural("{stops}; {n} more", "{stops}; {n} more", len(found) - 3, stops=shown)
+            if len(found) > 3
+            else shown
+        )
 
     def calm_moments(self) -> list[float]:
         """Return a moment in each pause of more than 2 seconds between stops, at most 10 seconds after a stop."""
@@ -145,7 +149,7 @@ class StoryTimeline(Figure):
         shape, colour = _SYMBOLS[lane]
         for stop in self.stops:
             if stop.lane == lane:
-                yield symbol(shape, axis.x(stop.at), y, colour, f"{stop.at:.1f} s: {stop.text}")
+                yield symbol(shape, axis.x(stop.at), y, colour, f"{numeral(stop.at, '.1f')} s: {stop.text}")
 
 
 def _shortened(name: str, room: float) -> str:
@@ -227,7 +231,7 @@ def _address_cells(row: Mapping[str, str], before: Mapping[str, str]) -> Iterato
 
 def headline(at: float, words: str) -> Markup:
     """Return a moment (seconds after the opening) and what happened, as HTML."""
-    return Markup(h.fragment[h.b[f"{at:.1f} s"], f" · {words}"])
+    return Markup(h.fragment[h.b[f"{numeral(at, '.1f')} s"], f" · {words}"])
 
 
 def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> Markup:
@@ -244,7 +248,17 @@ def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> M
         ]
         for number, (before, scene) in enumerate(zip(earlier, scenes, strict=False), 1)
     ]
-    more = h.p[tr("{n} more moments: with a kernel, the slider has them.", n=left)] if left else None
+    more = (
+        h.p[
+            tr_plural(
+                "{n} more moment: with a kernel, the slider has it.",
+                "{n} more moments: with a kernel, the slider has them.",
+                left,
+            )
+        ]
+        if left
+        else None
+    )
     return Markup(h.div(".kans-time.kans-story")[h.style[Markup(STYLE)], numbered.body_html(), sections, more])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kanslib.i18n import Words, any_of, tr, tr_later
+from kanslib.i18n import Words, any_of, listed, tr, tr_later
 
 
 class Unordered(Words):
@@ -31,12 +31,12 @@ class Chance:
     outcomes: tuple[tuple[str, ...], ...]
 
     def __str__(self) -> str:
-        outcomes = [", ".join(outcome) or tr("none") for outcome in self.outcomes]
+        outcomes = [listed(outcome) or tr("none") for outcome in self.outcomes]
         several = len(self.subjects) > 1 and self.unordered is Unordered.SERVICES
-        listed = tr("any order of {outcomes}", outcomes=", ".join(outcomes)) if several else any_of(outcomes)
+        said = tr("any order of {outcomes}", outcomes=listed(outcomes)) if several else any_of(outcomes)
         return tr(
             "{subjects}: {listed} (MetalLB takes {value} in no fixed order)",
-            subjects=", ".join(self.subjects),
-            listed=listed,
+            subjects=listed(self.subjects),
+            listed=said,
             value=self.unordered,
         )

@@ -36,7 +36,7 @@ from kanslib.exercises.misconceptions import (
     leads_to,
     phrase,
 )
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, tr, tr_later
 from kanslib.k8s import kubectl
 from kanslib.k8s.apply import LAST_APPLIED, with_defaults
 from kanslib.k8s.endpoints import selects
@@ -153,7 +153,7 @@ def _is_selected(spec: KubeObject, pod: KubeObject) -> bool:
 
 
 def _reached(port: int, target: object, pods: list[str]) -> Phrase:
-    names = ", ".join(pods)
+    names = listed(pods)
     if not pods:
         return phrase(tr_later("localhost:{port} reaches no Pod"), port=port)
     if target != _WHOAMI_PORT:

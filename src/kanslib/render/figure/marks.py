@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import htpy as h
 
+from kanslib.i18n import numeral
 from kanslib.palette import BLUE, GREY, VERMILLION
 from kanslib.render.figure.layout import SIZES, TimeAxis, text_width, wrap_text
 
@@ -125,7 +126,7 @@ def time_axis(axis: TimeAxis, top: float, bottom: float, title: str) -> Iterator
     yield line(axis.left, bottom, axis.right, bottom, width=1)
     yield from time_grid(axis, top, bottom)
     for tick in axis.ticks():
-        words = f"{tick:g}"
+        words = numeral(tick, "g")
         half = text_width(words) / 2
         x = min(max(axis.x(tick), half), axis.right + SIZES.gap - half)
         yield text(x, bottom + SIZES.line, words, "middle")
