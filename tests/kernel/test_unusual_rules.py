@@ -138,3 +138,14 @@ def test_marks_that_are_computed(made: Machine) -> None:
 def test_hash_of_a_packet_is_the_same_for_every_rule(made: Machine) -> None:
     rules = ("symhash mod 2 0 counter accept", "symhash mod 2 1 counter accept", "counter drop")
     compare(made, table(chain("c", "filter hook forward priority 0", *rules)), FORWARDED[:1], 40)
+
+
+@pytest.mark.kernel
+def test_packet_with_a_zone_is_tracked(made: Machine) -> None:
+    before = ("ip protocol udp ct zone set 1", "ip protocol udp notrack", "ip protocol udp ct state new counter")
+    asked = ("ip protocol udp ct state new counter", "ct state untracked counter")
+    chains = (
+        chain("early", "filter hook prerouting priority raw", *before),
+        chain("later", "filter hook forward priority 0", *asked),
+    )
+    compare(made, table(*chains), FORWARDED, 1)

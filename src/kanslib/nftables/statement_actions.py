@@ -560,6 +560,9 @@ def _assigned(target: Expression, value: Expression) -> tuple[Match, ...] | Acti
             return targets.SetMSS(None if isinstance(value, Route) else highest)
         case Payload("ip" | "ip6", "dscp"):
             return targets.SetBits("tos", 0xFC, dscp(value) << 2)
+        case Ct("zone"):  # before conntrack, which then has a template for the packet (nft_ct.c, nft_ct_set_zone_eval)
+            words = tr("{target} becomes {value}", target=target, value=value)
+            return Change(targets.Track(True, f"zone {value}")), Change(settle(target, value, words))
         case Payload(_, field) if field in _FIELDS:
             raise UnknownValueError(str(value))
     return settle(target, value, tr("{target} becomes {value}", target=target, value=value))
