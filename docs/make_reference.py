@@ -82,7 +82,15 @@ def _commands() -> str:
     """Return the help of every command, as typer writes it in Markdown, without its HTML."""
     command = [sys.executable, "-m", "typer", "kanslib.cli.app", "utils", "docs", "--name", "kans"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return html.unescape(re.sub(r"</?span[^>]*>", "", text)).strip() + "\n"
+    text = html.unescape(re.sub(r"</?span[^>]*>", "", text)).strip() + "\n"
+    # typer cuts what a command does to 45 characters; its section begins with all of it
+    whole = dict(re.findall(r"^## `kans ([\w-]+)`\n\n(.+?)\n\n", text, re.MULTILINE | re.DOTALL))
+    return re.sub(
+        r"^\* `(\w[\w-]*)`: .*$",
+        lambda found: f"* `{found[1]}`: {' '.join(whole[found[1]].split())}",
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def _part(package: griffe.Module, part: str, alone: bool) -> Iterator[str]:

@@ -252,7 +252,7 @@ class Text(str, Answer):
     def body_html(self) -> Markup:
         """Return the text in a box that scrolls sideways."""
         style = "margin:.2em 0;white-space:pre;overflow-x:auto"
-        return Markup(h.pre(tabindex=0, role="group", aria_label=tr("text"), style=style)[self._shown()])
+        return Markup(h.pre(".kans-text", tabindex=0, role="group", aria_label=tr("text"), style=style)[self._shown()])
 
     def _repr_pretty_(self, printer: Printer, _cycle: bool) -> None:
         printer.text(f"# {self.provenance}\n{self._shown()}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from markupsafe import Markup
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from kanslib.course import chapters
@@ -323,7 +324,7 @@ def test_prediction_is_scored_where_the_cell_answers(site: Path, context: Browse
     result.scroll_into_view_if_needed()
     result.get_by_text("Your prediction").wait_for()
     assert state(guess) == "✗ not right"
-    assert "Here: " in guess.locator(".kans-feedback").inner_text()
+    assert "Right is: " in guess.locator(".kans-feedback").inner_text()
     assert guess.locator(".kans-right input").input_value() == right
     assert guess.locator(".kans-wrong").count() == 1
     page.reload()
@@ -453,7 +454,8 @@ def test_time_machine_shows_what_a_lab_shows(site: Path, context: BrowserContext
     for seconds in (0.0, 7.8, 13.1, 13.2, 30.0, 43.9, 60.0, 150.0, 173.1, 206.4, stops[-1]):
         slider.evaluate("(one, at) => { one.value = at; one.dispatchEvent(new Event('input')) }", seconds)
         scene = in_lab.at(seconds)
-        assert machine.locator(".kans-time-headline").inner_text() == f"{seconds:.1f} s · {scene.latest}"
+        said = Markup(in_lab.timeline.headline(seconds, scene.latest)).striptags()
+        assert machine.locator(".kans-time-headline").inner_text() == said
         leaders = " · ".join(f"{row['SERVICE']} {row['LEADER BY THE API']}" for row in scene.addresses)
         assert machine.locator(".kans-time-now").inner_text() == f"Leaders now: {leaders}"
         lines = machine.locator(".kans-map .kans-words div").all_text_contents()
@@ -471,12 +473,15 @@ def test_time_machine_by_keyboard_and_mouse_flashes_changes(site: Path, context:
     machine = page.locator("[data-time-machine]")
     machine.scroll_into_view_if_needed()
     slider, headline = machine.get_by_role("slider", name="seconds"), machine.locator(".kans-time-headline")
-    slider.focus()
+    machine.get_by_role("button", name="next").focus()
+    page.keyboard.press("Tab")  # no other stop is between the buttons and the slider
+    assert slider.evaluate("one => one === document.activeElement")
     page.keyboard.press("ArrowRight")
     headline.get_by_text("7.8 s").wait_for()
     assert machine.get_by_role("button", name="before").is_enabled()
     page.keyboard.press("ArrowRight")
     headline.get_by_text("13.2 s").wait_for()
+    headline.get_by_text("s after kill-node").wait_for()
     changed = machine.locator(".kans-map .kans-changed").evaluate_all(
         "all => [...new Set(all.map(one => one.dataset.name))]"
     )

@@ -43,7 +43,8 @@ def test_prediction_scored_by_query_once(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == ""
     lab.observation().timeline()
     output = capsys.readouterr().out
-    assert "✗ Your prediction: about a minute: Here: 1–10 s. The clients felt a minute" in output
+    assert "✗ Your prediction: about a minute: People report about a minute" in output
+    assert "\nRight is: 1–10 s.\n" in output
     assert "✓ Your prediction: a share of failures for a while: A share of failures" in output
     lab.observation().timeline()
     lab.observation().phases()
@@ -151,7 +152,7 @@ def test_prediction_scored_by_any_lab(capsys: pytest.CaptureFixture[str]) -> Non
     other_lab.events("svc3")
     said = capsys.readouterr().out
     assert "✗ Your prediction: no address, and no event" in said
-    assert "Here: no address, and a warning" in said
+    assert "Right is: no address, and a warning" in said
 
 
 def test_lab_predict_several(capsys: pytest.CaptureFixture[str]) -> None:

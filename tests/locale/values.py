@@ -86,6 +86,8 @@ VALUES = {  # what code compares: backends, queries, kinds of exercises and answ
     "render/iptables_tables.py": "added both computed counted node removed reordered",
     "render/tables.py": "provenance",
     "site/content.py": "en",
+    # words of queries
+    "site/search.py": "capture conflict conflicting die down elect election kill off own vip",
     "site/queries.py": "containers curl daemonsets election endpointslices events leader log neighbors network nodes "
     "pods pool services",
 }
@@ -113,7 +115,6 @@ MARKUP = {  # words of HTML, CSS, SVG, plotly, Sphinx and rich; names of symbols
     "site/page_data.py": "data",
     "site/progress.py": "copy make read",
     "site/sitemap.py": "link loc progress search url urlset",
-    "site/search.py": "capture conflict conflicting die down elect election kill off own vip",  # as typed
     "site/source.py": "binder gallery index install maxdepth progress reference simulate translate",
     "site/styles.py": "container layer media supports utf",
 }

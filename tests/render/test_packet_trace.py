@@ -59,10 +59,20 @@ def test_trace_svg_conditions_in_box(open_lab: OpenLab) -> None:
     lab.at("apply-session-affinity")
     walk = lab.trace("svc3")
     parts = outcome_tree(walk.outcomes).branches
-    half = "1/2 of the packets (50 %)"
+    half = "1/2 of the connections (50 %)"
     assert [part.share for part in parts] == ["", "", half, half]
     assert ["holds" in part.conditions[0] for part in parts] == [True, False, False, False]
     assert "it depends on what is not known (the list KUBE-SEP-" in walk.summary
+
+
+def test_trace_svg_share_of_packets_where_each_is_asked() -> None:
+    """A random match outside nat meets every packet of a connection; in nat it meets the first one."""
+    rules = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m statistic --mode random --probability 0.25 -j DROP\nCOMMIT\n"
+    packet = Packet("10.0.0.9", "10.0.0.1", dport=80, in_interface="eth0")
+    walk = Trace(iptables.parse(rules).trace(packet), "a packet", HERE)
+    shares = {part.share for part in outcome_tree(walk.outcomes).branches}
+    assert shares == {"1/4 of the packets (25 %)", "75 % of the packets"}
+    assert all("of the connections" in part.share for part in outcome_tree(many(3).outcomes).branches)
 
 
 def test_trace_svg_dropped_path_not_green(open_lab: OpenLab) -> None:

@@ -137,7 +137,8 @@ def test_form_of_a_prediction_has_no_help(open_lab: OpenLab) -> None:
 
 
 def test_progress_names_every_exercise_once() -> None:
-    html = str(progress_html(CATALOG, {"whose-mac": "chapters/03-arp.html#kans-whose-mac"}))
+    html = str(progress_html(CATALOG, {"whose-mac": "chapters/03-arp.html#kans-whose-mac"}, {"03": "ARP"}))
+    assert "&#34;03&#34;:&#34;ARP&#34;" in html
     chapters = msgspec.json.decode(html.partition('type="application/json">')[2].partition("<")[0])
     assert [name for names in chapters.values() for name in names] == sorted(
         CATALOG, key=lambda name: CATALOG[name].chapter

@@ -85,7 +85,7 @@ def test_judge_all_prediction_repeats_the_guess(open_lab: OpenLab) -> None:
     sheet = judge_all(prediction, expected, [])
     place = next(at for at, one in enumerate(prediction.exercise.choices) if one.text == "about a minute")
     assert words(sheet, place) == str(prediction.score(expected))
-    assert words(sheet, place).startswith("✗ Your prediction: about a minute: Here: ")
+    assert words(sheet, place).endswith("\nRight is: 1–10 s.")
     assert sheet.hints == []
 
 
@@ -139,3 +139,17 @@ def test_page_data_inside_or_in_a_script_of_its_own(tmp_path: Path) -> None:
     assert f'data-script="{name}"' in outside
     content = script.read_text().removeprefix(f'kansData("{name}",').removesuffix(");\n")
     assert msgspec.json.decode(content) == large
+
+
+def test_hint_that_names_a_query_says_that_the_page_runs_none(open_lab: OpenLab) -> None:
+    lab = open_lab("metallb")
+    lab.at("apply-services")
+    told = {}
+    for name in ("room-in-the-pool", "next-address"):
+        view = lab.exercise(name)
+        told[name] = [line for hint in judge_all(view, view.expected_answer(), []).hints for line in hint.lines]
+    assert (
+        "This page runs no query. Look for its recorded output here, or run it in a notebook."
+        in told["room-in-the-pool"]
+    )
+    assert not [line for line in told["next-address"] if "runs no query" in line]

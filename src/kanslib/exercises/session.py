@@ -363,14 +363,12 @@ class Prediction(ExerciseView):
             return None
         mark = OUTCOME_MARKS[assessment.outcome]
         guess = format_answer(self.exercise, parse_answer(self.exercise, self.guess))
-        answer = (
-            ""
-            if assessment.is_right
-            else tr("Here: {answer}.", answer=format_answer(self.exercise, expected.value)) + " "
-        )
+        words = assessment.words  # of the guess, so they stand next to it
+        if not assessment.is_right:
+            words += "\n" + tr("Right is: {answer}.", answer=format_answer(self.exercise, expected.value))
         marks = self._marks(self.guess, is_right=assessment.is_right) | self._marks(expected.value, is_right=True)
         head = tr("{sign} Your prediction: {guess}", sign=mark.sign, guess=guess)
-        return Feedback(answer + assessment.words, head, assessment.outcome, marks=marks)
+        return Feedback(words, head, assessment.outcome, marks=marks)
 
     def label(self) -> str:
         """Return that a guess is asked for."""

@@ -170,8 +170,8 @@ def lost_bar(
     parts: list[h.Node] = []
     x = left
     for phase, seconds, names in (
-        (DARK, dark, (tr("VIP dark {dark:.1f} s", dark=dark), tr("dark"))),
-        (PARTLY, partly, (tr("partly dark {partly:.1f} s", partly=partly), tr("partly dark"), tr("partly"))),
+        (DARK, dark, (tr("VIP dark: {dark:.1f} s lost", dark=dark), tr("dark"))),
+        (PARTLY, partly, (tr("partly dark: {partly:.1f} s lost", partly=partly), tr("partly dark"), tr("partly"))),
     ):
         if not seconds:
             continue

@@ -22,7 +22,7 @@ def format_success(phase: Phase) -> str:
 
 SUMMARY_COLUMNS = Columns(
     ("ACTION", "STORY", "DARK", "PARTLY", "TRIED", "FAILED", "LOST SECONDS", "BECAUSE"),
-    bars={"FAILED": "TRIED", "LOST SECONDS": Whole.LARGEST},
+    bars={"FAILED": Whole.LARGEST, "LOST SECONDS": Whole.LARGEST},
 )
 
 
@@ -50,7 +50,7 @@ def summary_row(action: str, story: str, outage: Outage, service: str) -> Row:
 PHASE_COLUMNS = Columns(
     ("SERVICE", "PHASE", "FROM", "TO", "TRIED", "FAILED", "ANSWERED", "BECAUSE", "ENDED BY", "EVIDENCE"),
     wide=("EVIDENCE",),
-    bars={"FAILED": "TRIED"},
+    bars={"FAILED": Whole.LARGEST},
 )
 
 

@@ -239,6 +239,8 @@ class _Layers:
             x1, x2 = axis.x(phase.start), axis.x(phase.end)
             self.parts.append(band(x1, self.y, x2, SIZES.line + 2, colour, opacity, describe_phase(phase)))
             x, names = max(x1 + _PAD, free), _phase_names(phase)
+            if free > x1 + _PAD:  # the name before stands in this band: the arrow parts them
+                names = [f"→ {name}" for name in names]
             words = first_fitting(names, x2 - x - _PAD)
             if not words and phase.name == DARK and x + text_width(names[-1]) <= axis.right:
                 words = names[-1]  # it may reach into the next band: no outage is without this word

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from kanslib.i18n import all_of, parted, tr, tr_plural
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import share, simple_fraction
 from kanslib.render.figure.walk import WalkBox, WalkedRule
 
+_TRANSLATION = re.compile(r"\b(?:dnat|snat|masquerade|redirect)\b(?! map)")  # statements of nft
 SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # more branches than MAX are drawn as SHOWN boxes and one for the rest
 
 
@@ -67,9 +69,9 @@ def _outcome_box(ways: list[_ShownOutcome], start: int, branch: _Branch) -> Walk
         groups.setdefault(key, []).append((way, steps_shown))
     found = list(groups.values())
     drawn = found if len(found) <= MAX_BRANCHES else found[:SHOWN_BRANCHES]
-    parts = [_outcome_box(group, common, _branch(group, ways)) for group in drawn]
+    parts = [_outcome_box(group, common, _branch(group, ways, common)) for group in drawn]
     if rest := [way for group in found[len(drawn) :] for way in group]:
-        parts.append(_rest_box(rest, ways))
+        parts.append(_rest_box(rest, ways, common))
     return replace(_box(first[start:common], branch), branches=tuple(parts))
 
 
@@ -77,8 +79,8 @@ def _box(steps: Sequence[Step], branch: _Branch) -> WalkBox:
     return WalkBox(tuple(map(_walked_rule, steps)), branch.share, branch.weight, branch.conditions)
 
 
-def _rest_box(rest: list[_ShownOutcome], ways: list[_ShownOutcome]) -> WalkBox:
-    branch = _branch(rest, ways)
+def _rest_box(rest: list[_ShownOutcome], ways: list[_ShownOutcome], common: int) -> WalkBox:
+    branch = _branch(rest, ways, common)
     return replace(
         _box((), branch),
         share=tr("together {share}", share=branch.share) if branch.share else tr("together"),
@@ -103,8 +105,11 @@ def _walked_rule(step: Step) -> WalkedRule:
     )  # fmt: skip
 
 
-def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
-    """Return how packets come to a group: its conditions, and its share of the packets that come here."""
+def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome], start: int) -> _Branch:
+    """Return how packets come to a group: its conditions, and its share of the packets that come here.
+
+    `start`: the place of the first step by which the groups differ.
+    """
     common = [assumed for assumed in group[0][0].assumes if all(assumed in way.assumes for way, _ in group)]
     conditions = tuple(str(assumed) for assumed in common if any(assumed not in way.assumes for way, _ in of))
     if len(group) == 1 and group[0][0].alternatives:
@@ -116,14 +121,31 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome]) -> _Branch:
         )
     first = group[0][0]
     chance = _probability(group, first) / _probability(of, first)
-    return _Branch(_share_words(chance) if chance < 1 else "", float(chance), conditions)
+    words = _share_words(chance, of_connections=_is_asked_once(group[0][1][start:])) if chance < 1 else ""
+    return _Branch(words, float(chance), conditions)
 
 
-def _share_words(chance: Fraction) -> str:
-    """Return a share of packets as a simple fraction and in percent, or in percent alone."""
-    if simple_fraction(chance) is None:
-        return tr("{share} of the packets", share=share(chance))
-    return tr("{share} of the packets ({percent:.3g} %)", share=share(chance), percent=float(chance) * 100)
+def _is_asked_once(steps: Sequence[Step]) -> bool:
+    """Return whether only the first packet of a connection meets the rule that these steps begin with.
+
+    The kernel asks chains of type nat once for each connection (iptables(8), nft(8)). An nft rule does not say the type
+    of the base chain above it: there it is a translation at the same hook that shows it.
+    """
+    same_hook = takewhile(lambda step: step.hook == steps[0].hook, steps)
+    return any(step.rule.table == "nat" or _TRANSLATION.search(step.rule.raw) for step in same_hook)
+
+
+def _share_words(chance: Fraction, *, of_connections: bool) -> str:
+    """Return a share of packets or of connections as a simple fraction and in percent, or in percent alone."""
+    one, percent = share(chance), float(chance) * 100
+    match simple_fraction(chance) is None, of_connections:
+        case True, True:
+            return tr("{share} of the connections", share=one)
+        case True, False:
+            return tr("{share} of the packets", share=one)
+        case _, True:
+            return tr("{share} of the connections ({percent:.3g} %)", share=one, percent=percent)
+    return tr("{share} of the packets ({percent:.3g} %)", share=one, percent=percent)
 
 
 def _probability(ways: list[_ShownOutcome], like: Outcome) -> Fraction:

@@ -43,7 +43,7 @@ border:0;border-bottom:1px solid {GREY}55}}
 {_BOX} tr>:first-child{{position:sticky;left:0;z-index:1;background-color:{GROUND}}}
 @media(max-width:600px){{{_BOX} tr>:nth-child(n){{padding:.3em .35em}}
 {_BOX} :is(th,td):not(.kans-number,.kans-bar){{white-space:normal;min-width:0}}
-{_BOX} td.kans-long{{min-width:9em}}
+{_BOX} td.kans-long{{min-width:14em}}
 {_BOX} tr>:first-child{{max-width:9em;overflow-wrap:break-word}}}}
 """
 

@@ -25,6 +25,7 @@ _SYMBOLS = {
     tr_later("actions"): ("triangle-down", PURPLE), "leader": ("star", BLUE), "node": ("square", VERMILLION),
     "endpoints": ("hexagon", GREEN), tr_later("settled"): ("hourglass", GREY),
 }  # fmt: skip
+SINCE_ACTION = tr_later("{seconds} s after {action}")
 _LANE, _LABEL_ROWS = 20, 3
 # Map and path stand side by side where both have room. The path's drawing is the narrow one there
 STYLE = """
@@ -78,6 +79,21 @@ class StoryTimeline(Figure):
         after = [stop for stop in self.stops if stop.at > at + 0.05]
         return (before[-1] if before else None), (after[0] if after else None)
 
+    def actions(self) -> list[tuple[float, str]]:
+        """Return when each action was done, and its name; without the opening, from which the seconds count."""
+        return [(stop.at, stop.text) for stop in self.stops if stop.lane == "actions" and stop.at > 0]
+
+    def headline(self, at: float, words: str) -> Markup:
+        """Return a moment, how long after the last action it is, and `words`, as HTML."""
+        return Markup(h.fragment[h.b[f"{numeral(at, '.1f')} s"], f"{self._since_action(at)} · {words}"])
+
+    def _since_action(self, at: float) -> str:
+        """Return the seconds since the last action, in brackets; nothing before the first one and at an action."""
+        done = [(at - start, name) for start, name in self.actions() if start <= at + 0.05]
+        if not done or done[-1][0] < 0.05:
+            return ""
+        return f" ({tr(SINCE_ACTION, seconds=numeral(done[-1][0], '.1f'), action=done[-1][1])})"
+
     def latest(self, at: float) -> str:
         """Return what happened last, at a moment or before it; several things may have happened at once."""
         before = [stop for stop in self.stops if stop.at <= at + 0.05]
@@ -122,7 +138,7 @@ class StoryTimeline(Figure):
         """Return a lane for actions, for each kind of event, and for the requests of each Service, on one axis."""
         axis = self.axis(width)
         numbers = stack_labels([(axis.x(at), str(number)) for number, at in enumerate(self.scenes, 1)], 0, width - 1)
-        actions = [(axis.x(stop.at), stop.text) for stop in self.stops if stop.lane == "actions"]
+        actions = [(axis.x(at), name) for at, name in self.actions()]  # the axis names the opening
         named = [label for label in stack_labels(actions, axis.left, width - 1) if label.row < _LABEL_ROWS]
         parts: list[h.Node] = []
         y = 0.0
@@ -229,11 +245,6 @@ def _address_cells(row: Mapping[str, str], before: Mapping[str, str]) -> Iterato
         yield h.td(class_="kans-changed" if row[column] != before[column] else None)[words]
 
 
-def headline(at: float, words: str) -> Markup:
-    """Return a moment (seconds after the opening) and what happened, as HTML."""
-    return Markup(h.fragment[h.b[f"{numeral(at, '.1f')} s"], f" · {words}"])
-
-
 def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> Markup:
     """Return scenes one below the other, numbered on the timeline: what a page without a kernel shows.
 
@@ -243,7 +254,7 @@ def story_html(timeline: StoryTimeline, scenes: Sequence[Scene], left: int) -> M
     numbered = replace(timeline, scenes=tuple(scene.at for scene in scenes))
     sections = [
         h.section[
-            h.h4[f"{number}. ", headline(scene.at, timeline.between(before, scene.at))],
+            h.h4[f"{number}. ", timeline.headline(scene.at, timeline.between(before, scene.at))],
             h.div(".kans-scene")[scene.map.body_html(), h.div[h.p[scene.trace_summary], scene.addresses_html(None)]],
         ]
         for number, (before, scene) in enumerate(zip(earlier, scenes, strict=False), 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kanslib.i18n import tr
-from kanslib.render.time_machine import STYLE, Scene, StoryTimeline, headline, slider_style
+from kanslib.render.time_machine import STYLE, Scene, StoryTimeline, slider_style
 
 if TYPE_CHECKING:
     import ipywidgets as ipw
@@ -50,7 +50,7 @@ def time_machine_widget(timeline: StoryTimeline, scene_at: Callable[[float], Sce
         shown = scene
         around = timeline.stops_around(slider.value)
         back.disabled, forward.disabled = around[0] is None, around[1] is None
-        origin.value, head.value = scene.provenance.html(), headline(scene.at, scene.latest)
+        origin.value, head.value = scene.provenance.html(), timeline.headline(scene.at, scene.latest)
         if before is None or scene.map.view != before.map.view:
             cluster.value = scene.map_html(before)
         if before is None or scene.addresses != before.addresses:

@@ -100,6 +100,6 @@ def _figure(picture: Picture) -> h.Element:
             tr("{caption}: in “{section}”", caption=tr(KINDS[picture.kind]), section=picture.section)
         ],
         " · ",
-        h.a(href=file, download=True)["SVG"],
+        h.a(href=file, download=True)[tr("download as SVG")],
     ]
     return h.figure[h.a(href=picture.address, tabindex="-1", aria_hidden="true")[image], caption]

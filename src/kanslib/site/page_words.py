@@ -7,6 +7,7 @@ import msgspec
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
 from kanslib.i18n import tr, tr_later
 from kanslib.palette import GREY
+from kanslib.render.time_machine import SINCE_ACTION
 
 WORDS_SCRIPT = "kans-words.js"
 # where a form of the lab says the same, a test compares the words
@@ -60,14 +61,17 @@ WORDS = {
     "next": tr_later("next ▶"),
     "next_title": tr_later("To the next stop (→)"),
     "seconds": tr_later("seconds"),
+    "since_action": SINCE_ACTION,
     "leaders_now": tr_later("Leaders now"),
     "legend": tr_later(
         "settled: nothing that the action caused is still to come. LEADER BY THE API: the node that MetalLB named "
-        "last, in an event of the Service. CLIENT REMEMBERS: the node to whose MAC address the client sends."
+        "last, in an event of the Service. CLIENT REMEMBERS: the node to whose MAC address the client sends. What has "
+        "just changed flashes. The map follows the API at once. The path has the rules as the recording printed them "
+        "last, so it can change a little later than the rules did."
     ),
     "choose_parts": tr_later("Choose: {parts}."),
     "chapter": tr_later("chapter {chapter}: {right} of {all} right"),
-    "chapter_tried": tr_later("chapter {chapter}: {right} of {all} right, {wrong} tried"),
+    "chapter_tried": tr_later("chapter {chapter}: {right} of {all} right, {wrong} not right yet"),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import htpy as h
+import msgspec
 from markupsafe import Markup
 
 from kanslib.exercises.exercise import Exercise
@@ -14,10 +15,10 @@ from kanslib.site.page_data import inside
 from kanslib.site.page_words import WORDS
 
 
-def progress_html(catalog: Mapping[str, Exercise], places: Mapping[str, str]) -> Markup:
+def progress_html(catalog: Mapping[str, Exercise], places: Mapping[str, str], titles: Mapping[str, str]) -> Markup:
     """Return the progress of every chapter, where it is kept, and a token to carry it to a lab and back.
 
-    `places`: the address of each exercise, from the root of the site.
+    `places`: the address of each exercise, from the root of the site. `titles`: of each chapter.
     """
     tokens = h.div(".kans-tokens", hidden=True)[
         h.p[tr(WORDS["token_use"])],
@@ -30,8 +31,9 @@ def progress_html(catalog: Mapping[str, Exercise], places: Mapping[str, str]) ->
         _button("read", tr(WORDS["read_token"])),
     ]
     return Markup(
-        h.div(".kans-progress", data_progress=True)[
+        h.div(".kans-progress", data_progress=True, data_titles=msgspec.json.encode(titles).decode())[
             h.ul(".kans-chapters"),
+            h.p[tr("The questions of notebook 00q count in the chapters that explain them.")],
             h.p(".kans-signs"),
             h.p(".kans-kept")[tr(WORDS["needs_script"])],
             tokens,

@@ -35,6 +35,7 @@ class Story(msgspec.Struct, frozen=True):
     """All that a time machine shows.
 
     stops: each moment at which something happened, and what happened last by then
+    actions: when each action was done, and its name
     scenes: in their order; each holds until the next one
     names: for each map, what it says of each node and of each Service, as a number: another number is a change
     addresses: the table of each as HTML
@@ -43,6 +44,7 @@ class Story(msgspec.Struct, frozen=True):
     """
 
     stops: Sequence[tuple[float, str]]
+    actions: Sequence[tuple[float, str]]
     scenes: Sequence[SceneChange]
     maps: Sequence[DrawnFigure]
     names: Sequence[dict[str, int]]
@@ -86,7 +88,9 @@ def collect_story(timeline: StoryTimeline, scene_at: Callable[[float], Scene]) -
         scenes.append(SceneChange(scene.at, *places))
     stops = [(at, timeline.latest(at)) for at in sorted({stop.at for stop in timeline.stops})]
     texts = [str(part) for part in parts.of]
-    return Story(stops, scenes, drawn_maps, names, [str(table) for table in tables.of], paths, texts)
+    return Story(
+        stops, timeline.actions(), scenes, drawn_maps, names, [str(table) for table in tables.of], paths, texts
+    )
 
 
 def _changes(timeline: StoryTimeline, scene_at: Callable[[float], Scene]) -> Iterator[Scene]:

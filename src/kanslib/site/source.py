@@ -60,7 +60,10 @@ def write_source(content: Content, language: str, executed: Executed, folder: Pa
     _write(
         folder,
         PROGRESS,
-        _page(tr("Your progress"), ["```{raw} html", progress_html(CATALOG, _places(chapters, executed)), "```"]),
+        _page(
+            tr("Your progress"),
+            ["```{raw} html", progress_html(CATALOG, _places(chapters, executed), _titles(chapters)), "```"],
+        ),
     )
     _write(folder, "index", _page("kanslib", _toctrees(chapters, documents)))
     return Source(folder, static, language)
@@ -74,6 +77,18 @@ def _places(chapters: Sequence[Page], executed: Executed) -> dict[str, str]:
             is_home = name in CATALOG and page.name.startswith(f"{CHAPTERS}/{CATALOG[name].chapter}-")
             if is_home or name not in found:
                 found[name] = f"{page.name}.html#{form_id(name)}"
+    return found
+
+
+def _titles(chapters: Sequence[Page]) -> dict[str, str]:
+    """Return the title of each chapter that has exercises of its own, by the number that they name."""
+    import nbformat
+
+    found: dict[str, str] = {}
+    for page in chapters:
+        heading = next(iter(nbformat.read(page.file, as_version=4).cells)).source.splitlines()[0]
+        number, _, title = heading.removeprefix("# ").partition(" · ")
+        found[number] = title
     return found
 
 

@@ -25,26 +25,27 @@ def of_pages() -> dict[str, str]:
         "theme": tr("Light, dark, or as the system has it"),
         "question": tr("How does a Kubernetes LoadBalancer work where there is no cloud?"),
         "lead": tr(
-            "Kill the machine that answers for an address. See which requests fail, for how long, and why. A recording "
-            "of a real cluster with MetalLB answers. You cannot break anything, and there is nothing to install."
+            "The machine that answers for an address dies. See which requests fail, for how long, and why. A recording "
+            "of a real cluster with MetalLB answers your questions. There is nothing to install."
         ),
         "start": tr("Where to start"),
         "fifteen": tr("Read the fifteen minutes"),
-        "fifteen_hint": tr("kill a leader, here in the page"),
+        "fifteen_hint": tr("a leader dies: guess, then look"),
         "chapters_door": tr("Open the chapters"),
         "chapters_hint": tr("2 hours as a workshop, or 5 to 6 hours in full"),
         "binder": tr("Start it for real"),
         "binder_hint": tr("on Binder, in a minute or two"),
         "here": tr(
-            "Nothing has to be run on this page: a recorded answer stands below each cell, and exercises have buttons. "
-            "If a hint names a query, such as lab.routes(), look for its answer here."
+            "You do not run anything here: under each grey code box is its recorded output. Write a guess before you "
+            "scroll on. The mark “workshop” is for the sections of the 2-hour path."
         ),
         "run_chapter": tr("Run this chapter on Binder"),
         "picture": tr(
             "A recorded failover. At second 0 the leader dies: the node that answers for svc1 and svc2. Each bar shows "
             "how long one change took; the VIP is the external address of a Service. Below are the requests to each "
             "Service: dark means that none was answered, partly dark that some were, and stragglers are single late "
-            "failures."
+            "failures. The requests up to the next action are counted; a chapter that watches for a shorter time "
+            "counts fewer."
         ),
         "chapters": tr("Chapters"),
         "own_cluster": tr("On your own cluster"),

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from kanslib.i18n import tr
 from kanslib.lab.time_machine import TimeMachine
 from kanslib.render.figure import WIDTHS
-from kanslib.render.time_machine import STYLE, PacketPath, axis_insets, headline
+from kanslib.render.time_machine import STYLE, PacketPath, axis_insets
 from kanslib.site.page_data import PageData
 from kanslib.site.page_words import WORDS
 from kanslib.site.scenes import collect_story
@@ -44,7 +44,7 @@ def time_machine_html(machine: TimeMachine, data: PageData) -> Markup:
     controls = h.div(".kans-time-controls")[
         h.button(type="button", name="before", title=tr(WORDS["before_title"]), disabled=True)[tr(WORDS["before"])],
         h.button(type="button", name="next", title=tr(WORDS["next_title"]), disabled=True)[tr(WORDS["next"])],
-        h.span(".kans-time-headline", role="status")[headline(first.at, first.latest)],
+        h.span(".kans-time-headline", role="status")[timeline.headline(first.at, first.latest)],
         h.span(".kans-time-now")[f"{tr(WORDS['leaders_now'])}: {leaders}"],
     ]
     scene = h.div(".kans-scene")[

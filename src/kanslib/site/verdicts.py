@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -13,7 +14,9 @@ from kanslib.exercises.exercise import AnswerOutcome, Choice, Exercise, assess
 from kanslib.exercises.misconceptions import ExpectedAnswer
 from kanslib.exercises.progress import Progress
 from kanslib.exercises.session import ExerciseView, Feedback, Prediction, format_feedback, place_hint
+from kanslib.i18n import tr
 
+_QUERY = re.compile(r"\b(?:lab|seen)\.\w+\(")
 _MOST_NAMES = 12  # each more doubles the answers
 _STEPS = 1000  # of a number without a scale: from 0 to a power of ten
 
@@ -169,7 +172,16 @@ def _judge(view: ExerciseView, answer: object, expected: ExpectedAnswer, texts: 
 def _hints(view: ExerciseView, exercise: Exercise) -> list[Words]:
     """Return the hints in their order, without those of a diagnosis that name a place."""
     found = [view.hint() for _ in range(len(exercise.hints) + len(exercise.places))]
-    return [_words(hint) for hint in found if hint.words in exercise.hints][: len(exercise.hints)]
+    hints = [_words(hint) for hint in found if hint.words in exercise.hints][: len(exercise.hints)]
+    if exercise.kind == "diagnosis":  # its form has queries to choose from
+        return hints
+    return [Words(one.head, [*one.lines, *_where_to_look(one.lines)], one.code) for one in hints]
+
+
+def _where_to_look(lines: Sequence[str]) -> Iterator[str]:
+    """Yield where the output of a query is that a hint names."""
+    if any(_QUERY.search(line) for line in lines):
+        yield tr("This page runs no query. Look for its recorded output here, or run it in a notebook.")
 
 
 def _solution(view: ExerciseView) -> Solution:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import kanslib
 from kanslib.analysis import Attempt, EventKind
 from kanslib.analysis.phases import DARK
 from kanslib.exercises.catalog import CATALOG
@@ -31,6 +32,13 @@ def _kill_leader(lab: Lab, *services: str, seconds: float = 0) -> Observation:
 
 def _nodes_of_endpoints(lab: Lab, service: str) -> list[str]:
     return [one["nodeName"] for one in endpoints_of(lab.objects("endpointslices", "default"), service)]
+
+
+def _web_pod_of_leader(lab: Lab) -> tuple[str, str]:
+    """Return the name and the address of the web Pod on the node that leads svc1."""
+    pods = lab.pods()
+    [found] = pods[pods.NAME.str.startswith("webpod") & pods.NODE.eq(str(lab.leader("svc1")))].to_dict("records")
+    return str(found["NAME"]), str(found["IP"])
 
 
 def _failed_share(attempts: Sequence[Attempt]) -> float:
@@ -64,6 +72,16 @@ def leader_has_endpoint(lab: Lab) -> None:
     _go_before_kill(lab)
     assert _nodes_of_endpoints(lab, "svc1").count(lab.leader("svc1") or "") == 1
     assert lab.leader("svc3") != lab.leader("svc1")
+
+
+@CLAIMS.claim("00q-14", "the Pod on this node has another address", story="failover", on=("recorded",))
+def pod_has_another_address(lab: Lab) -> None:
+    before = kanslib.open_lab(backend="recorded")
+    before.at("apply-services-2")
+    _go_before_kill(lab)
+    (earlier, then), (later, now) = (_web_pod_of_leader(one) for one in (before, lab))
+    assert earlier == later
+    assert then != now
 
 
 @CLAIMS.claim("00-17", "several times a second", story="l2")

@@ -10,6 +10,8 @@ from kanslib.course import dumps
 from kanslib.exercises.catalog import CATALOG
 from kanslib.iptables.outcome import Outcome
 from kanslib.lab.lab import Lab
+from kanslib.nftables.explain import WalkedRule
+from kanslib.render.outcome_tree import shown_steps
 from tests.notebooks.claims import Claims
 
 CLAIMS = Claims()
@@ -391,7 +393,7 @@ def local_candidates(lab: Lab) -> None:
 @CLAIMS.claim("04-46", "The packet for svc1 has one way instead of two, and no mark",
               "It holds the endpoints of this node and no others",
               "Without the mark, no rule rewrites the source", story="etp-local")  # fmt: skip
-@CLAIMS.claim("04-48", "The Pod sees the client's own address, and the leader lost no request",
+@CLAIMS.claim("04-48", "The Pod sees the client's own address, and every request got an answer",
               "the other Pod gets nothing", story="etp-local")  # fmt: skip
 def local_path(lab: Lab) -> None:
     lab.at("apply-etp-local")
@@ -508,6 +510,18 @@ def same_ways_in_nftables(lab: Lab) -> None:
         lab.address(lab.client), lab.vip("svc1"), dport=80, in_interface="eth0", ctstate="ESTABLISHED"
     )
     assert not [rule for way in rules.trace(again) for rule in way.walked if "numgen" in rule.text]
+
+
+@CLAIMS.claim("04-83", "jump to a check, which lets this packet go on; the picture leaves them out",
+              story="iptables", on=("recorded",))  # fmt: skip
+def checks_let_the_packet_go_on(lab: Lab) -> None:
+    ways = lab.trace("svc1", rules=nftables.parse(dumps.nftables_leader()))
+    checks = {"firewall-check", "service-endpoints-check", "cluster-ips-check"}
+    for way in ways:
+        assert {rule.to for rule in way.walked if isinstance(rule, WalkedRule) and rule.to.endswith("-check")} == checks
+        assert not checks & {rule.chain for rule in way.walked}
+        assert not checks & {step.to for step in shown_steps(way)}
+        assert way.accepted
 
 
 @CLAIMS.claim(

@@ -300,7 +300,7 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "failover-takes-a-minute",
-                "The clients felt a minute, and the lesson says so, too. But the speakers notice much sooner. Other "
+                "People report about a minute, and chapter 06 shows why. But the speakers notice much sooner. Other "
                 "components take the rest of the time.",
                 sources.LESSON, is_choice("a minute"),
             ),

@@ -130,6 +130,7 @@
     constructor(box) {
       this.box = box;
       this.chapters = JSON.parse(box.querySelector(".kans-data").textContent);
+      this.titles = JSON.parse(box.dataset.titles ?? "{}");
       this.show();
       document.addEventListener("kans-progress", () => this.show());
       const all = box.querySelector(".kans-all");
@@ -165,7 +166,8 @@
         square.style.borderColor = colour;
         return square;
       });
-      return kans.make("li", {}, text, kans.make("div", {class: "kans-squares"}, ...squares));
+      const title = this.titles[chapter] ? [kans.make("b", {}, this.titles[chapter]), " · "] : [];
+      return kans.make("li", {}, ...title, text, kans.make("div", {class: "kans-squares"}, ...squares));
     }
 
     watch(tokens) {

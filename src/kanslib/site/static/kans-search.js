@@ -24,8 +24,8 @@
   }
 
   /** Return the terms of a query: its words without those like “the”, each with the pages' words for the same. */
-  function termsOf(query, {stop_words, synonyms}) {
-    const asked = query.toLowerCase().match(WORDS) ?? [], telling = asked.filter(word => !stop_words.includes(word));
+  function termsOf(query, {stop_words: unsaid, synonyms}) {
+    const asked = query.toLowerCase().match(WORDS) ?? [], telling = asked.filter(word => !unsaid.includes(word));
     return [...new Set(telling.length ? telling : asked)].map(word =>
       ({...patternsOf(word), others: (synonyms[word] ?? []).map(other => patternsOf(other).word)}));
   }

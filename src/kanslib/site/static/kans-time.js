@@ -25,6 +25,7 @@
       this.shown = this.story.scenes[0];
       this.slider.hidden = false;
       this.box.classList.add("kans-live");
+      this.box.querySelectorAll(".kans-strip .kans-drawing").forEach(one => one.removeAttribute("tabindex")); // the slider is there
       this.slider.addEventListener("input", () => this.show());
       this.before.addEventListener("click", () => this.stepTo(this.stops().before));
       this.next.addEventListener("click", () => this.stepTo(this.stops().after));
@@ -49,6 +50,13 @@
       return {before: all.findLast(at => at < this.at - 0.05), after: all.find(at => at > this.at + 0.05)};
     }
 
+    /** Return the seconds since the last action, in brackets; nothing before the first one and at an action. */
+    sinceAction() {
+      const [start, action] = this.story.actions.findLast(([at]) => at <= this.at + 0.05) ?? [this.at];
+      const seconds = this.at - start;
+      return seconds < 0.05 ? "" : ` (${kans.fill(kans.page.words.since_action, {seconds: seconds.toFixed(1), action})})`;
+    }
+
     stepTo(stop) {
       if (stop === undefined) return;
       this.slider.value = stop;
@@ -60,9 +68,9 @@
       this.before.disabled = before === undefined;
       this.next.disabled = after === undefined;
       const latest = this.story.stops.findLast(([at]) => at <= this.at + 0.05)?.[1] ?? "";
-      const moment = `${this.at.toFixed(1)} s`;
-      this.headline.replaceChildren(kans.make("b", {}, moment), ` · ${latest}`);
-      this.slider.setAttribute("aria-valuetext", `${moment}: ${latest}`);
+      const moment = `${this.at.toFixed(1)} s`, since = this.sinceAction();
+      this.headline.replaceChildren(kans.make("b", {}, moment), `${since} · ${latest}`);
+      this.slider.setAttribute("aria-valuetext", `${moment}${since}: ${latest}`);
       const scene = this.story.scenes.findLast(([at]) => at <= this.at + 0.001);
       const [, map, addresses, path] = scene, [, oldMap, oldAddresses, oldPath] = this.shown;
       if (map !== oldMap) this.showMap(map, oldMap);
