@@ -90,7 +90,7 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "nftables/names.py": r".*",  # names of fields
     "nftables/parser.py": r"ct \w+|chain, set, map, \{\}",
     "nftables/selectors.py": r"th (\{\} ?){2}\{\}|ctstatus \{\}",  # as nft writes it; the name of a subject
-    "nftables/statement_actions.py": r"ct helper|(meta|ct) mark|(limit rate|quota) \{\}.*|"
+    "nftables/statement_actions.py": r"ct helper|zone \{\}|(meta|ct) mark|(limit rate|quota) \{\}.*|"
     r"(ct count|queue|recent|xt match|(xt|elements) \{\}|\{\} to) \{\}",
     "nftables/statements.py": r"ct \{\}|tcp reset",
     "nftables/syntax.py": r".*",  # expressions, as nft writes them

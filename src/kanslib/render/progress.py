@@ -125,7 +125,7 @@ def _right(records: Mapping[str, ExerciseRecord]) -> str:
     outcomes = [record.outcome for record in records.values()]
     right = len(outcomes) - outcomes.count(AnswerOutcome.NOT_TRIED) - outcomes.count(AnswerOutcome.WRONG)
     if wrong := outcomes.count(AnswerOutcome.WRONG):
-        return tr("{right} of {number} right, {wrong} not right yet", right=right, number=len(outcomes), wrong=wrong)
+        return tr("{right} of {number} right, {wrong} not yet", right=right, number=len(outcomes), wrong=wrong)
     return tr("{right} of {number} right", right=right, number=len(outcomes))
 
 

@@ -71,7 +71,7 @@ WORDS = {
     ),
     "choose_parts": tr_later("Choose: {parts}."),
     "chapter": tr_later("chapter {chapter}: {right} of {all} right"),
-    "chapter_tried": tr_later("chapter {chapter}: {right} of {all} right, {wrong} not right yet"),
+    "chapter_tried": tr_later("chapter {chapter}: {right} of {all} right, {wrong} not yet"),
 }  # fmt: skip
 
 
