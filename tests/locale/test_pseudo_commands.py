@@ -33,7 +33,7 @@ NAMES = {
     "Docker", "Python", "docker", "kind", "kubectl", "jupyterlab", "nbclient", "kubernetes", "scapy", "sphinx", "furo",
     "nft", "list", "ruleset", "addr", "route", "ipset", "save", "ADDRESS", "PORT", "PROTOCOL", "RULES", "str", "int",
     "sudo", "usermod", "sysctl", "rename", "down", "up", "delete", "cluster", "name", "install", "pip", "kans", "lab",
-    "run", "mars", "recorded", "live", "simulated", "Client", "Version", "chapters", "recordings",
+    "run", "mars", "xx", "en", "recorded", "live", "simulated", "Client", "Version", "chapters", "recordings",
 }  # fmt: skip
 
 # what typer says by itself in a help text
@@ -67,8 +67,11 @@ def pseudo(pseudo_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         monkeypatch.setenv(name, str(value))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bin").mkdir()
+    before = dict(os.environ)  # a command hands its backend to its kernels there
     with i18n.use(LANGUAGE):
         yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def programs(folder: Path, *names: str) -> None:

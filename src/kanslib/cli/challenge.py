@@ -142,11 +142,13 @@ def _restore_cluster_at_end() -> Iterator[None]:
     finally:
         for number in before:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C does not leave the cluster broken
-        console.print(tr("restoring the cluster …"))
-        kanslib.open_lab(_SOUND_STORY, backend="live")
-        console.print(tr("the cluster is restored"))
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        try:
+            console.print(tr("restoring the cluster …"))
+            kanslib.open_lab(_SOUND_STORY, backend="live")
+            console.print(tr("the cluster is restored"))
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _list_queries() -> str:
