@@ -56,9 +56,9 @@ def test_neighbor_message_advertisements() -> None:
     wire.solicitation(4, ip="::")
     one, weak, answer, question, probe = neighbor_messages(wire.read())
     assert [one.kind, weak.kind] == [MessageKind.ANNOUNCEMENT] * 2
-    assert (one.address, one.mac, one.is_override, one.deviation) == (VIP6, NODE1, True, "")
+    assert (one.address, one.mac, one.is_override, one.deviations) == (VIP6, NODE1, True, ())
     assert not weak.is_override
-    assert "override" in weak.deviation
+    assert "override" in weak.deviations[0]
     assert (answer.kind, answer.claimed, answer.asker) == (MessageKind.ANSWER, VIP6, CLIENT6)
     assert (question.kind, question.address, question.claimed) == (MessageKind.QUESTION, VIP6, CLIENT6)
     assert (probe.kind, probe.claimed) == (MessageKind.PROBE, "")

@@ -37,7 +37,7 @@ class NeighborMessage(NamedTuple):
 
     `claimed`: the address that its sender claims, empty for none. A question claims the address of who asks.
     `asker`: who asks, or who gets the answer: a MAC address in ARP, an IP address in neighbor discovery.
-    `is_override`: receivers replace another entry by it. `deviation`: where it is not as the RFC has it, in words.
+    `is_override`: receivers replace another entry by it. `deviations`: where it is not as the RFC has it, in words.
     """
 
     frame: Frame
@@ -47,7 +47,7 @@ class NeighborMessage(NamedTuple):
     claimed: str
     asker: str = ""
     is_override: bool = True
-    deviation: str = ""
+    deviations: tuple[str, ...] = ()
 
     @property
     def is_to_all(self) -> bool:
@@ -94,7 +94,7 @@ def _arp_message(frame: Frame, arp: ARP) -> NeighborMessage:
     if arp.is_gratuitous:
         kind = MessageKind.OBJECTION if arp.is_objection else MessageKind.ANNOUNCEMENT
         asker = arp.target_mac if arp.is_objection else ""
-        return NeighborMessage(frame, kind, claimed, arp.sender_mac, claimed, asker, deviation=arp.deviation)
+        return NeighborMessage(frame, kind, claimed, arp.sender_mac, claimed, asker, deviations=arp.deviations)
     if arp.operation == REPLY:
         return NeighborMessage(frame, MessageKind.ANSWER, arp.sender_ip, arp.sender_mac, claimed, arp.target_mac)
     kind = MessageKind.PROBE if arp.is_probe else MessageKind.QUESTION
@@ -111,12 +111,13 @@ def _discovery_message(frame: Frame, packet: IPv6, message: ICMPv6) -> NeighborM
             return NeighborMessage(frame, MessageKind.PROBE, address, mac, "")
         return NeighborMessage(frame, MessageKind.QUESTION, address, mac, packet.src, packet.src)
     if message.is_solicited:
-        kind, asker, deviation = MessageKind.ANSWER, packet.dst, ""
+        kind, asker, deviations = MessageKind.ANSWER, packet.dst, tuple[str, ...]()
     else:
         is_weak = not message.is_override
         kind, asker = MessageKind.ANNOUNCEMENT, ""
-        deviation = tr("without the override flag: receivers keep the entry that they have") if is_weak else ""
-    return NeighborMessage(frame, kind, address, mac, address, asker, message.is_override, deviation)
+        words = tr("without the override flag: receivers keep the entry that they have")
+        deviations = (words,) if is_weak else ()
+    return NeighborMessage(frame, kind, address, mac, address, asker, message.is_override, deviations)
 
 
 def sort_addresses(addresses: Iterable[str]) -> list[str]:

@@ -186,5 +186,5 @@ def _announcement(address: str, mac: str, run: Sequence[NeighborMessage]) -> Ann
         if not rounds or message.frame.time - rounds[-1] > _ROUND_S:
             rounds.append(message.frame.time)
     replies = sum(message.frame.arp is None or message.frame.arp.operation == REPLY for message in run)
-    oddities = tuple(dict.fromkeys(message.deviation for message in run if message.deviation))
+    oddities = tuple(dict.fromkeys(words for message in run for words in message.deviations))
     return Announcement(address, mac, tuple(rounds), len(run) - replies, replies, oddities)

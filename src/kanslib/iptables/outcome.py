@@ -57,6 +57,7 @@ class Step:
     """A rule that the packet matched.
 
     `chance`: the probability of the match. `effect`: the change by its target. `to`: the chain to which it leads.
+    `is_nat`: below a base chain of nat, which only the first packet of a connection meets (iptables(8), nft(8)).
     """
 
     hook: str
@@ -64,6 +65,7 @@ class Step:
     chance: Fraction
     effect: str
     to: str = ""
+    is_nat: bool = False
 
     def describe(self) -> str:
         """Return what the rule did to the packet, in words for readers who do not know the rules' language."""

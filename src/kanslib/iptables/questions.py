@@ -27,8 +27,8 @@ _LOCAL = (YES, ((0, 0), (2, 2)))  # of TYPES: LOCAL, and all that can be in its 
 NO_MSS = 65536  # a SYN without the option
 ABSENT = 1 << 128  # a packet without the field, above all numbers, names and addresses
 _VERBS = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
-_NAME_BYTES = 16  # IFNAMSIZ
-ANY_NAME: Ranges = ((0, (1 << 8 * _NAME_BYTES) - 1),)
+NAME_BYTES = 16  # IFNAMSIZ
+ANY_NAME: Ranges = ((0, (1 << 8 * NAME_BYTES) - 1),)
 _IPV4: Ranges = ((0, (1 << 32) - 1),)
 ADDRESSES: Ranges = ((0, (1 << 32) + (1 << 128) - 1),)
 PORTS: Ranges = ((0, 65535),)
@@ -237,9 +237,9 @@ def name_ranges(pattern: str) -> Ranges:
 
     A name is the number that its bytes spell, so that names with the same beginning lie side by side.
     """
-    prefix = pattern.removesuffix("+").encode(errors="surrogateescape")[:_NAME_BYTES]
-    low = prefix.ljust(_NAME_BYTES, b"\0")
-    high = prefix.ljust(_NAME_BYTES, b"\xff") if pattern.endswith("+") else low
+    prefix = pattern.removesuffix("+").encode(errors="surrogateescape")[:NAME_BYTES]
+    low = prefix.ljust(NAME_BYTES, b"\0")
+    high = prefix.ljust(NAME_BYTES, b"\xff") if pattern.endswith("+") else low
     return ((int.from_bytes(low), int.from_bytes(high)),)
 
 
@@ -268,7 +268,7 @@ def _or_none(describe: Callable[[Ranges], list[str]]) -> Callable[[Ranges], list
 def _names(ranges: Ranges) -> list[str]:
     found = []
     for first, last in ranges:
-        text = first.to_bytes(_NAME_BYTES).rstrip(b"\0").decode(errors="replace")
+        text = first.to_bytes(NAME_BYTES).rstrip(b"\0").decode(errors="replace")
         found.append((text or tr("none")) if first == last else f"{text}+")
     return found
 

@@ -18,7 +18,7 @@ from heapq import heappop, heappush
 from itertools import chain
 
 from kanslib.exceptions import TooManyPathsError, TraceError
-from kanslib.i18n import tr
+from kanslib.i18n import parted, tr
 from kanslib.iptables import effects, targets
 from kanslib.iptables.compiled import CompiledRule
 from kanslib.iptables.ipset import IPSets
@@ -370,9 +370,9 @@ class _Search:
         if isinstance(action, targets.Jump | targets.Return | targets.Look):
             return self._leave(state, compiled, frame, chance)
         verdict = effects.verdict(state, action)
-        effect = "; ".join(filter(None, (*state.effects, effects.apply(action, state))))
+        effect = parted(filter(None, (*state.effects, effects.apply(action, state))))
         state.effects = ()
-        state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), effect))
+        state.steps = (state.steps, _step(state, compiled, chance, effect))
         if verdict is None:
             moved = isinstance(
                 action, targets.MapNetwork | targets.SetField
@@ -391,8 +391,8 @@ class _Search:
         action = compiled.action
         to = action.chain if isinstance(action, targets.Jump) else ""
         if not isinstance(action, targets.Look):
-            effect = "; ".join(filter(None, state.effects))
-            state.steps = (state.steps, Step(state.hook, compiled.rule, Fraction(chance), effect, to))
+            effect = parted(filter(None, state.effects))
+            state.steps = (state.steps, _step(state, compiled, chance, effect, to))
             state.effects = ()
         if isinstance(action, targets.Jump | targets.Look):
             state.frame = self._jump(state, action, compiled.rule, frame)
@@ -529,6 +529,10 @@ def _enter(parent: ChainFrame | None, chain: TracedChain, state: PacketState, ac
     """Return the frame at the first rule of a chain."""
     state.entries += 1
     return ChainFrame(parent, chain, chain.candidates(state.src, state.dst, state.dport), 0, active, state.entries)
+
+
+def _step(state: PacketState, compiled: CompiledRule, chance: Fraction | int, effect: str, to: str = "") -> Step:
+    return Step(state.hook, compiled.rule, Fraction(chance), effect, to, state.role is Role.NAT)
 
 
 def _evaluate(

@@ -21,7 +21,7 @@ from kanslib.iptables.match_types import (
 )
 from kanslib.iptables.matches import tcp_option_words
 from kanslib.iptables.packet import number
-from kanslib.iptables.questions import ABSENT, NO_MSS, Subject, address_number, name_ranges
+from kanslib.iptables.questions import ABSENT, NAME_BYTES, NO_MSS, Subject, address_number, name_ranges
 from kanslib.iptables.ranges import YES, Ranges, contains, join, subtract
 from kanslib.nftables.syntax import (
     Ct,
@@ -39,9 +39,9 @@ from kanslib.nftables.syntax import (
     Value,
 )
 
+_FIELDS = Payload | HeaderOption | RawPayload | Inner | KernelFact | Meta | Ct | Fib | Route | Socket
 _PRESENT: Ranges = ((0, ABSENT - 1),)
 _ALL: Ranges = ((0, ABSENT),)
-_NAME_LENGTH = 16
 # what every packet has that has the header, or is known of every packet
 _ALWAYS_THERE = {"priority", "cpu", "time", "day", "hour", "nftrace", "random", "cgroup"}
 _OPTIONS = {  # the names of nft(8), and those of iptables
@@ -64,11 +64,7 @@ def asked_matches(left: Expression, values: Sequence[Expression], negated: bool)
             return (OutsideMatch(f"tcp-option {option}", tcp_option_words(str(option)), (), is_missing),)
         case Ct("label") if len(values) == 1:
             return (LabelMatch(str(values[0]), False, negated),)
-        case Payload() | HeaderOption() | RawPayload() | Inner() | Meta() | Ct() | Fib() | Route() | Socket():
-            return _asked(left, values, negated)
-        case KernelFact():
-            return _asked(left, values, negated)
-    return None
+    return _asked(left, values, negated) if isinstance(left, _FIELDS) else None
 
 
 def _asked(left: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...] | None:
@@ -166,7 +162,7 @@ def _range(value: Expression, kind: str, absent: int) -> Ranges | None:
         case Value("missing"):
             return ((absent, absent),)
         case Value(str(name)) if kind == "name":
-            return name_ranges(name) if len(name.encode()) <= _NAME_LENGTH and not name.endswith("+") else None
+            return name_ranges(name) if len(name.encode()) <= NAME_BYTES and not name.endswith("+") else None
     ends = [_address(end) if kind == "address" else end if isinstance(end, int) else None for end in _ends(value)]
     if not ends or None in ends:
         return None

@@ -13,7 +13,6 @@ from kanslib.iptables.ranges import Ranges, contains
 from kanslib.nftables.syntax import Binary, Ct, Expression, HeaderOption, Interval, Meta, Payload, RawPayload, Value
 
 _ALL_BITS = 0xFFFFFFFF
-_ICMP = (PROTOCOLS["icmp"], PROTOCOLS["ipv6-icmp"])
 _VERSIONS = {"ip": 4, "ip6": 6}
 _PORTS = ("sport", "dport")
 
@@ -46,6 +45,23 @@ _PARTS: dict[str, tuple[_Part, ...]] = {
         )
     ),
 }  # fmt: skip
+# those that stand at their place in every packet of the family, or in every header with ports
+_SAME_IN_ALL = frozenset(("saddr", "daddr", "ttl", "protocol", "sport", "dport"))
+_WHOLE_FIELDS = {
+    (base, part.offset, part.length): part.field
+    for base, parts in _PARTS.items()
+    for part in parts
+    if part.field.field in _SAME_IN_ALL
+}
+
+
+def field_at(raw: RawPayload) -> Payload | None:
+    """Return the field that a rule reads by its place in a header; None for other bits.
+
+    >>> str(field_at(RawPayload("nh", 96, 32)))
+    'ip saddr'
+    """
+    return _WHOLE_FIELDS.get((raw.base, raw.offset, raw.length))
 
 
 @dataclass(frozen=True, slots=True)

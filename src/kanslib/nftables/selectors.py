@@ -48,11 +48,11 @@ from kanslib.iptables.questions import (
 from kanslib.iptables.ranges import YES, YES_NO, Ranges, contains, join, subtract
 from kanslib.nftables.asked import asked_matches
 from kanslib.nftables.computed import (
-    CODE_POINTS,
     ICMP_NAMES,
     ICMPV6_NAMES,
     ComputedMatch,
     constant_bits,
+    field_at,
     is_computed,
     with_numbers,
 )
@@ -87,12 +87,7 @@ _WITH_OPTIONS = frozenset(("tcp", "sctp", "dccp"))
 _ICMP = (PROTOCOLS["icmp"], PROTOCOLS["ipv6-icmp"])
 _PORTS_OF = frozenset(("tcp", "udp", "sctp", "dccp", "udplite"))
 _FAMILIES = {"ip": 4, "ipv4": 4, "ip6": 6, "ipv6": 6, 0x0800: 4, 0x86DD: 6, 2: 4, 10: 6}
-_RAW = {  # what a rule reads by its place in a header, by names
-    ("nh", 96, 32): Payload("ip", "saddr"), ("nh", 128, 32): Payload("ip", "daddr"),
-    ("nh", 64, 128): Payload("ip6", "saddr"), ("nh", 192, 128): Payload("ip6", "daddr"),
-    ("nh", 64, 8): Payload("ip", "ttl"), ("nh", 72, 8): Payload("ip", "protocol"),
-    ("th", 0, 16): Payload("th", "sport"), ("th", 16, 16): Payload("th", "dport"),
-}  # fmt: skip
+CATCH_ALL = Value("*")  # the element of a set for all that has no other
 
 
 class UnknownValueError(Exception):
@@ -252,7 +247,7 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
 
     UnknownValueError where the selector, or a value, is not known here.
     """
-    if isinstance(left, RawPayload) and (known := _RAW.get((left.base, left.offset, left.length))):
+    if isinstance(left, RawPayload) and (known := field_at(left)) is not None:
         values = [_of_bits(value, left.length) for value in values] if is_address(known) else values
         left = known
     if CATCH_ALL in values:
@@ -275,13 +270,9 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
     return (*requirements_of(left), *found)
 
 
-CATCH_ALL = Value("*")  # the element of a set for all that has no other
-
-
 def _computed(left: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     ranges = join(_computed_range(left, value) for value in values)
-    text = f"{left} {'!= ' if negated else ''}{', '.join(map(str, values))}"
-    return (*requirements_of(left), ComputedMatch(left, ranges, negated, unknown_match(text)))
+    return (*requirements_of(left), ComputedMatch(left, ranges, negated, _unknown(left, values, negated)))
 
 
 def _computed_range(left: Expression, value: Expression) -> tuple[int, int]:
@@ -390,8 +381,7 @@ def _payload(left: Payload) -> _Builder | None:
 def _transport(field: str) -> _Builder:
     def build(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
         ranges = join(one for value in values for one in _port(value))
-        text = f"th {field} {'!= ' if negated else ''}{', '.join(map(str, values))}"
-        return (TransportMatch(field, ranges, negated, unknown_match(text)),)
+        return (TransportMatch(field, ranges, negated, _unknown(Payload("th", field), values, negated)),)
 
     return build
 
@@ -412,8 +402,12 @@ def _network_header(left: Payload) -> _Builder | None:
         case "protocol" | "nexthdr":
             return lambda values, negated: (family, *_protocols(values, negated))
         case "dscp":
-            return lambda values, negated: (family, _any_bits("tos", 0xFC, [dscp(v) << 2 for v in values], negated))
+            return lambda values, negated: (family, _code_points(values, negated))
     return None
+
+
+def _code_points(values: Sequence[Expression], negated: bool) -> Match:
+    return _any_bits("tos", 0xFC, [flag_bits(value) << 2 for value in values], negated)
 
 
 def _version(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
@@ -568,15 +562,6 @@ def _alternatives(value: Expression) -> list[Expression]:
         case Binary("|", left, right):
             return [*_alternatives(left), *_alternatives(right)]
     return [value]
-
-
-def dscp(value: Expression) -> int:
-    """Return a code point as a number: `af11` is 10. UnknownValueError for no code point."""
-    if isinstance(value, Value):
-        found = CODE_POINTS.get(value.value) if isinstance(value.value, str) else value.value
-        if found is not None:
-            return found
-    raise UnknownValueError(str(value))
 
 
 # ── conntrack, routing, sockets ──────────────────────────────────────────────────────────────────────────────
@@ -748,9 +733,8 @@ def _route_interface(left: Fib, values: Sequence[Expression], negated: bool) -> 
         else:
             ranges = join((*ranges, *_name(value)))
     limit = "in_interface" if "iif" in left.flags else "out_interface" if "oif" in left.flags else ""
-    text = f"{left} {'!= ' if negated else ''}{', '.join(map(str, values))}"
     field = "src" if "saddr" in left.flags else "dst"
-    return (RouteMatch(field, limit, ranges, negated, unknown_match(text)),)
+    return (RouteMatch(field, limit, ranges, negated, _unknown(left, values, negated)),)
 
 
 def _socket(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
@@ -850,6 +834,11 @@ def _text(bits: int, value: int) -> str:
 def unknown_match(text: str) -> Match:
     """Return the match of a comparison that is not known here: its packet may match, or not."""
     return OutsideMatch(text, tr("{text} {{matches|does not match}}", text=text), EVERYTHING, False)
+
+
+def _unknown(left: Expression, values: Sequence[Expression], negated: bool) -> Match:
+    """Return the match of a comparison with some values, where the packet's own value is not known."""
+    return unknown_match(f"{left} {'!= ' if negated else ''}{', '.join(map(str, values))}")
 
 
 def requirements_of(left: Expression) -> tuple[Match, ...]:

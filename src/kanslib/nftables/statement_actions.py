@@ -41,7 +41,6 @@ from kanslib.nftables.selectors import (
     addresses_match,
     any_bit,
     checked_address,
-    dscp,
     flag_bits,
     integers,
     is_address,
@@ -95,6 +94,7 @@ from kanslib.nftables.syntax import (
 from kanslib.nftables.terse import is_updated
 
 _NAT = {"dnat": "DNAT", "snat": "SNAT", "masquerade": "MASQUERADE", "redirect": "REDIRECT"}
+_OF_FLOW = {"saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport"}  # as `PacketState` names them
 _HALF = 1 << 31
 _HIGHEST_PORT = 65535
 _SIMPLE: dict[str, Action] = {
@@ -317,10 +317,8 @@ def equal(left: Expression, values: tuple[Expression, ...], negated: bool) -> tu
 
 def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
     """Return the matches for a packet whose `key` has a value; both may have several parts."""
-    keys = key.parts if isinstance(key, Concatenation) else (key,)
-    values = value.parts if isinstance(value, Concatenation) else (value,)
     found: list[Match] = []
-    for one, wanted in zip(keys, values, strict=False):
+    for one, wanted in zip(_parts(key), _parts(value), strict=False):
         try:
             found += matches_of(one, [wanted], False)
         except UnknownValueError:
@@ -356,11 +354,9 @@ def hash_match(key: Hash, values: Sequence[Expression], negated: bool = False) -
 
     UnknownValueError for values that are no numbers.
     """
-    lowest, highest = key.offset, key.offset + key.modulus - 1
-    ranges = join((max(first, lowest), min(last, highest)) for value in values for first, last in integers(value))
-    ranges = tuple((first, last) for first, last in ranges if first <= last)
+    lowest, ranges = key.offset, _drawn(key, values)
     if negated:
-        ranges = subtract(((lowest, highest),), ranges)
+        ranges = subtract(((lowest, lowest + key.modulus - 1),), ranges)
     shares = tuple(
         (Fraction(first - lowest, key.modulus), Fraction(last + 1 - lowest, key.modulus)) for first, last in ranges
     )
@@ -369,23 +365,26 @@ def hash_match(key: Hash, values: Sequence[Expression], negated: bool = False) -
 
 def _hashed_fields(key: Hash) -> Iterator[str]:
     """Yield the fields of which a hash is made and that rules can change; `symhash` has those of the flow."""
-    fields = {"saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport"}
     if key.of is None:
-        yield from fields.values()
+        yield from _OF_FLOW.values()
         return
     for part in _parts(key.of):
         match part:
-            case Payload(_, field) if field in fields:
-                yield fields[field]
+            case Payload(_, field) if field in _OF_FLOW:
+                yield _OF_FLOW[field]
             case Meta("mark"):
                 yield "mark"
 
 
 def count_drawn(key: NumGen | Hash, values: Sequence[Expression]) -> int:
     """Return how many numbers of a generator or a hash are among some values. UnknownValueError for no number."""
-    lowest, highest = key.offset, key.offset + key.modulus - 1
-    ranges = join((max(first, lowest), min(last, highest)) for value in values for first, last in integers(value))
-    return sum(last - first + 1 for first, last in ranges if first <= last)
+    return size(_drawn(key, values))
+
+
+def _drawn(key: NumGen | Hash, values: Sequence[Expression]) -> Ranges:
+    """Return the numbers of a generator or a hash that are among some values. UnknownValueError for no number."""
+    all_numbers = ((key.offset, key.offset + key.modulus - 1),)
+    return intersect(join(one for value in values for one in integers(value)), all_numbers)
 
 
 # ── sets that rules change ───────────────────────────────────────────────────────────────────────────────────
@@ -539,7 +538,7 @@ def _assign(statement: Assign) -> tuple[Match, ...] | Action:
         return targets.NoEffect(words) if field is None else targets.SetField(field, None, words)
 
 
-_FIELDS = {"saddr": "src", "daddr": "dst", "sport": "sport", "dport": "dport", "ttl": "ttl", "hoplimit": "ttl"}
+_FIELDS = {**_OF_FLOW, "ttl": "ttl", "hoplimit": "ttl"}
 
 
 def _assigned(target: Expression, value: Expression) -> tuple[Match, ...] | Action:
@@ -559,7 +558,7 @@ def _assigned(target: Expression, value: Expression) -> tuple[Match, ...] | Acti
             highest = value.value if isinstance(value, Value) and isinstance(value.value, int) else None
             return targets.SetMSS(None if isinstance(value, Route) else highest)
         case Payload("ip" | "ip6", "dscp"):
-            return targets.SetBits("tos", 0xFC, dscp(value) << 2)
+            return targets.SetBits("tos", 0xFC, flag_bits(value) << 2)
         case Ct("zone"):  # before conntrack, which then has a template for the packet (nft_ct.c, nft_ct_set_zone_eval)
             words = tr("{target} becomes {value}", target=target, value=value)
             return Change(targets.Track(True, f"zone {value}")), Change(settle(target, value, words))
@@ -599,7 +598,7 @@ class MarkChange(ActingMatch):
         if self.word == "connmark" and (untracked := state.test_untracked()) is not False:
             return untracked
         words = tr("{target} becomes {value}", target=_MARKS[self.word], value=self.value)
-        found = _word(self.value, state) or Bits(0, ((words, ALL_BITS),))
+        found = _bits_of(self.value, state) or Bits(0, ((words, ALL_BITS),))
         if self.word == "connmark":
             state.connmark = found
         else:
@@ -613,7 +612,7 @@ class MarkChange(ActingMatch):
 _MARKS = {"mark": "meta mark", "connmark": "ct mark"}
 
 
-def _word(value: Expression, state: PacketState) -> Bits | None:
+def _bits_of(value: Expression, state: PacketState) -> Bits | None:
     """Return an expression as a word, of which some bits may not be known; None where nothing is known of it."""
     match value:
         case Meta("mark"):
@@ -621,7 +620,7 @@ def _word(value: Expression, state: PacketState) -> Bits | None:
         case Ct("mark", ""):
             return state.connmark
         case Binary(operator, left, right):
-            one, other = _word(left, state), _word(right, state)
+            one, other = _bits_of(left, state), _bits_of(right, state)
             return None if one is None or other is None else _combined(operator, one, other)
     found = constant_bits(value, value)
     found = number_of(value, state) if found is None else found

@@ -82,18 +82,21 @@ class ARP(NamedTuple):
         return self.is_gratuitous and self.operation == REPLY and self.target_mac not in (BROADCAST_MAC, ZERO_MAC)
 
     @property
-    def deviation(self) -> str:
-        """How a gratuitous message deviates from RFC 5227, in words; empty where it does not.
+    def deviations(self) -> tuple[str, ...]:
+        """How a gratuitous message deviates from RFC 5227, each in words; none where it does not.
 
         RFC 5227 announces with a *request* whose target MAC address is zero, because it is not needed. MetalLB sends
         two messages, a request and a reply, both with the broadcast address as the target MAC address (v0.14.8
         internal/layer2/arp.go gratuitous): no host can have that address, so no receiver takes it for its own.
         """
         if not self.is_gratuitous:
-            return ""
+            return ()
         if self.is_objection:
-            return tr(
-                "a reply to an announcement by {target_mac}: two machines claim the address", target_mac=self.target_mac
+            return (
+                tr(
+                    "a reply to an announcement by {target_mac}: two machines claim the address",
+                    target_mac=self.target_mac,
+                ),
             )
         remarks = []
         if self.operation == REPLY:
@@ -107,7 +110,7 @@ class ARP(NamedTuple):
             )
         elif self.target_mac != ZERO_MAC:
             remarks.append(tr("target MAC {target_mac}, where RFC 5227 has zeros", target_mac=self.target_mac))
-        return "; ".join(remarks)
+        return tuple(remarks)
 
     def __str__(self) -> str:
         if self.operation not in (REQUEST, REPLY):

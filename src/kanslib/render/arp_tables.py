@@ -27,7 +27,7 @@ def announcement_rows(
             "REQUESTS": one.requests,
             "REPLIES": one.replies,
             "SECONDS": round(one.seconds, 1),
-            "ANOMALIES": parted(dict.fromkeys(part for odd in one.oddities for part in odd.split("; "))),
+            "ANOMALIES": parted(one.oddities),
         }
         for one in announcements
     ]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 from kanslib.i18n import all_of, parted, tr, tr_plural
 from kanslib.iptables import Outcome, Step
 from kanslib.iptables.explain import share, simple_fraction
 from kanslib.render.figure.walk import WalkBox, WalkedRule
 
-_TRANSLATION = re.compile(r"\b(?:dnat|snat|masquerade|redirect)\b(?! map)")  # statements of nft
 SHOWN_BRANCHES, MAX_BRANCHES = 4, 6  # more branches than MAX are drawn as SHOWN boxes and one for the rest
 
 
@@ -121,18 +119,9 @@ def _branch(group: list[_ShownOutcome], of: list[_ShownOutcome], start: int) -> 
         )
     first = group[0][0]
     chance = _probability(group, first) / _probability(of, first)
-    words = _share_words(chance, of_connections=_is_asked_once(group[0][1][start:])) if chance < 1 else ""
+    is_nat = any(step.is_nat for _, steps in of for step in steps[start : start + 1])
+    words = _share_words(chance, of_connections=is_nat) if chance < 1 else ""
     return _Branch(words, float(chance), conditions)
-
-
-def _is_asked_once(steps: Sequence[Step]) -> bool:
-    """Return whether only the first packet of a connection meets the rule that these steps begin with.
-
-    The kernel asks chains of type nat once for each connection (iptables(8), nft(8)). An nft rule does not say the type
-    of the base chain above it: there it is a translation at the same hook that shows it.
-    """
-    same_hook = takewhile(lambda step: step.hook == steps[0].hook, steps)
-    return any(step.rule.table == "nat" or _TRANSLATION.search(step.rule.raw) for step in same_hook)
 
 
 def _share_words(chance: Fraction, *, of_connections: bool) -> str:
