@@ -89,7 +89,7 @@ def _chosen_endpoint(rule: Rule, chance: Fraction) -> str:
     if "recent" in rule.words:
         return tr("this client was sent to {endpoint} before, so again", endpoint=endpoint_name)
     if chance == 1:
-        return tr("{endpoint}: no random match here, it takes all that is left", endpoint=endpoint_name)
+        return tr("{endpoint}: it takes all that comes here, without a random match", endpoint=endpoint_name)
     return tr(
         "a random match chooses {endpoint}, {share} of what comes here",
         endpoint=endpoint_name,
