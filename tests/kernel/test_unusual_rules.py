@@ -75,9 +75,10 @@ def test_chain_at_the_priority_of_conntrack_comes_first(made: Machine, priority:
 @pytest.mark.parametrize("kind", ["filter", "route", "nat"])
 def test_only_nat_and_route_give_a_packet_another_way(made: Machine, kind: str) -> None:
     change = "dnat ip to 10.0.0.9" if kind == "nat" else "ip daddr set 10.0.0.9"
+    ways = [f'meta l4proto udp oifname "{name}" counter' for name in ("eth0", "eth1")]  # not the kernel's own ICMPv6
     chains = (
         chain("own", f"{kind} hook output priority mangle", f"ip daddr 10.0.1.20 counter {change}"),
-        chain("way", "filter hook postrouting priority 0", 'oifname "eth0" counter', 'oifname "eth1" counter'),
+        chain("way", "filter hook postrouting priority 0", *ways),
     )
     compare(made, table(*chains), OWN, 1)
 
