@@ -72,7 +72,10 @@ def watched(page: Page) -> list[str]:
     found: list[str] = []
     page.on("console", lambda message: found.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: found.append(f"error: {error}"))
-    page.on("requestfailed", lambda request: found.append(f"failed: {request.url}"))
+    # the icon is asked for last, and going to the next page ends a request: that one did not fail
+    page.on(
+        "requestfailed", lambda one: None if one.failure == "net::ERR_ABORTED" else found.append(f"failed: {one.url}")
+    )
     page.on("request", lambda one: found.append(f"request: {one.url}") if not one.url.startswith("file:") else None)
     return found
 
