@@ -48,9 +48,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nobodys_progress(tmp_path_factory: pytest.TempPathFactory) -> None:
+def nobodys_progress(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No test writes what a learner has done."""
-    os.environ["KANS_PROGRESS"] = str(tmp_path_factory.mktemp("progress") / "progress.json")
+    path = tmp_path_factory.mktemp("progress") / "progress.json"
+    os.environ["KANS_PROGRESS"] = str(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_tried(nobodys_progress: Path) -> None:
+    """No hint or try of the test before counts in this one."""
+    nobodys_progress.unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True)
