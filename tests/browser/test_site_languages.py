@@ -1,4 +1,4 @@
-"""A site in two languages in a real Chromium, from disk: the search for Hangul, the switch, an untranslated page."""
+"""A site in two languages in a real Chromium, from disk: search for Hangul, switch, untranslated page, numbers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from playwright.sync_api import Page
 
+from kanslib import i18n
 from kanslib.site.builder import build
+from kanslib.site.page_words import WORDS_SCRIPT, words_script
 from tests.browser import jupyter
 from tests.site.tiny import executed, tiny_content
 
@@ -76,3 +80,39 @@ def test_page_that_is_not_translated_says_so_above_its_text(two_languages: Path,
     note, heading = page.evaluate(above)
     assert 0 < note < heading
     assert page.locator("[lang=en] h1").count() == 1
+
+
+@pytest.fixture
+def german(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The words of the scripts in a language that writes 1.234,5; its lists differ here, to be told apart."""
+    catalog = Catalog("de")
+    catalog.add(i18n.NUMBER, "1.234,5")
+    catalog.add("{one}, {other}", "{one} / {other}")
+    path = tmp_path / "de" / "LC_MESSAGES" / "kanslib.mo"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as out:
+        write_mo(out, catalog)
+    monkeypatch.setenv(i18n.FOLDER_VARIABLE, str(tmp_path))
+    with i18n.use("de"):
+        return words_script()
+
+
+def test_scripts_write_numbers_and_lists_as_the_language_does(site: Path, page: Page, german: str) -> None:
+    page.route(f"**/{WORDS_SCRIPT}*", lambda route: route.fulfill(body=german, content_type="text/javascript"))
+    page.goto((site / "chapters" / "06-failover.html").as_uri())
+    machine = page.locator("[data-time-machine]")
+    machine.scroll_into_view_if_needed()
+    for moment in ("7,8 s", "13,2 s"):
+        machine.get_by_role("button", name="next").click()
+        assert machine.locator(".kans-time-headline b").inner_text() == moment
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowUp")
+    assert "13,3 s (5,5 s after kill-node)" in machine.locator(".kans-time-headline").inner_text()
+    page.goto((site / "chapters" / "08-broken-labs.html").as_uri())
+    case = page.locator("form[data-exercise=case-1]")
+    case.locator(".kans-query select").select_option(index=1)
+    case.get_by_role("button", name="Ask").click()
+    case.locator(".kans-query-answer").get_by_text("recorded").first.wait_for()
+    case.get_by_role("button", name="Check").click()
+    case.get_by_text("Choose: cause / fix / evidence.").wait_for()
+    page.unroute_all()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.locale.marked import is_silent, texts_with_parents
 
-_DECIMAL = re.compile(r"\.[1-9]\d*[efg%]|,|^g$")  # the form of a number that may have a mark
+_DECIMAL = re.compile(r"\.([1-9]\d*|\{.*\})[efg%]|,|^g$")  # the form of a number that may have a mark
 _BETWEEN = (", ", "; ", " and ", " or ")
 
 

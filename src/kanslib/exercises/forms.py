@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from kanslib.exercises.exercise import Choice
 from kanslib.exercises.session import LOOK_FIRST, ExerciseView, Feedback, Prediction
-from kanslib.i18n import all_of, tr, tr_later
+from kanslib.i18n import all_of, numeral, tr, tr_later
 from kanslib.palette import BLUE, GREEN, VERMILLION
 
 _WIDE = {"width": "auto", "max_width": "100%"}
@@ -189,11 +189,12 @@ def _create_slider(scale: tuple[float, float, float], unit: str) -> FormField:
     slider.add_class("kans-untouched")
     readout = ipw.Label(tr("not answered yet"))
     touched: list[bool] = []
+    form = ".0f" if step >= 1 else ".1f"
 
     def touch(_change: object) -> None:
         touched.append(True)
         slider.remove_class("kans-untouched")
-        readout.value = f"{slider.value:.{0 if step >= 1 else 1}f} {unit}"
+        readout.value = f"{numeral(slider.value, form)} {unit}"
 
     slider.observe(touch, "value")
     box = ipw.HBox([slider, readout], layout={"flex_flow": "row wrap", "max_width": "100%"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kanslib.exercises.exercise import OUTCOME_MARKS, AnswerOutcome
-from kanslib.i18n import tr, tr_later
+from kanslib.i18n import listed, numeral, tr, tr_later
 from kanslib.palette import GREY
 from kanslib.render.time_machine import SINCE_ACTION
 
@@ -81,7 +81,11 @@ def words_script() -> str:
 
 
 def page_words() -> dict[str, object]:
-    """Return the sentences by their names, and the sign, the words and the colour of each outcome and of a guess."""
+    """Return what the scripts write with.
+
+    The sentences by their names; the sign, the words and the colour of each outcome and of a guess; the mark between
+    ones and tenths, and what stands between the things of a list.
+    """
     outcomes: dict[str, tuple[str, str, str]] = {
         one.value: (mark.sign, tr(mark.words), mark.colour) for one, mark in OUTCOME_MARKS.items()
     }
@@ -92,4 +96,7 @@ def page_words() -> dict[str, object]:
         "": ("", tr("no guess yet"), GREY), "written": ("", tr("written down"), GREY),
         "wrong": (wrong.sign, tr("not right"), wrong.colour),
     }  # fmt: skip
-    return {"words": {name: tr(words) for name, words in WORDS.items()}, "outcomes": outcomes, "guesses": guesses}
+    return {
+        "words": {name: tr(words) for name, words in WORDS.items()}, "outcomes": outcomes, "guesses": guesses,
+        "decimal_mark": numeral(0.5, ".1f")[1:-1], "list_separator": listed(["", ""]),
+    }  # fmt: skip

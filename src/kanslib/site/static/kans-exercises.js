@@ -7,6 +7,7 @@
   const AHEAD = "800px"; // of the view: data is loaded when the reader gets that near
 
   kans.fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  kans.numeral = (value, decimals) => value.toFixed(decimals).replace(".", kans.page.decimal_mark);
   kans.make = (name, attributes = {}, ...children) => {
     const element = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -71,13 +72,14 @@
       if (input.value === "" && !input.validity.badInput) return {missing: words.write};
       const steps = (input.valueAsNumber - min) / step, number = Math.round(steps);
       const fits = Math.abs(steps - number) < 1e-6 && number >= 0 && number <= Math.round((max - min) / step);
-      return fits ? {number} : {missing: kans.fill(words.number, {low: min, high: max, step})};
+      const [low, high, size] = [min, max, step].map(one => one.replace(".", kans.page.decimal_mark));
+      return fits ? {number} : {missing: kans.fill(words.number, {low, high, step: size})};
     },
     diagnosis(form, sheet) {
       const lists = selects(form);
       if (!sheet.diagnosis.made.size) return {missing: words.look_first};
       const missing = lists.filter(select => !select.value).map(select => select.name);
-      if (missing.length) return {missing: kans.fill(words.choose_parts, {parts: missing.join(", ")})};
+      if (missing.length) return {missing: kans.fill(words.choose_parts, {parts: missing.join(kans.page.list_separator)})};
       const number = lists.reduce((sum, select) => {
         const keys = keysOf(select);
         return sum * keys.length + keys.indexOf(select.value);
@@ -327,7 +329,7 @@
       const unit = this.form.querySelector(".kans-amount").dataset.unit, decimals = input.step >= 1 ? 0 : 1;
       input.addEventListener("input", () => {
         this.form.dataset.touched = "";
-        readout.textContent = `${input.valueAsNumber.toFixed(decimals)} ${unit}`;
+        readout.textContent = `${kans.numeral(input.valueAsNumber, decimals)} ${unit}`;
       });
     }
 

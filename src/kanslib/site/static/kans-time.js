@@ -54,7 +54,7 @@
     sinceAction() {
       const [start, action] = this.story.actions.findLast(([at]) => at <= this.at + 0.05) ?? [this.at];
       const seconds = this.at - start;
-      return seconds < 0.05 ? "" : ` (${kans.fill(kans.page.words.since_action, {seconds: seconds.toFixed(1), action})})`;
+      return seconds < 0.05 ? "" : ` (${kans.fill(kans.page.words.since_action, {seconds: kans.numeral(seconds, 1), action})})`;
     }
 
     stepTo(stop) {
@@ -68,7 +68,7 @@
       this.before.disabled = before === undefined;
       this.next.disabled = after === undefined;
       const latest = this.story.stops.findLast(([at]) => at <= this.at + 0.05)?.[1] ?? "";
-      const moment = `${this.at.toFixed(1)} s`, since = this.sinceAction();
+      const moment = `${kans.numeral(this.at, 1)} s`, since = this.sinceAction();
       this.headline.replaceChildren(kans.make("b", {}, moment), `${since} · ${latest}`);
       this.slider.setAttribute("aria-valuetext", `${moment}${since}: ${latest}`);
       const scene = this.story.scenes.findLast(([at]) => at <= this.at + 0.001);
