@@ -74,7 +74,15 @@ def test_forms_of_a_number_are_a_message_each(template: Catalog) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ['f"{x:.1f} s"', 'f"{n:,} rows"', 'f"{share:.1%}"', 'f"{x:g}"', 'f"{x:.{places}f}"', 'lines = [f"{at:+8.1f} s {what}"]']
+    "code",
+    [
+        'f"{x:.1f} s"',
+        'f"{n:,} rows"',
+        'f"{share:.1%}"',
+        'f"{x:g}"',
+        'f"{x:.{places}f}"',
+        'lines = [f"{at:+8.1f} s {what}"]',
+    ],
 )
 def test_number_in_english_is_found(code: str) -> None:
     assert len(list(numbers_in_english(ast.parse(code)))) == 1

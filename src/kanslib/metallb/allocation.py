@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from kanslib.k8s.objects import KubeObject, external_addresses
-from kanslib.metallb.config import Pool, avoids_buggy_ips
+from kanslib.metallb.config import Pool
 from kanslib.metallb.go_text import quoted, quoted_list
-from kanslib.metallb.ranges import parse_ip
+from kanslib.metallb.ranges import avoids_buggy_ips, parse_ip
 
 PREFIX = "metallb.universe.tf/"  # v0.14.8 knows no other; `metallb.io/` came with v0.14.9 and is ignored here
 FROM_POOL = PREFIX + "ip-allocated-from-pool"

@@ -17,7 +17,7 @@ from kanslib.metallb.communities import BGPCommunity, aliases, resolve
 from kanslib.metallb.go_text import quoted, quoted_number, selector_string, selector_value
 from kanslib.metallb.native_mode import check_native_mode
 from kanslib.metallb.peers import Peer, check_bfd_profiles, check_durations, read_peers
-from kanslib.metallb.ranges import Address, AddressRange, Network, parse_range
+from kanslib.metallb.ranges import AddressRange, Network, avoids_buggy_ips, parse_range
 from kanslib.metallb.resources import Objects, Resources, named_resources_of
 from kanslib.metallb.selectors import check_syntax, distinct, distinct_selectors, selected
 
@@ -88,11 +88,6 @@ class Configuration:
 
     pools: Mapping[str, Pool]
     peers: Mapping[str, Peer]
-
-
-def avoids_buggy_ips(address: Address) -> bool:
-    """Return True for an IPv4 address that ends in 0 or 255, which some home routers drop."""
-    return address.version == 4 and int(address) & 255 in (0, 255)
 
 
 def pools(objects: Objects) -> dict[str, Pool]:

@@ -67,14 +67,26 @@ def ranges(entry: str) -> list[Network]:
     return list(parse_range(entry).networks)
 
 
-def ipv4_addresses(pools: Iterable[KubeObject]) -> list[str]:
-    """Return every IPv4 address in the ranges of IPAddressPool objects, in their order.
+def avoids_buggy_ips(address: Address) -> bool:
+    """Return True for an IPv4 address that ends in 0 or 255, which some home routers drop (`avoidBuggyIPs`)."""
+    return address.version == 4 and int(address) & 255 in (0, 255)
 
-    >>> ipv4_addresses([{"spec": {"addresses": ["192.0.2.10-192.0.2.12", "2001:db8::/64"]}}])
-    ['192.0.2.10', '192.0.2.11', '192.0.2.12']
+
+def ipv4_addresses(pools: Iterable[KubeObject]) -> list[str]:
+    """Return every IPv4 address that IPAddressPool objects may give, in the order of their ranges.
+
+    >>> ipv4_addresses([{"spec": {"addresses": ["192.0.2.254-192.0.3.1", "2001:db8::/64"], "avoidBuggyIPs": True}}])
+    ['192.0.2.254', '192.0.3.1']
     """
-    networks = (network for pool in pools for entry in pool["spec"]["addresses"] for network in ranges(entry))
-    return [str(address) for network in networks if isinstance(network, IPv4Network) for address in network]
+    return [
+        str(address)
+        for pool in pools
+        for entry in pool["spec"]["addresses"]
+        for network in ranges(entry)
+        if isinstance(network, IPv4Network)
+        for address in network
+        if not (pool["spec"].get("avoidBuggyIPs") and avoids_buggy_ips(address))
+    ]
 
 
 def _cidr(entry: str) -> AddressRange:
