@@ -22,6 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from kanslib import iptables
@@ -102,11 +103,18 @@ def command() -> Table:
     for name, text in (("5,000 Services", kube_dump(5000)), ("one chain", flat(100_000)), ("one rule", flat(1))):
         arguments = [sys.executable, "-m", "kanslib", "trace", "-", "--from", "198.51.100.7", "--to", f"{vip(3)}:80"]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = best(partial(subprocess.run, arguments, input=text, text=True, capture_output=True, check=True), 1)
+        seconds = best(partial(answer, arguments, text), 1)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         table.add_row(name, f"{text.count(chr(10) + '-A'):,}", f"{seconds:.2f}", f"{used:.2f}")
     return table
+
+
+def answer(arguments: list[str], text: str) -> None:
+    """Run a command that may answer that it is not certain (exit code 3): rules list no addresses of the machine."""
+    ran = subprocess.run(arguments, input=text, text=True, capture_output=True, check=False)
+    if ran.returncode not in (0, 3):
+        raise RuntimeError(ran.stderr)
 
 
 def memory(text: str) -> Table:

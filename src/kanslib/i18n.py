@@ -85,7 +85,8 @@ def listed(things: Iterable[str]) -> str:
     >>> listed(["svc1", "svc2", "svc3"])
     'svc1, svc2, svc3'
     """
-    return tr("{one}, {other}", one="", other="").join(map(str, things))
+    found = list(map(str, things))
+    return tr("{one}, {other}", one="", other="").join(found) if len(found) > 1 else "".join(found)
 
 
 def parted(things: Iterable[str]) -> str:
@@ -94,7 +95,8 @@ def parted(things: Iterable[str]) -> str:
     >>> parted(["svc1: healthy", "svc2: dark, then healthy"])
     'svc1: healthy; svc2: dark, then healthy'
     """
-    return tr("{one}; {other}", one="", other="").join(map(str, things))
+    found = list(map(str, things))  # a trace parts the effects of every rule: most have one or none
+    return tr("{one}; {other}", one="", other="").join(found) if len(found) > 1 else "".join(found)
 
 
 def in_turn(things: Iterable[str]) -> str:
