@@ -523,6 +523,8 @@ def test_rule_is_shown_by_pointer_focus_and_touch(site: Path, browser: Browser, 
     page.mouse.move(0, 0)
     rule.focus()
     assert raw.evaluate(visibility) == "visible"
+    assert rule.evaluate("one => getComputedStyle(one).outlineStyle") == "none"  # one frame, around the rule alone
+    assert rule.locator(".kans-highlight").evaluate("one => getComputedStyle(one).stroke") != "none"
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.matches('.kans-rule')")
     assert raw.evaluate(visibility) == "hidden"

@@ -20,7 +20,7 @@ _MIN_NESTED = 150  # px that the innermost of nested boxes keeps
 _RULE_LINES, _RAW_LINES = 4, 12  # of one rule, in words and as its tool prints it
 # The rule under the pointer, or with the focus, shows what its tool prints; the overlays of all rules are drawn last
 _STYLE = f"""
-.kans-rule:focus{{outline:none}}.kans-rule .kans-raw{{visibility:hidden;pointer-events:none}}
+.kans-figure .kans-rule:focus{{outline:none}}.kans-rule .kans-raw{{visibility:hidden;pointer-events:none}}
 .kans-rule:hover .kans-raw,.kans-rule:focus .kans-raw{{visibility:visible}}
 .kans-highlight{{fill:currentColor;fill-opacity:0}}
 .kans-rule:hover .kans-highlight,.kans-rule:focus .kans-highlight{{fill-opacity:.13}}
