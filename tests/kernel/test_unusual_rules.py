@@ -95,7 +95,8 @@ COMPARED = (
     "ct state != established,related", "ct status assured", "ct status ! assured", "ct status != dnat",
     "ct status { dnat, snat }", "ct protocol udp", "ct l3proto ipv4", 'fib daddr oif "eth1"',
     'fib daddr oifname "eth0"', 'fib saddr oifname "eth0"', "fib daddr oif exists", 'fib saddr . iif oif "eth0"',
-    "fib daddr oif missing", "meta random >= 0", "jhash ip6 saddr mod 1 0",
+    "fib daddr oif missing", "meta random >= 0", "jhash ip6 saddr mod 1 0", "@nh,96,32 0x0", "@nh,96,32 != 0xa000007",
+    "@nh,64,8 32", "@nh,72,8 17", "@nh,128,8 10", "@nh,120,8 7", "@nh,64,8 { 32, 64 }",
 )  # fmt: skip
 
 

@@ -248,8 +248,7 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
     UnknownValueError where the selector, or a value, is not known here.
     """
     if isinstance(left, RawPayload) and (known := field_at(left)) is not None:
-        values = [_of_bits(value, left.length) for value in values] if is_address(known) else values
-        left = known
+        return _raw_payload(left, known, values, negated)
     if CATCH_ALL in values:
         return (*requirements_of(left), AnyMatch(((),), negated))
     values = [with_numbers(left, value) for value in values]
@@ -268,6 +267,18 @@ def matches_of(left: Expression, values: Sequence[Expression], negated: bool) ->
         (of_protocol,) = _protocol(left.protocol)
         return (AnyMatch(((replace(of_protocol, negated=True),), found), negated),)
     return (*requirements_of(left), *found)
+
+
+def _raw_payload(left: RawPayload, known: Payload, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the match of bits that are a field; behind a header of the other family they are what stands there."""
+    named = [_of_bits(value, left.length) for value in values] if is_address(known) else values
+    found = matches_of(known, named, negated)
+    if left.base != "nh":
+        return found
+    other = of_family("ip6" if known.protocol == "ip" else "ip")
+    with suppress(UnknownValueError):
+        return (AnyMatch((found, (other, *_computed(left, values, negated))), False),)
+    return found
 
 
 def _computed(left: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
