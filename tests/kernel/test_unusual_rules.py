@@ -137,6 +137,32 @@ def test_marks_that_are_computed(made: Machine) -> None:
 
 
 @pytest.mark.kernel
+def test_map_that_rules_fill(made: Machine) -> None:
+    maps = (
+        "\tmap m { type ipv4_addr : mark; size 99; flags dynamic; elements = { 10.0.0.8 : 0x5 }; }\n"
+        "\tmap n { type ipv4_addr . inet_service : ipv4_addr; size 99; flags dynamic; }\n"
+        "\tmap rest { type ipv4_addr : mark; size 99; flags dynamic; elements = { * : 0x8 }; }\n"
+    )
+    read = ("meta mark set ip saddr map @m", "meta mark 0x1 counter", "meta mark 0x2 counter", "meta mark 0x5 counter")
+    chains = (
+        chain(
+            "c", "filter hook prerouting priority -150",
+            *read, "add @m { ip saddr : 0x1 }", *read, "update @m { ip saddr : 0x2 }", "meta mark set 0x0", *read,
+            "delete @m { ip saddr : 0x1 }", "meta mark set 0x0", *read, "add @m { ip saddr : 0x2 }", *read,
+            "ip saddr @m counter", "delete @m { ip saddr : 0x2 }", "meta mark set 0x7", "ip saddr @m counter",
+            "add @m { ip daddr : meta mark }", "meta mark set ip saddr map @m", "meta mark set ip daddr map @m",
+            "meta mark 0x7 counter", "meta mark set ip saddr map @rest", "meta mark 0x8 counter",
+            "add @rest { ip saddr : 0x9 }", "meta mark set ip saddr map @rest", "meta mark 0x9 counter",
+            "add @n { ip daddr . udp dport : ip saddr }", "add @n { ip saddr . udp dport : 10.0.1.21 }",
+        ),
+        chain("d", "nat hook prerouting priority dstnat", "dnat ip to ip saddr . udp dport map @n"),
+        chain("e", "filter hook forward priority 0", "ip daddr 10.0.1.21 counter", "ip daddr 10.0.1.20 counter"),
+    )  # fmt: skip
+    for packet in FORWARDED:
+        compare(made, table(maps, *chains), [packet], 1)
+
+
+@pytest.mark.kernel
 def test_hash_of_a_packet_is_the_same_for_every_rule(made: Machine) -> None:
     rules = ("symhash mod 2 0 counter accept", "symhash mod 2 1 counter accept", "counter drop")
     compare(made, table(chain("c", "filter hook forward priority 0", *rules)), FORWARDED[:1], 40)

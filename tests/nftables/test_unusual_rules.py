@@ -104,6 +104,28 @@ def test_empty_set_that_a_rule_fills_is_not_left_out() -> None:
     assert [way.verdict for way in nftables.parse(ruleset(rules, sets=sets)).trace(COMING, ROUTING)] == ["ACCEPT"]
 
 
+FILLED = "\tmap m {\n\t\ttype ipv4_addr : mark\n\t\tsize 99\n\t\tflags dynamic\n\t}\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "marks"),
+    [
+        (["add @m { ip saddr : 0x1 }"], {1}), (["add @m { ip saddr : 0x1 }", "update @m { ip saddr : 0x2 }"], {1}),
+        (["add @m { ip saddr : 0x1 }", "delete @m { ip saddr : 0x1 }"], {0}), (["add @m { ip daddr : 0x1 }"], {0}),
+        (["meta mark set 0x6", "add @m { ip saddr : meta mark }"], {6}),
+    ],
+)  # fmt: skip
+def test_map_that_rules_fill(rules: list[str], marks: set[int]) -> None:
+    found = ruleset(forward(*rules, "meta mark set ip saddr map @m"), sets=FILLED)
+    assert {way.packet.mark for way in nftables.parse(found).trace(replace(COMING, mark=0), ROUTING)} == marks
+
+
+def test_map_with_a_value_that_the_packet_has_no_longer_is_asked() -> None:
+    rules = ["ip ttl set 3", "add @m { ip saddr : ip ttl }", "ip ttl set 4", "meta mark set ip saddr map @m"]
+    found = nftables.parse(ruleset(forward(*rules), sets=FILLED)).trace(COMING, ROUTING)
+    assert {way.verdict for way in found} == {"ACCEPT", "ip saddr map @m"}
+
+
 ECHO = Packet("10.0.0.7", "10.0.1.20", "icmp", in_interface="eth0", icmp_type="8/0", ttl=64, dscp=10)
 FULL = replace(COMING, dscp=10, length=28, mark=0x1234)
 

@@ -5,7 +5,7 @@ Each follows its module in the kernel (Linux net/netfilter/xt_*.c).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple, Protocol
@@ -58,11 +58,15 @@ Shares = tuple[tuple[Fraction, Fraction], ...]  # disjoint parts of [0, 1), in o
 
 
 class RecentEntry(NamedTuple):
-    """What a path did to an address in a list of `recent`: stamps added, and whether the older ones are gone."""
+    """What a path did to an address in a list of `recent`: stamps added, and whether the older ones are gone.
+
+    `data`: what a map of nftables has beside the key.
+    """
 
     added: int
     cleared: bool
     ttl: int | None
+    data: tuple[Hashable, int | None] | None = None
 
 
 class MatchedPacket(Protocol):

@@ -6,7 +6,7 @@ The matches and actions are those of `iptables`, so that one trace follows a pac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -22,6 +22,7 @@ from kanslib.iptables.packet import number
 from kanslib.iptables.rule_index import Condition, Network, RuleIndex
 from kanslib.iptables.stages import CONNTRACK, Role, Stage
 from kanslib.nftables import statement_actions
+from kanslib.nftables.changed_sets import ElementMatch, data_from_rules, is_constant, parts_of, set_name
 from kanslib.nftables.explain import WalkedRule
 from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
@@ -52,6 +53,7 @@ from kanslib.nftables.syntax import (
     SetReference,
     Statement,
     Table,
+    UnknownStatement,
     Value,
     Verdict,
     VerdictMap,
@@ -81,6 +83,7 @@ class CompiledRuleset:
         # nft lists tables and chains in the order in which they were added
         self.ranks = {key: rank for rank, key in enumerate(reversed(bases))}
         self._compiled: dict[tuple[str, str], CompiledChain] = {}
+        self._scopes = {name: _Scope(name, table, self._compiled) for name, table in self._tables.items()}
 
     def stages(self, family: int) -> Iterator[Stage]:
         """Yield the base chains that packets of a family (4 or 6) meet."""
@@ -102,7 +105,7 @@ class CompiledRuleset:
             found = self._tables.get(table)
             if found is None or name not in found.chains:
                 return None
-            self._compiled[key] = _RuleChain(_Scope(table, found, self._compiled), found.chains[name])
+            self._compiled[key] = _RuleChain(self._scopes[table], found.chains[name])
         return self._compiled[key]
 
 
@@ -178,6 +181,18 @@ class _Scope:
             return found.elements
         named = self.table.sets.get(found.name)
         return named.elements if named else ()
+
+    def has_data_from_rules(self, asks: Statement, found: SetReference) -> bool:
+        """Return whether rules of the table put data into a map; they never add a verdict."""
+        return not isinstance(asks, VerdictMap) and found.name in self._data_from_rules
+
+    def data_from_rules(self, found: SetReference) -> tuple[Expression, ...]:
+        """Return the data that rules of the table put into a map."""
+        return self._data_from_rules.get(found.name, ())
+
+    @cached_property
+    def _data_from_rules(self) -> Mapping[str, tuple[Expression, ...]]:
+        return data_from_rules(self.table)
 
 
 class _RuleChain(CompiledChain):
@@ -268,6 +283,38 @@ class _MapChain(CompiledChain):
         last = len(self) - 1
         names = [name for match in self.rule(0).matches for name in match.names]
         return dict.fromkeys([*names, *(f"-j {chain}" for chain in _chains(self._elements))], last)
+
+
+class _FilledMapChain(_MapChain):
+    """The elements of a map that rules change, and behind those that the text has the ones that rules can add."""
+
+    def __init__(
+        self, scope: _Scope, walked: WalkedRule, key: Expression, found: SetReference,
+        then: Callable[[Element], tuple[Statement, ...]],
+    ) -> None:  # fmt: skip
+        name = set_name(scope.table, found.name)
+        self._added = {
+            element: ElementMatch(name, parts_of(key), data, element.statements != ())
+            for data in scope.data_from_rules(found)
+            for element in _added_elements(key, data, found)
+        }
+        self._untouched = ElementMatch(name, parts_of(key))
+        super().__init__(scope, walked, key, [*scope.elements(found), *self._added], then)
+
+    def _matches(self, position: int) -> tuple[Match, ...]:
+        element = self._elements[position]
+        if element.key == CATCH_ALL:
+            return super()._matches(position)
+        if (added := self._added.get(element)) is not None:
+            return (*requirements_of(self._key), added)
+        return (*super()._matches(position), self._untouched)
+
+
+def _added_elements(key: Expression, data: Expression, found: SetReference) -> Iterator[Element]:
+    """Yield the element that a rule adds, and what is not known where the packet has changed since."""
+    yield Element(key, data)
+    if not is_constant(data):
+        yield Element(key, data, statements=(UnknownStatement(f"{key} map {found}"),))
 
 
 def _in_order(elements: Sequence[Element]) -> Sequence[Element]:
@@ -382,9 +429,12 @@ def _compile(
                 return _rule(walked, found, _hidden_map(key, mapped))
             found += requirements_of(key)
             rest = tuple(statements[place + 1 :])
-            elements = scope.elements(mapped)
             then = _then(statement, rest)
-            return _rule(walked, found, targets.Look(scope.keep(_MapChain(scope, walked, key, elements, then))))
+            if isinstance(mapped, SetReference) and scope.has_data_from_rules(statement, mapped):
+                elements: CompiledChain = _FilledMapChain(scope, walked, key, mapped, then)
+            else:
+                elements = _MapChain(scope, walked, key, scope.elements(mapped), then)
+            return _rule(walked, found, targets.Look(scope.keep(elements)))
         done = statement_actions.compile_statement(statement, scope.table)
         if isinstance(done, tuple):
             found += done

@@ -218,7 +218,7 @@ class AnyMatch:
         """Look for an alternative that holds; else return the first question."""
         question: Question | None = None
         for matches in self.alternatives:
-            found = _all_hold(matches, packet)
+            found = all_hold(matches, packet)
             if found is True:
                 return not self.negated
             if isinstance(found, Question):
@@ -226,7 +226,8 @@ class AnyMatch:
         return question or self.negated
 
 
-def _all_hold(matches: Iterable[Match], packet: MatchedPacket) -> bool | Question:
+def all_hold(matches: Iterable[Match], packet: MatchedPacket) -> bool | Question:
+    """Return whether all matches hold; else the first question, where none of them fails."""
     question: Question | None = None
     for match in matches:
         answer = match.holds(packet)

@@ -21,14 +21,13 @@ from kanslib.iptables.match_types import (
     OutsideMatch,
     Probability,
     RandomMatch,
-    RecentEntry,
 )
 from kanslib.iptables.names import PORTS, PROTOCOLS
 from kanslib.iptables.packet_state import PacketState
-from kanslib.iptables.questions import Question
 from kanslib.iptables.ranges import Ranges, intersect, join, size, subtract
 from kanslib.iptables.targets import Action
 from kanslib.nftables.asked import settle
+from kanslib.nftables.changed_sets import MapChange, SetChange, SetMatch, parts_of, set_name
 from kanslib.nftables.computed import constant_bits, number_of, with_numbers
 from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
@@ -238,7 +237,7 @@ def _compared(left: Expression, right: Expression, negated: bool, table: Table) 
     if isinstance(right, SetReference) and is_hidden(right, table):
         return (*requirements_of(left), _hidden_match(right, left, negated))
     if isinstance(right, SetReference) and is_updated(right.name, table):
-        return (*requirements_of(left), SetMatch.of(table, right.name, left, negated))
+        return (*requirements_of(left), _set_match(right, left, negated, table))
     if (addresses := _addresses(right, table)) is not None and isinstance(left, Payload) and is_address(left):
         return addresses_match(left, addresses, negated)
     found = equal(left, _values(right, table), negated)
@@ -318,7 +317,7 @@ def equal(left: Expression, values: tuple[Expression, ...], negated: bool) -> tu
 def key_matches(key: Expression, value: Expression) -> tuple[Match, ...]:
     """Return the matches for a packet whose `key` has a value; both may have several parts."""
     found: list[Match] = []
-    for one, wanted in zip(_parts(key), _parts(value), strict=False):
+    for one, wanted in zip(parts_of(key), parts_of(value), strict=False):
         try:
             found += matches_of(one, [wanted], False)
         except UnknownValueError:
@@ -368,7 +367,7 @@ def _hashed_fields(key: Hash) -> Iterator[str]:
     if key.of is None:
         yield from _OF_FLOW.values()
         return
-    for part in _parts(key.of):
+    for part in parts_of(key.of):
         match part:
             case Payload(_, field) if field in _OF_FLOW:
                 yield _OF_FLOW[field]
@@ -390,88 +389,34 @@ def _drawn(key: NumGen | Hash, values: Sequence[Expression]) -> Ranges:
 # ── sets that rules change ───────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class SetMatch:
-    """Whether a set holds the packet's key: among its elements, or because a rule on the packet's way has added it."""
-
-    name: str
-    key: tuple[Expression, ...]
-    elements: tuple[Match, ...]
-    negated: bool
-
-    @classmethod
-    def of(cls, table: Table, name: str, key: Expression, negated: bool) -> SetMatch:
-        """Return the match for a set of a table. UnknownValueError for a key that cannot be compared."""
-        values = _values(SetReference(name), table)
-        elements = equal(key, values, False)
-        return cls(f"{table.family} {table.name} {name}", _parts(key), elements, negated)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The set, and what its elements ask about."""
-        return (f"recent {self.name}", *(name for match in self.elements for name in match.names))
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Look the key up."""
-        entry = packet.recent.get(_entry(packet, self.name, self.key))
-        if entry is not None:
-            return (entry.added > 0) != self.negated
-        for match in self.elements:
-            answer = match.holds(packet)
-            if answer is not True:
-                return answer if isinstance(answer, Question | Probability) else self.negated
-        return not self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class SetChange(ActingMatch):
-    """A rule adds the packet's key to a set, or deletes it."""
-
-    name: str
-    key: tuple[Expression, ...]
-    adds: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The set."""
-        return (f"recent {self.name}",)
-
-    def holds(self, packet: MatchedPacket) -> Answer:
-        """Change the set on this path."""
-        entry = RecentEntry(1, False, None) if self.adds else RecentEntry(0, True, None)
-        packet.recent = {**packet.recent, _entry(packet, self.name, self.key): entry}
-        return True
+def _set_match(found: SetReference, key: Expression, negated: bool, table: Table) -> SetMatch:
+    """Return the match of a set that rules change. UnknownValueError for a key that cannot be compared."""
+    elements = equal(key, _values(found, table), False)
+    return SetMatch(set_name(table, found.name), parts_of(key), elements, negated)
 
 
 def _set_update(statement: SetUpdate, table: Table) -> tuple[Match, ...]:
+    key, data = statement.element.key, statement.element.data
     limits = [match for inner in statement.element.statements for match in _as_matches(compile_statement(inner, table))]
-    name = f"{table.family} {table.name} {statement.set}"
-    change = SetChange(name, _parts(statement.element.key), statement.operation != "delete")
-    return (*requirements_of(statement.element.key), change, *limits)
+    name, parts = set_name(table, statement.set), parts_of(key)
+    if statement.operation == "delete" or data is None or isinstance(data, Verdict):
+        return (*requirements_of(key), SetChange(name, parts, statement.operation != "delete"), *limits)
+    return (*requirements_of(key), *requirements_of(data), _map_change(statement, data, table), *limits)
+
+
+def _map_change(statement: SetUpdate, data: Expression, table: Table) -> Match:
+    """Return what adds an element to a map. Where its elements cannot be compared with the key, it asks for them."""
+    key = statement.element.key
+    values = tuple(value for value in _values(SetReference(statement.set), table) if value != CATCH_ALL)
+    try:
+        elements = equal(key, values, False)
+    except UnknownValueError:
+        elements = (unknown_match(f"{key} @{statement.set}"),)
+    return MapChange(set_name(table, statement.set), parts_of(key), data, elements)
 
 
 def _as_matches(found: tuple[Match, ...] | Action) -> tuple[Match, ...]:
     return found if isinstance(found, tuple) else ()
-
-
-def _parts(key: Expression) -> tuple[Expression, ...]:
-    return key.parts if isinstance(key, Concatenation) else (key,)
-
-
-def _entry(packet: MatchedPacket, name: str, parts: Sequence[Expression]) -> tuple[object, ...]:
-    """Return what stands for an element of a set: its name, and the value of each part of the packet's key."""
-    return (name, *(_key_value(packet, part) for part in parts))
-
-
-def _key_value(packet: MatchedPacket, part: Expression) -> object:
-    """Return the value of a part of a key; the part itself where it is not known: the same part is the same value."""
-    if isinstance(part, Meta) and part.key in _INTERFACES:
-        return packet.key((_INTERFACES[part.key],))
-    found = number_of(part, packet)
-    return part if found is None else found
-
-
-_INTERFACES = {"iif": "in_interface", "iifname": "in_interface", "oif": "out_interface", "oifname": "out_interface"}
 
 
 # ── what changes a packet ────────────────────────────────────────────────────────────────────────────────────
