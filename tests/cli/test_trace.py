@@ -224,6 +224,9 @@ def test_kans_trace_iptables_and_nftables_of_one_machine(tmp_path: Path) -> None
     assert [step["table"] for step in found["ways"][0]["walked"]] == ["inet filter", "filter"]
     twice = kans(dump, dump, *TO_VIP)
     assert (twice.returncode, "both texts are of `iptables-save`" in twice.stderr) == (2, True)
+    dump.write_text("*nat\n-A PREROUTING -j ACCEPT\nCOMIT\n")
+    wrong = kans(ruleset, dump, *TO_VIP)
+    assert (wrong.returncode, wrong.stderr.startswith(f"kans: {dump}: line 3")) == (2, True)
 
 
 def test_kans_trace_nftables_refused_with_line_and_column() -> None:

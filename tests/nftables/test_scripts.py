@@ -64,7 +64,14 @@ def test_same_name_twice_is_refused(text: str, line: int) -> None:
     assert refused.value.line == line
 
 
-@pytest.mark.parametrize("text", ["Operation not permitted (you must be root)\n", "chain c {\n\taccept\n}\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Operation not permitted (you must be root)\n",
+        "chain c {\n\taccept\n}\n",
+        "# Notes\nadd to this; then go on\n",
+    ],
+)
 def test_other_text_is_no_script(text: str) -> None:
     with pytest.raises(DumpError) as refused:
         nftables.parse(text)

@@ -149,17 +149,27 @@ class Rules:
     ruleset: nftables.Ruleset | None
 
     @staticmethod
-    def read(texts: Sequence[str], packet: Packet) -> Rules:
-        """Return the rules in one or two texts. KanslibError for two texts of one kind, and for a text of neither."""
-        of_nft = [text for text in texts if nftables.is_ruleset(text)]
-        of_iptables = [text for text in texts if not nftables.is_ruleset(text)]
+    def read(texts: Sequence[tuple[str, str]], packet: Packet) -> Rules:
+        """Return the rules in one or two texts, each with the name of its file.
+
+        KanslibError, which names the file, for two texts of one kind, and for a text of neither.
+        """
+        of_nft = [one for one in texts if nftables.is_ruleset(one[1])]
+        of_iptables = [one for one in texts if not nftables.is_ruleset(one[1])]
         if len(of_nft) > 1 or len(of_iptables) > 1:
             kind = "nft list ruleset" if len(of_nft) > 1 else "iptables-save"
-            raise KanslibError(
-                tr("both texts are of `{kind}`; expected one of iptables-save and one of nft", kind=kind)
-            )
-        dump = _choose_dump(iptables.parse_dumps(of_iptables[0]), packet) if of_iptables else None
-        return Rules(dump, nftables.parse(of_nft[0]) if of_nft else None)
+            with naming(listed(name for name, _ in texts)):
+                raise KanslibError(
+                    tr("both texts are of `{kind}`; expected one of iptables-save and one of nft", kind=kind)
+                )
+        dump = ruleset = None
+        for name, text in of_iptables:
+            with naming(name):
+                dump = _choose_dump(iptables.parse_dumps(text), packet)
+        for name, text in of_nft:
+            with naming(name):
+                ruleset = nftables.parse(text)
+        return Rules(dump, ruleset)
 
     def trace(self, packet: Packet, routing: Routing | None, sets: IPSets) -> list[Outcome]:
         """Return every path of a packet through the rules, in the kernel's order where there are both."""
@@ -189,9 +199,7 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
     if svg is not None:
         check_output_file("--svg", svg)
     with _no_collections():
-        contents = [read_text(text) for text in texts]
-        with naming(listed(tr("standard input") if text == "-" else text for text in texts)):
-            rules = Rules.read(contents, packet)
+        rules = Rules.read([(tr("standard input") if text == "-" else text, read_text(text)) for text in texts], packet)
         try:
             outcomes = rules.trace(packet, machine.routing(), machine.ipsets())
         except TooManyPathsError as error:

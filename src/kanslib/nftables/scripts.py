@@ -13,6 +13,7 @@ from kanslib.i18n import tr
 
 _LOOKED_AT = 1 << 18  # characters: a script shows early what it is, and nobody waits for a text of megabytes
 _COMMAND = r"flush|add|create|insert|replace|delete|destroy|reset|rename|include|define|redefine|undefine"
+_OBJECT = r"ruleset|ct|(?:table|chain|rule|set|map|element|flowtable|counter|quota|limit|secmark|synproxy)s?"
 _SCRIPT = re.compile(
     rf"""
     ^\#!.*\bnft\b                                           # the first line of a file that nft runs
@@ -28,13 +29,24 @@ _SCRIPT = re.compile(
 )
 
 
+# what a text of nft has, and no other: a first line, a command, a block
+_OF_NFT = re.compile(
+    rf"""
+    ^\#!.*\bnft\b
+    | ^[ \t]*(?:include[ ]+["\w]|(?:re)?define[ ]+\w+[ ]*=|(?:{_COMMAND})[ ]+(?:{_OBJECT})\b)
+    | ^[ \t]*(?:table|chain|set|map)[ ]+["\w][^\n]*\{{
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+
+
 def is_script(text: str) -> bool:
     r"""Return whether a text has what only scripts have, in its first characters.
 
     >>> is_script("flush ruleset\ntable ip t {\n}\n"), is_script("table ip t {\n}\n")
     (True, False)
     """
-    return _SCRIPT.search(text, 0, _LOOKED_AT) is not None
+    return all(one.search(text, 0, _LOOKED_AT) for one in (_OF_NFT, _SCRIPT))
 
 
 def with_next_step(error: DumpError, text: str) -> DumpError:
