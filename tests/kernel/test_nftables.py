@@ -136,7 +136,7 @@ def compare(made: Machine, script: str, packets: Sequence[Packet], each: int, be
 
 def remembers(script: str) -> bool:
     """Return whether a packet finds what another one has put into a set."""
-    return any(f"{word} @seen" in script for word in ("add", "update", "delete"))
+    return any(f"{word} @{name}" in script for word in ("add", "update", "delete") for name in ("seen", "filled"))
 
 
 def compare_each(made: Machine, script: str, kinds: Sequence[Packet], each: int, beside: Beside = NOTHING) -> None:

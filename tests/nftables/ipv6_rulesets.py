@@ -13,7 +13,8 @@ _ADDRESS = re.compile(r"(?P<address>\d+\.\d+\.\d+\.\d+)(?P<prefix>/\d+)?(?P<port
 _WORDS = {  # what a rule says in IPv4, and in IPv6
     r"\bip (saddr|daddr|dscp|length)\b": r"ip6 \1", r"\bip ttl\b": "ip6 hoplimit", r"\bip protocol\b": "ip6 nexthdr",
     r"\b(dnat|snat) ip\b": r"\1 ip6", r"meta protocol ip\b": "meta protocol ip6", "ipv4_addr": "ipv6_addr",
-    r"@(hosts|networks|pairs|seen)\b": r"@\g<1>6", r"\bset (hosts|networks|pairs|seen)\b": r"set \g<1>6",
+    r"@(hosts|networks|pairs|seen|unions|filled)\b": r"@\g<1>6",
+    r"\b(set|map) (hosts|networks|pairs|seen|unions|filled)\b": r"\1 \g<2>6",
     r"@nh,96,32 0x0a000007": "@nh,64,128 0x20010db8000000000000000000000007", r"ip6 length 28": "ip6 length 8",
 }  # fmt: skip
 _MASKED = re.compile(r"(ip6 [sd]addr) & 255\.0\.255\.255 (==|!=) 10\.0\.1\.(\d+)")

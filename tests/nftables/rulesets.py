@@ -62,6 +62,14 @@ MATCHES = st.one_of(
                      "ip dscp != ef", "ip dscp cs0"]),
     st.sampled_from(["numgen random mod 3 == 0", "numgen random mod 10 < 3", "numgen random mod 2 != 1"]),
     st.sampled_from(["@nh,96,32 0x0a000007", "@th,16,16 80", "meta protocol ip"]),
+    st.builds("ip saddr . ip daddr {}{{ 10.0.0.0/24 . 10.0.1.20, 10.0.0.7 . 192.0.2.5 }}".format, EQUAL),
+    st.builds("ip saddr . ip daddr . udp dport {}{{ 10.0.0.7 . 10.0.1.20 . 53, 10.0.0.0/24 . 10.0.0.1 . {} }}".format,
+              EQUAL, st.just("50-90")),
+    st.builds("meta l4proto . th dport {}{{ udp . 53, tcp . 80, udp . {} }}".format, EQUAL, st.just("8080")),
+    st.sampled_from(["udp dport & 1 == 1", "ip ttl & 1 == 0", "@th,16,16 & 0xff == 0x35",
+                     "meta mark & 0xff > 0x1", "meta mark < 0x2", "th dport >= 80", "ip dscp { cs0, 0x0a }"]),
+    st.sampled_from(["ip daddr { 10.0.0.1, * }",
+                     "ip saddr { 10.0.0.7, 10.0.0.64/26 }", "ip daddr @unions", "ip daddr != @unions"]),
 )  # fmt: skip
 LOCAL = st.sampled_from(["fib daddr type local", "fib saddr type local", "fib daddr type unicast",
                          "fib daddr type != local"])  # fmt: skip
@@ -80,9 +88,14 @@ CHANGES = st.sampled_from(
      "ct mark set meta mark", "meta mark set ct mark", "meta mark set ct mark and 0x1", "ip ttl set 3",
      "ip dscp set 0x0a", "log prefix \"x\"", "add @seen { ip saddr }", "update @seen { ip daddr }",
      "delete @seen { ip saddr }", "meta mark set ip daddr map { 10.0.1.20 : 0x1, 192.0.2.0/24 : 0x2 }",
-     "meta mark set udp dport map { 53 : 0x4000, 80 : 0x1, 8080 : 0x0 }"]
+     "meta mark set udp dport map { 53 : 0x4000, 80 : 0x1, 8080 : 0x0 }", "meta mark set udp dport map @marks",
+     "meta mark set ip daddr map { 10.0.1.20 : 0x1, * : 0x2 }", "meta mark set meta mark << 1",
+     "ct mark set meta mark or 0x4", "meta mark set ct mark and 0xff or 0x2", "meta mark set meta mark >> 1",
+     "add @filled { ip saddr : 0x2 }", "update @filled { ip daddr : 0x4000 }", "delete @filled { ip saddr : 0x2 }",
+     "add @filled { ip saddr : meta mark }"]
 )  # fmt: skip
-MEMORY = st.sampled_from(["ip saddr @seen", "ip daddr @seen", "ip saddr != @seen"])
+MEMORY = st.sampled_from(["ip saddr @seen", "ip daddr @seen", "ip saddr != @seen", "ip saddr @filled",
+                          "meta mark set ip saddr map @filled", "meta mark set ip daddr map @filled"])  # fmt: skip
 TO = st.sampled_from(
     ["dnat ip to 10.0.1.20", "meta l4proto udp dnat ip to 10.0.1.21:8080", "meta l4proto udp dnat ip to 10.0.0.1:53",
      "meta l4proto udp dnat to :8080", "meta l4proto udp redirect to :53",
@@ -124,11 +137,16 @@ def verdicts(place: Place, has_raw: bool) -> st.SearchStrategy[str]:
         st.builds("numgen random mod 4 vmap {{ 0 : {}, 1-2 : {} }}".format, data, data),
         st.builds("meta mark vmap {{ 0x0 : {}, 0x1 : {} }}".format, data, data),
         st.builds("ct state vmap {{ new : {}, established : {} }}".format, data, data),
+        st.builds("ip saddr vmap {{ 10.0.0.7 : {}, * : {} }}".format, data, data),
+        st.builds(
+            "ip saddr . ip daddr vmap {{ 10.0.0.0/24 . 10.0.1.20 : {}, 10.0.0.8 . 192.0.2.5 : {} }}".format, data, data
+        ),
+        st.just("udp dport vmap @ways"),
     ]
     if place.kind == "nat":
         taken.append({"postrouting": FROM, "input": st.just("")}.get(place.hook, TO))
     if place.kind == "filter" and has_raw:
-        taken.append(st.just("notrack"))
+        taken.append(st.sampled_from(["notrack", "ct zone set 1"]))
     return st.one_of(*taken)
 
 
@@ -156,11 +174,16 @@ def rule(draw: st.DrawFn, place: Place, before_conntrack: bool) -> str:
     return " ".join(filter(None, parts))
 
 
-_PORTS = "\tset ports { type inet_service; flags interval; elements = { 53, 8000-9000 }; }\n"
+_PORTS = """\tset ports { type inet_service; flags interval; elements = { 53, 8000-9000 }; }
+\tmap marks { type inet_service : mark; flags interval; elements = { 53 : 0x1, 60-90 : 0x4000 }; }
+\tmap ways { type inet_service : verdict; elements = { 53 : accept, 80 : return, 8080 : continue }; }
+"""
 _SETS = """\tset hosts { type ipv4_addr; elements = { 10.0.0.7, 10.0.1.20 }; }
 \tset networks { type ipv4_addr; flags interval; elements = { 10.0.1.16/28, 192.0.2.0/24 }; }
 \tset pairs { type ipv4_addr . ipv4_addr; elements = { 10.0.0.7 . 10.0.1.20, 10.0.0.8 . 192.0.2.5 }; }
 \tset seen { type ipv4_addr; size 100; flags dynamic,timeout; timeout 1h; }
+\tset unions { type ipv4_addr; flags interval,timeout; auto-merge; elements = { 10.0.1.0/28, 10.0.1.16-10.0.1.20 }; }
+\tmap filled { type ipv4_addr : mark; size 100; flags dynamic; elements = { 10.0.0.8 : 0x1 }; }
 """
 SETS = _PORTS + _SETS + in_ipv6(_SETS)
 FAMILIES = ("ip", "ip6", "inet", "inet")
