@@ -97,6 +97,8 @@ COMPARED = (
     'fib daddr oifname "eth0"', 'fib saddr oifname "eth0"', "fib daddr oif exists", 'fib saddr . iif oif "eth0"',
     "fib daddr oif missing", "meta random >= 0", "jhash ip6 saddr mod 1 0", "@nh,96,32 0x0", "@nh,96,32 != 0xa000007",
     "@nh,64,8 32", "@nh,72,8 17", "@nh,128,8 10", "@nh,120,8 7", "@nh,64,8 { 32, 64 }",
+    "@nh,64,128 0x20010db8000000000000000000000007", "@th,0,32 0x1", "@th,0,32 != 0x1",
+    "@nh,96,64 0x0a0000070a000114",
 )  # fmt: skip
 
 

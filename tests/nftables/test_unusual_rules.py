@@ -143,7 +143,9 @@ FULL = replace(COMING, dscp=10, length=28, mark=0x1234)
         ("th dport & 0xff == 53", True), ("ip ttl & 1 == 1", True), ("ip saddr & 0.0.0.7 < 10.0.0.8", True),
         ("@nh,16,16 28", True), ("@nh,128,8 0xa", True), ("@nh,120,8 7", True), ("@th,16,16 & 0xff == 53", True),
         ("@nh,0,4 4", True),
-        ("ip hdrlength 5", None), ("ip id 1", None), ("udp length 8", None), ("@ll,0,48 1", None), ("@th,0,32 1", None),
+        ("ip hdrlength 5", None), ("ip id 1", None), ("udp length 8", None), ("@ll,0,48 1", None),
+        ("@th,0,32 1", False), ("@th,0,32 != 1", True), ("@nh,96,64 0x0a0000070a000114", True),
+        ("@nh,64,128 0x20010db8000000000000000000000007", False),
     ],
 )  # fmt: skip
 def test_number_that_is_computed_from_the_packet(rule: str, matches: bool | None) -> None:

@@ -79,9 +79,18 @@ class ComputedMatch:
         return self.unknown.names
 
     def holds(self, packet: MatchedPacket) -> Answer:
-        """Compute the number and compare it."""
+        """Compute the number and compare it; of bits of a header those that are known can be enough."""
         value = number_of(self.number, packet)
-        return self.unknown.holds(packet) if value is None else contains(self.ranges, value) != self.negated
+        if value is not None:
+            return contains(self.ranges, value) != self.negated
+        if isinstance(self.number, RawPayload) and not _can_be(self.ranges, *_known_bits(self.number, packet)):
+            return self.negated
+        return self.unknown.holds(packet)
+
+
+def _can_be(ranges: Ranges, mask: int, bits: int) -> bool:
+    """Return whether a number in some ranges can have these bits in the places of a mask."""
+    return any(first != last or first & mask == bits for first, last in ranges)
 
 
 def is_computed(expression: Expression) -> bool:
@@ -117,7 +126,8 @@ def number_of(expression: Expression, packet: MatchedPacket) -> int | None:
         case Ct("mark", ""):
             return packet.bits("connmark", _ALL_BITS)
         case RawPayload():
-            return _raw(expression, packet)
+            mask, bits = _known_bits(expression, packet)
+            return bits if mask == (1 << expression.length) - 1 else None
         case Payload(protocol, field):
             return _header(protocol, field, packet)
     return None
@@ -137,15 +147,17 @@ def _operand(right: Expression, left: Expression, packet: MatchedPacket) -> int 
     return number_of(right, packet) if found is None else found
 
 
-def _raw(raw: RawPayload, packet: MatchedPacket) -> int | None:
-    """Return the bits of a header where they are those of one field, or a part of them."""
-    end = raw.offset + raw.length
+def _known_bits(raw: RawPayload, packet: MatchedPacket) -> tuple[int, int]:
+    """Return which bits of a header are known, as a mask, and what they are: those of each field that is known."""
+    end, mask, bits = raw.offset + raw.length, 0, 0
     for field, offset, length in _PARTS.get(raw.base, ()):
-        if offset <= raw.offset and end <= offset + length:
-            value = _header(field.protocol, field.field, packet)
-            if value is not None:
-                return value >> (offset + length - end) & (1 << raw.length) - 1
-    return None
+        first, last = max(raw.offset, offset), min(end, offset + length)
+        value = _header(field.protocol, field.field, packet) if first < last else None
+        if value is not None:
+            ones = (1 << last - first) - 1
+            mask |= ones << end - last
+            bits |= (value >> offset + length - last & ones) << end - last
+    return mask, bits
 
 
 def _header(protocol: str, field: str, packet: MatchedPacket) -> int | None:
