@@ -78,6 +78,44 @@ def test_other_text_is_no_script(text: str) -> None:
     assert NEXT_STEP not in refused.value.expected
 
 
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ("root@node1:~# nft list ruleset\n", "root@node1:~# \n"), ("```\n", "```\n"), ("\ufeff", ""),
+        ('Defaulted container "kube-proxy" out of: kube-proxy, init (init)\n', ""), ("$ nft list ruleset\r\n\r\n", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("has_json", [False, True])
+def test_prompts_and_messages_around_a_listing_are_passed_over(before: str, behind: str, has_json: bool) -> None:
+    listing = '{"nftables": [\n{"table": {"family": "ip", "name": "t", "handle": 1}}]}\n' if has_json else table(HOOK)
+    text = before + listing + behind
+    assert nftables.is_ruleset(text)
+    found = nftables.parse(text)
+    assert [one.name for one in found.tables] == ["t" if has_json else "filter"]
+    assert found.save() == text
+    assert nftables.parse(text.encode("utf-16")).tables == found.tables
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (table(HOOK) + "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n", 6), (table(HOOK) + "}\n", 6), ("table ip t\n", 1),
+        ("netlink: Error: cache initialization failed: Operation not permitted\n" + table(HOOK), 1),
+        ("\t\ttcp dport 22 accept\n\t}\n}\n" + table(HOOK), 2), ("$ nft list ruleset\n", 1),
+    ],
+)  # fmt: skip
+def test_what_is_no_prompt_is_not_passed_over(text: str, line: int) -> None:
+    with pytest.raises(DumpError) as refused:
+        nftables.parse(text)
+    assert refused.value.line == line
+
+
 @pytest.mark.parametrize("text", ["*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\nCOMMIT\n", "", "-A x\n"])
 def test_dump_of_iptables_is_no_ruleset(text: str) -> None:
     assert not nftables.is_ruleset(text)
+
+
+def test_indented_listing_is_read() -> None:
+    text = "".join(f"    {line}\n" for line in table(HOOK, "tcp dport 22 accept").split("\n"))
+    assert nftables.is_ruleset(text)
+    assert nftables.parse(text).table("inet", "filter").chains["input"].rules[0].line == 4

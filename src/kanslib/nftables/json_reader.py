@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -83,6 +84,16 @@ class _UnexpectedError(Exception):
     """The JSON has another form than nft gives it; the message says what was expected."""
 
 
+_BEGINS = re.compile(r"\A(?:(?![ \t]*\{).*\n)+")  # lines before the first brace
+_ENDS = re.compile(r"(?<=\})[ \t]*\n[^{}\[\]\"]*\Z")  # and behind the last one
+
+
+def _without_prompts(text: str) -> str:
+    """Return the JSON alone, at the same line: a prompt and kubectl's words may stand before and behind it."""
+    begun = _BEGINS.sub(lambda found: "\n" * found[0].count("\n"), text.removeprefix("\ufeff"))
+    return _ENDS.sub("\n", begun)
+
+
 def parse_json(text: str) -> Ruleset:
     """Return the ruleset in the JSON of `nft -j list ruleset`.
 
@@ -90,7 +101,7 @@ def parse_json(text: str) -> Ruleset:
     """
     check_size(text)
     try:
-        document = json.loads(text)
+        document = json.loads(_without_prompts(text))
     except json.JSONDecodeError as exc:
         raise DumpError(
             exc.lineno, exc.colno, exc.doc.split("\n")[exc.lineno - 1], tr("JSON ({problem})", problem=exc.msg)

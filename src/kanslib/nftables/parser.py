@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from kanslib.exceptions import DumpError
 from kanslib.i18n import listed, tr, tr_later
-from kanslib.iptables.dump_text import split_lines
+from kanslib.iptables.dump_text import decode, split_lines
 from kanslib.nftables.expressions import read_set_literal, seconds
 from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.fast_rule import FAST_ELEMENTS, FAST_RULE
 from kanslib.nftables.json_reader import parse_json
 from kanslib.nftables.names import BRIDGE_PRIORITIES, PRIORITIES
 from kanslib.nftables.ruleset import Ruleset
-from kanslib.nftables.scripts import is_script, with_next_step
+from kanslib.nftables.scripts import is_command, is_script, with_next_step
 from kanslib.nftables.statements import read_statements
 from kanslib.nftables.syntax import (
     BaseChain,
@@ -44,7 +44,9 @@ _BLOCK = re.compile(
     r"(?P<kind>ct (?:helper|timeout|expectation)|[a-z-]+) (?P<names>[^{}]*?) ?\{"
     r"(?: #(?: handle (?P<handle>\d+))?(?: progname .*)?)?"
 )
-_TABLE = re.compile(rf"^table (?:{'|'.join(_FAMILIES)}) \S+ \{{", re.MULTILINE)
+_TABLE = re.compile(rf"^[ \t\ufeff]*table (?:{'|'.join(_FAMILIES)}) \S+ \{{", re.MULTILINE)
+_JSON = re.compile(r'^[ \t\ufeff]*\{[ \t\r\n]*"nftables"', re.MULTILINE)
+_FAILED = re.compile(r"(?:Error|netlink): ")  # nft's own words: what it lists then is not all
 _SAVED = re.compile(r"^\*[a-z]+$|^:\S+ \S+ \[|^-A ", re.MULTILINE)  # lines of iptables-save
 _HANDLE = re.compile(r"\s*# handle (?P<handle>\d+)$")
 _HOOK = re.compile(
@@ -98,19 +100,21 @@ class _Lines:
         raise self.error(len(self.lines), tr("}} for the block that begins on line {opened}", opened=opened))
 
 
-def parse(text: str) -> Ruleset:
+def parse(text: str | bytes) -> Ruleset:
     r"""Return the ruleset in the text of `nft list ruleset`, with or without handles (`-a`) or as JSON (`-j`).
 
-    `Ruleset.save()` returns the text again, byte for byte. What nft prints and this parser does not know is kept, and
-    makes an answer uncertain. DumpError, with line and column, for any other text.
+    `text`: what the command printed; bytes may be UTF-8 or UTF-16. What stands before and behind the tables (a prompt,
+    kubectl's words) is passed over. `Ruleset.save()` returns the text again, byte for byte. What nft prints and this
+    parser does not know is kept, and makes an answer uncertain. DumpError, with line and column, for any other text.
 
     >>> rules = parse('table ip nat {\n\tchain pre {\n\t\ttcp dport 80 dnat to 10.0.0.7:8080\n\t}\n}\n')
     >>> rules.table("ip", "nat").chains["pre"].rules[0].statements[0]
     Match(left=Payload(protocol='tcp', field='dport'), operator='==', right=Value(value=80))
     """
-    if text.lstrip().startswith("{"):
+    text = decode(text) if isinstance(text, bytes) else text
+    if text.lstrip().startswith("{") or _JSON.search(text):
         return parse_json(text)
-    lines = _Lines(split_lines(text, LONGEST_LINE))
+    lines = _Lines(split_lines(text.removeprefix("\ufeff"), LONGEST_LINE))
     try:
         tables = _read_tables(lines)
     except DumpError as error:
@@ -122,15 +126,32 @@ def parse(text: str) -> Ruleset:
 
 def _read_tables(lines: _Lines) -> list[Table]:
     tables: list[Table] = []
+    outside: list[int] = []
     for number, line in lines:
         found = _BLOCK.fullmatch(line)
         words = found["names"].split(" ") if found and found["kind"] == "table" else []
         if len(words) != 2 or words[0] not in _FAMILIES:
-            raise lines.error(number, tr("a table such as `table ip nat {`, as `nft list ruleset` prints it"))
+            if _is_of_rules(line):
+                raise _no_table(lines, number)
+            outside.append(number)
+            continue
         if any((one.family, one.name) == (words[0], words[1]) for one in tables):
             raise lines.error(number, tr("each table once, with all of its chains"))
         tables.append(_read_table(lines, number, *words))
+    if outside and not tables:
+        raise _no_table(lines, outside[0])
     return tables
+
+
+def _is_of_rules(line: str) -> bool:
+    """Return whether a line outside of all tables is no prompt and no message, so that it must not be passed over."""
+    return (
+        any(sign in line for sign in "{};") or any(form.match(line) for form in (_SAVED, _FAILED)) or is_command(line)
+    )
+
+
+def _no_table(lines: _Lines, number: int) -> DumpError:
+    return lines.error(number, tr("a table such as `table ip nat {`, as `nft list ruleset` prints it"))
 
 
 def is_ruleset(text: str) -> bool:
@@ -139,7 +160,7 @@ def is_ruleset(text: str) -> bool:
     >>> is_ruleset("table ip nat {\n}\n"), is_ruleset("*nat\nCOMMIT\n")
     (True, False)
     """
-    if text.lstrip().startswith("{") or _TABLE.search(text):
+    if text.lstrip().startswith("{") or _JSON.search(text) or _TABLE.search(text):
         return True
     return not _SAVED.search(text) and is_script(text)
 

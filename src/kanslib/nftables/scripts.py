@@ -34,7 +34,7 @@ _OF_NFT = re.compile(
     rf"""
     ^\#!.*\bnft\b
     | ^[ \t]*(?:include[ ]+["\w]|(?:re)?define[ ]+\w+[ ]*=|(?:{_COMMAND})[ ]+(?:{_OBJECT})\b)
-    | ^[ \t]*(?:table|chain|set|map)[ ]+["\w][^\n]*\{{
+    | ^[ \t]*(?:table|chain|set|map)[ ]+["\w]
     """,
     re.MULTILINE | re.VERBOSE,
 )
@@ -47,6 +47,15 @@ def is_script(text: str) -> bool:
     (True, False)
     """
     return all(one.search(text, 0, _LOOKED_AT) for one in (_OF_NFT, _SCRIPT))
+
+
+def is_command(line: str) -> bool:
+    """Return whether a line outside of all tables is a command or the beginning of a block.
+
+    >>> is_command("flush ruleset"), is_command("root@node1:~# nft list ruleset")
+    (True, False)
+    """
+    return _OF_NFT.match(line) is not None
 
 
 def with_next_step(error: DumpError, text: str) -> DumpError:
