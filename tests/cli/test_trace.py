@@ -242,6 +242,8 @@ def test_kans_trace_nftables_refused_with_line_and_column() -> None:
         (b"\x7fELF\0\0\0\x01", "a binary file; expected the text that iptables-save or `nft list ruleset` prints"),
         (b'{"apiVersion": "v1"}', 'expected {"nftables": […]}, as `nft -j list ruleset` prints it'),
         (NFT[:70].encode(), "line 3, column 3: expected a hook such as"),
+        (b"table ip nat\n", "line 1, column 1: expected rules, as `iptables-save` or `nft list ruleset` prints them"),
+        (b"-P INPUT ACCEPT\n", "expected a table ('*nat') first: this looks like `iptables -S`"),
     ],
 )
 def test_kans_trace_names_a_file_of_another_kind(tmp_path: Path, data: bytes, words: str) -> None:

@@ -17,7 +17,7 @@ from kanslib import iptables, nftables
 from kanslib.answer import Provenance
 from kanslib.cli.output_files import check_output_file, write_output_file
 from kanslib.cli.terminal import plain_console
-from kanslib.exceptions import KanslibError, TooManyPathsError
+from kanslib.exceptions import DumpError, KanslibError, TooManyPathsError
 from kanslib.i18n import all_of, listed, tr
 from kanslib.iptables import Assumption, IPSets, Outcome, Packet, Routing, Ruleset, ipset
 from kanslib.iptables.dump_text import LARGEST_TEXT, decode
@@ -28,6 +28,7 @@ from kanslib.render.packet_trace import Trace
 
 console = plain_console(soft_wrap=True)
 _GZIP = b"\x1f\x8b"  # RFC 1952
+_OF_IPTABLES = re.compile(r"^\s*(?:\*\w|:\S+ \S+ \[|(?:\[\d+:\d+\] )?-[APNI] |Chain )", re.MULTILINE)
 _LOOKED_AT = 4096  # characters, among which no text has a zero
 NOT_CERTAIN = 3  # the exit code of an answer that is not certain
 _TO = re.compile(
@@ -99,6 +100,18 @@ def naming(file: str) -> Iterator[None]:
         raise KanslibError(f"{file}: {exc}") from None
 
 
+@contextmanager
+def _of_either_kind(text: str) -> Iterator[None]:
+    """Let the error of a text without any line of iptables ask for rules of iptables or of nftables."""
+    try:
+        yield
+    except DumpError as exc:
+        if _OF_IPTABLES.search(text):
+            raise
+        expected = tr("rules, as `iptables-save` or `nft list ruleset` prints them")
+        raise DumpError(exc.line, exc.column, exc.text, expected) from None
+
+
 def parse_number(text: str) -> int:
     """Return a number in decimal or, as iptables prints marks, in hexadecimal. KanslibError for another text.
 
@@ -164,7 +177,7 @@ class Rules:
                 )
         dump = ruleset = None
         for name, text in of_iptables:
-            with naming(name):
+            with naming(name), _of_either_kind(text):
                 dump = _choose_dump(iptables.parse_dumps(text), packet)
         for name, text in of_nft:
             with naming(name):
