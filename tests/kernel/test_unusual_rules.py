@@ -145,7 +145,13 @@ def test_map_that_rules_fill(made: Machine) -> None:
         "\tmap n { type ipv4_addr . inet_service : ipv4_addr; size 99; flags dynamic; }\n"
         "\tmap rest { type ipv4_addr : mark; size 99; flags dynamic; elements = { * : 0x8 }; }\n"
     )
-    read = ("meta mark set ip saddr map @m", "meta mark 0x1 counter", "meta mark 0x2 counter", "meta mark 0x5 counter")
+    sent = "ip protocol { icmp, tcp, udp }"  # and not the kernel's own ICMPv6
+    read = (
+        "meta mark set ip saddr map @m",
+        f"{sent} meta mark 0x1 counter",
+        f"{sent} meta mark 0x2 counter",
+        f"{sent} meta mark 0x5 counter",
+    )
     chains = (
         chain(
             "c", "filter hook prerouting priority -150",
@@ -153,8 +159,8 @@ def test_map_that_rules_fill(made: Machine) -> None:
             "delete @m { ip saddr : 0x1 }", "meta mark set 0x0", *read, "add @m { ip saddr : 0x2 }", *read,
             "ip saddr @m counter", "delete @m { ip saddr : 0x2 }", "meta mark set 0x7", "ip saddr @m counter",
             "add @m { ip daddr : meta mark }", "meta mark set ip saddr map @m", "meta mark set ip daddr map @m",
-            "meta mark 0x7 counter", "meta mark set ip saddr map @rest", "meta mark 0x8 counter",
-            "add @rest { ip saddr : 0x9 }", "meta mark set ip saddr map @rest", "meta mark 0x9 counter",
+            f"{sent} meta mark 0x7 counter", "meta mark set ip saddr map @rest", f"{sent} meta mark 0x8 counter",
+            "add @rest { ip saddr : 0x9 }", "meta mark set ip saddr map @rest", f"{sent} meta mark 0x9 counter",
             "add @n { ip daddr . udp dport : ip saddr }", "add @n { ip saddr . udp dport : 10.0.1.21 }",
         ),
         chain("d", "nat hook prerouting priority dstnat", "dnat ip to ip saddr . udp dport map @n"),
@@ -168,6 +174,30 @@ def test_map_that_rules_fill(made: Machine) -> None:
 def test_hash_of_a_packet_is_the_same_for_every_rule(made: Machine) -> None:
     rules = ("symhash mod 2 0 counter accept", "symhash mod 2 1 counter accept", "counter drop")
     compare(made, table(chain("c", "filter hook forward priority 0", *rules)), FORWARDED[:1], 40)
+
+
+HASHED = (
+    "ip saddr",
+    "ip saddr . ip daddr",
+    "udp dport",
+    "ip protocol . th dport",
+    "ip6 saddr",
+    "ip6 saddr . udp dport . ip6 daddr",
+    "meta mark",
+    "ip daddr . meta mark",
+    "meta l4proto . ip saddr . ip daddr . th dport",
+)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("seed", ["0x1", "0xdeadbeef", "0xffffffff"])
+def test_hash_with_a_seed_is_the_same_in_the_kernel(made: Machine, seed: str) -> None:
+    rules = [f"jhash {key} mod 7 seed {seed} offset 3 {number} counter" for key in HASHED for number in range(3, 10)]
+    rules += [
+        f"meta mark set jhash {key} mod 5 seed {seed} map {{ 0 : 0x1, 1-2 : 0x2, * : 0x3 }}" for key in HASHED[:1]
+    ]
+    rules += [f"meta mark {number} counter" for number in range(1, 4)]
+    compare(made, table(chain("c", "filter hook forward priority 0", "meta mark set 0x1234", *rules)), FORWARDED, 1)
 
 
 @pytest.mark.kernel

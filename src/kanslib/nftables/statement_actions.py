@@ -30,6 +30,7 @@ from kanslib.nftables.asked import settle
 from kanslib.nftables.changed_sets import MapChange, SetChange, SetMatch, parts_of, set_name
 from kanslib.nftables.computed import constant_bits, number_of, with_numbers
 from kanslib.nftables.fast_elements import FastElements
+from kanslib.nftables.hashes import SeededHashMatch, can_be_computed
 from kanslib.nftables.selectors import (
     ALL_BITS,
     CATCH_ALL,
@@ -348,10 +349,10 @@ def is_same_each_time(key: Hash) -> bool:
     return key.kind == "symhash" or key.seed is not None
 
 
-def hash_match(key: Hash, values: Sequence[Expression], negated: bool = False) -> HashMatch:
+def hash_match(key: Hash, values: Sequence[Expression], negated: bool = False) -> HashMatch | SeededHashMatch:
     """Return the match of a hash that is among some values (Linux include/linux/kernel.h, reciprocal_scale).
 
-    UnknownValueError for values that are no numbers.
+    A jhash with a seed can be computed. UnknownValueError for values that are no numbers.
     """
     lowest, ranges = key.offset, _drawn(key, values)
     if negated:
@@ -359,7 +360,11 @@ def hash_match(key: Hash, values: Sequence[Expression], negated: bool = False) -
     shares = tuple(
         (Fraction(first - lowest, key.modulus), Fraction(last + 1 - lowest, key.modulus)) for first, last in ranges
     )
-    return HashMatch(f"{key.kind} {key.of or ''} {key.seed}", tuple(_hashed_fields(key)), shares)
+    found = HashMatch(f"{key.kind} {key.of or ''} {key.seed}", tuple(_hashed_fields(key)), shares)
+    if key.of is None or key.seed is None or not can_be_computed(parts_of(key.of)):
+        return found
+    numbers = tuple((first - lowest, last - lowest) for first, last in ranges)
+    return SeededHashMatch(parts_of(key.of), key.seed, key.modulus, numbers, found)
 
 
 def _hashed_fields(key: Hash) -> Iterator[str]:
