@@ -143,6 +143,7 @@ def test_map_that_rules_fill(made: Machine) -> None:
     maps = (
         "\tmap m { type ipv4_addr : mark; size 99; flags dynamic; elements = { 10.0.0.8 : 0x5 }; }\n"
         "\tmap n { type ipv4_addr . inet_service : ipv4_addr; size 99; flags dynamic; }\n"
+        "\tmap gone { type ipv4_addr : mark; size 99; flags dynamic; elements = { 10.0.0.7 : 0x6 }; }\n"
         "\tmap rest { type ipv4_addr : mark; size 99; flags dynamic; elements = { * : 0x8 }; }\n"
     )
     sent = "ip protocol { icmp, tcp, udp }"  # and not the kernel's own ICMPv6
@@ -161,6 +162,8 @@ def test_map_that_rules_fill(made: Machine) -> None:
             "add @m { ip daddr : meta mark }", "meta mark set ip saddr map @m", "meta mark set ip daddr map @m",
             f"{sent} meta mark 0x7 counter", "meta mark set ip saddr map @rest", f"{sent} meta mark 0x8 counter",
             "add @rest { ip saddr : 0x9 }", "meta mark set ip saddr map @rest", f"{sent} meta mark 0x9 counter",
+            "delete @gone { ip saddr : 0x6 }",
+            "meta mark set ip saddr map @gone", f"{sent} meta mark 0x6 counter",
             "add @n { ip daddr . udp dport : ip saddr }", "add @n { ip saddr . udp dport : 10.0.1.21 }",
         ),
         chain("d", "nat hook prerouting priority dstnat", "dnat ip to ip saddr . udp dport map @n"),

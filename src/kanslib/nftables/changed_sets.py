@@ -15,11 +15,11 @@ from kanslib.nftables.syntax import (
     Interval,
     Meta,
     Prefix,
-    SetUpdate,
     Table,
     Value,
     Verdict,
 )
+from kanslib.nftables.terse import set_updates
 
 _INTERFACES = {"iif": "in_interface", "iifname": "in_interface", "oif": "out_interface", "oifname": "out_interface"}
 
@@ -34,15 +34,13 @@ def set_name(table: Table, name: str) -> str:
     return f"{table.family} {table.name} {name}"
 
 
-def data_from_rules(table: Table) -> Mapping[str, tuple[Expression, ...]]:
-    """Return the data that the rules of a table put into its maps, by the map, each once; nothing for a set."""
+def changed_sets(table: Table) -> Mapping[str, tuple[Expression, ...]]:
+    """Return the sets and maps that the rules of a table change, by name, with the data that they add, each once."""
     found: dict[str, list[Expression]] = {}
-    for chain in table.chains.values():
-        for rule in chain.rules:
-            for statement in rule.statements if "@" in rule.text else ():  # the others need not be read
-                data = statement.element.data if isinstance(statement, SetUpdate) else None
-                if isinstance(statement, SetUpdate) and data is not None and not isinstance(data, Verdict):
-                    found.setdefault(statement.set, []).append(data)
+    for update in set_updates(table):
+        data, known = update.element.data, found.setdefault(update.set, [])
+        if update.operation != "delete" and data is not None and not isinstance(data, Verdict):
+            known.append(data)
     return {name: tuple(dict.fromkeys(data)) for name, data in found.items()}
 
 

@@ -22,7 +22,7 @@ from kanslib.iptables.packet import number
 from kanslib.iptables.rule_index import Condition, Network, RuleIndex
 from kanslib.iptables.stages import CONNTRACK, Role, Stage
 from kanslib.nftables import statement_actions
-from kanslib.nftables.changed_sets import ElementMatch, data_from_rules, is_constant, parts_of, set_name
+from kanslib.nftables.changed_sets import ElementMatch, changed_sets, is_constant, parts_of, set_name
 from kanslib.nftables.explain import WalkedRule
 from kanslib.nftables.fast_elements import FastElements
 from kanslib.nftables.selectors import (
@@ -182,17 +182,17 @@ class _Scope:
         named = self.table.sets.get(found.name)
         return named.elements if named else ()
 
-    def has_data_from_rules(self, asks: Statement, found: SetReference) -> bool:
-        """Return whether rules of the table put data into a map; they never add a verdict."""
-        return not isinstance(asks, VerdictMap) and found.name in self._data_from_rules
+    def is_changed(self, found: SetReference, asks: Statement) -> bool:
+        """Return whether rules of the table change a map; they cannot where it has verdicts."""
+        return not isinstance(asks, VerdictMap) and found.name in self._changed
 
-    def data_from_rules(self, found: SetReference) -> tuple[Expression, ...]:
+    def added_data(self, found: SetReference) -> tuple[Expression, ...]:
         """Return the data that rules of the table put into a map."""
-        return self._data_from_rules.get(found.name, ())
+        return self._changed.get(found.name, ())
 
     @cached_property
-    def _data_from_rules(self) -> Mapping[str, tuple[Expression, ...]]:
-        return data_from_rules(self.table)
+    def _changed(self) -> Mapping[str, tuple[Expression, ...]]:
+        return changed_sets(self.table)
 
 
 class _RuleChain(CompiledChain):
@@ -285,7 +285,7 @@ class _MapChain(CompiledChain):
         return dict.fromkeys([*names, *(f"-j {chain}" for chain in _chains(self._elements))], last)
 
 
-class _FilledMapChain(_MapChain):
+class _ChangedMapChain(_MapChain):
     """The elements of a map that rules change, and behind those that the text has the ones that rules can add."""
 
     def __init__(
@@ -295,7 +295,7 @@ class _FilledMapChain(_MapChain):
         name = set_name(scope.table, found.name)
         self._added = {
             element: ElementMatch(name, parts_of(key), data, element.statements != ())
-            for data in scope.data_from_rules(found)
+            for data in scope.added_data(found)
             for element in _added_elements(key, data, found)
         }
         self._untouched = ElementMatch(name, parts_of(key))
@@ -430,8 +430,8 @@ def _compile(
             found += requirements_of(key)
             rest = tuple(statements[place + 1 :])
             then = _then(statement, rest)
-            if isinstance(mapped, SetReference) and scope.has_data_from_rules(statement, mapped):
-                elements: CompiledChain = _FilledMapChain(scope, walked, key, mapped, then)
+            if isinstance(mapped, SetReference) and scope.is_changed(mapped, statement):
+                elements: CompiledChain = _ChangedMapChain(scope, walked, key, mapped, then)
             else:
                 elements = _MapChain(scope, walked, key, scope.elements(mapped), then)
             return _rule(walked, found, targets.Look(scope.keep(elements)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kanslib.nftables.syntax import Set, SetUpdate, Table
@@ -30,10 +30,12 @@ def _is_filled_by_hand(table: Table, found: Set) -> bool:
 
 def is_updated(name: str, table: Table) -> bool:
     """Return whether a rule of a table adds to a set, or deletes from it."""
-    return any(
-        isinstance(statement, SetUpdate) and statement.set == name
-        for chain in table.chains.values()
-        for rule in chain.rules
-        if "@" in rule.text  # the others need not be read
-        for statement in rule.statements
-    )
+    return any(one.set == name for one in set_updates(table))
+
+
+def set_updates(table: Table) -> Iterator[SetUpdate]:
+    """Yield the statements of a table's rules that change its sets and maps."""
+    for chain in table.chains.values():
+        for rule in chain.rules:
+            if "@" in rule.text:  # the others need not be read
+                yield from (one for one in rule.statements if isinstance(one, SetUpdate))
