@@ -81,6 +81,7 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "k8s/refusals.py": r"metallb webhook|\{\} \{\} is invalid: \{\}",  # a component; the API server's words
     "lab/traffic.py": r"docker ps.*",
     "metallb/bgp_sessions.py": r".*",  # values of SessionProblem, which say what its names mean
+    "nftables/changed_sets.py": r"recent \{\}",  # the name of a subject
     "nftables/compiler.py": r"(\{\} )?map \{\}",  # a key; as nft writes it
     "nftables/diff.py": r"(\{\} ){2}priority \{\}, policy \{\}",  # as nft writes it
     "nftables/element_statements.py": r" used \{\}",
@@ -91,7 +92,7 @@ NOT_TEXT: dict[str, str] = {  # a pattern that each of these texts matches from 
     "nftables/parser.py": r"ct \w+|chain, set, map, \{\}",
     "nftables/selectors.py": r"th (\{\} ?){2}\{\}|ctstatus \{\}",  # as nft writes it; the name of a subject
     "nftables/statement_actions.py": r"ct helper|zone \{\}|(meta|ct) mark|(limit rate|quota) \{\}.*|"
-    r"(ct count|queue|recent|xt match|(xt|elements) \{\}|\{\} to) \{\}",
+    r"(ct count|queue|xt match|(xt|elements) \{\}|\{\} to) \{\}",
     "nftables/statements.py": r"ct \{\}|tcp reset",
     "nftables/syntax.py": r".*",  # expressions, as nft writes them
     "packets/arp.py": r"(reverse|dynamic|inverse) .*|operation .*|\{\} is-at.*|who-has .*",  # as tcpdump writes them
