@@ -139,6 +139,25 @@ def test_marks_that_are_computed(made: Machine) -> None:
 
 
 @pytest.mark.kernel
+def test_marks_whose_first_bits_are_compared(made: Machine) -> None:
+    sets = (
+        "\tset s { type mark; flags interval; elements = { 0x100-0x1ff, 0x5 }; }\n"
+        "\tset q { type ipv4_addr . mark; flags interval; elements = { 10.0.0.0/24 . 0x100-0x1ff }; }\n"
+        "\tmap m { type mark : verdict; flags interval; elements = { 0x200-0x2ff : drop }; }\n"
+    )
+    asked = (
+        "meta mark & 0xffffff00 == 0x100 counter", "meta mark & 0xffffff00 != 0x100 counter",
+        "meta mark & 0xffff0000 == 0 counter", "ct mark & 0xff000000 == 0 counter", "meta mark @s counter",
+        "ip saddr . meta mark @q counter", "meta mark vmap @m", "counter",
+    )  # fmt: skip
+    chains = [one for mark in (0, 5, 0x105, 0x1FF, 0x10105, 0x200) for one in (f"meta mark set {mark}", *asked)]
+    compare(made, table(sets, chain("c", "filter hook forward priority 0", *chains)), FORWARDED, 1)
+    printed = made.list_nftables()
+    assert "meta mark 0x00000100/24" in printed
+    assert "elements = { 0x00000005, 0x00000100/24 }" in printed
+
+
+@pytest.mark.kernel
 def test_map_that_rules_fill(made: Machine) -> None:
     maps = (
         "\tmap m { type ipv4_addr : mark; size 99; flags dynamic; elements = { 10.0.0.8 : 0x5 }; }\n"

@@ -14,6 +14,9 @@ SADDR = {"payload": {"protocol": "ip", "field": "saddr"}}
 DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
 SAME: dict[str, list[object]] = {
     "ct status ! dnat": [{"match": {"op": "!", "left": {"ct": {"key": "status"}}, "right": "dnat"}}],
+    "meta mark != 0x00000100/24": [
+        {"match": {"op": "!=", "left": {"meta": {"key": "mark"}}, "right": {"prefix": {"addr": 256, "len": 24}}}}
+    ],
     "fib saddr . iif check missing": [
         {"match": {"op": "==", "left": {"fib": {"result": "oif", "flags": ["saddr", "iif"]}}, "right": False}}
     ],

@@ -37,6 +37,7 @@ from kanslib.nftables.tokens import Cursor
 
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+", re.IGNORECASE)
 _PREFIX = re.compile(r"(?P<address>[0-9a-f.:]*[.:][0-9a-f.:]*)/(?P<length>\d+)", re.IGNORECASE)
+_NUMBERS = re.compile(r"(?P<number>0x[0-9a-f]+)/(?P<length>\d+)", re.IGNORECASE)
 _END = r"0x[0-9a-f]+|\d[\d.]*|[0-9a-f]*:[0-9a-f:.]*|\d+[smhdw][\dsmhdw]*"
 _INTERVAL = re.compile(rf"(?P<first>{_END})-(?P<last>{_END})", re.IGNORECASE)
 _TIME = re.compile(r"(\d+)(ms|[dhms])")
@@ -266,11 +267,23 @@ def _read_constant(cursor: Cursor) -> Value | Interval | Prefix | Flags:
         return Value(word)
     if found := _PREFIX.fullmatch(word):
         return Prefix(found["address"], int(found["length"]))
+    if found := _NUMBERS.fullmatch(word):
+        return numbers_with_prefix(int(found["number"], 0), int(found["length"]))
     if found := _INTERVAL.fullmatch(word):
         return Interval(constant(found["first"]), constant(found["last"]))
     if "|" in word:
         return Flags(tuple(map(constant, word.split("|"))))
     return Value(constant(word))
+
+
+def numbers_with_prefix(first: int, length: int) -> Interval | Value:
+    """Return the numbers of 32 bits that have the first bits of one: `0x00000100/24`.
+
+    nft prints `meta mark & 0xffffff00 == 0x100` so (src/datatype.c, DTYPE_F_PREFIX of mark_type). A number that has
+    other bits too stays as it is printed: no mark is equal to it.
+    """
+    others = (1 << 32 - length) - 1 if 0 <= length <= 32 else first
+    return Value(f"{first:#010x}/{length}") if first & others else Interval(first, first | others)
 
 
 def read_set(cursor: Cursor) -> SetReference | SetLiteral:

@@ -12,7 +12,7 @@ from itertools import chain as chained
 from kanslib.exceptions import DumpError
 from kanslib.i18n import tr
 from kanslib.iptables.dump_text import check_size
-from kanslib.nftables.expressions import constant
+from kanslib.nftables.expressions import constant, numbers_with_prefix
 from kanslib.nftables.ruleset import Ruleset
 from kanslib.nftables.statements import read_statements
 from kanslib.nftables.syntax import (
@@ -482,9 +482,10 @@ def _payload(value: Json) -> Expression:
     return Inner(_text(entry, "tunnel"), found) if "tunnel" in entry else found
 
 
-def _prefix(value: Json) -> Prefix:
+def _prefix(value: Json) -> Prefix | Interval | Value:
     entry = _object(value)
-    return Prefix(_text(entry, "addr"), _number(entry.get("len")))
+    first, length = entry.get("addr"), _number(entry.get("len"))
+    return numbers_with_prefix(first, length) if isinstance(first, int) else Prefix(_text(entry, "addr"), length)
 
 
 def _interval(value: Json) -> Interval:
