@@ -222,11 +222,51 @@ def test_kans_trace_iptables_and_nftables_of_one_machine(tmp_path: Path) -> None
     found = json.loads(answer.stdout)
     assert (answer.exit_code, found["rules"]) == (1, ["iptables", "nftables"])
     assert [step["table"] for step in found["ways"][0]["walked"]] == ["inet filter", "filter"]
-    twice = kans(dump, dump, *TO_VIP)
-    assert (twice.returncode, "both texts are of `iptables-save`" in twice.stderr) == (2, True)
+    twice = kans(dump, ruleset, dump, *TO_VIP)
+    assert twice.returncode == 2
+    assert twice.stderr.startswith(f"kans: {dump}, {dump}: both texts are of `iptables-save`")
     dump.write_text("*nat\n-A PREROUTING -j ACCEPT\nCOMIT\n")
     wrong = kans(ruleset, dump, *TO_VIP)
     assert (wrong.returncode, wrong.stderr.startswith(f"kans: {dump}: line 3")) == (2, True)
+
+
+def test_kans_trace_refuses_an_empty_text_beside_another(tmp_path: Path) -> None:
+    ruleset = tmp_path / "ruleset"
+    ruleset.write_text(NFT.replace("VERDICT", "accept"))
+    failed = kans(ruleset, "-", *TO_VIP, text="\n")  # `kubectl exec … | kans trace ruleset -` where kubectl fails
+    assert (failed.returncode, failed.stderr.startswith("kans: standard input: empty; expected rules")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("--addresses", "1: lo: <LOOPBACK>", "not what `ip -j addr` prints: line 1, column 2: expected JSON"),
+        ("--addresses", "[7]", "not what `ip -j addr` prints: expected a list of objects"),
+        ("--routes", '[\n{"dst"', "not what `ip -j route` prints: line 2, column 7: expected JSON"),
+        ("--routes", '[{"dst":"default"},{"dev":"eth0"}]', "not what `ip -j route` prints: entry 2 has no 'dst'"),
+        ("--routes", '[{"dst":"10.0.0.0/40"}]', "not what `ip -j route` prints: entry 1: a prefix of 40 bits"),
+        ("--ipset", "create x hash:ip\nadd y 10.0.0.1\n", "line 2, column 5: expected `create y TYPE`"),
+    ],
+)
+def test_kans_trace_names_the_file_and_the_place_of_an_error(
+    tmp_path: Path, option: str, text: str, words: str
+) -> None:
+    ruleset, wrong, right = tmp_path / "ruleset", tmp_path / "wrong", tmp_path / "right"
+    ruleset.write_text(NFT.replace("VERDICT", "accept"))
+    wrong.write_text(text)
+    right.write_text("[]")
+    other = {"--addresses": ("--routes", right), "--routes": ("--addresses", right)}.get(option, ())
+    for path, name in ((wrong, str(wrong)), ("-", "standard input")):
+        ran = kans(ruleset, *TO_VIP, option, path, *other, text=text)
+        assert (ran.returncode, ran.stderr.startswith(f"kans: {name}: {words}")) == (2, True), ran.stderr
+
+
+def test_kans_trace_keeps_its_input(tmp_path: Path) -> None:
+    ruleset = tmp_path / "ruleset"
+    ruleset.write_text(NFT.replace("VERDICT", "accept"))
+    ran = kans(ruleset, *TO_VIP, "--svg", ruleset)
+    assert (ran.returncode, "the trace reads this file" in ran.stderr) == (2, True)
+    assert ruleset.read_text().startswith("table")
 
 
 def test_kans_trace_nftables_refused_with_line_and_column() -> None:

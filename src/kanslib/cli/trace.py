@@ -27,6 +27,7 @@ from kanslib.iptables.outcome import open_questions
 from kanslib.render.packet_trace import Trace
 
 console = plain_console(soft_wrap=True)
+_PIPE = "-"
 _GZIP = b"\x1f\x8b"  # RFC 1952
 _OF_IPTABLES = re.compile(r"^\s*(?:\*\w|:\S+ \S+ \[|(?:\[\d+:\d+\] )?-[APNI] |Chain )", re.MULTILINE)
 _LOOKED_AT = 4096  # characters, among which no text has a zero
@@ -56,7 +57,7 @@ def parse_target(text: str) -> tuple[str, int | None, str]:
 
 def read_text(path: str) -> str:
     """Return the text of a file, or of standard input for `-`. KanslibError when it cannot be read."""
-    if path == "-":
+    if path == _PIPE:
         if sys.stdin is None or sys.stdin.isatty():
             raise KanslibError(
                 tr("'-' reads from a pipe: kubectl exec … -- iptables-save | kans trace - --from … --to …")
@@ -72,7 +73,7 @@ def read_text(path: str) -> str:
 
 
 def _decode(path: str, stream: BinaryIO) -> str:
-    data = stream.read(LARGEST_TEXT + 1)
+    path, data = name_of(path), stream.read(LARGEST_TEXT + 1)
     if len(data) > LARGEST_TEXT:
         raise KanslibError(
             tr(
@@ -89,6 +90,11 @@ def _decode(path: str, stream: BinaryIO) -> str:
             tr("{path}: a binary file; expected the text that iptables-save or `nft list ruleset` prints", path=path)
         )
     return text
+
+
+def name_of(path: str) -> str:
+    """Return what an error calls a file."""
+    return tr("standard input") if path == _PIPE else path
 
 
 @contextmanager
@@ -132,6 +138,11 @@ class Machine:
     routes: Path | None = None
     sets: tuple[Path, ...] = ()
 
+    @property
+    def files(self) -> list[Path]:
+        """Every file."""
+        return [*filter(None, (self.addresses, self.routes)), *self.sets]
+
     def routing(self) -> Routing | None:
         """Return the machine's addresses and routes; None without the files."""
         if (self.addresses is None) != (self.routes is None):
@@ -141,15 +152,17 @@ class Machine:
         if self.addresses is None or self.routes is None:
             return None
         texts = read_text(str(self.addresses)), read_text(str(self.routes))
-        with naming(f"{self.addresses}, {self.routes}"):
-            return Routing.read(*texts)
+        with naming(name_of(str(self.addresses))):
+            interfaces = Routing.read(texts[0], "[]").interfaces
+        with naming(name_of(str(self.routes))):
+            return Routing(interfaces, Routing.read("[]", texts[1]).routes)
 
     def ipsets(self) -> IPSets:
         """Return the sets of every file."""
         found: dict[str, IPSet] = {}
         for path in self.sets:
             text = read_text(str(path))
-            with naming(str(path)):
+            with naming(name_of(str(path))):
                 found.update(ipset.parse(text))
         return IPSets(found)
 
@@ -167,14 +180,19 @@ class Rules:
 
         KanslibError, which names the file, for two texts of one kind, and for a text of neither.
         """
+        for name, text in texts if len(texts) > 1 else ():
+            if not text.strip():
+                raise KanslibError(
+                    tr("{name}: empty; expected rules. Leave it out if the machine has none of this kind", name=name)
+                )
         of_nft = [one for one in texts if nftables.is_ruleset(one[1])]
         of_iptables = [one for one in texts if not nftables.is_ruleset(one[1])]
-        if len(of_nft) > 1 or len(of_iptables) > 1:
-            kind = "nft list ruleset" if len(of_nft) > 1 else "iptables-save"
-            with naming(listed(name for name, _ in texts)):
-                raise KanslibError(
-                    tr("both texts are of `{kind}`; expected one of iptables-save and one of nft", kind=kind)
-                )
+        for kind, found in (("nft list ruleset", of_nft), ("iptables-save", of_iptables)):
+            if len(found) > 1:
+                with naming(listed(name for name, _ in found)):
+                    raise KanslibError(
+                        tr("both texts are of `{kind}`; expected one of iptables-save and one of nft", kind=kind)
+                    )
         dump = ruleset = None
         for name, text in of_iptables:
             with naming(name), _of_either_kind(text):
@@ -211,8 +229,9 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
     """
     if svg is not None:
         check_output_file("--svg", svg)
+        _check_no_input(svg, [*map(Path, texts), *machine.files])
     with _no_collections():
-        rules = Rules.read([(tr("standard input") if text == "-" else text, read_text(text)) for text in texts], packet)
+        rules = Rules.read([(name_of(text), read_text(text)) for text in texts], packet)
         try:
             outcomes = rules.trace(packet, machine.routing(), machine.ipsets())
         except TooManyPathsError as error:
@@ -231,6 +250,12 @@ def trace(texts: Sequence[str], packet: Packet, machine: Machine, as_json: bool,
     if not traced.certain:
         return NOT_CERTAIN
     return 0 if any(outcome.accepted for outcome in outcomes) else 1
+
+
+def _check_no_input(svg: Path, inputs: Sequence[Path]) -> None:
+    """Raise KanslibError where the picture would replace a file that is read."""
+    if svg.is_file() and any(one.exists() and svg.samefile(one) for one in inputs):
+        raise KanslibError(tr("--svg {path}: the trace reads this file; next step: name another one", path=svg))
 
 
 @contextmanager

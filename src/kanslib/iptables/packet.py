@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import chain
 from socket import AF_INET, inet_pton
+from typing import TypeVar
 
 from kanslib.exceptions import PacketError
 from kanslib.i18n import listed, tr
 from kanslib.iptables.names import ICMPV6_TYPES, PROTOCOLS, TCP_FLAGS, icmp, tcp_flags
 
+Read = TypeVar("Read")
 WITH_PORTS = frozenset(PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
 _HIGHEST = {
     "sport": 65535, "dport": 65535, "mark": 0xFFFFFFFF, "length": 65535, "ttl": 255, "dscp": 63, "uid": 0xFFFFFFFF,
@@ -222,18 +226,8 @@ class Routing:
         >>> here.type_of("10.0.0.2"), here.route("8.8.8.8").gateway
         ('LOCAL', '10.0.0.1')
         """
-        try:
-            interfaces = [
-                _interface(link, info)
-                for link in json.loads(addresses)
-                for info in link.get("addr_info", [])
-                if "local" in info
-            ]
-            return Routing(tuple(interfaces), tuple(map(_route, json.loads(routes))))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-            raise PacketError(
-                tr("not what `ip -j addr` and `ip -j route` print: {name}: {exc}", name=type(exc).__name__, exc=exc)
-            ) from None
+        of_links = _read_entries("ip -j addr", addresses, _interfaces)
+        return Routing(tuple(chain.from_iterable(of_links)), tuple(_read_entries("ip -j route", routes, _route)))
 
     def type_of(self, address: str, dev: str = "") -> str:
         """Return LOCAL, BROADCAST, MULTICAST, ANYCAST or UNICAST (Linux net/ipv4/fib_frontend.c __inet_dev_addr_type).
@@ -301,6 +295,30 @@ def well_known(bits: int, value: int) -> str:
     if value == 1:
         return "LOCAL"
     return "MULTICAST" if value >> 120 == 0xFF else ""
+
+
+def _read_entries(command: str, text: str, read: Callable[[dict[str, object]], Read]) -> list[Read]:
+    """Return what `read` makes of each entry of the list that a command prints. PacketError names the place."""
+    found: list[Read] = []
+    try:
+        for one in json.loads(text):
+            found.append(read(one))  # noqa: PERF401 (an error is about the entry behind those that were read)
+    except json.JSONDecodeError as exc:
+        problem = tr("line {line}, column {column}: expected JSON", line=exc.lineno, column=exc.colno)
+    except KeyError as exc:
+        problem = tr("entry {entry} has no {name}", entry=len(found) + 1, name=exc)
+    except ValueError as exc:
+        problem = tr("entry {entry}: {problem}", entry=len(found) + 1, problem=exc)
+    except (TypeError, AttributeError, RecursionError):
+        problem = tr("expected a list of objects")
+    else:
+        return found
+    raise PacketError(tr("not what `{command}` prints: {problem}", command=command, problem=problem))
+
+
+def _interfaces(link: dict[str, object]) -> list[Interface]:
+    held = link.get("addr_info", [])
+    return [_interface(link, info) for info in (held if isinstance(held, list) else []) if "local" in info]
 
 
 def _interface(link: dict[str, object], info: dict[str, object]) -> Interface:
