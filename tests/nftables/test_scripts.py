@@ -31,6 +31,9 @@ def table(*lines: str, head: str = "table inet filter {") -> str:
         (table(HOOK, "tcp dport 22 accept; tcp dport 80 drop"), 4, 22),
         (table(HOOK, "tcp dport {", "\t22, 80", "} accept"), 4, 14),
         (table(HOOK, "tcp dport 22 \\", "accept"), 4, 16),
+        (table(HOOK, "tcp dport 22 accept;"), 4, 22),
+        ("table inet t {\n\tset s {\n\t\ttype ipv4_addr;\n\t}\n}\n", 3, 17),
+        ("table ip t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.1,\n10.0.0.2 };\n\t}\n}\n", 5, 11),
         ("table inet t {\n\tset s { type ipv4_addr; elements = { 10.0.0.1 }; }\n}\n", 2, 2),
     ],
 )
@@ -40,6 +43,17 @@ def test_script_is_refused_with_the_way_to_a_listing(text: str, line: int, colum
     assert (refused.value.line, refused.value.column) == (line, column)
     assert NEXT_STEP in refused.value.expected
     assert nftables.is_ruleset(text)
+
+
+def test_comment_behind_elements_is_passed_over() -> None:
+    text = (
+        "table ip t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.1 }  # a printer's\n\t}\n\n"
+        "\tset d {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.2,\n\t\t\t     10.0.0.3 } # two\n\t}\n}\n"
+    )
+    ruleset = nftables.parse(text)
+    assert ruleset.save() == text
+    sets = ruleset.table("ip", "t").sets
+    assert [[str(one.key) for one in sets[name].elements] for name in "sd"] == [["10.0.0.1"], ["10.0.0.2", "10.0.0.3"]]
 
 
 def test_file_in_the_form_of_a_listing_is_read() -> None:

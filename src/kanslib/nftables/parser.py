@@ -66,6 +66,7 @@ _SET_PROPERTIES = ("type", "typeof", "flags", "timeout", "gc-interval", "size", 
 _SET_STATEMENTS = ("counter", "limit", "quota", "ct", "last")
 _INLINE = re.compile(r"(?P<head>.*?) ?\b(?P<kind>jump|goto) \{")  # a rule whose chain has no name: its rules follow
 _COMMENT = re.compile(r'comment "(?P<comment>[^"]*)"')  # a chain's: behind a rule's `-m comment` more comes
+_ELEMENTS_END = re.compile(r"\}\s*(?:#[^{}]*)?$")  # people write a comment behind the brace
 _INLINE_END = re.compile(r"\}(?: comment (?P<comment>\"[^\"]*\"))?(?:\s*# handle (?P<handle>\d+))?")
 
 
@@ -307,6 +308,7 @@ def _read_set(lines: _Lines, opened: int, name: str) -> Set:
     statements: list[Statement] = []
     read: Callable[[], Sequence[Element]] = tuple
     for number, line in lines.block(opened):
+        _refuse_semicolon(lines, number)
         word, _, rest = line.partition(" ")
         if word == "elements":
             read = _read_elements(lines, number)
@@ -334,10 +336,18 @@ def _read_set(lines: _Lines, opened: int, name: str) -> Set:
     )  # fmt: skip
 
 
+def _refuse_semicolon(lines: _Lines, number: int) -> None:
+    """Raise DumpError for a line that ends as only lines of scripts do."""
+    text = lines.lines[number - 1].rstrip()
+    if text.endswith(";"):
+        raise DumpError(number, len(text), text, tr("a line without a semicolon at its end"))
+
+
 def _read_elements(lines: _Lines, first: int) -> Callable[[], Sequence[Element]]:
     """Return what reads the elements, which nft prints on as many lines as they need."""
     last = first
-    while not lines.lines[last - 1].rstrip().endswith("}"):
+    while not _ELEMENTS_END.search(lines.lines[last - 1]):
+        _refuse_semicolon(lines, last)
         last += 1
         if last > len(lines.lines):
             raise lines.error(first, tr("elements = { … } with the brace that closes them"))
