@@ -158,6 +158,22 @@ def test_marks_whose_first_bits_are_compared(made: Machine) -> None:
 
 
 @pytest.mark.kernel
+def test_bits_of_a_connection_that_are_compared(made: Machine) -> None:
+    asked = (
+        "ct status & dnat == dnat", "ct status & dnat != dnat", "ct status & snat == snat",
+        "ct status & (dnat|snat) == dnat|snat", "ct state & new == new", "ct state & new != new",
+        "ct state & established != established", "ct state & (new|related) == new|related",
+        "ct state & (new|related) == new", "ct state & (new|related) != related", "ct state & untracked == untracked",
+    )  # fmt: skip
+    chains = (
+        chain("early", "filter hook prerouting priority raw", "udp dport 80 notrack"),
+        NAT,
+        chain("c", "filter hook forward priority 0", *(f"{one} meta mark set 0x1 counter" for one in asked)),
+    )
+    compare(made, table(*chains), FORWARDED, 1)
+
+
+@pytest.mark.kernel
 def test_map_that_rules_fill(made: Machine) -> None:
     maps = (
         "\tmap m { type ipv4_addr : mark; size 99; flags dynamic; elements = { 10.0.0.8 : 0x5 }; }\n"

@@ -323,6 +323,10 @@ def _masked(inner: Expression, mask: Expression) -> _Builder | None:
         return lambda values, negated: _bits(word, flag_bits(mask), values, negated)
     if inner == Payload("tcp", "flags"):
         return lambda values, negated: (*_protocol("tcp"), *_bits("tcp_flags", flag_bits(mask), values, negated))
+    if inner == Ct("state"):
+        return lambda values, negated: _masked_state(mask, values, negated)
+    if inner == Ct("status"):
+        return _of_connection(lambda values, negated: _masked_status(mask, values, negated))
     if is_address(inner):
         return lambda values, negated: _masked_address(inner, mask, values, negated)
     return None
@@ -624,6 +628,23 @@ def _ct_state(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     return (ConntrackMatch(StateTest(join((at, at) for at in found if at is not None), frozenset(), negated), ()),)
 
 
+def _masked_state(mask: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the match of some bits of a state: `ct state & new == new`. A connection has one state."""
+    among, wanted = _ct_bits(mask, _STATE_BITS), {_ct_bits(one, _STATE_BITS) for one in values}
+    found = [Value(name) for bit, name in _STATE_BITS.items() if bit & among in wanted]
+    return _ct_state(found, negated) if found else (AnyMatch((), negated),)
+
+
+def _ct_bits(value: Expression, names: Mapping[int, str]) -> int:
+    """Return symbols of conntrack as one word of bits. UnknownValueError for others."""
+    numbers = {name.lower(): bit for bit, name in names.items()}
+    constants = [one.value for one in _constants(_alternatives(value))]
+    found = [one if isinstance(one, int) else numbers.get(one) for one in constants]
+    if None in found:
+        raise UnknownValueError(str(value))
+    return _union(bit for bit in found if bit is not None)
+
+
 def _is_never_set(state: int | str) -> bool:
     """Return whether a number is one bit, of no state (Linux net/netfilter/nft_ct.c, nft_ct_get_eval)."""
     return isinstance(state, int) and state.bit_count() == 1 and state not in _STATE_BITS
@@ -647,6 +668,14 @@ def _has_status(values: Sequence[Expression], negated: bool) -> Match:
     tests: list[Match] = [ConntrackMatch(StateTest((), translated, False), ())] if translated else []
     tests += [ConntrackMatch(None, (StatusTest(others, False),))] if others else []
     return AnyMatch(tuple((one,) for one in tests), negated)
+
+
+def _masked_status(mask: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
+    """Return the match of bits of a status that are all set: `ct status & dnat == dnat`."""
+    bits = _alternatives(mask)
+    if {_ct_bits(one, _STATUS_BITS) for one in values} != {_ct_bits(mask, _STATUS_BITS)} or (negated and len(bits) > 1):
+        raise UnknownValueError(str(mask))
+    return tuple(_has_status([one], negated) for one in bits)
 
 
 def _ct_is_status(values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
