@@ -27,6 +27,11 @@ def told(*rules: str, packet: Packet = SYN, sets: str = "") -> list[tuple[str, l
         (('iifkind "veth" drop', 'iifkind "bridge" drop'), ["veth", "bridge", "none of bridge, veth"]),
         (("tcp option maxseg size 1-536 drop",), ["1-536", "not 1-536"]),
         (("ip option lsrr exists drop",), ["present", "absent"]),
+        (("ip frag-off & 8191 != 0 drop", "ip frag-off & 8191 == 0 accept", "drop"), ["not 0", "0"]),
+        (("meta cpu & 3 == 0 drop", "meta cpu & 3 < 2 drop"), ["0", "1", "2-3"]),
+        (("meta cpu & 1 == 0 drop", "meta cpu & 1 == 1 accept", "drop"), ["0", "1"]),
+        (("ct avgpkt 0 drop", "ct avgpkt != 0 drop"), ["0", "1 or more", "absent"]),
+        (("ct avgpkt & 3 == 0 drop", "ct avgpkt & 3 != 0 drop"), ["0", "1-3", "absent"]),
         (("ip id { 5, 7 } drop",), ["5 or 7", "none of 5, 7"]),
     ],
 )

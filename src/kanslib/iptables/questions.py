@@ -254,7 +254,10 @@ def mac_number(text: str) -> int:
 
 
 def _numbers(ranges: Ranges) -> list[str]:
-    return [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+    return [
+        str(first) if first == last else tr("{first} or more", first=first) if last == ABSENT - 1 else f"{first}-{last}"
+        for first, last in ranges
+    ]
 
 
 def _or_none(describe: Callable[[Ranges], list[str]]) -> Callable[[Ranges], list[str]]:

@@ -24,6 +24,7 @@ from kanslib.iptables.packet import number
 from kanslib.iptables.questions import ABSENT, NAME_BYTES, NO_MSS, Subject, address_number, name_ranges
 from kanslib.iptables.ranges import YES, Ranges, contains, join, subtract
 from kanslib.nftables.syntax import (
+    Binary,
     Ct,
     Expression,
     Fib,
@@ -64,7 +65,12 @@ def asked_matches(left: Expression, values: Sequence[Expression], negated: bool)
             return (OutsideMatch(f"tcp-option {option}", tcp_option_words(str(option)), (), is_missing),)
         case Ct("label") if len(values) == 1:
             return (LabelMatch(str(values[0]), False, negated),)
-    return _asked(left, values, negated) if isinstance(left, _FIELDS) else None
+    return _asked(left, values, negated) if isinstance(_field_of(left), _FIELDS) else None
+
+
+def _field_of(left: Expression) -> Expression:
+    """Return the field from which an expression is computed: `ip frag-off & 0x1fff`; any other as it is."""
+    return _field_of(left.left) if isinstance(left, Binary) and isinstance(left.right, Value) else left
 
 
 def _asked(left: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...] | None:
@@ -72,17 +78,27 @@ def _asked(left: Expression, values: Sequence[Expression], negated: bool) -> tup
     found = _ranges(values, kind, ABSENT)
     if found is None:
         return None
-    wanted = _wanted(found, negated, ABSENT)
+    wanted = _wanted(found, negated, _beyond(left))
     subject = _subject(left, kind)
-    if isinstance(left, Ct):
+    if isinstance(_field_of(left), Ct):
         for_new = _of_new_connection(left, wanted)
         test = ConnectionTest(subject.name, subject.words, wanted, subject.domain, for_new, False)
         return (ConntrackMatch(None, (test,)),)
-    return (OutsideMatch(subject.name, subject.words, _depends_on(left), False, "", wanted, subject.domain),)
+    return (OutsideMatch(subject.name, subject.words, _depends_on(_field_of(left)), False, "", wanted, subject.domain),)
 
 
 def _subject(left: Expression, kind: str) -> Subject:
-    return Subject(f"{kind} {left}", str(left), domain=_ALL if _may_be_absent(left) else _PRESENT)
+    present, absent = (0, _beyond(left) - 1), (ABSENT, ABSENT)
+    is_always_there = not _may_be_absent(_field_of(left))
+    return Subject(f"{kind} {left}", str(left), domain=(present,) if is_always_there else join((present, absent)))
+
+
+def _beyond(left: Expression) -> int:
+    """Return the first number that a field cannot have: bits that a mask lets through are at most the mask."""
+    match left:
+        case Binary("&", _, Value(int(mask))):
+            return mask + 1
+    return ABSENT
 
 
 def _wanted(found: Ranges, negated: bool, absent: int) -> Ranges:
@@ -106,7 +122,7 @@ def _depends_on(left: Expression) -> tuple[str, ...]:
     return EVERYTHING
 
 
-def _of_new_connection(left: Ct, wanted: Ranges) -> bool | None:
+def _of_new_connection(left: Expression, wanted: Ranges) -> bool | None:
     """Return the answer for the first packet of a connection; None where that is not known.
 
     No helper has expected it. It may be counted or not (net.netfilter.nf_conntrack_acct), and nothing has come back.
