@@ -22,7 +22,7 @@ from kanslib.iptables.match_types import (
 from kanslib.iptables.matches import tcp_option_words
 from kanslib.iptables.packet import number
 from kanslib.iptables.questions import ABSENT, NAME_BYTES, NO_MSS, Subject, address_number, name_ranges
-from kanslib.iptables.ranges import YES, Ranges, contains, join, subtract
+from kanslib.iptables.ranges import YES, Ranges, contains, intersect, join, subtract
 from kanslib.nftables.syntax import (
     Binary,
     Ct,
@@ -41,10 +41,10 @@ from kanslib.nftables.syntax import (
 )
 
 _FIELDS = Payload | HeaderOption | RawPayload | Inner | KernelFact | Meta | Ct | Fib | Route | Socket
+_MANY_BITS = 8  # whose parts are not told one by one
 _PRESENT: Ranges = ((0, ABSENT - 1),)
-_ALL: Ranges = ((0, ABSENT),)
 # what every packet has that has the header, or is known of every packet
-_ALWAYS_THERE = {"priority", "cpu", "time", "day", "hour", "nftrace", "random", "cgroup"}
+_ALWAYS_THERE = {"mark", "priority", "cpu", "time", "day", "hour", "nftrace", "random", "cgroup"}
 _OPTIONS = {  # the names of nft(8), and those of iptables
     nft: targets.TCP_OPTIONS[iptables]
     for nft, iptables in {
@@ -59,7 +59,9 @@ def asked_matches(left: Expression, values: Sequence[Expression], negated: bool)
     match left:
         case HeaderOption("tcp", "maxseg", "" | "size"):
             found = _ranges(values, "number", NO_MSS)
-            return None if found is None else (FieldMatch("mss", _wanted(found, negated, NO_MSS), False),)
+            if found is None:
+                return None
+            return (FieldMatch("mss", subtract(((0, NO_MSS - 1),), found) if negated else found, False),)
         case HeaderOption("tcp", name, "") if name in _OPTIONS and len(values) == 1:
             option, is_missing = _OPTIONS[name], (values[0] == Value("missing")) != negated
             return (OutsideMatch(f"tcp-option {option}", tcp_option_words(str(option)), (), is_missing),)
@@ -78,7 +80,8 @@ def _asked(left: Expression, values: Sequence[Expression], negated: bool) -> tup
     found = _ranges(values, kind, ABSENT)
     if found is None:
         return None
-    wanted = _wanted(found, negated, _beyond(left))
+    possible = _numbers_of(left)
+    wanted = subtract(possible, found) if negated else intersect(found, join((*possible, (ABSENT, ABSENT)))) or found
     subject = _subject(left, kind)
     if isinstance(_field_of(left), Ct):
         for_new = _of_new_connection(left, wanted)
@@ -88,26 +91,26 @@ def _asked(left: Expression, values: Sequence[Expression], negated: bool) -> tup
 
 
 def _subject(left: Expression, kind: str) -> Subject:
-    present, absent = (0, _beyond(left) - 1), (ABSENT, ABSENT)
-    is_always_there = not _may_be_absent(_field_of(left))
-    return Subject(f"{kind} {left}", str(left), domain=(present,) if is_always_there else join((present, absent)))
+    absent = [(ABSENT, ABSENT)] if _may_be_absent(_field_of(left)) else []
+    return Subject(f"{kind} {left}", str(left), domain=join((*_numbers_of(left), *absent)))
 
 
-def _beyond(left: Expression) -> int:
-    """Return the first number that a field cannot have: bits that a mask lets through are at most the mask."""
+def _numbers_of(left: Expression) -> Ranges:
+    """Return the numbers that a field can have; those of its bits behind a mask are parts of the mask."""
     match left:
+        case Binary("&", _, Value(int(mask))) if mask.bit_count() <= _MANY_BITS:
+            parts = [0]
+            for bit in (1 << place for place in range(mask.bit_length()) if mask >> place & 1):
+                parts += [part | bit for part in parts]
+            return join((part, part) for part in parts)
         case Binary("&", _, Value(int(mask))):
-            return mask + 1
-    return ABSENT
-
-
-def _wanted(found: Ranges, negated: bool, absent: int) -> Ranges:
-    return subtract(((0, absent - 1),), found) if negated else found
+            return ((0, mask),)
+    return _PRESENT
 
 
 def _may_be_absent(left: Expression) -> bool:
     """Return whether a packet with the header of a field can be without the field."""
-    return not isinstance(left, Payload) and not (isinstance(left, Meta) and left.key in _ALWAYS_THERE)
+    return not isinstance(left, Payload | RawPayload) and not (isinstance(left, Meta) and left.key in _ALWAYS_THERE)
 
 
 def _depends_on(left: Expression) -> tuple[str, ...]:

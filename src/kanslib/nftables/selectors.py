@@ -284,7 +284,11 @@ def _raw_payload(left: RawPayload, known: Payload, values: Sequence[Expression],
 
 def _computed(left: Expression, values: Sequence[Expression], negated: bool) -> tuple[Match, ...]:
     ranges = join(_computed_range(left, value) for value in values)
-    return (*requirements_of(left), ComputedMatch(left, ranges, negated, _unknown(left, values, negated)))
+    asked = asked_matches(left, values, negated) or ()
+    # rules and translations change these fields: behind them it is another question
+    about = [replace(one, fields=EVERYTHING) for one in asked if isinstance(one, OutsideMatch)]
+    unknown = about[0] if about else _unknown(left, values, negated)
+    return (*requirements_of(left), ComputedMatch(left, ranges, negated, unknown))
 
 
 def _computed_range(left: Expression, value: Expression) -> tuple[int, int]:
