@@ -45,6 +45,14 @@ def test_script_is_refused_with_the_way_to_a_listing(text: str, line: int, colum
     assert nftables.is_ruleset(text)
 
 
+def test_listing_from_a_page_of_the_web_is_read() -> None:
+    text = table(HOOK, "tcp dport { 22, 80 } accept", "ct state new counter packets 1 bytes 60 drop")
+    pasted = text.replace("\t", "\u00a0" * 8)
+    ruleset = nftables.parse(pasted)
+    assert ruleset.save() == pasted
+    assert not nftables.diff(nftables.parse(text), ruleset)
+
+
 def test_comment_behind_elements_is_passed_over() -> None:
     text = (
         "table ip t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.1 }  # a printer's\n\t}\n\n"

@@ -22,7 +22,7 @@ _SCRIPT = re.compile(
     | ^[ \t]*(?:table|chain|set|map)\b[^"\n]*\{{[^\n]*;     # a block on one line
     | ^[ \t]*table[ ]+\w+[ ]*\{{                            # a table without its family
     | ^[^"\#\n]*;[ \t]*(?!policy\b|flags\b)[^\s"}}]              # several rules on a line
-    | ^(?![ \t]*type[ \t]+\w+[ \t]+hook\b)[^"\#\n]*;[ \t]*$    # a rule or a property that ends with a semicolon
+    | ^(?!\s*type\s+\w+\s+hook\b)[^"\#\n]*;[ \t]*$    # a rule or a property that ends with a semicolon
     | \b(?:[sd]port|[sd]addr|state|type|v?map)[ ]*\{{[ \t]*$    # a set on several lines
     | ^[ \t]*type[ ]+(?:filter|nat|route)[ ]+hook[^;\n]*\n  # a hook, and its policy on another line
     """,

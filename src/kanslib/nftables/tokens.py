@@ -9,7 +9,7 @@ from kanslib.exceptions import DumpError
 from kanslib.i18n import any_of, tr
 
 _TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\n]+)
+    r"""(?P<space>[ \t\r\n\u00a0]+)  # a page of the web has spaces that do not break
     |(?P<comment>\#[^\n]*)
     |(?P<string>"[^"\n]*")
     |(?P<operator>[=!<>]=|<<|>>|[=!<>&|^{}(),;])
