@@ -108,11 +108,11 @@ def naming(file: str) -> Iterator[None]:
 
 @contextmanager
 def _of_either_kind(text: str) -> Iterator[None]:
-    """Let the error of a text without any line of iptables ask for rules of iptables or of nftables."""
+    """Let the error about a line of a text that has none of iptables ask for rules of iptables or of nftables."""
     try:
         yield
     except DumpError as exc:
-        if _OF_IPTABLES.search(text):
+        if not exc.text or _OF_IPTABLES.search(text):  # an error about the size of a text has no line of it
             raise
         expected = tr("rules, as `iptables-save` or `nft list ruleset` prints them")
         raise DumpError(exc.line, exc.column, exc.text, expected) from None
