@@ -25,6 +25,11 @@ OWN = (
     Packet("10.0.0.1", "10.0.0.7", "udp", 10000, 80, ttl=64, length=28, dscp=0, uid=0, gid=0),
 )
 
+OWN_TO_ITSELF = (
+    Packet("10.0.1.1", "10.0.1.1", "udp", 10000, 80, ttl=64, length=28, dscp=0, uid=0, gid=0),
+    Packet("10.0.1.1", "10.0.0.1", "udp", 10000, 53, ttl=64, length=28, dscp=0, uid=0, gid=0),
+)
+
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Machine]:
@@ -171,6 +176,36 @@ def test_bits_of_a_connection_that_are_compared(made: Machine) -> None:
         chain("c", "filter hook forward priority 0", *(f"{one} meta mark set 0x1 counter" for one in asked)),
     )
     compare(made, table(*chains), FORWARDED, 1)
+
+
+@pytest.mark.kernel
+def test_element_that_was_found_is_the_only_one(made: Machine) -> None:
+    sent = "ip protocol { icmp, tcp, udp }"  # and not the kernel's own ICMPv6
+    rules = (
+        "meta mark set ip daddr map { 10.0.1.20 : 0x1, * : 0x2 } udp dport 54",
+        f"{sent} meta mark 0x1 counter", f"{sent} meta mark 0x2 counter",
+        "udp dport vmap { 53 : continue, * : accept } ip ttl 5 drop", f"{sent} counter",
+        "ip daddr vmap { 10.0.1.20 : continue, * : accept } udp dport vmap { 80 : accept }", f"{sent} counter",
+    )  # fmt: skip
+    for packet in FORWARDED:
+        compare(made, table(chain("c", "filter hook forward priority 0", *rules)), [packet], 1)
+
+
+@pytest.mark.kernel
+def test_own_packet_stays_on_its_way_where_postrouting_changes_its_destination(made: Machine) -> None:
+    rules = ("udp dport 80 ip daddr set 10.0.1.77", "udp dport 53 ip daddr set 10.0.1.1")
+    chains = (
+        chain("post", "filter hook postrouting priority 0", *rules),
+        chain(
+            "pre",
+            "filter hook prerouting priority -290",
+            'iif "lo" ip protocol udp counter',
+            "ip daddr 10.0.1.77 counter",
+        ),
+        chain("in", "filter hook input priority 0", "ip protocol udp counter"),
+    )
+    for packet in OWN_TO_ITSELF:
+        compare(made, table(*chains), [packet], 1)
 
 
 @pytest.mark.kernel

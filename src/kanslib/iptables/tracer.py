@@ -289,7 +289,8 @@ class _Search:
                 return False
             state.plan, state.hook = self._stages["POSTROUTING"], "POSTROUTING"
             return True
-        if state.hook == "POSTROUTING" and state.original.in_interface is None and _comes_back(state):
+        # Linux net/ipv4/ip_input.c, ip_rcv_finish_core: it keeps its way, also where a chain changed its destination
+        if state.hook == "POSTROUTING" and state.original.in_interface is None and state.out_interface == "lo":
             state.looped, state.in_interface = True, "lo"
             state.hook = self._received_at
             state.plan = self._stages[state.hook]
@@ -589,11 +590,6 @@ def _is_local(state: PacketState) -> bool:
     if isinstance(local, Question):
         state.assume(local, False)
     return False
-
-
-def _comes_back(state: PacketState) -> bool:
-    """Return whether a packet of the machine itself goes to the machine itself."""
-    return state.out_interface == "lo" and _is_local(state)
 
 
 def _delivers_to_socket(state: PacketState) -> bool | Question:

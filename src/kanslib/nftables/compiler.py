@@ -239,7 +239,11 @@ class _MapChain(CompiledChain):
             self._walked, element=str(element), chance=chance, to=_leads_to(statements),
             comment=element.comment or self._walked.comment,
         )  # fmt: skip
-        return _compile(self._scope, walked, self._matches(position), statements)
+        matches = self._matches(position)
+        if statements and not isinstance(statements[0], Verdict):  # where one stops the rule, no other element is asked
+            behind = _ElementChain(self._scope, walked, statements)
+            return _rule(walked, matches, targets.Look(self._scope.keep(behind)))
+        return _compile(self._scope, walked, matches, statements)
 
     def _matches(self, position: int) -> tuple[Match, ...]:
         element = self._elements[position]
@@ -282,7 +286,25 @@ class _MapChain(CompiledChain):
             return {}
         last = len(self) - 1
         names = [name for match in self.rule(0).matches for name in match.names]
-        return dict.fromkeys([*names, *(f"-j {chain}" for chain in _chains(self._elements))], last)
+        chains = {*_chains(self._elements)}
+        for position in {0, _first_continue(self._elements)}:
+            match self.rule(position).action:
+                case targets.Look(map=to):
+                    chains.add(to)
+        return dict.fromkeys([*names, *(f"-j {chain}" for chain in chains)], last)
+
+
+class _ElementChain(CompiledChain):
+    """What a rule does behind the element that it has found in a map."""
+
+    is_map = True
+
+    def __init__(self, scope: _Scope, walked: WalkedRule, statements: Sequence[Statement]) -> None:
+        super().__init__(scope.name, 1)
+        self._scope, self._walked, self._statements = scope, walked, statements
+
+    def _compile(self, position: int) -> CompiledRule:  # noqa: ARG002 (there is one)
+        return _compile(self._scope, self._walked, (), self._statements)
 
 
 class _ChangedMapChain(_MapChain):
@@ -327,6 +349,13 @@ def _chains(elements: Sequence[Element]) -> frozenset[str]:
     if isinstance(elements, FastElements):
         return elements.chains
     return frozenset(one.data.chain for one in elements if isinstance(one.data, Verdict)) - {""}
+
+
+def _first_continue(elements: Sequence[Element]) -> int:
+    """Return the position of the first element behind which a rule goes on though others end it; 0 without one."""
+    if isinstance(elements, FastElements):
+        return elements.first_continue
+    return next((at for at, one in enumerate(elements) if one.data == Verdict("continue")), 0)
 
 
 class _Share(NamedTuple):

@@ -31,6 +31,11 @@ class FastElements(Sequence[Element]):
         return frozenset(verdict.partition(" ")[2] for _, _, verdict in self._found) - {""}
 
     @cached_property
+    def first_continue(self) -> int:
+        """The position of the first element with the verdict `continue`; 0 without one."""
+        return next((at for at, (_, _, verdict) in enumerate(self._found) if verdict == "continue"), 0)
+
+    @cached_property
     def addresses(self) -> Ranges | None:
         """The numbers of its addresses (`questions.address_number`); None where a key is something else."""
         try:
